@@ -1,0 +1,38 @@
+"""Read TensorFlow checkpoints statically: what is in it, is it sound, what changed.
+
+Public names are resolved when they are first used (PEP 562), so that importing
+the package loads neither numpy nor anything else that is heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckread.model.checkpoint import Checkpoint as Checkpoint
+    from ckread.model.opening import open_checkpoint as open  # noqa: A004
+    from ckread.model.variable import Variable as Variable
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "open": ("ckread.model.opening", "open_checkpoint"),
+    "Checkpoint": ("ckread.model.checkpoint", "Checkpoint"),
+    "Variable": ("ckread.model.variable", "Variable"),
+}
+
+__all__ = ["Checkpoint", "Variable", "__version__", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,5 @@
+"""`python -m ckread`."""
+
+from ckread.cli.main import main
+
+raise SystemExit(main())

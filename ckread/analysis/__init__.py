@@ -1,0 +1,1 @@
+"""Model in, frozen results out; no text and no files."""

@@ -1,0 +1,1 @@
+"""Records to one vocabulary: variables, their names, roles and tree."""

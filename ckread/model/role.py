@@ -1,0 +1,41 @@
+"""What a variable is for: the closed list of roles."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The role of a variable; the order is that of tables and totals."""
+
+    WEIGHT = "weight"
+    """Of a model, movable by gradient, frozen or not."""
+    STATISTIC = "statistic"
+    """Of a model, updated without gradient: moving mean and variance, counts."""
+    ALIAS = "alias"
+    """The second copy of a variable that is stored twice."""
+    AVERAGE = "average"
+    """A shadow copy of a weight, such as an exponential moving average."""
+    SLOT = "slot"
+    """Optimizer state with a value per element, row or column of a weight."""
+    HYPERPARAMETER = "hyperparameter"
+    """A scalar that steers training: learning rate, betas, loss scale."""
+    COUNTER = "counter"
+    """An integer that counts steps, epochs or saves."""
+    RANDOM = "random"
+    """State of a random generator."""
+    METRIC = "metric"
+    """State of a metric."""
+    TABLE = "table"
+    """Keys or values of a lookup table."""
+    ITERATOR = "iterator"
+    """State of a tf.data iterator."""
+    OTHER = "other"
+    """None of these can be shown from the files."""
+    BOOKKEEPING = "bookkeeping"
+    """Of the format itself: the object graph."""
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether its elements are parameters of the model."""
+        return self in (Role.WEIGHT, Role.STATISTIC)

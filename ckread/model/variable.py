@@ -1,0 +1,200 @@
+"""One variable of a checkpoint: what it is called, what it is, and its values."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import UsageError
+from ckread.model.indexing import resolve_index
+from ckread.readers.contract import CHUNK_NBYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
+
+    from ckread.model.identity import Identity
+    from ckread.model.role import Role
+    from ckread.readers.contract import CheckpointReader, Extent, TensorRecord
+    from ckread.readers.dtypes import DataType
+
+_SCALAR_FORMATS = {
+    "float32": "<f", "float64": "<d", "float16": "<e", "bool": "<?",
+    "int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q",
+    "uint8": "<B", "uint16": "<H", "uint32": "<I", "uint64": "<Q",
+}  # fmt: skip
+
+
+class Variable:
+    """A lazy variable: nothing is read until its values are asked for.
+
+    `numpy.asarray(variable)` gives the whole array.
+    """
+
+    __slots__ = ("_identity", "_reader", "_record")
+
+    def __init__(self, record: TensorRecord, identity: Identity, reader: CheckpointReader) -> None:
+        self._record = record
+        self._identity = identity
+        self._reader = reader
+
+    def __repr__(self) -> str:
+        """Show name, type and shape, not values."""
+        return f"<ckread.Variable {self.name!r} {self.dtype} {self.shape}>"
+
+    @property
+    def name(self) -> str:
+        """What the program that made it called it; unique in the checkpoint."""
+        return self._identity.name
+
+    @property
+    def key(self) -> str:
+        """The checkpoint key it is stored under."""
+        return self._record.key
+
+    @property
+    def dtype(self) -> DataType:
+        """Element type; a string that equals TensorFlow's name for it."""
+        return self._record.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of each dimension; empty for a scalar."""
+        return self._record.shape
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self._record.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes in the file."""
+        return self._record.nbytes
+
+    @property
+    def role(self) -> Role:
+        """What it is for."""
+        return self._identity.role
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether training moves it; None where the files do not say."""
+        return self._identity.trainable
+
+    @property
+    def owner(self) -> str | None:
+        """Name of the variable that a slot, average or alias belongs to."""
+        return self._identity.owner
+
+    @property
+    def slot(self) -> str | None:
+        """The writer's word for a slot, such as `momentum`."""
+        return self._identity.slot
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Other paths to the same object in the object graph."""
+        return self._identity.paths
+
+    @property
+    def crc32c(self) -> int | None:
+        """Unmasked CRC-32C of the stored bytes, where the format keeps one per tensor."""
+        return self._record.crc32c
+
+    @property
+    def shard(self) -> int | None:
+        """Number of the data shard; None where slices lie in several or there is none."""
+        return self._record.shard
+
+    @property
+    def offset(self) -> int | None:
+        """First byte in that shard, or None likewise."""
+        return self._record.offset
+
+    def extents(self) -> tuple[Extent, ...] | None:
+        """Give where its plain bytes lie on disk, None if they lie nowhere plainly."""
+        return self._reader.extents(self.key)
+
+    def numpy(self) -> NDArray[np.generic]:
+        """Read it whole, verified by its checksum where the format keeps one.
+
+        Returns:
+            An array of `shape` in the stored type, 0-d for a scalar; strings are an
+            object array of bytes.
+
+        Raises:
+            ChecksumError: the bytes are damaged.
+            TruncatedFileError: the shard ends before them.
+            MissingShardError: the shard is not there.
+            UnsupportedFeatureError: the type has no array form.
+        """
+        return self._reader.read(self.key)
+
+    def read(self, index: Any = ...) -> NDArray[np.generic]:
+        """Read a part, only the bytes it needs; a part is not verified by a checksum.
+
+        Args:
+            index: a numpy index of integers, slices and at most one ellipsis.
+
+        Raises:
+            UsageError: the index does not fit the shape.
+            CheckpointError: as for `numpy`.
+        """
+        return self._reader.read_slice(self.key, resolve_index(index, self.shape, self.name))
+
+    def chunks(self, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
+        """Yield all elements in C order as 1-D arrays of at most `nbytes` bytes.
+
+        An array is valid until the next one is asked for. The checksum is verified
+        after the last one: what was computed from them is void if that raises.
+
+        Raises:
+            CheckpointError: as for `numpy`.
+        """
+        return self._reader.iter_chunks(self.key, nbytes)
+
+    def scalar(self) -> int | float | bool:
+        """Give the value of a numeric scalar, without numpy.
+
+        Raises:
+            UsageError: it is not a scalar of a plain Python number type.
+            CheckpointError: as for `numpy`.
+        """
+        code = _SCALAR_FORMATS.get(self.dtype)
+        if code is None or self.elements != 1:
+            message = f"{self.name}: {self.dtype} of shape {self.shape} is not a number"
+            raise UsageError(message)
+        value: int | float | bool = struct.unpack(code, self._reader.read_bytes(self.key))[0]
+        return value
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[np.generic]:
+        """Give the whole array to numpy."""
+        import numpy as np
+
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of a variable in JSON documents."""
+        crc32c = self.crc32c
+        return {
+            "name": self.name,
+            "key": self.key,
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+            "elements": self.elements,
+            "nbytes": self.nbytes,
+            "role": str(self.role),
+            "trainable": self.trainable,
+            "owner": self.owner,
+            "slot": self.slot,
+            "paths": list(self.paths),
+            "crc32c": None if crc32c is None else f"{crc32c:08x}",
+            "shard": self.shard,
+            "offset": self.offset,
+        }

@@ -1,0 +1,1 @@
+"""Files to records, in each format's own words: bytes, offsets, checksums."""

@@ -1,0 +1,159 @@
+"""What every reader gives, whatever the format: the contract of this layer.
+
+A reader lists tensors without touching their values, and gives values whole, by
+slice or as a stream. Bytes that are read whole are verified where the format
+carries a checksum. A key is text; a byte of a key that is not UTF-8 is kept as a
+surrogate escape, so that `key.encode(errors="surrogateescape")` is the stored one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.readers.dtypes import DataType
+
+CHUNK_NBYTES = 512 * 1024
+"""Bytes of one chunk of a stream: the flat optimum of statistics and diff kernels."""
+
+Index = tuple[int | slice, ...]
+"""A basic numpy index, one item per dimension at most; the rest is taken whole.
+
+Integers and slices (positive step) only: an ellipsis is resolved by the caller.
+"""
+
+
+class Format(StrEnum):
+    """The container a checkpoint is kept in."""
+
+    TENSOR_BUNDLE = "tensor_bundle"
+    V1_TABLE = "v1_table"
+    SAVED_MODEL = "saved_model"
+    KERAS_ARCHIVE = "keras_archive"
+    KERAS_WEIGHTS = "keras_weights"
+    KERAS_WEIGHTS_SHARDED = "keras_weights_sharded"
+    LEGACY_HDF5 = "legacy_hdf5"
+
+
+class TensorRecord(NamedTuple):
+    """One stored tensor, as listed. A named tuple: 100,000 of them are made at once.
+
+    Attributes:
+        key: the name it is stored under.
+        dtype: its element type.
+        shape: its full shape, also where it is stored in slices.
+        nbytes: bytes it takes in the file, of all its slices.
+        crc32c: unmasked CRC-32C of its stored bytes; None where the format has
+            none, or where slices have one each.
+        shard: number of the data shard it lies in; None where there is none or
+            slices lie in several.
+        offset: first byte in that shard, or None likewise.
+    """
+
+    key: str
+    dtype: DataType
+    shape: tuple[int, ...]
+    nbytes: int
+    crc32c: int | None
+    shard: int | None
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of a checkpoint.
+
+    Attributes:
+        path: where it lies.
+        nbytes: its size; None where it is absent.
+        is_shard: whether it holds tensor data (for HDF5 and V1: always).
+    """
+
+    path: str
+    nbytes: int | None
+    is_shard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Plain bytes of a tensor, or of one slice of it, on disk; a job for any process.
+
+    Attributes:
+        path: the file.
+        offset: first byte of the tensor's values.
+        nbytes: bytes of the values, a multiple of the item size.
+        dtype: element type.
+        big_endian: whether multi-byte elements are stored in network order.
+        crc32c: unmasked CRC-32C of exactly these bytes, or None if not kept.
+        region: start and stop per dimension within the whole tensor.
+    """
+
+    path: str
+    offset: int
+    nbytes: int
+    dtype: DataType
+    big_endian: bool
+    crc32c: int | None
+    region: tuple[tuple[int, int], ...]
+
+
+class CheckpointReader(Protocol):
+    """Lists and reads the tensors of one checkpoint; a context manager."""
+
+    path: str
+    """What error messages and titles name: the prefix, or the file."""
+    format: Format
+
+    @property
+    def tensors(self) -> Mapping[str, TensorRecord]:
+        """Every tensor by key, in the order of the file; no value is read."""
+        ...
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """Give the files of the checkpoint, index first, absent shards included."""
+        ...
+
+    def extents(self, key: str) -> tuple[Extent, ...] | None:
+        """Give where the plain bytes of a tensor lie, None if they lie nowhere plainly.
+
+        The extents are disjoint and cover the tensor; no data file is opened.
+        """
+        ...
+
+    def read_bytes(self, key: str) -> bytes:
+        """Give the verified bytes of a small plain tensor, C order, little-endian."""
+        ...
+
+    def read_strings(self, key: str) -> list[bytes]:
+        """Give the verified elements of a string tensor, C order."""
+        ...
+
+    def read(self, key: str) -> NDArray[np.generic]:
+        """Give the whole verified tensor: always an array, 0-d for a scalar.
+
+        Strings come as an object array of bytes.
+        """
+        ...
+
+    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
+        """Give a part of a tensor, reading only what it needs; not verified."""
+        ...
+
+    def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
+        """Yield the tensor in C order as 1-D arrays of at most `nbytes` bytes.
+
+        An array is valid until the next one is asked for. The checksum is
+        verified after the last: what was summed before is void if that raises.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the files."""
+        ...

@@ -1,0 +1,1 @@
+"""Results to rich renderables, JSON documents and figures; nothing is printed here."""

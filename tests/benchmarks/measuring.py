@@ -1,0 +1,103 @@
+"""Whole processes, timed in turn: wall seconds and peak memory, ours beside TensorFlow's.
+
+Machines are noisy: what counts is the ratio of the medians of one session, taken
+in turn (ours, theirs, ours, theirs, …) on the same files with warm caches, and
+with compiled bytecode on both sides.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One command's runs.
+
+    Attributes:
+        seconds: wall time of each run.
+        peak_mib: largest resident set of the process itself over all runs.
+    """
+
+    seconds: tuple[float, ...]
+    peak_mib: float
+
+    @property
+    def median(self) -> float:
+        """Median wall seconds."""
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A piece of work done by both; `target` is the ratio the issue asks for."""
+
+    work: str
+    ours: Measurement
+    theirs: Measurement
+    target: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.theirs.median / self.ours.median
+
+
+def _run_once(command: Sequence[str]) -> tuple[float, float]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
+    stderr = process.stderr.read() if process.stderr else b""
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"{command} exited {process.returncode}: {stderr.decode()[-2000:]}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure_in_turn(
+    ours: Sequence[str], theirs: Sequence[str], *, n_ours: int = 5, n_theirs: int = 3
+) -> tuple[Measurement, Measurement]:
+    """Run both commands alternately, after one warm-up each that is not counted."""
+    _run_once(ours)
+    _run_once(theirs)
+    runs: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    for i in range(max(n_ours, n_theirs)):
+        if i < n_ours:
+            runs[0].append(_run_once(ours))
+        if i < n_theirs:
+            runs[1].append(_run_once(theirs))
+    first, second = (
+        Measurement(tuple(seconds for seconds, _ in side), max(peak for _, peak in side))
+        for side in runs
+    )
+    return first, second
+
+
+def python_command(*arguments: str) -> list[str]:
+    """Give a command of this interpreter."""
+    return [sys.executable, *arguments]
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> str:
+    """Give the results as an aligned text table."""
+    header = f"{'work':44} {'ours':>9} {'peak':>9} {'theirs':>9} {'peak':>9} {'ratio':>7} target"
+    rows = [
+        f"{c.work:44} {c.ours.median:7.3f} s {c.ours.peak_mib:5.0f} MiB"
+        f" {c.theirs.median:7.3f} s {c.theirs.peak_mib:5.0f} MiB {c.ratio:6.1f}x {c.target:5.1f}x"
+        for c in comparisons
+    ]
+    return "\n".join([header, *rows])
