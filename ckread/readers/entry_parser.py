@@ -1,0 +1,171 @@
+"""Entries of a bundle index to records, fast: 100,000 in a quarter of a second.
+
+    08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
+
+Nearly all entries have this form: tags in order, zero fields left out, the size
+that of type and shape. Types and shapes repeat, so their bytes are looked up and
+with them the bytes of the size, which need only be compared. Any other entry goes
+the long way, `messages.parse_bundle_entry`, which gives the same.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckread.errors import CorruptCheckpointError
+from ckread.readers.contract import TensorRecord
+from ckread.readers.crc32c import MASK_DELTA
+from ckread.readers.dtypes import DataType
+from ckread.readers.messages import BundleEntry, TensorShape, parse_bundle_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Head = tuple[DataType, TensorShape, int, int, bytes | None]
+"""Type, shape, bytes in which these are stored, bytes of the values, and the stored
+field of the latter with the tag of the checksum that follows it (None: nothing)."""
+
+_SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
+_RECORD_NBYTES = 400
+
+
+class EntryParser:
+    """Sorts the entries of an index into tensors, partitioned tensors and slices.
+
+    Attributes:
+        tensors: records by key; those of partitioned tensors without a place.
+        partitioned: entries of partitioned tensors, by key.
+        nul_entries: entries under keys that begin with NUL: slices, as a rule.
+        unknown_dtypes: numbers of element types that no release knows, by key.
+    """
+
+    def __init__(self, memory: int) -> None:
+        """Start with nothing.
+
+        Args:
+            memory: bytes that keys and records may take, roughly.
+        """
+        self.tensors: dict[str, TensorRecord] = {}
+        self.partitioned: dict[str, BundleEntry] = {}
+        self.nul_entries: dict[bytes, BundleEntry] = {}
+        self.unknown_dtypes: dict[str, int] = {}
+        self._memory = memory
+        self._heads: dict[bytes, Head] = {}
+
+    def feed(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take keys and their entries in.
+
+        Raises:
+            CorruptCheckpointError: an entry is none, or they are too much.
+        """
+        memory = self._memory
+        heads = self._heads
+        tensors = self.tensors
+        from_bytes = int.from_bytes
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        for stored_key, value in items:
+            memory -= len(stored_key) + _RECORD_NBYTES
+            if memory < 0:
+                raise _too_much(len(tensors))
+            try:
+                prefix = value[: value[3] + 4]
+                head = heads.get(prefix) or self._add_head(prefix)
+                dtype, shape, at, nbytes, size_field = head
+                shard = offset = 0
+                if value[at] == _SHARD_TAG:
+                    shard = value[at + 1]
+                    at += 2
+                if value[at] == _OFFSET_TAG:
+                    byte = value[at + 1]
+                    offset = byte & 0x7F
+                    at += 2
+                    shift = 7
+                    while byte > 0x7F:
+                        byte = value[at]
+                        offset |= (byte & 0x7F) << shift
+                        at += 1
+                        shift += 7
+                    if shift > 63:  # negative, or no varint
+                        shard = 0x80
+            except IndexError:
+                self._add_slowly(stored_key, value)
+                continue
+            if shard > 0x7F or value[at:-4] != size_field or stored_key[0] == 0:
+                self._add_slowly(stored_key, value)
+                continue
+            masked = from_bytes(value[-4:], "little") - MASK_DELTA & 0xFFFFFFFF
+            key = stored_key.decode("utf-8", "surrogateescape")
+            crc32c = (masked >> 17 | masked << 15) & 0xFFFFFFFF
+            fields = (key, dtype, shape, nbytes, crc32c, shard, offset)
+            tensors[key] = make_record(TensorRecord, fields)
+
+    def _add_head(self, prefix: bytes) -> Head:
+        head = self._heads[prefix] = _parse_head(prefix)
+        return head
+
+    def _add_slowly(self, stored_key: bytes, value: bytes) -> None:
+        key = stored_key.decode("utf-8", "surrogateescape")
+        try:
+            entry = parse_bundle_entry(value)
+            _check_place(entry)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"entry {shown(key)}: {error.message}") from None
+        if entry.dtype is DataType.UNKNOWN:
+            self.unknown_dtypes[key] = entry.dtype_number
+        if entry.slices:
+            self.partitioned[key] = entry
+        if stored_key[0] == 0 and not entry.slices:
+            self.nul_entries[stored_key] = entry
+        else:
+            self.tensors[key] = record_of(key, entry)
+
+
+def record_of(key: str, entry: BundleEntry) -> TensorRecord:
+    """Give the record of an entry."""
+    return TensorRecord(
+        key, entry.dtype, entry.shape, entry.size, entry.crc32c, entry.shard_id, entry.offset
+    )
+
+
+def shown(key: str) -> str:
+    """Give a key as it may stand in a message: without control characters."""
+    return key if key.isprintable() else ascii(key)[1:-1]
+
+
+def _check_place(entry: BundleEntry) -> None:
+    for field in ("shard_id", "offset", "size"):
+        number = getattr(entry, field)
+        if number < 0:
+            raise CorruptCheckpointError(f"{field} {number}, expected 0 or more")
+
+
+def _parse_head(prefix: bytes) -> Head:
+    """Decode the bytes up to the shape; what nothing matches unless they are the usual."""
+    unusual = DataType.UNKNOWN, (), len(prefix), 0, None
+    if len(prefix) < 4 or len(prefix) != prefix[3] + 4 or not prefix[:4].isascii():
+        return unusual
+    if prefix[0] != 0x08 or prefix[2] != 0x12:
+        return unusual
+    try:
+        entry = parse_bundle_entry(prefix)
+    except CorruptCheckpointError:
+        return unusual
+    if entry.dtype is DataType.UNKNOWN:
+        return unusual
+    nbytes = math.prod(entry.shape) * entry.dtype.itemsize
+    size = b"\x28" + _varint(nbytes) if nbytes else b""
+    return entry.dtype, entry.shape, len(prefix), nbytes, size + b"\x35"
+
+
+def _varint(value: int) -> bytes:
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*data, value))
+
+
+def _too_much(n_entries: int) -> CorruptCheckpointError:
+    found = f"{n_entries} entries and more, with keys too long for its size"
+    return CorruptCheckpointError(found)

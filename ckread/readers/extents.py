@@ -1,0 +1,200 @@
+"""Plain bytes of tensors, streamed from data shards into a buffer that is reused.
+
+An `Extent` says where bytes lie, so whoever has it needs no index: it can go to
+another thread, process or machine. A stream of bytes that is read to its end has
+the CRC-32C to compare with the stored one. Nothing here imports numpy before it
+is called, for `extents` of a listing are made without it.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError, ChecksumError
+from ckread.readers.crc32c import crc32c, extend
+from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.entry_parser import shown
+from ckread.readers.regular_file import RegularFile
+from ckread.readers.shards import missing_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.readers.contract import Extent
+
+ALIGNMENT = 64
+COPY_AGAIN = "Copy the file again from where it came."
+
+
+def aligned_buffer(nbytes: int) -> NDArray[np.uint8]:
+    """Give a buffer of bytes whose first lies at a multiple of 64.
+
+    Raises:
+        CheckpointError: there is not that much memory.
+    """
+    import numpy as np
+
+    try:
+        block = np.empty(nbytes + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError):
+        raise too_large(nbytes) from None
+    start = -block.ctypes.data % ALIGNMENT
+    return block[start : start + nbytes]
+
+
+def too_large(nbytes: int) -> CheckpointError:
+    """Give the error for values that memory does not hold."""
+    remedy = "Read a slice of it, or stream it chunk by chunk."
+    return CheckpointError(f"{nbytes} bytes do not fit into memory", remedy=remedy)
+
+
+def open_shard(path: str) -> RegularFile:
+    """Open a data shard.
+
+    Raises:
+        MissingShardError: it is not there; the message lists those that are.
+        CheckpointError: it cannot be opened.
+    """
+    try:
+        return RegularFile(path)
+    except CheckpointNotFoundError:
+        raise missing_shard(path) from None
+
+
+class ExtentStream:
+    """The bytes of an extent, chunk after chunk, as views on one buffer.
+
+    Iterable once. Each chunk is a uint8 view on `buffer`, a whole number of
+    elements, and valid until the next one is asked for.
+
+    Attributes:
+        crc32c: unmasked CRC-32C of the bytes given so far.
+    """
+
+    def __init__(
+        self,
+        extent: Extent,
+        buffer: NDArray[np.uint8],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        shard: RegularFile | None = None,
+    ) -> None:
+        """Prepare to stream; the file is opened with the first chunk.
+
+        Args:
+            extent: what to read.
+            buffer: its length, rounded down to whole elements, is the chunk's.
+            start: first byte within the extent.
+            stop: byte within the extent after the last; None for its end.
+            shard: the file, if it is open already; it then stays open.
+        """
+        self.crc32c = 0
+        self._extent = extent
+        self._buffer = buffer
+        self._start = start
+        self._stop = extent.nbytes if stop is None else stop
+        self._shard = shard
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the chunks.
+
+        Raises:
+            MissingShardError: the file is not there.
+            TruncatedFileError: it ends too early.
+        """
+        extent, buffer = self._extent, self._buffer
+        itemsize = max(1, extent.dtype.itemsize)
+        step = len(buffer) // itemsize * itemsize
+        if not step:
+            raise ValueError(f"a buffer of {len(buffer)} bytes holds no element of {itemsize}")
+        with self._opened() as shard:
+            shard.check_range(extent.offset + self._start, self._stop - self._start)
+            for at in range(self._start, self._stop, step):
+                chunk = buffer[: min(step, self._stop - at)]
+                shard.pread_into(chunk, extent.offset + at)
+                self.crc32c = extend(self.crc32c, chunk)
+                yield chunk
+
+    def _opened(self) -> AbstractContextManager[RegularFile]:
+        if self._shard is not None:
+            return nullcontext(self._shard)
+        return closing(open_shard(self._extent.path))
+
+
+def verify_extent(extent: Extent, computed: int) -> None:
+    """Check the checksum of all the bytes of an extent.
+
+    Raises:
+        ChecksumError: it is not the one that is stored.
+    """
+    if extent.crc32c is not None and computed != extent.crc32c:
+        raise checksum_error(extent.path, (extent.offset, extent.nbytes), extent.crc32c, computed)
+
+
+def read_extent(extent: Extent, shard: RegularFile) -> bytes:
+    """Give the verified bytes of a small extent, little-endian, without numpy.
+
+    Raises:
+        TruncatedFileError: the file ends before them.
+        ChecksumError: they are damaged.
+    """
+    data = shard.pread(extent.offset, extent.nbytes)
+    verify_extent(extent, crc32c(data))
+    width = swap_width(extent.dtype)
+    if not extent.big_endian or width == 1:
+        return data
+    swapped = bytearray(len(data))
+    for place in range(width):
+        swapped[place::width] = data[width - 1 - place :: width]
+    return bytes(swapped)
+
+
+def of_tensor(error: CheckpointError, key: str, *, remedy: str | None = None) -> CheckpointError:
+    """Give an error about a place in a shard with the key of the tensor that lies there."""
+    name, separator, found = error.message.partition(": ")
+    is_known = found.startswith(f"{shown(key)}: ")
+    message = error.message if is_known else f"{name}{separator}{shown(key)}: {found}"
+    return type(error)(message, path=error.path, offset=error.offset, remedy=remedy or error.remedy)
+
+
+def checksum_error(
+    path: str, place: tuple[int, int], stored: int, computed: int, *, key: str = ""
+) -> ChecksumError:
+    """Give the error for `place` (offset and size), whose stored checksum is not its own."""
+    offset, nbytes = place
+    name = path.rpartition("/")[2]
+    subject = f"{name}: {key}" if key else name
+    found = f"stored CRC-32C {stored:#010x}, computed {computed:#010x}"
+    message = f"{subject}: bytes {offset} to {offset + nbytes}: {found}"
+    return ChecksumError(message, path=path, offset=offset, remedy=COPY_AGAIN)
+
+
+def decode(extent: Extent, raw: NDArray[np.uint8]) -> NDArray[np.generic]:
+    """Give stored bytes as a 1-D array of elements.
+
+    A view on `raw`; a copy in the order of this machine if `extent` is big-endian.
+    """
+    if extent.big_endian:
+        raw = raw.copy()
+        swap_in_place(raw, extent.dtype)
+    return raw.view(numpy_dtype(extent.dtype))
+
+
+def swap_in_place(raw: NDArray[np.uint8], dtype: DataType) -> None:
+    """Reverse the bytes of every number."""
+    width = swap_width(dtype)
+    if width > 1:
+        words: Any = raw.view(f"<u{width}")
+        words.byteswap(inplace=True)
+
+
+def swap_width(dtype: DataType) -> int:
+    """Give the bytes of one number: half an element where that is complex."""
+    is_complex = dtype in (DataType.COMPLEX64, DataType.COMPLEX128)
+    return dtype.itemsize // 2 if is_complex else dtype.itemsize

@@ -1,0 +1,74 @@
+"""Names of data shards: `<prefix>.data-<i>-of-<n>`, five digits at least.
+
+The name is made from two integers, so nothing in an index can point elsewhere.
+A merge of bundles can leave files `-of-<m>` under a header that says n shards:
+`shard_family` finds the m that is meant, if only one is there.
+
+Reference: tensorflow/core/util/tensor_bundle/naming.cc
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ckread.errors import MissingShardError
+
+_SUFFIX = re.compile(r"\.data-(\d{5,9})-of-(\d{5,9})")
+_INDEX_SUFFICES = "ls, tree, info and diff --index-only need only the index, which is here."
+
+
+def shard_path(prefix: str, shard_id: int, num_shards: int) -> str:
+    """Give the path of a data shard."""
+    return f"{prefix}.data-{shard_id:05d}-of-{num_shards:05d}"
+
+
+def present_shards(prefix: str) -> dict[int, set[int]]:
+    """Give the shard ids that lie beside `prefix`, by the number of shards they name."""
+    directory, base = os.path.split(prefix)
+    families: dict[int, set[int]] = {}
+    try:
+        names = os.listdir(directory or ".")
+    except (OSError, ValueError):
+        return families
+    for name in names:
+        match = _SUFFIX.fullmatch(name, len(base)) if name.startswith(base) else None
+        if match:
+            families.setdefault(int(match[2]), set()).add(int(match[1]))
+    return families
+
+
+def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
+    """Give the number of shards in the file names; `num_shards` unless only another fits.
+
+    Args:
+        prefix: of the checkpoint.
+        num_shards: what the header says.
+        used: the shards in which tensors lie.
+    """
+    families = present_shards(prefix)
+    if num_shards in families or len(families) != 1:
+        return num_shards
+    [(n_named, present)] = families.items()
+    fits = present == set(range(n_named)) and used <= present
+    return n_named if fits else num_shards
+
+
+def missing_shard(path: str) -> MissingShardError:
+    """Give the error for the data shard at `path`, which is not there."""
+    name = os.path.basename(path)
+    match = re.search(_SUFFIX.pattern + r"\Z", path)
+    if not match:
+        return MissingShardError(f"{name}: no such file", path=path)
+    shard_id, num_shards = int(match[1]), int(match[2])
+    present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
+    message = f"{name}: missing data shard ({shard_id} of {num_shards}), which holds the values"
+    if present:
+        message += f"; here is {_listed(present)}"
+    return MissingShardError(message, path=path, remedy=_INDEX_SUFFICES)
+
+
+def _listed(present: list[int]) -> str:
+    shown = ", ".join(map(str, present[:10]))
+    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
+    return f"shard {shown}{more}" if len(present) == 1 else f"shards {shown}{more}"

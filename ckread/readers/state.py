@@ -1,0 +1,226 @@
+"""The `checkpoint` state file: which checkpoint of a directory is the latest.
+
+    model_checkpoint_path: "ckpt-10"
+    all_model_checkpoint_paths: "ckpt-9"
+    all_model_checkpoint_paths: "ckpt-10"
+    all_model_checkpoint_timestamps: 1763676000.25
+    last_preserved_timestamp: 1763675000.5
+
+A CheckpointState message in protobuf's text format: fields in any order, comments
+from `#`, strings in either quote with C escapes, adjacent strings joined. Fields
+that are not known are skipped. Strings are UTF-8; other bytes become surrogate
+escapes, so that they name the same file again.
+References: tensorflow/python/training/checkpoint_state.proto and
+protobuf.dev/reference/protobuf/textformat-spec
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from ckread.errors import CorruptCheckpointError
+from ckread.readers.c_escapes import unescape
+from ckread.readers.files import STATE_FILE_NAME as STATE_FILE_NAME
+from ckread.readers.files import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_STATE_NBYTES = 1 << 20
+
+_TOKEN = re.compile(
+    rb"""
+      (?P<blank>   (?:[ \t\r\n\f\v]|\#[^\n]*)+ )
+    | (?P<name>    [A-Za-z_][A-Za-z0-9_]* )
+    | (?P<number>  [-+]?[0-9.][0-9A-Za-z_.+-]* )
+    | (?P<string>  "(?:[^"\\\n]|\\[^\n])*" | '(?:[^'\\\n]|\\[^\n])*' )
+    | (?P<sign>    [][{}<>:;,/-] )
+    """,
+    re.VERBOSE,
+)
+_FLOAT = re.compile(
+    rb"(?i)([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)f?|([-+]?(?:inf(?:inity)?|nan))"
+)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CLOSING = {b"{": b"}", b"<": b">", b"[": b"]"}
+_STRINGS = (b"model_checkpoint_path", b"all_model_checkpoint_paths")
+_NUMBERS = (b"last_preserved_timestamp", b"all_model_checkpoint_timestamps")
+
+Value = TypeVar("Value", str, float)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointState:
+    """What a state file says; paths as written, relative to its directory or absolute.
+
+    Attributes:
+        model_checkpoint_path: prefix of the latest checkpoint; empty if not given.
+        all_model_checkpoint_paths: prefixes of all that are kept, oldest first.
+        all_model_checkpoint_timestamps: when each was written, seconds since 1970.
+        last_preserved_timestamp: when the last one was exempted from deletion, likewise.
+    """
+
+    model_checkpoint_path: str = ""
+    all_model_checkpoint_paths: tuple[str, ...] = ()
+    all_model_checkpoint_timestamps: tuple[float, ...] = ()
+    last_preserved_timestamp: float | None = None
+
+
+def read_state(path: str) -> CheckpointState:
+    """Read a state file.
+
+    Raises:
+        CheckpointNotFoundError: it is not there.
+        CorruptCheckpointError: it is too long, or not the text of a CheckpointState.
+        CheckpointError: it cannot be opened, or is no regular file.
+    """
+    with open_regular(path) as file:
+        text = file.read(MAX_STATE_NBYTES + 1)
+    if len(text) > MAX_STATE_NBYTES:
+        message = f"{path}: more than {MAX_STATE_NBYTES:,} bytes, expected a short text"
+        raise CorruptCheckpointError(message, path=path)
+    return parse_state(text, path)
+
+
+def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:
+    """Give the record of the text of a state file, which messages call `path`.
+
+    Raises:
+        CorruptCheckpointError: it is not text format, or a known field has another type.
+    """
+    return _Parser(text.removeprefix(_BYTE_ORDER_MARK), path).state()
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: bytes
+    offset: int
+
+
+class _Parser:
+    """Recursive descent over the tokens of one text, with one token of lookahead."""
+
+    def __init__(self, text: bytes, path: str) -> None:
+        self._text = text
+        self._path = path
+        self._tokens = self._iter_tokens()
+        self._next = next(self._tokens)
+
+    def state(self) -> CheckpointState:
+        """Read all fields."""
+        strings: dict[bytes, list[str]] = {name: [] for name in _STRINGS}
+        numbers: dict[bytes, list[float]] = {name: [] for name in _NUMBERS}
+        while self._next.kind != "end":
+            name = self._field_name()
+            if name.text in strings:
+                self._read_values(name, strings[name.text], self._string)
+            elif name.text in numbers:
+                self._read_values(name, numbers[name.text], self._number)
+            else:
+                self._skip_value()
+            self._accept(b";", b",")
+        latest, paths = strings.values()
+        preserved, times = numbers.values()
+        return CheckpointState(
+            latest[0] if latest else "",
+            tuple(paths),
+            tuple(times),
+            preserved[0] if preserved else None,
+        )
+
+    def _iter_tokens(self) -> Iterator[_Token]:
+        at = 0
+        while match := _TOKEN.match(self._text, at):
+            at = match.end()
+            if match.lastgroup and match.lastgroup != "blank":
+                yield _Token(match.lastgroup, match[0], match.start())
+        if at < len(self._text):
+            yield _Token("stray", self._text[at : at + 1], at)
+        while True:
+            yield _Token("end", b"", len(self._text))
+
+    def _take(self) -> _Token:
+        token = self._next
+        self._next = next(self._tokens)
+        return token
+
+    def _accept(self, *signs: bytes) -> bool:
+        if self._next.kind == "sign" and self._next.text in signs:
+            self._take()
+            return True
+        return False
+
+    def _field_name(self) -> _Token:
+        if self._next.kind == "sign" and self._next.text == b"[":
+            extension = self._next
+            self._skip_brackets()
+            return extension
+        if self._next.kind not in ("name", "number"):
+            raise self._error(self._next, "the name of a field")
+        return self._take()
+
+    def _read_values(self, name: _Token, into: list[Value], read: Callable[[], Value]) -> None:
+        """Read one value or a list of them; a field that is not repeated stays alone."""
+        if not self._accept(b":"):
+            raise self._error(self._next, f"':' after {name.text.decode()}")
+        if not self._accept(b"["):
+            into.append(read())
+        elif not self._accept(b"]"):
+            into.append(read())
+            while self._accept(b","):
+                into.append(read())
+            if not self._accept(b"]"):
+                raise self._error(self._next, "',' or ']' in a list")
+        if len(into) > 1 and not name.text.startswith(b"all_"):
+            raise self._error(name, "it only once")
+
+    def _string(self) -> str:
+        if self._next.kind != "string":
+            raise self._error(self._next, "a string in quotes")
+        value = b""
+        while self._next.kind == "string":
+            value += unescape(self._take().text[1:-1])
+        return value.decode("utf-8", "surrogateescape")
+
+    def _number(self) -> float:
+        sign = -1.0 if self._accept(b"-") else 1.0
+        match = _FLOAT.fullmatch(self._next.text)
+        if match is None:
+            raise self._error(self._next, "a number")
+        self._take()
+        return sign * float(match[1] or match[2])
+
+    def _skip_value(self) -> None:
+        """Pass over the value of a field that is not known."""
+        self._accept(b":")
+        self._accept(b"-")
+        if self._next.text in _CLOSING:
+            self._skip_brackets()
+        elif self._next.kind == "string":
+            self._string()
+        elif self._next.kind in ("name", "number"):
+            self._take()
+        else:
+            raise self._error(self._next, "a value")
+
+    def _skip_brackets(self) -> None:
+        closing: list[bytes] = []
+        while True:
+            token = self._take()
+            if token.kind in ("end", "stray"):
+                raise self._error(token, f"{closing[-1].decode()!r}")
+            if token.text in _CLOSING:
+                closing.append(_CLOSING[token.text])
+            elif token.text in _CLOSING.values() and token.text != closing.pop():
+                raise self._error(token, "the bracket that closes the last one opened")
+            if not closing:
+                return
+
+    def _error(self, token: _Token, expected: str) -> CorruptCheckpointError:
+        line = self._text.count(b"\n", 0, token.offset) + 1
+        found = token.text[:40].decode("utf-8", "backslashreplace")
+        found = repr(found) if found else "the end of the text"
+        message = f"{self._path}: line {line}: {found}, expected {expected}"
+        return CorruptCheckpointError(message, path=self._path, offset=token.offset)

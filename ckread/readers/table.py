@@ -1,0 +1,215 @@
+"""LevelDB table: the sorted key-value file behind an `.index` and a V1 checkpoint.
+
+    data block ... | metaindex block | index block | footer (48 bytes)
+
+    trailer  1 byte compression type (0 none, 1 snappy),
+             4 bytes masked CRC-32C of block and type
+    footer   handles of metaindex and index block (varint offset, varint size),
+             padded to 40 bytes, magic 57 fb 80 8b 24 75 47 db
+
+All fixed integers are little-endian; the size in a handle leaves the trailer out.
+The index block has one entry per data block: a key not below its last, and its
+handle. The metaindex block is not used. `table_block` says what is in a block.
+
+Reference: github.com/google/leveldb/blob/main/doc/table_format.md
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    NotACheckpointError,
+    TruncatedFileError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.crc32c import crc32c, unmask
+from ckread.readers.cursor import Cursor
+from ckread.readers.snappy import decompress
+from ckread.readers.table_block import parse_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.readers.regular_file import RegularFile
+
+FOOTER_NBYTES = 48
+TRAILER_NBYTES = 5
+MAGIC = bytes.fromhex("57fb808b247547db")
+
+MAX_BLOCK_NBYTES = 1 << 26
+"""Largest block that is read, unless the caller allows more; writers cut at 256 KiB."""
+
+MAX_MEMORY = 1 << 31
+SPARE_MEMORY = 1 << 26
+MEMORY_PER_BYTE = 64
+"""Prefix compression makes long keys of few bytes: entries may take so much more."""
+
+DAMAGED = (
+    "The index is damaged: nothing in it can be trusted. Copy it again, or use\n"
+    "another checkpoint of the run."
+)
+
+
+class BlockHandle(NamedTuple):
+    """Where a block lies in its table.
+
+    Attributes:
+        offset: bytes from the start of the file.
+        size: bytes of the block, its 5-byte trailer not counted.
+    """
+
+    offset: int
+    size: int
+
+
+class Table:
+    """The blocks and entries of a table in an open file.
+
+    Attributes:
+        file: the file it is read from.
+        index: handle of the index block.
+        n_blocks: data blocks read so far.
+        memory: bytes that the entries of all its blocks may take, roughly.
+    """
+
+    def __init__(self, file: RegularFile, *, max_block_nbytes: int = MAX_BLOCK_NBYTES) -> None:
+        """Read the footer.
+
+        Args:
+            file: an open file; it stays open.
+            max_block_nbytes: of the largest block to accept, stored or expanded.
+
+        Raises:
+            TruncatedFileError: the file is too short to be a table.
+            NotACheckpointError: it does not end as a table does.
+        """
+        self.file = file
+        self.n_blocks = 0
+        self.memory = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
+        self._max_block_nbytes = max_block_nbytes
+        self.index = read_footer(file)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys and values in the order of the file.
+
+        Raises:
+            CorruptCheckpointError: the bytes contradict the format; `ChecksumError`
+                and `TruncatedFileError` among them.
+            UnsupportedFeatureError: a block is compressed in an unknown way.
+        """
+        last = None
+        for handle in self.handles():
+            entries = self.read_entries(handle, after=last)
+            if entries:
+                last = entries[-1][0]
+            yield from entries
+
+    def handles(self) -> Iterator[BlockHandle]:
+        """Yield the handles of the data blocks; they may not share bytes."""
+        budget = self.file.nbytes
+        for _, value in self.read_entries(self.index):
+            try:
+                handle = _parse_handle(Cursor(value))
+            except CorruptCheckpointError as error:
+                raise self._corrupt(self.index, f"handle: {error.message}") from None
+            budget -= handle.size + TRAILER_NBYTES
+            if budget < 0:
+                raise self._corrupt(self.index, "data blocks take more bytes than the file has")
+            self.n_blocks += 1
+            yield handle
+
+    def read_entries(
+        self, handle: BlockHandle, *, after: bytes | None = None
+    ) -> list[tuple[bytes, bytes]]:
+        """Give the keys and values of one block, its checksum verified first.
+
+        Args:
+            handle: of the block.
+            after: what the first key must be above; None for anything.
+        """
+        try:
+            return parse_entries(self.read_block(handle), after=after, memory=self.memory)
+        except CorruptCheckpointError as error:
+            if error.path is not None:
+                raise
+            raise self._corrupt(handle, error.message) from None
+
+    def read_block(self, handle: BlockHandle) -> bytes:
+        """Give the expanded block at `handle`, its checksum verified.
+
+        Raises:
+            TruncatedFileError: the block or its trailer runs past the file.
+            CorruptCheckpointError: it is larger than accepted, or its compression is broken.
+            ChecksumError: the stored and the computed CRC-32C differ.
+            UnsupportedFeatureError: the compression type is not known.
+        """
+        offset, size = handle
+        file = self.file
+        if offset + size + TRAILER_NBYTES > file.nbytes:
+            found = f"ends at byte {offset + size + TRAILER_NBYTES}, the file at {file.nbytes}"
+            raise self._located(TruncatedFileError, handle, found)
+        if size > self._max_block_nbytes:
+            limit = f"expected {self._max_block_nbytes} at most"
+            raise self._corrupt(handle, f"{size} bytes, {limit}")
+        stored = file.pread(offset, size + TRAILER_NBYTES)
+        content = stored[:-4]
+        checksum = unmask(int.from_bytes(stored[-4:], "little"))
+        computed = crc32c(content)
+        if checksum != computed:
+            found = f"stored CRC-32C {checksum:#010x}, computed {computed:#010x}"
+            raise self._located(ChecksumError, handle, found)
+        return self._expand(handle, content[:-1], content[-1])
+
+    def _expand(self, handle: BlockHandle, content: bytes, compression: int) -> bytes:
+        if compression == 0:
+            return content
+        if compression != 1:
+            found = f"compression type {compression}, expected 0 (none) or 1 (snappy)"
+            raise self._located(UnsupportedFeatureError, handle, found)
+        try:
+            return decompress(content, self._max_block_nbytes)
+        except CorruptCheckpointError as error:
+            raise self._corrupt(handle, error.message) from None
+
+    def _corrupt(self, handle: BlockHandle, found: str) -> CheckpointError:
+        return self._located(CorruptCheckpointError, handle, found)
+
+    def _located(
+        self, kind: type[CheckpointError], handle: BlockHandle, found: str
+    ) -> CheckpointError:
+        message = f"{self.file.name}: block at byte {handle.offset}: {found}"
+        remedy = None if kind is UnsupportedFeatureError else DAMAGED
+        return kind(message, path=self.file.path, offset=handle.offset, remedy=remedy)
+
+
+def read_footer(file: RegularFile) -> BlockHandle:
+    """Give the handle of the index block.
+
+    Raises:
+        TruncatedFileError: the file is too short to be a table.
+        NotACheckpointError: it does not end as a table does.
+        CorruptCheckpointError: the handles in the footer are broken.
+    """
+    start = file.nbytes - FOOTER_NBYTES
+    if start < 0:
+        message = f"{file.name}: {file.nbytes} bytes, expected {FOOTER_NBYTES} or more"
+        raise TruncatedFileError(message, path=file.path)
+    footer = file.pread(start, FOOTER_NBYTES)
+    if footer[-8:] != MAGIC:
+        message = f"{file.name}: ends in {footer[-8:].hex()}, a table ends in {MAGIC.hex()}"
+        raise NotACheckpointError(message, path=file.path, offset=file.nbytes - 8)
+    cursor = Cursor(footer, 0, FOOTER_NBYTES - len(MAGIC))
+    try:
+        _parse_handle(cursor)
+        return _parse_handle(cursor)
+    except CorruptCheckpointError as error:
+        message = f"{file.name}: footer: {error.message}"
+        raise CorruptCheckpointError(message, path=file.path, remedy=DAMAGED) from None
+
+
+def _parse_handle(cursor: Cursor) -> BlockHandle:
+    return BlockHandle(cursor.varint(), cursor.varint())

@@ -1,0 +1,139 @@
+"""The protobuf wire format: the fields of a message, one after the other.
+
+    field   tag varint = number << 3 | wire type, then the value:
+    0       varint                       1   8 bytes, little-endian
+    2       varint length, that many bytes   5   4 bytes, little-endian
+    3, 4    groups: in none of the messages here, refused
+
+Nothing is copied: a length-delimited value comes as its place in the buffer, and
+its fields with `iter_fields(buffer, *value)`. A known field number under another
+wire type is an unknown field, as in protobuf itself: compare both.
+
+Reference: protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ckread.errors import CorruptCheckpointError, TruncatedFileError
+from ckread.readers.cursor import parse_varint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VARINT: Final = 0
+FIXED64: Final = 1
+LENGTH_DELIMITED: Final = 2
+FIXED32: Final = 5
+
+MAX_FIELD_NUMBER = (1 << 29) - 1
+
+Span = tuple[int, int]
+"""Start and stop of a length-delimited value in the buffer."""
+
+
+def iter_fields(
+    buffer: bytes, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, int, Any]]:
+    """Yield `(field number, wire type, value)` of the message in `buffer[start:stop]`.
+
+    The value is an int for wire types 0 (unsigned 64 bits: see `cursor.signed`), 1
+    and 5 (the bits, unsigned), and a `Span` for wire type 2.
+
+    Raises:
+        CorruptCheckpointError: a field runs past the message, or is no field.
+    """
+    stop = len(buffer) if stop is None else stop
+    while start < stop:
+        tag = buffer[start]
+        if tag < 0x80:
+            at = start + 1
+        else:
+            tag, at = parse_varint(buffer, start, stop)
+        number = tag >> 3
+        wire_type = tag & 7
+        if not 0 < number <= MAX_FIELD_NUMBER:
+            message = f"field number {number} at byte {start}, expected 1 to {MAX_FIELD_NUMBER}"
+            raise CorruptCheckpointError(message, offset=start)
+        if wire_type == LENGTH_DELIMITED:
+            length, at = parse_varint(buffer, at, stop)
+            if length > stop - at:
+                raise _past_end(start, at + length, stop)
+            yield number, wire_type, (at, at + length)
+            start = at + length
+        elif wire_type == VARINT:
+            value, start = parse_varint(buffer, at, stop)
+            yield number, wire_type, value
+        elif wire_type in (FIXED64, FIXED32):
+            start = at + (8 if wire_type == FIXED64 else 4)
+            if start > stop:
+                raise _past_end(at, start, stop)
+            yield number, wire_type, int.from_bytes(buffer[at:start], "little")
+        else:
+            message = f"wire type {wire_type} at byte {start}, expected 0, 1, 2 or 5"
+            raise CorruptCheckpointError(message, offset=start)
+
+
+def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Give `(tag, start, stop)` of every length-delimited field, the others left out.
+
+    As `iter_fields`, twice as fast, for messages of a hundred thousand parts.
+
+    Raises:
+        CorruptCheckpointError: a field runs past the message, or is no field.
+    """
+    spans: list[tuple[int, int, int]] = []
+    first = start
+    while start < stop:
+        tag = buffer[start]
+        if tag & 7 != LENGTH_DELIMITED or not 7 < tag < 0x80 or start + 2 > stop:
+            fields = iter_fields(buffer, first, stop)
+            return [
+                (number << 3 | wire_type, *value)
+                for number, wire_type, value in fields
+                if wire_type == LENGTH_DELIMITED
+            ]
+        length = buffer[start + 1]
+        at = start + 2
+        if length > 0x7F:
+            length &= 0x7F
+            if at < stop and buffer[at] < 0x80:
+                length |= buffer[at] << 7
+                at += 1
+            else:
+                length, at = parse_varint(buffer, start + 1, stop)
+        end = at + length
+        if end > stop:
+            raise _past_end(start, end, stop)
+        spans.append((tag, at, end))
+        start = end
+    return spans
+
+
+def parse_text(buffer: bytes, span: Span) -> str:
+    """Give the text at `span`; bytes that are not UTF-8 become surrogate escapes."""
+    return buffer[span[0] : span[1]].decode("utf-8", "surrogateescape")
+
+
+def parse_varints(buffer: bytes, wire_type: int, value: Any) -> list[int]:
+    """Give the varints of one occurrence of a repeated field, packed or not.
+
+    Raises:
+        CorruptCheckpointError: packed varints do not end where the field does.
+    """
+    if wire_type == VARINT:
+        return [value]
+    if wire_type != LENGTH_DELIMITED:
+        return []
+    at, stop = value
+    values = []
+    while at < stop:
+        item, at = parse_varint(buffer, at, stop)
+        values.append(item)
+    return values
+
+
+def _past_end(start: int, end: int, stop: int) -> TruncatedFileError:
+    message = f"field at byte {start} ends at byte {end}, its message at byte {stop}"
+    return TruncatedFileError(message, offset=start)

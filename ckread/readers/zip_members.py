@@ -1,0 +1,169 @@
+"""The members of a zip archive, read in place and never extracted by name.
+
+    local header (30 bytes, name, extra), data     at the offset the directory gives
+    central directory                              names, sizes, methods, CRC-32
+
+A stored member (method 0) is a window of the archive. A deflated one is inflated
+into an anonymous temporary file, once its declared size is believable. Names are
+compared, never used as paths.
+
+Reference: PKWARE APPNOTE.TXT, 4.3
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.regular_file import RegularFile
+
+if TYPE_CHECKING:
+    from typing import IO
+
+MAX_MEMBERS = 100_000
+MAX_EXPANSION = 1100
+"""Deflate gives 1032 bytes for one at best."""
+MAX_INFLATED_NBYTES = 64 << 30
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_ENCRYPTED = 0x41
+
+
+class ZipMembers:
+    """The directory of an archive.
+
+    Attributes:
+        path: the archive.
+        name: what messages call it.
+        members: the members by name.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Read the directory.
+
+        Raises:
+            CorruptCheckpointError: there is none, or a name occurs twice or leads out.
+            UnsupportedFeatureError: a member is encrypted.
+        """
+        self.path = path
+        self._file = RegularFile(path)
+        self.name = self._file.name
+        try:
+            self._archive = zipfile.ZipFile(path)
+            found = self._archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            self._file.close()
+            message = f"{self.name}: not a zip archive ({str(error).lower()})"
+            raise CorruptCheckpointError(message, path=path) from None
+        try:
+            self.members = self._checked(found)
+        except CheckpointError:
+            self.close()
+            raise
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the archive."""
+        return self._file.nbytes
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+        self._file.close()
+
+    def _checked(self, found: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+        if len(found) > MAX_MEMBERS:
+            raise self._corrupt(f"{len(found)} members, expected at most {MAX_MEMBERS}")
+        members: dict[str, zipfile.ZipInfo] = {}
+        for info in found:
+            name = info.filename
+            if name in members:
+                raise self._corrupt(f"two members are called {name!r}")
+            if re.search(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:|\0", info.orig_filename):
+                raise self._corrupt(f"member {name!r} leads out of the archive")
+            if info.flag_bits & _ENCRYPTED:
+                message = f"{self.name}: member {name!r} is encrypted"
+                raise UnsupportedFeatureError(message, path=self.path)
+            members[name] = info
+        return members
+
+    def place(self, name: str) -> tuple[int, int] | None:
+        """Give offset and size of a stored member's bytes; None if it is compressed.
+
+        Raises:
+            CorruptCheckpointError: the member is not where the directory says.
+        """
+        info = self.members[name]
+        if info.compress_type != zipfile.ZIP_STORED:
+            return None
+        header = self._file.pread(info.header_offset, _LOCAL_HEADER.size)
+        magic, *_, name_nbytes, extra_nbytes = _LOCAL_HEADER.unpack(header)
+        offset = info.header_offset + _LOCAL_HEADER.size + name_nbytes + extra_nbytes
+        stored_name = self._file.pread(info.header_offset + _LOCAL_HEADER.size, name_nbytes)
+        if magic != b"PK\3\4" or stored_name not in (_raw(name, "utf-8"), _raw(name, "cp437")):
+            raise self._corrupt(f"no member {name!r} at byte {info.header_offset}")
+        if info.file_size != info.compress_size:
+            raise self._corrupt(f"member {name!r} is stored, with two sizes")
+        self._file.check_range(offset, info.file_size)
+        return offset, info.file_size
+
+    def read(self, name: str, *, max_nbytes: int) -> bytes:
+        """Give the bytes of a small member, verified by its CRC-32.
+
+        Raises:
+            CorruptCheckpointError: it is larger than that, or damaged.
+        """
+        info = self._believable(name)
+        if info.file_size > max_nbytes:
+            found = f"{info.file_size} bytes, expected at most {max_nbytes}"
+            raise self._corrupt(f"member {name!r} has {found}")
+        with self._open(name) as member:
+            return self._take(name, member, info.file_size + 1)
+
+    def inflate(self, name: str, target: IO[bytes]) -> None:
+        """Write a compressed member to a file that is already open.
+
+        Raises:
+            CorruptCheckpointError: it expands beyond what it declares, or is damaged.
+        """
+        info = self._believable(name)
+        done = 0
+        with self._open(name) as member:
+            while block := self._take(name, member, 1 << 20):
+                done += len(block)
+                if done > info.file_size:
+                    raise self._corrupt(f"member {name!r} is longer than {info.file_size} bytes")
+                target.write(block)
+
+    def _believable(self, name: str) -> zipfile.ZipInfo:
+        info = self.members[name]
+        limit = min(MAX_INFLATED_NBYTES, MAX_EXPANSION * info.compress_size + 1024)
+        if info.compress_type != zipfile.ZIP_STORED and info.file_size > limit:
+            found = f"{info.file_size} bytes from {info.compress_size}, a decompression bomb"
+            raise self._corrupt(f"member {name!r} declares {found}")
+        return info
+
+    def _open(self, name: str) -> IO[bytes]:
+        try:
+            return self._archive.open(self.members[name])
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
+        except NotImplementedError as error:
+            message = f"{self.name}: member {name!r}: {error}"
+            raise UnsupportedFeatureError(message, path=self.path) from None
+
+    def _take(self, name: str, member: IO[bytes], nbytes: int) -> bytes:
+        try:
+            return member.read(nbytes)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error) as error:
+            raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
+
+    def _corrupt(self, found: str) -> CorruptCheckpointError:
+        return CorruptCheckpointError(f"{self.name}: {found}", path=self.path)
+
+
+def _raw(name: str, encoding: str) -> bytes:
+    return name.encode(encoding, errors="replace")
