@@ -10,8 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ckread.analysis.diff import diff_checkpoints as diff
+    from ckread.analysis.diff_records import CheckpointDiff as CheckpointDiff
     from ckread.model.checkpoint import Checkpoint as Checkpoint
     from ckread.model.opening import open_checkpoint as open  # noqa: A004
+    from ckread.model.run import Run as Run
+    from ckread.model.run import open_run as open_run
     from ckread.model.variable import Variable as Variable
 
 __version__ = "0.1.0"
@@ -19,10 +23,23 @@ __version__ = "0.1.0"
 _HOMES = {
     "open": ("ckread.model.opening", "open_checkpoint"),
     "Checkpoint": ("ckread.model.checkpoint", "Checkpoint"),
+    "CheckpointDiff": ("ckread.analysis.diff_records", "CheckpointDiff"),
+    "Run": ("ckread.model.run", "Run"),
     "Variable": ("ckread.model.variable", "Variable"),
+    "diff": ("ckread.analysis.diff", "diff_checkpoints"),
+    "open_run": ("ckread.model.run", "open_run"),
 }
 
-__all__ = ["Checkpoint", "Variable", "__version__", "open"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointDiff",
+    "Run",
+    "Variable",
+    "__version__",
+    "diff",
+    "open",
+    "open_run",
+]
 
 
 def __getattr__(name: str) -> Any:

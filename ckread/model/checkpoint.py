@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.variable import Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from ckread.model.evidence import Evidence
     from ckread.model.identity import Identity
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
+
+_N_NEAR = 5
+_N_COMPARED = 2000
+"""Names whose spelling is compared in full with one that is not there."""
 
 
 class Checkpoint(Mapping[str, Variable]):
@@ -68,7 +72,7 @@ class Checkpoint(Mapping[str, Variable]):
         Raises:
             VariableNotFoundError: there is none; the remedy lists the nearest names.
         """
-        variable = self._by_name.get(name) or self._keys().get(name)
+        variable = self._find(name)
         if variable is None:
             raise self._not_found(name)
         return variable
@@ -83,7 +87,7 @@ class Checkpoint(Mapping[str, Variable]):
 
     def __contains__(self, name: object) -> bool:
         """Tell whether a name or a checkpoint key is there."""
-        return name in self._by_name or name in self._keys()
+        return self._find(name) is not None
 
     def __repr__(self) -> str:
         """Show path and number of variables."""
@@ -106,14 +110,45 @@ class Checkpoint(Mapping[str, Variable]):
         """Close the files; values cannot be read any more."""
         self.reader.close()
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give the variable of this name or key, else the default, without a search for others."""
+        variable = self._find(name)
+        return default if variable is None else variable
+
+    def _find(self, name: object) -> Variable | None:
+        if not isinstance(name, str):
+            return None
+        return self._by_name.get(name) or self._keys().get(name)
+
     def _keys(self) -> dict[str, Variable]:
         if self._by_key is None:
             self._by_key = {variable.key: variable for variable in self._by_name.values()}
         return self._by_key
 
-    def _not_found(self, name: str) -> VariableNotFoundError:
-        near = difflib.get_close_matches(name, self._by_name, n=5, cutoff=0.5)
-        near += [known for known in self._by_name if name in known and known not in near]
-        remedy = "Nearest names:\n" + "\n".join(f"  {known}" for known in near[:5])
+    def _not_found(self, name: object) -> VariableNotFoundError:
+        near = self._near(name) if isinstance(name, str) else []
+        remedy = "Nearest names:\n" + "\n".join(f"  {known}" for known in near)
         message = f"{self.path}: no variable {name}"
         return VariableNotFoundError(message, path=self.path, remedy=remedy if near else None)
+
+    def _near(self, name: str) -> list[str]:
+        """Give up to five names that are spelt alike, then names that contain this one."""
+        import difflib
+        import heapq
+
+        likely: Iterable[str] = self._by_name
+        if len(self) > _N_COMPARED:
+            # Comparing 100,000 names in full takes seconds.
+            likely = heapq.nlargest(
+                _N_COMPARED, self._by_name, key=lambda known: _shared(known, name)
+            )
+        near = difflib.get_close_matches(name, likely, n=_N_NEAR, cutoff=0.5)
+        near += [known for known in self._by_name if name in known and known not in near]
+        return near[:_N_NEAR]
+
+
+def _shared(one: str, other: str) -> int:
+    """Count the characters that two names share at both ends."""
+    starts = os.path.commonprefix([one, other])  # noqa: RUF071 - characters are meant
+    ends = os.path.commonprefix([one[::-1], other[::-1]])  # noqa: RUF071
+    return len(starts) + len(ends)

@@ -54,7 +54,7 @@ def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
     """
     items = list(index) if isinstance(index, tuple) else [index]
     n_given = sum(item is not ... for item in items)
-    if n_given > len(shape) or items.count(...) > 1:
+    if n_given > len(shape) or len(items) - n_given > 1:
         message = f"{name}: {n_given} indices for {len(shape)} dimensions of shape {shape}"
         raise UsageError(message)
     fill = [slice(None)] * (len(shape) - n_given)
@@ -67,17 +67,24 @@ def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
 
 
 def _resolve_item(item: Any, size: int, axis: int, name: str) -> int | slice:
-    if isinstance(item, slice):
-        start, stop, step = item.indices(size) if item.step != 0 else (0, 0, 0)
-        if step < 1:
-            message = f"{name}: step {item.step} in dimension {axis}, expected 1 or more"
-            raise UsageError(message)
-        return slice(start, max(start, stop), step)
     try:
-        position = int(item.__index__())
+        if isinstance(item, slice):
+            return _resolve_slice(item, size, axis, name)
+        # To numpy a bool is a mask, not a place.
+        position = None if isinstance(item, bool) else int(item.__index__())
     except (AttributeError, TypeError):
-        raise UsageError(f"{name}: {item!r} in dimension {axis} is not an index") from None
+        position = None
+    if position is None:
+        raise UsageError(f"{name}: {item!r} in dimension {axis} is not an index")
     if not -size <= position < size:
         message = f"{name}: index {position} in dimension {axis}, which has {size} elements"
         raise UsageError(message)
     return position % size
+
+
+def _resolve_slice(item: slice, size: int, axis: int, name: str) -> slice:
+    start, stop, step = item.indices(size) if item.step != 0 else (0, 0, 0)
+    if step < 1:
+        message = f"{name}: step {item.step} in dimension {axis}, expected 1 or more"
+        raise UsageError(message)
+    return slice(start, max(start, stop), step)

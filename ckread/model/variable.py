@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ckread.readers.dtypes import DataType
 
 _SCALAR_FORMATS = {
-    "float32": "<f", "float64": "<d", "float16": "<e", "bool": "<?",
+    "float32": "<f", "float64": "<d", "float16": "<e", "bfloat16": "<f",
     "int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q",
-    "uint8": "<B", "uint16": "<H", "uint32": "<I", "uint64": "<Q",
+    "bool": "<?", "uint8": "<B", "uint16": "<H", "uint32": "<I", "uint64": "<Q",
 }  # fmt: skip
 
 
@@ -168,7 +168,9 @@ class Variable:
         if code is None or self.elements != 1:
             message = f"{self.name}: {self.dtype} of shape {self.shape} is not a number"
             raise UsageError(message)
-        value: int | float | bool = struct.unpack(code, self._reader.read_bytes(self.key))[0]
+        data = self._reader.read_bytes(self.key)
+        # A bfloat16 is the upper half of a float32.
+        value: int | float | bool = struct.unpack(code, data.rjust(struct.calcsize(code), b"\0"))[0]
         return value
 
     def __array__(

@@ -1,0 +1,157 @@
+"""Identities of the variables of TensorFlow 1: the key is the name.
+
+A slot is called after its variable: `conv1/weights/Momentum`. Its owner is the longest
+name before its last components that another variable of the same shape has.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ckread.model.identity import Identity
+from ckread.model.role import Role
+from ckread.model.role_rules import can_be_weight, role_by_word
+from ckread.model.slot_words import is_slot_scope, slot_word, split_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckread.model.evidence import Evidence
+    from ckread.readers.contract import TensorRecord
+
+_LEADS = 3
+"""Scopes before or components after a variable's own name that a slot's name may have."""
+
+
+def identify_names(
+    tensors: Mapping[str, TensorRecord], evidence: Evidence
+) -> dict[str, Identity]:
+    """Give the identity of every key of a name-based checkpoint."""
+    flags = _flags(evidence)
+    custom = _custom_words(tensors)
+    slots = {}
+    for key, record in tensors.items():
+        slot = _slot(key, record, tensors, custom)
+        if slot is not None:
+            slots[key] = slot
+    trained = {slot.owner for slot in slots.values() if slot.role is Role.SLOT and slot.owner}
+    return {
+        key: slots.get(key) or _variable(key, record, tensors, flags, trained)
+        for key, record in tensors.items()
+    }
+
+
+def _variable(
+    key: str,
+    record: TensorRecord,
+    tensors: Mapping[str, TensorRecord],
+    flags: Mapping[str, bool],
+    trained: set[str],
+) -> Identity:
+    role = _role(key, record, tensors, flags)
+    if role is Role.WEIGHT:
+        return Identity(key, role, flags.get(key, key in trained if trained else None))
+    return Identity(key, role, False if role is Role.STATISTIC else None)
+
+
+def _slot(
+    key: str,
+    record: TensorRecord,
+    tensors: Mapping[str, TensorRecord],
+    custom: frozenset[str],
+) -> Identity | None:
+    """Give the identity of a slot or average, None for anything else."""
+    owner, suffix = split_slot(key)
+    word = slot_word(suffix)
+    if not owner or (word is None and suffix not in custom):
+        return Identity(key, Role.SLOT) if record.shape and is_slot_scope(key) else None
+    found = _owner(owner, record, tensors)
+    is_average = suffix == "ExponentialMovingAverage"
+    if found is None and not is_average and not (word and suffix[0].isupper()):
+        return None
+    return Identity(
+        key, Role.AVERAGE if is_average else Role.SLOT, owner=found, slot=word or suffix
+    )
+
+
+def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord]) -> str | None:
+    """Give the longest known name that begins or ends this one and has a fitting shape."""
+    weight = tensors.get(name)
+    if weight is not None and _fits(record.shape, weight.shape):
+        return name
+    parts = name.split("/")
+    cuts = range(min(_LEADS, len(parts)))
+    candidates = ["/".join(parts[: len(parts) - cut]) for cut in cuts]
+    candidates += ["/".join(parts[cut:]) for cut in cuts if cut]
+    for candidate in candidates:
+        weight = tensors.get(candidate)
+        if weight is not None and _fits(record.shape, weight.shape):
+            return candidate
+    return None
+
+
+def _fits(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
+    """Tell whether this is the weight's shape, or that less one axis."""
+    if shape == weight:
+        return True
+    return len(shape) == len(weight) - 1 >= 1 and any(
+        shape == weight[:axis] + weight[axis + 1 :] for axis in range(len(weight))
+    )
+
+
+def _custom_words(tensors: Mapping[str, TensorRecord]) -> frozenset[str]:
+    """Give unknown last components that always, and more than once, follow an equal shape."""
+    found, lone = Counter[str](), set()
+    for key, record in tensors.items():
+        owner, _, suffix = key.rpartition("/")
+        weight = tensors.get(owner)
+        if weight is not None and weight.shape == record.shape and record.shape:
+            found[suffix] += 1
+        else:
+            lone.add(suffix)
+    return frozenset(suffix for suffix, n in found.items() if n > 1 and suffix not in lone)
+
+
+def _role(
+    key: str,
+    record: TensorRecord,
+    tensors: Mapping[str, TensorRecord],
+    flags: Mapping[str, bool],
+) -> Role:
+    scope, _, word = key.rpartition("/")
+    role = role_by_word(word, record.dtype, record.shape)
+    if role is not None:
+        return role
+    if is_slot_scope(key) and not record.shape and can_be_weight(record.dtype):
+        return Role.HYPERPARAMETER
+    if word in {"mean", "variance", "count"} and all(
+        f"{scope}/{other}" in tensors for other in ("mean", "variance", "count")
+    ):
+        return Role.STATISTIC
+    if _is_table(key, tensors):
+        return Role.TABLE
+    if can_be_weight(record.dtype) or flags.get(key):
+        return Role.WEIGHT
+    return Role.OTHER
+
+
+def _is_table(key: str, tensors: Mapping[str, TensorRecord]) -> bool:
+    if not key.endswith(("-keys", "-values")):
+        return False
+    for suffix, other in (("-keys", "-values"), ("-values", "-keys")):
+        if key.endswith(suffix):
+            return key.removesuffix(suffix) + other in tensors
+    return False
+
+
+def _flags(evidence: Evidence) -> dict[str, bool]:
+    """Give by key whether a graph lists a variable among its trainable ones."""
+    graph = evidence.meta_graph
+    if graph is None and evidence.saved_model is not None:
+        graph = evidence.saved_model.meta_graph
+    if graph is None or "trainable_variables" not in graph.collections:
+        return {}
+    trainable = {one.key for one in graph.collections["trainable_variables"]}
+    known = {one.key for variables in graph.collections.values() for one in variables}
+    return {key: key in trainable for key in known}

@@ -1,0 +1,154 @@
+"""Any path that a person may type → an open checkpoint with names and roles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError, MissingShardError, UsageError
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.companions import meta_evidence, saved_model_evidence
+from ckread.model.location import saved_model_prefix
+from ckread.model.naming import OBJECT_GRAPH_KEY, identify
+from ckread.model.paths import locate
+from ckread.model.shards import shard_warnings
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from ckread.model.evidence import Evidence
+    from ckread.model.location import Location
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.readers.contract import CheckpointReader
+
+
+class ReaderChoice(StrEnum):
+    """Which reader opens a checkpoint."""
+
+    AUTO = "auto"
+    """The native one, and TensorFlow's for the values it declines."""
+    NATIVE = "native"
+    TENSORFLOW = "tensorflow"
+
+
+def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Checkpoint:
+    """Open a checkpoint; no value is read but the object graph.
+
+    Args:
+        path: a prefix, any file of a checkpoint, its directory (the latest in it),
+            its state file, a SavedModel or a Keras file.
+        reader: `auto`, `native` or `tensorflow`.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there; the remedy names what is near.
+        NotACheckpointError: the file is something else; the message says what.
+        CorruptCheckpointError: its index is damaged or torn.
+        UnsupportedFeatureError: this reader does not read this format.
+        MissingDependencyError: TensorFlow is needed and not installed.
+        UsageError: there is no such reader.
+    """
+    try:
+        choice = ReaderChoice(reader)
+    except ValueError:
+        expected = ", ".join(ReaderChoice)
+        raise UsageError(f"no reader {reader!r}, expected one of {expected}") from None
+    location = locate(path)
+    return _OPENERS[location.format](location, choice)
+
+
+def assemble(
+    reader: CheckpointReader,
+    location: Location,
+    evidence: Evidence,
+    warnings: tuple[str, ...] = (),
+) -> Checkpoint:
+    """Give the checkpoint of an open reader, which is closed if that fails."""
+    try:
+        graph, graph_warnings = read_object_graph(reader)
+        evidence = replace(evidence, graph=graph)
+        return Checkpoint(
+            reader,
+            identify(reader.tensors, evidence),
+            path=location.path,
+            evidence=evidence,
+            notes=(*location.notes, *getattr(reader, "notes", ())),
+            warnings=(*shard_warnings(reader), *graph_warnings, *warnings),
+        )
+    except BaseException:
+        reader.close()
+        raise
+
+
+def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tuple[str, ...]]:
+    """Read the object graph, or say why names and roles have to do without."""
+    if OBJECT_GRAPH_KEY not in reader.tensors:
+        return None, ()
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.readers.messages import parse_object_graph
+
+    try:
+        [message] = reader.read_strings(OBJECT_GRAPH_KEY)
+        return ObjectGraph.from_message(parse_object_graph(message)), ()
+    except MissingShardError:
+        why = "The object graph is in a missing shard"
+    except CheckpointError as error:
+        why = f"The object graph cannot be read ({error.message})"
+    except ValueError:
+        why = "The object graph cannot be read (it is not one string)"
+    return None, (f"{why}: names and roles are what the checkpoint keys alone tell.",)
+
+
+def _open_bundle(location: Location, choice: ReaderChoice) -> Checkpoint:
+    reader = _bundle_reader(location.path, choice)
+    return assemble(reader, location, *meta_evidence(location.path))
+
+
+def _open_saved_model(location: Location, choice: ReaderChoice) -> Checkpoint:
+    reader = _bundle_reader(saved_model_prefix(location.path), choice)
+    reader.format = Format.SAVED_MODEL
+    return assemble(reader, location, *saved_model_evidence(location.path))
+
+
+def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
+    reader: CheckpointReader
+    if choice is ReaderChoice.TENSORFLOW:
+        from ckread.readers.tf_reader import TensorFlowReader
+
+        reader = TensorFlowReader(location.path, location.files)
+    else:
+        from ckread.readers.v1_table import V1Table
+
+        reader = V1Table(location.path, location.files)
+    return assemble(reader, location, *meta_evidence(location.path))
+
+
+def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
+    from ckread.model.keras_opening import open_keras, refuse_tensorflow
+
+    if choice is ReaderChoice.TENSORFLOW:
+        raise refuse_tensorflow(location)
+    return open_keras(location)
+
+
+def _bundle_reader(prefix: str, choice: ReaderChoice) -> CheckpointReader:
+    if choice is ReaderChoice.TENSORFLOW:
+        from ckread.readers.tf_reader import TensorFlowReader
+
+        return TensorFlowReader(prefix)
+    from ckread.readers.bundle import TensorBundle
+
+    return TensorBundle(prefix)
+
+
+_OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
+    Format.TENSOR_BUNDLE: _open_bundle,
+    Format.SAVED_MODEL: _open_saved_model,
+    Format.V1_TABLE: _open_v1,
+    Format.KERAS_ARCHIVE: _open_keras,
+    Format.KERAS_WEIGHTS: _open_keras,
+    Format.KERAS_WEIGHTS_SHARDED: _open_keras,
+    Format.LEGACY_HDF5: _open_keras,
+}

@@ -1,0 +1,109 @@
+"""The best path to every trackable object: past optimizers, through little machinery.
+
+A built Sequential keeps its layers twice in a SavedModel; its `_layers` are taken last,
+so that numbers are those of `_operations`, as in a checkpoint of the same model.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ckread.model.machinery import is_machinery
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from ckread.model.object_graph import ObjectGraph
+
+MAX_STEPS = 256
+"""A path of more steps is not spelled out: the key path serves instead."""
+
+_Arrival = tuple[int, int, int, str, bool]
+"""Steps so far, node, parent, local name, whether the step is machinery."""
+
+_Queue = deque[_Arrival] | list[_Arrival]
+
+
+class PathTree:
+    """Of each node the path with least machinery, then the shortest, then the first.
+
+    Optimizers are ends: what lies behind one is reached only by `grow`, so that
+    `reached` tells what some path without an optimizer leads to.
+
+    Attributes:
+        parent: of each node the previous one on its path; absent where none leads.
+        name: local name of the last step, by node.
+        machinery: whether the last step is machinery, by node.
+        reached: nodes on some path that avoids optimizers.
+    """
+
+    def __init__(self, graph: ObjectGraph, optimizers: Collection[int]) -> None:
+        self._graph = graph
+        self._late: list[_Arrival] = []
+        self.parent: dict[int, int] = {0: -1}
+        self.name: dict[int, str] = {0: ""}
+        self.machinery: dict[int, bool] = {0: False}
+        self._length: dict[int, int] = {0: 0}
+        self._first: dict[int, str] = {0: ""}
+        self._grow([0], ends=optimizers)
+        self.reached = frozenset(self.parent)
+        self._grow([node for node in self.parent if node in optimizers], ends=())
+
+    def steps(self, node_id: int) -> tuple[str, ...] | None:
+        """Give the local names on the path to a node, None if there is none to spell."""
+        if self._length.get(node_id, MAX_STEPS + 1) > MAX_STEPS:
+            return None
+        steps = []
+        while node_id:
+            steps.append(self.name[node_id])
+            node_id = self.parent[node_id]
+        return tuple(reversed(steps))
+
+    def first_step(self, node: int) -> str:
+        """Give the first local name on the path to a node that is not the root."""
+        return self._first[node]
+
+    def _grow(self, sources: Iterable[int], *, ends: Collection[int]) -> None:
+        """Settle what the sources lead to: by machinery, then length, then order."""
+        level: list[_Arrival] = []
+        for node in sorted(sources, key=self._length.__getitem__):
+            self._leave(node, level, level)
+        while level or self._late:
+            if not level:
+                level, self._late = sorted(self._late), []
+            level = self._settle(deque(level), ends)
+
+    def _settle(self, arrivals: deque[_Arrival], ends: Collection[int]) -> list[_Arrival]:
+        """Settle one level of machinery; both queues are in order of length."""
+        named: deque[_Arrival] = deque()
+        costly: list[_Arrival] = []
+        while arrivals or named:
+            if arrivals and (not named or arrivals[0][0] <= named[0][0]):
+                arrival = arrivals.popleft()
+            else:
+                arrival = named.popleft()
+            length, node, parent, name, machinery = arrival
+            if node in self.parent:
+                continue
+            self.parent[node], self.name[node] = parent, name
+            self._first[node] = self._first[parent] if parent else name
+            self.machinery[node], self._length[node] = machinery, length
+            if node not in ends:
+                self._leave(node, named, costly)
+        return costly
+
+    def _leave(
+        self, node: int, named: _Queue, costly: _Queue
+    ) -> None:
+        """Queue the children of a settled node, those behind machinery apart."""
+        length, settled, within = self._length[node] + 1, self.parent, self.machinery[node]
+        children = self._graph.children[node]
+        for child, name in children:
+            if child in settled:
+                continue
+            if name == "_layers" and any(other == "_functional" for _, other in children):
+                self._late.append((length, child, node, name, True))
+                continue
+            machinery = is_machinery(name) or (within and name.isdecimal())
+            (costly if machinery else named).append((length, child, node, name, machinery))

@@ -1,0 +1,185 @@
+"""The variables as a tree of scopes, each with its totals."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ckread.model.variable import Variable
+
+MAX_DEPTH = 64
+"""Levels of a tree; what a name has beyond stays one component."""
+
+_FIRST_NUMBER = re.compile(r"/\d+(/|$)")
+
+
+class VariableTree:
+    """A scope with what is below it, or a variable; rarely both.
+
+    Attributes:
+        name: its last component; several where scopes of one child were joined.
+        path: its name from the root; empty for the root.
+        variable: the variable of this name, if there is one.
+        children: what is below it, in order.
+        folded: the variables that one line stands for, such as the slots of a kind.
+        n_variables: how many variables it holds, itself included.
+        parameters: elements of the weights and statistics among them.
+        nbytes: their bytes.
+    """
+
+    __slots__ = (
+        "children", "folded", "n_variables", "name", "nbytes", "parameters", "path", "variable",
+    )  # fmt: skip
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self.path = path
+        self.variable: Variable | None = None
+        self.folded: tuple[Variable, ...] = ()
+        self.children: list[VariableTree] = []
+        self.n_variables = 0
+        self.parameters = 0
+        self.nbytes = 0
+
+    def __repr__(self) -> str:
+        """Show path and number of variables."""
+        return f"<ckread.VariableTree {self.path!r}: {self.n_variables} variables>"
+
+    def walk(self) -> Iterator[tuple[VariableTree, tuple[bool, ...]]]:
+        """Yield every node with, for each level down to it, whether it is the last there."""
+        stack: list[tuple[VariableTree, tuple[bool, ...]]] = [(self, ())]
+        while stack:
+            node, lasts = stack.pop()
+            yield node, lasts
+            for at, child in enumerate(reversed(node.children)):
+                stack.append((child, (*lasts, at == 0)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of JSON documents, children nested."""
+        made: dict[int, dict[str, Any]] = {}
+        nodes = [node for node, _ in self.walk()]
+        for node in reversed(nodes):
+            made[id(node)] = {
+                "name": node.name,
+                "variables": node.n_variables,
+                "parameters": node.parameters,
+                "nbytes": node.nbytes,
+                "children": [made.pop(id(child)) for child in node.children],
+            }
+        return made[id(self)]
+
+
+def build_tree(variables: Iterable[Variable], *, folds: bool = False) -> VariableTree:
+    """Make the tree of some variables, scopes in order of their first variable.
+
+    Args:
+        variables: in the order they are to stand.
+        folds: whether slots, averages and aliases of one kind become one node.
+    """
+    builder = _Builder()
+    groups: dict[tuple[str, str], list[Variable]] = {}
+    for variable in variables:
+        group = _fold_group(variable) if folds else None
+        groups.setdefault(group or ("\0", variable.name), []).append(variable)
+    for (scope, _), members in groups.items():
+        if len(members) > 1:
+            builder.fold(scope, members)
+        else:
+            builder.add(members[0])
+    return builder.finish()
+
+
+class _Builder:
+    """Grows a tree without recursion, then sums it up from its leaves."""
+
+    def __init__(self) -> None:
+        self._root = VariableTree("", "")
+        self._nodes: dict[tuple[int, str], VariableTree] = {}
+        self._parents: list[tuple[VariableTree, VariableTree]] = []
+
+    def add(self, variable: Variable) -> None:
+        """Put a variable at its place."""
+        node = self._node(variable.name)
+        node.variable = variable
+        _count(node, variable)
+
+    def fold(self, scope: str, members: list[Variable]) -> None:
+        """Put several variables into a scope as one node."""
+        parent = self._node(scope) if scope else self._root
+        label = _fold_label(members)
+        node = self._child(parent, label, f"{scope}/{label}" if scope else label)
+        node.folded = tuple(members)
+        for variable in members:
+            _count(node, variable)
+
+    def finish(self) -> VariableTree:
+        """Add up the totals; children were made after their parents."""
+        for parent, child in reversed(self._parents):
+            parent.n_variables += child.n_variables
+            parent.parameters += child.parameters
+            parent.nbytes += child.nbytes
+        return self._root
+
+    def _node(self, path: str) -> VariableTree:
+        node, start = self._root, 0
+        for depth in range(1, MAX_DEPTH + 1):
+            stop = path.find("/", start) if depth < MAX_DEPTH else -1
+            stop = len(path) if stop < 0 else stop
+            parent, key = node, (depth, path[:stop])
+            node = self._nodes.get(key) or self._child(parent, path[start:stop], path[:stop])
+            self._nodes[key] = node
+            if stop == len(path):
+                break
+            start = stop + 1
+        return node
+
+    def _child(self, parent: VariableTree, name: str, path: str) -> VariableTree:
+        child = VariableTree(name, path)
+        parent.children.append(child)
+        self._parents.append((parent, child))
+        return child
+
+
+def _count(node: VariableTree, variable: Variable) -> None:
+    node.n_variables += 1
+    node.nbytes += variable.nbytes
+    node.parameters += variable.elements if variable.role.is_parameter else 0
+
+
+def _fold_group(variable: Variable) -> tuple[str, str] | None:
+    """Give scope and kind of what a variable can be folded with; None if with nothing."""
+    owner = variable.owner
+    if variable.role is Role.ALIAS:
+        return _FIRST_NUMBER.split(variable.name)[0], "\0alias"
+    if variable.role not in (Role.SLOT, Role.AVERAGE) or owner is None:
+        return None
+    scope, _, word = variable.name.rpartition("/")
+    kind = f"\0{variable.slot or word}"
+    if variable.name.startswith(f"{owner}/"):
+        return "", kind
+    return (scope.removesuffix(owner).rstrip("/") if scope.endswith(owner) else scope), kind
+
+
+def _fold_label(members: list[Variable]) -> str:
+    first = members[0]
+    if first.role is Role.ALIAS:
+        return f"aliases of {len(members)} variables"
+    word = first.slot or first.name.rpartition("/")[2]
+    return f"{word} of {len(members)} weights"
+
+
+def join_single_scopes(root: VariableTree) -> None:
+    """Join every scope below the root that holds a single child with that child."""
+    for node in [node for node, _ in root.walk()]:
+        for at, child in enumerate(node.children):
+            inner = child
+            while len(inner.children) == 1 and inner.variable is None:
+                inner = inner.children[0]
+            if inner is not child:
+                inner.name = inner.path[len(child.path) - len(child.name) :]
+                node.children[at] = inner

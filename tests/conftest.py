@@ -1,0 +1,36 @@
+"""What all tests share: the places of checkpoints, and how long properties are tried."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.places import FIXTURES, NO_REAL, REAL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The machine's load is no property of the code: no deadline, no complaint of slowness.
+settings.register_profile(
+    "dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
+settings.register_profile("nightly", settings.get_profile("dev"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir() -> Path:
+    """Give the folder of the committed checkpoints."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def real_dir() -> Path:
+    """Give the folder of real checkpoints; skip, saying so, where it is absent."""
+    if not REAL.exists():
+        pytest.skip(NO_REAL)
+    return REAL

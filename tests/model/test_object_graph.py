@@ -1,0 +1,153 @@
+"""The object graph: references, cycles, size, and agreement with TensorFlow's own class."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+
+from ckread.errors import CorruptCheckpointError
+from ckread.model.evidence import Evidence
+from ckread.model.naming import identify
+from ckread.model.object_graph import ObjectGraph
+from ckread.model.path_tree import MAX_STEPS, PathTree
+from ckread.readers.object_graph_messages import (
+    Attribute,
+    Child,
+    TrackableObject,
+    TrackableObjectGraph,
+    parse_object_graph,
+)
+from tests.graphs import SUFFIX, Var, items, make, record
+
+FIXTURES = os.path.join(os.path.dirname(__file__), "..", "..", "fixtures")
+
+
+def graph_of(*children: tuple[tuple[int, str], ...]) -> ObjectGraph:
+    nodes = tuple(
+        TrackableObject(children=tuple(Child(*child) for child in node)) for node in children
+    )
+    return ObjectGraph.from_message(TrackableObjectGraph(nodes))
+
+
+DIAMOND = graph_of(((1, "left"), (2, "right")), ((3, "x"),), ((3, "x"), (0, "root")), ())
+
+
+def test_parents_and_children() -> None:
+    assert DIAMOND.children[0] == ((1, "left"), (2, "right"))
+    assert DIAMOND.parents[3] == [(1, "x"), (2, "x")]
+    assert DIAMOND.parents[0] == [(2, "root")]
+    assert DIAMOND.child(2, "root") == 0
+    assert DIAMOND.child(2, "none") is None
+
+
+def test_walk_is_breadth_first_and_ends_where_told() -> None:
+    assert list(DIAMOND.walk()) == [0, 1, 2, 3]
+    assert list(DIAMOND.walk(1)) == [1, 3]
+    assert list(DIAMOND.walk(ends={1, 2})) == [0, 1, 2]
+
+
+def test_all_paths_to_a_node_in_a_cycle() -> None:
+    assert list(DIAMOND.iter_paths(3)) == [("left", "x"), ("right", "x")]
+    assert list(DIAMOND.iter_paths(0)) == [()]
+
+
+def test_paths_are_made_one_by_one_where_there_are_very_many() -> None:
+    """Forty diamonds in a row have 2**40 paths."""
+    nodes = []
+    for i in range(0, 120, 3):
+        nodes += [((i + 1, "a"), (i + 2, "b")), ((i + 3, "c"),), ((i + 3, "c"),)]
+    graph = graph_of(*nodes, ())
+    assert len(list(itertools.islice(graph.iter_paths(12), 3))) == 3
+
+
+def test_items_go_by_number() -> None:
+    graph = graph_of(tuple((i + 1, name) for i, name in enumerate(("10", "2", "x", "1"))), *[()] * 4)
+    assert list(graph.items(0).items()) == [(1, 4), (2, 2), (10, 1)]
+
+
+def test_a_reference_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(CorruptCheckpointError) as error:
+        graph_of(((7, "lost"),))
+    assert str(error.value) == "object graph: node 0: child 'lost' is node 7, expected one below 1"
+    with pytest.raises(CorruptCheckpointError) as error:
+        graph_of(((-1, "lost"),))
+    assert str(error.value).endswith("is node -1, expected one below 1")
+
+
+def test_a_graph_without_nodes_is_refused() -> None:
+    with pytest.raises(CorruptCheckpointError, match=r"^object graph: no node, expected a root$"):
+        ObjectGraph.from_message(TrackableObjectGraph(()))
+
+
+def test_the_best_path_avoids_optimizers_and_machinery() -> None:
+    kernel = Var("k")
+    root = {
+        "optimizer": {"_trainable_variables": items(kernel)},
+        "model": {"_operations": items({"k": kernel}), "block": {"inner": {"k": kernel}}},
+    }
+    made = make(root)
+    node = next(iter(made.graph.variables))
+    optimizer = made.graph.child(0, "optimizer")
+    assert optimizer is not None
+    tree = PathTree(made.graph, {optimizer})
+    assert tree.steps(node) == ("model", "block", "inner", "k")
+    assert tree.first_step(node) == "model"
+    assert made.graph.child(optimizer, "_trainable_variables") not in tree.reached
+
+
+def test_equal_paths_go_by_the_order_of_children() -> None:
+    shared = Var("v")
+    made = make({"b": {"w": shared}, "a": {"w": shared}})
+    assert PathTree(made.graph, ()).steps(next(iter(made.graph.variables))) == ("b", "w")
+
+
+def test_a_hundred_thousand_nodes_in_a_ring() -> None:
+    n_nodes = 100_000
+    graph = graph_of(*(((i + 1, "next"),) for i in range(n_nodes - 1)), ((0, "next"),))
+    assert sum(1 for _ in graph.walk()) == n_nodes
+    tree = PathTree(graph, ())
+    assert len(tree.reached) == n_nodes
+    assert tree.steps(MAX_STEPS) == ("next",) * MAX_STEPS
+    assert tree.steps(n_nodes - 1) is None
+
+
+def test_deep_chains_of_long_names_are_not_spelled_out() -> None:
+    """Every node of a chain holds a weight, whose key is short: the optimizer's."""
+    n_nodes = 20_000
+    keys = [f"optimizer/_trainable_variables/{i}{SUFFIX}" for i in range(n_nodes)]
+    chain = []
+    for i, key in enumerate(keys):
+        links = [Child(n_nodes + i, "w")] + ([Child(i + 1, "n" * 500)] if i + 1 < n_nodes else [])
+        chain.append(TrackableObject(children=tuple(links)))
+    leaves = [
+        TrackableObject(attributes=(Attribute("VARIABLE_VALUE", "w", key),)) for key in keys
+    ]
+    graph = ObjectGraph.from_message(TrackableObjectGraph((*chain, *leaves)))
+    tensors = {key: record(key, Var()) for key in keys}
+    identities = identify(tensors, Evidence(graph=graph))
+    assert len({identity.name for identity in identities.values()}) == n_nodes
+    assert max(len(identity.name) for identity in identities.values()) < 501 * (MAX_STEPS + 2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("prefix", ["digits_run/ckpt-10", "tf23_keras2/object/ckpt-2"])
+def test_equals_tensorflows_own_class(prefix: str) -> None:
+    tf = pytest.importorskip("tensorflow")
+    from tensorflow.core.protobuf import trackable_object_graph_pb2 as protos
+
+    reader = tf.train.load_checkpoint(os.path.join(FIXTURES, prefix))
+    raw = reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+    expected = protos.TrackableObjectGraph.FromString(raw)
+    graph = ObjectGraph.from_message(parse_object_graph(raw))
+    assert len(graph) == len(expected.nodes)
+    for found, children, node in zip(graph.nodes, graph.children, expected.nodes, strict=True):
+        assert list(children) == [(c.node_id, c.local_name) for c in node.children]
+        assert list(found.attributes) == [
+            (a.name, a.full_name, a.checkpoint_key) for a in node.attributes
+        ]
+        assert list(found.slot_variables) == [
+            (s.original_variable_node_id, s.slot_name, s.slot_variable_node_id)
+            for s in node.slot_variables
+        ]
