@@ -1,0 +1,154 @@
+"""What the indexes alone tell of equal contents: by CRC-32C, no value is read.
+
+Two tensors of one type and size with one checksum are taken for equal: they differ
+all the same once in 2^32. A tensor that is stored in slices has a checksum per
+slice; where the slices follow each other in C order these are joined to the one of
+the whole, so that partitioned and whole variables compare.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.readers import crc32c
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Extent
+    from ckread.readers.dtypes import DataType
+
+
+class ContentKey(NamedTuple):
+    """Equal for tensors of equal contents, whatever their names and shapes."""
+
+    dtype: DataType
+    elements: int
+    crc32c: int
+
+
+def content_key(variable: Variable) -> ContentKey | None:
+    """Give the key of a variable's content, None where its file keeps no checksum of it.
+
+    Only keys of checkpoints of one byte order can be compared.
+    """
+    checksum = variable.crc32c
+    if checksum is None:
+        checksum = _joined(variable.extents() or (), variable.shape)
+    if checksum is None:
+        return None
+    return ContentKey(variable.dtype, variable.elements, checksum)
+
+
+def has_checksum(variable: Variable) -> bool:
+    """Tell whether the file keeps checksums of all the bytes of a variable."""
+    if variable.crc32c is not None:
+        return True
+    extents = variable.extents()
+    return bool(extents) and all(extent.crc32c is not None for extent in extents or ())
+
+
+def is_big_endian(variables: Sequence[Variable]) -> bool:
+    """Tell the byte order of a checkpoint by its first variable that shows it."""
+    for variable in variables:
+        if variable.dtype.itemsize > 1:
+            extents = variable.extents()
+            if extents:
+                return extents[0].big_endian
+    return False
+
+
+def content_comparison(
+    a: Sequence[Variable], b: Sequence[Variable]
+) -> Callable[[Variable, Variable], bool | None]:
+    """Give a function that tells whether a pair has equal contents; None: not known."""
+    same_order = is_big_endian(a) == is_big_endian(b)
+
+    def is_same_content(left: Variable, right: Variable) -> bool | None:
+        if left.dtype != right.dtype or left.elements != right.elements:
+            return False
+        if not same_order and left.dtype.itemsize > 1:
+            return None
+        key, other = content_key(left), content_key(right)
+        if key is not None and other is not None:
+            return key == other
+        return _is_same_by_slice(left, right)
+
+    return is_same_content
+
+
+def _is_same_by_slice(left: Variable, right: Variable) -> bool | None:
+    """Compare slice by slice where both sides are cut alike."""
+    slices, others = ({e.region: e.crc32c for e in v.extents() or ()} for v in (left, right))
+    if not slices or slices.keys() != others.keys():
+        return None
+    if None in slices.values() or None in others.values():
+        return None
+    return slices == others
+
+
+def _joined(extents: Sequence[Extent], shape: tuple[int, ...]) -> int | None:
+    """Join the checksums of slices that follow each other in C order."""
+    parts = sorted(extents, key=lambda extent: extent.region)
+    if not parts or not _is_split_by_rows([part.region for part in parts], shape):
+        return None
+    whole = 0
+    for part in parts:
+        if part.crc32c is None:
+            return None
+        whole = crc32c.combine(whole, part.crc32c, part.nbytes)
+    return whole
+
+
+def _is_split_by_rows(
+    regions: Sequence[tuple[tuple[int, int], ...]], shape: tuple[int, ...]
+) -> bool:
+    """Tell whether regions differ in one dimension only, before which all sizes are 1."""
+    axis = next((axis for axis, size in enumerate(shape) if size > 1), 0)
+    is_whole_elsewhere = all(
+        start == 0 and stop == size
+        for region in regions
+        for i, ((start, stop), size) in enumerate(zip(region, shape, strict=True))
+        if i != axis
+    )
+    if not is_whole_elsewhere or not shape:
+        return is_whole_elsewhere
+    bounds = [region[axis] for region in regions]
+    touches = all(left[1] == right[0] for left, right in itertools.pairwise(bounds))
+    return touches and bounds[0][0] == 0 and bounds[-1][1] == shape[axis]
+
+
+_CONSTANTS = {
+    "float32": ("00000000", "0000803f"),
+    "float64": ("0000000000000000", "000000000000f03f"),
+    "float16": ("0000", "003c"),
+    "bfloat16": ("0000", "803f"),
+}
+
+
+def is_constant(key: ContentKey) -> bool:
+    """Tell whether content is all zeros or all ones, as fresh variables have it.
+
+    Such contents are equal without having anything to do with each other.
+    """
+    itemsize = max(1, key.dtype.itemsize)
+    patterns = _CONSTANTS.get(key.dtype, ("00" * itemsize, "01" + "00" * (itemsize - 1)))
+    for pattern in patterns:
+        if key.crc32c == _repeated(bytes.fromhex(pattern), key.elements):
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _repeated(pattern: bytes, count: int) -> int:
+    """Give the checksum of a pattern, so many times in a row."""
+    whole, block, nbytes = 0, crc32c.crc32c(pattern), len(pattern)
+    while count:
+        if count & 1:
+            whole = crc32c.combine(whole, block, nbytes)
+        block, nbytes = crc32c.combine(block, block, nbytes), 2 * nbytes
+        count >>= 1
+    return whole

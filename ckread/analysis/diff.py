@@ -1,0 +1,229 @@
+"""What changed between two checkpoints: a status for every variable, and how far it moved.
+
+The indexes come first: equal type, size and checksum answer "the same" without a
+byte of values. Only what is left is read, side by side, once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ckread.analysis.checksums import content_comparison, has_checksum
+from ckread.analysis.diff_records import CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.matching import match_variables
+from ckread.analysis.pair_diffs import Comparing, Work, diff_pairs
+from ckread.analysis.tolerance import Tolerance
+from ckread.errors import CheckpointError
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.matching import Matching
+    from ckread.analysis.renaming import RenameRule
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+_LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
+
+
+def diff_checkpoints(
+    a: Checkpoint | str | os.PathLike[str],
+    b: Checkpoint | str | os.PathLike[str],
+    *,
+    patterns: Iterable[str] = (),
+    roles: Collection[Role] = (),
+    index_only: bool = False,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    everything: bool = False,
+    rename: Iterable[str] = (),
+    rename_map: Mapping[str, str] | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CheckpointDiff:
+    """Compare two checkpoints.
+
+    Args:
+        a: the first checkpoint, or its path.
+        b: the second.
+        patterns: only variables that one of these matches, on either side.
+        roles: only variables of these roles, on either side; empty for every role.
+        index_only: read no values: equal is what has equal checksums.
+        rtol: relative tolerance; with `atol` 0 too, values are compared bit for bit.
+        atol: absolute tolerance.
+        everything: take bookkeeping and aliases in as well.
+        rename: `s/old/new/` rules that turn names of `a` into names of `b`.
+        rename_map: names of `a` and the names of `b` that they are.
+        jobs: worker processes; None for as many as the bytes are worth.
+        executor: where the work runs instead of own processes.
+        progress: told the number of bytes read, as they are.
+
+    Raises:
+        UsageError: a rule or tolerance that is none.
+        VariableNotFoundError: a pattern means no variable of either side.
+        ChecksumError: bytes of one side are damaged.
+        MissingShardError: a data shard of one side is not there.
+        CheckpointError: a checkpoint cannot be opened or read.
+    """
+    tolerance = Tolerance(rtol, atol)
+    rules = _parsed(rename)
+    first, second = _opened(a), _opened(b)
+    sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
+    is_wanted = _scope(sides, tuple(patterns), frozenset(roles))
+    matching = match_variables(
+        *sides,
+        rules=rules,
+        renames=rename_map,
+        by_values=None if index_only else _pair_by_values(is_wanted),
+    )
+    compare = Comparing(
+        content_comparison(*sides),
+        None if index_only else tolerance,
+        Work(jobs, executor, progress),
+    )
+    try:
+        found = _in_order(_variables(matching, is_wanted, compare), second)
+    except CheckpointError as error:
+        raise _placed(error, (first, second)) from error
+    return CheckpointDiff(
+        a=first.path,
+        b=second.path,
+        index_only=index_only,
+        tolerance=tolerance,
+        variables=found,
+        rules=matching.rules,
+        verified=_is_verified(found, sides),
+    )
+
+
+def _opened(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
+    if isinstance(checkpoint, (str, os.PathLike)):
+        from ckread.model.opening import open_checkpoint
+
+        return open_checkpoint(checkpoint)
+    return checkpoint
+
+
+def _parsed(rename: Iterable[str]) -> list[RenameRule]:
+    from ckread.analysis.renaming import parse_rule
+
+    return [parse_rule(text) for text in rename]
+
+
+def _taken(checkpoint: Checkpoint, *, everything: bool) -> list[Variable]:
+    return [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
+
+
+def _scope(
+    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
+) -> Callable[[Variable | None, Variable | None], bool]:
+    """Give a function that tells whether a pair, or one side alone, is asked for."""
+    is_named = _pattern_test(sides, patterns)
+
+    def is_wanted(a: Variable | None, b: Variable | None) -> bool:
+        present = [variable for variable in (a, b) if variable is not None]
+        has_role = not roles or any(variable.role in roles for variable in present)
+        return has_role and any(map(is_named, present))
+
+    return is_wanted
+
+
+def _pattern_test(
+    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...]
+) -> Callable[[Variable], bool]:
+    """Give the test whether any pattern means a variable.
+
+    Raises:
+        VariableNotFoundError: a pattern means none of either side.
+    """
+    from ckread.model.patterns import compile_pattern, select
+
+    if not patterns:
+        return lambda _: True
+    select([variable for side in sides for variable in side], patterns)
+    tests = [compile_pattern(pattern) for pattern in patterns]
+    return lambda variable: any(test(variable.name) or test(variable.key) for test in tests)
+
+
+def _pair_by_values(
+    is_wanted: Callable[[Variable | None, Variable | None], bool],
+) -> Callable[[Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]]:
+    """Give the pairing by values, which reads only where something that is asked for is left."""
+
+    def pair(a: Sequence[Variable], b: Sequence[Variable]) -> Iterable[tuple[Variable, Variable]]:
+        wanted = {v.elements for v in a if is_wanted(v, None)}
+        wanted |= {v.elements for v in b if is_wanted(None, v)}
+        common = wanted & {v.elements for v in a} & {v.elements for v in b}
+        if not common:
+            return []
+        from ckread.analysis.fingerprint import pair_by_values
+
+        return pair_by_values(*([v for v in side if v.elements in common] for side in (a, b)))
+
+    return pair
+
+
+def _variables(
+    matching: Matching,
+    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    comparing: Comparing,
+) -> list[VariableDiff]:
+    pairs = [pair for pair in matching.pairs if is_wanted(pair.a, pair.b)]
+    found = diff_pairs(pairs, comparing)
+    found += [_alone(v, DiffStatus.ADDED) for v in matching.added if is_wanted(None, v)]
+    found += [_alone(v, DiffStatus.REMOVED) for v in matching.removed if is_wanted(v, None)]
+    return found
+
+
+def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointError:
+    """Name the file in full where both sides have one of that name."""
+    name = os.path.basename(error.path or "")
+    files = [file.path for side in sides for file in side.files()]
+    if error.path is None or sum(os.path.basename(path) == name for path in files) < 2:
+        return error
+    message = error.message.replace(name, error.path, 1)
+    kept = {"path": error.path, "offset": error.offset, "remedy": error.remedy}
+    return type(error)(message, **kept)  # type: ignore[arg-type]
+
+
+def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Sequence[Variable]]) -> bool | None:
+    """Tell whether all that was read had a checksum; a wrong one would have raised."""
+    by_name = [{variable.name: variable for variable in side} for side in sides]
+    read = [v for v in found if v.metrics and (v.metrics.changed_elements or v.metrics.l2_a)]
+    return (
+        all(
+            has_checksum(variables[side.name])
+            for variable in read
+            for side, variables in zip((variable.a, variable.b), by_name, strict=True)
+            if side is not None
+        )
+        if read
+        else None
+    )
+
+
+def _in_order(found: Sequence[VariableDiff], b: Checkpoint) -> tuple[VariableDiff, ...]:
+    """Sort in the order of the second checkpoint's model, the removed ones last."""
+    from ckread.model.ordering import model_order
+
+    order = {variable.name: i for i, variable in enumerate(model_order(b))}
+    return tuple(sorted(found, key=lambda v: len(order) if v.b is None else order[v.name]))
+
+
+def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
+    side = Side.of(variable)
+    is_added = status is DiffStatus.ADDED
+    return VariableDiff(
+        name=variable.name,
+        status=status,
+        role=variable.role,
+        a=None if is_added else side,
+        b=side if is_added else None,
+        nbytes=variable.nbytes,
+        owner=variable.owner,
+        slot=variable.slot,
+    )

@@ -1,0 +1,138 @@
+"""The variables of a run side by side: each with its place in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.model.patterns import select
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run import Run
+    from ckread.model.run_entries import RunEntry
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Extent
+
+Fingerprint = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Column:
+    """One variable in every checkpoint; None where it is absent."""
+
+    name: str
+    cells: list[Variable | None]
+
+    @property
+    def last(self) -> Variable:
+        """The variable in the last checkpoint that holds it."""
+        return next(cell for cell in reversed(self.cells) if cell is not None)
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """The checkpoints of a run that could be opened, and their variables.
+
+    Attributes:
+        entries: of these checkpoints.
+        columns: by name, in the order of the last checkpoint.
+        notes: which could not be opened, and why.
+    """
+
+    entries: list[RunEntry]
+    columns: dict[str, Column]
+    notes: list[str]
+
+    def without(self, index: int) -> None:
+        """Take a checkpoint out."""
+        del self.entries[index]
+        for column in self.columns.values():
+            del column.cells[index]
+        self.columns = {name: c for name, c in self.columns.items() if any(c.cells)}
+
+
+def open_columns(run: Run) -> OpenRun:
+    """Open every checkpoint of a run, for its index alone.
+
+    Raises:
+        CheckpointNotFoundError: none of them is there any more.
+    """
+    opened: list[Checkpoint] = []
+    entries, notes = [], []
+    for index, checkpoint in run.opened():
+        if isinstance(checkpoint, CheckpointError):
+            notes.append(f"{run.entries[index].name} was left out: {checkpoint.message}.")
+        else:
+            opened.append(checkpoint)
+            entries.append(run.entries[index])
+    if not opened:
+        message = f"{run.path}: every checkpoint is gone since the run was listed"
+        raise CheckpointNotFoundError(message, path=run.path)
+    names = dict.fromkeys(opened[-1])
+    names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
+    columns = {
+        name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names
+    }
+    return OpenRun(entries, columns, notes)
+
+
+def choose(
+    columns: dict[str, Column], patterns: Sequence[str], roles: Collection[Role] | None
+) -> tuple[list[Column], dict[Role, int]]:
+    """Give the variables that are asked for, and how many of each role are not.
+
+    Without `roles` these are weights and statistics, or, where no such variable
+    matches, all but bookkeeping.
+
+    Raises:
+        VariableNotFoundError: a pattern means none.
+    """
+    matching = select([column.last for column in columns.values()], patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    return [columns[v.name] for v in matching if v.role in roles], left_out
+
+
+def changes(cells: Sequence[Variable | None]) -> list[bool | None]:
+    """Tell of each checkpoint whether the variable differs from the one before, by checksum."""
+    changed: list[bool | None] = []
+    before: Variable | None = None
+    fingerprint: Fingerprint | None = None
+    for cell in cells:
+        known = None if cell is None else _fingerprint(cell)
+        if cell is None or before is None:
+            changed.append(None)
+        elif (cell.shape, cell.dtype) != (before.shape, before.dtype):
+            changed.append(True)
+        else:
+            changed.append(None if None in (known, fingerprint) else known != fingerprint)
+        before, fingerprint = cell, known
+    return changed
+
+
+def _fingerprint(variable: Variable) -> Fingerprint | None:
+    """Give what is equal where the stored bytes are, None where nothing tells."""
+    if variable.crc32c is not None:
+        return variable.crc32c, variable.nbytes
+    extents = plain_extents(variable)
+    if not extents or any(extent.crc32c is None for extent in extents):
+        return None
+    return tuple((extent.region, extent.crc32c, extent.nbytes) for extent in extents)
+
+
+def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
+    """Give where its bytes lie; None where they lie nowhere plainly, or its entry is impossible."""
+    try:
+        return variable.extents()
+    except CheckpointError:
+        return None

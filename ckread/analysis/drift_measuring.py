@@ -1,0 +1,243 @@
+"""Measuring variables through a run: jobs for the kernel, and figures from its sums."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ckread.analysis.drift_columns import changes, plain_extents
+from ckread.analysis.drift_kernel import (
+    CHUNK_ELEMENTS,
+    N_COLUMNS,
+    DriftResult,
+    DriftTask,
+    measure_job,
+)
+from ckread.analysis.drift_records import VariableDrift
+from ckread.analysis.drift_streams import Unreadable, measure_streams
+from ckread.analysis.drift_sums import figures
+from ckread.analysis.segments import joined_crc32c
+from ckread.analysis.workers import choose_n_jobs, run
+from ckread.readers.extents import checksum_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.drift_columns import Column
+    from ckread.errors import CheckpointError
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Extent
+
+TASK_ELEMENTS = 16 * CHUNK_ELEMENTS
+"""Elements of a task, in each of the checkpoints: 4 MiB of float32."""
+
+JOB_NBYTES = 64 * 1000 * 1000
+"""Bytes of a job, at least: it opens each checkpoint once."""
+
+
+class Failure(NamedTuple):
+    """A variable that could not be read from a checkpoint, by index."""
+
+    name: str
+    checkpoint: int
+    error: CheckpointError
+
+
+@dataclass(slots=True)
+class Era:
+    """The checkpoints that hold a variable in one shape.
+
+    Attributes:
+        column: whose.
+        at: indices of these checkpoints.
+        extents: where its bytes lie in each; None where they must be streamed.
+    """
+
+    column: Column
+    at: list[int]
+    extents: list[Extent] | None
+
+    @property
+    def cells(self) -> list[Variable]:
+        """The variable in each of these checkpoints."""
+        return [cell for index in self.at if (cell := self.column.cells[index]) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How to work: see `ckread.analysis.drift.drift`."""
+
+    n_jobs: int | None = 1
+    executor: Executor | None = None
+    progress: Callable[[int], None] | None = field(default=None)
+
+    def measure(self, columns: Sequence[Column]) -> tuple[list[VariableDrift], list[Failure]]:
+        """Give the drift of each variable that could be read whole, and what could not."""
+        eras = [era for column in columns for era in _eras(column)]
+        sums: list[np.ndarray[Any, Any] | None] = [None] * len(eras)
+        exponents = [0] * len(eras)
+        failures: dict[int, Failure] = {}
+        plain = [i for i, era in enumerate(eras) if era.extents is not None]
+        self._measure_plain(eras, plain, exponents, sums, failures)
+        wide = [i for i in plain if i not in failures and exponents[i]]
+        self._measure_plain(eras, wide, exponents, sums, failures)
+        for i, era in enumerate(eras):
+            if era.extents is None:
+                self._measure_streamed(era, i, sums, failures)
+        of_column: dict[str, list[int]] = defaultdict(list)
+        for i, era in enumerate(eras):
+            of_column[era.column.name].append(i)
+        measured = [
+            _drift_of(column, [(eras[i], sums[i], exponents[i]) for i in of_column[column.name]])
+            for column in columns
+            if not any(i in failures for i in of_column[column.name])
+        ]
+        return measured, list(failures.values())
+
+    def _measure_plain(
+        self,
+        eras: Sequence[Era],
+        chosen: Sequence[int],
+        exponents: list[int],
+        sums: list[np.ndarray[Any, Any] | None],
+        failures: dict[int, Failure],
+    ) -> None:
+        tasks = [task for i in chosen for task in _tasks(i, eras[i], exponents[i])]
+        parts: dict[int, list[DriftResult]] = defaultdict(list)
+        for result in self._run(tasks):
+            parts[result.variable].append(result)
+        for i in chosen:
+            found = sorted(parts[i], key=lambda result: result.start)
+            failure = _failure(eras[i], found)
+            if failure is not None:
+                failures[i] = failure
+                continue
+            sums[i] = sum((result.sums for result in found[1:]), found[0].sums)
+            extreme = max(result.extreme for result in found)
+            if extreme and not exponents[i]:
+                exponents[i] = math.frexp(extreme)[1]
+
+    def _run(self, tasks: Sequence[DriftTask]) -> Iterable[DriftResult]:
+        total = sum(task.nbytes for task in tasks)
+        n_jobs = choose_n_jobs(total, self.n_jobs)
+        jobs = _jobs(tasks, max(1, min(JOB_NBYTES, total // (4 * n_jobs) + 1)))
+        for index, results in run(jobs, measure_job, n_jobs=n_jobs, executor=self.executor):
+            if self.progress is not None:
+                self.progress(sum(task.nbytes for task in jobs[index]))
+            yield from results
+
+    def _measure_streamed(
+        self,
+        era: Era,
+        i: int,
+        sums: list[np.ndarray[Any, Any] | None],
+        failures: dict[int, Failure],
+    ) -> None:
+        found = measure_streams(era.cells)
+        if isinstance(found, Unreadable):
+            failures[i] = Failure(era.column.name, era.at[found.index], found.error)
+        else:
+            sums[i] = found
+        if self.progress is not None:
+            self.progress(sum(cell.nbytes for cell in era.cells))
+
+
+def _eras(column: Column) -> Iterable[Era]:
+    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, cell in enumerate(column.cells):
+        if cell is not None:
+            places[cell.shape].append(index)
+    for at in places.values():
+        era = Era(column, at, None)
+        found = [plain_extents(cell) for cell in era.cells]
+        if all(extents is not None and len(extents) == 1 for extents in found):
+            era.extents = [extents[0] for extents in found if extents]
+        yield era
+
+
+def _tasks(number: int, era: Era, exponent: int) -> Iterable[DriftTask]:
+    extents = tuple(era.extents or ())
+    n = era.cells[0].elements
+    for start in range(0, max(n, 1), TASK_ELEMENTS):
+        yield DriftTask(number, extents, start, min(start + TASK_ELEMENTS, n), exponent)
+
+
+def _jobs(tasks: Sequence[DriftTask], nbytes: int) -> list[tuple[DriftTask, ...]]:
+    jobs: list[list[DriftTask]] = [[]]
+    total = 0
+    for task in tasks:
+        if total >= nbytes:
+            jobs.append([])
+            total = 0
+        jobs[-1].append(task)
+        total += task.nbytes
+    return [tuple(job) for job in jobs if job]
+
+
+def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
+    """Give what is wrong with the bytes of a variable: the first that is."""
+    for result in results:
+        if result.error is not None and result.failed is not None:
+            return Failure(era.column.name, era.at[result.failed], result.error)
+    sizes = [min(TASK_ELEMENTS, era.cells[0].elements - result.start) for result in results]
+    for j, extent in enumerate(era.extents or ()):
+        width = extent.dtype.itemsize
+        parts = [(result.crc32c[j], n * width) for result, n in zip(results, sizes, strict=True)]
+        computed = parts[0][0] if len(parts) == 1 else joined_crc32c(parts)
+        if extent.crc32c is not None and computed != extent.crc32c:
+            place = extent.offset, extent.nbytes
+            error = checksum_error(extent.path, place, extent.crc32c, computed, key=era.column.name)
+            return Failure(era.column.name, era.at[j], error)
+    return None
+
+
+def _drift_of(
+    column: Column, eras: Sequence[tuple[Era, np.ndarray[Any, Any] | None, int]]
+) -> VariableDrift:
+    n = len(column.cells)
+    table = np.full((n, 4), np.nan)
+    counts = np.zeros((n, 2), np.int64)
+    known = np.zeros((n, 4), np.bool_)
+    for era, sums, exponent in eras:
+        if sums is not None and len(sums):
+            found = figures(sums.reshape(-1, N_COLUMNS), exponent, era.at)
+            table[era.at], known[era.at], counts[era.at] = found
+    columns = [
+        tuple(x if is_known else None for x, is_known in zip(*pair, strict=True))
+        for pair in zip(table.T.tolist(), known.T.tolist(), strict=True)
+    ]
+    nonfinite = np.flatnonzero(counts.any(axis=1))
+    last = column.last
+    changed = changes(column.cells)
+    return VariableDrift(
+        name=column.name,
+        role=last.role,
+        dtype=last.dtype,
+        shape=last.shape,
+        elements=last.elements,
+        present=tuple(cell is not None for cell in column.cells),
+        changed=tuple(_by_value(changed, columns[2])),
+        l2=columns[0],
+        from_first=columns[1],
+        from_previous=columns[2],
+        cosine_to_first=columns[3],
+        nan=tuple(counts[:, 0].tolist()),
+        infinite=tuple(counts[:, 1].tolist()),
+        first_nonfinite=int(nonfinite[0]) if nonfinite.size else None,
+    )
+
+
+def _by_value(
+    changed: Sequence[bool | None], from_previous: Sequence[float | None]
+) -> Iterable[bool | None]:
+    """Tell by the values where no checksum does."""
+    for by_checksum, distance in zip(changed, from_previous, strict=True):
+        if by_checksum is not None or distance is None or math.isnan(distance):
+            yield by_checksum
+        else:
+            yield distance != 0

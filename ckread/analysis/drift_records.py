@@ -1,0 +1,158 @@
+"""What drift gives: how each variable moved over a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckread.model.role import Role
+    from ckread.model.run_entries import RunEntry
+    from ckread.readers.dtypes import DataType
+
+Figures = tuple[float | None, ...]
+"""One figure per checkpoint; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableDrift:
+    """How one variable moved; arrays go along the checkpoints of the run.
+
+    Attributes:
+        name: its name.
+        role: what it is for.
+        dtype: element type, in the last checkpoint that holds it.
+        shape: its shape there.
+        elements: of this shape.
+        present: whether a checkpoint holds it.
+        changed: whether its bytes, type or shape differ from the checkpoint before;
+            None in the first that holds it, after one that does not, and where the
+            format keeps no checksums and nothing was read.
+        l2: norm; None where it is absent, unreadable or not measured.
+        from_first: distance from the first checkpoint that holds it in the same
+            shape, relative to the norm there: infinite from a norm of 0.
+        from_previous: distance from the checkpoint before, likewise; None where that
+            has no such values.
+        cosine_to_first: of the angle to the first; None where a norm is 0.
+        nan: how many elements are NaN.
+        infinite: how many are infinite.
+        first_nonfinite: index of the first checkpoint in which a value is NaN or
+            infinite; None if there is none.
+    """
+
+    name: str
+    role: Role
+    dtype: DataType
+    shape: tuple[int, ...]
+    elements: int
+    present: tuple[bool, ...]
+    changed: tuple[bool | None, ...]
+    l2: Figures = ()
+    from_first: Figures = ()
+    from_previous: Figures = ()
+    cosine_to_first: Figures = ()
+    nan: tuple[int, ...] = ()
+    infinite: tuple[int, ...] = ()
+    first_nonfinite: int | None = None
+
+    @property
+    def moved(self) -> float | None:
+        """Relative distance of the last finite checkpoint from the first."""
+        if True not in self.changed:
+            return 0.0
+        finite = (value for value in reversed(self.from_first) if value is not None)
+        return next((value for value in finite if not math.isnan(value)), None)
+
+    @property
+    def n_changes(self) -> int:
+        """In how many checkpoints it differs from the one before."""
+        return self.changed.count(True)
+
+    @property
+    def first_change(self) -> int | None:
+        """Index of the first checkpoint that differs from the one before."""
+        return self.changed.index(True) if True in self.changed else None
+
+    def is_finite_at(self, index: int) -> bool:
+        """Tell whether all values of a checkpoint are finite, as far as they were read."""
+        return not self.nan or not (self.nan[index] or self.infinite[index])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of a variable in the `drift` document."""
+        n = len(self.present)
+        blank: tuple[None, ...] = (None,) * n
+        return {
+            "name": self.name,
+            "role": str(self.role),
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+            "l2": list(self.l2 or blank),
+            "from_first": list(self.from_first or blank),
+            "from_previous": list(self.from_previous or blank),
+            "cosine_to_first": list(self.cosine_to_first or blank),
+            "changed": list(self.changed),
+            "first_nonfinite": self.first_nonfinite,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunDrift:
+    """How the variables of a run moved.
+
+    Attributes:
+        path: of the run.
+        checkpoints: in order of step; the arrays of variables go along them.
+        variables: in the order of the model.
+        index_only: whether only checksums were compared.
+        left_out: how many variables of each role were not asked for.
+        causes: where a variable is not finite: the variables of other roles, which
+            were then measured too, that failed before or with it.
+        notes: what was left out and why, one sentence each.
+    """
+
+    path: str
+    checkpoints: tuple[RunEntry, ...]
+    variables: tuple[VariableDrift, ...]
+    index_only: bool
+    left_out: dict[Role, int]
+    causes: tuple[VariableDrift, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def __getitem__(self, name: str) -> VariableDrift:
+        """Give the drift of a variable by its name."""
+        return next(v for v in (*self.variables, *self.causes) if v.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `drift` document."""
+        return {
+            "path": self.path,
+            "index_only": self.index_only,
+            "checkpoints": [
+                {"path": entry.path, "step": entry.step, "time": entry.time}
+                for entry in self.checkpoints
+            ],
+            "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
+            "notes": list(self.notes),
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable and checkpoint.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.errors import MissingDependencyError
+
+        try:
+            import pandas as pd
+        except ImportError:
+            remedy = "Install it: pip install pandas"
+            raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
+        rows = [
+            {"name": v.name, "step": entry.step}
+            | {k: x[i] for k, x in v.to_dict().items() if isinstance(x, list) and k != "shape"}
+            for v in self.variables
+            for i, entry in enumerate(self.checkpoints)
+        ]
+        return pd.DataFrame(rows)

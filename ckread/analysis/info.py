@@ -1,0 +1,234 @@
+"""What a checkpoint is, summed up: the facts behind `ckread info`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.saved_time import find_saved_time
+from ckread.analysis.training import TrainingState, read_training_state
+from ckread.analysis.writer import find_keras, find_writer
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Format, StoredFile
+    from ckread.readers.keras_config import KerasLayer
+    from ckread.readers.signatures import Signature
+
+MAX_LOST_NAMES = 10
+"""Names that a warning lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleTotal:
+    """The variables of one role, added up."""
+
+    variables: int
+    elements: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSummary:
+    """What a checkpoint is; None where its files do not say.
+
+    Attributes:
+        path: as the user would type it.
+        format: the container.
+        is_object_based: whether it carries the object graph of its program.
+        writer: the program that wrote it, in words.
+        keras: the generation of Keras that made the model, `Keras 3`.
+        saved: when, in seconds since 1970, as the state file says.
+        files: its files, absent shards included.
+        training: step, counters, learning rate, optimizer.
+        parameters: elements of weights and statistics.
+        trainable_parameters: those that training moves by gradient.
+        nbytes: bytes of all its tensors, bookkeeping included.
+        roles: totals by role, in the order of `Role`; roles without variables absent.
+        dtypes: number of variables by element type, the commonest first.
+        tags: of a SavedModel.
+        signatures: of a SavedModel.
+        layers: of a Keras file, in model order.
+        assets: file names in a SavedModel.
+        warnings: what is not as it should be, one or more sentences each.
+    """
+
+    path: str
+    format: Format
+    is_object_based: bool
+    writer: str | None
+    keras: str | None
+    saved: float | None
+    files: tuple[StoredFile, ...]
+    training: TrainingState
+    parameters: int
+    trainable_parameters: int | None
+    nbytes: int
+    roles: dict[Role, RoleTotal]
+    dtypes: dict[str, int]
+    tags: tuple[str, ...]
+    signatures: tuple[Signature, ...]
+    layers: tuple[KerasLayer, ...]
+    assets: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def n_variables(self) -> int:
+        """How many variables there are, bookkeeping included."""
+        return sum(total.variables for total in self.roles.values())
+
+    @property
+    def non_trainable_parameters(self) -> int | None:
+        """Parameters that training does not move by gradient."""
+        if self.trainable_parameters is None:
+            return None
+        return self.parameters - self.trainable_parameters
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of the JSON document."""
+        training = self.training
+        return {
+            "path": self.path,
+            "format": self.format,
+            "writer": self.writer,
+            "files": [file.path for file in self.files],
+            "shards": [_shard_fields(file) for file in self.files if file.is_shard],
+            "step": training.step,
+            "epoch": training.epoch,
+            "iterations": training.iterations,
+            "learning_rate": training.learning_rate,
+            "save_counter": training.save_counter,
+            "optimizer": _optimizer_fields(training),
+            "n_variables": self.n_variables,
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable_parameters,
+            "non_trainable_parameters": self.non_trainable_parameters,
+            "nbytes": self.nbytes,
+            "roles": {role: _total_fields(total) for role, total in self.roles.items()},
+            "dtypes": self.dtypes,
+            "tags": self.tags,
+            "signatures": [_signature_fields(signature) for signature in self.signatures],
+            "layers": [_layer_fields(layer) for layer in self.layers],
+            "assets": self.assets,
+            "warnings": self.warnings,
+        }
+
+
+def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
+    """Sum a checkpoint up; of its values, only scalars are read."""
+    variables = list(checkpoint.values())
+    saved_model = checkpoint.evidence.saved_model
+    training = read_training_state(checkpoint)
+    roles = _role_totals(variables)
+    return CheckpointSummary(
+        path=checkpoint.path,
+        format=checkpoint.format,
+        is_object_based=checkpoint.evidence.graph is not None or Role.BOOKKEEPING in roles,
+        writer=find_writer(checkpoint),
+        keras=find_keras(checkpoint),
+        saved=find_saved_time(checkpoint),
+        files=checkpoint.files(),
+        training=training,
+        parameters=sum(total.elements for role, total in roles.items() if role.is_parameter),
+        trainable_parameters=_trainable_parameters(variables),
+        nbytes=sum(total.nbytes for total in roles.values()),
+        roles=roles,
+        dtypes=_dtypes(variables),
+        tags=saved_model.tags if saved_model else (),
+        signatures=saved_model.signatures if saved_model else (),
+        layers=checkpoint.evidence.layers,
+        assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
+        warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
+    )
+
+
+def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tuple[str, ...]:
+    """Say which weights Keras will not restore, their names on lines of their own."""
+    if not training.lost:
+        return ()
+    n_weights = roles[Role.WEIGHT].variables if Role.WEIGHT in roles else len(training.lost)
+    names = [f"  {name}" for name in training.lost[:MAX_LOST_NAMES]]
+    if len(training.lost) > MAX_LOST_NAMES:
+        names.append(f"  and {len(training.lost) - MAX_LOST_NAMES} more")
+    lines = [
+        f"{len(training.lost)} of {n_weights} weights will not come back. The optimizer trains "
+        "them, but no layer of the saved model holds them, so Keras will leave them at their "
+        "random start:",
+        *names,
+        "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
+        "model, then save again.",
+    ]
+    return ("\n".join(lines),)
+
+
+def _role_totals(variables: Iterable[Variable]) -> dict[Role, RoleTotal]:
+    sums: dict[Role, list[int]] = {}
+    for variable in variables:
+        total = sums.setdefault(variable.role, [0, 0, 0])
+        total[0] += 1
+        total[1] += variable.elements
+        total[2] += variable.nbytes
+    return {role: RoleTotal(*sums[role]) for role in Role if role in sums}
+
+
+def _trainable_parameters(variables: Iterable[Variable]) -> int | None:
+    """Count the elements that training moves; None if that is not known of all."""
+    total = 0
+    for variable in variables:
+        if variable.role is Role.WEIGHT:
+            if variable.trainable is None:
+                return None
+            total += variable.elements if variable.trainable else 0
+    return total
+
+
+def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for variable in variables:
+        if variable.role is not Role.BOOKKEEPING:
+            dtype = str(variable.dtype)
+            counts[dtype] = counts.get(dtype, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _shard_fields(file: StoredFile) -> dict[str, Any]:
+    return {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
+
+
+def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
+    if training.optimizer_kind is None and training.optimizer_name is None:
+        return None
+    return {"kind": training.optimizer_kind, "name": training.optimizer_name}
+
+
+def _total_fields(total: RoleTotal) -> dict[str, int]:
+    return {
+        "variables": total.variables,
+        "elements": total.elements,
+        "nbytes": total.nbytes,
+    }
+
+
+def _layer_fields(layer: KerasLayer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "class": layer.class_name,
+        "parameters": layer.parameters,
+        "shape": layer.shape,
+    }
+
+
+def _signature_fields(signature: Signature) -> dict[str, Any]:
+    return {
+        "name": signature.name,
+        "inputs": [_tensor_fields(tensor) for tensor in signature.inputs],
+        "outputs": [_tensor_fields(tensor) for tensor in signature.outputs],
+    }
+
+
+def _tensor_fields(tensor: Any) -> dict[str, Any]:
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}

@@ -1,0 +1,140 @@
+"""Which variable of one checkpoint is which of the other.
+
+In this order, each stage on what the earlier ones left over:
+
+1. renames that the caller gives;
+2. same name; but where names were exchanged or shifted, same content;
+3. same checkpoint key;
+4. same name once a first scope shared by all parameters of one side is removed;
+5. same content: by checksum, and by value fingerprint where values may be read;
+6. same shape and role, and the nearest name: a proposal with a confidence;
+7. the rule that explains the renames found so far, for what changed its shape.
+
+After each, slots and averages follow their owners. No variable is used twice, and
+nothing here imports numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.analysis.checksums import is_big_endian
+from ckread.analysis.leftovers import pair_by_content, propose
+from ckread.analysis.moves import take_moved
+from ckread.analysis.pairing import Pair, PairedBy, Pairing
+from ckread.analysis.renaming import RenameRule, infer_rules, rename_all
+from ckread.analysis.scopes import follow_owners, take_without_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ckread.model.variable import Variable
+
+    ContentPairs = Callable[
+        [Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]
+    ]
+    """Pairs up what has equal values in any order, by reading (see `fingerprint`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """All variables of two checkpoints, each once.
+
+    Attributes:
+        pairs: in the order of the second checkpoint.
+        removed: only in the first, in its order.
+        added: only in the second, in its order.
+        rules: what explains two renamed pairs or more, most important first.
+    """
+
+    pairs: tuple[Pair, ...]
+    removed: tuple[Variable, ...]
+    added: tuple[Variable, ...]
+    rules: tuple[RenameRule, ...]
+
+
+def match_variables(
+    a: Sequence[Variable],
+    b: Sequence[Variable],
+    *,
+    rules: Sequence[RenameRule] = (),
+    renames: Mapping[str, str] | None = None,
+    by_values: ContentPairs | None = None,
+) -> Matching:
+    """Pair the variables of two checkpoints.
+
+    Args:
+        a: those of the first, names unique.
+        b: those of the second, likewise.
+        rules: applied to the names of `a`, one after the other.
+        renames: names or keys of `a` to those of `b`.
+        by_values: what pairs up leftovers by reading values; None reads nothing.
+
+    Raises:
+        UsageError: rules make one name of two.
+        CheckpointError: `by_values` cannot read.
+    """
+    work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
+    _take_given(work, renames or {})
+    work.take_by_name(rename_all(list(work.a), rules), PairedBy.RENAME)
+    same_order = is_big_endian(a) == is_big_endian(b)
+    if same_order:
+        take_moved(work)
+    work.take_by_name({name: name for name in work.a}, PairedBy.NAME)
+    _take_same_key(work)
+    take_without_scope(work)
+    follow_owners(work)
+    if same_order:
+        for left, right in pair_by_content(work.a.values(), work.b.values()):
+            work.take(left, right, PairedBy.CONTENT)
+    if by_values and work.a and work.b:
+        for left, right in by_values(list(work.a.values()), list(work.b.values())):
+            work.take(left, right, PairedBy.VALUES)
+    follow_owners(work)
+    _take_proposals(work)
+    follow_owners(work)
+    _take_by_found_rule(work)
+    return _finish(work, b)
+
+
+def _take_given(work: Pairing, renames: Mapping[str, str]) -> None:
+    if not renames:
+        return
+    keys_a, keys_b = ({v.key: v.name for v in side.values()} for side in (work.a, work.b))
+    names = {
+        old if old in work.a else keys_a.get(old, old): new
+        if new in work.b
+        else keys_b.get(new, new)
+        for old, new in renames.items()
+    }
+    work.take_by_name(names, PairedBy.RENAME)
+
+
+def _take_same_key(work: Pairing) -> None:
+    by_key = {variable.key: variable.name for variable in work.b.values()}
+    same = {v.name: by_key[v.key] for v in work.a.values() if v.key in by_key}
+    work.take_by_name(same, PairedBy.KEY)
+
+
+def _take_proposals(work: Pairing) -> None:
+    for a, b, confidence in propose(list(work.a.values()), list(work.b.values())):
+        work.take(a, b, PairedBy.SHAPE, confidence=confidence)
+
+
+def _take_by_found_rule(work: Pairing) -> None:
+    if not (work.a and work.b):
+        return
+    for rule in infer_rules(work.renames()):
+        work.take_by_name({name: rule.apply(name) for name in work.a}, PairedBy.RULE)
+
+
+def _finish(work: Pairing, b: Sequence[Variable]) -> Matching:
+    order = {variable.name: i for i, variable in enumerate(b)}
+    unchanged = [pair.a.name for pair in work.pairs if not pair.is_renamed]
+    return Matching(
+        pairs=tuple(sorted(work.pairs, key=lambda pair: order[pair.b.name])),
+        removed=tuple(work.a.values()),
+        added=tuple(work.b.values()),
+        rules=infer_rules(work.renames(), unchanged),
+    )

@@ -1,0 +1,195 @@
+"""Mean, deviation and norm from parts of any order: the same bits for any number of workers.
+
+Each chunk gives a part: how many, their mean, and the sum of squared distances
+from that mean, in float64 with two passes, so a gain vector of mean 1 and
+deviation 1e-4 keeps its digits. Parts are added with `math.fsum`, which rounds
+once, so their order does not matter.
+
+Squares of float64 values beyond 1e154 overflow, below 1e-154 they vanish: such a
+chunk is measured in units of a power of two, which is exact. Integers are summed
+exactly, since a mean near 2**60 has no digits left for a deviation of 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_ROW = 1024
+_ONES = np.ones(_ROW)
+
+_LARGE = 1e150
+_SMALL = 1e-130
+
+
+class Part(NamedTuple):
+    """The moments of some elements.
+
+    Attributes:
+        n: how many.
+        mean: their mean, in units of 2**exponent.
+        m2: sum of squared distances from the mean, in units of 4**exponent.
+        rest: what the mean lost by rounding; it matters for float64 values that
+            differ in their last digits only.
+        exponent: of the unit; 0 but for very large or very small float64 values.
+    """
+
+    n: int
+    mean: float
+    m2: float
+    rest: float = 0.0
+    exponent: int = 0
+
+
+class IntegerPart(NamedTuple):
+    """The moments of some integers: as `Part`, but with their exact sum."""
+
+    n: int
+    total: int
+    m2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Mean, standard deviation (of the population) and L2 norm of `n` elements."""
+
+    n: int
+    mean: float
+    std: float
+    l2: float
+
+
+def float_part(values: Floats, low: float, high: float, *, is_single: bool = False) -> Part:
+    """Measure finite values between `low` and `high`; `values` is used as scratch.
+
+    Args:
+        values: the values, contiguous.
+        low: the least of them.
+        high: the greatest.
+        is_single: whether they were float32, whose sums are exact but for the last bits.
+    """
+    largest = max(abs(low), abs(high))
+    if _SMALL < largest < _LARGE or largest == 0:
+        return Part(values.size, *_two_pass(values, is_single))
+    exponent = math.frexp(largest)[1]
+    np.ldexp(values, -exponent // 2, out=values)  # in two steps: 2**1074 is no float
+    np.ldexp(values, -exponent - (-exponent // 2), out=values)
+    return Part(values.size, *_two_pass(values, is_single), exponent=exponent)
+
+
+def constant_part(value: float, n: int) -> Part:
+    """Measure `n` elements that all equal a finite value."""
+    if abs(value) < _LARGE:
+        return Part(n, value, 0.0)
+    mantissa, exponent = math.frexp(value)
+    return Part(n, mantissa, 0.0, exponent=exponent)
+
+
+def _two_pass(values: Floats, is_single: bool) -> tuple[float, float, float]:
+    mean = _sum_of_products(values, None) / values.size
+    np.subtract(values, mean, out=values)
+    m2 = _sum_of_products(values, values)
+    if is_single:
+        return mean, m2, 0.0
+    rest = _sum_of_products(values, None)
+    return mean, max(0.0, m2 - rest * rest / values.size), rest / values.size
+
+
+def _sum_of_products(a: Floats, b: Floats | None) -> float:
+    """Give a·b, or the sum of a, by rows: BLAS runs short rows in this thread alone."""
+    n_rows = a.size // _ROW
+    split = n_rows * _ROW
+    rows, rest = a[:split].reshape(n_rows, _ROW), a[split:]
+    if b is None:
+        return float(np.vecdot(rows, _ONES).sum()) + float(rest.sum())
+    other = b[:split].reshape(n_rows, _ROW)
+    return float(np.vecdot(rows, other).sum()) + float(np.vecdot(rest, b[split:]))
+
+
+def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
+    """Measure integers of at most 64 bits between `low` and `high`."""
+    n = values.size
+    # Modulo 2**64 the distances are right even where they overflow.
+    distances = values.astype(np.uint64) - np.uint64(low % 2**64)
+    if high - low < 2**40:
+        total = int(distances.sum())
+    else:
+        halves = (distances >> np.uint64(32)).sum(), (distances & np.uint64(2**32 - 1)).sum()
+        total = (int(halves[0]) << 32) + int(halves[1])
+    floats = distances.astype(np.float64)
+    np.subtract(floats, total / n, out=floats)
+    return IntegerPart(n, n * low + total, _sum_of_products(floats, floats))
+
+
+def weighted_part(values: Floats, counts: NDArray[np.int64]) -> Part:
+    """Measure values that occur `counts` times each, exactly but for the last rounding."""
+    n = int(counts.sum())
+    mean = math.fsum((values * counts).tolist()) / n
+    return Part(n, mean, math.fsum((counts * (values - mean) ** 2).tolist()))
+
+
+def pooled(parts: Sequence[Part] | Sequence[IntegerPart]) -> Part | IntegerPart:
+    """Give the parts as one.
+
+    Parts must not be empty, nor the sequence.
+    """
+    if isinstance(parts[0], IntegerPart):
+        return _pooled_integers([part for part in parts if isinstance(part, IntegerPart)])
+    return _pooled_floats([part for part in parts if isinstance(part, Part)])
+
+
+def _pooled_integers(parts: Iterable[IntegerPart]) -> IntegerPart:
+    parts = tuple(parts)
+    n = sum(part.n for part in parts)
+    total = sum(part.total for part in parts)
+    # Distances of means as exact fractions: the means themselves may have no digits left.
+    apart = (part.n * ((part.total * n - total * part.n) / (part.n * n)) ** 2 for part in parts)
+    return IntegerPart(n, total, math.fsum((*(part.m2 for part in parts), *apart)))
+
+
+def _pooled_floats(parts: Iterable[Part]) -> Part:
+    parts = tuple(parts)
+    exponent = max(part.exponent for part in parts)
+    if any(part.exponent != exponent for part in parts):
+        parts = tuple(_in_unit(part, exponent) for part in parts)
+    n = sum(part.n for part in parts)
+    mean = math.fsum(part.n * x for part in parts for x in (part.mean, part.rest)) / n
+    # Distances from one of the means are exact where all are near each other.
+    pivot = min(part.mean for part in parts)
+    distances = [(part.mean - pivot) + part.rest for part in parts]
+    middle = math.fsum(part.n * x for part, x in zip(parts, distances, strict=True)) / n
+    apart = (part.n * (x - middle) ** 2 for part, x in zip(parts, distances, strict=True))
+    m2 = math.fsum((*(part.m2 for part in parts), *apart))
+    return Part(n, mean, m2, middle - (mean - pivot), exponent)
+
+
+def _in_unit(part: Part, exponent: int) -> Part:
+    shift = part.exponent - exponent
+    mean, rest = math.ldexp(part.mean, shift), math.ldexp(part.rest, shift)
+    return Part(part.n, mean, math.ldexp(part.m2, 2 * shift), rest, exponent)
+
+
+def moments(part: Part | IntegerPart) -> Moments:
+    """Give mean, deviation and norm of the elements of a part."""
+    if isinstance(part, IntegerPart):
+        part = Part(part.n, part.total / part.n, part.m2)
+    std = math.sqrt(part.m2 / part.n)
+    l2 = math.hypot(math.sqrt(part.m2), math.sqrt(part.n) * part.mean)
+    return Moments(part.n, *(_scaled(x, part.exponent) for x in (part.mean, std, l2)))
+
+
+def _scaled(value: float, exponent: int) -> float:
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)

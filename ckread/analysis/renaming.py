@@ -1,0 +1,194 @@
+"""Renaming rules: given as `s/old/new/`, found in pairs of names, kept in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_DELIMITERS = "/|#,:;!@%~"
+_MAX_RULES = 4
+_N_TRIED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRule:
+    r"""A substitution on names.
+
+    Attributes:
+        pattern: a regular expression for what is replaced.
+        replacement: what takes its place, with groups as `\1`.
+        is_global: whether every occurrence is replaced, not the first alone.
+    """
+
+    pattern: re.Pattern[str]
+    replacement: str
+    is_global: bool = False
+
+    def apply(self, name: str) -> str:
+        """Give the name under this rule."""
+        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
+
+    def __str__(self) -> str:
+        """Write it as `--rename` takes it."""
+        text = self.pattern.pattern + self.replacement
+        mark = next((mark for mark in _DELIMITERS if mark not in text), "/")
+        old, new = (
+            part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
+        )
+        return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
+
+
+def parse_rule(text: str) -> RenameRule:
+    """Parse `s/old/new/`; any character may take the place of the slash.
+
+    Raises:
+        UsageError: it has another form, or `old` is no regular expression.
+    """
+    remedy = "Give s/old/new/ with a regular expression for old, or s|old|new| for names with /."
+    mark = text[1:2]
+    if text[:1] != "s" or not mark or mark.isalnum() or mark in "\\ ":
+        raise UsageError(f"--rename {text}: not of the form s/old/new/", remedy=remedy)
+    parts = re.split(rf"(?<!\\){re.escape(mark)}", text[2:])
+    if len(parts) != 3:
+        message = f"--rename {text}: {len(parts)} times the delimiter {mark}, expected 3"
+        raise UsageError(message, remedy=remedy)
+    if parts[2] not in ("", "g"):
+        raise UsageError(f"--rename {text}: flag {parts[2]}, expected g or none", remedy=remedy)
+    old, new = (part.replace("\\" + mark, mark) for part in parts[:2])
+    try:
+        rule = RenameRule(re.compile(old), new, is_global=parts[2] == "g")
+        rule.apply("")
+    except (re.error, IndexError) as error:
+        message = f"--rename {text}: not a regular expression, {error}"
+        raise UsageError(message, remedy=remedy) from None
+    return rule
+
+
+def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, str]:
+    """Give the new name of every name that the rules, one after the other, change.
+
+    Raises:
+        UsageError: two names that they change become one.
+    """
+    renames: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for name in names:
+        new = name
+        for rule in rules:
+            new = rule.apply(new)
+        if new == name:
+            continue
+        if new in origin:
+            message = f"--rename: {origin[new]} and {name} both become {new}"
+            raise UsageError(message, remedy="Make the expression more specific.")
+        origin[new] = name
+        renames[name] = new
+    return renames
+
+
+def infer_rules(
+    renames: Sequence[tuple[str, str]], unchanged: Iterable[str] = ()
+) -> tuple[RenameRule, ...]:
+    """Find the few rules that explain renamed pairs and contradict none.
+
+    Args:
+        renames: old and new name of each renamed pair.
+        unchanged: names that are the same on both sides.
+    """
+    left = list(renames)
+    known = [*renames, *((name, name) for name in unchanged)]
+    rules: list[RenameRule] = []
+    while len(left) > 1 and len(rules) < _MAX_RULES:
+        counts = Counter(_substitution(old, new) for old, new in left)
+        found = None
+        for (old, new), count in counts.most_common(_N_TRIED):
+            rule = RenameRule(re.compile(old), new)
+            if count > 1 and all(rule.apply(a) in (a, b) for a, b in known):
+                found = rule
+                break
+        if found is None:
+            break
+        rules.append(found)
+        left = [(a, b) for a, b in left if found.apply(a) != b]
+    return tuple(rules)
+
+
+def _substitution(old: str, new: str) -> tuple[str, str]:
+    """Give pattern and replacement of the components in which two names differ."""
+    a, b = old.split("/"), new.split("/")
+    shorter = min(len(a), len(b))
+    start = next((i for i in range(shorter) if a[i] != b[i]), shorter)
+    end = next((i for i in range(shorter - start) if a[-1 - i] != b[-1 - i]), shorter - start)
+    middle_a, middle_b = a[start : len(a) - end], b[start : len(b) - end]
+    if not start:
+        return "^" + "".join(re.escape(part) + "/" for part in middle_a), _scope(middle_b)
+    if not end:
+        return "".join("/" + re.escape(part) for part in middle_a) + "$", _tail(middle_b)
+    if middle_a:
+        return "/" + "".join(re.escape(part) + "/" for part in middle_a), "/" + _scope(middle_b)
+    before = "/".join(a[:start]) + "/"
+    return "^" + re.escape(before), _literal(before) + _scope(middle_b)
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", r"\\")
+
+
+def _scope(components: list[str]) -> str:
+    return _literal("".join(part + "/" for part in components))
+
+
+def _tail(components: list[str]) -> str:
+    return _literal("".join("/" + part for part in components))
+
+
+def read_rename_map(path: str) -> dict[str, str]:
+    """Read old names and their new ones from a JSON object.
+
+    Raises:
+        CheckpointNotFoundError: the file cannot be read.
+        CorruptCheckpointError: it is not an object of names.
+        UsageError: two old names have one new name.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise CheckpointNotFoundError(f"{path}: {error.strerror}", path=path) from None
+    except (ValueError, RecursionError) as error:
+        message = f"{path}: not a JSON document, {error}"
+        raise CorruptCheckpointError(message, path=path) from None
+    if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
+        message = f"{path}: not a rename map, expected an object of old names and new names"
+        raise CorruptCheckpointError(message, path=path)
+    twice = [name for name, count in Counter(document.values()).items() if count > 1]
+    if twice:
+        raise UsageError(f"{path}: several old names become {twice[0]}", path=path)
+    return document
+
+
+def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
+    """Write old names and new ones; the file appears whole or not at all.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(renames, file, indent=2, ensure_ascii=True)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise UsageError(f"{path}: {error.strerror}", path=path) from None

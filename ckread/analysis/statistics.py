@@ -1,0 +1,196 @@
+"""Statistics and distribution of every variable of a checkpoint, in one pass over its bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.gathering import measure_variables
+from ckread.errors import CheckpointError
+from ckread.model.model_order import in_model_order
+from ckread.model.patterns import select
+from ckread.model.role import Role
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.distribution import Distribution
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+    from ckread.readers.dtypes import DataType
+
+N_BINS = 64
+"""Bins of the histogram of each variable, unless another number is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableStatistics:
+    """The statistics of one variable.
+
+    Attributes:
+        name: its name.
+        key: its checkpoint key.
+        role: what it is for.
+        dtype: element type.
+        shape: size of each dimension.
+        distribution: what was measured; None where it could not be read.
+        error: why not; None where it was.
+    """
+
+    name: str
+    key: str
+    role: Role
+    dtype: DataType
+    shape: tuple[int, ...]
+    distribution: Distribution | None
+    error: CheckpointError | None = None
+
+    def to_dict(self, n_bins: int = N_BINS) -> dict[str, Any]:
+        """Give the fields of a variable in the `stats` document."""
+        fields = {
+            "name": self.name,
+            "key": self.key,
+            "role": str(self.role),
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+        }
+        return fields | (_figures(self.distribution, n_bins) if self.distribution else {})
+
+
+def _figures(distribution: Distribution, n_bins: int) -> dict[str, Any]:
+    histogram = distribution.histogram(n_bins)
+    return {
+        "measure": str(distribution.measure),
+        "elements": distribution.elements,
+        "min": distribution.min,
+        "max": distribution.max,
+        "mean": distribution.mean,
+        "std": distribution.std,
+        "l2": distribution.l2,
+        "zeros": distribution.zeros,
+        "nan": distribution.nan,
+        "inf": distribution.infinite,
+        "quantiles": {str(q.probability): q.value for q in distribution.quantiles},
+        "quantile_bounds": {str(q.probability): [q.low, q.high] for q in distribution.quantiles},
+        "histogram": {"edges": list(histogram.edges), "counts": list(histogram.counts)},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStatistics:
+    """The statistics of the variables of a checkpoint that were asked for.
+
+    Attributes:
+        path: of the checkpoint.
+        variables: in the order of the model, those that could not be read included.
+        left_out: how many variables of each role were not asked for.
+        n_bins: bins of each histogram in `to_dict`.
+        has_checksums: whether the format keeps checksums of values, which were then verified.
+    """
+
+    path: str
+    variables: tuple[VariableStatistics, ...]
+    left_out: dict[Role, int]
+    n_bins: int = N_BINS
+    has_checksums: bool = True
+
+    @property
+    def measured(self) -> tuple[VariableStatistics, ...]:
+        """Those that could be read."""
+        return tuple(variable for variable in self.variables if variable.distribution)
+
+    @property
+    def damaged(self) -> tuple[VariableStatistics, ...]:
+        """Those that could not be read: damaged, or in a shard that is missing."""
+        return tuple(variable for variable in self.variables if variable.error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `stats` document; damaged variables have no figures in it."""
+        return {
+            "path": self.path,
+            "variables": [variable.to_dict(self.n_bins) for variable in self.measured],
+            "damaged": [
+                {"name": variable.name, "key": variable.key, "message": str(variable.error)}
+                for variable in self.damaged
+            ],
+        }
+
+
+def statistics(
+    checkpoint: Checkpoint,
+    patterns: Sequence[str] = (),
+    *,
+    roles: Collection[Role] | None = None,
+    n_bins: int = N_BINS,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CheckpointStatistics:
+    """Measure the variables of a checkpoint: extremes, moments, quantiles, histograms.
+
+    Every checksum is verified in the same pass. A variable that is damaged, or whose
+    shard is missing, has an error in the place of figures.
+
+    Args:
+        checkpoint: an open checkpoint.
+        patterns: which variables; all if empty.
+        roles: of which roles; None for weights and statistics, or, where no such
+            variable matches, for all but bookkeeping.
+        n_bins: bins of each histogram, from min to max.
+        n_jobs: processes to use; None for as many as there are cores where it is
+            worth it. See `ckread.analysis.workers` about starting processes.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        CheckpointError: a worker process died.
+    """
+    chosen, left_out = choose_variables(checkpoint, patterns, roles)
+    outcomes = measure_variables(
+        chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
+    )
+    measured = tuple(map(variable_statistics, chosen, outcomes))
+    is_bundle = checkpoint.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
+    return CheckpointStatistics(checkpoint.path, measured, left_out, n_bins, is_bundle)
+
+
+def variable_statistics(
+    variable: Variable, outcome: Distribution | CheckpointError
+) -> VariableStatistics:
+    """Give the statistics of a variable from what came of measuring it."""
+    distribution, error = None, None
+    if isinstance(outcome, CheckpointError):
+        error = outcome
+    else:
+        distribution = outcome
+    return VariableStatistics(
+        variable.name,
+        variable.key,
+        variable.role,
+        variable.dtype,
+        variable.shape,
+        distribution,
+        error,
+    )
+
+
+def choose_variables(
+    checkpoint: Checkpoint, patterns: Sequence[str], roles: Collection[Role] | None
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Give the variables that are asked for, in model order, and how many of each role are not."""
+    matching = select(checkpoint.values(), patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [
+            role
+            for role in Role
+            if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
+        ]
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    chosen = [variable for variable in matching if variable.role in roles]
+    return in_model_order(checkpoint, chosen), left_out

@@ -1,0 +1,172 @@
+"""Where a training stood when a checkpoint was saved: steps, learning rate, optimizer.
+
+Only scalars are read, without numpy; what cannot be read is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.file_number import FileNumber, number_in_name
+from ckread.analysis.optimizer_kind import kind_by_slots, kind_of_object
+from ckread.errors import CheckpointError
+from ckread.model.optimizers import find_optimizers
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.variable import Variable
+
+_STEPS = ("global_step", "step", "train_step")
+_ITERATIONS = ("iterations", "iter", "iteration")
+_RATES = ("learning_rate", "lr")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """What a checkpoint says about the training that saved it; None where it does not.
+
+    Attributes:
+        step: the global step, else the save counter, else the number in the file name.
+        step_source: where the step was found, in words.
+        epoch: an `epoch` variable, else the epoch in the file name.
+        iterations: of the innermost optimizer.
+        learning_rate: of the innermost optimizer; None with a schedule, which is not saved.
+        save_counter: how often `tf.train.Checkpoint` had saved.
+        optimizer_kind: its class, such as `Adam` or `SGD with momentum`.
+        optimizer_name: the path that its variables' names begin with.
+        lost: names of weights that only the optimizer holds: Keras will not restore them.
+        warnings: where file name, step and counters disagree, one sentence each.
+    """
+
+    step: int | None = None
+    step_source: str | None = None
+    epoch: int | None = None
+    iterations: int | None = None
+    learning_rate: float | None = None
+    save_counter: int | None = None
+    optimizer_kind: str | None = None
+    optimizer_name: str | None = None
+    lost: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields by name."""
+        return asdict(self)
+
+
+def read_training_state(checkpoint: Checkpoint) -> TrainingState:
+    """Read the counters and the learning rate of a checkpoint."""
+    scalars = [
+        variable
+        for variable in checkpoint.values()
+        if variable.elements == 1 and variable.role in (Role.COUNTER, Role.HYPERPARAMETER)
+    ]
+    iterations = _innermost(scalars, _ITERATIONS)
+    optimizer = None if iterations is None else _parent(iterations)
+    rate = _innermost([v for v in scalars if optimizer in (None, _parent(v))], _RATES)
+    global_step = _innermost([v for v in scalars if v is not iterations], _STEPS)
+    counter = _innermost(scalars, ("save_counter",))
+    epoch = _integer(_innermost(scalars, ("epoch",)))
+    number = number_in_name(checkpoint)
+    kind, name = _optimizer(checkpoint, optimizer)
+    state = TrainingState(
+        epoch=number.epoch if epoch is None else epoch,
+        iterations=_integer(iterations),
+        learning_rate=_value(rate),
+        save_counter=_integer(counter),
+        optimizer_kind=kind,
+        optimizer_name=name,
+        lost=find_lost(checkpoint),
+    )
+    return _with_step(state, global_step, number)
+
+
+def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Give the names of weights that an optimizer trains and no model in the file holds."""
+    graph = checkpoint.evidence.graph
+    if graph is None:
+        return ()
+    suspects = {
+        variable.key: variable.name
+        for variable in checkpoint.values()
+        if variable.role is Role.WEIGHT
+        and not variable.paths
+        and "_trainable_variables/" in variable.key
+    }
+    if not suspects or not _holds_a_model(graph):
+        return ()
+    reached = set(graph.walk(ends=find_optimizers(graph, graph.variables)))
+    lost = [key for node, key in graph.variables.items() if key in suspects and node not in reached]
+    return tuple(suspects[key] for key in lost)
+
+
+def _holds_a_model(graph: ObjectGraph) -> bool:
+    """Tell whether the root refers to any object that is neither variable nor optimizer."""
+    optimizers = find_optimizers(graph, graph.variables)
+    return any(
+        child not in optimizers and child not in graph.variables for child, _ in graph.children[0]
+    )
+
+
+def _with_step(state: TrainingState, global_step: Variable | None, number: FileNumber) -> TrainingState:
+    """Choose the step by its sources in order, and say where they disagree."""
+    stored = _integer(global_step)
+    sources = [
+        (stored, global_step.name if global_step is not None else ""),
+        (state.save_counter, "save counter"),
+        (number.step, "file name"),
+    ]
+    known = [(value, source) for value, source in sources if value is not None]
+    if not known:
+        return state
+    step = known[0][0]
+    source = " and ".join(source for value, source in known if value == step)
+    counters = {step, state.save_counter, state.iterations, state.epoch}
+    warnings: tuple[str, ...] = ()
+    if number.step is not None and number.step not in counters:
+        warnings = (f"The file name says {number.step}, but {known[0][1]} is {step}.",)
+    return replace(state, step=step, step_source=source, warnings=warnings)
+
+
+def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, str | None]:
+    """Give class and path of the optimizer whose iterations were taken."""
+    graph = checkpoint.evidence.graph
+    if graph is None:
+        known = checkpoint.evidence.optimizer_class
+        return known or kind_by_slots(checkpoint.values()), path
+    for node in find_optimizers(graph, graph.variables).values():
+        if node.inner is None:
+            kind = kind_of_object(checkpoint, graph, node.node)
+            if kind:
+                return kind, path
+    return kind_by_slots(checkpoint.values()), path
+
+
+def _innermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
+    """Give the variable of these words that lies deepest, the first of several."""
+    found = [variable for variable in variables if variable.name.rpartition("/")[2] in words]
+    return max(found, key=lambda variable: variable.name.count("/"), default=None)
+
+
+def _parent(variable: Variable) -> str:
+    return variable.name.rpartition("/")[0]
+
+
+def _integer(variable: Variable | None) -> int | None:
+    value = _value(variable)
+    return int(value) if value is not None else None
+
+
+def _value(variable: Variable | None) -> int | float | None:
+    """Read a scalar; None where its bytes are missing or damaged."""
+    if variable is None:
+        return None
+    try:
+        return variable.scalar()
+    except CheckpointError:
+        return None

@@ -1,0 +1,79 @@
+"""The commands there are: names, usage and summaries, without importing any of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Group(StrEnum):
+    """The three questions that commands answer; the order is that of the help."""
+
+    CONTENT = "What is in it"
+    CHANGE = "What changed"
+    SOUND = "Is it sound"
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        name: the word that calls it.
+        usage: its arguments: `X` one, `X…` one or more, `[X…]` any number. The
+            words before `[` or `…`, in lower case, are where `run` finds them
+            (`arguments.path`, and as a list `arguments.patterns`).
+        summary: one line for the help.
+        group: the question it answers.
+        module: where its `add_arguments`, `run` and `EXAMPLES` are.
+    """
+
+    name: str
+    usage: str
+    summary: str
+    group: Group
+    module: str
+
+
+COMMANDS = (
+    Command(
+        "info", "PATH", "format, step, parameters, bytes by role, tree",
+        Group.CONTENT, "ckread.cli.info",
+    ),
+    Command(
+        "ls", "PATH [PATTERN…]", "the variables: name, dtype, shape, bytes, role",
+        Group.CONTENT, "ckread.cli.ls",
+    ),
+    Command(
+        "tree", "PATH [PATTERN…]", "the same as a tree with totals",
+        Group.CONTENT, "ckread.cli.tree",
+    ),
+    Command(
+        "show", "PATH NAME[SLICE]", "values of one variable, or a slice of it",
+        Group.CONTENT, "ckread.cli.show",
+    ),
+    Command(
+        "stats", "PATH [PATTERN…]", "min, max, mean, std and distribution of each variable",
+        Group.CONTENT, "ckread.cli.stats",
+    ),
+    Command(
+        "diff", "A B [PATTERN…]", "which variables changed between two, and how far",
+        Group.CHANGE, "ckread.cli.diff",
+    ),
+    Command(
+        "runs", "DIR…", "the checkpoints in a directory",
+        Group.CHANGE, "ckread.cli.runs",
+    ),
+)  # fmt: skip
+
+EXAMPLES = (
+    ("info", "ckread digits_run", "the latest checkpoint of a run, summed up"),
+    ("ls", "ckread ls ckpt-10 conv", "variables whose name contains conv"),
+    ("diff", "ckread diff ckpt-9 ckpt-10", "what changed between two"),
+    ("drift", "ckread drift digits_run", "how every variable moved over the run"),
+)
+"""Command that an example needs, its line, and what it does."""
+
+
+def find_command(name: str) -> Command | None:
+    """Give the command of this name."""
+    return next((command for command in COMMANDS if command.name == name), None)

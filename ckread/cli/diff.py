@@ -1,0 +1,185 @@
+"""What changed between two checkpoints, and how far.
+
+    $ ckread diff digits_run/ckpt-2 digits_run/ckpt-3 "conv*/**" "hidden/**"
+    digits_run/ckpt-2 → digits_run/ckpt-3
+    4 of 6 variables changed; the weights among them moved 14 %, conv1/** stayed as
+    they were.
+
+      weight          moved                max |Δ|   cosine  elements
+    ~ conv2/bias     31.9 %  ━━━━━━━━━━━━  0.0446    0.9812       all
+    ~ hidden/bias    19.8 %  ━━━━━━━╸      0.0104    0.9825    85.9 %
+    ~ conv2/kernel   17.3 %  ━━━━━━╸       0.0860    0.9862       all
+    ~ hidden/kernel  13.3 %  ━━━━━         0.0640    0.9915    86.0 %
+    = conv1/kernel        –                                      none
+    = conv1/bias          –                                      none
+
+    moved: ‖b − a‖ / ‖a‖. elements: how many changed, bit for bit. Checksums right.
+
+Variables pair by name, then by key, content, shape and nearest name; `--rename`
+and `--rename-map` say it where that does not do. Equal checksums in both indexes
+answer "the same": only the rest is read. Bookkeeping and aliases count with `--all`.
+A rename map that exists is used; one that does not is written, with what was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ckread.analysis.diff import diff_checkpoints
+from ckread.analysis.diff_records import DiffStatus
+from ckread.analysis.renaming import read_rename_map, write_rename_map
+from ckread.cli.options import (
+    add_roles,
+    add_top,
+    one_of,
+    open_path,
+    patterns_of,
+)
+from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.errors import UsageError
+from ckread.views.diff import DiffView, diff_page, verdict_page
+
+if TYPE_CHECKING:
+    from ckread.analysis.diff_records import CheckpointDiff
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+
+EXAMPLES = (
+    ("ckread diff ckpt-9 ckpt-10", "every variable, bit for bit"),
+    ('ckread diff ckpt-9 ckpt-10 "conv*/**"', "only these subtrees"),
+    ("ckread diff A B --index-only", "by checksum, no values read"),
+)
+EXIT_CODE = "0 identical, 1 different, 2 trouble"
+
+_EXIT_IDENTICAL, _EXIT_DIFFERENT, _EXIT_NOT_KNOWN = 0, 1, 2
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `diff`."""
+    parser.add_argument(
+        "--index-only", action="store_true",
+        help="compare checksums, sizes and shapes; read no values",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rtol", metavar="R", type=_size, default=0.0,
+        help="call values equal within R of the larger (default 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--atol", metavar="A", type=_size, default=0.0,
+        help="and within A (default 0: bit for bit)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", metavar="STATUS", type=_statuses, action="append", default=[],
+        help="changed, added, removed, reshaped, retyped, renamed",
+    )  # fmt: skip
+    add_roles(parser)
+    add_top(parser, "the N that moved most")
+    parser.add_argument(
+        "--rename", metavar="RULE", action="append", default=[],
+        help="s/old/new/ on names of A, to pair them (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rename-map", metavar="FILE", help="names of A and B as JSON: read, or else written"
+    )
+    parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
+    add_jobs(parser)
+    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    parser.add_argument("--show", action="store_true", help="picture in a window")
+    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Compare two checkpoints."""
+    keep_blas_in_one_thread()
+    _check(arguments)
+    with ExitStack() as stack:
+        a, b = (
+            stack.enter_context(open_path(path, arguments, output))
+            for path in (arguments.a, arguments.b)
+        )
+        result = _compare(a, b, arguments, output)
+        _report(result, arguments, output)
+        if arguments.plot or arguments.show:
+            from ckread.cli.diff_pictures import draw
+
+            draw(a, b, result, arguments, output)
+    if result.identical is None:
+        return _EXIT_NOT_KNOWN
+    return _EXIT_IDENTICAL if result.identical else _EXIT_DIFFERENT
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be done before work is done for it."""
+    if arguments.index_only and (arguments.plot or arguments.show):
+        raise UsageError("--index-only: no values to draw", remedy="Leave out --index-only.")
+    if arguments.plot:
+        from ckread.views.figures.sheet import check_target
+
+        check_target(arguments.plot, force=arguments.force)
+
+
+def _compare(
+    a: Checkpoint, b: Checkpoint, arguments: argparse.Namespace, output: Output
+) -> CheckpointDiff:
+    for warning in dict.fromkeys([*a.warnings, *b.warnings]):
+        output.warning(warning)
+    path = arguments.rename_map
+    known = read_rename_map(path) if path and os.path.exists(path) else None
+    with ProgressBar(_nbytes_to_read(a, b), output) as progress:
+        result = diff_checkpoints(
+            a,
+            b,
+            patterns=patterns_of(arguments),
+            roles={role for roles in arguments.role for role in roles},
+            index_only=arguments.index_only,
+            rtol=arguments.rtol,
+            atol=arguments.atol,
+            everything=arguments.all,
+            rename=arguments.rename,
+            rename_map=known,
+            jobs=arguments.jobs,
+            progress=progress,
+        )
+    if known is not None:
+        output.note(f"{path}: {len(known)} names were read from it")
+    elif path:
+        write_rename_map(path, result.renames)
+        output.wrote(f"wrote {path}: {len(result.renames)} names")
+    return result
+
+
+def _nbytes_to_read(a: Checkpoint, b: Checkpoint) -> int:
+    """Estimate the bytes of what differs, for the progress bar."""
+    known = {variable.name: variable.crc32c for variable in a.values()}
+    differing = {v.name for v in b.values() if v.crc32c is None or known.get(v.name) != v.crc32c}
+    return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+
+
+def _report(result: CheckpointDiff, arguments: argparse.Namespace, output: Output) -> None:
+    only = frozenset(status for statuses in arguments.only for status in statuses)
+    view = DiffView(result, only, arguments.top)
+    if output.is_json:
+        output.json("diff", view.to_dict())
+    elif not output.is_quiet:
+        output.render(diff_page(view))
+    elif not result.identical:
+        output.render(verdict_page(result))
+
+
+def _size(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of 0 or more")
+    return value
+
+
+def _statuses(text: str) -> list[DiffStatus]:
+    return [DiffStatus(one_of(list(DiffStatus))(word.strip())) for word in text.split(",")]

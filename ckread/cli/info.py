@@ -1,0 +1,48 @@
+"""What a checkpoint is: format, step, parameters, bytes by role, tree.
+
+    $ ckread digits_run/ckpt-10
+    digits_run/ckpt-10
+    A Keras 3 model of 38,474 parameters, saved with Adam after 900 iterations.
+
+Of the values only scalars and the object graph are read. A damaged or missing data
+shard is a warning: the rest is shown, and the exit code is 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.analysis.info import summarise
+from ckread.cli.options import open_path
+from ckread.model.ordering import model_order
+from ckread.model.role import Role
+from ckread.model.tree import build_tree
+from ckread.views.info import info_page
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread digits_run", "the latest checkpoint of a run"),
+    ("ckread info model.keras", "any format TensorFlow or Keras writes"),
+    ("ckread info ckpt-10 --json", "the same for a program"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `info`: it has none of its own."""
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Show the summary."""
+    with open_path(arguments.path, arguments, output) as checkpoint:
+        summary = summarise(checkpoint)
+        if output.is_json:
+            output.json("info", summary.to_dict())
+            return 0
+        ordered = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
+        output.render(info_page(summary, build_tree(ordered, folds=True), build_tree(ordered)))
+    return 0

@@ -1,0 +1,110 @@
+"""The variables of a checkpoint: name, dtype, shape, bytes, role.
+
+    $ ckread ls digits_run/ckpt-10 conv --role weight --sort bytes
+    name          dtype        shape     bytes  role
+    conv2/kernel  float32  3×3×16×32  18.0 KiB  weight
+    conv1/kernel  float32   3×3×1×16   576 B    weight
+    conv2/bias    float32         32   128 B    weight
+    conv1/bias    float32         16    64 B    weight
+
+    4 of 43 variables, 18.8 KiB
+
+Weights and statistics come first, each part in natural order. With `-q` the names
+alone, one a line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.cli.options import (
+    add_roles,
+    add_sort,
+    add_top,
+    has_role,
+    open_path,
+    patterns_of,
+)
+from ckread.model.patterns import compile_pattern, natural_key, select
+from ckread.model.role import Role
+from ckread.views.json_document import encode_variables, schema
+from ckread.views.listing import Listing, listing_lines, listing_page
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+EXAMPLES = (
+    ("ckread ls ckpt-10", "every variable"),
+    ("ckread ls ckpt-10 conv", "variables whose name contains conv"),
+    ('ckread ls ckpt-10 "conv*/**" --sort bytes', "a subtree, the largest first"),
+    ("ckread ls ckpt-10 -q | fzf", "names alone, one a line"),
+)
+
+_ORDERS = ("name", "bytes", "elements", "file")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `ls`."""
+    parser.add_argument("--keys", action="store_true", help="raw checkpoint keys, not names")
+    add_roles(parser)
+    parser.add_argument("--owner", metavar="PATTERN", help="only what belongs to these variables")
+    add_sort(parser, _ORDERS)
+    add_top(parser)
+    parser.add_argument("--all", action="store_true", help="bookkeeping entries too")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """List the variables."""
+    with open_path(arguments.path, arguments, output) as checkpoint:
+        listing = _listing(checkpoint, arguments)
+        if output.is_json:
+            head = {
+                "schema": schema("ls"),
+                "path": checkpoint.path,
+                "format": checkpoint.format,
+            }
+            output.json_pieces(encode_variables(head, listing.variables))
+        elif output.is_quiet:
+            output.lines(listing_lines(listing))
+        else:
+            output.render(listing_page(listing))
+    return 0
+
+
+def _listing(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Listing:
+    everything = list(checkpoint.values())
+    wants_all = arguments.all or arguments.json or bool(arguments.role)
+    candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
+    chosen = select(candidates, patterns_of(arguments))
+    chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
+    if arguments.owner is not None:
+        is_owner = compile_pattern(arguments.owner)
+        chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
+    ordered = in_order(chosen, arguments.sort, by_key=arguments.keys)
+    return Listing(
+        ordered[: arguments.top],
+        n_all=len(candidates),
+        nbytes_all=sum(variable.nbytes for variable in candidates),
+        n_hidden=len(everything) - len(candidates),
+        by_key=arguments.keys,
+    )
+
+
+def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:
+    """Sort variables: by name with parameters first, largest first, or as in the file."""
+    if order == "file":
+        return list(variables)
+    if by_key:
+        named = sorted(variables, key=lambda v: natural_key(v.key))
+    else:
+        named = sorted(variables, key=lambda v: natural_key(v.name))
+    if order == "name":
+        return sorted(named, key=lambda v: not v.role.is_parameter)
+    size = {"bytes": lambda v: -v.nbytes, "elements": lambda v: -v.elements}[order]
+    return sorted(named, key=size)

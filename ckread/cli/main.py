@@ -1,0 +1,165 @@
+"""The entry point: which command, its arguments, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread import __version__
+from ckread.cli.commands import COMMANDS, Command, find_command
+from ckread.cli.options import Parser, add_common, add_patterns, bind_words, nearest
+from ckread.cli.output import Output
+from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from types import ModuleType
+
+EXIT_DONE = 0
+EXIT_TROUBLE = 2
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+
+_TAKES_VALUE = ("--reader", "--color")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ckread; give its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    output = Output(is_json="--json" in words)
+    try:
+        code = _run(words, output)
+        output.flush()
+    except BrokenPipeError:
+        return _leave_quietly(EXIT_CLOSED_PIPE)
+    except KeyboardInterrupt:
+        return _leave_quietly(EXIT_INTERRUPTED)
+    return code
+
+
+def _run(words: list[str], output: Output) -> int:
+    try:
+        call = _parse(words)
+        options = call.arguments
+        output = Output(color=options.color, is_json=options.json, is_quiet=options.quiet)
+        return call.run(output)
+    except BrokenPipeError:
+        raise
+    except CheckpointError as error:
+        output.error(error)
+    except OSError as error:
+        output.error(_system_error(error))
+    except (MemoryError, RecursionError) as error:
+        what = "not enough memory" if isinstance(error, MemoryError) else "nested too deeply"
+        output.error(CheckpointError(what))
+    return EXIT_TROUBLE
+
+
+class _Call(NamedTuple):
+    """What a command line asks for."""
+
+    command: Command | None
+    module: ModuleType | None
+    parser: Parser
+    arguments: argparse.Namespace
+
+    def run(self, output: Output) -> int:
+        """Run the command, or show help or version."""
+        if self.command is None or self.module is None:
+            return _run_program(self.arguments, output)
+        if self.arguments.help:
+            from ckread.cli.help import command_help
+
+            output.render_screen(command_help(self.command, self.module, self.parser))
+            return EXIT_DONE
+        code: int = self.module.run(self.arguments, output)
+        return code
+
+
+def _run_program(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.version:
+        output.lines([f"ckread {__version__}"])
+    else:
+        from ckread.cli.help import program_help
+
+        output.render_screen(program_help())
+    return EXIT_DONE
+
+
+def _parse(words: list[str]) -> _Call:
+    at = _first_word(words)
+    if at is None:
+        return _parse_program(words)
+    command = find_command(words[at])
+    if command is not None:
+        return _parse_command(command, [*words[:at], *words[at + 1 :]])
+    info = COMMANDS[0]
+    try:
+        return _parse_command(info, words)
+    except UsageError as error:
+        raise _unknown_command(words[at]) or error from None
+
+
+def _parse_program(words: list[str]) -> _Call:
+    parser = Parser()
+    add_common(parser)
+    parser.add_argument("--version", action="store_true", help="")
+    arguments, _ = parser.parse_words(words)
+    return _Call(None, None, parser, arguments)
+
+
+def _parse_command(command: Command, words: list[str]) -> _Call:
+    module = import_module(command.module)
+    parser = Parser()
+    module.add_arguments(parser)
+    if "PATTERN" in command.usage:
+        add_patterns(parser)
+    add_common(parser)
+    arguments, rest = parser.parse_words(words)
+    if not arguments.help:
+        vars(arguments).update(bind_words(command.usage, rest, command.name))
+    return _Call(command, module, parser, arguments)
+
+
+def _first_word(words: list[str]) -> int | None:
+    """Find the first argument that is neither an option nor the value of one."""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return at if at + 1 < len(words) else None
+        if not word.startswith("-") or word == "-":
+            return at
+        at += 2 if word in _TAKES_VALUE else 1
+    return None
+
+
+def _unknown_command(word: str) -> UsageError | None:
+    """Say that a word is no command, if it could have been meant as one."""
+    if os.path.lexists(word) or os.sep in word:
+        return None
+    near = nearest(word, [command.name for command in COMMANDS])
+    names = ", ".join(command.name for command in COMMANDS)
+    remedy = f"Did you mean ckread {near}?" if near else f"The commands are {names}."
+    return UsageError(f"{word}: no such command", remedy=remedy)
+
+
+def _system_error(error: OSError) -> CheckpointError:
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+    return CheckpointError(f"{where}{reason}")
+
+
+def _leave_quietly(code: int) -> int:
+    """Point the closed stream at nothing, so that the interpreter's last flush succeeds."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(nowhere, stream.fileno())
+        except (OSError, ValueError, AttributeError):
+            continue
+    os.close(nowhere)
+    return code

@@ -1,0 +1,194 @@
+"""Options and arguments that commands share, and how their words are understood."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ckread.errors import UsageError
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+READERS = ("auto", "native", "tensorflow")
+COLORS = ("auto", "always", "never")
+
+_WORD = re.compile(r"\[?(?P<name>[A-Z]+)(?P<is_many>…)?[^\s]*")
+
+
+class Parser(argparse.ArgumentParser):
+    """An option parser that raises instead of exiting, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(prog="ckread", add_help=False, allow_abbrev=False, usage="")
+        self.listed: list[argparse.Action] = []
+
+    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:  # type: ignore[override]
+        """Add an option; its help is a line of `--help`."""
+        action = super().add_argument(*flags, **settings)
+        self.listed.append(action)
+        return action
+
+    def error(self, message: str) -> NoReturn:
+        """Report options that cannot be understood.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(message.removeprefix("argument ").replace("-o/--output", "-o"))
+
+    def parse_words(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Give the options, and the other words in order; all after `--` are words.
+
+        Raises:
+            UsageError: an option is not known, or its value does not do.
+        """
+        at = list(argv).index("--") if "--" in argv else len(argv)
+        arguments, words = self.parse_known_args(list(argv[:at]))
+        for word in words:
+            if word.startswith("-") and len(word) > 1:
+                raise self._unknown(word)
+        return arguments, [*words, *argv[at + 1 :]]
+
+    def _unknown(self, word: str) -> UsageError:
+        option = word.split("=")[0]
+        near = nearest(option, [flag for action in self.listed for flag in action.option_strings])
+        hint = f"Did you mean {near}? " if near else ""
+        remedy = f"{hint}A name that begins with - goes after --."
+        return UsageError(f"{option}: no such option", remedy=remedy)
+
+
+def add_common(parser: Parser) -> None:
+    """Add what every command has."""
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument(
+        "--reader", metavar="NAME", type=one_of(READERS), default="auto",
+        help="auto, native or tensorflow",
+    )  # fmt: skip
+    parser.add_argument(
+        "--color", metavar="WHEN", type=one_of(COLORS), default="auto",
+        help="auto, always or never; NO_COLOR is respected",
+    )  # fmt: skip
+    parser.add_argument("-q", "--quiet", action="store_true", help="results only, no notes")
+    parser.add_argument("-h", "--help", action="store_true", help="")
+
+
+def add_patterns(parser: Parser) -> None:
+    """Add `-p PATTERN`, which says that a word is a pattern."""
+    parser.add_argument(
+        "-p", "--pattern", metavar="PATTERN", action="append", default=[], dest="pattern_options",
+        help="only these variables, as PATTERN (repeatable)",
+    )  # fmt: skip
+
+
+def add_roles(parser: Parser) -> None:
+    """Add `--role`, to be given to `has_role`."""
+    parser.add_argument(
+        "--role", metavar="ROLE", type=_roles, action="append", default=[],
+        help="weight, statistic, slot, average, counter … or all",
+    )  # fmt: skip
+
+
+def add_sort(parser: Parser, orders: Sequence[str]) -> None:
+    """Add `--sort`; the first order is the default."""
+    parser.add_argument(
+        "--sort", metavar="ORDER", type=one_of(orders), default=orders[0], help=join_or(orders)
+    )
+
+
+def add_top(parser: Parser, meaning: str = "the first N only") -> None:
+    """Add `--top N`."""
+    parser.add_argument("--top", metavar="N", type=positive, help=meaning)
+
+
+def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
+    """Tell whether a variable has one of the roles given with `--role`; any, if none was."""
+    return not chosen or any(variable.role in roles for roles in chosen)
+
+
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Give the type of an option that takes one of some words."""
+
+    def check(text: str) -> str:
+        if text in choices:
+            return text
+        near = nearest(text, choices)
+        hint = f"; did you mean {near}?" if near else ""
+        message = f"{text!r}, expected {join_or(choices)}{hint}"
+        raise argparse.ArgumentTypeError(message)
+
+    return check
+
+
+def positive(text: str) -> int:
+    """Give the whole number above 0 that an option takes."""
+    if text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number above 0")
+
+
+def _roles(text: str) -> tuple[Role, ...]:
+    if text == "all":
+        return tuple(Role)
+    names = [name.strip() for name in text.split(",")]
+    return tuple(Role(one_of([*Role, "all"])(name)) for name in names)
+
+
+def join_or(words: Sequence[str]) -> str:
+    """Give `a, b or c`."""
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Give the known word that is spelled most like this one."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+
+
+def bind_words(usage: str, words: Sequence[str], command: str) -> dict[str, Any]:
+    """Give the arguments that a usage names: `path`, and as a list `patterns`.
+
+    Raises:
+        UsageError: a word is missing, or one is left over.
+    """
+    bound: dict[str, Any] = {}
+    rest = list(words)
+    for match in _WORD.finditer(usage.split(" -")[0]):
+        name, is_optional = match["name"].lower(), match[0].startswith("[")
+        if not rest and not is_optional:
+            message = f"{command}: {match['name']} is missing"
+            raise UsageError(message, remedy=f"Usage: ckread {command} {usage}")
+        if match["is_many"]:
+            bound[f"{name}s"], rest = rest, []
+        else:
+            bound[name] = rest.pop(0) if rest else None
+    if rest:
+        message = f"{command}: {rest[0]}: one argument too many"
+        raise UsageError(message, remedy=f"Usage: ckread {command} {usage}")
+    return bound
+
+
+def patterns_of(arguments: argparse.Namespace) -> list[str]:
+    """Give the patterns, from words and from `-p`."""
+    return [*arguments.patterns, *arguments.pattern_options]
+
+
+def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
+    """Open a checkpoint with the chosen reader; what was decided becomes notes.
+
+    Raises:
+        CheckpointError: as `ckread.open`.
+    """
+    from ckread.model.opening import open_checkpoint
+
+    checkpoint = open_checkpoint(path, reader=arguments.reader)
+    for note in checkpoint.notes:
+        output.note(note)
+    return checkpoint

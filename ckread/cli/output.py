@@ -1,0 +1,204 @@
+"""Where results go: a terminal, a pipe or JSON on stdout; notes and errors on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ckread.views.folding import Prose
+from ckread.views.json_document import encode, schema
+from ckread.views.page import Lines, Page, Span, plain
+from ckread.views.paper import Paper
+from ckread.views.quantities import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ckread.errors import CheckpointError
+    from ckread.views.page import Block
+
+DEFAULT_WIDTH = 80
+
+
+class Output:
+    """The two streams of a command, and how they are to be written.
+
+    Attributes:
+        is_terminal: whether results are laid out for a screen; otherwise they are
+            piped: whole, aligned, without colour.
+        is_json: whether one JSON document is asked for.
+        is_quiet: whether notes are left out.
+        width: columns of the terminal.
+    """
+
+    def __init__(
+        self, *, color: str = "auto", is_json: bool = False, is_quiet: bool = False
+    ) -> None:
+        self._stdout = _open_stream(sys.stdout)
+        self._stderr = _open_stream(sys.stderr)
+        forced = color == "always" or (color == "auto" and _is_forced())
+        self.is_json = is_json
+        self.is_quiet = is_quiet
+        self.is_terminal = forced or _is_tty(self._stdout)
+        self.width = terminal_width()
+        self._has_color = _has_color(self._stdout, color)
+        self._has_error_color = _has_color(self._stderr, color)
+
+    def render(self, page: Page) -> None:
+        """Write a page of results."""
+        if self.is_terminal:
+            self.render_screen(page)
+        else:
+            self.lines(page.piped())
+
+    def render_screen(self, page: Page) -> None:
+        """Write a page as a screen shows it, in a pipe too: help."""
+        paper = self._paper(self._stdout)
+        if self._has_color:
+            _print_rich(page, self._stdout, paper)
+        else:
+            self.lines(map(plain, page.lines(paper)))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write plain lines of results."""
+        self._stdout.writelines(f"{line}\n" for line in lines)
+
+    def json(self, command: str, document: Mapping[str, Any]) -> None:
+        """Write the JSON document of a command."""
+        self._stdout.write(f"{encode({'schema': schema(command), **document})}\n")
+
+    def json_pieces(self, pieces: Iterable[str]) -> None:
+        """Write a JSON document that comes encoded, in pieces."""
+        self._stdout.writelines(pieces)
+        self._stdout.write("\n")
+
+    def note(self, text: str) -> None:
+        """Say on stderr what a reader of the results should know."""
+        self._say("note", "accent", text)
+
+    def warning(self, text: str) -> None:
+        """Say on stderr what is not right."""
+        self._say("warning", "warning", text)
+
+    def wrote(self, text: str) -> None:
+        """Say on stderr what file was written."""
+        if not self.is_quiet:
+            self._tell(Prose(safe_text(text), is_record=True))
+
+    def error(self, error: CheckpointError) -> None:
+        """Report an error: in words on stderr, under --json as a document on stdout."""
+        if self.is_json:
+            fields = {
+                "type": type(error).__name__,
+                "message": error.message,
+                "remedy": error.remedy,
+            }
+            self.json("error", {"error": fields})
+            return
+        message = Prose(Span("error", "bad"), f": {safe_text(error.message)}.", is_record=True)
+        remedy = [
+            Prose(safe_text(line), is_record=True) if not line.startswith(" ") else _kept(line)
+            for line in (error.remedy or "").split("\n")
+            if line
+        ]
+        self._tell(message, *remedy)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._stdout.flush()
+        self._stderr.flush()
+
+    def _say(self, word: str, style: str, text: str) -> None:
+        if not self.is_quiet:
+            self._tell(Prose(Span(word, style), f": {safe_text(text)}", is_record=True))
+
+    def _tell(self, *blocks: Block) -> None:
+        page = Page(blocks)
+        self._stdout.flush()
+        if not _is_tty(self._stderr):
+            self._stderr.writelines(f"{line}\n" for line in page.piped())
+        elif self._has_error_color:
+            _print_rich(page, self._stderr, self._paper(self._stderr))
+        else:
+            paper = self._paper(self._stderr)
+            self._stderr.writelines(f"{plain(line)}\n" for line in page.lines(paper))
+
+    def _paper(self, stream: TextIO) -> Paper:
+        encoding = "ascii" if _is_c_locale() else getattr(stream, "encoding", None)
+        return Paper(self.width, encoding or "utf-8")
+
+
+def _kept(line: str) -> Lines:
+    """Give a line of names or commands as it stands, to be copied."""
+    return Lines([(Span(safe_text(line)),)])
+
+
+def _print_rich(page: Page, stream: TextIO, paper: Paper) -> None:
+    from rich.console import Console
+
+    console = Console(
+        file=stream,
+        force_terminal=True,
+        color_system="standard",
+        no_color=False,
+        width=paper.width,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(page, soft_wrap=True, end="")
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal: $COLUMNS, what the terminal says, or 80."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and 0 < int(columns) < 10_000:
+        return int(columns)
+    for descriptor in (1, 2, 0):
+        try:
+            columns_there = os.get_terminal_size(descriptor).columns
+        except (OSError, ValueError):
+            continue
+        if columns_there:
+            return columns_there
+    return DEFAULT_WIDTH
+
+
+def _open_stream(stream: TextIO | None) -> TextIO:
+    """Give a stream that takes any text; a closed one swallows it."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace", newline="\n")
+    return stream
+
+
+def _is_tty(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _is_forced() -> bool:
+    return bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
+
+
+def _has_color(stream: TextIO, color: str) -> bool:
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if _is_forced():
+        return True
+    return _is_tty(stream) and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def _is_c_locale() -> bool:
+    """Tell whether the user set the C locale; Python then writes UTF-8 all the same."""
+    if os.environ.get("PYTHONUTF8") or os.environ.get("PYTHONIOENCODING"):
+        return False
+    named = os.environ.get("LC_ALL") or os.environ.get("LANG")
+    return bool(sys.flags.utf8_mode) and named in ("C", "POSIX")

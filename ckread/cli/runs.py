@@ -1,0 +1,54 @@
+"""The checkpoints in a directory: step, time, size, and what its state file says.
+
+    $ ckread runs digits_run
+    digits_run
+    10 checkpoints, steps 1 to 10, 4.47 MiB. The latest is ckpt-10.
+
+    step  checkpoint  iterations  saved                  bytes  state file
+       1  ckpt-1              90  2026-11-21 06:30:30  458 KiB  kept
+       2  ckpt-2             180  2026-11-21 06:30:30  458 KiB  kept
+    [… 8 lines]
+
+Checkpoints that the state file does not name are `untracked`, names without a
+checkpoint `stale`. Names that differ only in their numbers are one series; within
+it checkpoints of other variables are another model, and each model is a group.
+DIR may be a quoted glob, or several paths.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.model.run import open_run
+from ckread.views.runs import rows_of, runs_document, runs_page
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread runs digits_run", "every checkpoint in a directory"),
+    ('ckread runs "runs/*" --all', "several runs, every checkpoint listed"),
+    ("ckread runs digits_run -q", "paths alone, one a line"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `runs`."""
+    parser.add_argument("--all", action="store_true", help="every checkpoint of every model")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """List the checkpoints."""
+    found = open_run(arguments.dirs, reader=arguments.reader)
+    for skipped in found.skipped:
+        output.warning(f"{skipped.path} was left out: {skipped.error.message}.")
+    if output.is_json:
+        output.json("runs", runs_document(found))
+    elif output.is_quiet:
+        output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)
+    else:
+        output.render(runs_page(found, show_all=arguments.all))
+    return 0

@@ -1,0 +1,53 @@
+"""The variables of a checkpoint as a tree with totals.
+
+    $ ckread tree digits_run/ckpt-10 conv1
+    tree                  shape  parameters  bytes  share of bytes
+    digits_run/ckpt-10                  160  1.88 KiB  ━━━━━━━━━━━━
+
+Scopes stand in the order of the model. Slots fold into one line per kind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.cli.options import open_path, patterns_of, positive
+from ckread.model.ordering import model_order
+from ckread.model.patterns import select
+from ckread.model.role import Role
+from ckread.model.tree import build_tree, join_single_scopes
+from ckread.views.tree import tree_page
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread tree ckpt-10", "scopes, variables and their totals"),
+    ("ckread tree ckpt-10 --depth 1", "the top scopes only"),
+    ('ckread tree ckpt-10 "encoder/**"', "one part of the model"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `tree`."""
+    parser.add_argument("--depth", metavar="N", type=positive, help="this many levels only")
+    parser.add_argument("--slots", action="store_true", help="every slot, average and alias")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Show the tree."""
+    with open_path(arguments.path, arguments, output) as checkpoint:
+        variables = select(model_order(checkpoint), patterns_of(arguments))
+        if output.is_json:
+            tree = build_tree(variables)
+            output.json("tree", {"path": checkpoint.path, "tree": tree.to_dict()})
+            return 0
+        shown = [variable for variable in variables if variable.role is not Role.BOOKKEEPING]
+        tree = build_tree(shown, folds=output.is_terminal and not arguments.slots)
+        if output.is_terminal:
+            join_single_scopes(tree)
+        output.render(tree_page(tree, checkpoint.path, depth=arguments.depth))
+    return 0

@@ -1,0 +1,205 @@
+"""Rows of the diff's tables: one variable, or a group that behaves alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.analysis.diff_records import DiffStatus, distance_moved
+from ckread.model.role import Role
+from ckread.views.diff_groups import (
+    describe,
+    group,
+    slot_pattern,
+    structure_change,
+)
+from ckread.views.quantities import ABSENT, float_text, safe_text, share_in_words, share_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
+
+MODEL_ROLES = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.ALIAS)
+"""Roles whose variables get a row each; the rest is optimizer, counters and the like."""
+
+_FEW_IDENTICAL = 6
+_SIGNS = {
+    DiffStatus.CHANGED: "~",
+    DiffStatus.IDENTICAL: "=",
+    DiffStatus.ADDED: "+",
+    DiffStatus.REMOVED: "-",
+    DiffStatus.RENAMED: ">",
+    DiffStatus.RESHAPED: "!",
+    DiffStatus.RETYPED: "!",
+    None: "?",
+}
+SIGN_STYLES = {"+": "added", "-": "removed", ">": "renamed", "!": "warning"}
+_MOST_TELLING = "!-+>~?="
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """A row of a table.
+
+    Attributes:
+        sign: what happened: `~ = + - > ! ?`.
+        name: a name, or the pattern of a group.
+        members: the variables it stands for.
+        what: in words, what figures cannot say.
+    """
+
+    sign: str
+    name: str
+    members: tuple[VariableDiff, ...]
+    what: str = ""
+
+    @property
+    def only(self) -> VariableDiff | None:
+        """The variable, where it stands for one."""
+        return self.members[0] if len(self.members) == 1 else None
+
+    @property
+    def nbytes_changed(self) -> int:
+        """Bytes of what is not identical."""
+        return sum(v.nbytes for v in self.members if v.status is not DiffStatus.IDENTICAL)
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether nothing differs."""
+        return self.sign == "="
+
+
+def sign_of(members: Iterable[VariableDiff]) -> str:
+    """Give the sign of the most telling status."""
+    signs = {_sign(variable) for variable in members}
+    return min(signs, key=_MOST_TELLING.index)
+
+
+def _sign(variable: VariableDiff) -> str:
+    if variable.status is DiffStatus.CHANGED and variable.renamed_from is not None:
+        return ">"
+    return _SIGNS[variable.status]
+
+
+def movement(variable: VariableDiff) -> float:
+    """Give a key to sort by, largest first: NaN, from zero, then the relative distance."""
+    metrics = variable.metrics
+    if metrics is None or metrics.l2 is None:
+        return -1.0
+    if math.isnan(metrics.l2) or metrics.l2 == math.inf:
+        return math.inf
+    if metrics.relative_l2 is None:
+        return 1e300 if metrics.l2 else 0.0
+    return metrics.relative_l2
+
+
+def changes(variables: Iterable[VariableDiff]) -> list[VariableDiff]:
+    """Give those that have figures of their own, largest change first."""
+    measured = [v for v in variables if _is_measured(v)]
+    return sorted(measured, key=lambda v: -movement(v))
+
+
+def model_rows(result: CheckpointDiff, variables: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give the rows of weights, statistics and averages: moved, restructured, identical."""
+    rest = [v for v in variables if not _is_measured(v)]
+    identical = [v for v in rest if v.status is DiffStatus.IDENTICAL]
+    others = [v for v in rest if v.status is not DiffStatus.IDENTICAL]
+    rows = [_single(result, v) for v in changes(variables)]
+    rows += grouped_rows(others)
+    if len(identical) <= _FEW_IDENTICAL:
+        return rows + [_single(result, v) for v in identical]
+    return rows + grouped_rows(identical)
+
+
+def _is_measured(variable: VariableDiff) -> bool:
+    return (
+        variable.status is not DiffStatus.IDENTICAL
+        and variable.metrics is not None
+        and variable.metrics.l2 is not None
+        and variable.status is not DiffStatus.RENAMED
+        and not (variable.status is DiffStatus.RESHAPED and not variable.metrics.changed_elements)
+    )
+
+
+def grouped_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give a row for each group that behaves alike."""
+    return [
+        DiffRow(sign_of(members), pattern, members, describe(members))
+        for pattern, members in group(variables)
+    ]
+
+
+def _single(result: CheckpointDiff, variable: VariableDiff) -> DiffRow:
+    parts = [structure_change(variable), origin(result, variable)]
+    what = ", ".join(filter(None, parts))
+    return DiffRow(_sign(variable), variable.name, (variable,), what)
+
+
+def origin(result: CheckpointDiff, variable: VariableDiff) -> str:
+    """Say what a variable was called, unless a rule in the verdict says so."""
+    old = variable.renamed_from
+    if old is None or any(rule.apply(old) == variable.name for rule in result.rules):
+        return ""
+    is_proposal = variable.confidence is not None and variable.confidence < 1
+    sure = f" ({variable.confidence:.0%} sure)".replace("%", " %") if is_proposal else ""
+    return f"was {safe_text(old)}{sure}"
+
+
+def state_rows(result: CheckpointDiff, variables: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give the rows of the optimizer and the counters: one per slot name, values of scalars."""
+    rows: dict[str, list[VariableDiff]] = {}
+    for variable in variables:
+        name = slot_pattern(variable) if variable.slot is not None else variable.name
+        rows.setdefault(name, []).append(variable)
+    return [
+        DiffRow(
+            sign_of(members),
+            members[0].name if len(members) == 1 else name,
+            tuple(members),
+            ", ".join(filter(None, [_state_change(members), *_origins(result, members)])),
+        )
+        for name, members in rows.items()
+    ]
+
+
+def _origins(result: CheckpointDiff, members: Sequence[VariableDiff]) -> list[str]:
+    return [origin(result, members[0])] if len(members) == 1 else []
+
+
+def _state_change(members: Sequence[VariableDiff]) -> str:
+    only = members[0] if len(members) == 1 else None
+    if only is not None and only.old is not None and only.new is not None:
+        return f"{scalar_text(only.old)} → {scalar_text(only.new)}"
+    moved = distance_moved(v for v in members if _is_measured(v))
+    text = describe(members)
+    if moved is None:
+        return f"{text}, from 0" if any(map(_is_measured, members)) else text
+    return f"{text}, moved {share_in_words(moved, 1)}" if moved else text
+
+
+def scalar_text(value: float | bool) -> str:
+    """Give a scalar: exact for integers."""
+    if isinstance(value, bool):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else float_text(value)
+
+
+def moved_text(variable: VariableDiff) -> str:
+    """Give the relative distance: `53.1 %`, `from 0`, `NaN`, `–` where nothing moved."""
+    metrics = variable.metrics
+    if metrics is None or metrics.l2 is None or variable.status is DiffStatus.IDENTICAL:
+        return ABSENT
+    if metrics.relative_l2 is None:
+        return "from 0" if metrics.l2 else ABSENT
+    if not math.isfinite(metrics.relative_l2):
+        return float_text(metrics.relative_l2)
+    return share_text(metrics.relative_l2, 1) if metrics.relative_l2 != 1 else "100.0 %"
+
+
+def elements_text(variable: VariableDiff) -> str:
+    """Give the share of elements that changed: `64.1 %`, `all`, `none`."""
+    if variable.metrics is None:
+        return ""
+    return share_text(variable.metrics.changed_elements, variable.elements)

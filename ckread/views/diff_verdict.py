@@ -1,0 +1,196 @@
+"""What changed, in a sentence or two."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckread.analysis.diff_records import DiffStatus, distance_moved
+from ckread.model.role import Role
+from ckread.views.diff_groups import group_by_subtree, rule_in_words
+from ckread.views.diff_notes import tolerance_options
+from ckread.views.quantities import (
+    count_text,
+    float_text,
+    plural,
+    safe_text,
+    share_in_words,
+    size_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
+    from ckread.analysis.renaming import RenameRule
+
+_FEW = 3
+
+
+def verdict(result: CheckpointDiff) -> str:
+    """Give the verdict: how many changed, how far the weights moved, what stayed."""
+    if not result.variables:
+        return "nothing to compare: no variable of either side is asked for."
+    if result.identical:
+        return _identical(result)
+    if result.identical is None:
+        return _not_known(result)
+    sentences = [_first_sentence(result), _restart(result), _not_finite(result)]
+    return " ".join(filter(None, sentences))
+
+
+def _identical(result: CheckpointDiff) -> str:
+    nbytes = sum(variable.nbytes for variable in result.variables)
+    held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
+    return f"identical: {held}, {how_compared(result)}."
+
+
+def how_compared(result: CheckpointDiff) -> str:
+    """Say what equal means: bit for bit, by checksum, or within a tolerance."""
+    if not result.tolerance.is_bitwise:
+        return f"within {tolerance_options(result)}"
+    is_read = all(v.metrics and v.metrics.l2_a is not None for v in result.variables)
+    return "bit for bit" if is_read else "by checksum"
+
+
+def _not_known(result: CheckpointDiff) -> str:
+    unknown = sum(variable.status is None for variable in result.variables)
+    total = len(result.variables)
+    return (
+        f"not known: {count_text(unknown)} of {plural(total, 'variable')} cannot be compared by"
+        " checksum; names, types and shapes agree."
+    )
+
+
+def _first_sentence(result: CheckpointDiff) -> str:
+    renamed = _same_under_other_names(result)
+    if renamed:
+        return renamed
+    changed = result.summary["changed"]
+    parts = [(changed, "changed")] if changed else []
+    parts += _structural_parts(result)
+    (count, what), *rest = parts
+    total = plural(len(result.variables), "variable")
+    who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
+    words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
+    return f"{_listed(words)}{_how_far(result)}{_where(result)}."
+
+
+def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
+    """Give counts of what did not only change its values, and what to say of them."""
+    parts = []
+    for status, what in (("reshaped", "shape"), ("retyped", "type"), ("renamed", "name")):
+        count = result.summary[status]
+        if count:
+            parts.append((count, f"{'has' if count == 1 else 'have'} another {what}"))
+    parts += _arrivals(result, DiffStatus.ADDED, "came in")
+    parts += _arrivals(result, DiffStatus.REMOVED, "went out")
+    return parts
+
+
+def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tuple[int, str]]:
+    found = [variable for variable in result.variables if variable.status is status]
+    slots = {variable.slot for variable in found}
+    if not found or None in slots or len(slots) > _FEW:
+        return [(len(found), verb)] if found else []
+    names = _listed(sorted(safe_text(slot) for slot in slots if slot))
+    return [(len(found), f"{names} slot{'s' if len(found) > 1 else ''} {verb}")]
+
+
+def _same_under_other_names(result: CheckpointDiff) -> str:
+    """Tell a rename that holds for all once, and then what remains."""
+    pairs = [v for v in result.variables if v.a is not None and v.b is not None]
+    renamed = [v for v in pairs if v.renamed_from is not None]
+    explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
+    if not pairs or len(explained) < len(pairs):
+        return ""
+    rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
+    same = sum(v.status is DiffStatus.RENAMED for v in pairs)
+    held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
+    parts = [f"{held} the same values"]
+    if result.summary["changed"] and not result.index_only:
+        changed = count_text(result.summary["changed"])
+        parts.append(f"{changed} changed{_how_far(result)}")
+    parts += [
+        f"{count_text(n)} {what}" for n, what in _structural_parts(result) if "name" not in what
+    ]
+    total = plural(len(pairs), "variable")
+    return f"The same {total} under other names ({rules}): {', '.join(parts)}."
+
+
+def _explains(rule: RenameRule, variable: VariableDiff) -> bool:
+    """Tell whether a rule gives the variable's new name."""
+    return rule.apply(variable.renamed_from or "") == variable.name
+
+
+def _how_far(result: CheckpointDiff) -> str:
+    weights = [v for v in result.variables if v.role is Role.WEIGHT]
+    changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
+    moved = distance_moved(changed)
+    if moved is None or not math.isfinite(moved):
+        return ""
+    whose = "the weights" if len(changed) == len(weights) else "the weights among them"
+    far = share_in_words(moved, 1) if moved < 10 else f"{float_text(moved)} times their norm"
+    return f"; {whose} moved {far}"
+
+
+def _where(result: CheckpointDiff) -> str:
+    """Name what stayed, or where all changes lie: whichever takes few names."""
+    model = [v for v in result.variables if v.role.is_parameter and v.status is not None]
+    if not model:
+        return ""
+    changed = [v for v in model if v.status is not DiffStatus.IDENTICAL]
+    if not changed:
+        return "; weights and statistics did not"
+    if len(changed) == len(model):
+        return ""
+    if all(v.role is Role.STATISTIC for v in changed):
+        return "; of the model only statistics did, no weight"
+    groups = group_by_subtree(model, lambda v: v.status is DiffStatus.IDENTICAL)
+    stayed, moved = [], []
+    for pattern, members in groups:
+        still = [v for v in members if v.status is DiffStatus.IDENTICAL]
+        if len(still) == len(members):
+            stayed.append(pattern)
+        elif not still:
+            moved.append(pattern)
+        else:  # a small scope of both: by name
+            stayed += [v.name for v in still]
+            moved += [v.name for v in members if v.status is not DiffStatus.IDENTICAL]
+    if len(moved) <= _FEW and len(moved) <= len(stayed):
+        return f", all of the model's in {_listed([safe_text(name) for name in moved])}"
+    if len(stayed) <= _FEW:
+        names = _listed([safe_text(name) for name in stayed])
+        is_one = len(stayed) == 1 and "**" not in stayed[0]
+        return f", {names} stayed as {'it was' if is_one else 'they were'}"
+    still_count = len(model) - len(changed)
+    return f"; {count_text(still_count)} of {count_text(len(model))} of the model's did not"
+
+
+def _restart(result: CheckpointDiff) -> str:
+    """Say which counters went back: training was restarted in between."""
+    back = [
+        f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
+        for v in result.variables
+        if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
+    ]
+    return f"Counters went back: {_listed(back)}." if back else ""
+
+
+def _not_finite(result: CheckpointDiff) -> str:
+    bad = [v for v in result.variables if has_not_finite(v)]
+    if not bad:
+        return ""
+    names = [safe_text(variable.name) for variable in bad[:_FEW]]
+    rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
+    return f"NaN or infinity came or went in {_listed([*names, *rest])}."
+
+
+def has_not_finite(variable: VariableDiff) -> bool:
+    """Tell whether NaN or infinity stands on one side only."""
+    largest = variable.metrics.max_abs if variable.metrics else None
+    return isinstance(largest, float) and not math.isfinite(largest)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

@@ -1,0 +1,30 @@
+"""Quantities drawn in a line of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_SPARKS = "▁▂▃▄▅▆▇"
+
+
+def bar(share: float, cells: int) -> str:
+    """Draw a bar of `share` of `cells` in half cells; nothing below half a cell."""
+    if not math.isfinite(share):
+        return ""
+    halves = round(max(0.0, min(share, 1.0)) * cells * 2)
+    return "━" * (halves // 2) + "╸" * (halves % 2)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw one cell per value, to the row's own top; blank only for exactly none."""
+    top = max((value for value in values if math.isfinite(value)), default=0.0)
+    return "".join(_spark(value, top) for value in values)
+
+
+def _spark(value: float, top: float) -> str:
+    if not math.isfinite(value):
+        return "×"
+    if value <= 0 or top <= 0:
+        return " "
+    return _SPARKS[min(len(_SPARKS) - 1, int(value / top * len(_SPARKS)))]

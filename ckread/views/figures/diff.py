@@ -1,0 +1,251 @@
+"""How far every variable moved, along the model: dots on a logarithmic axis."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.analysis.diff_records import DiffStatus
+from ckread.model.role import Role
+from ckread.views.diff_groups import structure_change
+from ckread.views.diff_rows import MODEL_ROLES
+from ckread.views.diff_verdict import verdict
+from ckread.views.figures.names import fit_names, fits
+from ckread.views.figures.numbers import column, count, number
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet
+from ckread.views.figures.style import Palette, drawing
+from ckread.views.quantities import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
+
+ROWS = 60
+"""Rows of a page."""
+_ROW = 0.17
+_TOP = 0.84
+_NAME_WIDTH = 2.2
+_AXIS_WIDTH = 3.3
+_FOLDED = 6
+_MAX_TICKS = 8
+
+
+class DotRow(NamedTuple):
+    """A row of the picture.
+
+    Attributes:
+        name: a variable, or the pattern of a folded subtree.
+        members: the variables it stands for.
+        group: number of the layer it is in.
+    """
+
+    name: str
+    members: tuple[VariableDiff, ...]
+    group: int
+
+    @property
+    def relative(self) -> float | None:
+        """The relative distance to draw; None where a word says more."""
+        if len(self.members) > 1 or self.members[0].status is DiffStatus.IDENTICAL:
+            return None
+        metrics = self.members[0].metrics
+        if metrics is None or not metrics.relative_l2 or not math.isfinite(metrics.relative_l2):
+            return None
+        return metrics.relative_l2
+
+    @property
+    def word(self) -> str:
+        """What stands in place of a dot."""
+        if len(self.members) > 1:
+            return f"{len(self.members)} identical"
+        (only,) = self.members
+        metrics = only.metrics
+        largest = metrics.max_abs if metrics else None
+        if isinstance(largest, float) and not math.isfinite(largest):
+            return "NaN or Inf on one side"
+        if metrics and metrics.l2 and metrics.relative_l2 is None:
+            return "from all zeros"
+        words = [only.status.value if only.status else "not known", structure_change(only)]
+        if only.status is DiffStatus.CHANGED and metrics:
+            return "" if metrics.l2 is not None else "changed"
+        return " ".join(filter(None, words))
+
+
+def plot_diff(
+    result: CheckpointDiff, *, palette: Palette, notes: Sequence[str] = ()
+) -> list[Figure]:
+    """Draw pages of rows, one per variable of the model, identical subtrees folded.
+
+    Args:
+        result: a diff whose values were read.
+        palette: light or dark.
+        notes: what is left out.
+    """
+    rows = dot_rows(result.variables)
+    pages = [rows[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [[]]
+    limits = _limits(rows)
+    figures = []
+    for i, page in enumerate(pages):
+        facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
+        facts.append("relative change ‖after − before‖ ÷ ‖before‖, log scale")
+        more = list(notes)
+        if len(pages) > 1:
+            first = i * ROWS + 1
+            facts.append(f"page {i + 1} of {len(pages)}: {first}–{first + len(page) - 1}")
+            rest = count(len(rows) - len(page))
+            hint = "a PDF holds all; for PNG and SVG give a PATTERN"
+            more.insert(0, f"The other {rest} rows are on other pages: {hint}.")
+        with drawing(palette):
+            figures.append(_draw_page(verdict(result), facts, more, page, limits, palette))
+    return figures
+
+
+def dot_rows(variables: Sequence[VariableDiff]) -> list[DotRow]:
+    """Give the rows: the model's variables, or all where it has none; long still runs folded."""
+    chosen = [v for v in variables if v.role in MODEL_ROLES] or list(variables)
+    runs: list[list[VariableDiff]] = []
+    for variable in chosen:
+        if runs and _layer(runs[-1][0]) == _layer(variable):
+            runs[-1].append(variable)
+        else:
+            runs.append([variable])
+    rows: list[DotRow] = []
+    for group, run in enumerate(runs):
+        is_still = all(v.status is DiffStatus.IDENTICAL for v in run)
+        if is_still and len(run) > _FOLDED:
+            rows.append(DotRow(f"{_layer(run[0])}/**", tuple(run), group))
+        else:
+            rows += [DotRow(_label(v), (v,), group) for v in run]
+    return rows
+
+
+def _layer(variable: VariableDiff) -> str:
+    return safe_text(variable.name.rpartition("/")[0])
+
+
+def _label(variable: VariableDiff) -> str:
+    old = variable.renamed_from
+    name = safe_text(variable.name)
+    return name if old is None else f"{safe_text(old)} → {name}"
+
+
+def _limits(rows: Sequence[DotRow]) -> tuple[int, int]:
+    """Give the decades that hold all dots of all pages."""
+    known = [row.relative for row in rows if row.relative is not None]
+    if not known:
+        return -3, 0
+    low = math.floor(math.log10(min(known)) - 1e-9)
+    return low, max(low + 1, math.ceil(math.log10(max(known)) + 1e-9))
+
+
+def _draw_page(
+    title: str,
+    facts: Sequence[str],
+    notes: Sequence[str],
+    rows: Sequence[DotRow],
+    limits: tuple[int, int],
+    palette: Palette,
+) -> Figure:
+    places = _places(rows)
+    bottom = (places[-1] if places else 0) + _ROW / 2
+    sheet = Sheet(_TOP + bottom + 0.42 + 0.13 * len(notes), palette)
+    sheet.title(title, facts)
+    reading = (
+        "Circle: weight. Diamond: statistic or moving average. Rows in the order of the model."
+    )
+    sheet.note([reading, *notes])
+    left = MARGIN + _NAME_WIDTH + 0.08
+    axes = sheet.axes(left, _TOP, _AXIS_WIDTH, bottom)
+    _prepare(axes, limits, bottom)
+    _draw_names(sheet, rows, places)
+    _draw_numbers(sheet, rows, places)
+    for row, y in zip(rows, places, strict=True):
+        _draw_row(sheet, axes, row, y, limits)
+    return sheet.figure
+
+
+def _places(rows: Sequence[DotRow]) -> list[float]:
+    """Give the middle of each row in inches from the top of the axes; layers lie apart."""
+    places, y = [], _ROW / 2
+    for i, row in enumerate(rows):
+        if i and row.group != rows[i - 1].group and _is_layered(rows):
+            y += _ROW / 2
+        places.append(y)
+        y += _ROW
+    return places
+
+
+def _is_layered(rows: Sequence[DotRow]) -> bool:
+    return len({row.group for row in rows}) < len(rows)
+
+
+def _prepare(axes: Axes, limits: tuple[int, int], height: float) -> None:
+    low, high = limits
+    axes.set_gid("ckread:dots")
+    axes.set_xscale("log")
+    axes.set_xlim(10.0**low, 10.0**high)
+    axes.set_ylim(height, 0)
+    axes.set_yticks([])
+    axes.minorticks_off()
+    if high - low < 2:
+        ticks = [m * 10.0**p for p in range(low, high) for m in (1, 2, 5)] + [10.0**high]
+    else:
+        step = -(-(high - low) // _MAX_TICKS)
+        ticks = [10.0**power for power in range(low, high + 1, step)]
+    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks])
+    axes.tick_params(top=False, bottom=False, labeltop=True, labelbottom=False)
+    axes.grid(axis="x")
+    axes.spines["bottom"].set_visible(False)
+    axes.spines["left"].set_visible(True)
+
+
+def _draw_names(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+    names = [row.name for row in rows]
+    size = 7.0
+    if not all(fits(name, _NAME_WIDTH, size=size) for name in names):
+        names = fit_names(names, _NAME_WIDTH, size=size)
+    for row, text, y in zip(rows, names, places, strict=True):
+        right = MARGIN + _NAME_WIDTH
+        gid = f"ckread:name:{row.name}"
+        sheet.text(right, _TOP + y, text, size=size, ha="right", va="center_baseline", gid=gid)
+
+
+def _draw_numbers(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+    relative_right, elements_right = 6.35, WIDTH - MARGIN
+    for right, heading in ((relative_right, "relative"), (elements_right, "elements")):
+        soft = sheet.palette.soft
+        sheet.text(right, _TOP - 0.14, heading, color=soft, ha="right", va="center_baseline")
+    texts = column([row.relative for row in rows])
+    for row, text, y in zip(rows, texts, places, strict=True):
+        at = _TOP + y
+        if text:
+            sheet.text(relative_right, at, text, ha="right", va="center_baseline")
+        elements = count(sum(v.elements for v in row.members))
+        soft = sheet.palette.soft
+        sheet.text(elements_right, at, elements, color=soft, ha="right", va="center_baseline")
+
+
+def _draw_row(sheet: Sheet, axes: Axes, row: DotRow, y: float, limits: tuple[int, int]) -> None:
+    palette = sheet.palette
+    left = 10.0 ** limits[0]
+    is_weight = row.members[0].role is Role.WEIGHT
+    color = palette.data if is_weight else palette.average
+    if row.relative is not None:
+        axes.plot([left, row.relative], [y, y], color=color, lw=0.9, alpha=0.7)
+        (dot,) = axes.plot(
+            [row.relative], [y], "o" if is_weight else "D", ms=4 if is_weight else 3.5,
+            color=color, mec="none", clip_on=False,
+        )  # fmt: skip
+        dot.set_gid(f"ckread:dot:{row.name}")
+        return
+    x = MARGIN + _NAME_WIDTH + 0.08
+    is_bad = row.word.startswith("NaN")
+    if row.word == "from all zeros":
+        (mark,) = axes.plot([left], [y], ">", ms=4, color=color, mfc=palette.paper, clip_on=False)
+        mark.set_gid(f"ckread:from-zero:{row.name}")
+    ink = palette.bad if is_bad else palette.soft
+    sheet.text(x + 0.06, _TOP + y, row.word, color=ink, va="center_baseline", gid="ckread:word")

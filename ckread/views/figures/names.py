@@ -1,0 +1,137 @@
+"""Names in pictures: measured before they are drawn, shortened so that they stay different."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from ckread.views.figures.style import FONTS
+
+_POINTS_PER_INCH = 72
+_ELLIPSIS = "…"
+
+
+@lru_cache(maxsize=1 << 16)
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Give the width of a text in inches, drawn in `size` points."""
+    font = FontProperties(family=FONTS[:1], size=size, weight="bold" if bold else "normal")
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / _POINTS_PER_INCH
+
+
+def fits(text: str, width: float, *, size: float, bold: bool = False) -> bool:
+    """Tell whether a text fits."""
+    return text_width(text, size, bold=bold) <= width
+
+
+def cut(text: str, width: float, *, size: float, bold: bool = False) -> str:
+    """Cut a sentence at a word, or at a letter where a word fills it, and say so with `…`."""
+    if fits(text, width, size=size, bold=bold):
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fits(text[:middle].rstrip() + _ELLIPSIS, width, size=size, bold=bold):
+            low = middle
+        else:
+            high = middle - 1
+    head = text[:low].rstrip()
+    at_word = head.rpartition(" ")[0]
+    return (at_word if len(at_word) > low // 2 else head) + _ELLIPSIS
+
+
+def wrap_text(text: str, width: float, *, size: float) -> list[str]:
+    """Break sentences between words into lines that fit."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and not fits(longer, width, size=size):
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def split_scope(name: str) -> tuple[str, str]:
+    """Split a name into its scope, with the slash, and its leaf."""
+    scope, slash, leaf = name.rpartition("/")
+    return scope + slash, leaf
+
+
+def wrap_scope(scope: str, width: float, *, size: float, n_lines: int) -> list[str]:
+    """Break a scope at its slashes into lines; what is still too long is shortened."""
+    lines = [""]
+    for part in scope.split("/")[:-1]:
+        is_new = lines[-1] and len(lines) < n_lines
+        if is_new and not fits(f"{lines[-1]}{part}/", width, size=size):
+            lines.append("")
+        lines[-1] += f"{part}/"
+    return [shorten(line, width, size=size) for line in lines]
+
+
+def shared_scope(names: list[str]) -> str:
+    """Give the scope, with its slash, that all names share; empty if there is none."""
+    if len(names) < 2:
+        return ""
+    first, last = min(names), max(names)
+    n_equal = 0
+    while n_equal < min(len(first), len(last)) and first[n_equal] == last[n_equal]:
+        n_equal += 1
+    return first[: first.rfind("/", 0, n_equal) + 1]
+
+
+def shorten(name: str, width: float, *, size: float) -> str:
+    """Take letters from the middle of the longest component until the name fits.
+
+    No component vanishes: where all are down to three letters the name is cut.
+    """
+    parts = name.split("/")
+    kept = [len(part) for part in parts]
+    shown = name
+    while not fits(shown, width, size=size):
+        longest = max(range(len(parts)), key=kept.__getitem__)
+        if kept[longest] <= 3:
+            return cut(shown, width, size=size)
+        kept[longest] -= 1
+        shown = "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
+    return shown
+
+
+def _elided(part: str, n_kept: int) -> str:
+    if n_kept >= len(part):
+        return part
+    tail = (n_kept - 1) // 2
+    return part[: n_kept - 1 - tail] + _ELLIPSIS + part[len(part) - tail :]
+
+
+def fit_names(names: list[str], width: float, *, size: float) -> list[str]:
+    """Shorten names to a width so that they stay different from each other."""
+    shown = [shorten(name, width, size=size) for name in names]
+    by_shown: dict[str, list[int]] = {}
+    for i, text in enumerate(shown):
+        by_shown.setdefault(text, []).append(i)
+    for alike in by_shown.values():
+        if len(alike) > 1:
+            for i, text in zip(alike, _told_apart([names[i] for i in alike]), strict=True):
+                shown[i] = text if fits(text, width, size=size) else _by_tail(text, width, size)
+    return shown
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Keep the characters from the first to the last in which the names differ, and the leaf."""
+    shortest = min(map(len, names))
+    head = next((i for i in range(shortest) if len({name[i] for name in names}) > 1), shortest)
+    tails = [name[head:] for name in names]
+    start = max(0, head - 4)
+    return [_ELLIPSIS + name[start:head] + tail for name, tail in zip(names, tails, strict=True)]
+
+
+def _by_tail(text: str, width: float, size: float) -> str:
+    """Shorten in the middle of the text as a whole, the start longer than the end."""
+    for n_kept in range(len(text) - 1, 2, -1):
+        shown = _elided(text, n_kept)
+        if fits(shown, width, size=size):
+            return shown
+    return _ELLIPSIS

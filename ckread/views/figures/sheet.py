@@ -1,0 +1,207 @@
+"""A sheet of paper, in inches from its top left corner, and how it becomes a file.
+
+Widths of panels never depend on the length of a name, so nothing here is laid
+out by matplotlib: no tight or constrained layout.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ckread.errors import CheckpointError, UsageError
+from ckread.views.figures.names import cut, text_width, wrap_text
+from ckread.views.figures.style import (
+    LABEL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    Palette,
+    drawing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
+WIDTH = 7.2
+MARGIN = 0.14
+FORMATS = (".png", ".svg", ".pdf")
+_SEPARATOR = "  ·  "
+
+
+NOTE_PITCH = 0.13
+
+
+def note_lines(*notes: str) -> list[str]:
+    """Break notes into the lines that a sheet must have room for."""
+    width = WIDTH - 2 * MARGIN
+    return [line for note in notes if note for line in wrap_text(note, width, size=TEXT_SIZE)]
+
+
+class Sheet:
+    """A figure of the house's width.
+
+    Attributes:
+        figure: the matplotlib figure.
+        palette: its colours.
+        height: inches.
+    """
+
+    def __init__(self, height: float, palette: Palette) -> None:
+        self.height = height
+        self.palette = palette
+        self.figure = Figure(figsize=(WIDTH, height))
+        FigureCanvasAgg(self.figure)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        string: str,
+        *,
+        size: float = TEXT_SIZE,
+        color: str | None = None,
+        ha: str = "left",
+        va: str = "top",
+        weight: str = "normal",
+        gid: str | None = None,
+    ) -> Text:
+        """Write at a place on the sheet; `string` is never read as a formula."""
+        text = self.figure.text(
+            x / WIDTH,
+            1 - y / self.height,
+            string,
+            size=size,
+            color=color or self.palette.ink,
+            ha=ha,
+            va=va,
+            weight=weight,
+            parse_math=False,
+        )
+        if gid is not None:
+            text.set_gid(gid)
+        return text
+
+    def axes(self, x: float, y: float, width: float, height: float, **options: Any) -> Axes:
+        """Make axes whose top left corner is at a place on the sheet."""
+        bottom = self.height - y - height
+        box = (x / WIDTH, bottom / self.height, width / WIDTH, height / self.height)
+        axes: Axes = self.figure.add_axes(box, **options)
+        return axes
+
+    def title(self, title: str, evidence: Sequence[str]) -> None:
+        """Write the answer, and under it the evidence; what does not fit goes, from the right."""
+        width = WIDTH - 2 * MARGIN
+        shown = cut(title, width, size=TITLE_SIZE, bold=True)
+        self.text(MARGIN, 0.12, shown, size=TITLE_SIZE, weight="bold", gid="ckread:title")
+        parts = [part for part in evidence if part]
+        while len(parts) > 1 and text_width(_SEPARATOR.join(parts), LABEL_SIZE) > width:
+            parts.pop()
+        subtitle = cut(_SEPARATOR.join(parts), width, size=LABEL_SIZE)
+        soft = self.palette.soft
+        self.text(MARGIN, 0.32, subtitle, size=LABEL_SIZE, color=soft, gid="ckread:subtitle")
+
+    def note(self, lines: Sequence[str]) -> None:
+        """Write lines of `note_lines` at the bottom: how to read it, and what is left out."""
+        for i, line in enumerate(reversed(lines)):
+            y = self.height - 0.09 - NOTE_PITCH * i
+            self.text(MARGIN, y, line, color=self.palette.soft, va="bottom", gid="ckread:note")
+
+
+def check_target(path: str, *, force: bool) -> None:
+    """Check that a picture may be written, before work is done for it.
+
+    Raises:
+        UsageError: the extension is none of ours, or the file exists and `force` is not said.
+    """
+    if os.path.splitext(path)[1].lower() not in FORMATS:
+        remedy = "Give a name that ends in .png, .svg or .pdf."
+        raise UsageError(f"{path}: not a kind of picture", path=path, remedy=remedy)
+    if os.path.exists(path) and not force:
+        remedy = "Give --force to replace it, or another name."
+        raise UsageError(f"{path}: exists already", path=path, remedy=remedy)
+
+
+def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = False) -> int:
+    """Write pages by the extension of `path`: a PDF holds all, PNG and SVG the first.
+
+    The file appears whole or not at all; the same pages give the same bytes.
+
+    Returns:
+        How many pages were written.
+
+    Raises:
+        UsageError: as `check_target`.
+        CheckpointError: the system does not let us write there.
+    """
+    check_target(path, force=force)
+    kind = os.path.splitext(path)[1].lower()
+    directory, name = os.path.split(path)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory or ".")
+    except OSError as error:
+        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file, drawing(palette):
+            n_pages = _write(pages, file, kind)
+        _publish(temporary, path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    return n_pages
+
+
+def _write(pages: Sequence[Figure], file: Any, kind: str) -> int:
+    if kind == ".pdf":
+        from matplotlib.backends.backend_pdf import PdfPages
+
+        with PdfPages(file, metadata={"CreationDate": None, "Creator": "ckread"}) as pdf:
+            for page in pages:
+                pdf.savefig(page)
+        return len(pages)
+    metadata = {"Date": None, "Creator": "ckread"} if kind == ".svg" else {"Software": "ckread"}
+    pages[0].savefig(file, format=kind[1:], metadata=metadata)
+    return 1
+
+
+def _publish(temporary: str, path: str) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(temporary, 0o666 & ~umask)
+    os.replace(temporary, path)
+
+
+def show(pages: Sequence[Figure]) -> None:
+    """Open a window for each page, until they are closed.
+
+    Raises:
+        UsageError: there is no display.
+    """
+    import matplotlib as mpl
+
+    remedy = "Give --plot FILE to write the picture to a file."
+    try:
+        # The one place where pyplot may be used: windows are what it is for.
+        import matplotlib.pyplot as plt
+
+        if mpl.get_backend().lower() == "agg":
+            raise UsageError("no display to show a picture on", remedy=remedy)
+        for page in pages:
+            width, height = page.get_size_inches()
+            window = plt.figure(figsize=(width, height), facecolor=page.get_facecolor())
+            image = window.add_axes((0, 0, 1, 1))
+            image.set_axis_off()
+            canvas: Any = FigureCanvasAgg(page)
+            canvas.draw()
+            image.imshow(canvas.buffer_rgba())
+        plt.show()
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"no display to show a picture on: {error}", remedy=remedy) from None

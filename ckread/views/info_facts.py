@@ -1,0 +1,144 @@
+"""The facts of `info`: a label and a line each; what a file does not hold is left out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ckread.model.role import Role
+from ckread.readers.contract import Format
+from ckread.views.folding import Prose
+from ckread.views.page import Span
+from ckread.views.quantities import float_text, plural, safe_text, size_text, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.analysis.info import CheckpointSummary
+    from ckread.model.tree import VariableTree
+    from ckread.readers.contract import StoredFile
+
+LABEL_CELLS = 12
+MAX_FILES = 3
+"""Files that are named one by one."""
+
+_FORMATS = {
+    Format.TENSOR_BUNDLE: "TensorFlow checkpoint (V2)",
+    Format.V1_TABLE: "TensorFlow checkpoint (V1)",
+    Format.SAVED_MODEL: "SavedModel",
+    Format.KERAS_ARCHIVE: "Keras archive (.keras)",
+    Format.KERAS_WEIGHTS: "Keras weights (.weights.h5)",
+    Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
+    Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
+}
+_BATCH_NORM = ("moving_mean", "moving_variance")
+
+
+def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
+    """Give the facts as blocks, labels in a column of their own."""
+    facts = [
+        ("format", _format(summary)),
+        ("files", ", ".join(_files(summary.files))),
+        ("saved", _saved(summary)),
+        ("step", _step(summary)),
+        ("epoch", f"{summary.training.epoch:,}" if summary.training.epoch is not None else ""),
+        ("training", ", ".join(_training(summary))),
+        ("parameters", _parameters(summary, tree)),
+        ("dtypes", _dtypes(summary)),
+        ("assets", ", ".join(map(safe_text, summary.assets))),
+    ]
+    return [
+        Prose(Span(label.ljust(LABEL_CELLS), "label"), text, indent=LABEL_CELLS, is_record=True)
+        for label, text in facts
+        if text
+    ]
+
+
+def _format(summary: CheckpointSummary) -> str:
+    name = _FORMATS[summary.format]
+    if summary.format is Format.TENSOR_BUNDLE or summary.format is Format.V1_TABLE:
+        return f"{name}, {'object' if summary.is_object_based else 'name'}-based"
+    if summary.format is Format.SAVED_MODEL:
+        return f"{name}, {'object' if summary.is_object_based else 'name'}-based variables"
+    return name
+
+
+def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
+    """Give the files by name, data shards together."""
+    shards = [file for file in files if file.is_shard]
+    named = files if len(shards) == len(files) <= MAX_FILES else [f for f in files if not f.is_shard]
+    for file in named:
+        size = "missing" if file.nbytes is None else size_text(file.nbytes)
+        yield f"{safe_text(os.path.basename(file.path))} {size}"
+    if not shards or len(named) == len(files):
+        return
+    present = [file.nbytes for file in shards if file.nbytes is not None]
+    size = f" {size_text(sum(present))}" if present else ""
+    if len(present) == len(shards):
+        yield f"{plural(len(shards), 'data shard')}{size}"
+    else:
+        yield f"{len(present)} of {plural(len(shards), 'data shard')}{size}"
+
+
+def _saved(summary: CheckpointSummary) -> str:
+    when = None if summary.saved is None else time_text(summary.saved)[:-3]
+    by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
+    return ", ".join(part for part in (when, by, tags) if part)
+
+
+def _step(summary: CheckpointSummary) -> str:
+    step, source = summary.training.step, summary.training.step_source
+    if step is None:
+        is_export = summary.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE)
+        return "not recorded" if is_export else ""
+    return f"{step:,} by {safe_text(source)}" if source else f"{step:,}"
+
+
+def _training(summary: CheckpointSummary) -> Iterator[str]:
+    if summary.training.iterations is not None:
+        yield plural(summary.training.iterations, "iteration")
+    if summary.training.learning_rate is not None:
+        yield f"learning rate {float_text(summary.training.learning_rate)}"
+
+
+def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
+    """Tell trainable from frozen weights and from statistics, in exact numbers."""
+    if not summary.parameters:
+        return ""
+    weights = summary.roles[Role.WEIGHT].elements if Role.WEIGHT in summary.roles else 0
+    statistics = summary.parameters - weights
+    trainable = summary.trainable_parameters
+    if trainable is None:
+        parts = [f"{weights:,} in weights"]
+    else:
+        parts = [f"{trainable:,} trainable"]
+        if trainable < weights:
+            parts.append(f"{weights - trainable:,} frozen")
+    if statistics:
+        parts.append(f"{statistics:,} {_statistics_word(tree)}")
+    text = ", ".join(parts)
+    return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
+
+
+def _why(summary: CheckpointSummary) -> str:
+    has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
+    return "the file does not say" if has_optimizer else "no optimizer in the file"
+
+
+def _statistics_word(tree: VariableTree) -> str:
+    names = {
+        node.variable.name.rpartition("/")[2]
+        for node, _ in tree.walk()
+        if node.variable is not None and node.variable.role is Role.STATISTIC
+    }
+    return "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
+
+
+def _dtypes(summary: CheckpointSummary) -> str:
+    (first, n_first), *rest = list(summary.dtypes.items()) or [("", 0)]
+    if not first:
+        return ""
+    return ", ".join(
+        [f"{first} ({plural(n_first, 'variable')})", *(f"{name} ({n:,})" for name, n in rest)]
+    )

@@ -1,0 +1,158 @@
+"""Numbers, sizes, shapes, shares and names as text: for a terminal, and as words for a pipe.
+
+A *word* holds no white space, so that `awk` can split what is piped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+ABSENT = "–"
+"""What is absent or undefined, in a terminal."""
+ABSENT_WORD = "-"
+"""What is absent or undefined, piped."""
+
+_COUNT_UNITS = ("M", "G", "T", "P", "E")
+_SIZE_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def count_text(count: int) -> str:
+    """Give an exact count with commas to 999,999, then three digits: `12.7M`."""
+    if abs(count) < 1_000_000:
+        return f"{count:,}"
+    value = count / 1e6
+    for unit in _COUNT_UNITS:
+        if abs(value) < 999.5 or unit == _COUNT_UNITS[-1]:
+            break
+        value /= 1000
+    return f"{_three_digits(value)}{unit}"
+
+
+def size_text(nbytes: int) -> str:
+    """Give bytes in IEC units with three digits: `20 B`, `2.53 KiB`."""
+    if nbytes < 1024:
+        return f"{nbytes:,} B"
+    value = nbytes / 1024
+    for unit in _SIZE_UNITS:
+        if value < 999.5 or unit == _SIZE_UNITS[-1]:
+            break
+        value /= 1024
+    return f"{_three_digits(value)} {unit}"
+
+
+def size_cell(nbytes: int) -> str:
+    """Give bytes for a column, the unit padded to three characters."""
+    text = size_text(nbytes)
+    return f"{text}  " if text.endswith(" B") else text
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    if size < 0.9995:
+        return f"{value:.3f}"
+    decimals = 2 if size < 9.995 else 1 if size < 99.95 else 0
+    return f"{value:,.{decimals}f}"
+
+
+def float_text(value: float) -> str:
+    """Give three significant digits, fixed from 0.001 to 99,999, else `6.95e-4`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    power = int(exponent)
+    if power < -3 or abs(value) >= 99_999.5:
+        return f"{mantissa}e{power}"
+    return f"{value:,.{max(0, 2 - power)}f}"
+
+
+def float_word(value: float | None) -> str:
+    """Give six significant digits for a pipe, `-` for an undefined value."""
+    if value is None:
+        return ABSENT_WORD
+    return "NaN" if math.isnan(value) else f"{value:.6g}"
+
+
+def share_text(part: float, whole: float) -> str:
+    """Give a share or move with one decimal, `33.4 %`; never a false 0 or 100."""
+    if not whole or math.isnan(part / whole):
+        return ABSENT
+    percent = 100 * part / whole
+    if part in (0, whole):
+        return "all" if part else "none"
+    if abs(percent) < 0.1:
+        return "<0.1 %"
+    if 99.9 < percent < 100:
+        return ">99.9 %"
+    if percent >= 1000:
+        return f"{_three_digits(percent / 100)} ×"
+    return f"{percent:.1f} %"
+
+
+def share_in_words(part: float, whole: float) -> str:
+    """Give a share for a sentence, two digits: `13 %`, `3.0 %`."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    if 99.5 <= percent < 100:
+        return ">99 %"
+    return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+
+
+def shape_text(shape: tuple[int | None, ...] | None) -> str:
+    """Give `3×3×16×32`, `scalar`, and `?` for what is unknown."""
+    if shape is None:
+        return "?"
+    return "×".join(map(_dimension, shape)) or "scalar"
+
+
+def shape_word(shape: tuple[int | None, ...] | None) -> str:
+    """Give `3x3x16x32` for a pipe, `-` for a scalar."""
+    if shape is None:
+        return "?"
+    return "x".join(map(_dimension, shape)) or ABSENT_WORD
+
+
+def _dimension(size: int | None) -> str:
+    return "?" if size is None or size < 0 else str(size)
+
+
+def time_text(seconds: float) -> str:
+    """Give local time to the second: `2026-11-20 21:59:33`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def time_word(seconds: float) -> str:
+    """Give UTC in ISO 8601 for a pipe: `2026-11-20T21:59:33Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
+    """Give the count with its noun: `1 variable`, `12 variables`."""
+    return f"{count_text(count)} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def safe_text(text: str) -> str:
+    """Give a text from a file for display: what is not printable becomes an escape.
+
+    Control and formatting characters cannot reach a terminal, and bytes that are
+    not UTF-8 read `\\x80`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def safe_word(text: str) -> str:
+    """Give a text from a file as one word for a pipe: a space reads `\\x20`."""
+    text = safe_text(text).replace(" ", "\\x20")
+    return f"\\x23{text[1:]}" if text.startswith("#") else text or '""'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

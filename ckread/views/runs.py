@@ -1,0 +1,220 @@
+"""The page of `ckread runs`: the checkpoints of a directory, or the models among them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.model.run_entries import RunEntry, RunGroup, RunState
+from ckread.views.columns import Column, Justify, Table
+from ckread.views.folding import Prose
+from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
+from ckread.views.quantities import (
+    ABSENT,
+    ABSENT_WORD,
+    plural,
+    safe_text,
+    safe_word,
+    size_cell,
+    size_text,
+    time_text,
+    time_word,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckread.model.run import Run
+    from ckread.views.page import Block, Line
+
+_RIGHT = Justify.RIGHT
+_STATE_STYLES = {RunState.UNTRACKED: "muted", RunState.STALE: "warning"}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A checkpoint in a table, and the letter of its group where there are several."""
+
+    entry: RunEntry
+    letter: str = ""
+
+
+def runs_page(run: Run, *, show_all: bool = False) -> Page:
+    """Lay out the checkpoints of a run; its groups alone where there are several models."""
+    groups = groups_of(run)
+    rows = rows_of(run)
+    sentence = Prose(_several(run, groups) if len(groups) > 1 else _sentence(run))
+    head = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
+    sections: list[Block] = []
+    if len(groups) > 1:
+        sections.append(TerminalOnly(_group_table(groups)))
+    if len(groups) == 1 or show_all:
+        sections.append(TerminalOnly(_table(rows)))
+    footer = Prose(Span(_footer(run, groups, show_all=show_all), "muted"))
+    return Page(head, *sections, TerminalOnly(footer), PipedOnly(_table(rows)))
+
+
+def groups_of(run: Run) -> list[RunGroup]:
+    """Give the models of a run, largest first."""
+    return [RunGroup(run.entries), *run.others]
+
+
+def rows_of(run: Run) -> list[_Row]:
+    """Give all checkpoints, group by group; what is not there any more in its place."""
+    groups = groups_of(run)
+    has_letters = len(groups) > 1
+    rows = [
+        _Row(entry, _letter(i) if has_letters else "")
+        for i, found in enumerate(groups)
+        for entry in found.entries
+    ]
+    stale = [_Row(entry) for entry in run.stale]
+    if has_letters:
+        return rows + stale
+    return sorted(rows + stale, key=lambda row: -1 if row.entry.step is None else row.entry.step)
+
+
+def runs_document(run: Run) -> dict[str, Any]:
+    """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
+    groups = [[entry.to_dict() for entry in found.entries] for found in groups_of(run)]
+    if run.stale:
+        groups[0] += [entry.to_dict() for entry in run.stale]
+    skipped = [{"path": found.path, "message": str(found.error)} for found in run.skipped]
+    return {"path": run.path, "groups": groups, "skipped": skipped, "notes": list(run.notes)}
+
+
+def _letter(i: int) -> str:
+    return _LETTERS[i] if i < len(_LETTERS) else str(i + 1)
+
+
+def _sentence(run: Run) -> str:
+    nbytes = size_text(sum(entry.nbytes or 0 for entry in run.entries))
+    steps = [step for step in run.steps if step is not None]
+    span = ""
+    if len(steps) > 1:
+        span = f", steps {steps[0]:,} to {steps[-1]:,}"
+    elif steps:
+        span = f", step {steps[0]:,}"
+    stale = f" The state file names {len(run.stale)} more that are not here." if run.stale else ""
+    return f"{plural(len(run), 'checkpoint')}{span}, {nbytes}. {_latest(run)}{stale}"
+
+
+def _latest(run: Run) -> str:
+    """Say which is the latest, and by what where that is in doubt."""
+    last = run.entries[-1]
+    named = [entry for found in groups_of(run) for entry in found.entries]
+    latest = next((entry for entry in named if entry.state is RunState.LATEST), None)
+    if latest is None or latest is last:
+        return f"The latest is {safe_text(last.name)}."
+    return (
+        f"The latest by the state file is {safe_text(latest.name)}, by step {safe_text(last.name)}."
+    )
+
+
+def _several(run: Run, groups: Sequence[RunGroup]) -> str:
+    entries = [entry for found in groups for entry in found.entries]
+    nbytes = size_text(sum(entry.nbytes or 0 for entry in entries))
+    latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
+    named = f" The latest by the state file is {safe_text(latest.name)}." if latest else ""
+    return (
+        f"{plural(len(entries), 'checkpoint')} of {len(groups)} different models, {nbytes}."
+        f"{named} drift and track take the largest group, A."
+    )
+
+
+def _footer(run: Run, groups: Sequence[RunGroup], *, show_all: bool) -> str:
+    entries = [entry for found in groups for entry in found.entries]
+    sentences = []
+    if len(groups) > 1:
+        sentences.append("first, last: step.")
+        n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
+        if n_untracked:
+            sentences.append(f"The state file does not name {n_untracked:,} of them.")
+        if not show_all:
+            sentences.append(f"--all lists all {len(entries):,}.")
+    if len(groups) == 1 or show_all:
+        dated = [entry.is_dated_by_state for entry in entries]
+        source = "the state file" if all(dated) else "the files"
+        if any(dated) and not all(dated):
+            source = "the state file, else from the files"
+        sentences.append(f"saved: from {source}.")
+    return " ".join(sentences)
+
+
+def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
+    columns: list[Column[tuple[str, RunGroup]]] = [
+        Column(title="group", shown=lambda row: row[0]),
+        Column(title="checkpoints", shown=lambda row: f"{len(row[1].entries):,}", justify=_RIGHT),
+        Column(title="first", shown=lambda row: _step(row[1].entries[0]), justify=_RIGHT),
+        Column(title="last", shown=lambda row: _step(row[1].latest), justify=_RIGHT),
+        Column(title="variables", shown=lambda row: f"{row[1].latest.variables:,}", justify=_RIGHT),
+        Column(title="elements", shown=lambda row: f"{row[1].latest.elements:,}", justify=_RIGHT),
+        Column(title="bytes each", shown=lambda row: _size(row[1].latest), justify=_RIGHT),
+        Column(title="latest", shown=lambda row: safe_text(row[1].latest.name), from_width=100),
+    ]
+    return Table(columns, [(_letter(i), found) for i, found in enumerate(groups)])
+
+
+def _table(rows: Sequence[_Row]) -> Table[_Row]:
+    directories = {os.path.dirname(row.entry.path) for row in rows}
+    with_group = any(row.letter for row in rows)
+    entries = [row.entry for row in rows]
+    columns: list[Column[_Row]] = [
+        Column(
+            title="step", shown=lambda row: _step(row.entry), justify=_RIGHT,
+            piped=lambda row: ABSENT_WORD if row.entry.step is None else str(row.entry.step),
+        ),
+        Column(
+            title="checkpoint", folds=True, piped=lambda row: safe_word(row.entry.path),
+            shown=lambda row: safe_text(row.entry.name if len(directories) == 1 else row.entry.path),
+        ),
+        Column(
+            title="iterations", rank=2, justify=_RIGHT, piped=_iterations_word,
+            shown=_iterations if any(e.iterations is not None for e in entries) else None,
+        ),
+        Column(title="saved", shown=_saved, piped=_saved_word, rank=1),
+        Column(
+            title="bytes", shown=lambda row: _size(row.entry), justify=_RIGHT,
+            piped=lambda row: ABSENT_WORD if row.entry.nbytes is None else str(row.entry.nbytes),
+        ),
+        Column(
+            title="state file", shown=_state if any(e.state for e in entries) else None,
+        ),
+        Column(title="state", piped=lambda row: row.entry.state or ABSENT_WORD),
+        Column(
+            title="group", shown=(lambda row: row.letter) if with_group else None,
+            piped=(lambda row: row.letter or ABSENT_WORD) if with_group else None,
+        ),
+    ]  # fmt: skip
+    return Table(columns, rows)
+
+
+def _step(entry: RunEntry) -> str:
+    return ABSENT if entry.step is None else f"{entry.step:,}"
+
+
+def _size(entry: RunEntry) -> str:
+    return "" if entry.nbytes is None else size_cell(entry.nbytes)
+
+
+def _iterations(row: _Row) -> str:
+    return "" if row.entry.iterations is None else f"{row.entry.iterations:,}"
+
+
+def _iterations_word(row: _Row) -> str:
+    return ABSENT_WORD if row.entry.iterations is None else str(row.entry.iterations)
+
+
+def _saved(row: _Row) -> str:
+    return "" if row.entry.time is None else time_text(row.entry.time)
+
+
+def _saved_word(row: _Row) -> str:
+    return ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)
+
+
+def _state(row: _Row) -> Line:
+    state = row.entry.state
+    return (Span("" if state is None else str(state), _STATE_STYLES.get(state, "")),)  # type: ignore[arg-type]

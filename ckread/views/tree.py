@@ -1,0 +1,114 @@
+"""The variables of a checkpoint as a tree with totals: what `ckread tree` shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.views.columns import Column, Justify, Table
+from ckread.views.drawn import bar
+from ckread.views.folding import Prose
+from ckread.views.page import Page, Span, TerminalOnly
+from ckread.views.quantities import (
+    ABSENT,
+    count_text,
+    plural,
+    safe_text,
+    safe_word,
+    shape_text,
+    size_cell,
+)
+
+if TYPE_CHECKING:
+    from ckread.model.tree import VariableTree
+    from ckread.views.page import Line
+
+BAR_CELLS = 12
+
+
+class _Row(NamedTuple):
+    node: VariableTree
+    guides: str
+    name: str
+    is_root: bool
+
+
+def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
+    """Lay out a tree whose root is called `title`, to a depth."""
+    n_deeper = sum(1 for _, lasts in tree.walk() if depth is not None and len(lasts) > depth)
+    footer = Prose(Span(_footer(tree, n_deeper), "muted"))
+    return Page(tree_table(tree, title, depth=depth), TerminalOnly(footer))
+
+
+def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Row]:
+    """Give the table of a tree, a row per scope and variable."""
+    return Table(_columns(tree), _rows(tree, title, depth))
+
+
+def _rows(tree: VariableTree, title: str, depth: int | None) -> list[_Row]:
+    return [
+        _Row(node, guides_of(lasts), title if not lasts else node.name, not lasts)
+        for node, lasts in tree.walk()
+        if depth is None or len(lasts) <= depth
+    ]
+
+
+def guides_of(lasts: tuple[bool, ...]) -> str:
+    """Give the lines that lead to a node, three cells a level."""
+    if not lasts:
+        return ""
+    above = "".join("   " if is_last else "│  " for is_last in lasts[:-1])
+    return above + ("└─ " if lasts[-1] else "├─ ")
+
+
+def _columns(tree: VariableTree) -> list[Column[_Row]]:
+    return [
+        Column(title="tree", shown=_name, folds=True),
+        Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
+        Column(title="shape", shown=_shape, justify=Justify.RIGHT, rank=1),
+        Column(title="variables", piped=lambda row: str(row.node.n_variables), justify=Justify.RIGHT),
+        Column(
+            title="parameters",
+            shown=_parameters,
+            piped=lambda row: str(row.node.parameters),
+            justify=Justify.RIGHT,
+        ),
+        Column(
+            title="bytes",
+            shown=lambda row: size_cell(row.node.nbytes),
+            piped=lambda row: str(row.node.nbytes),
+            justify=Justify.RIGHT,
+        ),
+        Column(
+            title="share of bytes",
+            draw=lambda row, _: bar(row.node.nbytes / max(1, tree.nbytes), BAR_CELLS),
+            cells=(BAR_CELLS, BAR_CELLS),
+            style="bar",
+            rank=2,
+        ),
+    ]
+
+
+def _name(row: _Row) -> Line:
+    style = "title" if row.node.children or row.is_root else ""
+    return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
+
+
+def _shape(row: _Row) -> str:
+    return "" if row.node.variable is None else shape_text(row.node.variable.shape)
+
+
+def _parameters(row: _Row) -> Line:
+    text = count_text(row.node.parameters) if row.node.parameters else ABSENT
+    return (Span(text, "title" if row.node.children else ""),)
+
+
+def _footer(tree: VariableTree, n_deeper: int) -> str:
+    folds = [node for node, _ in tree.walk() if node.folded]
+    notes = []
+    if folds:
+        n_folded = sum(node.n_variables for node in folds)
+        lines = plural(len(folds), "line")
+        notes.append(f"{plural(n_folded, 'slot')} folded into {lines} (--slots lists them)")
+    if n_deeper:
+        notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
+    return "; ".join(notes)
