@@ -110,9 +110,7 @@ def make(root: Holder) -> Made:
     keys = {id(thing): paths[id(thing)] + SUFFIX for thing in order if isinstance(thing, Var)}
     nodes = tuple(_node(thing, ids, keys) for thing in order)
     tensors = {
-        keys[id(thing)]: record(keys[id(thing)], thing)
-        for thing in order
-        if isinstance(thing, Var)
+        keys[id(thing)]: record(keys[id(thing)], thing) for thing in order if isinstance(thing, Var)
     }
     tensors[GRAPH_KEY] = record(GRAPH_KEY, Var(shape=(), dtype=DataType.STRING))
     return Made(ObjectGraph.from_message(TrackableObjectGraph(nodes)), tensors, keys)
@@ -139,10 +137,7 @@ def _node(thing: Any, ids: dict[int, int], keys: dict[int, str]) -> TrackableObj
         return TrackableObject(attributes=(attribute,), has_checkpoint_values=True)
     slots = thing.slots if isinstance(thing, Optimizer) else []
     return TrackableObject(
-        children=tuple(
-            Child(ids[id(child)], name)
-            for name, child in children_of(thing).items()
-        ),
+        children=tuple(Child(ids[id(child)], name) for name, child in children_of(thing).items()),
         slot_variables=tuple(
             SlotVariable(ids[id(owner)], word, ids[id(slot)]) for owner, word, slot in slots
         ),

@@ -104,6 +104,7 @@ def _by_checksum(column: Column) -> VariableDrift:
         dtype=last.dtype,
         shape=last.shape,
         elements=last.elements,
+        slot=last.slot,
         present=tuple(cell is not None for cell in column.cells),
         changed=tuple(changes(column.cells)),
     )

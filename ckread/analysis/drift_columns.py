@@ -98,7 +98,7 @@ def choose(
         roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
     left_out: dict[Role, int] = {}
     for variable in matching:
-        if variable.role not in roles:
+        if variable.role not in roles and variable.role is not Role.BOOKKEEPING:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     return [columns[v.name] for v in matching if v.role in roles], left_out
 

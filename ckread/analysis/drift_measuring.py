@@ -140,7 +140,7 @@ class Measuring:
     ) -> None:
         found = measure_streams(era.cells)
         if isinstance(found, Unreadable):
-            failures[i] = Failure(era.column.name, era.at[found.index], found.error)
+            failures[i] = Failure(era.column.name, era.at[found.which], found.error)
         else:
             sums[i] = found
         if self.progress is not None:
@@ -220,6 +220,7 @@ def _drift_of(
         dtype=last.dtype,
         shape=last.shape,
         elements=last.elements,
+        slot=last.slot,
         present=tuple(cell is not None for cell in column.cells),
         changed=tuple(_by_value(changed, columns[2])),
         l2=columns[0],

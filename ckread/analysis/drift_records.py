@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ckread.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from ckread.model.role import Role
@@ -25,6 +28,7 @@ class VariableDrift:
         dtype: element type, in the last checkpoint that holds it.
         shape: its shape there.
         elements: of this shape.
+        slot: the writer's word for a slot.
         present: whether a checkpoint holds it.
         changed: whether its bytes, type or shape differ from the checkpoint before;
             None in the first that holds it, after one that does not, and where the
@@ -48,6 +52,7 @@ class VariableDrift:
     elements: int
     present: tuple[bool, ...]
     changed: tuple[bool | None, ...]
+    slot: str | None = None
     l2: Figures = ()
     from_first: Figures = ()
     from_previous: Figures = ()
@@ -142,10 +147,8 @@ class RunDrift:
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.errors import MissingDependencyError
-
         try:
-            import pandas as pd
+            pandas = import_module("pandas")
         except ImportError:
             remedy = "Install it: pip install pandas"
             raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
@@ -155,4 +158,4 @@ class RunDrift:
             for v in self.variables
             for i, entry in enumerate(self.checkpoints)
         ]
-        return pd.DataFrame(rows)
+        return pandas.DataFrame(rows)

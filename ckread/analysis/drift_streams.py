@@ -31,7 +31,7 @@ PIECE_ELEMENTS = 1 << 16
 class Unreadable(NamedTuple):
     """Which of the checkpoints cannot be read, and why."""
 
-    index: int
+    which: int
     error: CheckpointError
 
 

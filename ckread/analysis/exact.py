@@ -30,8 +30,8 @@ def exact_distribution(values: NDArray[Any], dtype: DataType, n_bins: int) -> Di
     """Measure values of `dtype` by sorting them; strings are given by their lengths."""
     measure = measure_of(dtype)
     values = np.abs(values) if measure is Measure.MODULUS else values
-    if values.dtype.kind not in "iuf" or values.itemsize == 2:
-        # Types of ml_dtypes and truth values: float32 holds all of them, and sorts fast.
+    if values.dtype.isbuiltin != 1 or values.dtype.char in "e?":
+        # Types of ml_dtypes, half, truth values: float32 holds all of them, and sorts fast.
         values = values.astype(np.int16 if is_integral(dtype) else np.float32)
     ordered = np.sort(values, axis=None)
     finite = ordered[np.isfinite(ordered)] if ordered.dtype.kind == "f" else ordered

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 _EXTENSIONS = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".ckpt")
 _NUMBER = re.compile(
     r"(?:^|[-_.=]|(?P<epoch>epochs?[-_.=]?)|(?:steps?|iter|ckpt|cp|checkpoint)[-_.=]?)"
-    r"(?P<number>\d{1,18})(?![\d.]*\d)(?=$|[-_.])",
+    r"(?P<number>\d{1,18})(?=$|[-_.])",
     re.IGNORECASE,
 )
+_DECIMAL = re.compile(r"\d+\.\d+")
 
 
 class FileNumber(NamedTuple):
@@ -42,10 +43,9 @@ def number_in(name: str) -> FileNumber:
     """Give the last whole number of a base name that stands on its own."""
     for extension in _EXTENSIONS:
         name = name.removesuffix(extension)
-    last = None
-    for last in _NUMBER.finditer(name):
-        pass
-    if last is None:
+    name = _DECIMAL.sub("~", name)
+    found = list(_NUMBER.finditer(name))
+    if not found:
         return FileNumber()
-    number = int(last["number"])
-    return FileNumber(epoch=number) if last["epoch"] else FileNumber(step=number)
+    number = int(found[-1]["number"])
+    return FileNumber(epoch=number) if found[-1]["epoch"] else FileNumber(step=number)

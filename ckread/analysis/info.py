@@ -9,13 +9,14 @@ from ckread.analysis.saved_time import find_saved_time
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.analysis.writer import find_keras, find_writer
 from ckread.model.role import Role
+from ckread.readers.contract import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Format, StoredFile
+    from ckread.readers.contract import Format
     from ckread.readers.keras_config import KerasLayer
     from ckread.readers.signatures import Signature
 
@@ -131,7 +132,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         writer=find_writer(checkpoint),
         keras=find_keras(checkpoint),
         saved=find_saved_time(checkpoint),
-        files=checkpoint.files(),
+        files=_files(checkpoint),
         training=training,
         parameters=sum(total.elements for role, total in roles.items() if role.is_parameter),
         trainable_parameters=_trainable_parameters(variables),
@@ -144,6 +145,16 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
         warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
     )
+
+
+def _files(checkpoint: Checkpoint) -> tuple[StoredFile, ...]:
+    """Give the files, `saved_model.pb` in place of the index of its variables."""
+    files = checkpoint.files()
+    saved_model = checkpoint.evidence.saved_model
+    if saved_model is None or any(file.path == saved_model.path for file in files):
+        return files
+    shards = [file for file in files if file.is_shard]
+    return (StoredFile(saved_model.path, saved_model.nbytes, is_shard=False), *shards)
 
 
 def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tuple[str, ...]:

@@ -125,16 +125,32 @@ def _take_proposals(work: Pairing) -> None:
 def _take_by_found_rule(work: Pairing) -> None:
     if not (work.a and work.b):
         return
-    for rule in infer_rules(work.renames()):
+    for rule in _found_rules(work.pairs):
         work.take_by_name({name: rule.apply(name) for name in work.a}, PairedBy.RULE)
+
+
+def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
+    """Find what explains renames: of parameters first, then of what has their names in its own.
+
+    A rule for the parameters, `^` to `net/`, need not hold for a save counter.
+    """
+    rules: tuple[RenameRule, ...] = ()
+    for is_parameter in (True, False):
+        part = [pair for pair in pairs if pair.b.role.is_parameter == is_parameter]
+        renames = [
+            (pair.a.name, pair.b.name)
+            for pair in part
+            if pair.is_renamed and not any(r.apply(pair.a.name) == pair.b.name for r in rules)
+        ]
+        rules += infer_rules(renames, [pair.a.name for pair in part if not pair.is_renamed])
+    return rules
 
 
 def _finish(work: Pairing, b: Sequence[Variable]) -> Matching:
     order = {variable.name: i for i, variable in enumerate(b)}
-    unchanged = [pair.a.name for pair in work.pairs if not pair.is_renamed]
     return Matching(
         pairs=tuple(sorted(work.pairs, key=lambda pair: order[pair.b.name])),
         removed=tuple(work.a.values()),
         added=tuple(work.b.values()),
-        rules=infer_rules(work.renames(), unchanged),
+        rules=_found_rules(work.pairs),
     )

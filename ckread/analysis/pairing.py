@@ -76,7 +76,3 @@ class Pairing:
         for a, b in names.items():
             if a in self.a and b in self.b:
                 self.take(self.a[a], self.b[b], paired_by)
-
-    def renames(self) -> list[tuple[str, str]]:
-        """Give old and new names of the renamed pairs."""
-        return [(pair.a.name, pair.b.name) for pair in self.pairs if pair.is_renamed]

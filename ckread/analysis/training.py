@@ -69,9 +69,9 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     iterations = _innermost(scalars, _ITERATIONS)
     optimizer = None if iterations is None else _parent(iterations)
     rate = _innermost([v for v in scalars if optimizer in (None, _parent(v))], _RATES)
-    global_step = _innermost([v for v in scalars if v is not iterations], _STEPS)
-    counter = _innermost(scalars, ("save_counter",))
-    epoch = _integer(_innermost(scalars, ("epoch",)))
+    global_step = _outermost(scalars, _STEPS)
+    counter = _outermost(scalars, ("save_counter",))
+    epoch = _integer(_outermost(scalars, ("epoch",)))
     number = number_in_name(checkpoint)
     kind, name = _optimizer(checkpoint, optimizer)
     state = TrainingState(
@@ -113,8 +113,10 @@ def _holds_a_model(graph: ObjectGraph) -> bool:
     )
 
 
-def _with_step(state: TrainingState, global_step: Variable | None, number: FileNumber) -> TrainingState:
-    """Choose the step by its sources in order, and say where they disagree."""
+def _with_step(
+    state: TrainingState, global_step: Variable | None, number: FileNumber
+) -> TrainingState:
+    """Choose the step by its sources in order, and say where the file name disagrees."""
     stored = _integer(global_step)
     sources = [
         (stored, global_step.name if global_step is not None else ""),
@@ -129,7 +131,8 @@ def _with_step(state: TrainingState, global_step: Variable | None, number: FileN
     counters = {step, state.save_counter, state.iterations, state.epoch}
     warnings: tuple[str, ...] = ()
     if number.step is not None and number.step not in counters:
-        warnings = (f"The file name says {number.step}, but {known[0][1]} is {step}.",)
+        what = known[0][1] if stored is not None else "the save counter"
+        warnings = (f"The file name says {number.step}, but {what} is {step}.",)
     return replace(state, step=step, step_source=source, warnings=warnings)
 
 
@@ -148,9 +151,19 @@ def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, st
 
 
 def _innermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
-    """Give the variable of these words that lies deepest, the first of several."""
-    found = [variable for variable in variables if variable.name.rpartition("/")[2] in words]
+    """Give the variable called so that lies deepest, the first of several."""
+    found = [variable for variable in variables if _word(variable) in words]
     return max(found, key=lambda variable: variable.name.count("/"), default=None)
+
+
+def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
+    """Give the variable of the first of these words that is there, the least deep."""
+    found = [variable for variable in variables if _word(variable) in words]
+    return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)
+
+
+def _word(variable: Variable) -> str:
+    return variable.name.rpartition("/")[2]
 
 
 def _parent(variable: Variable) -> str:

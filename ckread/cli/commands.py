@@ -60,6 +60,10 @@ COMMANDS = (
         Group.CHANGE, "ckread.cli.diff",
     ),
     Command(
+        "drift", "RUN [PATTERN…]", "how every variable moved over a run",
+        Group.CHANGE, "ckread.cli.drift",
+    ),
+    Command(
         "runs", "DIR…", "the checkpoints in a directory",
         Group.CHANGE, "ckread.cli.runs",
     ),

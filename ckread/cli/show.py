@@ -1,0 +1,153 @@
+"""Values of one variable, or a slice of it.
+
+    $ ckread show digits_run/ckpt-10 'conv1/kernel[:, :, 0, :2]'
+    conv1/kernel[:, :, 0, :2]  float32 3×3×2, of 3×3×1×16
+    [[[-0.13499676  0.1273316 ]
+      [-0.05114722 -0.14315227]
+      [ 0.22022788 -0.11036759]]
+     …
+
+A slice reads only the bytes that it needs, so its checksum cannot be verified;
+`--verify` reads the whole tensor first. In a pipe the values are bare rows, which
+`numpy.loadtxt` reads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckread.cli.options import open_path
+from ckread.errors import UsageError
+from ckread.model.lookup import find_part
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    import argparse
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.lookup import Part
+
+EXAMPLES = (
+    ("ckread show ckpt-10 conv1/kernel", "abbreviated as numpy does"),
+    ("ckread show ckpt-10 'conv1/kernel[:, :, 0, :2]'", "a slice, only its bytes are read"),
+    ("ckread show ckpt-10 conv1/kernel -o k.npy", "into a file"),
+)
+
+LARGE_NBYTES = 64 << 20
+"""Bytes from which on no more than the corners are read to show an abbreviated tensor."""
+
+_CHECKSUMMED = (Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `show`."""
+    parser.add_argument("--full", action="store_true", help="every value, nothing abbreviated")
+    parser.add_argument(
+        "--verify", action="store_true", help="of a slice: read all, verify the checksum"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="into a .npy, .npz or .csv file")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Show, or save, the values."""
+    _check_output(arguments)
+    with open_path(arguments.path, arguments, output) as checkpoint:
+        part = find_part(checkpoint, arguments.name)
+        if arguments.verify:
+            for _ in part.variable.chunks():
+                pass
+        elif part.index is not None:
+            output.note("a slice is not verified by checksum; --verify reads it all")
+        if arguments.output is not None:
+            _save(checkpoint, part, arguments, output)
+        else:
+            _show(checkpoint, part, arguments, output)
+    return 0
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """See that the file can be written, before anything is read."""
+    if arguments.output is not None:
+        from ckread.cli.new_file import check_free
+        from ckread.views.array_files import suffix_of
+
+        suffix_of(arguments.output)
+        check_free(arguments.output, force=arguments.force)
+    elif arguments.force:
+        raise UsageError("--force goes with -o FILE")
+
+
+def _show(
+    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
+) -> None:
+    from ckread.views.values import MAX_SHOWN, Values, piped_rows, values_document, values_page
+
+    if output.is_json:
+        values = Values(part.variable, part.text, _read(part), part.shape)
+        verified = _is_verified(checkpoint, part, arguments)
+        output.json("show", values_document(values, verified=verified))
+        return
+    is_abbreviated = output.is_terminal and not arguments.full
+    if is_abbreviated and math.prod(part.shape) > MAX_SHOWN and _is_large(part):
+        array = _read_corners(part, arguments, output)
+    else:
+        array = _read(part)
+    values = Values(part.variable, part.text, array, part.shape)
+    output.render(values_page(values, output.width, full=arguments.full))
+    if not output.is_terminal:
+        output.lines(piped_rows(array))
+
+
+def _read(part: Part) -> NDArray[np.generic]:
+    return part.variable.numpy() if part.index is None else part.variable.read(part.index)
+
+
+def _is_large(part: Part) -> bool:
+    itemsize = part.variable.dtype.itemsize
+    return math.prod(part.shape) * itemsize > LARGE_NBYTES
+
+
+def _read_corners(
+    part: Part, arguments: argparse.Namespace, output: Output
+) -> NDArray[np.generic]:
+    from ckread.model.corners import read_corners
+    from ckread.views.values import EDGE_ITEMS
+
+    if part.index is None and not arguments.verify:
+        output.note("only what is shown was read, without checksum; --verify reads it all")
+    index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
+    return read_corners(part.variable, index, EDGE_ITEMS)
+
+
+def _is_verified(
+    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace
+) -> bool | None:
+    """Tell whether a checksum held; None where the format keeps none."""
+    if checkpoint.format not in _CHECKSUMMED:
+        return None
+    return part.index is None or bool(arguments.verify)
+
+
+def _save(
+    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
+) -> None:
+    from ckread.cli.saving import save_part
+
+    told = save_part(part, arguments.output, force=arguments.force)
+    if output.is_json:
+        document = {
+            "variable": part.variable.to_dict(),
+            "slice": part.text or None,
+            "verified": _is_verified(checkpoint, part, arguments),
+            "values": None,
+            "file": arguments.output,
+        }
+        output.json("show", document)
+    output.wrote(told)

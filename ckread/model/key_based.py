@@ -65,9 +65,7 @@ def _draft(
     return Identity(key_path(key), _role(path, record, trained))
 
 
-def _role(
-    path: str, record: TensorRecord, trained: Mapping[str, set[tuple[int, ...]]]
-) -> Role:
+def _role(path: str, record: TensorRecord, trained: Mapping[str, set[tuple[int, ...]]]) -> Role:
     if _METRIC.search(path):
         return Role.METRIC
     role = role_by_word(path.rpartition("/")[2], record.dtype, record.shape)

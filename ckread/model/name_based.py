@@ -24,9 +24,7 @@ _LEADS = 3
 """Scopes before or components after a variable's own name that a slot's name may have."""
 
 
-def identify_names(
-    tensors: Mapping[str, TensorRecord], evidence: Evidence
-) -> dict[str, Identity]:
+def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
     """Give the identity of every key of a name-based checkpoint."""
     flags = _flags(evidence)
     custom = _custom_words(tensors)

@@ -51,7 +51,7 @@ def _names(
     for key in tensors:
         node = nodes.get(key, -1)
         slot = file.slots.get(node)
-        if slot is not None and slot.owner in file.records:
+        if slot is not None:
             owned[key] = slot
         else:
             first[key] = own.get(node) or key_path(key)

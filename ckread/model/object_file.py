@@ -10,7 +10,8 @@ from ckread.model.object_roles import role_in_model, role_in_optimizer
 from ckread.model.optimizers import find_optimizers
 from ckread.model.path_tree import PathTree
 from ckread.model.role import Role
-from ckread.model.slots import Variables, find_slots
+from ckread.model.slot import Variables
+from ckread.model.slots import find_slots
 from ckread.model.telling import Namer
 
 if TYPE_CHECKING:

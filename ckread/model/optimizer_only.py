@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ckread.model.optimizers import Optimizer
-    from ckread.model.slots import Slot
+    from ckread.model.slot import Slot
     from ckread.model.telling import Namer
 
 

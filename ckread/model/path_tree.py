@@ -93,9 +93,7 @@ class PathTree:
                 self._leave(node, named, costly)
         return costly
 
-    def _leave(
-        self, node: int, named: _Queue, costly: _Queue
-    ) -> None:
+    def _leave(self, node: int, named: _Queue, costly: _Queue) -> None:
         """Queue the children of a settled node, those behind machinery apart."""
         length, settled, within = self._length[node] + 1, self.parent, self.machinery[node]
         children = self._graph.children[node]

@@ -57,18 +57,14 @@ class Member:
 
 
 def group(members: Iterable[Member]) -> list[list[Member]]:
-    """Give groups in order of step, the largest first, of equal ones the later saved."""
+    """Give groups in order of step, the largest first, of equal ones that of more elements."""
     series: dict[tuple[str, str], list[Member]] = defaultdict(list)
     for member in members:
         place = member.place
         name = pattern_of(place.path) if place.is_scanned else ""
         series[name, place.format if place.is_scanned else ""].append(member)
     groups = [found for same in series.values() for found in _by_structure(_in_order(same))]
-    return sorted(groups, key=lambda found: (-len(found), -_saved(found), found[-1].given))
-
-
-def _saved(members: Sequence[Member]) -> float:
-    return max(member.entry.time or 0.0 for member in members)
+    return sorted(groups, key=lambda found: (-len(found), -found[-1].entry.elements))
 
 
 def _in_order(members: list[Member]) -> list[Member]:

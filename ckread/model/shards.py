@@ -9,9 +9,7 @@ from ckread.errors import CheckpointError
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ckread.readers.contract import CheckpointReader
+    from ckread.readers.contract import CheckpointReader, Extent
 
 
 def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
@@ -20,42 +18,45 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
         return ()
     shards = [file for file in reader.files() if file.is_shard]
     missing = [os.path.basename(file.path) for file in shards if file.nbytes is None]
-    ends = shard_ends(reader)
+    ends, is_complete = shard_ends(reader)
     wrong = [
-        _wrong_size(name, file.nbytes, reader)
+        _wrong_size(name, file.nbytes, ends[name])
         for file in shards
         if (name := os.path.basename(file.path)) in ends
         and file.nbytes is not None
-        and file.nbytes != ends[name]
+        and (file.nbytes < max(ends[name]) or (is_complete and file.nbytes > max(ends[name])))
     ]
     return (*([_missing(missing, len(shards))] if missing else []), *wrong)
 
 
-def shard_ends(reader: CheckpointReader) -> dict[str, int]:
-    """Give, by base name of the shard, where the last byte of its tensors ends."""
-    ends: dict[str, int] = {}
-    for name, end in _iter_ends(reader):
-        if end > ends.get(name, -1):
-            ends[name] = end
-    return ends
+def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
+    """Give, by base name of the shard, where each of its tensors ends.
 
-
-def _iter_ends(reader: CheckpointReader) -> Iterator[tuple[str, int]]:
-    """Yield the shard and the end of each tensor, of each slice of a partitioned one."""
+    Returns:
+        The ends, and whether they are all: the places of some slices are not known.
+    """
     names = [os.path.basename(file.path) for file in reader.files() if file.is_shard]
+    ends: dict[str, list[int]] = {}
+    by_number = [ends.setdefault(name, []) for name in names]
+    is_complete = True
     for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
         if crc32c is None:
-            yield from _slice_ends(reader, key)
-        elif shard is not None and offset is not None and shard < len(names):
-            yield names[shard], offset + nbytes
+            extents = _extents(reader, key)
+            is_complete = is_complete and bool(extents)
+            for extent in extents:
+                ends.setdefault(os.path.basename(extent.path), []).append(
+                    extent.offset + extent.nbytes
+                )
+        elif shard is not None and offset is not None and shard < len(by_number):
+            by_number[shard].append(offset + nbytes)
+    return {name: found for name, found in ends.items() if found}, is_complete
 
 
-def _slice_ends(reader: CheckpointReader, key: str) -> list[tuple[str, int]]:
+def _extents(reader: CheckpointReader, key: str) -> tuple[Extent, ...]:
     try:
-        extents = reader.extents(key) or ()
+        return reader.extents(key) or ()
     except CheckpointError:
-        return []
-    return [(os.path.basename(extent.path), extent.offset + extent.nbytes) for extent in extents]
+        return ()
 
 
 def _missing(names: list[str], count: int) -> str:
@@ -68,16 +69,16 @@ def _missing(names: list[str], count: int) -> str:
     return f"{start}. Names, shapes and checksums can be read, {which} cannot."
 
 
-def _wrong_size(name: str, nbytes: int, reader: CheckpointReader) -> str:
-    ends = [end for shard, end in _iter_ends(reader) if shard == name]
-    if nbytes > max(ends):
+def _wrong_size(name: str, nbytes: int, ends: list[int]) -> str:
+    end = max(ends)
+    if nbytes > end:
         return (
-            f"{name} is {nbytes - max(ends)} bytes longer than its index says: the two may "
-            "belong to different saves."
+            f"{name} is {nbytes - end} bytes longer than its index says: the two may belong to "
+            "different saves."
         )
-    n_lost = sum(end > nbytes for end in ends)
+    n_lost = sum(one > nbytes for one in ends)
     what = "1 variable" if n_lost == 1 else f"{n_lost} variables"
     return (
-        f"{name} ends at byte {nbytes}, and its index wants {max(ends)}: it was cut short, or "
+        f"{name} ends at byte {nbytes}, and its index wants {end}: it was cut short, or "
         f"belongs to another save. The values of {what} cannot be read."
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.optimizers import Optimizer
-    from ckread.model.slots import Slot
+    from ckread.model.slot import Slot
     from ckread.model.telling import Namer
 
 _FREEZABLE = frozenset({"_inbound_nodes", "_losses", "call_signature_parameters", "keras_api"})
@@ -36,7 +36,7 @@ def find_trainable(
     listed, all_listed = _root_lists(namer)
     for node in all_listed & set(weights):
         told.setdefault(node, node in listed)
-    owners = {slot.owner for slot in slots.values() if slot.owner is not None}
+    owners = {slot.owner for slot in slots.values()}
     _tell_all(told, namer, [node for node in weights if node not in told], owners)
     for node in weights:
         flag = flags.get(node)
@@ -77,5 +77,7 @@ def _is_freezable(namer: Namer, node: int) -> bool:
     """Tell whether a Keras layer holds it: freezing one leaves the flags as they were."""
     graph = namer.graph
     return any(
-        name in _FREEZABLE for parent, _ in graph.parents[node] for _, name in graph.children[parent]
+        name in _FREEZABLE
+        for parent, _ in graph.parents[node]
+        for _, name in graph.children[parent]
     )

@@ -21,9 +21,7 @@ def unique_names(names: Mapping[str, str], taken: Iterable[str] = ()) -> dict[st
     taken = set(taken)
     wanted = Counter(names.values())
     given = {
-        key: name
-        for key, name in names.items()
-        if name and wanted[name] == 1 and name not in taken
+        key: name for key, name in names.items() if name and wanted[name] == 1 and name not in taken
     }
     used = {*taken, *given.values()}
     for key in names:

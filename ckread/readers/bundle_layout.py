@@ -193,7 +193,10 @@ def _check_readable(entry: BundleEntry) -> None:
 def _check_entry(entry: BundleEntry, num_shards: int) -> None:
     if entry.shard_id >= num_shards:
         raise CorruptCheckpointError(f"shard {entry.shard_id}, expected less than {num_shards}")
-    expected = math.prod(entry.shape) * entry.dtype.itemsize
+    n_elements = math.prod(entry.shape)
+    if entry.dtype is DataType.STRING and n_elements > entry.size:
+        raise CorruptCheckpointError(f"{n_elements} strings in {entry.size} bytes")
+    expected = n_elements * entry.dtype.itemsize
     if entry.dtype.is_plain and entry.size != expected:
         shape = ",".join(map(str, entry.shape))
         found = f"{entry.size} bytes, {entry.dtype} [{shape}] takes {expected}"

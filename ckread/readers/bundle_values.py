@@ -71,10 +71,13 @@ class BundleValues:
         record = self._layout.record(key)
         extents = self._layout.extents(key)
         if extents is not None:
+            partition.check_places(extents, self._open)
             whole = self._empty(key, record.shape)
             partition.read_whole(extents, whole, self._open)
             return whole
         pieces = self._layout.pieces(key)
+        for _, entry in pieces:
+            self._shard_of(entry).check_range(entry.offset, entry.size)
         whole = self._empty(key, record.shape)
         for region, entry in pieces:
             partition.put_strings(whole, region, self._read_string_piece(key, entry))
@@ -88,6 +91,7 @@ class BundleValues:
         extents = self._layout.extents(key)
         ranges = picking.index_ranges(index, record.shape)
         if extents is not None:
+            partition.check_places(extents, self._open)
             part = self._empty(key, [len(wanted) for wanted in ranges])
             partition.read_part(extents, ranges, part, self._open)
         else:
@@ -112,9 +116,12 @@ class BundleValues:
             raise self._layout.located(error, key) from None
 
     def _read_string_piece(self, key: str, entry: BundleEntry) -> list[bytes]:
-        shard = self._open(self._layout.shard_path(entry.shard_id))
+        shard = self._shard_of(entry)
         big_endian = self._layout.index.header.big_endian
         return read_string_tensor(shard, entry, key=shown(key), big_endian=big_endian)
+
+    def _shard_of(self, entry: BundleEntry) -> RegularFile:
+        return self._open(self._layout.shard_path(entry.shard_id))
 
     def _open(self, path: str) -> RegularFile:
         shard = self._shards.get(path)

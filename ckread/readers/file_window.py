@@ -68,8 +68,9 @@ class FileWindow(io.RawIOBase):
         """
         view = memoryview(buffer).cast("B")
         nbytes = min(len(view), max(0, self.nbytes - self._position))
-        self._file.pread_into(view[:nbytes], self.start + self._position)
-        self._position += nbytes
+        if nbytes:  # a damaged file may send us beyond any place that a file has
+            self._file.pread_into(view[:nbytes], self.start + self._position)
+            self._position += nbytes
         return nbytes
 
     def close(self) -> None:

@@ -136,10 +136,13 @@ class HDF5Reader:
         """
         from ckread.readers import partition
 
-        record, extents = self._tensors[key], self.extents(key)
+        extents = self.extents(key)
         if extents is None:
             return self.read_slice(key, ())
-        return partition.read_whole(extents, record.shape, record.dtype, self._open)
+        record = self._tensors[key]
+        whole = partition.empty_array(record.shape, record.dtype)
+        partition.read_whole(extents, whole, self._open)
+        return whole
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
         """Give a part of a tensor; HDF5 reads only what it needs."""

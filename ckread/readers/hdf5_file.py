@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from ckread.readers.dtypes import DataType
     from ckread.readers.file_window import FileWindow
 
+_RAISED = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
+"""What h5py raises about a file that it cannot read."""
+
 _MAX_CHUNK_NBYTES = 1 << 30
 _BOMB_FLOOR_NBYTES = 256 << 20
 _MAX_EXPANSION = 1100
@@ -107,7 +110,7 @@ class HDF5File:
             raise CorruptCheckpointError(message, path=self.path) from None
         except CheckpointError:
             raise
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as error:
+        except _RAISED as error:
             text = " ".join(str(error).split())
             if "truncated file" in text or "addr overflow" in text:
                 message = f"{self.name}: {where}: the file ends at byte {self.window.nbytes}"

@@ -188,7 +188,7 @@ def _note_packings(
     homes: dict[str, Home], group: LayerGroup, members: Sequence[Dataset], names: Sequence[str]
 ) -> None:
     shapes = [one.shape for one in members]
-    for at, (one, name) in enumerate(zip(members, names, strict=True)):
-        packing = find_packing(group.config, name, shapes, at)
+    for at, one in enumerate(members):
+        packing = find_packing(group.config, names, shapes, at)
         if packing is not None and one.dtype is DataType.INT8:
             homes[one.path] = homes[one.path]._replace(packing=packing)

@@ -198,10 +198,10 @@ def _parse_layers(settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ..
     parsed = [_parse_entry(entry, depth - 1) for entry in entries]
     layers = [layer for layer in parsed if layer is not None]
     handed_on = handed_on_shapes(entries)
-    built_for = [layer.input_shape for layer in layers[1:]]
+    built_for = [*(layer.input_shape for layer in layers[1:]), None]
     return tuple(
         replace(layer, shape=_output_shape(layer, following, handed_on))
-        for layer, following in zip(layers, [*built_for, None], strict=True)
+        for layer, following in zip(layers, built_for, strict=False)
     )
 
 

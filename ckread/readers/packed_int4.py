@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.readers.keras_variables import quantization_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,22 +37,22 @@ class Packing(NamedTuple):
 
 
 def find_packing(
-    config: LayerConfig | None, name: str, shapes: Sequence[tuple[int, ...]], at: int
+    config: LayerConfig | None, names: Sequence[str], shapes: Sequence[tuple[int, ...]], at: int
 ) -> Packing | None:
     """Tell how the variable `at` of a layer is packed, None if it is not or not for sure.
 
     Args:
         config: the layer's configuration.
-        name: the variable's name.
-        shapes: the stored shapes of all variables of the layer.
+        names: the names of all variables of the layer.
+        shapes: their stored shapes.
         at: which of them.
     """
     stored = shapes[at]
     if config is None or len(stored) != 2 or quantization_mode(config.settings) != "int4":
         return None
-    if name not in ("kernel", "embeddings"):
+    if names[at] not in ("kernel", "embeddings"):
         return None
-    width = _width(config, shapes)
+    width = _width(config, dict(zip(names, shapes, strict=True)))
     if width is None:
         return None
     if stored[1] == (width + 1) // 2 and stored[1] != width:
@@ -63,13 +63,13 @@ def find_packing(
     return None
 
 
-def _width(config: LayerConfig, shapes: Sequence[tuple[int, ...]]) -> int | None:
+def _width(config: LayerConfig, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
     """Give the length of the last axis, unpacked."""
     given = config.settings.get("units", config.settings.get("output_dim"))
     if type(given) is int:
         return given
-    scales = {shape[-1] for shape in shapes[1:] if len(shape) == 2}
-    return scales.pop() if len(scales) == 1 else None
+    scale = shapes.get("kernel_scale", ())
+    return scale[-1] if len(scale) == 2 else None
 
 
 def _depth(config: LayerConfig) -> int | None:

@@ -65,8 +65,21 @@ def empty_array(shape: Sequence[int], dtype: DataType) -> NDArray[Any]:
         if kind.hasobject or nbytes < _ALIGNED_NBYTES:
             return np.empty(shape, kind)
         return aligned_buffer(nbytes).view(kind).reshape(shape)
-    except (MemoryError, ValueError):
+    except MemoryError:
         raise too_large(nbytes) from None
+    except ValueError:
+        raise UnsupportedFeatureError(f"shape {list(shape)}, too large for numpy") from None
+
+
+def check_places(extents: Extents, open_shard: OpenShard) -> None:
+    """Check that shards are there and long enough, before memory is taken.
+
+    Raises:
+        MissingShardError: a shard is not there.
+        TruncatedFileError: it ends before an extent does.
+    """
+    for extent in extents:
+        open_shard(extent.path).check_range(extent.offset, extent.nbytes)
 
 
 def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> None:
@@ -75,8 +88,6 @@ def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> 
     Raises:
         CheckpointError: an extent cannot be read, or is damaged.
     """
-    for extent in extents:  # the large array is not touched for what is not there
-        open_shard(extent.path).check_range(extent.offset, extent.nbytes)
     for extent in extents:
         part = whole[_at(slice(*bounds) for bounds in extent.region)]
         in_place = part.flags.c_contiguous

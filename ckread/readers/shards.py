@@ -15,7 +15,7 @@ import re
 from ckread.errors import MissingShardError
 
 _SUFFIX = re.compile(r"\.data-(\d{5,9})-of-(\d{5,9})")
-_INDEX_SUFFICES = "ls, tree, info and diff --index-only need only the index, which is here."
+INDEX_SUFFICES = "ls, tree, info and diff --index-only need only the index, which is here."
 
 
 def shard_path(prefix: str, shard_id: int, num_shards: int) -> str:
@@ -64,11 +64,11 @@ def missing_shard(path: str) -> MissingShardError:
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
     message = f"{name}: missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        message += f"; here is {_listed(present)}"
-    return MissingShardError(message, path=path, remedy=_INDEX_SUFFICES)
+        message += f"; here {_listed(present)}"
+    return MissingShardError(message, path=path, remedy=INDEX_SUFFICES)
 
 
 def _listed(present: list[int]) -> str:
     shown = ", ".join(map(str, present[:10]))
     more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-    return f"shard {shown}{more}" if len(present) == 1 else f"shards {shown}{more}"
+    return f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,9 @@ def _cosine(variable: VariableDiff) -> str:
     cosine = variable.metrics.cosine if variable.metrics else None
     if cosine is None or variable.status is DiffStatus.IDENTICAL:
         return ""
-    return ">0.9999" if 0.99995 <= cosine < 1 else "1" if cosine == 1 else f"{cosine:.4f}"
+    if abs(cosine) == 1 or math.isnan(cosine):
+        return float_text(cosine).removesuffix(".00")
+    return ">0.9999" if cosine >= 0.99995 else f"{max(cosine, -0.9999):.4f}"
 
 
 def _flips(variable: VariableDiff) -> str:
@@ -218,8 +221,8 @@ def _state_columns(rows: Sequence[DiffRow]) -> list[Column[DiffRow]]:
 
 def _index_sections(view: DiffView) -> list[Block]:
     shown = view.rows_of(view.result.variables)
-    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES])
-    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES])
+    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
+    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
     rows = rows[: view.top] if view.top else rows
     columns: list[Column[DiffRow]] = [
         Column(title="  subtree", shown=_named_sign, folds=True),

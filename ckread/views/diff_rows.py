@@ -107,10 +107,10 @@ def model_rows(result: CheckpointDiff, variables: Sequence[VariableDiff]) -> lis
     identical = [v for v in rest if v.status is DiffStatus.IDENTICAL]
     others = [v for v in rest if v.status is not DiffStatus.IDENTICAL]
     rows = [_single(result, v) for v in changes(variables)]
-    rows += grouped_rows(others)
+    rows += grouped_rows(others, variables)
     if len(identical) <= _FEW_IDENTICAL:
         return rows + [_single(result, v) for v in identical]
-    return rows + grouped_rows(identical)
+    return rows + grouped_rows(identical, variables)
 
 
 def _is_measured(variable: VariableDiff) -> bool:
@@ -123,12 +123,22 @@ def _is_measured(variable: VariableDiff) -> bool:
     )
 
 
-def grouped_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
-    """Give a row for each group that behaves alike."""
+def grouped_rows(variables: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give a row for each group that behaves alike; `among` are all that the table shows."""
     return [
-        DiffRow(sign_of(members), pattern, members, describe(members))
+        DiffRow(sign_of(members), _exact(pattern, members, among), members, describe(members))
         for pattern, members in group(variables)
     ]
+
+
+def _exact(pattern: str, members: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> str:
+    """Say where a subtree holds others too, which have rows of their own."""
+    if not pattern.endswith("**") or "**" in pattern[:-2]:
+        return pattern
+    n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
+    if n_below == len(members):
+        return pattern
+    return f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
 
 
 def _single(result: CheckpointDiff, variable: VariableDiff) -> DiffRow:
@@ -193,6 +203,8 @@ def moved_text(variable: VariableDiff) -> str:
         return ABSENT
     if metrics.relative_l2 is None:
         return "from 0" if metrics.l2 else ABSENT
+    if metrics.relative_l2 == 0:
+        return ABSENT
     if not math.isfinite(metrics.relative_l2):
         return float_text(metrics.relative_l2)
     return share_text(metrics.relative_l2, 1) if metrics.relative_l2 != 1 else "100.0 %"

@@ -99,7 +99,8 @@ def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tup
 
 def _same_under_other_names(result: CheckpointDiff) -> str:
     """Tell a rename that holds for all once, and then what remains."""
-    pairs = [v for v in result.variables if v.a is not None and v.b is not None]
+    paired = [v for v in result.variables if v.a is not None and v.b is not None]
+    pairs = [v for v in paired if v.role.is_parameter] or paired
     renamed = [v for v in pairs if v.renamed_from is not None]
     explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
     if not pairs or len(explained) < len(pairs):

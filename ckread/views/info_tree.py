@@ -19,6 +19,8 @@ from ckread.views.quantities import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ckread.model.tree import VariableTree
     from ckread.views.page import Line
 
@@ -32,7 +34,6 @@ MAX_TOLD = 6
 class _Row(NamedTuple):
     guide: str
     name: str
-    is_scope: bool
     parameters: int
     share: str
     part: float
@@ -42,14 +43,27 @@ class _Row(NamedTuple):
 def scope_table(tree: VariableTree) -> Table[_Row]:
     """Give a table of the scopes at depth 1, or below what all names begin with."""
     top = _top(tree)
-    rows = [_row(child, tree, is_last=child is top.children[-1]) for child in top.children]
+    rows = list(_rows(top, tree))
     if len(rows) > MAX_ROWS:
-        left_out = f"… {plural(len(rows) - MAX_ROWS + 1, 'more scope')} (ckread tree)"
-        rows = [*rows[: MAX_ROWS - 1], _Row("└─ ", left_out, False, 0, "", 0.0, ("",))]
+        left_out = f"… {plural(len(rows) - MAX_ROWS + 1, 'more line')} (ckread tree)"
+        rows = [*rows[: MAX_ROWS - 1], _Row("└─ ", left_out, 0, "", 0.0, ("",))]
     if top is not tree:
         counted = count_text(top.n_variables)
-        rows.insert(0, _Row("", top.path, True, top.parameters, "", 0.0, (counted,)))
+        rows.insert(0, _Row("", top.path, top.parameters, "", 0.0, (counted,)))
     return Table(_columns(rows), rows)
+
+
+def _rows(top: VariableTree, tree: VariableTree) -> Iterator[_Row]:
+    """Give a row per child; a child that holds all parameters is opened one level more."""
+    for child in top.children:
+        is_last = child is top.children[-1]
+        yield _row(child, tree, guide="└─ " if is_last else "├─ ")
+        is_model = child.parameters == tree.parameters > 0
+        if is_model and any(inner.children for inner in child.children):
+            above = "   " if is_last else "│  "
+            for inner in child.children:
+                guide = "└─ " if inner is child.children[-1] else "├─ "
+                yield _row(inner, tree, guide=above + guide)
 
 
 def level_of(tree: VariableTree) -> int:
@@ -66,18 +80,12 @@ def _top(tree: VariableTree) -> VariableTree:
     return top
 
 
-def _row(node: VariableTree, tree: VariableTree, *, is_last: bool) -> _Row:
+def _row(node: VariableTree, tree: VariableTree, *, guide: str) -> _Row:
     part = node.parameters / tree.parameters if tree.parameters else 0.0
     share = share_text(node.parameters, tree.parameters) if node.parameters else ""
-    return _Row(
-        guide="└─ " if is_last else "├─ ",
-        name=node.name or '""',
-        is_scope=bool(node.children),
-        parameters=node.parameters,
-        share=share,
-        part=part,
-        contents=tuple(_contents(node)),
-    )
+    word, _, of = node.name.partition(" of ") if node.folded else (node.name, "", "")
+    contents = [f"of {of}"] if of else _contents(node)
+    return _Row(guide, word or '""', node.parameters, share, part, tuple(contents))
 
 
 def _contents(node: VariableTree) -> list[str]:
@@ -121,34 +129,31 @@ def _told_folds(node: VariableTree, folds: list[VariableTree]) -> list[str]:
 
 
 def _columns(rows: list[_Row]) -> list[Column[_Row]]:
-    has_counts_only = all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows)
-    longest = max((cell_len(row.contents[0]) for row in rows), default=0)
-    contents: Column[_Row]
-    if has_counts_only:
-        contents = Column(
-            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
-        )
-    else:
-        contents = Column(title="variables", draw=_longest_that_fits, cells=(9, longest), rank=1)
+    largest = max((row.part for row in rows), default=0.0) or 1.0
     return [
         Column(title="tree", shown=_name, folds=True),
         Column(title="parameters", shown=_parameters, justify=Justify.RIGHT),
         Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
         Column(
             title="",
-            draw=_bar_of(rows),
+            draw=lambda row, cells: bar(row.part / largest, cells),
             cells=(BAR_CELLS, BAR_CELLS),
             style="bar",
             rank=2,
+            from_width=72,
         ),
-        contents,
+        _contents_column(rows),
     ]
 
 
-def _bar_of(rows: list[_Row]):  # type: ignore[no-untyped-def]
-    """Give the bars: all cells for the largest share."""
-    largest = max((row.part for row in rows), default=0.0) or 1.0
-    return lambda row, cells: bar(row.part / largest, cells)
+def _contents_column(rows: list[_Row]) -> Column[_Row]:
+    """Give the column of what scopes hold: counts to the right if there are only counts."""
+    longest = max((cell_len(row.contents[0]) for row in rows), default=0)
+    if all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows):
+        return Column(
+            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
+        )
+    return Column(title="variables", draw=_longest_that_fits, cells=(9, longest), rank=1)
 
 
 def _longest_that_fits(row: _Row, cells: int) -> str:

@@ -46,7 +46,7 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     groups = groups_of(run)
     rows = rows_of(run)
     sentence = Prose(_several(run, groups) if len(groups) > 1 else _sentence(run))
-    head = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
+    head: list[Block] = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
@@ -158,7 +158,7 @@ def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
 
 
 def _table(rows: Sequence[_Row]) -> Table[_Row]:
-    directories = {os.path.dirname(row.entry.path) for row in rows}
+    is_one = len({os.path.dirname(row.entry.path) for row in rows}) == 1
     with_group = any(row.letter for row in rows)
     entries = [row.entry for row in rows]
     columns: list[Column[_Row]] = [
@@ -168,7 +168,7 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
         ),
         Column(
             title="checkpoint", folds=True, piped=lambda row: safe_word(row.entry.path),
-            shown=lambda row: safe_text(row.entry.name if len(directories) == 1 else row.entry.path),
+            shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
         ),
         Column(
             title="iterations", rank=2, justify=_RIGHT, piped=_iterations_word,

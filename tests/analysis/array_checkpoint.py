@@ -39,7 +39,7 @@ class ArrayReader:
         self.tensors = {key: self._record(key, array) for key, array in arrays.items()}
 
     def _record(self, key: str, array: NDArray[Any]) -> TensorRecord:
-        dtype = DataType.STRING if array.dtype == object else DataType(array.dtype.name)
+        dtype = DataType.STRING if array.dtype == object else DataType[array.dtype.name.upper()]
         data = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
         checksum = crc32c(data) if self.has_checksums else None
         return TensorRecord(key, dtype, array.shape, len(data), checksum, 0, 0)
@@ -47,7 +47,7 @@ class ArrayReader:
     def files(self) -> tuple[StoredFile, ...]:
         return ()
 
-    def extents(self, key: str) -> tuple[Extent, ...] | None:  # noqa: ARG002
+    def extents(self, key: str) -> tuple[Extent, ...] | None:
         return None
 
     def read_bytes(self, key: str) -> bytes:
@@ -95,9 +95,7 @@ class FileReader(ArrayReader):
         record = self.tensors[key]
         region = tuple((0, size) for size in record.shape)
         offset, checksum = self._offsets[key], record.crc32c
-        return (
-            Extent(self.shard, offset, record.nbytes, record.dtype, False, checksum, region),
-        )
+        return (Extent(self.shard, offset, record.nbytes, record.dtype, False, checksum, region),)
 
 
 def checkpoint(

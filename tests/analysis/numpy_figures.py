@@ -65,16 +65,16 @@ def assert_moments(found: Distribution, values: NDArray[Any]) -> None:
     least = 5e-324 / unit
     slack = 1e-12 * scale + 1e-16 * float(largest) / unit + least
     assert abs(found.mean / unit - mean) <= slack
-    assert found.std / unit == _near(std, float(largest) / unit + least)
+    assert found.std / unit == _near(std, 4e-16 * float(largest) / unit + least)
     if l2 > 1.7e308 / unit:
         assert found.l2 == math.inf
     else:
-        assert found.l2 / unit == _near(l2, float(largest) / unit + least)
+        assert found.l2 / unit == _near(l2, 4e-16 * float(largest) / unit + least)
 
 
-def _near(value: float, largest: float) -> Any:
+def _near(value: float, absolute: float) -> Any:
     """Give 1e-12 of the value, or the last digits of the largest element."""
-    return pytest.approx(value, rel=1e-12, abs=4e-16 * largest)
+    return pytest.approx(value, rel=1e-12, abs=absolute)
 
 
 def assert_quantiles(found: Distribution, values: NDArray[Any]) -> None:

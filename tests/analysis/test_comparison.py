@@ -255,9 +255,7 @@ def test_signs_of_the_smallest_numbers(dtype: str) -> None:
         ("u1", 255, 0, 255),
     ],
 )
-def test_distances_of_integers_are_exact(
-    dtype: str, left: int, right: int, expected: int
-) -> None:
+def test_distances_of_integers_are_exact(dtype: str, left: int, right: int, expected: int) -> None:
     largest = compare(np.array([left, 1], dtype), np.array([right, 1], dtype)).max_abs
     assert type(largest) is int
     assert largest == expected

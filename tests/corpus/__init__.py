@@ -1,0 +1,1 @@
+"""Live models of every kind, and what their checkpoints must tell."""

@@ -104,7 +104,9 @@ def lstm() -> Any:
 def bidirectional() -> Any:
     """A wrapper that copies its layer."""
     series = layers.Input((7, 3))
-    return keras.Model(series, _head(layers.Bidirectional(layers.GRU(4, name="g"), name="bi")(series)))
+    return keras.Model(
+        series, _head(layers.Bidirectional(layers.GRU(4, name="g"), name="bi")(series))
+    )
 
 
 def attention() -> Any:

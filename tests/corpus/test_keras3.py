@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -227,7 +227,7 @@ ATTRIBUTES = {
 }
 
 
-def _live(name: str) -> tuple[Truth, object]:
+def _live(name: str) -> tuple[Truth, Any]:
     model = live_model(name)
     scatter(model.variables)
     return truth_of(model), model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,17 +157,13 @@ class TestWeights:
         assert made.of(plain).name == "c/w.S"
 
     def test_full_name_of_the_saved_model_where_the_graph_has_none(self) -> None:
-        class Saved:
-            class _Variable:
-                name, trainable = "dense/kernel:0", True
-
-            variables = {2: _Variable}
-
+        variable = SimpleNamespace(name="dense/kernel:0", trainable=True)
+        saved = SimpleNamespace(variables={2: variable})
         kernel = Var("")
         made = make({"model_variables": items(kernel)})
         assert made.names()["model_variables/0"] == "model_variables/0"
-        assert made.of(kernel, saved_model=Saved()).name == "dense/kernel"
-        assert made.of(kernel, saved_model=Saved()).trainable is True
+        assert made.of(kernel, saved_model=saved).name == "dense/kernel"
+        assert made.of(kernel, saved_model=saved).trainable is True
 
 
 class TestOptimizers:
@@ -190,7 +188,7 @@ class TestOptimizers:
         assert made.of(kernel).trainable is True
 
     def test_names_do_not_depend_on_where_the_optimizer_is(self) -> None:
-        def compiled(beside: bool) -> set[str]:  # noqa: FBT001
+        def compiled(*, beside: bool) -> set[str]:
             kernel = Var("stem/kernel")
             slot = Var("adam/stem_kernel_momentum")
             optimizer = keras3_optimizer(kernel, _momentums=items(slot))

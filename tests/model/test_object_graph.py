@@ -63,7 +63,9 @@ def test_paths_are_made_one_by_one_where_there_are_very_many() -> None:
 
 
 def test_items_go_by_number() -> None:
-    graph = graph_of(tuple((i + 1, name) for i, name in enumerate(("10", "2", "x", "1"))), *[()] * 4)
+    graph = graph_of(
+        tuple((i + 1, name) for i, name in enumerate(("10", "2", "x", "1"))), *[()] * 4
+    )
     assert list(graph.items(0).items()) == [(1, 4), (2, 2), (10, 1)]
 
 
@@ -118,12 +120,10 @@ def test_deep_chains_of_long_names_are_not_spelled_out() -> None:
     n_nodes = 20_000
     keys = [f"optimizer/_trainable_variables/{i}{SUFFIX}" for i in range(n_nodes)]
     chain = []
-    for i, key in enumerate(keys):
+    for i in range(n_nodes):
         links = [Child(n_nodes + i, "w")] + ([Child(i + 1, "n" * 500)] if i + 1 < n_nodes else [])
         chain.append(TrackableObject(children=tuple(links)))
-    leaves = [
-        TrackableObject(attributes=(Attribute("VARIABLE_VALUE", "w", key),)) for key in keys
-    ]
+    leaves = [TrackableObject(attributes=(Attribute("VARIABLE_VALUE", "w", key),)) for key in keys]
     graph = ObjectGraph.from_message(TrackableObjectGraph((*chain, *leaves)))
     tensors = {key: record(key, Var()) for key in keys}
     identities = identify(tensors, Evidence(graph=graph))

@@ -27,10 +27,13 @@ from ckread.model.location import Location
 from ckread.model.opening import open_checkpoint
 from ckread.model.paths import locate
 from ckread.model.scanning import step_of
+from ckread.model.shards import shard_warnings
+from ckread.readers.bundle import TensorBundle
 from ckread.readers.contract import Format
-from tests.builders import table_bytes, write_bundle
+from ckread.readers.dtypes import DataType
+from tests.builders import BundleBuilder, table_bytes, write_bundle
 from tests.corruption import flip, truncate
-from tests.places import FIXTURES, ROOT
+from tests.places import FIXTURES, REAL, ROOT, real
 
 
 @pytest.fixture
@@ -181,6 +184,8 @@ def test_a_prefix_called_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "checkpoint is a state file too, which names other; its directory opens that one.",
     )
     assert locate(".").path == "./other"
+    Path("checkpoint").write_text("no state file")
+    assert locate("checkpoint").notes == ()
 
 
 def test_a_prefix_with_the_name_of_a_directory(run: Path) -> None:
@@ -230,6 +235,15 @@ def test_a_saved_model_without_its_graph(tmp_path: Path) -> None:
     assert location.notes == (f"{tmp_path} has variables/ and no saved_model.pb.",)
 
 
+def test_a_saved_model_without_variables(tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "digits_export" / "saved_model.pb", tmp_path)
+    for typed in (tmp_path, tmp_path / "saved_model.pb"):
+        assert error_of(typed, CheckpointNotFoundError) == (
+            f"{tmp_path}: SavedModel without variables/variables.index",
+            "Its weights, if it has any, are constants of its graph.",
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -242,6 +256,20 @@ def test_a_saved_model_without_its_graph(tmp_path: Path) -> None:
 )
 def test_keras_files_are_told_apart(name: str, kept: Format) -> None:
     assert locate(FIXTURES / "six_ways" / "functional" / name).format is kept
+
+
+def test_a_directory_of_keras_files(tmp_path: Path) -> None:
+    for name in ("w.09-0.50.weights.h5", "w.10-0.75.weights.h5"):
+        shutil.copy(FIXTURES / "six_ways" / "functional" / "tiny.weights.h5", tmp_path / name)
+    (tmp_path / "w.99.h5").mkdir()
+    location = locate(tmp_path)
+    assert location.path == f"{tmp_path}/w.10-0.75.weights.h5"
+    assert location.format is Format.KERAS_WEIGHTS
+    assert location.notes == (
+        f"{tmp_path} holds 2 checkpoints; opened the latest, {location.path}.",
+    )
+    save(tmp_path / "ckpt-1")
+    assert locate(tmp_path).path == f"{tmp_path}/ckpt-1"
 
 
 def test_hdf5_under_a_name_that_misleads(tmp_path: Path) -> None:
@@ -688,6 +716,14 @@ def test_a_shard_of_wrong_size_is_a_warning(run: Path) -> None:
     )
 
 
+def test_no_sound_checkpoint_is_said_to_be_of_wrong_size() -> None:
+    prefixes = [FIXTURES / path for path in FIXTURES.rglob("*.index")]
+    prefixes += [REAL / path for path in real("V2", "SavedModel")]
+    for prefix in prefixes:
+        with open_checkpoint(prefix) as checkpoint:
+            assert (prefix, shard_warnings(checkpoint.reader)) == (prefix, ())
+
+
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
     """Give a copy of one object-based checkpoint, as a path without suffix."""
@@ -725,6 +761,60 @@ def test_a_damaged_object_graph_leaves_the_keys(digits: Path) -> None:
         [warning] = checkpoint.warnings
         assert warning.startswith("The object graph cannot be read (")
         assert warning.endswith("): names and roles are what the checkpoint keys alone tell.")
+
+
+@pytest.mark.parametrize(
+    ("elements", "why"),
+    [
+        ([b"a", b"b"], "it is not one string"),
+        ([], "it is not one string"),
+        ([b""], "object graph: no node, expected a root"),
+        ([b"\xff\xff"], ""),
+        ([b"\x0a\x02\x0a\x00"], ""),
+    ],
+)
+def test_an_object_graph_that_is_none(elements: list[bytes], why: str, tmp_path: Path) -> None:
+    builder = BundleBuilder()
+    builder.add_strings("_CHECKPOINTABLE_OBJECT_GRAPH", elements, [len(elements)])
+    builder.add("a", np.zeros(2, np.float32), DataType.FLOAT32)
+    with open_checkpoint(builder.write(tmp_path / "c")) as checkpoint:
+        assert "a" in checkpoint
+        if why:
+            assert checkpoint.evidence.graph is None
+            [warning] = checkpoint.warnings
+            assert warning.startswith(f"The object graph cannot be read ({why})")
+
+
+def test_an_object_graph_of_numbers(tmp_path: Path) -> None:
+    prefix = write_bundle(tmp_path / "c", {"_CHECKPOINTABLE_OBJECT_GRAPH": np.zeros(2)})
+    with open_checkpoint(prefix) as checkpoint:
+        assert checkpoint.evidence.graph is None
+        assert len(checkpoint.warnings) == 1
+
+
+def test_what_fails_after_opening_closes_the_reader(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[TensorBundle] = []
+    monkeypatch.setattr(TensorBundle, "close", lambda bundle: closed.append(bundle))
+
+    def fail(*_: object) -> None:
+        raise CorruptCheckpointError("names")
+
+    monkeypatch.setattr("ckread.model.opening.identify", fail)
+    with pytest.raises(CorruptCheckpointError):
+        open_checkpoint(run / "ckpt-9")
+    assert len(closed) == 1
+
+
+def test_a_cut_shard_of_partitioned_variables(tmp_path: Path) -> None:
+    for file in (FIXTURES / "sharded" / "partitioned").iterdir():
+        shutil.copy(file, tmp_path)
+    [data, *_] = sorted(tmp_path.glob("model.ckpt.data-*"))
+    assert open_checkpoint(tmp_path / "model.ckpt").warnings == ()
+    truncate(data, 1)
+    [warning] = open_checkpoint(tmp_path / "model.ckpt").warnings
+    assert warning.startswith(f"{data.name} ends at byte 1, and its index wants ")
 
 
 # Both readers, and what opening costs.

@@ -248,4 +248,4 @@ def _draw_row(sheet: Sheet, axes: Axes, row: DotRow, y: float, limits: tuple[int
         (mark,) = axes.plot([left], [y], ">", ms=4, color=color, mfc=palette.paper, clip_on=False)
         mark.set_gid(f"ckread:from-zero:{row.name}")
     ink = palette.bad if is_bad else palette.soft
-    sheet.text(x + 0.06, _TOP + y, row.word, color=ink, va="center_baseline", gid="ckread:word")
+    sheet.text(x + 0.09, _TOP + y, row.word, color=ink, va="center_baseline", gid="ckread:word")

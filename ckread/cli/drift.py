@@ -1,0 +1,101 @@
+"""How every variable of a run moved, step by step.
+
+    $ ckread drift digits_run conv
+    digits_run  10 checkpoints, steps 1 to 10
+    conv2/bias moved most: 1.8 times its first norm. conv1/** did not change before
+    step 4. All values are finite.
+
+    variable        moved  2 … 10     l2 first    last  cosine
+    conv1/bias     from 0  ··▇▅▄▃▃▂▂    0       0.0875       –
+    [… 3 lines]
+
+RUN is a directory (every checkpoint in it), several paths, or a quoted glob. Every
+checkpoint is read side by side and once, its checksums verified. `--index-only`
+compares checksums alone, and says what changed when, not how far. Where a value is
+NaN or infinite the optimizer's state is read too, for what failed first.
+
+In JSON arrays go along the checkpoints, null where a variable is absent;
+`first_nonfinite` is the index of a checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.cli.options import add_roles, add_top
+from ckread.cli.run_words import open_run_words
+from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.analysis.drift_records import RunDrift
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread drift digits_run", "how every weight moved"),
+    ('ckread drift digits_run "conv*/**"', "only these subtrees"),
+    ("ckread drift digits_run --index-only", "what changed when, by checksum"),
+    ("ckread drift 'run/ckpt-?' --plot d.png", "some checkpoints, as a picture"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `drift`."""
+    parser.add_argument(
+        "--index-only", action="store_true", help="compare checksums alone; read no values"
+    )
+    add_roles(parser)
+    add_top(parser, "the N that moved most")
+    parser.add_argument("--all", action="store_true", help="every row, however many")
+    add_jobs(parser)
+    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    parser.add_argument("--show", action="store_true", help="picture in a window")
+    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Measure the drift of a run, and show it."""
+    keep_blas_in_one_thread()
+    if arguments.plot:
+        from ckread.views.figures.sheet import check_target
+
+        check_target(arguments.plot, force=arguments.force)
+    result = _measure(arguments, output)
+    for note in result.notes:
+        output.warning(note)
+    if output.is_json:
+        output.json("drift", result.to_dict())
+    else:
+        from ckread.views.drift import DriftView, drift_page
+
+        output.render(drift_page(DriftView(result, arguments.top, arguments.all)))
+    if arguments.plot or arguments.show:
+        _draw(result, arguments, output)
+    return 0
+
+
+def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
+    from ckread.analysis.drift import drift
+
+    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
+    total = sum(entry.nbytes or 0 for entry in run.entries)
+    with ProgressBar(total, output) as progress:
+        return drift(
+            run,
+            patterns,
+            roles={role for roles in arguments.role for role in roles} or None,
+            index_only=arguments.index_only,
+            n_jobs=arguments.jobs,
+            progress=progress,
+        )
+
+
+def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:
+    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.views.figures.drift import plot_drift
+
+    pages = plot_drift(result, palette=palette_of(arguments))
+    hand_over(pages, f"drift of {len(result.variables)} variables", arguments, output)

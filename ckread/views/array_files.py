@@ -1,0 +1,166 @@
+"""Values as files that plain numpy and a spreadsheet read: .npy, .npz, .csv.
+
+Element types that numpy does not know become the nearest that it does: bfloat16,
+float8 and float4 become float32, int4 and int2 become int8, strings become bytes of
+fixed length. All of these hold every value exactly.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import IO, TYPE_CHECKING
+
+from ckread.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUFFIXES = (".npy", ".npz", ".csv")
+MAX_PADDING_NBYTES = 1 << 28
+"""Bytes that strings of very different length may be padded by."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def suffix_of(path: str) -> str:
+    """Give the suffix that says how values are written.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    for suffix in SUFFIXES:
+        if path.lower().endswith(suffix):
+            return suffix
+    message = f"{path}: no suffix that says how to write it, expected .npy, .npz or .csv"
+    raise UsageError(message, path=path)
+
+
+def storable(chunk: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Give values in a type that plain numpy can load."""
+    import numpy as np
+
+    if chunk.dtype.hasobject:
+        return _fixed_length(chunk)
+    if chunk.dtype.isbuiltin == 1:
+        return chunk
+    if chunk.dtype.kind == "V" or chunk.dtype.isbuiltin == 2:
+        name = chunk.dtype.name
+        target = "float32" if "float" in name else "uint8" if name.startswith("u") else "int8"
+        return chunk.astype(target)
+    return np.ascontiguousarray(chunk)
+
+
+def _fixed_length(strings: NDArray[np.generic]) -> NDArray[np.generic]:
+    import numpy as np
+
+    elements: list[bytes] = strings.ravel().tolist()
+    longest = max(map(len, elements), default=0)
+    if longest * len(elements) - sum(map(len, elements)) > MAX_PADDING_NBYTES:
+        message = f"strings of up to {longest:,} bytes, too uneven for an array of fixed length"
+        raise UsageError(message, remedy="Write them as .csv.")
+    if any(element.endswith(b"\0") for element in elements):
+        message = "strings that end in a NUL byte, which numpy would drop"
+        raise UsageError(message, remedy="Write them as .csv.")
+    return np.array(elements, dtype=f"S{max(1, longest)}").reshape(strings.shape)
+
+
+def write_npy(
+    file: IO[bytes], shape: tuple[int, ...], chunks: Iterable[NDArray[np.generic]]
+) -> np.dtype[np.generic]:
+    """Write chunks in C order as one array; give the element type it got.
+
+    The first chunk tells the type: give an empty one where there is no element.
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    dtype: np.dtype[np.generic] | None = None
+    for chunk in chunks:
+        stored = np.ascontiguousarray(storable(chunk)).reshape(-1)
+        if dtype is None:
+            dtype = stored.dtype
+            descr = npy.dtype_to_descr(dtype)
+            header = {"descr": descr, "fortran_order": False, "shape": shape}
+            npy.write_array_header_1_0(file, header)
+        file.write(stored.view(np.uint8).data)
+    if dtype is None:
+        raise UsageError("no element to write")
+    return dtype
+
+
+def write_npz(
+    file: IO[bytes],
+    name: str,
+    shape: tuple[int, ...],
+    chunks: Iterable[NDArray[np.generic]],
+) -> np.dtype[np.generic]:
+    """Write one array under its name into an archive that `numpy.load` reads."""
+    import zipfile
+
+    with (
+        zipfile.ZipFile(file, "w") as archive,
+        archive.open(f"{member_name(name)}.npy", "w", force_zip64=True) as member,
+    ):
+        return write_npy(member, shape, chunks)
+
+
+def member_name(name: str) -> str:
+    """Give the name of an archive member: no path that leaves a directory, all printable."""
+    parts = [
+        "_" if part in ("", ".", "..") else "".join(c if c.isprintable() else "_" for c in part)
+        for part in name.replace("\\", "/").split("/")
+    ]
+    return "/".join(parts)
+
+
+def write_csv(
+    file: IO[bytes], shape: tuple[int, ...], chunks: Iterable[NDArray[np.generic]]
+) -> None:
+    """Write a row per row of the last dimension; above two dimensions its index first."""
+    text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    n_columns = shape[-1] if len(shape) > 1 else 1
+    for at, row in enumerate(_rows(map(element_texts, chunks), n_columns)):
+        writer.writerow([*_leading_index(at, shape), *row])
+    text.flush()
+    text.detach()
+
+
+def element_texts(chunk: NDArray[np.generic]) -> list[str]:
+    """Give every element as the shortest text that reads back to the same value."""
+    if chunk.dtype.hasobject:
+        return [_cell(element) for element in chunk.ravel().tolist()]
+    flat = storable(chunk).ravel()
+    if flat.dtype.kind in "fc":
+        return [str(element) for element in flat]
+    return list(map(str, flat.tolist()))
+
+
+def _cell(element: bytes) -> str:
+    text = element.decode("utf-8", "backslashreplace")
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _rows(chunks: Iterable[list[str]], n_columns: int) -> Iterator[list[str]]:
+    rest: list[str] = []
+    for chunk in chunks:
+        rest += chunk
+        whole = len(rest) - len(rest) % max(1, n_columns)
+        for start in range(0, whole, max(1, n_columns)):
+            yield rest[start : start + n_columns]
+        rest = rest[whole:]
+
+
+def _leading_index(at: int, shape: tuple[int, ...]) -> list[int]:
+    """Give the index of a row in the dimensions but the last, where there are several."""
+    if len(shape) < 3:
+        return []
+    index: list[int] = []
+    for size in reversed(shape[:-1]):
+        at, position = divmod(at, size)
+        index.append(position)
+    return index[::-1]

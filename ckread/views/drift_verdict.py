@@ -1,0 +1,152 @@
+"""What a run did to its variables, in a few sentences."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from ckread.model.role import Role
+from ckread.views.drift_rows import place
+from ckread.views.quantities import count_text, float_text, plural, safe_text, share_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ckread.analysis.drift_records import RunDrift, VariableDrift
+
+_FEW = 3
+
+
+def verdict(result: RunDrift) -> str:
+    """Give the verdict: a blow-up first; else what moved most, and what did not change."""
+    if not result.variables:
+        return "Nothing to follow: no variable of the run is asked for."
+    if len(result.checkpoints) == 1:
+        return "One checkpoint alone: nothing to compare it with."
+    failed = [v for v in (*result.causes, *result.variables) if v.first_nonfinite is not None]
+    if failed:
+        return _blow_up(result, failed)
+    finite = "" if result.index_only else "All values are finite."
+    sentences = [_moved_most(result), *_unchanged(result), finite]
+    return " ".join(filter(None, sentences))
+
+
+def _moved_most(result: RunDrift) -> str:
+    n_changed = sum(variable.first_change is not None for variable in result.variables)
+    total = len(result.variables)
+    if not n_changed:
+        return f"None of {plural(total, 'variable')} changed."
+    if result.index_only:
+        who = f"All {count_text(total)}" if n_changed == total else count_text(n_changed)
+        rest = " variables" if n_changed == total else f" of {plural(total, 'variable')}"
+        return f"{who}{rest} changed."
+    moved = [(v.moved, v.name) for v in result.variables if v.moved]
+    measured = [(far, name) for far, name in moved if math.isfinite(far)]
+    if not measured:
+        return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
+    far, name = max(measured)
+    how = (
+        f"{float_text(far)[:3].rstrip('.')} times" if far >= 1.5 else f"{share_in_words(far, 1)} of"
+    )
+    return f"{safe_text(name)} moved most: {how} its first norm."
+
+
+def _unchanged(result: RunDrift) -> list[str]:
+    """Say what never changed, and what began late."""
+    by_start: dict[int | None, list[str]] = defaultdict(list)
+    stopped: dict[int, list[str]] = defaultdict(list)
+    for variable in result.variables:
+        start = variable.first_change
+        begins = variable.present.index(True)
+        if start is None and variable.changed.count(False):
+            by_start[None].append(variable.name)
+        elif start is not None and False in variable.changed[begins:start]:
+            by_start[start].append(variable.name)
+        if start is not None and variable.changed[-1] is False:
+            last = max(i for i, changed in enumerate(variable.changed) if changed)
+            stopped[last].append(variable.name)
+    names = [variable.name for variable in result.variables]
+    sentences = []
+    if by_start[None] and len(by_start[None]) < len(names):
+        sentences.append(f"{_named(by_start.pop(None), names)} never changed.")
+    by_start.pop(None, None)
+    for start, late in sorted(by_start.items(), key=lambda item: -len(item[1]))[:1]:
+        at = place(result.checkpoints[start or 0])
+        sentences.append(f"{_named(late, names)} did not change before {at}.")
+    for last, early in sorted(stopped.items(), key=lambda item: -len(item[1]))[:1]:
+        since = place(result.checkpoints[last])
+        sentences.append(f"{_named(early, names)} did not change after {since}.")
+    return sentences
+
+
+def _named(some: Sequence[str], all_names: Collection[str]) -> str:
+    """Name variables by subtrees where few say it, else by their number."""
+    subtrees = subtrees_of(some, all_names)
+    if len(subtrees) <= _FEW:
+        return _listed([safe_text(name) for name in subtrees])
+    return f"{count_text(len(some))} of {plural(len(all_names), 'variable')}"
+
+
+def subtrees_of(some: Sequence[str], all_names: Collection[str]) -> list[str]:
+    """Give the largest subtrees that hold `some` of all names and no others: `conv1/**`."""
+    others = set(all_names) - set(some)
+    mixed = {
+        "/".join(parts[:depth])
+        for parts in (name.split("/") for name in others)
+        for depth in range(1, len(parts))
+    }
+    found: Counter[str] = Counter()
+    for name in some:
+        parts = name.split("/")
+        scopes = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        scope = next((scope for scope in scopes if scope not in mixed), None)
+        found[name if scope is None else f"{scope}/**"] += 1
+    single = {name.rpartition("/")[0]: name for name in some}
+    return [
+        single.get(pattern[:-3], pattern) if count == 1 else pattern
+        for pattern, count in found.items()
+    ]
+
+
+def _blow_up(result: RunDrift, failed: Sequence[VariableDrift]) -> str:
+    groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
+    for variable in failed:
+        groups[variable.first_nonfinite or 0, _kind(variable)].append(variable)
+    totals = Counter(_kind(variable) for variable in result.variables)
+    clauses = [
+        _clause(members, totals[kind], kind, place(result.checkpoints[index]))
+        for (index, kind), members in sorted(groups.items(), key=lambda item: item[0])
+    ]
+    first = min(index for index, _ in groups)
+    rest = f", {len(clauses) - _FEW} more groups later" if len(clauses) > _FEW else ""
+    good = "No checkpoint has finite values only."
+    if first:
+        name = safe_text(result.checkpoints[first - 1].name)
+        good = f"{name} is the last one with finite values only."
+    return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
+
+
+def _kind(variable: VariableDrift) -> str:
+    if variable.role is Role.SLOT and variable.slot:
+        return f"{safe_text(variable.slot)} slot"
+    return str(variable.role)
+
+
+def _clause(members: Sequence[VariableDrift], total: int, kind: str, where: str) -> str:
+    whats = {_what(variable) for variable in members}
+    what = whats.pop() if len(whats) == 1 else "not finite"
+    if len(members) == 1:
+        return f"{safe_text(members[0].name)} is {what} at {where}"
+    share = f"{len(members):,} of {total:,}" if total > len(members) else f"{len(members):,}"
+    return f"{share} {kind}s are {what} at {where}"
+
+
+def _what(variable: VariableDrift) -> str:
+    index = variable.first_nonfinite or 0
+    nan, infinite = variable.nan[index], variable.infinite[index]
+    return "NaN" if nan and not infinite else "infinite" if infinite and not nan else "not finite"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

@@ -1,0 +1,178 @@
+"""Where a training stood: steps, counters, learning rate, and what will be lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from ckread.analysis.file_number import FileNumber, number_in
+from ckread.analysis.training import TrainingState, read_training_state
+from ckread.errors import MissingShardError
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.evidence import Evidence
+from ckread.model.naming import identify
+from ckread.model.opening import open_checkpoint
+from ckread.readers.contract import Format
+from tests.analysis.array_checkpoint import ArrayReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def state_of(path: str = "model.ckpt", *, fmt: Format = Format.TENSOR_BUNDLE, **values: Any) -> Any:
+    arrays = {key.replace("__", "/"): np.asarray(value) for key, value in values.items()}
+    reader = ArrayReader(arrays, path=path)
+    reader.format = fmt
+    identities = identify(reader.tensors, Evidence())
+    return read_training_state(Checkpoint(reader, identities, path=path, evidence=Evidence()))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("model.ckpt-1000", FileNumber(step=1000)),
+        ("ckpt-10", FileNumber(step=10)),
+        ("cp-0010.ckpt", FileNumber(step=10)),
+        ("weights.05-0.32.h5", FileNumber(step=5)),
+        ("model_v2-7", FileNumber(step=7)),
+        ("epoch_3", FileNumber(epoch=3)),
+        ("ckpt.epoch12.weights.h5", FileNumber(epoch=12)),
+        ("step500", FileNumber(step=500)),
+        ("0007", FileNumber(step=7)),
+        ("resnet50.ckpt", FileNumber()),
+        ("model.ckpt", FileNumber()),
+        ("run-1e9b", FileNumber()),
+        ("0.25", FileNumber()),
+        ("", FileNumber()),
+    ],
+)
+def test_number_in_a_file_name(name: str, number: FileNumber) -> None:
+    assert number_in(name) == number
+
+
+def test_nothing_is_known_of_plain_weights() -> None:
+    assert state_of(w=np.ones(3, np.float32)) == TrainingState()
+
+
+def test_the_global_step_is_the_step() -> None:
+    state = state_of("run/model.ckpt-20", global_step=np.int64(20))
+    assert (state.step, state.step_source) == (20, "global_step and file name")
+    assert state.warnings == ()
+
+
+def test_a_file_name_that_disagrees_is_warned_of() -> None:
+    state = state_of("run/model.ckpt-500", global_step=np.int64(400))
+    assert (state.step, state.step_source) == (400, "global_step")
+    assert state.warnings == ("The file name says 500, but global_step is 400.",)
+
+
+def test_a_number_that_any_counter_has_is_no_disagreement() -> None:
+    state = state_of("run/ckpt-3", step=np.int64(400), save_counter=np.int64(3))
+    assert (state.step, state.step_source, state.save_counter) == (400, "step", 3)
+    assert state.warnings == ()
+
+
+def test_the_save_counter_serves_where_there_is_no_step() -> None:
+    state = state_of("run/ckpt-7", save_counter=np.int64(3))
+    assert (state.step, state.step_source) == (3, "save counter")
+    assert state.warnings == ("The file name says 7, but the save counter is 3.",)
+
+
+def test_the_file_name_alone() -> None:
+    assert state_of("run/model.ckpt-90").step_source == "file name"
+    assert state_of("run/epoch_4").epoch == 4
+    assert state_of("run/epoch_4").step is None
+    assert state_of("run/epoch_4", epoch=np.int64(5)).epoch == 5
+
+
+def test_the_number_of_a_saved_models_directory_is_a_version() -> None:
+    assert state_of("serving/00000123", fmt=Format.SAVED_MODEL).step is None
+
+
+def test_global_step_goes_before_others_and_the_outer_before_the_inner() -> None:
+    state = state_of(step=np.int64(1), global_step=np.int64(2), a__global_step=np.int64(3))
+    assert state.step == 2
+
+
+def test_iterations_and_rate_are_the_innermost_optimizers() -> None:
+    state = state_of(
+        optimizer__iterations=np.int64(1),
+        optimizer__learning_rate=np.float32(0.5),
+        optimizer__inner_optimizer__iterations=np.int64(9),
+        optimizer__inner_optimizer__learning_rate=np.float32(0.25),
+    )
+    assert (state.iterations, state.learning_rate) == (9, 0.25)
+    assert state.optimizer_name == "optimizer/inner_optimizer"
+
+
+def test_with_a_schedule_there_is_no_rate() -> None:
+    state = state_of(optimizer__iterations=np.int64(1), other__learning_rate=np.float32(0.5))
+    assert (state.iterations, state.learning_rate) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("slots", "kind"),
+    [
+        (("w/Adam", "w/Adam_1"), "Adam"),
+        (("w/Momentum",), "Momentum"),
+        (("w/Adagrad", "w/Ftrl", "w/Ftrl_1"), "Adagrad and Ftrl"),
+        (("w_slot_v",), "Adafactor"),
+        (("w/adam_m", "w/adam_v"), "Adam"),
+        (("w/ExponentialMovingAverage",), None),
+    ],
+)
+def test_the_kind_of_optimizer_by_its_slots(slots: tuple[str, ...], kind: str | None) -> None:
+    values: dict[str, Any] = dict.fromkeys(("w", *slots), np.ones(3, np.float32))
+    assert state_of(**values).optimizer_kind == kind
+
+
+def test_what_cannot_be_read_is_none() -> None:
+    class WithoutShard(ArrayReader):
+        def read_bytes(self, key: str) -> bytes:
+            raise MissingShardError(f"{key}: no shard")
+
+    reader = WithoutShard({"global_step": np.asarray(5)}, path="model.ckpt-5")
+    identities = identify(reader.tensors, Evidence())
+    checkpoint = Checkpoint(reader, identities, path=reader.path, evidence=Evidence())
+    state = read_training_state(checkpoint)
+    assert (state.step, state.step_source) == (5, "file name")
+
+
+def test_an_untrained_list_of_layers_is_lost(fixtures_dir: Path) -> None:
+    with open_checkpoint(fixtures_dir / "keras3_object" / "adamw") as checkpoint:
+        state = read_training_state(checkpoint)
+        assert state.optimizer_kind == "AdamW"
+        assert state.lost == (
+            "towers/tower_left/kernel",
+            "towers/tower_left/bias",
+            "towers/tower_right/kernel",
+            "towers/tower_right/bias",
+        )
+    with open_checkpoint(fixtures_dir / "digits_run" / "ckpt-10") as checkpoint:
+        assert read_training_state(checkpoint).lost == ()
+
+
+def test_a_whole_run(fixtures_dir: Path) -> None:
+    with open_checkpoint(fixtures_dir / "digits_run" / "ckpt-10") as checkpoint:
+        state = read_training_state(checkpoint)
+    assert state.learning_rate == float(np.float32(3e-3 * 0.85**9))
+    assert state.to_dict() == {
+        "step": 10,
+        "step_source": "save counter and file name",
+        "epoch": None,
+        "iterations": 900,
+        "learning_rate": state.learning_rate,
+        "save_counter": 10,
+        "optimizer_kind": "Adam",
+        "optimizer_name": "optimizer",
+        "lost": (),
+        "warnings": (),
+    }
+
+
+def test_a_schedule_keeps_no_rate(fixtures_dir: Path) -> None:
+    with open_checkpoint(fixtures_dir / "schedule_run") as checkpoint:
+        state = read_training_state(checkpoint)
+    assert (state.iterations, state.learning_rate, state.optimizer_kind) == (30, None, "Adam")
