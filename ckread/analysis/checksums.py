@@ -12,6 +12,7 @@ import itertools
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers import crc32c
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def content_key(variable: Variable) -> ContentKey | None:
     """
     checksum = variable.crc32c
     if checksum is None:
-        checksum = _joined(variable.extents() or (), variable.shape)
+        checksum = _joined(_slices(variable), variable.shape)
     if checksum is None:
         return None
     return ContentKey(variable.dtype, variable.elements, checksum)
@@ -47,17 +48,24 @@ def has_checksum(variable: Variable) -> bool:
     """Tell whether the file keeps checksums of all the bytes of a variable."""
     if variable.crc32c is not None:
         return True
-    extents = variable.extents()
-    return bool(extents) and all(extent.crc32c is not None for extent in extents or ())
+    extents = _slices(variable)
+    return bool(extents) and all(extent.crc32c is not None for extent in extents)
+
+
+def _slices(variable: Variable) -> Sequence[Extent]:
+    """Give the extents of a variable; none where they lie nowhere plainly, or make no whole."""
+    try:
+        return variable.extents() or ()
+    except (CorruptCheckpointError, UnsupportedFeatureError):
+        return ()
 
 
 def is_big_endian(variables: Sequence[Variable]) -> bool:
     """Tell the byte order of a checkpoint by its first variable that shows it."""
     for variable in variables:
         if variable.dtype.itemsize > 1:
-            extents = variable.extents()
-            if extents:
-                return extents[0].big_endian
+            for extent in _slices(variable):
+                return extent.big_endian
     return False
 
 
@@ -82,7 +90,7 @@ def content_comparison(
 
 def _is_same_by_slice(left: Variable, right: Variable) -> bool | None:
     """Compare slice by slice where both sides are cut alike."""
-    slices, others = ({e.region: e.crc32c for e in v.extents() or ()} for v in (left, right))
+    slices, others = ({e.region: e.crc32c for e in _slices(v)} for v in (left, right))
     if not slices or slices.keys() != others.keys():
         return None
     if None in slices.values() or None in others.values():

@@ -15,6 +15,7 @@ from ckread.analysis.matching import match_variables
 from ckread.analysis.pair_diffs import Comparing, Work, diff_pairs
 from ckread.analysis.tolerance import Tolerance
 from ckread.errors import CheckpointError
+from ckread.model.opening import open_checkpoint, shared_graphs
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def diff_checkpoints(
     """
     tolerance = Tolerance(rtol, atol)
     rules = _parsed(rename)
-    first, second = _opened(a), _opened(b)
+    with shared_graphs():
+        first, second = _opened(a), _opened(b)
     sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
     is_wanted = _scope(sides, tuple(patterns), frozenset(roles))
     matching = match_variables(
@@ -102,8 +104,6 @@ def diff_checkpoints(
 
 def _opened(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
     if isinstance(checkpoint, (str, os.PathLike)):
-        from ckread.model.opening import open_checkpoint
-
         return open_checkpoint(checkpoint)
     return checkpoint
 
@@ -193,7 +193,7 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
 def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Sequence[Variable]]) -> bool | None:
     """Tell whether all that was read had a checksum; a wrong one would have raised."""
     by_name = [{variable.name: variable for variable in side} for side in sides]
-    read = [v for v in found if v.metrics and (v.metrics.changed_elements or v.metrics.l2_a)]
+    read = [variable for variable in found if variable.is_read]
     return (
         all(
             has_checksum(variables[side.name])

@@ -76,6 +76,7 @@ class VariableDiff:
         metrics: how far it moved; None where values were not or cannot be compared.
             With `permutation` and another shape, after transposing.
         permutation: axes for which `numpy.transpose` of the first is the second.
+        is_read: whether values of both sides were compared, not checksums alone.
         old: value of a changed scalar in the first checkpoint.
         new: and in the second.
     """
@@ -92,6 +93,7 @@ class VariableDiff:
     confidence: float | None = None
     metrics: Metrics | None = None
     permutation: tuple[int, ...] | None = None
+    is_read: bool = False
     old: Scalar | None = None
     new: Scalar | None = None
 

@@ -14,7 +14,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ckread.analysis.drift_columns import Column, OpenRun, changes, choose, open_columns
+from ckread.analysis.drift_columns import (
+    Column,
+    OpenRun,
+    changes,
+    choose,
+    learning_rate,
+    nothing_left,
+    open_columns,
+)
 from ckread.analysis.drift_records import RunDrift, VariableDrift
 from ckread.model.role import Role
 
@@ -93,6 +101,7 @@ def _result(
         left_out,
         tuple(causes),
         tuple(opened.notes),
+        () if index_only else learning_rate(opened),
     )
 
 
@@ -153,6 +162,8 @@ def _settled(
                 name = opened.entries[index].name
                 opened.notes.append(f"{name} changed while it was read, and was left out.")
                 opened.without(index)
+            if not opened.entries:
+                raise nothing_left(run)
             todo = [column for column in chosen if column.name in opened.columns]
             done.clear()
             continue

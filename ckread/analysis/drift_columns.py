@@ -71,14 +71,19 @@ def open_columns(run: Run) -> OpenRun:
             opened.append(checkpoint)
             entries.append(run.entries[index])
     if not opened:
-        message = f"{run.path}: every checkpoint is gone since the run was listed"
-        raise CheckpointNotFoundError(message, path=run.path)
+        raise nothing_left(run)
     names = dict.fromkeys(opened[-1])
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     columns = {
         name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names
     }
     return OpenRun(entries, columns, notes)
+
+
+def nothing_left(run: Run) -> CheckpointNotFoundError:
+    """Give the error for a run of which no checkpoint is left."""
+    message = f"{run.path}: every checkpoint is gone since the run was listed"
+    return CheckpointNotFoundError(message, path=run.path)
 
 
 def choose(
@@ -101,6 +106,26 @@ def choose(
         if variable.role not in roles and variable.role is not Role.BOOKKEEPING:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     return [columns[v.name] for v in matching if v.role in roles], left_out
+
+
+def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
+    """Give the learning rate in each checkpoint; nothing where there is none, or several."""
+    found = [
+        column
+        for column in opened.columns.values()
+        if column.last.role is Role.HYPERPARAMETER
+        and column.name.rpartition("/")[2] == "learning_rate"
+    ]
+    if len(found) != 1:
+        return ()
+    return tuple(map(_scalar, found[0].cells))
+
+
+def _scalar(cell: Variable | None) -> float | None:
+    try:
+        return None if cell is None else float(cell.scalar())
+    except CheckpointError:
+        return None
 
 
 def changes(cells: Sequence[Variable | None]) -> list[bool | None]:

@@ -7,19 +7,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from ckread.analysis.drift_columns import changes, plain_extents
+from ckread.analysis.drift_chunk import CHUNK_ELEMENTS
+from ckread.analysis.drift_columns import plain_extents
 from ckread.analysis.drift_kernel import (
-    CHUNK_ELEMENTS,
-    N_COLUMNS,
     DriftResult,
     DriftTask,
     measure_job,
 )
-from ckread.analysis.drift_records import VariableDrift
 from ckread.analysis.drift_streams import Unreadable, measure_streams
-from ckread.analysis.drift_sums import figures
+from ckread.analysis.drift_sums import Measured, drift_of
 from ckread.analysis.segments import joined_crc32c
 from ckread.analysis.workers import choose_n_jobs, run
 from ckread.readers.extents import checksum_error
@@ -28,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
+    import numpy as np
+
     from ckread.analysis.drift_columns import Column
+    from ckread.analysis.drift_records import VariableDrift
     from ckread.errors import CheckpointError
     from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
@@ -93,7 +92,10 @@ class Measuring:
         for i, era in enumerate(eras):
             of_column[era.column.name].append(i)
         measured = [
-            _drift_of(column, [(eras[i], sums[i], exponents[i]) for i in of_column[column.name]])
+            drift_of(
+                column,
+                [Measured(eras[i].at, sums[i], exponents[i]) for i in of_column[column.name]],
+            )
             for column in columns
             if not any(i in failures for i in of_column[column.name])
         ]
@@ -194,51 +196,3 @@ def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
             error = checksum_error(extent.path, place, extent.crc32c, computed, key=era.column.name)
             return Failure(era.column.name, era.at[j], error)
     return None
-
-
-def _drift_of(
-    column: Column, eras: Sequence[tuple[Era, np.ndarray[Any, Any] | None, int]]
-) -> VariableDrift:
-    n = len(column.cells)
-    table = np.full((n, 4), np.nan)
-    counts = np.zeros((n, 2), np.int64)
-    known = np.zeros((n, 4), np.bool_)
-    for era, sums, exponent in eras:
-        if sums is not None and len(sums):
-            found = figures(sums.reshape(-1, N_COLUMNS), exponent, era.at)
-            table[era.at], known[era.at], counts[era.at] = found
-    columns = [
-        tuple(x if is_known else None for x, is_known in zip(*pair, strict=True))
-        for pair in zip(table.T.tolist(), known.T.tolist(), strict=True)
-    ]
-    nonfinite = np.flatnonzero(counts.any(axis=1))
-    last = column.last
-    changed = changes(column.cells)
-    return VariableDrift(
-        name=column.name,
-        role=last.role,
-        dtype=last.dtype,
-        shape=last.shape,
-        elements=last.elements,
-        slot=last.slot,
-        present=tuple(cell is not None for cell in column.cells),
-        changed=tuple(_by_value(changed, columns[2])),
-        l2=columns[0],
-        from_first=columns[1],
-        from_previous=columns[2],
-        cosine_to_first=columns[3],
-        nan=tuple(counts[:, 0].tolist()),
-        infinite=tuple(counts[:, 1].tolist()),
-        first_nonfinite=int(nonfinite[0]) if nonfinite.size else None,
-    )
-
-
-def _by_value(
-    changed: Sequence[bool | None], from_previous: Sequence[float | None]
-) -> Iterable[bool | None]:
-    """Tell by the values where no checksum does."""
-    for by_checksum, distance in zip(changed, from_previous, strict=True):
-        if by_checksum is not None or distance is None or math.isnan(distance):
-            yield by_checksum
-        else:
-            yield distance != 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import MissingDependencyError
+from ckread.errors import MissingDependencyError, VariableNotFoundError
 
 if TYPE_CHECKING:
     from ckread.model.role import Role
@@ -114,6 +114,7 @@ class RunDrift:
         causes: where a variable is not finite: the variables of other roles, which
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
+        learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
     """
 
     path: str
@@ -123,10 +124,18 @@ class RunDrift:
     left_out: dict[Role, int]
     causes: tuple[VariableDrift, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    learning_rate: Figures = ()
 
     def __getitem__(self, name: str) -> VariableDrift:
-        """Give the drift of a variable by its name."""
-        return next(v for v in (*self.variables, *self.causes) if v.name == name)
+        """Give the drift of a variable by its name.
+
+        Raises:
+            VariableNotFoundError: there is none of this name.
+        """
+        for variable in (*self.variables, *self.causes):
+            if variable.name == name:
+                return variable
+        raise VariableNotFoundError(f"{self.path}: no variable {name}", path=self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `drift` document."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.comparison import inner_product
-from ckread.analysis.drift_kernel import N_COLUMNS
+from ckread.analysis.drift_chunk import N_COLUMNS
 from ckread.analysis.value_pairs import iter_side_by_side
 from ckread.errors import CheckpointError
 from ckread.readers.dtypes import DataType

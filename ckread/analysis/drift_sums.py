@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.drift_kernel import Columns
+from ckread.analysis.drift_chunk import Columns
+from ckread.analysis.drift_columns import changes
+from ckread.analysis.drift_records import VariableDrift
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from ckread.analysis.drift_columns import Column
 
 _CLOSE = 0.9
 """Cosine above which the distance tells more digits of the angle than the product."""
@@ -60,3 +65,63 @@ def _cosine(row: Columns, norms: NDArray[np.float64]) -> Any:
     angle = row.inner / product
     close = 1 - (row.from_first - (norms - norms[0]) ** 2) / (2 * product)
     return np.clip(np.where(angle > _CLOSE, close, angle), -1.0, 1.0)
+
+
+class Measured(NamedTuple):
+    """The sums of a variable in the checkpoints that hold it in one shape.
+
+    Attributes:
+        at: indices of these checkpoints.
+        sums: shape (checkpoints, columns); None where there are no numbers.
+        exponent: values were divided by two to this power.
+    """
+
+    at: Sequence[int]
+    sums: NDArray[np.float64] | None
+    exponent: int
+
+
+def drift_of(column: Column, eras: Sequence[Measured]) -> VariableDrift:
+    """Put together the drift of a variable."""
+    n = len(column.cells)
+    table = np.full((n, 4), np.nan)
+    counts = np.zeros((n, 2), np.int64)
+    known = np.zeros((n, 4), np.bool_)
+    for at, sums, exponent in eras:
+        if sums is not None and len(sums):
+            table[at], known[at], counts[at] = figures(sums, exponent, at)
+    columns = [
+        tuple(x if is_known else None for x, is_known in zip(*pair, strict=True))
+        for pair in zip(table.T.tolist(), known.T.tolist(), strict=True)
+    ]
+    nonfinite = np.flatnonzero(counts.any(axis=1))
+    last = column.last
+    changed = changes(column.cells)
+    return VariableDrift(
+        name=column.name,
+        role=last.role,
+        dtype=last.dtype,
+        shape=last.shape,
+        elements=last.elements,
+        slot=last.slot,
+        present=tuple(cell is not None for cell in column.cells),
+        changed=tuple(_by_value(changed, columns[2])),
+        l2=columns[0],
+        from_first=columns[1],
+        from_previous=columns[2],
+        cosine_to_first=columns[3],
+        nan=tuple(counts[:, 0].tolist()),
+        infinite=tuple(counts[:, 1].tolist()),
+        first_nonfinite=int(nonfinite[0]) if nonfinite.size else None,
+    )
+
+
+def _by_value(
+    changed: Sequence[bool | None], from_previous: Sequence[float | None]
+) -> Iterable[bool | None]:
+    """Tell by the values where no checksum does."""
+    for by_checksum, distance in zip(changed, from_previous, strict=True):
+        if by_checksum is not None or distance is None or math.isnan(distance):
+            yield by_checksum
+        else:
+            yield distance != 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.info_fields import summary_fields
 from ckread.analysis.saved_time import find_saved_time
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.analysis.writer import find_keras, find_writer
@@ -91,32 +92,7 @@ class CheckpointSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of the JSON document."""
-        training = self.training
-        return {
-            "path": self.path,
-            "format": self.format,
-            "writer": self.writer,
-            "files": [file.path for file in self.files],
-            "shards": [_shard_fields(file) for file in self.files if file.is_shard],
-            "step": training.step,
-            "epoch": training.epoch,
-            "iterations": training.iterations,
-            "learning_rate": training.learning_rate,
-            "save_counter": training.save_counter,
-            "optimizer": _optimizer_fields(training),
-            "n_variables": self.n_variables,
-            "parameters": self.parameters,
-            "trainable_parameters": self.trainable_parameters,
-            "non_trainable_parameters": self.non_trainable_parameters,
-            "nbytes": self.nbytes,
-            "roles": {role: _total_fields(total) for role, total in self.roles.items()},
-            "dtypes": self.dtypes,
-            "tags": self.tags,
-            "signatures": [_signature_fields(signature) for signature in self.signatures],
-            "layers": [_layer_fields(layer) for layer in self.layers],
-            "assets": self.assets,
-            "warnings": self.warnings,
-        }
+        return summary_fields(self)
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -204,42 +180,3 @@ def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
             dtype = str(variable.dtype)
             counts[dtype] = counts.get(dtype, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
-
-
-def _shard_fields(file: StoredFile) -> dict[str, Any]:
-    return {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
-
-
-def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
-    if training.optimizer_kind is None and training.optimizer_name is None:
-        return None
-    return {"kind": training.optimizer_kind, "name": training.optimizer_name}
-
-
-def _total_fields(total: RoleTotal) -> dict[str, int]:
-    return {
-        "variables": total.variables,
-        "elements": total.elements,
-        "nbytes": total.nbytes,
-    }
-
-
-def _layer_fields(layer: KerasLayer) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "class": layer.class_name,
-        "parameters": layer.parameters,
-        "shape": layer.shape,
-    }
-
-
-def _signature_fields(signature: Signature) -> dict[str, Any]:
-    return {
-        "name": signature.name,
-        "inputs": [_tensor_fields(tensor) for tensor in signature.inputs],
-        "outputs": [_tensor_fields(tensor) for tensor in signature.outputs],
-    }
-
-
-def _tensor_fields(tensor: Any) -> dict[str, Any]:
-    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_constant
@@ -23,21 +24,27 @@ def take_moved(work: Pairing) -> None:
     Where both names of a pair live on under other content at both ends of a chain
     (a target network that was copied from the online one), names hold instead.
     """
-    suspects = [
+    same = {
         name
-        for name in work.a
-        if name not in work.b or content_key(work.a[name]) != content_key(work.b[name])
-    ]
-    others = [
-        name
-        for name in work.b
-        if name not in work.a or content_key(work.a[name]) != content_key(work.b[name])
-    ]
-    moved = _unique_contents([work.a[name] for name in suspects], [work.b[name] for name in others])
-    origin = {b: a for a, b in moved.items()}
-    for a, b in moved.items():
-        if a != b and _is_closed(a, moved, origin, work):
-            work.take(work.a[a], work.b[b], PairedBy.CONTENT)
+        for name, variable in work.a.items()
+        if name in work.b and _is_same(variable, work.b[name])
+    }
+    suspects, others = (
+        [variable for name, variable in side.items() if name not in same]
+        for side in (work.a, work.b)
+    )
+    if not (suspects and others):
+        return
+    moved = _unique_contents(suspects, others)
+    for a, b in _closed(moved, work):
+        work.take(work.a[a], work.b[b], PairedBy.CONTENT)
+
+
+def _is_same(a: Variable, b: Variable) -> bool:
+    if a.crc32c != b.crc32c:
+        return False
+    key = content_key(a)
+    return key is not None and key == content_key(b)
 
 
 def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:
@@ -56,16 +63,15 @@ def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, 
     }
 
 
-def _is_closed(
-    name: str, moved: Mapping[str, str], origin: Mapping[str, str], work: Pairing
-) -> bool:
-    """Tell whether the chain of moves through a name is a circle, or has an open end."""
-    last = name
-    while last in moved:
-        last = moved[last]
-        if last == name:
-            return True
-    first = name
-    while first in origin:
-        first = origin[first]
-    return last not in work.a or first not in work.b
+def _closed(moved: Mapping[str, str], work: Pairing) -> list[tuple[str, str]]:
+    """Give the moves of chains that have an open end, and of circles."""
+    closed: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for first in moved.keys() - set(moved.values()):
+        chain = [first]
+        while chain[-1] in moved:
+            chain.append(moved[chain[-1]])
+        seen.update(chain)
+        if chain[-1] not in work.a or first not in work.b:
+            closed += pairwise(chain)
+    return closed + [(a, b) for a, b in moved.items() if a not in seen and a != b]

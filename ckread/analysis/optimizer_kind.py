@@ -42,7 +42,7 @@ def kind_of_object(checkpoint: Checkpoint, graph: ObjectGraph, node: int) -> str
     """Give the class of an optimizer object, with momentum or AMSGrad where it shows."""
     lists = {name.lstrip("_") for _, name in graph.children[node]}
     for full_name in _full_names(graph, node):
-        for scope in reversed(full_name.split("/")[:-1]):
+        for scope in full_name.split("/")[:-1]:
             kind = _CLASSES.get(_NUMBER.sub("", scope).replace("_", "").lower())
             if kind:
                 return _qualified(kind, lists, _words(checkpoint.values()))

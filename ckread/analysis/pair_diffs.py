@@ -47,7 +47,7 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         measured = _read([pairs[i] for i in to_read], comparing) if to_read else []
         metrics.update(zip(to_read, measured, strict=True))
     return [
-        _of_pair(pair, same[i], metrics.get(i), shows_values=comparing.tolerance is not None)
+        _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i])
         for i, pair in enumerate(pairs)
     ]
 
@@ -83,14 +83,14 @@ def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | No
 
 
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, *, shows_values: bool
+    pair: Pair, same: bool | None, metrics: Metrics | None, *, is_read: bool
 ) -> VariableDiff:
     a, b = pair.a, pair.b
     permutation = _exchanged_axes(pair, metrics)
     if a.shape != b.shape and metrics is not None:
         metrics = _metrics_of_reshaped(pair, metrics, permutation)
     status = _status(pair, same if metrics is None else not metrics.changed_elements)
-    shows_values = shows_values and status is DiffStatus.CHANGED
+    shows_values = is_read and status is DiffStatus.CHANGED
     return VariableDiff(
         name=b.name,
         status=status,
@@ -104,6 +104,7 @@ def _of_pair(
         confidence=pair.confidence,
         metrics=metrics,
         permutation=permutation,
+        is_read=is_read,
         old=_scalar(a) if shows_values else None,
         new=_scalar(b) if shows_values else None,
     )

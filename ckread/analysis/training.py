@@ -64,7 +64,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     scalars = [
         variable
         for variable in checkpoint.values()
-        if variable.elements == 1 and variable.role in (Role.COUNTER, Role.HYPERPARAMETER)
+        if variable.role in (Role.COUNTER, Role.HYPERPARAMETER) and variable.elements == 1
     ]
     iterations = _innermost(scalars, _ITERATIONS)
     optimizer = None if iterations is None else _parent(iterations)
@@ -108,7 +108,7 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
 def _holds_a_model(graph: ObjectGraph) -> bool:
     """Tell whether the root refers to any object that is neither variable nor optimizer."""
     optimizers = find_optimizers(graph, graph.variables)
-    return any(
+    return 0 not in optimizers and any(
         child not in optimizers and child not in graph.variables for child, _ in graph.children[0]
     )
 
@@ -127,7 +127,7 @@ def _with_step(
     if not known:
         return state
     step = known[0][0]
-    source = " and ".join(source for value, source in known if value == step)
+    source = " and ".join(source for value, source in reversed(known) if value == step)
     counters = {step, state.save_counter, state.iterations, state.epoch}
     warnings: tuple[str, ...] = ()
     if number.step is not None and number.step not in counters:

@@ -56,12 +56,20 @@ COMMANDS = (
         Group.CONTENT, "ckread.cli.stats",
     ),
     Command(
+        "filters", "PATH NAME", "convolution kernels as a picture",
+        Group.CONTENT, "ckread.cli.filters",
+    ),
+    Command(
         "diff", "A B [PATTERN…]", "which variables changed between two, and how far",
         Group.CHANGE, "ckread.cli.diff",
     ),
     Command(
         "drift", "RUN [PATTERN…]", "how every variable moved over a run",
         Group.CHANGE, "ckread.cli.drift",
+    ),
+    Command(
+        "track", "RUN [PATTERN…]", "single values over a run: learning rate, iterations",
+        Group.CHANGE, "ckread.cli.track",
     ),
     Command(
         "runs", "DIR…", "the checkpoints in a directory",

@@ -5,15 +5,16 @@
     4 of 6 variables changed; the weights among them moved 14 %, conv1/** stayed as
     they were.
 
-      weight          moved                max |Δ|   cosine  elements
-    ~ conv2/bias     31.9 %  ━━━━━━━━━━━━  0.0446    0.9812       all
-    ~ hidden/bias    19.8 %  ━━━━━━━╸      0.0104    0.9825    85.9 %
-    ~ conv2/kernel   17.3 %  ━━━━━━╸       0.0860    0.9862       all
-    ~ hidden/kernel  13.3 %  ━━━━━         0.0640    0.9915    86.0 %
-    = conv1/kernel        –                                      none
-    = conv1/bias          –                                      none
+      weight          moved                max |Δ|  cosine  elements
+    ~ conv2/bias     31.9 %  ━━━━━━━━━━━━   0.0446  0.9812       all
+    ~ hidden/bias    19.8 %  ━━━━━━━╸       0.0104  0.9825    85.9 %
+    ~ conv2/kernel   17.3 %  ━━━━━━╸        0.0860  0.9862       all
+    ~ hidden/kernel  13.3 %  ━━━━━          0.0640  0.9915    86.0 %
+    = conv1/kernel        –                                     none
+    = conv1/bias          –                                     none
 
-    moved: ‖b − a‖ / ‖a‖. elements: how many changed, bit for bit. Checksums right.
+    moved: ‖b − a‖ / ‖a‖. elements: how many changed, bit for bit. =: equal by
+    checksum. Checksums right.
 
 Variables pair by name, then by key, content, shape and nearest name; `--rename`
 and `--rename-map` say it where that does not do. Equal checksums in both indexes
@@ -40,6 +41,7 @@ from ckread.cli.options import (
 )
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
+from ckread.model.opening import shared_graphs
 from ckread.views.diff import DiffView, diff_page, verdict_page
 
 if TYPE_CHECKING:
@@ -98,10 +100,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     keep_blas_in_one_thread()
     _check(arguments)
     with ExitStack() as stack:
-        a, b = (
-            stack.enter_context(open_path(path, arguments, output))
-            for path in (arguments.a, arguments.b)
-        )
+        with shared_graphs():
+            a, b = (
+                stack.enter_context(open_path(path, arguments, output))
+                for path in (arguments.a, arguments.b)
+            )
         result = _compare(a, b, arguments, output)
         _report(result, arguments, output)
         if arguments.plot or arguments.show:

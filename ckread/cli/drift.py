@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from ckread.cli.options import add_roles, add_top
 from ckread.cli.run_words import open_run_words
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.model.role import Role
 
 if TYPE_CHECKING:
     import argparse
@@ -86,11 +87,17 @@ def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
         return drift(
             run,
             patterns,
-            roles={role for roles in arguments.role for role in roles} or None,
+            roles=_roles(arguments),
             index_only=arguments.index_only,
             n_jobs=arguments.jobs,
             progress=progress,
         )
+
+
+def _roles(arguments: argparse.Namespace) -> set[Role] | None:
+    """Give the roles asked for; `all` means every one that holds numbers."""
+    asked = {role for roles in arguments.role for role in roles}
+    return (asked - {Role.BOOKKEEPING} if len(asked) == len(Role) else asked) or None
 
 
 def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 SENTENCE = "What is in a TensorFlow checkpoint, is it sound, what changed."
 
-_PATH_NOTE = (
-    "PATH is a prefix, any file of a checkpoint, a directory, a SavedModel, .keras or .h5."
-)
+_PATH_NOTE = "PATH is a prefix, any file of a checkpoint, a directory, a SavedModel, .keras or .h5."
 
 
 def program_help() -> Page:
@@ -82,7 +80,7 @@ def _heading(title: str) -> Block:
 def _examples(examples: Iterable[tuple[str, str]]) -> list[Block]:
     columns: list[Column[tuple[str, str]]] = [
         Column(title="", shown=lambda row: (Span("  $ ", "muted"), Span(row[0]))),
-        Column(title="", shown=lambda row: row[1], style="muted"),
+        Column(title="", shown=lambda row: row[1], style="muted", folds=True),
     ]
     return [_heading("Examples"), Table(columns, list(examples), has_header=False)]
 
@@ -90,7 +88,7 @@ def _examples(examples: Iterable[tuple[str, str]]) -> list[Block]:
 def _section(title: str, rows: list[tuple[str, str]], *, width: int = 0) -> list[Block]:
     columns: list[Column[tuple[str, str]]] = [
         Column(title="", shown=lambda row: f"  {row[0]:<{width}}"),
-        Column(title="", shown=lambda row: row[1]),
+        Column(title="", shown=lambda row: row[1], folds=True),
     ]
     return [_heading(title), Table(columns, rows, has_header=False)]
 

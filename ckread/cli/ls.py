@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("ckread ls ckpt-10", "every variable"),
-    ("ckread ls ckpt-10 conv", "variables whose name contains conv"),
-    ('ckread ls ckpt-10 "conv*/**" --sort bytes', "a subtree, the largest first"),
+    ("ckread ls ckpt-10 conv", "names that contain conv"),
+    ('ckread ls ckpt-10 "conv*/**" --sort bytes', "subtrees, the largest first"),
     ("ckread ls ckpt-10 -q | fzf", "names alone, one a line"),
 )
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _listing(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Listing:
     everything = list(checkpoint.values())
-    wants_all = arguments.all or arguments.json or bool(arguments.role)
+    wants_all = arguments.all or arguments.json or _names_bookkeeping(arguments)
     candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
     chosen = select(candidates, patterns_of(arguments))
     chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
@@ -96,6 +96,10 @@ def _listing(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Listing:
     )
 
 
+def _names_bookkeeping(arguments: argparse.Namespace) -> bool:
+    return any(Role.BOOKKEEPING in roles for roles in arguments.role)
+
+
 def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:
     """Sort variables: by name with parameters first, largest first, or as in the file."""
     if order == "file":
@@ -105,6 +109,9 @@ def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False)
     else:
         named = sorted(variables, key=lambda v: natural_key(v.name))
     if order == "name":
-        return sorted(named, key=lambda v: not v.role.is_parameter)
+        parts: tuple[list[Variable], list[Variable]] = ([], [])
+        for variable in named:
+            parts[not variable.role.is_parameter].append(variable)
+        return parts[0] + parts[1]
     size = {"bytes": lambda v: -v.nbytes, "elements": lambda v: -v.elements}[order]
     return sorted(named, key=size)

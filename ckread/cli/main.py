@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -23,16 +24,23 @@ EXIT_TROUBLE = 2
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
 
+GC_THRESHOLD = (200_000, 20, 20)
+
+TRACEBACK_VARIABLE = "CKREAD_TRACEBACK"
+"""Environment variable that lets faults of ckread itself through."""
+
 _TAKES_VALUE = ("--reader", "--color")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ckread; give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # A listing makes 100,000 objects that live to the end: looking for garbage among
+    # them again and again takes a fifth of the time.
+    gc.set_threshold(*GC_THRESHOLD)
     output = Output(is_json="--json" in words)
     try:
         code = _run(words, output)
-        output.flush()
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)
     except KeyboardInterrupt:
@@ -48,14 +56,38 @@ def _run(words: list[str], output: Output) -> int:
         return call.run(output)
     except BrokenPipeError:
         raise
-    except CheckpointError as error:
-        output.error(error)
-    except OSError as error:
-        output.error(_system_error(error))
-    except (MemoryError, RecursionError) as error:
-        what = "not enough memory" if isinstance(error, MemoryError) else "nested too deeply"
-        output.error(CheckpointError(what))
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        output.error(_as_checkpoint_error(error, words))
+    try:
+        output.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:  # a full disk: it has been reported
+        return _leave_quietly(EXIT_TROUBLE)
     return EXIT_TROUBLE
+
+
+def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
+    """Say in our own form what went wrong, whatever it was."""
+    if isinstance(error, CheckpointNotFoundError) and error.remedy is None:
+        at = _first_word(words)
+        if at is not None and find_command(words[at]) is None:
+            return _unknown_command(words[at], error) or error
+    if isinstance(error, CheckpointError):
+        return error
+    if isinstance(error, OSError):
+        reason = (error.strerror or str(error) or type(error).__name__).lower()
+        name = error.filename
+        where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
+        return CheckpointError(f"{where}{reason}")
+    if isinstance(error, MemoryError):
+        return CheckpointError("not enough memory")
+    if isinstance(error, RecursionError):
+        return CheckpointError("nested too deeply")
+    remedy = f"This is a fault of ckread: please report it. {TRACEBACK_VARIABLE}=1 shows where."
+    return CheckpointError(f"{type(error).__name__}: {error}", remedy=remedy)
 
 
 class _Call(NamedTuple):
@@ -67,7 +99,12 @@ class _Call(NamedTuple):
     arguments: argparse.Namespace
 
     def run(self, output: Output) -> int:
-        """Run the command, or show help or version."""
+        """Run the command, or show help or version, and hand all of it over."""
+        code = self._run(output)
+        output.flush()
+        return code
+
+    def _run(self, output: Output) -> int:
         if self.command is None or self.module is None:
             return _run_program(self.arguments, output)
         if self.arguments.help:
@@ -100,7 +137,7 @@ def _parse(words: list[str]) -> _Call:
     try:
         return _parse_command(info, words)
     except UsageError as error:
-        raise _unknown_command(words[at]) or error from None
+        raise _unknown_command(words[at], error) or error from None
 
 
 def _parse_program(words: list[str]) -> _Call:
@@ -137,20 +174,15 @@ def _first_word(words: list[str]) -> int | None:
     return None
 
 
-def _unknown_command(word: str) -> UsageError | None:
+def _unknown_command(word: str, error: CheckpointError) -> CheckpointError | None:
     """Say that a word is no command, if it could have been meant as one."""
     if os.path.lexists(word) or os.sep in word:
         return None
     near = nearest(word, [command.name for command in COMMANDS])
-    names = ", ".join(command.name for command in COMMANDS)
-    remedy = f"Did you mean ckread {near}?" if near else f"The commands are {names}."
-    return UsageError(f"{word}: no such command", remedy=remedy)
-
-
-def _system_error(error: OSError) -> CheckpointError:
-    reason = (error.strerror or str(error) or type(error).__name__).lower()
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-    return CheckpointError(f"{where}{reason}")
+    if near is None:
+        return None
+    remedy = f"Did you mean ckread {near}?"
+    return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
 
 
 def _leave_quietly(code: int) -> int:

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog="ckread", add_help=False, allow_abbrev=False, usage="")
         self.listed: list[argparse.Action] = []
 
-    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:  # type: ignore[override]
+    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:
         """Add an option; its help is a line of `--help`."""
         action = super().add_argument(*flags, **settings)
         self.listed.append(action)
@@ -119,9 +119,8 @@ def one_of(choices: Sequence[str]) -> Callable[[str], str]:
         if text in choices:
             return text
         near = nearest(text, choices)
-        hint = f"; did you mean {near}?" if near else ""
-        message = f"{text!r}, expected {join_or(choices)}{hint}"
-        raise argparse.ArgumentTypeError(message)
+        expected = f"did you mean {near}?" if near else f"expected {join_or(choices)}"
+        raise argparse.ArgumentTypeError(f"{text!r}, {expected}")
 
     return check
 

@@ -96,7 +96,8 @@ class Output:
             }
             self.json("error", {"error": fields})
             return
-        message = Prose(Span("error", "bad"), f": {safe_text(error.message)}.", is_record=True)
+        stop = "" if error.message.endswith((".", "?", "!")) else "."
+        message = Prose(Span("error", "bad"), f": {safe_text(error.message)}{stop}", is_record=True)
         remedy = [
             Prose(safe_text(line), is_record=True) if not line.startswith(" ") else _kept(line)
             for line in (error.remedy or "").split("\n")
@@ -136,6 +137,7 @@ def _kept(line: str) -> Lines:
 
 def _print_rich(page: Page, stream: TextIO, paper: Paper) -> None:
     from rich.console import Console
+    from rich.segment import Segments
 
     console = Console(
         file=stream,
@@ -147,7 +149,7 @@ def _print_rich(page: Page, stream: TextIO, paper: Paper) -> None:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(page, soft_wrap=True, end="")
+    console.print(Segments(page.segments(paper)), soft_wrap=True, end="")
 
 
 def terminal_width() -> int:
@@ -168,7 +170,7 @@ def terminal_width() -> int:
 def _open_stream(stream: TextIO | None) -> TextIO:
     """Give a stream that takes any text; a closed one swallows it."""
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        return open(os.devnull, "w", encoding="utf-8")
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace", newline="\n")

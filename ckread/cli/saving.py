@@ -56,5 +56,3 @@ def _names(part: Part) -> tuple[str, ...]:
     """Give the names by which numpy could call the element type without converting it."""
     dtype = part.variable.dtype
     return str(dtype), str(dtype).removeprefix("q"), "bytes" if not dtype.is_plain else ""
-
-

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("ckread show ckpt-10 conv1/kernel", "abbreviated as numpy does"),
-    ("ckread show ckpt-10 'conv1/kernel[:, :, 0, :2]'", "a slice, only its bytes are read"),
+    ("ckread show ckpt-10 'conv1/kernel[..., 0, :2]'", "a slice: only its bytes"),
     ("ckread show ckpt-10 conv1/kernel -o k.npy", "into a file"),
 )
 
@@ -114,9 +114,7 @@ def _is_large(part: Part) -> bool:
     return math.prod(part.shape) * itemsize > LARGE_NBYTES
 
 
-def _read_corners(
-    part: Part, arguments: argparse.Namespace, output: Output
-) -> NDArray[np.generic]:
+def _read_corners(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
     from ckread.model.corners import read_corners
     from ckread.views.values import EDGE_ITEMS
 
@@ -126,9 +124,7 @@ def _read_corners(
     return read_corners(part.variable, index, EDGE_ITEMS)
 
 
-def _is_verified(
-    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace
-) -> bool | None:
+def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace) -> bool | None:
     """Tell whether a checksum held; None where the format keeps none."""
     if checkpoint.format not in _CHECKSUMMED:
         return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from ckread.readers.dtypes import numpy_dtype
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -34,17 +36,14 @@ def read_corners(variable: Variable, index: Index, edge: int) -> NDArray[np.gene
     import numpy as np
 
     pieces = [_pieces(item, edge) for item in index if isinstance(item, slice)]
-    corners: NDArray[np.generic] | None = None
+    if not pieces:
+        return variable.read(index)
+    shape = [dimension[-1][1].stop for dimension in pieces]
+    corners = np.zeros(shape, numpy_dtype(variable.dtype))
     for chosen in product(*pieces):
         rest = iter(chosen)
-        part = variable.read(
-            tuple(item if isinstance(item, int) else next(rest)[0] for item in index)
-        )
-        if corners is None:
-            corners = np.zeros([dimension[-1][1].stop for dimension in pieces], part.dtype)
-        corners[tuple(place for _, place in chosen)] = part
-    if corners is None:  # a dimension without elements: `product` of nothing
-        return variable.read(index)
+        part = tuple(item if isinstance(item, int) else next(rest)[0] for item in index)
+        corners[tuple(place for _, place in chosen)] = variable.read(part)
     return corners
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.indexing import resolve_index, split_index
@@ -18,7 +19,8 @@ MAX_NAMED = 8
 """Candidates that an error lists."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """A variable, or a part of it.
 
     Attributes:

@@ -6,13 +6,12 @@ name before its last components that another variable of the same shape has.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ckread.model.identity import Identity
 from ckread.model.role import Role
 from ckread.model.role_rules import can_be_weight, role_by_word
-from ckread.model.slot_words import is_slot_scope, slot_word, split_slot
+from ckread.model.slot_words import is_slot_scope, may_be_slot, slot_word, split_slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import TensorRecord
 
+_ADAPTED = ("mean", "variance", "count")
 _LEADS = 3
 """Scopes before or components after a variable's own name that a slot's name may have."""
 
@@ -30,8 +30,7 @@ def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> d
     custom = _custom_words(tensors)
     slots = {}
     for key, record in tensors.items():
-        slot = _slot(key, record, tensors, custom)
-        if slot is not None:
+        if may_be_slot(key, custom) and (slot := _slot(key, record, tensors, custom)) is not None:
             slots[key] = slot
     trained = {slot.owner for slot in slots.values() if slot.role is Role.SLOT and slot.owner}
     return {
@@ -68,9 +67,7 @@ def _slot(
     is_average = suffix == "ExponentialMovingAverage"
     if found is None and not is_average and not (word and suffix[0].isupper()):
         return None
-    return Identity(
-        key, Role.AVERAGE if is_average else Role.SLOT, owner=found, slot=word or suffix
-    )
+    return Identity(key, Role.AVERAGE if is_average else Role.SLOT, None, found, word or suffix)
 
 
 def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord]) -> str | None:
@@ -100,12 +97,15 @@ def _fits(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
 
 def _custom_words(tensors: Mapping[str, TensorRecord]) -> frozenset[str]:
     """Give unknown last components that always, and more than once, follow an equal shape."""
-    found, lone = Counter[str](), set()
+    found: dict[str, int] = {}
+    lone: set[str] = set()
     for key, record in tensors.items():
         owner, _, suffix = key.rpartition("/")
+        if suffix in lone:
+            continue
         weight = tensors.get(owner)
         if weight is not None and weight.shape == record.shape and record.shape:
-            found[suffix] += 1
+            found[suffix] = found.get(suffix, 0) + 1
         else:
             lone.add(suffix)
     return frozenset(suffix for suffix, n in found.items() if n > 1 and suffix not in lone)
@@ -121,13 +121,11 @@ def _role(
     role = role_by_word(word, record.dtype, record.shape)
     if role is not None:
         return role
-    if is_slot_scope(key) and not record.shape and can_be_weight(record.dtype):
+    if not record.shape and is_slot_scope(key) and can_be_weight(record.dtype):
         return Role.HYPERPARAMETER
-    if word in {"mean", "variance", "count"} and all(
-        f"{scope}/{other}" in tensors for other in ("mean", "variance", "count")
-    ):
+    if word in _ADAPTED and all(f"{scope}/{other}" in tensors for other in _ADAPTED):
         return Role.STATISTIC
-    if _is_table(key, tensors):
+    if key.endswith(("-keys", "-values")) and _is_table(key, tensors):
         return Role.TABLE
     if can_be_weight(record.dtype) or flags.get(key):
         return Role.WEIGHT
@@ -135,8 +133,6 @@ def _role(
 
 
 def _is_table(key: str, tensors: Mapping[str, TensorRecord]) -> bool:
-    if not key.endswith(("-keys", "-values")):
-        return False
     for suffix, other in (("-keys", "-values"), ("-values", "-keys")):
         if key.endswith(suffix):
             return key.removesuffix(suffix) + other in tensors

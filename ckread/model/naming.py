@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ckread.model.key_based import ATTRIBUTES, identify_keys
 from ckread.model.name_based import identify_names
 from ckread.model.object_based import identify_objects
+from ckread.readers.collector import no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +27,9 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
     """Give the identity of every checkpoint key; names are unique in the file."""
-    if evidence.graph is not None:
-        return identify_objects(tensors, evidence.graph, evidence)
-    if OBJECT_GRAPH_KEY in tensors or any(ATTRIBUTES in key for key in tensors):
-        return identify_keys(tensors)
-    return identify_names(tensors, evidence)
+    with no_garbage_collection():
+        if evidence.graph is not None:
+            return identify_objects(tensors, evidence.graph, evidence)
+        if OBJECT_GRAPH_KEY in tensors or any(ATTRIBUTES in key for key in tensors):
+            return identify_keys(tensors)
+        return identify_names(tensors, evidence)

@@ -57,10 +57,10 @@ def _names(
             first[key] = own.get(node) or key_path(key)
     names = unique_names(first)
     prefixes = {node: _prefix(file, node) for node in file.optimizers}
-    wanted = {
-        key: f"{prefixes[slot.optimizer]}{names[file.records[slot.owner].key]}/{slot.word}"
-        for key, slot in owned.items()
-    }
+    wanted = {}
+    for key, slot in owned.items():
+        owner = file.records[slot.owner].key
+        wanted[key] = f"{prefixes[slot.optimizer]}{names.get(owner, owner)}/{slot.word}"
     return names | unique_names(wanted, names.values())
 
 
@@ -98,18 +98,15 @@ def _identity(
     paths: OtherPaths,
 ) -> Identity:
     key, role = file.records[node].key, file.roles[node]
-    name = names[key]
-    if role in MODEL_ROLES:
-        told = False if role is Role.STATISTIC else trainable.get(node)
-        return Identity(name, role, told, paths=paths.of(node, key_path(key)))
     slot = file.slots.get(node)
     if slot is not None:
-        return Identity(name, role, owner=_name_of(file, slot.owner, names), slot=slot.word)
+        owner = names[file.records[slot.owner].key]
+        return Identity(names[key], role, None, owner, slot.word)
+    if role in MODEL_ROLES:
+        told = False if role is Role.STATISTIC else trainable.get(node)
+        return Identity(names[key], role, told, None, None, paths.of(node, key_path(key)))
     if role is Role.ALIAS:
-        return Identity(name, role, owner=_name_of(file, file.aliases[node], names))
-    return Identity(name, role)
-
-
-def _name_of(file: ObjectFile, node: int | None, names: Mapping[str, str]) -> str | None:
-    record = None if node is None else file.records.get(node)
-    return None if record is None else names[record.key]
+        original = file.aliases[node]
+        owner_key = None if original is None else file.records[original].key
+        return Identity(names[key], role, None, names[owner_key] if owner_key else None)
+    return Identity(names[key], role)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckread.model.aliases import find_aliases
 from ckread.model.machinery import is_machinery
-from ckread.model.object_roles import role_in_model, role_in_optimizer
+from ckread.model.object_roles import ObjectRoles
 from ckread.model.optimizers import find_optimizers
 from ckread.model.path_tree import PathTree
 from ckread.model.role import Role
@@ -65,20 +65,21 @@ class ObjectFile:
         tree = PathTree(graph, self.optimizers)
         is_plain = saved_model is None and _is_plain(graph)
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
-        self.roles = {node: self._role(unnamed, node) for node in self.records}
+        told = ObjectRoles(unnamed, self.records)
+        self.roles = {node: self._role(told, tree, node) for node in self.records}
         dropped = self._only_model(tree) if is_plain else None
         self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped)
 
-    def _role(self, namer: Namer, node: int) -> Role:
+    def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
         if node in self.aliases:
             return Role.ALIAS
         if node in self.slots:
             return Role.AVERAGE if self.slots[node].is_average else Role.SLOT
         if node in self.trained:
             return Role.WEIGHT
-        if node in self.held or node not in namer.tree.reached:
-            return role_in_optimizer(namer, node, self.records[node], is_held=node in self.held)
-        return role_in_model(namer, node, self.records)
+        if node in self.held or node not in tree.reached:
+            return told.in_optimizer(node, is_held=node in self.held)
+        return told.in_model(node)
 
     def _only_model(self, tree: PathTree) -> str | None:
         """Give the root's child below which all weights lie, None if there are several."""

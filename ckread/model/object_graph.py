@@ -67,25 +67,25 @@ class ObjectGraph:
                 parents[child].append((node_id, name))
         return parents
 
-    @cached_property
+    @property
     def full_names(self) -> dict[int, str]:
         """Of each variable node, the name its program gave it, without `:0`."""
-        return {
-            node_id: attribute.full_name.removesuffix(":0")
-            for node_id, node in enumerate(self.nodes)
-            for attribute in node.attributes
-            if attribute.name == VARIABLE_VALUE
-        }
+        return self._names_and_keys[0]
 
-    @cached_property
+    @property
     def variables(self) -> dict[int, str]:
         """Of each variable node, its checkpoint key."""
-        return {
-            node_id: attribute.checkpoint_key
-            for node_id, node in enumerate(self.nodes)
-            for attribute in node.attributes
-            if attribute.name == VARIABLE_VALUE
-        }
+        return self._names_and_keys[1]
+
+    @cached_property
+    def _names_and_keys(self) -> tuple[dict[int, str], dict[int, str]]:
+        names, keys = {}, {}
+        for node_id, node in enumerate(self.nodes):
+            for attribute, full_name, key in node.attributes:
+                if attribute == VARIABLE_VALUE:
+                    names[node_id] = full_name.removesuffix(":0")
+                    keys[node_id] = key
+        return names, keys
 
     def child(self, node_id: int, name: str) -> int | None:
         """Give the child of this local name, None if there is none."""
@@ -96,6 +96,11 @@ class ObjectGraph:
 
         Children that are not numbered, and numbers that no list has, are left out.
         """
+        if not self.children[node_id]:
+            return {}
+        nodes, names = zip(*self.children[node_id], strict=True)
+        if names == tuple(map(str, range(len(names)))):
+            return dict(enumerate(nodes))
         numbered = [
             (int(name), child)
             for child, name in self.children[node_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ckread.model.evidence import Evidence
     from ckread.model.location import Location
@@ -82,22 +84,46 @@ def assemble(
         raise
 
 
+_GRAPHS: ContextVar[dict[tuple[int | None, int], ObjectGraph] | None] = ContextVar(
+    "graphs", default=None
+)
+
+
+@contextmanager
+def shared_graphs() -> Iterator[None]:
+    """Have object graphs of one checksum read once, for all checkpoints opened within."""
+    token = _GRAPHS.set({})
+    try:
+        yield
+    finally:
+        _GRAPHS.reset(token)
+
+
 def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tuple[str, ...]]:
     """Read the object graph, or say why names and roles have to do without."""
-    if OBJECT_GRAPH_KEY not in reader.tensors:
+    record = reader.tensors.get(OBJECT_GRAPH_KEY)
+    if record is None:
         return None, ()
     from ckread.model.object_graph import ObjectGraph
     from ckread.readers.messages import parse_object_graph
 
+    key = record.crc32c, record.nbytes
+    shared = _GRAPHS.get()
+    if shared is not None and key in shared:
+        return shared[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        return ObjectGraph.from_message(parse_object_graph(message)), ()
+        graph = ObjectGraph.from_message(parse_object_graph(message))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:
         why = f"The object graph cannot be read ({error.message})"
     except ValueError:
         why = "The object graph cannot be read (it is not one string)"
+    else:
+        if shared is not None and record.crc32c is not None:
+            shared[key] = graph
+        return graph, ()
     return None, (f"{why}: names and roles are what the checkpoint keys alone tell.",)
 
 

@@ -7,6 +7,7 @@ so that numbers are those of `_operations`, as in a checkpoint of the same model
 from __future__ import annotations
 
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ckread.model.machinery import is_machinery
@@ -28,13 +29,14 @@ _Queue = deque[_Arrival] | list[_Arrival]
 class PathTree:
     """Of each node the path with least machinery, then the shortest, then the first.
 
-    Optimizers are ends: what lies behind one is reached only by `grow`, so that
-    `reached` tells what some path without an optimizer leads to.
+    Optimizers come last: `reached` is what some path without one leads to. Their lists
+    are not gone into, because slots are named after their weights.
 
     Attributes:
         parent: of each node the previous one on its path; absent where none leads.
         name: local name of the last step, by node.
-        machinery: whether the last step is machinery, by node.
+        cost: how many steps of the path are machinery, by node.
+        length: how many steps it has, by node.
         reached: nodes on some path that avoids optimizers.
     """
 
@@ -43,16 +45,16 @@ class PathTree:
         self._late: list[_Arrival] = []
         self.parent: dict[int, int] = {0: -1}
         self.name: dict[int, str] = {0: ""}
-        self.machinery: dict[int, bool] = {0: False}
-        self._length: dict[int, int] = {0: 0}
+        self.cost: dict[int, int] = {0: 0}
+        self.length: dict[int, int] = {0: 0}
         self._first: dict[int, str] = {0: ""}
-        self._grow([0], ends=optimizers)
+        self._grow([0], optimizers)
         self.reached = frozenset(self.parent)
-        self._grow([node for node in self.parent if node in optimizers], ends=())
+        self._grow([node for node in self.parent if node in optimizers], self._lists())
 
     def steps(self, node_id: int) -> tuple[str, ...] | None:
         """Give the local names on the path to a node, None if there is none to spell."""
-        if self._length.get(node_id, MAX_STEPS + 1) > MAX_STEPS:
+        if self.length.get(node_id, MAX_STEPS + 1) > MAX_STEPS:
             return None
         steps = []
         while node_id:
@@ -60,42 +62,58 @@ class PathTree:
             node_id = self.parent[node_id]
         return tuple(reversed(steps))
 
+    def _lists(self) -> set[int]:
+        return {
+            node
+            for node, children in enumerate(self._graph.children)
+            if children and children[0][1].isdecimal()
+        }
+
+    def is_machinery(self, node: int) -> bool:
+        """Tell whether the last step to a node is machinery."""
+        return node != 0 and self.cost[node] > self.cost[self.parent[node]]
+
     def first_step(self, node: int) -> str:
         """Give the first local name on the path to a node that is not the root."""
         return self._first[node]
 
-    def _grow(self, sources: Iterable[int], *, ends: Collection[int]) -> None:
+    def _grow(self, sources: Iterable[int], ends: Collection[int]) -> None:
         """Settle what the sources lead to: by machinery, then length, then order."""
+        named: list[_Arrival] = []
         level: list[_Arrival] = []
-        for node in sorted(sources, key=self._length.__getitem__):
-            self._leave(node, level, level)
+        for node in sorted(sources, key=self.length.__getitem__):
+            self._leave(node, named, level)
+        self._settle(deque(named), level, ends)
         while level or self._late:
             if not level:
-                level, self._late = sorted(self._late), []
-            level = self._settle(deque(level), ends)
+                level, self._late = self._late, []
+            arrivals = deque(sorted(level, key=itemgetter(0)))
+            level = []
+            self._settle(arrivals, level, ends)
 
-    def _settle(self, arrivals: deque[_Arrival], ends: Collection[int]) -> list[_Arrival]:
+    def _settle(
+        self, arrivals: deque[_Arrival], costly: list[_Arrival], ends: Collection[int]
+    ) -> None:
         """Settle one level of machinery; both queues are in order of length."""
+        children, parents = self._graph.children, self.parent
         named: deque[_Arrival] = deque()
-        costly: list[_Arrival] = []
         while arrivals or named:
             if arrivals and (not named or arrivals[0][0] <= named[0][0]):
                 arrival = arrivals.popleft()
             else:
                 arrival = named.popleft()
             length, node, parent, name, machinery = arrival
-            if node in self.parent:
+            if node in parents:
                 continue
-            self.parent[node], self.name[node] = parent, name
+            parents[node], self.name[node] = parent, name
             self._first[node] = self._first[parent] if parent else name
-            self.machinery[node], self._length[node] = machinery, length
-            if node not in ends:
+            self.cost[node], self.length[node] = self.cost[parent] + machinery, length
+            if children[node] and node not in ends:
                 self._leave(node, named, costly)
-        return costly
 
     def _leave(self, node: int, named: _Queue, costly: _Queue) -> None:
         """Queue the children of a settled node, those behind machinery apart."""
-        length, settled, within = self._length[node] + 1, self.parent, self.machinery[node]
+        length, settled, within = self.length[node] + 1, self.parent, self.is_machinery(node)
         children = self._graph.children[node]
         for child, name in children:
             if child in settled:

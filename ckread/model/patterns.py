@@ -8,6 +8,7 @@ Raw checkpoint keys match too.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckread.errors import VariableNotFoundError
@@ -63,15 +64,18 @@ def _nothing_matches(pattern: str, candidates: list[Variable]) -> VariableNotFou
     names = [variable.name for variable in candidates]
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = difflib.get_close_matches(pattern.strip("*/"), list(parts)[:20_000], n=5, cutoff=0.5)
-    remedy = "\n".join(["Near to it:", *(f"  {name}" for name in near)]) if near else None
+    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else None
     return VariableNotFoundError(f"no variable matches {pattern}", remedy=remedy)
 
 
 def natural_key(name: str) -> str:
     """Give the sort key by which `layer_2` comes before `layer_10`, and `a/b` before `a_1/b`."""
-    if not _DIGITS.search(name):
-        return name.replace("/", "\0")
-    return _DIGITS.sub(_sortable_number, name).replace("/", "\0")
+    return "\0".join(map(_component_key, name.split("/")))
+
+
+@lru_cache(maxsize=1 << 16)
+def _component_key(component: str) -> str:
+    return _DIGITS.sub(_sortable_number, component)
 
 
 def _sortable_number(match: re.Match[str]) -> str:

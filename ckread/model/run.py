@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
-from ckread.model.location import INDEX_SUFFIX
 from ckread.model.opening import ReaderChoice
-from ckread.model.run_entries import RunEntry, RunGroup, RunState, SkippedCheckpoint, base_name
+from ckread.model.run_entries import RunEntry, RunGroup, SkippedCheckpoint
 from ckread.model.run_grouping import Member, group
-from ckread.model.run_opening import RunOpener, read_counter
-from ckread.model.run_paths import Place, Places, find_places
-from ckread.model.scanning import step_of
-from ckread.readers.contract import Format
+from ckread.model.run_opening import RunOpener
+from ckread.model.run_paths import find_places
+from ckread.model.run_survey import stale, survey
 from ckread.readers.regular_file import file_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
-
-MAX_KEPT = 30_000
-"""Variables of listed checkpoints that are remembered, so that an index is parsed once."""
 
 PathLike = str | os.PathLike[str]
 
@@ -139,7 +133,7 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         raise UsageError("no path given, expected a directory or checkpoints")
     places = find_places(typed)
     opener = RunOpener(reader)
-    members, skipped = _survey(places, opener)
+    members, skipped = survey(places, opener)
     if not members and skipped:
         raise skipped[-1].error
     groups = group(members)
@@ -148,7 +142,7 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         title,
         groups,
         opener,
-        stale=_stale(places),
+        stale=stale(places),
         skipped=tuple(skipped),
         notes=(*places.notes, *_notes(groups, skipped)),
     )
@@ -161,46 +155,6 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     return run
 
 
-def _survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[SkippedCheckpoint]]:
-    """Open each place once, for what a listing shows, and close it again."""
-    members, skipped = [], []
-    n_kept = 0
-    for given, place in enumerate(places.found.values()):
-        try:
-            member = _member(place, places, opener, given)
-            n_kept += len(member.checkpoint or ())
-            members.append(member if n_kept <= MAX_KEPT else replace(member, checkpoint=None))
-        except CheckpointError as error:
-            if not place.is_scanned and len(places.found) == 1:
-                raise
-            skipped.append(SkippedCheckpoint(place.path, error))
-    return members, skipped
-
-
-def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Member:
-    index = place.path + INDEX_SUFFIX if place.format is Format.TENSOR_BUNDLE else place.path
-    identity = file_identity(index)
-    checkpoint, structure = opener.open(place)
-    with checkpoint:
-        counters = tuple(read_counter(checkpoint, key) for key in structure.step_keys)
-        iterations = read_counter(checkpoint, structure.iterations_key)
-        files = checkpoint.files()
-    directory, name = os.path.split(place.path.rstrip(os.sep))
-    marks = places.marks[directory]
-    entry = RunEntry(
-        path=place.path,
-        step=None,
-        time=marks.times.get(name, _saved(files[0].path)),
-        nbytes=sum(file.nbytes or 0 for file in files),
-        state=marks.state_of(name),
-        iterations=iterations,
-        variables=len(structure.tensors),
-        elements=structure.elements,
-        is_dated_by_state=name in marks.times,
-    )
-    return Member(place, entry, structure, counters, given, index, identity, checkpoint)
-
-
 def _replaced(member: Member) -> CheckpointError | None:
     """Give the error for a checkpoint that is not the one that was listed."""
     if file_identity(member.identified_by) == member.identity:
@@ -209,25 +163,6 @@ def _replaced(member: Member) -> CheckpointError | None:
     what = "overwritten" if is_there else "deleted"
     message = f"{member.entry.name}: {what} since the run was listed"
     return CheckpointError(message, path=member.place.path)
-
-
-def _saved(path: str) -> float | None:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return None
-
-
-def _stale(places: Places) -> tuple[RunEntry, ...]:
-    """Give what the state files name and nothing was found of."""
-    named = [
-        os.path.join(directory, name)
-        for directory in places.scanned
-        for name in places.marks[directory].names
-    ]
-    absent = [path for path in named if os.path.abspath(path) not in places.found]
-    entries = (RunEntry(path, step_of(base_name(path)), state=RunState.STALE) for path in absent)
-    return tuple(entry for entry in entries if not os.path.lexists(entry.path + INDEX_SUFFIX))
 
 
 def _notes(groups: Sequence[Sequence[Member]], skipped: Sequence[SkippedCheckpoint]) -> list[str]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _CLASSES = (
     "Adam|AdamW|AdaMax|Nadam|Momentum|MomentumW|RMSProp|RMSprop|Adagrad|AdagradDA|Adadelta|Ftrl"
@@ -33,6 +37,14 @@ def split_slot(key: str) -> tuple[str, str]:
     return owner, suffix
 
 
+def may_be_slot(key: str, custom: Collection[str]) -> bool:
+    """Tell quickly whether a key can be that of a slot, `custom` words included."""
+    suffix = key.rpartition("/")[2]
+    if slot_word(suffix) is not None or suffix in custom:
+        return True
+    return "_slot_" in suffix or key.startswith("training")
+
+
 @lru_cache(maxsize=4096)
 def slot_word(suffix: str) -> str | None:
     """Give the word for a slot whose name ends so, None if no optimizer ends names so."""
@@ -45,7 +57,7 @@ def slot_word(suffix: str) -> str | None:
 
 def is_slot_scope(key: str) -> bool:
     """Tell Keras's `training/Adam/Variable_3`: an optimizer's, of an untold weight."""
-    return "training" in key and _SCOPE.match(key) is not None
+    return key.startswith("training") and _SCOPE.match(key) is not None
 
 
 def optimizer_class(key: str) -> str | None:

@@ -13,9 +13,12 @@ from ckread.model.slot import Slot, Variables, is_average
 from ckread.model.slot_order import owners_by_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from ckread.model.optimizers import Optimizer
+    from ckread.model.slot import Shape
+
+    _Weights = Mapping[str, Mapping[Shape, list[int]]]
 
 _MAX_SCOPES = 4
 """Components before a weight's full name in its slot's: `<optimizer>/<word>/…` and a scope."""
@@ -24,13 +27,15 @@ _MAX_SCOPES = 4
 def find_slots(known: Variables, optimizers: Mapping[int, Optimizer]) -> dict[int, Slot]:
     """Give the slot variables of a graph by node id."""
     slots: dict[int, Slot] = {}
+    own = {node for optimizer in optimizers.values() for node in optimizer.variables.values()}
+    weights = _by_name_and_shape(known, own) if own else {}
     for node, optimizer in optimizers.items():
         slots.update(_by_graph(known, node))
         if optimizer.trainable:
             _add(slots, _by_lists(known, optimizer, optimizer.trainable))
             _add(slots, _by_order(known, optimizer, optimizer.trainable, slots))
         elif not known.graph.nodes[node].slot_variables:
-            told = _by_full_name(known, optimizer, optimizers)
+            told = _by_full_name(known, optimizer, weights)
             _add(slots, told)
             _add(slots, _by_index(optimizer, told))
     return slots
@@ -54,13 +59,16 @@ def _by_lists(
 ) -> dict[int, Slot]:
     """Pair the i-th item of every list with the i-th trainable variable."""
     trained = set(weights.values())
+    marks = {index: f"_{known.last(owner)}_" for index, owner in weights.items()}
     slots = {}
     for name, items in optimizer.lists.items():
         listed = public(name)
+        are_averages = is_average(listed)
         for index, node in items.items():
             if node not in trained:
-                word = known.word(node, weights[index]) or listed
-                slots[node] = Slot(optimizer.node, weights[index], word, is_average(listed))
+                _, mark, word = known.full_names[node].rpartition(marks[index])
+                word = word if mark else listed
+                slots[node] = Slot(optimizer.node, weights[index], word, are_averages)
     return slots
 
 
@@ -79,26 +87,37 @@ def _by_order(
     return owners_by_order(known, optimizer.node, list(weights.values()), rest)
 
 
-def _by_full_name(
-    known: Variables, optimizer: Optimizer, optimizers: Mapping[int, Optimizer]
-) -> dict[int, Slot]:
-    """Read `Adam/m/stem/kernel` of Keras 2, or `m/stem/kernel`: word, weight's full name."""
-    own = {node for other in optimizers.values() for node in other.variables.values()}
-    weights: dict[str, list[int]] = {}
-    for node in known.shapes:
+def _by_name_and_shape(known: Variables, own: Container[int]) -> _Weights:
+    """Give the variables that are no optimizer's own, by full name, then by shape."""
+    weights: dict[str, dict[Shape, list[int]]] = {}
+    for node, shape in known.shapes.items():
         if node not in own:
-            weights.setdefault(known.full_names[node], []).append(node)
+            by_shape = weights.setdefault(known.full_names[node], {})
+            by_shape.setdefault(shape, []).append(node)
+    return weights
+
+
+def _by_full_name(known: Variables, optimizer: Optimizer, weights: _Weights) -> dict[int, Slot]:
+    """Read `Adam/m/stem/kernel` of Keras 2, or `m/stem/kernel`: word, weight's full name."""
     slots = {}
     for node in optimizer.variables.values():
-        parts = known.full_names[node].split("/")
+        parts = known.full_names[node].split("/", _MAX_SCOPES)
         for at in range(1, min(len(parts), _MAX_SCOPES)):
-            named = weights.get("/".join(parts[at:]), ())
-            fitting = [weight for weight in named if known.fits(node, weight)]
-            if len(fitting) == 1:
+            by_shape = weights.get("/".join(parts[at:]))
+            owner = None if by_shape is None else _only(known, node, by_shape)
+            if owner is not None:
                 word = parts[at - 1]
-                slots[node] = Slot(optimizer.node, fitting[0], word, is_average(word))
+                slots[node] = Slot(optimizer.node, owner, word, is_average(word))
                 break
     return slots
+
+
+def _only(known: Variables, node: int, by_shape: Mapping[Shape, list[int]]) -> int | None:
+    """Give the one variable whose slot this can be, of those of a name; None if unclear."""
+    fitting = by_shape.get(known.shapes[node], [])
+    if not fitting and len(by_shape) == 1:
+        fitting = next(iter(by_shape.values()))
+    return fitting[0] if len(fitting) == 1 and known.fits(node, fitting[0]) else None
 
 
 def _by_index(optimizer: Optimizer, told: Mapping[int, Slot]) -> dict[int, Slot]:

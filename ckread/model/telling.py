@@ -74,24 +74,37 @@ class Namer:
 
     def name(self, nodes: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""
-        paths = {node: path for node in nodes if (path := self.path(node))}
-        leads = {node: _named_lead(path) for node, path in paths.items()}
-        scopes = {node: self.full_names[node].rpartition("/")[0] for node in paths}
+        scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
         telling = self.telling_groups(scopes)
-        names: dict[int, str | None] = {}
-        for node, path in paths.items():
-            n_components = self.full_names[node].count("/") + 1
-            longer = n_components >= 3 or n_components > len(path)
-            if scopes[node] in telling and (longer or len(leads[node]) < len(path) - 1):
-                names[node] = self.full_names[node]
-        rest = {node: path for node, path in paths.items() if node not in names}
-        below = self.telling_groups({node: (leads[node], scopes[node]) for node in paths}, rest)
-        for node, path in rest.items():
+        told = {
+            node: self.full_names[node]
+            for node, scope in scopes.items()
+            if scope in telling and self._says_more(node)
+        }
+        rest = [node for node in scopes if node not in told]
+        return told | self._name_by_path(rest, scopes)
+
+    def _says_more(self, node: int) -> bool:
+        """Tell whether a full name says more than the path."""
+        n_components = self.full_names[node].count("/") + 1
+        length = self.tree.length[node]
+        if length > 1 and self.tree.first_step(node) == self.dropped:
+            length -= 1
+        return n_components >= 3 or n_components > length or self.tree.cost[node] > 0
+
+    def _name_by_path(self, nodes: list[int], scopes: Mapping[int, str]) -> dict[int, str]:
+        """Name what full names alone do not tell; others are left out."""
+        if not nodes:
+            return {}
+        leads = {node: _named_lead(self.path(node) or ()) for node in scopes}
+        below = self.telling_groups({node: (leads[node], scopes[node]) for node in scopes}, nodes)
+        names = {}
+        for node in nodes:
             lead = leads[node]
-            if 0 < len(lead) < len(path) - 1 and (lead, scopes[node]) in below:
+            if lead and self.tree.cost[node] and (lead, scopes[node]) in below:
                 names[node] = "/".join((*lead, self.full_names[node]))
             else:
-                names[node] = self.spell(node)
+                names[node] = self.spell(node) or ""
         return {node: name for node, name in names.items() if name}
 
     def telling_groups(
@@ -115,9 +128,15 @@ class Namer:
     def _is_one_object(self, nodes: list[int]) -> bool:
         if any("/" not in self.full_names[node] for node in nodes):
             return False
-        holders = [self._holders(node) for node in nodes]
-        if all(holders):
-            return bool(set.intersection(*holders))
+        common = self._holders(nodes[0])
+        for node in nodes[1:]:
+            if not common:
+                break
+            common &= self._holders(node)
+        if common:
+            return True
+        if all(self._holders(node) for node in nodes):
+            return False
         return len({self.full_names[node] for node in nodes}) == len(nodes)
 
     def _holders(self, node: int) -> set[int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from ckread.model.object_graph import ObjectGraph
     from ckread.model.optimizers import Optimizer
     from ckread.model.slot import Slot
     from ckread.model.telling import Namer
@@ -38,11 +39,20 @@ def find_trainable(
         told.setdefault(node, node in listed)
     owners = {slot.owner for slot in slots.values()}
     _tell_all(told, namer, [node for node in weights if node not in told], owners)
+    if flags:
+        _tell_by_flags(told, namer.graph, weights, flags)
+    return told
+
+
+def _tell_by_flags(
+    told: dict[int, bool], graph: ObjectGraph, weights: Iterable[int], flags: Mapping[int, bool]
+) -> None:
+    freezable = _keras_layers(graph)
     for node in weights:
         flag = flags.get(node)
-        if flag is False or (flag and not _is_freezable(namer, node)):
+        in_layer = any(parent in freezable for parent, _ in graph.parents[node])
+        if flag is False or (flag and not in_layer):
             told.setdefault(node, flag)
-    return told
 
 
 def _tell_all(
@@ -73,11 +83,10 @@ def _root_lists(namer: Namer) -> tuple[set[int], set[int]]:
     return trainable, (trainable | frozen | every) if lists[0] is not None else set()
 
 
-def _is_freezable(namer: Namer, node: int) -> bool:
-    """Tell whether a Keras layer holds it: freezing one leaves the flags as they were."""
-    graph = namer.graph
-    return any(
-        name in _FREEZABLE
-        for parent, _ in graph.parents[node]
-        for _, name in graph.children[parent]
-    )
+def _keras_layers(graph: ObjectGraph) -> set[int]:
+    """Give the Keras layers: freezing one leaves the flags of its variables as they were."""
+    return {
+        node
+        for node, children in enumerate(graph.children)
+        if any(name in _FREEZABLE for _, name in children)
+    }

@@ -175,7 +175,9 @@ def _fold_label(members: list[Variable]) -> str:
 
 def join_single_scopes(root: VariableTree) -> None:
     """Join every scope below the root that holds a single child with that child."""
-    for node in [node for node, _ in root.walk()]:
+    stack = [root]
+    while stack:
+        node = stack.pop()
         for at, child in enumerate(node.children):
             inner = child
             while len(inner.children) == 1 and inner.variable is None:
@@ -183,3 +185,4 @@ def join_single_scopes(root: VariableTree) -> None:
             if inner is not child:
                 inner.name = inner.path[len(child.path) - len(child.name) :]
                 node.children[at] = inner
+        stack += node.children

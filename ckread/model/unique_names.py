@@ -19,6 +19,9 @@ def unique_names(names: Mapping[str, str], taken: Iterable[str] = ()) -> dict[st
         taken: names that other keys have already.
     """
     taken = set(taken)
+    distinct = set(names.values())
+    if len(distinct) == len(names) and "" not in distinct and distinct.isdisjoint(taken):
+        return dict(names)
     wanted = Counter(names.values())
     given = {
         key: name for key, name in names.items() if name and wanted[name] == 1 and name not in taken

@@ -46,6 +46,16 @@ class Variable:
         return f"<ckread.Variable {self.name!r} {self.dtype} {self.shape}>"
 
     @property
+    def record(self) -> TensorRecord:
+        """What the file lists of it."""
+        return self._record
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is: name, role and relations."""
+        return self._identity
+
+    @property
     def name(self) -> str:
         """What the program that made it called it; unique in the checkpoint."""
         return self._identity.name

@@ -66,21 +66,20 @@ class BundleValues:
 
     def read(self, key: str) -> NDArray[np.generic]:
         """Give a whole verified tensor."""
-        from ckread.readers import partition
+        from ckread.readers.partition import check_places, put_strings, read_whole
 
-        record = self._layout.record(key)
         extents = self._layout.extents(key)
         if extents is not None:
-            partition.check_places(extents, self._open)
-            whole = self._empty(key, record.shape)
-            partition.read_whole(extents, whole, self._open)
+            check_places(extents, self._open)
+            whole = self._empty(key)
+            read_whole(extents, whole, self._open)
             return whole
         pieces = self._layout.pieces(key)
         for _, entry in pieces:
             self._shard_of(entry).check_range(entry.offset, entry.size)
-        whole = self._empty(key, record.shape)
+        whole = self._empty(key)
         for region, entry in pieces:
-            partition.put_strings(whole, region, self._read_string_piece(key, entry))
+            put_strings(whole, region, self._read_string_piece(key, entry))
         return whole
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
@@ -107,11 +106,13 @@ class BundleValues:
         nbytes = max(nbytes, record.dtype.itemsize)
         return partition.iter_whole(extents, record.shape, nbytes, self._open)
 
-    def _empty(self, key: str, shape: Sequence[int]) -> NDArray[Any]:
-        from ckread.readers import partition
+    def _empty(self, key: str, shape: Sequence[int] | None = None) -> NDArray[Any]:
+        """Give an array for a tensor, or for a part of it of another shape."""
+        from ckread.readers.partition import empty_array
 
+        record = self._layout.record(key)
         try:
-            return partition.empty_array(shape, self._layout.record(key).dtype)
+            return empty_array(record.shape if shape is None else shape, record.dtype)
         except CheckpointError as error:
             raise self._layout.located(error, key) from None
 

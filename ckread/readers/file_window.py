@@ -10,6 +10,7 @@ import io
 import os
 from typing import Any
 
+from ckread.errors import TruncatedFileError
 from ckread.readers.regular_file import RegularFile
 
 
@@ -72,6 +73,17 @@ class FileWindow(io.RawIOBase):
             self._file.pread_into(view[:nbytes], self.start + self._position)
             self._position += nbytes
         return nbytes
+
+    def pread(self, offset: int, nbytes: int) -> bytes:
+        """Give bytes of the window.
+
+        Raises:
+            TruncatedFileError: the window or the file ends before them.
+        """
+        if not 0 <= offset <= offset + nbytes <= self.nbytes:
+            message = f"bytes {offset} to {offset + nbytes} of a window of {self.nbytes}"
+            raise TruncatedFileError(message, path=self.path)
+        return self._file.pread(self.start + offset, nbytes)
 
     def close(self) -> None:
         """Close the file."""

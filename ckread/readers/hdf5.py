@@ -14,11 +14,12 @@ from ckread.errors import NotACheckpointError, UsageError, VariableNotFoundError
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.entry_parser import shown
+from ckread.readers.extents import read_extent
 from ckread.readers.file_window import FileWindow
 from ckread.readers.hdf5_file import HDF5File
+from ckread.readers.hdf5_legacy import read_config
 from ckread.readers.hdf5_listing import Home, list_files
-from ckread.readers.keras_config import KerasConfig, parse_model, parse_optimizer
-from ckread.readers.keras_json import parse_object
+from ckread.readers.picking import index_ranges, kept_shape
 from ckread.readers.regular_file import RegularFile
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.readers.contract import Index
+    from ckread.readers.keras_config import KerasConfig
 
 
 class HDF5Reader:
@@ -110,7 +112,10 @@ class HDF5Reader:
         """Give the bytes of a small tensor, C order, little-endian; packed int4 unpacked."""
         if self._home(key).dataset.dtype is DataType.STRING:
             raise UsageError(f"{shown(key)}: a string tensor, expected plain numbers")
-        return self.read(key).tobytes()
+        extents = self.extents(key)
+        if extents is None:
+            return self.read(key).tobytes()
+        return read_extent(extents[0], self._open(extents[0].path))
 
     def read_strings(self, key: str) -> list[bytes]:
         """Give the elements of a string dataset, C order.
@@ -145,11 +150,24 @@ class HDF5Reader:
         return whole
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a tensor; HDF5 reads only what it needs."""
-        from ckread.readers.hdf5_values import read_part
+        """Give a part of a tensor, reading only what it needs.
 
-        file, dataset, packing = self._home(key)
-        return read_part(file, dataset, index, packing)
+        Raises:
+            CheckpointError: as for `read`.
+        """
+        from ckread.readers import partition
+
+        extents = self.extents(key)
+        if extents is None:
+            from ckread.readers.hdf5_values import read_part
+
+            file, dataset, packing = self._home(key)
+            return read_part(file, dataset, index, packing)
+        record = self._tensors[key]
+        ranges = index_ranges(index, record.shape)
+        part = partition.empty_array([len(wanted) for wanted in ranges], record.dtype)
+        partition.read_part(extents, ranges, part, self._open)
+        return part.reshape(kept_shape(index, part.shape))
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
         """Yield a tensor in C order as 1-D arrays of at most `nbytes` bytes."""
@@ -212,22 +230,3 @@ def open_hdf5(path: str) -> HDF5Reader:
     except BaseException:
         file.close()
         raise
-
-
-def read_config(file: HDF5File) -> KerasConfig:
-    """Read the configuration that a legacy whole-model file has in its attributes.
-
-    Raises:
-        CorruptCheckpointError: it is not JSON, too large or too deep.
-    """
-    parsed = {}
-    for name in ("model_config", "training_config"):
-        text = file.attribute("", name)
-        data = text.encode(errors="surrogateescape") if isinstance(text, str) else b""
-        parsed[name] = parse_object(data, name, path=file.path, name=file.name) if data else {}
-    version = file.attribute("", "keras_version")
-    return KerasConfig(
-        model=parse_model(parsed["model_config"]),
-        optimizer=parse_optimizer(parsed["training_config"].get("optimizer_config")),
-        keras_version=version if isinstance(version, str) else None,
-    )

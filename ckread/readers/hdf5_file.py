@@ -1,69 +1,22 @@
-"""An HDF5 file as data: its datasets and attributes, nothing that leads out of it.
+"""An HDF5 file as data, by the plain parser where that does, else through h5py.
 
-HDF5 lets a file name other files (external links, external and virtual datasets),
-point into itself in circles (soft links) and hide terabytes behind a filter. None
-of this occurs in a file that Keras writes, so it is refused before it is followed.
-The file is read through a `FileWindow`, so it may lie inside an archive.
-
-Reference: HDF5 File Format Specification, version 3.0.
+Importing h5py, and numpy with it, takes longer than all else that `info` does. What
+Keras writes is plain enough for `hdf5_plain`; whatever that declines, h5py decides.
 """
 
 from __future__ import annotations
 
-import math
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ckread.errors import (
-    CheckpointError,
-    CorruptCheckpointError,
-    NotACheckpointError,
-    TruncatedFileError,
-    UnsupportedFeatureError,
-)
-from ckread.readers.hdf5_attributes import (
-    AttributeTooLargeError,
-    decode,
-    encode,
-    h5py_module,
-    read_text,
-)
-from ckread.readers.hdf5_types import stored_type
+from ckread.readers.hdf5_plain import DeclinedError, PlainFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-    from ckread.readers.dtypes import DataType
     from ckread.readers.file_window import FileWindow
-
-_RAISED = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
-"""What h5py raises about a file that it cannot read."""
-
-_MAX_CHUNK_NBYTES = 1 << 30
-_BOMB_FLOOR_NBYTES = 256 << 20
-_MAX_EXPANSION = 1100
-
-
-class Dataset(NamedTuple):
-    """One dataset, as listed.
-
-    Attributes:
-        path: where it lies in the file, without the leading slash.
-        dtype: element type.
-        shape: its shape.
-        nbytes: bytes it takes in the file.
-        offset: first byte in the window, where its elements lie plainly; else None.
-        big_endian: whether multi-byte elements are in network order.
-        address: what two paths of one dataset share.
-    """
-
-    path: str
-    dtype: DataType
-    shape: tuple[int, ...]
-    nbytes: int
-    offset: int | None
-    big_endian: bool
-    address: int
+    from ckread.readers.hdf5_library import LibraryFile
+    from ckread.readers.hdf5_objects import Dataset
 
 
 class HDF5File:
@@ -79,67 +32,35 @@ class HDF5File:
         """Open it.
 
         Raises:
-            MissingDependencyError: h5py is not installed.
+            MissingDependencyError: h5py is needed and not installed.
             NotACheckpointError: it is not HDF5.
             CorruptCheckpointError: HDF5 cannot open it.
         """
         self.path = window.path
         self.name = name
         self.window = window
-        h5py = h5py_module()
-        with self.guarded("superblock"):
-            self._file = h5py.File(window, "r", rdcc_nbytes=16 << 20)
+        self._opened: LibraryFile | None = None
+        self._plain: PlainFile | None = None
+        try:
+            self._plain = PlainFile(window)
+        except DeclinedError:
+            self._open_library()
+
+    @property
+    def _library(self) -> LibraryFile:
+        return self._opened or self._open_library()
+
+    def _open_library(self) -> LibraryFile:
+        from ckread.readers.hdf5_library import LibraryFile
+
+        self._opened = LibraryFile(self.window, self.name)
+        return self._opened
 
     def close(self) -> None:
         """Close the file and its window."""
-        self._file.close()
+        if self._opened is not None:
+            self._opened.close()
         self.window.close()
-
-    @contextmanager
-    def guarded(self, where: str) -> Iterator[None]:
-        """Turn whatever HDF5 raises about the file into an error that names `where`.
-
-        Raises:
-            TruncatedFileError: the file ends early.
-            CorruptCheckpointError: anything else that HDF5 does not accept.
-        """
-        try:
-            yield
-        except AttributeTooLargeError as error:
-            message = f"{self.name}: {where}: {error}"
-            raise CorruptCheckpointError(message, path=self.path) from None
-        except CheckpointError:
-            raise
-        except _RAISED as error:
-            text = " ".join(str(error).split())
-            if "truncated file" in text or "addr overflow" in text:
-                message = f"{self.name}: {where}: the file ends at byte {self.window.nbytes}"
-                raise TruncatedFileError(f"{message}, HDF5 expects more", path=self.path) from None
-            if "file signature not found" in text:
-                message = f"{self.name}: no HDF5 signature"
-                raise NotACheckpointError(message, path=self.path) from None
-            message = (
-                f"{self.name}: {where}: HDF5 cannot read it, {text[:200] or 'no reason given'}"
-            )
-            raise CorruptCheckpointError(message, path=self.path) from None
-
-    def paths(self) -> list[str]:
-        """List every path of the file, groups before what they hold.
-
-        Raises:
-            UnsupportedFeatureError: a link is external, soft or of an unknown kind.
-            CorruptCheckpointError: a group cannot be read.
-        """
-        h5l = h5py_module().h5l
-        kinds = {h5l.TYPE_EXTERNAL: "an external link", h5l.TYPE_SOFT: "a soft link"}
-        found: list[tuple[bytes, int]] = []
-        with self.guarded("links"):
-            self._file.id.links.visit(lambda name, info: found.append((name, info.type)), info=True)
-        for name, kind in found:
-            if kind != h5l.TYPE_HARD:
-                what = kinds.get(kind, "a user-defined link")
-                self._refuse(decode(name), f"{what}, expected a group or dataset of this file")
-        return sorted((decode(name) for name, _ in found), key=path_order)
 
     def datasets(self) -> Iterator[Dataset | str]:
         """Yield every dataset, and of every group its path.
@@ -149,67 +70,11 @@ class HDF5File:
                 holds references.
             CorruptCheckpointError: an object cannot be read.
         """
-        h5d, h5o = h5py_module().h5d, h5py_module().h5o
-        for path in self.paths():
-            with self.guarded(repr(path)):
-                item = h5o.open(self._file.id, encode(path))
-            if isinstance(item, h5d.DatasetID):
-                yield self._listed(path, item)
-            else:
-                yield path
-
-    def _listed(self, path: str, item: Any) -> Dataset:
-        h5d = h5py_module().h5d
-        with self.guarded(repr(path)):
-            layout = item.get_create_plist()
-            kind = layout.get_layout()
-            if kind == h5d.VIRTUAL:
-                self._refuse(path, "a virtual dataset, whose values lie in other files")
-            if layout.get_external_count():
-                self._refuse(path, "an external dataset, whose values lie in another file")
-            label = self._attribute_of(item, "dtype")
-            stored = stored_type(item.dtype, label if isinstance(label, str) else "")
-            if stored.has_references:
-                self._refuse(path, "a dataset of object references, expected numbers")
-            shape = (0,) if item.shape is None else tuple(int(size) for size in item.shape)
-            nbytes, offset = item.get_storage_size(), item.get_offset()
-        if kind == h5d.CHUNKED:
-            self._check_chunks(path, layout.get_chunk(), item.dtype.itemsize)
-        logical = math.prod(shape) * stored.dtype.itemsize
-        if kind != h5d.CHUNKED and stored.dtype.is_plain:
-            nbytes = logical
-        self._check_size(path, shape, logical=logical, stored=nbytes)
-        if kind != h5d.CONTIGUOUS or not stored.dtype.is_plain or not nbytes:
-            offset = None
-        address = _address(item)
-        return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
-
-    def _check_chunks(self, path: str, chunk: tuple[int, ...], itemsize: int) -> None:
-        nbytes = math.prod(chunk) * itemsize
-        if nbytes > _MAX_CHUNK_NBYTES:
-            self._refuse(path, f"chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}")
-
-    def _check_size(self, path: str, shape: tuple[int, ...], *, logical: int, stored: int) -> None:
-        if logical > max(_BOMB_FLOOR_NBYTES, _MAX_EXPANSION * stored):
-            what = f"{logical} bytes of values in {stored} stored bytes"
-            message = f"{self.name}: {path!r} holds {what}, a decompression bomb"
-            raise CorruptCheckpointError(message, path=self.path)
-
-    def _refuse(self, path: str, what: str) -> None:
-        message = f"{self.name}: {path!r} is {what}"
-        if what.startswith("chunks"):
-            message = f"{self.name}: {path!r} has {what}"
-        raise UnsupportedFeatureError(message, path=self.path)
-
-    def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py."""
-        with self.guarded(repr(path)):
-            return self._file[encode(path)]
+        yield from self._library.datasets() if self._plain is None else self._plain.listed
 
     def has(self, path: str) -> bool:
-        """Tell whether there is anything at a listed path."""
-        with self.guarded(repr(path)):
-            return encode(path) in self._file
+        """Tell whether there is anything at a path."""
+        return self._library.has(path) if self._plain is None else self._plain.has(path)
 
     def attribute(self, path: str, name: str) -> str | list[str] | None:
         """Give a text attribute, or a list of texts; None where there is none.
@@ -217,24 +82,14 @@ class HDF5File:
         Raises:
             CorruptCheckpointError: it is larger than any attribute may be.
         """
-        with self.guarded(repr(path)):
-            item = h5py_module().h5o.open(self._file.id, encode(path) or b"/")
-        return self._attribute_of(item, name)
+        if self._plain is None:
+            return self._library.attribute(path, name)
+        return self._plain.attributes(path).get(name)
 
-    def _attribute_of(self, item: Any, name: str) -> str | list[str] | None:
-        with self.guarded(f"attribute {name!r}"):
-            return read_text(item, name)
+    def dataset(self, path: str) -> Any:
+        """Open a listed dataset with h5py."""
+        return self._library.dataset(path)
 
-
-def _address(item: Any) -> int:
-    info = h5py_module().h5o.get_info(item)
-    address: int = info.addr
-    return address
-
-
-def path_order(path: str) -> list[tuple[int, int, str]]:
-    """Sort key: components in order, numbers by value, `vars/2` before `vars/10`."""
-    return [
-        (0, int(part), "") if part.isdecimal() and len(part) < 10 else (1, 0, part)
-        for part in path.split("/")
-    ]
+    def guarded(self, where: str) -> AbstractContextManager[None]:
+        """Turn whatever h5py raises about the file into an error that names `where`."""
+        return self._library.guarded(where)

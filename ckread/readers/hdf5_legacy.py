@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.readers.keras_config import KerasConfig, parse_model, parse_optimizer
+from ckread.readers.keras_json import parse_object
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
@@ -95,3 +98,22 @@ def _has_list(file: HDF5File, group: str, name: str) -> bool:
 
 def _join(group: str, name: str) -> str:
     return f"{group}/{name.strip('/')}" if group else name.strip("/")
+
+
+def read_config(file: HDF5File) -> KerasConfig:
+    """Read the configuration that a legacy whole-model file has in its attributes.
+
+    Raises:
+        CorruptCheckpointError: it is not JSON, too large or too deep.
+    """
+    parsed = {}
+    for name in ("model_config", "training_config"):
+        text = file.attribute("", name)
+        data = text.encode(errors="surrogateescape") if isinstance(text, str) else b""
+        parsed[name] = parse_object(data, name, path=file.path, name=file.name) if data else {}
+    version = file.attribute("", "keras_version")
+    return KerasConfig(
+        model=parse_model(parsed["model_config"]),
+        optimizer=parse_optimizer(parsed["training_config"].get("optimizer_config")),
+        keras_version=version if isinstance(version, str) else None,
+    )

@@ -20,7 +20,8 @@ from ckread.readers.packed_int4 import Packing, find_packing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ckread.readers.hdf5_file import Dataset, HDF5File
+    from ckread.readers.hdf5_file import HDF5File
+    from ckread.readers.hdf5_objects import Dataset
     from ckread.readers.keras_config import KerasConfig
 
 VARS = "vars"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.readers.contract import Index
-    from ckread.readers.hdf5_file import Dataset, HDF5File
+    from ckread.readers.hdf5_file import HDF5File
+    from ckread.readers.hdf5_objects import Dataset
     from ckread.readers.packed_int4 import Packing
 
 MAX_STRINGS_NBYTES = 1 << 30

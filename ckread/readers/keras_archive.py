@@ -33,6 +33,7 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
+_SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _weights_window(archive: ZipMembers) -> FileWindow:
     if WEIGHTS not in archive.members:
         if NUMPY_WEIGHTS in archive.members:
             message = f"{archive.name}: {NUMPY_WEIGHTS} holds pickles, which are never loaded"
-            raise UnsupportedFeatureError(message, path=archive.path)
+            raise UnsupportedFeatureError(message, path=archive.path, remedy=_SAVE_AGAIN)
         message = f"{archive.name}: no member {WEIGHTS!r}, expected a Keras archive"
         raise NotACheckpointError(message, path=archive.path)
     place = archive.place(WEIGHTS)

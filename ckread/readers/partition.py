@@ -1,19 +1,17 @@
 """Values of tensors that lie in one extent or in many: whole, in part, as a stream.
 
-The extents of a tensor are disjoint and cover it. In the C order of the tensor the
-elements of each extent come in their own C order, so a stream of the tensor reads
-every extent from its start to its end, and their checksums can be verified.
+The extents of a tensor are disjoint and cover it, and each has its checksum.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckread.errors import UnsupportedFeatureError
+from ckread.readers.bands import iter_bands
 from ckread.readers.crc32c import extend
 from ckread.readers.dtypes import numpy_dtype
 from ckread.readers.extents import (
@@ -154,7 +152,7 @@ def iter_whole(
         return iter(())
     if all(is_contiguous(extent.region, tuple(shape)) for extent in extents):
         return _iter_consecutive(extents, nbytes, open_shard)
-    return _iter_bands(extents, shape, nbytes, open_shard)
+    return iter_bands(extents, shape, nbytes, open_shard)
 
 
 def _iter_consecutive(
@@ -169,56 +167,3 @@ def _iter_consecutive(
         for chunk in stream:
             yield decode(extent, chunk)
         verify_extent(extent, stream.crc32c)
-
-
-def _iter_bands(
-    extents: Extents, shape: Sequence[int], nbytes: int, open_shard: OpenShard
-) -> Iterator[NDArray[np.generic]]:
-    """Assemble one band after the other: a range of one dimension, all of those after it."""
-    dtype = extents[0].dtype
-    buffer = aligned_buffer(nbytes)
-    done = [0] * len(extents)
-    checksums = [0] * len(extents)
-    for band in _bands(shape, dtype.itemsize, nbytes):
-        n_elements = math.prod(region_shape(band))
-        raw = buffer[: n_elements * dtype.itemsize]
-        values = raw.view(numpy_dtype(dtype))
-        target = values.reshape(region_shape(band))
-        for i, extent in enumerate(extents):
-            places = _overlap(band, extent.region)
-            part = None if places is None else target[places]
-            if part is None:
-                continue
-            piece = np.empty(part.nbytes, np.uint8)
-            open_shard(extent.path).pread_into(piece, extent.offset + done[i])
-            done[i] += part.nbytes
-            checksums[i] = extend(checksums[i], piece)
-            part[...] = decode(extent, piece).reshape(part.shape)
-        yield values
-    for extent, crc32c in zip(extents, checksums, strict=True):
-        verify_extent(extent, crc32c)
-
-
-def _bands(shape: Sequence[int], itemsize: int, nbytes: int) -> Iterator[Region]:
-    axis = len(shape) - 1
-    inner = itemsize
-    while axis and inner * shape[axis] <= nbytes:
-        inner *= shape[axis]
-        axis -= 1
-    step = max(1, nbytes // inner)
-    rest = tuple((0, size) for size in shape[axis + 1 :])
-    for outer in itertools.product(*map(range, shape[:axis])):
-        fixed = tuple((i, i + 1) for i in outer)
-        for start in range(0, shape[axis], step):
-            yield (*fixed, (start, min(start + step, shape[axis])), *rest)
-
-
-def _overlap(band: Region, region: Region) -> tuple[slice, ...] | None:
-    """Give the place within `band` that `region` fills, None if it fills none."""
-    places = []
-    for (start, stop), (first, last) in zip(band, region, strict=True):
-        low, high = max(start, first), min(stop, last)
-        if low >= high:
-            return None
-        places.append(slice(low - start, high - start))
-    return tuple(places)

@@ -68,7 +68,7 @@ def parse_string_tensor(buffer: bytes, n_elements: int, *, big_endian: bool) -> 
         raise CorruptCheckpointError(found)
     order: Literal["big", "little"] = "big" if big_endian else "little"
     stored = unmask(int.from_bytes(buffer[at:start], order))
-    computed = crc32c(_packed(lengths, ">" if big_endian else "<"))
+    computed = crc32c(packed_lengths(lengths, ">" if big_endian else "<"))
     total = extend(computed, buffer[at:])
     bounds = accumulate(lengths, initial=start)
     elements = [buffer[first:stop] for first, stop in pairwise(bounds)]
@@ -87,7 +87,8 @@ def _parse_lengths(buffer: bytes, n_elements: int) -> tuple[list[int], int]:
     return lengths, at
 
 
-def _packed(lengths: list[int], order: str) -> bytes:
+def packed_lengths(lengths: list[int], order: str) -> bytes:
+    """Give lengths as the integers that their checksum goes over."""
     if not lengths or max(lengths) < 1 << 32:
         return struct.pack(f"{order}{len(lengths)}I", *lengths)
     return b"".join(struct.pack(order + "IQ"[length >= 1 << 32], length) for length in lengths)

@@ -8,7 +8,10 @@ from typing import Any
 
 from ckread.readers.kinds import Kind
 
-_STATE = re.compile(r"\s*(?:#[^\n]*\s*)*(?:all_)?model_checkpoint_(?:path|timestamp)s?\s*:")
+# A comment ends with its line: if it could end earlier, "####…" would match in 2**n ways.
+_STATE = re.compile(
+    r"\s*(?:#[^\n]*(?:\n\s*|\Z))*(?:all_)?model_checkpoint_(?:path|timestamp)s?\s*:"
+)
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
 _HTML = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _HISTORY_HEADER = re.compile(

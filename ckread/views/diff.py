@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.diff_records import DiffStatus
-from ckread.views.columns import Column, Justify, Table
+from ckread.views.columns import Table
+from ckread.views.diff_columns import (
+    index_columns,
+    origin_columns,
+    row_style,
+    state_columns,
+    weight_columns,
+)
 from ckread.views.diff_notes import index_footer, value_footer
 from ckread.views.diff_rows import (
     MODEL_ROLES,
-    SIGN_STYLES,
     DiffRow,
-    elements_text,
     grouped_rows,
     model_rows,
-    moved_text,
     movement,
+    origin_rows,
     state_rows,
 )
 from ckread.views.diff_table import variable_table
 from ckread.views.diff_verdict import verdict
-from ckread.views.drawn import bar
 from ckread.views.folding import Prose
+from ckread.views.names import common_prefix
 from ckread.views.page import Lines, Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import (
-    float_text,
-    safe_text,
-    size_cell,
-)
+from ckread.views.quantities import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
-    from ckread.views.page import Block, Line
+    from ckread.analysis.diff_records import CheckpointDiff, DiffStatus, VariableDiff
+    from ckread.views.columns import Column
+    from ckread.views.page import Block
 
 DEFAULT_TOP = 40
 """Changed weights that a terminal shows unless `--top` says otherwise."""
-_BAR_CELLS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ def diff_page(view: DiffView) -> Page:
     head = _title(result), _verdict(result)
     piped = PipedOnly(variable_table(view.rows_of(result.variables), top=view.top))
     if result.identical and not view.only:
-        return Page(head, piped)
+        certainty = TerminalOnly(Prose(Span(index_footer(result), "muted")))
+        return Page(head, certainty, piped) if result.index_only else Page(head, piped)
     sections = _index_sections(view) if result.index_only else _value_sections(view)
     return Page(head, *sections, piped)
 
@@ -103,20 +103,49 @@ def _verdict(result: CheckpointDiff) -> Prose:
 def _value_sections(view: DiffView) -> list[Block | list[Block]]:
     result = view.result
     shown = view.rows_of(result.variables)
-    rows = model_rows(result, [v for v in shown if v.role in MODEL_ROLES])
-    kept, n_hidden = _kept(rows, view.top)
+    of_model = [v for v in shown if v.role in MODEL_ROLES]
+    kept, n_hidden = _kept(model_rows(of_model), view.top)
     sections: list[Block | list[Block]] = []
     if kept:
-        table = Table(_weight_columns(kept), kept, row_style=_row_style)
-        sections.append(TerminalOnly(table))
-    state = state_rows(result, [v for v in shown if v.role not in MODEL_ROLES])
-    if state and view.top is None:
-        heading = Lines([(Span("  optimizer and counters", "label"),)])
-        table = Table(_state_columns(state), state, row_style=_row_style, has_header=False)
-        sections.append([TerminalOnly(heading), TerminalOnly(table)])
+        sections.append(_weights(kept))
+    others = [v for v in shown if v.role not in MODEL_ROLES]
+    if view.top is None:
+        sections += _titled("optimizer and counters", state_columns(), state_rows(others))
+        sections += _titled("other names", origin_columns(), origin_rows(result, shown))
     n_moved = sum(_has_figures(row) and not row.is_identical for row in kept)
     footer = value_footer(result, has_table=n_moved > 0, n_hidden=n_hidden, n_shown=n_moved)
     return [*sections, TerminalOnly(Prose(Span(footer, "muted")))] if footer else sections
+
+
+def _weights(rows: Sequence[DiffRow]) -> list[Block]:
+    prefix = common_prefix([row.name for row in rows])
+    table = TerminalOnly(Table(weight_columns(rows, prefix), rows, row_style=row_style))
+    if not prefix:
+        return [table]
+    return [TerminalOnly(Prose(Span(f"names below {safe_text(prefix)}", "label"))), table]
+
+
+def _titled(
+    heading: str, columns: Sequence[Column[DiffRow]], rows: Sequence[DiffRow]
+) -> list[list[Block]]:
+    """Give a table under a heading, if it has rows."""
+    if not rows:
+        return []
+    title = Lines([(Span(f"  {heading}", "label"),)])
+    table = Table(columns, rows, row_style=row_style, has_header=False)
+    return [[TerminalOnly(title), TerminalOnly(table)]]
+
+
+def _index_sections(view: DiffView) -> list[Block]:
+    shown = view.rows_of(view.result.variables)
+    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
+    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
+    rows = rows[: view.top] if view.top else rows
+    sections: list[Block] = []
+    if rows:
+        sections.append(TerminalOnly(Table(index_columns(), rows, row_style=row_style)))
+    footer = index_footer(view.result)
+    return [*sections, TerminalOnly(Prose(Span(footer, "muted")))]
 
 
 def _kept(rows: Sequence[DiffRow], top: int | None) -> tuple[list[DiffRow], int]:
@@ -129,111 +158,3 @@ def _kept(rows: Sequence[DiffRow], top: int | None) -> tuple[list[DiffRow], int]
 
 def _has_figures(row: DiffRow) -> bool:
     return row.only is not None and row.only.metrics is not None
-
-
-def _row_style(row: DiffRow) -> str:
-    return "muted" if row.is_identical else ""
-
-
-def _named_sign(row: DiffRow) -> Line:
-    return (Span(row.sign, SIGN_STYLES.get(row.sign, "")), Span(f" {safe_text(row.name)}"))
-
-
-def _figure(
-    text: Callable[[VariableDiff], str],
-) -> Callable[[DiffRow], Line]:
-    """Give the cell of a figure of single variables; NaN and infinity stand out."""
-
-    def shown(row: DiffRow) -> Line:
-        if row.only is None:
-            return (Span(""),)
-        word = text(row.only)
-        return (Span(word, "bad" if word in ("NaN", "inf") else ""),)
-
-    return shown
-
-
-def _metric(field: str) -> Callable[[VariableDiff], str]:
-    def text(variable: VariableDiff) -> str:
-        value = getattr(variable.metrics, field, None)
-        if value is None or variable.status is DiffStatus.IDENTICAL:
-            return ""
-        return float_text(float(value))
-
-    return text
-
-
-def _cosine(variable: VariableDiff) -> str:
-    cosine = variable.metrics.cosine if variable.metrics else None
-    if cosine is None or variable.status is DiffStatus.IDENTICAL:
-        return ""
-    if abs(cosine) == 1 or math.isnan(cosine):
-        return float_text(cosine).removesuffix(".00")
-    return ">0.9999" if cosine >= 0.99995 else f"{max(cosine, -0.9999):.4f}"
-
-
-def _flips(variable: VariableDiff) -> str:
-    flips = variable.metrics.sign_flips if variable.metrics else None
-    return "" if flips is None or variable.status is DiffStatus.IDENTICAL else f"{flips:,}"
-
-
-def _weight_columns(rows: Sequence[DiffRow]) -> list[Column[DiffRow]]:
-    largest = max((_bar_size(row) for row in rows), default=0.0)
-
-    def draw(row: DiffRow, cells: int) -> Line:
-        return (Span(bar(_bar_size(row) / largest if largest else 0, cells), "bar"),)
-
-    columns: list[Column[DiffRow]] = [
-        Column(title="  weight", shown=_named_sign, folds=True),
-        Column(title="moved", shown=_figure(moved_text), justify=Justify.RIGHT),
-        Column(title="", draw=draw, cells=(_BAR_CELLS, _BAR_CELLS), rank=3),
-        Column(title="max |Δ|", shown=_figure(_metric("max_abs")), justify=Justify.POINT),
-        Column(
-            title="mean |Δ|", shown=_figure(_metric("mean_abs")), justify=Justify.POINT,
-            rank=4, from_width=100,
-        ),
-        Column(title="cosine", shown=_figure(_cosine), justify=Justify.RIGHT, rank=1),
-        Column(title="elements", shown=_figure(elements_text), justify=Justify.RIGHT, rank=2),
-        Column(
-            title="sign flips", shown=_figure(_flips), justify=Justify.RIGHT,
-            rank=5, from_width=100,
-        ),
-    ]  # fmt: skip
-    if any(row.what for row in rows):
-        columns.append(_what_column(rows))
-    return columns
-
-
-def _what_column(rows: Sequence[DiffRow], *, title: str = "") -> Column[DiffRow]:
-    """Give the column of words; it folds where it holds names."""
-    has_names = any(" was " in f" {row.what}" for row in rows)
-    return Column(title=title, shown=lambda row: row.what, folds=has_names)
-
-
-def _bar_size(row: DiffRow) -> float:
-    size = movement(row.only) if row.only is not None and not row.is_identical else 0.0
-    return size if 0 < size < 1e300 else 0.0
-
-
-def _state_columns(rows: Sequence[DiffRow]) -> list[Column[DiffRow]]:
-    return [Column(title="", shown=_named_sign, folds=True), _what_column(rows)]
-
-
-def _index_sections(view: DiffView) -> list[Block]:
-    shown = view.rows_of(view.result.variables)
-    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
-    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
-    rows = rows[: view.top] if view.top else rows
-    columns: list[Column[DiffRow]] = [
-        Column(title="  subtree", shown=_named_sign, folds=True),
-        Column(title="bytes", shown=_bytes_changed, justify=Justify.RIGHT),
-        _what_column(rows, title="variables"),
-    ]
-    sections: list[Block] = []
-    if rows:
-        sections.append(TerminalOnly(Table(columns, rows, row_style=_row_style)))
-    return [*sections, TerminalOnly(Prose(Span(index_footer(view.result), "muted")))]
-
-
-def _bytes_changed(row: DiffRow) -> str:
-    return size_cell(row.nbytes_changed) if row.nbytes_changed else ""

@@ -24,6 +24,9 @@ def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_sh
         if not result.tolerance.is_bitwise:
             how = f"by more than {tolerance_options(result)}"
         sentences.append(f"moved: ‖b − a‖ / ‖a‖. elements: how many changed, {how}.")
+    is_same = {v.is_read for v in result.variables if v.status is DiffStatus.IDENTICAL}
+    if False in is_same:
+        sentences.append("=: equal by checksum.")
     if any(v.metrics and v.metrics.same_nan for v in result.variables):
         sentences.append("NaN in the same place on both sides counts as equal.")
     if result.verified:
@@ -46,5 +49,6 @@ def index_footer(result: CheckpointDiff) -> str:
     statuses = {variable.status for variable in result.variables}
     if DiffStatus.IDENTICAL in statuses or DiffStatus.RENAMED in statuses:
         sentences.append("Equal checksums can hide a change once in 2³² variables.")
-    sentences.append("Leave out --index-only to see how far each one moved.")
+    if not result.identical:
+        sentences.append("Leave out --index-only to see how far each one moved.")
     return " ".join(sentences)

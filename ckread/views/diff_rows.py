@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckread.analysis.diff_records import DiffStatus, distance_moved
+from ckread.analysis.pairing import PairedBy
 from ckread.model.role import Role
 from ckread.views.diff_groups import (
     describe,
@@ -14,7 +15,7 @@ from ckread.views.diff_groups import (
     slot_pattern,
     structure_change,
 )
-from ckread.views.quantities import ABSENT, float_text, safe_text, share_in_words, share_text
+from ckread.views.quantities import ABSENT, float_text, safe_text, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ MODEL_ROLES = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.ALIAS)
 """Roles whose variables get a row each; the rest is optimizer, counters and the like."""
 
 _FEW_IDENTICAL = 6
+_FEW_STILL = 2
 _SIGNS = {
     DiffStatus.CHANGED: "~",
     DiffStatus.IDENTICAL: "=",
@@ -101,15 +103,14 @@ def changes(variables: Iterable[VariableDiff]) -> list[VariableDiff]:
     return sorted(measured, key=lambda v: -movement(v))
 
 
-def model_rows(result: CheckpointDiff, variables: Sequence[VariableDiff]) -> list[DiffRow]:
+def model_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
     """Give the rows of weights, statistics and averages: moved, restructured, identical."""
     rest = [v for v in variables if not _is_measured(v)]
     identical = [v for v in rest if v.status is DiffStatus.IDENTICAL]
     others = [v for v in rest if v.status is not DiffStatus.IDENTICAL]
-    rows = [_single(result, v) for v in changes(variables)]
-    rows += grouped_rows(others, variables)
+    rows = [_single(v) for v in changes(variables)] + grouped_rows(others, variables)
     if len(identical) <= _FEW_IDENTICAL:
-        return rows + [_single(result, v) for v in identical]
+        return rows + [_single(v) for v in identical]
     return rows + grouped_rows(identical, variables)
 
 
@@ -141,41 +142,45 @@ def _exact(pattern: str, members: Sequence[VariableDiff], among: Sequence[Variab
     return f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
 
 
-def _single(result: CheckpointDiff, variable: VariableDiff) -> DiffRow:
-    parts = [structure_change(variable), origin(result, variable)]
-    what = ", ".join(filter(None, parts))
-    return DiffRow(_sign(variable), variable.name, (variable,), what)
+def _single(variable: VariableDiff) -> DiffRow:
+    return DiffRow(_sign(variable), variable.name, (variable,), structure_change(variable))
 
 
-def origin(result: CheckpointDiff, variable: VariableDiff) -> str:
-    """Say what a variable was called, unless a rule in the verdict says so."""
-    old = variable.renamed_from
-    if old is None or any(rule.apply(old) == variable.name for rule in result.rules):
-        return ""
-    is_proposal = variable.confidence is not None and variable.confidence < 1
-    sure = f" ({variable.confidence:.0%} sure)".replace("%", " %") if is_proposal else ""
-    return f"was {safe_text(old)}{sure}"
+def origin_rows(result: CheckpointDiff, variables: Iterable[VariableDiff]) -> list[DiffRow]:
+    """Give what variables were called, those apart that a rule in the verdict explains."""
+    rows = []
+    for variable in variables:
+        old = variable.renamed_from
+        if old is None or variable.paired_by is PairedBy.OWNER:
+            continue
+        if any(rule.apply(old) == variable.name for rule in result.rules):
+            continue
+        is_proposal = variable.confidence is not None and variable.confidence < 1
+        sure = f" ({round(100 * (variable.confidence or 0))} % sure)" if is_proposal else ""
+        rows.append(DiffRow(">", variable.name, (variable,), f"was {safe_text(old)}{sure}"))
+    return rows
 
 
-def state_rows(result: CheckpointDiff, variables: Sequence[VariableDiff]) -> list[DiffRow]:
+def state_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
     """Give the rows of the optimizer and the counters: one per slot name, values of scalars."""
     rows: dict[str, list[VariableDiff]] = {}
+    still = [v for v in variables if v.slot is None and v.status is DiffStatus.IDENTICAL]
+    is_folded = len(still) > _FEW_STILL
     for variable in variables:
-        name = slot_pattern(variable) if variable.slot is not None else variable.name
-        rows.setdefault(name, []).append(variable)
+        if not (is_folded and variable.slot is None and variable.status is DiffStatus.IDENTICAL):
+            name = slot_pattern(variable) if variable.slot is not None else variable.name
+            rows.setdefault(name, []).append(variable)
+    if is_folded:
+        rows["the rest"] = still
     return [
         DiffRow(
             sign_of(members),
             members[0].name if len(members) == 1 else name,
             tuple(members),
-            ", ".join(filter(None, [_state_change(members), *_origins(result, members)])),
+            _state_change(members),
         )
         for name, members in rows.items()
     ]
-
-
-def _origins(result: CheckpointDiff, members: Sequence[VariableDiff]) -> list[str]:
-    return [origin(result, members[0])] if len(members) == 1 else []
 
 
 def _state_change(members: Sequence[VariableDiff]) -> str:
@@ -186,7 +191,7 @@ def _state_change(members: Sequence[VariableDiff]) -> str:
     text = describe(members)
     if moved is None:
         return f"{text}, from 0" if any(map(_is_measured, members)) else text
-    return f"{text}, moved {share_in_words(moved, 1)}" if moved else text
+    return f"{text}, moved {move_in_words(moved)}" if moved else text
 
 
 def scalar_text(value: float | bool) -> str:
@@ -207,7 +212,20 @@ def moved_text(variable: VariableDiff) -> str:
         return ABSENT
     if not math.isfinite(metrics.relative_l2):
         return float_text(metrics.relative_l2)
-    return share_text(metrics.relative_l2, 1) if metrics.relative_l2 != 1 else "100.0 %"
+    percent = 100 * metrics.relative_l2
+    if percent < 0.1:
+        return "<0.1 %"
+    return f"{percent:.1f} %" if percent < 999.95 else f"{float_text(metrics.relative_l2)} ×"
+
+
+def move_in_words(moved: float) -> str:
+    """Give a relative distance for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
+    percent = 100 * moved
+    if percent < 0.1:
+        return "<0.1 %"
+    if percent < 999.5:
+        return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+    return f"{float_text(moved)} times the norm"
 
 
 def elements_text(variable: VariableDiff) -> str:

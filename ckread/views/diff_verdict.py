@@ -9,12 +9,11 @@ from ckread.analysis.diff_records import DiffStatus, distance_moved
 from ckread.model.role import Role
 from ckread.views.diff_groups import group_by_subtree, rule_in_words
 from ckread.views.diff_notes import tolerance_options
+from ckread.views.diff_rows import move_in_words
 from ckread.views.quantities import (
     count_text,
-    float_text,
     plural,
     safe_text,
-    share_in_words,
     size_text,
 )
 
@@ -49,8 +48,10 @@ def how_compared(result: CheckpointDiff) -> str:
     """Say what equal means: bit for bit, by checksum, or within a tolerance."""
     if not result.tolerance.is_bitwise:
         return f"within {tolerance_options(result)}"
-    is_read = all(v.metrics and v.metrics.l2_a is not None for v in result.variables)
-    return "bit for bit" if is_read else "by checksum"
+    n_read = sum(variable.is_read for variable in result.variables)
+    if 0 < n_read < len(result.variables):
+        return f"{count_text(n_read)} bit for bit, the rest by checksum"
+    return "bit for bit" if n_read else "by checksum"
 
 
 def _not_known(result: CheckpointDiff) -> str:
@@ -128,11 +129,10 @@ def _how_far(result: CheckpointDiff) -> str:
     weights = [v for v in result.variables if v.role is Role.WEIGHT]
     changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
     moved = distance_moved(changed)
-    if moved is None or not math.isfinite(moved):
+    if not moved or not math.isfinite(moved):
         return ""
     whose = "the weights" if len(changed) == len(weights) else "the weights among them"
-    far = share_in_words(moved, 1) if moved < 10 else f"{float_text(moved)} times their norm"
-    return f"; {whose} moved {far}"
+    return f"; {whose} moved {move_in_words(moved)}"
 
 
 def _where(result: CheckpointDiff) -> str:
@@ -142,7 +142,7 @@ def _where(result: CheckpointDiff) -> str:
         return ""
     changed = [v for v in model if v.status is not DiffStatus.IDENTICAL]
     if not changed:
-        return "; weights and statistics did not"
+        return "; weights and statistics are the same"
     if len(changed) == len(model):
         return ""
     if all(v.role is Role.STATISTIC for v in changed):

@@ -8,12 +8,13 @@ from ckread.views.columns import Column, Justify
 from ckread.views.folding import Prose
 from ckread.views.page import Page, Span, TerminalOnly
 from ckread.views.quantities import count_text, plural, safe_text
-from ckread.views.statistics import Row, error_lines, statistics_table
+from ckread.views.statistics import error_lines, statistics_table
 
 if TYPE_CHECKING:
     from ckread.analysis.evolution import RunStatistics
     from ckread.analysis.statistics import VariableStatistics
     from ckread.views.page import Block, Line
+    from ckread.views.statistics import Row
 
 
 def evolution_page(run: RunStatistics) -> Page:
@@ -27,7 +28,7 @@ def evolution_page(run: RunStatistics) -> Page:
                 rows.append((moment.variables[name], (Span(count_text(moment.step)),)))
                 steps[id(moment.variables[name])] = moment.step
         title = TerminalOnly(Prose(Span(safe_text(name), "title")))
-        step = Column[Row](
+        step: Column[Row] = Column(
             title="step",
             shown=lambda row: row[1],
             piped=lambda row: str(steps[id(row[0])]),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ckread.views.page import Line
     from ckread.views.paper import Paper
 
+_GUIDES = "│├└─|`- "
+
 FOLD_INDENT = 2
 """Cells by which the continuation of a folded name is set in."""
 
@@ -60,7 +62,7 @@ def wrap(line: Line, width: int, *, indent: int = 0) -> Iterator[Line]:
 
 
 def fold(line: Line, width: int, *, indent: int = FOLD_INDENT) -> list[Line]:
-    """Break a name after `/`, or anywhere if a component is wider than a line."""
+    """Break a name after `/` or a space, or anywhere if a part is wider than a line."""
     text = "".join(text for text, _ in line)
     if cell_len(text) <= width:
         return [line]
@@ -87,8 +89,8 @@ def _reach(text: str, start: int, room: int) -> int:
 
 
 def _fold_point(text: str, start: int, stop: int) -> int:
-    after_slash = text.rfind("/", start, stop) + 1
-    return after_slash if after_slash > start else stop
+    after = max(text.rfind("/", start, stop), text.rfind(" ", start, stop)) + 1
+    return after if text[start:after].strip(_GUIDES) else stop
 
 
 def _margin(cells: int) -> Line:

@@ -9,7 +9,7 @@ from ckread.views.columns import Column, Justify, Table
 from ckread.views.drawn import bar
 from ckread.views.folding import Prose
 from ckread.views.info_facts import facts_of
-from ckread.views.info_layers import layer_table
+from ckread.views.info_layers import layer_blocks
 from ckread.views.info_sentence import sentence_of
 from ckread.views.info_signatures import signature_blocks
 from ckread.views.info_tree import level_of, scope_table
@@ -39,15 +39,15 @@ def info_page(summary: CheckpointSummary, tree: VariableTree, whole: VariableTre
     """
     title = Prose(Span(safe_text(summary.path), "title"))
     head = [title, Prose(sentence_of(summary)), *_warnings(summary)]
-    layers = layer_table(summary)
-    drawn = layers if summary.layers else scope_table(tree)
+    level = level_of(whole)
+    drawn: list[Block] = [] if summary.layers else [TerminalOnly(scope_table(tree))]
     return Page(
         head,
         facts_of(summary, tree),
         signature_blocks(summary.signatures),
         _role_blocks(summary),
-        [PipedOnly(layers)] if summary.layers else [],
-        [TerminalOnly(drawn), PipedOnly(tree_table(whole, summary.path, depth=level_of(whole)))],
+        layer_blocks(summary) if summary.layers else [],
+        [*drawn, PipedOnly(tree_table(whole, summary.path, depth=level))],
     )
 
 

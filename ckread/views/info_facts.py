@@ -66,7 +66,9 @@ def _format(summary: CheckpointSummary) -> str:
 def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
     """Give the files by name, data shards together."""
     shards = [file for file in files if file.is_shard]
-    named = files if len(shards) == len(files) <= MAX_FILES else [f for f in files if not f.is_shard]
+    named = (
+        files if len(shards) == len(files) <= MAX_FILES else [f for f in files if not f.is_shard]
+    )
     for file in named:
         size = "missing" if file.nbytes is None else size_text(file.nbytes)
         yield f"{safe_text(os.path.basename(file.path))} {size}"
@@ -77,7 +79,7 @@ def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
     if len(present) == len(shards):
         yield f"{plural(len(shards), 'data shard')}{size}"
     else:
-        yield f"{len(present)} of {plural(len(shards), 'data shard')}{size}"
+        yield f"{len(present)} of {len(shards):,} data shards{size}"
 
 
 def _saved(summary: CheckpointSummary) -> str:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from ckread.views.columns import Column, Justify, Table
 from ckread.views.drawn import bar
+from ckread.views.folding import Prose
+from ckread.views.page import PipedOnly, Span, TerminalOnly
 from ckread.views.quantities import (
     ABSENT,
     ABSENT_WORD,
     count_text,
+    plural,
     safe_text,
     safe_word,
     shape_text,
@@ -18,15 +21,35 @@ from ckread.views.quantities import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckread.analysis.info import CheckpointSummary
     from ckread.readers.keras_config import KerasLayer
+    from ckread.views.page import Block
 
 BAR_CELLS = 8
+MAX_ROWS = 40
+"""Layers up to which a terminal shows those without parameters too."""
 
 
-def layer_table(summary: CheckpointSummary) -> Table[KerasLayer]:
-    """Give a table of the layers, in model order."""
+def layer_blocks(summary: CheckpointSummary) -> list[Block]:
+    """Give the layers in model order; of very many, a terminal gets those with parameters."""
+    layers = summary.layers
+    if len(layers) > MAX_ROWS:
+        layers = tuple(layer for layer in layers if layer.parameters)
+    left_out = len(summary.layers) - len(layers)
+    blocks: list[Block] = [layer_table(summary, layers)]
+    if left_out:
+        told = f"{plural(left_out, 'layer')} without parameters left out (--json)"
+        blocks.append(Prose(Span(told, "muted")))
+    return [TerminalOnly(*blocks), PipedOnly(layer_table(summary, summary.layers))]
+
+
+def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Table[KerasLayer]:
+    """Give a table of layers."""
     whole = summary.parameters
+
+    tells_shapes = 2 * sum(layer.shape is not None for layer in layers) > len(layers)
 
     def share(layer: KerasLayer) -> str:
         return share_text(layer.parameters, whole) if layer.parameters and whole else ""
@@ -46,7 +69,7 @@ def layer_table(summary: CheckpointSummary) -> Table[KerasLayer]:
             shown=lambda layer: safe_text(layer.class_name),
             piped=lambda layer: safe_word(layer.class_name),
         ),
-        Column(title="output", shown=_shape, piped=_shape_word, rank=2),
+        Column(title="output", shown=_shape if tells_shapes else None, piped=_shape_word, rank=2),
         Column(
             title="parameters",
             shown=_parameters,
@@ -56,7 +79,7 @@ def layer_table(summary: CheckpointSummary) -> Table[KerasLayer]:
         Column(title="", shown=share, justify=Justify.RIGHT, rank=1),
         Column(title="", draw=draw, cells=(BAR_CELLS, BAR_CELLS), style="bar", rank=3),
     ]
-    return Table(columns, summary.layers)
+    return Table(columns, layers)
 
 
 def _parameters(layer: KerasLayer) -> str:

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from ckread.model.role import Role
 from ckread.readers.contract import Format
-from ckread.views.quantities import count_text, plural, safe_text, size_text
+from ckread.views.quantities import plural, safe_text, size_text
 
 if TYPE_CHECKING:
     from ckread.analysis.info import CheckpointSummary
 
 _IN_WORDS = {
-    Role.HYPERPARAMETER: "hyperparameter",
     Role.RANDOM: "random state",
     Role.METRIC: "metric variable",
-    Role.TABLE: "lookup table",
+    Role.TABLE: "lookup table tensor",
     Role.ITERATOR: "iterator state",
-    Role.OTHER: "other",
+    Role.OTHER: "other variable",
 }
 _KERAS_FORMATS = (
     Format.KERAS_ARCHIVE,
@@ -36,9 +35,9 @@ def sentence_of(summary: CheckpointSummary) -> str:
     if summary.format is Format.SAVED_MODEL:
         purpose = ", for serving" if "serve" in summary.tags else ""
         return f"{_subject(summary)}, without optimizer{purpose}."
-    n_variables = sum(
-        total.variables for role, total in summary.roles.items() if role.is_parameter
-    )
+    if summary.keras is not None:
+        return f"{_subject(summary)}, without optimizer state."
+    n_variables = sum(total.variables for role, total in summary.roles.items() if role.is_parameter)
     parameters = plural(summary.parameters, "parameter")
     variables = plural(n_variables, "variable")
     return f"Weights only: {parameters} in {variables}, no optimizer state."
@@ -49,11 +48,9 @@ def _subject(summary: CheckpointSummary) -> str:
     maker = summary.keras
     if maker is None:
         maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
-    is_export = summary.format is Format.SAVED_MODEL and summary.keras == "Keras 3"
-    what = "export" if is_export else "model"
-    if summary.format is Format.SAVED_MODEL and not is_export:
-        what = "SavedModel" if summary.keras is None else "model exported as SavedModel,"
-        return f"A {maker} {what} of {parameters}".replace(",  of", ", of").replace(", of", ", with")
+    what = "model"
+    if summary.format is Format.SAVED_MODEL:
+        what = "export" if summary.keras == "Keras 3" else "SavedModel"
     return f"A {maker} {what} of {parameters}"
 
 
@@ -84,7 +81,6 @@ def _without_parameters(summary: CheckpointSummary) -> str:
     n_variables = sum(total.variables for total in totals.values())
     nbytes = sum(total.nbytes for total in totals.values())
     kinds = ", ".join(
-        f"{count_text(total.variables)} {_IN_WORDS.get(role) or role}"
-        for role, total in totals.items()
+        plural(total.variables, _IN_WORDS.get(role) or str(role)) for role, total in totals.items()
     )
     return f"No weights: {plural(n_variables, 'variable')}, {size_text(nbytes)} ({kinds})."

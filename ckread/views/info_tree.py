@@ -84,7 +84,7 @@ def _row(node: VariableTree, tree: VariableTree, *, guide: str) -> _Row:
     part = node.parameters / tree.parameters if tree.parameters else 0.0
     share = share_text(node.parameters, tree.parameters) if node.parameters else ""
     word, _, of = node.name.partition(" of ") if node.folded else (node.name, "", "")
-    contents = [f"of {of}"] if of else _contents(node)
+    contents = [f"of {of}", f"of {of.split()[0]}"] if of else _contents(node)
     return _Row(guide, word or '""', node.parameters, share, part, tuple(contents))
 
 

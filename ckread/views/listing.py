@@ -106,9 +106,7 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
             justify=Justify.RIGHT,
         ),
         Column(title="role", shown=_role, piped=lambda row: row[0].role, rank=2),
-        Column(
-            title="owner", shown=_owner, piped=_owner_word, rank=4, from_width=100
-        ),
+        Column(title="owner", shown=_owner, piped=_owner_word, rank=4, from_width=100),
     ]
 
 
@@ -147,8 +145,8 @@ def _uniform_columns(listing: Listing, labels: list[str]) -> dict[str, str]:
         return {}
     dtypes = Counter(variable.dtype for variable in listing.variables)
     roles = Counter(variable.role for variable in listing.variables)
-    said = {"dtype": dtypes, "role": roles}
-    return {title: str(next(iter(count))) for title, count in said.items() if len(count) == 1}
+    said: dict[str, list[str]] = {"dtype": list(map(str, dtypes)), "role": list(map(str, roles))}
+    return {title: values[0] for title, values in said.items() if len(values) == 1}
 
 
 def _footer(listing: Listing, said_below: dict[str, str]) -> str:
@@ -157,7 +155,8 @@ def _footer(listing: Listing, said_below: dict[str, str]) -> str:
     if n_shown == listing.n_all:
         footer = f"{plural(n_shown, 'variable')}, {size_text(nbytes)}"
     else:
-        footer = f"{count_text(n_shown)} of {plural(listing.n_all, 'variable')}, {size_text(nbytes)}"
+        n_all, nbytes_all = plural(listing.n_all, "variable"), size_text(listing.nbytes_all)
+        footer = f"{count_text(n_shown)} of {n_all}, {size_text(nbytes)} of {nbytes_all}"
     if listing.n_hidden and n_shown == listing.n_all:
         entries = plural(listing.n_hidden, "bookkeeping entry", nouns="bookkeeping entries")
         footer = f"{footer}; {entries} left out (--all)"

@@ -8,13 +8,15 @@ SVG and notebooks. Nothing here prints, and no text is ever taken for markup.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from ckread.views.paper import Paper
 from ckread.views.theme import STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.segment import Segment
 
 
 class Span(NamedTuple):
@@ -101,10 +103,7 @@ class Page:
     """Sections with one blank line between them; a section may be several blocks."""
 
     def __init__(self, *sections: Block | Sequence[Block]) -> None:
-        self.sections: tuple[Sequence[Block], ...] = tuple(
-            tuple(section) if isinstance(section, (list, tuple)) else (section,)  # type: ignore[arg-type]
-            for section in sections
-        )
+        self.sections = tuple(map(_as_blocks, sections))
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the page out for a terminal."""
@@ -123,17 +122,25 @@ class Page:
             for block in section:
                 yield from block.piped()
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        """Give the segments of the page to a rich console: terminal, SVG, notebook."""
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Segment]:
+        """Give the page to a rich console: SVG, notebook."""
+        return self.segments(Paper(options.max_width, console.encoding))
+
+    def segments(self, paper: Paper) -> Iterator[Segment]:
+        """Lay the page out in rich's segments, for a terminal with colours."""
         from rich.segment import Segment
         from rich.style import Style
 
         styles = {name: Style.parse(style) for name, style in STYLES.items()}
         newline = Segment.line()
-        for line in self.lines(Paper(options.max_width, console.encoding)):
+        for line in self.lines(paper):
             for text, style in line:
                 yield Segment(text, styles.get(style))
             yield newline
+
+
+def _as_blocks(section: Block | Sequence[Block]) -> tuple[Block, ...]:
+    return tuple(section) if isinstance(section, (list, tuple)) else (cast("Block", section),)
 
 
 def plain(line: Line) -> str:

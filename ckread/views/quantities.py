@@ -135,18 +135,20 @@ def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
 
 
 def safe_text(text: str) -> str:
-    """Give a text from a file for display: what is not printable becomes an escape.
+    r"""Give a text from a file for display: what is not printable becomes an escape.
 
     Control and formatting characters cannot reach a terminal, and bytes that are
-    not UTF-8 read `\\x80`.
+    not UTF-8 read `\x80`.
     """
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in text
+    )
 
 
 def safe_word(text: str) -> str:
-    """Give a text from a file as one word for a pipe: a space reads `\\x20`."""
+    r"""Give a text from a file as one word for a pipe: a space reads `\x20`."""
     text = safe_text(text).replace(" ", "\\x20")
     return f"\\x23{text[1:]}" if text.startswith("#") else text or '""'
 

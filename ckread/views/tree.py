@@ -65,7 +65,9 @@ def _columns(tree: VariableTree) -> list[Column[_Row]]:
         Column(title="tree", shown=_name, folds=True),
         Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
         Column(title="shape", shown=_shape, justify=Justify.RIGHT, rank=1),
-        Column(title="variables", piped=lambda row: str(row.node.n_variables), justify=Justify.RIGHT),
+        Column(
+            title="variables", piped=lambda row: str(row.node.n_variables), justify=Justify.RIGHT
+        ),
         Column(
             title="parameters",
             shown=_parameters,

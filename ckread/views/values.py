@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.variable import Variable
+    from ckread.views.page import Block
 
 EDGE_ITEMS = 3
 """Elements that stay at either end of a dimension that is abbreviated."""
@@ -54,7 +55,7 @@ def values_page(values: Values, width: int, *, full: bool) -> Page:
         threshold=0 if abbreviates else max(1, values.array.size),
         edgeitems=EDGE_ITEMS,
     )
-    blocks = [
+    blocks: list[Block] = [
         Prose(*_title(values)),
         Lines([(Span(safe_text(line)),) for line in text.split("\n")]),
     ]

@@ -62,7 +62,7 @@ def test_every_fixture_equals_numpy(path: str) -> None:
     _check_all(str(ROOT / "fixtures" / path) if not os.path.isabs(path) else path)
 
 
-@pytest.mark.parametrize("path", real("v2"))
+@pytest.mark.parametrize("path", real("V2", "SavedModel"))
 def test_every_real_checkpoint_equals_numpy(path: str) -> None:
     _check_all(str(REAL / path))
 

@@ -15,7 +15,9 @@ from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
 from ckread.model.opening import open_checkpoint
 from ckread.readers.contract import Format
+from ckread.readers.dtypes import DataType
 from tests.analysis.array_checkpoint import ArrayReader
+from tests.graphs import Var, items, make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +60,7 @@ def test_nothing_is_known_of_plain_weights() -> None:
 
 def test_the_global_step_is_the_step() -> None:
     state = state_of("run/model.ckpt-20", global_step=np.int64(20))
-    assert (state.step, state.step_source) == (20, "global_step and file name")
+    assert (state.step, state.step_source) == (20, "file name and global_step")
     assert state.warnings == ()
 
 
@@ -128,6 +130,45 @@ def test_the_kind_of_optimizer_by_its_slots(slots: tuple[str, ...], kind: str | 
     assert state_of(**values).optimizer_kind == kind
 
 
+@pytest.mark.parametrize(
+    ("full_name", "lists", "kind"),
+    [
+        ("adam_w/iteration", (), "AdamW"),
+        ("rm_sprop_2/iteration", (), "RMSprop"),
+        ("loss_scale_optimizer/lion/iteration", (), "Lion"),
+        ("mine/iteration", ("_accumulators", "_linears"), "Ftrl"),
+        ("mine/iteration", ("_accumulators",), "Adagrad"),
+        ("mine/iteration", ("_r", "_c", "_v"), "Adafactor"),
+        ("mine/iteration", ("_momentums", "_velocities"), None),
+        ("adam/iteration", ("_momentums", "_velocities", "_velocity_hats"), "Adam with AMSGrad"),
+        ("sgd/iteration", ("momentums",), "SGD with momentum"),
+        ("sgd/iteration", (), "SGD"),
+    ],
+)
+def test_the_kind_of_an_optimizer_object(
+    full_name: str, lists: tuple[str, ...], kind: str | None
+) -> None:
+    """By the scope of its counters; under a name of the user's own, by its lists."""
+    kernel = Var("lion/kernel")
+    counter = Var(full_name, (), DataType.INT64)
+    optimizer = {
+        "_trainable_variables": items(kernel),
+        "_variables": items(counter),
+        "_iterations": counter,
+        **{name: items(Var("x/lion_kernel_momentum")) for name in lists},
+    }
+    made = make({"model": {"l": {"_kernel": kernel}}, "optimizer": optimizer})
+    evidence = Evidence(graph=made.graph)
+    reader = ArrayReader({}, path="ckpt-1")
+    reader.tensors = made.tensors
+    reader.arrays = dict.fromkeys(made.tensors, np.asarray(np.int64(7)))
+    identities = identify(made.tensors, evidence)
+    checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
+    state = read_training_state(checkpoint)
+    assert state.optimizer_kind == kind
+    assert state.optimizer_name == "optimizer"
+
+
 def test_what_cannot_be_read_is_none() -> None:
     class WithoutShard(ArrayReader):
         def read_bytes(self, key: str) -> bytes:
@@ -160,7 +201,7 @@ def test_a_whole_run(fixtures_dir: Path) -> None:
     assert state.learning_rate == float(np.float32(3e-3 * 0.85**9))
     assert state.to_dict() == {
         "step": 10,
-        "step_source": "save counter and file name",
+        "step_source": "file name and save counter",
         "epoch": None,
         "iterations": 900,
         "learning_rate": state.learning_rate,
@@ -176,3 +217,17 @@ def test_a_schedule_keeps_no_rate(fixtures_dir: Path) -> None:
     with open_checkpoint(fixtures_dir / "schedule_run") as checkpoint:
         state = read_training_state(checkpoint)
     assert (state.iterations, state.learning_rate, state.optimizer_kind) == (30, None, "Adam")
+
+
+def test_an_optimizer_alone_loses_nothing() -> None:
+    """Without a model in the file there is nothing that could miss its weights."""
+    kernel = Var("stem/kernel")
+    optimizer = {"_trainable_variables": items(kernel), "_variables": items(Var("adam/x"))}
+    for root in ({"optimizer": optimizer}, optimizer):
+        made = make(root)
+        evidence = Evidence(graph=made.graph)
+        reader = ArrayReader({}, path="ckpt-1")
+        reader.tensors = made.tensors
+        identities = identify(made.tensors, evidence)
+        checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
+        assert read_training_state(checkpoint).lost == ()

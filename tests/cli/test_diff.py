@@ -8,15 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ckread.cli import diff
 from ckread.cli.main import main
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.cli.terminal import Terminal
 
 RUN = FIXTURES / "digits_run"
 TWO, THREE = str(RUN / "ckpt-2"), str(RUN / "ckpt-3")
@@ -177,7 +181,7 @@ def test_trouble_is_2_and_one_message(run: Any, words: list[str], message: str) 
 def test_only_refuses_what_is_no_status(run: Any) -> None:
     code, _, err = run(TWO, THREE, "--only", "moved")
     assert code == 2
-    assert err.startswith("error: --only: 'moved', expected added")
+    assert err.startswith("error: --only: 'moved', did you mean removed?")
 
 
 def test_pictures(run: Any, tmp_path: Path) -> None:
@@ -202,3 +206,21 @@ def test_the_index_alone_needs_no_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "1 []"
+
+
+def test_the_example_in_the_manual_is_true(
+    ckread: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FIXTURES)
+    manual = textwrap.dedent("\n".join((diff.__doc__ or "").splitlines()[2:])).split("\n\nVar")[0]
+    line, _, expected = textwrap.dedent(manual).partition("\n")
+    words = [word.strip('"') for word in line.split()[2:]]
+    result = ckread(*words, width=80)
+    assert result.screen == expected + "\n"
+
+
+def test_colour_marks_the_exception(ckread: Terminal) -> None:
+    result = ckread("diff", str(FIXTURES / "six_ways/functional/object"), TWO, width=80)
+    assert "\x1b[32m+" in result.out
+    assert "\x1b[31m-" in result.out
+    assert "\x1b[" not in ckread("diff", TWO, THREE, "--color", "never", width=80).out

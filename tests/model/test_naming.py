@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
+from ckread.model.object_graph import ObjectGraph
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
+from ckread.readers.object_graph_messages import (
+    Attribute,
+    Child,
+    SlotVariable,
+    TrackableObject,
+    TrackableObjectGraph,
+)
 from tests.graphs import SUFFIX, Optimizer, Var, items, make, record
 
 
@@ -405,3 +413,46 @@ def test_names_are_unique_without_the_graph(root: dict[str, object]) -> None:
     identities = identify(make(root).tensors, Evidence())
     names = [identity.name for identity in identities.values()]
     assert len(set(names)) == len(names)
+
+
+KEYS = st.sampled_from(["a", "optimizer/_variables/2", "optimizer/_trainable_variables/0", "v"])
+IDS = st.integers(0, 7)
+ANY_IDS = st.integers(-3, 99)
+NODES = st.builds(
+    TrackableObject,
+    st.lists(st.builds(Child, IDS, NAMES), max_size=5).map(tuple),
+    st.lists(
+        st.builds(
+            Attribute,
+            st.sampled_from(["VARIABLE_VALUE", "OTHER"]),
+            FULL_NAMES,
+            KEYS.map(lambda key: key + SUFFIX),
+        ),
+        max_size=2,
+    ).map(tuple),
+    st.lists(st.builds(SlotVariable, ANY_IDS, NAMES, ANY_IDS), max_size=2).map(tuple),
+)
+
+
+@given(st.lists(NODES, min_size=8, max_size=8), st.sets(KEYS))
+@settings(max_examples=300, deadline=None)
+def test_any_message_gives_every_key_an_identity(
+    nodes: list[TrackableObject], keys: set[str]
+) -> None:
+    """Shared keys, variables with children, slots of nowhere, cycles: nothing is refused."""
+    graph = ObjectGraph.from_message(TrackableObjectGraph(tuple(nodes)))
+    tensors = {key + SUFFIX: record(key + SUFFIX, Var()) for key in sorted(keys)}
+    identities = identify(tensors, Evidence(graph=graph))
+    assert identities.keys() == tensors.keys()
+    assert len({identity.name for identity in identities.values()}) == len(tensors)
+
+
+def test_a_hundred_thousand_nodes() -> None:
+    """Fifty thousand layers of one weight each, all alike but for their names."""
+    layers = {f"layer_{i}": {"_kernel": Var("model/kernel")} for i in range(50_000)}
+    layers["layer_0"]["root"] = layers  # type: ignore[assignment]
+    made = make({"model": layers})
+    assert len(made.graph) == 100_002
+    names = set(made.names().values())
+    assert len(names) == 50_000
+    assert "layer_49999/kernel" in names

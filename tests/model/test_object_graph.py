@@ -99,6 +99,13 @@ def test_the_best_path_avoids_optimizers_and_machinery() -> None:
     assert made.graph.child(optimizer, "_trainable_variables") not in tree.reached
 
 
+def test_machinery_counts_from_the_root_on() -> None:
+    shared = Var("v")
+    made = make({"variables": items(shared), "net": {"deep": {"w": shared}}})
+    node = next(iter(made.graph.variables))
+    assert PathTree(made.graph, ()).steps(node) == ("net", "deep", "w")
+
+
 def test_equal_paths_go_by_the_order_of_children() -> None:
     shared = Var("v")
     made = make({"b": {"w": shared}, "a": {"w": shared}})

@@ -362,3 +362,26 @@ def test_a_shape_of_nothing_that_numpy_refuses(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError) as caught:
             bundle.read("t")
     assert str(caught.value) == "b.index: t: shape [0, 9223372036854775807], too large for numpy"
+
+
+def test_places_beyond_four_gibibytes(tmp_path: Path) -> None:
+    """In sparse files: a tensor that lies there, and one so large."""
+    builder = BundleBuilder()
+    values = np.arange(5, dtype=np.int32)
+    builder.add("far", values, DataType.INT32)
+    masked = int.from_bytes(builder.items[b"far"][-4:], "little")
+    at, size = (5 << 30) + 1, 5 << 30
+    builder.items[b"far"] = entry_bytes(3, (5,), offset=at, size=20, masked=masked)
+    builder.items[b"large"] = entry_bytes(3, (5, 1 << 28), offset=21, size=size, masked=7)
+    prefix = builder.write(tmp_path / "b")
+    with open(f"{prefix}.data-00000-of-00001", "r+b") as file:
+        file.seek(at)
+        file.write(values.tobytes())
+    with TensorBundle(prefix) as bundle:
+        assert bundle.tensors["far"].offset == at
+        _assert_reads(bundle, "far", values)
+        # The last bytes of `large` are the first ones of `far`.
+        assert 21 + size == at + 20
+        end = bundle.read_slice("large", (4, slice((1 << 28) - 8, 1 << 28)))
+        assert end.tobytes() == bytes(12) + values.tobytes()
+        assert not bundle.read_slice("large", (slice(None), slice(0, 1 << 28, 1 << 26))).any()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,9 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
+from ckread.readers import open_index
 from ckread.readers.bundle import TensorBundle
+from ckread.readers.bundle_index import BundleIndex, read_bundle_index
 from ckread.readers.contract import StoredFile
 from ckread.readers.dtypes import DataType
 from ckread.readers.shards import missing_shard
@@ -391,6 +395,41 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 # Files that change underneath.
 
 
+def test_an_index_that_was_finished_while_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = write_bundle(tmp_path / "m", {"w": ONES})
+    whole = (tmp_path / "m.index").read_bytes()
+    truncate(f"{prefix}.index", 60)
+
+    def read_and_finish(path: str) -> BundleIndex:
+        try:
+            return read_bundle_index(path)
+        finally:
+            (tmp_path / "m.index").write_bytes(whole)
+
+    monkeypatch.setattr(open_index, "read_bundle_index", read_and_finish)
+    assert list(TensorBundle(prefix).tensors) == ["w"]
+
+
+def test_an_index_that_changed_and_is_still_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = write_bundle(tmp_path / "m", {"w": ONES})
+    truncate(f"{prefix}.index", 0)
+
+    def read_and_grow(path: str) -> BundleIndex:
+        try:
+            return read_bundle_index(path)
+        finally:
+            with (tmp_path / "m.index").open("ab") as file:
+                file.write(b"a")
+
+    monkeypatch.setattr(open_index, "read_bundle_index", read_and_grow)
+    message = "m.index: 1 bytes, expected 48 or more, being written or torn"
+    assert str(_error(lambda: TensorBundle(prefix))) == message
+
+
 def _rewrite(prefix: Path, value: float, **tensors: Any) -> str:
     return write_bundle(prefix, tensors or {"v": ONES[:1], "w": ONES * value})
 
@@ -455,3 +494,21 @@ def test_a_checkpoint_that_was_deleted(tmp_path: Path) -> None:
         os.remove(file.path)
     assert isinstance(_error(lambda: bundle.read("w")), CheckpointNotFoundError)
     bundle.close()
+
+
+def test_listing_and_small_values_need_no_numpy(tmp_path: Path) -> None:
+    builder = BundleBuilder()
+    builder.add("f", ONES, DataType.FLOAT32)
+    builder.add_strings("s", [b"four"], ())
+    prefix = builder.write(tmp_path / "m")
+    program = (
+        "import sys\n"
+        "from ckread.readers.bundle import TensorBundle\n"
+        f"bundle = TensorBundle({prefix!r})\n"
+        "bundle.extents('f'), bundle.files(), bundle.notes\n"
+        "assert bundle.read_strings('s') == [b'four'] and len(bundle.read_bytes('f')) == 16\n"
+        "heavy = {'numpy', 'ml_dtypes', 'cramjam', 'tensorflow', 'google.protobuf'}\n"
+        "print(*sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"\n"

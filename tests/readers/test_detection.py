@@ -222,3 +222,15 @@ def test_any_bytes_are_of_some_kind(data: bytes, stop: int) -> None:
     assert kind_of(data) in Kind
     valid = table_bytes([(b"", header_bytes())])
     assert kind_of(valid[:stop] + data) in Kind
+
+
+@pytest.mark.parametrize(
+    "text", [b"#" * 4000, b"#!/bin/sh\n" + b"# -*-\n" * 600 + b"echo", b"a," * 2000, b"<" * 4000]
+)
+def test_no_text_is_matched_in_more_ways_than_one(text: bytes) -> None:
+    # A backtracking pattern would need 2**4000 steps: this test would never end.
+    assert kind_of(text) is Kind.TEXT
+
+
+def test_a_state_file_may_begin_with_comments() -> None:
+    assert kind_of(b'# kept\n\n## by hand\nmodel_checkpoint_path: "a"\n') is Kind.STATE

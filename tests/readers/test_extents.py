@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.errors import ChecksumError, MissingShardError, TruncatedFileError
+from ckread.errors import CheckpointError, ChecksumError, MissingShardError, TruncatedFileError
 from ckread.readers.bundle import TensorBundle
 from ckread.readers.contract import Extent
 from ckread.readers.crc32c import combine, crc32c
@@ -40,7 +40,7 @@ def extent(tmp_path: Path) -> Extent:
     return extents[0]
 
 
-@pytest.mark.parametrize("nbytes", [0, 1, 63, 64, 1 << 20])
+@pytest.mark.parametrize("nbytes", [1, 63, 64, 1 << 20])
 def test_a_buffer_is_aligned(nbytes: int) -> None:
     buffer = aligned_buffer(nbytes)
     assert len(buffer) == nbytes
@@ -145,3 +145,14 @@ def test_big_endian_bytes(
     assert bytes(raw) == data
     with RegularFile(extent.path) as shard:
         assert read_extent(extent, shard) == expected.tobytes()
+
+
+def test_memory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "empty", no_memory)
+    with pytest.raises(CheckpointError) as caught:
+        aligned_buffer(1 << 50)
+    assert str(caught.value) == "1125899906842624 bytes do not fit into memory"
+    assert caught.value.remedy == "Read a slice of it, or stream it chunk by chunk."

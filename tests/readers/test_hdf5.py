@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -12,6 +13,7 @@ import pytest
 from ckread.errors import (
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    MissingDependencyError,
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
@@ -52,9 +54,8 @@ def _one(path: Path, value: Any, **options: Any) -> HDF5Reader:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return (
-        one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-    )
+    kinds = (one.dtype, one.shape) == (other.dtype, other.shape)
+    return bool(kinds and one.tobytes() == other.tobytes())
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -95,6 +96,15 @@ def test_contiguous_bytes_have_a_place(tmp_path: Path) -> None:
         raw = path.read_bytes()[extent.offset : extent.offset + extent.nbytes]
         assert raw == PLAIN["float32"][0].tobytes()
         assert extent.region == ((0, 2), (0, 2))
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4"])
+def test_slices_of_contiguous_datasets(dtype: str, tmp_path: Path) -> None:
+    value = np.arange(210, dtype=dtype).reshape(5, 6, 7)
+    expected = value.astype("<f4")
+    with _one(tmp_path / "w.h5", value) as reader:
+        for index in [(), (3,), (slice(1, 5, 2), 4), (0, slice(2, 2)), (1, 2, 3)]:
+            assert _same(reader.read_slice("x", index), np.array(expected[index]))
 
 
 def test_a_user_block_shifts_the_place(tmp_path: Path) -> None:
@@ -350,3 +360,19 @@ def test_a_shortened_file_says_so(tmp_path: Path) -> None:
 def test_an_unknown_key(tmp_path: Path) -> None:
     with _one(tmp_path / "w.h5", np.arange(3)) as reader, pytest.raises(VariableNotFoundError):
         reader.read("y")
+
+
+def test_without_h5py_plain_files_open_and_others_say_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = _file(tmp_path / "plain.h5", lambda file: file.create_dataset("x", data=[1.0, 2.0]))
+    chunked = _file(
+        tmp_path / "chunked.h5", lambda file: file.create_dataset("x", (4,), "f4", chunks=(2,))
+    )
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with open_hdf5(plain) as reader:
+        assert reader.read("x").tolist() == [1.0, 2.0]
+    with pytest.raises(MissingDependencyError) as caught:
+        open_hdf5(chunked)
+    assert str(caught.value) == "h5py is not installed, and this is an HDF5 file"
+    assert caught.value.remedy == "Install it: pip install h5py"

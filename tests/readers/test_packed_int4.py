@@ -53,7 +53,9 @@ def test_a_part_is_the_part_of_the_whole(rows: int, columns: int, axis: int, dat
     assert part.astype(np.int8).tolist() == values[index].tolist()
 
 
-def _layer(settings: dict[str, Any], built_for: tuple[int, ...] | None = None) -> LayerConfig:
+def _layer(
+    settings: dict[str, Any], built_for: tuple[int | None, ...] | None = None
+) -> LayerConfig:
     dtype = {"class_name": "Int4DTypePolicy", "config": {"mode": "int4/128"}}
     settings = {"dtype": dtype} | settings
     return LayerConfig(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import crc32c, extend, mask
-from ckread.readers.string_tensor import parse_string_tensor
+from ckread.readers.string_tensor import packed_lengths, parse_string_tensor
 from tests.builders import varint
 
 
@@ -77,3 +77,11 @@ def test_the_nearest_legal_string() -> None:
     assert parse_string_tensor(b"\x05" + bytes(4) + b"fives", 1, big_endian=False).elements == [
         b"fives"
     ]
+
+
+def test_lengths_from_4_gib_on_count_as_64_bits() -> None:
+    assert packed_lengths([1, 1 << 32, 2], "<") == bytes.fromhex(
+        "01000000 0000000001000000 02000000"
+    )
+    assert packed_lengths([1, 1 << 32], ">") == bytes.fromhex("00000001 0000000100000000")
+    assert packed_lengths([1, (1 << 32) - 1], ">") == bytes.fromhex("00000001 ffffffff")

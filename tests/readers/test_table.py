@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import TYPE_CHECKING, Any
 
+import cramjam
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from ckread.errors import (
     CheckpointError,
     ChecksumError,
     CorruptCheckpointError,
+    MissingDependencyError,
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
@@ -253,6 +256,25 @@ def test_an_unknown_compression(path: Path) -> None:
 def test_snappy_that_claims_too_much(path: Path, block: bytes, message: str) -> None:
     error = _refused(path, table_of_blocks([(b"a", block)], compression=1))
     assert str(error) == f"t.index: block at byte 0: {message}"
+
+
+def test_snappy_without_cramjam(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = table_bytes([(b"a", b"1")], snappy=True)
+    monkeypatch.setitem(sys.modules, "cramjam", None)
+    path.write_bytes(data)
+    with RegularFile(str(path)) as file, pytest.raises(MissingDependencyError) as caught:
+        list(Table(file).items())
+    found = "snappy-compressed blocks need cramjam, which is not installed"
+    assert str(caught.value) == found
+
+
+def test_snappy_that_gives_less_than_it_announces(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cramjam.snappy, "decompress_raw", lambda _: b"short")
+    error = _refused(path, table_bytes([(b"a", b"1")], snappy=True))
+    found = "snappy expands to 5 bytes, 13 were announced"
+    assert str(error) == f"t.index: block at byte 0: {found}"
 
 
 def test_broken_snappy(path: Path) -> None:

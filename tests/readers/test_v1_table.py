@@ -69,18 +69,30 @@ def _packed(number: int, values: Sequence[int]) -> bytes:
 
 
 FLOATS = np.array([1.5, -0.0, np.nan, np.inf], "<f4")
+WAVES = np.arange(8, dtype="<f4")
+HALVES = [0x3C00, 0x8000, 0x7C00, 1]
+
+
+def _integers(dtype: DataType, number: int, values: list[int]) -> tuple[DataType, bytes, Any]:
+    return dtype, _packed(number, values), np.array(values, dtype.code)
+
+
 TYPES: dict[str, tuple[DataType, bytes, Any]] = {
     "float": (DataType.FLOAT32, bytes_field(5, FLOATS.tobytes()), FLOATS),
-    "double": (DataType.FLOAT64, bytes_field(6, FLOATS.astype("<f8").tobytes()), FLOATS.astype("f8")),
-    "int32": (DataType.INT32, _packed(7, [1, -1, -(2**31), 2**31 - 1]), np.array([1, -1, -(2**31), 2**31 - 1], "i4")),
-    "int8": (DataType.INT8, _packed(7, [1, -1, -128, 127]), np.array([1, -1, -128, 127], "i1")),
-    "uint16": (DataType.UINT16, _packed(7, [0, 1, 300, 65535]), np.array([0, 1, 300, 65535], "u2")),
-    "complex64": (DataType.COMPLEX64, bytes_field(9, np.arange(8, dtype="<f4").tobytes()), np.arange(8, dtype="f4").view("c8")),
-    "int64": (DataType.INT64, _packed(10, [0, -1, 2**62, -(2**63)]), np.array([0, -1, 2**62, -(2**63)])),
-    "bool": (DataType.BOOL, _packed(11, [1, 0, 1, 1]), np.array([True, False, True, True])),
-    "half": (DataType.FLOAT16, _packed(13, [0x3C00, 0x8000, 0x7C00, 1]), np.array([0x3C00, 0x8000, 0x7C00, 1], "u2").view("f2")),
-    "uint64": (DataType.UINT64, _packed(17, [0, 1, 2**64 - 1, 5]), np.array([0, 1, 2**64 - 1, 5], "u8")),
-}  # fmt: skip
+    "double": (
+        DataType.FLOAT64,
+        bytes_field(6, FLOATS.astype("<f8").tobytes()),
+        FLOATS.astype("f8"),
+    ),
+    "int32": _integers(DataType.INT32, 7, [1, -1, -(2**31), 2**31 - 1]),
+    "int8": _integers(DataType.INT8, 7, [1, -1, -128, 127]),
+    "uint16": _integers(DataType.UINT16, 7, [0, 1, 300, 65535]),
+    "int64": _integers(DataType.INT64, 10, [0, -1, 2**62, -(2**63)]),
+    "bool": _integers(DataType.BOOL, 11, [1, 0, 1, 1]),
+    "uint64": _integers(DataType.UINT64, 17, [0, 1, 2**64 - 1, 5]),
+    "complex64": (DataType.COMPLEX64, bytes_field(9, WAVES.tobytes()), WAVES.view("c8")),
+    "half": (DataType.FLOAT16, _packed(13, HALVES), np.array(HALVES, "u2").view("f2")),
+}
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -191,16 +203,16 @@ def test_a_slice_that_was_never_saved(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_values(dtype: DataType, proto: bytes, message: str, tmp_path: Path) -> None:
-    with _one(tmp_path / "m.ckpt", dtype, (2,), proto) as reader:
-        with pytest.raises(CorruptCheckpointError) as caught:
-            reader.read("x")
+    reader = _one(tmp_path / "m.ckpt", dtype, (2,), proto)
+    with reader, pytest.raises(CorruptCheckpointError) as caught:
+        reader.read("x")
     assert str(caught.value) == f"m.ckpt: x: {message}"
 
 
 def test_types_that_v1_has_no_field_for(tmp_path: Path) -> None:
-    with _one(tmp_path / "m.ckpt", DataType.INT4, (2,), b"") as reader:
-        with pytest.raises(UnsupportedFeatureError):
-            reader.read("x")
+    reader = _one(tmp_path / "m.ckpt", DataType.INT4, (2,), b"")
+    with reader, pytest.raises(UnsupportedFeatureError):
+        reader.read("x")
     bits = np.array([1, 2.5], ml_dtypes.bfloat16)
     proto = _packed(13, bits.view("u2").tolist())
     with _one(tmp_path / "m.ckpt", DataType.BFLOAT16, (2,), proto) as reader:
@@ -223,9 +235,9 @@ def test_a_name_listed_twice(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key(tmp_path: Path) -> None:
-    with _one(tmp_path / "m.ckpt", *TYPES["float"][:1], (2, 2), TYPES["float"][1]) as reader:
-        with pytest.raises(VariableNotFoundError):
-            reader.read("y")
+    reader = _one(tmp_path / "m.ckpt", DataType.FLOAT32, (2, 2), TYPES["float"][1])
+    with reader, pytest.raises(VariableNotFoundError):
+        reader.read("y")
 
 
 def test_every_flip_is_found_or_harmless(tmp_path: Path) -> None:

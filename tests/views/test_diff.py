@@ -208,7 +208,7 @@ def changed(names: list[str], still: list[str], **roles: Role) -> CheckpointDiff
         ),
         (
             ["steps"], ["a/w"], {"steps": Role.METRIC},
-            "1 of 2 variables changed; weights and statistics did not.",
+            "1 of 2 variables changed; weights and statistics are the same.",
         ),
     ],
 )  # fmt: skip

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ckread.analysis.diff_records import DiffStatus
 from ckread.model.role import Role
-from ckread.views.diff_groups import structure_change
-from ckread.views.diff_rows import MODEL_ROLES
 from ckread.views.diff_verdict import verdict
+from ckread.views.figures.diff_rows import DotRow, dot_rows
 from ckread.views.figures.names import fit_names, fits
 from ckread.views.figures.numbers import column, count, number
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
+    from ckread.analysis.diff_records import CheckpointDiff
 
 ROWS = 60
 """Rows of a page."""
@@ -30,49 +28,7 @@ _ROW = 0.17
 _TOP = 0.84
 _NAME_WIDTH = 2.2
 _AXIS_WIDTH = 3.3
-_FOLDED = 6
 _MAX_TICKS = 8
-
-
-class DotRow(NamedTuple):
-    """A row of the picture.
-
-    Attributes:
-        name: a variable, or the pattern of a folded subtree.
-        members: the variables it stands for.
-        group: number of the layer it is in.
-    """
-
-    name: str
-    members: tuple[VariableDiff, ...]
-    group: int
-
-    @property
-    def relative(self) -> float | None:
-        """The relative distance to draw; None where a word says more."""
-        if len(self.members) > 1 or self.members[0].status is DiffStatus.IDENTICAL:
-            return None
-        metrics = self.members[0].metrics
-        if metrics is None or not metrics.relative_l2 or not math.isfinite(metrics.relative_l2):
-            return None
-        return metrics.relative_l2
-
-    @property
-    def word(self) -> str:
-        """What stands in place of a dot."""
-        if len(self.members) > 1:
-            return f"{len(self.members)} identical"
-        (only,) = self.members
-        metrics = only.metrics
-        largest = metrics.max_abs if metrics else None
-        if isinstance(largest, float) and not math.isfinite(largest):
-            return "NaN or Inf on one side"
-        if metrics and metrics.l2 and metrics.relative_l2 is None:
-            return "from all zeros"
-        words = [only.status.value if only.status else "not known", structure_change(only)]
-        if only.status is DiffStatus.CHANGED and metrics:
-            return "" if metrics.l2 is not None else "changed"
-        return " ".join(filter(None, words))
 
 
 def plot_diff(
@@ -102,35 +58,6 @@ def plot_diff(
         with drawing(palette):
             figures.append(_draw_page(verdict(result), facts, more, page, limits, palette))
     return figures
-
-
-def dot_rows(variables: Sequence[VariableDiff]) -> list[DotRow]:
-    """Give the rows: the model's variables, or all where it has none; long still runs folded."""
-    chosen = [v for v in variables if v.role in MODEL_ROLES] or list(variables)
-    runs: list[list[VariableDiff]] = []
-    for variable in chosen:
-        if runs and _layer(runs[-1][0]) == _layer(variable):
-            runs[-1].append(variable)
-        else:
-            runs.append([variable])
-    rows: list[DotRow] = []
-    for group, run in enumerate(runs):
-        is_still = all(v.status is DiffStatus.IDENTICAL for v in run)
-        if is_still and len(run) > _FOLDED:
-            rows.append(DotRow(f"{_layer(run[0])}/**", tuple(run), group))
-        else:
-            rows += [DotRow(_label(v), (v,), group) for v in run]
-    return rows
-
-
-def _layer(variable: VariableDiff) -> str:
-    return safe_text(variable.name.rpartition("/")[0])
-
-
-def _label(variable: VariableDiff) -> str:
-    old = variable.renamed_from
-    name = safe_text(variable.name)
-    return name if old is None else f"{safe_text(old)} → {name}"
 
 
 def _limits(rows: Sequence[DotRow]) -> tuple[int, int]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ckread.views.figures.marks import draw_stairs
 from ckread.views.figures.names import text_width
 from ckread.views.figures.numbers import count, number, set_value_axis, shape_text, value_ticks
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet
-from ckread.views.figures.single import draw_stairs
 from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette, drawing
 from ckread.views.quantities import safe_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 from ckread.views.figures.style import FONTS
@@ -13,11 +13,28 @@ _POINTS_PER_INCH = 72
 _ELLIPSIS = "…"
 
 
+def drawable(text: str) -> str:
+    """Give a text with what the font lacks, or cannot be printed, as escapes."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(x if _has_glyph(x) else x.encode("unicode_escape").decode() for x in text)
+
+
+@lru_cache(maxsize=1 << 12)
+def _has_glyph(character: str) -> bool:
+    if 0xD800 <= ord(character) < 0xE000:
+        return False
+    is_space = character in "\u2009\u00a0"
+    font = get_font(findfont(FontProperties(family=FONTS[:1])))
+    return (character.isprintable() or is_space) and font.get_char_index(ord(character)) != 0
+
+
 @lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Give the width of a text in inches, drawn in `size` points."""
     font = FontProperties(family=FONTS[:1], size=size, weight="bold" if bold else "normal")
-    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    shown = drawable(text)
+    width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)
     return float(width) / _POINTS_PER_INCH
 
 

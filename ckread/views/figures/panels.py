@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.views.figures.marks import draw_stairs, draw_strokes
 from ckread.views.figures.names import fits, shorten, split_scope, text_width, wrap_scope
 from ckread.views.figures.numbers import count, number, padded, set_value_axis, shape_text
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.single import draw_stairs, draw_strokes
 from ckread.views.figures.style import TEXT_SIZE, Palette, drawing
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def plot_panels(
 def _reading(*, is_log: bool) -> str:
     scale = "logarithmic, " if is_log else ""
     return (
-        f"Height: elements per bin, {scale}scaled to the panel’s fullest bin; of 32 elements or"
-        " fewer each is a stroke. Dotted line: zero. Triangle: mean."
+        f"Height: elements per bin, {scale}scaled to the fullest; 32 elements or fewer: a stroke"
+        " each. Dotted line: zero. Triangle: mean."
     )
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.views.figures.names import text_width
 from ckread.views.figures.numbers import column, count, padded, set_value_axis
-from ckread.views.figures.sheet import NOTE_PITCH, Sheet, note_lines
-from ckread.views.figures.style import Palette, drawing, mixed
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, Sheet, note_lines
+from ckread.views.figures.style import TEXT_SIZE, Palette, drawing, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.distribution import Distribution
 
-_LEFT, _WIDTH = 0.62, 5.2
+_LEFT, _RIGHT = 0.62, 5.82
 _FIRST, _PITCH = 1.22, 0.19
 _OVERLAP = 2.1
 _MEAN_RIGHT, _STD_RIGHT = 6.42, 7.0
@@ -38,22 +39,25 @@ def plot_ridge(
 ) -> Figure:
     """Draw (step, distribution) from top to bottom, on common bins and heights."""
     bottom = _FIRST + (len(pairs) - 1) * _PITCH
+    widest = max(text_width(count(step), TEXT_SIZE) for step, _ in pairs)
+    left = max(_LEFT, MARGIN + widest + 0.08)
+    width = _RIGHT - left
     low, high, is_cut = _range([d for _, d in pairs if d is not None])
     with drawing(palette):
         lines = note_lines(_reading(pairs, is_cut=is_cut), *notes)
         sheet = Sheet(bottom + 0.82 + NOTE_PITCH * len(lines), palette)
         sheet.title(name, evidence)
         height = bottom + 0.15 - 0.72
-        axes = sheet.axes(_LEFT, 0.72, _WIDTH, height)
+        axes = sheet.axes(left, 0.72, width, height)
         axes.set_gid("ckread:ridges")
         axes.set_ylim(0, height)
         axes.set_yticks([])
-        set_value_axis(axes, low, high, _WIDTH)
+        set_value_axis(axes, low, high, width)
         if low < 0 < high:
             axes.axvline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=len(pairs) + 3)
         _draw_ridges(axes, pairs, np.linspace(low, high, _N_BINS + 1), height, palette)
-        _write_columns(sheet, pairs)
-        middle = _LEFT + _WIDTH / 2
+        _write_columns(sheet, pairs, left - 0.08)
+        middle = left + width / 2
         sheet.text(middle, bottom + 0.36, "value", color=palette.soft, ha="center", gid="ckread:x")
         sheet.note(lines)
     return sheet.figure
@@ -115,11 +119,11 @@ def _cross_out(
     crosses.set_gid("ckread:nan")
 
 
-def _write_columns(sheet: Sheet, pairs: Sequence[Pair]) -> None:
+def _write_columns(sheet: Sheet, pairs: Sequence[Pair], step_right: float) -> None:
     soft, bad = sheet.palette.soft, sheet.palette.bad
     head: dict[str, Any] = {"weight": "bold", "color": soft, "ha": "right", "va": "center"}
     y = _FIRST - 0.19
-    sheet.text(_LEFT - 0.08, y, "step", **head)
+    sheet.text(step_right, y, "step", **head)
     sheet.text(_MEAN_RIGHT, y, "mean", **head)
     sheet.text(_STD_RIGHT, y, "sd", **head)
     means = column([d.mean if d else None for _, d in pairs])
@@ -127,7 +131,7 @@ def _write_columns(sheet: Sheet, pairs: Sequence[Pair]) -> None:
     for i, (step, distribution) in enumerate(pairs):
         y = _FIRST + i * _PITCH
         place: dict[str, Any] = {"ha": "right", "va": "center"}
-        sheet.text(_LEFT - 0.08, y, count(step), color=soft, **place)
+        sheet.text(step_right, y, count(step), color=soft, **place)
         if distribution is None:
             sheet.text(_MEAN_RIGHT, y, "absent", color=soft, **place)
         elif not distribution.finite:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ckread.errors import CheckpointError, UsageError
-from ckread.views.figures.names import cut, text_width, wrap_text
+from ckread.views.figures.names import cut, drawable, text_width, wrap_text
 from ckread.views.figures.style import (
     LABEL_SIZE,
     TEXT_SIZE,
@@ -76,7 +76,7 @@ class Sheet:
         text = self.figure.text(
             x / WIDTH,
             1 - y / self.height,
-            string,
+            drawable(string),
             size=size,
             color=color or self.palette.ink,
             ha=ha,
@@ -109,8 +109,8 @@ class Sheet:
 
     def note(self, lines: Sequence[str]) -> None:
         """Write lines of `note_lines` at the bottom: how to read it, and what is left out."""
-        for i, line in enumerate(reversed(lines)):
-            y = self.height - 0.09 - NOTE_PITCH * i
+        for i, line in enumerate(lines):
+            y = self.height - 0.09 - NOTE_PITCH * (len(lines) - 1 - i)
             self.text(MARGIN, y, line, color=self.palette.soft, va="bottom", gid="ckread:note")
 
 

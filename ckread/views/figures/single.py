@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.views.figures.marks import draw_quantile_bar, draw_stairs, draw_strokes
 from ckread.views.figures.numbers import (
     count,
     fixed,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ckread.analysis.distribution import Distribution
     from ckread.analysis.statistics import VariableStatistics
 
-N_BINS = 60
+MAX_BINS = 60
 _HEIGHT = 3.3
 _PLOT = (0.62, 0.72, 4.75, 1.82)
 _BAR_HEIGHT = 0.22
@@ -108,10 +109,19 @@ def _draw(sheet: Sheet, distribution: Distribution, *, is_log: bool | None) -> N
 
 
 def _note(distribution: Distribution) -> str:
-    bins = f"{N_BINS} equal bins" if distribution.finite > _FEW else "Each stroke is one element"
+    bins = (
+        f"{_n_bins(distribution)} equal bins"
+        if distribution.finite > _FEW
+        else "Each stroke is one element"
+    )
     if distribution.min == distribution.max:
         bins = "All elements are equal"
     return f"{bins}. Bar below: 1–99 %, 5–95 %, 25–75 %, median. Grey band: 5–95 %."
+
+
+def _n_bins(distribution: Distribution) -> int:
+    """Give 60 bins, fewer where they would hold three elements each."""
+    return int(np.clip(6 * distribution.finite ** (1 / 3), 12, MAX_BINS))
 
 
 def _draw_heights(
@@ -123,7 +133,7 @@ def _draw_heights(
         axes.set_yticks([])
         draw_strokes(axes, distribution, palette, height=0.7)
         return "elements" if distribution.finite > 1 else "the element"
-    histogram = distribution.histogram(N_BINS)
+    histogram = distribution.histogram(_n_bins(distribution))
     counts, edges = np.array(histogram.counts), np.array(histogram.edges)
     filled = counts[counts > 0]
     if is_log is None:
@@ -143,29 +153,6 @@ def _draw_heights(
     shown = np.where(counts > 0, counts, floor)
     draw_stairs(axes, shown, edges, palette, baseline=floor, width=1.2)
     return "elements per bin (log)" if is_log else "elements per bin"
-
-
-def draw_stairs(
-    axes: Axes,
-    heights: np.ndarray[tuple[int], np.dtype[np.number]],
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
-    palette: Palette,
-    *,
-    baseline: float = 0.0,
-    width: float = 1.0,
-) -> None:
-    """Draw a filled histogram with its outline."""
-    axes.stairs(heights, edges, fill=True, color=palette.fill, lw=0, baseline=baseline)
-    outline = axes.stairs(heights, edges, color=palette.data, lw=width, baseline=baseline)
-    outline.set_gid("ckread:histogram")
-
-
-def draw_strokes(
-    axes: Axes, distribution: Distribution, palette: Palette, *, height: float
-) -> None:
-    """Draw the values themselves, where bars of so few would be fiction."""
-    strokes = axes.vlines(distribution.bins.low, 0, height, color=palette.data, lw=1.0)
-    strokes.set_gid("ckread:strokes")
 
 
 def _draw_moments(axes: Axes, sheet: Sheet, distribution: Distribution) -> None:
@@ -189,19 +176,6 @@ def _draw_moments(axes: Axes, sheet: Sheet, distribution: Distribution) -> None:
         at = (mean - std - span[0]) / (span[1] - span[0]) * width - 0.07
     ha = "left" if is_right else "right"
     sheet.text(left + at, _PLOT[1] + _PLOT[3] * 0.055, "mean ± sd", ha=ha, va="center")
-
-
-def draw_quantile_bar(
-    axes: Axes, distribution: Distribution, y: float, height: float, palette: Palette
-) -> None:
-    """Draw a line from 1 to 99 %, bars from 5 to 95 % and 25 to 75 %, and the median."""
-    q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
-    (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.9, solid_capstyle="butt")
-    line.set_gid("ckread:q01-q99")
-    for start, stop, share in ((q05, q95, 0.35), (q25, q75, 1.0)):
-        thick = height * share * 2
-        axes.barh(y, stop - start, thick, left=start, color=palette.data, lw=0)
-    axes.vlines(q50, y - height, y + height, color=palette.paper, lw=1.4).set_gid("ckread:median")
 
 
 def _write_table(sheet: Sheet, distribution: Distribution) -> None:

@@ -1,0 +1,228 @@
+"""Kernels as what they are: tiles of a convolution, or the matrix of a dense layer.
+
+height, width, in, out     convolution; out tiles, in colour where in is 3
+height, width, in, times   depthwise convolution, by its name; in × times tiles
+taps, in, out              convolution in one dimension; out tiles, taps across
+in, out                    dense layer; one matrix
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckread.model.variable import Variable
+
+    Floats = NDArray[np.float64]
+
+_MAX_ELEMENTS = 64_000_000
+_CLIP_QUANTILE = 0.995
+
+
+class KernelKind(StrEnum):
+    """What a kernel belongs to."""
+
+    CONV2D = "conv2d"
+    DEPTHWISE = "depthwise"
+    CONV1D = "conv1d"
+    DENSE = "dense"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filters:
+    """The kernels of one variable, ready to be drawn.
+
+    Attributes:
+        name: of the variable.
+        kind: what it belongs to.
+        shape: of the variable.
+        tiles: shape (n, rows, columns), or (n, rows, columns, 3) in colour; for a
+            dense layer n is 1.
+        n_all: how many kernels there are; `tiles` may hold the first of them.
+        mean_over: input channels over which each tile is the mean; 1 if over none.
+        scale: the weight at the ends of the symmetric colour scale.
+        largest: the largest weight by size; beyond `scale` where that is clipped.
+    """
+
+    name: str
+    kind: KernelKind
+    shape: tuple[int, ...]
+    tiles: Floats
+    n_all: int
+    mean_over: int
+    scale: float
+    largest: float
+
+    @property
+    def is_colored(self) -> bool:
+        """Whether the input channels are red, green and blue."""
+        return self.tiles.ndim == 4
+
+    @property
+    def is_clipped(self) -> bool:
+        """Whether some weights lie beyond the colour scale."""
+        return self.largest > self.scale
+
+
+def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
+    """Tell what a kernel of this name and shape belongs to.
+
+    Raises:
+        UsageError: it has a number of dimensions that no picture is made of.
+    """
+    if len(shape) == 4:
+        return KernelKind.DEPTHWISE if "depthwise" in name.lower() else KernelKind.CONV2D
+    if len(shape) == 3:
+        return KernelKind.CONV1D
+    if len(shape) == 2:
+        return KernelKind.DENSE
+    remedy = "Kernels of 2, 3 or 4 dimensions can be drawn; ckread stats shows any variable."
+    raise UsageError(f"{name}: {len(shape)} dimensions, expected a kernel", remedy=remedy)
+
+
+def read_kernel(variable: Variable) -> Floats:
+    """Read a kernel whole, verified, as float64.
+
+    Raises:
+        UsageError: it is not a kernel of real numbers, or too large for a picture.
+        CheckpointError: it cannot be read.
+    """
+    kernel_kind(variable.name, variable.shape)
+    name = variable.name
+    if not variable.dtype.is_plain or "complex" in variable.dtype:
+        raise UsageError(f"{name}: {variable.dtype}, expected real numbers")
+    if not 0 < variable.elements <= _MAX_ELEMENTS:
+        raise UsageError(f"{name}: {variable.elements} elements do not make a picture")
+    kernel: Floats = variable.numpy().astype(np.float64)
+    return kernel
+
+
+def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
+    """Arrange a kernel as tiles.
+
+    Args:
+        name: of the variable.
+        kernel: its values.
+        top: how many tiles at most, the first ones.
+
+    Raises:
+        UsageError: it has a number of dimensions that no picture is made of.
+    """
+    kind = kernel_kind(name, kernel.shape)
+    tiles, mean_over = _tiles(kernel, kind)
+    shown = tiles[:top]
+    sizes = np.abs(shown[np.isfinite(shown)])
+    largest = float(sizes.max()) if sizes.size else 0.0
+    scale = float(np.quantile(sizes, _CLIP_QUANTILE)) if sizes.size else 0.0
+    is_clipped = largest > 2 * scale > 0
+    return Filters(
+        name,
+        kind,
+        kernel.shape,
+        shown,
+        len(tiles),
+        mean_over,
+        scale if is_clipped else largest,
+        largest,
+    )
+
+
+def _tiles(kernel: Floats, kind: KernelKind) -> tuple[Floats, int]:
+    if kind is KernelKind.DENSE:
+        return kernel[np.newaxis], 1
+    if kind is KernelKind.CONV1D:
+        return kernel.transpose(2, 1, 0), 1
+    height, width, n_in, n_out = kernel.shape
+    if kind is KernelKind.DEPTHWISE:
+        return kernel.reshape(height, width, n_in * n_out).transpose(2, 0, 1), 1
+    if n_in == 3:
+        return kernel.transpose(3, 0, 1, 2), 1
+    return kernel.mean(axis=2).transpose(2, 0, 1), n_in
+
+
+class Padding(StrEnum):
+    """What a convolution does at the edges, in TensorFlow's words."""
+
+    SAME = "same"
+    VALID = "valid"
+
+
+def response(
+    kernel: Floats,
+    image: Floats,
+    *,
+    stride: int = 1,
+    padding: Padding = Padding.SAME,
+    bias: Floats | None = None,
+    relu: bool = False,
+    is_depthwise: bool = False,
+) -> Floats:
+    """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
+
+    Args:
+        kernel: shape (height, width, channels, n), or (…, times) if depthwise.
+        image: shape (rows, columns, channels).
+        stride: of rows and columns.
+        padding: zeros around the image, or none.
+        bias: added per kernel.
+        relu: whether negative responses become 0.
+        is_depthwise: whether each channel has kernels of its own.
+
+    Returns:
+        Shape (n, rows, columns).
+
+    Raises:
+        UsageError: channels, bias or sizes do not fit.
+    """
+    _check_response(kernel, image, stride, bias, is_depthwise=is_depthwise)
+    height, width, n_in, times = kernel.shape
+    if padding is Padding.SAME:
+        image = _padded(image, (height, width), stride)
+    rows = (image.shape[0] - height) // stride + 1
+    columns = (image.shape[1] - width) // stride + 1
+    if rows < 1 or columns < 1:
+        size = "×".join(map(str, image.shape[:2]))
+        raise UsageError(f"the image of {size} is smaller than the kernel of {height}×{width}")
+    total = np.zeros((rows, columns, n_in * times if is_depthwise else times))
+    for y in range(height):
+        for x in range(width):
+            seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
+                :rows, :columns
+            ]
+            if is_depthwise:
+                total += (seen[..., np.newaxis] * kernel[y, x]).reshape(rows, columns, -1)
+            else:
+                total += seen @ kernel[y, x]
+    total += 0 if bias is None else bias
+    responses: Floats = total.transpose(2, 0, 1)
+    return np.maximum(responses, 0) if relu else responses
+
+
+def _padded(image: Floats, kernel: tuple[int, int], stride: int) -> Floats:
+    """Add zeros as TensorFlow does: so that size / stride positions fit, the odd one after."""
+    around = []
+    for size, width in zip(image.shape[:2], kernel, strict=True):
+        total = max((-(-size // stride) - 1) * stride + width - size, 0)
+        around.append((total // 2, total - total // 2))
+    return np.pad(image, (*around, (0, 0)))
+
+
+def _check_response(
+    kernel: Floats, image: Floats, stride: int, bias: Any, *, is_depthwise: bool
+) -> None:
+    n_in, times = kernel.shape[2:]
+    if stride < 1:
+        raise UsageError(f"stride {stride}, expected 1 or more")
+    if image.shape[2] != n_in:
+        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
+    n = n_in * times if is_depthwise else times
+    if bias is not None and bias.shape != (n,):
+        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")

@@ -1,0 +1,229 @@
+"""Training curves of logs that may have been interrupted, and the best epoch of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.epochs import Holders, match_epochs
+from ckread.errors import UsageError
+from ckread.readers.history_log import HistoryLog, read_history_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckread.model.run import Run
+
+Values = tuple[float | None, ...]
+
+_SMALLER = re.compile(
+    r"loss|err|mse|mae|mape|msle|rmse|perplexity|entropy|divergence|distance|wer\b|cer\b|fid\b|nll"
+)
+_LARGER = re.compile(
+    r"acc|auc|precision|recall|f1|f_?score|fbeta|iou|dice|score|bleu|rouge|r2|similarity|reward"
+    r"|sensitivity|specificity|map\b|top_?\d"
+)
+
+
+class BestMode(StrEnum):
+    """Which value of a metric is the best."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class BestEpoch:
+    """The best epoch by one metric.
+
+    Attributes:
+        metric: its name.
+        mode: whether the smallest or the largest value is best.
+        epoch: the first with this value.
+        value: of the metric.
+        checkpoint: path of the checkpoint that holds it; None if none does.
+        nearest: path of the one nearest to it, where none does.
+    """
+
+    metric: str
+    mode: BestMode
+    epoch: int
+    value: float
+    checkpoint: str | None = None
+    nearest: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of the best epoch in JSON documents."""
+        return {
+            "metric": self.metric,
+            "mode": str(self.mode),
+            "epoch": self.epoch,
+            "value": self.value,
+            "checkpoint": self.checkpoint,
+            "nearest": self.nearest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHistory:
+    """Training curves.
+
+    Attributes:
+        logs: paths of the logs, in the order in which they were joined.
+        epochs: numbers, rising, from 1; steps where the logs count these.
+        metrics: values by name, along the epochs; None where there is none.
+        seams: the first epoch of each later log that continues an earlier one.
+        gaps: first and last of epochs that are in no log.
+        best: the best epoch; None where no metric has a value.
+        holders: the checkpoints, by epoch.
+        unit: `epoch` or `step`.
+        run: what the checkpoints are called; None if none were given.
+    """
+
+    logs: tuple[str, ...]
+    epochs: tuple[int, ...]
+    metrics: dict[str, Values]
+    seams: tuple[int, ...]
+    gaps: tuple[tuple[int, int], ...]
+    best: BestEpoch | None
+    holders: Holders
+    unit: str = "epoch"
+    run: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `history` document."""
+        return {
+            "logs": list(self.logs),
+            "unit": self.unit,
+            "epochs": list(self.epochs),
+            "metrics": {name: list(values) for name, values in self.metrics.items()},
+            "seams": list(self.seams),
+            "gaps": [list(gap) for gap in self.gaps],
+            "best": None if self.best is None else self.best.to_dict(),
+            "checkpoints": [
+                {"epoch": epoch, "path": path} for epoch, path in self.holders.kept.items()
+            ],
+        }
+
+
+def history(
+    logs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    run: Run | None = None,
+    *,
+    best: str | None = None,
+    mode: str | None = None,
+) -> TrainingHistory:
+    """Join logs of one training, and find its best epoch.
+
+    Args:
+        logs: paths. Of an epoch in several of them the later log counts; a log that
+            does not number its epochs continues the one before it.
+        run: the checkpoints, to tell which of them holds the best epoch.
+        best: the metric; `val_loss` by default, else `loss`, else the first.
+        mode: `min` or `max`; told from the metric's name by default.
+
+    Raises:
+        CheckpointError: a log cannot be read.
+        UsageError: there is no such metric, or its name does not tell what is best.
+    """
+    paths = [logs] if isinstance(logs, str | os.PathLike) else list(logs)
+    if not paths:
+        raise UsageError("no log given, expected a training log")
+    found = _numbered([read_history_log(os.fsdecode(path)) for path in paths])
+    units = {log.unit for log in found}
+    if len(units) > 1:
+        raise UsageError("some logs count epochs and some steps: they cannot be joined")
+    epochs, metrics, seams = _joined(found)
+    holders = match_epochs(run, epochs)
+    return TrainingHistory(
+        logs=tuple(log.path for log in found),
+        epochs=epochs,
+        metrics=metrics,
+        seams=seams,
+        gaps=_gaps(epochs) if found[0].unit == "epoch" else (),
+        best=_best(epochs, metrics, best, mode, holders),
+        holders=holders,
+        unit=found[0].unit,
+        run=None if run is None else run.path,
+    )
+
+
+def _numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
+    """Order logs by their first epoch; one without numbers continues the one before."""
+    numbered: list[HistoryLog] = []
+    last = 0
+    for log in logs:
+        if not log.is_numbered and numbered:
+            epochs = tuple(epoch + last for epoch in log.epochs)
+            log = HistoryLog(log.path, epochs, log.metrics, log.is_numbered, log.unit)
+        numbered.append(log)
+        last = log.epochs[-1]
+    return sorted(numbered, key=lambda log: log.epochs[0])
+
+
+def _joined(
+    logs: Sequence[HistoryLog],
+) -> tuple[tuple[int, ...], dict[str, Values], tuple[int, ...]]:
+    source: dict[int, int] = {}
+    for number, log in enumerate(logs):
+        source.update(dict.fromkeys(log.epochs, number))
+    epochs = tuple(sorted(source))
+    places = [{epoch: i for i, epoch in enumerate(log.epochs)} for log in logs]
+    names = dict.fromkeys(name for log in logs for name in log.metrics)
+    metrics = {
+        name: tuple(
+            logs[source[e]].metrics[name][places[source[e]][e]]
+            if name in logs[source[e]].metrics
+            else None
+            for e in epochs
+        )
+        for name in names
+    }
+    seams = tuple(epoch for before, epoch in pairwise(epochs) if source[before] != source[epoch])
+    return epochs, metrics, seams
+
+
+def _gaps(epochs: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((a + 1, b - 1) for a, b in pairwise(epochs) if b > a + 1)
+
+
+def _best(
+    epochs: Sequence[int],
+    metrics: dict[str, Values],
+    metric: str | None,
+    mode: str | None,
+    holders: Holders,
+) -> BestEpoch | None:
+    name = metric or next((m for m in ("val_loss", "loss") if m in metrics), next(iter(metrics)))
+    if name not in metrics:
+        remedy = f"There are {', '.join(metrics)}."
+        raise UsageError(f"no metric {name} in these logs", remedy=remedy)
+    chosen = _mode(name, mode)
+    known = [(v, e) for v, e in zip(metrics[name], epochs, strict=True) if v is not None]
+    finite = [pair for pair in known if not math.isnan(pair[0])]
+    if not finite:
+        return None
+    sign = 1 if chosen is BestMode.MIN else -1
+    value, epoch = min(finite, key=lambda pair: (sign * pair[0], pair[1]))
+    checkpoint = holders.kept.get(epoch)
+    nearest = None if checkpoint else holders.nearest(epoch)
+    return BestEpoch(name, chosen, epoch, value, checkpoint, nearest)
+
+
+def _mode(metric: str, asked: str | None) -> BestMode:
+    if asked is not None:
+        try:
+            return BestMode(asked)
+        except ValueError:
+            raise UsageError(f"no mode {asked!r}, expected min or max") from None
+    name = metric.removeprefix("val_").lower()
+    is_smaller, is_larger = bool(_SMALLER.search(name)), bool(_LARGER.search(name))
+    if is_smaller == is_larger:
+        remedy = "Say which is better: --mode min or --mode max."
+        raise UsageError(f"{metric}: its name does not tell what is best", remedy=remedy)
+    return BestMode.MIN if is_smaller else BestMode.MAX

@@ -1,0 +1,79 @@
+"""Single values over a run: learning rate, iterations, any element of any variable.
+
+    $ ckread track digits_run learning_rate
+    optimizer/learning_rate  over digits_run, 10 checkpoints
+    From 0.00300 at step 1 down to 6.95e-4 at step 10.
+
+    step  optimizer/learning_rate
+       1                  0.00300  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+       2                  0.00255  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    [… 8 lines]
+
+A PATTERN means scalars; a name with an index, `logits/bias[0]`, one element. An
+element is read without its checksum, scalars are verified. Where an optimizer
+follows a schedule, its learning rate is not saved, and ckread says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.cli.run_words import open_run_words
+from ckread.cli.working import keep_blas_in_one_thread
+from ckread.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.analysis.track import RunTrack
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread track digits_run learning_rate", "the learning rate, step by step"),
+    ("ckread track digits_run iterations 'logits/bias[0]'", "a counter, an element"),
+    ("ckread track digits_run learning_rate --plot lr.png", "as a picture"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `track`."""
+    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    parser.add_argument("--show", action="store_true", help="picture in a window")
+    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Follow values over a run, and show them."""
+    from ckread.analysis.track import track
+
+    keep_blas_in_one_thread()
+    if arguments.plot:
+        from ckread.views.figures.sheet import check_target
+
+        check_target(arguments.plot, force=arguments.force)
+    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
+    if not patterns:
+        remedy = "Usage: ckread track RUN PATTERN…"
+        raise UsageError("track: PATTERN is missing", remedy=remedy)
+    result = track(run, patterns)
+    for note in result.notes:
+        output.warning(note)
+    if output.is_json:
+        output.json("track", result.to_dict())
+    else:
+        from ckread.views.track import track_page
+
+        output.render(track_page(result))
+    if arguments.plot or arguments.show:
+        _draw(result, arguments, output)
+    return 0
+
+
+def _draw(result: RunTrack, arguments: argparse.Namespace, output: Output) -> None:
+    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.views.figures.track import plot_track
+
+    figure = plot_track(result, palette=palette_of(arguments))
+    hand_over([figure], f"{len(result.variables)} values over the run", arguments, output)

@@ -1,0 +1,130 @@
+"""Scalars in TensorBoard's event files; messages through the `tensorboard` package.
+
+    length u64 | masked CRC-32C of it u32 | Event | masked CRC-32C of that u32 | …
+
+Keras writes `train/` and `validation/` below a log directory, with tags such as
+`epoch_loss` and the epoch, from 0, as step: these read as `loss` and `val_loss` by
+epoch. Anything else is a scalar by step, under its own tag.
+
+Reference: github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, MissingDependencyError
+from ckread.readers.crc32c import crc32c, unmask
+from ckread.readers.history_log import HistoryLog
+from ckread.readers.regular_file import RegularFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
+_BY_EPOCH = "epoch_"
+_VALIDATION = ("validation", "eval", "val")
+
+
+def read_event_log(path: str) -> HistoryLog:
+    """Read the scalars of an event file, or of all below a directory.
+
+    Raises:
+        CheckpointNotFoundError: there is no event file.
+        CorruptCheckpointError: one of them cannot be read.
+        MissingDependencyError: tensorboard is not installed.
+    """
+    files = sorted(_event_files(path))
+    if not files:
+        message = f"{path}: no event file of TensorBoard here"
+        raise CheckpointNotFoundError(message, path=path)
+    found: dict[str, dict[int, float]] = {}
+    for file in files:
+        folder = os.path.basename(os.path.dirname(file))
+        prefix = "val_" if folder.startswith(_VALIDATION) else ""
+        for tag, step, value in _scalars(file):
+            found.setdefault(f"{prefix}{tag}", {})[step] = value
+    return _log(path, found)
+
+
+def _log(path: str, found: dict[str, dict[int, float]]) -> HistoryLog:
+    by_epoch = {
+        name.replace(_BY_EPOCH, "", 1): {step + 1: value for step, value in values.items()}
+        for name, values in found.items()
+        if name.removeprefix("val_").startswith(_BY_EPOCH)
+    }
+    chosen = by_epoch or found
+    if not chosen:
+        message = f"{path}: event files without a scalar, expected training curves"
+        raise CorruptCheckpointError(message, path=path)
+    places = tuple(sorted({step for values in chosen.values() for step in values}))
+    metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
+    return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
+
+
+def _event_files(path: str) -> Iterator[str]:
+    if os.path.isfile(path):
+        yield path
+        return
+    for directory, folders, names in os.walk(path):
+        folders.sort()
+        yield from (os.path.join(directory, name) for name in names if "tfevents" in name)
+
+
+def _scalars(path: str) -> Iterator[tuple[str, int, float]]:
+    event_class, make_ndarray = _tensorboard()
+    for record in _records(path):
+        try:
+            event = event_class.FromString(record)
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    yield value.tag, event.step, value.simple_value
+                elif value.HasField("tensor") and not value.tensor.tensor_shape.dim:
+                    yield value.tag, event.step, float(make_ndarray(value.tensor).item())
+        except (ValueError, TypeError, KeyError):
+            continue  # a text, an image, or what a newer writer calls by another type
+        except Exception as error:  # protobuf's DecodeError, without importing it
+            message = f"{path}: a record that is no event ({error})"
+            raise CorruptCheckpointError(message, path=path) from None
+
+
+def _records(path: str) -> Iterator[bytes]:
+    """Yield the records of a file; one that is being written at its end is left out.
+
+    Raises:
+        CorruptCheckpointError: a checksum is wrong.
+    """
+    with RegularFile(path) as file:
+        at = 0
+        while at + _HEAD.size <= file.nbytes:
+            head = file.pread(at, _HEAD.size)
+            length, masked = _HEAD.unpack(head)
+            if crc32c(head[:8]) != unmask(masked):
+                raise _damaged(path, at)
+            stop = at + _HEAD.size + length + _TAIL.size
+            if stop > file.nbytes:
+                return
+            data = file.pread(at + _HEAD.size, length + _TAIL.size)
+            if crc32c(data[:length]) != unmask(_TAIL.unpack(data[length:])[0]):
+                raise _damaged(path, at)
+            yield data[:length]
+            at = stop
+
+
+def _damaged(path: str, offset: int) -> CorruptCheckpointError:
+    message = f"{path}: record at byte {offset}: wrong checksum, expected an event"
+    return CorruptCheckpointError(message, path=path, offset=offset)
+
+
+def _tensorboard() -> tuple[Any, Any]:
+    """Give the message class of events, and what makes arrays; TensorFlow is not imported."""
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.util.tensor_util import make_ndarray
+    except ImportError:
+        message = "event files are read through tensorboard, which is not installed"
+        remedy = "Install it: pip install 'ckread[tensorboard]'"
+        raise MissingDependencyError(message, remedy=remedy) from None
+    return Event, make_ndarray

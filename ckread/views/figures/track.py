@@ -1,0 +1,170 @@
+"""Numbers over a run as steps: a strip for each, one step axis for all."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.errors import UsageError
+from ckread.views.curves import value_text
+from ckread.views.drift_rows import place
+from ckread.views.figures.names import fits, shorten, text_width
+from ckread.views.figures.numbers import count, number, set_value_axis, tick_labels, value_ticks
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
+from ckread.views.figures.steps import places
+from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
+from ckread.views.quantities import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ckread.analysis.track import RunTrack, TrackedValue
+    from ckread.model.run_entries import RunEntry
+
+MAX_STRIPS = 12
+_LEFT, _PLOT_WIDTH = 0.66, 5.7
+_TOP, _PITCH_GAP = 0.78, 0.36
+_MAX_DOTS = 120
+
+
+def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
+    """Draw numbers over a run.
+
+    Raises:
+        UsageError: there are too many of them, or no checkpoint.
+    """
+    n = len(result.variables)
+    if n > MAX_STRIPS or not result.checkpoints:
+        remedy = "Give patterns that mean fewer."
+        raise UsageError(f"{n} values do not fit one picture, expected 1 to 12", remedy=remedy)
+    depth = 1.0 if n == 1 else max(0.42, min(0.8, 4.2 / n))
+    notes = ["Values between checkpoints are not known: each holds until the next."]
+    with drawing(palette):
+        lines = note_lines(*notes)
+        height = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.5 + NOTE_PITCH * len(lines) + 0.12
+        sheet = Sheet(height, palette)
+        sheet.title(_title(result), _evidence(result))
+        x = places(result.checkpoints)
+        for i, variable in enumerate(result.variables):
+            top = _TOP + i * (depth + _PITCH_GAP)
+            if n > 1:
+                name = shorten(safe_text(variable.name), _PLOT_WIDTH, size=TEXT_SIZE)
+                sheet.text(_LEFT, top - 0.2, name, gid="ckread:name")
+            axes = sheet.axes(_LEFT, top, _PLOT_WIDTH, depth)
+            axes.set_gid(f"ckread:strip:{variable.name}")
+            _draw(sheet, axes, variable, x, (top, depth))
+            _annotate(sheet, axes, variable, result.checkpoints)
+            set_value_axis(axes, x[0], x[-1] if x[-1] > x[0] else x[0] + 1, _PLOT_WIDTH)
+            if i < n - 1:
+                axes.tick_params(labelbottom=False, length=0)
+        below = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.2
+        middle = _LEFT + _PLOT_WIDTH / 2
+        sheet.text(middle, below, "step", size=LABEL_SIZE, color=palette.soft, ha="center")
+        sheet.note(lines)
+    return sheet.figure
+
+
+def _title(result: RunTrack) -> str:
+    if len(result.variables) == 1:
+        return safe_text(result.variables[0].name)
+    return f"{len(result.variables)} values over {safe_text(_name(result))}"
+
+
+def _name(result: RunTrack) -> str:
+    return os.path.basename(result.path.rstrip(os.sep)) or result.path
+
+
+def _evidence(result: RunTrack) -> list[str]:
+    entries = result.checkpoints
+    first, last = entries[0].step, entries[-1].step
+    span = f", step {count(first)} to {count(last)}" if first is not None and last else ""
+    name = [] if len(result.variables) > 1 else [safe_text(_name(result))]
+    return [*name, f"{count(len(entries))} checkpoints{span}", "read from the checkpoints"]
+
+
+def _draw(
+    sheet: Sheet,
+    axes: Axes,
+    variable: TrackedValue,
+    x: Sequence[float],
+    place_of: tuple[float, float],
+) -> None:
+    palette, (_, depth) = sheet.palette, place_of
+    y = np.array([math.nan if v is None else float(v) for v in variable.values])
+    y[~np.isfinite(y)] = math.nan
+    low, high, is_log = limits(y)
+    if is_log:
+        axes.set_yscale("log")
+        axes.minorticks_off()
+    axes.set_ylim(low, high)
+    if not is_log:
+        ticks = value_ticks(low, high, depth)
+        axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
+    else:
+        powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        ticks = [10.0**p for p in powers]
+        axes.set_yticks(ticks, [number(t, 1) for t in ticks], parse_math=False)
+    axes.grid(axis="y")
+    (line,) = axes.step(x, y, where="post", color=palette.data, lw=1.4, clip_on=False, zorder=3)
+    line.set_gid(f"ckread:line:{variable.name}")
+    if len(x) <= _MAX_DOTS:
+        (dots,) = axes.plot(x, y, "o", color=palette.data, ms=2.6, mec="none")
+        dots.set(clip_on=False, zorder=4)
+
+
+def limits(y: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float, bool]:
+    """Give the range of the axis, and whether it is log: positive values over three decades.
+
+    From 0, unless the values lie within a tenth of their size.
+    """
+    finite = y[np.isfinite(y)]
+    if not finite.size:
+        return 0.0, 1.0, False
+    low, high = float(finite.min()), float(finite.max())
+    if low > 0 and high / low > 1e3:
+        return low / 1.3, high * 1.3, True
+    span = high - low
+    if span and span < 0.1 * max(abs(low), abs(high)):
+        return low - 0.06 * span, high + 0.06 * span, False
+    low, high = min(low, 0.0), max(high, 0.0)
+    pad = 0.04 * (high - low) or 0.5
+    return low - (pad if low < 0 else 0), high + pad, False
+
+
+def _annotate(
+    sheet: Sheet, axes: Axes, variable: TrackedValue, entries: Sequence[RunEntry]
+) -> None:
+    """Write the last value at the end of the line, and the extreme where it is."""
+    known = [(i, v) for i, v in enumerate(variable.values) if v is not None and math.isfinite(v)]
+    if not known:
+        return
+    x = places(entries)
+    at, last = known[-1]
+    options: dict[str, Any] = {"size": TEXT_SIZE, "color": sheet.palette.ink, "parse_math": False}
+    text = f"last {_text(last)}"
+    label = axes.annotate(
+        text, (x[at], last), (6, 0), textcoords="offset points", va="center", **options
+    )
+    label.set_gid(f"ckread:last:{variable.name}")
+    peak, value = max(known, key=lambda pair: pair[1])
+    if peak in (known[0][0], at) or value == last:
+        return
+    words = f"max {_text(value)} at {place(entries[peak])}"
+    share = (x[peak] - x[0]) / (x[-1] - x[0]) * _PLOT_WIDTH if x[-1] > x[0] else 0
+    room = _PLOT_WIDTH - share
+    ha = "left" if fits(words, room, size=TEXT_SIZE) else "right"
+    if text_width(words, TEXT_SIZE) < WIDTH - MARGIN:
+        mark = axes.annotate(
+            words, (x[peak], value), (0, 5), textcoords="offset points", ha=ha, **options
+        )
+        mark.set_gid(f"ckread:max:{variable.name}")
+
+
+def _text(value: float) -> str:
+    return value_text(value) if isinstance(value, int) else number(value)

@@ -1,0 +1,134 @@
+"""The page of `ckread track`: one number with bars, several with a curve each."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.views.columns import Column, Justify, Table
+from ckread.views.curves import curve, value_text, value_word
+from ckread.views.drawn import bar
+from ckread.views.drift_rows import place
+from ckread.views.folding import Prose
+from ckread.views.narrow_footer import NarrowFooter
+from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
+from ckread.views.quantities import ABSENT, ABSENT_WORD, plural, safe_text, safe_word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ckread.analysis.track import RunTrack, TrackedValue
+    from ckread.model.run_entries import RunEntry
+    from ckread.views.page import Block, Line
+
+_BAR_CELLS = (8, 40)
+
+
+class _Row(NamedTuple):
+    """A checkpoint, or the curves above all of them."""
+
+    at: int | None
+    entry: RunEntry | None
+
+
+def track_page(result: RunTrack) -> Page:
+    """Lay out numbers over a run."""
+    rows = [_Row(at, entry) for at, entry in enumerate(result.checkpoints)]
+    piped = PipedOnly(_piped_table(result, rows))
+    if len(result.variables) == 1:
+        return Page(*_one(result, rows), piped)
+    return Page(*_several(result, rows), piped)
+
+
+def _one(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
+    [variable] = result.variables
+    held = f"  over {safe_text(result.path)}, {plural(len(rows), 'checkpoint')}"
+    title = TerminalOnly(Prose(Span(safe_text(variable.name), "title"), held))
+    known = [value for value in variable.values if value is not None and math.isfinite(value)]
+    columns = [_step_column(), _value_column(variable)]
+    if known and (min(known) >= 0 or max(known) <= 0) and any(known):
+        columns.append(_bar_column(variable, max(map(abs, known))))
+    return [[title, TerminalOnly(Prose(sentence(result)))], TerminalOnly(Table(columns, rows))]
+
+
+def _several(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
+    held = f"  {plural(len(rows), 'checkpoint')}"
+    title = TerminalOnly(Prose(Span(safe_text(result.path), "title"), held))
+    columns = [_step_column()]
+    columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
+    table = Table(columns, [_Row(None, None), *rows])
+    meaning = "Each curve runs from its own smallest to its own largest value."
+    return [title, TerminalOnly(table), NarrowFooter(table, meaning)]
+
+
+def sentence(result: RunTrack) -> str:
+    """Say from where to where the one number went."""
+    [variable] = result.variables
+    known = [
+        (value, entry)
+        for value, entry in zip(variable.values, result.checkpoints, strict=True)
+        if value is not None
+    ]
+    if not known:
+        return "It is in none of the checkpoints."
+    (first, start), (last, stop) = known[0], known[-1]
+    if all(value == first for value, _ in known):
+        return f"{value_text(first)} in all of them."
+    way = "down to" if last < first else "up to" if last > first else "and back to"
+    text = f"From {value_text(first)} at {place(start)} {way} {value_text(last)} at {place(stop)}"
+    finite = [pair for pair in known if math.isfinite(pair[0])]
+    for extreme, word in ((max, "largest"), (min, "smallest")):
+        value, where = extreme(finite, key=lambda pair: pair[0], default=(first, start))
+        if value not in (first, last):
+            text += f", {word} {value_text(value)} at {place(where)}"
+    return f"{text}."
+
+
+def _step_column() -> Column[_Row]:
+    return Column(
+        title="step", shown=lambda row: _step(row), piped=_step_word, justify=Justify.RIGHT
+    )
+
+
+def _step(row: _Row) -> str:
+    if row.entry is None:
+        return ""
+    return ABSENT if row.entry.step is None else f"{row.entry.step:,}"
+
+
+def _step_word(row: _Row) -> str:
+    if row.entry is None or row.entry.step is None:
+        return ABSENT_WORD
+    return str(row.entry.step)
+
+
+def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:
+    def shown(row: _Row) -> Line:
+        if row.at is None:
+            return (Span(curve(variable.values), "spark"),)
+        value = variable.values[row.at]
+        is_bad = value is not None and not math.isfinite(value)
+        return (Span(value_text(value), "bad" if is_bad else ""),)
+
+    return Column(title=safe_text(variable.name), shown=shown, justify=Justify.POINT, rank=rank)
+
+
+def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
+    def draw(row: _Row, cells: int) -> Line:
+        value = variable.values[row.at] if row.at is not None else None
+        return (Span(bar(abs(value) / largest if value else 0.0, cells), "bar"),)
+
+    return Column(title="", draw=draw, cells=_BAR_CELLS)
+
+
+def _piped_table(result: RunTrack, rows: list[_Row]) -> Table[_Row]:
+    columns: list[Column[_Row]] = [_step_column()]
+    columns += [
+        Column(title=safe_word(v.name), piped=_word(v), justify=Justify.RIGHT)
+        for v in result.variables
+    ]
+    return Table(columns, rows)
+
+
+def _word(variable: TrackedValue) -> Callable[[_Row], str]:
+    return lambda row: value_word(variable.values[row.at or 0])

@@ -1,0 +1,160 @@
+"""The summary of a checkpoint: totals that add up, honest unknowns, warnings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ckread
+from ckread.analysis.info import MAX_LOST_NAMES, CheckpointSummary, summarise
+from ckread.errors import CheckpointError
+from ckread.model.role import Role
+from ckread.views.info_sentence import sentence_of
+from ckread.views.json_document import encode
+from tests.places import FIXTURES, frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def summary_of(path: str | Path) -> CheckpointSummary:
+    with ckread.open(path) as checkpoint:
+        return summarise(checkpoint)
+
+
+def test_a_run() -> None:
+    document = summary_of(FIXTURES / "digits_run" / "ckpt-10").to_dict()
+    for volatile in ("path", "files", "shards"):
+        document.pop(volatile)
+    assert json.loads(encode(document)) == {
+        "format": "tensor_bundle",
+        "writer": "TensorFlow 2 with Keras 3",
+        "step": 10,
+        "epoch": None,
+        "iterations": 900,
+        "learning_rate": pytest.approx(3e-3 * 0.85**9, rel=1e-6),
+        "save_counter": 10,
+        "optimizer": {"kind": "Adam", "name": "optimizer"},
+        "n_variables": 44,
+        "parameters": 38474,
+        "trainable_parameters": 38378,
+        "non_trainable_parameters": 96,
+        "nbytes": document["nbytes"],
+        "roles": document["roles"],
+        "dtypes": {"float32": 41, "int64": 2},
+        "tags": [],
+        "signatures": [],
+        "layers": [],
+        "assets": [],
+        "warnings": [],
+    }
+    assert document["roles"]["weight"] == {"variables": 12, "elements": 38378, "nbytes": 153512}
+
+
+@pytest.mark.parametrize("prefix", sorted(frozen()))
+def test_bytes_by_role_add_up_to_the_file(prefix: str) -> None:
+    try:
+        checkpoint = ckread.open(FIXTURES / prefix)
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    with checkpoint:
+        summary = summarise(checkpoint)
+        assert summary.nbytes == sum(variable.nbytes for variable in checkpoint.values())
+        assert summary.n_variables == len(checkpoint)
+        assert sum(t.elements for r, t in summary.roles.items() if r.is_parameter) == (
+            summary.parameters
+        )
+        assert list(summary.roles) == [role for role in Role if role in summary.roles]
+        json.loads(encode(summary.to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        (
+            "digits_run/ckpt-10",
+            "A Keras 3 model of 38,474 parameters, saved with Adam after 900 iterations.",
+        ),
+        (
+            "digits_export",
+            "A Keras 3 export of 38,474 parameters, without optimizer, for serving.",
+        ),
+        (
+            "digits_files/digits.keras",
+            "A Keras 3 model of 38,474 parameters, without optimizer state.",
+        ),
+        (
+            "tf115_saver/model.ckpt-20",
+            "A TensorFlow model of 1,234 parameters, saved with Adam at step 20.",
+        ),
+        (
+            "tf115_saver/grid.ckpt",
+            "Weights only: 35 parameters in 1 variable, no optimizer state.",
+        ),
+        (
+            "keras2_new/saved_model",
+            "A Keras 2 SavedModel of 71 parameters, saved with Adam after 2 iterations.",
+        ),
+        (
+            "strings/tables/ckpt-1",
+            "No weights: 8 variables, 224 B (1 counter, 6 lookup table tensors, 1 other variable).",
+        ),
+    ],
+)
+def test_the_sentence(path: str, sentence: str) -> None:
+    assert sentence_of(summary_of(FIXTURES / path)) == sentence
+
+
+def test_without_its_shard_names_and_totals_stay_and_a_warning_comes(tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "digits_run" / "ckpt-10.index", tmp_path)
+    summary = summary_of(tmp_path / "ckpt-10")
+    assert summary.n_variables == 44
+    assert summary.training.learning_rate is None
+    assert summary.is_object_based
+    assert [shard["present"] for shard in summary.to_dict()["shards"]] == [False]
+    assert any("is missing" in warning for warning in summary.warnings)
+    assert any(warning.startswith("The object graph is in a missing") for warning in summary.warnings)
+
+
+def test_weights_that_will_not_come_back_are_named() -> None:
+    summary = summary_of(FIXTURES / "keras3_object" / "adamw" / "ckpt-1")
+    [warning] = summary.warnings
+    first, *names, _ = warning.split("\n")
+    assert first.startswith("4 of 12 weights will not come back.")
+    assert [name.strip() for name in names] == list(summary.training.lost)
+    assert len(names) <= MAX_LOST_NAMES
+
+
+def test_the_time_comes_from_the_state_file_alone(tmp_path: Path) -> None:
+    for suffix in (".index", ".data-00000-of-00001"):
+        shutil.copy(FIXTURES / "digits_run" / f"ckpt-3{suffix}", tmp_path)
+    assert summary_of(tmp_path / "ckpt-3").saved is None
+    state = tmp_path / "checkpoint"
+    state.write_text(
+        'model_checkpoint_path: "ckpt-3"\n'
+        'all_model_checkpoint_paths: "/elsewhere/ckpt-3"\n'
+        "all_model_checkpoint_timestamps: 1763676000.25\n"
+    )
+    assert summary_of(tmp_path / "ckpt-3").saved == 1763676000.25
+    state.write_bytes(b"\0 not a state file {")
+    assert summary_of(tmp_path / "ckpt-3.index").saved is None
+
+
+@pytest.mark.parametrize(
+    ("path", "writer", "keras"),
+    [
+        ("digits_run/ckpt-1", "TensorFlow 2 with Keras 3", "Keras 3"),
+        ("digits_export", "TensorFlow 2.21.0", "Keras 3"),
+        ("keras2_new/object", "TensorFlow 2 with Keras 2", "Keras 2"),
+        ("tf115_saver/model.ckpt-20", "TensorFlow 1.15.5", None),
+        ("tf115_saver/grid.ckpt", None, None),
+        ("strings/tables", "TensorFlow 2", None),
+        ("digits_files/digits.keras", "Keras 3.15.1", "Keras 3"),
+    ],
+)
+def test_the_writer(path: str, writer: str | None, keras: str | None) -> None:
+    summary = summary_of(FIXTURES / path)
+    assert (summary.writer, summary.keras) == (writer, keras)

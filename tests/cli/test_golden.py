@@ -1,0 +1,55 @@
+"""What a person sees of the fixtures, whole: screens of 80 and 120 columns, pipes, JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.places import FIXTURES
+from tests.views.golden_files import check_golden
+
+if TYPE_CHECKING:
+    from tests.cli.terminal import Terminal
+
+CASES = {
+    "info_digits": ["info", "digits_run/ckpt-10"],
+    "info_export": ["info", "digits_export"],
+    "info_keras": ["info", "digits_files/digits.keras"],
+    "info_name_based": ["info", "tf115_saver/model.ckpt-20"],
+    "info_lost": ["info", "keras3_object/adamw/ckpt-1"],
+    "info_no_weights": ["info", "strings/tables/ckpt-1"],
+    "info_odd_names": ["info", "odd_names/odd"],
+    "ls_digits": ["ls", "digits_run/ckpt-10"],
+    "ls_top": ["ls", "tf115_saver/model.ckpt-20", "--sort", "bytes", "--top", "5"],
+    "ls_keys": ["ls", "digits_run/ckpt-10", "--keys", "--role", "slot"],
+    "ls_odd_names": ["ls", "odd_names/odd"],
+    "tree_digits": ["tree", "digits_run/ckpt-10"],
+    "tree_name_based": ["tree", "tf115_saver/model.ckpt-20", "--depth", "1"],
+    "show_slice": ["show", "digits_run/ckpt-10", "conv1/kernel[..., 0, :2]"],
+    "show_abbreviated": ["show", "digits_run/ckpt-10", "logits/kernel"],
+    "show_strings": ["show", "strings/plain", "matrix"],
+}
+
+
+@pytest.fixture(autouse=True)
+def among_fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FIXTURES)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("width", [80, 120])
+def test_screens(ckread: Terminal, name: str, width: int) -> None:
+    result = ckread(*CASES[name], "--color", "never", width=width)
+    assert result.code == 0
+    check_golden(f"{name}_{width}.txt", result.out)
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_pipes(ckread: Terminal, name: str) -> None:
+    check_golden(f"{name}_piped.txt", ckread(*CASES[name]).out)
+
+
+@pytest.mark.parametrize("name", ["info_digits", "info_export", "ls_keys", "tree_name_based", "show_slice"])
+def test_documents(ckread: Terminal, name: str) -> None:
+    check_golden(f"{name}.json", ckread(*CASES[name], "--json").out)

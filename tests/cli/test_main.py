@@ -1,0 +1,171 @@
+"""The command line as a whole: which command, exit codes, streams, errors."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ckread as package
+from ckread.cli import info
+from ckread.errors import CheckpointError
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.terminal import Terminal
+
+TEN = str(FIXTURES / "digits_run" / "ckpt-10")
+
+
+def test_a_path_alone_is_info(ckread: Terminal) -> None:
+    assert ckread(TEN) == ckread("info", TEN)
+    assert ckread("--json", TEN) == ckread("info", TEN, "--json")
+    assert ckread("--color", "never", TEN, width=80) == ckread(
+        "info", "--color", "never", TEN, width=80
+    )
+
+
+def test_nothing_is_help(ckread: Terminal) -> None:
+    assert ckread() == ckread("--help") == ckread("-h")
+    assert ckread().code == 0
+
+
+def test_version(ckread: Terminal) -> None:
+    assert ckread("--version") == (0, f"ckread {package.__version__}\n", "")
+
+
+def test_options_and_words_mix(ckread: Terminal) -> None:
+    words = ["ls", TEN, "conv1", "-q"]
+    expected = ckread(*words)
+    assert expected.code == 0
+    assert ckread("-q", "ls", TEN, "conv1") == expected
+    assert ckread("ls", "-q", TEN, "conv1") == expected
+    assert ckread("ls", TEN, "-q", "-p", "conv1") == expected
+    assert ckread("ls", "-q", "--", TEN, "conv1") == expected
+    assert ckread("--reader", "native", "ls", TEN, "-q", "conv1") == expected
+
+
+def test_a_file_named_like_a_command(
+    ckread: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree").mkdir()
+    for suffix in (".index", ".data-00000-of-00001"):
+        (tmp_path / f"tree{suffix}").write_bytes(
+            (FIXTURES / f"digits_run/ckpt-1{suffix}").read_bytes()
+        )
+    monkeypatch.chdir(tmp_path)
+    assert ckread("tree").err.startswith("error: tree: PATH is missing.")
+    assert ckread("./tree.index").code == 0
+
+
+def test_a_name_that_begins_with_a_dash(
+    ckread: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suffix in (".index", ".data-00000-of-00001"):
+        source = FIXTURES / f"digits_run/ckpt-1{suffix}"
+        (tmp_path / f"-model{suffix}").write_bytes(source.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert ckread("-model").err.startswith("error: -model: no such option.")
+    assert ckread("info", "--", "-model").code == 0
+    assert ckread("--", "-model").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["inof"], "error: inof: no such command or checkpoint.\nDid you mean ckread info?\n"),
+        (
+            ["tre", "x"],
+            "error: tre: no such command or checkpoint.\nDid you mean ckread tree?\n",
+        ),
+        (["nowhere"], "error: nowhere: no such checkpoint.\n"),
+        (
+            ["info", "a", "b"],
+            "error: info: b: one argument too many.\nUsage: ckread info PATH\n",
+        ),
+        (["ls", "a", "--top", "0"], "error: --top: '0', expected a whole number above 0.\n"),
+        (["ls", "a", "--top", "x"], "error: --top: 'x', expected a whole number above 0.\n"),
+        (["ls", "a", "--role", "weigth"], "error: --role: 'weigth', did you mean weight?\n"),
+        (
+            ["ls", "a", "--sort", "zzz"],
+            "error: --sort: 'zzz', expected name, bytes, elements or file.\n",
+        ),
+        (["ls", "a", "--sort"], "error: --sort: expected one argument.\n"),
+        (["info", "a", "--reader", "nativ"], "error: --reader: 'nativ', did you mean native?\n"),
+        (["show", "a", "b", "--force"], "error: --force goes with -o FILE.\n"),
+    ],
+)
+def test_usage_errors(ckread: Terminal, words: list[str], message: str) -> None:
+    assert ckread(*words) == (2, "", message)
+
+
+def test_an_unknown_variable_names_its_neighbours(ckread: Terminal) -> None:
+    result = ckread("show", TEN, "conv1/kernal")
+    assert result.code == 2
+    assert result.err.startswith(
+        f"error: {TEN}: no variable conv1/kernal.\nNearest names:\n  conv1/kernel\n"
+    )
+    result = ckread("ls", TEN, "kernal")
+    assert result.err.startswith("error: no variable matches kernal.\nNearest names:\n  kernel\n")
+
+
+def test_an_error_is_wrapped_on_a_terminal_only(ckread: Terminal) -> None:
+    words = ["info", "a" * 50, "b" * 50]
+    assert len(ckread(*words).err.splitlines()) == 2
+    assert max(map(len, ckread(*words, width=60).err.splitlines())) <= 60
+
+
+def test_control_characters_of_arguments_are_escaped(ckread: Terminal) -> None:
+    assert ckread("\x1b[31mred\n\udc80").err == (
+        "error: \\x1b[31mred\\n\\x80: no such checkpoint.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (PermissionError(13, "Permission denied", "x/y"), "x/y: permission denied"),
+        (OSError("strange"), "strange"),
+        (MemoryError(), "not enough memory"),
+        (RecursionError("maximum"), "nested too deeply"),
+        (CheckpointError("torn"), "torn"),
+    ],
+)
+def test_what_a_machine_can_do_is_an_error_not_a_traceback(
+    ckread: Terminal, monkeypatch: pytest.MonkeyPatch, fault: Exception, message: str
+) -> None:
+    def fail(*_: object) -> int:
+        raise fault
+
+    monkeypatch.setattr(info, "run", fail)
+    assert ckread("info", TEN) == (2, "", f"error: {message}.\n")
+    document = json.loads(ckread("info", TEN, "--json").out)
+    assert document["error"] == {
+        "type": "CheckpointError",
+        "message": message,
+        "remedy": None,
+    }
+
+
+def test_a_fault_of_our_own_says_so(ckread: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(info, "run", fail)
+    result = ckread("info", TEN)
+    assert result.code == 2
+    assert result.err.startswith("error: KeyError: 'lost'.\nThis is a fault of ckread")
+    monkeypatch.setenv("CKREAD_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        ckread("info", TEN)
+
+
+def test_an_interrupt_is_quiet(ckread: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "run", interrupt)
+    assert ckread("info", TEN) == (130, "", "")

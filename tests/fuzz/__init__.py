@@ -1,0 +1,11 @@
+"""Fuzzing: mutated files of every kind give their content or a `CheckpointError`, soon.
+
+A short seeded run is a normal test. The long run, twenty minutes of one core:
+
+    python -m tests.fuzz --seconds 1200                     all targets in turn
+    python -m tests.fuzz --seconds 1200 bundle wire         only these
+    python -m tests.fuzz --engine atheris bundle --seconds 1200
+
+`atheris` (`pip install atheris`) is guided by coverage, one target per process. What
+fails is written to `tests/fuzz/crashers/<target>/`, and is a test from then on.
+"""

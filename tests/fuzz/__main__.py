@@ -1,0 +1,52 @@
+"""The long run: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main() -> int:
+    """Fuzz; give 1 if anything failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("targets", nargs="*")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engine", choices=("own", "atheris"), default="own")
+    arguments = parser.parse_args()
+    if arguments.engine == "atheris":
+        return _atheris(arguments.targets[0], int(arguments.seconds))
+    from tests.fuzz.running import run_seeded
+    from tests.fuzz.targets import TARGETS
+
+    names = arguments.targets or list(TARGETS)
+    n_failures = total = 0
+    for name in names:
+        report = run_seeded(
+            TARGETS[name], seed=arguments.seed, seconds=arguments.seconds / len(names), keep=True
+        )
+        total += report.n_files
+        n_failures += len(report.failures)
+        sys.stdout.write(
+            f"{name}: {report.n_files} files, slowest {report.slowest:.2f} s, "
+            f"{report.outcomes}, {len(report.failures)} failures\n"
+        )
+        for failure in list(dict.fromkeys(report.failures))[:5]:
+            sys.stdout.write(f"{failure}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{total} files, {n_failures} failures\n")
+    return int(n_failures > 0)
+
+
+def _atheris(name: str, seconds: int) -> int:
+    import random
+
+    random.seed(0)
+    from tests.fuzz.engine import run_atheris
+
+    run_atheris(name, seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

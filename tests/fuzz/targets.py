@@ -1,0 +1,241 @@
+"""What is fuzzed: for each target its seeds, real files all, and how one file is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError
+from ckread.model.evidence import Evidence
+from ckread.model.naming import identify
+from ckread.model.object_graph import ObjectGraph
+from ckread.model.opening import open_checkpoint
+from ckread.readers.bundle import TensorBundle
+from ckread.readers.object_graph_messages import parse_object_graph
+from ckread.readers.regular_file import RegularFile
+from ckread.readers.state import parse_state
+from ckread.readers.string_tensor import parse_string_tensor
+from ckread.readers.table import Table
+from ckread.readers.wire import iter_fields
+from tests.fuzz.workplace import Workplace, without_checksums
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ckread.model.checkpoint import Checkpoint
+
+MAX_READ_NBYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parser and the files it begins with.
+
+    Attributes:
+        name: what the command line calls it.
+        seeds: sound files.
+        read: what is done with a mutated one; anything but `CheckpointError` is a fault.
+    """
+
+    name: str
+    seeds: Callable[[], list[bytes]]
+    read: Callable[[bytes, Workplace], None]
+
+
+def read_all(checkpoint: Checkpoint) -> None:
+    """List a checkpoint and read what is small of it."""
+    with checkpoint:
+        for variable in checkpoint.values():
+            variable.to_dict()
+            if variable.nbytes > MAX_READ_NBYTES or variable.elements > MAX_READ_NBYTES:
+                continue
+            try:
+                variable.numpy()
+            except CheckpointError as error:
+                _check(error)
+
+
+def outcome(target: Target, data: bytes, place: Workplace) -> str:
+    """Read one file; give the class of the error, or nothing."""
+    try:
+        target.read(data, place)
+    except CheckpointError as error:
+        _check(error)
+        return type(error).__name__
+    return ""
+
+
+def _check(error: CheckpointError) -> None:
+    if len(error.message) > 5000:
+        raise AssertionError(f"a message of {len(error.message)} characters")
+
+
+def _files(pattern: str, *, largest: int = 1 << 16) -> list[bytes]:
+    paths = sorted(FIXTURES.rglob(pattern))
+    return [path.read_bytes() for path in paths if path.stat().st_size <= largest]
+
+
+def _indexes() -> list[bytes]:
+    return _files("*.index")
+
+
+def _read_table(data: bytes, place: Workplace) -> None:
+    with RegularFile(place.write("t.index", data)) as file, without_checksums():
+        for _ in Table(file).items():
+            pass
+
+
+def _read_wire(data: bytes, _: Workplace) -> None:
+    for _, wire_type, value in iter_fields(data):
+        if wire_type == 2:
+            list(iter_fields(data, *value))
+
+
+_SHARDED = FIXTURES / "sharded" / "by_size"
+
+
+def _bundles() -> list[bytes]:
+    shown = ("by_size", "partitioned", "strings", "tf012_v2", "dtypes")
+    paths = sorted(FIXTURES.rglob("*.index"))
+    return [p.read_bytes() for p in paths if any(word in str(p) for word in shown)]
+
+
+def _read_bundle(data: bytes, place: Workplace) -> None:
+    _link_shards(place)
+    place.write("m.index", data)
+    with without_checksums():
+        read_all(open_checkpoint(place.path("m")))
+
+
+def _link_shards(place: Workplace) -> None:
+    sizes = {
+        1: FIXTURES / "strings" / "plain.data-00000-of-00001",
+        8: _SHARDED / "ckpt-1.data-00000-of-00008",
+    }
+    for count, source in sizes.items():
+        for i in range(count):
+            name = f"m.data-{i:05d}-of-{count:05d}"
+            place.link(source.with_name(source.name.replace("00000-of", f"{i:05d}-of")), name)
+
+
+def _read_checked_bundle(data: bytes, place: Workplace) -> None:
+    """Read values and the listing with checksums, as they are on disk."""
+    _link_shards(place)
+    place.write("m.index", data)
+    read_all(open_checkpoint(place.path("m")))
+
+
+def _graphs() -> list[bytes]:
+    messages = []
+    for path in sorted(FIXTURES.rglob("*.index")):
+        with TensorBundle(str(path).removesuffix(".index")) as bundle:
+            if "_CHECKPOINTABLE_OBJECT_GRAPH" in bundle.tensors:
+                try:
+                    messages += bundle.read_strings("_CHECKPOINTABLE_OBJECT_GRAPH")
+                except CheckpointError:
+                    continue
+    return list(dict.fromkeys(messages))
+
+
+_KEYED = TensorBundle(str(FIXTURES / "keras3_object" / "adamw" / "ckpt-1"))
+
+
+def _read_graph(data: bytes, _: Workplace) -> None:
+    graph = ObjectGraph.from_message(parse_object_graph(data))
+    identify(_KEYED.tensors, Evidence(graph=graph))
+
+
+def _read_state(data: bytes, _: Workplace) -> None:
+    parse_state(data)
+
+
+def _read_strings(data: bytes, _: Workplace) -> None:
+    for n_elements in (0, 1, 7, len(data)):
+        try:
+            parse_string_tensor(data, n_elements, big_endian=bool(len(data) & 1))
+        except CheckpointError as error:
+            _check(error)
+
+
+def _read_saved_model(data: bytes, place: Workplace) -> None:
+    source = FIXTURES / "six_ways" / "functional" / "saved_model" / "variables"
+    for path in source.iterdir():
+        place.link(path, f"saved/variables/{path.name}")
+    place.write("saved/saved_model.pb", data)
+    read_all(open_checkpoint(place.path("saved")))
+
+
+def _read_meta(data: bytes, place: Workplace) -> None:
+    source = FIXTURES / "six_ways" / "functional" / "name"
+    for suffix in ("index", "data-00000-of-00001"):
+        place.link(source / f"model.ckpt.{suffix}", f"n.{suffix}")
+    place.write("n.meta", data)
+    read_all(open_checkpoint(place.path("n")))
+
+
+def _read_sharded_keras(data: bytes, place: Workplace) -> None:
+    source = FIXTURES / "six_ways" / "functional" / "sharded"
+    for path in source.glob("*.h5"):
+        place.link(path, path.name)
+    read_all(open_checkpoint(place.write("tiny.weights.json", data)))
+
+
+def _reader(name: str) -> Callable[[bytes, Workplace], None]:
+    def read(data: bytes, place: Workplace) -> None:
+        read_all(open_checkpoint(place.write(name, data)))
+
+    return read
+
+
+def _read_v1(data: bytes, place: Workplace) -> None:
+    with without_checksums():
+        read_all(open_checkpoint(place.write("v1", data)))
+
+
+def _paths(*paths: Path) -> Callable[[], list[bytes]]:
+    return lambda: [path.read_bytes() for path in paths]
+
+
+def _messages() -> list[bytes]:
+    graphs = _graphs()
+    return [*graphs, *(path.read_bytes()[:4096] for path in sorted(FIXTURES.rglob("*.meta")))]
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("table", _indexes, _read_table),
+        Target("wire", _messages, _read_wire),
+        Target("bundle", _bundles, _read_bundle),
+        Target("bundle_checked", _bundles, _read_checked_bundle),
+        Target("object_graph", _graphs, _read_graph),
+        Target("state", lambda: _files("checkpoint"), _read_state),
+        Target("strings", lambda: _files("plain.data*"), _read_strings),
+        Target("saved_model", lambda: _files("saved_model.pb", largest=1 << 17), _read_saved_model),
+        Target("meta", lambda: _files("*.meta"), _read_meta),
+        Target("weights_json", lambda: _files("*.weights.json"), _read_sharded_keras),
+        Target("keras", lambda: _files("*.keras"), _reader("m.keras")),
+        Target("hdf5", lambda: _files("*.h5"), _reader("m.h5")),
+        Target(
+            "v1",
+            _paths(
+                FIXTURES / "tf012_v1" / "model.ckpt-5",
+                FIXTURES / "tf221_v1" / "whole" / "model.ckpt-42",
+            ),
+            _read_v1,
+        ),
+    )
+}
+
+
+def close() -> None:
+    """Close what the targets keep open."""
+    _KEYED.close()
+
+
+def crashers_of(name: str) -> str:
+    """Give the directory in which what a target failed on is kept."""
+    return os.path.join(os.path.dirname(__file__), "crashers", name)

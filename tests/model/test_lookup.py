@@ -1,0 +1,69 @@
+"""`NAME[SLICE]`: which variable is meant, and which part of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ckread.errors import UsageError, VariableNotFoundError
+from ckread.model.corners import read_corners
+from ckread.model.lookup import find_part
+from tests.analysis.array_checkpoint import checkpoint
+
+VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+CK = checkpoint({"a/w": VALUES, "a/w[0]": VALUES[0], "b/kernel": VALUES, "b/bias": VALUES[0, 0]})
+
+
+def test_a_whole_name_comes_before_a_slice() -> None:
+    assert find_part(CK, "a/w[0]").variable.name == "a/w[0]"
+    assert find_part(CK, "a/w[0]").index is None
+    part = find_part(CK, "a/w[1]")
+    assert (part.variable.name, part.text, part.shape) == ("a/w", "[1]", (3, 4))
+
+
+def test_a_pattern_that_means_one_variable_will_do() -> None:
+    assert find_part(CK, "kernel").variable.name == "b/kernel"
+    assert find_part(CK, "b/k*[..., 0]").shape == (2, 3)
+    with pytest.raises(VariableNotFoundError) as caught:
+        find_part(CK, "b/")
+    assert str(caught.value).endswith(": 2 variables match b/, expected one")
+    assert caught.value.remedy == "They are:\n  b/kernel\n  b/bias"
+
+
+def test_what_is_not_there_and_what_does_not_fit() -> None:
+    with pytest.raises(VariableNotFoundError, match="no variable b/kernl"):
+        find_part(CK, "b/kernl[0]")
+    with pytest.raises(UsageError, match="index 5 in dimension 0, which has 2 elements"):
+        find_part(CK, "a/w[5]")
+
+
+@pytest.mark.parametrize("text", ["[:]", "[0]", "[..., 1]", "[:, 1:3, ::2]", "[1, 2, 3]", "[0:0]"])
+def test_the_shape_of_a_part_is_that_of_its_values(text: str) -> None:
+    part = find_part(CK, f"b/kernel{text}")
+    expected = eval(f"VALUES{text}")
+    assert part.shape == expected.shape
+    assert np.array_equal(part.variable.read(part.index), expected)
+
+
+@pytest.mark.parametrize(
+    "shape", [(5,), (7,), (8,), (100,), (20, 30), (2, 50, 9), (0, 40), (40, 0)]
+)
+@pytest.mark.parametrize("edge", [1, 3])
+def test_corners_print_like_the_whole(shape: tuple[int, ...], edge: int) -> None:
+    values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    variable = checkpoint({"w": values})["w"]
+    corners = read_corners(variable, tuple(slice(0, size, 1) for size in shape), edge)
+    assert corners.dtype == values.dtype
+    assert corners.ndim == values.ndim
+    assert all(size <= 2 * edge + 1 for size in corners.shape if 0 not in shape)
+    with np.printoptions(threshold=0, edgeitems=edge):
+        assert str(corners) == str(values) or 0 in shape
+
+
+def test_corners_of_a_part() -> None:
+    values = np.arange(4000).reshape(2, 40, 50)
+    variable = checkpoint({"w": values})["w"]
+    corners = read_corners(variable, (1, slice(2, 40, 3), slice(0, 50, 1)), 2)
+    part = values[1, 2:40:3]
+    assert corners[:2, :2].tolist() == part[:2, :2].tolist()
+    assert corners[-2:, -2:].tolist() == part[-2:, -2:].tolist()

@@ -1,0 +1,100 @@
+"""Trees: totals that add up, slots that fold, scopes that join, any depth of name."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckread.model.role import Role
+from ckread.model.tree import MAX_DEPTH, VariableTree, build_tree, join_single_scopes
+from tests.analysis.array_checkpoint import checkpoint
+
+NAMES = st.lists(st.text("ab/", min_size=1, max_size=12), unique=True, max_size=20)
+
+
+def tree_of(names: list[str]) -> VariableTree:
+    return build_tree(checkpoint({name: np.zeros(3, np.float32) for name in names}).values())
+
+
+def paths(tree: VariableTree) -> list[str]:
+    return [node.path for node, _ in tree.walk()]
+
+
+def test_scopes_stand_in_order_of_their_first_variable() -> None:
+    tree = tree_of(["b/w", "a/x/w", "b/v", "c"])
+    assert paths(tree) == ["", "b", "b/w", "b/v", "a", "a/x", "a/x/w", "c"]
+
+
+@given(NAMES)
+def test_totals_are_the_sums_of_the_leaves(names: list[str]) -> None:
+    tree = tree_of(names)
+    assert (tree.n_variables, tree.nbytes, tree.parameters) == (
+        len(names), 12 * len(names), 3 * len(names),
+    )  # fmt: skip
+    for node, _ in tree.walk():
+        own = 1 if node.variable is not None else 0
+        assert node.n_variables == own + sum(child.n_variables for child in node.children)
+        assert node.nbytes == 12 * node.n_variables
+    assert sorted(n.variable.name for n, _ in tree.walk() if n.variable) == sorted(names)
+
+
+@given(NAMES)
+def test_joining_loses_nothing(names: list[str]) -> None:
+    tree = tree_of(names)
+    join_single_scopes(tree)
+    found = {node.path: node for node, _ in tree.walk() if node.variable}
+    assert set(found) == set(names)
+    for node, _ in tree.walk():
+        assert len(node.children) != 1 or node.variable is not None or node is tree
+
+
+def test_a_joined_scope_is_named_by_its_whole_path() -> None:
+    tree = tree_of(["a/b/c/w", "a/b/c/v", "d/e"])
+    join_single_scopes(tree)
+    assert [child.name for child in tree.children] == ["a/b/c", "d/e"]
+
+
+def test_a_name_can_be_variable_and_scope() -> None:
+    tree = tree_of(["w", "w/Adam"])
+    [node] = tree.children
+    assert node.variable is not None
+    assert [child.name for child in node.children] == ["Adam"]
+
+
+def test_what_is_very_deep_stays_one_component() -> None:
+    tree = tree_of(["x/" * 100_000 + "w"])
+    deepest = max(len(lasts) for _, lasts in tree.walk())
+    assert deepest == MAX_DEPTH
+    assert tree.to_dict()["variables"] == 1
+
+
+def test_slots_fold_by_their_word_in_their_scope() -> None:
+    names = ["a/w", "b/w", "opt/a/w/m", "opt/b/w/m", "opt/a/w/v", "opt/b/w/v", "opt/it", "lone/m"]
+    owners = {
+        f"opt/{owner}/{slot}": (owner, slot) for owner in ("a/w", "b/w") for slot in ("m", "v")
+    }
+    ck = checkpoint(
+        {name: np.zeros(2, np.float32) for name in names},
+        roles={"opt/it": Role.COUNTER},
+        owners=owners,
+    )
+    tree = build_tree(ck.values(), folds=True)
+    assert paths(tree)[5:] == [
+        "opt", "opt/m of 2 weights", "opt/v of 2 weights", "opt/it", "lone", "lone/m",
+    ]  # fmt: skip
+    optimizer = next(child for child in tree.children if child.name == "opt")
+    assert (optimizer.n_variables, optimizer.parameters) == (5, 0)
+    assert [len(child.folded) for child in optimizer.children] == [2, 2, 0]
+
+
+def test_a_dictionary_nests_the_children() -> None:
+    assert tree_of(["a/w"]).to_dict() == {
+        "name": "", "variables": 1, "parameters": 3, "nbytes": 12,
+        "children": [{
+            "name": "a", "variables": 1, "parameters": 3, "nbytes": 12,
+            "children": [{
+                "name": "w", "variables": 1, "parameters": 3, "nbytes": 12, "children": [],
+            }],
+        }],
+    }  # fmt: skip
