@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckread.analysis.diff import diff_checkpoints as diff
     from ckread.analysis.diff_records import CheckpointDiff as CheckpointDiff
+    from ckread.analysis.drift import drift as drift
+    from ckread.analysis.history import history as history
+    from ckread.analysis.statistics import statistics as statistics
+    from ckread.analysis.track import track as track
     from ckread.model.checkpoint import Checkpoint as Checkpoint
     from ckread.model.opening import open_checkpoint as open  # noqa: A004
     from ckread.model.run import Run as Run
@@ -27,7 +31,11 @@ _HOMES = {
     "Run": ("ckread.model.run", "Run"),
     "Variable": ("ckread.model.variable", "Variable"),
     "diff": ("ckread.analysis.diff", "diff_checkpoints"),
+    "drift": ("ckread.analysis.drift", "drift"),
+    "history": ("ckread.analysis.history", "history"),
     "open_run": ("ckread.model.run", "open_run"),
+    "statistics": ("ckread.analysis.statistics", "statistics"),
+    "track": ("ckread.analysis.track", "track"),
 }
 
 __all__ = [
@@ -37,8 +45,12 @@ __all__ = [
     "Variable",
     "__version__",
     "diff",
+    "drift",
+    "history",
     "open",
     "open_run",
+    "statistics",
+    "track",
 ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ckread.analysis.careful_comparison import compare_carefully, differing_bits
 from ckread.analysis.metrics import ChunkSums, Tally, merge_tallies
+from ckread.analysis.segments import chunk_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,8 @@ _ROW = 1024
 _ONES = np.ones(_ROW)
 _ALIKE = 100.0
 """Ratio of ‖a‖² and ‖b‖² up to which the inner product follows from the distance."""
+_RARE = 32
+"""Of so many pairs at most one changes its sign where only those are looked at again."""
 _FLOAT64_RANGE = (1e-250, 1e300)
 
 
@@ -57,10 +60,8 @@ class PairComparison:
 
     def __init__(self, tolerance: Tolerance) -> None:
         self._tolerance = tolerance
-        self._a = np.empty(CAPACITY)
-        self._b = np.empty(CAPACITY)
-        self._mask = np.empty(CAPACITY, dtype=np.bool_)
-        self._other_mask = np.empty(CAPACITY, dtype=np.bool_)
+        self._a, self._b = (_work_buffer(8, number).view(np.float64) for number in (2, 3))
+        self._mask, self._other_mask = (_work_buffer(1, n).view(np.bool_) for n in (4, 5))
         self._tallies: list[Tally] = []
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
@@ -124,10 +125,17 @@ class PairComparison:
         """Count pairs of which one is above and one below zero."""
         mask, other = self._mask[: a.size], self._other_mask[: a.size]
         below = np.not_equal(np.less(a, 0, out=mask), np.less(b, 0, out=other), out=mask)
-        if not np.count_nonzero(below):
-            return 0
+        n_below = int(np.count_nonzero(below))
+        if n_below * _RARE < a.size:
+            at = np.flatnonzero(below)
+            return int(np.count_nonzero((a[at] != 0) & (b[at] != 0)))
         above = np.not_equal(np.greater(a, 0), np.greater(b, 0, out=other), out=other)
         return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
+
+
+def _work_buffer(itemsize: int, number: int) -> NDArray[np.uint8]:
+    """Give this thread's buffer for so many elements, aligned as vector instructions like it."""
+    return chunk_buffer(CAPACITY * itemsize, number=number)
 
 
 def _is_small_real(dtype: np.dtype[Any]) -> bool:

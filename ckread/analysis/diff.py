@@ -13,6 +13,7 @@ from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff_records import CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.matching import match_variables
 from ckread.analysis.pair_diffs import Comparing, Work, diff_pairs
+from ckread.analysis.renaming import parse_rule
 from ckread.analysis.tolerance import Tolerance
 from ckread.errors import CheckpointError
 from ckread.model.opening import open_checkpoint, shared_graphs
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckread.analysis.matching import Matching
-    from ckread.analysis.renaming import RenameRule
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
@@ -34,13 +34,13 @@ def diff_checkpoints(
     a: Checkpoint | str | os.PathLike[str],
     b: Checkpoint | str | os.PathLike[str],
     *,
-    patterns: Iterable[str] = (),
+    patterns: str | Iterable[str] = (),
     roles: Collection[Role] = (),
     index_only: bool = False,
     rtol: float = 0.0,
     atol: float = 0.0,
     everything: bool = False,
-    rename: Iterable[str] = (),
+    rename: str | Iterable[str] = (),
     rename_map: Mapping[str, str] | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
@@ -71,11 +71,11 @@ def diff_checkpoints(
         CheckpointError: a checkpoint cannot be opened or read.
     """
     tolerance = Tolerance(rtol, atol)
-    rules = _parsed(rename)
+    rules = [parse_rule(text) for text in _several(rename)]
     with shared_graphs():
         first, second = _opened(a), _opened(b)
     sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
-    is_wanted = _scope(sides, tuple(patterns), frozenset(roles))
+    is_wanted = _scope(sides, _several(patterns), frozenset(roles))
     matching = match_variables(
         *sides,
         rules=rules,
@@ -108,10 +108,9 @@ def _opened(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
     return checkpoint
 
 
-def _parsed(rename: Iterable[str]) -> list[RenameRule]:
-    from ckread.analysis.renaming import parse_rule
-
-    return [parse_rule(text) for text in rename]
+def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
+    """Give texts, of which one may stand alone."""
+    return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
 def _taken(checkpoint: Checkpoint, *, everything: bool) -> list[Variable]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.gathering import measure_variables
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, MissingDependencyError
 from ckread.model.model_order import in_model_order
 from ckread.model.patterns import select
 from ckread.model.role import Role
@@ -116,6 +117,25 @@ class CheckpointStatistics:
                 for variable in self.damaged
             ],
         }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable that was measured, by name.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError:
+            remedy = "Install it: pip install pandas"
+            raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
+        rows = [variable.to_dict(self.n_bins) for variable in self.measured]
+        nested = ("quantiles", "quantile_bounds", "histogram")
+        flat = [
+            {key: value for key, value in row.items() if key not in nested} | row["quantiles"]
+            for row in rows
+        ]
+        return pandas.DataFrame(flat).set_index("name") if flat else pandas.DataFrame()
 
 
 def statistics(

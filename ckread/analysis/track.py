@@ -105,7 +105,8 @@ def track(run: Run, patterns: str | Sequence[str]) -> RunTrack:
     candidates = {
         name: variable for _, checkpoint in opened for name, variable in checkpoint.items()
     }
-    targets = dict.fromkeys(t for pattern in wanted for t in _targets(pattern, candidates, run))
+    found_targets = (t for pattern in wanted for t in _targets(pattern, candidates, run))
+    targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
     for entry, checkpoint in opened:
         with checkpoint:

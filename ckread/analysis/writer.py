@@ -29,7 +29,7 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
     graph = evidence.saved_model or evidence.meta_graph
     if graph is not None and graph.tensorflow_version:
         return f"TensorFlow {graph.tensorflow_version}"
-    version = getattr(evidence, "keras_version", None)
+    version = evidence.keras_version
     if version:
         return f"Keras {version}"
     if evidence.graph is None and not _has_object_graph(checkpoint):
@@ -40,7 +40,7 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
 
 def find_keras(checkpoint: Checkpoint) -> str | None:
     """Name the generation of Keras that a model was made with, `Keras 3`; None if none."""
-    version = getattr(checkpoint.evidence, "keras_version", None)
+    version = checkpoint.evidence.keras_version
     if version:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph

@@ -72,6 +72,10 @@ COMMANDS = (
         Group.CHANGE, "ckread.cli.track",
     ),
     Command(
+        "history", "LOG…", "training curves, and the checkpoint of the best epoch",
+        Group.CHANGE, "ckread.cli.history",
+    ),
+    Command(
         "runs", "DIR…", "the checkpoints in a directory",
         Group.CHANGE, "ckread.cli.runs",
     ),

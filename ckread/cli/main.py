@@ -8,7 +8,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread import __version__
 from ckread.cli.commands import COMMANDS, Command, find_command
 from ckread.cli.options import Parser, add_common, add_patterns, bind_words, nearest
 from ckread.cli.output import Output
@@ -118,7 +117,7 @@ class _Call(NamedTuple):
 
 def _run_program(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.version:
-        output.lines([f"ckread {__version__}"])
+        output.lines([f"ckread {import_module('ckread').__version__}"])
     else:
         from ckread.cli.help import program_help
 

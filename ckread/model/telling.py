@@ -96,8 +96,13 @@ class Namer:
         """Name what full names alone do not tell; others are left out."""
         if not nodes:
             return {}
-        leads = {node: _named_lead(self.path(node) or ()) for node in scopes}
-        below = self.telling_groups({node: (leads[node], scopes[node]) for node in scopes}, nodes)
+        in_question = {scopes[node] for node in nodes}
+        leads = {
+            node: _named_lead(self.path(node) or ())
+            for node, scope in scopes.items()
+            if scope in in_question
+        }
+        below = self.telling_groups({node: (leads[node], scopes[node]) for node in leads}, nodes)
         names = {}
         for node in nodes:
             lead = leads[node]

@@ -43,6 +43,10 @@ class DeclinedError(Exception):
     """Something that the plain parser leaves to h5py; never leaves the readers."""
 
 
+class DamagedHeapError(DeclinedError):
+    """A heap of texts that contradicts itself: HDF5's own library loops on some of these."""
+
+
 class Space(NamedTuple):
     """A dataspace.
 
@@ -133,7 +137,7 @@ def _texts(kind: bytes, space: Space, data: bytes, window: FileWindow) -> str | 
 
 def _variable_texts(data: bytes, n_texts: int, nbytes: int, window: FileWindow) -> list[bytes]:
     if nbytes != _REFERENCE.size:
-        raise DeclinedError
+        raise DamagedHeapError
     collections: dict[int, dict[int, bytes]] = {}
     texts = []
     total = 0
@@ -143,10 +147,10 @@ def _variable_texts(data: bytes, n_texts: int, nbytes: int, window: FileWindow) 
             collections[address] = _collection(address, window)
         text = collections[address].get(index) if length else b""
         if text is None or len(text) < length:
-            raise DeclinedError
+            raise DamagedHeapError
         total += length
         if total > _MAX_TEXT_NBYTES:
-            raise DeclinedError
+            raise DamagedHeapError
         texts.append(text[:length].rstrip(b"\0"))
     return texts
 
@@ -155,7 +159,7 @@ def _collection(address: int, window: FileWindow) -> dict[int, bytes]:
     """Read the objects of one collection of the global heap, by index."""
     magic, version, nbytes = _COLLECTION.unpack(window.pread(address, _COLLECTION.size))
     if magic != b"GCOL" or version != 1 or not 16 <= nbytes <= _MAX_TEXT_NBYTES:
-        raise DeclinedError
+        raise DamagedHeapError
     block = window.pread(address, nbytes)
     objects: dict[int, bytes] = {}
     at = _COLLECTION.size
@@ -165,7 +169,7 @@ def _collection(address: int, window: FileWindow) -> dict[int, bytes]:
         if not index:
             break
         if at + size > nbytes:
-            raise DeclinedError
+            raise DamagedHeapError
         objects[index] = block[at : at + size]
         at += -(-size // 8) * 8
     return objects

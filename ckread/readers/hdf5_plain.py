@@ -20,10 +20,17 @@ import struct
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError
+from ckread.readers.hdf5_headers import (
+    ATTRIBUTE,
+    CONTINUATION,
+    MAX_HEADER_NBYTES,
+    Messages,
+    read_messages,
+    text_attributes,
+)
 from ckread.readers.hdf5_messages import (
     DeclinedError,
     Space,
-    attribute_value,
     element_type,
     parse_space,
 )
@@ -39,24 +46,17 @@ __all__ = ["DeclinedError", "PlainFile"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q2QI")
-_HEADER = struct.Struct("<BBHII4x")
-_MESSAGE = struct.Struct("<HHB3x")
 _TREE = struct.Struct("<4sBBHQQ")
 _HEAP = struct.Struct("<4sB3xQQQ")
 _LEAF = struct.Struct("<4sBBH")
 _ENTRY = struct.Struct("<QQI4x16x")
 _MAX_OBJECTS = 1_000_000
-_MAX_HEADER_NBYTES = 16 << 20
 _MAX_DEPTH = 64
-_DATASPACE, _DATATYPE, _LAYOUT, _ATTRIBUTE = 0x01, 0x03, 0x08, 0x0C
-_CONTINUATION, _SYMBOL_TABLE = 0x10, 0x11
+_DATASPACE, _DATATYPE, _LAYOUT, _SYMBOL_TABLE = 0x01, 0x03, 0x08, 0x11
 _IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, 0x0E, 0x12, 0x16}
 """NIL, fill values, group info, comments, times of change, reference counts."""
 
 _UNDEFINED = (1 << 64) - 1
-_SHARED = 0x02
-
-Messages = list[tuple[int, bytes]]
 
 
 class PlainFile:
@@ -130,35 +130,15 @@ class PlainFile:
 
     def _messages(self, address: int) -> Messages:
         """Read the messages of an object, and keep its attributes."""
-        head = self._window.pread(address, _HEADER.size)
-        version, _, n_messages, _, nbytes = _HEADER.unpack(head)
-        if version != 1:
-            raise DeclinedError
-        blocks = [(address + _HEADER.size, nbytes)]
-        messages: Messages = []
-        total = 0
-        while blocks:
-            start, nbytes = blocks.pop(0)
-            total += nbytes
-            if total > _MAX_HEADER_NBYTES:
-                raise DeclinedError
-            for kind, data in _iter_messages(self._window.pread(start, nbytes)):
-                if len(messages) >= n_messages:
-                    raise DeclinedError
-                if kind == _CONTINUATION:
-                    blocks.append(struct.unpack("<QQ", data[:16]))
-                messages.append((kind, data))
+        messages = read_messages(self._window, address)
         if address not in self._attributes:
-            found = [
-                attribute_value(data, self._window) for kind, data in messages if kind == _ATTRIBUTE
-            ]
-            self._attributes[address] = {name: text for name, text in found if text is not None}
+            self._attributes[address] = text_attributes(messages, self._window)
         return messages
 
     def _members(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
         """Yield names and addresses of what a group holds."""
         magic, version, nbytes, _, segment = _HEAP.unpack(self._window.pread(heap, _HEAP.size))
-        if magic != b"HEAP" or version or nbytes > _MAX_HEADER_NBYTES:
+        if magic != b"HEAP" or version or nbytes > MAX_HEADER_NBYTES:
             raise DeclinedError
         names = self._window.pread(segment, nbytes)
         pending, seen = [tree], 0
@@ -192,7 +172,7 @@ class PlainFile:
     def _dataset(self, path: str, address: int, messages: Messages) -> Dataset:
         found = {kind: data for kind, data in messages if kind in (_DATASPACE, _DATATYPE, _LAYOUT)}
         if len(found) != 3 or any(
-            kind not in (*found, _ATTRIBUTE, _CONTINUATION, *_IGNORED) for kind, _ in messages
+            kind not in (*found, ATTRIBUTE, CONTINUATION, *_IGNORED) for kind, _ in messages
         ):
             raise DeclinedError
         label = self._attributes[address].get("dtype")
@@ -219,14 +199,3 @@ def _tables(messages: Messages) -> list[tuple[int, int]]:
     if len(found) > 1 or (found and any(kind in (_DATATYPE, _LAYOUT) for kind, _ in messages)):
         raise DeclinedError
     return [struct.unpack("<QQ", data[:16]) for data in found]
-
-
-def _iter_messages(block: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _MESSAGE.size <= len(block):
-        kind, nbytes, flags = _MESSAGE.unpack_from(block, at)
-        at += _MESSAGE.size
-        if flags & _SHARED or at + nbytes > len(block):
-            raise DeclinedError
-        yield kind, block[at : at + nbytes]
-        at += nbytes

@@ -99,6 +99,9 @@ def iter_parts(
         UnsupportedFeatureError: the type has no array form.
         CorruptCheckpointError: HDF5 cannot read it.
     """
+    if dataset.dtype is DataType.STRING:
+        yield read_part(file, dataset, (), None).reshape(-1)
+        return
     per_element = 2 if packing else max(1, dataset.dtype.itemsize)
     for slab in iter_slabs(dataset.shape, max(1, nbytes // per_element)):
         part = _read(file, dataset, slab)

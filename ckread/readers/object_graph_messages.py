@@ -86,7 +86,7 @@ def parse_object_graph(buffer: bytes) -> TrackableObjectGraph:
     """
     with no_garbage_collection():
         nodes = [
-            _parse_object(buffer, start, stop)
+            _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop)
             for tag, start, stop in length_delimited(buffer, 0, len(buffer))
             if tag == _FIELD_1
         ]
@@ -97,6 +97,26 @@ _VARINT_1 = 1 << 3 | VARINT
 _FIELD_1, _FIELD_2, _FIELD_3, _FIELD_4, _FIELD_5 = (
     number << 3 | LENGTH_DELIMITED for number in range(1, 6)
 )
+
+
+_HAS_VALUES = b"\x2a\x02\x08\x01"
+
+
+def _parse_variable(buffer: bytes, start: int, stop: int) -> TrackableObject | None:
+    """Decode a node that is one attribute and has values, as six in seven are, else None."""
+    attribute_stop = stop - len(_HAS_VALUES)
+    first = start + 2
+    if first > attribute_stop or buffer[start] != _FIELD_2:
+        return None
+    length = buffer[start + 1]
+    if length > 0x7F:
+        if buffer[first] > 0x7F:
+            return None
+        length += (buffer[first] << 7) - 0x80
+        first += 1
+    if first + length != attribute_stop or not buffer.startswith(_HAS_VALUES, attribute_stop):
+        return None
+    return TrackableObject((), (_parse_attribute(buffer, first, attribute_stop),), (), None, True)
 
 
 def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:

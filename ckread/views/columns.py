@@ -16,6 +16,7 @@ from ckread.views.page import Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ckread.views.measuring import Cell
     from ckread.views.page import Line
     from ckread.views.paper import Paper
 
@@ -67,7 +68,7 @@ class Table(Generic[Row]):
         ]
         columns = fit(columns, paper.width)
         if self._has_header:
-            yield _join([column.heading() for column in columns])
+            yield _join([column.heading() for column in columns], columns)
         for at, row in enumerate(self.rows):
             style = self._row_style(row) if self._row_style else ""
             yield from _row_lines([column.cell(at, style) for column in columns], columns)
@@ -79,21 +80,33 @@ def _template(column: Column[Row], width: int, *, is_last: bool) -> str:
     return "%s" if is_last else f"%-{width}s"
 
 
-def _row_lines(cells: list[list[Line]], columns: list[MeasuredColumn[Row]]) -> Iterator[Line]:
+def _row_lines(cells: list[list[Cell]], columns: list[MeasuredColumn[Row]]) -> Iterator[Line]:
     for at in range(max(map(len, cells), default=0)):
-        yield _join(
-            [
-                cell[at] if at < len(cell) else (Span(" " * column.width),)
-                for cell, column in zip(cells, columns, strict=True)
-            ]
-        )
+        yield _join([cell[at] if at < len(cell) else _NOTHING for cell in cells], columns)
 
 
-def _join(cells: list[Line]) -> Line:
+_NOTHING: Cell = ((), 0)
+
+
+def _join(cells: list[Cell], columns: list[MeasuredColumn[Row]]) -> Line:
     """Set the cells of a line side by side, and drop the blanks at its end."""
-    spans = [span for cell in cells for span in (Span(GAP), *cell)][1:]
+    spans: list[Span] = []
+    blanks = 0
+    for (line, width), column in zip(cells, columns, strict=True):
+        is_left = column.column.justify is Justify.LEFT
+        missing = column.width - width
+        if not is_left:
+            blanks += missing
+        for span in line:
+            if not span.text:
+                continue
+            if blanks:
+                spans.append(Span(" " * blanks))
+                blanks = 0
+            spans.append(span)
+        blanks += len(GAP) + (missing if is_left else 0)
     while spans and not spans[-1].text.strip():
         spans.pop()
-    if spans:
+    if spans and spans[-1].text.endswith(" "):
         spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].style)
     return tuple(spans)

@@ -29,7 +29,6 @@ from ckread.views.quantities import (
 )
 
 if TYPE_CHECKING:
-
     from ckread.analysis.drift_records import RunDrift, VariableDrift
     from ckread.views.page import Block
 

@@ -8,7 +8,8 @@ from ckread.views.columns import Column, Justify
 from ckread.views.folding import Prose
 from ckread.views.page import Page, Span, TerminalOnly
 from ckread.views.quantities import count_text, plural, safe_text
-from ckread.views.statistics import error_lines, statistics_table
+from ckread.views.statistics import statistics_table
+from ckread.views.statistics_verdict import error_lines
 
 if TYPE_CHECKING:
     from ckread.analysis.evolution import RunStatistics

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.views.folding import Prose
-from ckread.views.page import Line, Lines, Page, Span
+from ckread.views.page import Line, Lines, Page, Span, TerminalOnly
 from ckread.views.quantities import (
     count_text,
     float_text,
@@ -49,10 +49,8 @@ def histogram_page(variable: VariableStatistics, path: str, *, n_bins: int) -> P
     if distribution.min is None or distribution.min == distribution.max:
         said = Lines([(Span(_instead(distribution), "bad" if distribution.nan else ""),)], piped=())
         return Page(Lines([title], piped=rows), said, figures)
-    note = Lines(
-        [(Span("bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median", "muted"),)],
-        piped=(),
-    )
+    reading = "bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median"
+    note = TerminalOnly(Prose(Span(reading, "muted")))
     sections: tuple[Block, ...] = (
         _Drawing(distribution),
         _Figures(_order(distribution)),

@@ -24,6 +24,9 @@ MIN_FOLDED_WIDTH = 30
 MIN_WIDTH = 8
 """Cells that a folding name keeps in any case."""
 
+Cell = tuple["Line", int]
+"""A line of a cell, and how many terminal cells it takes."""
+
 _NUMBER = re.compile(r"[<>~]?-?\d[\d,]*")
 
 
@@ -37,49 +40,47 @@ class MeasuredColumn(Generic[Row]):
         self.title = paper.spell(column.title) if has_header else ""
         self._rows = rows
         self._paper = paper
-        self._texts: list[Line] = []
+        self._cells: list[Cell] = []
         self.width = max(cell_len(self.title), column.cells[0])
         if column.shown is not None:
-            self._texts = [_spelled(column.shown(row), column.style, paper) for row in rows]
-            self._align_points()
-            self.width = max(map(_line_len, self._texts), default=0)
-            self.width = max(self.width, cell_len(self.title))
+            lines = (_spelled(column.shown(row), column.style, paper) for row in rows)
+            self._cells = [(line, _line_len(line)) for line in lines]
+            if column.justify is Justify.POINT:
+                self._align_points()
+            widest = max((width for _, width in self._cells), default=0)
+            self.width = max(widest, cell_len(self.title))
 
-    def heading(self) -> Line:
-        """Give the heading, as wide as the column."""
-        return self._padded((Span(self.title, "label"),))[0]
+    def heading(self) -> Cell:
+        """Give the heading."""
+        return (Span(self.title, "label"),), cell_len(self.title)
 
-    def cell(self, at: int, style: str) -> list[Line]:
-        """Give the lines of one cell, as wide as the column."""
-        line = self._texts[at] if self._texts else self._drawn(at)
+    def cell(self, at: int, style: str) -> list[Cell]:
+        """Give the lines of one cell, none wider than the column."""
+        line, width = self._cells[at] if self._cells else self._drawn(at)
         if style:
             line = tuple(Span(text, style) for text, _ in line)
-        return self._padded(line)
+        if width <= self.width or not self.column.folds:
+            return [(line, width)]
+        return [(part, _line_len(part)) for part in fold(line, self.width)]
 
-    def _drawn(self, at: int) -> Line:
+    def _drawn(self, at: int) -> Cell:
         draw = self.column.draw
         drawing = draw(self._rows[at], self.width) if draw else ""
-        return _spelled(drawing, self.column.style, self._paper)
-
-    def _padded(self, line: Line) -> list[Line]:
-        folded = fold(line, self.width) if self.column.folds else [line]
-        return [self._pad(part) for part in folded]
-
-    def _pad(self, line: Line) -> Line:
-        blank = Span(" " * (self.width - _line_len(line)))
-        if not blank.text:
-            return line
-        return (*line, blank) if self.column.justify is Justify.LEFT else (blank, *line)
+        line = _spelled(drawing, self.column.style, self._paper)
+        return line, _line_len(line)
 
     def _align_points(self) -> None:
-        if self.column.justify is not Justify.POINT:
-            return
-        tails = [_tail_len(line) for line in self._texts]
+        tails = [_tail_len(line) for line, _ in self._cells]
         longest = max((tail for tail in tails if tail is not None), default=0)
-        self._texts = [
-            line if tail is None else (*line, Span(" " * (longest - tail)))
-            for line, tail in zip(self._texts, tails, strict=True)
+        self._cells = [
+            cell if tail is None else _with_blanks(cell, longest - tail)
+            for cell, tail in zip(self._cells, tails, strict=True)
         ]
+
+
+def _with_blanks(cell: Cell, blanks: int) -> Cell:
+    line, width = cell
+    return (*line, Span(" " * blanks)), width + blanks
 
 
 def _tail_len(line: Line) -> int | None:
@@ -96,6 +97,8 @@ def _spelled(content: str | Line, style: str, paper: Paper) -> Line:
 
 
 def _line_len(line: Line) -> int:
+    if len(line) == 1:
+        return cell_len(line[0].text)
     return sum(cell_len(text) for text, _ in line)
 
 

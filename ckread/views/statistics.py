@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckread.errors import MissingShardError
-from ckread.model.role import Role
 from ckread.views.columns import Column, Justify, Table
 from ckread.views.drawn import sparkline
 from ckread.views.folding import Prose
@@ -18,29 +17,19 @@ from ckread.views.quantities import (
     count_text,
     float_text,
     float_word,
-    plural,
     safe_text,
     safe_word,
     shape_text,
     shape_word,
     share_text,
 )
+from ckread.views.statistics_verdict import footer, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.analysis.distribution import Distribution
     from ckread.analysis.statistics import CheckpointStatistics, VariableStatistics
-    from ckread.views.page import Block
-
-_MAX_ERRORS = 8
-_ROLE_WORDS = {
-    Role.ALIAS: ("alias", "aliases"),
-    Role.SLOT: ("optimizer slot", "optimizer slots"),
-    Role.RANDOM: ("random state", "random states"),
-    Role.OTHER: ("other variable", "other variables"),
-}
-"""A role as a noun, one and several, where the role's name and an s are not."""
 
 
 def statistics_page(
@@ -53,16 +42,16 @@ def statistics_page(
         shown: the rows in their order; by default all of them.
     """
     rows = statistics.variables if shown is None else shown
-    verdict = _verdict(statistics)
+    said = verdict(statistics)
     title = Prose(Span(safe_text(statistics.path), "title"))
-    head = [TerminalOnly(title), *verdict] if verdict else []
+    head = [TerminalOnly(title), *said] if said else []
     names = [safe_text(variable.name) for variable in rows]
     prefix = common_prefix(names)
     above = [TerminalOnly(Prose(Span(f"names below {prefix}", "label")))] if prefix else []
     short = muted_repeats(name[len(prefix) :] for name in names)
     table = statistics_table(list(zip(rows, short, strict=True)))
-    footer = TerminalOnly(Prose(Span(_footer(statistics, len(rows)), "muted")))
-    return Page(head, [*above, table], footer)
+    closing = TerminalOnly(Prose(Span(footer(statistics, len(rows)), "muted")))
+    return Page(head, [*above, table], closing)
 
 
 Row = tuple["VariableStatistics", "Line"]
@@ -81,50 +70,6 @@ def statistics_table(rows: Sequence[Row], *, first: Column[Row] | None = None) -
         columns = [replace(columns[0], shown=None), *columns[1:]]
         columns.insert(0, first)
     return Table(columns, rows)
-
-
-def _verdict(statistics: CheckpointStatistics) -> list[Block]:
-    verdicts: list[Block] = []
-    noun = _noun(statistics.variables)
-    total = len(statistics.variables)
-    if statistics.damaged:
-        n = len(statistics.damaged)
-        text = f" {n} of {plural(total, noun)} could not be read."
-        verdicts += [Prose(Span("damaged:", "bad"), text), *error_lines(statistics.damaged)]
-    bad = [v for v in statistics.measured if v.distribution and _n_not_finite(v.distribution)]
-    if bad:
-        n_whole = sum(v.distribution.nan == v.distribution.elements for v in bad if v.distribution)
-        verb = "is" if n_whole == 1 else "are"
-        whole = f"{n_whole} of {plural(total, noun)} {verb} all NaN"
-        n_part = len(bad) - n_whole
-        part = f"{n_part} of {plural(total, noun)} {'has' if n_part == 1 else 'have'} NaN or Inf"
-        said = " and ".join([whole] * bool(n_whole) + [part] * bool(n_part))
-        verdicts.append(Prose(Span("not finite:", "bad"), f" {said}."))
-    return verdicts
-
-
-def error_lines(damaged: Sequence[VariableStatistics]) -> list[Block]:
-    """Give what was wrong, once for all variables of which it says the same."""
-    names: dict[str, list[str]] = {}
-    for variable in damaged:
-        names.setdefault(str(variable.error), []).append(safe_text(variable.name))
-    shown = list(names.items())[:_MAX_ERRORS]
-    lines = [f"  {_some(found)}: {safe_text(message)}" for message, found in shown]
-    if len(names) > len(shown):
-        lines.append(f"  and {len(names) - len(shown)} more (--json lists all)")
-    return [Prose(line, indent=4) for line in lines]
-
-
-def _some(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
-def _n_not_finite(distribution: Distribution) -> int:
-    return distribution.nan + distribution.infinite
-
-
-def _noun(variables: Sequence[VariableStatistics]) -> str:
-    return "weight" if all(v.role.is_parameter for v in variables) else "variable"
 
 
 def _columns() -> list[Column[Row]]:
@@ -228,35 +173,3 @@ def _word(distribution: Distribution) -> str:
     if distribution.elements and nan == distribution.elements:
         return "all NaN"
     return " ".join(f"{count_text(n)} {word}" for n, word in ((nan, "NaN"), (inf, "inf")) if n)
-
-
-def _footer(statistics: CheckpointStatistics, n_shown: int) -> str:
-    measured = [v.distribution for v in statistics.measured if v.distribution]
-    n_elements = sum(distribution.elements for distribution in measured)
-    n_all = len(statistics.variables)
-    shown = "" if n_shown == n_all else f"{count_text(n_shown)} of "
-    noun = _noun(statistics.variables)
-    parts = [
-        f"{shown}{plural(n_all, noun)}",
-        plural(n_elements, "element"),
-        "" if any(map(_n_not_finite, measured)) else "all finite",
-        _checked(statistics),
-    ]
-    sentence = ", ".join(part for part in parts if part) + "."
-    roles = [
-        _counted_role(role, n)
-        for role, n in statistics.left_out.items()
-        if role is not Role.BOOKKEEPING
-    ]
-    return f"{sentence} Left out: {', '.join(roles)} (--role all)." if roles else sentence
-
-
-def _counted_role(role: Role, n: int) -> str:
-    one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
-    return plural(n, one, nouns=several)
-
-
-def _checked(statistics: CheckpointStatistics) -> str:
-    if not statistics.has_checksums:
-        return "no checksums in this format"
-    return "the other checksums right" if statistics.damaged else "checksums right"

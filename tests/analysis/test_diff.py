@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from ckread.analysis.diff import diff_checkpoints
 from ckread.analysis.diff_records import CheckpointDiff, DiffStatus, distance_moved
 from ckread.analysis.pairing import PairedBy
-from ckread.errors import ChecksumError, TruncatedFileError, UsageError
+from ckread.errors import ChecksumError, MissingDependencyError, TruncatedFileError, UsageError
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import ArrayReader, FileReader, checkpoint
 
@@ -340,3 +342,21 @@ def test_a_checkpoint_is_identical_with_itself(
 ) -> None:
     a, b = (checkpoint(arrays, has_checksums=has_checksums) for _ in range(2))
     assert diff_checkpoints(a, b).identical is True
+
+
+def test_one_pattern_and_one_rule_may_stand_alone() -> None:
+    a, b = checkpoint({"x/w": values(1, 3), "z": values(2, 4)}), checkpoint({"y/w": values(2, 3)})
+    (only,) = diff_checkpoints(a, b, patterns="y/*", rename="s/x/y/").variables
+    assert only.renamed_from == "x/w"
+
+
+def test_a_frame_needs_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = diff_checkpoints(checkpoint(BEFORE), checkpoint(AFTER))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingDependencyError, match="pandas is not installed"):
+        result.to_pandas()
+
+
+def test_the_result_pickles() -> None:
+    result = diff_checkpoints(checkpoint(BEFORE), checkpoint(AFTER))
+    assert pickle.loads(pickle.dumps(result)) == result

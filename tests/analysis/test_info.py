@@ -116,7 +116,9 @@ def test_without_its_shard_names_and_totals_stay_and_a_warning_comes(tmp_path: P
     assert summary.is_object_based
     assert [shard["present"] for shard in summary.to_dict()["shards"]] == [False]
     assert any("is missing" in warning for warning in summary.warnings)
-    assert any(warning.startswith("The object graph is in a missing") for warning in summary.warnings)
+    assert any(
+        warning.startswith("The object graph is in a missing") for warning in summary.warnings
+    )
 
 
 def test_weights_that_will_not_come_back_are_named() -> None:

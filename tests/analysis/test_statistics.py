@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ckread.analysis.statistics import statistics
 from ckread.errors import (
     CheckpointError,
     ChecksumError,
+    MissingDependencyError,
     MissingShardError,
     TruncatedFileError,
     VariableNotFoundError,
@@ -243,3 +245,22 @@ def test_the_document(tmp_path: Path) -> None:
         "quantile_bounds": variable["quantile_bounds"],
         "histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 2]},
     }  # fmt: skip
+
+
+def test_a_table_for_pandas(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    prefix = write_bundle(tmp_path / "ckpt", {"x": np.arange(5.0), "y": np.ones(2)})
+    with open_checkpoint(prefix) as checkpoint:
+        table = statistics(checkpoint).to_pandas()
+    assert isinstance(table, pandas.DataFrame)
+    assert table.loc["x", "max"] == 4
+    assert table.loc["x", "0.5"] == 2
+
+
+def test_without_pandas_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    prefix = write_bundle(tmp_path / "ckpt", {"x": np.arange(5.0)})
+    with open_checkpoint(prefix) as checkpoint:
+        found = statistics(checkpoint)
+    with pytest.raises(MissingDependencyError, match="pandas is not installed"):
+        found.to_pandas()

@@ -33,6 +33,9 @@ WORDS = {
 }
 """What stands for a word of a usage line, in a run's own directory."""
 
+SPECIAL_WORDS = {"track": {"[PATTERN…]": "learning_rate"}}
+"""Words that not every variable does for."""
+
 METADATA = ("info", "ls", "tree", "runs")
 """Commands that need no data shard."""
 
@@ -40,7 +43,8 @@ METADATA = ("info", "ls", "tree", "runs")
 def words_of(command: Command) -> list[str]:
     """Give arguments that do, from the usage of a command."""
     tokens = command.usage.split(" -o")[0].split()
-    return [command.name, *(WORDS[token] for token in tokens)]
+    words = WORDS | SPECIAL_WORDS.get(command.name, {})
+    return [command.name, *(words[token] for token in tokens)]
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from ckread.views.figures.heights import set_heights
 from ckread.views.figures.names import fit_names
-from ckread.views.figures.numbers import column, number, set_value_axis, tick_labels, value_ticks
+from ckread.views.figures.numbers import column, number, set_value_axis
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.steps import places, pushed_apart
 from ckread.views.figures.style import LABEL_SIZE, MARKERS, TEXT_SIZE, Palette, drawing
@@ -75,10 +76,7 @@ def _distances(variable: VariableDrift) -> list[float]:
 def _prepare(axes: Axes, result: RunDrift, x: Sequence[float], *, has_ticks: bool) -> float:
     largest = max((d for v in result.variables for d in _distances(v) if d == d), default=0.0)
     top = largest * 1.04 or 1.0
-    axes.set_ylim(0, top)
-    ticks = value_ticks(0, top, _DEPTH)
-    axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
-    axes.grid(axis="y")
+    set_heights(axes, 0, top, _DEPTH)
     axes.spines["bottom"].set_visible(True)
     set_value_axis(axes, x[0], x[-1], _PLOT_WIDTH)
     if not has_ticks:

@@ -11,8 +11,9 @@ import numpy as np
 from ckread.errors import UsageError
 from ckread.views.curves import value_text
 from ckread.views.drift_rows import place
+from ckread.views.figures.heights import set_heights, set_log_heights
 from ckread.views.figures.names import fits, shorten, text_width
-from ckread.views.figures.numbers import count, number, set_value_axis, tick_labels, value_ticks
+from ckread.views.figures.numbers import count, number, set_value_axis
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.steps import places
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
@@ -59,7 +60,7 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
             axes = sheet.axes(_LEFT, top, _PLOT_WIDTH, depth)
             axes.set_gid(f"ckread:strip:{variable.name}")
             _draw(sheet, axes, variable, x, (top, depth))
-            _annotate(sheet, axes, variable, result.checkpoints)
+            _annotate(sheet, axes, variable, result.checkpoints, is_alone=n == 1)
             set_value_axis(axes, x[0], x[-1] if x[-1] > x[0] else x[0] + 1, _PLOT_WIDTH)
             if i < n - 1:
                 axes.tick_params(labelbottom=False, length=0)
@@ -100,17 +101,9 @@ def _draw(
     y[~np.isfinite(y)] = math.nan
     low, high, is_log = limits(y)
     if is_log:
-        axes.set_yscale("log")
-        axes.minorticks_off()
-    axes.set_ylim(low, high)
-    if not is_log:
-        ticks = value_ticks(low, high, depth)
-        axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
+        set_log_heights(axes, low, high)
     else:
-        powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-        ticks = [10.0**p for p in powers]
-        axes.set_yticks(ticks, [number(t, 1) for t in ticks], parse_math=False)
-    axes.grid(axis="y")
+        set_heights(axes, low, high, depth)
     (line,) = axes.step(x, y, where="post", color=palette.data, lw=1.4, clip_on=False, zorder=3)
     line.set_gid(f"ckread:line:{variable.name}")
     if len(x) <= _MAX_DOTS:
@@ -138,7 +131,12 @@ def limits(y: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, floa
 
 
 def _annotate(
-    sheet: Sheet, axes: Axes, variable: TrackedValue, entries: Sequence[RunEntry]
+    sheet: Sheet,
+    axes: Axes,
+    variable: TrackedValue,
+    entries: Sequence[RunEntry],
+    *,
+    is_alone: bool,
 ) -> None:
     """Write the last value at the end of the line, and the extreme where it is."""
     known = [(i, v) for i, v in enumerate(variable.values) if v is not None and math.isfinite(v)]
@@ -153,7 +151,7 @@ def _annotate(
     )
     label.set_gid(f"ckread:last:{variable.name}")
     peak, value = max(known, key=lambda pair: pair[1])
-    if peak in (known[0][0], at) or value == last:
+    if not is_alone or peak in (known[0][0], at) or value == last:
         return
     words = f"max {_text(value)} at {place(entries[peak])}"
     share = (x[peak] - x[0]) / (x[-1] - x[0]) * _PLOT_WIDTH if x[-1] > x[0] else 0

@@ -1,0 +1,152 @@
+"""Checking a checkpoint: everything that is wrong with it, not the first thing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ckread.analysis.check_directory import check_directory, torn_save
+from ckread.analysis.check_layout import check_layout
+from ckread.analysis.check_table import check_table, of_index
+from ckread.analysis.check_training import check_counters, check_training
+from ckread.analysis.findings import CheckReport, Code, Finding, Level, in_order
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    MissingShardError,
+    NotACheckpointError,
+    UnsupportedFeatureError,
+)
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.location import INDEX_SUFFIX, saved_model_prefix
+from ckread.model.opening import open_checkpoint
+from ckread.model.shards import shard_warnings
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+_BUNDLES = (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
+
+
+def check(
+    target: Checkpoint | str | os.PathLike[str],
+    *,
+    quick: bool = False,
+    reader: str = "auto",
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CheckReport:
+    """Check a checkpoint: index, shards, every checksum, every value, training, leftovers.
+
+    Args:
+        target: an open checkpoint, or a path; a damaged one has a report too.
+        quick: only what index and file sizes tell.
+        reader: `auto`, `native` or `tensorflow`, for a path.
+        n_jobs: processes to use; None for as many as are worth it.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        CheckpointError: the path cannot be taken for a checkpoint at all.
+    """
+    if isinstance(target, Checkpoint):
+        return _check_open(target, quick, n_jobs, executor, progress)
+    try:
+        checkpoint = open_checkpoint(target, reader=reader)
+    except CheckpointError as error:
+        return check_unopened(os.fsdecode(target), error)
+    with checkpoint:
+        return _check_open(checkpoint, quick, n_jobs, executor, progress)
+
+
+def check_unopened(path: str, error: CheckpointError) -> CheckReport:
+    """Report on a checkpoint that cannot be opened, by the error of the attempt.
+
+    Raises:
+        CheckpointError: that very error, where there is no checkpoint.
+    """
+    is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
+    damaged = CorruptCheckpointError, UnsupportedFeatureError, MissingShardError
+    if is_absent or not isinstance(error, damaged) or error.path is None:
+        raise error
+    prefix = _prefix_of(error.path)
+    findings: list[Finding] = []
+    if isinstance(error, UnsupportedFeatureError):
+        if not os.path.lexists(error.path):
+            raise error
+        findings.append(Finding(Level.ERROR, Code.VERSION, None, None, error.message, error.remedy))
+    elif (torn := torn_save(prefix)) is not None:
+        findings.append(torn)
+    elif os.path.lexists(prefix + INDEX_SUFFIX):
+        findings += check_table(prefix + INDEX_SUFFIX)
+        if not any(finding.message == error.message for finding in findings):
+            findings.insert(0, of_index(error))
+    else:
+        findings.append(of_index(error))
+    findings += check_directory(prefix)
+    return CheckReport(prefix, in_order(findings), is_listed=False)
+
+
+def _prefix_of(path: str) -> str:
+    for suffix in (INDEX_SUFFIX, ".meta"):
+        if path.endswith(suffix):
+            return path.removesuffix(suffix)
+    return path.partition(".data-")[0] if ".data-" in os.path.basename(path) else path
+
+
+def _check_open(
+    checkpoint: Checkpoint,
+    quick: bool,
+    n_jobs: int | None,
+    executor: Executor | None,
+    progress: Callable[[int], None] | None,
+) -> CheckReport:
+    prefix = _prefix(checkpoint)
+    is_bundle = checkpoint.format in _BUNDLES
+    findings, lost = check_layout(checkpoint, prefix) if is_bundle else ([], set())
+    findings += _evidence(checkpoint)
+    counters, state = check_counters(checkpoint)
+    findings += [*counters, *check_directory(prefix)]
+    readable = [variable for variable in checkpoint.values() if variable.name not in lost]
+    n_verified = nbytes = elements = 0
+    if not quick:
+        from ckread.analysis.check_values import check_values
+
+        seen = check_values(readable, n_jobs=n_jobs, executor=executor, progress=progress)
+        findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
+        n_verified, nbytes = seen.n_verified, seen.nbytes
+        elements = sum(look.elements for look in seen.looks.values())
+    return CheckReport(
+        checkpoint.path,
+        in_order(findings),
+        n_tensors=len(checkpoint),
+        nbytes=sum(variable.nbytes for variable in checkpoint.values()),
+        n_verified=n_verified,
+        nbytes_verified=nbytes,
+        elements=elements,
+        n_blocks=getattr(checkpoint.reader, "n_blocks", None),
+        n_shards=sum(file.is_shard for file in checkpoint.files()),
+        is_quick=quick,
+        has_checksums=is_bundle,
+        step=f"{state.step} by {state.step_source}" if state.step is not None else None,
+    )
+
+
+def _prefix(checkpoint: Checkpoint) -> str:
+    if checkpoint.format is Format.SAVED_MODEL:
+        return saved_model_prefix(checkpoint.path)
+    return checkpoint.path
+
+
+def _evidence(checkpoint: Checkpoint) -> list[Finding]:
+    """Give what kept names and roles from being right; of shards more is told elsewhere."""
+    of_shards = set(shard_warnings(checkpoint.reader))
+    return [
+        Finding(Level.WARNING, Code.EVIDENCE, None, None, warning.rstrip("."))
+        for warning in checkpoint.warnings
+        if warning not in of_shards
+    ]

@@ -1,0 +1,74 @@
+"""What lies beside a checkpoint: what a torn save left, and a state file that is out of date."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ckread.analysis.findings import Code, Finding, Level
+from ckread.model.location import file_names
+from ckread.model.run_state import read_marks
+from ckread.readers.open_index import TORN_REMEDY
+from ckread.readers.regular_file import file_identity
+from ckread.readers.shards import present_shards, shard_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LEFT = "This is what an unfinished save leaves; it can be deleted once no run is writing."
+
+
+def check_directory(prefix: str) -> list[Finding]:
+    """Look through the directory of a prefix for leftovers and names that lead nowhere."""
+    directory = os.path.dirname(prefix)
+    names = file_names(directory)
+    return [*_leftovers(directory, os.path.basename(prefix), names), *_state(directory, names)]
+
+
+def _leftovers(directory: str, base: str, names: list[str]) -> Iterator[Finding]:
+    for name in names:
+        is_own = name.startswith(base) and (".tempstate" in name or name == f"{base}_temp")
+        if not is_own and not name.startswith("checkpoint.tmp"):
+            continue
+        path = os.path.join(directory, name)
+        if os.path.isdir(path):
+            inside = [os.path.join(path, other) for other in file_names(path)]
+            sizes = [identity.nbytes for other in inside if (identity := file_identity(other))]
+            found = f"{name}/ holds {len(sizes)} files, {sum(sizes)} bytes"
+        else:
+            identity = file_identity(path)
+            found = f"{name} is there, {identity.nbytes if identity else 0} bytes"
+        yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
+
+
+def _state(directory: str, names: list[str]) -> Iterator[Finding]:
+    marks = read_marks(directory)
+    for note in marks.notes:
+        yield Finding(Level.WARNING, Code.STATE_FILE, None, "checkpoint", note.rstrip("."))
+    stale = [
+        name
+        for name in marks.names
+        if "?" not in name and name not in names and f"{name}.index" not in names
+    ]
+    if stale:
+        shown = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
+        message = (
+            f"the state file names {shown}, which {'is' if len(stale) == 1 else 'are'} not there"
+        )
+        yield Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", message)
+
+
+def torn_save(prefix: str) -> Finding | None:
+    """Give the finding for data without an index, None if there is an index or no data."""
+    families = present_shards(prefix)
+    if os.path.lexists(f"{prefix}.index") or not families:
+        return None
+    count = min(families)
+    shard = shard_path(prefix, min(families[count]), count)
+    identity = file_identity(shard)
+    name, base = os.path.basename(shard), os.path.basename(prefix)
+    message = (
+        f"{base}.index is absent beside {name} ({identity.nbytes if identity else 0} bytes): "
+        "without it nothing can be read"
+    )
+    return Finding(Level.ERROR, Code.NO_INDEX, None, f"{base}.index", message, TORN_REMEDY)

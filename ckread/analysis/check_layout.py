@@ -1,0 +1,147 @@
+"""Checking where tensors lie, by the index and the sizes of the shards; no value is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.analysis.findings import Code, Finding, Level
+from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.shards import present_shards
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import StoredFile
+
+RECOPY = "Copy the file again from where it came."
+_ANOTHER_SAVE = "Shard and index may belong to different saves: copy both again."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Bytes of a shard that a tensor, or one slice of it, takes."""
+
+    start: int
+    stop: int
+    variable: str
+
+
+def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], set[str]]:
+    """Check entries, slices, shards; give also the names of variables that cannot be read."""
+    places, findings, lost = _places(checkpoint)
+    for file in checkpoint.files():
+        if file.is_shard:
+            here = sorted(places.get(file.path, []), key=lambda place: (place.start, place.stop))
+            found = list(_check_shard(file, here, is_complete=not lost))
+            nbytes = file.nbytes or 0
+            if file.nbytes is None or any(place.stop > nbytes for place in here):
+                lost |= {place.variable for place in here if place.stop > nbytes}
+                if file.nbytes is None:
+                    lost |= {place.variable for place in here}
+            findings += found
+    findings += _other_families(checkpoint, prefix)
+    return findings, lost
+
+
+def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Finding], set[str]]:
+    places: dict[str, list[Place]] = {}
+    findings: list[Finding] = []
+    lost: set[str] = set()
+    shards = [file.path for file in checkpoint.files() if file.is_shard]
+    for variable in checkpoint.values():
+        try:
+            extents = variable.extents()
+        except CheckpointError as error:
+            findings.append(_of_entry(variable, error))
+            lost.add(variable.name)
+            continue
+        for extent in extents or ():
+            place = Place(extent.offset, extent.offset + extent.nbytes, variable.name)
+            places.setdefault(extent.path, []).append(place)
+        number, offset = variable.shard, variable.offset
+        if extents is None and number is not None and offset is not None and number < len(shards):
+            place = Place(offset, offset + variable.nbytes, variable.name)
+            places.setdefault(shards[number], []).append(place)
+    return places, findings, lost
+
+
+def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
+    if isinstance(error, UnsupportedFeatureError):
+        return Finding(
+            Level.NOTE, Code.UNREADABLE, variable.name, None, error.message, error.remedy
+        )
+    code = Code.SLICES if "slice" in error.message else Code.ENTRY
+    remedy = error.remedy or "Copy the index again from where it came."
+    return Finding(Level.ERROR, code, variable.name, None, error.message, remedy)
+
+
+def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> Iterator[Finding]:
+    name = os.path.basename(file.path)
+    end = max((place.stop for place in here), default=0)
+    if file.nbytes is None:
+        if end or not here:
+            message = f"{name} is not there; the index expects {end} bytes in it"
+            directory = os.path.dirname(file.path) or "this directory"
+            remedy = f"Download or copy it into {directory}, beside the index."
+            yield Finding(Level.ERROR, Code.SHARD_MISSING, None, name, message, remedy)
+        return
+    if file.nbytes < end:
+        n_lost = len({place.variable for place in here if place.stop > file.nbytes})
+        message = (
+            f"{name} ends at byte {file.nbytes}, the index expects {end}: "
+            f"{n_lost} {'variable lies' if n_lost == 1 else 'variables lie'} beyond its end"
+        )
+        remedy = f"{RECOPY} It was cut short, or belongs to another save."
+        yield Finding(Level.ERROR, Code.SHARD_SHORT, None, name, message, remedy)
+    elif file.nbytes > end and is_complete:
+        message = f"{name} is {file.nbytes - end} bytes longer than the index says"
+        yield Finding(Level.WARNING, Code.SHARD_LONG, None, name, message, _ANOTHER_SAVE)
+    yield from _overlaps(name, here)
+    gaps = _gaps(here)
+    if gaps:
+        message = f"{gaps} bytes of {name} lie between tensors and belong to none"
+        yield Finding(Level.NOTE, Code.GAP, None, name, message)
+
+
+def _overlaps(name: str, here: list[Place]) -> Iterator[Finding]:
+    before: Place | None = None
+    for place in here:
+        if place.stop == place.start:
+            continue
+        if before is not None and place.start < before.stop:
+            where = f"{name}, bytes {place.start} to {min(place.stop, before.stop)}"
+            message = f"shares {where} with {before.variable}"
+            remedy = "No writer does that: the index is damaged, or was made by hand."
+            yield Finding(Level.ERROR, Code.OVERLAP, place.variable, where, message, remedy)
+        if before is None or place.stop > before.stop:
+            before = place
+
+
+def _gaps(here: list[Place]) -> int:
+    gaps = at = 0
+    for place in here:
+        if place.stop > place.start:
+            gaps += max(0, place.start - at)
+            at = max(at, place.stop)
+    return gaps
+
+
+def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:
+    for note in getattr(checkpoint.reader, "notes", ()):
+        yield Finding(Level.WARNING, Code.SHARD_OTHER, None, None, note.rstrip("."))
+    names = {os.path.basename(file.path) for file in checkpoint.files() if file.is_shard}
+    for count, present in sorted(present_shards(prefix).items()):
+        others = {f"{os.path.basename(prefix)}.data-{i:05d}-of-{count:05d}" for i in present}
+        if not others & names:
+            first = min(others)
+            message = f"{first} lies there too, and belongs to no part of this checkpoint"
+            yield Finding(Level.WARNING, Code.SHARD_OTHER, None, first, message, _ANOTHER_SAVE)
+
+
+def is_damage(error: CheckpointError) -> bool:
+    """Tell whether an error means damage, not a feature that is not read here."""
+    return isinstance(error, (CorruptCheckpointError, FileNotFoundError))

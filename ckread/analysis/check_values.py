@@ -1,0 +1,225 @@
+"""Checking every value: checksums, and what is not finite; by variable, in one pass."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ckread.analysis.check_layout import RECOPY, is_damage
+from ckread.analysis.findings import Code, Finding, Level
+from ckread.analysis.segments import Segment, batches, joined_crc32c, split
+from ckread.analysis.value_scan import Look, ScanTask, Seen, look_at, scan
+from ckread.analysis.workers import choose_n_jobs, run
+from ckread.errors import CheckpointError
+from ckread.model.role import Role
+from ckread.readers.dtypes import DataType
+from ckread.readers.extents import verify_extent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Extent
+
+_MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
+
+
+@dataclass(slots=True)
+class ValueCheck:
+    """What came of looking at values.
+
+    Attributes:
+        findings: what was wrong.
+        looks: what was seen, by name, of variables that are intact.
+        n_verified: variables read whole and right.
+        nbytes: bytes of these.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    looks: dict[str, Look] = field(default_factory=dict)
+    n_verified: int = 0
+    nbytes: int = 0
+
+
+def check_values(
+    variables: Sequence[Variable],
+    *,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ValueCheck:
+    """Read every value of these variables once.
+
+    Raises:
+        CheckpointError: a worker process died.
+    """
+    advance = progress or (lambda nbytes: None)
+    segments = _segments(variables)
+    tasks = [ScanTask(i, part) for i, parts in segments.items() for part in parts]
+    sizes = [task.segment.nbytes for task in tasks]
+    jobs = [tuple(tasks[i] for i in batch) for batch in batches(sizes)]
+    seen: dict[int, list[Seen]] = {i: [] for i in segments}
+    workers = choose_n_jobs(sum(sizes), n_jobs)
+    for index, outcomes in run(jobs, scan, n_jobs=workers, executor=executor):
+        for outcome in outcomes:
+            seen[outcome.task.variable].append(outcome)
+        advance(sum(task.segment.nbytes for task in jobs[index]))
+    result = ValueCheck()
+    for i, variable in enumerate(variables):
+        if i in segments:
+            _join(result, variable, segments[i], seen[i])
+        else:
+            _check_here(result, variable)
+            advance(variable.nbytes)
+    _mixed_shards(result, variables)
+    return result
+
+
+def _segments(variables: Sequence[Variable]) -> dict[int, list[Segment]]:
+    found: dict[int, list[Segment]] = {}
+    for i, variable in enumerate(variables):
+        try:
+            extents = variable.extents() if variable.dtype.is_plain else None
+        except CheckpointError:
+            continue
+        if extents is not None:
+            found[i] = [segment for extent in extents for segment in split(extent)]
+    return found
+
+
+def _join(
+    result: ValueCheck, variable: Variable, segments: list[Segment], seen: list[Seen]
+) -> None:
+    by_segment = {outcome.task.segment: outcome for outcome in seen}
+    ordered = [by_segment[segment] for segment in segments]
+    by_extent: dict[Extent, list[Seen]] = {}
+    for outcome in ordered:
+        by_extent.setdefault(outcome.task.segment.extent, []).append(outcome)
+    n_damaged = 0
+    for extent, parts in by_extent.items():
+        error = next((part.error for part in parts if part.error), None)
+        if error is None:
+            try:
+                verify_extent(
+                    extent, joined_crc32c((p.crc32c, p.task.segment.nbytes) for p in parts)
+                )
+            except CheckpointError as mismatch:
+                error = mismatch
+        if error is not None:
+            n_damaged += 1
+            result.findings.append(_damaged(variable, error, extent, n_extents=len(by_extent)))
+    if not n_damaged:
+        _intact(result, variable, [(outcome.task.segment, outcome.look) for outcome in ordered])
+
+
+def _damaged(
+    variable: Variable, error: CheckpointError, extent: Extent, *, n_extents: int
+) -> Finding:
+    place = (
+        f"{os.path.basename(extent.path)}, bytes {extent.offset} to {extent.offset + extent.nbytes}"
+    )
+    part = ""
+    if n_extents > 1:
+        cut = ", ".join(f"{start}:{stop}" for start, stop in extent.region)
+        part = f"slice [{cut}]: "
+    is_checksum = "CRC-32C" in error.message
+    code = Code.CHECKSUM if is_checksum else Code.DAMAGED
+    found = (
+        error.message.partition(": bytes ")[2].partition(": ")[2] if is_checksum else error.message
+    )
+    return Finding(
+        Level.ERROR, code, variable.name, place, f"{part}{found or error.message}",
+        error.remedy or RECOPY,
+    )  # fmt: skip
+
+
+def _intact(result: ValueCheck, variable: Variable, looks: list[tuple[Segment, Look]]) -> None:
+    result.n_verified += 1
+    result.nbytes += variable.nbytes
+    whole = Look()
+    first: tuple[int, ...] | None = None
+    for segment, look in looks:
+        if first is None and look.first is not None:
+            first = _index_in(segment, look.first, variable)
+        whole = whole.joined(look)
+    result.looks[variable.name] = whole
+    if whole.not_finite:
+        result.findings.append(_not_finite(variable, whole, first or ()))
+
+
+def _index_in(segment: Segment, first: int, variable: Variable) -> tuple[int, ...]:
+    """Give the index of an element of a segment within the whole tensor."""
+    flat = segment.start // max(1, variable.dtype.itemsize) + first
+    index: list[int] = []
+    for start, stop in reversed(segment.extent.region):
+        flat, position = divmod(flat, max(1, stop - start))
+        index.append(start + position)
+    return tuple(reversed(index))
+
+
+def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
+    is_error = variable.role in _MUST_BE_FINITE
+    kinds = [f"{look.nan} NaN"] if look.nan else []
+    kinds += [f"{look.infinite} infinite"] if look.infinite else []
+    counted = " and ".join(kinds)
+    if look.not_finite == look.elements:
+        message = f"holds nothing but {'NaN' if not look.infinite else 'NaN and infinities'}"
+        if not look.nan:
+            message = "holds nothing but infinities"
+    else:
+        at = ", ".join(map(str, first))
+        message = f"{counted} of {look.elements} elements, the first at [{at}]"
+    remedy = "Training broke down before this save: find the last good checkpoint of the run."
+    level = Level.ERROR if is_error else Level.WARNING
+    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+
+
+def _check_here(result: ValueCheck, variable: Variable) -> None:
+    """Read what lies nowhere plainly: strings, compressed or foreign formats."""
+    try:
+        look = Look()
+        if variable.dtype is DataType.STRING:
+            variable.numpy()
+            look = Look(variable.elements, is_zero=False)
+        else:
+            for chunk in variable.chunks():
+                look = look.joined(look_at(chunk, variable.dtype))
+    except CheckpointError as error:
+        if is_damage(error):
+            code = Code.CHECKSUM if "CRC-32C" in error.message else Code.DAMAGED
+            found = Finding(
+                Level.ERROR, code, variable.name, None, error.message, error.remedy or RECOPY
+            )
+        else:
+            found = Finding(
+                Level.NOTE, Code.UNREADABLE, variable.name, None, error.message, error.remedy
+            )
+        result.findings.append(found)
+        return
+    result.n_verified += 1
+    result.nbytes += variable.nbytes
+    result.looks[variable.name] = look
+    if look.not_finite:
+        first = _unravelled(look.first or 0, variable.shape)
+        result.findings.append(_not_finite(variable, look, first))
+
+
+def _unravelled(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    index: list[int] = []
+    for size in reversed(shape):
+        flat, position = divmod(flat, max(1, size))
+        index.append(position)
+    return tuple(reversed(index))
+
+
+def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:
+    """Say so where most of the checksums of a checkpoint are wrong: two saves were mixed."""
+    n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
+    if n_wrong > 3 and 2 * n_wrong > len(variables):
+        message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
+        remedy = "Shard and index are of different saves: copy both again, from one place."
+        result.findings.insert(
+            0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
+        )

@@ -1,0 +1,85 @@
+"""Training curves of one or more logs, and which checkpoint holds the best epoch.
+
+    $ ckread history digits_run/history.json --run digits_run
+    digits_run/history.json  10 epochs, 5 metrics
+    Best val_loss 0.0353 at epoch 8, held by digits_run/ckpt-8.
+
+    epoch        loss    val_loss    accuracy  val_accuracy  checkpoint
+           ▇▁▁▁▁▁▁▁▁▁  ▇▅▁▅▂▁▁▁▁▁  ▁▅▆▆▇▇▇▇▇▇    ▁▂▆▄▅▆▆▇▆▆
+    [… 10 lines]
+
+LOG is the JSON of a list with a record per epoch (what `ckread.callbacks.HistoryLogger`
+writes), the JSON of Keras's `History.history`, a `CSVLogger` file, or event files of
+TensorBoard or their directory. Several logs of a resumed training are joined: of an
+epoch in two of them the later log counts. Checkpoints are matched with epochs by
+their step, else by the iterations of their optimizer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.cli.options import one_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ckread.analysis.history import TrainingHistory
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+
+EXAMPLES = (
+    ("ckread history history.json", "the curves as a table"),
+    ("ckread history first.csv second.csv --run run", "a resumed training, its checkpoints"),
+    ("ckread history history.json --best val_accuracy", "the best epoch by another metric"),
+    ("ckread history history.json --run run --plot h.png", "as a picture"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `history`."""
+    parser.add_argument("--run", metavar="RUN", help="the checkpoints of this training")
+    parser.add_argument("--best", metavar="METRIC", help="what the best epoch is best by")
+    parser.add_argument(
+        "--mode", metavar="MODE", type=one_of(("min", "max")), help="which is better: min or max"
+    )
+    parser.add_argument("--all", action="store_true", help="a row for every epoch")
+    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    parser.add_argument("--show", action="store_true", help="picture in a window")
+    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Read logs, and show their curves."""
+    from ckread.analysis.history import history
+
+    if arguments.plot:
+        from ckread.views.figures.sheet import check_target
+
+        check_target(arguments.plot, force=arguments.force)
+    checkpoints = None
+    if arguments.run:
+        from ckread.model.run import open_run
+
+        checkpoints = open_run(arguments.run, reader=arguments.reader)
+        for note in checkpoints.notes:
+            output.note(note)
+    result = history(arguments.logs, checkpoints, best=arguments.best, mode=arguments.mode)
+    if output.is_json:
+        output.json("history", result.to_dict())
+    else:
+        from ckread.views.history import history_page
+
+        output.render(history_page(result, show_all=arguments.all))
+    if arguments.plot or arguments.show:
+        _draw(result, arguments, output)
+    return 0
+
+
+def _draw(result: TrainingHistory, arguments: argparse.Namespace, output: Output) -> None:
+    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.views.figures.history import plot_history
+
+    figure = plot_history(result, palette=palette_of(arguments))
+    hand_over([figure], f"{len(result.epochs)} {result.unit}s", arguments, output)

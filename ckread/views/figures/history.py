@@ -1,0 +1,258 @@
+"""Training curves: a panel per metric, the checkpoints as a rail of squares under the axis."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import FixedFormatter, FixedLocator
+
+from ckread.model.run_entries import base_name
+from ckread.views.figures.heights import set_heights, set_log_heights
+from ckread.views.figures.names import fits, shorten
+from ckread.views.figures.numbers import count, value_ticks
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
+from ckread.views.figures.steps import pushed_apart
+from ckread.views.figures.style import (
+    HEADING_SIZE,
+    LABEL_SIZE,
+    LIGHT,
+    TEXT_SIZE,
+    Palette,
+    drawing,
+)
+from ckread.views.history import verdict
+from ckread.views.quantities import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from ckread.analysis.history import TrainingHistory
+
+    Floats = NDArray[np.float64]
+
+MAX_PANELS = 6
+_TOP, _DEPTH, _RAIL = 0.92, 1.35, 0.2
+_LEFT, _RIGHT, _GUTTER = 0.42, 0.62, 0.1
+_BELOW = 0.42
+_MAX_DOTS = 60
+
+
+def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure:
+    """Draw the curves of a training; of many metrics the first six, validation beside them."""
+    bases = list(dict.fromkeys(name.removeprefix("val_") for name in result.metrics))
+    panels = bases[:MAX_PANELS]
+    n_columns = 1 if len(panels) == 1 else 2
+    n_rows = -(-len(panels) // n_columns)
+    rail = _RAIL if result.holders.kept else 0.0
+    pitch = _DEPTH + rail + _BELOW + 0.34
+    with drawing(palette):
+        lines = note_lines(*_notes(result, bases[MAX_PANELS:]))
+        height = _TOP + n_rows * pitch - 0.24 + NOTE_PITCH * len(lines) + 0.12
+        sheet = Sheet(height, palette)
+        sheet.title(_title(result), _evidence(result))
+        width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
+        for i, base in enumerate(panels):
+            row, column = divmod(i, n_columns)
+            x = MARGIN + column * (width + _GUTTER) + _LEFT
+            place = (x, _TOP + row * pitch, width - _LEFT - _RIGHT)
+            _draw_panel(sheet, result, base, place, rail)
+        sheet.note(lines)
+    return sheet.figure
+
+
+def _title(result: TrainingHistory) -> str:
+    text = verdict(result).split(". ")[0].removesuffix(".")
+    best = result.best
+    for path in (best.checkpoint, best.nearest) if best else ():
+        if path:
+            text = text.replace(safe_text(path), safe_text(base_name(path)))
+    return text
+
+
+def _evidence(result: TrainingHistory) -> list[str]:
+    names = [os.path.basename(path.rstrip(os.sep)) for path in result.logs]
+    held = f"{count(len(result.epochs))} {result.unit}s"
+    if result.seams:
+        before = dict(zip(result.epochs[1:], result.epochs, strict=False))
+        resumed = ", ".join(str(before[epoch]) for epoch in result.seams[:3])
+        held += f", joined from {len(names)} logs (resumed after {result.unit} {resumed})"
+    kept = f"{count(len(result.holders.kept))} checkpoints kept" if result.holders.kept else ""
+    return [safe_text(names[0]), held, kept]
+
+
+def _draw_panel(
+    sheet: Sheet,
+    result: TrainingHistory,
+    base: str,
+    place: tuple[float, float, float],
+    rail: float,
+) -> None:
+    x, y, width = place
+    palette = sheet.palette
+    train, validation = (_values(result, name) for name in (base, f"val_{base}"))
+    axes = sheet.axes(x, y, width, _DEPTH)
+    axes.set_gid(f"ckread:panel:{base}")
+    is_log = _set_height(axes, [v for v in (train, validation) if v is not None])
+    heading = shorten(safe_text(base), width, size=HEADING_SIZE) + (" (log)" if is_log else "")
+    sheet.text(x - _LEFT, y - 0.26, heading, size=HEADING_SIZE, weight="bold", gid="ckread:heading")
+    epochs = np.array(result.epochs, np.float64)
+    pad = 0.5 if len(epochs) < 40 else 0.01 * (epochs[-1] - epochs[0])
+    axes.set_xlim(epochs[0] - pad, epochs[-1] + pad)
+    for seam in result.seams:
+        axes.axvline(seam - 0.5, color=palette.rule, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    ends = []
+    if train is not None:
+        _draw_curve(axes, base, epochs, train, palette, is_validation=validation is None)
+        ends.append((train, "train", palette.soft))
+    if validation is not None:
+        _draw_curve(axes, f"val_{base}", epochs, validation, palette, is_validation=True)
+        ends.append((validation, "validation", palette.data))
+    if len(ends) == 2:
+        _label_ends(sheet, axes, ends, (x + width + 0.05, y))
+    _mark_best(axes, result, base, (train, validation), palette, width)
+    bottom = axes
+    if rail:
+        bottom = sheet.axes(x, y + _DEPTH, width, rail)
+        _draw_rail(bottom, result, palette)
+        bottom.set_xlim(axes.get_xlim())
+        axes.set_xticks([])
+    _set_epochs(bottom, result, width)
+    soft = palette.soft
+    below = y + _DEPTH + rail + 0.2
+    sheet.text(x + width / 2, below, result.unit, size=LABEL_SIZE, color=soft, ha="center")
+
+
+def _values(result: TrainingHistory, name: str) -> Floats | None:
+    values = result.metrics.get(name)
+    if values is None:
+        return None
+    found = np.array([math.nan if v is None else v for v in values], np.float64)
+    found[~np.isfinite(found)] = math.nan
+    return found
+
+
+def _set_height(axes: Axes, curves: Sequence[Floats]) -> bool:
+    """Give the axis limits and ticks; log where values are positive and span over a decade."""
+    finite = np.concatenate(curves)
+    finite = finite[np.isfinite(finite)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low > 0 and high / low > 10:
+        set_log_heights(axes, low / 1.25, high * 1.25)
+        return True
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
+    set_heights(axes, low - pad, high + pad, _DEPTH)
+    return False
+
+
+def _draw_curve(
+    axes: Axes, name: str, epochs: Floats, values: Floats, palette: Palette, *, is_validation: bool
+) -> None:
+    """Draw a curve with a break where epochs are missing."""
+    apart = np.flatnonzero(np.diff(epochs) > 1) + 1
+    x, y = np.insert(epochs, apart, np.nan), np.insert(values, apart, np.nan)
+    color = palette.data if is_validation else palette.other
+    (line,) = axes.plot(x, y, "-" if is_validation else "--", color=color, lw=1.4, zorder=3)
+    line.set(clip_on=False, gid=f"ckread:curve:{name}")
+    if is_validation and len(epochs) <= _MAX_DOTS:
+        axes.plot(epochs, values, "o", color=color, ms=2.6, mec="none", zorder=3)
+
+
+def _label_ends(
+    sheet: Sheet,
+    axes: Axes,
+    ends: Sequence[tuple[Floats, str, str]],
+    place: tuple[float, float],
+) -> None:
+    x, y = place
+    wanted = []
+    for values, _, _ in ends:
+        last = values[np.isfinite(values)][-1:] if np.isfinite(values).any() else [0.0]
+        share = axes.transAxes.inverted().transform(axes.transData.transform((0, last[0])))[1]
+        wanted.append(y + _DEPTH * (1 - float(share)))
+    for at, (_, word, color) in zip(pushed_apart(wanted, 0.13, y, y + _DEPTH), ends, strict=True):
+        sheet.text(x, at, word, color=color, va="center", gid="ckread:label")
+
+
+def _mark_best(
+    axes: Axes,
+    result: TrainingHistory,
+    base: str,
+    curves: tuple[Floats | None, Floats | None],
+    palette: Palette,
+    width: float,
+) -> None:
+    best = result.best
+    if best is None:
+        return
+    at = result.epochs.index(best.epoch)
+    axes.axvline(best.epoch, color=palette.mark, lw=1.0, zorder=2)
+    shown = curves[1] if curves[1] is not None else curves[0]
+    if shown is not None and np.isfinite(shown[at]):
+        (ring,) = axes.plot([best.epoch], [shown[at]], "o", ms=5, mfc=palette.paper, zorder=5)
+        ring.set(mec=palette.mark, mew=1.4, gid=f"ckread:best:{base}")
+    if best.metric.removeprefix("val_") != base:
+        return
+    path = best.checkpoint
+    word = safe_text(base_name(path)) if path else f"{result.unit} {best.epoch:,}"
+    low, high = axes.get_xlim()
+    share = (best.epoch - low) / (high - low)
+    is_left = share > 0.5
+    if fits(word, width * (share if is_left else 1 - share) - 0.1, size=TEXT_SIZE):
+        text = axes.annotate(
+            word, (best.epoch, 1), (-4 if is_left else 4, -2), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="right" if is_left else "left", va="top",
+            size=TEXT_SIZE, color=palette.mark, parse_math=False,
+        )  # fmt: skip
+        text.set_gid("ckread:holder")
+
+
+def _draw_rail(axes: Axes, result: TrainingHistory, palette: Palette) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
+    best = result.best.epoch if result.best and result.best.checkpoint else None
+    kept = [epoch for epoch in result.holders.kept if epoch != best]
+    size = 3.2 if len(kept) <= 60 else 1.6
+    for epochs, face, edge, gid in (
+        (kept, palette.ink, "none", "kept"),
+        (result.holders.deleted, palette.paper, palette.rule, "deleted"),
+    ):
+        (marks,) = axes.plot(epochs, [0.5] * len(epochs), "s", ms=size, mfc=face, mec=edge)
+        marks.set_gid(f"ckread:{gid}")
+    if best is not None:
+        (mark,) = axes.plot([best], [0.5], "s", ms=5, color=palette.mark, mec="none", zorder=4)
+        mark.set_gid("ckread:holding")
+
+
+def _set_epochs(axes: Axes, result: TrainingHistory, width: float) -> None:
+    low, high = axes.get_xlim()
+    whole = [tick for tick in value_ticks(low, high, width) if tick == round(tick)]
+    ticks = [tick for tick in whole if result.epochs[0] <= tick <= result.epochs[-1]]
+    if result.epochs[0] not in ticks and len(ticks) < 3:
+        ticks = [result.epochs[0], *ticks]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FixedFormatter([count(round(tick)) for tick in ticks]))
+
+
+def _notes(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:
+    sentences = []
+    if result.holders.kept:
+        hollow = " (hollow: deleted)" if result.holders.deleted else ""
+        sentences.append(f"Squares: checkpoints{hollow}.")
+    if result.best is not None:
+        word = "smallest" if result.best.mode == "min" else "largest"
+        sentences.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
+    if result.seams:
+        sentences.append("Dashed line: where training was resumed.")
+    if result.gaps:
+        sentences.append("A gap in a curve: epochs that are in no log.")
+    if left_out:
+        names = ", ".join(map(safe_text, left_out))
+        sentences.append(f"Left out: {names}.")
+    return [" ".join(sentences)]

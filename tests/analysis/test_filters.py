@@ -1,0 +1,110 @@
+"""Kernels as tiles, and their responses beside TensorFlow's own convolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ckread.analysis.filters import KernelKind, Padding, filters_of, kernel_kind, response
+from ckread.errors import UsageError
+
+
+def _kernel(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "kind"),
+    [
+        ("conv1/kernel", (3, 3, 1, 16), KernelKind.CONV2D),
+        ("block/depthwise_kernel", (3, 3, 8, 1), KernelKind.DEPTHWISE),
+        ("conv1d/kernel", (7, 24, 32), KernelKind.CONV1D),
+        ("dense/kernel", (64, 10), KernelKind.DENSE),
+    ],
+)
+def test_the_kind_of_a_kernel(name: str, shape: tuple[int, ...], kind: KernelKind) -> None:
+    assert kernel_kind(name, shape) is kind
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 3, 3, 1, 1)])
+def test_what_is_no_kernel_is_declined(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=f"x: {len(shape)} dimensions, expected a kernel"):
+        kernel_kind("x", shape)
+
+
+def test_tiles_are_the_kernels() -> None:
+    kernel = _kernel(3, 5, 1, 4)
+    found = filters_of("k", kernel)
+    assert found.tiles.shape == (4, 3, 5)
+    np.testing.assert_array_equal(found.tiles[2], kernel[:, :, 0, 2])
+    assert (found.n_all, found.mean_over, found.is_colored) == (4, 1, False)
+    assert found.scale == found.largest == np.abs(kernel).max()
+
+
+def test_three_input_channels_are_colours() -> None:
+    kernel = _kernel(3, 3, 3, 4)
+    found = filters_of("k", kernel, top=2)
+    assert found.is_colored
+    assert (len(found.tiles), found.n_all) == (2, 4)
+    np.testing.assert_array_equal(found.tiles[1], kernel[..., 1])
+
+
+def test_other_numbers_of_channels_are_averaged_and_that_is_known() -> None:
+    kernel = _kernel(3, 3, 8, 4)
+    found = filters_of("k", kernel)
+    assert found.mean_over == 8
+    np.testing.assert_allclose(found.tiles[0], kernel[..., 0].mean(axis=2))
+
+
+def test_depthwise_tiles_go_by_channel_and_multiplier() -> None:
+    kernel = _kernel(3, 3, 4, 2)
+    found = filters_of("depthwise_kernel", kernel)
+    np.testing.assert_array_equal(found.tiles[2 * 3 + 1], kernel[:, :, 3, 1])
+
+
+def test_one_dimension_has_taps_across_and_channels_down() -> None:
+    kernel = _kernel(7, 24, 32)
+    np.testing.assert_array_equal(filters_of("k", kernel).tiles[5], kernel[:, :, 5].T)
+
+
+def test_a_single_large_weight_clips_the_scale() -> None:
+    kernel = _kernel(3, 3, 1, 200)
+    kernel[0, 0, 0, 0] = 70
+    found = filters_of("k", kernel)
+    assert found.is_clipped
+    assert found.largest == 70
+    assert found.scale == np.quantile(np.abs(kernel), 0.995)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("padding", Padding)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(3, 3), (5, 4), (2, 1)])
+@pytest.mark.parametrize("n_in", [1, 3])
+def test_responses_are_those_of_tensorflow(
+    padding: Padding, stride: int, size: tuple[int, int], n_in: int
+) -> None:
+    import tensorflow as tf
+
+    kernel, image, bias = _kernel(*size, n_in, 6), _kernel(11, 14, n_in), _kernel(6)
+    expected = tf.nn.conv2d(image[np.newaxis], kernel, stride, padding.upper())
+    expected = tf.nn.relu(tf.nn.bias_add(expected, bias)).numpy()[0].transpose(2, 0, 1)
+    found = response(kernel, image, stride=stride, padding=padding, bias=bias, relu=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    depthwise = _kernel(*size, n_in, 2)
+    strides = [1, stride, stride, 1]
+    expected = tf.nn.depthwise_conv2d(image[np.newaxis], depthwise, strides, padding.upper())
+    found = response(depthwise, image, stride=stride, padding=padding, is_depthwise=True)
+    np.testing.assert_allclose(found, expected.numpy()[0].transpose(2, 0, 1), rtol=1e-9, atol=1e-9)
+
+
+def test_what_does_not_fit_is_declined() -> None:
+    image = _kernel(5, 5, 1)
+    with pytest.raises(UsageError, match="the image has 1 channels, the kernel takes 3"):
+        response(_kernel(3, 3, 3, 2), image)
+    with pytest.raises(UsageError, match=r"a bias of shape \(3,\), expected one element per"):
+        response(_kernel(3, 3, 1, 2), image, bias=np.zeros(3))
+    with pytest.raises(UsageError, match="the image of 5×5 is smaller than the kernel of 7×7"):
+        response(_kernel(7, 7, 1, 2), image, padding=Padding.VALID)
+    with pytest.raises(UsageError, match="stride 0, expected 1 or more"):
+        response(_kernel(3, 3, 1, 2), image, stride=0)

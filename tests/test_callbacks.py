@@ -1,0 +1,180 @@
+"""HistoryLogger: a log that outlives crashes, restarts and other people's files."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ckread.analysis.history import history
+from ckread.model.run import open_run
+
+if TYPE_CHECKING:
+    from ckread.callbacks import HistoryLogger
+
+pytestmark = pytest.mark.oracle
+
+_TRAIN = """
+import os, sys, time
+import numpy as np
+import keras
+import tensorflow as tf
+from ckread.callbacks import HistoryLogger
+
+folder, way, stall = sys.argv[1], sys.argv[2], sys.argv[3]
+keras.utils.set_random_seed(1)
+model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+x = np.random.default_rng(0).standard_normal((32, 4)).astype("float32")
+checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+manager = tf.train.CheckpointManager(checkpoint, folder + "/run", max_to_keep=3)
+logger = HistoryLogger(folder + "/history.json")
+
+
+class Saving(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if stall == "stall" and self.epoch == 2 and batch == 2:
+            open(folder + "/in_mid_epoch", "w").close()
+            time.sleep(600)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        manager.save()
+
+
+callbacks = [Saving(), logger]
+initial_epoch = 0
+if way == "backup":
+    callbacks.append(keras.callbacks.BackupAndRestore(folder + "/backup"))
+else:
+    manager.restore_or_initialize()
+    initial_epoch = logger.initial_epoch
+model.fit(x, x.sum(1), batch_size=8, epochs=5, initial_epoch=initial_epoch,
+          validation_data=(x, x.sum(1)), callbacks=callbacks, verbose=0)
+"""
+
+
+def _train(folder: Path, way: str, stall: str) -> subprocess.Popen[bytes]:
+    script = folder / "train.py"
+    script.write_text(_TRAIN)
+    environment = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder), way, stall],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["backup", "checkpoint"])
+def test_a_training_that_is_killed_in_mid_epoch_and_resumed(tmp_path: Path, way: str) -> None:
+    training = _train(tmp_path, way, "stall")
+    while not (tmp_path / "in_mid_epoch").exists():
+        assert training.poll() is None, training.communicate()[1].decode()[-2000:]
+        time.sleep(0.05)
+    training.send_signal(signal.SIGKILL)
+    training.communicate()
+    path = tmp_path / "history.json"
+    before = json.loads(path.read_text())
+    assert [record["epoch"] for record in before] == [1, 2]
+
+    resumed = _train(tmp_path, way, "go on")
+    _, errors = resumed.communicate()
+    assert resumed.returncode == 0, errors.decode()[-2000:]
+    after = json.loads(path.read_text())
+    assert [record["epoch"] for record in after] == [1, 2, 3, 4, 5]
+    assert after[:2] == before
+    assert set(after[0]) == {"epoch", "loss", "val_loss"}
+    assert after[2]["loss"] < before[0]["loss"]
+
+    result = history(path, open_run(tmp_path / "run"))
+    assert result.epochs == (1, 2, 3, 4, 5)
+    assert result.best is not None
+    assert result.best.epoch == 5
+    if way == "checkpoint":
+        assert result.best.checkpoint == str(tmp_path / "run/ckpt-5")
+
+
+def _logger(path: Path) -> HistoryLogger:
+    from ckread.callbacks import HistoryLogger
+
+    return HistoryLogger(path)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(path.read_text())
+    return records
+
+
+def test_epochs_are_appended_and_replaced_never_doubled(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "history.json"
+    logger = _logger(path)
+    assert logger.initial_epoch == 0
+    logger.on_epoch_end(0, {"loss": 3.0})
+    logger.on_epoch_end(1, {"loss": 2.0})
+    again = _logger(path)
+    assert again.initial_epoch == 2
+    again.on_epoch_end(1, {"loss": 1.5, "val_loss": 4})
+    again.on_epoch_end(2, None)
+    assert _records(path) == [
+        {"epoch": 1, "loss": 3.0},
+        {"epoch": 2, "loss": 1.5, "val_loss": 4.0},
+        {"epoch": 3},
+    ]
+    assert os.listdir(path.parent) == ["history.json"]
+
+
+def test_values_that_are_not_finite_are_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "history.json"
+    logger = _logger(path)
+    for epoch, value in enumerate([math.nan, math.inf, -math.inf, 1.0]):
+        logger.on_epoch_end(epoch, {"loss": value})
+    text = path.read_text()
+    json.loads(text, parse_constant=pytest.fail)
+    values = history(path).metrics["loss"]
+    assert math.isnan(values[0] or 0)
+    assert values[1:] == (math.inf, -math.inf, 1.0)
+
+
+@pytest.mark.parametrize("text", ["{", '{"loss": [1]}', "[[1]]", '[{"loss": 1}]', "\x00"])
+def test_a_file_that_is_no_log_is_kept_aside(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history.json"
+    for number in (1, 2):
+        path.write_text(text)
+        with pytest.warns(UserWarning, match=rf"kept aside as .*unreadable-{number}"):
+            logger = _logger(path)
+        assert (tmp_path / f"history.json.unreadable-{number}").read_text() == text
+    logger.on_epoch_end(0, {"loss": 1.0})
+    assert _records(path) == [{"epoch": 1, "loss": 1.0}]
+
+
+def test_a_write_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.json"
+    logger = _logger(path)
+    logger.on_epoch_end(0, {"loss": 1.0})
+
+    def fail(*_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no room"):
+        logger.on_epoch_end(1, {"loss": 0.5})
+    assert _records(path) == [{"epoch": 1, "loss": 1.0}]
+    assert os.listdir(tmp_path) == ["history.json"]
