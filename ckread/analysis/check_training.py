@@ -70,7 +70,7 @@ def _constants(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
         if look is None or variable.role is not Role.WEIGHT or len(variable.shape) < 2:
             continue
         if look.elements > 1 and (look.is_zero or look.is_constant):
-            what = "all zero" if look.is_zero else f"the same number, {look.low:.6g}"
+            what = "all zero" if look.is_zero else "the same number"
             message = f"its {look.elements} elements are {what}"
             yield Finding(Level.WARNING, Code.CONSTANT, variable.name, None, message)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
     from ckread.readers.contract import Format
     from ckread.readers.keras_config import KerasLayer
+    from ckread.readers.meta_graph import MetaGraph
     from ckread.readers.signatures import Signature
 
 MAX_LOST_NAMES = 10
@@ -56,6 +57,7 @@ class CheckpointSummary:
         signatures: of a SavedModel.
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
+        meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
         warnings: what is not as it should be, one or more sentences each.
     """
 
@@ -76,6 +78,7 @@ class CheckpointSummary:
     signatures: tuple[Signature, ...]
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
+    meta_graph: MetaGraph | None
     warnings: tuple[str, ...]
 
     @property
@@ -119,6 +122,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
+        meta_graph=checkpoint.evidence.meta_graph,
         warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
     )
 

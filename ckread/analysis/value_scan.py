@@ -14,12 +14,12 @@ import numpy as np
 
 from ckread.analysis.segments import Segment, chunk_buffer
 from ckread.errors import CheckpointError
-from ckread.readers.dtypes import DataType
 from ckread.readers.extents import ExtentStream, decode, open_shard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckread.readers.dtypes import DataType
     from ckread.readers.regular_file import RegularFile
 
 _PATTERNS = {"float16": 0x7C00, "bfloat16": 0x7F80}
@@ -54,7 +54,7 @@ class Look:
     @property
     def is_constant(self) -> bool:
         """Whether all elements are the same number."""
-        return self.elements > 0 and not self.not_finite and self.low == self.high
+        return self.low is not None and not self.not_finite and self.low == self.high
 
     @property
     def not_finite(self) -> int:
@@ -91,7 +91,7 @@ class Seen:
     """What came of a task: a look and a checksum, or an error."""
 
     task: ScanTask
-    look: Look = Look()  # noqa: RUF009 - frozen
+    look: Look = Look()
     crc32c: int = 0
     error: CheckpointError | None = None
 

@@ -79,6 +79,10 @@ COMMANDS = (
         "runs", "DIR…", "the checkpoints in a directory",
         Group.CHANGE, "ckread.cli.runs",
     ),
+    Command(
+        "check", "PATH", "whether it is sound: checksums, shards, finite values",
+        Group.SOUND, "ckread.cli.check",
+    ),
 )  # fmt: skip
 
 EXAMPLES = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 from ckread.views.folding import Prose
+from ckread.views.info_graph import graph_facts
 from ckread.views.page import Span
 from ckread.views.quantities import float_text, plural, safe_text, size_text, time_text
 
@@ -45,6 +46,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("training", ", ".join(_training(summary))),
         ("parameters", _parameters(summary, tree)),
         ("dtypes", _dtypes(summary)),
+        *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
     ]
     return [
