@@ -10,9 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ckread.analysis.check import check as check
     from ckread.analysis.diff import diff_checkpoints as diff
     from ckread.analysis.diff_records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift import drift as drift
+    from ckread.analysis.findings import CheckReport as CheckReport
     from ckread.analysis.history import history as history
     from ckread.analysis.statistics import statistics as statistics
     from ckread.analysis.track import track as track
@@ -27,9 +29,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "open": ("ckread.model.opening", "open_checkpoint"),
     "Checkpoint": ("ckread.model.checkpoint", "Checkpoint"),
+    "CheckReport": ("ckread.analysis.findings", "CheckReport"),
     "CheckpointDiff": ("ckread.analysis.diff_records", "CheckpointDiff"),
     "Run": ("ckread.model.run", "Run"),
     "Variable": ("ckread.model.variable", "Variable"),
+    "check": ("ckread.analysis.check", "check"),
     "diff": ("ckread.analysis.diff", "diff_checkpoints"),
     "drift": ("ckread.analysis.drift", "drift"),
     "history": ("ckread.analysis.history", "history"),
@@ -39,11 +43,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "CheckReport",
     "Checkpoint",
     "CheckpointDiff",
     "Run",
     "Variable",
     "__version__",
+    "check",
     "diff",
     "drift",
     "history",

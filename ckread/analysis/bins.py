@@ -53,8 +53,9 @@ class Bins:
         low, high = float(values[0]), float(values[-1])
         share = np.arange(1, N_BINS) / N_BINS
         by_width = np.searchsorted(values, low * (1 - share) + high * share)
-        firsts = np.unique(np.concatenate([by_count, by_width]))
-        firsts = firsts[firsts < values.size]
+        # Not np.unique: it imports numpy.ma, for a fifth of numpy's own time.
+        firsts = np.sort(np.concatenate([by_count, by_width]))
+        firsts = firsts[(np.diff(firsts, prepend=-1) > 0) & (firsts < values.size)]
         lasts = np.append(firsts[1:], values.size) - 1
         starts, stops = values[firsts].astype(np.float64), values[lasts].astype(np.float64)
         return cls(starts, stops, lasts - firsts + 1)

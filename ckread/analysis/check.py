@@ -82,8 +82,9 @@ def check_unopened(path: str, error: CheckpointError) -> CheckReport:
     elif (torn := torn_save(prefix)) is not None:
         findings.append(torn)
     elif os.path.lexists(prefix + INDEX_SUFFIX):
-        findings += check_table(prefix + INDEX_SUFFIX)
-        if not any(finding.message == error.message for finding in findings):
+        told = check_table(prefix + INDEX_SUFFIX)
+        findings += [found for found in told if not error.message.startswith(found.message)]
+        if not any(found.message.startswith(error.message) for found in findings):
             findings.insert(0, of_index(error))
     else:
         findings.append(of_index(error))

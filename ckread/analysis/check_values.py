@@ -35,12 +35,14 @@ class ValueCheck:
         looks: what was seen, by name, of variables that are intact.
         n_verified: variables read whole and right.
         nbytes: bytes of these.
+        n_blank: damaged variables of which nothing but zeros is left.
     """
 
     findings: list[Finding] = field(default_factory=list)
     looks: dict[str, Look] = field(default_factory=dict)
     n_verified: int = 0
     nbytes: int = 0
+    n_blank: int = 0
 
 
 def check_values(
@@ -110,7 +112,9 @@ def _join(
         if error is not None:
             n_damaged += 1
             result.findings.append(_damaged(variable, error, extent, n_extents=len(by_extent)))
-    if not n_damaged:
+    if n_damaged:
+        result.n_blank += all(outcome.look.is_zero and not outcome.error for outcome in ordered)
+    else:
         _intact(result, variable, [(outcome.task.segment, outcome.look) for outcome in ordered])
 
 
@@ -220,6 +224,9 @@ def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:
     if n_wrong > 3 and 2 * n_wrong > len(variables):
         message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
         remedy = "Shard and index are of different saves: copy both again, from one place."
+        if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
+            message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
+            remedy = "The data was never written out, as after a power loss: use another save."
         result.findings.insert(
             0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
         )

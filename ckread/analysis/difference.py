@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ckread.model.variable import Variable
 
-N_BINS = 60
+MAX_BINS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Difference:
     not_finite: int
 
 
-def measure_difference(a: Variable, b: Variable, *, n_bins: int = N_BINS) -> Difference:
+def measure_difference(a: Variable, b: Variable, *, n_bins: int | None = None) -> Difference:
     """Read a pair twice: for its ranges, then for its bins.
 
     Args:
         a: the variable before; of real numbers.
         b: after, as many elements.
-        n_bins: bins of each histogram.
+        n_bins: bins of each histogram; None for as many as the elements fill.
 
     Raises:
         UsageError: values are not real numbers, or not as many on both sides.
@@ -60,6 +60,8 @@ def measure_difference(a: Variable, b: Variable, *, n_bins: int = N_BINS) -> Dif
             raise UsageError(f"{variable.name}: no distribution of {variable.dtype} values")
     if a.elements != b.elements:
         raise UsageError(f"{a.name}: {a.elements} elements before, {b.elements} after")
+    if n_bins is None:
+        n_bins = min(MAX_BINS, max(8, 2 * round(a.elements ** (1 / 3))))
     low, high, farthest, unchanged, n_finite = _ranges(a, b)
     edges = np.linspace(*_widened(low, high), n_bins + 1)
     reach = (farthest or 1.0) * (1 + 1e-9)

@@ -225,7 +225,7 @@ def rounded_bins(sketch: Sketch) -> tuple[Bins, NDArray[np.intp]]:
     counts = counts[used]
     low, high = (bounds[used] for bounds in bin_bounds(sketch.pattern))
     tally = sketch.tally()
-    near_zero = np.isin(used, ZERO_BINS)
+    near_zero = (used == ZERO_BINS[0]) | (used == ZERO_BINS[1])
     if tally.zeros and tally.zeros == counts[near_zero].sum():
         low[near_zero] = high[near_zero] = 0.0
     if is_integral(sketch.dtype):

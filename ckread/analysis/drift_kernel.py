@@ -14,13 +14,16 @@ import numpy as np
 from ckread.analysis.drift_chunk import CHUNK_ELEMENTS, N_COLUMNS, WIDE, ChunkSums
 from ckread.analysis.segments import chunk_buffer
 from ckread.errors import CheckpointError
+from ckread.readers.contract import Extent
 from ckread.readers.crc32c import extend
 from ckread.readers.extents import decode, open_shard
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Extent
+    from ckread.model.variable import Variable
     from ckread.readers.regular_file import RegularFile
 
     Floats = NDArray[np.float64]
@@ -35,14 +38,15 @@ class DriftTask:
 
     Attributes:
         variable: whose: a number that comes back with the result.
-        extents: where its bytes lie in each checkpoint, in order.
+        sources: in each checkpoint, in order, where its bytes lie, or the variable
+            that tells it: so that a forked worker, not its parent, finds that out.
         start: first element.
         stop: where the stretch ends.
         exponent: values are divided by two to this power, lest squares overflow.
     """
 
     variable: int
-    extents: tuple[Extent, ...]
+    sources: tuple[Extent, ...] | tuple[Variable, ...]
     start: int
     stop: int
     exponent: int = 0
@@ -50,7 +54,7 @@ class DriftTask:
     @property
     def nbytes(self) -> int:
         """Bytes to read."""
-        return sum((self.stop - self.start) * extent.dtype.itemsize for extent in self.extents)
+        return sum((self.stop - self.start) * source.dtype.itemsize for source in self.sources)
 
 
 @dataclass(slots=True)
@@ -106,13 +110,19 @@ class _Shards:
 
 
 def _measure(task: DriftTask, shards: _Shards) -> DriftResult:
-    n = len(task.extents)
+    n = len(task.sources)
     result = DriftResult(task.variable, task.start, np.zeros((n, N_COLUMNS)), [0] * n)
-    repeats = [_repeats(task, j) for j in range(n)]
+    extents: list[Extent] = []
+    for source in task.sources:
+        try:
+            extents.append(extent_of(source))
+        except CheckpointError as error:
+            return DriftResult(task.variable, task.start, failed=len(extents), error=error)
+    repeats = [_repeats(extents, j) for j in range(n)]
     for start in range(task.start, task.stop, CHUNK_ELEMENTS):
         stop = min(start + CHUNK_ELEMENTS, task.stop)
         chunk = ChunkSums(task.exponent)
-        for j, extent in enumerate(task.extents):
+        for j, extent in enumerate(extents):
             width = extent.dtype.itemsize
             raw = chunk_buffer(CHUNK_ELEMENTS * 16)[: (stop - start) * width]
             try:
@@ -131,13 +141,25 @@ def _measure(task: DriftTask, shards: _Shards) -> DriftResult:
     return result
 
 
-def _repeats(task: DriftTask, j: int) -> bool:
+def extent_of(source: Extent | Variable) -> Extent:
+    """Give where the bytes of a plain variable lie.
+
+    Raises:
+        CheckpointError: its entry is impossible.
+    """
+    if isinstance(source, Extent):
+        return source
+    [extent] = source.extents() or ()
+    return extent
+
+
+def _repeats(extents: Sequence[Extent], j: int) -> bool:
     """Tell whether the checkpoint before has the same bytes, as the checksums say.
 
     They are read all the same: both checksums are verified.
     """
     if j == 0:
         return False
-    before, extent = task.extents[j - 1], task.extents[j]
+    before, extent = extents[j - 1], extents[j]
     kept = (extent.crc32c, extent.dtype, extent.big_endian)
     return extent.crc32c is not None and kept == (before.crc32c, before.dtype, before.big_endian)

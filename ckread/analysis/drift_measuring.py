@@ -12,6 +12,7 @@ from ckread.analysis.drift_columns import plain_extents
 from ckread.analysis.drift_kernel import (
     DriftResult,
     DriftTask,
+    extent_of,
     measure_job,
 )
 from ckread.analysis.drift_streams import Unreadable, measure_streams
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
     from ckread.analysis.drift_records import VariableDrift
     from ckread.errors import CheckpointError
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Extent
 
 TASK_ELEMENTS = 16 * CHUNK_ELEMENTS
 """Elements of a task, in each of the checkpoints: 4 MiB of float32."""
 
-JOB_NBYTES = 64 * 1000 * 1000
-"""Bytes of a job, at least: it opens each checkpoint once."""
+JOB_NBYTES = 1000 * 1000 * 1000
+"""Bytes of a job, at most: each opens every checkpoint once."""
+
+_JOBS_EACH = 4
+"""Jobs of a process where there are bytes enough, so that none waits long for the others."""
 
 
 class Failure(NamedTuple):
@@ -54,12 +57,12 @@ class Era:
     Attributes:
         column: whose.
         at: indices of these checkpoints.
-        extents: where its bytes lie in each; None where they must be streamed.
+        is_plain: whether its bytes lie in one piece in each; else they are streamed.
     """
 
     column: Column
     at: list[int]
-    extents: list[Extent] | None
+    is_plain: bool = False
 
     @property
     def cells(self) -> list[Variable]:
@@ -81,12 +84,12 @@ class Measuring:
         sums: list[np.ndarray[Any, Any] | None] = [None] * len(eras)
         exponents = [0] * len(eras)
         failures: dict[int, Failure] = {}
-        plain = [i for i, era in enumerate(eras) if era.extents is not None]
+        plain = [i for i, era in enumerate(eras) if era.is_plain]
         self._measure_plain(eras, plain, exponents, sums, failures)
         wide = [i for i in plain if i not in failures and exponents[i]]
         self._measure_plain(eras, wide, exponents, sums, failures)
         for i, era in enumerate(eras):
-            if era.extents is None:
+            if not era.is_plain:
                 self._measure_streamed(era, i, sums, failures)
         of_column: dict[str, list[int]] = defaultdict(list)
         for i, era in enumerate(eras):
@@ -109,7 +112,11 @@ class Measuring:
         sums: list[np.ndarray[Any, Any] | None],
         failures: dict[int, Failure],
     ) -> None:
-        tasks = [task for i in chosen for task in _tasks(i, eras[i], exponents[i])]
+        tasks = [
+            task
+            for i in chosen
+            for task in _tasks(i, eras[i], exponents[i], is_sent=self.executor is not None)
+        ]
         parts: dict[int, list[DriftResult]] = defaultdict(list)
         for result in self._run(tasks):
             parts[result.variable].append(result)
@@ -127,7 +134,7 @@ class Measuring:
     def _run(self, tasks: Sequence[DriftTask]) -> Iterable[DriftResult]:
         total = sum(task.nbytes for task in tasks)
         n_jobs = choose_n_jobs(total, self.n_jobs)
-        jobs = _jobs(tasks, max(1, min(JOB_NBYTES, total // (4 * n_jobs) + 1)))
+        jobs = _jobs(tasks, min(JOB_NBYTES, total // (_JOBS_EACH * n_jobs) + 1))
         for index, results in run(jobs, measure_job, n_jobs=n_jobs, executor=self.executor):
             if self.progress is not None:
                 self.progress(sum(task.nbytes for task in jobs[index]))
@@ -155,18 +162,26 @@ def _eras(column: Column) -> Iterable[Era]:
         if cell is not None:
             places[cell.shape].append(index)
     for at in places.values():
-        era = Era(column, at, None)
-        found = [plain_extents(cell) for cell in era.cells]
-        if all(extents is not None and len(extents) == 1 for extents in found):
-            era.extents = [extents[0] for extents in found if extents]
+        era = Era(column, at)
+        era.is_plain = all(map(_is_plain, era.cells))
         yield era
 
 
-def _tasks(number: int, era: Era, exponent: int) -> Iterable[DriftTask]:
-    extents = tuple(era.extents or ())
-    n = era.cells[0].elements
+def _is_plain(cell: Variable) -> bool:
+    """Tell whether the bytes lie in one piece; a checksum of the whole says so too."""
+    if cell.crc32c is not None and cell.shard is not None:
+        return cell.dtype.is_plain
+    extents = plain_extents(cell)
+    return extents is not None and len(extents) == 1
+
+
+def _tasks(number: int, era: Era, exponent: int, *, is_sent: bool) -> Iterable[DriftTask]:
+    """Cut an era into tasks; those that are sent elsewhere hold all that is needed there."""
+    cells = era.cells
+    sources = tuple(map(extent_of, cells)) if is_sent else tuple(cells)
+    n = cells[0].elements
     for start in range(0, max(n, 1), TASK_ELEMENTS):
-        yield DriftTask(number, extents, start, min(start + TASK_ELEMENTS, n), exponent)
+        yield DriftTask(number, sources, start, min(start + TASK_ELEMENTS, n), exponent)
 
 
 def _jobs(tasks: Sequence[DriftTask], nbytes: int) -> list[tuple[DriftTask, ...]]:
@@ -187,10 +202,13 @@ def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
         if result.error is not None and result.failed is not None:
             return Failure(era.column.name, era.at[result.failed], result.error)
     sizes = [min(TASK_ELEMENTS, era.cells[0].elements - result.start) for result in results]
-    for j, extent in enumerate(era.extents or ()):
-        width = extent.dtype.itemsize
+    for j, cell in enumerate(era.cells):
+        width = cell.dtype.itemsize
         parts = [(result.crc32c[j], n * width) for result, n in zip(results, sizes, strict=True)]
         computed = parts[0][0] if len(parts) == 1 else joined_crc32c(parts)
+        if computed == cell.crc32c:
+            continue
+        extent = extent_of(cell)
         if extent.crc32c is not None and computed != extent.crc32c:
             place = extent.offset, extent.nbytes
             error = checksum_error(extent.path, place, extent.crc32c, computed, key=era.column.name)

@@ -118,6 +118,15 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.level is Level.ERROR)
 
     @property
+    def damaged(self) -> frozenset[str]:
+        """Names of the variables of which something cannot be read, or not be trusted."""
+        return frozenset(
+            finding.variable
+            for finding in self.errors
+            if finding.variable is not None and finding.code is not Code.NOT_FINITE
+        )
+
+    @property
     def sound(self) -> bool | None:
         """Whether it is sound; None where values were not read and nothing else is wrong."""
         if self.errors:

@@ -60,6 +60,10 @@ COMMANDS = (
         Group.CONTENT, "ckread.cli.filters",
     ),
     Command(
+        "export", "PATH [PATTERN…]", "variables into a .npz, .npy or .csv file",
+        Group.CONTENT, "ckread.cli.export",
+    ),
+    Command(
         "diff", "A B [PATTERN…]", "which variables changed between two, and how far",
         Group.CHANGE, "ckread.cli.diff",
     ),

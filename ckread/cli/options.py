@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
@@ -26,7 +27,11 @@ class Parser(argparse.ArgumentParser):
     """An option parser that raises instead of exiting, and remembers what it was given."""
 
     def __init__(self) -> None:
-        super().__init__(prog="ckread", add_help=False, allow_abbrev=False, usage="")
+        # The width is given because finding it out would import shutil.
+        formatter = partial(argparse.HelpFormatter, width=80)
+        super().__init__(
+            prog="ckread", add_help=False, allow_abbrev=False, usage="", formatter_class=formatter
+        )
         self.listed: list[argparse.Action] = []
 
     def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.lookup import Part
+    from ckread.model.variable import Variable
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
@@ -42,11 +43,16 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
 
 
 def _chunks(part: Part) -> Iterator[NDArray[np.generic]]:
-    """Yield the values in C order; one empty chunk where there is no element."""
-    variable = part.variable
+    """Yield the values in C order."""
     if part.index is not None:
-        yield variable.read(part.index)
-    elif not variable.dtype.is_plain or not variable.elements:
+        yield part.variable.read(part.index)
+    else:
+        yield from whole_chunks(part.variable)
+
+
+def whole_chunks(variable: Variable) -> Iterator[NDArray[np.generic]]:
+    """Yield all values in C order, verified; one empty chunk where there is no element."""
+    if not variable.dtype.is_plain or not variable.elements:
         yield variable.numpy()
     else:
         yield from variable.chunks()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Member = tuple[str, tuple[int, ...], Iterable[NDArray[np.generic]]]
+    """Name, shape and values of an array of an archive."""
+
 SUFFIXES = (".npy", ".npz", ".csv")
 MAX_PADDING_NBYTES = 1 << 28
 """Bytes that strings of very different length may be padded by."""
@@ -99,13 +102,29 @@ def write_npz(
     chunks: Iterable[NDArray[np.generic]],
 ) -> np.dtype[np.generic]:
     """Write one array under its name into an archive that `numpy.load` reads."""
+    [dtype] = write_members(file, [(name, shape, chunks)])
+    return dtype
+
+
+def write_members(file: IO[bytes], members: Iterable[Member]) -> list[np.dtype[np.generic]]:
+    """Write arrays under their names into an archive that `numpy.load` reads, one at a time.
+
+    Names that would meet in one member are told apart by a number.
+    """
     import zipfile
 
-    with (
-        zipfile.ZipFile(file, "w") as archive,
-        archive.open(f"{member_name(name)}.npy", "w", force_zip64=True) as member,
-    ):
-        return write_npy(member, shape, chunks)
+    dtypes = []
+    taken: set[str] = set()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, shape, chunks in members:
+            stem = unique = member_name(name)
+            n = 2
+            while unique in taken:
+                unique, n = f"{stem}_{n}", n + 1
+            taken.add(unique)
+            with archive.open(f"{unique}.npy", "w", force_zip64=True) as member:
+                dtypes.append(write_npy(member, shape, chunks))
+    return dtypes
 
 
 def member_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.findings import Code, Level
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 _LEVEL_STYLES = {Level.ERROR: "bad", Level.WARNING: "warning", Level.NOTE: "accent"}
 _NAMES_SHOWN = 6
+_GROUPS_SHOWN = 20
 _CODE_WORDS = {
     Code.NO_INDEX: "no index", Code.LEFTOVERS: "leftovers", Code.STATE_STALE: "state file",
     Code.STATE_FILE: "state file", Code.STEP: "step", Code.LOST: "not restored",
@@ -50,7 +52,11 @@ def check_page(report: CheckReport) -> Page:
     if facts:
         sections.append(TerminalOnly(*facts))
     groups = _grouped([("", finding) for finding in report.findings])
-    sections.append(TerminalOnly(*[block for group in groups for block in _blocks(group)]))
+    sections.append(_findings(groups))
+    if report.damaged and report.n_verified:
+        command = f"  ckread export {quoted(report.path)} -o rest.npz --salvage"
+        keep = Prose("What is intact can be kept:")
+        sections.append(TerminalOnly(keep, Lines([(Span(safe_text(command)),)])))
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
 
@@ -63,7 +69,7 @@ def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
     rows = [(report, finding) for report in reports for finding in report.findings]
     return Page(
         [TerminalOnly(title), _verdict(*verdict_of_run(reports))],
-        TerminalOnly(*[block for group in groups for block in _blocks(group)]),
+        _findings(groups),
         PipedOnly(_table(rows, has_checkpoint=True)),
     )
 
@@ -129,6 +135,16 @@ def _grouped(found: Sequence[tuple[str, Finding]]) -> list[_Group]:
             same[2][checkpoint] = None
     ordered = sorted(groups.values(), key=lambda group: list(Level).index(group[0].level))
     return [_Group(finding, tuple(names), tuple(where)) for finding, names, where in ordered]
+
+
+def _findings(groups: Sequence[_Group]) -> TerminalOnly:
+    """Lay out findings, of many only the first: a pipe gets all."""
+    blocks = [block for group in groups[:_GROUPS_SHOWN] for block in _blocks(group)]
+    rest = len(groups) - _GROUPS_SHOWN
+    if rest > 0:
+        text = f"… and {count_text(rest)} more, all of them in a pipe or with --json."
+        blocks.append(Prose(Span(text, "muted")))
+    return TerminalOnly(*blocks)
 
 
 def _blocks(group: _Group) -> list[Block]:

@@ -10,7 +10,7 @@ from ckread.views.quantities import plural, size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckread.analysis.findings import CheckReport, Finding
+    from ckread.analysis.findings import CheckReport
 
 UNSOUND = "unsound"
 SOUND = "sound"
@@ -59,25 +59,30 @@ def _unsound(report: CheckReport) -> str:
             return sentence
     if Code.SHARD_MISSING in codes:
         return _missing(report)
-    damaged = _variables(report.errors, without=Code.NOT_FINITE)
+    mixed = next((found for found in report.errors if found.code is Code.SHARD_MIXED), None)
+    if mixed is not None:
+        return f"{mixed.message}."
     if Code.SHARD_SHORT in codes:
         return "a data shard was cut short, or belongs to another save."
-    if damaged:
-        intact = report.n_tensors - len(damaged)
-        rest = "the rest is intact" if report.n_verified else "nothing else was read"
-        are = "is" if len(damaged) == 1 else "are"
-        return (
-            f"{len(damaged)} of {plural(report.n_tensors, 'tensor')} {are} damaged; {rest} "
-            f"({intact} of {report.n_tensors})."
-        )
-    not_finite = _variables(report.errors)
-    if not_finite and codes == {Code.NOT_FINITE}:
-        has = "holds" if len(not_finite) == 1 else "hold"
-        return (
-            f"{plural(len(not_finite), 'variable')} {has} values that are not finite. The file "
-            "itself is intact."
-        )
-    return report.errors[0].message + "."
+    if report.damaged:
+        return _damaged(report)
+    names = {finding.variable for finding in report.errors}
+    if codes == {Code.NOT_FINITE}:
+        has = "holds" if len(names) == 1 else "hold"
+        what = f"{plural(len(names), 'variable')} {has} values that are not finite"
+        return f"{what}. The file itself is intact."
+    return f"{report.errors[0].message}."
+
+
+def _damaged(report: CheckReport) -> str:
+    n_damaged = len(report.damaged)
+    are = "is" if n_damaged == 1 else "are"
+    told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
+    if not report.n_verified:
+        return f"{told}."
+    unread = report.nbytes - report.nbytes_verified
+    rest = "; the rest is intact" if report.n_verified + n_damaged == report.n_tensors else ""
+    return f"{told}, {size_text(unread)} of {size_text(report.nbytes)}{rest}."
 
 
 _WHOLE = {
@@ -85,7 +90,6 @@ _WHOLE = {
     Code.VERSION: "its writer wants a newer reader than this one.",
     Code.INDEX_BLOCK: "the index is damaged; what it still lists cannot be trusted to be all.",
     Code.INDEX: "the index is damaged: nothing in it can be trusted.",
-    Code.SHARD_MIXED: "index and data are of different saves.",
 }
 
 
@@ -96,7 +100,3 @@ def _missing(report: CheckReport) -> str:
         return f"{which} missing, so none of the {report.n_tensors} variables can be read."
     are = "is" if len(missing) == 1 else "are"
     return f"{len(missing)} of {report.n_shards} data shards {are} missing."
-
-
-def _variables(findings: Sequence[Finding], without: Code | None = None) -> set[str]:
-    return {f.variable for f in findings if f.variable is not None and f.code is not without}

@@ -78,8 +78,8 @@ def test_a_name_that_begins_with_a_dash(
     [
         (["inof"], "error: inof: no such command or checkpoint.\nDid you mean ckread info?\n"),
         (
-            ["tre", "x"],
-            "error: tre: no such command or checkpoint.\nDid you mean ckread tree?\n",
+            ["trees", "x"],
+            "error: trees: no such command or checkpoint.\nDid you mean ckread tree?\n",
         ),
         (["nowhere"], "error: nowhere: no such checkpoint.\n"),
         (
@@ -88,13 +88,16 @@ def test_a_name_that_begins_with_a_dash(
         ),
         (["ls", "a", "--top", "0"], "error: --top: '0', expected a whole number above 0.\n"),
         (["ls", "a", "--top", "x"], "error: --top: 'x', expected a whole number above 0.\n"),
-        (["ls", "a", "--role", "weigth"], "error: --role: 'weigth', did you mean weight?\n"),
+        (["ls", "a", "--role", "weights"], "error: --role: 'weights', did you mean weight?\n"),
         (
             ["ls", "a", "--sort", "zzz"],
             "error: --sort: 'zzz', expected name, bytes, elements or file.\n",
         ),
         (["ls", "a", "--sort"], "error: --sort: expected one argument.\n"),
-        (["info", "a", "--reader", "nativ"], "error: --reader: 'nativ', did you mean native?\n"),
+        (
+            ["info", "a", "--reader", "tensorflow2"],
+            "error: --reader: 'tensorflow2', did you mean tensorflow?\n",
+        ),
         (["show", "a", "b", "--force"], "error: --force goes with -o FILE.\n"),
     ],
 )

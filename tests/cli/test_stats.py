@@ -222,7 +222,8 @@ def test_help_imports_neither_numpy_nor_matplotlib() -> None:
 def test_stats_imports_neither_matplotlib_nor_tensorflow() -> None:
     script = (
         "import sys; from ckread.cli.main import main; main(['stats', sys.argv[1]]);"
-        "print([m for m in ('matplotlib', 'tensorflow', 'rich', 'h5py') if m in sys.modules])"
+        "heavy = 'matplotlib', 'tensorflow', 'rich', 'h5py', 'numpy.ma';"
+        "print([module for module in heavy if module in sys.modules])"
     )
     command = [sys.executable, "-c", script, TEN]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -74,7 +74,7 @@ def _plot_tiles(
     n_rows = -(-n // PER_ROW)
     lines = note_lines(_scale_note(filters, is_per_kernel=is_per_kernel), _left_out(filters))
     has_bar = not filters.is_colored and not is_per_kernel
-    bar_height = 0.42 if has_bar else 0.12
+    bar_height = 0.5 if has_bar else 0.12
     sheet = Sheet(_TOP + n_rows * pitch + bar_height + NOTE_PITCH * len(lines), palette)
     sheet.title(filters.name, facts)
     axes = sheet_axes(sheet)
@@ -86,7 +86,9 @@ def _plot_tiles(
         if n < _MANY:
             sheet.text(x + 0.02, y + height + 0.02, str(i), size=DENSE_SIZE)
     if has_bar:
-        draw_color_bar(sheet, MARGIN + 0.14, _TOP + n_rows * pitch + 0.08, filters.scale, "weight")
+        quantity = "mean weight" if filters.mean_over > 1 else "weight"
+        top = _TOP + n_rows * pitch + 0.08
+        draw_color_bar(sheet, MARGIN + 0.14, top, filters.scale, quantity)
     sheet.note(lines)
     return sheet.figure
 

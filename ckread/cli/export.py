@@ -1,0 +1,173 @@
+"""Variables into a file that numpy or a spreadsheet reads: .npz, .npy, .csv.
+
+    $ ckread export digits_run/ckpt-10 'conv*/**' -o conv.npz
+    wrote conv.npz: 4 variables, 19.9 KiB
+
+An .npz takes any number of variables under their names, .npy and .csv one. Values are
+streamed, so the largest tensor never has to fit into memory, and the file appears
+whole or not at all. `--salvage` leaves out what is damaged and keeps the rest; the exit
+code is then 1. Element types that numpy lacks become the nearest that holds them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.cli.options import add_roles, has_role, open_path, patterns_of
+from ckread.cli.working import ProgressBar
+from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
+from ckread.model.patterns import select
+from ckread.model.role import Role
+from ckread.views.quantities import plural, size_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.cli.options import Parser
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+EXAMPLES = (
+    ("ckread export ckpt-10 -o all.npz", "everything, for numpy.load"),
+    ('ckread export ckpt-10 "conv*/**" -o conv.npz', "a subtree"),
+    ("ckread export ckpt-10 hidden/bias -o bias.csv", "one variable, for a spreadsheet"),
+    ("ckread export ckpt-7 -o rest.npz --salvage", "what is intact of a damaged one"),
+)
+
+_LEFT_OUT = 1
+_SALVAGE = "Add --salvage to leave out what cannot be read."
+
+
+class LeftOut(NamedTuple):
+    """A variable that was not written, and why."""
+
+    variable: Variable
+    error: CheckpointError
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `export`."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="into this .npz, .npy or .csv file")
+    add_roles(parser)
+    parser.add_argument("--salvage", action="store_true", help="leave out what is damaged")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Write the variables; give 1 if something was left out."""
+    from ckread.cli.new_file import check_free
+    from ckread.views.array_files import suffix_of
+
+    if arguments.output is None:
+        raise UsageError("export: -o FILE is missing", remedy="Give a .npz, .npy or .csv file.")
+    suffix = suffix_of(arguments.output)
+    check_free(arguments.output, force=arguments.force)
+    with open_path(arguments.path, arguments, output) as checkpoint:
+        chosen = _chosen(checkpoint, arguments)
+        nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
+        left_out: list[LeftOut] = []
+        with ProgressBar(nbytes, output) as progress:
+            if arguments.salvage:
+                chosen, left_out = _intact(chosen, progress)
+            if not chosen:
+                message = f"{checkpoint.path}: nothing that can be read, nothing was written"
+                raise UsageError(message, remedy="ckread check says what is wrong with it.")
+            if suffix != ".npz" and len(chosen) != 1:
+                found = f"{len(chosen)} variables do not fit one {suffix} file"
+                raise UsageError(found, remedy="Write .npz, or give a PATTERN that means one.")
+            _write(arguments, suffix, chosen, progress)
+        _report(arguments.output, chosen, left_out, output)
+    return _LEFT_OUT if left_out else 0
+
+
+def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Variable]:
+    patterns = patterns_of(arguments)
+    if len(patterns) == 1 and patterns[0] in checkpoint:
+        return [checkpoint[patterns[0]]]  # a whole name means that variable, not all around it
+    everything = [
+        variable
+        for variable in checkpoint.values()
+        if variable.role is not Role.BOOKKEEPING or arguments.role
+    ]
+    chosen = [v for v in select(everything, patterns) if has_role(v, arguments.role)]
+    if not chosen:
+        wanted = " ".join(patterns) or "of this role"
+        raise VariableNotFoundError(f"{checkpoint.path}: no variable {wanted}")
+    return chosen
+
+
+def _intact(
+    variables: list[Variable], progress: ProgressBar
+) -> tuple[list[Variable], list[LeftOut]]:
+    """Read everything once, and part what can be written from what cannot."""
+    from ckread.cli.saving import whole_chunks
+    from ckread.views.array_files import storable
+
+    intact: list[Variable] = []
+    left_out: list[LeftOut] = []
+    for variable in variables:
+        try:
+            for chunk in whole_chunks(variable):
+                progress(chunk.nbytes)
+                if chunk.dtype.hasobject:
+                    storable(chunk)
+        except CheckpointError as error:
+            left_out.append(LeftOut(variable, error))
+        else:
+            intact.append(variable)
+    return intact, left_out
+
+
+def _write(
+    arguments: argparse.Namespace, suffix: str, variables: list[Variable], progress: ProgressBar
+) -> None:
+    from ckread.cli.new_file import new_file
+    from ckread.views.array_files import write_csv, write_members, write_npy
+
+    try:
+        with new_file(arguments.output, force=arguments.force) as file:
+            if suffix == ".npz":
+                write_members(file, ((v.name, v.shape, _chunks(v, progress)) for v in variables))
+            elif suffix == ".npy":
+                write_npy(file, variables[0].shape, _chunks(variables[0], progress))
+            else:
+                write_csv(file, variables[0].shape, _chunks(variables[0], progress))
+    except CheckpointError as error:
+        if error.path == arguments.output or arguments.salvage:
+            raise
+        remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
+        raise type(error)(error.message, path=error.path, remedy=remedy) from None
+
+
+def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
+    from ckread.cli.saving import whole_chunks
+
+    for chunk in whole_chunks(variable):
+        progress(chunk.nbytes)
+        yield chunk
+
+
+def _report(path: str, written: list[Variable], left_out: list[LeftOut], output: Output) -> None:
+    if output.is_json:
+        document = {
+            "file": path,
+            "variables": [variable.to_dict() for variable in written],
+            "left_out": [
+                {"name": v.name, "key": v.key, "message": str(error)} for v, error in left_out
+            ],
+        }
+        output.json("export", document)
+    told = f"wrote {path}: {plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
+    if left_out:
+        names = ", ".join(left.variable.name for left in left_out[:5])
+        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+        told += f"; left out: {names}{more}"
+    output.wrote(told)
+    for variable, error in left_out[:5]:
+        output.warning(f"{variable.name}: {error.message}.")
