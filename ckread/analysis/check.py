@@ -83,13 +83,18 @@ def check_unopened(path: str, error: CheckpointError) -> CheckReport:
         findings.append(torn)
     elif os.path.lexists(prefix + INDEX_SUFFIX):
         told = check_table(prefix + INDEX_SUFFIX)
-        findings += [found for found in told if not error.message.startswith(found.message)]
+        findings += [found for found in told if not _says_less(found, error)]
         if not any(found.message.startswith(error.message) for found in findings):
             findings.insert(0, of_index(error))
     else:
         findings.append(of_index(error))
     findings += check_directory(prefix)
     return CheckReport(prefix, in_order(findings), is_listed=False)
+
+
+def _says_less(finding: Finding, error: CheckpointError) -> bool:
+    """Tell whether an error says the same as a finding, and more."""
+    return error.message != finding.message and error.message.startswith(finding.message)
 
 
 def _prefix_of(path: str) -> str:
@@ -117,7 +122,10 @@ def _check_open(
     if not quick:
         from ckread.analysis.check_values import check_values
 
-        seen = check_values(readable, n_jobs=n_jobs, executor=executor, progress=progress)
+        shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
+        seen = check_values(
+            readable, shards=shards, n_jobs=n_jobs, executor=executor, progress=progress
+        )
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
         elements = sum(look.elements for look in seen.looks.values())

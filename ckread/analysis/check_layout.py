@@ -56,9 +56,12 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
         try:
             extents = variable.extents()
         except CheckpointError as error:
-            findings.append(_of_entry(variable, error))
-            lost.add(variable.name)
-            continue
+            if isinstance(error, UnsupportedFeatureError):
+                extents = None  # told when its value is read
+            else:
+                findings.append(_of_entry(variable, error))
+                lost.add(variable.name)
+                continue
         for extent in extents or ():
             place = Place(extent.offset, extent.offset + extent.nbytes, variable.name)
             places.setdefault(extent.path, []).append(place)
@@ -70,10 +73,6 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
 
 
 def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
-    if isinstance(error, UnsupportedFeatureError):
-        return Finding(
-            Level.NOTE, Code.UNREADABLE, variable.name, None, error.message, error.remedy
-        )
     code = Code.SLICES if "slice" in error.message else Code.ENTRY
     remedy = error.remedy or "Copy the index again from where it came."
     return Finding(Level.ERROR, code, variable.name, None, error.message, remedy)

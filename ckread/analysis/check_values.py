@@ -15,6 +15,7 @@ from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from ckread.readers.extents import verify_extent
+from ckread.readers.variant_tensor import verify_variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,11 +49,19 @@ class ValueCheck:
 def check_values(
     variables: Sequence[Variable],
     *,
+    shards: Sequence[str] = (),
     n_jobs: int | None = 1,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ValueCheck:
     """Read every value of these variables once.
+
+    Args:
+        variables: what to read.
+        shards: paths of the data shards by number, where there are any.
+        n_jobs: processes to use; None for as many as are worth it.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
 
     Raises:
         CheckpointError: a worker process died.
@@ -73,7 +82,7 @@ def check_values(
         if i in segments:
             _join(result, variable, segments[i], seen[i])
         else:
-            _check_here(result, variable)
+            _check_here(result, variable, shards)
             advance(variable.nbytes)
     _mixed_shards(result, variables)
     return result
@@ -180,10 +189,18 @@ def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Findi
     return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
 
 
-def _check_here(result: ValueCheck, variable: Variable) -> None:
+def _verify_variant(variable: Variable, shards: Sequence[str]) -> None:
+    """Verify what cannot be read: its checksums can be."""
+    if variable.shard is not None and variable.shard < len(shards):
+        verify_variant(variable.record, shards[variable.shard])
+
+
+def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -> None:
     """Read what lies nowhere plainly: strings, compressed or foreign formats."""
     try:
         look = Look()
+        if variable.dtype is DataType.VARIANT:
+            _verify_variant(variable, shards)
         if variable.dtype is DataType.STRING:
             variable.numpy()
             look = Look(variable.elements, is_zero=False)

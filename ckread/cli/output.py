@@ -11,6 +11,7 @@ from ckread.views.json_document import encode, schema
 from ckread.views.page import Lines, Page, Span, plain
 from ckread.views.paper import Paper
 from ckread.views.quantities import safe_text
+from ckread.views.theme import STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,7 +57,7 @@ class Output:
         """Write a page as a screen shows it, in a pipe too: help."""
         paper = self._paper(self._stdout)
         if self._has_color:
-            _print_rich(page, self._stdout, paper)
+            _write_coloured(page, self._stdout, paper)
         else:
             self.lines(map(plain, page.lines(paper)))
 
@@ -120,7 +121,7 @@ class Output:
         if not _is_tty(self._stderr):
             self._stderr.writelines(f"{line}\n" for line in page.piped())
         elif self._has_error_color:
-            _print_rich(page, self._stderr, self._paper(self._stderr))
+            _write_coloured(page, self._stderr, self._paper(self._stderr))
         else:
             paper = self._paper(self._stderr)
             self._stderr.writelines(f"{plain(line)}\n" for line in page.lines(paper))
@@ -135,21 +136,25 @@ def _kept(line: str) -> Lines:
     return Lines([(Span(safe_text(line)),)])
 
 
-def _print_rich(page: Page, stream: TextIO, paper: Paper) -> None:
-    from rich.console import Console
-    from rich.segment import Segments
+def _write_coloured(page: Page, stream: TextIO, paper: Paper) -> None:
+    """Write a page in the colours that rich gives its styles.
 
-    console = Console(
-        file=stream,
-        force_terminal=True,
-        color_system="standard",
-        no_color=False,
-        width=paper.width,
-        highlight=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(Segments(page.segments(paper)), soft_wrap=True, end="")
+    By way of the styles alone: `rich.console` takes longer to import than a
+    checkpoint to read.
+    """
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    codes = {
+        name: Style.parse(style).render("\0", color_system=ColorSystem.STANDARD).split("\0")
+        for name, style in STYLES.items()
+    }
+    none = ("", "")
+    for line in page.lines(paper):
+        for text, style in line:
+            before, after = codes.get(style, none)
+            stream.write(f"{before}{text}{after}")
+        stream.write("\n")
 
 
 def terminal_width() -> int:

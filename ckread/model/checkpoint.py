@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.variable import Variable
+from ckread.readers.closing import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
 
     from ckread.model.evidence import Evidence
     from ckread.model.identity import Identity
@@ -22,7 +22,7 @@ _N_COMPARED = 2000
 """Names whose spelling is compared in full with one that is not there."""
 
 
-class Checkpoint(Mapping[str, Variable]):
+class Checkpoint(Mapping[str, Variable], Closing):
     """The variables of one checkpoint by name; raw checkpoint keys find them too.
 
     Iteration and `len` go by name, one name per variable, in the order of the
@@ -92,19 +92,6 @@ class Checkpoint(Mapping[str, Variable]):
     def __repr__(self) -> str:
         """Show path and number of variables."""
         return f"<ckread.Checkpoint {self.path!r}: {len(self)} variables>"
-
-    def __enter__(self) -> Self:
-        """Keep the files open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the files."""
-        self.close()
 
     def close(self) -> None:
         """Close the files; values cannot be read any more."""

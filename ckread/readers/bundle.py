@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ckread.errors import (
     CorruptCheckpointError,
@@ -25,6 +25,7 @@ from ckread.errors import (
 )
 from ckread.readers.bundle_layout import BundleEntries, BundleLayout
 from ckread.readers.bundle_values import BundleValues
+from ckread.readers.closing import Closing
 from ckread.readers.contract import CHUNK_NBYTES, Format, StoredFile
 from ckread.readers.entry_parser import shown
 from ckread.readers.extents import of_tensor
@@ -33,7 +34,6 @@ from ckread.readers.regular_file import file_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TensorBundle:
+class TensorBundle(Closing):
     """A V2 checkpoint by its prefix; implements `CheckpointReader`.
 
     Attributes:
@@ -169,19 +169,6 @@ class TensorBundle:
     def close(self) -> None:
         """Close the data shards."""
         self._values.close()
-
-    def __enter__(self) -> Self:
-        """Keep the data shards open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the data shards."""
-        self.close()
 
     def _settled(self, key: str, read: Callable[[], T], *, is_verified: bool = True) -> T:
         """Give what `read` gives; once more, from a new index, if the files changed."""

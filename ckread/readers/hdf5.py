@@ -8,9 +8,10 @@ from what `HDF5Reader.contents` tells.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ckread.errors import NotACheckpointError, UsageError, VariableNotFoundError
+from ckread.readers.closing import Closing
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.entry_parser import shown
@@ -24,7 +25,6 @@ from ckread.readers.regular_file import RegularFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ckread.readers.keras_config import KerasConfig
 
 
-class HDF5Reader:
+class HDF5Reader(Closing):
     """The tensors of a Keras weight file; a `CheckpointReader`.
 
     Attributes:
@@ -182,19 +182,6 @@ class HDF5Reader:
         record = self._tensors[key]
         nbytes = max(nbytes, record.dtype.itemsize)
         yield from partition.iter_whole(extents, record.shape, nbytes, self._open)
-
-    def __enter__(self) -> Self:
-        """Keep the files open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the files."""
-        self.close()
 
     def _home(self, key: str) -> Home:
         try:

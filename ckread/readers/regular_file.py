@@ -7,14 +7,13 @@ and a mapped page that is gone kills the process with SIGBUS.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import TruncatedFileError
+from ckread.readers.closing import Closing
 from ckread.readers.files import file_error, open_regular
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ckread.errors import CheckpointError
 
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
@@ -40,7 +39,7 @@ def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-class RegularFile:
+class RegularFile(Closing):
     """A regular file, open for reading; a context manager.
 
     Attributes:
@@ -140,16 +139,3 @@ class RegularFile:
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
-
-    def __enter__(self) -> Self:
-        """Keep it open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()

@@ -12,9 +12,10 @@ Reference: www.tensorflow.org/api_docs/python/tf/train/load_checkpoint
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import UsageError, VariableNotFoundError
+from ckread.readers.closing import Closing
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.tf_checks import check_readable, open_checked
@@ -23,7 +24,6 @@ from ckread.readers.tf_paths import PlainPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Index
 
 
-class TensorFlowReader:
+class TensorFlowReader(Closing):
     """A V2 or V1 checkpoint, read by TensorFlow; implements `CheckpointReader`.
 
     Attributes:
@@ -149,19 +149,6 @@ class TensorFlowReader:
         self._reader = None
         self._plain.close()
         self._native.close()
-
-    def __enter__(self) -> Self:
-        """Keep the files open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close them."""
-        self.close()
 
     def _record(self, key: str) -> TensorRecord:
         try:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CorruptCheckpointError, UsageError, VariableNotFoundError
+from ckread.readers.closing import Closing
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.entry_parser import shown
@@ -27,7 +28,6 @@ from ckread.readers.v1_parts import V1Part, V1Tensor, data_span, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ckread.readers.messages import TensorSlice
 
 
-class V1Table:
+class V1Table(Closing):
     """A V1 checkpoint; a `CheckpointReader` that needs no TensorFlow.
 
     Attributes:
@@ -157,19 +157,6 @@ class V1Table:
         """Close the files."""
         for part in self._parts:
             part.file.close()
-
-    def __enter__(self) -> Self:
-        """Keep the files open."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close them."""
-        self.close()
 
     def _find(self, key: str) -> V1Tensor:
         try:

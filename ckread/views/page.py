@@ -123,17 +123,13 @@ class Page:
                 yield from block.piped()
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Segment]:
-        """Give the page to a rich console: SVG, notebook."""
-        return self.segments(Paper(options.max_width, console.encoding))
-
-    def segments(self, paper: Paper) -> Iterator[Segment]:
-        """Lay the page out in rich's segments, for a terminal with colours."""
+        """Give the segments of the page to a rich console: SVG, notebook."""
         from rich.segment import Segment
         from rich.style import Style
 
         styles = {name: Style.parse(style) for name, style in STYLES.items()}
         newline = Segment.line()
-        for line in self.lines(paper):
+        for line in self.lines(Paper(options.max_width, console.encoding)):
             for text, style in line:
                 yield Segment(text, styles.get(style))
             yield newline

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+import ckread as package
+from ckread.analysis.info import summarise
 from ckread.cli.output import DEFAULT_WIDTH, Output, terminal_width
+from ckread.model.ordering import model_order
+from ckread.model.role import Role
+from ckread.model.tree import build_tree
+from ckread.views.info import info_page
 from tests.cli.terminal import Stream
+from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
@@ -62,12 +71,25 @@ def test_a_missing_stream_swallows_what_it_gets(monkeypatch: pytest.MonkeyPatch)
         stream.close()
 
 
+def test_colours_are_those_of_rich(ckread: Terminal) -> None:
+    path = str(FIXTURES / "digits_run" / "ckpt-10")
+    with package.open(path) as checkpoint:
+        shown = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
+        tree = build_tree(shown, folds=True)
+        page = info_page(summarise(checkpoint), tree, tree)
+    file = io.StringIO()
+    Console(
+        file=file, width=80, force_terminal=True, color_system="standard", legacy_windows=False
+    ).print(page, end="")
+    ours = ckread("info", path, "--color", "always", width=80)
+    assert ours.out.count("\x1b[") > 20
+    assert ours.out == file.getvalue()
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_of_another_encoding_gets_what_it_can_show(
     ckread: Terminal, encoding: str
 ) -> None:
-    from tests.places import FIXTURES
-
     result = ckread("ls", str(FIXTURES / "odd_names" / "odd"), width=80, encoding=encoding)
     assert result.code == 0
     assert result.out.encode(encoding)

@@ -65,7 +65,7 @@ def _by_scope(names: Sequence[str]) -> Iterator[tuple[str, int]]:
 def _runs(names: Sequence[str], width: float, size: float) -> Iterator[tuple[int, int, str]]:
     """Yield runs of neighbours with the scope that is written above them, if any.
 
-    The widest scope whose remainders all fit; a single long name stands alone.
+    The widest scope whose remainders all fit.
     """
     start = 0
     while start < len(names):
@@ -77,12 +77,14 @@ def _runs(names: Sequence[str], width: float, size: float) -> Iterator[tuple[int
 def _run_from(names: Sequence[str], start: int, room: float, size: float) -> tuple[int, str]:
     parts = names[start].split("/")
     best = (start + 1, "")
+    # A long name has a heading of its own rather than a letter of each component.
+    min_run = _MIN_RUN if fits(names[start], room, size=size) else 1
     for depth in range(1, len(parts)):
         scope = "/".join(parts[:depth]) + "/"
         stop = start + 1
         while stop < len(names) and names[stop].startswith(scope):
             stop += 1
-        if stop - start < _MIN_RUN:
+        if stop - start < min_run:
             break
         best = (stop, scope)
         if all(fits(names[i][len(scope) :], room, size=size) for i in range(start, stop)):
