@@ -22,6 +22,17 @@ settings.register_profile("nightly", settings.get_profile("dev"), max_examples=5
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="write goldens and the README's outputs anew"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--update-goldens"):
+        os.environ["CKREAD_UPDATE_GOLDENS"] = "1"
+
+
 @pytest.fixture(scope="session")
 def fixtures_dir() -> Path:
     """Give the folder of the committed checkpoints."""

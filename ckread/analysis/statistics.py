@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.gathering import measure_variables
 from ckread.errors import CheckpointError, MissingDependencyError
-from ckread.model.model_order import in_model_order
+from ckread.model.ordering import model_order
 from ckread.model.patterns import select
 from ckread.model.role import Role
 from ckread.readers.contract import Format
@@ -213,4 +213,4 @@ def choose_variables(
         if variable.role not in roles:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     chosen = [variable for variable in matching if variable.role in roles]
-    return in_model_order(checkpoint, chosen), left_out
+    return model_order(checkpoint, chosen), left_out

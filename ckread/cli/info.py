@@ -44,5 +44,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.json("info", summary.to_dict())
             return 0
         ordered = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
-        output.render(info_page(summary, build_tree(ordered, folds=True), build_tree(ordered)))
+        output.render(info_page(summary, build_tree(ordered, folds=output.is_terminal)))
     return 0

@@ -1,38 +1,59 @@
 """The order of a model: layers as they follow each other, kernel before bias.
 
 A bundle keeps its keys sorted as bytes, so `_operations/10` stands before
-`_operations/2`. What numbers the objects of the model is natural order of paths.
+`_operations/2`. The object graph, Keras files and `.meta` files list what a model
+is made of in its own order; elsewhere names are in natural order.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ckread.model.patterns import natural_key
-from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
 
 _LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
-_OPTIMIZER_LIST = re.compile(r"(^|/)_?trainable_variables/")
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-_FILES_IN_MODEL_ORDER = (Format.LEGACY_HDF5, Format.KERAS_ARCHIVE, Format.KERAS_WEIGHTS)
+
+Place = tuple[int, int, str, int, int, str]
+"""Part of the table, rank and name of the scope, ranks and name of the variable."""
 
 
-def model_order(checkpoint: Checkpoint) -> list[Variable]:
-    """Give all variables: parameters in the order of the model, then the rest.
+def model_order(
+    checkpoint: Checkpoint, variables: Iterable[Variable] | None = None
+) -> list[Variable]:
+    """Sort variables, all by default: parameters in the order of the model, then the rest.
 
-    Of the rest, what lies in a scope comes first: the optimizer before a save counter.
+    The variables of one scope stay together. Of the rest, what lies in a scope comes
+    first: the optimizer before a save counter.
     """
-    listed = _listed_order(checkpoint)
-    variables = sorted(checkpoint.values(), key=lambda variable: _key(variable, listed))
-    return sorted(variables, key=_part)
+    chosen = list(checkpoint.values() if variables is None else variables)
+    ranks = _ranks(checkpoint)
+    last = len(ranks)
+    first_of_scope: dict[str, int] = {}
+    for variable in chosen:
+        scope = _scope(variable.name)
+        rank = ranks.get(variable.key, last)
+        first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
+
+    def place(variable: Variable) -> Place:
+        scope, _, leaf = variable.name.rpartition("/")
+        return (
+            _part(variable),
+            first_of_scope[scope],
+            natural_key(scope),
+            _LEAF_RANK.get(leaf, len(_LEAVES)),
+            ranks.get(variable.key, last),
+            natural_key(leaf),
+        )
+
+    return sorted(chosen, key=place)
 
 
 def _part(variable: Variable) -> int:
@@ -41,49 +62,47 @@ def _part(variable: Variable) -> int:
     return 1 if "/" in variable.name else 2
 
 
-def _listed_order(checkpoint: Checkpoint) -> dict[str, int]:
-    """Give the rank of names that the files list in model order: layers of Keras, `.meta`."""
-    ranks: dict[str, int] = {}
-    for layer in checkpoint.evidence.layers:
-        ranks.setdefault(layer.name.rpartition("/")[2], len(ranks))
-    meta_graph = checkpoint.evidence.meta_graph
-    if meta_graph is not None:
-        for name in _scopes(one.name for one in meta_graph.collections.get("variables", ())):
-            ranks.setdefault(name, len(ranks))
-    return ranks
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
-def _scopes(names: Iterable[str]) -> Iterable[str]:
-    for name in names:
-        yield name.removesuffix(":0").rpartition("/")[0]
-
-
-def _key(variable: Variable, listed: dict[str, int]) -> tuple[int, str, int, str]:
-    path = _model_path(variable)
-    scope, _, leaf = path.rpartition("/")
-    if leaf.isdecimal():  # a list of variables is in order itself
-        scope, leaf = path, ""
-    rank = _rank(variable.name, listed)
-    order = "" if rank < len(listed) else natural_key(scope)
-    last = variable.name.rpartition("/")[2]
-    return rank, order, _LEAF_RANK.get(last, len(_LEAVES)), natural_key(leaf)
+def _ranks(checkpoint: Checkpoint) -> dict[str, int]:
+    """Give the place of each checkpoint key that the files put in an order."""
+    evidence = checkpoint.evidence
+    if evidence.graph is not None:
+        return _depth_first(evidence.graph)
+    listed: dict[str, int] = {}
+    for layer in evidence.layers:
+        listed.setdefault(layer.name.rpartition("/")[2], len(listed))
+    if evidence.meta_graph is not None:
+        for one in evidence.meta_graph.collections.get("variables", ()):
+            listed.setdefault(_scope(one.key), len(listed))
+    if not listed:
+        return {}
+    return {variable.key: _rank(variable.name, listed) for variable in checkpoint.values()}
 
 
 def _rank(name: str, listed: dict[str, int]) -> int:
-    """Give the rank of the innermost listed part of a name, or of its whole scope."""
-    scope = name.rpartition("/")[0]
-    if not listed:
-        return 0
+    """Give the rank of the scope of a name, or of the innermost part of it that is listed."""
+    scope = _scope(name)
     if scope in listed:
         return listed[scope]
     ranks = (listed[part] for part in reversed(scope.split("/")) if part in listed)
     return next(ranks, len(listed))
 
 
-def _model_path(variable: Variable) -> str:
-    """Choose, of the paths to a variable, the one through its model."""
-    key = variable.key.removesuffix(_SUFFIX)
-    if not variable.paths or not _OPTIMIZER_LIST.search(key):
-        return key
-    through_model = [path for path in variable.paths if not _OPTIMIZER_LIST.search(path)]
-    return min(through_model, key=natural_key, default=key)
+def _depth_first(graph: ObjectGraph) -> dict[str, int]:
+    """Number the variables as they are met, all of a layer before those of the next."""
+    ranks: dict[str, int] = {}
+    seen: set[int] = set()
+    to_visit = [0]
+    while to_visit:
+        node_id = to_visit.pop()
+        if node_id in seen:
+            continue
+        seen.add(node_id)
+        key = graph.variables.get(node_id)
+        if key is not None:
+            ranks.setdefault(key, len(ranks))
+        to_visit.extend(child for child, _ in reversed(graph.children[node_id]))
+    return ranks

@@ -99,7 +99,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self._root = VariableTree("", "")
-        self._nodes: dict[tuple[int, str], VariableTree] = {}
+        self._nodes: dict[str, VariableTree] = {}
         self._parents: list[tuple[VariableTree, VariableTree]] = []
 
     def add(self, variable: Variable) -> None:
@@ -126,13 +126,25 @@ class _Builder:
         return self._root
 
     def _node(self, path: str) -> VariableTree:
+        known = self._nodes.get(path)
+        if known is not None:
+            return known
+        scope, slash, leaf = path.rpartition("/")
+        parent = self._nodes.get(scope) if slash else self._root
+        if parent is not None and path.count("/") < MAX_DEPTH:
+            node = self._nodes[path] = self._child(parent, leaf, path)
+            return node
+        return self._nodes_to(path)
+
+    def _nodes_to(self, path: str) -> VariableTree:
+        """Make what is not there yet of the scopes that lead to a path."""
         node, start = self._root, 0
         for depth in range(1, MAX_DEPTH + 1):
             stop = path.find("/", start) if depth < MAX_DEPTH else -1
             stop = len(path) if stop < 0 else stop
-            parent, key = node, (depth, path[:stop])
-            node = self._nodes.get(key) or self._child(parent, path[start:stop], path[:stop])
-            self._nodes[key] = node
+            parent, above = node, path[:stop]
+            node = self._nodes.get(above) or self._child(parent, path[start:stop], above)
+            self._nodes[above] = node
             if stop == len(path):
                 break
             start = stop + 1

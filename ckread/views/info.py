@@ -29,17 +29,15 @@ ROLE_BAR_CELLS = 24
 _ALIASES = "aliases: export() stores every weight twice, with equal bytes; they count once."
 
 
-def info_page(summary: CheckpointSummary, tree: VariableTree, whole: VariableTree) -> Page:
+def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
     """Lay out a summary.
 
     Args:
         summary: the facts.
-        tree: the variables in model order, slots folded, for a terminal.
-        whole: the same with nothing folded, for a pipe.
+        tree: the variables in model order; folded for a terminal, not for a pipe.
     """
     title = Prose(Span(safe_text(summary.path), "title"))
     head = [title, Prose(sentence_of(summary)), *_warnings(summary)]
-    level = level_of(whole)
     drawn: list[Block] = [] if summary.layers else [TerminalOnly(scope_table(tree))]
     return Page(
         head,
@@ -47,7 +45,7 @@ def info_page(summary: CheckpointSummary, tree: VariableTree, whole: VariableTre
         signature_blocks(summary.signatures),
         _role_blocks(summary),
         layer_blocks(summary) if summary.layers else [],
-        [*drawn, PipedOnly(tree_table(whole, summary.path, depth=level))],
+        [*drawn, PipedOnly(tree_table(tree, summary.path, depth=level_of(tree)))],
     )
 
 

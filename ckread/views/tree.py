@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.model.role import Role
 from ckread.views.columns import Column, Justify, Table
 from ckread.views.drawn import bar
 from ckread.views.folding import Prose
@@ -108,9 +109,10 @@ def _footer(tree: VariableTree, n_deeper: int) -> str:
     folds = [node for node, _ in tree.walk() if node.folded]
     notes = []
     if folds:
-        n_folded = sum(node.n_variables for node in folds)
+        folded = [variable for node in folds for variable in node.folded]
+        noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
         lines = plural(len(folds), "line")
-        notes.append(f"{plural(n_folded, 'slot')} folded into {lines} (--slots lists them)")
+        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     return "; ".join(notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.main import main
@@ -53,6 +54,7 @@ class Terminal:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("TZ", "UTC")
+        time.tzset()
 
     def __call__(self, *words: str, width: int | None = None, encoding: str = "utf-8") -> Result:
         """Run a command: piped, unless a width makes it a terminal."""

@@ -76,7 +76,7 @@ def test_colours_are_those_of_rich(ckread: Terminal) -> None:
     with package.open(path) as checkpoint:
         shown = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
         tree = build_tree(shown, folds=True)
-        page = info_page(summarise(checkpoint), tree, tree)
+        page = info_page(summarise(checkpoint), tree)
     file = io.StringIO()
     Console(
         file=file, width=80, force_terminal=True, color_system="standard", legacy_windows=False

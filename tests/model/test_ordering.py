@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 
 import ckread
 from ckread.model.ordering import model_order
+from tests.builders import write_bundle
 from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DIGITS = [
     "conv1/kernel", "conv1/bias",
@@ -39,3 +46,23 @@ def test_the_optimizer_stands_before_lone_counters() -> None:
     with ckread.open(FIXTURES / "digits_run" / "ckpt-1") as checkpoint:
         names = [v.name for v in model_order(checkpoint)]
     assert names.index("optimizer/iterations") < names.index("save_counter")
+
+
+def test_without_a_list_names_are_in_natural_order(tmp_path: Path) -> None:
+    names = ["layer_10/bias", "layer_2/kernel", "layer_2/bias", "layer_10/kernel"]
+    prefix = write_bundle(tmp_path / "ckpt", {name: np.ones(1) for name in names})
+    with ckread.open(prefix) as checkpoint:
+        ordered = model_order(checkpoint)
+    assert [variable.name for variable in ordered] == [
+        "layer_2/kernel",
+        "layer_2/bias",
+        "layer_10/kernel",
+        "layer_10/bias",
+    ]
+
+
+def test_a_part_keeps_the_order_of_the_whole() -> None:
+    with ckread.open(FIXTURES / "digits_run" / "ckpt-10") as checkpoint:
+        whole = model_order(checkpoint)
+        part = model_order(checkpoint, reversed(whole[::3]))
+    assert part == whole[::3]

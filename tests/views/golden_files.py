@@ -1,4 +1,4 @@
-"""Whole outputs beside their goldens; `CKREAD_UPDATE_GOLDENS=1` brings these up to date."""
+"""Whole outputs beside their goldens; `pytest --update-goldens` brings these up to date."""
 
 from __future__ import annotations
 

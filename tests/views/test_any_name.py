@@ -44,7 +44,7 @@ def pages(ck: Checkpoint, width: int) -> Iterator[Page]:
     join_single_scopes(joined)
     yield tree_page(tree, ck.path)
     yield tree_page(joined, ck.path, depth=1)
-    yield info_page(summarise(ck), build_tree(ordered, folds=True), tree)
+    yield info_page(summarise(ck), build_tree(ordered, folds=True))
     array = np.zeros(2, np.float32)
     yield values_page(Values(variables[0], "[0]", array, (2,)), width, full=False)
 

@@ -123,14 +123,14 @@ def test_an_unknown_optimizer_is_called_so(summary: CheckpointSummary) -> None:
         "A TensorFlow model of 24 parameters, saved with an unknown optimizer at step 7."
     )
     assert sentence_of(replace(odd, training=TrainingState())).endswith("an unknown optimizer.")
-    page = info_page(odd, tree_of(["a"]), tree_of(["a"]))
+    page = info_page(odd, tree_of(["a"]))
     assert any(line.split()[:2] == ["slots", "2"] for line in shown(page))
 
 
 def test_nothing_in_it(summary: CheckpointSummary) -> None:
     empty = replace(summary, roles={}, parameters=0, dtypes={})
     assert sentence_of(empty) == "It holds no variable."
-    page = info_page(empty, tree_of([]), tree_of([]))
+    page = info_page(empty, tree_of([]))
     assert shown(page)[:2] == ["model", "It holds no variable."]
     assert next(iter(page.piped())) == "# model"
 
@@ -139,5 +139,5 @@ def test_warnings_stand_below_the_sentence_names_on_lines_of_their_own(
     summary: CheckpointSummary,
 ) -> None:
     warned = replace(summary, warnings=("2 are lost:\n  a\x1b\n  b\nSave again.",))
-    lines = shown(info_page(warned, tree_of(["a"]), tree_of(["a"])))
+    lines = shown(info_page(warned, tree_of(["a"])))
     assert lines[2:6] == ["warning: 2 are lost:", "  a\\x1b", "  b", "Save again."]
