@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.check_directory import check_directory, torn_save
 from ckread.analysis.check_layout import check_layout
@@ -36,6 +36,7 @@ def check(
     *,
     quick: bool = False,
     reader: str = "auto",
+    with_tensorflow: bool = False,
     n_jobs: int | None = 1,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
@@ -46,6 +47,7 @@ def check(
         target: an open checkpoint, or a path; a damaged one has a report too.
         quick: only what index and file sizes tell.
         reader: `auto`, `native` or `tensorflow`, for a path.
+        with_tensorflow: whether TensorFlow is asked too, in a child process.
         n_jobs: processes to use; None for as many as are worth it.
         executor: where to work instead.
         progress: called with the number of bytes whenever some have been read.
@@ -53,14 +55,15 @@ def check(
     Raises:
         CheckpointError: the path cannot be taken for a checkpoint at all.
     """
+    work = _Work(quick, with_tensorflow, n_jobs, executor, progress)
     if isinstance(target, Checkpoint):
-        return _check_open(target, quick, n_jobs, executor, progress)
+        return _check_open(target, work)
     try:
         checkpoint = open_checkpoint(target, reader=reader)
     except CheckpointError as error:
         return check_unopened(os.fsdecode(target), error)
     with checkpoint:
-        return _check_open(checkpoint, quick, n_jobs, executor, progress)
+        return _check_open(checkpoint, work)
 
 
 def check_unopened(path: str, error: CheckpointError) -> CheckReport:
@@ -69,6 +72,8 @@ def check_unopened(path: str, error: CheckpointError) -> CheckReport:
     Raises:
         CheckpointError: that very error, where there is no checkpoint.
     """
+    if isinstance(error, CheckpointNotFoundError) and (torn := torn_save(path)) is not None:
+        return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
     is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
     damaged = CorruptCheckpointError, UnsupportedFeatureError, MissingShardError
     if is_absent or not isinstance(error, damaged) or error.path is None:
@@ -104,13 +109,17 @@ def _prefix_of(path: str) -> str:
     return path.partition(".data-")[0] if ".data-" in os.path.basename(path) else path
 
 
-def _check_open(
-    checkpoint: Checkpoint,
-    quick: bool,
-    n_jobs: int | None,
-    executor: Executor | None,
-    progress: Callable[[int], None] | None,
-) -> CheckReport:
+class _Work(NamedTuple):
+    """What a check shall do, and with what."""
+
+    quick: bool
+    with_tensorflow: bool
+    n_jobs: int | None
+    executor: Executor | None
+    progress: Callable[[int], None] | None
+
+
+def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
     prefix = _prefix(checkpoint)
     is_bundle = checkpoint.format in _BUNDLES
     findings, lost = check_layout(checkpoint, prefix) if is_bundle else ([], set())
@@ -119,16 +128,22 @@ def _check_open(
     findings += [*counters, *check_directory(prefix)]
     readable = [variable for variable in checkpoint.values() if variable.name not in lost]
     n_verified = nbytes = elements = 0
-    if not quick:
+    if not work.quick:
         from ckread.analysis.check_values import check_values
 
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
         seen = check_values(
-            readable, shards=shards, n_jobs=n_jobs, executor=executor, progress=progress
+            readable,
+            shards=shards,
+            n_jobs=work.n_jobs,
+            executor=work.executor,
+            progress=work.progress,
         )
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
         elements = sum(look.elements for look in seen.looks.values())
+    if work.with_tensorflow:
+        findings += _ask_tensorflow(checkpoint, prefix)
     return CheckReport(
         checkpoint.path,
         in_order(findings),
@@ -139,10 +154,19 @@ def _check_open(
         elements=elements,
         n_blocks=getattr(checkpoint.reader, "n_blocks", None),
         n_shards=sum(file.is_shard for file in checkpoint.files()),
-        is_quick=quick,
+        is_quick=work.quick,
         has_checksums=is_bundle,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
     )
+
+
+def _ask_tensorflow(checkpoint: Checkpoint, prefix: str) -> list[Finding]:
+    from ckread.analysis.tensorflow_verdict import check_with_tensorflow
+
+    if checkpoint.format not in (*_BUNDLES, Format.V1_TABLE):
+        message = "TensorFlow itself does not read this format; Keras does"
+        return [Finding(Level.NOTE, Code.TENSORFLOW, None, None, message)]
+    return check_with_tensorflow(checkpoint, prefix)
 
 
 def _prefix(checkpoint: Checkpoint) -> str:

@@ -22,13 +22,12 @@ def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
     directory = os.path.dirname(prefix)
     names = file_names(directory)
-    return [*_leftovers(directory, os.path.basename(prefix), names), *_state(directory, names)]
+    return [*_leftovers(directory, names), *_state(directory, names)]
 
 
-def _leftovers(directory: str, base: str, names: list[str]) -> Iterator[Finding]:
+def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
     for name in names:
-        is_own = name.startswith(base) and (".tempstate" in name or name == f"{base}_temp")
-        if not is_own and not name.startswith("checkpoint.tmp"):
+        if not _is_left(directory, name):
             continue
         path = os.path.join(directory, name)
         if os.path.isdir(path):
@@ -39,6 +38,16 @@ def _leftovers(directory: str, base: str, names: list[str]) -> Iterator[Finding]
             identity = file_identity(path)
             found = f"{name} is there, {identity.nbytes if identity else 0} bytes"
         yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
+
+
+def _is_left(directory: str, name: str) -> bool:
+    """Tell whether a name is one that only an unfinished save leaves."""
+    if ".tempstate" in name or name.startswith("checkpoint.tmp"):
+        return True
+    inside = os.path.join(directory, name)
+    if not name.endswith("_temp") or not os.path.isdir(inside):
+        return False
+    return all(part.startswith("part-") for part in file_names(inside))
 
 
 def _state(directory: str, names: list[str]) -> Iterator[Finding]:
@@ -61,14 +70,27 @@ def _state(directory: str, names: list[str]) -> Iterator[Finding]:
 def torn_save(prefix: str) -> Finding | None:
     """Give the finding for data without an index, None if there is an index or no data."""
     families = present_shards(prefix)
-    if os.path.lexists(f"{prefix}.index") or not families:
+    if os.path.lexists(f"{prefix}.index"):
         return None
+    directory, base = os.path.split(prefix)
+    if not families:
+        temporary = [
+            name
+            for name in file_names(directory)
+            if name.startswith((f"{base}_temp", f"{base}.")) and _is_left(directory, name)
+        ]
+        return _unfinished(base, temporary[0]) if temporary and base else None
     count = min(families)
     shard = shard_path(prefix, min(families[count]), count)
     identity = file_identity(shard)
-    name, base = os.path.basename(shard), os.path.basename(prefix)
+    name = os.path.basename(shard)
     message = (
         f"{base}.index is absent beside {name} ({identity.nbytes if identity else 0} bytes): "
         "without it nothing can be read"
     )
+    return Finding(Level.ERROR, Code.NO_INDEX, None, f"{base}.index", message, TORN_REMEDY)
+
+
+def _unfinished(base: str, name: str) -> Finding:
+    message = f"{base} has neither index nor data, only {name}, which its save was writing"
     return Finding(Level.ERROR, Code.NO_INDEX, None, f"{base}.index", message, TORN_REMEDY)

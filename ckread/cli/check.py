@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("ckread check ckpt-10", "checksums, shards, finite values"),
     ("ckread check ckpt-10 --quick", "what index and file sizes tell"),
+    ("ckread check ckpt-10 --with-tensorflow", "can TensorFlow restore it"),
     ("ckread check run --every", "every checkpoint of a run"),
     ("ckread check ckpt-10 && python train.py", "only go on from a sound one"),
 )
@@ -47,6 +48,9 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `check`."""
     parser.add_argument("--quick", action="store_true", help="the index alone, no value is read")
     parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    parser.add_argument(
+        "--with-tensorflow", action="store_true", help="let TensorFlow restore every tensor too"
+    )
     add_jobs(parser)
 
 
@@ -79,7 +83,11 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
         nbytes = sum(variable.nbytes for variable in checkpoint.values())
         with ProgressBar(nbytes, output) as progress:
             return check(
-                checkpoint, quick=arguments.quick, n_jobs=arguments.jobs, progress=progress
+                checkpoint,
+                quick=arguments.quick,
+                with_tensorflow=arguments.with_tensorflow,
+                n_jobs=arguments.jobs,
+                progress=progress,
             )
 
 
@@ -98,6 +106,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
                 path,
                 quick=arguments.quick,
                 reader=arguments.reader,
+                with_tensorflow=arguments.with_tensorflow,
                 n_jobs=arguments.jobs,
                 progress=progress,
             )

@@ -238,7 +238,7 @@ def test_another_writers_version(tmp_path: Path) -> None:
     [
         (DataType.FLOAT32, "float32"), (DataType.FLOAT64, "float64"),
         (DataType.FLOAT16, "float16"), (DataType.BFLOAT16, "bfloat16"),
-        (DataType.COMPLEX64, "complex64"), (DataType("float8_e5m2"), "float8_e5m2"),
+        (DataType.COMPLEX64, "complex64"), (DataType.FLOAT8_E5M2, "float8_e5m2"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -14,7 +14,7 @@ from typing import Any
 
 def run_atheris(name: str, seconds: int) -> None:
     """Fuzz a target; does not return. What fails is kept and reported on stderr."""
-    import atheris  # type: ignore[import-not-found, unused-ignore]
+    import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     with atheris.instrument_imports(include=["ckread"]):
         from tests.fuzz.running import Report, try_one

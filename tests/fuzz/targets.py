@@ -90,7 +90,7 @@ def _read_table(data: bytes, place: Workplace) -> None:
 
 
 def _read_wire(data: bytes, _: Workplace) -> None:
-    for _, wire_type, value in iter_fields(data):
+    for _number, wire_type, value in iter_fields(data):
         if wire_type == 2:
             list(iter_fields(data, *value))
 

@@ -130,8 +130,8 @@ def test_a_long_history_is_cut_in_the_terminal_only(tmp_path: Path) -> None:
     page = history_page(history(log))
     shown = _shown(page, 80)
     assert len(shown.splitlines()) < 24
-    rows = [line for line in shown.splitlines()[4:] if line[:5].strip()]
-    epochs = [line.split()[0] for line in rows[1:14]]
+    shown_rows = [line for line in shown.splitlines()[4:] if line[:5].strip()]
+    epochs = [line.split()[0] for line in shown_rows[1:14]]
     assert epochs == [*"123", "…", "39", "40", "41", "42", "43", "…", "98", "99", "100"]
     assert [line.split()[0] for line in shown.splitlines() if line.endswith("best")] == ["41"]
     assert len(list(page.piped())) == 102

@@ -11,15 +11,14 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from ckread.model.run_entries import base_name
 from ckread.views.figures.heights import set_heights, set_log_heights
-from ckread.views.figures.names import fits, shorten
+from ckread.views.figures.history_marks import draw_rail, label_ends, mark_best
+from ckread.views.figures.names import shorten
 from ckread.views.figures.numbers import count, value_ticks
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.steps import pushed_apart
 from ckread.views.figures.style import (
     HEADING_SIZE,
     LABEL_SIZE,
     LIGHT,
-    TEXT_SIZE,
     Palette,
     drawing,
 )
@@ -115,12 +114,12 @@ def _draw_panel(
         _draw_curve(axes, f"val_{base}", epochs, validation, palette, is_validation=True)
         ends.append((validation, "validation", palette.data))
     if len(ends) == 2:
-        _label_ends(sheet, axes, ends, (x + width + 0.05, y))
-    _mark_best(axes, result, base, (train, validation), palette, width)
+        label_ends(sheet, axes, ends, (x + width + 0.05, y), depth=_DEPTH)
+    mark_best(axes, result, base, (train, validation), palette, width)
     bottom = axes
     if rail:
         bottom = sheet.axes(x, y + _DEPTH, width, rail)
-        _draw_rail(bottom, result, palette)
+        draw_rail(bottom, result, palette)
         bottom.set_xlim(axes.get_xlim())
         axes.set_xticks([])
     _set_epochs(bottom, result, width)
@@ -162,72 +161,6 @@ def _draw_curve(
     line.set(clip_on=False, gid=f"ckread:curve:{name}")
     if is_validation and len(epochs) <= _MAX_DOTS:
         axes.plot(epochs, values, "o", color=color, ms=2.6, mec="none", zorder=3)
-
-
-def _label_ends(
-    sheet: Sheet,
-    axes: Axes,
-    ends: Sequence[tuple[Floats, str, str]],
-    place: tuple[float, float],
-) -> None:
-    x, y = place
-    wanted = []
-    for values, _, _ in ends:
-        last = values[np.isfinite(values)][-1:] if np.isfinite(values).any() else [0.0]
-        share = axes.transAxes.inverted().transform(axes.transData.transform((0, last[0])))[1]
-        wanted.append(y + _DEPTH * (1 - float(share)))
-    for at, (_, word, color) in zip(pushed_apart(wanted, 0.13, y, y + _DEPTH), ends, strict=True):
-        sheet.text(x, at, word, color=color, va="center", gid="ckread:label")
-
-
-def _mark_best(
-    axes: Axes,
-    result: TrainingHistory,
-    base: str,
-    curves: tuple[Floats | None, Floats | None],
-    palette: Palette,
-    width: float,
-) -> None:
-    best = result.best
-    if best is None:
-        return
-    at = result.epochs.index(best.epoch)
-    axes.axvline(best.epoch, color=palette.mark, lw=1.0, zorder=2)
-    shown = curves[1] if curves[1] is not None else curves[0]
-    if shown is not None and np.isfinite(shown[at]):
-        (ring,) = axes.plot([best.epoch], [shown[at]], "o", ms=5, mfc=palette.paper, zorder=5)
-        ring.set(mec=palette.mark, mew=1.4, gid=f"ckread:best:{base}")
-    if best.metric.removeprefix("val_") != base:
-        return
-    path = best.checkpoint
-    word = safe_text(base_name(path)) if path else f"{result.unit} {best.epoch:,}"
-    low, high = axes.get_xlim()
-    share = (best.epoch - low) / (high - low)
-    is_left = share > 0.5
-    if fits(word, width * (share if is_left else 1 - share) - 0.1, size=TEXT_SIZE):
-        text = axes.annotate(
-            word, (best.epoch, 1), (-4 if is_left else 4, -2), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="right" if is_left else "left", va="top",
-            size=TEXT_SIZE, color=palette.mark, parse_math=False,
-        )  # fmt: skip
-        text.set_gid("ckread:holder")
-
-
-def _draw_rail(axes: Axes, result: TrainingHistory, palette: Palette) -> None:
-    axes.set_ylim(0, 1)
-    axes.set_yticks([])
-    best = result.best.epoch if result.best and result.best.checkpoint else None
-    kept = [epoch for epoch in result.holders.kept if epoch != best]
-    size = 3.2 if len(kept) <= 60 else 1.6
-    for epochs, face, edge, gid in (
-        (kept, palette.ink, "none", "kept"),
-        (result.holders.deleted, palette.paper, palette.rule, "deleted"),
-    ):
-        (marks,) = axes.plot(epochs, [0.5] * len(epochs), "s", ms=size, mfc=face, mec=edge)
-        marks.set_gid(f"ckread:{gid}")
-    if best is not None:
-        (mark,) = axes.plot([best], [0.5], "s", ms=5, color=palette.mark, mec="none", zorder=4)
-        mark.set_gid("ckread:holding")
 
 
 def _set_epochs(axes: Axes, result: TrainingHistory, width: float) -> None:

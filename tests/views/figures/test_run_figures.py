@@ -80,8 +80,14 @@ def test_odd_names_lie_clear(names: str, n_variables: int) -> None:
     result = _drift(n_variables, 10, names=names, big=1_000_003)
     for page in plot_drift(result, palette=DARK):
         assert_layout_is_clean(page)
-        labels = [text.get_text() for text in tagged(page, "ckread:name")]
-        assert len(set(labels)) == len(labels)
+        texts = [*tagged(page, "ckread:heading"), *tagged(page, "ckread:name")]
+        heading, labels = "", []
+        for text in sorted(texts, key=lambda text: -text.get_position()[1]):
+            if text.get_gid() == "ckread:heading":
+                heading = text.get_text()
+            else:
+                labels.append((heading, text.get_text()))
+        assert len(set(labels)) == len(labels), "within a heading labels are different"
 
 
 def test_lines_hold_the_distances() -> None:
