@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ckread.analysis.check_layout import RECOPY, is_damage
 from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.segments import Segment, batches, joined_crc32c, split
+from ckread.analysis.value_findings import index_in, not_finite, unravelled
 from ckread.analysis.value_scan import Look, ScanTask, Seen, look_at, scan
 from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError
-from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from ckread.readers.extents import verify_extent
 from ckread.readers.variant_tensor import verify_variant
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
-
-_MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
 
 
 @dataclass(slots=True)
@@ -155,38 +153,11 @@ def _intact(result: ValueCheck, variable: Variable, looks: list[tuple[Segment, L
     first: tuple[int, ...] | None = None
     for segment, look in looks:
         if first is None and look.first is not None:
-            first = _index_in(segment, look.first, variable)
+            first = index_in(segment, look.first, variable)
         whole = whole.joined(look)
     result.looks[variable.name] = whole
     if whole.not_finite:
-        result.findings.append(_not_finite(variable, whole, first or ()))
-
-
-def _index_in(segment: Segment, first: int, variable: Variable) -> tuple[int, ...]:
-    """Give the index of an element of a segment within the whole tensor."""
-    flat = segment.start // max(1, variable.dtype.itemsize) + first
-    index: list[int] = []
-    for start, stop in reversed(segment.extent.region):
-        flat, position = divmod(flat, max(1, stop - start))
-        index.append(start + position)
-    return tuple(reversed(index))
-
-
-def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
-    is_error = variable.role in _MUST_BE_FINITE
-    kinds = [f"{look.nan} NaN"] if look.nan else []
-    kinds += [f"{look.infinite} infinite"] if look.infinite else []
-    counted = " and ".join(kinds)
-    if look.not_finite == look.elements:
-        message = f"holds nothing but {'NaN' if not look.infinite else 'NaN and infinities'}"
-        if not look.nan:
-            message = "holds nothing but infinities"
-    else:
-        at = ", ".join(map(str, first))
-        message = f"{counted} of {look.elements} elements, the first at [{at}]"
-    remedy = "Training broke down before this save: find the last good checkpoint of the run."
-    level = Level.ERROR if is_error else Level.WARNING
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+        result.findings.append(not_finite(variable, whole, first or ()))
 
 
 def _verify_variant(variable: Variable, shards: Sequence[str]) -> None:
@@ -223,16 +194,8 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
     result.nbytes += variable.nbytes
     result.looks[variable.name] = look
     if look.not_finite:
-        first = _unravelled(look.first or 0, variable.shape)
-        result.findings.append(_not_finite(variable, look, first))
-
-
-def _unravelled(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    index: list[int] = []
-    for size in reversed(shape):
-        flat, position = divmod(flat, max(1, size))
-        index.append(position)
-    return tuple(reversed(index))
+        first = unravelled(look.first or 0, variable.shape)
+        result.findings.append(not_finite(variable, look, first))
 
 
 def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:

@@ -2,7 +2,8 @@
 
 A bundle keeps its keys sorted as bytes, so `_operations/10` stands before
 `_operations/2`. The object graph, Keras files and `.meta` files list what a model
-is made of in its own order; elsewhere names are in natural order.
+is made of in its own order; elsewhere names are in natural order. Attributes of a
+subclassed model stand in the graph by name: there its optimizer knows the order.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+
+_TRAINED = ("_trainable_variables", "trainable_variables")
 
 Place = tuple[int, int, str, int, int, str]
 """Part of the table, rank and name of the scope, ranks and name of the variable."""
@@ -70,7 +73,7 @@ def _ranks(checkpoint: Checkpoint) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order."""
     evidence = checkpoint.evidence
     if evidence.graph is not None:
-        return _depth_first(evidence.graph)
+        return _graph_order(evidence.graph)
     listed: dict[str, int] = {}
     for layer in evidence.layers:
         listed.setdefault(layer.name.rpartition("/")[2], len(listed))
@@ -91,9 +94,38 @@ def _rank(name: str, listed: dict[str, int]) -> int:
     return next(ranks, len(listed))
 
 
-def _depth_first(graph: ObjectGraph) -> dict[str, int]:
-    """Number the variables as they are met, all of a layer before those of the next."""
+def _graph_order(graph: ObjectGraph) -> dict[str, int]:
+    """Number the variables as the optimizer lists them, others after the one met before."""
+    met = _depth_first(graph)
+    listed = _listed(graph)
+    last = -1
+    places = {}
+    for i, key in enumerate(met):
+        last = listed.get(key, last)
+        places[key] = last, i
+    return {key: rank for rank, key in enumerate(sorted(places, key=places.__getitem__))}
+
+
+def _listed(graph: ObjectGraph) -> dict[str, int]:
+    """Give the place of each key in the lists of what optimizers train."""
+    lists = (
+        graph.children[child]
+        for children in graph.children
+        for child, name in children
+        if name in _TRAINED
+    )
     ranks: dict[str, int] = {}
+    for members in lists:
+        numbered = [(int(name), node) for node, name in members if name.isdecimal()]
+        for _, node in sorted(numbered):
+            if node in graph.variables:
+                ranks.setdefault(graph.variables[node], len(ranks))
+    return ranks
+
+
+def _depth_first(graph: ObjectGraph) -> list[str]:
+    """Give the keys of the variables as they are met, all of a layer before the next."""
+    keys: dict[str, None] = {}
     seen: set[int] = set()
     to_visit = [0]
     while to_visit:
@@ -103,6 +135,6 @@ def _depth_first(graph: ObjectGraph) -> dict[str, int]:
         seen.add(node_id)
         key = graph.variables.get(node_id)
         if key is not None:
-            ranks.setdefault(key, len(ranks))
+            keys.setdefault(key)
         to_visit.extend(child for child, _ in reversed(graph.children[node_id]))
-    return ranks
+    return list(keys)

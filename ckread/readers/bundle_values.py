@@ -94,7 +94,8 @@ class BundleValues:
             part = self._empty(key, [len(wanted) for wanted in ranges])
             partition.read_part(extents, ranges, part, self._open)
         else:
-            part = self.read(key)[picking.as_slices(ranges)]
+            # The ellipsis keeps a scalar an array.
+            part = self.read(key)[(*picking.as_slices(ranges), ...)]
         return part.reshape(picking.kept_shape(index, part.shape))
 
     def iter_chunks(self, key: str, nbytes: int) -> Iterator[NDArray[np.generic]]:
