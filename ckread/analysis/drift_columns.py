@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.model.ordering import model_order
 from ckread.model.patterns import select
 from ckread.model.role import Role
 
@@ -40,7 +41,7 @@ class OpenRun:
 
     Attributes:
         entries: of these checkpoints.
-        columns: by name, in the order of the last checkpoint.
+        columns: by name, in the order of the model of the last checkpoint.
         notes: which could not be opened, and why.
     """
 
@@ -72,7 +73,7 @@ def open_columns(run: Run) -> OpenRun:
             entries.append(run.entries[index])
     if not opened:
         raise nothing_left(run)
-    names = dict.fromkeys(opened[-1])
+    names = {variable.name: None for variable in model_order(opened[-1])}
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     columns = {
         name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names
