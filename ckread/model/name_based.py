@@ -14,12 +14,14 @@ from ckread.model.role_rules import can_be_weight, role_by_word
 from ckread.model.slot_words import is_slot_scope, may_be_slot, slot_word, split_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import TensorRecord
+    from ckread.readers.dtypes import DataType
 
 _ADAPTED = ("mean", "variance", "count")
+_TABLE_ENDS = ("-keys", "-values")
 _LEADS = 3
 """Scopes before or components after a variable's own name that a slot's name may have."""
 
@@ -33,23 +35,36 @@ def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> d
         if may_be_slot(key, custom) and (slot := _slot(key, record, tensors, custom)) is not None:
             slots[key] = slot
     trained = {slot.owner for slot in slots.values() if slot.role is Role.SLOT and slot.owner}
-    return {
-        key: slots.get(key) or _variable(key, record, tensors, flags, trained)
-        for key, record in tensors.items()
-    }
+    identities = {}
+    for key, role in _roles(tensors, slots, flags):
+        if role is Role.WEIGHT:
+            trainable = flags.get(key, key in trained if trained else None)
+            identities[key] = Identity(key, role, trainable)
+        else:
+            identities[key] = slots.get(key) or Identity(
+                key, role, False if role is Role.STATISTIC else None
+            )
+    return identities
 
 
-def _variable(
-    key: str,
-    record: TensorRecord,
-    tensors: Mapping[str, TensorRecord],
-    flags: Mapping[str, bool],
-    trained: set[str],
-) -> Identity:
-    role = _role(key, record, tensors, flags)
-    if role is Role.WEIGHT:
-        return Identity(key, role, flags.get(key, key in trained if trained else None))
-    return Identity(key, role, False if role is Role.STATISTIC else None)
+def _roles(
+    tensors: Mapping[str, TensorRecord], slots: Mapping[str, Identity], flags: Mapping[str, bool]
+) -> Iterator[tuple[str, Role]]:
+    """Yield key and role in file order; keys of one kind, which most are, are told once."""
+    told: dict[tuple[str, DataType, tuple[int, ...]], Role] = {}
+    for key, record in tensors.items():
+        if key in slots:
+            yield key, slots[key].role
+            continue
+        word = key.rpartition("/")[2]
+        kind = word, record.dtype, record.shape
+        role = None if key.startswith("training") else told.get(kind)
+        if role is None:
+            role = _role(key, record, tensors, flags)
+            depends_on_others = word in _ADAPTED or word.endswith(_TABLE_ENDS) or bool(flags)
+            if not depends_on_others and not key.startswith("training"):
+                told[kind] = role
+        yield key, role
 
 
 def _slot(
@@ -125,7 +140,7 @@ def _role(
         return Role.HYPERPARAMETER
     if word in _ADAPTED and all(f"{scope}/{other}" in tensors for other in _ADAPTED):
         return Role.STATISTIC
-    if key.endswith(("-keys", "-values")) and _is_table(key, tensors):
+    if key.endswith(_TABLE_ENDS) and _is_table(key, tensors):
         return Role.TABLE
     if can_be_weight(record.dtype) or flags.get(key):
         return Role.WEIGHT

@@ -8,6 +8,9 @@ from enum import StrEnum
 class Role(StrEnum):
     """The role of a variable; the order is that of tables and totals."""
 
+    # Enum's own goes through Python, and roles are looked up for every variable.
+    __hash__ = str.__hash__
+
     WEIGHT = "weight"
     """Of a model, movable by gradient, frozen or not."""
     STATISTIC = "statistic"

@@ -95,7 +95,8 @@ class BundleValues:
             partition.read_part(extents, ranges, part, self._open)
         else:
             # The ellipsis keeps a scalar an array.
-            part = self.read(key)[(*picking.as_slices(ranges), ...)]
+            wanted: Any = (*picking.as_slices(ranges), ...)
+            part = self.read(key)[wanted]
         return part.reshape(picking.kept_shape(index, part.shape))
 
     def iter_chunks(self, key: str, nbytes: int) -> Iterator[NDArray[np.generic]]:

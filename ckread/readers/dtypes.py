@@ -30,6 +30,9 @@ class DataType(StrEnum):
     itemsize: int
     code: str
 
+    # Enum's own goes through Python, and types are looked up for every variable.
+    __hash__ = str.__hash__
+
     def __new__(cls, name: str, number: int, itemsize: int, code: str) -> Self:
         """Make a member whose value is the bare name."""
         member = str.__new__(cls, name)
