@@ -7,11 +7,11 @@ with compiled bytecode on both sides.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ class Measurement:
 
     Attributes:
         seconds: wall time of each run.
-        peak_mib: largest resident set of the process itself over all runs.
+        peak_mib: largest resident set of any one of its processes over all runs.
     """
 
     seconds: tuple[float, ...]
@@ -52,20 +52,27 @@ class Comparison:
         return self.theirs.median / self.ours.median
 
 
+_LAUNCHER = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([seconds, peak / 1024, done.returncode, done.stderr.decode()[-2000:]]))
+"""
+# A process counts what its parent held when it was started as its own peak: so the
+# parent is a bare interpreter.
+
+
 def _run_once(command: Sequence[str]) -> tuple[float, float]:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
-    )
-    stderr = process.stderr.read() if process.stderr else b""
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise RuntimeError(f"{command} exited {process.returncode}: {stderr.decode()[-2000:]}")
-    return seconds, usage.ru_maxrss / 1024
+    launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
+    answer = subprocess.run(launch, env=environment, check=True, capture_output=True).stdout
+    seconds, peak_mib, code, stderr = json.loads(answer)
+    if code not in (0, 1):
+        raise RuntimeError(f"{command} exited {code}: {stderr}")
+    return seconds, peak_mib
 
 
 def measure_in_turn(
