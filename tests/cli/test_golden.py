@@ -50,6 +50,8 @@ def test_pipes(ckread: Terminal, name: str) -> None:
     check_golden(f"{name}_piped.txt", ckread(*CASES[name]).out)
 
 
-@pytest.mark.parametrize("name", ["info_digits", "info_export", "ls_keys", "tree_name_based", "show_slice"])
+@pytest.mark.parametrize(
+    "name", ["info_digits", "info_export", "ls_keys", "tree_name_based", "show_slice"]
+)
 def test_documents(ckread: Terminal, name: str) -> None:
     check_golden(f"{name}.json", ckread(*CASES[name], "--json").out)
