@@ -10,7 +10,7 @@ from ckread.model.location import file_names
 from ckread.model.run_state import read_marks
 from ckread.readers.open_index import TORN_REMEDY
 from ckread.readers.regular_file import file_identity
-from ckread.readers.shards import present_shards, shard_path
+from ckread.readers.shards import present_shards, shard_path, stem_of_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
     directory = os.path.dirname(prefix)
     names = file_names(directory)
-    return [*_leftovers(directory, names), *_state(directory, names)]
+    return [*_leftovers(directory, names), *_unindexed(names), *_state(directory, names)]
 
 
 def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
@@ -38,6 +38,15 @@ def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
             identity = file_identity(path)
             found = f"{name} is there, {identity.nbytes if identity else 0} bytes"
         yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
+
+
+def _unindexed(names: list[str]) -> Iterator[Finding]:
+    """Give the shards that no index lists, one finding for each checkpoint they are of."""
+    known = set(names)
+    for stem in dict.fromkeys(map(stem_of_shard, sorted(names))):
+        if stem is not None and f"{stem}.index" not in known:
+            found = f"data of {stem} is there without {stem}.index"
+            yield Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
 
 
 def _is_left(directory: str, name: str) -> bool:

@@ -185,8 +185,10 @@ def _without_damaged(
                 f"{failure.name} of {entry.name} was left out: {failure.error.message}."
             )
         suspects.add((failure.name, entry.path))
-        if any(column.cells):
-            again[failure.name] = column
+        again[failure.name] = column
+    for name, column in list(again.items()):
+        if not any(column.cells):  # damaged wherever it is
+            del again[name], opened.columns[name]
     return list(again.values())
 
 

@@ -85,7 +85,8 @@ def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
     if len(shape) == 2:
         return KernelKind.DENSE
     remedy = "Kernels of 2, 3 or 4 dimensions can be drawn; ckread stats shows any variable."
-    raise UsageError(f"{name}: {len(shape)} dimensions, expected a kernel", remedy=remedy)
+    found = "1 dimension" if len(shape) == 1 else f"{len(shape)} dimensions"
+    raise UsageError(f"{name}: {found}, expected a kernel", remedy=remedy)
 
 
 def read_kernel(variable: Variable) -> Floats:

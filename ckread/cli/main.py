@@ -73,7 +73,7 @@ def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
     if isinstance(error, CheckpointNotFoundError) and error.remedy is None:
         at = _first_word(words)
         if at is not None and find_command(words[at]) is None:
-            return _unknown_command(words[at], error) or error
+            return _misspelt(words[at], error) or error
     if isinstance(error, CheckpointError):
         return error
     if isinstance(error, OSError):
@@ -136,7 +136,7 @@ def _parse(words: list[str]) -> _Call:
     try:
         return _parse_command(info, words)
     except UsageError as error:
-        raise _unknown_command(words[at], error) or error from None
+        raise _misspelt(words[at], error) or _no_command(words, at) or error from None
 
 
 def _parse_program(words: list[str]) -> _Call:
@@ -173,7 +173,7 @@ def _first_word(words: list[str]) -> int | None:
     return None
 
 
-def _unknown_command(word: str, error: CheckpointError) -> CheckpointError | None:
+def _misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
     """Say that a word is no command, if it could have been meant as one."""
     if os.path.lexists(word) or os.sep in word:
         return None
@@ -182,6 +182,26 @@ def _unknown_command(word: str, error: CheckpointError) -> CheckpointError | Non
         return None
     remedy = f"Did you mean ckread {near}?"
     return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
+
+
+def _no_command(words: list[str], at: int) -> CheckpointError | None:
+    """Say what is wrong where more than a PATH follows no command."""
+    from ckread.model.paths import locate
+
+    word, rest = words[at], words[at + 1 :]
+    try:
+        locate(word)
+    except CheckpointNotFoundError as error:
+        if os.sep in word:
+            return error
+        remedy = "ckread --help lists the commands."
+        return UsageError(f"{word}: no such command or checkpoint", remedy=remedy)
+    except CheckpointError:
+        return None
+    if rest and find_command(rest[0]) is not None:
+        remedy = f"The command comes first: ckread {rest[0]} {word}"
+        return UsageError(f"{rest[0]}: a command after its PATH", remedy=remedy)
+    return None
 
 
 def _leave_quietly(code: int) -> int:

@@ -39,7 +39,7 @@ def read_event_log(path: str) -> HistoryLog:
     files = sorted(_event_files(path))
     if not files:
         message = f"{path}: no event file of TensorBoard here"
-        raise CheckpointNotFoundError(message, path=path)
+        raise CheckpointNotFoundError(message, path=path, remedy=_logs_here(path))
     found: dict[str, dict[int, float]] = {}
     for file in files:
         folder = os.path.basename(os.path.dirname(file))
@@ -47,6 +47,19 @@ def read_event_log(path: str) -> HistoryLog:
         for tag, step, value in _scalars(file):
             found.setdefault(f"{prefix}{tag}", {})[step] = value
     return _log(path, found)
+
+
+def _logs_here(directory: str) -> str | None:
+    """Name a log of Keras in a directory that has no event file."""
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return None
+    logs = [name for name in names if name.lower().endswith((".json", ".csv"))]
+    if not logs:
+        return None
+    likely = min(logs, key=lambda name: not any(w in name.lower() for w in ("history", "log")))
+    return f"A log of Keras is given by its own name: {os.path.join(directory, likely)}"
 
 
 def _log(path: str, found: dict[str, dict[int, float]]) -> HistoryLog:

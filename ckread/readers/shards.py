@@ -23,6 +23,12 @@ def shard_path(prefix: str, shard_id: int, num_shards: int) -> str:
     return f"{prefix}.data-{shard_id:05d}-of-{num_shards:05d}"
 
 
+def stem_of_shard(name: str) -> str | None:
+    """Give what precedes the suffix of a shard in a file name; None if it is no shard."""
+    at = name.rfind(".data-")
+    return name[:at] if at >= 0 and _SUFFIX.fullmatch(name, at) else None
+
+
 def present_shards(prefix: str) -> dict[int, set[int]]:
     """Give the shard ids that lie beside `prefix`, by the number of shards they name."""
     directory, base = os.path.split(prefix)

@@ -123,7 +123,11 @@ def write_members(file: IO[bytes], members: Iterable[Member]) -> list[np.dtype[n
                 unique, n = f"{stem}_{n}", n + 1
             taken.add(unique)
             with archive.open(f"{unique}.npy", "w", force_zip64=True) as member:
-                dtypes.append(write_npy(member, shape, chunks))
+                try:
+                    dtypes.append(write_npy(member, shape, chunks))
+                except UsageError as error:
+                    remedy = "Write it alone, as .csv."
+                    raise UsageError(f"{name}: {error.message}", remedy=remedy) from None
     return dtypes
 
 

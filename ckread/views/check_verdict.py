@@ -40,12 +40,19 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad:
         names = ", ".join(_name(report) for report in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-        return UNSOUND, f"{len(bad)} of {len(reports)} checkpoints are not sound: {names}{more}."
+        verb = "is" if len(bad) == 1 else "are"
+        return (
+            UNSOUND,
+            f"{len(bad)} of {plural(len(reports), 'checkpoint')} {verb} not sound: {names}{more}.",
+        )
     if any(report.is_quick for report in reports):
-        return UNKNOWN, f"nothing is wrong with {len(reports)} indexes; values were not read."
+        indexes = plural(len(reports), "index", nouns="indexes")
+        return UNKNOWN, f"nothing is wrong with {indexes}; values were not read."
     nbytes = size_text(sum(report.nbytes_verified for report in reports))
     checksums = "checksums right, " if all(report.has_checksums for report in reports) else ""
-    return SOUND, f"all {len(reports)} checkpoints, {nbytes} read, {checksums}every value finite."
+    which = plural(len(reports), "checkpoint")
+    which = which if len(reports) == 1 else f"all {which}"
+    return SOUND, f"{which}, {nbytes} read, {checksums}every value finite."
 
 
 def _name(report: CheckReport) -> str:

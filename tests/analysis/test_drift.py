@@ -21,6 +21,7 @@ from ckread.model.role import Role
 from ckread.model.run import open_run
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle
+from tests.corruption import flip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -316,6 +317,15 @@ def test_a_checkpoint_that_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> N
     assert [entry.name for entry in result.checkpoints] == ["ckpt-1", "ckpt-3"]
     assert result["w"].to_dict()["from_previous"] == [None, 2]
     assert result.notes == ("ckpt-2 was left out: ckpt-2: deleted since the run was listed.",)
+
+
+def test_what_is_damaged_in_every_checkpoint_is_left_out_of_the_run(tmp_path: Path) -> None:
+    _write_run(tmp_path, [{"v": np.ones(8, np.float32), "w": np.ones(8, np.float32)}] * 2)
+    for step in (1, 2):
+        flip(tmp_path / f"ckpt-{step}.data-00000-of-00001", 3, 1)
+    result = drift(open_run(tmp_path))
+    assert [variable.name for variable in result.variables] == ["w"]
+    assert [note.partition(" was")[0] for note in result.notes] == ["v of ckpt-1", "v of ckpt-2"]
 
 
 def test_no_wrong_figure_while_a_training_writes_and_deletes(tmp_path: Path) -> None:

@@ -51,6 +51,22 @@ def test_sound_is_0_and_one_line_comes_first(run: Any) -> None:
     assert warning.split()[:3] == ["warning", "dead-units", "conv1/kernel"]
 
 
+def test_data_without_its_index_is_told_beside_another_checkpoint(run: Any, tmp_path: Path) -> None:
+    for name in ("ckpt-7.index", SHARD, "ckpt-8.data-00000-of-00001"):
+        shutil.copy(RUN / name, tmp_path / name)
+    code, out, _ = run(str(tmp_path), "--json")
+    left = [f for f in json.loads(out)["findings"] if f["code"] == "leftovers"]
+    assert code == 0
+    assert [(f["level"], f["place"], f["message"]) for f in left] == [
+        ("warning", "ckpt-8.index", "data of ckpt-8 is there without ckpt-8.index")
+    ]
+    code, out, _ = run(str(tmp_path), "--every")
+    assert code == 0
+    assert out.startswith("# sound: 1 checkpoint, 456 KiB read, ")
+    _, out, _ = run(str(tmp_path), "--every", "--quick")
+    assert out.startswith("# unknown: nothing is wrong with 1 index; values were not read.")
+
+
 def test_damaged_is_1_and_piped_as_records(run: Any, damaged: str) -> None:
     code, out, _ = run(damaged)
     assert code == 1

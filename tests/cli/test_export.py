@@ -123,6 +123,17 @@ def test_arguments_that_do_not_do(run: Any, words: list[str], message: str) -> N
     assert message in err
 
 
+def test_what_does_not_fit_an_archive_is_named(run: Any, tmp_path: Path) -> None:
+    target = tmp_path / "x.npz"
+    code, _, err = run(str(FIXTURES / "strings" / "plain"), "-o", str(target))
+    assert code == 2
+    assert err == (
+        "error: matrix: strings that end in a NUL byte, which numpy would drop.\n"
+        "Write it alone, as .csv.\nAdd --salvage to leave out what cannot be read.\n"
+    )
+    assert not target.exists()
+
+
 def test_names_never_become_paths(run: Any, tmp_path: Path) -> None:
     builder = BundleBuilder()
     for name in ("../../up", "/abs", "a\nb", "a\x0bb", "..\\win"):

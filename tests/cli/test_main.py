@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tests.cli.terminal import Terminal
 
-TEN = str(FIXTURES / "digits_run" / "ckpt-10")
+RUN = str(FIXTURES / "digits_run")
+TEN = f"{RUN}/ckpt-10"
 
 
 def test_a_path_alone_is_info(ckread: Terminal) -> None:
@@ -82,6 +83,21 @@ def test_a_name_that_begins_with_a_dash(
             "error: trees: no such command or checkpoint.\nDid you mean ckread tree?\n",
         ),
         (["nowhere"], "error: nowhere: no such checkpoint.\n"),
+        (
+            ["frobnicate", "x"],
+            "error: frobnicate: no such command or checkpoint.\n"
+            "ckread --help lists the commands.\n",
+        ),
+        ([TEN, "x"], "error: info: x: one argument too many.\nUsage: ckread info PATH\n"),
+        (
+            [f"{TEN}1", "x"],
+            f"error: {TEN}1: no such checkpoint.\n"
+            f"{RUN} holds ckpt-1 to ckpt-10; the latest is {TEN}.\n",
+        ),
+        (
+            [TEN, "ls"],
+            f"error: ls: a command after its PATH.\nThe command comes first: ckread ls {TEN}\n",
+        ),
         (
             ["info", "a", "b"],
             "error: info: b: one argument too many.\nUsage: ckread info PATH\n",

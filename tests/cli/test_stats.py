@@ -204,7 +204,7 @@ def test_responses_to_an_image(run: Any, tmp_path: Path) -> None:
 def test_filters_declines_what_is_no_kernel(run: Any, tmp_path: Path) -> None:
     code, _, err = run("filters", TEN, "conv1/bias", "-o", str(tmp_path / "x.png"))
     assert code == 2
-    assert err.startswith("error: conv1/bias: 1 dimensions, expected a kernel.")
+    assert err.startswith("error: conv1/bias: 1 dimension, expected a kernel.")
 
 
 def test_help_imports_neither_numpy_nor_matplotlib() -> None:

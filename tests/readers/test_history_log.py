@@ -88,8 +88,16 @@ def test_bytes_and_absent_files(tmp_path: Path) -> None:
         read_history_log(str(tmp_path / "x"))
     with pytest.raises(CheckpointNotFoundError):
         read_history_log(str(tmp_path / "y"))
-    with pytest.raises(CheckpointNotFoundError, match="no event file"):
+    with pytest.raises(CheckpointNotFoundError, match="no event file") as caught:
         read_history_log(str(tmp_path))
+    assert caught.value.remedy is None
+    for name in ("config.json", "history.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        read_history_log(str(tmp_path))
+    assert caught.value.remedy == (
+        f"A log of Keras is given by its own name: {tmp_path / 'history.json'}"
+    )
 
 
 @given(st.text(max_size=60))
