@@ -54,9 +54,9 @@ def read_text(item: Any, name: str) -> str | list[str] | None:
     if not h5py.h5a.exists(item, key):
         return None
     attribute = h5py.h5a.open(item, key)
-    if h5py.check_ref_dtype(attribute.dtype) is not None:
-        return None
     n_elements = math.prod(attribute.shape or ())
+    if h5py.check_string_dtype(attribute.dtype) is None:
+        return None if n_elements else []  # unread: HDF5 crashes on some types that damage makes
     nbytes = n_elements * attribute.dtype.itemsize
     if n_elements > MAX_ELEMENTS or nbytes > MAX_NBYTES:
         found = f"{n_elements} elements in {nbytes} bytes"

@@ -12,12 +12,17 @@ import struct
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError
-from ckread.readers.hdf5_messages import DeclinedError, attribute_value
+from ckread.readers.hdf5_messages import (
+    DamagedTextError,
+    DeclinedError,
+    attribute_name,
+    attribute_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.readers.file_window import FileWindow
+    from ckread.readers.hdf5_messages import Source
 
 ATTRIBUTE = 0x0C
 CONTINUATION = 0x10
@@ -30,38 +35,39 @@ Messages = list[tuple[int, bytes]]
 """Type and data of each message."""
 
 
-def header_attributes(window: FileWindow, address: int) -> dict[str, str | list[str]] | None:
-    """Give the text attributes of an object, None if its header is not of the first version.
+def check_attribute(source: Source, address: int, name: str) -> None:
+    """See that the texts of an attribute are where it says, if its object is a plain one.
 
     Raises:
-        DamagedHeapError: the heap that texts lie in is damaged.
-        DeclinedError: something else is not plain.
+        DamagedTextError: one is not.
     """
     try:
-        if window.pread(address, 1) != b"\1":
-            return None
-        return text_attributes(read_messages(window, address), window)
-    except (CheckpointError, struct.error, IndexError, OverflowError, MemoryError):
-        raise DeclinedError from None
+        for kind, data in read_messages(source, address):
+            if kind == ATTRIBUTE and attribute_name(data) == name:
+                attribute_value(data, source)
+    except DamagedTextError:
+        raise
+    except (CheckpointError, DeclinedError, struct.error, IndexError, OverflowError, MemoryError):
+        return  # for HDF5's library to judge
 
 
-def text_attributes(messages: Messages, window: FileWindow) -> dict[str, str | list[str]]:
+def text_attributes(messages: Messages, source: Source) -> dict[str, str | list[str]]:
     """Give those of the attributes among messages that are texts.
 
     Raises:
         DeclinedError: one is not plain.
     """
-    found = [attribute_value(data, window) for kind, data in messages if kind == ATTRIBUTE]
+    found = [attribute_value(data, source) for kind, data in messages if kind == ATTRIBUTE]
     return {name: text for name, text in found if text is not None}
 
 
-def read_messages(window: FileWindow, address: int) -> Messages:
+def read_messages(source: Source, address: int) -> Messages:
     """Read the messages of the object at an address, all its blocks.
 
     Raises:
         DeclinedError: its header is of another version, or damaged.
     """
-    version, _, n_messages, _, nbytes = _HEADER.unpack(window.pread(address, _HEADER.size))
+    version, _, n_messages, _, nbytes = _HEADER.unpack(source.pread(address, _HEADER.size))
     if version != 1:
         raise DeclinedError
     blocks = [(address + _HEADER.size, nbytes)]
@@ -72,7 +78,7 @@ def read_messages(window: FileWindow, address: int) -> Messages:
         total += nbytes
         if total > MAX_HEADER_NBYTES:
             raise DeclinedError
-        for kind, data in _iter_messages(window.pread(start, nbytes)):
+        for kind, data in _iter_messages(source.pread(start, nbytes)):
             if len(messages) >= n_messages:
                 raise DeclinedError
             if kind == CONTINUATION:

@@ -3,7 +3,8 @@
 HDF5 lets a file name other files (external links, external and virtual datasets),
 point into itself in circles (soft links) and hide terabytes behind a filter. None
 of this occurs in a file that Keras writes, so it is refused before it is followed.
-The file is read through a `FileWindow`, so it may lie inside an archive.
+The file is read through a `FileWindow`, so it may lie inside an archive, and past a
+guard, since the library loops for ever on some damaged heaps (see `hdf5_guard`).
 
 Reference: HDF5 File Format Specification, version 3.0.
 """
@@ -28,8 +29,9 @@ from ckread.readers.hdf5_attributes import (
     h5py_module,
     read_text,
 )
-from ckread.readers.hdf5_headers import header_attributes
-from ckread.readers.hdf5_messages import DamagedHeapError, DeclinedError
+from ckread.readers.hdf5_guard import GuardedWindow
+from ckread.readers.hdf5_headers import check_attribute
+from ckread.readers.hdf5_messages import DamagedTextError
 from ckread.readers.hdf5_objects import Dataset, path_order
 from ckread.readers.hdf5_types import stored_type
 
@@ -67,8 +69,10 @@ class LibraryFile:
         self.name = name
         self.window = window
         h5py = h5py_module()
+        self._guard = GuardedWindow(window, name)
         with self.guarded("superblock"):
-            self._file = h5py.File(window, "r", rdcc_nbytes=16 << 20)
+            self._file = h5py.File(self._guard, "r", rdcc_nbytes=16 << 20)
+        self._guard.is_opening = False
 
     def close(self) -> None:
         """Close it; the window stays open."""
@@ -80,16 +84,20 @@ class LibraryFile:
 
         Raises:
             TruncatedFileError: the file ends early.
-            CorruptCheckpointError: anything else that HDF5 does not accept.
+            CorruptCheckpointError: anything else that HDF5 does not accept, or hangs on.
         """
         try:
             yield
+            if self._guard.refusal is not None:
+                raise self._guard.refusal
         except AttributeTooLargeError as error:
             message = f"{self.name}: {where}: {error}"
             raise CorruptCheckpointError(message, path=self.path) from None
         except CheckpointError:
             raise
         except _RAISED as error:
+            if self._guard.refusal is not None:
+                raise self._guard.refusal from None
             text = " ".join(str(error).split())
             if "truncated file" in text or "addr overflow" in text:
                 message = f"{self.name}: {where}: the file ends at byte {self.window.nbytes}"
@@ -202,24 +210,20 @@ class LibraryFile:
         return self._attribute_of(item, name)
 
     def _attribute_of(self, item: Any, name: str) -> str | list[str] | None:
-        """Read it by our own parser where that can: HDF5 loops on some damaged heaps."""
         where = f"attribute {name!r}"
         with self.guarded(where):
             address = _address(item)
         try:
-            plain = header_attributes(self.window, address)
-        except DamagedHeapError:
-            message = f"{self.name}: {where}: the heap of its text is damaged"
+            check_attribute(self._guard, address, name)
+        except DamagedTextError as error:
+            message = f"{self.name}: {where}: {error}"
             raise CorruptCheckpointError(message, path=self.path) from None
-        except DeclinedError:
-            plain = None
-        if plain is not None and name in plain:
-            return plain[name]
         with self.guarded(where):
             return read_text(item, name)
 
 
 def _address(item: Any) -> int:
-    info = h5py_module().h5o.get_info(item)
-    address: int = info.addr
+    """Give where an object lies; `h5o.get_info` would also walk its trees, even in circles."""
+    low, high = h5py_module().h5g.get_objinfo(item).objno
+    address: int = low | high << 64
     return address

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ckread.readers.dtypes import DATA_TYPES, DataType
-
-if TYPE_CHECKING:
-    from ckread.readers.file_window import FileWindow
 
 _FIXED, _FLOAT, _STRING, _OPAQUE, _ENUM, _VARIABLE = 0, 1, 3, 5, 8, 9
 _INTEGERS = {
@@ -43,8 +40,15 @@ class DeclinedError(Exception):
     """Something that the plain parser leaves to h5py; never leaves the readers."""
 
 
-class DamagedHeapError(DeclinedError):
-    """A heap of texts that contradicts itself: HDF5's own library loops on some of these."""
+class DamagedTextError(DeclinedError):
+    """A reference that is longer than its text: HDF5's library takes memory for it first."""
+
+
+class Source(Protocol):
+    """Where the bytes of a file are read, by their address in it."""
+
+    def pread(self, offset: int, nbytes: int) -> bytes:
+        """Give bytes of the file."""
 
 
 class Space(NamedTuple):
@@ -98,7 +102,14 @@ def element_type(data: bytes, label: str | list[str] | None) -> tuple[DataType, 
     return dtype, bool(bits & 1) and nbytes > 1
 
 
-def attribute_value(data: bytes, window: FileWindow) -> tuple[str, str | list[str] | None]:
+def attribute_name(data: bytes) -> str:
+    """Give the name of an attribute."""
+    [nbytes] = struct.unpack_from("<H", data, 2)
+    at = 9 if data[0] == 3 else 8
+    return data[at : at + nbytes].split(b"\0")[0].decode(errors="surrogateescape")
+
+
+def attribute_value(data: bytes, source: Source) -> tuple[str, str | list[str] | None]:
     """Give name and text of an attribute; None in place of what is no text.
 
     Raises:
@@ -113,12 +124,12 @@ def attribute_value(data: bytes, window: FileWindow) -> tuple[str, str | list[st
     for nbytes in sizes:
         parts.append(data[at : at + nbytes])
         at += nbytes if version > 1 else -(-nbytes // 8) * 8
-    name, kind, space = parts
-    text = _texts(kind, parse_space(space), data[at:], window)
-    return name.split(b"\0")[0].decode(errors="surrogateescape"), text
+    _, kind, space = parts
+    text = _texts(kind, parse_space(space), data[at:], source)
+    return attribute_name(data), text
 
 
-def _texts(kind: bytes, space: Space, data: bytes, window: FileWindow) -> str | list[str] | None:
+def _texts(kind: bytes, space: Space, data: bytes, source: Source) -> str | list[str] | None:
     """Decode texts: one where the dataspace is a scalar, else a list."""
     n_texts = math.prod(space.shape)
     [nbytes] = struct.unpack_from("<I", kind, 4)
@@ -128,39 +139,39 @@ def _texts(kind: bytes, space: Space, data: bytes, window: FileWindow) -> str | 
     if n_texts > _MAX_TEXTS or n_texts * nbytes > len(data) or space.is_null:
         raise DeclinedError
     if is_variable:
-        raw = _variable_texts(data, n_texts, nbytes, window)
+        raw = _variable_texts(data, n_texts, nbytes, source)
     else:
         raw = [data[i * nbytes : (i + 1) * nbytes].rstrip(b"\0") for i in range(n_texts)]
     texts = [text.decode(errors="surrogateescape") for text in raw]
     return texts if space.shape else texts[0]
 
 
-def _variable_texts(data: bytes, n_texts: int, nbytes: int, window: FileWindow) -> list[bytes]:
+def _variable_texts(data: bytes, n_texts: int, nbytes: int, source: Source) -> list[bytes]:
     if nbytes != _REFERENCE.size:
-        raise DamagedHeapError
+        raise DeclinedError
     collections: dict[int, dict[int, bytes]] = {}
     texts = []
     total = 0
     for i in range(n_texts):
         length, address, index = _REFERENCE.unpack_from(data, i * nbytes)
-        if length and address not in collections:
-            collections[address] = _collection(address, window)
-        text = collections[address].get(index) if length else b""
-        if text is None or len(text) < length:
-            raise DamagedHeapError
         total += length
         if total > _MAX_TEXT_NBYTES:
-            raise DamagedHeapError
+            raise DamagedTextError(f"texts of {total} bytes, expected at most {_MAX_TEXT_NBYTES}")
+        if length and address not in collections:
+            collections[address] = _collection(address, source)
+        text = collections[address].get(index, b"") if length else b""
+        if len(text) < length:
+            raise DamagedTextError(f"a text of {length} bytes in {len(text)}")
         texts.append(text[:length].rstrip(b"\0"))
     return texts
 
 
-def _collection(address: int, window: FileWindow) -> dict[int, bytes]:
+def _collection(address: int, source: Source) -> dict[int, bytes]:
     """Read the objects of one collection of the global heap, by index."""
-    magic, version, nbytes = _COLLECTION.unpack(window.pread(address, _COLLECTION.size))
+    magic, version, nbytes = _COLLECTION.unpack(source.pread(address, _COLLECTION.size))
     if magic != b"GCOL" or version != 1 or not 16 <= nbytes <= _MAX_TEXT_NBYTES:
-        raise DamagedHeapError
-    block = window.pread(address, nbytes)
+        raise DeclinedError
+    block = source.pread(address, nbytes)
     objects: dict[int, bytes] = {}
     at = _COLLECTION.size
     while at + _HEAP_OBJECT.size <= nbytes:
@@ -169,7 +180,7 @@ def _collection(address: int, window: FileWindow) -> dict[int, bytes]:
         if not index:
             break
         if at + size > nbytes:
-            raise DamagedHeapError
+            raise DeclinedError
         objects[index] = block[at : at + size]
         at += -(-size // 8) * 8
     return objects

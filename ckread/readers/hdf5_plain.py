@@ -141,11 +141,11 @@ class PlainFile:
         if magic != b"HEAP" or version or nbytes > MAX_HEADER_NBYTES:
             raise DeclinedError
         names = self._window.pread(segment, nbytes)
-        pending, seen = [tree], 0
+        pending, seen = [tree], set[int]()
         while pending:
-            seen += 1
-            if seen > _MAX_OBJECTS:
+            if pending[-1] in seen or len(seen) > _MAX_OBJECTS:
                 raise DeclinedError
+            seen.add(pending[-1])
             head = self._window.pread(pending[-1], _TREE.size)
             magic, kind, level, n_entries, _, _ = _TREE.unpack(head)
             if magic != b"TREE" or kind:

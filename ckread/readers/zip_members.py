@@ -162,7 +162,7 @@ class ZipMembers:
             raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
 
     def _corrupt(self, found: str) -> CorruptCheckpointError:
-        return CorruptCheckpointError(f"{self.name}: {found}", path=self.path)
+        return CorruptCheckpointError(f"{self.name}: {found[:300]}", path=self.path)
 
 
 def _raw(name: str, encoding: str) -> bytes:

@@ -6,6 +6,8 @@ A short seeded run is a normal test. The long run, twenty minutes of one core:
     python -m tests.fuzz --seconds 1200 bundle wire         only these
     python -m tests.fuzz --engine atheris bundle --seconds 1200
 
+A file on which a library hangs, or crashes, ends the process, and stays as `unread-…`.
+
 `atheris` (`pip install atheris`) is guided by coverage, one target per process. What
 fails is written to `tests/fuzz/crashers/<target>/`, and is a test from then on.
 """

@@ -11,20 +11,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--files", type=int, help="mutated files per target, instead of seconds")
+    parser.add_argument("--kept", action="store_true", help="only what once failed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=("own", "atheris"), default="own")
     arguments = parser.parse_args()
     if arguments.engine == "atheris":
         return _atheris(arguments.targets[0], int(arguments.seconds))
-    from tests.fuzz.running import run_seeded
+    from tests.fuzz.running import run_seeded, try_kept
     from tests.fuzz.targets import TARGETS
 
     names = arguments.targets or list(TARGETS)
     n_failures = total = 0
     for name in names:
-        report = run_seeded(
-            TARGETS[name], seed=arguments.seed, seconds=arguments.seconds / len(names), keep=True
-        )
+        if arguments.kept:
+            report = try_kept(TARGETS[name])
+        elif arguments.files is not None:
+            report = run_seeded(
+                TARGETS[name], seed=arguments.seed, n_files=arguments.files, alone=True
+            )
+        else:
+            seconds = arguments.seconds / len(names)
+            report = run_seeded(
+                TARGETS[name], seed=arguments.seed, seconds=seconds, keep=True, alone=True
+            )
         total += report.n_files
         n_failures += len(report.failures)
         sys.stdout.write(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
 import random
 import resource
 import time
 import traceback
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import Target, crashers_of, outcome
+from tests.fuzz.targets import Target, crashers_of, kept_of, outcome
 from tests.fuzz.workplace import Workplace
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_SECONDS = 2.0
+DEADLINE_SECONDS = 20.0
 MAX_GROWTH_KB = 300 << 10
 
 
@@ -42,8 +49,18 @@ def run_seeded(
     n_files: int | None = None,
     seconds: float | None = None,
     keep: bool = False,
+    alone: bool = False,
 ) -> Report:
-    """Read mutated files until there were so many, or so long."""
+    """Read mutated files until there were so many, or so long.
+
+    Args:
+        target: what reads them.
+        seed: another number gives other files.
+        n_files: how many, None for no end.
+        seconds: how long, None for no end.
+        keep: whether to keep what failed.
+        alone: whether this process may end where a library hangs.
+    """
     rng = random.Random(f"{target.name} {seed}")
     seeds = target.seeds()
     report = Report()
@@ -53,12 +70,41 @@ def run_seeded(
     try:
         while report.n_files != n_files and time.monotonic() < end:
             data = mutated(rng.choice(pool), seeds, rng)
-            result = try_one(target, data, place, report, keep=keep)
+            with _deadline(target, data, keep=keep) if alone else nullcontext():
+                result = try_one(target, data, place, report, keep=keep)
             if result == "" and len(pool) < 500:
                 pool.append(data)  # what is still accepted leads further
     finally:
         place.close()
     return report
+
+
+def try_kept(target: Target) -> Report:
+    """Read again what was kept of a target, in a process that may end where a library hangs."""
+    report, place = Report(), Workplace()
+    try:
+        for data in kept_of(target.name).values():
+            with _deadline(target, data, keep=False):
+                try_one(target, data, place, report)
+    finally:
+        place.close()
+    return report
+
+
+@contextmanager
+def _deadline(target: Target, data: bytes, *, keep: bool) -> Iterator[None]:
+    """End the process if a file takes too long, even in C code that never comes back.
+
+    The file is kept until it has been read, so that it is there if the process is not.
+    """
+    path = _keep(target, data, prefix="unread-") if keep else None
+    faulthandler.dump_traceback_later(DEADLINE_SECONDS, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        if path is not None:
+            os.remove(path)
 
 
 def try_one(
@@ -86,12 +132,13 @@ def try_one(
     return result
 
 
-def _keep(target: Target, data: bytes) -> None:
+def _keep(target: Target, data: bytes, *, prefix: str = "") -> str:
     directory = crashers_of(target.name)
     os.makedirs(directory, exist_ok=True)
-    name = hashlib.sha256(data).hexdigest()[:16]
-    with open(os.path.join(directory, name), "wb") as file:
+    path = os.path.join(directory, prefix + hashlib.sha256(data).hexdigest()[:16])
+    with open(path, "wb") as file:
         file.write(data)
+    return path
 
 
 def _peak_kb() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check import check
@@ -24,7 +25,6 @@ from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ckread.model.checkpoint import Checkpoint
 
@@ -250,3 +250,9 @@ def close() -> None:
 def crashers_of(name: str) -> str:
     """Give the directory in which what a target failed on is kept."""
     return os.path.join(os.path.dirname(__file__), "crashers", name)
+
+
+def kept_of(name: str) -> dict[str, bytes]:
+    """Give what a target failed on once, by the name of the file."""
+    directory = Path(crashers_of(name))
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*"))}

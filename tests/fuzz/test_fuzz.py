@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 
 import pytest
 
 from tests.fuzz.running import Report, run_seeded, try_one
-from tests.fuzz.targets import TARGETS, crashers_of
+from tests.fuzz.targets import TARGETS, kept_of
 from tests.fuzz.workplace import Workplace
+from tests.places import FIXTURES
 
 N_FILES = {"saved_model": 60, "meta": 100, "bundle": 150, "check": 60}
-NOT_ALONE = ("hdf5", "keras")
-"""What the HDF5 library itself may hang on is fuzzed by hand, in a process of its own."""
+ALONE = {"hdf5": 150, "keras": 150}
+"""Files that a library in C reads, in processes of their own: should it hang, they end."""
 
-CRASHERS = [
-    (name, file)
-    for name in TARGETS
-    if name not in NOT_ALONE and os.path.isdir(crashers_of(name))
-    for file in sorted(os.listdir(crashers_of(name)))
-]
+CRASHERS = [(name, file) for name in TARGETS if name not in ALONE for file in kept_of(name)]
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETS if name not in NOT_ALONE])
+@pytest.mark.parametrize("name", [name for name in TARGETS if name not in ALONE])
 def test_mutated_files_give_content_or_our_errors(name: str) -> None:
     report = run_seeded(TARGETS[name], seed=1, n_files=N_FILES.get(name, 300))
     assert report.failures == []
@@ -46,8 +43,30 @@ def test_the_seeds_are_sound(name: str) -> None:
 def test_what_once_failed(name: str, file: str) -> None:
     place, report = Workplace(), Report()
     try:
-        with open(os.path.join(crashers_of(name), file), "rb") as crasher:
-            try_one(TARGETS[name], crasher.read(), place, report)
+        try_one(TARGETS[name], kept_of(name)[file], place, report)
     finally:
         place.close()
     assert report.failures == []
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_no_library_hangs_or_crashes_on_mutated_files(name: str) -> None:
+    """See that every file is read, none for longer than the deadline of `running`."""
+    printed = _run(name, "--seed", "1", "--files", str(ALONE[name]))
+    assert printed.endswith(f"{ALONE[name]} files, 0 failures\n")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_no_library_hangs_on_what_once_failed(name: str) -> None:
+    assert kept_of(name)
+    printed = _run(name, "--kept")
+    assert printed.endswith(f"{len(kept_of(name))} files, 0 failures\n")
+
+
+def _run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.fuzz", *arguments]
+    run = subprocess.run(
+        command, cwd=FIXTURES.parent, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
