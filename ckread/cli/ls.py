@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from ckread.cli.options import Parser
     from ckread.cli.output import Output
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
 EXAMPLES = (
@@ -62,38 +61,41 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
-        listing = _listing(checkpoint, arguments)
+        everything = list(checkpoint.values())
+        wants_all = arguments.all or arguments.json or _names_bookkeeping(arguments)
+        candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
+        chosen = _chosen(candidates, arguments)
         if output.is_json:
             head = {
                 "schema": schema("ls"),
                 "path": checkpoint.path,
                 "format": checkpoint.format,
             }
-            output.json_pieces(encode_variables(head, listing.variables))
-        elif output.is_quiet:
+            output.json_pieces(encode_variables(head, chosen))
+            return 0
+        listing = Listing(
+            chosen,
+            n_all=len(candidates),
+            nbytes_all=sum(variable.nbytes for variable in candidates),
+            n_hidden=len(everything) - len(candidates),
+            by_key=arguments.keys,
+        )
+        if output.is_quiet:
             output.lines(listing_lines(listing))
         else:
             output.render(listing_page(listing))
     return 0
 
 
-def _listing(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Listing:
-    everything = list(checkpoint.values())
-    wants_all = arguments.all or arguments.json or _names_bookkeeping(arguments)
-    candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
+def _chosen(candidates: list[Variable], arguments: argparse.Namespace) -> list[Variable]:
+    """Give the variables that patterns and options choose, in the order asked for."""
     chosen = select(candidates, patterns_of(arguments))
-    chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
+    if arguments.role:
+        chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
     if arguments.owner is not None:
         is_owner = compile_pattern(arguments.owner)
         chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
-    ordered = in_order(chosen, arguments.sort, by_key=arguments.keys)
-    return Listing(
-        ordered[: arguments.top],
-        n_all=len(candidates),
-        nbytes_all=sum(variable.nbytes for variable in candidates),
-        n_hidden=len(everything) - len(candidates),
-        by_key=arguments.keys,
-    )
+    return in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
 
 
 def _names_bookkeeping(arguments: argparse.Namespace) -> bool:

@@ -41,4 +41,7 @@ class Role(StrEnum):
     @property
     def is_parameter(self) -> bool:
         """Whether its elements are parameters of the model."""
-        return self in (Role.WEIGHT, Role.STATISTIC)
+        return self in _PARAMETERS
+
+
+_PARAMETERS = frozenset((Role.WEIGHT, Role.STATISTIC))

@@ -117,7 +117,7 @@ def parse_bundle_header(buffer: bytes) -> BundleHeader:
         if number == 1 and wire_type == VARINT:
             num_shards = signed32(value)
         elif number == 2 and wire_type == VARINT:
-            endianness = value
+            endianness = signed32(value)
         elif number == 3 and wire_type == LENGTH_DELIMITED:
             for inner, inner_type, item in iter_fields(buffer, *value):
                 if inner == 1 and inner_type == VARINT:

@@ -99,6 +99,9 @@ _FIELD_1, _FIELD_2, _FIELD_3, _FIELD_4, _FIELD_5 = (
 )
 
 
+_make = tuple.__new__
+"""What a named tuple calls to make one, without the call: there are ten thousands."""
+
 _HAS_VALUES = b"\x2a\x02\x08\x01"
 
 
@@ -116,7 +119,8 @@ def _parse_variable(buffer: bytes, start: int, stop: int) -> TrackableObject | N
         first += 1
     if first + length != attribute_stop or not buffer.startswith(_HAS_VALUES, attribute_stop):
         return None
-    return TrackableObject((), (_parse_attribute(buffer, first, attribute_stop),), (), None, True)
+    attributes = (_parse_attribute(buffer, first, attribute_stop),)
+    return _make(TrackableObject, ((), attributes, (), None, True))
 
 
 def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:
@@ -158,7 +162,8 @@ def _parse_child(buffer: bytes, start: int, stop: int) -> Child:
             at += 1
         length = buffer[at + 1]
         if buffer[at] == _FIELD_2 and at + 2 + length == stop and length < 0x80 and shift <= 28:
-            return Child(node_id, buffer[at + 2 : stop].decode("utf-8", "surrogateescape"))
+            name = buffer[at + 2 : stop].decode("utf-8", "surrogateescape")
+            return _make(Child, (node_id, name))
     except IndexError:
         pass
     node_id, local_name = 0, ""
@@ -180,7 +185,8 @@ def _parse_attribute(buffer: bytes, start: int, stop: int) -> Attribute:
             length = buffer[middle + 1]
             if max(buffer[at], length) < 0x80 and key + length == stop:
                 full_name = parse_text(buffer, (at + 1, middle))
-                return Attribute("VARIABLE_VALUE", full_name, parse_text(buffer, (key, stop)))
+                texts = "VARIABLE_VALUE", full_name, parse_text(buffer, (key, stop))
+                return _make(Attribute, texts)
     return Attribute(*_parse_texts(buffer, (start, stop), ("", "", "")))
 
 

@@ -47,6 +47,10 @@ def test_an_endianness_that_is_neither_reads_as_little() -> None:
     assert not parse_bundle_header(bytes.fromhex("08 01 10 07")).big_endian
 
 
+def test_an_endianness_of_64_bits_counts_by_its_low_half() -> None:
+    assert parse_bundle_header(bytes.fromhex("10 81 80 80 80 80 80 10")).big_endian
+
+
 def test_a_typical_entry() -> None:
     data = bytes.fromhex("08 01 12 08 12 02 08 02 12 02 08 03 20 18 28 18 35 04 03 02 01")
     expected = BundleEntry(
