@@ -291,3 +291,18 @@ def write_bundle(prefix: Path, tensors: Mapping[str, np.ndarray[Any, Any]], **op
     for key, array in tensors.items():
         builder.add(key, array.astype(np.float32), DataType.FLOAT32)
     return builder.write(prefix, **options)
+
+
+def v1_file(path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], block_nbytes: int) -> str:
+    """Write float32 arrays as a V1 checkpoint; give the path as text."""
+    metas, items = b"", {}
+    for name, array in tensors.items():
+        whole = [(0, None)] * array.ndim
+        fields = bytes_field(1, name.encode()) + bytes_field(2, shape_bytes(array.shape))
+        metas += bytes_field(1, fields + varint_field(3, 1) + bytes_field(4, slice_bytes(whole)))
+        values = bytes_field(5, array.astype("<f4").tobytes())
+        data = bytes_field(1, name.encode()) + bytes_field(2, slice_bytes(whole))
+        items[ordered_key(name.encode(), whole)] = bytes_field(2, data + bytes_field(3, values))
+    listed = {b"": bytes_field(1, metas)}
+    path.write_bytes(table_bytes(sorted({**listed, **items}.items()), block_nbytes=block_nbytes))
+    return str(path)

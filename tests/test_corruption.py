@@ -12,18 +12,26 @@ import glob
 import os
 import random
 import resource
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from ckread.errors import CheckpointError
+from ckread.analysis.check import check
+from ckread.analysis.check_archive import check_members
+from ckread.analysis.findings import Code, Level
+from ckread.errors import CheckpointError, CorruptCheckpointError
+from ckread.model.opening import open_checkpoint
 from ckread.readers.bundle import TensorBundle
 from ckread.readers.dtypes import DataType
 from ckread.readers.regular_file import RegularFile
 from ckread.readers.table import Table
-from tests.builders import BundleBuilder, Ranges
-from tests.corruption import resealed
+from ckread.readers.v1_table import V1Table
+from ckread.readers.zip_members import ZipMembers
+from tests import flips
+from tests.builders import BundleBuilder, Ranges, v1_file
+from tests.corruption import flip, resealed
 from tests.places import FIXTURES, NO_REAL, REAL
 
 if TYPE_CHECKING:
@@ -76,10 +84,13 @@ def _small(bundle: TensorBundle) -> list[str]:
 
 def _value(bundle: TensorBundle, key: str) -> object:
     try:
-        array = bundle.read(key)
-        return array.tolist() if array.dtype == object else array.tobytes()
+        return _plain(bundle.read(key))
     except CheckpointError as error:
         return _checked(error)
+
+
+def _plain(array: np.ndarray[Any, Any]) -> object:
+    return array.tolist() if array.dtype == object else array.tobytes()
 
 
 def _blocks(prefix: str, data: bytes) -> list[tuple[int, int]]:
@@ -199,6 +210,28 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(damaged)
 
 
+SHORT = [
+    str(path.relative_to(FIXTURES)).removesuffix(".index")
+    for path in sorted(FIXTURES.rglob("*.index"))
+    if path.stat().st_size < 4096
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", SHORT)
+def test_every_truncation_and_flip_of_every_index_below_4_kb(prefix: str, tmp_path: Path) -> None:
+    data = _linked(f"{FIXTURES}/{prefix}", tmp_path)
+    target = str(tmp_path / "m")
+    sound = _try(target, data)
+    for nbytes in range(len(data)):
+        assert _try(target, data[:nbytes]) == "TruncatedFileError", nbytes
+    for offset in range(len(data)):
+        damaged = bytearray(data)
+        damaged[offset] ^= 1 << offset % 8
+        outcome = _try(target, bytes(damaged))
+        assert isinstance(outcome, str) or outcome == sound, offset
+
+
 LARGER = [
     str(path.relative_to(FIXTURES)).removesuffix(".index")
     for path in sorted(FIXTURES.rglob("*.index"))
@@ -259,3 +292,135 @@ def test_damage_to_data_is_named_by_the_tensors_it_hit(tmp_path: Path) -> None:
             if record.offset is not None and record.offset <= at < record.offset + record.nbytes
         }
         assert broken == hit
+
+
+REFUSED = {"sharded/partitioned/model.ckpt": 128}
+"""Bytes of a tensor that has a hole, which is an error whatever its bytes are."""
+
+
+def _nbytes_of_shards(prefix: str) -> int:
+    pattern = f"{glob.escape(f'{FIXTURES}/{prefix}')}.data-*"
+    return sum(os.path.getsize(path) for path in glob.glob(pattern, include_hidden=True))
+
+
+def _assert_all_named(counts: dict[str, Counter[str]]) -> None:
+    for prefix, found in counts.items():
+        n_refused = REFUSED.get(prefix, 0)
+        assert found["named"] == _nbytes_of_shards(prefix) - n_refused, prefix
+        assert found.total() == found["named"] + n_refused, prefix
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "dtypes/every",
+        "strings/tables/ckpt-1",
+        "sharded/partitioned/model.ckpt",
+        "tf012_v2/model.ckpt-5",
+    ],
+)
+def test_every_flipped_byte_of_some_data_is_named(prefix: str) -> None:
+    """Of every type, of strings, of slices, and of an object graph."""
+    found = Counter[str]()
+    for job in flips.jobs_of(prefix):
+        found += flips.do(job)
+    _assert_all_named({prefix: found})
+
+
+@pytest.mark.slow
+def test_every_flipped_byte_of_all_data_is_named() -> None:
+    """Five million flips; `python -m tests.flips` tells the figures."""
+    _assert_all_named(flips.flip_all())
+
+
+V1 = ("tf012_v1/model.ckpt-5", "tf221_v1/whole/model.ckpt-42")
+
+
+@pytest.mark.parametrize("name", V1)
+def test_every_flipped_byte_of_v1_is_found_or_harmless(name: str) -> None:
+    """Its blocks have checksums, its tensors have none; one block holds many of them."""
+    path = str(FIXTURES / name)
+    sound = _v1_outcome(path)
+    n_unnoticed = 0
+    with flips.flipping() as flipped:
+        flipped.path = path
+        for flipped.offset in range(os.path.getsize(path)):
+            outcome = _v1_outcome(path)
+            assert isinstance(outcome, str) or outcome == sound, flipped.offset
+            n_unnoticed += not isinstance(outcome, str)
+    assert 0 < n_unnoticed <= 13 + 40  # the metaindex block, its handle, the padding
+
+
+def _v1_outcome(path: str) -> Outcome:
+    try:
+        with V1Table(path) as table:
+            return tuple(_plain(table.read(key)) for key in table.tensors)
+    except CheckpointError as error:
+        return _checked(error)
+
+
+def test_a_flip_in_a_block_of_v1_is_named_by_what_lies_there(tmp_path: Path) -> None:
+    """A large tensor has a block of its own."""
+    path = tmp_path / "v1"
+    v1_file(path, {"a": np.arange(9, dtype=np.float32), "b": np.ones(9, np.float32)}, 30)
+    flip(path, path.read_bytes().index(np.float32(8).tobytes()) - 1, 4)
+    report = check(str(path))
+    assert [finding.variable for finding in report.errors] == ["a"]
+    assert report.n_verified == 1
+
+
+ARCHIVES = sorted(FIXTURES.rglob("*.keras"))
+
+
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: str(path.relative_to(FIXTURES)))
+def test_flips_in_every_member_of_an_archive_are_found(path: Path) -> None:
+    """One checksum covers a member whole: it is named, and the variable is not."""
+    archive = ZipMembers(str(path))
+    places = {name: archive.place(name) or (0, 0) for name in archive.members}
+    assert sum(nbytes for _, nbytes in places.values()) > 0.9 * archive.nbytes
+    with flips.flipping() as flipped:
+        flipped.path = str(path)
+        for name, (offset, nbytes) in places.items():
+            step = 1 if nbytes < 1 << 15 else 97
+            for flipped.offset in (*range(offset, offset + nbytes, step), offset + nbytes - 1):
+                with pytest.raises(CorruptCheckpointError):
+                    archive.verify(name)
+    archive.close()
+    assert check_members(str(path)) == []
+
+
+def test_a_flip_in_the_weights_of_an_archive_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes((FIXTURES / "digits_files/digits.keras").read_bytes())
+    assert check(str(path)).has_checksums
+    flip(path, 60_000, 1)
+    report = check(str(path))
+    [error] = report.errors
+    assert (error.level, error.code, error.variable) == (Level.ERROR, Code.MEMBER, None)
+    assert error.place == "m.keras/model.weights.h5"
+    assert error.message.startswith("member 'model.weights.h5': stored CRC-32 0x2480aec2, ")
+    assert error.message.endswith("so which of them is damaged cannot be told")
+    assert report.n_verified == report.nbytes_verified == 0
+    flip(path, 60_000, 1)
+    flip(path, 700, 1)
+    [error] = check(str(path)).errors
+    assert error.place == "m.keras/config.json"
+
+
+def test_a_flip_in_hdf5_cannot_be_found_and_the_report_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes((FIXTURES / "digits_files/digits.weights.h5").read_bytes())
+    with open_checkpoint(path) as checkpoint:
+        variable = next(iter(checkpoint.values()))
+        [extent] = variable.extents() or ()
+        before = variable.numpy()
+    flip(path, extent.offset, 1)
+    with open_checkpoint(path) as checkpoint:
+        assert (checkpoint[variable.name].numpy() != before).sum() == 1
+    report = check(str(path))
+    assert report.sound
+    assert not report.has_checksums
+    [note] = [finding for finding in report.findings if finding.code is Code.NO_CHECKSUM]
+    assert note.message == (
+        "HDF5 keeps no checksum of 16 tensors: a changed byte in their values cannot be told"
+    )

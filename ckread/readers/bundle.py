@@ -23,7 +23,8 @@ from ckread.errors import (
     CorruptCheckpointError,
     MissingShardError,
 )
-from ckread.readers.bundle_layout import BundleEntries, BundleLayout
+from ckread.readers.bundle_entries import BundleEntries
+from ckread.readers.bundle_layout import BundleLayout
 from ckread.readers.bundle_values import BundleValues
 from ckread.readers.closing import Closing
 from ckread.readers.contract import CHUNK_NBYTES, Format, StoredFile
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.readers.contract import Extent, Index, TensorRecord
+    from ckread.readers.index_memo import IndexMemo
     from ckread.readers.messages import BundleEntry, BundleHeader
 
 T = TypeVar("T")
@@ -52,8 +54,12 @@ class TensorBundle(Closing):
         format: `Format.TENSOR_BUNDLE`.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, memo: IndexMemo | None = None) -> None:
         """Read the index of `prefix`, no data shard.
+
+        Args:
+            prefix: of the checkpoint.
+            memo: indexes of the same run, which may be alike.
 
         Raises:
             CheckpointNotFoundError: there is none.
@@ -64,7 +70,7 @@ class TensorBundle(Closing):
         """
         self.path = prefix
         self.format = Format.TENSOR_BUNDLE
-        self._place(BundleLayout(prefix, open_index(prefix)))
+        self._place(BundleLayout(prefix, open_index(prefix, memo)))
 
     def _place(self, layout: BundleLayout) -> None:
         self._layout = layout

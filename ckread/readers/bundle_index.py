@@ -13,7 +13,7 @@ Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.collector import no_garbage_collection
@@ -23,6 +23,9 @@ from ckread.readers.messages import BundleEntry, BundleHeader, TensorSlice, pars
 from ckread.readers.regular_file import FileIdentity, RegularFile
 from ckread.readers.table import DAMAGED, Table
 from ckread.readers.tensor_slice import slice_key
+
+if TYPE_CHECKING:
+    from ckread.readers.index_memo import IndexMemo
 
 VERSION = 1
 """Of the format that is read here, the only one there is."""
@@ -60,8 +63,12 @@ class BundleIndex:
     n_blocks: int
 
 
-def read_bundle_index(path: str) -> BundleIndex:
+def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
     """Read an index, each block of it verified.
+
+    Args:
+        path: the file.
+        memo: indexes of the same run, which may be alike; this one is added.
 
     Raises:
         CheckpointNotFoundError: there is none.
@@ -71,6 +78,9 @@ def read_bundle_index(path: str) -> BundleIndex:
         UnsupportedFeatureError: it wants another version of the reader.
     """
     with RegularFile(path) as file, no_garbage_collection():
+        known = None if memo is None else memo.recall(file)
+        if known is not None:
+            return known
         table = Table(file)
         items = table.items()
         parser = EntryParser(table.memory)
@@ -80,9 +90,12 @@ def read_bundle_index(path: str) -> BundleIndex:
         except CheckpointError as error:
             raise _located(error, file) from None
         tensors, parts = _join_slices(parser)
-        return BundleIndex(
+        index = BundleIndex(
             path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
         )
+        if memo is not None:
+            memo.remember(file, index)
+        return index
 
 
 def _located(error: CheckpointError, file: RegularFile) -> CheckpointError:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from ckread.errors import (
@@ -27,8 +26,6 @@ from ckread.readers.shards import shard_family, shard_path
 from ckread.readers.tensor_slice import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ckread.readers.bundle_index import BundleIndex, Part
     from ckread.readers.contract import TensorRecord
     from ckread.readers.tensor_slice import Region
@@ -49,6 +46,7 @@ class BundleLayout:
         self.prefix = prefix
         self.index = index
         self._extents: dict[str, tuple[Extent, ...]] = {}
+        self._shard_paths: dict[int, str] = {}
 
     def record(self, key: str) -> TensorRecord:
         """Give the record of a tensor.
@@ -105,7 +103,11 @@ class BundleLayout:
 
     def shard_path(self, shard_id: int) -> str:
         """Give the path of a data shard."""
-        return shard_path(self.prefix, shard_id, self.num_shards)
+        path = self._shard_paths.get(shard_id)
+        if path is None:
+            path = shard_path(self.prefix, shard_id, self.num_shards)
+            self._shard_paths[shard_id] = path
+        return path
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where a tensor's plain bytes lie; None if it has none.
@@ -114,14 +116,29 @@ class BundleLayout:
             VariableNotFoundError: there is no such tensor.
             CorruptCheckpointError: its entry, or one of its slices', is impossible.
         """
-        if not self.record(key).dtype.is_plain:
+        record = self.record(key)
+        if not record.dtype.is_plain:
             return None
+        whole = self._whole(record)
+        if whole is not None:
+            return (whole,)
         known = self._extents.get(key)
         if known is None:
             known = tuple(self._extent(region, entry) for region, entry in self.pieces(key))
             if len(known) > 1:
                 self._extents[key] = known
         return known
+
+    def _whole(self, record: TensorRecord) -> Extent | None:
+        """Give the extent of a tensor in one piece; None if it is in slices or not possible."""
+        _, dtype, shape, nbytes, crc32c, shard, offset = record
+        header = self.index.header
+        if crc32c is None or shard is None or offset is None or shard >= header.num_shards:
+            return None
+        if nbytes != math.prod(shape) * dtype.itemsize:
+            return None
+        path = self.shard_path(shard)
+        return Extent(path, offset, nbytes, dtype, header.big_endian, crc32c, _whole_region(shape))
 
     def _extent(self, region: Region, entry: BundleEntry) -> Extent:
         return Extent(
@@ -156,26 +173,12 @@ class BundleLayout:
             _check_entry(entry, self.index.header.num_shards)
         except (CorruptCheckpointError, UnsupportedFeatureError) as error:
             raise self.located(error, key) from None
-        return ((tuple((0, size) for size in entry.shape), entry),)
+        return ((_whole_region(entry.shape), entry),)
 
 
-class BundleEntries(Mapping[str, BundleEntry]):
-    """The entries of an index by key, each made when it is asked for."""
-
-    def __init__(self, layout: BundleLayout) -> None:
-        self._layout = layout
-
-    def __getitem__(self, key: str) -> BundleEntry:
-        """Give the entry of a tensor."""
-        return self._layout.entry(key)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over keys, in the order of the file."""
-        return iter(self._layout.index.tensors)
-
-    def __len__(self) -> int:
-        """Count the tensors."""
-        return len(self._layout.index.tensors)
+@lru_cache(1024)
+def _whole_region(shape: tuple[int, ...]) -> Region:
+    return tuple((0, size) for size in shape)
 
 
 def _check_readable(entry: BundleEntry) -> None:

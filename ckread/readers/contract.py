@@ -81,8 +81,7 @@ class StoredFile:
     is_shard: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """Plain bytes of a tensor, or of one slice of it, on disk; a job for any process.
 
     Attributes:

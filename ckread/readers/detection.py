@@ -54,6 +54,7 @@ _SPECIAL = {
     stat.S_IFSOCK: Kind.SOCKET,
 }
 _PICKLE_PROTOCOLS = range(2, 6)
+_LOCAL_HEADER = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 _CENTRAL_HEADER = re.compile(rb"PK\x01\x02.{24}(..).{16}", re.DOTALL)
 
 
@@ -181,7 +182,7 @@ def _has_record_header(head: bytes) -> bool:
 
 
 def _zip_kind(ends: Ends) -> Kind:
-    names = _member_names(ends)
+    names = _member_names(ends) or _first_members(ends)
     if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
         return Kind.KERAS_ARCHIVE
     if any(name.endswith("data.pkl") for name in names):
@@ -189,6 +190,15 @@ def _zip_kind(ends: Ends) -> Kind:
     if names and all(name.endswith(".npy") for name in names):
         return Kind.NPZ
     return Kind.ZIP
+
+
+def _first_members(ends: Ends) -> set[str]:
+    """Give the names that stand before the first members: all there is of a cut archive."""
+    names = set()
+    for match in _LOCAL_HEADER.finditer(ends.head):
+        name = ends.head[match.end() :][: int.from_bytes(match[1], "little")]
+        names.add(name.decode("utf-8", "replace"))
+    return names
 
 
 def _member_names(ends: Ends) -> set[str]:

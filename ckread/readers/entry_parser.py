@@ -28,6 +28,8 @@ field of the latter with the tag of the checksum that follows it (None: nothing)
 
 _SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
 _RECORD_NBYTES = 400
+SLICE_NBYTES = 200
+"""Of memory that a slice in the entry of a partitioned tensor takes, roughly."""
 
 
 class EntryParser:
@@ -51,6 +53,7 @@ class EntryParser:
         self.nul_entries: dict[bytes, BundleEntry] = {}
         self.unknown_dtypes: dict[str, int] = {}
         self._memory = memory
+        self._slice_memory = memory
         self._heads: dict[bytes, Head] = {}
 
     def feed(self, items: Iterable[tuple[bytes, bytes]]) -> None:
@@ -114,6 +117,9 @@ class EntryParser:
         if entry.dtype is DataType.UNKNOWN:
             self.unknown_dtypes[key] = entry.dtype_number
         if entry.slices:
+            self._slice_memory -= SLICE_NBYTES * len(entry.slices)
+            if self._slice_memory < 0:
+                raise _too_much(len(self.tensors))
             self.partitioned[key] = entry
         if stored_key[0] == 0 and not entry.slices:
             self.nul_entries[stored_key] = entry
@@ -126,6 +132,19 @@ def record_of(key: str, entry: BundleEntry) -> TensorRecord:
     return TensorRecord(
         key, entry.dtype, entry.shape, entry.size, entry.crc32c, entry.shard_id, entry.offset
     )
+
+
+def ends_in_checksum(value: bytes, record: TensorRecord) -> bool:
+    """Tell whether the stored entry of a tensor has the usual form, so that its end is known."""
+    if len(value) < 4 or not record.dtype.is_plain or (record.shard or 0) > 0x7F:
+        return False
+    prefix = value[: value[3] + 4]
+    dtype, shape, at, _, size_field = _parse_head(prefix)
+    if size_field is None or (dtype, shape) != record[1:3]:
+        return False
+    shard = bytes((_SHARD_TAG, record.shard)) if record.shard else b""
+    offset = bytes((_OFFSET_TAG,)) + _varint(record.offset) if record.offset else b""
+    return value[at:-4] == shard + offset + size_field
 
 
 def shown(key: str) -> str:

@@ -12,6 +12,7 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, ChecksumError
+from ckread.readers.closing import Closing
 from ckread.readers.crc32c import crc32c, extend
 from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.entry_parser import shown
@@ -64,6 +65,32 @@ def open_shard(path: str) -> RegularFile:
         return RegularFile(path)
     except CheckpointNotFoundError:
         raise missing_shard(path) from None
+
+
+class LastShard(Closing):
+    """Opens data shards and keeps the last one open: neighbours mostly lie in one file."""
+
+    __slots__ = ("_shard",)
+
+    def __init__(self) -> None:
+        self._shard: RegularFile | None = None
+
+    def at(self, path: str) -> RegularFile:
+        """Give the open shard at a path; the one before is closed.
+
+        Raises:
+            CheckpointError: as `open_shard`.
+        """
+        if self._shard is None or self._shard.path != path:
+            self.close()
+            self._shard = open_shard(path)
+        return self._shard
+
+    def close(self) -> None:
+        """Close the file that is open, if one is."""
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            shard.close()
 
 
 class ExtentStream:

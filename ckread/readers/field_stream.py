@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
-from ckread.readers.cursor import parse_varint
+from ckread.readers.varint import parse_varint
 from ckread.readers.wire import (
     FIXED32,
     FIXED64,

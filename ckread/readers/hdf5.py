@@ -144,6 +144,7 @@ class HDF5Reader(Closing):
         extents = self.extents(key)
         if extents is None:
             return self.read_slice(key, ())
+        partition.check_places(extents, self._open)
         record = self._tensors[key]
         whole = partition.empty_array(record.shape, record.dtype)
         partition.read_whole(extents, whole, self._open)
@@ -163,6 +164,7 @@ class HDF5Reader(Closing):
 
             file, dataset, packing = self._home(key)
             return read_part(file, dataset, index, packing)
+        partition.check_places(extents, self._open)
         record = self._tensors[key]
         ranges = index_ranges(index, record.shape)
         part = partition.empty_array([len(wanted) for wanted in ranges], record.dtype)

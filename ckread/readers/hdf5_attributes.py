@@ -22,6 +22,10 @@ class AttributeTooLargeError(Exception):
     """An attribute larger than any that a writer makes; never leaves the readers."""
 
 
+class UnverifiedTextError(Exception):
+    """A text that may claim any size once it is read; never leaves the readers."""
+
+
 class _Holder(NamedTuple):
     """What h5py's AttributeManager asks of an object."""
 
@@ -43,11 +47,18 @@ def h5py_module() -> ModuleType:
     return module
 
 
-def read_text(item: Any, name: str) -> str | list[str] | None:
+def read_text(item: Any, name: str, *, is_sound: bool) -> str | list[str] | None:
     """Give a text attribute of an open object, or a list of texts; None without one.
+
+    Args:
+        item: the object.
+        name: the attribute.
+        is_sound: whether its texts are known to be where it says. If not, those of
+            variable length are not read: HDF5 takes whatever memory they claim.
 
     Raises:
         AttributeTooLargeError: nothing of it has been read.
+        UnverifiedTextError: likewise.
     """
     h5py = h5py_module()
     key = name.encode()
@@ -55,12 +66,15 @@ def read_text(item: Any, name: str) -> str | list[str] | None:
         return None
     attribute = h5py.h5a.open(item, key)
     n_elements = math.prod(attribute.shape or ())
-    if h5py.check_string_dtype(attribute.dtype) is None:
+    text = h5py.check_string_dtype(attribute.dtype)
+    if text is None:
         return None if n_elements else []  # unread: HDF5 crashes on some types that damage makes
     nbytes = n_elements * attribute.dtype.itemsize
     if n_elements > MAX_ELEMENTS or nbytes > MAX_NBYTES:
         found = f"{n_elements} elements in {nbytes} bytes"
         raise AttributeTooLargeError(f"{found}, expected at most {MAX_ELEMENTS} in {MAX_NBYTES}")
+    if text.length is None and n_elements and not is_sound:
+        raise UnverifiedTextError
     return _text(h5py.AttributeManager(_Holder(item))[name])
 
 

@@ -90,6 +90,15 @@ class HDF5File:
         """Open a listed dataset with h5py."""
         return self._library.dataset(path)
 
+    def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
+        """Give the texts of a dataset, None unless they are of variable length.
+
+        Raises:
+            CorruptCheckpointError: they are not where it says, or more than `max_nbytes`.
+            UnsupportedFeatureError: they are kept in a way that is not read here.
+        """
+        return self._library.variable_texts(dataset, max_nbytes)
+
     def guarded(self, where: str) -> AbstractContextManager[None]:
         """Turn whatever h5py raises about the file into an error that names `where`."""
         return self._library.guarded(where)

@@ -87,8 +87,12 @@ class GuardedWindow(io.RawIOBase):
 
         Raises:
             TruncatedFileError: the window ends before them.
+            CorruptCheckpointError: they begin a heap that is damaged.
         """
-        return self._window.pread(self._base + offset, nbytes)
+        data = self._window.pread(self._base + offset, nbytes)
+        if data.startswith(b"GCOL\1"):
+            self._check_or_refuse(self._base + offset, memoryview(data))
+        return data
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -117,12 +121,15 @@ class GuardedWindow(io.RawIOBase):
             raise self.refusal
         start = self._window.tell()
         nbytes = self._window.readinto(buffer)
+        self._check_or_refuse(start, memoryview(buffer).cast("B")[:nbytes])
+        return nbytes
+
+    def _check_or_refuse(self, start: int, read: memoryview) -> None:
         try:
-            self._check(start, memoryview(buffer).cast("B")[:nbytes])
+            self._check(start, read)
         except CheckpointError as error:
             self.refusal = error
             raise
-        return nbytes
 
     def _check(self, start: int, read: memoryview) -> None:
         magic, versioned = bytes(read[:4]), bytes(read[:5])

@@ -12,40 +12,30 @@ Reference: HDF5 File Format Specification, version 3.0.
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import (
-    CheckpointError,
-    CorruptCheckpointError,
-    NotACheckpointError,
-    TruncatedFileError,
-    UnsupportedFeatureError,
-)
-from ckread.readers.hdf5_attributes import (
-    AttributeTooLargeError,
-    decode,
-    encode,
-    h5py_module,
-    read_text,
-)
+from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.dtypes import DataType
+from ckread.readers.hdf5_attributes import decode, encode, h5py_module, read_text
+from ckread.readers.hdf5_errors import translated
 from ckread.readers.hdf5_guard import GuardedWindow
-from ckread.readers.hdf5_headers import check_attribute
-from ckread.readers.hdf5_messages import DamagedTextError
+from ckread.readers.hdf5_headers import is_sound_attribute
+from ckread.readers.hdf5_heap import REFERENCE_NBYTES, GlobalHeap
 from ckread.readers.hdf5_objects import Dataset, path_order
+from ckread.readers.hdf5_strings import check_chunks, read_references
 from ckread.readers.hdf5_types import stored_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from ckread.readers.file_window import FileWindow
-
-_RAISED = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
-"""What h5py raises about a file that it cannot read."""
 
 _MAX_CHUNK_NBYTES = 1 << 30
 _BOMB_FLOOR_NBYTES = 16 << 20
 _MAX_EXPANSION = 1100
+_MAX_TEXT_EXPANSION = 20
+"""Texts are in memory all at once; other values are streamed."""
 
 
 class LibraryFile:
@@ -73,42 +63,16 @@ class LibraryFile:
         with self.guarded("superblock"):
             self._file = h5py.File(self._guard, "r", rdcc_nbytes=16 << 20)
         self._guard.is_opening = False
+        self._datasets: dict[str, Any] = {}
 
     def close(self) -> None:
         """Close it; the window stays open."""
+        self._datasets.clear()
         self._file.close()
 
-    @contextmanager
-    def guarded(self, where: str) -> Iterator[None]:
-        """Turn whatever HDF5 raises about the file into an error that names `where`.
-
-        Raises:
-            TruncatedFileError: the file ends early.
-            CorruptCheckpointError: anything else that HDF5 does not accept, or hangs on.
-        """
-        try:
-            yield
-            if self._guard.refusal is not None:
-                raise self._guard.refusal
-        except AttributeTooLargeError as error:
-            message = f"{self.name}: {where}: {error}"
-            raise CorruptCheckpointError(message, path=self.path) from None
-        except CheckpointError:
-            raise
-        except _RAISED as error:
-            if self._guard.refusal is not None:
-                raise self._guard.refusal from None
-            text = " ".join(str(error).split())
-            if "truncated file" in text or "addr overflow" in text:
-                message = f"{self.name}: {where}: the file ends at byte {self.window.nbytes}"
-                raise TruncatedFileError(f"{message}, HDF5 expects more", path=self.path) from None
-            if "file signature not found" in text:
-                message = f"{self.name}: no HDF5 signature"
-                raise NotACheckpointError(message, path=self.path) from None
-            message = (
-                f"{self.name}: {where}: HDF5 cannot read it, {text[:200] or 'no reason given'}"
-            )
-            raise CorruptCheckpointError(message, path=self.path) from None
+    def guarded(self, where: str) -> AbstractContextManager[None]:
+        """Turn whatever HDF5 raises about the file into an error that names `where`."""
+        return translated(where, self.name, self.window, self._guard)
 
     def paths(self) -> list[str]:
         """List every path of the file, groups before what they hold.
@@ -162,10 +126,14 @@ class LibraryFile:
             nbytes, offset = item.get_storage_size(), item.get_offset()
         if kind == h5d.CHUNKED:
             self._check_chunks(path, layout.get_chunk(), item.dtype.itemsize)
-        logical = math.prod(shape) * stored.dtype.itemsize
+        is_text = stored.dtype is DataType.STRING
+        logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
         if kind != h5d.CHUNKED and stored.dtype.is_plain:
             nbytes = logical
-        self._check_size(path, shape, logical=logical, stored=nbytes)
+        is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
+        most = nbytes if is_bare else min(nbytes, self.window.nbytes)
+        expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
+        self._check_size(path, logical, stored=most, expansion=expansion)
         if kind != h5d.CONTIGUOUS or not stored.dtype.is_plain or not nbytes:
             offset = None
         with self.guarded(repr(path)):
@@ -177,8 +145,8 @@ class LibraryFile:
         if nbytes > _MAX_CHUNK_NBYTES:
             self._refuse(path, f"chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}")
 
-    def _check_size(self, path: str, shape: tuple[int, ...], *, logical: int, stored: int) -> None:
-        if logical > max(_BOMB_FLOOR_NBYTES, _MAX_EXPANSION * stored):
+    def _check_size(self, path: str, logical: int, *, stored: int, expansion: int) -> None:
+        if logical > max(_BOMB_FLOOR_NBYTES, expansion * stored):
             what = f"{logical} bytes of values in {stored} stored bytes"
             message = f"{self.name}: {path!r} holds {what}, a decompression bomb"
             raise CorruptCheckpointError(message, path=self.path)
@@ -190,9 +158,33 @@ class LibraryFile:
         raise UnsupportedFeatureError(message, path=self.path)
 
     def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py."""
-        with self.guarded(repr(path)):
-            return self._file[encode(path)]
+        """Open a listed dataset with h5py.
+
+        Raises:
+            CorruptCheckpointError: a chunk of it is a decompression bomb.
+        """
+        if path not in self._datasets:
+            with self.guarded(repr(path)):
+                found = self._file[encode(path)]
+                check_chunks(found.id)
+            self._datasets[path] = found
+        return self._datasets[path]
+
+    def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
+        """Give the texts of a dataset, None unless they are of variable length.
+
+        Raises:
+            CorruptCheckpointError: they are not where it says, or more than `max_nbytes`.
+            UnsupportedFeatureError: they are kept in a way that is not read here.
+        """
+        where = repr(dataset.path)
+        item = self.dataset(dataset.path).id
+        text = h5py_module().check_string_dtype(item.dtype)
+        if text is None or text.length is not None:
+            return None
+        with self.guarded(where):
+            references = read_references(item, self._guard, dataset.address)
+            return GlobalHeap(self._guard, max_nbytes).texts(references)
 
     def has(self, path: str) -> bool:
         """Tell whether there is anything at a listed path."""
@@ -213,13 +205,15 @@ class LibraryFile:
         where = f"attribute {name!r}"
         with self.guarded(where):
             address = _address(item)
-        try:
-            check_attribute(self._guard, address, name)
-        except DamagedTextError as error:
-            message = f"{self.name}: {where}: {error}"
-            raise CorruptCheckpointError(message, path=self.path) from None
         with self.guarded(where):
-            return read_text(item, name)
+            is_sound = is_sound_attribute(self._guard, address, name)
+            return read_text(item, name, is_sound=is_sound)
+
+
+def _text_nbytes(item: Any) -> int:
+    """Give the bytes that one text takes in a dataset, a reference where its length varies."""
+    text = h5py_module().check_string_dtype(item.dtype)
+    return (text.length or REFERENCE_NBYTES) if text is not None else 0
 
 
 def _address(item: Any) -> int:

@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.hdf5_heap import REFERENCE_NBYTES, DeclinedError, GlobalHeap
+
+if TYPE_CHECKING:
+    from ckread.readers.hdf5_heap import Source
 
 _FIXED, _FLOAT, _STRING, _OPAQUE, _ENUM, _VARIABLE = 0, 1, 3, 5, 8, 9
 _INTEGERS = {
@@ -29,26 +33,8 @@ _FLOATS = {
     struct.pack("<HHBBBBI", 0, 64, 52, 11, 0, 52, 1023): DataType.FLOAT64,
 }
 _LABELLED = {dtype.value: dtype for dtype in DATA_TYPES.values() if dtype.code[:1].isalpha()}
-_COLLECTION = struct.Struct("<4sB3xQ")
-_HEAP_OBJECT = struct.Struct("<HHIQ")
-_REFERENCE = struct.Struct("<IQI")
 _MAX_TEXTS = 1 << 16
 _MAX_TEXT_NBYTES = 64 << 20
-
-
-class DeclinedError(Exception):
-    """Something that the plain parser leaves to h5py; never leaves the readers."""
-
-
-class DamagedTextError(DeclinedError):
-    """A reference that is longer than its text: HDF5's library takes memory for it first."""
-
-
-class Source(Protocol):
-    """Where the bytes of a file are read, by their address in it."""
-
-    def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes of the file."""
 
 
 class Space(NamedTuple):
@@ -139,48 +125,11 @@ def _texts(kind: bytes, space: Space, data: bytes, source: Source) -> str | list
     if n_texts > _MAX_TEXTS or n_texts * nbytes > len(data) or space.is_null:
         raise DeclinedError
     if is_variable:
-        raw = _variable_texts(data, n_texts, nbytes, source)
+        if nbytes != REFERENCE_NBYTES:
+            raise DeclinedError
+        heap = GlobalHeap(source, _MAX_TEXT_NBYTES)
+        raw = heap.texts(data[: n_texts * nbytes])
     else:
         raw = [data[i * nbytes : (i + 1) * nbytes].rstrip(b"\0") for i in range(n_texts)]
     texts = [text.decode(errors="surrogateescape") for text in raw]
     return texts if space.shape else texts[0]
-
-
-def _variable_texts(data: bytes, n_texts: int, nbytes: int, source: Source) -> list[bytes]:
-    if nbytes != _REFERENCE.size:
-        raise DeclinedError
-    collections: dict[int, dict[int, bytes]] = {}
-    texts = []
-    total = 0
-    for i in range(n_texts):
-        length, address, index = _REFERENCE.unpack_from(data, i * nbytes)
-        total += length
-        if total > _MAX_TEXT_NBYTES:
-            raise DamagedTextError(f"texts of {total} bytes, expected at most {_MAX_TEXT_NBYTES}")
-        if length and address not in collections:
-            collections[address] = _collection(address, source)
-        text = collections[address].get(index, b"") if length else b""
-        if len(text) < length:
-            raise DamagedTextError(f"a text of {length} bytes in {len(text)}")
-        texts.append(text[:length].rstrip(b"\0"))
-    return texts
-
-
-def _collection(address: int, source: Source) -> dict[int, bytes]:
-    """Read the objects of one collection of the global heap, by index."""
-    magic, version, nbytes = _COLLECTION.unpack(source.pread(address, _COLLECTION.size))
-    if magic != b"GCOL" or version != 1 or not 16 <= nbytes <= _MAX_TEXT_NBYTES:
-        raise DeclinedError
-    block = source.pread(address, nbytes)
-    objects: dict[int, bytes] = {}
-    at = _COLLECTION.size
-    while at + _HEAP_OBJECT.size <= nbytes:
-        index, _, _, size = _HEAP_OBJECT.unpack_from(block, at)
-        at += _HEAP_OBJECT.size
-        if not index:
-            break
-        if at + size > nbytes:
-            raise DeclinedError
-        objects[index] = block[at : at + size]
-        at += -(-size // 8) * 8
-    return objects

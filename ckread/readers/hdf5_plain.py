@@ -28,12 +28,8 @@ from ckread.readers.hdf5_headers import (
     read_messages,
     text_attributes,
 )
-from ckread.readers.hdf5_messages import (
-    DeclinedError,
-    Space,
-    element_type,
-    parse_space,
-)
+from ckread.readers.hdf5_heap import DeclinedError
+from ckread.readers.hdf5_messages import Space, element_type, parse_space
 from ckread.readers.hdf5_objects import Dataset, path_order
 
 if TYPE_CHECKING:

@@ -74,19 +74,24 @@ def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
 
     Raises:
         CorruptCheckpointError: HDF5 cannot read them, or they expand without end.
+        UnsupportedFeatureError: they are kept in a way that is not read here.
     """
+    variable = file.variable_texts(dataset, MAX_STRINGS_NBYTES)
+    if variable is not None:
+        return variable
     source = file.dataset(dataset.path)
+    nbytes = math.prod(dataset.shape) * source.dtype.itemsize
+    if nbytes > MAX_STRINGS_NBYTES:
+        message = f"{file.name}: {dataset.path!r} holds {nbytes} bytes of text"
+        raise CorruptCheckpointError(
+            f"{message}, expected at most {MAX_STRINGS_NBYTES}", path=file.path
+        )
     strings: list[bytes] = []
-    nbytes = 0
     for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
         with file.guarded(repr(dataset.path)):
             value = source[slab]
         items = [value] if isinstance(value, bytes | str) else value.ravel().tolist()
         strings += [item if isinstance(item, bytes) else str(item).encode() for item in items]
-        nbytes += sum(len(item) for item in strings[-len(items) :]) if items else 0
-        if nbytes > MAX_STRINGS_NBYTES:
-            message = f"{file.name}: {dataset.path!r} holds over {MAX_STRINGS_NBYTES} bytes of text"
-            raise CorruptCheckpointError(message, path=file.path)
     return strings
 
 

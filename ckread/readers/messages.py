@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import unmask
-from ckread.readers.cursor import signed, signed32
 from ckread.readers.dtypes import DATA_TYPES, DataType
 from ckread.readers.object_graph_messages import (
     Attribute,
@@ -31,6 +30,7 @@ from ckread.readers.object_graph_messages import (
     TrackableObjectGraph,
     parse_object_graph,
 )
+from ckread.readers.varint import signed, signed32
 from ckread.readers.wire import FIXED32, LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_varints
 
 __all__ = [
@@ -54,6 +54,10 @@ MAX_RANK = 254
 """Of a tensor in TensorFlow."""
 
 MAX_ELEMENTS = (1 << 63) - 1
+
+MAX_SLICES = 1 << 16
+"""Of one tensor: each is four bytes of an index, and two hundred of memory."""
+MAX_ENTRY_NBYTES, MAX_HEADER_NBYTES = 1 << 22, 1 << 16
 
 TensorShape = tuple[int, ...]
 """Size of each dimension."""
@@ -109,8 +113,9 @@ def parse_bundle_header(buffer: bytes) -> BundleHeader:
     """Decode a BundleHeaderProto.
 
     Raises:
-        CorruptCheckpointError: it is no such message.
+        CorruptCheckpointError: it is no such message, or too long to be one.
     """
+    check_count(len(buffer), MAX_HEADER_NBYTES, "bytes of header")
     num_shards = endianness = producer = min_consumer = 0
     bad_consumers: list[int] = []
     for number, wire_type, value in iter_fields(buffer):
@@ -133,8 +138,10 @@ def parse_bundle_entry(buffer: bytes) -> BundleEntry:
     """Decode a BundleEntryProto.
 
     Raises:
-        CorruptCheckpointError: it is no such message, or its shape is impossible.
+        CorruptCheckpointError: it is no such message, too long to be one, or its
+            shape is impossible.
     """
+    check_count(len(buffer), MAX_ENTRY_NBYTES, "bytes")
     dtype_number = shard_id = offset = size = masked = 0
     shape: TensorShape = ()
     slices: list[TensorSlice] = []
@@ -153,11 +160,22 @@ def parse_bundle_entry(buffer: bytes) -> BundleEntry:
                 shape = checked_shape(shape + parse_tensor_shape(buffer, value))
             elif number == 7:
                 slices.append(parse_tensor_slice(buffer, value))
+                check_count(len(slices), MAX_SLICES, "slices and more")
         elif wire_type == FIXED32 and number == 6:
             masked = value
     dtype = DATA_TYPES.get(dtype_number, DataType.UNKNOWN)
     crc = unmask(masked)
     return BundleEntry(dtype, shape, shard_id, offset, size, crc, tuple(slices), dtype_number)
+
+
+def check_count(count: int, most: int, what: str) -> None:
+    """Check a number of things that no writer makes more of.
+
+    Raises:
+        CorruptCheckpointError: they are more.
+    """
+    if count > most:
+        raise CorruptCheckpointError(f"{count} {what}, expected {most} at most")
 
 
 def parse_tensor_shape(buffer: bytes, span: Span | None = None) -> TensorShape:
@@ -174,6 +192,8 @@ def parse_tensor_shape(buffer: bytes, span: Span | None = None) -> TensorShape:
                 if inner == 1 and inner_type == VARINT:
                     size = signed(item)
             sizes.append(size)
+            if len(sizes) > MAX_RANK:
+                break  # told by what follows
     return checked_shape(tuple(sizes))
 
 
@@ -216,4 +236,5 @@ def parse_tensor_slice(buffer: bytes, span: Span | None = None) -> TensorSlice:
             elif inner == 2 and inner_type == VARINT:
                 length = signed(item)
         ranges.append((start, length))
+        check_count(len(ranges), MAX_RANK, "dimensions of a slice and more")
     return tuple(ranges)

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.cursor import signed32
 from ckread.readers.field_stream import FieldStream
 from ckread.readers.object_variables import SavedVariable, read_object_variables
 from ckread.readers.regular_file import RegularFile
@@ -29,6 +28,7 @@ from ckread.readers.variable_defs import (
     parse_collection,
     parse_variable_def,
 )
+from ckread.readers.varint import signed32
 from ckread.readers.wire import FIXED32, LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_text
 
 if TYPE_CHECKING:
@@ -78,16 +78,6 @@ class MetaGraph:
     signatures: tuple[Signature, ...] = ()
     assets: tuple[str, ...] = ()
     variables: Mapping[int, SavedVariable] = field(default_factory=dict)
-
-    @property
-    def trainable_names(self) -> frozenset[str]:
-        """Names of the variables of the collection `trainable_variables`."""
-        return frozenset(one.name for one in self.collections.get("trainable_variables", ()))
-
-    @property
-    def moving_averages(self) -> tuple[str, ...]:
-        """Names of the variables that have a moving average."""
-        return tuple(one.name for one in self.collections.get("moving_average_variables", ()))
 
 
 def read_meta_graph(path: str) -> MetaGraph:

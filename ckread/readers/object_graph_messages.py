@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.readers.collector import no_garbage_collection
-from ckread.readers.cursor import signed32
+from ckread.readers.varint import signed32
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT, iter_fields, length_delimited, parse_text
 
 if TYPE_CHECKING:

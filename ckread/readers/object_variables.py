@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.readers.cursor import signed32
 from ckread.readers.dtypes import DATA_TYPES, DataType
 from ckread.readers.signatures import PartialShape, parse_partial_shape
+from ckread.readers.varint import signed32
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_text
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ beside a data shard, it is being written, or its writer was killed.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from ckread.errors import (
     CheckpointError,
@@ -18,14 +19,21 @@ from ckread.readers.bundle_index import BundleIndex, read_bundle_index
 from ckread.readers.regular_file import file_identity
 from ckread.readers.shards import present_shards, shard_path
 
+if TYPE_CHECKING:
+    from ckread.readers.index_memo import IndexMemo
+
 TORN_REMEDY = (
     "If a training run is still writing here, try again in a moment. If not, go\n"
     "back to the checkpoint before it."
 )
 
 
-def open_index(prefix: str) -> BundleIndex:
+def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
     """Read the index of `prefix`; once more if it changed while it was read.
+
+    Args:
+        prefix: of the checkpoint.
+        memo: indexes of the same run, which may be alike.
 
     Raises:
         CheckpointNotFoundError: there is none, and no data shard either.
@@ -37,7 +45,7 @@ def open_index(prefix: str) -> BundleIndex:
     path = prefix + ".index"
     before = file_identity(path)
     try:
-        return read_bundle_index(path)
+        return read_bundle_index(path, memo)
     except CheckpointError as error:
         if file_identity(path) == before:
             raise _torn(prefix, error) from None

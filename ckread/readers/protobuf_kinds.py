@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.cursor import parse_varint
 from ckread.readers.kinds import Kind
+from ckread.readers.varint import parse_varint
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT
 
 if TYPE_CHECKING:

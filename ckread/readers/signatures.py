@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.cursor import signed, signed32
 from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.varint import signed, signed32
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_text
 
 MAX_DEPTH = 100

@@ -8,7 +8,7 @@ Reference: github.com/google/snappy/blob/main/format_description.txt
 from __future__ import annotations
 
 from ckread.errors import CorruptCheckpointError, MissingDependencyError
-from ckread.readers.cursor import parse_varint
+from ckread.readers.varint import parse_varint
 
 MAX_EXPANSION = 22
 """A copy of 64 bytes takes 3, so no block expands more than this."""

@@ -27,11 +27,7 @@ SPAN_NBYTES = 1 << 20
 
 
 class StridedReader:
-    """Reads the part of one array that a `range` per dimension picks.
-
-    Attributes:
-        nbytes_read: bytes that were read for it so far.
-    """
+    """Reads the part of one array that a `range` per dimension picks."""
 
     def __init__(
         self, file: RegularFile, *, offset: int, shape: Sequence[int], ranges: Sequence[range]
@@ -44,7 +40,6 @@ class StridedReader:
             shape: of the array.
             ranges: what is wanted of each dimension: within it, step 1 or more.
         """
-        self.nbytes_read = 0
         self._buffer = aligned_buffer(SPAN_NBYTES)
         self._file = file
         self._offset = offset
@@ -102,7 +97,6 @@ class StridedReader:
 
     def _read_span(self, out: NDArray[Any], axis: int, place: tuple[int, int]) -> None:
         offset, nbytes = place
-        self.nbytes_read += nbytes
         if nbytes == out.nbytes and out.flags.c_contiguous:
             self._file.pread_into(out.reshape(-1).view(np.uint8), offset)
             return

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import crc32c, extend, unmask
-from ckread.readers.cursor import parse_varint
 from ckread.readers.entry_parser import shown
 from ckread.readers.extents import checksum_error, too_large
+from ckread.readers.varint import parse_varint
 
 if TYPE_CHECKING:
     from ckread.readers.messages import BundleEntry

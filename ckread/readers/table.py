@@ -27,9 +27,9 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.cursor import Cursor
 from ckread.readers.snappy import decompress
 from ckread.readers.table_block import parse_entries
+from ckread.readers.varint import parse_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ class Table:
         budget = self.file.nbytes
         for _, value in self.read_entries(self.index):
             try:
-                handle = _parse_handle(Cursor(value))
+                handle, _ = _parse_handle(value, 0, len(value))
             except CorruptCheckpointError as error:
                 raise self._corrupt(self.index, f"handle: {error.message}") from None
             budget -= handle.size + TRAILER_NBYTES
@@ -202,14 +202,17 @@ def read_footer(file: RegularFile) -> BlockHandle:
     if footer[-8:] != MAGIC:
         message = f"{file.name}: ends in {footer[-8:].hex()}, a table ends in {MAGIC.hex()}"
         raise NotACheckpointError(message, path=file.path, offset=file.nbytes - 8)
-    cursor = Cursor(footer, 0, FOOTER_NBYTES - len(MAGIC))
+    stop = FOOTER_NBYTES - len(MAGIC)
     try:
-        _parse_handle(cursor)
-        return _parse_handle(cursor)
+        _, at = _parse_handle(footer, 0, stop)  # of the metaindex block, which nobody reads
+        return _parse_handle(footer, at, stop)[0]
     except CorruptCheckpointError as error:
         message = f"{file.name}: footer: {error.message}"
         raise CorruptCheckpointError(message, path=file.path, remedy=DAMAGED) from None
 
 
-def _parse_handle(cursor: Cursor) -> BlockHandle:
-    return BlockHandle(cursor.varint(), cursor.varint())
+def _parse_handle(buffer: bytes, at: int, stop: int) -> tuple[BlockHandle, int]:
+    """Give the handle at a place of a buffer, and the place after it."""
+    offset, at = parse_varint(buffer, at, stop)
+    size, at = parse_varint(buffer, at, stop)
+    return BlockHandle(offset, size), at

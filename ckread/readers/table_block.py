@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
-from ckread.readers.cursor import parse_varint
+from ckread.readers.varint import parse_varint
 
 ENTRY_NBYTES = 200
 """Of memory that one entry takes besides its key, roughly."""

@@ -123,15 +123,9 @@ class TensorFlowReader(Closing):
         Raises:
             CheckpointError: as for `read`.
         """
-        import numpy as np
+        from ckread.readers.whole_array import part_of
 
-        whole = self.read(key)
-        part: Any = whole[index]
-        if isinstance(part, np.ndarray):
-            return part
-        scalar = np.empty((), whole.dtype)
-        scalar[()] = part
-        return scalar
+        return part_of(self.read(key), index)
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
         """Yield a tensor, which TensorFlow reads whole, as 1-D arrays of at most `nbytes`.
@@ -139,10 +133,9 @@ class TensorFlowReader(Closing):
         Raises:
             CheckpointError: as for `read`.
         """
-        flat = self.read(key).reshape(-1)
-        step = max(1, nbytes // max(1, flat.itemsize))
-        for start in range(0, len(flat), step):
-            yield flat[start : start + step]
+        from ckread.readers.whole_array import chunks_of
+
+        yield from chunks_of(self.read(key), nbytes)
 
     def close(self) -> None:
         """Let TensorFlow's reader go, and what was made for it."""

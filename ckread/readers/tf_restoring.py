@@ -3,8 +3,9 @@
     python -m ckread.readers.tf_restoring PREFIX MEMORY_NBYTES
 
 On a damaged or hostile file TensorFlow can abort, crash or fill the memory, so
-nothing of it happens in the caller's process. A line of JSON is written before and
-after each step, so that the last one tells what it died of.
+nothing of it happens in the caller's process; the limit is on what it takes beyond its
+own start. A line of JSON is written before and after each step, so that the last one
+tells what it died of.
 
     {"open": true}          the checkpoint is listed
     {"try": key}            this tensor is being restored
@@ -23,12 +24,13 @@ from typing import Any
 def main() -> int:
     """Restore; give 0 whatever TensorFlow refuses."""
     prefix, memory = sys.argv[1], int(sys.argv[2])
-    _limit_memory(memory)
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Its own stdout is not ours: nothing that it prints may stand between the lines.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     import tensorflow as tf
+
+    _limit_memory(memory)
 
     def tell(**fields: Any) -> None:
         lines.write(json.dumps(fields) + "\n")
@@ -52,10 +54,13 @@ def main() -> int:
 
 
 def _limit_memory(nbytes: int) -> None:
+    """Allow so many bytes of addresses more than are in use now, where the system can."""
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (nbytes, nbytes))
+        with open("/proc/self/statm", encoding="ascii") as file:
+            limit = int(file.read().split()[0]) * resource.getpagesize() + nbytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         return

@@ -6,19 +6,27 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError
-from ckread.readers.cursor import signed32
 from ckread.readers.dtypes import DATA_TYPES, DataType
-from ckread.readers.entry_parser import shown
-from ckread.readers.messages import parse_tensor_shape, parse_tensor_slice
+from ckread.readers.entry_parser import SLICE_NBYTES, shown
+from ckread.readers.messages import (
+    MAX_SLICES,
+    check_count,
+    parse_tensor_shape,
+    parse_tensor_slice,
+)
 from ckread.readers.regular_file import RegularFile
 from ckread.readers.table import BlockHandle, Table
 from ckread.readers.tensor_slice import slice_key
+from ckread.readers.varint import signed32
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ckread.readers.messages import TensorSlice
+
+TENSOR_NBYTES = 400
+"""Of memory that a tensor of the list takes besides its name, roughly."""
 
 MAX_BLOCK_NBYTES = 3 << 30
 """A slice has at most 2 GiB of values, and a block of its own if it is large."""
@@ -71,7 +79,7 @@ class V1Part:
         if not entries or entries[0][0]:
             raise NotACheckpointError(message, path=self.file.path)
         try:
-            return parse_list(entries[0][1])
+            return parse_list(entries[0][1], memory=self._table.memory)
         except CorruptCheckpointError as error:
             message = f"{self.file.name}: list of tensors: {error.message}"
             raise CorruptCheckpointError(message, path=self.file.path) from None
@@ -92,11 +100,15 @@ class V1Part:
         return self._last[1].get(wanted)
 
 
-def parse_list(buffer: bytes) -> dict[str, V1Tensor]:
+def parse_list(buffer: bytes, *, memory: int = 1 << 40) -> dict[str, V1Tensor]:
     """Decode the first value, a SavedTensorSlices with the list of tensors.
 
+    Args:
+        buffer: the value.
+        memory: bytes that tensors and slices may take, roughly.
+
     Raises:
-        CorruptCheckpointError: it is no such message, or lists a name twice.
+        CorruptCheckpointError: it is no such message, lists a name twice, or is too long.
     """
     listed: dict[str, V1Tensor] = {}
     for number, wire_type, meta in iter_fields(buffer):
@@ -109,6 +121,9 @@ def parse_list(buffer: bytes) -> dict[str, V1Tensor]:
             if name in listed:
                 raise CorruptCheckpointError(f"{shown(name)} twice, expected once")
             listed[name] = tensor
+            memory -= len(name) + TENSOR_NBYTES + SLICE_NBYTES * len(tensor.slices)
+            if memory < 0:
+                raise CorruptCheckpointError(f"{len(listed)} tensors and more, too long for it")
     return listed
 
 
@@ -128,6 +143,7 @@ def _parse_slice_meta(buffer: bytes, span: Span) -> tuple[str, V1Tensor]:
             shape = parse_tensor_shape(buffer, value)
         elif number == 4:
             slices.append(parse_tensor_slice(buffer, value))
+            check_count(len(slices), MAX_SLICES, "slices and more")
     known = DATA_TYPES.get(dtype, DataType.UNKNOWN)
     return name, V1Tensor(known, shape, tuple(slices))
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError, UsageError, VariableNotFoundError
 from ckread.readers.closing import Closing
@@ -136,22 +136,15 @@ class V1Table(Closing):
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
         """Give a part of a tensor, which is decoded whole."""
-        import numpy as np
+        from ckread.readers.whole_array import part_of
 
-        whole = self.read(key)
-        part: Any = whole[index]
-        if isinstance(part, np.ndarray):
-            return part
-        scalar = np.empty((), whole.dtype)
-        scalar[()] = part
-        return scalar
+        return part_of(self.read(key), index)
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
         """Yield a tensor, which is decoded whole, as 1-D arrays of at most `nbytes` bytes."""
-        flat = self.read(key).reshape(-1)
-        step = max(1, nbytes // max(1, flat.itemsize))
-        for start in range(0, len(flat), step):
-            yield flat[start : start + step]
+        from ckread.readers.whole_array import chunks_of
+
+        yield from chunks_of(self.read(key), nbytes)
 
     def close(self) -> None:
         """Close the files."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ckread.readers.cursor import signed
+from ckread.readers.varint import signed
 from ckread.readers.wire import (
     LENGTH_DELIMITED,
     VARINT,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import extend, unmask
-from ckread.readers.cursor import parse_varint
 from ckread.readers.extents import checksum_error, open_shard
+from ckread.readers.varint import parse_varint
 
 if TYPE_CHECKING:
     from ckread.readers.contract import TensorRecord

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
-from ckread.readers.cursor import parse_varint
+from ckread.readers.varint import parse_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def iter_fields(
 ) -> Iterator[tuple[int, int, Any]]:
     """Yield `(field number, wire type, value)` of the message in `buffer[start:stop]`.
 
-    The value is an int for wire types 0 (unsigned 64 bits: see `cursor.signed`), 1
+    The value is an int for wire types 0 (unsigned 64 bits: see `varint.signed`), 1
     and 5 (the bits, unsigned), and a `Span` for wire type 2.
 
     Raises:

@@ -5,20 +5,29 @@
 
 A stored member (method 0) is a window of the archive. A deflated one is inflated
 into an anonymous temporary file, once its declared size is believable. Names are
-compared, never used as paths.
+compared, never used as paths. Members lie one after the other: where they overlap, a
+small archive would make endless work.
 
 Reference: PKWARE APPNOTE.TXT, 4.3
 """
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.extents import COPY_AGAIN
+from ckread.readers.file_window import FileWindow
 from ckread.readers.regular_file import RegularFile
 
 if TYPE_CHECKING:
@@ -30,6 +39,9 @@ MAX_EXPANSION = 1100
 MAX_INFLATED_NBYTES = 64 << 30
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 0x41
+_SIZES_FOLLOW = 0x08
+_IN_ZIP64 = 0xFFFFFFFF
+_READ_NBYTES = 1 << 20
 
 
 class ZipMembers:
@@ -45,14 +57,15 @@ class ZipMembers:
         """Read the directory.
 
         Raises:
-            CorruptCheckpointError: there is none, or a name occurs twice or leads out.
+            CorruptCheckpointError: there is none, a name occurs twice or leads out, or
+                members overlap.
             UnsupportedFeatureError: a member is encrypted.
         """
         self.path = path
         self._file = RegularFile(path)
         self.name = self._file.name
         try:
-            self._archive = zipfile.ZipFile(path)
+            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path)))
             found = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()
@@ -88,7 +101,16 @@ class ZipMembers:
                 message = f"{self.name}: member {name!r} is encrypted"
                 raise UnsupportedFeatureError(message, path=self.path)
             members[name] = info
+        self._check_places(found)
         return members
+
+    def _check_places(self, found: list[zipfile.ZipInfo]) -> None:
+        stop, before = 0, ""
+        for info in sorted(found, key=lambda info: info.header_offset):
+            if info.header_offset < stop:
+                raise self._corrupt(f"members {before!r} and {info.filename!r} overlap")
+            stop = info.header_offset + _LOCAL_HEADER.size + info.compress_size
+            before = info.filename
 
     def place(self, name: str) -> tuple[int, int] | None:
         """Give offset and size of a stored member's bytes; None if it is compressed.
@@ -99,16 +121,60 @@ class ZipMembers:
         info = self.members[name]
         if info.compress_type != zipfile.ZIP_STORED:
             return None
-        header = self._file.pread(info.header_offset, _LOCAL_HEADER.size)
-        magic, *_, name_nbytes, extra_nbytes = _LOCAL_HEADER.unpack(header)
+        *_, name_nbytes, extra_nbytes = self._header(name)
         offset = info.header_offset + _LOCAL_HEADER.size + name_nbytes + extra_nbytes
-        stored_name = self._file.pread(info.header_offset + _LOCAL_HEADER.size, name_nbytes)
-        if magic != b"PK\3\4" or stored_name not in (_raw(name, "utf-8"), _raw(name, "cp437")):
-            raise self._corrupt(f"no member {name!r} at byte {info.header_offset}")
         if info.file_size != info.compress_size:
             raise self._corrupt(f"member {name!r} is stored, with two sizes")
         self._file.check_range(offset, info.file_size)
         return offset, info.file_size
+
+    def _header(self, name: str) -> tuple[int, ...]:
+        """Read the local header of a member, the magic left out; see that it bears the name."""
+        at = self.members[name].header_offset
+        magic, *fields = _LOCAL_HEADER.unpack(self._file.pread(at, _LOCAL_HEADER.size))
+        stored = self._file.pread(at + _LOCAL_HEADER.size, fields[-2])
+        if magic != b"PK\3\4" or stored not in (_raw(name, "utf-8"), _raw(name, "cp437")):
+            raise self._corrupt(f"no member {name!r} at byte {at}")
+        return tuple(fields)
+
+    def verify(self, name: str) -> None:
+        """See that a member has the CRC-32 and the sizes that the archive says, twice each.
+
+        Raises:
+            ChecksumError: its bytes are damaged.
+            CorruptCheckpointError: local header and directory differ, or it is no
+                compressed member any more.
+        """
+        info = self._believable(name)
+        _, flags, method, _, _, crc, compressed, size, *_ = self._header(name)
+        if method != info.compress_type:
+            found = f"compression {method} in its header, {info.compress_type} in the directory"
+            raise self._corrupt(f"member {name!r}: {found}")
+        known = (info.CRC, info.compress_size, info.file_size)
+        if not flags & _SIZES_FOLLOW:
+            for what, here, there in zip(_DOUBLED, (crc, compressed, size), known, strict=True):
+                if here != there and here != _IN_ZIP64:
+                    found = f"{what} {here} in its header, {there} in the directory"
+                    raise self._corrupt(f"member {name!r}: {found}")
+        computed = self._crc32(name)
+        if computed != info.CRC:
+            found = f"stored CRC-32 {info.CRC:#010x}, computed {computed:#010x}"
+            message = f"{self.name}: member {name!r}: {found}"[:400]
+            raise ChecksumError(message, path=self.path, remedy=COPY_AGAIN)
+
+    def _crc32(self, name: str) -> int:
+        place = self.place(name)
+        crc = 0
+        if place is None:
+            with self._open(name) as member:  # which compares the checksum itself
+                while block := self._take(name, member, _READ_NBYTES):
+                    crc = zlib.crc32(block, crc)
+            return crc
+        offset, nbytes = place
+        for at in range(offset, offset + nbytes, _READ_NBYTES):
+            block = self._file.pread(at, min(_READ_NBYTES, offset + nbytes - at))
+            crc = zlib.crc32(block, crc)
+        return crc
 
     def read(self, name: str, *, max_nbytes: int) -> bytes:
         """Give the bytes of a small member, verified by its CRC-32.
@@ -132,7 +198,7 @@ class ZipMembers:
         info = self._believable(name)
         done = 0
         with self._open(name) as member:
-            while block := self._take(name, member, 1 << 20):
+            while block := self._take(name, member, _READ_NBYTES):
                 done += len(block)
                 if done > info.file_size:
                     raise self._corrupt(f"member {name!r} is longer than {info.file_size} bytes")
@@ -163,6 +229,9 @@ class ZipMembers:
 
     def _corrupt(self, found: str) -> CorruptCheckpointError:
         return CorruptCheckpointError(f"{self.name}: {found[:300]}", path=self.path)
+
+
+_DOUBLED = ("CRC-32", "compressed size", "size")
 
 
 def _raw(name: str, encoding: str) -> bytes:

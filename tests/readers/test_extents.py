@@ -87,11 +87,7 @@ def test_a_checksum_that_differs(extent: Extent) -> None:
         f"m.data-00000-of-00001: bytes 13 to 4013: stored CRC-32C {extent.crc32c:#010x}, "
         "computed 0x00001234"
     )
-    verify_extent(Extent(*_fields(extent, crc32c=None)), 0x1234)
-
-
-def _fields(extent: Extent, **changes: object) -> list[Any]:
-    return [changes.get(name, getattr(extent, name)) for name in Extent.__slots__]
+    verify_extent(extent._replace(crc32c=None), 0x1234)
 
 
 def test_a_file_that_is_short_or_absent(extent: Extent, tmp_path: Path) -> None:

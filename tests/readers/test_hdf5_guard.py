@@ -14,7 +14,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.readers.file_window import FileWindow
 from ckread.readers.hdf5 import open_hdf5
 from ckread.readers.hdf5_guard import GuardedWindow
-from tests.fuzz.targets import kept_of
+from tests.fuzz.target import kept_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -109,7 +109,7 @@ def test_what_a_meta_graph_tells(tmp_path: Path) -> None:
     assert found.saver is not None
     assert (found.saver.version, found.saver.max_to_keep, found.saver.is_sharded) == ("V2", 5, True)
     assert found.global_step == "step"
-    assert found.trainable_names == {"emb/part_1"}
+    assert [one.name for one in found.collections["trainable_variables"]] == ["emb/part_1"]
     [emb, *_] = found.collections["variables"]
     partition = Partition("emb", (100, 8), (34, 0), (33, 8))
     assert emb == VariableDef("emb/part_1", "zeros", True, partition=partition)

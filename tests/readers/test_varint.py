@@ -1,4 +1,4 @@
-"""Varints and fixed integers, and where they end."""
+"""Varints, what ends them, and the signed integers in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
-from ckread.readers.cursor import Cursor, parse_varint, signed, signed32
+from ckread.readers.varint import parse_varint, signed, signed32
 from tests.builders import varint
 
 U64 = (1 << 64) - 1
@@ -54,15 +54,3 @@ def test_a_varint_stops_where_its_message_does() -> None:
 def test_twos_complement() -> None:
     assert [signed(U64), signed(1 << 63), signed((1 << 63) - 1)] == [-1, -(1 << 63), (1 << 63) - 1]
     assert [signed32(U64), signed32(1 << 31), signed32((1 << 32) + 5)] == [-1, -(1 << 31), 5]
-
-
-def test_a_cursor_takes_one_value_after_the_other() -> None:
-    cursor = Cursor(bytes.fromhex("ac02 04030201 0807060504030201 616263"))
-    assert cursor.varint() == 300
-    assert cursor.u32() == 0x01020304
-    assert cursor.u64() == 0x0102030405060708
-    assert (cursor.position, cursor.remaining) == (14, 3)
-    assert cursor.take(3) == b"abc"
-    with pytest.raises(TruncatedFileError) as caught:
-        cursor.u32()
-    assert str(caught.value) == "4 bytes at byte 17 run past the end at byte 17"
