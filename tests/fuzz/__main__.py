@@ -18,22 +18,22 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.engine == "atheris":
         return _atheris(arguments.targets[0], int(arguments.seconds))
+    from tests.fuzz.every_target import EVERY_TARGET
     from tests.fuzz.running import run_seeded, try_kept
-    from tests.fuzz.targets import TARGETS
 
-    names = arguments.targets or list(TARGETS)
+    names = arguments.targets or list(EVERY_TARGET)
     n_failures = total = 0
     for name in names:
         if arguments.kept:
-            report = try_kept(TARGETS[name])
+            report = try_kept(EVERY_TARGET[name])
         elif arguments.files is not None:
             report = run_seeded(
-                TARGETS[name], seed=arguments.seed, n_files=arguments.files, alone=True
+                EVERY_TARGET[name], seed=arguments.seed, n_files=arguments.files, alone=True
             )
         else:
             seconds = arguments.seconds / len(names)
             report = run_seeded(
-                TARGETS[name], seed=arguments.seed, seconds=seconds, keep=True, alone=True
+                EVERY_TARGET[name], seed=arguments.seed, seconds=seconds, keep=True, alone=True
             )
         total += report.n_files
         n_failures += len(report.failures)

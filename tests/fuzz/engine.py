@@ -17,12 +17,11 @@ def run_atheris(name: str, seconds: int) -> None:
     import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     with atheris.instrument_imports(include=["ckread"]):
+        from tests.fuzz.every_target import EVERY_TARGET
         from tests.fuzz.running import Report, try_one
-        from tests.fuzz.targets import TARGETS
-    from tests.fuzz.mutation import mutated
     from tests.fuzz.workplace import Workplace
 
-    target, place, report = TARGETS[name], Workplace(), Report()
+    target, place, report = EVERY_TARGET[name], Workplace(), Report()
     seeds = target.seeds()
     began = time.monotonic()
 
@@ -31,7 +30,7 @@ def run_atheris(name: str, seconds: int) -> None:
         if rng.random() < 0.3:
             other: bytes = atheris.Mutate(data, max_size)
             return other
-        return mutated(data or rng.choice(seeds), seeds, rng)[:max_size]
+        return target.mutate(data or rng.choice(seeds), seeds, rng)[:max_size]
 
     def read(data: Any) -> None:
         n_failures = len(report.failures)

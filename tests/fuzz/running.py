@@ -13,8 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import Target, crashers_of, kept_of, outcome
+from tests.fuzz.target import Target, crashers_of, kept_of, outcome
 from tests.fuzz.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def run_seeded(
     pool = list(seeds)
     try:
         while report.n_files != n_files and time.monotonic() < end:
-            data = mutated(rng.choice(pool), seeds, rng)
+            data = target.mutate(rng.choice(pool), seeds, rng)
             with _deadline(target, data, keep=keep) if alone else nullcontext():
                 result = try_one(target, data, place, report, keep=keep)
             if result == "" and len(pool) < 500:

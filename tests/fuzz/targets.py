@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check import check
@@ -20,30 +18,17 @@ from ckread.readers.state import parse_state
 from ckread.readers.string_tensor import parse_string_tensor
 from ckread.readers.table import Table
 from ckread.readers.wire import iter_fields
+from tests.fuzz.target import Target, check_message
 from tests.fuzz.workplace import Workplace, without_checksums
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ckread.model.checkpoint import Checkpoint
 
 MAX_READ_NBYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A parser and the files it begins with.
-
-    Attributes:
-        name: what the command line calls it.
-        seeds: sound files.
-        read: what is done with a mutated one; anything but `CheckpointError` is a fault.
-    """
-
-    name: str
-    seeds: Callable[[], list[bytes]]
-    read: Callable[[bytes, Workplace], None]
 
 
 def read_all(checkpoint: Checkpoint) -> None:
@@ -56,22 +41,7 @@ def read_all(checkpoint: Checkpoint) -> None:
             try:
                 variable.numpy()
             except CheckpointError as error:
-                _check(error)
-
-
-def outcome(target: Target, data: bytes, place: Workplace) -> str:
-    """Read one file; give the class of the error, or nothing."""
-    try:
-        target.read(data, place)
-    except CheckpointError as error:
-        _check(error)
-        return type(error).__name__
-    return ""
-
-
-def _check(error: CheckpointError) -> None:
-    if len(error.message) > 5000:
-        raise AssertionError(f"a message of {len(error.message)} characters")
+                check_message(error)
 
 
 def _files(pattern: str, *, largest: int = 1 << 16) -> list[bytes]:
@@ -158,7 +128,7 @@ def _read_strings(data: bytes, _: Workplace) -> None:
         try:
             parse_string_tensor(data, n_elements, big_endian=bool(len(data) & 1))
         except CheckpointError as error:
-            _check(error)
+            check_message(error)
 
 
 def _read_saved_model(data: bytes, place: Workplace) -> None:
@@ -245,14 +215,3 @@ TARGETS = {
 def close() -> None:
     """Close what the targets keep open."""
     _KEYED.close()
-
-
-def crashers_of(name: str) -> str:
-    """Give the directory in which what a target failed on is kept."""
-    return os.path.join(os.path.dirname(__file__), "crashers", name)
-
-
-def kept_of(name: str) -> dict[str, bytes]:
-    """Give what a target failed on once, by the name of the file."""
-    directory = Path(crashers_of(name))
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*"))}

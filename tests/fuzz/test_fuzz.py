@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.fuzz.running import Report, run_seeded, try_one
-from tests.fuzz.targets import TARGETS, kept_of
+from tests.fuzz.target import kept_of
+from tests.fuzz.targets import TARGETS
 from tests.fuzz.workplace import Workplace
 from tests.places import FIXTURES
 
