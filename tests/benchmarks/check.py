@@ -1,25 +1,18 @@
 """A sound checkpoint of 2 GiB: `ckread check` beside restoring every tensor with TensorFlow.
 
-    python -m tests.benchmarks.check [DIRECTORY] [--mib 2048]
-
-Writes the checkpoint (with TensorFlow) below DIRECTORY or a temporary one, runs both in
-turn, start-up included, prints the table, and deletes what it wrote.
+python -m tests.benchmarks.run --only check
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tests.benchmarks.core import size_text
 from tests.benchmarks.making import make_large
-from tests.benchmarks.measuring import (
-    Comparison,
-    comparison_table,
-    measure_in_turn,
-    python_command,
-)
+from tests.benchmarks.measuring import Comparison, measure_in_turn, python_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _THEIRS = """
 import sys
@@ -33,21 +26,11 @@ N_VARIABLES = 32
 TARGET = 6.0
 
 
-def main() -> int:
-    """Measure and print; 1 if the target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.check")
-    parser.add_argument("directory", nargs="?", type=Path)
-    parser.add_argument("--mib", type=int, default=2048)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
-        prefix = make_large(Path(folder) / "large", N_VARIABLES, arguments.mib // N_VARIABLES)
-        ours = python_command("-m", "ckread", "check", str(prefix))
-        theirs = python_command("-c", _THEIRS, str(prefix))
-        measured = measure_in_turn(ours, theirs)
-    comparison = Comparison("check of a sound checkpoint", *measured, TARGET)
-    print(comparison_table([comparison]))
-    return int(comparison.ratio < TARGET)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def compare(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
+    """Write it, and measure."""
+    mib = 64 if is_quick else 2048
+    prefix = make_large(folder / f"sound_{mib}" / "ckpt", N_VARIABLES, mib // N_VARIABLES)
+    ours = python_command("-m", "ckread", "check", str(prefix))
+    theirs = python_command("-c", _THEIRS, str(prefix))
+    measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+    return [Comparison(f"check, {size_text(mib)}", *measured, TARGET, beside="get_tensor of all")]

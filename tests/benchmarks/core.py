@@ -1,27 +1,23 @@
-"""Listing and showing, beside TensorFlow's own tools; prints one table.
+"""Listing and showing, beside TensorFlow's own tools.
 
-    python -m tests.benchmarks.core [FOLDER]
+    python -m tests.benchmarks.run --only listing many slice
 
-FOLDER keeps the checkpoints that are made (2.1 GiB), so a second run is quicker.
 Bytecode must be compiled on both sides (`python -m compileall`): otherwise
 TensorFlow's import takes twice as long, and the ratios flatter us.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.benchmarks.making import make_large, make_many
-from tests.benchmarks.measuring import (
-    Comparison,
-    comparison_table,
-    measure_in_turn,
-    python_command,
-)
+from tests.benchmarks.measuring import Comparison, measure_in_turn, python_command
+from tests.places import FIXTURES
 
-SMALL = Path(__file__).parents[2] / "fixtures" / "digits_run" / "ckpt-10"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = FIXTURES / "digits_run" / "ckpt-10"
 
 _LIST_VARIABLES = (
     "import sys, json, tensorflow as tf;print(json.dumps(tf.train.list_variables(sys.argv[1])))"
@@ -32,43 +28,43 @@ _SHOW_SLICE = (
 )
 
 
-def compare_listing() -> list[Comparison]:
+def compare_listing(_folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     """`info`, `ls`, `tree` of a small checkpoint beside `inspect_checkpoint`."""
     theirs = python_command(
         "-m", "tensorflow.python.tools.inspect_checkpoint", f"--file_name={SMALL}"
     )
-    return [
-        Comparison(
-            f"{command}, 43 variables / inspect_checkpoint",
-            *measure_in_turn(python_command("-m", "ckread", command, str(SMALL)), theirs),
-            40,
+    comparisons = []
+    for name in ("info", "ls", "tree"):
+        ours = python_command("-m", "ckread", name, str(SMALL))
+        measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+        comparisons.append(
+            Comparison(f"{name}, 43 variables", *measured, 40, beside="inspect_checkpoint")
         )
-        for command in ("info", "ls", "tree")
-    ]
+    return comparisons
 
 
-def compare_many(folder: Path) -> Comparison:
+def compare_many(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     """`ls --json` of 100,000 variables beside `list_variables`."""
-    prefix = str(make_many(folder / "many" / "ckpt", 100_000))
+    n_variables = 10_000 if is_quick else 100_000
+    prefix = str(make_many(folder / f"many_{n_variables}" / "ckpt", n_variables))
     ours = python_command("-m", "ckread", "ls", prefix, "--json")
     theirs = python_command("-c", _LIST_VARIABLES, prefix)
-    return Comparison("ls --json, 100,000 / list_variables", *measure_in_turn(ours, theirs), 5)
+    measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+    work = f"ls --json, {n_variables:,} variables"
+    return [Comparison(work, *measured, 5, beside="tf.train.list_variables")]
 
 
-def compare_slice(folder: Path) -> Comparison:
+def compare_slice(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     """`show` of ten elements of a 2 GiB tensor beside `load_checkpoint`."""
-    prefix = str(make_large(folder / "one" / "ckpt", 1, 2048))
+    mib = 64 if is_quick else 2048
+    prefix = str(make_large(folder / f"one_{mib}" / "ckpt", 1, mib))
     ours = python_command("-m", "ckread", "show", prefix, "layer_00/kernel[1000, :10]")
     theirs = python_command("-c", _SHOW_SLICE, prefix)
-    return Comparison("show 10 elements of 2 GiB / get_tensor", *measure_in_turn(ours, theirs), 10)
+    measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+    work = f"show, 10 elements of {size_text(mib)}"
+    return [Comparison(work, *measured, 10, beside="get_tensor")]
 
 
-def main() -> None:
-    """Make what is needed, measure, print."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary)
-        print(comparison_table([*compare_listing(), compare_many(folder), compare_slice(folder)]))
-
-
-if __name__ == "__main__":
-    main()
+def size_text(mib: int) -> str:
+    """Give a size in the larger unit, if it is a whole number of these."""
+    return f"{mib // 1024} GiB" if mib % 1024 == 0 else f"{mib} MiB"

@@ -1,26 +1,21 @@
 """Two checkpoints of 2 GiB of which half the variables changed: `ckread diff` beside TensorFlow.
 
-    python -m tests.benchmarks.diff [DIRECTORY] [--mib 2048]
+    python -m tests.benchmarks.run --only diff
 
-Writes the two checkpoints (with TensorFlow) below DIRECTORY or a temporary one,
-runs `ckread diff --index-only` and `ckread diff` in turn with a script over
-`tf.train.load_checkpoint` and numpy, prints the table, and deletes what it wrote.
+The two are written with TensorFlow; the other side is a script over
+`tf.train.load_checkpoint` and numpy.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.measuring import (
-    Comparison,
-    comparison_table,
-    measure_in_turn,
-    python_command,
-)
+from tests.benchmarks.core import size_text
+from tests.benchmarks.measuring import Comparison, measure_in_turn, python_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WRITE = """
 import sys
@@ -61,34 +56,23 @@ for name in sorted(a.get_variable_to_shape_map()):
 """
 
 
-def _measure(directory: Path) -> list[Comparison]:
+def compare(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
+    """Write both, and measure by checksum alone, by value, and with one process."""
+    mib = 64 if is_quick else 2048
+    directory = folder / f"pair_{mib}"
     prefixes = [str(directory / name) for name in ("a", "b")]
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        write = python_command("-c", _WRITE, str(directory), str(mib))
+        subprocess.run(write, check=True, stderr=subprocess.DEVNULL)
     theirs = python_command("-c", _THEIRS, *prefixes)
     comparisons = []
     for work, options, target in (
-        ("diff --index-only, 2 GiB, half changed", ["--index-only"], 45.0),
-        ("diff, 2 GiB, half changed", [], 9.0),
-        ("diff --jobs 1, 2 GiB, half changed", ["--jobs", "1"], 0.0),
+        ("diff --index-only", ["--index-only"], 45.0),
+        ("diff", [], 9.0),
+        ("diff --jobs 1", ["--jobs", "1"], 0.0),
     ):
         ours = python_command("-m", "ckread", "diff", *prefixes, *options)
-        first, second = measure_in_turn(ours, theirs)
-        comparisons.append(Comparison(work, first, second, target))
+        measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+        comparisons.append(Comparison(f"{work}, 2 × {size_text(mib)}", *measured, target))
     return comparisons
-
-
-def main() -> int:
-    """Write, measure, print, delete; 1 if a target is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", nargs="?", help="where there is room for both")
-    parser.add_argument("--mib", type=int, default=2048, help="size of each checkpoint")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
-        write = python_command("-c", _WRITE, directory, str(arguments.mib))
-        subprocess.run(write, check=True, stderr=subprocess.DEVNULL)
-        comparisons = _measure(Path(directory))
-    print(comparison_table(comparisons))
-    return int(any(comparison.ratio < comparison.target for comparison in comparisons))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

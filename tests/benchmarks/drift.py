@@ -1,29 +1,22 @@
 """A run of 200 checkpoints of 10 MB, half of its variables frozen: `ckread drift` and TensorFlow.
 
-    python -m tests.benchmarks.drift [DIRECTORY]
+    python -m tests.benchmarks.run --only drift
 
-Writes the run below DIRECTORY or a temporary one, runs `ckread drift`, with and
-without `--index-only`, in turn with a script over `tf.train.load_checkpoint` and
-numpy, and the same on the first 20 checkpoints for the memory; prints the table, and
-deletes what it wrote. Exit code 1 if a target is missed.
+The other side is a script over `tf.train.load_checkpoint` and numpy. The first tenth of
+the run is measured too: the memory is to be the same.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.benchmarks.measuring import (
-    Comparison,
-    comparison_table,
-    measure_in_turn,
-    python_command,
-)
+from tests.benchmarks.measuring import Comparison, measure_in_turn, python_command
 from tests.builders import write_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 N_CHECKPOINTS, N_VARIABLES, N_ELEMENTS = 200, 40, 65_536
 MAX_MIB = 100
@@ -47,54 +40,41 @@ for step in range(1, n + 1):
 """
 
 
-def write_run(directory: Path) -> None:
-    """Write the run; every other variable stays as it is."""
+def write_run(directory: Path, n_checkpoints: int) -> None:
+    """Write a run; every other variable stays as it is."""
     random = np.random.default_rng(0)
     values = {
         f"layer_{i:02}/kernel": random.standard_normal(N_ELEMENTS, dtype=np.float32)
         for i in range(N_VARIABLES)
     }
-    for step in range(1, N_CHECKPOINTS + 1):
+    for step in range(1, n_checkpoints + 1):
         for name in list(values)[1::2]:
             noise = random.standard_normal(N_ELEMENTS, dtype=np.float32)
             values[name] = values[name] + np.float32(1e-3) * noise
         write_bundle(directory / f"model.ckpt-{step}", values)
 
 
-def main() -> int:
-    """Write, measure, print, delete."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", nargs="?", help="where there is room for 2 GB")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        directory = Path(name)
-        write_run(directory)
-        comparisons = _measure(directory)
-    print(comparison_table(comparisons))
-    is_missed = any(c.ratio < c.target or c.ours.peak_mib > MAX_MIB for c in comparisons)
-    return int(is_missed)
-
-
-def _measure(directory: Path) -> list[Comparison]:
-    few = Path(f"{directory}/few")
-    few.mkdir()
-    for path in directory.glob("model.ckpt-*"):
-        if int(path.name.split("-")[1].split(".")[0]) <= N_CHECKPOINTS // 10:
-            (few / path.name).symlink_to(path)
+def compare(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
+    """Write the run, and measure by checksum alone, by value, with one process, on a tenth."""
+    n = 20 if is_quick else N_CHECKPOINTS
+    whole, tenth = folder / f"run_{n}", folder / f"run_{n}_tenth"
+    if not tenth.exists():
+        whole.mkdir(parents=True, exist_ok=True)
+        write_run(whole, n)
+        tenth.mkdir()
+        for step in range(1, n // 10 + 1):
+            for path in whole.glob(f"model.ckpt-{step}.*"):
+                (tenth / path.name).symlink_to(path.resolve())
     comparisons = []
-    for work, run, options, target in (
-        ("drift --index-only, 200 checkpoints", directory, ["--index-only"], 25.0),
-        ("drift, 200 checkpoints", directory, [], 9.0),
-        ("drift --jobs 1, 200 checkpoints", directory, ["--jobs", "1"], 0.0),
-        ("drift, 20 checkpoints", few, [], 0.0),
+    for work, run, n_read, options, target in (
+        ("drift --index-only", whole, n, ["--index-only"], 25.0),
+        ("drift", whole, n, [], 9.0),
+        ("drift --jobs 1", whole, n, ["--jobs", "1"], 0.0),
+        ("drift", tenth, n // 10, [], 0.0),
     ):
-        n = N_CHECKPOINTS if run is directory else N_CHECKPOINTS // 10
         ours = python_command("-m", "ckread", "drift", str(run), *options)
-        theirs = python_command("-c", _THEIRS, str(run), str(n))
-        first, second = measure_in_turn(ours, theirs)
-        comparisons.append(Comparison(work, first, second, target))
+        theirs = python_command("-c", _THEIRS, str(run), str(n_read))
+        measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+        work = f"{work}, {n_read} checkpoints"
+        comparisons.append(Comparison(work, *measured, target, max_mib=MAX_MIB))
     return comparisons
-
-
-if __name__ == "__main__":
-    sys.exit(main())

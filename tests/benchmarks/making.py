@@ -6,6 +6,7 @@ python -m tests.benchmarks.making large PREFIX 32 64 [SEED]
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def _make(prefix: Path, kind: str, *arguments: str) -> Path:
     if not Path(f"{prefix}.index").exists():
         prefix.parent.mkdir(parents=True, exist_ok=True)
         command = python_command("-m", "tests.benchmarks.making", kind, str(prefix), *arguments)
-        subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=environment)
     return prefix
 
 

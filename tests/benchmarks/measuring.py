@@ -8,6 +8,7 @@ with compiled bytecode on both sides.
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -39,17 +40,33 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A piece of work done by both; `target` is the ratio the issue asks for."""
+    """A piece of work done by both.
+
+    Attributes:
+        work: the command of ckread, and on what.
+        ours: how ckread did.
+        theirs: how the other did.
+        target: the ratio that is asked for; 0: none.
+        beside: what the other is.
+        max_mib: the peak memory that ckread may need.
+    """
 
     work: str
     ours: Measurement
     theirs: Measurement
     target: float
+    beside: str = "TensorFlow + numpy"
+    max_mib: float = math.inf
 
     @property
     def ratio(self) -> float:
         """How many times faster ours is."""
         return self.theirs.median / self.ours.median
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it is slower, or needs more memory, than is asked for."""
+        return self.ratio < self.target or self.ours.peak_mib > self.max_mib
 
 
 _LAUNCHER = """
@@ -76,11 +93,22 @@ def _run_once(command: Sequence[str]) -> tuple[float, float]:
 
 
 def measure_in_turn(
-    ours: Sequence[str], theirs: Sequence[str], *, n_ours: int = 5, n_theirs: int = 3
+    ours: Sequence[str],
+    theirs: Sequence[str],
+    *,
+    n_ours: int = 5,
+    n_theirs: int = 3,
+    is_quick: bool = False,
 ) -> tuple[Measurement, Measurement]:
-    """Run both commands alternately, after one warm-up each that is not counted."""
-    _run_once(ours)
-    _run_once(theirs)
+    """Run both commands alternately, after one warm-up each that is not counted.
+
+    `is_quick`: once each, warm-up and all, which tells whether they run, not how fast.
+    """
+    if is_quick:
+        n_ours, n_theirs = 1, 1
+    else:
+        _run_once(ours)
+        _run_once(theirs)
     runs: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
     for i in range(max(n_ours, n_theirs)):
         if i < n_ours:
@@ -100,11 +128,44 @@ def python_command(*arguments: str) -> list[str]:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """Give the results as an aligned text table."""
-    header = f"{'work':44} {'ours':>9} {'peak':>9} {'theirs':>9} {'peak':>9} {'ratio':>7} target"
+    """Give the results as an aligned text table; `!` marks a target that is missed."""
+    header = (
+        f"{'work':40} {'ours':>9} {'peak':>9}   {'beside':24} {'theirs':>9} {'peak':>9}"
+        f" {'ratio':>7}  target"
+    )
     rows = [
-        f"{c.work:44} {c.ours.median:7.3f} s {c.ours.peak_mib:5.0f} MiB"
-        f" {c.theirs.median:7.3f} s {c.theirs.peak_mib:5.0f} MiB {c.ratio:6.1f}x {c.target:5.1f}x"
+        f"{c.work:40} {c.ours.median:7.3f} s {c.ours.peak_mib:5.0f} MiB"
+        f"   {c.beside:24} {c.theirs.median:7.3f} s {c.theirs.peak_mib:5.0f} MiB"
+        f" {c.ratio:6.1f}x  {_target(c)}"
         for c in comparisons
     ]
     return "\n".join([header, *rows])
+
+
+def _target(comparison: Comparison) -> str:
+    wanted = [f"{comparison.target:.0f}x"] if comparison.target else []
+    if math.isfinite(comparison.max_mib):
+        wanted.append(f"{comparison.max_mib:.0f} MiB")
+    return f"{', '.join(wanted) or '-'}{' !' if comparison.is_missed else ''}"
+
+
+def markdown_table(comparisons: Sequence[Comparison]) -> str:
+    """Give the results as the table of README.md: whole numbers, three digits of seconds."""
+    rows = [
+        f"| `{command}`{what} | {_seconds(c.ours)} | {c.ours.peak_mib:,.0f} MiB"
+        f" | {c.beside} | {_seconds(c.theirs)} | {c.theirs.peak_mib:,.0f} MiB"
+        f" | {c.ratio:.0f} |"
+        for c in comparisons
+        for command, what in [_command_and_rest(c.work)]
+    ]
+    header = "| `ckread` | time | peak | beside | its time | its peak | times faster |"
+    return "\n".join([header, "|---|--:|--:|---|--:|--:|--:|", *rows, ""])
+
+
+def _command_and_rest(work: str) -> tuple[str, str]:
+    command, comma, rest = work.partition(", ")
+    return command, f"{comma}{rest}"
+
+
+def _seconds(measured: Measurement) -> str:
+    return f"{measured.median:.2g} s" if measured.median < 10 else f"{measured.median:.0f} s"

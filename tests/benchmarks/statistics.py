@@ -1,10 +1,10 @@
 """`ckread stats` beside `tf.train.load_checkpoint` and numpy, for the same figures.
 
+    python -m tests.benchmarks.run --only stats
     python -m tests.benchmarks.statistics [FOLDER]
 
-FOLDER keeps the checkpoints that are made (10.5 GiB), so a second run is quicker;
-without it they are deleted. Three tables' worth in one: time and memory on 2 GiB
-beside the script, and the memory of ckread alone on 0.5, 2 and 8 GiB.
+The second measures the memory of ckread alone on 0.5, 2 and 8 GiB; FOLDER keeps the
+checkpoints that are made (10.5 GiB), so a second run is quicker.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import google_crc32c
 import numpy as np
 
 from ckread.readers.dtypes import DataType
+from tests.benchmarks.core import size_text
 from tests.benchmarks.measuring import (
     Comparison,
     comparison_table,
@@ -66,32 +67,33 @@ def make(prefix: Path, n_variables: int) -> str:
     return str(prefix)
 
 
-def compare(folder: Path) -> list[Comparison]:
+def compare(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     """Measure: all cores and one process beside the script."""
-    prefix = make(folder / "2" / "ckpt", 32)
+    n_variables = 2 if is_quick else 32
+    prefix = make(folder / f"large_{n_variables}" / "ckpt", n_variables)
     theirs = python_command("-c", _THEIRS, prefix)
+    size = size_text(n_variables * MIB_EACH)
     comparisons = []
-    for work, options, target in (
-        ("stats, 2 GiB of float32", [], 20.0),
-        ("stats --jobs 1, 2 GiB of float32", ["--jobs", "1"], 0.0),
-    ):
+    for work, options, target in (("stats", [], 20.0), ("stats --jobs 1", ["--jobs", "1"], 0.0)):
         ours = python_command("-m", "ckread", "stats", prefix, *options)
-        comparisons.append(Comparison(work, *measure_in_turn(ours, theirs), target))
+        measured = measure_in_turn(ours, theirs, is_quick=is_quick)
+        comparisons.append(Comparison(f"{work}, {size}", *measured, target))
     return comparisons
 
 
 def compare_sizes(folder: Path) -> list[Comparison]:
     """Measure ckread's memory on 0.5 GiB beside that on 2 and on 8 GiB."""
-    small = make(folder / "half" / "ckpt", 8)
+    small = make(folder / "large_8" / "ckpt", 8)
     comparisons = []
     for gib, n_variables in ((2, 32), (8, 128)):
-        large = make(folder / str(gib) / "ckpt", n_variables)
+        large = make(folder / f"large_{n_variables}" / "ckpt", n_variables)
         commands = (
             python_command("-m", "ckread", "stats", prefix, "--jobs", "1")
             for prefix in (large, small)
         )
         measured = measure_in_turn(*commands, n_ours=2, n_theirs=2)
-        comparisons.append(Comparison(f"stats --jobs 1, {gib} GiB / 0.5 GiB", *measured, 0.0))
+        work = f"stats --jobs 1, {gib} GiB"
+        comparisons.append(Comparison(work, *measured, 0.0, beside="the same, 0.5 GiB"))
     return comparisons
 
 
@@ -99,7 +101,7 @@ def main() -> None:
     """Make what is needed, measure, print."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary)
-        print(comparison_table([*compare(folder), *compare_sizes(folder)]))
+        print(comparison_table(compare_sizes(folder)))
 
 
 if __name__ == "__main__":
