@@ -1,11 +1,15 @@
-"""README.md does what it says: its commands run, and print what stands below them."""
+"""README.md does what it says: its commands run in order, and print what stands below them."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,65 +17,105 @@ from ckread.cli.commands import COMMANDS
 from tests.places import ROOT
 from tests.screen import on_screen
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
-_BLOCK = re.compile(r"^```(bash|text|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BETWEEN = "```\n\n```text\n"
 _SETS_UP = "python3 -m venv .venv && .venv/bin/pip install --quiet"
+_TESTS = 1
+"""Which of the examples runs the tests: not one that a test can run."""
 
 
-class Block(NamedTuple):
-    """A fenced block: its language, its text, and where the text stands in the page."""
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A command, or lines of Python, and the output that the page shows below.
+
+    Attributes:
+        language: bash or python.
+        text: what is typed.
+        output: what is printed; empty where nothing is shown.
+        start: where in the page the output stands.
+        stop: its end.
+    """
 
     language: str
     text: str
+    output: str
     start: int
     stop: int
 
 
-def blocks() -> list[Block]:
-    page = README.read_text(encoding="utf-8")
-    return [
-        Block(found[1], found[2], found.start(2), found.end(2)) for found in _BLOCK.finditer(page)
-    ]
+def page() -> str:
+    return README.read_text(encoding="utf-8")
 
 
-def examples() -> dict[str, str]:
-    """Give what the page shows below each command."""
-    listed = blocks()
-    return {
-        block.text.strip(): below.text
-        for block, below in pairwise(listed)
-        if (block.language, below.language) == ("bash", "text")
-    }
+@cache
+def examples() -> list[Example]:
+    """Give every block of bash or Python with its output, in the order of the page."""
+    text = page()
+    blocks = [*_FENCED.finditer(text), None]
+    listed = []
+    for block, below in pairwise(blocks):
+        assert block is not None
+        if block[1] in ("bash", "python"):
+            is_output = below is not None and text[block.end(2) : below.start(2)] == _BETWEEN
+            shown, start, stop = "", 0, 0
+            if below is not None and is_output:
+                shown, start, stop = below[2], below.start(2), below.end(2)
+            listed.append(Example(block[1], block[2].strip(), shown, start, stop))
+    return listed
 
 
 def commands() -> list[str]:
-    return [block.text.strip() for block in blocks() if block.language == "bash"]
+    return [example.text for example in examples() if example.language == "bash"]
 
 
-def runnable(command: str) -> str:
-    """Give a command as it runs here: in this environment, nothing installed."""
-    return command.rpartition("&& .venv/bin/")[2]
+def run(example: Example, folder: Path) -> str:
+    """Run an example in this environment: nothing is installed."""
+    if example.language == "python":
+        script = f"{shlex.quote(sys.executable)} -c {shlex.quote(example.text)}"
+        return on_screen(script, folder=folder)
+    return on_screen(example.text.rpartition("&& .venv/bin/")[2], folder=folder)
 
 
-@pytest.mark.parametrize("command", list(examples()))
-def test_a_command_prints_what_the_page_shows(command: str) -> None:
-    seen = on_screen(runnable(command))
+@pytest.fixture(scope="session")
+def screens(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """Give what each example prints: all of them run, one after the other, in one folder."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "fixtures").symlink_to(ROOT / "fixtures")
+    seen = {i: run(each, folder) for i, each in enumerate(examples()) if i != _TESTS}
+    assert not [screen for screen in seen.values() if "fault of ckread" in screen]
     if os.environ.get("CKREAD_UPDATE_GOLDENS"):
-        page = README.read_text(encoding="utf-8")
-        listed = blocks()
-        at = next(i for i, block in enumerate(listed) if block.text.strip() == command) + 1
-        README.write_text(
-            page[: listed[at].start] + seen + page[listed[at].stop :], encoding="utf-8"
-        )
-    assert examples()[command] == seen
+        text = page()
+        for i, example in reversed(list(enumerate(examples()))):
+            if example.stop and i in seen:
+                text = text[: example.start] + seen[i] + text[example.stop :]
+        README.write_text(text, encoding="utf-8")
+        examples.cache_clear()
+    return seen
+
+
+@pytest.mark.parametrize(
+    "number", [i for i in range(len(examples())) if i != _TESTS], ids=lambda i: examples()[i].text
+)
+def test_an_example_prints_what_the_page_shows(number: int, screens: dict[int, str]) -> None:
+    assert examples()[number].output == screens[number]
+
+
+def test_no_block_escapes() -> None:
+    fences = re.findall(r"^\s*(?:```|~~~)(.*)$", page(), re.MULTILINE)
+    languages = [found[1] for found in _FENCED.finditer(page())]
+    assert len(fences) == 2 * len(languages)
+    assert set(languages) == {"bash", "text", "python"}
 
 
 def test_the_page_opens_with_two_sentences_and_the_two_commands() -> None:
-    page = README.read_text(encoding="utf-8")
-    title, opening, second = re.sub(_BLOCK, "", page).split("\n\n", 2)
+    title, opening, second = re.sub(_FENCED, "", page()).split("\n\n", 2)
     assert title == "# ckread"
-    assert page.startswith(f"{title}\n\n{opening}\n\n```bash\n")
+    assert page().startswith(f"{title}\n\n{opening}\n\n```bash\n")
     assert second.strip().startswith("Two readers stand behind one contract.")
     assert len(re.findall(r"[.](?:\s|$)", opening)) == 2
     see, test = commands()[:2]
@@ -87,14 +131,14 @@ def test_ci_runs_the_two_commands_word_for_word() -> None:
         assert command in lines
 
 
+def test_every_command_is_on_the_page() -> None:
+    shown = set(re.findall(r"ckread (\w+) ", page()))
+    assert {command.name for command in COMMANDS} <= shown
+
+
 def test_every_command_of_the_page_exists() -> None:
     known = {command.name for command in COMMANDS}
-    for command in commands()[2:]:
-        first, second, *_ = command.split()
-        assert first == "ckread"
-        assert second in known or second.startswith("fixtures/")
-
-
-def test_the_python_of_the_page_runs() -> None:
-    [block] = [block for block in blocks() if block.language == "python"]
-    exec(compile(block.text.replace('"fixtures/', f'"{ROOT}/fixtures/'), "README.md", "exec"), {})
+    called = re.findall(r"^ckread (\S+)", "\n".join(commands()), re.MULTILINE)
+    assert called
+    for word in called:
+        assert word in known or word.startswith("fixtures/")
