@@ -28,11 +28,20 @@ __all__ = [
 class CheckpointError(Exception):
     """What cannot be read, found or understood, and what to do about it.
 
+    Every error that ckread raises is one; each kind is in `ckread.errors`.
+
     Attributes:
         message: one line without a final stop, the remedy left out.
         path: the file it is about, where there is one.
         offset: the byte in that file, where it is known.
         remedy: what the user can do: a sentence, or lines of names or commands.
+
+    Example:
+        >>> try:
+        ...     ckread.open("fixtures/digits_run/ckpt-11")
+        ... except ckread.CheckpointError as error:
+        ...     print(type(error).__name__, "-", error)
+        CheckpointNotFoundError - fixtures/digits_run/ckpt-11: ...
     """
 
     def __init__(
@@ -48,6 +57,8 @@ class CheckpointError(Exception):
         self.path = path
         self.offset = offset
         self.remedy = remedy
+        if remedy is not None:
+            self.add_note(remedy)  # Python shows it below the message of a traceback
 
     def __str__(self) -> str:
         """Give the message alone; `KeyError` would quote it."""

@@ -8,22 +8,27 @@ import struct
 import subprocess
 import sys
 import termios
+from typing import TYPE_CHECKING
 
 from tests.places import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PASSED_ON = ("HOME", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
 
 
-def on_screen(command: str, *, width: int = 80) -> str:
-    """Give the screen of a shell command in the project's root, without colours."""
+def on_screen(command: str, *, folder: Path = ROOT, width: int = 80) -> str:
+    """Give the screen of a shell command in a folder, without colours."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"TERM": "dumb", "TZ": "UTC", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+    environment["PYTHONPATH"] = str(ROOT)
     function = f'ckread() {{ "{sys.executable}" -m ckread "$@"; }}; {command}'
     process = subprocess.Popen(
         ["bash", "-c", function],
-        stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment,
+        stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment,
     )  # fmt: skip
     os.close(slave)
     seen = b"".join(iter(lambda: _read(master), b""))

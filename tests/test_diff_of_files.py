@@ -82,7 +82,7 @@ def test_all_steps_of_a_directory_of_five_architectures_diff_pairwise() -> None:
     checkpoints = [ckread.open(prefix) for prefix in prefixes]
     assert len(checkpoints) == 48
     for a, b in itertools.combinations(checkpoints, 2):
-        result = ckread.diff(a, b, jobs=1)
+        result = ckread.diff(a, b, n_jobs=1)
         assert result.identical is False
         assert sum(result.summary.values()) == len(result.variables)
         names = {v.b.name for v in result.variables if v.b} | set(_keys(b, "bookkeeping"))

@@ -30,6 +30,16 @@ def is_same_in_order(a: Variable, b: Variable) -> bool:
     )
 
 
+def is_uniform(variable: Variable) -> bool:
+    """Tell whether all elements of a variable are equal, as in one that was never trained."""
+    first = None
+    for chunk in variable.chunks():
+        first = chunk[:1].copy() if first is None else first
+        if differing_bits(chunk, np.broadcast_to(first, chunk.shape).copy()).any():
+            return False
+    return True
+
+
 def find_permutation(a: Variable, b: Variable) -> tuple[int, ...] | None:
     """Give the axes for which `numpy.transpose(a, axes)` is b bit for bit; None if none are.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.metrics import ChunkSums, Tally
+from ckread.analysis.metrics import ChunkSums, PairTally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ def differing_bits(
     return differing
 
 
-def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) -> Tally:
+def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) -> PairTally:
     """Compare two 1-D arrays of one length, of any numeric types."""
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
@@ -44,7 +44,7 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
         changed = _changed(a, b, wide_a, wide_b, distance, tolerance)
         a8, b8 = _as_floats(wide_a, wide_b)
         n_changed = int(np.count_nonzero(changed))
-        return Tally(
+        return PairTally(
             elements=a.size,
             changed=n_changed,
             first_changed=int(np.argmax(changed)) if n_changed else None,

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.check_directory import check_directory, torn_save
+from ckread.analysis.check_archive import (
+    are_weights_damaged,
+    check_members,
+    check_unchecked,
+    is_archive,
+)
+from ckread.analysis.check_directory import check_directory, torn_in, torn_save
+from ckread.analysis.check_evidence import check_evidence
 from ckread.analysis.check_layout import check_layout
-from ckread.analysis.check_table import check_table, of_index
+from ckread.analysis.check_table import check_table, of_file, of_index
 from ckread.analysis.check_training import check_counters, check_training
 from ckread.analysis.findings import CheckReport, Code, Finding, Level, in_order
 from ckread.errors import (
@@ -21,7 +28,6 @@ from ckread.errors import (
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.location import INDEX_SUFFIX, saved_model_prefix
 from ckread.model.opening import open_checkpoint
-from ckread.model.shards import shard_warnings
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
+_CHECKSUMMED = (*_BUNDLES, Format.V1_TABLE, Format.KERAS_ARCHIVE)
 
 
 def check(
@@ -54,6 +61,11 @@ def check(
 
     Raises:
         CheckpointError: the path cannot be taken for a checkpoint at all.
+
+    Example:
+        >>> report = ckread.check("fixtures/digits_run/ckpt-10")
+        >>> report.sound, [str(finding.code) for finding in report.findings]
+        (True, ['dead-units'])
     """
     work = _Work(quick, with_tensorflow, n_jobs, executor, progress)
     if isinstance(target, Checkpoint):
@@ -61,19 +73,28 @@ def check(
     try:
         checkpoint = open_checkpoint(target, reader=reader)
     except CheckpointError as error:
-        return check_unopened(os.fsdecode(target), error)
+        return check_unopened(os.fsdecode(target), error, with_tensorflow=with_tensorflow)
     with checkpoint:
         return _check_open(checkpoint, work)
 
 
-def check_unopened(path: str, error: CheckpointError) -> CheckReport:
+def check_unopened(
+    path: str, error: CheckpointError, *, with_tensorflow: bool = False
+) -> CheckReport:
     """Report on a checkpoint that cannot be opened, by the error of the attempt.
+
+    Args:
+        path: what was to be checked.
+        error: of the attempt.
+        with_tensorflow: whether TensorFlow is asked too, where there is an index.
 
     Raises:
         CheckpointError: that very error, where there is no checkpoint.
     """
-    if isinstance(error, CheckpointNotFoundError) and (torn := torn_save(path)) is not None:
-        return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
+    if isinstance(error, CheckpointNotFoundError):
+        path = torn_in(path) or path if os.path.isdir(path) else path
+        if (torn := torn_save(path)) is not None:
+            return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
     is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
     damaged = CorruptCheckpointError, UnsupportedFeatureError, MissingShardError
     if is_absent or not isinstance(error, damaged) or error.path is None:
@@ -89,11 +110,17 @@ def check_unopened(path: str, error: CheckpointError) -> CheckReport:
     elif os.path.lexists(prefix + INDEX_SUFFIX):
         told = check_table(prefix + INDEX_SUFFIX)
         findings += [found for found in told if not _says_less(found, error)]
-        if not any(found.message.startswith(error.message) for found in findings):
-            findings.insert(0, of_index(error))
+        if not findings:
+            findings.append(of_index(error))
+    elif is_archive(error.path):
+        findings += check_members(error.path) or [of_file(error)]
     else:
-        findings.append(of_index(error))
+        findings.append(of_file(error))
     findings += check_directory(prefix)
+    if with_tensorflow and os.path.lexists(prefix + INDEX_SUFFIX):
+        from ckread.analysis.tensorflow_verdict import check_with_tensorflow
+
+        findings += check_with_tensorflow({}, prefix)
     return CheckReport(prefix, in_order(findings), is_listed=False)
 
 
@@ -123,7 +150,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
     prefix = _prefix(checkpoint)
     is_bundle = checkpoint.format in _BUNDLES
     findings, lost = check_layout(checkpoint, prefix) if is_bundle else ([], set())
-    findings += _evidence(checkpoint)
+    findings += check_evidence(checkpoint)
     counters, state = check_counters(checkpoint)
     findings += [*counters, *check_directory(prefix)]
     readable = [variable for variable in checkpoint.values() if variable.name not in lost]
@@ -141,9 +168,15 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         )
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
+        findings += check_unchecked(checkpoint)
+        if checkpoint.format is Format.KERAS_ARCHIVE:
+            members = check_members(checkpoint.path)
+            findings += members
+            if are_weights_damaged(members):
+                n_verified = nbytes = 0
         elements = sum(look.elements for look in seen.looks.values())
     if work.with_tensorflow:
-        findings += _ask_tensorflow(checkpoint, prefix)
+        findings += _ask_tensorflow(checkpoint, prefix, findings)
     return CheckReport(
         checkpoint.path,
         in_order(findings),
@@ -155,31 +188,22 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_blocks=getattr(checkpoint.reader, "n_blocks", None),
         n_shards=sum(file.is_shard for file in checkpoint.files()),
         is_quick=work.quick,
-        has_checksums=is_bundle,
+        has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
     )
 
 
-def _ask_tensorflow(checkpoint: Checkpoint, prefix: str) -> list[Finding]:
+def _ask_tensorflow(checkpoint: Checkpoint, prefix: str, findings: list[Finding]) -> list[Finding]:
     from ckread.analysis.tensorflow_verdict import check_with_tensorflow
 
     if checkpoint.format not in (*_BUNDLES, Format.V1_TABLE):
         message = "TensorFlow itself does not read this format; Keras does"
         return [Finding(Level.NOTE, Code.TENSORFLOW, None, None, message)]
-    return check_with_tensorflow(checkpoint, prefix)
+    damaged = CheckReport(prefix, tuple(findings)).damaged
+    return check_with_tensorflow(checkpoint, prefix, damaged=damaged)
 
 
 def _prefix(checkpoint: Checkpoint) -> str:
     if checkpoint.format is Format.SAVED_MODEL:
         return saved_model_prefix(checkpoint.path)
     return checkpoint.path
-
-
-def _evidence(checkpoint: Checkpoint) -> list[Finding]:
-    """Give what kept names and roles from being right; of shards more is told elsewhere."""
-    of_shards = set(shard_warnings(checkpoint.reader))
-    return [
-        Finding(Level.WARNING, Code.EVIDENCE, None, None, warning.rstrip("."))
-        for warning in checkpoint.warnings
-        if warning not in of_shards
-    ]

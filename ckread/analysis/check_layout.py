@@ -33,18 +33,31 @@ class Place:
 def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], set[str]]:
     """Check entries, slices, shards; give also the names of variables that cannot be read."""
     places, findings, lost = _places(checkpoint)
+    is_complete = not lost
+    named: list[Finding] = []
     for file in checkpoint.files():
         if file.is_shard:
             here = sorted(places.get(file.path, []), key=lambda place: (place.start, place.stop))
-            found = list(_check_shard(file, here, is_complete=not lost))
-            nbytes = file.nbytes or 0
-            if file.nbytes is None or any(place.stop > nbytes for place in here):
-                lost |= {place.variable for place in here if place.stop > nbytes}
-                if file.nbytes is None:
-                    lost |= {place.variable for place in here}
-            findings += found
+            findings += _check_shard(file, here, is_complete=is_complete)
+            beyond = [place for place in here if place.stop > (file.nbytes or 0)]
+            gone = here if file.nbytes is None else beyond
+            lost |= {place.variable for place in gone}
+            named += _beyond(file, gone)
+    if len(lost) < len(checkpoint):  # else it is said of the shards, and need not be of each
+        findings += named
     findings += _other_families(checkpoint, prefix)
     return findings, lost
+
+
+def _beyond(file: StoredFile, gone: list[Place]) -> Iterator[Finding]:
+    """Name each variable that lies beyond the end of a shard, or in one that is missing."""
+    name = os.path.basename(file.path)
+    what = "is not there" if file.nbytes is None else f"ends at byte {file.nbytes}"
+    for place in gone:
+        where = f"{name}, bytes {place.start} to {place.stop}"
+        yield Finding(
+            Level.ERROR, Code.BOUNDS, place.variable, where, f"cannot be read: {name} {what}"
+        )
 
 
 def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Finding], set[str]]:
@@ -75,7 +88,8 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
 def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
     code = Code.SLICES if "slice" in error.message else Code.ENTRY
     remedy = error.remedy or "Copy the index again from where it came."
-    return Finding(Level.ERROR, code, variable.name, None, error.message, remedy)
+    place = os.path.basename(error.path) if error.path else None
+    return Finding(Level.ERROR, code, variable.name, place, error.message, remedy)
 
 
 def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> Iterator[Finding]:
@@ -91,8 +105,8 @@ def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> I
     if file.nbytes < end:
         n_lost = len({place.variable for place in here if place.stop > file.nbytes})
         message = (
-            f"{name} ends at byte {file.nbytes}, the index expects {end}: "
-            f"{n_lost} {'variable lies' if n_lost == 1 else 'variables lie'} beyond its end"
+            f"{name} ends at byte {file.nbytes}, the index expects its end at byte {end}: "
+            f"{n_lost} {'variable lies' if n_lost == 1 else 'variables lie'} beyond it"
         )
         remedy = f"{RECOPY} It was cut short, or belongs to another save."
         yield Finding(Level.ERROR, Code.SHARD_SHORT, None, name, message, remedy)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ckread.analysis.check_layout import RECOPY
 from ckread.analysis.findings import Code, Finding, Level
 from ckread.errors import CheckpointError, TruncatedFileError
-from ckread.readers.entry_parser import shown
-from ckread.readers.messages import parse_bundle_entry, parse_bundle_header
+from ckread.readers.entry_parser import EntryParser, shown
+from ckread.readers.messages import parse_bundle_header
 from ckread.readers.regular_file import RegularFile
 from ckread.readers.table import TRAILER_NBYTES, Table
 
@@ -35,6 +36,12 @@ def check_table(path: str) -> list[Finding]:
     return findings
 
 
+def of_file(error: CheckpointError) -> Finding:
+    """Give the finding for an error that ends the reading of a file that is no index."""
+    place = os.path.basename(error.path) if error.path else None
+    return Finding(Level.ERROR, Code.FILE, None, place, error.message, error.remedy or RECOPY)
+
+
 def of_index(error: CheckpointError) -> Finding:
     """Give the finding for an error that ends the reading of an index."""
     code = Code.NO_INDEX if isinstance(error, TruncatedFileError) else Code.INDEX
@@ -49,46 +56,58 @@ def _findings(table: Table) -> Iterator[Finding]:
         try:
             entries = table.read_entries(handle, after=last)
         except CheckpointError as error:
-            yield _damaged_block(table, handle, error, last, separators[number])
+            lost = _lost(number, len(separators), last, separators[number])
+            yield _damaged_block(table, handle, error, lost)
             last = separators[number]
             continue
         if number == 0:
-            yield from _header(entries)
-        yield from _bad_entries(table.file.name, entries)
+            yield from _header(table.file.name, entries)
+        yield from _bad_entries(table, entries)
         last = entries[-1][0] if entries else last
 
 
-def _damaged_block(
-    table: Table,
-    handle: BlockHandle,
-    error: CheckpointError,
-    last: bytes | None,
-    separator: bytes,
-) -> Finding:
+def _damaged_block(table: Table, handle: BlockHandle, error: CheckpointError, lost: str) -> Finding:
     stop = handle.offset + handle.size + TRAILER_NBYTES
     place = f"{table.file.name}, bytes {handle.offset} to {stop}"
-    after = f"after {_key(last)} " if last else ""
-    lost = f"; lost are all variables {after}up to {_key(separator)} in the order of keys"
-    message = error.message + lost
+    message = f"{error.message}; {lost}"
     return Finding(Level.ERROR, Code.INDEX_BLOCK, None, place, message, ANOTHER)
 
 
-def _header(entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
+def _lost(number: int, count: int, last: bytes | None, separator: bytes) -> str:
+    """Say which variables a block listed, as far as its neighbours and its separator tell.
+
+    The separator is no key of the block: only not less than its last, and as short as
+    can be.
+    """
+    if count == 1:
+        return "it is the only block, so no variable is known"
+    if number == count - 1:
+        where = f"come after {_key(last or b'')}"
+    elif last:
+        where = f"come after {_key(last)} and not after {_key(separator)}"
+    else:
+        where = f"do not come after {_key(separator)}"
+    return f"lost with block {number + 1} of {count} are the variables whose keys {where}"
+
+
+def _header(name: str, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
     try:
         if entries and entries[0][0] == b"":
             parse_bundle_header(entries[0][1])
     except CheckpointError as error:
-        yield Finding(Level.ERROR, Code.INDEX, None, "header", error.message, ANOTHER)
+        message = f"{name}: header: {error.message}"
+        yield Finding(Level.ERROR, Code.INDEX, None, name, message, ANOTHER)
 
 
-def _bad_entries(name: str, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
+def _bad_entries(table: Table, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
+    name, parser = table.file.name, EntryParser(table.memory)
     for key, value in entries:
         if key == b"":
             continue
         try:
-            parse_bundle_entry(value)
+            parser.feed([(key, value)])
         except CheckpointError as error:
-            message = f"{name}: entry {_key(key)}: {error.message}"
+            message = f"{name}: {error.message}"
             yield Finding(Level.ERROR, Code.ENTRY, _text(key), name, message, ANOTHER)
 
 

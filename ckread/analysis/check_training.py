@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
 _SECOND_MOMENTS = ("velocity", "v", "Adam_1", "accumulator", "rms")
-"""Slots that sum squares of gradients, by the writers' words: once above zero, never zero."""
+"""Slots that sum squares of gradients, by the writers' words: once above zero, zero no more."""
+_LONG = 50_000
+"""Iterations after which an average of gradients long past may have sunk to zero in float32."""
 
 
 def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState]:
@@ -58,10 +60,22 @@ def check_training(
             )
             findings.append(Finding(Level.WARNING, Code.MOMENTS_RESET, None, None, message))
         return findings
+    is_long = (state.iterations or 0) > _LONG
+    by_owner: dict[str, list[Variable]] = {}
     for slot in slots:
-        if slot.slot in _SECOND_MOMENTS and slot.owner and (look := looks.get(slot.name)):
-            findings += _untrained(checkpoint, slot, look, looks)
+        by_owner.setdefault(slot.owner or "", []).append(slot)
+    for slot in slots:
+        if slot.slot in _SECOND_MOMENTS and slot.owner and slot.name in looks:
+            beside = [other for other in by_owner[slot.owner] if other is not slot]
+            findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
     return findings
+
+
+def _no_gradient(n_units: int, *, is_long: bool) -> str:
+    """Say what zero moments mean; of a long training only that no gradient shows."""
+    if is_long:
+        return "shows no gradient" if n_units == 1 else "show no gradient"
+    return f"{'has' if n_units == 1 else 'have'} not received a gradient"
 
 
 def _constants(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
@@ -76,16 +90,31 @@ def _constants(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
 
 
 def _untrained(
-    checkpoint: Checkpoint, slot: Variable, look: Look, looks: Mapping[str, Look]
+    checkpoint: Checkpoint,
+    slot: Variable,
+    beside: list[Variable],
+    looks: Mapping[str, Look],
+    *,
+    is_long: bool,
 ) -> Iterator[Finding]:
+    """Give the finding for a weight, by a second moment of it and the other slots beside that."""
     owner = checkpoint.get(slot.owner or "")
     if owner is None or owner.elements != slot.elements:
         return
+    # The square of a gradient below 1e-23 is 0 in float32, the gradient itself is not.
+    look = looks[slot.name]
+    others = [other for other in beside if other.shape == owner.shape]
     if look.is_zero:
-        message = f"has not received a gradient: {slot.slot} of the optimizer is all 0"
+        if any(other.name not in looks or not looks[other.name].is_zero for other in others):
+            return
+        told = _no_gradient(1, is_long=is_long)
+        message = f"{told}: {slot.slot} of the optimizer is all 0"
         yield Finding(Level.WARNING, Code.NEVER_TRAINED, owner.name, None, message)
-    elif len(owner.shape) > 1 and look.low == 0:
+    elif len(owner.shape) > 1 and look.low == 0 and not _is_transposed(owner):
         dead = _zero_units(slot)
+        for other in others if dead else ():
+            zero = set(_zero_units(other))
+            dead = [unit for unit in dead if unit in zero]
         bias = _bias_slot(checkpoint, slot, owner)
         if bias is not None and (seen := looks.get(bias.name)) and seen.low == 0:
             alike = set(_zero_units(bias))
@@ -93,16 +122,23 @@ def _untrained(
         else:
             with_bias = ""
         if dead and len(dead) < owner.shape[-1]:
-            yield _dead_units(owner, slot, dead, with_bias)
+            yield _dead_units(owner, slot, dead, with_bias, is_long=is_long)
 
 
-def _dead_units(owner: Variable, slot: Variable, dead: list[int], with_bias: str) -> Finding:
+def _is_transposed(owner: Variable) -> bool:
+    """Tell whether a kernel's last dimension is that of its inputs, as far as its name does."""
+    return any(word in owner.name.lower() for word in ("transpose", "deconv"))
+
+
+def _dead_units(
+    owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
+) -> Finding:
     shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
     unit = f"unit {shown}" if len(dead) == 1 else f"units {shown}"
     each = owner.elements // owner.shape[-1]
-    has, its = ("has", "its") if len(dead) == 1 else ("have", "their")
+    seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
     message = (
-        f"{unit} of {owner.shape[-1]} {has} not received a gradient: {slot.slot} of the optimizer "
+        f"{unit} of {owner.shape[-1]} {seen}: {slot.slot} of the optimizer "
         f"is 0 in {its} {each} elements{with_bias}"
     )
     return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)

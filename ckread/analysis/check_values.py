@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check_layout import RECOPY, is_damage
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
+
+
+_NARROWED = 16
+"""Damaged tensors of which the changed byte is looked for: of more, it is not one byte each."""
 
 
 @dataclass(slots=True)
@@ -109,20 +113,30 @@ def _join(
     n_damaged = 0
     for extent, parts in by_extent.items():
         error = next((part.error for part in parts if part.error), None)
+        where = ""
         if error is None:
+            computed = joined_crc32c((p.crc32c, p.task.segment.nbytes) for p in parts)
             try:
-                verify_extent(
-                    extent, joined_crc32c((p.crc32c, p.task.segment.nbytes) for p in parts)
-                )
+                verify_extent(extent, computed)
             except CheckpointError as mismatch:
                 error = mismatch
+                where = _narrowed(extent, computed) if len(result.findings) < _NARROWED else ""
         if error is not None:
             n_damaged += 1
-            result.findings.append(_damaged(variable, error, extent, n_extents=len(by_extent)))
+            found = _damaged(variable, error, extent, n_extents=len(by_extent))
+            result.findings.append(replace(found, message=f"{found.message}{where}"))
     if n_damaged:
         result.n_blank += all(outcome.look.is_zero and not outcome.error for outcome in ordered)
     else:
         _intact(result, variable, [(outcome.task.segment, outcome.look) for outcome in ordered])
+
+
+def _narrowed(extent: Extent, computed: int) -> str:
+    """Say which byte changed, where it can have been only one."""
+    from ckread.analysis.changed_byte import changed_byte
+
+    at = changed_byte(extent.crc32c or 0, computed, extent.nbytes)
+    return "" if at is None else f", as if only byte {extent.offset + at} had changed"
 
 
 def _damaged(

@@ -4,9 +4,6 @@ Two ways give the same figures. The quick one takes pairs of one type whose valu
 are all finite and squares stay in range. The careful one takes everything else:
 two types, 64-bit integers (exact), complex numbers, tolerances, NaN and infinity,
 float64 near the ends of its range.
-
-Sums go through `np.vecdot` on rows of 1,024: whole-array products would start
-BLAS threads, which are far slower on busy machines.
 """
 
 from __future__ import annotations
@@ -17,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.analysis.careful_comparison import compare_carefully, differing_bits
-from ckread.analysis.metrics import ChunkSums, Tally, merge_tallies
+from ckread.analysis.metrics import ChunkSums, PairTally, merge_tallies
+from ckread.analysis.row_sums import inner_product, row_sum
 from ckread.analysis.segments import chunk_buffer
 
 if TYPE_CHECKING:
@@ -29,30 +27,11 @@ if TYPE_CHECKING:
 
 CAPACITY = 131_072
 """Elements compared at once: the work buffers then stay in the second-level cache."""
-
-_ROW = 1024
-_ONES = np.ones(_ROW)
 _ALIKE = 100.0
 """Ratio of ‖a‖² and ‖b‖² up to which the inner product follows from the distance."""
 _RARE = 32
 """Of so many pairs at most one changes its sign where only those are looked at again."""
 _FLOAT64_RANGE = (1e-250, 1e300)
-
-
-def inner_product(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Sum x·y over two 1-D arrays of one length."""
-    n_rows = x.size // _ROW
-    stop = n_rows * _ROW
-    total = 0.0
-    if n_rows:
-        total = float(np.vecdot(x[:stop].reshape(n_rows, _ROW), y[:stop].reshape(-1, _ROW)).sum())
-    return total + float(np.vecdot(x[stop:], y[stop:])) if stop < x.size else total
-
-
-def _sum(x: NDArray[np.float64]) -> float:
-    stop = x.size // _ROW * _ROW
-    rows = float(np.vecdot(x[:stop].reshape(-1, _ROW), _ONES).sum()) if stop else 0.0
-    return rows + float(x[stop:].sum()) if stop < x.size else rows
 
 
 class PairComparison:
@@ -62,7 +41,7 @@ class PairComparison:
         self._tolerance = tolerance
         self._a, self._b = (_work_buffer(8, number).view(np.float64) for number in (2, 3))
         self._mask, self._other_mask = (_work_buffer(1, n).view(np.bool_) for n in (4, 5))
-        self._tallies: list[Tally] = []
+        self._tallies: list[PairTally] = []
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
@@ -70,20 +49,20 @@ class PairComparison:
             stop = start + CAPACITY
             self._tallies.append(self._compare(a[start:stop], b[start:stop]))
 
-    def tally(self) -> Tally:
+    def tally(self) -> PairTally:
         """Give what was counted so far, and start anew."""
-        merged = merge_tallies(self._tallies or [Tally(max_abs=0)])
+        merged = merge_tallies(self._tallies or [PairTally(max_abs=0)])
         self._tallies = []
         return merged
 
-    def _compare(self, a: NDArray[Any], b: NDArray[Any]) -> Tally:
+    def _compare(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally:
         quick = None
         if self._tolerance.is_bitwise and a.dtype == b.dtype and _is_small_real(a.dtype):
             with np.errstate(all="ignore"):
                 quick = self._compare_quickly(a, b)
         return quick or compare_carefully(a, b, self._tolerance)
 
-    def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> Tally | None:
+    def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally | None:
         """Compare finite values of one type; None where care is needed."""
         n = a.size
         low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
@@ -98,7 +77,7 @@ class PairComparison:
         integral = a.dtype.kind in "iub"
         if not n_changed:
             sums = (ChunkSums(aa, aa, aa, 0.0, 0.0),)
-            return Tally(elements=n, max_abs=0 if integral else 0.0, sums=sums)
+            return PairTally(elements=n, max_abs=0 if integral else 0.0, sums=sums)
         np.copyto(b8, b, casting="unsafe")
         bb = inner_product(b8, b8)
         is_signed = a.dtype.kind not in "ub"
@@ -112,13 +91,13 @@ class PairComparison:
         if is_alike:
             ab = (aa + bb - dd) / 2
         largest = float(np.maximum.reduce(distance))
-        return Tally(
+        return PairTally(
             elements=n,
             changed=n_changed,
             first_changed=first,
             max_abs=int(largest) if integral else largest,
             sign_flips=n_flips,
-            sums=(ChunkSums(aa, bb, ab, dd, _sum(distance)),),
+            sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
         )
 
     def _count_flips(self, a: NDArray[Any], b: NDArray[Any]) -> int:
@@ -143,8 +122,8 @@ def _is_small_real(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fbV" or (dtype.kind in "iu" and dtype.itemsize <= 4)
 
 
-def compare_strings(a: Sequence[bytes], b: Sequence[bytes]) -> Tally:
+def compare_strings(a: Sequence[bytes], b: Sequence[bytes]) -> PairTally:
     """Compare strings element by element; nothing is subtracted."""
     differing = [i for i, (left, right) in enumerate(zip(a, b, strict=True)) if left != right]
     first = differing[0] if differing else None
-    return Tally(elements=len(a), changed=len(differing), first_changed=first)
+    return PairTally(elements=len(a), changed=len(differing), first_changed=first)

@@ -7,20 +7,23 @@ byte of values. Only what is left is read, side by side, once.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff_records import CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.matching import match_variables
+from ckread.analysis.moves import find_moved_by_values
 from ckread.analysis.pair_diffs import Comparing, Work, diff_pairs
 from ckread.analysis.renaming import parse_rule
 from ckread.analysis.tolerance import Tolerance
 from ckread.errors import CheckpointError
-from ckread.model.opening import open_checkpoint, shared_graphs
-from ckread.model.role import Role
+from ckread.model.opening import opened, shared_graphs
+from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from ckread.analysis.matching import Matching
@@ -33,16 +36,16 @@ _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
 def diff_checkpoints(
     a: Checkpoint | str | os.PathLike[str],
     b: Checkpoint | str | os.PathLike[str],
-    *,
     patterns: str | Iterable[str] = (),
-    roles: Collection[Role] = (),
+    *,
+    roles: str | Iterable[str] = (),
     index_only: bool = False,
     rtol: float = 0.0,
     atol: float = 0.0,
     everything: bool = False,
     rename: str | Iterable[str] = (),
     rename_map: Mapping[str, str] | None = None,
-    jobs: int | None = None,
+    n_jobs: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> CheckpointDiff:
@@ -59,7 +62,7 @@ def diff_checkpoints(
         everything: take bookkeeping and aliases in as well.
         rename: `s/old/new/` rules that turn names of `a` into names of `b`.
         rename_map: names of `a` and the names of `b` that they are.
-        jobs: worker processes; None for as many as the bytes are worth.
+        n_jobs: worker processes; None for as many as the bytes are worth.
         executor: where the work runs instead of own processes.
         progress: told the number of bytes read, as they are.
 
@@ -69,43 +72,43 @@ def diff_checkpoints(
         ChecksumError: bytes of one side are damaged.
         MissingShardError: a data shard of one side is not there.
         CheckpointError: a checkpoint cannot be opened or read.
+
+    Example:
+        >>> found = ckread.diff("fixtures/digits_run/ckpt-2", "fixtures/digits_run/ckpt-3")
+        >>> found.identical, found.summary["changed"], str(found["conv1/kernel"].status)
+        (False, 37, 'identical')
+        >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
+        0.133
     """
     tolerance = Tolerance(rtol, atol)
     rules = [parse_rule(text) for text in _several(rename)]
-    with shared_graphs():
-        first, second = _opened(a), _opened(b)
-    sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
-    is_wanted = _scope(sides, _several(patterns), frozenset(roles))
-    matching = match_variables(
-        *sides,
-        rules=rules,
-        renames=rename_map,
-        by_values=None if index_only else _pair_by_values(is_wanted),
-    )
-    compare = Comparing(
-        content_comparison(*sides),
-        None if index_only else tolerance,
-        Work(jobs, executor, progress),
-    )
-    try:
-        found = _in_order(_variables(matching, is_wanted, compare), second)
-    except CheckpointError as error:
-        raise _placed(error, (first, second)) from error
+    with ExitStack() as stack:
+        with shared_graphs():
+            first, second = (stack.enter_context(opened(side)) for side in (a, b))
+        sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
+        is_wanted = _scope(sides, _several(patterns), as_roles(roles))
+        by_values = None if index_only else _pair_by_values(is_wanted)
+        match = partial(
+            match_variables, *sides, rules=rules, renames=rename_map, by_values=by_values
+        )
+        matching = match()
+        compare = Comparing(
+            content_comparison(*sides),
+            None if index_only else tolerance,
+            Work(n_jobs, executor, progress),
+        )
+        try:
+            variables = _variables(matching, is_wanted, compare)
+            if moved := find_moved_by_values(matching.pairs, variables):
+                matching = match(moved=moved)
+                variables = _variables(matching, is_wanted, compare)
+            found = _in_order(variables, second)
+        except CheckpointError as error:
+            raise _placed(error, (first, second)) from error
+        verified = _is_verified(found, sides)
     return CheckpointDiff(
-        a=first.path,
-        b=second.path,
-        index_only=index_only,
-        tolerance=tolerance,
-        variables=found,
-        rules=matching.rules,
-        verified=_is_verified(found, sides),
+        first.path, second.path, index_only, tolerance, found, matching.rules, verified
     )
-
-
-def _opened(checkpoint: Checkpoint | str | os.PathLike[str]) -> Checkpoint:
-    if isinstance(checkpoint, (str, os.PathLike)):
-        return open_checkpoint(checkpoint)
-    return checkpoint
 
 
 def _several(texts: str | Iterable[str]) -> tuple[str, ...]:

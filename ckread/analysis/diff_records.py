@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.model.displayed import Displayed
+from ckread.model.near_names import find_by_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -142,8 +145,8 @@ _FIGURES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointDiff:
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckpointDiff(Displayed):
     """What changed between two checkpoints.
 
     Attributes:
@@ -155,6 +158,14 @@ class CheckpointDiff:
         rules: what explains renamed pairs, most important first.
         verified: whether the checksum of everything that was read was there and right;
             None where nothing was read.
+
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> found = ckread.diff(f"{run}/ckpt-2", f"{run}/ckpt-3", "conv*/**")
+        >>> found
+        <ckread.CheckpointDiff '.../ckpt-2', '.../ckpt-3': 2 changed, 2 identical>
+        >>> found.to_pandas()["changed_elements"].to_dict()["conv2/bias"]
+        32
     """
 
     a: str
@@ -164,6 +175,19 @@ class CheckpointDiff:
     variables: tuple[VariableDiff, ...]
     rules: tuple[RenameRule, ...] = ()
     verified: bool | None = None
+
+    def __repr__(self) -> str:
+        """Show both paths and how many variables became what."""
+        counts = ", ".join(f"{n} {status}" for status, n in self.summary.items() if n)
+        return f"<ckread.CheckpointDiff {self.a!r}, {self.b!r}: {counts or 'no variables'}>"
+
+    def __getitem__(self, name: str) -> VariableDiff:
+        """Give what became of a variable, by its name in the second checkpoint.
+
+        Raises:
+            VariableNotFoundError: it is in neither, or was not asked for.
+        """
+        return find_by_name(self.variables, name, f"{self.a}, {self.b}")
 
     @property
     def identical(self) -> bool | None:
@@ -196,20 +220,16 @@ class CheckpointDiff:
         }
 
     def to_pandas(self) -> Any:
-        """Give a DataFrame, one row per variable, indexed by name.
+        """Give a `pandas.DataFrame` with a row per variable, by name.
+
+        Distances are float64, counts Int64, all absent where values were not compared.
 
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.errors import MissingDependencyError
+        from ckread.analysis.frames import diff_frame
 
-        try:
-            import pandas as pd  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            remedy = "Install it with: pip install pandas"
-            raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
-        rows = [variable.to_dict() for variable in self.variables]
-        return pd.DataFrame(rows).set_index("name") if rows else pd.DataFrame()
+        return diff_frame(self.variables)
 
 
 def distance_moved(variables: Iterable[VariableDiff]) -> float | None:

@@ -25,23 +25,24 @@ from ckread.analysis.drift_columns import (
 )
 from ckread.analysis.drift_records import RunDrift, VariableDrift
 from ckread.model.role import Role
+from ckread.model.run import as_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from ckread.analysis.drift_measuring import Failure, Measuring
-    from ckread.model.run import Run
+    from ckread.model.run import PathLike, Run
 
 _SETTLING_SECONDS = 0.2
 """A save renames the data first and the index after it: what lies between is no damage."""
 
 
 def drift(
-    run: Run,
-    patterns: Sequence[str] = (),
+    run: Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
     *,
-    roles: Collection[Role] | None = None,
+    roles: str | Iterable[str] | None = None,
     index_only: bool = False,
     n_jobs: int | None = 1,
     executor: Executor | None = None,
@@ -50,9 +51,9 @@ def drift(
     """Measure how the variables of a run moved.
 
     Args:
-        run: its checkpoints.
-        patterns: which variables; all if empty.
-        roles: of which roles; None for weights and statistics, or, where no such
+        run: its checkpoints, or what `open_run` takes.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
             variable matches, for all but bookkeeping. If one of these is not finite,
             the others are measured too, for what failed first.
         index_only: compare checksums alone, and read no value.
@@ -65,7 +66,14 @@ def drift(
         VariableNotFoundError: a pattern means no variable of the run.
         CheckpointNotFoundError: no checkpoint is left.
         CheckpointError: a worker process died.
+
+    Example:
+        >>> found = ckread.drift("fixtures/digits_run", "conv1")
+        >>> kernel = found["conv1/kernel"]
+        >>> found.checkpoints[kernel.first_change].step, round(kernel.moved, 3)
+        (4, 0.219)
     """
+    run = as_run(run)
     opened = open_columns(run)
     chosen, left_out = choose(opened.columns, patterns, roles)
     if index_only:
@@ -119,7 +127,9 @@ def _by_checksum(column: Column) -> VariableDrift:
     )
 
 
-def _others(opened: OpenRun, chosen: Sequence[Column], patterns: Sequence[str]) -> list[Column]:
+def _others(
+    opened: OpenRun, chosen: Sequence[Column], patterns: str | Sequence[str]
+) -> list[Column]:
     """Give the variables that may have failed before those chosen: slots, averages, scales."""
     known = {column.name for column in chosen}
     roles = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}

@@ -1,7 +1,8 @@
 """One chunk of a variable through all checkpoints, and the sums that figures are made of.
 
-Four work buffers hold a chunk of the first checkpoint, of the one before, of the
-one at hand, and a difference, in float64: they stay in the second-level cache.
+Three work buffers hold a chunk of the first checkpoint, of the one before and of the
+one at hand, in float64; differences take the place of the one before. The fewer there
+are, the more of them stays in the second-level cache.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.comparison import inner_product
+from ckread.analysis.row_sums import inner_product
 from ckread.analysis.segments import chunk_buffer
 from ckread.readers.dtypes import DataType
 
@@ -74,9 +75,9 @@ class ChunkSums:
         if values.dtype.kind == "c":
             values = values.view(f"<f{values.itemsize // 2}")
         if not self._rows:
-            self._buffers = [_buffer(number, values.size) for number in range(4)]
+            self._buffers = [_buffer(number, values.size) for number in range(3)]
             self._first = self._previous = self._buffers[0]
-        x, scratch = self._next(), self._buffers[3]
+        x, spare = self._next()
         np.copyto(x, values, casting="unsafe")
         if self._exponent:
             np.ldexp(x, -self._exponent, out=x)
@@ -86,13 +87,14 @@ class ChunkSums:
             nan = int(np.count_nonzero(np.isnan(x)))
             infinite = int(np.count_nonzero(np.isinf(x)))
         if is_wide and not (nan or infinite) and not _RANGE[0] < xx < _RANGE[1]:
-            self.extreme = max(self.extreme, float(np.abs(x, out=scratch).max(initial=0)))
+            self.extreme = max(self.extreme, float(np.abs(x).max(initial=0)))
         if not self._rows:
             self._rows.append([xx, xx * 0, math.nan, xx, nan, infinite])
             return
-        from_first = from_previous = _distance(x, self._first, scratch)
+        from_previous = _distance(x, self._previous, spare)
+        from_first = from_previous
         if self._previous is not self._first:
-            from_previous = _distance(x, self._previous, scratch)
+            from_first = _distance(x, self._first, spare)
         self._rows.append(
             [xx, from_first, from_previous, self._inner(x, xx, from_first), nan, infinite]
         )
@@ -102,10 +104,12 @@ class ChunkSums:
         """Give the sums, shape (checkpoints, columns)."""
         return np.array(self._rows, np.float64)
 
-    def _next(self) -> Floats:
+    def _next(self) -> tuple[Floats, Floats]:
+        """Give the buffer for the next checkpoint, and that for differences from others."""
+        first, one, other = self._buffers
         if not self._rows:
-            return self._buffers[0]
-        return self._buffers[2 if self._previous is self._buffers[1] else 1]
+            return first, other
+        return (other, one) if self._previous is one else (one, other)
 
     def _inner(self, x: Floats, xx: float, from_first: float) -> float:
         ff = self._rows[0][0]
@@ -119,6 +123,6 @@ def _buffer(number: int, n_floats: int) -> Floats:
     return chunk_buffer(CHUNK_ELEMENTS * 16, number=1 + number).view(np.float64)[:n_floats]
 
 
-def _distance(x: Floats, y: Floats, scratch: Floats) -> float:
-    np.subtract(x, y, out=scratch)
-    return inner_product(scratch, scratch)
+def _distance(x: Floats, y: Floats, spare: Floats) -> float:
+    np.subtract(x, y, out=spare)
+    return inner_product(spare, spare)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ckread.errors import CheckpointError, CheckpointNotFoundError
 from ckread.model.ordering import model_order
 from ckread.model.patterns import select
-from ckread.model.role import Role
+from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run import Run
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
 
-Fingerprint = tuple[object, ...]
+Mark = tuple[object, ...]
+"""Type and shape first, then the bytes and their checksum, or those of the slices, or None."""
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ def nothing_left(run: Run) -> CheckpointNotFoundError:
 
 
 def choose(
-    columns: dict[str, Column], patterns: Sequence[str], roles: Collection[Role] | None
+    columns: dict[str, Column], patterns: str | Sequence[str], roles: str | Iterable[str] | None
 ) -> tuple[list[Column], dict[Role, int]]:
     """Give the variables that are asked for, and how many of each role are not.
 
@@ -102,6 +103,7 @@ def choose(
     if roles is None:
         is_model = any(variable.role.is_parameter for variable in matching)
         roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+    roles = as_roles(roles)
     left_out: dict[Role, int] = {}
     for variable in matching:
         if variable.role not in roles and variable.role is not Role.BOOKKEEPING:
@@ -131,29 +133,29 @@ def _scalar(cell: Variable | None) -> float | None:
 
 def changes(cells: Sequence[Variable | None]) -> list[bool | None]:
     """Tell of each checkpoint whether the variable differs from the one before, by checksum."""
-    changed: list[bool | None] = []
-    before: Variable | None = None
-    fingerprint: Fingerprint | None = None
-    for cell in cells:
-        known = None if cell is None else _fingerprint(cell)
-        if cell is None or before is None:
-            changed.append(None)
-        elif (cell.shape, cell.dtype) != (before.shape, before.dtype):
-            changed.append(True)
-        else:
-            changed.append(None if None in (known, fingerprint) else known != fingerprint)
-        before, fingerprint = cell, known
-    return changed
+    marks = [None if cell is None else _mark(cell) for cell in cells]
+    return [None, *map(_is_changed, marks, marks[1:])]
 
 
-def _fingerprint(variable: Variable) -> Fingerprint | None:
-    """Give what is equal where the stored bytes are, None where nothing tells."""
-    if variable.crc32c is not None:
-        return variable.crc32c, variable.nbytes
+def _is_changed(before: Mark | None, mark: Mark | None) -> bool | None:
+    if before is None or mark is None:
+        return None
+    if before == mark:
+        return None if mark[2] is None else False
+    is_known = before[:2] != mark[:2] or None not in (before[2], mark[2])
+    return True if is_known else None
+
+
+def _mark(variable: Variable) -> Mark:
+    """Give type, shape and what is equal where the stored bytes are; None where nothing tells."""
+    record = variable.record
+    if record.crc32c is not None:
+        return record[1:5]
     extents = plain_extents(variable)
     if not extents or any(extent.crc32c is None for extent in extents):
-        return None
-    return tuple((extent.region, extent.crc32c, extent.nbytes) for extent in extents)
+        return record.dtype, record.shape, None
+    pieces = tuple((extent.region, extent.crc32c, extent.nbytes) for extent in extents)
+    return record.dtype, record.shape, pieces
 
 
 def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:

@@ -7,6 +7,7 @@ checksums say that the checkpoint before has the same values, its sums are taken
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -42,6 +43,7 @@ class DriftTask:
             that tells it: so that a forked worker, not its parent, finds that out.
         start: first element.
         stop: where the stretch ends.
+        nbytes: bytes to read.
         exponent: values are divided by two to this power, lest squares overflow.
     """
 
@@ -49,12 +51,8 @@ class DriftTask:
     sources: tuple[Extent, ...] | tuple[Variable, ...]
     start: int
     stop: int
+    nbytes: int
     exponent: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes to read."""
-        return sum((self.stop - self.start) * source.dtype.itemsize for source in self.sources)
 
 
 @dataclass(slots=True)
@@ -86,26 +84,21 @@ def measure_job(tasks: tuple[DriftTask, ...]) -> list[DriftResult]:
         return [_measure(task, shards) for task in tasks]
 
 
-class _Shards:
-    """The open files of a job."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, RegularFile] = {}
+class _Shards(dict[str, "RegularFile"]):
+    """The open files of a job by path, opened when asked for; closed at its end."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
+        while self:
+            self.popitem()[1].close()
 
-    def open(self, path: str) -> RegularFile:
-        """Give an open file; the one opened first is closed where there are too many."""
-        shard = self._open.get(path)
-        if shard is None:
-            if len(self._open) >= MAX_OPEN_SHARDS:
-                self._open.pop(next(iter(self._open))).close()
-            shard = self._open[path] = open_shard(path)
+    def __missing__(self, path: str) -> RegularFile:
+        """Open a file; the one opened first is closed where there are too many."""
+        if len(self) >= MAX_OPEN_SHARDS:
+            self.pop(next(iter(self))).close()
+        shard = self[path] = open_shard(path)
         return shard
 
 
@@ -118,24 +111,29 @@ def _measure(task: DriftTask, shards: _Shards) -> DriftResult:
             extents.append(extent_of(source))
         except CheckpointError as error:
             return DriftResult(task.variable, task.start, failed=len(extents), error=error)
-    repeats = [_repeats(extents, j) for j in range(n)]
+    repeats = _repeats(extents)
+    checksums = result.crc32c
+    buffer = chunk_buffer(CHUNK_ELEMENTS * 16)
     for start in range(task.start, task.stop, CHUNK_ELEMENTS):
         stop = min(start + CHUNK_ELEMENTS, task.stop)
         chunk = ChunkSums(task.exponent)
+        raw = buffer[:0]
         for j, extent in enumerate(extents):
-            width = extent.dtype.itemsize
-            raw = chunk_buffer(CHUNK_ELEMENTS * 16)[: (stop - start) * width]
+            path, offset, nbytes, dtype = extent[:4]
+            width = dtype.itemsize
+            if len(raw) != (stop - start) * width:
+                raw = buffer[: (stop - start) * width]
             try:
-                shard = shards.open(extent.path)
-                shard.check_range(extent.offset, extent.nbytes)
-                shard.pread_into(raw, extent.offset + start * width)
+                shard = shards[path]
+                shard.check_range(offset, nbytes)
+                shard.pread_into(raw, offset + start * width)
             except CheckpointError as error:
                 return DriftResult(task.variable, task.start, failed=j, error=error)
-            result.crc32c[j] = extend(result.crc32c[j], raw)
+            checksums[j] = extend(checksums[j], raw)
             if repeats[j]:
                 chunk.repeat()
             else:
-                chunk.add(decode(extent, raw), is_wide=extent.dtype in WIDE)
+                chunk.add(decode(extent, raw), is_wide=dtype in WIDE)
         result.sums += chunk.rows()
         result.extreme = max(result.extreme, chunk.extreme)
     return result
@@ -153,13 +151,10 @@ def extent_of(source: Extent | Variable) -> Extent:
     return extent
 
 
-def _repeats(extents: Sequence[Extent], j: int) -> bool:
-    """Tell whether the checkpoint before has the same bytes, as the checksums say.
+def _repeats(extents: Sequence[Extent]) -> list[bool]:
+    """Tell of which the checkpoint before has the same bytes, as the checksums say.
 
     They are read all the same: both checksums are verified.
     """
-    if j == 0:
-        return False
-    before, extent = extents[j - 1], extents[j]
-    kept = (extent.crc32c, extent.dtype, extent.big_endian)
-    return extent.crc32c is not None and kept == (before.crc32c, before.dtype, before.big_endian)
+    kept = [(extent.crc32c, extent.dtype, extent.big_endian) for extent in extents]
+    return [False, *(one == other and one[0] is not None for one, other in pairwise(kept))]

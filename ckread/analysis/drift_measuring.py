@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.drift_chunk import CHUNK_ELEMENTS
 from ckread.analysis.drift_columns import plain_extents
+from ckread.analysis.drift_jobs import share_out
 from ckread.analysis.drift_kernel import (
     DriftResult,
     DriftTask,
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 TASK_ELEMENTS = 16 * CHUNK_ELEMENTS
 """Elements of a task, in each of the checkpoints: 4 MiB of float32."""
 
-JOB_NBYTES = 1000 * 1000 * 1000
-"""Bytes of a job, at most: each opens every checkpoint once."""
-
-_JOBS_EACH = 4
-"""Jobs of a process where there are bytes enough, so that none waits long for the others."""
-
 
 class Failure(NamedTuple):
     """A variable that could not be read from a checkpoint, by index."""
@@ -57,17 +52,14 @@ class Era:
     Attributes:
         column: whose.
         at: indices of these checkpoints.
+        cells: the variable in each of them.
         is_plain: whether its bytes lie in one piece in each; else they are streamed.
     """
 
     column: Column
     at: list[int]
-    is_plain: bool = False
-
-    @property
-    def cells(self) -> list[Variable]:
-        """The variable in each of these checkpoints."""
-        return [cell for index in self.at if (cell := self.column.cells[index]) is not None]
+    cells: list[Variable]
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +126,7 @@ class Measuring:
     def _run(self, tasks: Sequence[DriftTask]) -> Iterable[DriftResult]:
         total = sum(task.nbytes for task in tasks)
         n_jobs = choose_n_jobs(total, self.n_jobs)
-        jobs = _jobs(tasks, min(JOB_NBYTES, total // (_JOBS_EACH * n_jobs) + 1))
+        jobs = share_out(tasks, n_jobs)
         for index, results in run(jobs, measure_job, n_jobs=n_jobs, executor=self.executor):
             if self.progress is not None:
                 self.progress(sum(task.nbytes for task in jobs[index]))
@@ -157,20 +149,24 @@ class Measuring:
 
 
 def _eras(column: Column) -> Iterable[Era]:
-    places: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    eras: dict[tuple[int, ...], Era] = {}
     for index, cell in enumerate(column.cells):
         if cell is not None:
-            places[cell.shape].append(index)
-    for at in places.values():
-        era = Era(column, at)
-        era.is_plain = all(map(_is_plain, era.cells))
-        yield era
+            shape = cell.shape
+            era = eras.get(shape)
+            if era is None:
+                era = eras[shape] = Era(column, [], [], is_plain=True)
+            era.at.append(index)
+            era.cells.append(cell)
+            era.is_plain = era.is_plain and _is_plain(cell)
+    return eras.values()
 
 
 def _is_plain(cell: Variable) -> bool:
     """Tell whether the bytes lie in one piece; a checksum of the whole says so too."""
-    if cell.crc32c is not None and cell.shard is not None:
-        return cell.dtype.is_plain
+    record = cell.record
+    if record.crc32c is not None and record.shard is not None:
+        return record.dtype.is_plain
     extents = plain_extents(cell)
     return extents is not None and len(extents) == 1
 
@@ -180,20 +176,10 @@ def _tasks(number: int, era: Era, exponent: int, *, is_sent: bool) -> Iterable[D
     cells = era.cells
     sources = tuple(map(extent_of, cells)) if is_sent else tuple(cells)
     n = cells[0].elements
+    width = sum([cell.dtype.itemsize for cell in cells])
     for start in range(0, max(n, 1), TASK_ELEMENTS):
-        yield DriftTask(number, sources, start, min(start + TASK_ELEMENTS, n), exponent)
-
-
-def _jobs(tasks: Sequence[DriftTask], nbytes: int) -> list[tuple[DriftTask, ...]]:
-    jobs: list[list[DriftTask]] = [[]]
-    total = 0
-    for task in tasks:
-        if total >= nbytes:
-            jobs.append([])
-            total = 0
-        jobs[-1].append(task)
-        total += task.nbytes
-    return [tuple(job) for job in jobs if job]
+        stop = min(start + TASK_ELEMENTS, n)
+        yield DriftTask(number, sources, start, stop, (stop - start) * width, exponent)
 
 
 def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
@@ -201,16 +187,27 @@ def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
     for result in results:
         if result.error is not None and result.failed is not None:
             return Failure(era.column.name, era.at[result.failed], result.error)
-    sizes = [min(TASK_ELEMENTS, era.cells[0].elements - result.start) for result in results]
-    for j, cell in enumerate(era.cells):
-        width = cell.dtype.itemsize
-        parts = [(result.crc32c[j], n * width) for result, n in zip(results, sizes, strict=True)]
-        computed = parts[0][0] if len(parts) == 1 else joined_crc32c(parts)
-        if computed == cell.crc32c:
-            continue
+    computed = _checksums(era.cells, results)
+    if computed == [cell.crc32c for cell in era.cells]:
+        return None
+    for at, cell, found in zip(era.at, era.cells, computed, strict=True):
         extent = extent_of(cell)
-        if extent.crc32c is not None and computed != extent.crc32c:
+        if extent.crc32c is not None and found != extent.crc32c:
             place = extent.offset, extent.nbytes
-            error = checksum_error(extent.path, place, extent.crc32c, computed, key=era.column.name)
-            return Failure(era.column.name, era.at[j], error)
+            error = checksum_error(extent.path, place, extent.crc32c, found, key=era.column.name)
+            return Failure(era.column.name, at, error)
     return None
+
+
+def _checksums(cells: Sequence[Variable], results: Sequence[DriftResult]) -> list[int]:
+    """Give the checksum of all bytes that were read of each cell."""
+    if len(results) == 1:
+        return results[0].crc32c
+    sizes = [min(TASK_ELEMENTS, cells[0].elements - result.start) for result in results]
+    return [
+        joined_crc32c(
+            (result.crc32c[j], n * cell.dtype.itemsize)
+            for result, n in zip(results, sizes, strict=True)
+        )
+        for j, cell in enumerate(cells)
+    ]

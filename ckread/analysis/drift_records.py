@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import MissingDependencyError, VariableNotFoundError
+from ckread.model.displayed import Displayed
+from ckread.model.near_names import find_by_name
 
 if TYPE_CHECKING:
     from ckread.model.role import Role
@@ -101,8 +101,8 @@ class VariableDrift:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class RunDrift:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunDrift(Displayed):
     """How the variables of a run moved.
 
     Attributes:
@@ -115,6 +115,13 @@ class RunDrift:
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
         learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
+
+    Example:
+        >>> found = ckread.drift("fixtures/digits_run", index_only=True)
+        >>> found
+        <ckread.RunDrift 'fixtures/digits_run': 16 variables, 10 checkpoints>
+        >>> found["conv1/bias"].changed[:4]
+        (None, False, False, True)
     """
 
     path: str
@@ -126,16 +133,18 @@ class RunDrift:
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
 
+    def __repr__(self) -> str:
+        """Show path and how much was compared."""
+        n = f"{len(self.variables)} variables, {len(self.checkpoints)} checkpoints"
+        return f"<ckread.RunDrift {self.path!r}: {n}>"
+
     def __getitem__(self, name: str) -> VariableDrift:
         """Give the drift of a variable by its name.
 
         Raises:
             VariableNotFoundError: there is none of this name.
         """
-        for variable in (*self.variables, *self.causes):
-            if variable.name == name:
-                return variable
-        raise VariableNotFoundError(f"{self.path}: no variable {name}", path=self.path)
+        return find_by_name((*self.variables, *self.causes), name, self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `drift` document."""
@@ -153,18 +162,11 @@ class RunDrift:
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable and checkpoint.
 
+        For a column per variable: `frame.pivot(index="step", columns="name", values="l2")`.
+
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            remedy = "Install it: pip install pandas"
-            raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
-        rows = [
-            {"name": v.name, "step": entry.step}
-            | {k: x[i] for k, x in v.to_dict().items() if isinstance(x, list) and k != "shape"}
-            for v in self.variables
-            for i, entry in enumerate(self.checkpoints)
-        ]
-        return pandas.DataFrame(rows)
+        from ckread.analysis.frames import drift_frame
+
+        return drift_frame(self)

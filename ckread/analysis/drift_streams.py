@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.comparison import inner_product
 from ckread.analysis.drift_chunk import N_COLUMNS
+from ckread.analysis.row_sums import inner_product
 from ckread.analysis.value_pairs import iter_side_by_side
 from ckread.errors import CheckpointError
 from ckread.readers.dtypes import DataType

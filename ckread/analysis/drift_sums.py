@@ -90,10 +90,9 @@ def drift_of(column: Column, eras: Sequence[Measured]) -> VariableDrift:
     for at, sums, exponent in eras:
         if sums is not None and len(sums):
             table[at], known[at], counts[at] = figures(sums, exponent, at)
-    columns = [
-        tuple(x if is_known else None for x, is_known in zip(*pair, strict=True))
-        for pair in zip(table.T.tolist(), known.T.tolist(), strict=True)
-    ]
+    columns: list[list[float | None]] = table.T.tolist()
+    for number, index in np.argwhere(~known.T).tolist():
+        columns[number][index] = None
     nonfinite = np.flatnonzero(counts.any(axis=1))
     last = column.last
     changed = changes(column.cells)
@@ -106,10 +105,10 @@ def drift_of(column: Column, eras: Sequence[Measured]) -> VariableDrift:
         slot=last.slot,
         present=tuple(cell is not None for cell in column.cells),
         changed=tuple(_by_value(changed, columns[2])),
-        l2=columns[0],
-        from_first=columns[1],
-        from_previous=columns[2],
-        cosine_to_first=columns[3],
+        l2=tuple(columns[0]),
+        from_first=tuple(columns[1]),
+        from_previous=tuple(columns[2]),
+        cosine_to_first=tuple(columns[3]),
         nan=tuple(counts[:, 0].tolist()),
         infinite=tuple(counts[:, 1].tolist()),
         first_nonfinite=int(nonfinite[0]) if nonfinite.size else None,

@@ -14,14 +14,16 @@ from ckread.analysis.statistics import (
     variable_statistics,
 )
 from ckread.errors import CheckpointError, UsageError
+from ckread.model.displayed import Displayed
+from ckread.model.run import as_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from ckread.analysis.distribution import Distribution
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.role import Role
-    from ckread.model.run import Run
+    from ckread.model.run import PathLike, Run
     from ckread.model.variable import Variable
 
 
@@ -42,8 +44,8 @@ class Moment:
     variables: dict[str, VariableStatistics]
 
 
-@dataclass(frozen=True, slots=True)
-class RunStatistics:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunStatistics(Displayed):
     """Statistics of some variables along a run.
 
     Attributes:
@@ -52,6 +54,12 @@ class RunStatistics:
         moments: the checkpoints, in order of step.
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
+
+    Example:
+        >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
+        >>> frame = found.to_pandas().pivot(index="step", columns="name", values="l2")
+        >>> frame.loc[10].round(3).to_dict()["conv2/bias"]
+        0.524
     """
 
     path: str
@@ -59,6 +67,11 @@ class RunStatistics:
     moments: tuple[Moment, ...]
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show path and how much was measured."""
+        n = f"{len(self.names)} variables, {len(self.moments)} checkpoints"
+        return f"<ckread.RunStatistics {self.path!r}: {n}>"
 
     @property
     def damaged(self) -> tuple[VariableStatistics, ...]:
@@ -83,25 +96,53 @@ class RunStatistics:
             ],
         }
 
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per checkpoint and variable measured in it.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import run_statistics_frame
+
+        return run_statistics_frame(self)
+
 
 def statistics_of_run(
-    run: Run,
-    patterns: Sequence[str],
+    run: Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
     *,
-    roles: Collection[Role] | None = None,
+    roles: str | Iterable[str] | None = None,
     n_bins: int = N_BINS,
     n_jobs: int | None = 1,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RunStatistics:
-    """Measure variables in every checkpoint of a run; arguments as of `statistics`.
+    """Measure variables in every checkpoint of a run; other arguments as of `statistics`.
 
     Which variables the patterns mean is decided in the last checkpoint.
 
+    Args:
+        run: a run, or what `open_run` takes.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: as of `statistics`.
+        n_bins: likewise.
+        n_jobs: likewise.
+        executor: likewise.
+        progress: likewise.
+
     Raises:
         UsageError: none of the checkpoints can be opened.
-        CheckpointError: a worker process died.
+        CheckpointError: the run cannot be listed, or a worker process died.
+
+    Example:
+        >>> found = ckread.statistics_of_run("fixtures/digits_run", "conv1/kernel")
+        >>> found
+        <ckread.RunStatistics 'fixtures/digits_run': 1 variables, 10 checkpoints>
+        >>> stds = [m.variables["conv1/kernel"].distribution.std for m in found.moments]
+        >>> [round(std, 3) for std in stds][:5]
+        [0.119, 0.119, 0.119, 0.128, 0.13]
     """
+    run = as_run(run)
     with ExitStack() as stack:
         found: list[tuple[int, Checkpoint]] = []
         notes = []
@@ -132,7 +173,9 @@ def statistics_of_run(
     return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes))
 
 
-def _measured(place: tuple[int, Variable], outcome: Any) -> tuple[int, VariableStatistics]:
+def _measured(
+    place: tuple[int, Variable], outcome: Distribution | CheckpointError
+) -> tuple[int, VariableStatistics]:
     return place[0], variable_statistics(place[1], outcome)
 
 

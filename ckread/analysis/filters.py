@@ -2,6 +2,8 @@
 
 height, width, in, out     convolution; out tiles, in colour where in is 3
 height, width, in, times   depthwise convolution, by its name; in × times tiles
+depth, height, width, in, out   in three dimensions; out tiles, the slices of depth below
+                           each other
 taps, in, out              convolution in one dimension; out tiles, taps across
 in, out                    dense layer; one matrix
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +34,7 @@ class KernelKind(StrEnum):
 
     CONV2D = "conv2d"
     DEPTHWISE = "depthwise"
+    CONV3D = "conv3d"
     CONV1D = "conv1d"
     DENSE = "dense"
 
@@ -45,7 +48,7 @@ class Filters:
         kind: what it belongs to.
         shape: of the variable.
         tiles: shape (n, rows, columns), or (n, rows, columns, 3) in colour; for a
-            dense layer n is 1.
+            dense layer n is 1. In three dimensions rows are those of all slices.
         n_all: how many kernels there are; `tiles` may hold the first of them.
         mean_over: input channels over which each tile is the mean; 1 if over none.
         scale: the weight at the ends of the symmetric colour scale.
@@ -67,6 +70,11 @@ class Filters:
         return self.tiles.ndim == 4
 
     @property
+    def n_slices(self) -> int:
+        """Slices that the rows of a tile are of, from the first depth to the last."""
+        return self.shape[0] if self.kind is KernelKind.CONV3D else 1
+
+    @property
     def is_clipped(self) -> bool:
         """Whether some weights lie beyond the colour scale."""
         return self.largest > self.scale
@@ -78,13 +86,15 @@ def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
     Raises:
         UsageError: it has a number of dimensions that no picture is made of.
     """
+    if len(shape) == 5:
+        return KernelKind.CONV3D
     if len(shape) == 4:
         return KernelKind.DEPTHWISE if "depthwise" in name.lower() else KernelKind.CONV2D
     if len(shape) == 3:
         return KernelKind.CONV1D
     if len(shape) == 2:
         return KernelKind.DENSE
-    remedy = "Kernels of 2, 3 or 4 dimensions can be drawn; ckread stats shows any variable."
+    remedy = "Kernels of 2 to 5 dimensions can be drawn; ckread stats shows any variable."
     found = "1 dimension" if len(shape) == 1 else f"{len(shape)} dimensions"
     raise UsageError(f"{name}: {found}, expected a kernel", remedy=remedy)
 
@@ -141,89 +151,12 @@ def _tiles(kernel: Floats, kind: KernelKind) -> tuple[Floats, int]:
         return kernel[np.newaxis], 1
     if kind is KernelKind.CONV1D:
         return kernel.transpose(2, 1, 0), 1
+    if kind is KernelKind.CONV3D:
+        depth, height, *rest = kernel.shape
+        kernel = kernel.reshape(depth * height, *rest)
     height, width, n_in, n_out = kernel.shape
     if kind is KernelKind.DEPTHWISE:
         return kernel.reshape(height, width, n_in * n_out).transpose(2, 0, 1), 1
     if n_in == 3:
         return kernel.transpose(3, 0, 1, 2), 1
     return kernel.mean(axis=2).transpose(2, 0, 1), n_in
-
-
-class Padding(StrEnum):
-    """What a convolution does at the edges, in TensorFlow's words."""
-
-    SAME = "same"
-    VALID = "valid"
-
-
-def response(
-    kernel: Floats,
-    image: Floats,
-    *,
-    stride: int = 1,
-    padding: Padding = Padding.SAME,
-    bias: Floats | None = None,
-    relu: bool = False,
-    is_depthwise: bool = False,
-) -> Floats:
-    """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
-
-    Args:
-        kernel: shape (height, width, channels, n), or (…, times) if depthwise.
-        image: shape (rows, columns, channels).
-        stride: of rows and columns.
-        padding: zeros around the image, or none.
-        bias: added per kernel.
-        relu: whether negative responses become 0.
-        is_depthwise: whether each channel has kernels of its own.
-
-    Returns:
-        Shape (n, rows, columns).
-
-    Raises:
-        UsageError: channels, bias or sizes do not fit.
-    """
-    _check_response(kernel, image, stride, bias, is_depthwise=is_depthwise)
-    height, width, n_in, times = kernel.shape
-    if padding is Padding.SAME:
-        image = _padded(image, (height, width), stride)
-    rows = (image.shape[0] - height) // stride + 1
-    columns = (image.shape[1] - width) // stride + 1
-    if rows < 1 or columns < 1:
-        size = "×".join(map(str, image.shape[:2]))
-        raise UsageError(f"the image of {size} is smaller than the kernel of {height}×{width}")
-    total = np.zeros((rows, columns, n_in * times if is_depthwise else times))
-    for y in range(height):
-        for x in range(width):
-            seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
-                :rows, :columns
-            ]
-            if is_depthwise:
-                total += (seen[..., np.newaxis] * kernel[y, x]).reshape(rows, columns, -1)
-            else:
-                total += seen @ kernel[y, x]
-    total += 0 if bias is None else bias
-    responses: Floats = total.transpose(2, 0, 1)
-    return np.maximum(responses, 0) if relu else responses
-
-
-def _padded(image: Floats, kernel: tuple[int, int], stride: int) -> Floats:
-    """Add zeros as TensorFlow does: so that size / stride positions fit, the odd one after."""
-    around = []
-    for size, width in zip(image.shape[:2], kernel, strict=True):
-        total = max((-(-size // stride) - 1) * stride + width - size, 0)
-        around.append((total // 2, total - total // 2))
-    return np.pad(image, (*around, (0, 0)))
-
-
-def _check_response(
-    kernel: Floats, image: Floats, stride: int, bias: Any, *, is_depthwise: bool
-) -> None:
-    n_in, times = kernel.shape[2:]
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
-    if image.shape[2] != n_in:
-        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
-    n = n_in * times if is_depthwise else times
-    if bias is not None and bias.shape != (n,):
-        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")

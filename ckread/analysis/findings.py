@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from ckread.model.displayed import Displayed
+
 
 class Level(StrEnum):
     """How bad a finding is; the order is that of reports."""
@@ -24,6 +26,7 @@ class Code(StrEnum):
     NO_INDEX = "no-index"
     INDEX = "index"
     INDEX_BLOCK = "index-block"
+    FILE = "file-damaged"
     VERSION = "version"
     ENTRY = "entry"
     SLICES = "slices"
@@ -38,6 +41,8 @@ class Code(StrEnum):
     SHARD_MIXED = "shard-mixed"
     CHECKSUM = "tensor-checksum"
     DAMAGED = "tensor-damaged"
+    MEMBER = "archive-member"
+    NO_CHECKSUM = "no-checksum"
     NOT_FINITE = "not-finite"
     CONSTANT = "constant"
     NEVER_TRAINED = "never-trained"
@@ -48,6 +53,7 @@ class Code(StrEnum):
     STATE_STALE = "state-stale"
     STATE_FILE = "state-file"
     LEFTOVERS = "leftovers"
+    NEWER = "newer-torn"
     EVIDENCE = "evidence"
     TENSORFLOW = "tensorflow"
 
@@ -75,11 +81,11 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a finding in the `check` document."""
-        return asdict(self)
+        return asdict(self) | {"level": str(self.level), "code": str(self.code)}
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckReport(Displayed):
     """Everything that a check found.
 
     Attributes:
@@ -93,9 +99,16 @@ class CheckReport:
         n_blocks: blocks of the index, where it has any.
         n_shards: data shards wanted.
         is_quick: whether values were left unread.
-        has_checksums: whether the format keeps a checksum per tensor.
+        has_checksums: whether the format keeps checksums of all values.
         step: what the step was found by, in words.
         is_listed: whether the index could be read, so that there is a listing.
+
+    Example:
+        >>> report = ckread.check("fixtures/digits_run/ckpt-10")
+        >>> report
+        <ckread.CheckReport 'fixtures/digits_run/ckpt-10': sound, 1 findings>
+        >>> report.to_pandas()[["level", "code", "variable"]].values.tolist()
+        [['warning', 'dead-units', 'conv1/kernel']]
     """
 
     path: str
@@ -111,6 +124,11 @@ class CheckReport:
     has_checksums: bool = True
     step: str | None = None
     is_listed: bool = True
+
+    def __repr__(self) -> str:
+        """Show path, verdict and number of findings."""
+        word = {True: "sound", False: "unsound", None: "not known to be sound"}[self.sound]
+        return f"<ckread.CheckReport {self.path!r}: {word}, {len(self.findings)} findings>"
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -141,6 +159,16 @@ class CheckReport:
             "findings": [finding.to_dict() for finding in self.findings],
             "verified": {"variables": self.n_verified, "nbytes": self.nbytes_verified},
         }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per finding, errors first.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import findings_frame
+
+        return findings_frame(self.findings)
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:

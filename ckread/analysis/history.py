@@ -7,19 +7,19 @@ import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.epochs import Holders, match_epochs
+from ckread.analysis.history_joining import Values, gaps, joined, numbered
 from ckread.errors import UsageError
-from ckread.readers.history_log import HistoryLog, read_history_log
+from ckread.model.displayed import Displayed
+from ckread.model.run import as_run
+from ckread.readers.history_log import read_history_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ckread.model.run import Run
-
-Values = tuple[float | None, ...]
+    from ckread.model.run import PathLike, Run
 
 _SMALLER = re.compile(
     r"loss|err|mse|mae|mape|msle|rmse|perplexity|entropy|divergence|distance|wer\b|cer\b|fid\b|nll"
@@ -69,8 +69,8 @@ class BestEpoch:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingHistory:
+@dataclass(frozen=True, slots=True, repr=False)
+class TrainingHistory(Displayed):
     """Training curves.
 
     Attributes:
@@ -83,6 +83,11 @@ class TrainingHistory:
         holders: the checkpoints, by epoch.
         unit: `epoch` or `step`.
         run: what the checkpoints are called; None if none were given.
+
+    Example:
+        >>> found = ckread.history("fixtures/digits_run/history.json")
+        >>> found, found.metrics["val_loss"][7]
+        (<ckread.TrainingHistory '.../history.json': 10 epochs, 5 metrics>, 0.035...)
     """
 
     logs: tuple[str, ...]
@@ -94,6 +99,11 @@ class TrainingHistory:
     holders: Holders
     unit: str = "epoch"
     run: str | None = None
+
+    def __repr__(self) -> str:
+        """Show the logs and how much is in them."""
+        n = f"{len(self.epochs)} {self.unit}s, {len(self.metrics)} metrics"
+        return f"<ckread.TrainingHistory {', '.join(map(repr, self.logs))}: {n}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `history` document."""
@@ -110,10 +120,20 @@ class TrainingHistory:
             ],
         }
 
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per epoch, and a float64 column per metric.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import history_frame
+
+        return history_frame(self)
+
 
 def history(
     logs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    run: Run | None = None,
+    run: Run | PathLike | Iterable[PathLike] | None = None,
     *,
     best: str | None = None,
     mode: str | None = None,
@@ -123,73 +143,41 @@ def history(
     Args:
         logs: paths. Of an epoch in several of them the later log counts; a log that
             does not number its epochs continues the one before it.
-        run: the checkpoints, to tell which of them holds the best epoch.
+        run: the checkpoints, or what `open_run` takes, to tell which of them holds
+            the best epoch.
         best: the metric; `val_loss` by default, else `loss`, else the first.
         mode: `min` or `max`; told from the metric's name by default.
 
     Raises:
         CheckpointError: a log cannot be read.
         UsageError: there is no such metric, or its name does not tell what is best.
+
+    Example:
+        >>> found = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run")
+        >>> found.best.epoch, round(found.best.value, 4), found.best.checkpoint
+        (8, 0.0353, 'fixtures/digits_run/ckpt-8')
     """
     paths = [logs] if isinstance(logs, str | os.PathLike) else list(logs)
     if not paths:
         raise UsageError("no log given, expected a training log")
-    found = _numbered([read_history_log(os.fsdecode(path)) for path in paths])
+    found = numbered([read_history_log(os.fsdecode(path)) for path in paths])
     units = {log.unit for log in found}
     if len(units) > 1:
         raise UsageError("some logs count epochs and some steps: they cannot be joined")
-    epochs, metrics, seams = _joined(found)
-    holders = match_epochs(run, epochs)
+    epochs, metrics, seams = joined(found)
+    checkpoints = None if run is None else as_run(run)
+    holders = match_epochs(checkpoints, epochs)
     return TrainingHistory(
         logs=tuple(log.path for log in found),
         epochs=epochs,
         metrics=metrics,
         seams=seams,
-        gaps=_gaps(epochs) if found[0].unit == "epoch" else (),
+        gaps=gaps(epochs) if found[0].unit == "epoch" else (),
         best=_best(epochs, metrics, best, mode, holders),
         holders=holders,
         unit=found[0].unit,
-        run=None if run is None else run.path,
+        run=None if checkpoints is None else checkpoints.path,
     )
-
-
-def _numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
-    """Order logs by their first epoch; one without numbers continues the one before."""
-    numbered: list[HistoryLog] = []
-    last = 0
-    for log in logs:
-        if not log.is_numbered and numbered:
-            epochs = tuple(epoch + last for epoch in log.epochs)
-            log = HistoryLog(log.path, epochs, log.metrics, log.is_numbered, log.unit)
-        numbered.append(log)
-        last = log.epochs[-1]
-    return sorted(numbered, key=lambda log: log.epochs[0])
-
-
-def _joined(
-    logs: Sequence[HistoryLog],
-) -> tuple[tuple[int, ...], dict[str, Values], tuple[int, ...]]:
-    source: dict[int, int] = {}
-    for number, log in enumerate(logs):
-        source.update(dict.fromkeys(log.epochs, number))
-    epochs = tuple(sorted(source))
-    places = [{epoch: i for i, epoch in enumerate(log.epochs)} for log in logs]
-    names = dict.fromkeys(name for log in logs for name in log.metrics)
-    metrics = {
-        name: tuple(
-            logs[source[e]].metrics[name][places[source[e]][e]]
-            if name in logs[source[e]].metrics
-            else None
-            for e in epochs
-        )
-        for name in names
-    }
-    seams = tuple(epoch for before, epoch in pairwise(epochs) if source[before] != source[epoch])
-    return epochs, metrics, seams
-
-
-def _gaps(epochs: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    return tuple((a + 1, b - 1) for a, b in pairwise(epochs) if b > a + 1)
 
 
 def _best(

@@ -9,10 +9,13 @@ from ckread.analysis.info_fields import summary_fields
 from ckread.analysis.saved_time import find_saved_time
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.analysis.writer import find_keras, find_writer
+from ckread.model.opening import opened
 from ckread.model.role import Role
+from ckread.model.totals import RoleTotal, count_parameters, total_by_role
 from ckread.readers.contract import StoredFile
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
@@ -26,18 +29,11 @@ MAX_LOST_NAMES = 10
 """Names that a warning lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoleTotal:
-    """The variables of one role, added up."""
-
-    variables: int
-    elements: int
-    nbytes: int
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckpointSummary:
     """What a checkpoint is; None where its files do not say.
+
+    `print(checkpoint)` shows it as a page.
 
     Attributes:
         path: as the user would type it.
@@ -59,6 +55,11 @@ class CheckpointSummary:
         assets: file names in a SavedModel.
         meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
         warnings: what is not as it should be, one or more sentences each.
+
+    Example:
+        >>> found = ckread.info("fixtures/digits_files/digits.keras")
+        >>> found, found.writer, len(found.layers)
+        (<ckread.CheckpointSummary '.../digits.keras': 38,474 parameters>, 'Keras 3.15.1', 9)
     """
 
     path: str
@@ -81,6 +82,10 @@ class CheckpointSummary:
     meta_graph: MetaGraph | None
     warnings: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Show path, format and how many parameters."""
+        return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
+
     @property
     def n_variables(self) -> int:
         """How many variables there are, bookkeeping included."""
@@ -98,12 +103,31 @@ class CheckpointSummary:
         return summary_fields(self)
 
 
+def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
+    """Sum a checkpoint up; of its values, only scalars are read.
+
+    Args:
+        checkpoint: an open checkpoint, or a path.
+
+    Raises:
+        CheckpointError: the path cannot be opened.
+
+    Example:
+        >>> found = ckread.info("fixtures/digits_run/ckpt-10")
+        >>> found.parameters, found.training.step, round(found.training.learning_rate, 6)
+        (38474, 10, 0.000695)
+    """
+    with opened(checkpoint) as source:
+        return summarise(source)
+
+
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
-    """Sum a checkpoint up; of its values, only scalars are read."""
+    """Sum an open checkpoint up."""
     variables = list(checkpoint.values())
     saved_model = checkpoint.evidence.saved_model
     training = read_training_state(checkpoint)
-    roles = _role_totals(variables)
+    roles = total_by_role(variables)
+    parameters = count_parameters(variables)
     return CheckpointSummary(
         path=checkpoint.path,
         format=checkpoint.format,
@@ -113,8 +137,8 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         saved=find_saved_time(checkpoint),
         files=_files(checkpoint),
         training=training,
-        parameters=sum(total.elements for role, total in roles.items() if role.is_parameter),
-        trainable_parameters=_trainable_parameters(variables),
+        parameters=parameters.total,
+        trainable_parameters=parameters.trainable,
         nbytes=sum(total.nbytes for total in roles.values()),
         roles=roles,
         dtypes=_dtypes(variables),
@@ -154,27 +178,6 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "model, then save again.",
     ]
     return ("\n".join(lines),)
-
-
-def _role_totals(variables: Iterable[Variable]) -> dict[Role, RoleTotal]:
-    sums: dict[Role, list[int]] = {}
-    for variable in variables:
-        total = sums.setdefault(variable.role, [0, 0, 0])
-        total[0] += 1
-        total[1] += variable.elements
-        total[2] += variable.nbytes
-    return {role: RoleTotal(*sums[role]) for role in Role if role in sums}
-
-
-def _trainable_parameters(variables: Iterable[Variable]) -> int | None:
-    """Count the elements that training moves; None if that is not known of all."""
-    total = 0
-    for variable in variables:
-        if variable.role is Role.WEIGHT:
-            if variable.trainable is None:
-                return None
-            total += variable.elements if variable.trainable else 0
-    return total
 
 
 def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:

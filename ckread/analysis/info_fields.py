@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ckread.analysis.info import CheckpointSummary, RoleTotal
+    from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.training import TrainingState
     from ckread.readers.contract import StoredFile
     from ckread.readers.keras_config import KerasLayer
@@ -32,7 +32,7 @@ def summary_fields(summary: CheckpointSummary) -> dict[str, Any]:
         "trainable_parameters": summary.trainable_parameters,
         "non_trainable_parameters": summary.non_trainable_parameters,
         "nbytes": summary.nbytes,
-        "roles": {role: _total_fields(total) for role, total in summary.roles.items()},
+        "roles": {role: total.to_dict() for role, total in summary.roles.items()},
         "dtypes": summary.dtypes,
         "tags": summary.tags,
         "signatures": [_signature_fields(signature) for signature in summary.signatures],
@@ -50,14 +50,6 @@ def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
     if training.optimizer_kind is None and training.optimizer_name is None:
         return None
     return {"kind": training.optimizer_kind, "name": training.optimizer_name}
-
-
-def _total_fields(total: RoleTotal) -> dict[str, int]:
-    return {
-        "variables": total.variables,
-        "elements": total.elements,
-        "nbytes": total.nbytes,
-    }
 
 
 def _layer_fields(layer: KerasLayer) -> dict[str, Any]:

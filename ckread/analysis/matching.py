@@ -2,7 +2,7 @@
 
 In this order, each stage on what the earlier ones left over:
 
-1. renames that the caller gives;
+1. renames that the caller gives, and moves that an earlier comparison found;
 2. same name; but where names were exchanged or shifted, same content;
 3. same checkpoint key;
 4. same name once a first scope shared by all parameters of one side is removed;
@@ -60,6 +60,7 @@ def match_variables(
     *,
     rules: Sequence[RenameRule] = (),
     renames: Mapping[str, str] | None = None,
+    moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
 ) -> Matching:
     """Pair the variables of two checkpoints.
@@ -69,6 +70,7 @@ def match_variables(
         b: those of the second, likewise.
         rules: applied to the names of `a`, one after the other.
         renames: names or keys of `a` to those of `b`.
+        moved: names of `a` whose values are known to stand under these names in `b`.
         by_values: what pairs up leftovers by reading values; None reads nothing.
 
     Raises:
@@ -78,6 +80,7 @@ def match_variables(
     work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
     _take_given(work, renames or {})
     work.take_by_name(rename_all(list(work.a), rules), PairedBy.RENAME)
+    work.take_by_name(moved or {}, PairedBy.VALUES)
     same_order = is_big_endian(a) == is_big_endian(b)
     if same_order:
         take_moved(work)

@@ -19,7 +19,7 @@ from ckread.analysis.sketch import Sketch
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.readers.contract import CHUNK_NBYTES
 from ckread.readers.dtypes import DataType
-from ckread.readers.extents import ExtentStream, decode, open_shard
+from ckread.readers.extents import ExtentStream, LastShard, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,26 +75,17 @@ class Outcome:
 def measure(job: MeasurementJob) -> list[Outcome]:
     """Do the tasks of a job; the file stays open from one to the next. Runs in any process."""
     outcomes: list[Outcome] = []
-    shard: RegularFile | None = None
-    path = None
-    try:
+    with LastShard() as shards:
         for task in job.tasks:
             try:
-                if task.segment.extent.path != path:
-                    if shard is not None:
-                        shard.close()
-                    shard, path = None, task.segment.extent.path
-                    shard = open_shard(path)
+                shard = shards.at(task.segment.extent.path)
                 outcomes.append(_measure_task(task, job.n_bins, shard))
             except CheckpointError as error:
                 outcomes.append(Outcome(task, error=error))
-    finally:
-        if shard is not None:
-            shard.close()
     return outcomes
 
 
-def _measure_task(task: Task, n_bins: int, shard: RegularFile | None) -> Outcome:
+def _measure_task(task: Task, n_bins: int, shard: RegularFile) -> Outcome:
     segment = task.segment
     extent = segment.extent
     stream = ExtentStream(

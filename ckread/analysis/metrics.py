@@ -40,7 +40,7 @@ class ChunkSums(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class PairTally:
     """What was counted and summed over a stretch of two variables.
 
     Attributes:
@@ -104,7 +104,7 @@ IDENTICAL = Metrics(
 """Of two variables that are equal bit for bit, whatever their values."""
 
 
-def merge_tallies(tallies: Sequence[Tally]) -> Tally:
+def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
     """Add up the tallies of consecutive stretches, in their order."""
     first_changed, at = None, 0
     for tally in tallies:
@@ -112,7 +112,7 @@ def merge_tallies(tallies: Sequence[Tally]) -> Tally:
             first_changed = at + tally.first_changed
             break
         at += tally.elements
-    return Tally(
+    return PairTally(
         elements=sum(tally.elements for tally in tallies),
         changed=sum(tally.changed for tally in tallies),
         first_changed=first_changed,
@@ -130,8 +130,8 @@ def _largest(values: Iterable[float | int | None]) -> float | int | None:
     return not_a_number if not_a_number is not None else max(known, default=None)
 
 
-def measure(
-    tally: Tally, shape: tuple[int, ...], *, is_retyped: bool = False, is_signed: bool = True
+def metrics_of(
+    tally: PairTally, shape: tuple[int, ...], *, is_retyped: bool = False, is_signed: bool = True
 ) -> Metrics:
     """Turn a tally of a whole variable of this shape into its metrics."""
     changed_at = tally.first_changed

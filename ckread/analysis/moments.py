@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ckread.analysis.row_sums import inner_product, row_sum
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-_ROW = 1024
-_ONES = np.ones(_ROW)
 
 _LARGE = 1e150
 _SMALL = 1e-130
@@ -96,24 +95,13 @@ def constant_part(value: float, n: int) -> Part:
 
 
 def _two_pass(values: Floats, is_single: bool) -> tuple[float, float, float]:
-    mean = _sum_of_products(values, None) / values.size
+    mean = row_sum(values) / values.size
     np.subtract(values, mean, out=values)
-    m2 = _sum_of_products(values, values)
+    m2 = inner_product(values, values)
     if is_single:
         return mean, m2, 0.0
-    rest = _sum_of_products(values, None)
+    rest = row_sum(values)
     return mean, max(0.0, m2 - rest * rest / values.size), rest / values.size
-
-
-def _sum_of_products(a: Floats, b: Floats | None) -> float:
-    """Give a·b, or the sum of a, by rows: BLAS runs short rows in this thread alone."""
-    n_rows = a.size // _ROW
-    split = n_rows * _ROW
-    rows, rest = a[:split].reshape(n_rows, _ROW), a[split:]
-    if b is None:
-        return float(np.vecdot(rows, _ONES).sum()) + float(rest.sum())
-    other = b[:split].reshape(n_rows, _ROW)
-    return float(np.vecdot(rows, other).sum()) + float(np.vecdot(rest, b[split:]))
 
 
 def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
@@ -128,7 +116,7 @@ def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
         total = (int(halves[0]) << 32) + int(halves[1])
     floats = distances.astype(np.float64)
     np.subtract(floats, total / n, out=floats)
-    return IntegerPart(n, n * low + total, _sum_of_products(floats, floats))
+    return IntegerPart(n, n * low + total, inner_product(floats, floats))
 
 
 def weighted_part(values: Floats, counts: NDArray[np.int64]) -> Part:
@@ -138,7 +126,7 @@ def weighted_part(values: Floats, counts: NDArray[np.int64]) -> Part:
     return Part(n, mean, math.fsum((counts * (values - mean) ** 2).tolist()))
 
 
-def pooled(parts: Sequence[Part] | Sequence[IntegerPart]) -> Part | IntegerPart:
+def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
     """Give the parts as one.
 
     Parts must not be empty, nor the sequence.

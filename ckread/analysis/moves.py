@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_constant
+from ckread.analysis.diff_records import DiffStatus
 from ckread.analysis.pairing import PairedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from ckread.analysis.pairing import Pairing
+    from ckread.analysis.diff_records import VariableDiff
+    from ckread.analysis.pairing import Pair, Pairing
     from ckread.model.variable import Variable
 
 _MIN_ELEMENTS = 4
@@ -36,8 +38,46 @@ def take_moved(work: Pairing) -> None:
     if not (suspects and others):
         return
     moved = _unique_contents(suspects, others)
-    for a, b in _closed(moved, work):
+    for a, b in _closed(moved, work.a, work.b):
         work.take(work.a[a], work.b[b], PairedBy.CONTENT)
+
+
+def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -> dict[str, str]:
+    """Find exchanged layers in files without checksums, once pairs were compared by name.
+
+    What took another's place has the norm that the other had: norms are known from the
+    comparison, and only what agrees in them is read again.
+
+    Args:
+        pairs: as they were compared.
+        diffs: what came of it.
+
+    Returns:
+        Names of the first checkpoint, and of the second, between which values moved.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
+    sides: tuple[dict[object, list[Variable]], ...] = ({}, {})
+    for a, b, *_ in pairs:
+        metrics = compared.get(b.name)
+        if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
+            continue
+        for side, variable, norm in zip(sides, (a, b), (metrics.l2_a, metrics.l2_b), strict=True):
+            if norm:
+                block = variable.dtype, variable.shape, variable.role, f"{norm:.12e}"
+                side.setdefault(block, []).append(variable)
+    first, second = sides
+    likely = [(*left, *second[block]) for block, left in first.items() if block in second]
+    moved = {alike[0].name: alike[1].name for alike in likely if _is_moved(alike)}
+    return dict(_closed(moved, {pair.a.name for pair in pairs}, {pair.b.name for pair in pairs}))
+
+
+def _is_moved(alike: Sequence[Variable]) -> bool:
+    from ckread.analysis.arrangement import is_same_in_order, is_uniform
+
+    return len(alike) == 2 and is_same_in_order(*alike) and not is_uniform(alike[0])
 
 
 def _is_same(a: Variable, b: Variable) -> bool:
@@ -63,7 +103,9 @@ def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, 
     }
 
 
-def _closed(moved: Mapping[str, str], work: Pairing) -> list[tuple[str, str]]:
+def _closed(
+    moved: Mapping[str, str], names_a: Container[str], names_b: Container[str]
+) -> list[tuple[str, str]]:
     """Give the moves of chains that have an open end, and of circles."""
     closed: list[tuple[str, str]] = []
     seen: set[str] = set()
@@ -72,6 +114,6 @@ def _closed(moved: Mapping[str, str], work: Pairing) -> list[tuple[str, str]]:
         while chain[-1] in moved:
             chain.append(moved[chain[-1]])
         seen.update(chain)
-        if chain[-1] not in work.a or first not in work.b:
+        if chain[-1] not in names_a or first not in names_b:
             closed += pairwise(chain)
     return closed + [(a, b) for a, b in moved.items() if a not in seen and a != b]

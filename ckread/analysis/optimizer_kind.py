@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ckread.model.keras_plans import CLASS_NAMES
 from ckread.model.role import Role
 from ckread.model.slot_words import optimizer_class
 
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
 
-_CLASSES = {
-    name.lower(): name
-    for name in (
-        "Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl",
-        "Lion", "Lamb", "Adafactor", "Muon",
-    )
-}  # fmt: skip
 
 _BY_LISTS = (
     (frozenset({"linears"}), "Ftrl"),
@@ -43,7 +37,7 @@ def kind_of_object(checkpoint: Checkpoint, graph: ObjectGraph, node: int) -> str
     lists = {name.lstrip("_") for _, name in graph.children[node]}
     for full_name in _full_names(graph, node):
         for scope in full_name.split("/")[:-1]:
-            kind = _CLASSES.get(_NUMBER.sub("", scope).replace("_", "").lower())
+            kind = CLASS_NAMES.get(_NUMBER.sub("", scope).replace("_", "").lower())
             if kind:
                 return _qualified(kind, lists, _words(checkpoint.values()))
     return next((kind for names, kind in _BY_LISTS if names <= lists), None)

@@ -1,18 +1,16 @@
-"""Renaming rules: given as `s/old/new/`, found in pairs of names, kept in a file."""
+"""Renaming rules: given as `s/old/new/`, or found in pairs of names."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, UsageError
+from ckread.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 _DELIMITERS = "/|#,:;!@%~"
 _MAX_RULES = 4
@@ -149,46 +147,3 @@ def _scope(components: list[str]) -> str:
 
 def _tail(components: list[str]) -> str:
     return _literal("".join("/" + part for part in components))
-
-
-def read_rename_map(path: str) -> dict[str, str]:
-    """Read old names and their new ones from a JSON object.
-
-    Raises:
-        CheckpointNotFoundError: the file cannot be read.
-        CorruptCheckpointError: it is not an object of names.
-        UsageError: two old names have one new name.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise CheckpointNotFoundError(f"{path}: {error.strerror}", path=path) from None
-    except (ValueError, RecursionError) as error:
-        message = f"{path}: not a JSON document, {error}"
-        raise CorruptCheckpointError(message, path=path) from None
-    if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
-        message = f"{path}: not a rename map, expected an object of old names and new names"
-        raise CorruptCheckpointError(message, path=path)
-    twice = [name for name, count in Counter(document.values()).items() if count > 1]
-    if twice:
-        raise UsageError(f"{path}: several old names become {twice[0]}", path=path)
-    return document
-
-
-def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
-    """Write old names and new ones; the file appears whole or not at all.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(renames, file, indent=2, ensure_ascii=True)
-            file.write("\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise UsageError(f"{path}: {error.strerror}", path=path) from None

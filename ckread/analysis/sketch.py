@@ -24,7 +24,14 @@ from ckread.analysis.bit_histogram import (
     folded,
     pattern_of,
 )
-from ckread.analysis.moments import constant_part, float_part, integer_part, pooled
+from ckread.analysis.moments import (
+    IntegerPart,
+    Part,
+    constant_part,
+    float_part,
+    integer_part,
+    pooled,
+)
 from ckread.analysis.segments import chunk_buffer
 from ckread.analysis.tally import Tally, tally_of_patterns
 from ckread.readers.contract import CHUNK_NBYTES
@@ -57,7 +64,7 @@ class Sketch:
         self._elements = self._zeros = self._nan = 0
         self._infinite = [0, 0]
         self._low, self._high = math.inf, -math.inf
-        self._parts: list[Any] = []
+        self._parts: list[Part | IntegerPart] = []
         self._counts: Counts = np.zeros(N_BINS, np.int64)
 
     def add(self, values: NDArray[Any]) -> None:
@@ -185,7 +192,9 @@ def _pieces(flat: NDArray[Any], pattern: Pattern) -> Iterator[NDArray[Any]]:
         yield flat[start : start + size]
 
 
-def _part(x: NDArray[Any], low: float, high: float, scratch: NDArray[np.uint8]) -> Any:
+def _part(
+    x: NDArray[Any], low: float, high: float, scratch: NDArray[np.uint8]
+) -> Part | IntegerPart:
     if x.dtype.kind in "iu":
         return integer_part(x, int(low), int(high))
     if low == high:

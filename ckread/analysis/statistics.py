@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.gathering import measure_variables
-from ckread.errors import CheckpointError, MissingDependencyError
+from ckread.errors import CheckpointError
+from ckread.model.displayed import Displayed
+from ckread.model.near_names import find_by_name
+from ckread.model.opening import opened
 from ckread.model.ordering import model_order
 from ckread.model.patterns import select
-from ckread.model.role import Role
+from ckread.model.role import Role, as_roles
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from ckread.analysis.distribution import Distribution
@@ -79,8 +82,8 @@ def _figures(distribution: Distribution, n_bins: int) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointStatistics:
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckpointStatistics(Displayed):
     """The statistics of the variables of a checkpoint that were asked for.
 
     Attributes:
@@ -89,6 +92,14 @@ class CheckpointStatistics:
         left_out: how many variables of each role were not asked for.
         n_bins: bins of each histogram in `to_dict`.
         has_checksums: whether the format keeps checksums of values, which were then verified.
+
+    Example:
+        >>> found = ckread.statistics("fixtures/digits_run/ckpt-10", "conv1")
+        >>> print(found)
+        name          min  distribution               max      mean     std  zeros
+        conv1/kernel  ...
+        >>> found.to_pandas()["std"].round(3).to_dict()
+        {'conv1/kernel': 0.131, 'conv1/bias': 0.03}
     """
 
     path: str
@@ -96,6 +107,18 @@ class CheckpointStatistics:
     left_out: dict[Role, int]
     n_bins: int = N_BINS
     has_checksums: bool = True
+
+    def __repr__(self) -> str:
+        """Show path and number of variables."""
+        return f"<ckread.CheckpointStatistics {self.path!r}: {len(self.variables)} variables>"
+
+    def __getitem__(self, name: str) -> VariableStatistics:
+        """Give the statistics of a variable by its name.
+
+        Raises:
+            VariableNotFoundError: it is not among those that were asked for.
+        """
+        return find_by_name(self.variables, name, self.path)
 
     @property
     def measured(self) -> tuple[VariableStatistics, ...]:
@@ -121,28 +144,21 @@ class CheckpointStatistics:
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable that was measured, by name.
 
+        Figures are float64, counts int64; `0.01` to `0.99` are quantiles.
+
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            remedy = "Install it: pip install pandas"
-            raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
-        rows = [variable.to_dict(self.n_bins) for variable in self.measured]
-        nested = ("quantiles", "quantile_bounds", "histogram")
-        flat = [
-            {key: value for key, value in row.items() if key not in nested} | row["quantiles"]
-            for row in rows
-        ]
-        return pandas.DataFrame(flat).set_index("name") if flat else pandas.DataFrame()
+        from ckread.analysis.frames import statistics_frame
+
+        return statistics_frame(self.measured)
 
 
 def statistics(
-    checkpoint: Checkpoint,
-    patterns: Sequence[str] = (),
+    checkpoint: Checkpoint | str | os.PathLike[str],
+    patterns: str | Sequence[str] = (),
     *,
-    roles: Collection[Role] | None = None,
+    roles: str | Iterable[str] | None = None,
     n_bins: int = N_BINS,
     n_jobs: int | None = 1,
     executor: Executor | None = None,
@@ -154,9 +170,9 @@ def statistics(
     shard is missing, has an error in the place of figures.
 
     Args:
-        checkpoint: an open checkpoint.
-        patterns: which variables; all if empty.
-        roles: of which roles; None for weights and statistics, or, where no such
+        checkpoint: an open checkpoint, or a path.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
             variable matches, for all but bookkeeping.
         n_bins: bins of each histogram, from min to max.
         n_jobs: processes to use; None for as many as there are cores where it is
@@ -165,26 +181,33 @@ def statistics(
         progress: called with the number of bytes whenever some have been read.
 
     Raises:
-        CheckpointError: a worker process died.
+        VariableNotFoundError: a pattern means no variable.
+        CheckpointError: the path cannot be opened, or a worker process died.
+
+    Example:
+        >>> found = ckread.statistics("fixtures/digits_run/ckpt-10", "conv1")
+        >>> found
+        <ckread.CheckpointStatistics 'fixtures/digits_run/ckpt-10': 2 variables>
+        >>> kernel = found["conv1/kernel"].distribution
+        >>> kernel.elements, round(kernel.mean, 5), round(kernel.quantile(0.5).value, 5)
+        (144, -0.00555, -0.01684)
     """
-    chosen, left_out = choose_variables(checkpoint, patterns, roles)
-    outcomes = measure_variables(
-        chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
-    )
-    measured = tuple(map(variable_statistics, chosen, outcomes))
-    is_bundle = checkpoint.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
-    return CheckpointStatistics(checkpoint.path, measured, left_out, n_bins, is_bundle)
+    with opened(checkpoint) as source:
+        chosen, left_out = choose_variables(source, patterns, roles)
+        outcomes = measure_variables(
+            chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
+        )
+        measured = tuple(map(variable_statistics, chosen, outcomes))
+        is_bundle = source.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
+        return CheckpointStatistics(source.path, measured, left_out, n_bins, is_bundle)
 
 
 def variable_statistics(
     variable: Variable, outcome: Distribution | CheckpointError
 ) -> VariableStatistics:
     """Give the statistics of a variable from what came of measuring it."""
-    distribution, error = None, None
-    if isinstance(outcome, CheckpointError):
-        error = outcome
-    else:
-        distribution = outcome
+    error = outcome if isinstance(outcome, CheckpointError) else None
+    distribution = None if isinstance(outcome, CheckpointError) else outcome
     return VariableStatistics(
         variable.name,
         variable.key,
@@ -197,7 +220,7 @@ def variable_statistics(
 
 
 def choose_variables(
-    checkpoint: Checkpoint, patterns: Sequence[str], roles: Collection[Role] | None
+    checkpoint: Checkpoint, patterns: str | Sequence[str], roles: str | Iterable[str] | None
 ) -> tuple[list[Variable], dict[Role, int]]:
     """Give the variables that are asked for, in model order, and how many of each role are not."""
     matching = select(checkpoint.values(), patterns)
@@ -208,6 +231,7 @@ def choose_variables(
             for role in Role
             if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
         ]
+    roles = as_roles(roles)
     left_out: dict[Role, int] = {}
     for variable in matching:
         if variable.role not in roles:

@@ -13,25 +13,29 @@ from ckread.analysis.findings import Code, Finding, Level
 from ckread.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
-_SPARE_NBYTES = 24 << 30
-"""Addresses that TensorFlow takes for itself; far less of it is memory."""
+_SPARE_NBYTES = 4 << 30
+"""Addresses that TensorFlow takes for its threads; far less of it is memory."""
 _SECONDS = 120.0
 _NBYTES_PER_SECOND = 50e6
 
 
 def check_with_tensorflow(
-    checkpoint: Checkpoint, prefix: str, *, seconds: float | None = None
+    checkpoint: Mapping[str, Variable],
+    prefix: str,
+    *,
+    damaged: Collection[str] = (),
+    seconds: float | None = None,
 ) -> list[Finding]:
     """Let TensorFlow restore every tensor; the first finding is its verdict.
 
     Args:
-        checkpoint: what our own reader lists.
+        checkpoint: what our own reader lists, by name and by key; nothing if it cannot.
         prefix: of the checkpoint.
+        damaged: names of variables that are known to be; that it refuses them is no news.
         seconds: it may take; None for what its size is worth.
 
     Raises:
@@ -42,10 +46,19 @@ def check_with_tensorflow(
     if find_spec("tensorflow") is None:
         remedy = "pip install tensorflow"
         raise MissingDependencyError("TensorFlow is not installed", remedy=remedy)
-    nbytes = sum(variable.nbytes for variable in checkpoint.values())
-    limit = _SECONDS + nbytes / _NBYTES_PER_SECOND if seconds is None else seconds
-    lines, end = _restore(prefix, _SPARE_NBYTES + 3 * nbytes, limit)
-    return list(_findings(checkpoint, lines, end))
+    sizes = [variable.nbytes for variable in checkpoint.values()]
+    limit = _SECONDS + sum(sizes) / _NBYTES_PER_SECOND if seconds is None else seconds
+    memory = _SPARE_NBYTES + min(3 * max(sizes, default=0), _half_of_memory())
+    lines, end = _restore(prefix, memory, limit)
+    return list(_findings(checkpoint, lines, end, damaged))
+
+
+def _half_of_memory() -> int:
+    """Give half of what the machine has: an index can claim any size, a sparse shard have it."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        return _SPARE_NBYTES
 
 
 def _restore(prefix: str, memory: int, seconds: float) -> tuple[list[dict[str, Any]], str | None]:
@@ -56,7 +69,7 @@ def _restore(prefix: str, memory: int, seconds: float) -> tuple[list[dict[str, A
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
-        return _parsed(error.stdout or b""), f"takes more than {seconds:.0f} s"
+        return _parsed(error.stdout or b""), f"takes more than {seconds:,.3g} s"
     end = None
     if done.returncode < 0:
         end = f"dies of {signal.Signals(-done.returncode).name}"
@@ -76,7 +89,10 @@ def _parsed(output: bytes) -> list[dict[str, Any]]:
 
 
 def _findings(
-    checkpoint: Checkpoint, lines: list[dict[str, Any]], end: str | None
+    checkpoint: Mapping[str, Variable],
+    lines: list[dict[str, Any]],
+    end: str | None,
+    damaged: Collection[str],
 ) -> Iterator[Finding]:
     results = {line["key"]: line for line in lines if "key" in line}
     if end is not None:
@@ -93,17 +109,19 @@ def _findings(
     if not failed and not differing:
         yield _finding(Level.NOTE, None, f"TensorFlow reads it: yes, {len(results)} tensors")
         return
+    news = {key: error for key, error in failed.items() if _name(checkpoint, key) not in damaged}
     if failed:
-        n_failed = f"{len(failed)} variable{'s' if len(failed) > 1 else ''}"
-        yield _finding(Level.WARNING, None, f"TensorFlow refuses {n_failed} of {len(results)}")
-    for key, error in failed.items():
+        which = "" if news else ", those that are damaged"
+        told = f"TensorFlow refuses {len(failed)} of {len(results)} variables{which}"
+        yield _finding(Level.WARNING, None, told)
+    for key, error in news.items():
         yield _finding(Level.WARNING, _name(checkpoint, key), f"TensorFlow refuses it: {error}")
     for name, found in differing:
         yield _finding(Level.ERROR, name, found)
 
 
 def _differing(
-    checkpoint: Checkpoint, results: dict[str, dict[str, Any]]
+    checkpoint: Mapping[str, Variable], results: dict[str, dict[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     for variable in checkpoint.values():
         line = results.get(variable.key)
@@ -122,10 +140,11 @@ def _is_same(variable: Variable, crc32c: int | None) -> bool:
     return key.crc32c == crc32c
 
 
-def _name(checkpoint: Checkpoint, key: str) -> str:
+def _name(checkpoint: Mapping[str, Variable], key: str) -> str:
     variable = checkpoint.get(key)
     return key if variable is None else str(variable.name)
 
 
 def _finding(level: Level, name: str | None, message: str) -> Finding:
-    return Finding(level, Code.TENSORFLOW, name, None, message.replace(os.linesep, " "))
+    text = message.replace(os.linesep, " ").rstrip(".")
+    return Finding(level, Code.TENSORFLOW, name, None, text)

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
-from ckread.model.indexing import split_index
-from ckread.model.patterns import select
-from ckread.model.role import Role
+from ckread.analysis.track_targets import targets_of
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.displayed import Displayed
+from ckread.model.near_names import find_by_name
+from ckread.model.run import as_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ckread.analysis.track_targets import Target
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.run import Run
+    from ckread.model.role import Role
+    from ckread.model.run import PathLike, Run
     from ckread.model.run_entries import RunEntry
     from ckread.model.variable import Variable
 
 Number = int | float | None
-
-_RATE_WORDS = ("learning_rate", "lr", "rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class TrackedValue:
         return {"name": self.name, "values": list(self.values)}
 
 
-@dataclass(frozen=True, slots=True)
-class RunTrack:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunTrack(Displayed):
     """Numbers over a run.
 
     Attributes:
@@ -51,12 +52,32 @@ class RunTrack:
         checkpoints: in order of step; values go along them.
         variables: what was asked for, in the order of the patterns.
         notes: what was left out and why, one sentence each.
+
+    Example:
+        >>> ckread.track("fixtures/digits_run", "iterations").to_pandas().tail(2)
+              optimizer/iterations
+        step
+        9                      810
+        10                     900
     """
 
     path: str
     checkpoints: tuple[RunEntry, ...]
     variables: tuple[TrackedValue, ...]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show path and how much was followed."""
+        n = f"{len(self.variables)} values, {len(self.checkpoints)} checkpoints"
+        return f"<ckread.RunTrack {self.path!r}: {n}>"
+
+    def __getitem__(self, name: str) -> TrackedValue:
+        """Give one number by its name, with the index of the element in brackets.
+
+        Raises:
+            VariableNotFoundError: it was not asked for.
+        """
+        return find_by_name(self.variables, name, self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `track` document."""
@@ -70,29 +91,37 @@ class RunTrack:
             "notes": list(self.notes),
         }
 
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per checkpoint, by step, a column per value.
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A number to follow: a scalar, or the element of a variable at an index."""
+        Columns of whole numbers are Int64, others float64.
 
-    key: str
-    label: str
-    index: tuple[Any, ...] | None
-    role: Role
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import track_frame
+
+        return track_frame(self)
 
 
-def track(run: Run, patterns: str | Sequence[str]) -> RunTrack:
+def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str]) -> RunTrack:
     """Follow numbers over a run.
 
     Args:
-        run: its checkpoints.
+        run: its checkpoints, or what `open_run` takes.
         patterns: patterns of scalars, or names with the index of one element.
 
     Raises:
         VariableNotFoundError: a pattern means nothing; for a learning rate the remedy
             says why the checkpoints hold none.
         UsageError: what is meant is not a single number.
+
+    Example:
+        >>> found = ckread.track("fixtures/digits_run", ["learning_rate", "logits/bias[0]"])
+        >>> [round(value, 5) for value in found["optimizer/learning_rate"].values][:4]
+        [0.003, 0.00255, 0.00217, 0.00184]
     """
+    run = as_run(run)
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
     opened: list[tuple[RunEntry, Checkpoint]] = []
     notes = []
@@ -105,7 +134,7 @@ def track(run: Run, patterns: str | Sequence[str]) -> RunTrack:
     candidates = {
         name: variable for _, checkpoint in opened for name, variable in checkpoint.items()
     }
-    found_targets = (t for pattern in wanted for t in _targets(pattern, candidates, run))
+    found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
     for entry, checkpoint in opened:
@@ -124,84 +153,12 @@ def track(run: Run, patterns: str | Sequence[str]) -> RunTrack:
     return RunTrack(run.path, tuple(entries), variables, tuple(notes))
 
 
-def _targets(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[_Target]:
-    name, index = (pattern, None) if pattern in candidates else split_index(pattern)
-    try:
-        exact = candidates.get(name)
-        found = [exact] if exact is not None else select(candidates.values(), [name])
-    except VariableNotFoundError as error:
-        raise _no_rate(pattern, candidates, run) or error from None
-    if index is not None:
-        text = pattern[len(name) :].replace(" ", "")
-        return [
-            _Target(v.key, v.name + text, index, v.role) for v in found if _is_element(v, index)
-        ]
-    scalars = [v for v in found if v.elements == 1 and v.dtype.is_plain]
-    if not scalars:
-        raise _not_a_scalar(found)
-    return [_Target(v.key, v.name, None, v.role) for v in scalars]
-
-
-def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
-    """Check that an index means one element.
-
-    Raises:
-        UsageError: it means several, or does not fit.
-    """
-    from ckread.model.indexing import resolve_index
-
-    items = resolve_index(index, variable.shape, variable.name)
-    sizes = [len(range(*i.indices(n))) if isinstance(i, slice) else 1
-             for i, n in zip(items, variable.shape, strict=False)]  # fmt: skip
-    sizes += variable.shape[len(items) :]
-    if any(size != 1 for size in sizes):
-        example = ",".join("0" * len(variable.shape))
-        remedy = f"Give one integer per dimension: {variable.name}[{example}]"
-        message = f"{variable.name}: the index means several elements, expected one"
-        raise UsageError(message, remedy=remedy)
-    return True
-
-
-def _not_a_scalar(found: Sequence[Variable]) -> UsageError:
-    variable = found[0]
-    shape = "×".join(map(str, variable.shape))
-    example = ",".join("0" * len(variable.shape))
-    remedy = f"Give an element: {variable.name}[{example}]" if variable.shape else None
-    return UsageError(
-        f"{variable.name}: {variable.dtype} of shape {shape} is no scalar", remedy=remedy
-    )
-
-
-def _no_rate(
-    pattern: str, candidates: dict[str, Variable], run: Run
-) -> VariableNotFoundError | None:
-    """Say why checkpoints hold no learning rate, if that is what was asked for."""
-    if pattern.strip("*/").rpartition("/")[2] not in _RATE_WORDS:
-        return None
-    message = f"{run.path}: no learning rate in these checkpoints"
-    counters = [
-        v.name
-        for v in candidates.values()
-        if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
-    ]
-    if counters:
-        message += ": a schedule object"
-        remedy = (
-            "The optimizer computes it from its iterations by a schedule, which is not saved."
-            f"\nckread track {run.path} {counters[0]}"
-        )
-    elif any(v.role is Role.SLOT for v in candidates.values()):
-        remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
-    else:
-        remedy = "They hold no optimizer at all."
-    return VariableNotFoundError(message, path=run.path, remedy=remedy)
-
-
-def _value(checkpoint: Checkpoint, target: _Target, notes: list[str]) -> Number:
-    if target.key not in checkpoint:
+def _value(checkpoint: Checkpoint, target: Target, notes: list[str]) -> Number:
+    variable = checkpoint.get(target.name) or checkpoint.get(target.key)
+    if variable is None:
         return None
     try:
-        return _read(checkpoint[target.key], target.index)
+        return _read(variable, target.index)
     except UsageError as error:  # another shape in this checkpoint
         notes.append(f"{error.message}, in {checkpoint.path}.")
     except CheckpointError as error:

@@ -37,7 +37,8 @@ class TrainingState:
         iterations: of the innermost optimizer.
         learning_rate: of the innermost optimizer; None with a schedule, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
-        optimizer_kind: its class, such as `Adam` or `SGD with momentum`.
+        optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
+            optimizers, with `and`, where there are several.
         optimizer_name: the path that its variables' names begin with.
         lost: names of weights that only the optimizer holds: Keras will not restore them.
         warnings: where file name, step and counters disagree, one sentence each.
@@ -137,17 +138,14 @@ def _with_step(
 
 
 def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, str | None]:
-    """Give class and path of the optimizer whose iterations were taken."""
+    """Give the class of the optimizer, of all if there are several; and whose steps count."""
     graph = checkpoint.evidence.graph
     if graph is None:
         known = checkpoint.evidence.optimizer_class
         return known or kind_by_slots(checkpoint.values()), path
-    for node in find_optimizers(graph, graph.variables).values():
-        if node.inner is None:
-            kind = kind_of_object(checkpoint, graph, node.node)
-            if kind:
-                return kind, path
-    return kind_by_slots(checkpoint.values()), path
+    found = find_optimizers(graph, graph.variables).values()
+    kinds = {kind_of_object(checkpoint, graph, one.node) for one in found if one.inner is None}
+    return " and ".join(sorted(filter(None, kinds))) or kind_by_slots(checkpoint.values()), path
 
 
 def _innermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.metrics import Metrics, Tally, measure, merge_tallies
+from ckread.analysis.metrics import Metrics, PairTally, merge_tallies, metrics_of
 from ckread.analysis.segments import (
     SEGMENT_NBYTES,
     Segment,
@@ -54,7 +54,7 @@ class CompareJob(NamedTuple):
 class StretchResult(NamedTuple):
     """What one stretch gave, and the CRC-32C of the bytes read for it."""
 
-    tally: Tally
+    tally: PairTally
     crc32c_a: int
     crc32c_b: int
 
@@ -193,9 +193,9 @@ def _verify(
             raise checksum_error(extent.path, place, extent.crc32c, crc32c, key=name)
 
 
-def _metrics(tally: Tally, a: Variable, b: Variable) -> Metrics:
+def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:
     is_real = a.dtype not in _COMPLEX and b.dtype not in _COMPLEX
-    return measure(tally, b.shape, is_retyped=a.dtype != b.dtype, is_signed=is_real)
+    return metrics_of(tally, b.shape, is_retyped=a.dtype != b.dtype, is_signed=is_real)
 
 
 def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> Metrics | None:

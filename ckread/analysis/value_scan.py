@@ -14,7 +14,7 @@ import numpy as np
 
 from ckread.analysis.segments import Segment, chunk_buffer
 from ckread.errors import CheckpointError
-from ckread.readers.extents import ExtentStream, decode, open_shard
+from ckread.readers.extents import ExtentStream, LastShard, decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,21 +99,12 @@ class Seen:
 def scan(tasks: tuple[ScanTask, ...]) -> list[Seen]:
     """Do the tasks of one job; runs in any process."""
     seen: list[Seen] = []
-    shard: RegularFile | None = None
-    try:
+    with LastShard() as shards:
         for task in tasks:
             try:
-                if shard is None or shard.path != task.segment.extent.path:
-                    if shard is not None:
-                        shard.close()
-                    shard = None
-                    shard = open_shard(task.segment.extent.path)
-                seen.append(_scan_segment(task, shard))
+                seen.append(_scan_segment(task, shards.at(task.segment.extent.path)))
             except CheckpointError as error:
                 seen.append(Seen(task, error=error))
-    finally:
-        if shard is not None:
-            shard.close()
     return seen
 
 

@@ -7,7 +7,7 @@
     table    1 block, every checksum right
     shards   1 of 1, of the exact length
     tensors  44 of 44 checksums right
-    values   115,233 elements, none NaN, none infinite
+    values   115,234 elements, none NaN, none infinite
     step     10 by file name and save counter
 
     warning  conv1/kernel
@@ -40,6 +40,7 @@ EXAMPLES = (
     ("ckread check run --every", "every checkpoint of a run"),
     ("ckread check ckpt-10 && python train.py", "only go on from a sound one"),
 )
+EXIT_CODE = "0 sound, 1 unsound, 2 trouble"
 
 _UNSOUND = 1
 
@@ -76,7 +77,7 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
     try:
         checkpoint = open_checkpoint(path, reader=arguments.reader)
     except CheckpointError as error:
-        return check_unopened(path, error)
+        return check_unopened(path, error, with_tensorflow=arguments.with_tensorflow)
     with checkpoint:
         for note in checkpoint.notes:
             output.note(note)
@@ -92,13 +93,16 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from ckread.analysis.check import check
+    from ckread.analysis.check import check, check_unopened
     from ckread.model.patterns import natural_key
     from ckread.model.run_paths import find_places
-    from ckread.views.check import run_document, run_page
 
-    places = find_places([arguments.path])
-    paths = sorted((place.path for place in places.found.values()), key=natural_key)
+    try:
+        found = find_places([arguments.path]).found.values()
+    except CheckpointError as error:
+        unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
+        return _report_run([unopened], arguments, output)
+    paths = sorted((place.path for place in found), key=natural_key)
     nbytes = sum(_nbytes(path) for path in paths)
     with ProgressBar(nbytes, output) as progress:
         reports = [
@@ -112,6 +116,12 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
             )
             for path in paths
         ]
+    return _report_run(reports, arguments, output)
+
+
+def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, output: Output) -> int:
+    from ckread.views.check import run_document, run_page
+
     if output.is_json:
         output.json("check", run_document(arguments.path, reports))
     else:

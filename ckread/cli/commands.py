@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 
 class Group(StrEnum):
-    """The three questions that commands answer; the order is that of the help."""
+    """The three questions that commands answer, and the rest; in the order of the help."""
 
     CONTENT = "What is in it"
     CHANGE = "What changed"
     SOUND = "Is it sound"
+    SHELL = "In the shell"
 
 
 class Command(NamedTuple):
@@ -23,7 +24,7 @@ class Command(NamedTuple):
             words before `[` or `…`, in lower case, are where `run` finds them
             (`arguments.path`, and as a list `arguments.patterns`).
         summary: one line for the help.
-        group: the question it answers.
+        group: the question it answers, if it does.
         module: where its `add_arguments`, `run` and `EXAMPLES` are.
     """
 
@@ -86,6 +87,10 @@ COMMANDS = (
     Command(
         "check", "PATH", "whether it is sound: checksums, shards, finite values",
         Group.SOUND, "ckread.cli.check",
+    ),
+    Command(
+        "completion", "SHELL [LINE]", "a script for bash, zsh or fish that completes at TAB",
+        Group.SHELL, "ckread.cli.completion",
     ),
 )  # fmt: skip
 

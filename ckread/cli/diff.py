@@ -14,7 +14,7 @@
     = conv1/bias          –                                     none
 
     moved: ‖b − a‖ / ‖a‖. elements: how many changed, bit for bit. =: equal by
-    checksum. Checksums right.
+    checksum, not read. What was read has the right checksums.
 
 Variables pair by name, then by key, content, shape and nearest name; `--rename`
 and `--rename-map` say it where that does not do. Equal checksums in both indexes
@@ -31,14 +31,15 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.diff import diff_checkpoints
 from ckread.analysis.diff_records import DiffStatus
-from ckread.analysis.renaming import read_rename_map, write_rename_map
 from ckread.cli.options import (
+    SeveralOf,
     add_roles,
     add_top,
-    one_of,
     open_path,
     patterns_of,
 )
+from ckread.cli.pictures import add_pictures, check_picture
+from ckread.cli.rename_map import read_rename_map, write_rename_map
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
@@ -75,7 +76,7 @@ def add_arguments(parser: Parser) -> None:
         help="and within A (default 0: bit for bit)",
     )  # fmt: skip
     parser.add_argument(
-        "--only", metavar="STATUS", type=_statuses, action="append", default=[],
+        "--only", metavar="STATUS", type=SeveralOf(DiffStatus), action="append", default=[],
         help="changed, added, removed, reshaped, retyped, renamed",
     )  # fmt: skip
     add_roles(parser)
@@ -89,10 +90,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
     add_jobs(parser)
-    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
-    parser.add_argument("--show", action="store_true", help="picture in a window")
-    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -106,7 +104,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 for path in (arguments.a, arguments.b)
             )
         result = _compare(a, b, arguments, output)
-        _report(result, arguments, output)
+        has_values = all(file.nbytes is not None for side in (a, b) for file in side.files())
+        _report(result, arguments, output, has_values=has_values)
         if arguments.plot or arguments.show:
             from ckread.cli.diff_pictures import draw
 
@@ -120,17 +119,14 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse what cannot be done before work is done for it."""
     if arguments.index_only and (arguments.plot or arguments.show):
         raise UsageError("--index-only: no values to draw", remedy="Leave out --index-only.")
-    if arguments.plot:
-        from ckread.views.figures.sheet import check_target
-
-        check_target(arguments.plot, force=arguments.force)
+    check_picture(arguments)
 
 
 def _compare(
     a: Checkpoint, b: Checkpoint, arguments: argparse.Namespace, output: Output
 ) -> CheckpointDiff:
-    for warning in dict.fromkeys([*a.warnings, *b.warnings]):
-        output.warning(warning)
+    for warning in dict.fromkeys(f"{side.path}: {w}" for side in (a, b) for w in side.warnings):
+        output.warning(warning)  # files of both sides may have the same names
     path = arguments.rename_map
     known = read_rename_map(path) if path and os.path.exists(path) else None
     with ProgressBar(_nbytes_to_read(a, b), output) as progress:
@@ -145,7 +141,7 @@ def _compare(
             everything=arguments.all,
             rename=arguments.rename,
             rename_map=known,
-            jobs=arguments.jobs,
+            n_jobs=arguments.jobs,
             progress=progress,
         )
     if known is not None:
@@ -163,9 +159,11 @@ def _nbytes_to_read(a: Checkpoint, b: Checkpoint) -> int:
     return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
 
 
-def _report(result: CheckpointDiff, arguments: argparse.Namespace, output: Output) -> None:
+def _report(
+    result: CheckpointDiff, arguments: argparse.Namespace, output: Output, *, has_values: bool
+) -> None:
     only = frozenset(status for statuses in arguments.only for status in statuses)
-    view = DiffView(result, only, arguments.top)
+    view = DiffView(result, only, arguments.top, has_values)
     if output.is_json:
         output.json("diff", view.to_dict())
     elif not output.is_quiet:
@@ -182,7 +180,3 @@ def _size(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}, expected a number of 0 or more")
     return value
-
-
-def _statuses(text: str) -> list[DiffStatus]:
-    return [DiffStatus(one_of(list(DiffStatus))(word.strip())) for word in text.split(",")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.options import patterns_of
-from ckread.cli.stats_pictures import hand_over, palette_of
+from ckread.cli.pictures import hand_over, palette_of
 from ckread.views.figures.diff import plot_diff
 from ckread.views.quantities import plural
 

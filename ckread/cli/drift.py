@@ -2,12 +2,12 @@
 
     $ ckread drift digits_run conv
     digits_run  10 checkpoints, steps 1 to 10
-    conv2/bias moved most: 1.8 times its first norm. conv1/** did not change before
+    conv2/bias moved most: 1.6 times its first norm. conv1/** did not change before
     step 4. All values are finite.
 
-    variable        moved  2 … 10     l2 first    last  cosine
-    conv1/bias     from 0  ··▇▅▄▃▃▂▂    0       0.0875       –
-    [… 3 lines]
+    variable        moved  2 … 10     l2 first   last  cosine
+    conv1/bias     from 0  ··▇▇▄▄▃▃▃     0      0.121       –
+    [… 6 lines]
 
 RUN is a directory (every checkpoint in it), several paths, or a quoted glob. Every
 checkpoint is read side by side and once, its checksums verified. `--index-only`
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure the drift of a run, and show it."""
     keep_blas_in_one_thread()
     if arguments.plot:
-        from ckread.views.figures.sheet import check_target
+        from ckread.views.figures.picture_file import check_target
 
         check_target(arguments.plot, force=arguments.force)
     result = _measure(arguments, output)
@@ -101,8 +101,9 @@ def _roles(arguments: argparse.Namespace) -> set[Role] | None:
 
 
 def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.drift import plot_drift
+    from ckread.views.quantities import plural
 
     pages = plot_drift(result, palette=palette_of(arguments))
-    hand_over(pages, f"drift of {len(result.variables)} variables", arguments, output)
+    hand_over(pages, f"drift of {plural(len(result.variables), 'variable')}", arguments, output)

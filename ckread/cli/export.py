@@ -1,7 +1,7 @@
 """Variables into a file that numpy or a spreadsheet reads: .npz, .npy, .csv.
 
     $ ckread export digits_run/ckpt-10 'conv*/**' -o conv.npz
-    wrote conv.npz: 4 variables, 19.9 KiB
+    wrote conv.npz: 4 variables, 19.8 KiB
 
 An .npz takes any number of variables under their names, .npy and .csv one. Values are
 streamed, so the largest tensor never has to fit into memory, and the file appears
@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.options import add_roles, has_role, open_path, patterns_of
 from ckread.cli.working import ProgressBar
-from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    MissingShardError,
+    TruncatedFileError,
+    UsageError,
+    VariableNotFoundError,
+)
 from ckread.model.patterns import select
 from ckread.model.role import Role
-from ckread.views.quantities import plural, size_text
+from ckread.readers.contract import Format
+from ckread.views.quantities import count_text, plural, size_text
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +48,11 @@ EXAMPLES = (
     ("ckread export ckpt-10 hidden/bias -o bias.csv", "one variable, for a spreadsheet"),
     ("ckread export ckpt-7 -o rest.npz --salvage", "what is intact of a damaged one"),
 )
+EXIT_CODE = "0 done, 1 something damaged was left out, 2 trouble"
 
 _LEFT_OUT = 1
 _SALVAGE = "Add --salvage to leave out what cannot be read."
+_SHOWN = 3
 
 
 class LeftOut(NamedTuple):
@@ -69,6 +80,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     suffix = suffix_of(arguments.output)
     check_free(arguments.output, force=arguments.force)
     with open_path(arguments.path, arguments, output) as checkpoint:
+        _verify_archive(checkpoint)
         chosen = _chosen(checkpoint, arguments)
         nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
         left_out: list[LeftOut] = []
@@ -84,6 +96,22 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             _write(arguments, suffix, chosen, progress)
         _report(arguments.output, chosen, left_out, output)
     return _LEFT_OUT if left_out else 0
+
+
+def _verify_archive(checkpoint: Checkpoint) -> None:
+    """See that the weights in a Keras archive are as they were; it keeps one CRC-32 of all.
+
+    Raises:
+        ChecksumError: they are not, and which of them is damaged cannot be told.
+    """
+    if checkpoint.format is not Format.KERAS_ARCHIVE:
+        return
+    from ckread.analysis.check_archive import are_weights_damaged, check_members
+
+    for found in check_members(checkpoint.path):
+        if are_weights_damaged([found]):
+            message = f"{found.place}: {found.message}"
+            raise ChecksumError(message, path=checkpoint.path, remedy=found.remedy)
 
 
 def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Variable]:
@@ -164,10 +192,27 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
         }
         output.json("export", document)
     told = f"wrote {path}: {plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
+    output.wrote(f"{told}{_left_out_text(left_out)}")
     if left_out:
-        names = ", ".join(left.variable.name for left in left_out[:5])
-        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
-        told += f"; left out: {names}{more}"
-    output.wrote(told)
-    for variable, error in left_out[:5]:
-        output.warning(f"{variable.name}: {error.message}.")
+        from ckread.views.check_findings import with_units
+
+        for _, error in left_out[:_SHOWN]:
+            output.warning(with_units(f"{error.message}."))
+
+
+def _left_out_text(left_out: list[LeftOut]) -> str:
+    """Name what was left out, and why, in a word for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for variable, error in left_out:
+        by_reason.setdefault(_reason(error), []).append(variable.name)
+    parts = []
+    for reason, names in by_reason.items():
+        more = f" and {count_text(len(names) - _SHOWN)} more" if len(names) > _SHOWN else ""
+        parts.append(f"{', '.join(names[:_SHOWN])}{more} ({reason})")
+    return f"; left out: {', '.join(parts)}" if parts else ""
+
+
+def _reason(error: CheckpointError) -> str:
+    if isinstance(error, (MissingShardError, TruncatedFileError)):
+        return "missing"
+    return "damaged" if isinstance(error, CorruptCheckpointError) else "not readable"

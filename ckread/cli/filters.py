@@ -1,20 +1,21 @@
 """Convolution kernels as a picture, and what they see in an image.
 
     $ ckread filters digits_run/ckpt-10 conv1/kernel -o conv1.png
-    wrote conv1.png: 16 kernels of conv1/kernel, 3×3, scale ±0.26
+    wrote conv1.png: 16 kernels of conv1/kernel, 3×3, scale ±0.256
 
 Kernels of 2-D and depthwise convolutions are tiles, in colour where the input has
-three channels; 1-D ones have taps across and channels down; a dense layer is one
-map. With `--image` each kernel's response to it is drawn: what the layer gives for
-this image, if it is the first one. Deeper layers need the model.
+three channels; 3-D ones have a tile per slice of depth, below each other; 1-D ones
+have taps across and channels down; a dense layer is one map. With `--image` each
+kernel's response to it is drawn: what the layer gives for this image, if it is the
+first one. Deeper layers need the model.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ckread.cli.options import add_top, one_of, open_path, positive
+from ckread.cli.pictures import evidence_of, palette_of
 from ckread.cli.working import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
@@ -33,7 +34,7 @@ EXAMPLES = (
 )
 
 _MAX_TILES = 256
-_MAX_TILES_1D = 16
+_MAX_TILES_BY_KIND = {"conv1d": 16, "conv3d": 64}
 _MAX_RESPONSES = 64
 
 
@@ -77,20 +78,17 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
-    from ckread.views.figures.sheet import check_target, save, show
+    from ckread.views.figures.picture_file import check_target, save, show
 
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = checkpoint[arguments.name]
         target = arguments.output
         if target is None and not arguments.show:
             target = f"{variable.name.replace('/', '-')}.png"
-            target = os.path.basename(target)
         if target is not None:
             check_target(target, force=arguments.force)
         figure, words = _draw(checkpoint, variable, arguments)
     if target is not None:
-        from ckread.cli.stats_pictures import palette_of
-
         save([figure], target, palette_of(arguments), force=arguments.force)
         output.wrote(f"wrote {target}: {words}")
     if output.is_json:
@@ -104,17 +102,15 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _draw(
     checkpoint: Checkpoint, variable: Variable, arguments: argparse.Namespace
 ) -> tuple[Any, str]:
-    from ckread.analysis.filters import KernelKind, filters_of, kernel_kind, read_kernel
-    from ckread.cli.stats_pictures import palette_of
+    from ckread.analysis.filters import filters_of, kernel_kind, read_kernel
     from ckread.views.figures.filters import plot_filters
 
     kind = kernel_kind(variable.name, variable.shape)
     kernel = read_kernel(variable)
-    limit = _MAX_TILES_1D if kind is KernelKind.CONV1D else _MAX_TILES
+    limit = _MAX_TILES_BY_KIND.get(kind, _MAX_TILES)
     limit = _MAX_RESPONSES if arguments.image else limit
     filters = filters_of(variable.name, kernel, top=arguments.top or limit)
-    path = checkpoint.path.rstrip(os.sep)
-    evidence = [os.path.join(*path.split(os.sep)[-2:]), *_step(checkpoint)]
+    evidence = evidence_of(checkpoint)
     if arguments.image:
         return _draw_responses(checkpoint, filters, kernel, evidence, arguments)
     figure = plot_filters(
@@ -126,17 +122,10 @@ def _draw(
     return figure, _words(filters)
 
 
-def _step(checkpoint: Checkpoint) -> list[str]:
-    from ckread.analysis.training import read_training_state
-
-    step = read_training_state(checkpoint).step
-    return [] if step is None else [f"step {step}"]
-
-
 def _words(filters: Filters) -> str:
     from ckread.views.quantities import float_text, plural, shape_text
 
-    size = shape_text(filters.tiles.shape[1:3])
+    size = shape_text(filters.shape[:3] if filters.n_slices > 1 else filters.tiles.shape[1:3])
     n = plural(len(filters.tiles), "kernel") if filters.kind != "dense" else "the matrix"
     scale = float_text(filters.scale)
     return f"{n} of {filters.name}, {size}, scale ±{scale}"
@@ -149,9 +138,9 @@ def _draw_responses(
     evidence: list[str],
     arguments: argparse.Namespace,
 ) -> tuple[Any, str]:
-    from ckread.analysis.filters import KernelKind, Padding, response
+    from ckread.analysis.filters import KernelKind
+    from ckread.analysis.responses import Padding, response
     from ckread.cli.images import read_image
-    from ckread.cli.stats_pictures import palette_of
     from ckread.views.figures.responses import Responses, plot_responses
 
     if filters.kind not in (KernelKind.CONV2D, KernelKind.DEPTHWISE):

@@ -5,8 +5,8 @@
     Best val_loss 0.0353 at epoch 8, held by digits_run/ckpt-8.
 
     epoch        loss    val_loss    accuracy  val_accuracy  checkpoint
-           ▇▁▁▁▁▁▁▁▁▁  ▇▅▁▅▂▁▁▁▁▁  ▁▅▆▆▇▇▇▇▇▇    ▁▂▆▄▅▆▆▇▆▆
-    [… 10 lines]
+           ▇▂▂▁▁▁▁▁▁▁  ▇▅▁▅▂▁▁▁▁▁  ▁▆▆▇▇▇▇▇▇▇    ▁▂▇▄▆▇▇▇▇▇
+    [… 13 lines]
 
 LOG is the JSON of a list with a record per epoch (what `ckread.callbacks.HistoryLogger`
 writes), the JSON of Keras's `History.history`, a `CSVLogger` file, or event files of
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.analysis.history import history
 
     if arguments.plot:
-        from ckread.views.figures.sheet import check_target
+        from ckread.views.figures.picture_file import check_target
 
         check_target(arguments.plot, force=arguments.force)
     checkpoints = None
@@ -78,8 +78,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _draw(result: TrainingHistory, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.history import plot_history
+    from ckread.views.quantities import plural
 
     figure = plot_history(result, palette=palette_of(arguments))
-    hand_over([figure], f"{len(result.epochs)} {result.unit}s", arguments, output)
+    hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)

@@ -4,6 +4,8 @@
     digits_run/ckpt-10
     A Keras 3 model of 38,474 parameters, saved with Adam after 900 iterations.
 
+    [… 23 lines]
+
 Of the values only scalars and the object graph are read. A damaged or missing data
 shard is a warning: the rest is shown, and the exit code is 0.
 """

@@ -7,7 +7,7 @@
     conv2/bias    float32         32   128 B    weight
     conv1/bias    float32         16    64 B    weight
 
-    4 of 43 variables, 18.8 KiB
+    4 of 43 variables, 18.8 KiB of 450 KiB
 
 Weights and statistics come first, each part in natural order. With `-q` the names
 alone, one a line.

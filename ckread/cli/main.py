@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -9,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.commands import COMMANDS, Command, find_command
-from ckread.cli.options import Parser, add_common, add_patterns, bind_words, nearest
+from ckread.cli.misspelt import also_a_path, misspelt, no_command
+from ckread.cli.options import Parser, add_common, add_patterns, bind_words
 from ckread.cli.output import Output
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 
@@ -25,6 +27,9 @@ EXIT_CLOSED_PIPE = 141
 
 GC_THRESHOLD = (200_000, 20, 20)
 
+HELP = "help"
+"""A word that asks for help, as `--help` does."""
+
 TRACEBACK_VARIABLE = "CKREAD_TRACEBACK"
 """Environment variable that lets faults of ckread itself through."""
 
@@ -37,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A listing makes 100,000 objects that live to the end: looking for garbage among
     # them again and again takes a fifth of the time.
     gc.set_threshold(*GC_THRESHOLD)
+    # And all of them go when the process does: nobody need look for garbage then.
+    atexit.register(gc.freeze)
     output = Output(is_json="--json" in words)
     try:
         code = _run(words, output)
@@ -70,10 +77,10 @@ def _run(words: list[str], output: Output) -> int:
 
 def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
     """Say in our own form what went wrong, whatever it was."""
-    if isinstance(error, CheckpointNotFoundError) and error.remedy is None:
+    if isinstance(error, CheckpointNotFoundError):
         at = _first_word(words)
-        if at is not None and find_command(words[at]) is None:
-            return _misspelt(words[at], error) or error
+        if at is not None and words[at] != HELP and find_command(words[at]) is None:
+            return misspelt(words[at], error) or error
     if isinstance(error, CheckpointError):
         return error
     if isinstance(error, OSError):
@@ -127,22 +134,43 @@ def _run_program(arguments: argparse.Namespace, output: Output) -> int:
 
 def _parse(words: list[str]) -> _Call:
     at = _first_word(words)
+    if at is None or not {"--version", "-V"}.isdisjoint(words[:at]):
+        return _parse_program(words[:at])
+    word, others = words[at], [*words[:at], *words[at + 1 :]]
+    if word == HELP:
+        return _parse_help(others)
+    command = find_command(word)
+    if command is not None:
+        try:
+            return _parse_command(command, others)
+        except UsageError as error:
+            raise (also_a_path(word, error) if len(words) == 1 else error) from None
+    try:
+        call = _parse_command(COMMANDS[0], words)
+    except (UsageError, CheckpointNotFoundError) as error:  # a PATH and more: it was a command
+        raise misspelt(word, UsageError("")) or no_command(words[at:]) or error from None
+    if call.arguments.help and (unknown := misspelt(word, UsageError(""))):
+        raise unknown
+    return call
+
+
+def _parse_help(words: list[str]) -> _Call:
+    """Understand `help` and `help COMMAND`."""
+    at = _first_word(words)
     if at is None:
         return _parse_program(words)
     command = find_command(words[at])
-    if command is not None:
-        return _parse_command(command, [*words[:at], *words[at + 1 :]])
-    info = COMMANDS[0]
-    try:
-        return _parse_command(info, words)
-    except UsageError as error:
-        raise _misspelt(words[at], error) or _no_command(words, at) or error from None
+    if command is None:
+        remedy = "ckread --help lists the commands."
+        error = UsageError(f"{words[at]}: no such command", remedy=remedy)
+        raise misspelt(words[at], error) or error
+    return _parse_command(command, [*words[:at], *words[at + 1 :], "--help"])
 
 
 def _parse_program(words: list[str]) -> _Call:
     parser = Parser()
     add_common(parser)
-    parser.add_argument("--version", action="store_true", help="")
+    parser.add_argument("-V", "--version", action="store_true", help="")
     arguments, _ = parser.parse_words(words)
     return _Call(None, None, parser, arguments)
 
@@ -170,37 +198,6 @@ def _first_word(words: list[str]) -> int | None:
         if not word.startswith("-") or word == "-":
             return at
         at += 2 if word in _TAKES_VALUE else 1
-    return None
-
-
-def _misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
-    """Say that a word is no command, if it could have been meant as one."""
-    if os.path.lexists(word) or os.sep in word:
-        return None
-    near = nearest(word, [command.name for command in COMMANDS])
-    if near is None:
-        return None
-    remedy = f"Did you mean ckread {near}?"
-    return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
-
-
-def _no_command(words: list[str], at: int) -> CheckpointError | None:
-    """Say what is wrong where more than a PATH follows no command."""
-    from ckread.model.paths import locate
-
-    word, rest = words[at], words[at + 1 :]
-    try:
-        locate(word)
-    except CheckpointNotFoundError as error:
-        if os.sep in word:
-            return error
-        remedy = "ckread --help lists the commands."
-        return UsageError(f"{word}: no such command or checkpoint", remedy=remedy)
-    except CheckpointError:
-        return None
-    if rest and find_command(rest[0]) is not None:
-        remedy = f"The command comes first: ckread {rest[0]} {word}"
-        return UsageError(f"{rest[0]}: a command after its PATH", remedy=remedy)
     return None
 
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import re
+from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.errors import UsageError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
+Member = TypeVar("Member", bound=StrEnum)
+
 READERS = ("auto", "native", "tensorflow")
 COLORS = ("auto", "always", "never")
 
-_WORD = re.compile(r"\[?(?P<name>[A-Z]+)(?P<is_many>…)?[^\s]*")
+USAGE_WORD = re.compile(r"\[?(?P<name>[A-Z]+)(?P<is_many>…)?[^\s]*")
+"""A word of a usage line, its name and whether there may be many."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,7 +99,7 @@ def add_patterns(parser: Parser) -> None:
 def add_roles(parser: Parser) -> None:
     """Add `--role`, to be given to `has_role`."""
     parser.add_argument(
-        "--role", metavar="ROLE", type=_roles, action="append", default=[],
+        "--role", metavar="ROLE", type=SeveralOf(Role, has_all=True), action="append", default=[],
         help="weight, statistic, slot, average, counter … or all",
     )  # fmt: skip
 
@@ -117,17 +121,55 @@ def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
     return not chosen or any(variable.role in roles for roles in chosen)
 
 
-def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Give the type of an option that takes one of some words."""
+class OneOf:
+    """The type of an option that takes one of some words.
 
-    def check(text: str) -> str:
-        if text in choices:
+    Attributes:
+        choices: the words.
+    """
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self.choices = choices
+
+    def __call__(self, text: str) -> str:
+        """Give the word.
+
+        Raises:
+            ArgumentTypeError: it is another one.
+        """
+        if text in self.choices:
             return text
-        near = nearest(text, choices)
-        expected = f"did you mean {near}?" if near else f"expected {join_or(choices)}"
+        near = nearest(text, self.choices)
+        expected = f"did you mean {near}?" if near else f"expected {join_or(self.choices)}"
         raise argparse.ArgumentTypeError(f"{text!r}, {expected}")
 
-    return check
+
+class SeveralOf(Generic[Member]):
+    """The type of an option that takes members of an enumeration, with commas between them.
+
+    Attributes:
+        choices: their words, with `all` if that means all of them.
+    """
+
+    def __init__(self, kind: type[Member], *, has_all: bool = False) -> None:
+        self._kind = kind
+        self.choices = [*map(str, kind), *(["all"] if has_all else [])]
+
+    def __call__(self, text: str) -> tuple[Member, ...]:
+        """Give the members.
+
+        Raises:
+            ArgumentTypeError: there is no such member.
+        """
+        words = [OneOf(self.choices)(word.strip()) for word in text.split(",")]
+        if "all" in words and "all" in self.choices:
+            return tuple(self._kind)
+        return tuple(map(self._kind, words))
+
+
+def one_of(choices: Sequence[str]) -> OneOf:
+    """Give the type of an option that takes one of some words."""
+    return OneOf(choices)
 
 
 def positive(text: str) -> int:
@@ -135,13 +177,6 @@ def positive(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number above 0")
-
-
-def _roles(text: str) -> tuple[Role, ...]:
-    if text == "all":
-        return tuple(Role)
-    names = [name.strip() for name in text.split(",")]
-    return tuple(Role(one_of([*Role, "all"])(name)) for name in names)
 
 
 def join_or(words: Sequence[str]) -> str:
@@ -164,7 +199,7 @@ def bind_words(usage: str, words: Sequence[str], command: str) -> dict[str, Any]
     """
     bound: dict[str, Any] = {}
     rest = list(words)
-    for match in _WORD.finditer(usage.split(" -")[0]):
+    for match in USAGE_WORD.finditer(usage.split(" -")[0]):
         name, is_optional = match["name"].lower(), match[0].startswith("[")
         if not rest and not is_optional:
             message = f"{command}: {match['name']} is missing"
@@ -174,6 +209,9 @@ def bind_words(usage: str, words: Sequence[str], command: str) -> dict[str, Any]
         else:
             bound[name] = rest.pop(0) if rest else None
     if rest:
+        from ckread.cli.lost_path import refuse_lost_path
+
+        refuse_lost_path(bound.get("path"), words)
         message = f"{command}: {rest[0]}: one argument too many"
         raise UsageError(message, remedy=f"Usage: ckread {command} {usage}")
     return bound

@@ -150,11 +150,13 @@ def _write_coloured(page: Page, stream: TextIO, paper: Paper) -> None:
         for name, style in STYLES.items()
     }
     none = ("", "")
+    spelled: dict[Span, str] = {}
     for line in page.lines(paper):
-        for text, style in line:
-            before, after = codes.get(style, none)
-            stream.write(f"{before}{text}{after}")
-        stream.write("\n")
+        for span in line:
+            if span not in spelled:
+                before, after = codes.get(span.style, none)
+                spelled[span] = f"{before}{span.text}{after}"
+        stream.write("".join([spelled[span] for span in line]) + "\n")
 
 
 def terminal_width() -> int:

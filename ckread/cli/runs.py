@@ -5,9 +5,9 @@
     10 checkpoints, steps 1 to 10, 4.47 MiB. The latest is ckpt-10.
 
     step  checkpoint  iterations  saved                  bytes  state file
-       1  ckpt-1              90  2026-11-21 06:30:30  458 KiB  kept
-       2  ckpt-2             180  2026-11-21 06:30:30  458 KiB  kept
-    [… 8 lines]
+       1  ckpt-1              90  2026-11-21 05:50:30  458 KiB  kept
+       2  ckpt-2             180  2026-11-21 05:50:30  458 KiB  kept
+    [… 10 lines]
 
 Checkpoints that the state file does not name are `untracked`, names without a
 checkpoint `stale`. Names that differ only in their numbers are one series; within
@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.model.run import open_run
-from ckread.views.runs import rows_of, runs_document, runs_page
+from ckread.views.runs import rows_of, runs_page
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     for skipped in found.skipped:
         output.warning(f"{skipped.path} was left out: {skipped.error.message}.")
     if output.is_json:
-        output.json("runs", runs_document(found))
+        output.json("runs", found.to_dict())
     elif output.is_quiet:
         output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)
     else:

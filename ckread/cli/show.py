@@ -1,11 +1,19 @@
 """Values of one variable, or a slice of it.
 
     $ ckread show digits_run/ckpt-10 'conv1/kernel[:, :, 0, :2]'
+    note: a slice is not verified by checksum; --verify reads it all
     conv1/kernel[:, :, 0, :2]  float32 3×3×2, of 3×3×1×16
-    [[[-0.13499676  0.1273316 ]
-      [-0.05114722 -0.14315227]
-      [ 0.22022788 -0.11036759]]
-     …
+    [[[-0.03269133 -0.14882562]
+      [ 0.12658319 -0.11454634]
+      [ 0.0166109  -0.11202889]]
+
+     [[-0.25570711 -0.095384  ]
+      [-0.17611055 -0.07941385]
+      [ 0.09297369 -0.03148153]]
+
+     [[-0.07560401 -0.06081633]
+      [ 0.12132274 -0.02783445]
+      [ 0.12956502 -0.01424339]]]
 
 A slice reads only the bytes that it needs, so its checksum cannot be verified;
 `--verify` reads the whole tensor first. In a pipe the values are bare rows, which

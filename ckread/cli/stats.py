@@ -1,9 +1,12 @@
 """Statistics and a distribution of every variable, checksums verified in the same pass.
 
     $ ckread stats digits_run/ckpt-10 conv1
-    name             min  distribution              max      mean     std  zeros
-    conv1/kernel  -0.256   ▁▃▅▄▅▆▄▅▃▄▄▆▅▂     0.241   -0.00555  0.131      –
-    conv1/bias    -0.0445  ▄▄▃▄▇▄▅▃ ▃  ▃▃     0.0658  -0.00202  0.0301  6.2 %
+    name              min  distribution                 max      mean     std  zeros
+    conv1/kernel  -0.256   ▁▂▄▅▅▄▅▆▆▃▆▃▅▃▂▅▃▃▅▇▄▅▂▂  0.241   -0.00555  0.131       –
+    conv1/bias    -0.0445  ▄▄▄▄▄ ▄▇▄▄▄▄▄  ▄     ▄ ▄  0.0658  -0.00202  0.0301  6.2 %
+
+    2 weights, 160 elements, all finite, checksums right. Left out: 4 optimizer
+    slots (--role all).
 
 Minimum and maximum stand left and right of the distribution: it is its own axis.
 One variable alone gets a histogram with its quantiles. Variables that are damaged
@@ -15,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.options import add_roles, add_sort, add_top, open_path, patterns_of, positive
+from ckread.cli.pictures import check_picture
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
 
 if TYPE_CHECKING:
@@ -64,10 +68,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure, then show a table, a histogram, JSON, a picture."""
     keep_blas_in_one_thread()
-    if arguments.plot:
-        from ckread.views.figures.sheet import check_target
-
-        check_target(arguments.plot, force=arguments.force)
+    check_picture(arguments)
     if arguments.every:
         from ckread.cli.stats_of_run import run_every
 

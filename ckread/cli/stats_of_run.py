@@ -55,7 +55,7 @@ def _nbytes(run: Run, arguments: argparse.Namespace) -> int:
 
 
 def _draw(result: RunStatistics, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.over_steps import plot_over_steps
 
     if len(result.names) != 1:

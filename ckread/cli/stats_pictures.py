@@ -6,25 +6,17 @@ import os
 from typing import TYPE_CHECKING
 
 from ckread.cli.options import patterns_of
+from ckread.cli.pictures import evidence_of, hand_over, palette_of, step_of
 from ckread.errors import UsageError
-from ckread.views.figures.sheet import save, show
-from ckread.views.figures.style import DARK, LIGHT, Palette
 from ckread.views.quantities import plural
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from matplotlib.figure import Figure
-
     from ckread.analysis.statistics import CheckpointStatistics, VariableStatistics
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
-
-
-def palette_of(arguments: argparse.Namespace) -> Palette:
-    """Give the colours that are asked for."""
-    return DARK if arguments.dark else LIGHT
 
 
 def draw(
@@ -67,34 +59,16 @@ def _evidence(
     arguments: argparse.Namespace,
     noun: str,
 ) -> list[str]:
-    from ckread.analysis.training import read_training_state
-
-    step = read_training_state(checkpoint).step
-    said = [] if step is None else [f"step {step}"]
     if len(measured) == 1:
-        path = checkpoint.path.rstrip(os.sep)
-        return [os.path.join(*path.split(os.sep)[-2:]), *said]
+        return evidence_of(checkpoint)
     patterns = patterns_of(arguments)
     whose = f" (pattern {', '.join(patterns)})" if patterns else ""
     n_all = len(result.variables)
     of_all = f"{len(measured)} of " if len(measured) < n_all else ""
     order = "" if arguments.sort != "model" else " in the order of the model"
-    return [*said, f"{of_all}{plural(n_all, noun)}{whose}{order}"]
+    return [*step_of(checkpoint), f"{of_all}{plural(n_all, noun)}{whose}{order}"]
 
 
 def _left_out(result: CheckpointStatistics, noun: str) -> list[str]:
     n = len(result.damaged)
     return [f"{plural(n, f'damaged {noun}')} left out."] if n else []
-
-
-def hand_over(
-    pages: Sequence[Figure], what: str, arguments: argparse.Namespace, output: Output
-) -> None:
-    """Write pages to the file that is asked for, or show them, and say so."""
-    if arguments.plot:
-        palette = palette_of(arguments)
-        n_written = save(pages, arguments.plot, palette, force=arguments.force)
-        cut = f", page 1 of {len(pages)}; a .pdf holds all" if n_written < len(pages) else ""
-        output.wrote(f"wrote {arguments.plot}: {what}{cut}")
-    if arguments.show:
-        show(pages)

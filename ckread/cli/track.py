@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     keep_blas_in_one_thread()
     if arguments.plot:
-        from ckread.views.figures.sheet import check_target
+        from ckread.views.figures.picture_file import check_target
 
         check_target(arguments.plot, force=arguments.force)
     run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _draw(result: RunTrack, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.stats_pictures import hand_over, palette_of
+    from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.track import plot_track
+    from ckread.views.quantities import plural
 
     figure = plot_track(result, palette=palette_of(arguments))
-    hand_over([figure], f"{len(result.variables)} values over the run", arguments, output)
+    hand_over([figure], f"{plural(len(result.variables), 'value')} over the run", arguments, output)

@@ -1,14 +1,16 @@
 """The variables of a checkpoint as a tree with totals.
 
     $ ckread tree digits_run/ckpt-10 conv1
-    tree                           shape  parameters     bytes  share of bytes
-    digits_run/ckpt-10                           160  1.88 KiB  ━━━━━━━━━━━━
-    ├─ conv1                                     160   640 B    ━━━━
-    │  ├─ kernel                3×3×1×16         144   576 B    ━━━╸
-    │  └─ bias                        16          16    64 B    ╸
-    └─ optimizer                                   –  1.25 KiB  ━━━━━━━━
-       ├─ momentum of 2 weights                    –   640 B    ━━━━
-       └─ velocity of 2 weights                    –   640 B    ━━━━
+    tree                            shape  parameters     bytes  share of bytes
+    digits_run/ckpt-10                            160  1.88 KiB  ━━━━━━━━━━━━
+    ├─ conv1                                      160   640 B    ━━━━
+    │  ├─ kernel                 3×3×1×16         144   576 B    ━━━╸
+    │  └─ bias                         16          16    64 B    ╸
+    └─ optimizer                                    –  1.25 KiB  ━━━━━━━━
+       ├─ momentum of 2 weights                     –   640 B    ━━━━
+       └─ velocity of 2 weights                     –   640 B    ━━━━
+
+    4 slots folded into 2 lines (--slots lists them)
 
 Scopes stand in the order of the model. Slots fold into one line per kind.
 """

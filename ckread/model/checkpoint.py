@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import VariableNotFoundError
+from ckread.model.displayed import Displayed
+from ckread.model.near_names import not_found
 from ckread.model.variable import Variable
 from ckread.readers.closing import Closing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from ckread.model.evidence import Evidence
     from ckread.model.identity import Identity
+    from ckread.model.tree import VariableTree
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
 
-_N_NEAR = 5
-_N_COMPARED = 2000
-"""Names whose spelling is compared in full with one that is not there."""
 
-
-class Checkpoint(Mapping[str, Variable], Closing):
+class Checkpoint(Displayed, Mapping[str, Variable], Closing):
     """The variables of one checkpoint by name; raw checkpoint keys find them too.
 
     Iteration and `len` go by name, one name per variable, in the order of the
-    file. It holds every key of the file, bookkeeping included. A context manager.
+    file. It holds every key of the file, bookkeeping included. A context manager;
+    made by `ckread.open`.
+
+    Example:
+        >>> checkpoint = ckread.open("fixtures/digits_run/ckpt-10")
+        >>> checkpoint
+        <ckread.Checkpoint 'fixtures/digits_run/ckpt-10': 44 variables>
+        >>> checkpoint["conv1/kernel"].shape
+        (3, 3, 1, 16)
+        >>> [name for name in checkpoint if name.startswith("logits")]
+        ['logits/kernel', 'logits/bias']
+        >>> "conv1/kernal" in checkpoint
+        False
+        >>> checkpoint.close()
 
     Attributes:
         path: the prefix, file or directory, as the user would type it.
@@ -74,7 +84,7 @@ class Checkpoint(Mapping[str, Variable], Closing):
         """
         variable = self._find(name)
         if variable is None:
-            raise self._not_found(name)
+            raise not_found(name, self._by_name, self.path)
         return variable
 
     def __iter__(self) -> Iterator[str]:
@@ -94,8 +104,40 @@ class Checkpoint(Mapping[str, Variable], Closing):
         return f"<ckread.Checkpoint {self.path!r}: {len(self)} variables>"
 
     def close(self) -> None:
-        """Close the files; values cannot be read any more."""
+        """Close the files. Names and shapes stay; values may not be readable any more."""
         self.reader.close()
+
+    def tree(self, patterns: str | Sequence[str] = (), *, folds: bool = False) -> VariableTree:
+        """Give the variables as a tree of scopes with totals, in the order of the model.
+
+        Args:
+            patterns: which variables; all if empty.
+            folds: whether slots, averages and aliases of one kind become one node.
+
+        Raises:
+            VariableNotFoundError: a pattern means no variable.
+        """
+        from ckread.model.ordering import model_order
+        from ckread.model.patterns import select
+        from ckread.model.tree import build_tree
+
+        return build_tree(select(model_order(self), patterns), folds=folds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `ls` document: path, format, and every variable."""
+        variables = [variable.to_dict() for variable in self.values()]
+        return {"path": self.path, "format": str(self.format), "variables": variables}
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable, by name.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.model.frames import VARIABLE_COLUMNS, data_frame
+
+        rows = [variable.to_dict() for variable in self.values()]
+        return data_frame(VARIABLE_COLUMNS, rows, index="name")
 
     def get(self, name: str, default: Any = None) -> Any:
         """Give the variable of this name or key, else the default, without a search for others."""
@@ -111,31 +153,3 @@ class Checkpoint(Mapping[str, Variable], Closing):
         if self._by_key is None:
             self._by_key = {variable.key: variable for variable in self._by_name.values()}
         return self._by_key
-
-    def _not_found(self, name: object) -> VariableNotFoundError:
-        near = self._near(name) if isinstance(name, str) else []
-        remedy = "Nearest names:\n" + "\n".join(f"  {known}" for known in near)
-        message = f"{self.path}: no variable {name}"
-        return VariableNotFoundError(message, path=self.path, remedy=remedy if near else None)
-
-    def _near(self, name: str) -> list[str]:
-        """Give up to five names that are spelt alike, then names that contain this one."""
-        import difflib
-        import heapq
-
-        likely: Iterable[str] = self._by_name
-        if len(self) > _N_COMPARED:
-            # Comparing 100,000 names in full takes seconds.
-            likely = heapq.nlargest(
-                _N_COMPARED, self._by_name, key=lambda known: _shared(known, name)
-            )
-        near = difflib.get_close_matches(name, likely, n=_N_NEAR, cutoff=0.5)
-        near += [known for known in self._by_name if name in known and known not in near]
-        return near[:_N_NEAR]
-
-
-def _shared(one: str, other: str) -> int:
-    """Count the characters that two names share at both ends."""
-    starts = os.path.commonprefix([one, other])  # noqa: RUF071 - characters are meant
-    ends = os.path.commonprefix([one[::-1], other[::-1]])  # noqa: RUF071
-    return len(starts) + len(ends)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Index
 
 _SLICED_NAME = re.compile(r"(?P<name>.+?)\[(?P<index>[-+\d:,.\s]*)\]", re.DOTALL)
+_REMEDY = "Give integers, ranges as 2:10 or ::2, and ... separated by commas."
 
 
 def split_index(text: str) -> tuple[str, tuple[Any, ...] | None]:
@@ -40,9 +41,12 @@ def _parse_item(item: str, text: str) -> int | slice | EllipsisType:
         bounds = [int(part) if part.strip() else None for part in item.split(":")]
         return slice(*bounds)
     except (ValueError, TypeError):
-        message = f"{text}: {item!r} is not an index"
-        remedy = "Give integers, ranges as 2:10 or ::2, and ... separated by commas."
-        raise UsageError(message, remedy=remedy) from None
+        raise UsageError(f"{text}: {item!r} is not an index", remedy=_REMEDY) from None
+
+
+def no_index(name: str, brackets: str) -> UsageError:
+    """Give the error for what follows a name in brackets and cannot be an index."""
+    return UsageError(f"{name}: {brackets} is not an index", remedy=_REMEDY)
 
 
 def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
@@ -55,18 +59,23 @@ def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
     items = list(index) if isinstance(index, tuple) else [index]
     n_given = sum(item is not ... for item in items)
     if n_given > len(shape) or len(items) - n_given > 1:
-        message = f"{name}: {n_given} indices for {len(shape)} dimensions of shape {shape}"
-        raise UsageError(message)
+        raise _too_many(n_given, shape, name)
     fill = [slice(None)] * (len(shape) - n_given)
     at = next((i for i, item in enumerate(items) if item is ...), len(items))
     full = items[:at] + fill + items[at + 1 :]
-    return tuple(
-        _resolve_item(item, size, axis, name)
-        for axis, (item, size) in enumerate(zip(full, shape, strict=True))
-    )
+    return tuple(_resolve_item(item, shape, axis, name) for axis, item in enumerate(full))
 
 
-def _resolve_item(item: Any, size: int, axis: int, name: str) -> int | slice:
+def _too_many(n_given: int, shape: tuple[int, ...], name: str) -> UsageError:
+    if not shape:
+        return UsageError(f"{name} is a scalar: it takes no index")
+    dimensions = "dimension" if len(shape) == 1 else "dimensions"
+    indices = "more than one ..." if n_given <= len(shape) else f"{n_given} indices"
+    return UsageError(f"{name} has shape {shape}: {indices} for {len(shape)} {dimensions}")
+
+
+def _resolve_item(item: Any, shape: tuple[int, ...], axis: int, name: str) -> int | slice:
+    size = shape[axis]
     try:
         if isinstance(item, slice):
             return _resolve_slice(item, size, axis, name)
@@ -77,8 +86,10 @@ def _resolve_item(item: Any, size: int, axis: int, name: str) -> int | slice:
     if position is None:
         raise UsageError(f"{name}: {item!r} in dimension {axis} is not an index")
     if not -size <= position < size:
-        message = f"{name}: index {position} in dimension {axis}, which has {size} elements"
-        raise UsageError(message)
+        range_of = f"which goes from {-size} to {size - 1}" if size else "which is empty"
+        raise UsageError(
+            f"{name} has shape {shape}: index {position} is outside dimension {axis}, {range_of}"
+        )
     return position % size
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.model.keras_optimizer import OptimizerVariable
+from ckread.model.keras_optimizer_variables import OptimizerVariable
 from ckread.model.keras_plans import AVERAGE
 from ckread.model.role import Role
 from ckread.model.role_rules import role_by_word

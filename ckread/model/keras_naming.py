@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.identity import Identity
 from ckread.model.keras_layer_table import layer_table
-from ckread.model.keras_optimizers import LEGACY_OPTIMIZER, OPTIMIZER, find_optimizers
+from ckread.model.keras_optimizers import LEGACY_OPTIMIZER, OPTIMIZER, find_keras_optimizers
 from ckread.model.keras_variables import find_keras3, find_legacy
 from ckread.model.role import Role
 from ckread.model.unique_names import unique_names
@@ -18,7 +18,7 @@ from ckread.model.unique_names import unique_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ckread.model.keras_optimizer import OptimizerVariable
+    from ckread.model.keras_optimizer_variables import OptimizerVariable
     from ckread.model.keras_variables import LayerVariable
     from ckread.readers.contract import TensorRecord
     from ckread.readers.hdf5_listing import KerasContents
@@ -51,7 +51,7 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
         if key not in variables:
             variables |= find_keras3({key: own[key]}, contents)
     names = unique_names({key: one.name for key, one in variables.items()})
-    found, variables = find_optimizers(tensors, optimizer_keys, contents, variables)
+    found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
     identities = {key: _of_layer(one, names) for key, one in variables.items()}
     identities |= {key: Identity(_metric_name(key), Role.METRIC) for key in metric_keys}
     identities |= _of_optimizer(found, names)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ckread.model.keras_legacy_slots import index_weights, legacy_optimizer_variable
-from ckread.model.keras_optimizer import (
+from ckread.model.keras_optimizer_variables import (
     OptimizerVariable,
     Weights,
     find_optimizer_variables,
@@ -35,7 +35,7 @@ Found = dict[str, tuple[str, OptimizerVariable]]
 """By key the path of the optimizer and what the variable is."""
 
 
-def find_optimizers(
+def find_keras_optimizers(
     tensors: Mapping[str, TensorRecord],
     keys: list[str],
     contents: KerasContents,
@@ -101,9 +101,9 @@ def _optimizers(
         one = config.inner if path == INNER and config else config
         name = contents.groups[path].name if path in contents.groups else ""
         told, rest = _outer(records, inner) if path == OPTIMIZER and inner else ({}, records)
-        findings = find_optimizer_variables(rest, weights, one, name=name)
-        trained = findings.trained or trained
-        told |= findings.variables
+        variables, trained_here = find_optimizer_variables(rest, weights, one, name=name)
+        trained = trained_here or trained
+        told |= variables
         if is_keras_2:
             kind = optimizer_kind(one, name)
             told = {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ckread.model.keras_variables import LayerVariable
     from ckread.readers.hdf5_listing import KerasContents
+    from ckread.readers.keras_config import LayerConfig
     from ckread.readers.keras_groups import LayerGroup
 
 _PARTS = (
@@ -79,10 +80,10 @@ def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup
             return None
         return sorted(parts, key=lambda part: places[part.name])
     if config.class_name == "StackedRNNCells" or all(_CELLS in part.path for part in parts):
-        configs = list(config.parts.get(_CELLS, ()))
+        configs: list[LayerConfig | None] = list(config.parts.get(_CELLS, ()))
         if any(part.config not in configs for part in parts):
             return None
-        return sorted(parts, key=lambda part: configs.index(part.config))  # type: ignore[arg-type]
+        return sorted(parts, key=lambda part: configs.index(part.config))
     attributes = [part.attribute.lstrip("_") for part in parts]
     if any(attribute not in _PARTS for attribute in attributes):
         return None

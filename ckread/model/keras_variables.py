@@ -162,8 +162,8 @@ def find_legacy(
     root = contents.config.model
     found: dict[str, LayerVariable] = {}
     for weight in contents.weights:
-        if weight.key.startswith("optimizer_weights/"):
-            continue
+        if weight.key not in tensors:
+            continue  # of the optimizer
         name = weight.name.removesuffix(":0")
         config = configs.get(weight.layer)
         role = _legacy_role(name, config, tensors[weight.key])

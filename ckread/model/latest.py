@@ -46,7 +46,7 @@ def locate_latest_in(directory: str) -> Location:
     raise failure or _stale(directory, notes)
 
 
-def state_names(path: str) -> str | None:
+def named_in_state(path: str) -> str | None:
     """Give the checkpoint that a state file names, None if it cannot be read."""
     try:
         return read_state(path).model_checkpoint_path

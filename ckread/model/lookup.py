@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckread.errors import VariableNotFoundError
-from ckread.model.indexing import resolve_index, split_index
+from ckread.model.indexing import no_index, resolve_index, split_index
 from ckread.model.patterns import compile_pattern
 from ckread.model.role import Role
+from ckread.model.spelling import is_spelled
 
 if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
@@ -55,16 +56,35 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
     if text in checkpoint:
         return Part(checkpoint[text], None, "")
     name, index = split_index(text)
+    try:
+        variable = _find(checkpoint, name)
+    except VariableNotFoundError:
+        _refuse_brackets(checkpoint, text)
+        raise
     if index is None:
-        return Part(_find(checkpoint, text), None, "")
-    variable = _find(checkpoint, name)
+        return Part(variable, None, "")
     resolved = resolve_index(index, variable.shape, variable.name)
     return Part(variable, resolved, text[len(name) :])
+
+
+def _refuse_brackets(checkpoint: Checkpoint, text: str) -> None:
+    """Raise an error about the brackets where the name before them is that of a variable."""
+    name, bracket, rest = text.partition("[")
+    if not bracket or not name:
+        return
+    try:
+        variable = _find(checkpoint, name)
+    except VariableNotFoundError:
+        return
+    raise no_index(variable.name, bracket + rest)
 
 
 def _find(checkpoint: Checkpoint, name: str) -> Variable:
     if name in checkpoint:
         return checkpoint[name]
+    spelled = [variable for variable in checkpoint.values() if is_spelled(variable.name, name)]
+    if len(spelled) == 1:
+        return spelled[0]
     is_match = compile_pattern(name)
     found = [
         variable

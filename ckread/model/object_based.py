@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ckread.model.identity import Identity
 from ckread.model.key_based import role_by_attribute
 from ckread.model.machinery import key_path, public
-from ckread.model.object_file import MODEL_ROLES, ObjectFile
+from ckread.model.object_file import ObjectFile
 from ckread.model.optimizer_only import names_of_optimizer_only
 from ckread.model.other_paths import OtherPaths
 from ckread.model.role import Role
@@ -73,7 +73,7 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
         if node in reached
         and role is not Role.ALIAS
         and node not in file.slots
-        and (role in MODEL_ROLES or node not in file.held)
+        and (role.is_parameter or node not in file.held)
     ]
     names = namer.name(free)
     names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
@@ -102,7 +102,7 @@ def _identity(
     if slot is not None:
         owner = names[file.records[slot.owner].key]
         return Identity(names[key], role, None, owner, slot.word)
-    if role in MODEL_ROLES:
+    if role.is_parameter:
         told = False if role is Role.STATISTIC else trainable.get(node)
         return Identity(names[key], role, told, None, None, paths.of(node, key_path(key)))
     if role is Role.ALIAS:

@@ -10,7 +10,7 @@ from ckread.model.object_roles import ObjectRoles
 from ckread.model.optimizers import find_optimizers
 from ckread.model.path_tree import PathTree
 from ckread.model.role import Role
-from ckread.model.slot import Variables
+from ckread.model.slot import SlotClues
 from ckread.model.slots import find_slots
 from ckread.model.telling import Namer
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from ckread.model.object_graph import ObjectGraph
     from ckread.readers.contract import TensorRecord
     from ckread.readers.saved_model import SavedModel
-
-MODEL_ROLES = frozenset({Role.WEIGHT, Role.STATISTIC})
-"""Roles of the variables that make up a model."""
 
 
 class ObjectFile:
@@ -60,7 +57,7 @@ class ObjectFile:
             for child, name in graph.children[node]
             if child in self.records
         }
-        self.slots = find_slots(Variables(graph, full_names, shapes), self.optimizers)
+        self.slots = find_slots(SlotClues(graph, full_names, shapes), self.optimizers)
         self.aliases = find_aliases(graph, full_names, self.records)
         tree = PathTree(graph, self.optimizers)
         is_plain = saved_model is None and _is_plain(graph)
@@ -84,9 +81,7 @@ class ObjectFile:
     def _only_model(self, tree: PathTree) -> str | None:
         """Give the root's child below which all weights lie, None if there are several."""
         weights = [
-            node
-            for node, role in self.roles.items()
-            if role in MODEL_ROLES and node in tree.reached
+            node for node, role in self.roles.items() if role.is_parameter and node in tree.reached
         ]
         firsts = {tree.first_step(node) for node in weights}
         if len(firsts) != 1 or any(tree.parent[node] == 0 for node in weights):

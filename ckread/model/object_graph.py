@@ -1,7 +1,7 @@
 """The trackable objects of a checkpoint: who refers to whom, and under what name.
 
 A graph, not a tree: objects are shared, and Keras makes cycles. Everything here is
-iterative and linear in the number of references; paths are built only when asked for.
+iterative and linear in the number of references.
 """
 
 from __future__ import annotations
@@ -124,19 +124,3 @@ class ObjectGraph:
                 if child not in seen:
                     seen.add(child)
                     queue.append(child)
-
-    def iter_paths(self, node_id: int) -> Iterator[tuple[str, ...]]:
-        """Yield the paths from the root to a node, shortest first, no node twice.
-
-        There can be exponentially many: take what is needed.
-        """
-        queue: deque[tuple[int, tuple[str, ...], frozenset[int]]] = deque()
-        queue.append((node_id, (), frozenset([node_id])))
-        while queue:
-            at, steps, seen = queue.popleft()
-            if at == 0:
-                yield steps
-                continue
-            for parent, name in self.parents[at]:
-                if parent not in seen:
-                    queue.append((parent, (name, *steps), seen | {parent}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -18,7 +19,6 @@ from ckread.model.shards import shard_warnings
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
     from ckread.model.evidence import Evidence
@@ -51,6 +51,11 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
         UnsupportedFeatureError: this reader does not read this format.
         MissingDependencyError: TensorFlow is needed and not installed.
         UsageError: there is no such reader.
+
+    Example:
+        >>> with ckread.open("fixtures/digits_run") as checkpoint:
+        ...     print(checkpoint.path, len(checkpoint))
+        fixtures/digits_run/ckpt-10 44
     """
     try:
         choice = ReaderChoice(reader)
@@ -59,6 +64,18 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
         raise UsageError(f"no reader {reader!r}, expected one of {expected}") from None
     location = locate(path)
     return _OPENERS[location.format](location, choice)
+
+
+@contextmanager
+def opened(source: Checkpoint | str | os.PathLike[str]) -> Iterator[Checkpoint]:
+    """Give a checkpoint that is open already, or open a path and close it in the end."""
+    if isinstance(source, Checkpoint):
+        yield source
+        return
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"expected a Checkpoint or a path, found {source!r}")
+    with open_checkpoint(source) as checkpoint:
+        yield checkpoint
 
 
 def assemble(

@@ -106,9 +106,9 @@ def _other_meaning(path: str) -> tuple[str, ...]:
     """Say so where a prefix called `checkpoint` hides a state file that names another one."""
     if os.path.basename(path) != STATE_FILE_NAME or not os.path.isfile(path):
         return ()
-    from ckread.model.latest import state_names
+    from ckread.model.latest import named_in_state
 
-    named = state_names(path)
+    named = named_in_state(path)
     if named is None or os.path.basename(named) == STATE_FILE_NAME:
         return ()
     return (f"{path} is a state file too, which names {named}; its directory opens that one.",)

@@ -2,7 +2,7 @@
 
 `*` stays within one path component, `**` does not, `?` is one character, brackets
 are literal. A pattern without any of these matches every name that contains it.
-Raw checkpoint keys match too.
+Raw checkpoint keys match too, and names in the escaped form in which they are shown.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckread.errors import VariableNotFoundError
+from ckread.model.spelling import safe_text, safe_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +31,14 @@ def matches(pattern: str, name: str, key: str) -> bool:
 
 
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Give the test of one pattern on one name."""
+    r"""Give the test of one pattern on one name; names as they are displayed, `a\x20b`, do too."""
+    is_match = _compile_literal(pattern)
+    if "\\" not in pattern:
+        return is_match
+    return lambda name: is_match(name) or is_match(safe_text(name)) or is_match(safe_word(name))
+
+
+def _compile_literal(pattern: str) -> Callable[[str], bool]:
     if "*" not in pattern and "?" not in pattern:
         return lambda name: pattern in name
     tokens = _TOKENS.findall(pattern)
@@ -39,8 +47,10 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     return lambda name: fullmatch(name) is not None
 
 
-def select(variables: Iterable[Variable], patterns: Sequence[str]) -> list[Variable]:
+def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list[Variable]:
     """Give the variables that any of the patterns means; all, if there is no pattern.
+
+    One pattern may stand alone, as a string.
 
     Raises:
         VariableNotFoundError: a pattern means none; the remedy lists near names.
@@ -49,7 +59,7 @@ def select(variables: Iterable[Variable], patterns: Sequence[str]) -> list[Varia
     if not patterns:
         return candidates
     chosen: set[str] = set()
-    for pattern in patterns:
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
         is_match = compile_pattern(pattern)
         found = {v.key for v in candidates if is_match(v.name) or is_match(v.key)}
         if not found:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ckread.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Role(StrEnum):
@@ -45,3 +51,19 @@ class Role(StrEnum):
 
 
 _PARAMETERS = frozenset((Role.WEIGHT, Role.STATISTIC))
+
+
+def as_roles(roles: str | Iterable[str]) -> frozenset[Role]:
+    """Give roles by their names, of which one may stand alone.
+
+    Raises:
+        UsageError: there is no such role.
+    """
+    names = [roles] if isinstance(roles, str) else roles
+    try:
+        return frozenset(map(Role, names))
+    except ValueError as error:
+        remedy = f"There are {', '.join(Role)}."
+        raise UsageError(
+            f"{error}".replace("is not a valid Role", "is no role"), remedy=remedy
+        ) from None

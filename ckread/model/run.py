@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.model.displayed import Displayed
 from ckread.model.opening import ReaderChoice
 from ckread.model.run_entries import RunEntry, RunGroup, SkippedCheckpoint
-from ckread.model.run_grouping import Member, group
+from ckread.model.run_grouping import Member, group, grouping_note, models_of
 from ckread.model.run_opening import RunOpener
 from ckread.model.run_paths import find_places
 from ckread.model.run_survey import stale, survey
@@ -23,12 +24,20 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 
-class Run(Sequence["Checkpoint"]):
+class Run(Displayed, Sequence["Checkpoint"]):
     """The checkpoints of one model, in order of step; each is opened when asked for.
 
     Training may go on meanwhile: a checkpoint that has been deleted since the run
     was listed raises `CheckpointNotFoundError` when it is asked for; `opened` leaves
-    such ones out.
+    such ones out. Made by `ckread.open_run`.
+
+    Example:
+        >>> run = ckread.open_run("fixtures/digits_run")
+        >>> run, run.steps[-1], run.entries[-1].name
+        (<ckread.Run 'fixtures/digits_run': 10 checkpoints>, 10, 'ckpt-10')
+        >>> with run[-1] as latest:
+        ...     latest["optimizer/iterations"].scalar()
+        900
 
     Attributes:
         path: what names the run: its directory, or what was typed.
@@ -52,7 +61,11 @@ class Run(Sequence["Checkpoint"]):
         self.path = path
         self._members = tuple(groups[0]) if groups else ()
         self.entries = tuple(member.entry for member in self._members)
-        self.others = tuple(RunGroup(tuple(m.entry for m in found)) for found in groups[1:])
+        models = models_of(groups) if len(groups) > 1 else ()
+        self.others = tuple(
+            RunGroup(tuple(m.entry for m in found), model)
+            for found, model in zip(groups[1:], models[1:], strict=True)
+        )
         self.stale = stale
         self.skipped = skipped
         self.notes = notes
@@ -85,6 +98,11 @@ class Run(Sequence["Checkpoint"]):
         return f"<ckread.Run {self.path!r}: {len(self)} checkpoints>"
 
     @property
+    def groups(self) -> tuple[RunGroup, ...]:
+        """The models that were found, largest first; the run is the first of them."""
+        return (RunGroup(self.entries), *self.others)
+
+    @property
     def steps(self) -> tuple[int | None, ...]:
         """The step of each checkpoint."""
         return tuple(entry.step for entry in self.entries)
@@ -107,6 +125,32 @@ class Run(Sequence["Checkpoint"]):
             else:
                 yield index, _replaced(member) or checkpoint
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
+        groups = [[entry.to_dict() for entry in found.entries] for found in self.groups]
+        groups[0] += [entry.to_dict() for entry in self.stale]
+        skipped = [{"path": found.path, "message": str(found.error)} for found in self.skipped]
+        return {"path": self.path, "groups": groups, "skipped": skipped, "notes": list(self.notes)}
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per checkpoint, in order of step.
+
+        `time` is in UTC; `group` counts the models from 0, the largest.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.model.frames import ENTRY_COLUMNS, data_frame, import_pandas
+
+        rows = [
+            {**entry.to_dict(), "group": number}
+            for number, found in enumerate(self.groups)
+            for entry in found.entries
+        ]
+        frame = data_frame(ENTRY_COLUMNS, rows)
+        frame["time"] = import_pandas().to_datetime(frame["time"], unit="s", utc=True)
+        return frame
+
     def _open(self, member: Member) -> Checkpoint:
         return member.checkpoint or self._opener.open(member.place)[0]
 
@@ -123,10 +167,16 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         CheckpointNotFoundError: nothing is there; the remedy names what is near.
         CheckpointError: there is nothing that can be opened.
         UsageError: no path is given, or there is no such reader.
+
+    Example:
+        >>> ckread.open_run("fixtures/digits_run/ckpt-[1-3]").steps
+        (1, 2, 3)
     """
     if reader not in tuple(ReaderChoice):
         expected = ", ".join(ReaderChoice)
         raise UsageError(f"no reader {reader!r}, expected one of {expected}")
+    if isinstance(paths, Mapping):
+        raise TypeError(f"expected a directory, a glob or paths, found one {paths!r}")
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     typed = [os.fsdecode(path) for path in given]
     if not typed:
@@ -155,6 +205,11 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     return run
 
 
+def as_run(source: Run | PathLike | Iterable[PathLike]) -> Run:
+    """Give a run as it is, or list that of a path, a glob, or several."""
+    return source if isinstance(source, Run) else open_run(source)
+
+
 def _replaced(member: Member) -> CheckpointError | None:
     """Give the error for a checkpoint that is not the one that was listed."""
     if file_identity(member.identified_by) == member.identity:
@@ -167,14 +222,7 @@ def _replaced(member: Member) -> CheckpointError | None:
 
 def _notes(groups: Sequence[Sequence[Member]], skipped: Sequence[SkippedCheckpoint]) -> list[str]:
     notes = [f"{found.path} was left out: {found.error.message}." for found in skipped]
-    if len(groups) > 1:
-        others = sum(map(len, groups[1:]))
-        taken, last = groups[0][0].entry.name, groups[0][-1].entry.name
-        held = f"{taken} to {last}" if len(groups[0]) > 1 else taken
-        notes.append(
-            f"Of {others + len(groups[0])} checkpoints of {len(groups)} different models the "
-            f"largest group was taken: {len(groups[0])}, {held}."
-        )
+    notes += filter(None, [grouping_note(groups)])
     return notes
 
 

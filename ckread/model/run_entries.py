@@ -90,9 +90,16 @@ class SkippedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class RunGroup:
-    """Checkpoints of one model, in order of step."""
+    """Checkpoints of one model, in order of step.
+
+    Attributes:
+        entries: of the checkpoints.
+        model: equal for groups of the same model that was saved under another name, or
+            in another format: their parameters have the same leaf names, shapes and types.
+    """
 
     entries: tuple[RunEntry, ...]
+    model: int = 0
 
     @property
     def latest(self) -> RunEntry:
@@ -120,4 +127,9 @@ def pattern_of(path: str) -> str:
 
 def numbers_of(path: str) -> tuple[float, ...]:
     """Give the numbers of the base name from left to right: (5, 0.23) for `w.05-0.23.h5`."""
-    return tuple(float(number) for number in _NUMBER.findall(stem_of(path)))
+    return numbers_in(stem_of(path))
+
+
+def numbers_in(text: str) -> tuple[float, ...]:
+    """Give the numbers of a text from left to right."""
+    return tuple(float(number) for number in _NUMBER.findall(text))

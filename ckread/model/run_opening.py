@@ -18,6 +18,7 @@ from ckread.model.opening import ReaderChoice, open_checkpoint
 from ckread.model.role import Role
 from ckread.model.shards import shard_warnings
 from ckread.readers.contract import Format
+from ckread.readers.index_memo import IndexMemo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,6 +66,7 @@ class RunOpener:
     def __init__(self, reader: str = "auto") -> None:
         self._reader = reader
         self._structures: dict[Any, Structure] = {}
+        self._memo = IndexMemo()
 
     def open(self, place: Place) -> tuple[Checkpoint, Structure]:
         """Open a checkpoint of a run.
@@ -77,7 +79,7 @@ class RunOpener:
             return checkpoint, self._remember(checkpoint)
         from ckread.readers.bundle import TensorBundle
 
-        reader = TensorBundle(place.path)
+        reader = TensorBundle(place.path, self._memo)
         known = self._structures.get(_signature(reader.tensors))
         if known is None:
             reader.close()

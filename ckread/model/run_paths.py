@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError
@@ -31,7 +31,7 @@ from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from ckread.model.location import Location
 
@@ -43,8 +43,8 @@ class Place:
     Attributes:
         path: its prefix, file or directory.
         format: as far as its name tells.
-        is_scanned: whether it was found by looking through a directory, and not
-            named by the user.
+        is_scanned: whether it was found in a directory or by a glob, and not named
+            by the user.
     """
 
     path: str
@@ -105,8 +105,8 @@ def _places_at(path: str, places: Places) -> Iterable[Place]:
         return matched
 
 
-def _place(location: Location) -> Place:
-    return Place(location.path, location.format)
+def _place(location: Location, *, is_scanned: bool = False) -> Place:
+    return Place(location.path, location.format, is_scanned)
 
 
 def _in_directory(directory: str, places: Places) -> Iterator[Place]:
@@ -132,11 +132,21 @@ def _scanned(directory: str) -> Iterator[Place]:
     for candidate in candidates:
         yield Place(candidate.path, candidate.format, is_scanned=True)
     if candidates:
+        yield from _without_index(directory, {candidate.name for candidate in candidates})
         return
     for name in sorted(name for name in file_names(directory) if name.isdecimal()):
         below = os.path.join(directory, name)
         if os.path.isdir(below) and at_saved_model(below):
             yield Place(below, Format.SAVED_MODEL, is_scanned=True)
+
+
+def _without_index(directory: str, known: Collection[str]) -> Iterator[Place]:
+    """Give prefixes of data shards whose index is absent: opening one tells why it is none."""
+    names = (name for name in file_names(directory) if DATA_SUFFIX.search(name))
+    for prefix in dict.fromkeys(DATA_SUFFIX.sub("", name) for name in names):
+        if prefix not in known:
+            path = os.path.join(directory, prefix)
+            yield Place(path, Format.TENSOR_BUNDLE, is_scanned=True)
 
 
 def _matched(pattern: str, places: Places) -> Iterator[Place]:
@@ -145,10 +155,11 @@ def _matched(pattern: str, places: Places) -> Iterator[Place]:
     for path in sorted({*indexes, *glob.glob(pattern)}):
         if os.path.isdir(path):
             if at_saved_model(path) or scan(path):
-                yield from _in_directory(path, places)
+                found = _in_directory(path, places)
+                yield from (replace(place, is_scanned=True) for place in found)
         elif _may_be_checkpoint(path):
             try:
-                yield _place(locate(path))
+                yield _place(locate(path), is_scanned=True)
             except CheckpointError:
                 continue  # other files of a run match its pattern too
 

@@ -30,7 +30,7 @@ class Slot(NamedTuple):
     is_average: bool = False
 
 
-class Variables(NamedTuple):
+class SlotClues(NamedTuple):
     """What slots are told by.
 
     Attributes:

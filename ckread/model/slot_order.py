@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.slot import Slot, is_average
 
 if TYPE_CHECKING:
-    from ckread.model.slot import Shape, Variables
+    from ckread.model.slot import Shape, SlotClues
 
 _FACTORS = ("r", "c", "v")
 _MAX_WORDS = 12
@@ -20,14 +20,14 @@ _MAX_WORDS = 12
 
 
 def owners_by_order(
-    known: Variables, optimizer: int, weights: list[int], slots: list[int]
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
 ) -> dict[int, Slot]:
     """Pair slots with weights, both in the optimizer's order; what is not told is left out."""
     return _evenly(known, optimizer, weights, slots) or _walk(known, optimizer, weights, slots)
 
 
 def _evenly(
-    known: Variables, optimizer: int, weights: list[int], slots: list[int]
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
 ) -> dict[int, Slot]:
     """Give every weight as many slots, in turn; nothing where names or shapes object."""
     each, left = divmod(len(slots), len(weights))
@@ -44,7 +44,7 @@ def _evenly(
     return paired
 
 
-def _words_of_group(known: Variables, group: list[int], owner: int) -> list[str]:
+def _words_of_group(known: SlotClues, group: list[int], owner: int) -> list[str]:
     """Give the words of the slots of one weight; none if they are not all of one stem."""
     words = [known.word(node, owner) for node in group]
     if len(group) == len(_FACTORS) and not any(words[:2]):
@@ -63,7 +63,7 @@ class _Place(NamedTuple):
 
 
 def _walk(
-    known: Variables, optimizer: int, weights: list[int], slots: list[int]
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
 ) -> dict[int, Slot]:
     """Go through slots and weights side by side; a new stem is the next weight's."""
     waiting: dict[tuple[str, Shape], deque[int]] = {}
@@ -81,7 +81,7 @@ def _walk(
     return paired
 
 
-def _is_another(known: Variables, node: int, place: _Place, word: str) -> bool:
+def _is_another(known: SlotClues, node: int, place: _Place, word: str) -> bool:
     """Tell whether a slot is one more of the weight that the walk has come to."""
     return (
         bool(word)
@@ -92,7 +92,7 @@ def _is_another(known: Variables, node: int, place: _Place, word: str) -> bool:
 
 
 def _next_place(
-    known: Variables, node: int, waiting: dict[tuple[str, Shape], deque[int]]
+    known: SlotClues, node: int, waiting: dict[tuple[str, Shape], deque[int]]
 ) -> tuple[_Place | None, str]:
     """Find the next weight of this slot's shape and variable name, and the slot's word."""
     parts = known.full_names[node].split("_")
@@ -106,7 +106,7 @@ def _next_place(
     return None, ""
 
 
-def _take(known: Variables, queue: deque[int], stem: str) -> int:
+def _take(known: SlotClues, queue: deque[int], stem: str) -> int:
     """Take the weight that the stem spells, if it is the first or the next; else the first."""
     for step in range(min(2, len(queue))):
         if stem.endswith(known.full_names[queue[step]].replace("/", "_")):

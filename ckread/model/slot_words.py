@@ -21,7 +21,7 @@ _KERAS = frozenset(
 )
 _NUMBERED = re.compile(r"_\d+$")
 _APPENDED = re.compile(r"(?P<owner>.+)_slot_(?P<word>[a-z]+)")
-_SCOPE = re.compile(rf"training(?:_\d+)?/(?:{_CLASSES})(?:_\d+)?/.+")
+_SCOPE = re.compile(rf"training(?:_\d+)?/(?P<optimizer>{_CLASSES})(?:_\d+)?/.+")
 _MOMENTS = {"Adam": "m", "Adam_1": "v"}
 _BY_WORD = {"adam_m": "Adam", "adam_v": "Adam", "lamb_m": "LAMB", "lamb_v": "LAMB"}
 _PRINTED = {"LARSOptimizer": "LARS", "LAMBOptimizer": "LAMB", "AdaMax": "Adamax"}
@@ -67,7 +67,11 @@ def optimizer_class(key: str) -> str | None:
     suffix = key.rpartition("/")[2]
     if suffix in _BY_WORD:
         return _BY_WORD[suffix]
-    if not _BY_CLASS.fullmatch(suffix):
+    scope = _SCOPE.match(key)
+    if scope is not None:
+        name = scope["optimizer"]
+    elif _BY_CLASS.fullmatch(suffix):
+        name = _NUMBERED.sub("", suffix)
+    else:
         return None
-    name = _NUMBERED.sub("", suffix)
     return _PRINTED.get(name, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.model.machinery import public
-from ckread.model.slot import Slot, Variables, is_average
+from ckread.model.slot import Slot, SlotClues, is_average
 from ckread.model.slot_order import owners_by_order
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MAX_SCOPES = 4
 """Components before a weight's full name in its slot's: `<optimizer>/<word>/…` and a scope."""
 
 
-def find_slots(known: Variables, optimizers: Mapping[int, Optimizer]) -> dict[int, Slot]:
+def find_slots(known: SlotClues, optimizers: Mapping[int, Optimizer]) -> dict[int, Slot]:
     """Give the slot variables of a graph by node id."""
     slots: dict[int, Slot] = {}
     own = {node for optimizer in optimizers.values() for node in optimizer.variables.values()}
@@ -46,7 +46,7 @@ def _add(slots: dict[int, Slot], found: dict[int, Slot]) -> None:
         slots.setdefault(node, slot)
 
 
-def _by_graph(known: Variables, node: int) -> dict[int, Slot]:
+def _by_graph(known: SlotClues, node: int) -> dict[int, Slot]:
     return {
         slot: Slot(node, owner, word, is_average(word))
         for owner, word, slot in known.graph.nodes[node].slot_variables
@@ -55,7 +55,7 @@ def _by_graph(known: Variables, node: int) -> dict[int, Slot]:
 
 
 def _by_lists(
-    known: Variables, optimizer: Optimizer, weights: Mapping[int, int]
+    known: SlotClues, optimizer: Optimizer, weights: Mapping[int, int]
 ) -> dict[int, Slot]:
     """Pair the i-th item of every list with the i-th trainable variable."""
     trained = set(weights.values())
@@ -73,7 +73,7 @@ def _by_lists(
 
 
 def _by_order(
-    known: Variables,
+    known: SlotClues,
     optimizer: Optimizer,
     weights: Mapping[int, int],
     found: Mapping[int, Slot],
@@ -87,7 +87,7 @@ def _by_order(
     return owners_by_order(known, optimizer.node, list(weights.values()), rest)
 
 
-def _by_name_and_shape(known: Variables, own: Container[int]) -> _Weights:
+def _by_name_and_shape(known: SlotClues, own: Container[int]) -> _Weights:
     """Give the variables that are no optimizer's own, by full name, then by shape."""
     weights: dict[str, dict[Shape, list[int]]] = {}
     for node, shape in known.shapes.items():
@@ -97,7 +97,7 @@ def _by_name_and_shape(known: Variables, own: Container[int]) -> _Weights:
     return weights
 
 
-def _by_full_name(known: Variables, optimizer: Optimizer, weights: _Weights) -> dict[int, Slot]:
+def _by_full_name(known: SlotClues, optimizer: Optimizer, weights: _Weights) -> dict[int, Slot]:
     """Read `Adam/m/stem/kernel` of Keras 2, or `m/stem/kernel`: word, weight's full name."""
     slots = {}
     for node in optimizer.variables.values():
@@ -112,7 +112,7 @@ def _by_full_name(known: Variables, optimizer: Optimizer, weights: _Weights) -> 
     return slots
 
 
-def _only(known: Variables, node: int, by_shape: Mapping[Shape, list[int]]) -> int | None:
+def _only(known: SlotClues, node: int, by_shape: Mapping[Shape, list[int]]) -> int | None:
     """Give the one variable whose slot this can be, of those of a name; None if unclear."""
     fitting = by_shape.get(known.shapes[node], [])
     if not fitting and len(by_shape) == 1:

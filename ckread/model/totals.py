@@ -20,12 +20,10 @@ class Parameters:
     Attributes:
         total: all of them.
         trainable: those that training moves; None if that is unknown of any weight.
-        non_trainable: the others; None likewise.
     """
 
     total: int
     trainable: int | None
-    non_trainable: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +50,19 @@ def count_parameters(variables: Iterable[Variable]) -> Parameters:
     total = trainable = 0
     is_told = True
     for variable in variables:
-        if variable.role in (Role.WEIGHT, Role.STATISTIC):
+        if variable.role.is_parameter:
             total += variable.elements
-            is_told = is_told and variable.trainable is not None
             trainable += variable.elements if variable.trainable else 0
-    if not is_told:
-        return Parameters(total, None, None)
-    return Parameters(total, trainable, total - trainable)
+            is_told &= variable.trainable is not None or variable.role is Role.STATISTIC
+    return Parameters(total, trainable if is_told else None)
 
 
 def total_by_role(variables: Iterable[Variable]) -> dict[Role, RoleTotal]:
     """Add up variables by role, in the order of `Role`; absent roles are left out."""
-    sums: dict[Role, tuple[int, int, int]] = {}
+    sums: dict[Role, list[int]] = {}
     for variable in variables:
-        n_variables, elements, nbytes = sums.get(variable.role, (0, 0, 0))
-        sums[variable.role] = (
-            n_variables + 1,
-            elements + variable.elements,
-            nbytes + variable.nbytes,
-        )
+        total = sums.setdefault(variable.role, [0, 0, 0])
+        total[0] += 1
+        total[1] += variable.elements
+        total[2] += variable.nbytes
     return {role: RoleTotal(*sums[role]) for role in Role if role in sums}

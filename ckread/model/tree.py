@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.displayed import Displayed
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -18,8 +19,14 @@ MAX_DEPTH = 64
 _FIRST_NUMBER = re.compile(r"/\d+(/|$)")
 
 
-class VariableTree:
+class VariableTree(Displayed):
     """A scope with what is below it, or a variable; rarely both.
+
+    Example:
+        >>> with ckread.open("fixtures/digits_run/ckpt-10") as checkpoint:
+        ...     tree = checkpoint.tree("conv*/**")
+        >>> [(scope.name, scope.parameters) for scope in tree.children][:2]
+        [('conv1', 160), ('conv2', 4640)]
 
     Attributes:
         name: its last component; several where scopes of one child were joined.
@@ -72,6 +79,29 @@ class VariableTree:
                 "children": [made.pop(id(child)) for child in node.children],
             }
         return made[id(self)]
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per scope and variable, by path.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.model.frames import data_frame
+
+        totals = {"variables": "int64", "parameters": "int64", "nbytes": "int64"}
+        columns = {"name": "object", "depth": "int64", **totals}
+        rows = [
+            {
+                "path": node.path,
+                "name": node.name,
+                "depth": len(lasts),
+                "variables": node.n_variables,
+                "parameters": node.parameters,
+                "nbytes": node.nbytes,
+            }
+            for node, lasts in self.walk()
+        ]
+        return data_frame(columns, rows, index="path")
 
 
 def build_tree(variables: Iterable[Variable], *, folds: bool = False) -> VariableTree:

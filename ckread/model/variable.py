@@ -31,7 +31,19 @@ _SCALAR_FORMATS = {
 class Variable:
     """A lazy variable: nothing is read until its values are asked for.
 
-    `numpy.asarray(variable)` gives the whole array.
+    `numpy.asarray(variable)` gives the whole array, `variable[0:2, ...]` a part of it.
+
+    Example:
+        >>> checkpoint = ckread.open("fixtures/digits_run/ckpt-10")
+        >>> bias = checkpoint["logits/bias"]
+        >>> bias
+        <ckread.Variable 'logits/bias' float32 (10,)>
+        >>> bias.dtype == "float32", bias.nbytes, str(bias.role), bias.trainable
+        (True, 40, 'weight', True)
+        >>> bias.numpy().round(3)[:4]
+        array([ 0.003,  0.012, -0.037,  0.016], dtype=float32)
+        >>> checkpoint["conv1/kernel"][0, :, 0, :4].shape
+        (3, 4)
     """
 
     __slots__ = ("_identity", "_reader", "_record")
@@ -155,6 +167,13 @@ class Variable:
             CheckpointError: as for `numpy`.
         """
         return self._reader.read_slice(self.key, resolve_index(index, self.shape, self.name))
+
+    def __getitem__(self, index: Any) -> NDArray[np.generic]:
+        """Read a part; as `read`."""
+        return self.read(index)
+
+    __iter__ = None
+    """It is not iterated: each row would be a read of its own; `numpy()` is."""
 
     def chunks(self, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
         """Yield all elements in C order as 1-D arrays of at most `nbytes` bytes.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.findings import Code, Level
+from ckread.analysis.findings import Code
+from ckread.views.check_findings import findings_block, grouped
 from ckread.views.check_verdict import SOUND, UNSOUND, verdict, verdict_of_run
 from ckread.views.columns import Column, Table
 from ckread.views.folding import Prose
 from ckread.views.page import Lines, Page, PipedOnly, Span, TerminalOnly
 from ckread.views.quantities import (
     ABSENT_WORD,
-    count_text,
     plural,
     safe_text,
     safe_word,
@@ -25,23 +24,9 @@ if TYPE_CHECKING:
     from ckread.analysis.findings import CheckReport, Finding
     from ckread.views.page import Block
 
+_Row = tuple["CheckReport", "Finding"]
+
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
-_LEVEL_STYLES = {Level.ERROR: "bad", Level.WARNING: "warning", Level.NOTE: "accent"}
-_NAMES_SHOWN = 6
-_GROUPS_SHOWN = 20
-_CODE_WORDS = {
-    Code.NO_INDEX: "no index", Code.LEFTOVERS: "leftovers", Code.STATE_STALE: "state file",
-    Code.STATE_FILE: "state file", Code.STEP: "step", Code.LOST: "not restored",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Findings that say the same of several variables, or in several checkpoints."""
-
-    finding: Finding
-    names: tuple[str, ...]
-    checkpoints: tuple[str, ...] = ()
 
 
 def check_page(report: CheckReport) -> Page:
@@ -51,27 +36,52 @@ def check_page(report: CheckReport) -> Page:
     facts = list(_facts(report))
     if facts:
         sections.append(TerminalOnly(*facts))
-    groups = _grouped([("", finding) for finding in report.findings])
-    sections.append(_findings(groups))
-    if report.damaged and report.n_verified:
+    shown = [finding for finding in report.findings if not _is_one_of_many(report, finding)]
+    groups = grouped([("", finding) for finding in shown])
+    sections.append(findings_block(groups, len(report.findings) - len(shown)))
+    if report.damaged and report.n_verified and not _is_mixed(report):
         command = f"  ckread export {quoted(report.path)} -o rest.npz --salvage"
         keep = Prose("What is intact can be kept:")
         sections.append(TerminalOnly(keep, Lines([(Span(safe_text(command)),)])))
+    if any(found.code is Code.NOT_FINITE for found in report.errors) and report.n_blocks:
+        command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
+        last = Prose("Where in the run it began is shown by:")
+        sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
+
+
+def _is_mixed(report: CheckReport) -> bool:
+    return any(finding.code is Code.SHARD_MIXED for finding in report.findings)
+
+
+def _is_one_of_many(report: CheckReport, finding: Finding) -> bool:
+    """Tell whether a finding says of one tensor what was said of most of them at once."""
+    return finding.code in (Code.CHECKSUM, Code.DAMAGED) and _is_mixed(report)
 
 
 def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
     """Lay out the reports on the checkpoints of a run, like findings told once."""
     title = Prose(Span(safe_text(path), "title"), f"  {plural(len(reports), 'checkpoint')}")
-    found = [(_base(report), finding) for report in reports for finding in report.findings]
-    groups = _grouped(found)
-    rows = [(report, finding) for report in reports for finding in report.findings]
+    rows = _rows_of_run(reports)
+    groups = grouped([(_base(report), finding) for report, finding in rows])
     return Page(
         [TerminalOnly(title), _verdict(*verdict_of_run(reports))],
-        _findings(groups),
+        findings_block(groups),
         PipedOnly(_table(rows, has_checkpoint=True)),
     )
+
+
+def _rows_of_run(reports: Sequence[CheckReport]) -> list[_Row]:
+    """Give all findings but those about a torn save that has a report of its own."""
+    torn = {_base(report) for report in reports if not report.is_listed}
+    return [
+        (report, finding)
+        for report in reports
+        for finding in report.findings
+        if finding.code not in (Code.NEWER, Code.LEFTOVERS)
+        or (finding.place or "").removesuffix(".index") not in torn
+    ]
 
 
 def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
@@ -117,81 +127,11 @@ def _facts(report: CheckReport) -> list[Block]:
         what = "checksums right" if report.has_checksums else "read whole"
         rows.append(("tensors", f"{report.n_verified} of {report.n_tensors} {what}"))
         finite = "" if Code.NOT_FINITE in codes else ", none NaN, none infinite"
-        rows.append(("values", f"{count_text(report.elements)} elements{finite}"))
+        if report.elements:
+            rows.append(("values", f"{plural(report.elements, 'element')}{finite}"))
     if report.step is not None:
         rows.append(("step", safe_text(report.step)))
     return [Lines([(Span(f"{label:<9}", "label"), Span(text))]) for label, text in rows]
-
-
-def _grouped(found: Sequence[tuple[str, Finding]]) -> list[_Group]:
-    """Put findings of one wording together: of several variables, in several checkpoints."""
-    groups: dict[Any, tuple[Finding, dict[str, None], dict[str, None]]] = {}
-    for checkpoint, finding in found:
-        key = (finding.level, finding.code, finding.message, finding.remedy)
-        same = groups.setdefault(key, (finding, {}, {}))
-        if finding.variable is not None:
-            same[1][finding.variable] = None
-        if checkpoint:
-            same[2][checkpoint] = None
-    ordered = sorted(groups.values(), key=lambda group: list(Level).index(group[0].level))
-    return [_Group(finding, tuple(names), tuple(where)) for finding, names, where in ordered]
-
-
-def _findings(groups: Sequence[_Group]) -> TerminalOnly:
-    """Lay out findings, of many only the first: a pipe gets all."""
-    blocks = [block for group in groups[:_GROUPS_SHOWN] for block in _blocks(group)]
-    rest = len(groups) - _GROUPS_SHOWN
-    if rest > 0:
-        text = f"… and {count_text(rest)} more, all of them in a pipe or with --json."
-        blocks.append(Prose(Span(text, "muted")))
-    return TerminalOnly(*blocks)
-
-
-def _blocks(group: _Group) -> list[Block]:
-    finding = group.finding
-    head = [Span(str(finding.level), _LEVEL_STYLES[finding.level]), Span(f"  {_subject(group)}")]
-    where = _span(group.checkpoints)
-    head.append(Span(f", {where}" if where else ""))
-    place = f"{finding.place}: " if finding.place and finding.variable else ""
-    message = f"{place}{finding.message}"
-    blocks: list[Block] = [Prose(*head, indent=2), _Indented(safe_text(f"{_capital(message)}."))]
-    for line in (finding.remedy or "").split("\n"):
-        if line.startswith(" "):
-            blocks.append(Lines([(Span(f"  {safe_text(line)}"),)]))
-        elif line:
-            blocks.append(_Indented(safe_text(line)))
-    return blocks
-
-
-class _Indented(Prose):
-    """Prose of which every line is set in by two cells."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"  {text}", indent=2)
-
-
-def _capital(message: str) -> str:
-    first = message.split(" ")[0]
-    return message[:1].upper() + message[1:] if first.isalpha() else message
-
-
-def _subject(group: _Group) -> str:
-    finding = group.finding
-    if group.names:
-        shown = ", ".join(safe_text(name) for name in group.names[:_NAMES_SHOWN])
-        more = len(group.names) - _NAMES_SHOWN
-        return shown + (f" and {count_text(more)} more" if more > 0 else "")
-    return safe_text(_CODE_WORDS.get(finding.code) or finding.place or str(finding.code))
-
-
-def _span(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    shown = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return safe_text(shown)
-
-
-_Row = tuple["CheckReport", "Finding"]
 
 
 def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]:

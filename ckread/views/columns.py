@@ -7,6 +7,7 @@ order of rank, then a drawn column takes what is left, then the name folds at `/
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Generic
 
 from ckread.views.column import Column, Justify, Row
@@ -44,34 +45,63 @@ class Table(Generic[Row]):
         self.columns = columns
         self.rows = rows
         self._row_style = row_style
-        self._has_header = has_header
+        self.has_header = has_header
 
     def piped(self) -> Iterator[str]:
         """Give a `# ` line of headings and a line per row, aligned."""
         columns = [column for column in self.columns if column.piped is not None]
-        titles = ["_".join(column.title.split()) for column in columns]
-        titles[0] = f"# {titles[0]}"
-        cells = [list(map(column.piped, self.rows)) for column in columns if column.piped]
-        template = GAP.join(
-            _template(column, max(map(len, [title, *words])), is_last=column is columns[-1])
-            for column, title, words in zip(columns, titles, cells, strict=True)
-        )
-        yield (template % tuple(titles)).rstrip()
-        yield from (template % row for row in zip(*cells, strict=True))
+        words = [list(map(column.piped, self.rows)) for column in columns if column.piped]
+        return aligned(columns, words)
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the table out for a terminal."""
+        columns = self.fitted(paper)
+        if self.has_header:
+            yield _join([column.heading() for column in columns], columns)
+        is_whole = all(column.is_whole for column in columns)
+        for at in range(len(self.rows)):
+            style = self.style_of(at)
+            if is_whole:
+                yield _join([column.whole(at, style) for column in columns], columns)
+            else:
+                yield from _row_lines([column.cell(at, style) for column in columns], columns)
+
+    def fitted(self, paper: Paper) -> list[MeasuredColumn[Row]]:
+        """Give the columns that fit the paper, measured, drawings as wide as there is room."""
         columns = [
-            MeasuredColumn(column, self.rows, paper, has_header=self._has_header)
+            MeasuredColumn(column, self.rows, paper, has_header=self.has_header)
             for column in self.columns
             if (column.shown or column.draw) and paper.width >= column.from_width
         ]
-        columns = fit(columns, paper.width)
-        if self._has_header:
-            yield _join([column.heading() for column in columns], columns)
-        for at, row in enumerate(self.rows):
-            style = self._row_style(row) if self._row_style else ""
-            yield from _row_lines([column.cell(at, style) for column in columns], columns)
+        return fit(columns, paper.width)
+
+    def style_of(self, at: int) -> str:
+        """Give the theme style of a whole row; nothing if its cells have their own."""
+        return self._row_style(self.rows[at]) if self._row_style else ""
+
+    def head(self, n: int) -> Table[Row]:
+        """Give the same table with its first rows only."""
+        return Table(
+            self.columns, self.rows[:n], row_style=self._row_style, has_header=self.has_header
+        )
+
+
+def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Give a `# ` line of headings and a line per row.
+
+    Args:
+        columns: what stands side by side.
+        words: of each column, one per row.
+    """
+    titles = ["_".join(column.title.split()) for column in columns]
+    titles[0] = f"# {titles[0]}"
+    widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
+    template = GAP.join(
+        _template(column, width, is_last=column is columns[-1])
+        for column, width in zip(columns, widths, strict=True)
+    )
+    yield (template % tuple(titles)).rstrip()
+    yield from map(template.__mod__, zip(*words, strict=True))
 
 
 def _template(column: Column[Row], width: int, *, is_last: bool) -> str:
@@ -93,20 +123,26 @@ def _join(cells: list[Cell], columns: list[MeasuredColumn[Row]]) -> Line:
     spans: list[Span] = []
     blanks = 0
     for (line, width), column in zip(cells, columns, strict=True):
-        is_left = column.column.justify is Justify.LEFT
         missing = column.width - width
-        if not is_left:
+        if column.is_left:
+            after = len(GAP) + missing
+        else:
             blanks += missing
+            after = len(GAP)
         for span in line:
-            if not span.text:
-                continue
-            if blanks:
-                spans.append(Span(" " * blanks))
-                blanks = 0
-            spans.append(span)
-        blanks += len(GAP) + (missing if is_left else 0)
+            if span.text:
+                if blanks:
+                    spans.append(_blank(blanks))
+                    blanks = 0
+                spans.append(span)
+        blanks += after
     while spans and not spans[-1].text.strip():
         spans.pop()
     if spans and spans[-1].text.endswith(" "):
         spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].style)
     return tuple(spans)
+
+
+@lru_cache(maxsize=512)
+def _blank(n: int) -> Span:
+    return Span(" " * n)

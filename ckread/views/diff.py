@@ -13,7 +13,7 @@ from ckread.views.diff_columns import (
     state_columns,
     weight_columns,
 )
-from ckread.views.diff_notes import index_footer, value_footer
+from ckread.views.diff_notes import index_footer, unread_footer, value_footer
 from ckread.views.diff_rows import (
     MODEL_ROLES,
     DiffRow,
@@ -49,11 +49,13 @@ class DiffView:
         result: all of it; the verdict is about that.
         only: rows of these statuses; empty for all.
         top: the so many that moved most; None for as many as a screen takes.
+        has_values: whether the values of both sides are there to be read.
     """
 
     result: CheckpointDiff
     only: frozenset[DiffStatus] = frozenset()
     top: int | None = None
+    has_values: bool = True
 
     def rows_of(self, variables: Sequence[VariableDiff]) -> list[VariableDiff]:
         """Give the variables that `only` lets through."""
@@ -76,8 +78,11 @@ def diff_page(view: DiffView) -> Page:
     head = _title(result), _verdict(result)
     piped = PipedOnly(variable_table(view.rows_of(result.variables), top=view.top))
     if result.identical and not view.only:
-        certainty = TerminalOnly(Prose(Span(index_footer(result), "muted")))
-        return Page(head, certainty, piped) if result.index_only else Page(head, piped)
+        footer = unread_footer(result)
+        if result.index_only:
+            footer = index_footer(result, has_values=view.has_values)
+        certainty = [TerminalOnly(Prose(Span(footer, "muted")))] if footer else []
+        return Page(head, *certainty, piped)
     sections = _index_sections(view) if result.index_only else _value_sections(view)
     return Page(head, *sections, piped)
 
@@ -144,7 +149,7 @@ def _index_sections(view: DiffView) -> list[Block]:
     sections: list[Block] = []
     if rows:
         sections.append(TerminalOnly(Table(index_columns(), rows, row_style=row_style)))
-    footer = index_footer(view.result)
+    footer = index_footer(view.result, has_values=view.has_values)
     return [*sections, TerminalOnly(Prose(Span(footer, "muted")))]
 
 

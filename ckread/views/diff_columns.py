@@ -72,13 +72,24 @@ def _flips(variable: VariableDiff) -> str:
 
 def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]]:
     """Give the columns of weights by how far they moved; `prefix` is said above the table."""
+    columns: list[Column[DiffRow]] = [
+        Column(title="  weight", shown=lambda row: _named_sign(row, prefix), folds=True)
+    ]
+    if any(row.only is not None and row.only.metrics is not None for row in rows):
+        columns += _figure_columns(rows)
+    if any(row.what for row in rows):
+        columns.append(Column(title="", shown=_what))
+    return columns
+
+
+def _figure_columns(rows: Sequence[DiffRow]) -> list[Column[DiffRow]]:
+    """Give the columns of what was measured of single variables."""
     largest = max((_bar_size(row) for row in rows), default=0.0)
 
     def draw(row: DiffRow, cells: int) -> Line:
         return (Span(bar(_bar_size(row) / largest if largest else 0, cells), "bar"),)
 
-    columns: list[Column[DiffRow]] = [
-        Column(title="  weight", shown=lambda row: _named_sign(row, prefix), folds=True),
+    return [
         Column(title="moved", shown=_figure(moved_text), justify=Justify.RIGHT),
         Column(title="", draw=draw, cells=(_BAR_CELLS, _BAR_CELLS), rank=3),
         Column(title="max |Δ|", shown=_figure(_metric("max_abs")), justify=Justify.POINT),
@@ -93,9 +104,6 @@ def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]
             rank=5, from_width=100,
         ),
     ]  # fmt: skip
-    if any(row.what for row in rows):
-        columns.append(Column(title="", shown=_what))
-    return columns
 
 
 def _bar_size(row: DiffRow) -> float:

@@ -41,17 +41,19 @@ def verdict(result: CheckpointDiff) -> str:
 def _identical(result: CheckpointDiff) -> str:
     nbytes = sum(variable.nbytes for variable in result.variables)
     held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
-    return f"identical: {held}, {how_compared(result)}."
+    if not any(variable.is_read for variable in result.variables):
+        return f"identical by checksum: {held}; values were not read."
+    return f"identical: {held}, {_how_compared(result)}."
 
 
-def how_compared(result: CheckpointDiff) -> str:
+def _how_compared(result: CheckpointDiff) -> str:
     """Say what equal means: bit for bit, by checksum, or within a tolerance."""
     if not result.tolerance.is_bitwise:
         return f"within {tolerance_options(result)}"
     n_read = sum(variable.is_read for variable in result.variables)
     if 0 < n_read < len(result.variables):
-        return f"{count_text(n_read)} bit for bit, the rest by checksum"
-    return "bit for bit" if n_read else "by checksum"
+        return f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
+    return "bit for bit"
 
 
 def _not_known(result: CheckpointDiff) -> str:
@@ -109,7 +111,8 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
     same = sum(v.status is DiffStatus.RENAMED for v in pairs)
     held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
-    parts = [f"{held} the same values"]
+    is_read = all(v.is_read for v in pairs if v.status is DiffStatus.RENAMED)
+    parts = [f"{held} the same {'values' if is_read else 'checksums'}"]
     if result.summary["changed"] and not result.index_only:
         changed = count_text(result.summary["changed"])
         parts.append(f"{changed} changed{_how_far(result)}")

@@ -1,4 +1,4 @@
-"""Quantities drawn in a line of text."""
+"""Quantities drawn in a line of text, and what stands in the place of a drawing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ckread.analysis.distribution import Distribution
 
 _SPARKS = "▁▂▃▄▅▆▇"
 
@@ -31,3 +33,12 @@ def _spark(value: float, top: float) -> str:
     if value <= 0 or top <= 0:
         return " "
     return _SPARKS[min(len(_SPARKS) - 1, int(value / top * len(_SPARKS)))]
+
+
+def nothing_finite(distribution: Distribution) -> str:
+    """Say why there is nothing to draw; nothing if there is something."""
+    if distribution.finite:
+        return ""
+    if not distribution.elements:
+        return "no elements"
+    return "all NaN" if distribution.nan == distribution.elements else "nothing finite"

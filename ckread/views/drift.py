@@ -19,10 +19,10 @@ from ckread.views.drift_rows import (
     step_line,
     steps_title,
 )
-from ckread.views.drift_table import piped_table
+from ckread.views.drift_table import PipedDrift
 from ckread.views.drift_verdict import verdict
 from ckread.views.folding import Prose
-from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
+from ckread.views.page import Page, Span, TerminalOnly
 from ckread.views.quantities import (
     plural,
     safe_text,
@@ -80,7 +80,7 @@ def drift_page(view: DriftView) -> Page:
     if table.rows:
         sections.append(TerminalOnly(table))
     sections.append(DriftFooter(table, result, hidden))
-    piped = PipedOnly(piped_table(result, view.ordered()[: view.top]))
+    piped = PipedDrift(result, view.ordered()[: view.top])
     return Page([TerminalOnly(_title(result)), _verdict(result)], *sections, piped)
 
 

@@ -71,7 +71,7 @@ class DriftFooter:
         title = steps_title(result)
         if result.index_only:
             return f"{title}: {CHANGED} changed, {UNCHANGED} the same bytes as the step before."
-        first, last = (place(result.checkpoints[i]) for i in (0, -1))
+        first, last = (place(result.checkpoints[i], result.checkpoints) for i in (0, -1))
         against = "" if self._is_blown_up else f"moved, cosine: {last} against {first}. "
         signs = f"{UNCHANGED} unchanged"
         if self._is_blown_up:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckread.views.drawn import sparkline
 from ckread.views.page import Span
-from ckread.views.quantities import ABSENT, float_text, share_text
+from ckread.views.quantities import ABSENT, float_text, safe_text, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,15 @@ CHANGED = "▇"
 MIN_CELLS, MAX_CELLS = 8, 24
 
 
-def place(entry: RunEntry) -> str:
-    """Say which checkpoint: its step, or its name where it has none."""
-    return entry.name if entry.step is None else f"step {entry.step:,}"
+def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
+    """Say which checkpoint: its step, and its name where it has none or shares it."""
+    if entry.step is None:
+        return safe_text(entry.name)
+    alike = [other for other in among if other.step == entry.step]
+    if len(alike) < 2:
+        return f"step {entry.step:,}"
+    is_named = len({other.name for other in alike}) == len(alike)
+    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
 
 
 def steps_title(result: RunDrift) -> str:
@@ -118,17 +124,17 @@ def note_of(variable: VariableDrift, result: RunDrift) -> str:
     last = len(entries) - 1 - variable.present[::-1].index(True)
     notes = []
     if first:
-        notes.append(f"absent before {place(entries[first])}")
+        notes.append(f"absent before {place(entries[first], entries)}")
     if last < len(entries) - 1:
-        notes.append(f"absent after {place(entries[last])}")
+        notes.append(f"absent after {place(entries[last], entries)}")
     change = variable.first_change
     if change is None:
         notes.append("unchanged" if variable.changed.count(False) else "")
     elif variable.changed[first + 1 : change].count(False):
-        notes.append(f"unchanged to {place(entries[change - 1])}")
+        notes.append(f"unchanged to {place(entries[change - 1], entries)}")
     if change is not None and variable.changed[-1] is False:
         stop = len(entries) - 1 - variable.changed[::-1].index(True)
-        notes.append(f"unchanged since {place(entries[stop])}")
+        notes.append(f"unchanged since {place(entries[stop], entries)}")
     return ", ".join(filter(None, notes))
 
 
@@ -140,4 +146,4 @@ def failure_text(variable: VariableDrift, result: RunDrift) -> str:
     nan, infinite = variable.nan[index], variable.infinite[index]
     what = "NaN" if nan and not infinite else "inf" if infinite and not nan else "NaN or inf"
     share = share_text(nan + infinite, variable.elements)
-    return f"{place(result.checkpoints[index])}  {share} {what}"
+    return f"{place(result.checkpoints[index], result.checkpoints)}  {share} {what}"

@@ -1,57 +1,78 @@
-"""The piped table of a drift: a line per variable and step, columns named as in JSON."""
+"""The piped table of a drift: a line per variable and step, columns named as in JSON.
+
+Its words are made column by column: a run of 200 checkpoints easily has 10,000 lines.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import compress
+from typing import TYPE_CHECKING
 
-from ckread.views.columns import Column, Justify, Table
+from ckread.views.columns import Column, Justify, aligned
 from ckread.views.quantities import ABSENT_WORD, float_word, safe_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.analysis.drift_records import RunDrift, VariableDrift
+    from ckread.views.page import Line
+    from ckread.views.paper import Paper
 
-_FIGURES = ("l2", "from_first", "from_previous", "cosine_to_first")
+_RIGHT = Justify.RIGHT
+_COLUMNS: tuple[Column[VariableDrift], ...] = (
+    Column(title="name"),
+    Column(title="step", justify=_RIGHT),
+    Column(title="l2", justify=_RIGHT),
+    Column(title="from_first", justify=_RIGHT),
+    Column(title="from_previous", justify=_RIGHT),
+    Column(title="cosine_to_first", justify=_RIGHT),
+    Column(title="changed"),
+)
+_CHANGED_WORDS = {None: ABSENT_WORD, True: "yes", False: "no"}
 
 
-class _Row(NamedTuple):
-    """A line of the piped form: one variable at one checkpoint."""
+class PipedDrift:
+    """A block of a line per variable and checkpoint that holds it.
 
-    variable: VariableDrift
-    at: int
-    step: int | None
+    Args:
+        result: the checkpoints.
+        chosen: the variables, in the order they stand.
+    """
+
+    def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
+        self._result = result
+        self._chosen = chosen
+
+    def lines(self, paper: Paper) -> Iterable[Line]:
+        """Give nothing: it is for pipes."""
+        return ()
+
+    def piped(self) -> Iterator[str]:
+        """Give the lines, aligned."""
+        steps = [
+            ABSENT_WORD if entry.step is None else str(entry.step)
+            for entry in self._result.checkpoints
+        ]
+        words: list[list[str]] = [[] for _ in _COLUMNS]
+        for variable in self._chosen:
+            for column, found in zip(words, _words(variable, steps), strict=True):
+                column += found
+        return aligned(_COLUMNS, words)
 
 
-def piped_table(result: RunDrift, chosen: Sequence[VariableDrift]) -> Table[_Row]:
-    """Give a line per variable and checkpoint that holds it."""
-    rows = [
-        _Row(variable, index, entry.step)
-        for variable in chosen
-        for index, entry in enumerate(result.checkpoints)
-        if variable.present[index]
+def _words(variable: VariableDrift, steps: Sequence[str]) -> list[Iterable[str]]:
+    """Give the words of one variable, per column, where it is present."""
+    columns = [
+        [safe_word(variable.name)] * len(steps),
+        steps,
+        _figures(variable.l2, steps),
+        _figures(variable.from_first, steps),
+        _figures(variable.from_previous, steps),
+        _figures(variable.cosine_to_first, steps),
+        [_CHANGED_WORDS[changed] for changed in variable.changed],
     ]
-    columns: list[Column[_Row]] = [
-        Column(title="name", piped=lambda row: safe_word(row.variable.name)),
-        Column(title="step", piped=_step_word, justify=Justify.RIGHT),
-        *(Column(title=f, piped=_figure(f), justify=Justify.RIGHT) for f in _FIGURES),
-        Column(title="changed", piped=_changed_word),
-    ]
-    return Table(columns, rows)
+    return [compress(column, variable.present) for column in columns]
 
 
-def _step_word(row: _Row) -> str:
-    return ABSENT_WORD if row.step is None else str(row.step)
-
-
-def _figure(field: str) -> Callable[[_Row], str]:
-    def word(row: _Row) -> str:
-        values: Sequence[float | None] = getattr(row.variable, field)
-        return float_word(values[row.at]) if values else ABSENT_WORD
-
-    return word
-
-
-def _changed_word(row: _Row) -> str:
-    changed = row.variable.changed[row.at]
-    return ABSENT_WORD if changed is None else "yes" if changed else "no"
+def _figures(values: Sequence[float | None], steps: Sequence[str]) -> list[str]:
+    return list(map(float_word, values)) if values else [ABSENT_WORD] * len(steps)

@@ -46,10 +46,17 @@ def _moved_most(result: RunDrift) -> str:
     if not measured:
         return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
     far, name = max(measured)
-    how = (
-        f"{float_text(far)[:3].rstrip('.')} times" if far >= 1.5 else f"{share_in_words(far, 1)} of"
-    )
+    how = f"{_times(far)} times" if far >= 1.5 else f"{share_in_words(far, 1)} of"
+    if total == 1:
+        return f"{safe_text(name)} moved by {how} its first norm."
     return f"{safe_text(name)} moved most: {how} its first norm."
+
+
+def _times(ratio: float) -> str:
+    """Give a ratio with two digits: `1.8`, `12`, `1,200`; from 10,000 on as `1.20e4`."""
+    if ratio >= 1e4:
+        return float_text(ratio)
+    return f"{float(f'{ratio:.1e}'):,.{1 if ratio < 9.95 else 0}f}".removesuffix(".0")
 
 
 def _unchanged(result: RunDrift) -> list[str]:
@@ -72,10 +79,10 @@ def _unchanged(result: RunDrift) -> list[str]:
         sentences.append(f"{_named(by_start.pop(None), names)} never changed.")
     by_start.pop(None, None)
     for start, late in sorted(by_start.items(), key=lambda item: -len(item[1]))[:1]:
-        at = place(result.checkpoints[start or 0])
+        at = place(result.checkpoints[start or 0], result.checkpoints)
         sentences.append(f"{_named(late, names)} did not change before {at}.")
     for last, early in sorted(stopped.items(), key=lambda item: -len(item[1]))[:1]:
-        since = place(result.checkpoints[last])
+        since = place(result.checkpoints[last], result.checkpoints)
         sentences.append(f"{_named(early, names)} did not change after {since}.")
     return sentences
 
@@ -115,7 +122,7 @@ def _blow_up(result: RunDrift, failed: Sequence[VariableDrift]) -> str:
         groups[variable.first_nonfinite or 0, _kind(variable)].append(variable)
     totals = Counter(_kind(variable) for variable in result.variables)
     clauses = [
-        _clause(members, totals[kind], kind, place(result.checkpoints[index]))
+        _clause(members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints))
         for (index, kind), members in sorted(groups.items(), key=lambda item: item[0])
     ]
     first = min(index for index, _ in groups)

@@ -26,21 +26,25 @@ class Prose:
         spans: the text; styles may change within a word.
         indent: cells before every line but the first.
         is_record: whether a pipe gets it bare; otherwise it is a `# ` line there.
+
+    Attributes:
+        line: the text, not wrapped.
+        indent: cells before every line but the first.
     """
 
     def __init__(self, *spans: Span | str, indent: int = 0, is_record: bool = False) -> None:
-        self._line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
-        self._indent = indent
+        self.line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
+        self.indent = indent
         self._is_record = is_record
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Wrap the text."""
-        spelled = tuple(Span(paper.spell(text), style) for text, style in self._line)
-        yield from wrap(spelled, paper.width, indent=self._indent)
+        spelled = tuple(Span(paper.spell(text), style) for text, style in self.line)
+        yield from wrap(spelled, paper.width, indent=self.indent)
 
     def piped(self) -> Iterator[str]:
         """Give it on one line."""
-        text = plain(self._line)
+        text = plain(self.line)
         if text:
             yield text if self._is_record else f"# {text}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ckread.views.drawn import nothing_finite
 from ckread.views.folding import Prose
 from ckread.views.page import Line, Lines, Page, Span, TerminalOnly
 from ckread.views.quantities import (
@@ -69,12 +70,9 @@ def _title(variable: VariableStatistics, distribution: Distribution, path: str) 
 
 
 def _instead(distribution: Distribution) -> str:
-    if not distribution.elements:
-        return "no elements"
-    if not distribution.finite:
-        return "all NaN" if distribution.nan == distribution.elements else "nothing finite"
     every = "all" if distribution.finite == distribution.elements else "all that are finite"
-    return f"{every} {float_text(float(distribution.min or 0))}"
+    constant = f"{every} {float_text(float(distribution.min or 0))}"
+    return nothing_finite(distribution) or constant
 
 
 def _piped_rows(

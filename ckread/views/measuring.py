@@ -37,18 +37,20 @@ class MeasuredColumn(Generic[Row]):
         self, column: Column[Row], rows: Sequence[Row], paper: Paper, *, has_header: bool
     ) -> None:
         self.column = column
+        self.is_left = column.justify is Justify.LEFT
         self.title = paper.spell(column.title) if has_header else ""
         self._rows = rows
         self._paper = paper
         self._cells: list[Cell] = []
+        self._widest = 0
         self.width = max(cell_len(self.title), column.cells[0])
         if column.shown is not None:
-            lines = (_spelled(column.shown(row), column.style, paper) for row in rows)
-            self._cells = [(line, _line_len(line)) for line in lines]
+            known = _KnownCells(column.style, paper)
+            self._cells = [known[content] for content in map(column.shown, rows)]
             if column.justify is Justify.POINT:
                 self._align_points()
-            widest = max((width for _, width in self._cells), default=0)
-            self.width = max(widest, cell_len(self.title))
+            self._widest = max((width for _, width in self._cells), default=0)
+            self.width = max(self._widest, cell_len(self.title))
 
     def heading(self) -> Cell:
         """Give the heading."""
@@ -56,12 +58,20 @@ class MeasuredColumn(Generic[Row]):
 
     def cell(self, at: int, style: str) -> list[Cell]:
         """Give the lines of one cell, none wider than the column."""
-        line, width = self._cells[at] if self._cells else self._drawn(at)
-        if style:
-            line = tuple(Span(text, style) for text, _ in line)
+        line, width = self.whole(at, style)
         if width <= self.width or not self.column.folds:
             return [(line, width)]
         return [(part, _line_len(part)) for part in fold(line, self.width)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every cell takes one line."""
+        return not self.column.folds or self._widest <= self.width
+
+    def whole(self, at: int, style: str) -> Cell:
+        """Give one cell, not folded."""
+        line, width = self._cells[at] if self._cells else self._drawn(at)
+        return (tuple(Span(text, style) for text, _ in line) if style else line), width
 
     def _drawn(self, at: int) -> Cell:
         draw = self.column.draw
@@ -76,6 +86,20 @@ class MeasuredColumn(Generic[Row]):
             cell if tail is None else _with_blanks(cell, longest - tail)
             for cell, tail in zip(self._cells, tails, strict=True)
         ]
+
+
+class _KnownCells(dict["str | Line", Cell]):
+    """Cells by their content: most columns of a long table hold few different ones."""
+
+    def __init__(self, style: str, paper: Paper) -> None:
+        super().__init__()
+        self._style = style
+        self._paper = paper
+
+    def __missing__(self, content: str | Line) -> Cell:
+        line = _spelled(content, self._style, self._paper)
+        cell = self[content] = line, _line_len(line)
+        return cell
 
 
 def _with_blanks(cell: Cell, blanks: int) -> Cell:
@@ -93,6 +117,8 @@ def _tail_len(line: Line) -> int | None:
 def _spelled(content: str | Line, style: str, paper: Paper) -> Line:
     if isinstance(content, str):
         return (Span(paper.spell(content), style),)
+    if paper.is_unicode:
+        return content
     return tuple(Span(paper.spell(text), style) for text, style in content)
 
 

@@ -73,11 +73,11 @@ class TerminalOnly:
     """Blocks that a pipe does not get: totals, footers, drawings."""
 
     def __init__(self, *blocks: Block) -> None:
-        self._blocks = blocks
+        self.blocks = blocks
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the blocks out one below the other."""
-        return chain.from_iterable(block.lines(paper) for block in self._blocks)
+        return chain.from_iterable(block.lines(paper) for block in self.blocks)
 
     def piped(self) -> Iterable[str]:
         """Give nothing."""

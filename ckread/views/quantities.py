@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 import time
 
+from ckread.model.spelling import safe_text as safe_text
+from ckread.model.spelling import safe_word as safe_word
+
 ABSENT = "–"
 """What is absent or undefined, in a terminal."""
 ABSENT_WORD = "-"
@@ -132,29 +135,3 @@ def time_word(seconds: float) -> str:
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
     """Give the count with its noun: `1 variable`, `12 variables`."""
     return f"{count_text(count)} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def safe_text(text: str) -> str:
-    r"""Give a text from a file for display: what is not printable becomes an escape.
-
-    Control and formatting characters cannot reach a terminal, and bytes that are
-    not UTF-8 read `\x80`.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else _escape(character) for character in text
-    )
-
-
-def safe_word(text: str) -> str:
-    r"""Give a text from a file as one word for a pipe: a space reads `\x20`."""
-    text = safe_text(text).replace(" ", "\\x20")
-    return f"\\x23{text[1:]}" if text.startswith("#") else text or '""'
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

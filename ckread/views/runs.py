@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckread.model.run_entries import RunEntry, RunGroup, RunState
 from ckread.views.columns import Column, Justify, Table
@@ -43,7 +43,7 @@ class _Row:
 
 def runs_page(run: Run, *, show_all: bool = False) -> Page:
     """Lay out the checkpoints of a run; its groups alone where there are several models."""
-    groups = groups_of(run)
+    groups = run.groups
     rows = rows_of(run)
     sentence = Prose(_several(run, groups) if len(groups) > 1 else _sentence(run))
     head: list[Block] = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
@@ -56,14 +56,9 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     return Page(head, *sections, TerminalOnly(footer), PipedOnly(_table(rows)))
 
 
-def groups_of(run: Run) -> list[RunGroup]:
-    """Give the models of a run, largest first."""
-    return [RunGroup(run.entries), *run.others]
-
-
 def rows_of(run: Run) -> list[_Row]:
     """Give all checkpoints, group by group; what is not there any more in its place."""
-    groups = groups_of(run)
+    groups = run.groups
     has_letters = len(groups) > 1
     rows = [
         _Row(entry, _letter(i) if has_letters else "")
@@ -74,15 +69,6 @@ def rows_of(run: Run) -> list[_Row]:
     if has_letters:
         return rows + stale
     return sorted(rows + stale, key=lambda row: -1 if row.entry.step is None else row.entry.step)
-
-
-def runs_document(run: Run) -> dict[str, Any]:
-    """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
-    groups = [[entry.to_dict() for entry in found.entries] for found in groups_of(run)]
-    if run.stale:
-        groups[0] += [entry.to_dict() for entry in run.stale]
-    skipped = [{"path": found.path, "message": str(found.error)} for found in run.skipped]
-    return {"path": run.path, "groups": groups, "skipped": skipped, "notes": list(run.notes)}
 
 
 def _letter(i: int) -> str:
@@ -104,13 +90,14 @@ def _sentence(run: Run) -> str:
 def _latest(run: Run) -> str:
     """Say which is the latest, and by what where that is in doubt."""
     last = run.entries[-1]
-    named = [entry for found in groups_of(run) for entry in found.entries]
+    named = [entry for found in run.groups for entry in found.entries]
     latest = next((entry for entry in named if entry.state is RunState.LATEST), None)
+    is_one = len({os.path.dirname(entry.path) for entry in named}) == 1
+    by_step = safe_text(last.name if is_one else last.path)
     if latest is None or latest is last:
-        return f"The latest is {safe_text(last.name)}."
-    return (
-        f"The latest by the state file is {safe_text(latest.name)}, by step {safe_text(last.name)}."
-    )
+        return f"The latest is {by_step}."
+    by_state = safe_text(latest.name if is_one else latest.path)
+    return f"The latest by the state file is {by_state}, by step {by_step}."
 
 
 def _several(run: Run, groups: Sequence[RunGroup]) -> str:
@@ -119,9 +106,19 @@ def _several(run: Run, groups: Sequence[RunGroup]) -> str:
     latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
     named = f" The latest by the state file is {safe_text(latest.name)}." if latest else ""
     return (
-        f"{plural(len(entries), 'checkpoint')} of {len(groups)} different models, {nbytes}."
+        f"{plural(len(entries), 'checkpoint')} of {_models(groups)}, {nbytes}."
         f"{named} drift and track take the largest group, A."
     )
+
+
+def _models(groups: Sequence[RunGroup]) -> str:
+    """Say how many models there are, and whether one was saved under several names."""
+    n_models = len({found.model for found in groups})
+    if n_models == len(groups):
+        return f"{n_models} different models"
+    if n_models == 1:
+        return f"one and the same model under {len(groups)} names"
+    return f"{n_models} different models under {len(groups)} names"
 
 
 def _footer(run: Run, groups: Sequence[RunGroup], *, show_all: bool) -> str:
@@ -129,6 +126,11 @@ def _footer(run: Run, groups: Sequence[RunGroup], *, show_all: bool) -> str:
     sentences = []
     if len(groups) > 1:
         sentences.append("first, last: step.")
+        if len({found.model for found in groups}) < len(groups):
+            sentences.append(
+                "model: equal where parameters have the same names, shapes and types; name "
+                "the files themselves to take such groups together."
+            )
         n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
         if n_untracked:
             sentences.append(f"The state file does not name {n_untracked:,} of them.")
@@ -144,14 +146,21 @@ def _footer(run: Run, groups: Sequence[RunGroup], *, show_all: bool) -> str:
 
 
 def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
+    is_shared = len({found.model for found in groups}) < len(groups)
     columns: list[Column[tuple[str, RunGroup]]] = [
         Column(title="group", shown=lambda row: row[0]),
+        Column(title="model", shown=(lambda row: str(row[1].model + 1)) if is_shared else None),
         Column(title="checkpoints", shown=lambda row: f"{len(row[1].entries):,}", justify=_RIGHT),
         Column(title="first", shown=lambda row: _step(row[1].entries[0]), justify=_RIGHT),
         Column(title="last", shown=lambda row: _step(row[1].latest), justify=_RIGHT),
-        Column(title="variables", shown=lambda row: f"{row[1].latest.variables:,}", justify=_RIGHT),
+        Column(
+            title="variables",
+            shown=lambda row: f"{row[1].latest.variables:,}",
+            justify=_RIGHT,
+            rank=1,
+        ),
         Column(title="elements", shown=lambda row: f"{row[1].latest.elements:,}", justify=_RIGHT),
-        Column(title="bytes each", shown=lambda row: _size(row[1].latest), justify=_RIGHT),
+        Column(title="bytes each", shown=lambda row: _size(row[1].latest), justify=_RIGHT, rank=2),
         Column(title="latest", shown=lambda row: safe_text(row[1].latest.name), from_width=100),
     ]
     return Table(columns, [(_letter(i), found) for i, found in enumerate(groups)])

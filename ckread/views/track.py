@@ -45,7 +45,7 @@ def _one(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
     held = f"  over {safe_text(result.path)}, {plural(len(rows), 'checkpoint')}"
     title = TerminalOnly(Prose(Span(safe_text(variable.name), "title"), held))
     known = [value for value in variable.values if value is not None and math.isfinite(value)]
-    columns = [_step_column(), _value_column(variable)]
+    columns = [*_step_columns(result), _value_column(variable)]
     if known and (min(known) >= 0 or max(known) <= 0) and any(known):
         columns.append(_bar_column(variable, max(map(abs, known))))
     return [[title, TerminalOnly(Prose(sentence(result)))], TerminalOnly(Table(columns, rows))]
@@ -54,7 +54,7 @@ def _one(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
 def _several(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
     held = f"  {plural(len(rows), 'checkpoint')}"
     title = TerminalOnly(Prose(Span(safe_text(result.path), "title"), held))
-    columns = [_step_column()]
+    columns = _step_columns(result)
     columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
     table = Table(columns, [_Row(None, None), *rows])
     meaning = "Each curve runs from its own smallest to its own largest value."
@@ -71,23 +71,41 @@ def sentence(result: RunTrack) -> str:
     ]
     if not known:
         return "It is in none of the checkpoints."
+    entries = result.checkpoints
     (first, start), (last, stop) = known[0], known[-1]
     if all(value == first for value, _ in known):
         return f"{value_text(first)} in all of them."
     way = "down to" if last < first else "up to" if last > first else "and back to"
-    text = f"From {value_text(first)} at {place(start)} {way} {value_text(last)} at {place(stop)}"
+    text = f"From {value_text(first)} at {place(start, entries)}"
+    text += f" {way} {value_text(last)} at {place(stop, entries)}"
     finite = [pair for pair in known if math.isfinite(pair[0])]
     for extreme, word in ((max, "largest"), (min, "smallest")):
         value, where = extreme(finite, key=lambda pair: pair[0], default=(first, start))
         if value not in (first, last):
-            text += f", {word} {value_text(value)} at {place(where)}"
+            text += f", {word} {value_text(value)} at {place(where, entries)}"
     return f"{text}."
 
 
-def _step_column() -> Column[_Row]:
-    return Column(
+def _step_columns(result: RunTrack) -> list[Column[_Row]]:
+    """Give the step, and the name beside it where steps alone do not tell which checkpoint."""
+    step: Column[_Row] = Column(
         title="step", shown=lambda row: _step(row), piped=_step_word, justify=Justify.RIGHT
     )
+    steps = [entry.step for entry in result.checkpoints]
+    if None not in steps and len(set(steps)) == len(steps):
+        return [step]
+    names = [entry.name for entry in result.checkpoints]
+    is_named = len(set(names)) == len(names)
+
+    def name(row: _Row) -> str:
+        return "" if row.entry is None else row.entry.name if is_named else row.entry.path
+
+    checkpoint: Column[_Row] = Column(
+        title="checkpoint",
+        shown=lambda row: safe_text(name(row)),
+        piped=lambda row: safe_word(name(row)),
+    )
+    return [step, checkpoint] if any(s is not None for s in steps) else [checkpoint]
 
 
 def _step(row: _Row) -> str:
@@ -122,7 +140,7 @@ def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
 
 
 def _piped_table(result: RunTrack, rows: list[_Row]) -> Table[_Row]:
-    columns: list[Column[_Row]] = [_step_column()]
+    columns = _step_columns(result)
     columns += [
         Column(title=safe_word(v.name), piped=_word(v), justify=Justify.RIGHT)
         for v in result.variables

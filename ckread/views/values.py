@@ -110,6 +110,7 @@ def values_document(values: Values, *, verified: bool | None) -> dict[str, Any]:
         "slice": values.index or None,
         "verified": verified,
         "values": nested(values.array),
+        "file": None,
     }
 
 

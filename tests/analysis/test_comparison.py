@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ckread.analysis.comparison import CAPACITY, PairComparison, compare_strings
-from ckread.analysis.metrics import Metrics, Tally, measure, merge_tallies
+from ckread.analysis.metrics import Metrics, PairTally, merge_tallies, metrics_of
 from ckread.analysis.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def compare(
     for start in range(0, flat_a.size, step):
         comparison.add(flat_a[start : start + step], flat_b[start : start + step])
     is_complex = "c" in a.dtype.kind + b.dtype.kind
-    return measure(
+    return metrics_of(
         comparison.tally(), b.shape, is_retyped=a.dtype != b.dtype, is_signed=not is_complex
     )
 
@@ -337,7 +337,7 @@ def test_the_mirror_image_has_the_same_distances(
 
 def test_strings() -> None:
     tally = compare_strings([b"a", b"b", b"c"], [b"a", b"x", b"y"])
-    metrics = measure(tally, (3,))
+    metrics = metrics_of(tally, (3,))
     assert metrics.changed_elements == 2
     assert metrics.first_changed == (1,)
     assert metrics.max_abs is None
@@ -345,7 +345,7 @@ def test_strings() -> None:
 
 
 def test_tallies_of_stretches_add_up_in_their_order() -> None:
-    parts = [Tally(elements=5, max_abs=1.0), Tally(elements=5, changed=2, first_changed=3)]
+    parts = [PairTally(elements=5, max_abs=1.0), PairTally(elements=5, changed=2, first_changed=3)]
     merged = merge_tallies(parts)
     assert merged.elements == 10
     assert merged.first_changed == 8

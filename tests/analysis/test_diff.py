@@ -110,6 +110,37 @@ def test_what_did_not_change_is_not_read() -> None:
     assert {v.metrics.relative_l2 for v in result.variables if v.metrics} == {0.0}
 
 
+def test_exchanged_layers_are_found_by_their_norms_where_there_are_no_checksums() -> None:
+    one, two = values(1, 4, 4), values(2, 4, 4)
+    before = {"d1/w": one, "d2/w": two, "d3/w": values(3, 4, 4), "s/g": np.ones(4, np.float32)}
+    after = {"d1/w": two, "d2/w": one, "d3/w": values(4, 4, 4), "s/g": np.ones(4, np.float32)}
+    a, b = (checkpoint(side, has_checksums=False) for side in (before, after))
+    result = diff_checkpoints(a, b)
+    assert statuses(result) == {
+        "d1/w": "renamed", "d2/w": "renamed", "d3/w": "changed", "s/g": "identical",
+    }  # fmt: skip
+    assert result["d1/w"].renamed_from == "d2/w"
+    assert result["d1/w"].paired_by is PairedBy.VALUES
+
+
+def test_a_copy_under_another_name_keeps_its_name() -> None:
+    """A target network that was copied from the online one; fresh constants; equal norms."""
+    online = values(1, 4, 4)
+    before = {
+        "online/w": online,
+        "target/w": values(2, 4, 4),
+        "x": values(5, 8),
+        "y": -values(6, 8),
+    }
+    after = {"online/w": values(3, 4, 4), "target/w": online, "x": values(6, 8), "y": values(5, 8)}
+    before |= {"u/g": np.ones(8, np.float32), "v/g": values(7, 8)}
+    after |= {"u/g": values(7, 8) * 2, "v/g": np.ones(8, np.float32)}
+    a, b = (checkpoint(side, has_checksums=False) for side in (before, after))
+    result = diff_checkpoints(a, b)
+    assert set(statuses(result).values()) == {"changed"}
+    assert all(variable.renamed_from is None for variable in result.variables)
+
+
 def test_without_checksums_values_are_compared_as_they_stream() -> None:
     a, b = (checkpoint(side, has_checksums=False) for side in (BEFORE, dict(BEFORE)))
     assert diff_checkpoints(a, b).identical is True
@@ -227,9 +258,9 @@ def test_files_are_read_in_parallel_with_the_same_bits(tmp_path: Path) -> None:
     before = {"big": big, **{f"s{i}": values(i, i) for i in range(1, 30)}}
     after = {"big": other, **{f"s{i}": values(i + 50, i) for i in range(1, 30)}}
     a, b = (checkpoint(side, directory=str(tmp_path)) for side in (before, after))
-    alone = diff_checkpoints(a, b, jobs=1)
+    alone = diff_checkpoints(a, b, n_jobs=1)
     read: list[int] = []
-    forked = diff_checkpoints(a, b, jobs=3, progress=read.append)
+    forked = diff_checkpoints(a, b, n_jobs=3, progress=read.append)
     with ThreadPoolExecutor(2) as executor:
         threads = diff_checkpoints(a, b, executor=executor)
     assert alone == forked == threads

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,11 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ckread.analysis import drift_measuring
+from ckread.analysis import drift_jobs, drift_measuring
 from ckread.analysis.drift import drift
+from ckread.analysis.drift_columns import changes
+from ckread.analysis.drift_jobs import share_out
+from ckread.analysis.drift_kernel import DriftTask
 from ckread.errors import VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.run import open_run
+from ckread.readers.contract import Extent, TensorRecord
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle
 from tests.corruption import flip
@@ -90,27 +95,6 @@ def test_fixtures_agree_with_numpy(fixtures_dir: Path, name: str) -> None:
     assert len(result.variables) == len(run[0]) - 1
     for variable in result.variables:
         _check(variable, [checkpoint[variable.name].numpy() for checkpoint in run])
-
-
-@pytest.mark.oracle
-def test_runs_agree_with_tensorflow(fixtures_dir: Path, real_dir: Path) -> None:
-    import tensorflow as tf
-
-    tfx = "tensorflow__tfx/tfx__components__testdata__trainer__current__Format-Serving"
-    folders = [
-        fixtures_dir / "digits_run",
-        real_dir / "pulkitgo__deeponet/model@44c0d048",
-        real_dir / tfx,
-        real_dir / f"{tfx}@d989bbd7",
-    ]
-    for folder in folders:
-        result = drift(open_run(folder), roles=EVERY_ROLE)
-        readers = [tf.train.load_checkpoint(entry.path) for entry in result.checkpoints]
-        last = open_run(folder)[-1]
-        for variable in result.variables:
-            if variable.dtype is not DataType.STRING:
-                key = last[variable.name].key
-                _check(variable, [reader.get_tensor(key) for reader in readers])
 
 
 @given(
@@ -275,11 +259,40 @@ def test_the_number_of_workers_changes_no_bit(
     _write_run(tmp_path, states)
     run = open_run(tmp_path)
     whole = drift(run)
-    monkeypatch.setattr(drift_measuring, "JOB_NBYTES", 1)
+    monkeypatch.setattr(drift_jobs, "JOB_NBYTES", 1)
     assert drift(run) == whole
     assert drift(run, n_jobs=2) == whole
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         assert drift(run, executor=executor) == whole
+
+
+def test_nothing_tells_of_a_change_where_one_side_keeps_no_checksum() -> None:
+    def cell(crc32c: int | None, shape: tuple[int, ...] = (4,)) -> Any:
+        record = TensorRecord("w", DataType.FLOAT32, shape, 16, crc32c, 0, 0)
+        return Mock(record=record, extents=lambda: None)
+
+    cells = [cell(7), cell(7), cell(8), cell(None), cell(None), cell(8), None, cell(8)]
+    assert changes(cells) == [None, False, True, None, None, None, None, None]
+    assert changes([cell(None), cell(None, (2, 2)), cell(5)]) == [None, True, True]
+
+
+def test_jobs_hold_every_task_once_the_longest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of variables that change take longer: what is only verified comes last."""
+    region = ((0, 1000),)
+    still = tuple(Extent("s", 0, 4000, DataType.FLOAT32, False, 7, region) for _ in range(5))
+    moving = tuple(Extent("s", 0, 4000, DataType.FLOAT32, False, j, region) for j in range(5))
+    tasks = [DriftTask(i, moving if i % 2 else still, 0, 1000, 20_000) for i in range(40)]
+    for n_jobs in (1, 2, 7):
+        jobs = share_out(tasks, n_jobs)
+        numbers = [task.variable for job in jobs for task in job]
+        assert sorted(numbers) == list(range(40))
+        assert all(job == tuple(tasks[job[0].variable :][: len(job)]) for job in jobs)
+        assert len(jobs[0]) >= len(jobs[-1]) == 1
+        assert n_jobs < len(jobs) <= 40
+    assert all(job[0].variable % 2 == 0 for job in share_out(tasks, 2)[-3:])
+    monkeypatch.setattr(drift_jobs, "JOB_NBYTES", 1)
+    assert len(share_out(tasks, 2)) == 40
+    assert share_out([], 2) == []
 
 
 def test_tasks_of_a_large_variable_are_joined(

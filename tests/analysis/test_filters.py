@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import KernelKind, Padding, filters_of, kernel_kind, response
+from ckread.analysis.filters import KernelKind, filters_of, kernel_kind
+from ckread.analysis.responses import Padding, response
 from ckread.errors import UsageError
 
 
@@ -19,6 +20,7 @@ def _kernel(*shape: int) -> np.ndarray:
         ("conv1/kernel", (3, 3, 1, 16), KernelKind.CONV2D),
         ("block/depthwise_kernel", (3, 3, 8, 1), KernelKind.DEPTHWISE),
         ("conv1d/kernel", (7, 24, 32), KernelKind.CONV1D),
+        ("conv3d/kernel", (3, 5, 4, 1, 8), KernelKind.CONV3D),
         ("dense/kernel", (64, 10), KernelKind.DENSE),
     ],
 )
@@ -26,7 +28,7 @@ def test_the_kind_of_a_kernel(name: str, shape: tuple[int, ...], kind: KernelKin
     assert kernel_kind(name, shape) is kind
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 3, 3, 1, 1)])
+@pytest.mark.parametrize("shape", [(), (3,), (3, 3, 3, 1, 1, 1)])
 def test_what_is_no_kernel_is_declined(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=f"x: {len(shape)} dimensions?, expected a kernel"):
         kernel_kind("x", shape)
@@ -54,6 +56,16 @@ def test_other_numbers_of_channels_are_averaged_and_that_is_known() -> None:
     found = filters_of("k", kernel)
     assert found.mean_over == 8
     np.testing.assert_allclose(found.tiles[0], kernel[..., 0].mean(axis=2))
+
+
+@pytest.mark.parametrize(("n_in", "is_colored"), [(1, False), (3, True), (8, False)])
+def test_three_dimensions_are_slices_below_each_other(n_in: int, is_colored: bool) -> None:
+    kernel = _kernel(2, 3, 5, n_in, 4)
+    found = filters_of("k", kernel)
+    assert (found.n_slices, found.is_colored, found.n_all) == (2, is_colored, 4)
+    flat = filters_of("k", kernel[1])
+    np.testing.assert_array_equal(found.tiles[:, 3:], flat.tiles)
+    assert found.tiles.shape[:3] == (4, 2 * 3, 5)
 
 
 def test_depthwise_tiles_go_by_channel_and_multiplier() -> None:

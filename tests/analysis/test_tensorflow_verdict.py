@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +11,11 @@ import pytest
 
 from ckread.analysis.check import check
 from ckread.analysis.findings import Code, Finding, Level
+from ckread.analysis.tensorflow_verdict import check_with_tensorflow
+from ckread.model.opening import open_checkpoint
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, entry_bytes
+from tests.corruption import flip
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -32,11 +37,19 @@ def test_it_reads_it() -> None:
 def test_it_refuses_some() -> None:
     first, *rest = _told(FIXTURES / "sharded" / "partitioned" / "model.ckpt")
     assert (first.level, first.message) == (
-        Level.WARNING, "TensorFlow refuses 4 variables of 8",
+        Level.WARNING, "TensorFlow refuses 4 of 8 variables",
     )  # fmt: skip
-    assert [finding.variable for finding in rest] == [
-        "columns/string", "hole/float32", "rows/half", "vector/uint16",
-    ]  # fmt: skip
+    told = {finding.variable for finding in rest}
+    assert told == {"columns/string", "rows/half", "vector/uint16"}  # hole/float32 is damaged
+
+
+def test_it_refuses_what_is_damaged_and_that_is_no_news(tmp_path: Path) -> None:
+    for name in ("ckpt-7.index", "ckpt-7.data-00000-of-00001"):
+        shutil.copy(FIXTURES / "digits_run" / name, tmp_path / name)
+    flip(tmp_path / "ckpt-7.data-00000-of-00001", 310_000)
+    (told,) = _told(tmp_path / "ckpt-7")
+    assert told.level is Level.WARNING
+    assert told.message == "TensorFlow refuses 1 of 44 variables, those that are damaged"
 
 
 def test_it_dies(tmp_path: Path) -> None:
@@ -47,6 +60,39 @@ def test_it_dies(tmp_path: Path) -> None:
     assert told.level is Level.ERROR
     assert told.message.startswith("TensorFlow dies of SIG")
     assert told.message.endswith("restoring strange")
+
+
+def test_an_index_that_cannot_be_read_is_tried_too(tmp_path: Path) -> None:
+    for name in ("ckpt-7.index", "ckpt-7.data-00000-of-00001"):
+        shutil.copy(FIXTURES / "digits_run" / name, tmp_path / name)
+    flip(tmp_path / "ckpt-7.index", 500)
+    (told,) = _told(tmp_path / "ckpt-7")
+    assert told.level is Level.ERROR
+    assert told.message.startswith("TensorFlow d")  # does not open it, or dies: by release
+
+
+def test_memory_is_limited(tmp_path: Path) -> None:
+    """Let an index and a sparse shard claim a tebibyte."""
+    nbytes = 1 << 40
+    builder = BundleBuilder()
+    builder.add("good", np.ones(2, np.float32), DataType.FLOAT32)
+    builder.items[b"huge"] = entry_bytes(1, [nbytes // 4], offset=8, size=nbytes)
+    prefix = builder.write(tmp_path / "m")
+    os.truncate(f"{prefix}.data-00000-of-00001", nbytes + 8)
+    with open_checkpoint(prefix) as checkpoint:
+        told = check_with_tensorflow(checkpoint, prefix)
+    dies = told[0].level is Level.ERROR and told[0].message.endswith("restoring huge")
+    refuses = [finding.message for finding in told[:1]] == ["TensorFlow refuses 1 of 2 variables"]
+    assert dies or (refuses and told[1].variable == "huge")
+
+
+def test_time_is_limited() -> None:
+    prefix = str(FIXTURES / "digits_run" / "ckpt-9")
+    with open_checkpoint(prefix) as checkpoint:
+        (told,) = check_with_tensorflow(checkpoint, prefix, seconds=0.2)
+    assert (told.level, told.message) == (
+        Level.ERROR, "TensorFlow takes more than 0.2 s opening it",
+    )  # fmt: skip
 
 
 def test_keras_files_are_not_its_own() -> None:

@@ -50,8 +50,12 @@ def test_what_is_no_single_number(fixtures_dir: Path) -> None:
     with pytest.raises(UsageError, match="the index means several elements") as caught:
         track(run, "hidden/kernel[0]")
     assert caught.value.remedy == "Give one integer per dimension: hidden/kernel[0,0]"
-    with pytest.raises(UsageError, match="index 10 in dimension 0, which has 10 elements"):
+    with pytest.raises(UsageError, match="index 10 is outside dimension 0"):
         track(run, "logits/bias[10]")
+    for name in ("logits/bias", "bias"):
+        with pytest.raises(UsageError) as caught:
+            track(run, f"{name}[a]")
+        assert caught.value.message == f"{name}: [a] is not an index"
 
 
 def test_a_schedule_keeps_no_learning_rate(fixtures_dir: Path) -> None:

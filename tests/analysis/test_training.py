@@ -120,6 +120,8 @@ def test_with_a_schedule_there_is_no_rate() -> None:
         (("w/Adam", "w/Adam_1"), "Adam"),
         (("w/Momentum",), "Momentum"),
         (("w/Adagrad", "w/Ftrl", "w/Ftrl_1"), "Adagrad and Ftrl"),
+        (("training/Ftrl/w/linear", "training/Adagrad_1/w/accumulator"), "Adagrad and Ftrl"),
+        (("training_2/LAMBOptimizer/w/m",), "LAMB"),
         (("w_slot_v",), "Adafactor"),
         (("w/adam_m", "w/adam_v"), "Adam"),
         (("w/ExponentialMovingAverage",), None),
@@ -150,23 +152,44 @@ def test_the_kind_of_an_optimizer_object(
 ) -> None:
     """By the scope of its counters; under a name of the user's own, by its lists."""
     kernel = Var("lion/kernel")
+    optimizer = optimizer_object(kernel, full_name, lists)
+    state = state_of_objects({"model": {"l": {"_kernel": kernel}}, "optimizer": optimizer})
+    assert state.optimizer_kind == kind
+    assert state.optimizer_name == "optimizer"
+
+
+def test_all_optimizers_are_named_where_there_are_several() -> None:
+    one, other = Var("one/kernel"), Var("other/kernel")
+    state = state_of_objects(
+        {
+            "generator": {"l": {"_kernel": one}},
+            "discriminator": {"l": {"_kernel": other}},
+            "generator_optimizer": optimizer_object(one, "sgd/iteration", ()),
+            "discriminator_optimizer": optimizer_object(other, "adam_1/iteration", ()),
+        }
+    )
+    assert state.optimizer_kind == "Adam and SGD"
+
+
+def optimizer_object(kernel: Var, full_name: str, lists: tuple[str, ...]) -> dict[str, Any]:
     counter = Var(full_name, (), DataType.INT64)
-    optimizer = {
+    return {
         "_trainable_variables": items(kernel),
         "_variables": items(counter),
         "_iterations": counter,
         **{name: items(Var("x/lion_kernel_momentum")) for name in lists},
     }
-    made = make({"model": {"l": {"_kernel": kernel}}, "optimizer": optimizer})
+
+
+def state_of_objects(root: dict[str, Any]) -> TrainingState:
+    made = make(root)
     evidence = Evidence(graph=made.graph)
     reader = ArrayReader({}, path="ckpt-1")
     reader.tensors = made.tensors
     reader.arrays = dict.fromkeys(made.tensors, np.asarray(np.int64(7)))
     identities = identify(made.tensors, evidence)
     checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
-    state = read_training_state(checkpoint)
-    assert state.optimizer_kind == kind
-    assert state.optimizer_name == "optimizer"
+    return read_training_state(checkpoint)
 
 
 def test_what_cannot_be_read_is_none() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 RUN = FIXTURES / "digits_run"
 SHARD = "ckpt-7.data-00000-of-00001"
+CONV2 = "stored CRC-32C 0x09693846, computed 0xae9d8321, as if only byte 310000 had changed"
 
 
 @pytest.fixture
@@ -51,6 +52,14 @@ def test_sound_is_0_and_one_line_comes_first(run: Any) -> None:
     assert warning.split()[:3] == ["warning", "dead-units", "conv1/kernel"]
 
 
+def test_nothing_found_is_said_too(run: Any) -> None:
+    code, out, err = run(str(FIXTURES / "schedule_run" / "ckpt-3"))
+    assert (code, err) == (0, "")
+    first, header = out.splitlines()
+    assert first.startswith("# sound: ")
+    assert header.split() == ["#", "level", "code", "variable", "message"]
+
+
 def test_data_without_its_index_is_told_beside_another_checkpoint(run: Any, tmp_path: Path) -> None:
     for name in ("ckpt-7.index", SHARD, "ckpt-8.data-00000-of-00001"):
         shutil.copy(RUN / name, tmp_path / name)
@@ -61,10 +70,37 @@ def test_data_without_its_index_is_told_beside_another_checkpoint(run: Any, tmp_
         ("warning", "ckpt-8.index", "data of ckpt-8 is there without ckpt-8.index")
     ]
     code, out, _ = run(str(tmp_path), "--every")
+    assert code == 1
+    assert out.startswith("# unsound: 1 of 2 checkpoints is not sound: ckpt-8.")
+    assert [line.split()[:3] for line in out.splitlines()[2:]] == [
+        ["warning", "dead-units", "ckpt-7"],
+        ["error", "no-index", "ckpt-8"],
+    ]
+    os.remove(tmp_path / "ckpt-8.data-00000-of-00001")
+    code, out, _ = run(str(tmp_path), "--every", "--quick")
     assert code == 0
-    assert out.startswith("# sound: 1 checkpoint, 456 KiB read, ")
-    _, out, _ = run(str(tmp_path), "--every", "--quick")
     assert out.startswith("# unknown: nothing is wrong with 1 index; values were not read.")
+
+
+def test_a_directory_of_nothing_but_a_torn_save(run: Any, tmp_path: Path) -> None:
+    shutil.copy(RUN / "ckpt-8.data-00000-of-00001", tmp_path)
+    for words in ([], ["--every"]):
+        code, out, err = run(str(tmp_path), *words)
+        assert (code, err) == (1, "")
+        assert out.splitlines()[-1].split()[:2] == ["error", "no-index"]
+
+
+def test_a_path_that_leads_nowhere_is_told_before_words_too_many(run: Any, tmp_path: Path) -> None:
+    code, _, err = run(str(tmp_path / "nope"), "x")
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'nope'}: no such checkpoint.")
+    assert run(str(RUN), "x")[2].startswith("error: check: x: one argument too many.")
+    spaced = tmp_path / "my run"
+    shutil.copytree(RUN, spaced)
+    assert run(*str(spaced).split())[2] == (
+        f"error: {tmp_path / 'my'}: no such checkpoint.\n"
+        f"A path with spaces goes in quotes: '{spaced}'\n"
+    )
 
 
 def test_damaged_is_1_and_piped_as_records(run: Any, damaged: str) -> None:
@@ -77,7 +113,7 @@ def test_damaged_is_1_and_piped_as_records(run: Any, damaged: str) -> None:
         "error",
         "tensor-checksum",
         "conv2/kernel",
-        f"{SHARD}, bytes 307812 to 326244: stored CRC-32C 0x09693846, computed 0xae9d8321",
+        f"{SHARD}, bytes 307812 to 326244: {CONV2}",
     ]
 
 
@@ -102,7 +138,7 @@ def test_the_document(run: Any, damaged: str) -> None:
         "code": "tensor-checksum",
         "variable": "conv2/kernel",
         "place": f"{SHARD}, bytes 307812 to 326244",
-        "message": "stored CRC-32C 0x09693846, computed 0xae9d8321",
+        "message": CONV2,
         "remedy": "Copy the file again from where it came.",
     }
 

@@ -3,58 +3,60 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ckread.cli.commands import COMMANDS, Command
+from ckread.cli.commands import COMMANDS, Group
+from ckread.views.columns import Table
 from ckread.views.paper import cell_len
-from tests.places import FIXTURES
+from tests.cli.calls import (
+    WRITES,
+    copy_run,
+    each,
+    each_of,
+    each_that_reads,
+    each_with_a_page,
+    each_with_names,
+    words_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from ckread.cli.commands import Command
+    from ckread.views.page import Line
+    from ckread.views.paper import Paper
     from tests.cli.terminal import Terminal
 
-RUN = FIXTURES / "digits_run"
 DRAWN = set("━╸├└│▁▂▃▄▅▆▇█…×–→")
-WORDS = {
-    "PATH": "ckpt-10",
-    "NAME[SLICE]": "conv1/kernel",
-    "NAME": "conv1/kernel",
-    "[PATTERN…]": "conv1",
-    "PATTERN…": "learning_rate",
-    "A": "ckpt-2",
-    "B": "ckpt-3",
-    "RUN": ".",
-    "DIR…": ".",
-    "LOG…": "history.json",
+
+METADATA: dict[str, list[list[str]]] = {
+    "info": [["info", "ckpt-10"]],
+    "ls": [["ls", "ckpt-10"]],
+    "tree": [["tree", "ckpt-10"]],
+    "show": [],
+    "stats": [],
+    "filters": [],
+    "export": [],
+    "diff": [["diff", "ckpt-2", "ckpt-3", "--index-only"]],
+    "drift": [["drift", ".", "--index-only"]],
+    "track": [],
+    "history": [["history", "history.json"]],
+    "runs": [["runs", "."]],
+    "check": [],
+    "completion": [["completion", "bash", "--", "ckread ls ckpt-10 conv"]],
 }
-"""What stands for a word of a usage line, in a run's own directory."""
-
-SPECIAL_WORDS = {"track": {"[PATTERN…]": "learning_rate"}}
-"""Words that not every variable does for."""
-
-WRITES = {"filters": "kernels.png", "export": "values.npz"}
-"""Commands that write a file, and one that they can write."""
-
-METADATA = ("info", "ls", "tree", "runs")
-"""Commands that need no data shard."""
-
-
-def words_of(command: Command) -> list[str]:
-    """Give arguments that do, from the usage of a command."""
-    tokens = command.usage.split(" -o")[0].split()
-    words = WORDS | SPECIAL_WORDS.get(command.name, {})
-    return [command.name, *(words[token] for token in tokens)]
+"""Of every command the calls that need no data shard."""
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of a run, and stand in it."""
-    copy = tmp_path / "run"
-    shutil.copytree(RUN, copy)
+    copy = copy_run(tmp_path)
     monkeypatch.chdir(copy)
     return copy
 
@@ -63,17 +65,11 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
-each = pytest.mark.parametrize("command", COMMANDS, ids=[command.name for command in COMMANDS])
-
-
 @pytest.fixture
 def words(command: Command, run_dir: Path, tmp_path: Path) -> list[str]:
     """Give a call of the command that does; its file, if it writes one, lies elsewhere."""
     assert run_dir.is_dir()
-    made = words_of(command)
-    if command.name in WRITES:
-        made += ["-o", str(tmp_path / WRITES[command.name]), "--force"]
-    return made
+    return words_of(command, tmp_path)
 
 
 @each
@@ -85,7 +81,10 @@ def test_help_opens_with_a_sentence_and_examples(ckread: Terminal, command: Comm
     lines = result.out.splitlines()
     assert sentence[0].isupper()
     assert sentence.endswith(".")
-    assert examples.startswith("Examples\n  $ ckread ")
+    heading, example, *_ = examples.splitlines()
+    assert heading == "Examples"
+    assert example.startswith("  $ ")
+    assert "ckread " in example
     assert f"  ckread {command.name} {command.usage.split(' -o')[0]}" in result.out
     assert max(map(cell_len, lines)) <= 80
     assert lines[-1].startswith("Exit code: 0 ")
@@ -109,7 +108,7 @@ def test_without_arguments_it_says_what_is_missing(ckread: Terminal, command: Co
     assert second == f"Usage: ckread {command.name} {command.usage}"
 
 
-@each
+@each_that_reads
 def test_a_missing_file_is_trouble(ckread: Terminal, words: list[str]) -> None:
     shutil.rmtree(".", ignore_errors=True)
     result = ckread(*words)
@@ -120,7 +119,7 @@ def test_a_missing_file_is_trouble(ckread: Terminal, words: list[str]) -> None:
     assert len(result.err.splitlines()) <= 4
 
 
-@each
+@each_that_reads
 def test_a_wrong_file_is_trouble(ckread: Terminal, words: list[str], run_dir: Path) -> None:
     for path in run_dir.glob("*"):
         path.write_bytes(b"not what it was")
@@ -144,16 +143,7 @@ def test_an_unknown_option_is_trouble(ckread: Terminal, words: list[str]) -> Non
     )
 
 
-@each
-def test_json_is_one_document_of_its_schema(ckread: Terminal, words: list[str]) -> None:
-    result = ckread(*words, "--json")
-    assert result.code in (0, 1)
-    assert result.out.count("\n") == 1
-    assert result.out.endswith("\n")
-    assert json.loads(result.out)["schema"] == f"ckread.{words[0]}/1"
-
-
-@each
+@each_that_reads
 def test_an_error_under_json_is_json(ckread: Terminal, words: list[str]) -> None:
     shutil.rmtree(".", ignore_errors=True)
     result = ckread(*words, "--json")
@@ -173,7 +163,7 @@ def test_a_pipe_gets_neither_colour_nor_drawing(ckread: Terminal, words: list[st
     assert not DRAWN & set("".join(records))
 
 
-@each
+@each_of(c for c in COMMANDS if c.group is not Group.SHELL)
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_screens_keep_to_the_width(ckread: Terminal, words: list[str], width: int) -> None:
     result = ckread(*words, width=width)
@@ -196,12 +186,10 @@ def test_no_colour_where_it_is_not_wanted(
     assert result.out == ckread(*words, "--color", "never", width=80).out
 
 
-@each
+@each_with_a_page
 def test_colour_where_it_is_asked_for(
     ckread: Terminal, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if words[0] in WRITES:
-        pytest.skip("writes a file; its one line is on stderr")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" in ckread(*words, "--color", "always").out
     monkeypatch.delenv("NO_COLOR")
@@ -224,15 +212,77 @@ def test_nothing_is_written_beside_a_checkpoint(
     assert snapshot(run_dir) == before
 
 
-@each
+def test_of_every_command_it_is_said_what_needs_no_shard() -> None:
+    assert list(METADATA) == [command.name for command in COMMANDS]
+
+
+@pytest.mark.parametrize(
+    "call", [call for calls in METADATA.values() for call in calls], ids=" ".join
+)
 @pytest.mark.parametrize("form", ["screen", "pipe", "json"])
 def test_the_index_is_enough_for_metadata(
-    ckread: Terminal, words: list[str], run_dir: Path, form: str
+    ckread: Terminal, call: list[str], run_dir: Path, form: str
 ) -> None:
-    if words[0] not in METADATA:
-        pytest.skip("reads values")
     for shard in run_dir.glob("*.data-*"):
         shard.unlink()
-    width = 80 if form == "screen" else None
-    result = ckread(*words[:2], *(["--json"] if form == "json" else []), width=width)
-    assert result.code == 0
+    as_json = ["--json"] if form == "json" else []
+    result = ckread(*as_json, *call, width=80 if form == "screen" else None)
+    assert result.code in ((0, 1) if call[0] == "diff" else (0,)), result.err
+    assert "error" not in result.err
+    assert result.out
+
+
+@each_with_names
+@pytest.mark.parametrize("form", ["screen", "pipe", "json"])
+def test_an_unknown_variable_is_trouble(
+    ckread: Terminal, command: Command, words: list[str], form: str
+) -> None:
+    at = 1 + next(i for i, token in enumerate(command.usage.split()) if token[:2] in ("NA", "[P"))
+    call = [*words[:at], "conv1/kernal", *words[at + 1 :]]
+    if form == "json":
+        result = ckread(*call, "--json")
+        assert json.loads(result.out)["error"]["type"] == "VariableNotFoundError"
+        assert result.err == ""
+    else:
+        result = ckread(*call, width=80 if form == "screen" else None)
+        first, *more = result.err.splitlines()
+        assert first.startswith("error: ")
+        assert "conv1/kernal" in first
+        assert any(line.strip() == "conv1/kernel" for line in more), "the nearest name is said"
+        assert "Traceback" not in result.err
+        assert result.out == ""
+    assert result.code == 2
+
+
+@each
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_headings_are_whole_and_on_one_line(
+    ckread: Terminal, words: list[str], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[str]] = []
+    original = Table.lines
+
+    def lines_of(table: Table[object], paper: Paper) -> Iterator[Line]:
+        if table.has_header:
+            drawn.append([column.column.title for column in table.fitted(paper)])
+        return original(table, paper)
+
+    monkeypatch.setattr(Table, "lines", lines_of)
+    lines = ckread(*words, "--color", "never", width=width).out.splitlines()
+    for titles in drawn:
+        whole = r"\s+".join(re.escape(title) for title in titles if title)
+        assert any(re.fullmatch(rf"\s*{whole}\s*", line) for line in lines), titles
+    if words[0] in ("ls", "tree", "stats", "diff", "drift", "track", "history", "runs"):
+        assert drawn, "a table has headings"
+
+
+@each
+def test_names_are_whole_in_a_pipe(
+    ckread: Terminal, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    piped = ckread(*words)
+    assert "…" not in piped.out + piped.err
+    variables = json.loads(ckread(*words, "--json").out).get("variables", [])
+    if words[0] not in WRITES:
+        assert {variable["name"] for variable in variables} <= set(piped.out.split())

@@ -15,6 +15,7 @@ import pytest
 
 from ckread.cli import diff
 from ckread.cli.main import main
+from tests.corruption import flip
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def test_identical_is_0_and_silent_with_q(run: Any, tmp_path: Path) -> None:
     copy = str(copied(tmp_path))
     code, out, _ = run(THREE, copy)
     assert code == 0
-    assert out.startswith("# identical: 43 variables, 450 KiB, by checksum.\n")
+    assert out.startswith("# identical by checksum: 43 variables, 450 KiB; values were not read.\n")
     assert run(THREE, copy, "-q") == (0, "", "")
     assert run(TWO, THREE, "-q")[1].count("\n") == 1
 
@@ -109,10 +110,36 @@ def test_index_only_needs_no_data_shard(run: Any, tmp_path: Path) -> None:
     os.remove(f"{copy}.data-00000-of-00001")
     code, out, _ = run(str(copy), str(copy), "--index-only")
     assert code == 0
-    assert "identical: " in out
+    assert "identical by checksum: " in out
     code, out, err = run(TWO, str(copy), "-q")
     assert (code, out) == (2, "")
     assert "missing data shard" in err
+
+
+def test_a_missing_shard_is_told_of_the_side_that_lacks_it(
+    ckread: Terminal, tmp_path: Path
+) -> None:
+    """Say which of two files of one name is missing, and advise nothing that needs it."""
+    copy = copied(tmp_path)
+    advice = "Leave out --index-only to see how far each one moved."
+    words = ["diff", TWO, str(copy), "--index-only"]
+    assert advice in ckread(*words, width=200).screen
+    os.remove(f"{copy}.data-00000-of-00001")
+    result = ckread(*words, width=200)
+    assert result.code == 1
+    assert f"{copy}: ckpt-3.data-00000-of-00001 is missing." in " ".join(result.err.split())
+    assert advice not in result.screen
+
+
+def test_equal_checksums_of_damaged_bytes_are_not_called_equal_values(
+    ckread: Terminal, tmp_path: Path
+) -> None:
+    copy = copied(tmp_path)
+    flip(f"{copy}.data-00000-of-00001", 310_000)
+    result = ckread("diff", THREE, str(copy), width=200)
+    assert result.code == 0
+    assert "identical by checksum: 43 variables, 450 KiB; values were not read." in result.screen
+    assert "whether the values still do is told by ckread check" in result.screen
 
 
 def test_damage_is_2_and_names_file_and_variable(run: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ckread.cli.main import main
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder
-from tests.corruption import flip
+from tests.corruption import flip, truncate
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -89,12 +89,40 @@ def test_salvage_leaves_out_what_is_damaged_and_is_1(run: Any, damaged: str) -> 
     target = f"{os.path.dirname(damaged)}/rest.npz"
     code, _, err = run(damaged, "-o", target, "--salvage")
     assert code == 1
-    assert err.splitlines()[0].endswith("42 variables, 444 KiB; left out: conv2/kernel")
+    assert err.splitlines()[0].endswith("42 variables, 444 KiB; left out: conv2/kernel (damaged)")
     with np.load(target) as arrays:
         assert len(arrays.files) == 42
         assert "conv2/kernel" not in arrays.files
     code, out, _ = run(damaged, "-o", target, "--salvage", "--force", "--json")
     assert (code, [left["name"] for left in json.loads(out)["left_out"]]) == (1, ["conv2/kernel"])
+
+
+def test_salvage_says_what_is_missing_in_few_lines(run: Any, damaged: str) -> None:
+    truncate(os.path.join(os.path.dirname(damaged), SHARD), 300_000)
+    target = f"{os.path.dirname(damaged)}/rest.npz"
+    code, _, err = run(damaged, "-o", target, "--salvage")
+    first, *rest = err.splitlines()
+    assert code == 1
+    assert first.endswith(" and 20 more (missing)")
+    assert len(rest) == 3
+    assert all(line.endswith("are wanted, the file ends at byte 300,000.") for line in rest)
+    with np.load(target) as arrays:
+        assert len(arrays.files) == 20
+
+
+@pytest.mark.parametrize("options", [[], ["--salvage"]])
+def test_an_archive_with_damaged_weights_is_not_written_out(
+    run: Any, options: list[str], tmp_path: Path
+) -> None:
+    archive, target = str(tmp_path / "m.keras"), str(tmp_path / "rest.npz")
+    shutil.copy(FIXTURES / "digits_files" / "digits.keras", archive)
+    assert run(archive, "-o", target, *options)[0] == 0
+    os.remove(target)
+    flip(archive, 90_000)
+    code, _, err = run(archive, "-o", target, *options)
+    assert code == 2
+    assert "stored CRC-32 0x" in err
+    assert not os.path.exists(target)
 
 
 def test_salvage_of_a_sound_one_is_0(run: Any, tmp_path: Path) -> None:

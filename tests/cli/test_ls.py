@@ -106,7 +106,7 @@ def test_words_are_bound_as_usage_says(
         ("PATH", [], "x: PATH is missing"),
         ("A B [PATTERN…]", ["a"], "x: B is missing"),
         ("RUN PATTERN…", ["a"], "x: PATTERN is missing"),
-        ("PATH NAME[SLICE]", ["a", "b", "c"], "x: c: one argument too many"),
+        ("PATH NAME[SLICE]", [TEN, "b", "c"], "x: c: one argument too many"),
     ],
 )
 def test_words_that_do_not_fit(usage: str, words: list[str], message: str) -> None:

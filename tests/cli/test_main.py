@@ -34,8 +34,39 @@ def test_nothing_is_help(ckread: Terminal) -> None:
     assert ckread().code == 0
 
 
+def test_help_may_be_asked_for_in_a_word(ckread: Terminal) -> None:
+    assert ckread("help") == ckread("--help")
+    assert ckread("help", "ls") == ckread("ls", "--help") == ckread("--help", "ls")
+    assert ckread("help", "-q", "ls").code == 0
+    assert ckread("help", "xyzzy").err == (
+        "error: xyzzy: no such command.\nckread --help lists the commands.\n"
+    )
+    assert "Did you mean ckread stats?" in ckread("help", "stat").err
+
+
+def test_a_misspelt_command_is_told_among_checkpoints(
+    ckread: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(RUN)
+    expected = (
+        "error: trees: no such command or checkpoint.\nDid you mean ckread tree?\n"
+        "This directory holds ckpt-1 to ckpt-10; the latest is ckpt-10.\n"
+    )
+    for words in (["trees"], ["trees", "ckpt-1"]):
+        result = ckread(*words)
+        assert result.code == 2
+        assert result.err.startswith("\n".join(expected.split("\n")[:2]))
+    assert "Did you mean ckread tree?" in ckread("trees", "--help").err
+    assert ckread("ckpt-1", "--help") == ckread("info", "--help")
+
+
 def test_version(ckread: Terminal) -> None:
-    assert ckread("--version") == (0, f"ckread {package.__version__}\n", "")
+    assert (
+        ckread("--version")
+        == ckread("-V")
+        == ckread("--version", "ls")
+        == (0, f"ckread {package.__version__}\n", "")
+    )
 
 
 def test_options_and_words_mix(ckread: Terminal) -> None:
@@ -58,7 +89,11 @@ def test_a_file_named_like_a_command(
             (FIXTURES / f"digits_run/ckpt-1{suffix}").read_bytes()
         )
     monkeypatch.chdir(tmp_path)
-    assert ckread("tree").err.startswith("error: tree: PATH is missing.")
+    assert ckread("tree").err == (
+        "error: tree: PATH is missing.\n"
+        "Usage: ckread tree PATH [PATTERN…]\n"
+        "What is called so here is opened as ./tree.\n"
+    )
     assert ckread("./tree.index").code == 0
 
 
@@ -99,7 +134,7 @@ def test_a_name_that_begins_with_a_dash(
             f"error: ls: a command after its PATH.\nThe command comes first: ckread ls {TEN}\n",
         ),
         (
-            ["info", "a", "b"],
+            ["info", TEN, "b"],
             "error: info: b: one argument too many.\nUsage: ckread info PATH\n",
         ),
         (["ls", "a", "--top", "0"], "error: --top: '0', expected a whole number above 0.\n"),
@@ -132,7 +167,7 @@ def test_an_unknown_variable_names_its_neighbours(ckread: Terminal) -> None:
 
 
 def test_an_error_is_wrapped_on_a_terminal_only(ckread: Terminal) -> None:
-    words = ["info", "a" * 50, "b" * 50]
+    words = ["info", TEN, "b" * 50]
     assert len(ckread(*words).err.splitlines()) == 2
     assert max(map(len, ckread(*words, width=60).err.splitlines())) <= 60
 

@@ -69,10 +69,10 @@ def test_one_item_for_each_dimension(index: Any, resolved: tuple[int | slice, ..
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ((0, 0, 0), "k: 3 indices for 2 dimensions of shape (4, 5)"),
-        ((..., ...), "k: 0 indices for 2 dimensions of shape (4, 5)"),
-        (4, "k: index 4 in dimension 0, which has 4 elements"),
-        ((0, -6), "k: index -6 in dimension 1, which has 5 elements"),
+        ((0, 0, 0), "k has shape (4, 5): 3 indices for 2 dimensions"),
+        ((..., ...), "k has shape (4, 5): more than one ... for 2 dimensions"),
+        (4, "k has shape (4, 5): index 4 is outside dimension 0, which goes from -4 to 3"),
+        ((0, -6), "k has shape (4, 5): index -6 is outside dimension 1, which goes from -5 to 4"),
         (slice(None, None, -1), "k: step -1 in dimension 0, expected 1 or more"),
         ((0, slice(None, None, 0)), "k: step 0 in dimension 1, expected 1 or more"),
         (None, "k: None in dimension 0 is not an index"),
@@ -95,7 +95,7 @@ def test_a_scalar_takes_only_the_whole() -> None:
     assert resolve_index(..., (), "k") == ()
     with pytest.raises(UsageError) as caught:
         resolve_index(0, (), "k")
-    assert str(caught.value) == "k: 1 indices for 0 dimensions of shape ()"
+    assert str(caught.value) == "k is a scalar: it takes no index"
 
 
 @given(st.data())

@@ -30,11 +30,29 @@ def test_a_pattern_that_means_one_variable_will_do() -> None:
     assert caught.value.remedy == "They are:\n  b/kernel\n  b/bias"
 
 
+def test_a_name_in_the_form_in_which_it_is_shown_will_do() -> None:
+    ck = checkpoint(dict.fromkeys(("a b", "a b c", "new\nline", r"x\x20y", "x y"), VALUES))
+    assert find_part(ck, r"a\x20b").variable.name == "a b"
+    assert find_part(ck, r"a\x20b[0]").shape == (3, 4)
+    assert find_part(ck, r"new\nline").variable.name == "new\nline"
+    assert find_part(ck, r"x\x20y").variable.name == r"x\x20y", "a literal name comes first"
+
+
 def test_what_is_not_there_and_what_does_not_fit() -> None:
     with pytest.raises(VariableNotFoundError, match="no variable b/kernl"):
         find_part(CK, "b/kernl[0]")
-    with pytest.raises(UsageError, match="index 5 in dimension 0, which has 2 elements"):
+    with pytest.raises(UsageError, match="index 5 is outside dimension 0, which goes from -2 to 1"):
         find_part(CK, "a/w[5]")
+
+
+@pytest.mark.parametrize("brackets", ["[a]", "[1:", "[0][1]", "[1]x", "["])
+def test_brackets_that_hold_no_index_are_what_is_wrong(brackets: str) -> None:
+    for name in ("b/kernel", "kernel"):
+        with pytest.raises(UsageError) as caught:
+            find_part(CK, name + brackets)
+        assert caught.value.message == f"b/kernel: {brackets} is not an index"
+    with pytest.raises(VariableNotFoundError, match="no variable"):
+        find_part(CK, "nothing" + brackets)
 
 
 @pytest.mark.parametrize("text", ["[:]", "[0]", "[..., 1]", "[:, 1:3, ::2]", "[1, 2, 3]", "[0:0]"])

@@ -118,17 +118,17 @@ def test_a_graph_in_a_missing_shard_leaves_key_paths(real_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "parameters"),
     [
-        ("digits_run/ckpt-10", Parameters(38_474, 38_378, 96)),
-        ("digits_export", Parameters(38_474, 38_378, 96)),
-        ("tf115_saver/model.ckpt-20", Parameters(1_234, 1_226, 8)),
-        ("tf115_saved_model", Parameters(1_234, 1_226, 8)),
-        ("tf23_keras2/object", Parameters(251, 243, 8)),
-        ("tf23_keras2/save_weights", Parameters(251, 243, 8)),
-        ("tf23_keras2/saved_model", Parameters(251, 243, 8)),
-        ("keras2_new/object", Parameters(71, 63, 8)),
-        ("keras2_new/save_weights", Parameters(71, 63, 8)),
-        ("keras2_new/saved_model", Parameters(71, 63, 8)),
-        ("six_ways/functional/object", Parameters(220, None, None)),
+        ("digits_run/ckpt-10", Parameters(38_474, 38_378)),
+        ("digits_export", Parameters(38_474, 38_378)),
+        ("tf115_saver/model.ckpt-20", Parameters(1_234, 1_226)),
+        ("tf115_saved_model", Parameters(1_234, 1_226)),
+        ("tf23_keras2/object", Parameters(251, 243)),
+        ("tf23_keras2/save_weights", Parameters(251, 243)),
+        ("tf23_keras2/saved_model", Parameters(251, 243)),
+        ("keras2_new/object", Parameters(71, 63)),
+        ("keras2_new/save_weights", Parameters(71, 63)),
+        ("keras2_new/saved_model", Parameters(71, 63)),
+        ("six_ways/functional/object", Parameters(220, None)),
     ],
 )
 def test_parameters_of_the_fixtures(fixtures_dir: Path, path: str, parameters: Parameters) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.patterns import compile_pattern, matches, natural_key, select
+from ckread.model.spelling import is_spelled, safe_text, safe_word
 from tests.analysis.array_checkpoint import checkpoint
 
 
@@ -40,6 +41,14 @@ from tests.analysis.array_checkpoint import checkpoint
         ("a.b*", "axb", False),
         ("line*", "line\nbreak", True),
         ("w?", "w\udc80", True),
+        (r"a\x20b", "a b", True),
+        (r"a\x20b", r"a\x20b", True),
+        (r"a\x20b", "a_b", False),
+        (r"a b\x1b", "a b\x1b", True),
+        (r"right\u202e*", "right\u202eleft", True),
+        (r"new\nl", "a new\nline", True),
+        (r"\x80", "w\udc80", True),
+        (r"back\slash", r"back\slash", True),
     ],
 )
 def test_patterns(pattern: str, name: str, is_match: bool) -> None:
@@ -49,6 +58,14 @@ def test_patterns(pattern: str, name: str, is_match: bool) -> None:
 
 def test_a_raw_key_matches_too() -> None:
     assert matches("optimizer/**", "conv1/kernel", "optimizer/_trainable_variables/0")
+
+
+@given(st.text())
+def test_every_name_is_found_by_what_is_shown_of_it(name: str) -> None:
+    wildcards = any(character in name for character in "*?")
+    for shown in (safe_text(name), safe_word(name)) if name and not wildcards else ():
+        assert compile_pattern(shown)(name)
+        assert shown == name or is_spelled(name, shown)
 
 
 @given(st.text(st.characters(exclude_characters="*?")))

@@ -55,6 +55,15 @@ def test_a_counter_that_stands_still_is_no_step(tmp_path: Path) -> None:
     assert open_run(tmp_path).steps == (5, 10)
 
 
+def test_a_copy_without_a_number_has_the_step_of_its_content(tmp_path: Path) -> None:
+    _counted(tmp_path / "latest", 129)
+    _counted(tmp_path / "ckpt-129", 129)
+    run = open_run([tmp_path / "latest", tmp_path / "ckpt-129"])
+    assert run.steps == (129, 129)
+    run = open_run([tmp_path / "latest", tmp_path])
+    assert {entry.name: entry.step for entry in run.entries} == {"latest": 129, "ckpt-129": 129}
+
+
 @pytest.mark.parametrize(
     ("names", "steps"),
     [
@@ -93,7 +102,8 @@ def test_other_names_are_other_groups(tmp_path: Path) -> None:
     assert [entry.name for entry in run.entries] == ["ckpt-1", "ckpt-2"]
     assert [[e.name for e in group.entries] for group in run.others] == [["best"]]
     assert run.notes == (
-        "Of 3 checkpoints of 2 different models the largest group was taken: 2, ckpt-1 to ckpt-2.",
+        "Of 3 checkpoints of one model under 2 names the largest group was taken: "
+        "2, ckpt-1 to ckpt-2. Left out: best.",
     )
 
 
@@ -102,6 +112,16 @@ def test_a_model_that_changes_midway_is_one_run(tmp_path: Path) -> None:
     write_bundle(tmp_path / "ckpt-2", {"a": W, "b": np.ones(5, np.float32), "c": B})
     write_bundle(tmp_path / "ckpt-3", {"a": W, "c": B, "d": B})
     assert _names(tmp_path) == ["ckpt-1", "ckpt-2", "ckpt-3"]
+
+
+def test_a_variable_that_is_absent_for_a_while_is_no_other_model(tmp_path: Path) -> None:
+    arrays = {f"v{i}": W for i in range(10)}
+    for step in range(1, 7):
+        held = {**arrays, "extra": B} if step not in (3, 4) else arrays
+        write_bundle(tmp_path / f"ckpt-{step}", held)
+    run = open_run(tmp_path)
+    assert run.steps == (1, 2, 3, 4, 5, 6)
+    assert run.others == ()
 
 
 def test_models_that_take_turns_are_several(tmp_path: Path) -> None:
@@ -159,6 +179,19 @@ def test_a_torn_checkpoint_is_skipped_with_a_note(tmp_path: Path) -> None:
     assert run.notes[0].startswith(f"{tmp_path}/ckpt-2 was left out: ")
 
 
+def test_data_without_an_index_is_named_and_skipped(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": W})
+    (tmp_path / "ckpt-3.index").unlink()
+    run = open_run(tmp_path)
+    assert run.steps == (1, 2)
+    assert [Path(skipped.path).name for skipped in run.skipped] == ["ckpt-3"]
+    assert run.notes[0] == (
+        f"{tmp_path}/ckpt-3 was left out: ckpt-3.index: absent beside "
+        "ckpt-3.data-00000-of-00001, being written or torn."
+    )
+
+
 def test_nothing_but_torn_checkpoints_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "ckpt-2.index").write_bytes(b"")
     (tmp_path / "ckpt-2.data-00000-of-00001").write_bytes(b"")
@@ -188,6 +221,47 @@ def test_several_paths_are_put_in_order_of_step(tmp_path: Path) -> None:
     assert open_run(files).steps == (1, 3)
 
 
+def test_a_glob_is_grouped_as_a_directory_is(tmp_path: Path) -> None:
+    for name in ("ckpt-1", "ckpt-2", "best", "ema-1"):
+        write_bundle(tmp_path / name, {"w": W})
+    run = open_run(tmp_path / "*")
+    assert [entry.name for entry in run.entries] == ["ckpt-1", "ckpt-2"]
+    assert [[e.name for e in found.entries] for found in run.others] == [["best"], ["ema-1"]]
+    assert [found.model for found in run.groups] == [0, 0, 0]
+    assert run.notes[-1].endswith("2, ckpt-1 to ckpt-2. Left out: best, ema-1.")
+
+
+def test_a_glob_of_directories_is_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 10):
+        (tmp_path / f"run_{number}").mkdir()
+        write_bundle(tmp_path / f"run_{number}/final", {"w": W})
+    run = open_run(tmp_path / "run_*/final")
+    assert [Path(entry.path).parent.name for entry in run.entries] == ["run_1", "run_2", "run_10"]
+    assert [Path(entry.path).parent.name for entry in open_run(tmp_path / "run_*").entries] == [
+        "run_1", "run_2", "run_10",
+    ]  # fmt: skip
+
+
+def test_a_path_that_is_named_joins_the_series_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": W})
+    write_bundle(tmp_path / "kept/best-7", {"w": W})
+    run = open_run([tmp_path, tmp_path / "kept/best-7"])
+    assert [entry.name for entry in run.entries] == ["ckpt-1", "ckpt-2", "best-7"]
+    assert run.others == ()
+
+
+def test_explicit_paths_of_other_models_are_grouped(tmp_path: Path) -> None:
+    for name in ("one-1", "two-2"):
+        write_bundle(tmp_path / name, {"w": W})
+    write_bundle(tmp_path / "three-3", {"a": B, "b": W, "c": B})
+    run = open_run([tmp_path / name for name in ("one-1", "three-3", "two-2")])
+    assert [entry.name for entry in run.entries] == ["one-1", "two-2"]
+    assert [found.model for found in run.groups] == [0, 1]
+    assert run.notes[-1].startswith("Of 3 checkpoints of 2 different models the largest")
+
+
 def test_explicit_paths_belong_together_whatever_they_are_called(tmp_path: Path) -> None:
     for name in ("first", "second", "third"):
         write_bundle(tmp_path / name, {"w": W})
@@ -210,6 +284,34 @@ def test_keras_files_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
     run = open_run(tmp_path)
     assert run.steps == (9, 10)
     assert "conv1/kernel" in run[0]
+
+
+def test_exports_of_a_glob_are_in_order(tmp_path: Path, fixtures_dir: Path) -> None:
+    for number in ("20", "3", "100"):
+        shutil.copytree(fixtures_dir / "digits_export", tmp_path / "export" / number)
+    assert open_run(tmp_path / "export/*").steps == (3, 20, 100)
+    named = [tmp_path / "export/100", tmp_path / "export/20"]
+    assert open_run(named).steps == (20, 100)
+
+
+def test_archives_of_keras_with_the_epoch_in_the_name(tmp_path: Path, fixtures_dir: Path) -> None:
+    for epoch in ("02-0.35", "10-0.21", "01-0.95"):
+        shutil.copy(fixtures_dir / "digits_files/digits.keras", tmp_path / f"w.{epoch}.keras")
+    shutil.copy(fixtures_dir / "digits_files/digits.keras", tmp_path / "last.keras")
+    for typed in (tmp_path, tmp_path / "*.keras"):
+        run = open_run(typed)
+        assert run.steps == (1, 2, 10)
+        assert [[e.name for e in found.entries] for found in run.others] == [["last.keras"]]
+    assert len(open_run(sorted(tmp_path.glob("*.keras")))) == 4
+
+
+def test_one_model_in_four_formats_is_one_model(fixtures_dir: Path) -> None:
+    run = open_run(fixtures_dir / "digits_files")
+    assert [len(found.entries) for found in run.groups] == [1, 1, 1, 1]
+    assert {found.model for found in run.groups} == {0}
+    assert "Of 4 checkpoints of one model under 4 names" in run.notes[-1]
+    named = open_run(sorted((fixtures_dir / "digits_files").iterdir()))
+    assert (len(named), named.others) == (4, ())
 
 
 def test_a_checkpoint_that_vanishes_is_reported_when_it_is_opened(tmp_path: Path) -> None:

@@ -31,16 +31,21 @@ OTHERS = [variable(role, (9,)) for role in Role if role not in (Role.WEIGHT, Rol
 
 def test_only_weights_and_statistics_are_parameters() -> None:
     found = count_parameters([TRAINED, FROZEN, STATISTIC, *OTHERS])
-    assert found == Parameters(total=15, trainable=6, non_trainable=9)
+    assert found == Parameters(total=15, trainable=6)
 
 
-def test_one_unknown_flag_makes_both_parts_unknown() -> None:
+def test_one_unknown_flag_makes_the_trainable_part_unknown() -> None:
     found = count_parameters([TRAINED, UNKNOWN, STATISTIC])
-    assert found == Parameters(total=17, trainable=None, non_trainable=None)
+    assert found == Parameters(total=17, trainable=None)
+
+
+def test_statistics_are_never_trainable_whether_it_is_told_or_not() -> None:
+    found = count_parameters([TRAINED, variable(Role.STATISTIC, (4,))])
+    assert found == Parameters(total=10, trainable=6)
 
 
 def test_nothing_is_all_told() -> None:
-    assert count_parameters(OTHERS) == Parameters(0, 0, 0)
+    assert count_parameters(OTHERS) == Parameters(0, 0)
 
 
 def test_roles_add_up_to_all_bytes_in_the_order_of_roles() -> None:

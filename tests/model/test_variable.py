@@ -57,7 +57,7 @@ def test_values_whole_and_in_part() -> None:
     assert np.array_equal(variable.read(np.int64(-1)), KERNEL[-1])
     with pytest.raises(UsageError) as caught:
         variable.read((0, 0, 0, 0))
-    assert str(caught.value) == "layer/kernel: 4 indices for 3 dimensions of shape (2, 3, 4)"
+    assert str(caught.value) == "layer/kernel has shape (2, 3, 4): 4 indices for 3 dimensions"
 
 
 def test_chunks_join_to_the_whole() -> None:

@@ -156,7 +156,19 @@ def test_identical_is_one_line() -> None:
     a = checkpoint({"w": grid(8)}, path="a")
     b = checkpoint({"w": grid(8)}, path="b")
     page = diff_page(DiffView(diff_checkpoints(a, b)))
-    assert shown(page, 80) == "a → b\nidentical: 1 variable, 32 B, by checksum.\n"
+    assert shown(page, 80) == (
+        "a → b\n"
+        "identical by checksum: 1 variable, 32 B; values were not read.\n"
+        "\n"
+        "The indexes agree; whether the values still do is told by ckread check.\n"
+    )
+    page = diff_page(DiffView(diff_checkpoints(a, b, index_only=True)))
+    assert shown(page, 80) == (
+        "a → b  by checksum, values not read\n"
+        "identical by checksum: 1 variable, 32 B; values were not read.\n"
+        "\n"
+        "Equal checksums can hide a change once in 2³² variables.\n"
+    )
     bare = [checkpoint({"w": grid(8)}, path="a", has_checksums=False) for _ in range(2)]
     assert verdict(diff_checkpoints(*bare)) == "identical: 1 variable, 32 B, bit for bit."
     near = checkpoint({"w": grid(8) + np.float32(1e-6)})
@@ -222,10 +234,10 @@ def test_a_checkpoint_renamed_as_a_whole() -> None:
     a = checkpoint({"x/w": grid(4), "y/w": grid(5)})
     b = checkpoint({"net/x/w": grid(4), "net/y/w": grid(5)})
     assert verdict(diff_checkpoints(a, b)) == (
-        "The same 2 variables under other names (** is now net/**): all have the same values."
+        "The same 2 variables under other names (** is now net/**): all have the same checksums."
     )
     assert verdict(diff_checkpoints(b, a)) == (
-        "The same 2 variables under other names (net/** is now **): all have the same values."
+        "The same 2 variables under other names (net/** is now **): all have the same checksums."
     )
 
 
@@ -267,6 +279,17 @@ def test_only_and_top_choose_rows_not_the_verdict() -> None:
     assert "embedding" not in shown(diff_page(view), 80)
     top = DiffView(result, top=2).to_dict()["variables"]
     assert [row["name"] for row in top] == ["broken/w", "conv2/bias"]
+
+
+def test_where_nothing_was_measured_there_are_no_columns_of_figures() -> None:
+    before = {"gone/w": grid(13), "same": np.array(1, np.int64)}
+    after = {f"fresh/{i}": grid(2, 2, seed=i) for i in range(4)} | {"same": before["same"]}
+    result = diff_checkpoints(
+        checkpoint(before, path="a", roles={"same": Role.COUNTER}),
+        checkpoint(after, path="b", roles={"same": Role.COUNTER}),
+    )
+    lines = [line.rstrip() for line in shown(diff_page(DiffView(result)), 80).splitlines()]
+    assert lines[3:6] == ["  weight", "+ fresh/**  4 added", "- gone/w    removed"]
 
 
 def test_groups_say_what_their_members_did() -> None:

@@ -16,7 +16,7 @@ from ckread.model.role import Role
 from ckread.views.figures.diff import ROWS, plot_diff
 from ckread.views.figures.diff_rows import dot_rows
 from ckread.views.figures.difference import plot_difference
-from ckread.views.figures.sheet import save
+from ckread.views.figures.picture_file import save
 from ckread.views.figures.style import DARK, LIGHT, Palette
 from tests.analysis.array_checkpoint import checkpoint
 

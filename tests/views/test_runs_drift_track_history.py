@@ -15,6 +15,7 @@ from ckread.analysis.drift import drift
 from ckread.analysis.history import history
 from ckread.analysis.track import track
 from ckread.model.run import open_run
+from ckread.readers.dtypes import DataType
 from ckread.views.curves import curve
 from ckread.views.drift import DEFAULT_TOP, DriftView, drift_page
 from ckread.views.drift_verdict import subtrees_of, verdict
@@ -23,7 +24,7 @@ from ckread.views.page import Page, plain
 from ckread.views.paper import Paper, cell_len
 from ckread.views.runs import runs_page
 from ckread.views.track import track_page
-from tests.builders import write_bundle
+from tests.builders import BundleBuilder, write_bundle
 from tests.places import FIXTURES
 from tests.views.golden_files import check_golden
 
@@ -175,12 +176,68 @@ def test_piped_lines_hold_one_word_per_column(tmp_path: Path) -> None:
         ([1, 2, 2, 2], "w did not change after step 2."),
         ([1, 1, 2], "w did not change before step 3."),
         ([0, 1], "w moved, from 0."),
+        ([1, 3], "w moved by 2 times its first norm."),
+        ([1, 1.25], "w moved by 25 % of its first norm."),
+        ([1, 13.3], "w moved by 12 times its first norm."),
+        ([1, 1235], "w moved by 1,200 times its first norm."),
+        ([1, 120_001], "w moved by 1.20e5 times its first norm."),
     ],
 )
-def test_sentences(tmp_path: Path, states: list[int], sentence: str) -> None:
+def test_sentences(tmp_path: Path, states: list[float], sentence: str) -> None:
     for step, value in enumerate(states, 1):
         write_bundle(tmp_path / f"ckpt-{step}", {"w": np.full(3, value)})
     assert sentence in verdict(drift(open_run(tmp_path)))
+
+
+def _equal_steps(directory: Path) -> None:
+    for number, step in enumerate((100, 200, 200, 300), 1):
+        builder = BundleBuilder()
+        builder.add("global_step", np.array(step, np.int64), DataType.INT64)
+        builder.add("w", np.full(4, number, np.float32), DataType.FLOAT32)
+        builder.add("x", np.full(4, min(number, 2), np.float32), DataType.FLOAT32)
+        builder.write(directory / f"model-{number}")
+
+
+def test_equal_steps_are_told_by_name(tmp_path: Path) -> None:
+    _equal_steps(tmp_path)
+    result = drift(tmp_path)
+    assert [entry.step for entry in result.checkpoints] == [100, 200, 200, 300]
+    assert verdict(result) == (
+        "w moved most: 3 times its first norm. x did not change after step 200 (model-2). "
+        "All values are finite."
+    )
+    assert "unchanged since step 200 (model-2)" in _shown(drift_page(DriftView(result)), 120)
+    page = track_page(track(tmp_path, "w[0]"))
+    assert next(iter(page.piped())) == "# step  checkpoint  w[0]"
+    assert [line.split()[:2] for line in _shown(page, 80).splitlines()[5:]] == [
+        ["100", "model-1"], ["200", "model-2"], ["200", "model-3"], ["300", "model-4"],
+    ]  # fmt: skip
+
+
+def test_equal_steps_and_names_are_told_by_path(tmp_path: Path) -> None:
+    for folder, value in (("a", 1), ("b", 2), ("c", 2)):
+        (tmp_path / folder).mkdir()
+        write_bundle(tmp_path / folder / "ckpt-5", {"w": np.full(3, value)})
+    result = drift([tmp_path / folder for folder in "abc"])
+    assert f"w did not change after step 5 ({tmp_path}/b/ckpt-5)." in verdict(result)
+
+
+def test_one_value_over_files_without_a_step() -> None:
+    files = sorted((FIXTURES / "digits_files").iterdir())
+    lines = list(track_page(track(files, "logits/bias[0]")).piped())
+    assert lines[0].split() == ["#", "checkpoint", "logits/bias[0]"]
+    assert [line.split()[0] for line in lines[1:]] == [path.name for path in files]
+    assert len({line.split()[1] for line in lines[1:]}) == 1
+
+
+def test_runs_of_one_model_in_several_formats() -> None:
+    run = open_run("digits_files")
+    for width in (60, *WIDTHS):
+        shown = _shown(runs_page(run), width).replace("\n", " ")
+        assert "4 checkpoints of one and the same model under 4 names, 728 KiB." in shown
+        assert "model: equal where parameters have the same names" in shown
+    lines = _shown(runs_page(run), 120).splitlines()
+    assert [line.split()[:3] for line in lines[4:8]] == [[x, "1", "1"] for x in "ABCD"]
 
 
 def test_subtrees() -> None:

@@ -8,14 +8,15 @@ import numpy as np
 
 from ckread.views.figures.marks import draw_stairs
 from ckread.views.figures.names import text_width
-from ckread.views.figures.numbers import count, number, set_value_axis, shape_text, value_ticks
+from ckread.views.figures.numbers import count, number, set_value_axis, value_ticks
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet
 from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette, drawing
-from ckread.views.quantities import safe_text
+from ckread.views.quantities import safe_text, shape_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ckread.analysis.diff_records import CheckpointDiff, VariableDiff
     from ckread.analysis.difference import Difference
@@ -86,8 +87,7 @@ def _draw_values(sheet: Sheet, difference: Difference) -> None:
         ("after", palette.data, "-"), ("before", palette.ink, (0, (4, 2))),
     ):  # fmt: skip
         width = text_width(word, TEXT_SIZE)
-        middle = {"va": "center_baseline", "ha": "right"}
-        sheet.text(right, _TOP - 0.28, word, **middle)  # type: ignore[arg-type]
+        sheet.text(right, _TOP - 0.28, word, ha="right", va="center_baseline")
         end = right - width - 0.06 - _LEFT
         key.plot([end - 0.26, end], [0.5, 0.5], color=color, lw=1.1, ls=style)
         right -= width + 0.5
@@ -126,7 +126,7 @@ def _panel(sheet: Sheet, left: float, heading: str, *, ticks_of: int) -> Axes:
     return axes
 
 
-def _value_axis(axes: Axes, edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+def _value_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
     low, high = float(edges[0]), float(edges[-1])
     set_value_axis(axes, low, high, _PANEL_WIDTH)
     if low < 0 < high:

@@ -1,4 +1,4 @@
-"""How the variables of a run moved: lines for few of them, a map of cells for many."""
+"""How the variables of a run moved: lines for few, a map for many, dots for two checkpoints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from ckread.errors import UsageError
 from ckread.views.drift_verdict import verdict
 from ckread.views.figures.drift_lines import plot_lines
 from ckread.views.figures.drift_map import MAX_ROWS, plot_map
+from ckread.views.figures.drift_pair import plot_pair
 from ckread.views.figures.names import fits
-from ckread.views.figures.numbers import count
+from ckread.views.figures.numbers import count, short_number, typeset
 from ckread.views.figures.sheet import MARGIN, WIDTH
 from ckread.views.figures.style import LIGHT, TITLE_SIZE, Palette
 from ckread.views.quantities import safe_text
@@ -36,7 +37,8 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
         remedy = "A drift needs two checkpoints and a variable."
         raise UsageError(f"{result.path}: {what}, nothing to draw", remedy=remedy)
     title = _title(result)
-    if len(result.variables) <= MAX_LINES and not result.index_only:
+    is_pair = len(result.checkpoints) == 2 and not result.index_only
+    if len(result.variables) <= MAX_LINES and not (result.index_only or is_pair):
         evidence = _evidence(result, len(result.variables))
         return [plot_lines(result, title=title, evidence=evidence, palette=palette)]
     n = len(result.variables)
@@ -50,10 +52,9 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
         variables = result.variables[page.start : page.stop]
         left_out = f"The other {n - len(page):,} are on other pages: a .pdf holds all."
         notes = [left_out] if len(pages) > 1 else []
+        plot = plot_pair if is_pair else plot_map
         figures.append(
-            plot_map(
-                result, variables, title=title, evidence=evidence, palette=palette, notes=notes
-            )
+            plot(result, variables, title=title, evidence=evidence, palette=palette, notes=notes)
         )
     return figures
 
@@ -61,9 +62,9 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
 def _title(result: RunDrift) -> str:
     """Give as much of the verdict as fits, whole sentences and clauses."""
     text = verdict(result).removesuffix(".").removesuffix(". All values are finite")
-    text = text.removeprefix("not finite: ")
+    text = typeset(text.removeprefix("not finite: "))
     short = _MEASURE.sub(" moved most", text)
-    for candidate in (text, short, short.split(". ")[0]):
+    for candidate in (text, short, text.split(". ")[0], short.split(". ")[0]):
         if _fits(candidate.replace(". ", "; ")):
             return candidate.replace(". ", "; ")
     clauses = short.split(". ")[0].split(", ")
@@ -85,4 +86,9 @@ def _evidence(result: RunDrift, n: int) -> list[str]:
     held = f"{count(len(result.checkpoints))} checkpoints{span}"
     is_model = all(variable.role.is_parameter for variable in result.variables)
     noun = "weight" if is_model else "variable"
-    return [safe_text(name), held, f"{count(n)} {noun}{'s' if n > 1 else ''}"]
+    rates = result.learning_rate
+    rate = ""
+    if len(rates) == 2 and None not in rates:
+        shown = [short_number(float(rate or 0)) for rate in dict.fromkeys(rates)]
+        rate = f"learning rate {' → '.join(shown)}"
+    return [safe_text(name), held, f"{count(n)} {noun}{'s' if n > 1 else ''}", rate]

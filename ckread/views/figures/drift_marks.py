@@ -11,8 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
 from ckread.views.figures.drift_cells import Cells, Kind, stretches
-from ckread.views.figures.numbers import number
-from ckread.views.figures.sheet import MARGIN
+from ckread.views.figures.numbers import number, short_number
 from ckread.views.figures.style import TEXT_SIZE, Palette, sequential_map
 
 if TYPE_CHECKING:
@@ -21,11 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ckread.analysis.drift_records import RunDrift, VariableDrift
-    from ckread.views.figures.drift_map import Band, Layout
+    from ckread.views.figures.drift_layout import Band, Layout
     from ckread.views.figures.sheet import Sheet
 
 DOTTED_FROM = 0.06
 """Inches of a row from which on cells with nothing before them have a dot."""
+_DECADE = 0.6
+"""Inches of a decade of the bars from which on each has its tick."""
 
 
 def draw_cells(
@@ -140,8 +141,11 @@ def draw_bars(
     axes.set_ylim(layout.depth, 0)
     axes.set_yticks([])
     axes.minorticks_off()
-    axes.set_xticks([low, high], [number(low, 1), number(high, 1)], parse_math=False)
-    first, last = axes.get_xticklabels()
+    n_decades = round(math.log10(high / low))
+    step = 1 if width >= _DECADE * n_decades else n_decades
+    ticks = [low * 10.0**power for power in range(0, n_decades + 1, step)]
+    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
+    first, *_, last = axes.get_xticklabels()
     first.set_horizontalalignment("left")
     last.set_horizontalalignment("right")
     for band in layout.rows:
@@ -161,18 +165,29 @@ def has_rate(result: RunDrift) -> bool:
     return len(known) == len(result.checkpoints) and len(set(known)) > 1
 
 
-def draw_rate(sheet: Sheet, layout: Layout, result: RunDrift, first: int) -> None:
-    """Draw the learning rate above the columns of its checkpoints."""
-    rates = np.array(result.learning_rate[first:], np.float64)
+def draw_rate(
+    sheet: Sheet, corner: tuple[float, float], width: float, rates: Sequence[float | None]
+) -> None:
+    """Draw the learning rate above the columns of its checkpoints.
+
+    Args:
+        sheet: to draw on.
+        corner: left and top of the map below, in inches.
+        width: of all columns, in inches.
+        rates: one per column.
+    """
+    left, top = corner
+    known = np.array(rates, np.float64)
     palette = sheet.palette
-    axes = sheet.axes(layout.left, layout.top - 0.42, layout.width, 0.3)
+    axes = sheet.axes(left, top - 0.42, width, 0.3)
     axes.set_gid("ckread:learning_rate")
-    axes.stairs(rates, np.arange(len(rates) + 1), baseline=None, color=palette.mark, lw=1.2)
-    axes.set_xlim(0, len(rates))
-    axes.set_ylim(0, rates.max() * 1.05)
+    axes.stairs(known, np.arange(len(known) + 1), baseline=None, color=palette.mark, lw=1.2)
+    axes.set_xlim(0, len(known))
+    axes.set_ylim(0, known.max() * 1.05)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines["bottom"].set_visible(False)
-    y = layout.top - 0.42
-    words = f"learning rate, up to {number(float(rates.max()))}"
-    sheet.text(MARGIN, y - 0.02, words, color=palette.mark, va="bottom", size=TEXT_SIZE)
+    largest = f"up to {short_number(float(known.max()))}"
+    for y, words in ((top - 0.34, "learning rate"), (top - 0.22, largest)):
+        x = left + width + 0.2
+        sheet.text(x, y, words, color=palette.mark, va="bottom", size=TEXT_SIZE)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ckread.analysis.distribution import Distribution
 
@@ -39,7 +40,7 @@ def plot_fan(
 ) -> Figure:
     """Draw bands of (step, distribution) along the steps."""
     steps = np.array([step for step, _ in pairs], np.float64)
-    table = np.array([_figures(distribution) for _, distribution in pairs])
+    table = np.array([figures_of(distribution) for _, distribution in pairs])
     with drawing(palette):
         lines = note_lines(_reading(pairs), *notes)
         sheet = Sheet(_HEIGHT + NOTE_PITCH * (len(lines) - 1), palette)
@@ -52,7 +53,7 @@ def plot_fan(
         ticks = value_ticks(low, high, _DEPTH)
         axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
         _set_steps(axes, steps)
-        _draw_bands(axes, steps, table, palette)
+        draw_bands(axes, steps, table, palette)
         _hatch(axes, steps, pairs, palette)
         if low < 0 < high:
             axes.axhline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=4)
@@ -65,21 +66,22 @@ def plot_fan(
     return sheet.figure
 
 
-def _figures(distribution: Distribution | None) -> list[float]:
+def figures_of(distribution: Distribution | None) -> list[float]:
+    """Give minimum, seven quantiles and maximum; NaN where there are none."""
     if distribution is None or distribution.min is None or distribution.max is None:
         return [np.nan] * len(_NAMES)
     quantiles = [quantile.value for quantile in distribution.quantiles]
     return [float(distribution.min), *quantiles, float(distribution.max)]
 
 
-def _limits(table: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> tuple[float, float]:
+def _limits(table: NDArray[np.float64]) -> tuple[float, float]:
     finite = table[np.isfinite(table)]
     if not finite.size:
         return -1.0, 1.0
     return padded(float(finite.min()), float(finite.max()), 0.04)
 
 
-def _set_steps(axes: Axes, steps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+def _set_steps(axes: Axes, steps: NDArray[np.float64]) -> None:
     first, last = float(steps[0]), float(steps[-1])
     edge = (last - first) / max(1, len(steps) - 1) / 2
     axes.set_xlim(first - edge, last + edge)
@@ -89,12 +91,13 @@ def _set_steps(axes: Axes, steps: np.ndarray[tuple[int], np.dtype[np.float64]]) 
     axes.set_xticks(ticks, [count(int(tick)) for tick in ticks], parse_math=False)
 
 
-def _draw_bands(
+def draw_bands(
     axes: Axes,
-    steps: np.ndarray[tuple[int], np.dtype[np.float64]],
-    table: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    steps: NDArray[np.float64],
+    table: NDArray[np.float64],
     palette: Palette,
 ) -> None:
+    """Draw the bands of a table with a row of `figures_of` per step."""
     for low, high, share in _BANDS:
         color = mixed(palette.paper, palette.middle, share)
         band = axes.fill_between(steps, table[:, 1 + low], table[:, 1 + high], color=color, lw=0)
@@ -109,18 +112,18 @@ def _draw_bands(
 
 
 def _isolated(
-    values: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    values: NDArray[np.float64],
+) -> NDArray[np.bool_]:
     """Tell which finite values have no finite neighbour: a line would not show them."""
     finite = np.isfinite(values)
     around = np.concatenate([[False], finite, [False]])
-    isolated: np.ndarray[tuple[int], np.dtype[np.bool_]] = finite & ~around[:-2] & ~around[2:]
+    isolated: NDArray[np.bool_] = finite & ~around[:-2] & ~around[2:]
     return isolated
 
 
 def _hatch(
     axes: Axes,
-    steps: np.ndarray[tuple[int], np.dtype[np.float64]],
+    steps: NDArray[np.float64],
     pairs: Sequence[Pair],
     palette: Palette,
 ) -> None:
@@ -141,7 +144,7 @@ def _hatch(
 
 def _write_ends(
     sheet: Sheet,
-    table: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    table: NDArray[np.float64],
     limits: tuple[float, float],
 ) -> None:
     """Write the last finite figures at the right, pushed apart where they are close."""

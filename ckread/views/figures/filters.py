@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckread.analysis.filters import Filters, KernelKind
-from ckread.views.figures.numbers import MINUS, number, shape_text
+from ckread.views.figures.numbers import MINUS, number
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, Palette, drawing
+from ckread.views.quantities import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ _GAP = 0.06
 _TILE = (WIDTH - 2 * MARGIN - _GAP * (PER_ROW - 1)) / PER_ROW
 _MANY = 64
 _MAX_TALL = 1.4
+_MAX_TALL_3D = 3.0
+_SLICE_GAP = 0.03
 _MAX_MAP_HEIGHT = 5.0
 _MAX_CELLS = 1200
 
@@ -46,10 +49,11 @@ def plot_filters(
         palette: light or dark.
         is_per_kernel: whether each tile is stretched to its own largest weight.
     """
-    plot = _plot_map if filters.kind is KernelKind.DENSE else _plot_tiles
     facts = [*evidence, _what(filters)]
     with drawing(palette):
-        return plot(filters, facts, palette, is_per_kernel)
+        if filters.kind is KernelKind.DENSE:
+            return _plot_map(filters, facts, palette)
+        return _plot_tiles(filters, facts, palette, is_per_kernel=is_per_kernel)
 
 
 def _what(filters: Filters) -> str:
@@ -66,13 +70,16 @@ def _what(filters: Filters) -> str:
 
 
 def _plot_tiles(
-    filters: Filters, facts: Sequence[str], palette: Palette, is_per_kernel: bool
+    filters: Filters, facts: Sequence[str], palette: Palette, *, is_per_kernel: bool
 ) -> Figure:
     n, rows, columns = filters.tiles.shape[:3]
-    height = min(_MAX_TALL, _TILE * rows / columns)
+    height = min(_MAX_TALL if filters.n_slices == 1 else _MAX_TALL_3D, _TILE * rows / columns)
+    height += _SLICE_GAP * (filters.n_slices - 1)
     pitch = height + (_GAP if n >= _MANY else 0.15)
     n_rows = -(-n // PER_ROW)
-    lines = note_lines(_scale_note(filters, is_per_kernel=is_per_kernel), _left_out(filters))
+    reading = "Slices of depth below each other, the first on top." if filters.n_slices > 1 else ""
+    scale_note = _scale_note(filters, is_per_kernel=is_per_kernel)
+    lines = note_lines(" ".join(filter(None, (reading, scale_note))), _left_out(filters))
     has_bar = not filters.is_colored and not is_per_kernel
     bar_height = 0.5 if has_bar else 0.12
     sheet = Sheet(_TOP + n_rows * pitch + bar_height + NOTE_PITCH * len(lines), palette)
@@ -82,7 +89,10 @@ def _plot_tiles(
         x = MARGIN + (i % PER_ROW) * (_TILE + _GAP)
         y = _TOP + (i // PER_ROW) * pitch
         scale = float(np.abs(tile).max()) if is_per_kernel else filters.scale
-        draw_tile(axes, tile, (x, y, _TILE, height), scale, palette, gid=f"ckread:tile:{i}")
+        for at, part in enumerate(np.split(tile, filters.n_slices)):
+            slice_height = (height + _SLICE_GAP) / filters.n_slices - _SLICE_GAP
+            place = (x, y + at * (slice_height + _SLICE_GAP), _TILE, slice_height)
+            draw_tile(axes, part, place, scale, palette, gid=f"ckread:tile:{i}")
         if n < _MANY:
             sheet.text(x + 0.02, y + height + 0.02, str(i), size=DENSE_SIZE)
     if has_bar:
@@ -171,9 +181,7 @@ def _left_out(filters: Filters) -> str:
     return f"{n} of {filters.n_all} filters; --top {filters.n_all} shows all."
 
 
-def _plot_map(
-    filters: Filters, facts: Sequence[str], palette: Palette, is_per_kernel: bool
-) -> Figure:
+def _plot_map(filters: Filters, facts: Sequence[str], palette: Palette) -> Figure:
     matrix = filters.tiles[0]
     is_turned = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if is_turned else matrix

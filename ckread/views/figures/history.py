@@ -77,12 +77,13 @@ def _title(result: TrainingHistory) -> str:
 
 def _evidence(result: TrainingHistory) -> list[str]:
     names = [os.path.basename(path.rstrip(os.sep)) for path in result.logs]
-    held = f"{count(len(result.epochs))} {result.unit}s"
+    held = f"{count(len(result.epochs))} {result.unit}{'s' * (len(result.epochs) != 1)}"
     if result.seams:
         before = dict(zip(result.epochs[1:], result.epochs, strict=False))
         resumed = ", ".join(str(before[epoch]) for epoch in result.seams[:3])
         held += f", joined from {len(names)} logs (resumed after {result.unit} {resumed})"
-    kept = f"{count(len(result.holders.kept))} checkpoints kept" if result.holders.kept else ""
+    n_kept = len(result.holders.kept)
+    kept = f"{count(n_kept)} checkpoint{'s' * (n_kept > 1)} kept" if n_kept else ""
     return [safe_text(names[0]), held, kept]
 
 
@@ -95,7 +96,7 @@ def _draw_panel(
 ) -> None:
     x, y, width = place
     palette = sheet.palette
-    train, validation = (_values(result, name) for name in (base, f"val_{base}"))
+    train, validation = (values_of(result, name) for name in (base, f"val_{base}"))
     axes = sheet.axes(x, y, width, _DEPTH)
     axes.set_gid(f"ckread:panel:{base}")
     is_log = _set_height(axes, [v for v in (train, validation) if v is not None])
@@ -108,10 +109,10 @@ def _draw_panel(
         axes.axvline(seam - 0.5, color=palette.rule, lw=0.7, ls=(0, (2, 2)), zorder=1)
     ends = []
     if train is not None:
-        _draw_curve(axes, base, epochs, train, palette, is_validation=validation is None)
+        draw_curve(axes, base, epochs, train, palette, is_validation=validation is None)
         ends.append((train, "train", palette.soft))
     if validation is not None:
-        _draw_curve(axes, f"val_{base}", epochs, validation, palette, is_validation=True)
+        draw_curve(axes, f"val_{base}", epochs, validation, palette, is_validation=True)
         ends.append((validation, "validation", palette.data))
     if len(ends) == 2:
         label_ends(sheet, axes, ends, (x + width + 0.05, y), depth=_DEPTH)
@@ -128,7 +129,8 @@ def _draw_panel(
     sheet.text(x + width / 2, below, result.unit, size=LABEL_SIZE, color=soft, ha="center")
 
 
-def _values(result: TrainingHistory, name: str) -> Floats | None:
+def values_of(result: TrainingHistory, name: str) -> Floats | None:
+    """Give a metric along the epochs, NaN where it is not finite; None if there is none."""
     values = result.metrics.get(name)
     if values is None:
         return None
@@ -138,11 +140,11 @@ def _values(result: TrainingHistory, name: str) -> Floats | None:
 
 
 def _set_height(axes: Axes, curves: Sequence[Floats]) -> bool:
-    """Give the axis limits and ticks; log where values are positive and span over a decade."""
+    """Give the axis limits and ticks; log where positive values fall by over a decade."""
     finite = np.concatenate(curves)
     finite = finite[np.isfinite(finite)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low > 0 and high / low > 10:
+    if low > 0 and high / low > 10 and any(_falls(values) for values in curves):
         set_log_heights(axes, low / 1.25, high * 1.25)
         return True
     pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
@@ -150,7 +152,13 @@ def _set_height(axes: Axes, curves: Sequence[Floats]) -> bool:
     return False
 
 
-def _draw_curve(
+def _falls(values: Floats) -> bool:
+    """Tell whether a curve ends lower than it began: a log axis is for that end."""
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and finite[-1] < finite[0])
+
+
+def draw_curve(
     axes: Axes, name: str, epochs: Floats, values: Floats, palette: Palette, *, is_validation: bool
 ) -> None:
     """Draw a curve with a break where epochs are missing."""
@@ -159,8 +167,18 @@ def _draw_curve(
     color = palette.data if is_validation else palette.other
     (line,) = axes.plot(x, y, "-" if is_validation else "--", color=color, lw=1.4, zorder=3)
     line.set(clip_on=False, gid=f"ckread:curve:{name}")
-    if is_validation and len(epochs) <= _MAX_DOTS:
-        axes.plot(epochs, values, "o", color=color, ms=2.6, mec="none", zorder=3)
+    dotted = _alone(epochs, values)
+    dotted |= is_validation and len(epochs) <= _MAX_DOTS
+    axes.plot(epochs[dotted], values[dotted], "o", color=color, ms=2.6, mec="none", zorder=3)
+
+
+def _alone(epochs: Floats, values: Floats) -> NDArray[np.bool_]:
+    """Tell which values have no neighbour that a line could lead to."""
+    joined = np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (np.diff(epochs) <= 1)
+    alone: NDArray[np.bool_] = np.isfinite(values)
+    alone[:-1] &= ~joined
+    alone[1:] &= ~joined
+    return alone
 
 
 def _set_epochs(axes: Axes, result: TrainingHistory, width: float) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckread.model.run_entries import base_name
-from ckread.views.figures.names import fits
+from ckread.views.figures.names import drawable, families_of, fits
+from ckread.views.figures.numbers import count
 from ckread.views.figures.steps import pushed_apart
 from ckread.views.figures.style import TEXT_SIZE, Palette
 from ckread.views.quantities import safe_text
@@ -64,7 +65,7 @@ def mark_best(
     if best.metric.removeprefix("val_") != base:
         return
     path = best.checkpoint
-    word = safe_text(base_name(path)) if path else f"{result.unit} {best.epoch:,}"
+    word = drawable(safe_text(base_name(path)) if path else f"{result.unit} {count(best.epoch)}")
     low, high = axes.get_xlim()
     share = (best.epoch - low) / (high - low)
     is_left = share > 0.5
@@ -72,7 +73,7 @@ def mark_best(
         text = axes.annotate(
             word, (best.epoch, 1), (-4 if is_left else 4, -2), xycoords=("data", "axes fraction"),
             textcoords="offset points", ha="right" if is_left else "left", va="top",
-            size=TEXT_SIZE, color=palette.mark, parse_math=False,
+            size=TEXT_SIZE, color=palette.mark, parse_math=False, family=families_of(word),
         )  # fmt: skip
         text.set_gid("ckread:holder")
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import text_to_path
 
-from ckread.views.figures.style import FONTS
+from ckread.views.figures.style import FALLBACK_FONTS, FONTS, quiet_fonts
 
 _POINTS_PER_INCH = 72
 _ELLIPSIS = "…"
 
 
 def drawable(text: str) -> str:
-    """Give a text with what the font lacks, or cannot be printed, as escapes."""
+    """Give a text with what no font here has, or what cannot be printed, as escapes."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(x if _has_glyph(x) else x.encode("unicode_escape").decode() for x in text)
@@ -25,16 +25,45 @@ def _has_glyph(character: str) -> bool:
     if 0xD800 <= ord(character) < 0xE000:
         return False
     is_space = character in "\u2009\u00a0"
-    font = get_font(findfont(FontProperties(family=FONTS[:1])))
-    return (character.isprintable() or is_space) and font.get_char_index(ord(character)) != 0
+    if not (character.isprintable() or is_space):
+        return False
+    return any(_is_in(character, name) for name in (FONTS[0], *_installed()))
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_in(character: str, family: str) -> bool:
+    with quiet_fonts():
+        font = get_font(findfont(FontProperties(family=[family])))
+    return font.get_char_index(ord(character)) != 0
+
+
+@lru_cache(maxsize=1)
+def _installed() -> tuple[str, ...]:
+    """Give the fallback fonts that this system has."""
+    known = {entry.name for entry in fontManager.ttflist}
+    return tuple(name for name in FALLBACK_FONTS if name in known)
+
+
+@lru_cache(maxsize=1 << 12)
+def families_of(text: str) -> list[str] | None:
+    """Give the fonts of a text; None for the house's own, which nearly every text needs alone."""
+    if text.isascii() or all(_is_in(character, FONTS[0]) for character in text):
+        return None
+    return [FONTS[0], *_installed()]
+
+
+_NARROWEST = 0.25
+"""Width of the narrowest letter, in parts of the size of the type."""
 
 
 @lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Give the width of a text in inches, drawn in `size` points."""
-    font = FontProperties(family=FONTS[:1], size=size, weight="bold" if bold else "normal")
     shown = drawable(text)
-    width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)
+    families = families_of(shown) or FONTS[:1]
+    font = FontProperties(family=families, size=size, weight="bold" if bold else "normal")
+    with quiet_fonts():
+        width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)
     return float(width) / _POINTS_PER_INCH
 
 
@@ -105,8 +134,9 @@ def shorten(name: str, width: float, *, size: float) -> str:
     No component vanishes: where all are down to three letters the name is cut.
     """
     parts = name.split("/")
-    kept = [len(part) for part in parts]
-    shown = name
+    most = 3 + int(width * _POINTS_PER_INCH / (_NARROWEST * size))  # more would never fit
+    kept = [min(len(part), most) for part in parts]
+    shown = "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
     while not fits(shown, width, size=size):
         longest = max(range(len(parts)), key=kept.__getitem__)
         if kept[longest] <= 3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MINUS = "\u2212"
 THIN_SPACE = "\u2009"
+_GROUPED = re.compile(r"(?<!\S)\d{1,3}(?:,\d{3})+(?=[ .,;]|$)")
+_HYPHEN = re.compile(r"(?<!\S)-(?=\d)|(?<= \d\.\d\de)-(?=\d)")
 _GAP = 0.12
 """Inches between two tick labels, at least."""
 
@@ -35,14 +38,20 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{max(0, digits - 1 - power)}f}".replace("-", MINUS)
 
 
+def short_number(value: float) -> str:
+    """Give a number with up to three significant digits, no useless zeros: 0.001, 5e−4."""
+    return _trimmed(number(value))
+
+
 def count(n: int) -> str:
     """Give an exact count, thousands apart from 10,000 on."""
     return f"{n:,}".replace(",", THIN_SPACE) if abs(n) >= 10_000 else str(n)
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
-    """Give a shape as 3×3×16."""
-    return "×".join(map(str, shape)) if shape else "scalar"
+def typeset(sentence: str) -> str:
+    """Give a sentence of a page with the numbers of a picture: true minus, thin spaces."""
+    text = _GROUPED.sub(lambda found: count(int(found[0].replace(",", ""))), sentence)
+    return _HYPHEN.sub(MINUS, text)
 
 
 def column(values: Sequence[float | None], digits: int = 3) -> list[str]:

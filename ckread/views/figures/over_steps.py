@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.views.figures.fan import plot_fan
-from ckread.views.figures.numbers import count, shape_text
+from ckread.views.figures.numbers import count
 from ckread.views.figures.ridge import plot_ridge
 from ckread.views.figures.style import LIGHT, Palette
+from ckread.views.quantities import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.views.drawn import nothing_finite
 from ckread.views.figures.marks import draw_stairs, draw_strokes
 from ckread.views.figures.names import fits, shorten, split_scope, text_width, wrap_scope
-from ckread.views.figures.numbers import count, number, padded, set_value_axis, shape_text
+from ckread.views.figures.numbers import count, number, padded, set_value_axis
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import TEXT_SIZE, Palette, drawing
+from ckread.views.quantities import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,10 +120,11 @@ def _fits_one_line(variable: VariableStatistics, width: float) -> bool:
 
 def _aside(variable: VariableStatistics) -> str:
     """Give what stands at the right of a name: the shape, or what is wrong."""
-    return _not_finite(variable.distribution) or shape_text(variable.shape)
+    return not_finite(variable.distribution) or shape_text(variable.shape)
 
 
-def _not_finite(distribution: Distribution | None) -> str:
+def not_finite(distribution: Distribution | None) -> str:
+    """Count what is not finite, in words; empty where all is."""
     if distribution is None:
         return ""
     nan, inf = distribution.nan, distribution.infinite
@@ -141,7 +144,7 @@ def _write_heading(
         for i, line in enumerate(reversed(lines)):
             at = bottom - 0.12 * (i + 1)
             sheet.text(x, at, line, color=soft, va="baseline", gid="ckread:scope")
-    aside, bad = _aside(variable), _not_finite(variable.distribution)
+    aside, bad = _aside(variable), not_finite(variable.distribution)
     room = grid.width - (text_width(aside, TEXT_SIZE) + 0.08 if bad else 0)
     leaf = shorten(leaf, room, size=TEXT_SIZE)
     sheet.text(x, bottom, leaf, va="baseline", gid="ckread:name")
@@ -202,14 +205,10 @@ def _draw_panel(
 
 def _instead(distribution: Distribution) -> str:
     """Give what stands in the place of a histogram that would say nothing."""
-    if not distribution.elements:
-        return "no elements"
-    if not distribution.finite:
-        return "all NaN" if distribution.nan == distribution.elements else "nothing finite"
     if distribution.min == distribution.max and distribution.finite > 1:
         every = "all" if distribution.finite == distribution.elements else "all others"
         return f"{every} {number(float(distribution.min or 0))}"
-    return ""
+    return nothing_finite(distribution)
 
 
 def bins_for(n: int) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.views.figures.names import shorten, text_width
 from ckread.views.figures.numbers import count, number
+from ckread.views.figures.panels import not_finite
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import DENSE_SIZE, Palette, drawing
@@ -135,8 +136,7 @@ def _not_finite(variable: VariableStatistics) -> str:
         return "damaged"
     if not distribution.quantiles:
         return "all NaN" if distribution.nan else "empty"
-    nan, inf = distribution.nan, distribution.infinite
-    return ", ".join(f"{count(n)} {word}" for n, word in ((nan, "NaN"), (inf, "Inf")) if n)
+    return not_finite(distribution)
 
 
 def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:

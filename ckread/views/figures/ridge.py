@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ckread.analysis.distribution import Distribution
 
@@ -81,7 +82,7 @@ def _range(distributions: Sequence[Distribution]) -> tuple[float, float, bool]:
 def _draw_ridges(
     axes: Axes,
     pairs: Sequence[Pair],
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
+    edges: NDArray[np.float64],
     height: float,
     palette: Palette,
 ) -> None:

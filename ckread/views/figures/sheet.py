@@ -1,4 +1,4 @@
-"""A sheet of paper, in inches from its top left corner, and how it becomes a file.
+"""A sheet of paper, in inches from its top left corner.
 
 Widths of panels never depend on the length of a name, so nothing here is laid
 out by matplotlib: no tight or constrained layout.
@@ -6,22 +6,23 @@ out by matplotlib: no tight or constrained layout.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import base64
+import io
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ckread.errors import CheckpointError, UsageError
-from ckread.views.figures.names import cut, drawable, text_width, wrap_text
+from ckread.views.figures.names import cut, drawable, families_of, text_width, wrap_text
 from ckread.views.figures.style import (
     LABEL_SIZE,
+    LIGHT,
     TEXT_SIZE,
     TITLE_SIZE,
     Palette,
     drawing,
 )
+from ckread.views.quantities import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2
 MARGIN = 0.14
-FORMATS = (".png", ".svg", ".pdf")
+SCREEN_DPI = 100
+"""Points to an inch on a screen; the PNG itself is finer."""
 _SEPARATOR = "  ·  "
 
 
@@ -42,6 +44,35 @@ def note_lines(*notes: str) -> list[str]:
     """Break notes into the lines that a sheet must have room for."""
     width = WIDTH - 2 * MARGIN
     return [line for note in notes if note for line in wrap_text(note, width, size=TEXT_SIZE)]
+
+
+class SheetFigure(Figure):
+    """A figure that keeps the house style when it is drawn, and shows itself in a notebook.
+
+    It is no part of pyplot's state, so nothing has to be closed.
+    """
+
+    palette: Palette = LIGHT
+
+    def savefig(self, fname: Any, *, transparent: bool | None = None, **options: Any) -> None:
+        """Write it to a file, as matplotlib does; names in ids are escaped like all others."""
+        for artist in self.findobj():
+            gid = artist.get_gid()
+            if gid and not gid.isprintable():  # XML takes neither control characters nor surrogates
+                artist.set_gid(safe_text(gid))
+        with drawing(self.palette):
+            super().savefig(fname, transparent=transparent, **options)
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+        """Give a PNG to IPython, whether or not pyplot was ever imported, and its size."""
+        image = io.BytesIO()
+        self.savefig(image, format="png")
+        width, height = self.get_size_inches()
+        size = {"width": round(width * SCREEN_DPI), "height": round(height * SCREEN_DPI)}
+        png = base64.b64encode(image.getvalue()).decode("ascii")
+        return {"image/png": png, "text/plain": repr(self)}, {"image/png": size}
 
 
 class Sheet:
@@ -56,7 +87,8 @@ class Sheet:
     def __init__(self, height: float, palette: Palette) -> None:
         self.height = height
         self.palette = palette
-        self.figure = Figure(figsize=(WIDTH, height))
+        self.figure = SheetFigure(figsize=(WIDTH, height))
+        self.figure.palette = palette
         FigureCanvasAgg(self.figure)
 
     def text(
@@ -73,10 +105,12 @@ class Sheet:
         gid: str | None = None,
     ) -> Text:
         """Write at a place on the sheet; `string` is never read as a formula."""
+        shown = drawable(string)
         text = self.figure.text(
             x / WIDTH,
             1 - y / self.height,
-            drawable(string),
+            shown,
+            family=families_of(shown),
             size=size,
             color=color or self.palette.ink,
             ha=ha,
@@ -112,96 +146,3 @@ class Sheet:
         for i, line in enumerate(lines):
             y = self.height - 0.09 - NOTE_PITCH * (len(lines) - 1 - i)
             self.text(MARGIN, y, line, color=self.palette.soft, va="bottom", gid="ckread:note")
-
-
-def check_target(path: str, *, force: bool) -> None:
-    """Check that a picture may be written, before work is done for it.
-
-    Raises:
-        UsageError: the extension is none of ours, or the file exists and `force` is not said.
-    """
-    if os.path.splitext(path)[1].lower() not in FORMATS:
-        remedy = "Give a name that ends in .png, .svg or .pdf."
-        raise UsageError(f"{path}: not a kind of picture", path=path, remedy=remedy)
-    if os.path.exists(path) and not force:
-        remedy = "Give --force to replace it, or another name."
-        raise UsageError(f"{path}: exists already", path=path, remedy=remedy)
-
-
-def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = False) -> int:
-    """Write pages by the extension of `path`: a PDF holds all, PNG and SVG the first.
-
-    The file appears whole or not at all; the same pages give the same bytes.
-
-    Returns:
-        How many pages were written.
-
-    Raises:
-        UsageError: as `check_target`.
-        CheckpointError: the system does not let us write there.
-    """
-    check_target(path, force=force)
-    kind = os.path.splitext(path)[1].lower()
-    directory, name = os.path.split(path)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory or ".")
-    except OSError as error:
-        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file, drawing(palette):
-            n_pages = _write(pages, file, kind)
-        _publish(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-    return n_pages
-
-
-def _write(pages: Sequence[Figure], file: Any, kind: str) -> int:
-    if kind == ".pdf":
-        from matplotlib.backends.backend_pdf import PdfPages
-
-        with PdfPages(file, metadata={"CreationDate": None, "Creator": "ckread"}) as pdf:
-            for page in pages:
-                pdf.savefig(page)
-        return len(pages)
-    metadata = {"Date": None, "Creator": "ckread"} if kind == ".svg" else {"Software": "ckread"}
-    pages[0].savefig(file, format=kind[1:], metadata=metadata)
-    return 1
-
-
-def _publish(temporary: str, path: str) -> None:
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(temporary, 0o666 & ~umask)
-    os.replace(temporary, path)
-
-
-def show(pages: Sequence[Figure]) -> None:
-    """Open a window for each page, until they are closed.
-
-    Raises:
-        UsageError: there is no display.
-    """
-    import matplotlib as mpl
-
-    remedy = "Give --plot FILE to write the picture to a file."
-    try:
-        # The one place where pyplot may be used: windows are what it is for.
-        import matplotlib.pyplot as plt
-
-        if mpl.get_backend().lower() == "agg":
-            raise UsageError("no display to show a picture on", remedy=remedy)
-        for page in pages:
-            width, height = page.get_size_inches()
-            window = plt.figure(figsize=(width, height), facecolor=page.get_facecolor())
-            image = window.add_axes((0, 0, 1, 1))
-            image.set_axis_off()
-            canvas: Any = FigureCanvasAgg(page)
-            canvas.draw()
-            image.imshow(canvas.buffer_rgba())
-        plt.show()
-    except (ImportError, RuntimeError) as error:
-        raise UsageError(f"no display to show a picture on: {error}", remedy=remedy) from None

@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.views.drawn import nothing_finite
 from ckread.views.figures.marks import draw_quantile_bar, draw_stairs, draw_strokes
-from ckread.views.figures.numbers import (
-    count,
-    fixed,
-    number,
-    padded,
-    set_value_axis,
-    shape_text,
-    value_ticks,
-)
+from ckread.views.figures.numbers import count, fixed, number, padded, set_value_axis, value_ticks
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import LABEL_SIZE, Palette, drawing
+from ckread.views.quantities import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +54,7 @@ def plot_histogram(
         sheet = Sheet(_HEIGHT, palette)
         sheet.title(variable.name, [*evidence, *facts])
         if distribution.min is None or distribution.max is None:
-            _write_in_place(sheet, _why_nothing(distribution))
+            _write_in_place(sheet, nothing_finite(distribution))
         else:
             _draw(sheet, distribution, is_log=is_log)
         _write_table(sheet, distribution)
@@ -69,12 +63,6 @@ def plot_histogram(
 
 def _elements(n: int) -> str:
     return "1 element" if n == 1 else f"{count(n)} elements"
-
-
-def _why_nothing(distribution: Distribution) -> str:
-    if not distribution.elements:
-        return "no elements"
-    return "all NaN" if distribution.nan == distribution.elements else "nothing finite"
 
 
 def _write_in_place(sheet: Sheet, text: str) -> None:

@@ -5,6 +5,7 @@ Nothing of a user's matplotlibrc shows, and nothing here outlives `drawing`.
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,22 @@ DENSE_SIZE = 6.0
 DPI = 200
 FONTS = ["DejaVu Sans", "Verdana"]
 """The first ships with matplotlib; the second has nearly its widths, for an SVG's reader."""
+FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "IPAexGothic",
+    "Droid Sans Fallback",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+)
+"""For what the first font lacks, Chinese, Japanese and Korean above all: those installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +191,21 @@ def _settings(palette: Palette) -> dict[str, Any]:
 
 
 @contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """Keep matplotlib from logging that a fallback font lacks a weight, and another is taken."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def drawing(palette: Palette) -> Iterator[None]:
     """Have matplotlib draw in the house style, whatever the user's settings, and only here."""
-    with mpl.rc_context():
+    with mpl.rc_context(), quiet_fonts():
         settings: Any = {**mpl.rcParamsDefault, **_settings(palette)}
         settings.pop("backend")
         mpl.rcParams.update(settings)

@@ -12,12 +12,13 @@ from ckread.errors import UsageError
 from ckread.views.curves import value_text
 from ckread.views.drift_rows import place
 from ckread.views.figures.heights import set_heights, set_log_heights
-from ckread.views.figures.names import fits, shorten, text_width
-from ckread.views.figures.numbers import count, number, set_value_axis
+from ckread.views.figures.names import drawable, families_of, fits, shorten, text_width
+from ckread.views.figures.numbers import count, number, typeset
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.steps import places
-from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
+from ckread.views.figures.steps import axis_word, places, set_step_axis
+from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
 from ckread.views.quantities import safe_text
+from ckread.views.track import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,8 @@ MAX_STRIPS = 12
 _LEFT, _PLOT_WIDTH = 0.66, 5.7
 _TOP, _PITCH_GAP = 0.78, 0.36
 _MAX_DOTS = 120
+_CLEAR = 0.12
+"""Share of a strip's height up to which a label stands above its value."""
 
 
 def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
@@ -41,13 +44,15 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
         UsageError: there are too many of them, or no checkpoint.
     """
     n = len(result.variables)
-    if n > MAX_STRIPS or not result.checkpoints:
+    if not 1 <= n <= MAX_STRIPS or not result.checkpoints:
         remedy = "Give patterns that mean fewer."
         raise UsageError(f"{n} values do not fit one picture, expected 1 to 12", remedy=remedy)
     depth = 1.0 if n == 1 else max(0.42, min(0.8, 4.2 / n))
-    notes = ["Values between checkpoints are not known: each holds until the next."]
+    notes = "Values between checkpoints are not known: each holds until the next."
+    if any(v is not None and not math.isfinite(v) for row in result.variables for v in row.values):
+        notes += " ×: NaN or infinite."
     with drawing(palette):
-        lines = note_lines(*notes)
+        lines = note_lines(notes)
         height = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.5 + NOTE_PITCH * len(lines) + 0.12
         sheet = Sheet(height, palette)
         sheet.title(_title(result), _evidence(result))
@@ -61,19 +66,26 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
             axes.set_gid(f"ckread:strip:{variable.name}")
             _draw(sheet, axes, variable, x, (top, depth))
             _annotate(sheet, axes, variable, result.checkpoints, is_alone=n == 1)
-            set_value_axis(axes, x[0], x[-1] if x[-1] > x[0] else x[0] + 1, _PLOT_WIDTH)
+            set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
             if i < n - 1:
                 axes.tick_params(labelbottom=False, length=0)
         below = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.2
         middle = _LEFT + _PLOT_WIDTH / 2
-        sheet.text(middle, below, "step", size=LABEL_SIZE, color=palette.soft, ha="center")
+        word = axis_word(result.checkpoints)
+        sheet.text(middle, below, word, size=LABEL_SIZE, color=palette.soft, ha="center")
         sheet.note(lines)
     return sheet.figure
 
 
 def _title(result: RunTrack) -> str:
     if len(result.variables) == 1:
-        return safe_text(result.variables[0].name)
+        name = safe_text(result.variables[0].name)
+        said = typeset(sentence(result).removesuffix("."))
+        for answer in (said, said.split(", ")[0]):
+            title = f"{name}: {answer[:1].lower()}{answer[1:]}"
+            if fits(title, WIDTH - 2 * MARGIN, size=TITLE_SIZE, bold=True):
+                return title
+        return name
     return f"{len(result.variables)} values over {safe_text(_name(result))}"
 
 
@@ -84,9 +96,15 @@ def _name(result: RunTrack) -> str:
 def _evidence(result: RunTrack) -> list[str]:
     entries = result.checkpoints
     first, last = entries[0].step, entries[-1].step
-    span = f", step {count(first)} to {count(last)}" if first is not None and last else ""
+    span = ""
+    if first is not None and last is not None:
+        span = f", step {count(first)}" + (f" to {count(last)}" if len(entries) > 1 else "")
     name = [] if len(result.variables) > 1 else [safe_text(_name(result))]
-    return [*name, f"{count(len(entries))} checkpoints{span}", "read from the checkpoints"]
+    return [
+        *name,
+        f"{count(len(entries))} checkpoint{'s' * (len(entries) > 1)}{span}",
+        "read from the checkpoints",
+    ]
 
 
 def _draw(
@@ -109,6 +127,14 @@ def _draw(
     if len(x) <= _MAX_DOTS:
         (dots,) = axes.plot(x, y, "o", color=palette.data, ms=2.6, mec="none")
         dots.set(clip_on=False, zorder=4)
+    bad = [
+        at
+        for at, v in zip(x, variable.values, strict=True)
+        if v is not None and not math.isfinite(v)
+    ]
+    if bad:
+        (crosses,) = axes.plot(bad, [low] * len(bad), "x", color=palette.bad, ms=5, mew=1.4)
+        crosses.set(clip_on=False, zorder=5, gid=f"ckread:bad:{variable.name}")
 
 
 def limits(y: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float, bool]:
@@ -146,23 +172,29 @@ def _annotate(
     at, last = known[-1]
     options: dict[str, Any] = {"size": TEXT_SIZE, "color": sheet.palette.ink, "parse_math": False}
     text = f"last {_text(last)}"
-    label = axes.annotate(
-        text, (x[at], last), (6, 0), textcoords="offset points", va="center", **options
-    )
+    _, share = axes.transAxes.inverted().transform(axes.transData.transform((0, last)))
+    va = "center" if share > _CLEAR else "bottom"  # clear of the last step below the axis
+    label = axes.annotate(text, (x[at], last), (6, 0), textcoords="offset points", va=va, **options)
     label.set_gid(f"ckread:last:{variable.name}")
     peak, value = max(known, key=lambda pair: pair[1])
     if not is_alone or peak in (known[0][0], at) or value == last:
         return
-    words = f"max {_text(value)} at {place(entries[peak])}"
+    words = drawable(typeset(f"max {_text(value)} at {place(entries[peak], entries)}"))
     share = (x[peak] - x[0]) / (x[-1] - x[0]) * _PLOT_WIDTH if x[-1] > x[0] else 0
     room = _PLOT_WIDTH - share
     ha = "left" if fits(words, room, size=TEXT_SIZE) else "right"
     if text_width(words, TEXT_SIZE) < WIDTH - MARGIN:
         mark = axes.annotate(
-            words, (x[peak], value), (0, 5), textcoords="offset points", ha=ha, **options
+            words,
+            (x[peak], value),
+            (0, 5),
+            textcoords="offset points",
+            ha=ha,
+            family=families_of(words),
+            **options,
         )
         mark.set_gid(f"ckread:max:{variable.name}")
 
 
 def _text(value: float) -> str:
-    return value_text(value) if isinstance(value, int) else number(value)
+    return typeset(value_text(value)) if isinstance(value, int) else number(value)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import filters_of, response
+from ckread.analysis.filters import filters_of
+from ckread.analysis.responses import response
 from ckread.views.figures.filters import plot_filters
 from ckread.views.figures.responses import Responses, plot_responses
 from ckread.views.figures.style import DARK, LIGHT
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 
 SHAPES = [(3, 3, 1, 16), (5, 5, 3, 40), (3, 3, 8, 100), (7, 24, 16), (512, 64), (5, 3000), (4, 2)]
+SHAPES += [(3, 3, 3, 1, 40), (7, 5, 5, 3, 20), (3, 3, 3, 8, 70)]
 
 
 def _kernel(*shape: int) -> np.ndarray:
@@ -33,6 +35,20 @@ def test_tiles_are_the_kernels_on_one_symmetric_scale() -> None:
         np.testing.assert_array_equal(tile.get_array(), filters.tiles[i])
         assert tile.get_clim() == (-filters.scale, filters.scale)
     assert text_of(figure, "ckread:subtitle") == "step 5  ·  3×3×1×20"
+
+
+def test_slices_of_depth_stand_below_each_other() -> None:
+    kernel = _kernel(2, 3, 3, 1, 17)
+    figure = plot_filters(filters_of("k", kernel), evidence=[], palette=LIGHT)
+    tiles = tagged(figure, "ckread:tile:")
+    assert len(tiles) == 2 * 17
+    for i, tile in enumerate(tiles):
+        np.testing.assert_array_equal(tile.get_array(), kernel[i % 2, :, :, 0, i // 2])
+    first, second = (tile.get_extent() for tile in tiles[:2])
+    assert first[:2] == second[:2]
+    assert first[3] < first[2] < second[3] < second[2]
+    note = text_of(figure, "ckread:note")
+    assert note.startswith("Slices of depth below each other, the first on top. One scale for all")
 
 
 def test_colour_has_zero_at_mid_grey() -> None:

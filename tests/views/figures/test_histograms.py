@@ -13,8 +13,9 @@ import pytest
 from ckread.errors import CheckpointError, UsageError
 from ckread.views.figures.histograms import plot_distributions
 from ckread.views.figures.panels import bins_for
+from ckread.views.figures.picture_file import check_target, save, show
 from ckread.views.figures.quantile_rows import ROWS
-from ckread.views.figures.sheet import WIDTH, check_target, save, show
+from ckread.views.figures.sheet import WIDTH
 from ckread.views.figures.style import DARK, LIGHT, Palette
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 from tests.views.figures.samples import NAMES, variable, variables

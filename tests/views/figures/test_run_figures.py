@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ckread.analysis.drift import drift
 from ckread.analysis.drift_records import RunDrift, VariableDrift
@@ -17,13 +20,23 @@ from ckread.model.role import Role
 from ckread.model.run import open_run
 from ckread.model.run_entries import RunEntry
 from ckread.readers.dtypes import DataType
+from ckread.views.figures import names
 from ckread.views.figures.brackets import brackets
 from ckread.views.figures.drift import plot_drift
 from ckread.views.figures.drift_cells import Kind, cells_of, limits
 from ckread.views.figures.history import plot_history
-from ckread.views.figures.steps import even_ticks, pushed_apart
+from ckread.views.figures.numbers import typeset
+from ckread.views.figures.steps import (
+    axis_word,
+    even_ticks,
+    labels,
+    places,
+    pushed_apart,
+    set_step_axis,
+)
 from ckread.views.figures.style import DARK
 from ckread.views.figures.track import plot_track
+from tests.builders import write_bundle
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 
 if TYPE_CHECKING:
@@ -144,7 +157,8 @@ def test_more_than_a_page() -> None:
     pages = plot_drift(result)
     assert len(pages) == 2
     assert "page 1 of 2: 1–450" in text_of(pages[0], "ckread:subtitle")
-    assert "The other 10 are on other pages" in text_of(pages[0], "ckread:note")
+    notes = " ".join(text.get_text() for text in tagged(pages[0], "ckread:note"))
+    assert "The other 10 are on other pages" in notes
 
 
 def test_nothing_to_draw() -> None:
@@ -224,3 +238,142 @@ def test_a_history_with_a_gap_breaks_its_line(tmp_path: Path) -> None:
     [curve] = tagged(figure, "ckread:curve:loss")
     np.testing.assert_array_equal(curve.get_ydata(), [5, 4, np.nan, 3, 2])
     assert "Dashed line: where training was resumed." in text_of(figure, "ckread:note")
+
+
+def test_two_checkpoints_are_dots_of_how_far_each_moved() -> None:
+    for n in (1, 5, 40, 400):
+        result = _drift(n, 2)
+        [figure] = plot_drift(result)
+        assert_layout_is_clean(figure)
+        for variable in result.variables[1:]:
+            [dot] = tagged(figure, f"ckread:dot:{variable.name}")
+            assert dot.get_xdata()[0] == variable.from_first[1]
+        assert len(tagged(figure, f"ckread:bad:{result.variables[0].name}")) == 1
+        rows = [y for dot in tagged(figure, "ckread:dot:") for y in dot.get_ydata()]
+        assert rows == sorted(rows), "rows in the order of the model"
+        assert len(tagged(figure, "ckread:number")) == (n if n <= 75 else 0)
+    assert "learning rate 0.1 → 0.05" in text_of(figure, "ckread:subtitle")
+
+
+def test_what_has_no_distance_between_two_checkpoints_has_a_word(tmp_path: Path) -> None:
+    w = np.ones((2, 2), np.float32)
+    write_bundle(tmp_path / "ckpt-1", {"a": w, "b": 0 * w, "c": w, "d": w, "e": w, "f": w, "g": w})
+    after = {"a": w, "b": w, "c": w + 1, "d": np.full((2, 2), np.inf), "e": np.ones(3), "h": w}
+    write_bundle(tmp_path / "ckpt-2", {**after, "g": w * np.nan})
+    [figure] = plot_drift(drift([tmp_path / "ckpt-1", tmp_path / "ckpt-2"]))
+    assert_layout_is_clean(figure)
+    names = [text.get_text() for text in tagged(figure, "ckread:name")]
+    words = [text.get_text() for text in tagged(figure, "ckread:number")]
+    assert dict(zip(names, words, strict=True)) == {
+        "a": "identical", "b": "from 0", "c": "1.00", "d": "inf", "e": "reshaped",
+        "f": "removed", "g": "NaN", "h": "added",
+    }  # fmt: skip
+
+
+def test_steps_are_where_and_what_the_axis_says() -> None:
+    entries = [RunEntry(f"c-{i}", step) for i, step in enumerate((500, 1000, 1500, 2000))]
+    axes = Figure(figsize=(5, 2)).add_axes((0, 0, 1, 1))
+    set_step_axis(axes, entries, 4.0)
+    assert axes.get_xlim() == (500, 2000)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["500", "1000", "1500", "2000"]
+    uneven = [RunEntry(f"c-{i}", step) for i, step in enumerate((37, 40, 941, 200_003))]
+    set_step_axis(axes, uneven, 4.0)
+    assert list(axes.get_xticks()) == [37, 200_003]
+
+
+def test_equal_steps_keep_their_number_and_stand_apart() -> None:
+    entries = [RunEntry(f"c-{i}", step) for i, step in enumerate((100, 200, 200, 300))]
+    assert places(entries) == [1, 2, 3, 4]
+    assert labels(entries) == ["100", "200", "200", "300"]
+    assert axis_word(entries) == "step"
+    unknown = [RunEntry("best", None), RunEntry("c-5", 5)]
+    assert (labels(unknown), axis_word(unknown)) == (["1", "2"], "checkpoint")
+
+
+def test_labels_that_are_shifted_inward_do_not_touch() -> None:
+    result = _drift(7, 200, big=1000)
+    [figure] = plot_drift(result)
+    [axes] = [axes for axes in figure.axes if axes.get_gid() == "ckread:map"]
+    figure.canvas.draw()
+    shown = [label for label in axes.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in shown]
+    assert all(b.x0 - a.x1 > 0.05 * figure.dpi for a, b in pairwise(boxes))
+    assert shown[-1].get_text() == "200\u2009000"
+
+
+def test_a_frozen_and_a_broken_variable_have_words_at_the_end_of_their_line() -> None:
+    frozen = _variable("frozen", 5, seed=1)
+    frozen = replace(frozen, changed=(None, *[False] * 4), from_first=(0.0,) * 5)
+    result = _drift(2, 5)
+    result = replace(result, variables=(*result.variables, frozen))
+    [figure] = plot_drift(result)
+    assert_layout_is_clean(figure)
+    words = {text.get_text() for text in figure.texts}
+    assert {"frozen", "NaN", "learning rate", "0.0200"} <= words
+    notes = " ".join(text.get_text() for text in tagged(figure, "ckread:note"))
+    assert "×: NaN or infinite from there on." in notes
+
+
+def test_no_marks_are_explained_where_there_are_none() -> None:
+    [figure] = plot_drift(_drift(3, 61))
+    assert "Marks" not in " ".join(t.get_text() for t in tagged(figure, "ckread:note"))
+
+
+def test_numbers_of_a_sentence_are_typeset() -> None:
+    said = "From 5.00e-5 at step 1,000 down to -1 at step 200,000, a/1,5-2, ckpt-4000."
+    assert typeset(said) == (
+        "From 5.00e\u22125 at step 1000 down to \u22121 at step 200\u2009000, a/1,5-2, ckpt-4000."
+    )
+
+
+def test_a_tracked_value_that_is_not_finite_is_crossed(tmp_path: Path) -> None:
+    for step, value in enumerate((1.0, np.nan, 3.0), 1):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": np.array([value])})
+    figure = plot_track(track(tmp_path, "w[0]"))
+    assert_layout_is_clean(figure)
+    [crosses] = tagged(figure, "ckread:bad:w[0]")
+    assert list(crosses.get_xdata()) == [2]
+    assert text_of(figure, "ckread:title") == "w[0]: from 1.00 at step 1 up to 3.00 at step 3"
+    assert text_of(figure, "ckread:note").endswith("×: NaN or infinite.")
+
+
+def test_one_epoch_has_a_dot_and_accuracy_no_log_axis(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("epoch,loss,val_loss\n0,5,6\n")
+    figure = plot_history(history(tmp_path / "a.csv"))
+    assert_layout_is_clean(figure)
+    [axes] = [axes for axes in figure.axes if axes.get_gid() == "ckread:panel:loss"]
+    dots = [np.asarray(line.get_ydata()) for line in axes.lines if line.get_marker() == "o"]
+    assert {float(y[0]) for y in dots if len(y)} == {5, 6}
+    assert text_of(figure, "ckread:subtitle") == "a.csv  ·  1 epoch"
+    (tmp_path / "b.csv").write_text("epoch,loss,accuracy\n0,5,0.01\n1,0.1,0.9\n")
+    figure = plot_history(history(tmp_path / "b.csv"))
+    assert {text.get_text() for text in tagged(figure, "ckread:heading")} == {
+        "loss (log)", "accuracy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_what_the_font_lacks_comes_from_another_or_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    # STIX comes with matplotlib: here it stands for a font of Chinese, which tests cannot expect.
+    monkeypatch.setattr(names, "FALLBACK_FONTS", ("STIXGeneral",) if is_installed else ("None",))
+    _forget_fonts()
+    try:
+        shown = "layer_\u24b6" if is_installed else "layer_\\u24b6"
+        assert names.drawable("layer_\u24b6") == shown
+        result = _drift(7, 4, names="layer_{}/\u24b6/kernel")
+        [figure] = plot_drift(result)
+        assert_layout_is_clean(figure)
+        written = [text.get_text() for text in tagged(figure, "ckread:name")]
+        assert written[0] == f"layer_0/{shown[6:]}/kernel"
+        [first, *_] = tagged(figure, "ckread:name")
+        expected = ["DejaVu Sans", "STIXGeneral"] if is_installed else ["sans-serif"]
+        assert first.get_fontfamily() == expected
+    finally:
+        _forget_fonts()
+
+
+def _forget_fonts() -> None:
+    for cached in (names._has_glyph, names._installed, names.families_of, names.text_width):
+        cached.cache_clear()

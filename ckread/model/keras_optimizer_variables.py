@@ -53,7 +53,7 @@ class OptimizerVariable(NamedTuple):
     repeats: str | None = None
 
 
-class Findings(NamedTuple):
+class ToldOptimizer(NamedTuple):
     """What is told of one optimizer.
 
     Attributes:
@@ -90,7 +90,7 @@ def find_optimizer_variables(
     config: OptimizerConfig | None,
     *,
     name: str = "",
-) -> Findings:
+) -> ToldOptimizer:
     """Tell what the variables of one optimizer are.
 
     Args:
@@ -113,9 +113,9 @@ def find_optimizer_variables(
             rate = [OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")] * has_rate
             told = [*rate, *named[0]]
             found |= {record.key: one for record, one in zip(rest, told, strict=True)}
-            return Findings(found, named[1])
+            return ToldOptimizer(found, named[1])
     found |= {record.key: _untold(record, at) for at, record in enumerate(rest)}
-    return Findings(found, None)
+    return ToldOptimizer(found, None)
 
 
 def _is_counter(record: TensorRecord) -> bool:
@@ -144,7 +144,9 @@ def _name_slots(
     for plan in _plans(kind, options, shapes, weights):
         owners = _owners(plan, kind, shapes, weights)
         if owners is not None:
-            fitting.append([(place.word, place.role, owners[place.variable]) for place in plan])
+            fitting.append(
+                [OptimizerVariable(one.role, one.word, owners[one.variable]) for one in plan]
+            )
             trained.append(Counter(_whole_shapes(plan, shapes).values()))
     if not fitting:
         return None
@@ -212,11 +214,11 @@ def _only_one(
     return keys[0] if len(keys) == 1 == n_positions else None
 
 
-def _agreed(claims: Sequence[tuple[str, Role, str | None]]) -> OptimizerVariable:
+def _agreed(claims: Sequence[OptimizerVariable]) -> OptimizerVariable:
     """Keep of several plans what they agree on."""
-    words, roles, owners = ({claim[i] for claim in claims} for i in range(3))
+    first = claims[0]
     return OptimizerVariable(
-        role=roles.pop() if len(roles) == 1 else Role.SLOT,  # type: ignore[arg-type]
-        word=words.pop() if len(words) == 1 else "",  # type: ignore[arg-type]
-        owner=owners.pop() if len(owners) == 1 else None,
+        role=first.role if all(claim.role is first.role for claim in claims) else Role.SLOT,
+        word=first.word if all(claim.word == first.word for claim in claims) else "",
+        owner=first.owner if all(claim.owner == first.owner for claim in claims) else None,
     )

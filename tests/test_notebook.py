@@ -1,0 +1,253 @@
+"""What a notebook shows: the command's page as HTML, whole, escaped, bounded, on any ground."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import ckread
+from ckread.notebook import _PAGES as PAGES
+from ckread.views.html_style import CSS
+from ckread.views.theme import STYLES
+from tests.builders import write_bundle
+from tests.places import REAL, ROOT, real
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RUN = "fixtures/digits_run"
+ANSWERS: dict[str, Callable[[], Any]] = {
+    "Checkpoint": lambda: ckread.open(RUN),
+    "VariableTree": lambda: ckread.open(RUN).tree("conv*/**"),
+    "Run": lambda: ckread.open_run(RUN),
+    "CheckpointStatistics": lambda: ckread.statistics(RUN),
+    "RunStatistics": lambda: ckread.statistics_of_run(RUN, "conv1"),
+    "CheckpointDiff": lambda: ckread.diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3"),
+    "RunDrift": lambda: ckread.drift(RUN),
+    "RunTrack": lambda: ckread.track(RUN, ["learning_rate", "iterations"]),
+    "TrainingHistory": lambda: ckread.history(f"{RUN}/history.json", RUN),
+    "CheckReport": lambda: ckread.check(f"{RUN}/ckpt-10"),
+}
+each = pytest.mark.parametrize("kind", ANSWERS)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand where short paths are enough."""
+    monkeypatch.chdir(ROOT)
+
+
+_VOID = ("br", "wbr")
+
+
+class Read(HTMLParser):
+    """Reads HTML strictly: every element is closed, in order.
+
+    Attributes:
+        tags: the elements that were opened.
+        attributes: the attributes of all of them.
+        rows: the texts of cells, row by row.
+        text: all text but the style sheet.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in _VOID:
+            self._open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag not in ("span", "b"):
+            self.text += "\n"
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open:
+            return
+        self.text += data
+        if {"td", "th"} & set(self._open):
+            self.rows[-1][-1] += data
+
+
+def read(shown: Any) -> Read:
+    html = shown._repr_html_()
+    assert html is not None
+    return Read(html)
+
+
+def test_every_kind_that_has_a_page_is_tried() -> None:
+    assert set(ANSWERS) == set(PAGES)
+
+
+@each
+def test_the_html_is_whole_and_brings_everything_with_it(kind: str) -> None:
+    answer = ANSWERS[kind]()
+    assert type(answer).__name__ == kind
+    found = read(answer)
+    assert set(found.tags) <= {
+        "div", "style", "p", "table", "thead", "tbody", "tr", "th", "td", "span", "b", "br",
+        "wbr", "details", "summary",
+    }  # fmt: skip
+    assert {name for name, _ in found.attributes} <= {"class", "dir", "scope", "style"}
+    assert "table" in found.tags or kind == "CheckReport"
+    assert len(answer._repr_html_()) < 30_000
+
+
+@each
+def test_html_says_what_a_terminal_says(kind: str) -> None:
+    """Word for word; a notebook is wider, so that it has columns that 80 have no room for."""
+    answer = ANSWERS[kind]()
+    drawn = re.compile(r"^[━╸▁▂▃▄▅▆▇█│├└─·]*$")
+    narrow = re.compile(r"and 2 more,? |all \d+ |Left out at this width: \S+")
+    said = {word.strip(",.;") for word in narrow.sub("", " ".join(str(answer).split())).split()}
+    shown = {word.strip(",.;") for word in read(answer).text.split()}
+    assert {word for word in said - shown if not drawn.match(word)} == set()
+
+
+@each
+def test_a_long_answer_prints_in_eighty_columns_and_has_a_short_repr(kind: str) -> None:
+    answer = ANSWERS[kind]()
+    assert max(map(len, str(answer).splitlines())) <= 80
+    assert re.fullmatch(rf"<ckread\.{kind} .{{1,250}}>", repr(answer))
+
+
+def test_rows_of_a_table_are_rows() -> None:
+    rows = read(ckread.open(RUN).tree("conv1")).rows
+    assert [row[0].strip("│├└─ ") for row in rows] == [
+        "tree", "all variables", "conv1", "kernel", "bias", "optimizer", "conv1", "kernel",
+        "momentum", "velocity", "bias", "momentum", "velocity",
+    ]  # fmt: skip
+    assert rows[3][1:4] == ["3×3×1×16", "144", "576 B  "]
+
+
+HOSTILE = (
+    "<script>alert(1)</script>/kernel",
+    '"><img src=x onerror=alert(1)>/w',
+    "a&amp;b/'w'",
+    "right\u202eleft/w",
+    "esc\x1b[31mred/w",
+    "\u05d0\u05d1/w",
+    "</div></table></style>/w",
+    "zero\u200bwidth/w",
+)
+
+
+def test_names_are_escaped_for_html_and_for_people(tmp_path: Path) -> None:
+    prefix = write_bundle(tmp_path / "<b>ckpt", dict.fromkeys(HOSTILE, np.arange(4.0)))
+    other = write_bundle(tmp_path / "<i>&", dict.fromkeys(HOSTILE, np.arange(1.0, 5.0)))
+    run = ckread.open_run([prefix, other])
+    with ckread.open(prefix) as checkpoint:
+        answers = [
+            checkpoint,
+            checkpoint.tree(),
+            ckread.statistics(checkpoint),
+            ckread.diff(prefix, other),
+            ckread.drift(run),
+            ckread.track(run, [f"{HOSTILE[0]}[0]", f"{HOSTILE[3]}[1]"]),
+            ckread.check(checkpoint),
+            run,
+        ]
+        for answer in answers:
+            found = read(answer)
+            assert not {"script", "img"} & set(found.tags)
+            assert not set("\x1b\u202e\u200b") & set(str(answer._repr_html_()))
+    listed = " ".join(read(checkpoint).text.split())
+    assert "<script>alert(1)</script>" in listed
+    assert "right\\u202eleft" in listed
+    assert "a&amp;b" in listed  # as the name has it, not as HTML would read it
+
+
+def test_a_table_of_many_rows_ends_after_fifty_and_counts_the_rest(tmp_path: Path) -> None:
+    arrays = {f"layer_{i}/block/kernel": np.full(2, float(i)) for i in range(3000)}
+    with ckread.open(write_bundle(tmp_path / "ckpt", arrays)) as checkpoint:
+        for answer in (checkpoint.tree(), ckread.statistics(checkpoint)):
+            found = read(answer)
+            assert len(found.rows) == 51
+            assert re.search(r"… and [\d,]+ more of [\d,]+", found.text)
+        shown = read(checkpoint)
+        assert "3,000 variables" in shown.text
+        assert "50 of 3,000 variables" in shown.text
+        assert len(checkpoint._repr_html_() or "") < 40_000
+
+
+def test_a_table_of_sixty_rows_is_whole(tmp_path: Path) -> None:
+    arrays = {f"layer_{i}": np.full(2, float(i)) for i in range(60)}
+    assert len(read(ckread.statistics(write_bundle(tmp_path / "ckpt", arrays))).rows) == 61
+
+
+def test_what_cannot_be_shown_falls_back_on_the_repr(tmp_path: Path) -> None:
+    """IPython prints the traceback of a `_repr_html_` that raises."""
+    for name in ("ckpt-10.index", "ckpt-10.data-00000-of-00001"):
+        shutil.copy(f"{RUN}/{name}", tmp_path / name)
+    checkpoint = ckread.open(tmp_path / "ckpt-10")
+    for name in ("ckpt-10.index", "ckpt-10.data-00000-of-00001"):
+        (tmp_path / name).unlink()
+    assert checkpoint._repr_html_() is None or "38,474" in read(checkpoint).text
+    assert str(checkpoint)
+
+
+def test_every_style_of_the_theme_has_its_css() -> None:
+    for style in STYLES:
+        assert f".ckread .ckread-{style}{{" in CSS
+    assert "http" not in CSS
+    assert "url(" not in CSS
+    assert "<" not in CSS
+
+
+def _contrast(hue: str, ground: tuple[float, float, float]) -> float:
+    def luminance(rgb: tuple[float, ...]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    mine = luminance(tuple(int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5)))
+    low, high = sorted((mine, luminance(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("ground", [(1.0, 1.0, 1.0), (0.067, 0.067, 0.067)])
+def test_colours_are_readable_on_white_and_on_black(ground: tuple[float, float, float]) -> None:
+    """Even the plain hues, before they are mixed with the colour of the text."""
+    hues = set(re.findall(r"color:(#\w{6})", CSS))
+    assert len(hues) == 5
+    for hue in hues:
+        assert _contrast(hue, ground) >= 3.5, hue
+
+
+@pytest.mark.parametrize("path", real("V2", "SavedModel", ".keras", "h5")[::4])
+def test_real_checkpoints_are_shown(path: str) -> None:
+    with ckread.open(REAL / path) as checkpoint:
+        assert len(read(checkpoint).rows) > 1
+
+
+def test_to_show_a_checkpoint_takes_no_numpy() -> None:
+    code = (
+        "import sys, ckread; c = ckread.open('fixtures/digits_run'); str(c), c._repr_html_();"
+        "print({'numpy', 'pandas', 'matplotlib', 'rich.console'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
