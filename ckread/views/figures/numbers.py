@@ -21,6 +21,8 @@ _GROUPED = re.compile(r"(?<!\S)\d{1,3}(?:,\d{3})+(?=[ .,;]|$)")
 _HYPHEN = re.compile(r"(?<!\S)-(?=\d)|(?<= \d\.\d\de)-(?=\d)")
 _GAP = 0.12
 """Inches between two tick labels, at least."""
+_TIGHT_GAP = _GAP / 3
+"""The same where an axis would else have one label."""
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -84,26 +86,43 @@ def value_ticks(low: float, high: float, width: float, *, size: float = TEXT_SIZ
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [low]
-    for gap in (_GAP, _GAP / 3):
+    for gap in (_GAP, _TIGHT_GAP):
         ticks = _spaced_ticks(low, high, width, gap=gap, size=size)
         if len(ticks) > 1:
             break
     return ticks
 
 
-def _spaced_ticks(low: float, high: float, width: float, *, gap: float, size: float) -> list[float]:
+def _spaced_ticks(
+    low: float,
+    high: float,
+    width: float,
+    *,
+    gap: float,
+    size: float,
+    multiples: Sequence[int] = (1, 2, 5),
+    gutter: float | None = None,
+) -> list[float]:
+    """Give the closest ticks whose labels keep a gap; with a gutter, two of them lie inside."""
     span = high - low
-    for step in _steps(span / 12):
+    for step in _steps(span / 12, multiples):
         ticks = tick_steps(low, high, step)
-        widest = max((text_width(t, size) for t in tick_labels(ticks)), default=0)
-        if width * step / span >= widest + gap:
+        labels = tick_labels(ticks)
+        widest = max((text_width(t, size) for t in labels), default=0)
+        if width * step / span < widest + gap:
+            continue
+        if gutter is None:
+            return ticks
+        inside = _inside(ticks, labels, low, high, width, gutter)
+        if sum(map(bool, inside)) > 1:
             return ticks
     return [low]
 
 
-def _steps(least: float) -> list[float]:
+def _steps(least: float, multiples: Sequence[int]) -> list[float]:
     power = math.floor(math.log10(least))
-    return [m * 10.0**p for p in range(power, power + 4) for m in (1, 2, 5) if m * 10.0**p >= least]
+    powers = [10.0**p for p in range(power, power + 4)]
+    return [m * p for p in powers for m in multiples if m * p >= least]
 
 
 def tick_labels(ticks: Sequence[float]) -> list[str]:
@@ -126,16 +145,39 @@ def _trimmed(text: str) -> str:
 def set_value_axis(
     axes: Axes, low: float, high: float, width: float, *, gutter: float = 0.16
 ) -> None:
-    """Give the x axis limits and ticks; a label that sticks out too far loses its text."""
+    """Give the x axis limits and ticks; a label that sticks out too far loses its text.
+
+    One label alone gives no scale: then steps of 3 and 4 do too.
+    """
     axes.set_xlim(low, high)
     ticks = value_ticks(low, high, width)
-    labels = tick_labels(ticks)
-    for i, (tick, label) in enumerate(zip(ticks, labels, strict=True)):
+    labels = _inside(ticks, tick_labels(ticks), low, high, width, gutter)
+    if sum(map(bool, labels)) < 2 and high > low:
+        finer = _spaced_ticks(
+            low, high, width,
+            gap=_TIGHT_GAP, size=TEXT_SIZE, multiples=(1, 2, 3, 4, 5), gutter=gutter,
+        )  # fmt: skip
+        if len(finer) > 1:
+            ticks, labels = finer, _inside(finer, tick_labels(finer), low, high, width, gutter)
+    axes.set_xticks(ticks, labels, parse_math=False)
+
+
+def _inside(
+    ticks: Sequence[float],
+    labels: Sequence[str],
+    low: float,
+    high: float,
+    width: float,
+    gutter: float,
+) -> list[str]:
+    """Give the labels, "" for each that sticks out of the axis by more than half a gutter."""
+    inside = []
+    for tick, label in zip(ticks, labels, strict=True):
         at = (tick - low) / (high - low) * width if high > low else width / 2
         half = text_width(label, TEXT_SIZE) / 2
-        if at - half < -gutter / 2 or at + half > width + gutter / 2:
-            labels[i] = ""
-    axes.set_xticks(ticks, labels, parse_math=False)
+        sticks_out = at - half < -gutter / 2 or at + half > width + gutter / 2
+        inside.append("" if sticks_out else label)
+    return inside
 
 
 def padded(low: float, high: float, share: float = 0.03) -> tuple[float, float]:
