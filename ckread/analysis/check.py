@@ -158,6 +158,11 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
     if not work.quick:
         from ckread.analysis.check_values import check_values
 
+        if checkpoint.format is Format.KERAS_ARCHIVE:
+            members = check_members(checkpoint.path, checkpoint.reader.verify_container)
+            findings += members
+            readable = [] if are_weights_damaged(members) else readable
+
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
         seen = check_values(
             readable,
@@ -169,11 +174,6 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
         findings += check_unchecked(checkpoint)
-        if checkpoint.format is Format.KERAS_ARCHIVE:
-            members = check_members(checkpoint.path)
-            findings += members
-            if are_weights_damaged(members):
-                n_verified = nbytes = 0
         elements = sum(look.elements for look in seen.looks.values())
     if work.with_tensorflow:
         findings += _ask_tensorflow(checkpoint, prefix, findings)

@@ -15,16 +15,15 @@ from ckread.analysis.findings import Code, Finding, Level
 from ckread.errors import CheckpointError
 from ckread.readers.contract import Format
 from ckread.readers.detection import detect
-from ckread.readers.keras_archive import WEIGHTS
+from ckread.readers.keras_archive import UNNAMED, WEIGHTS
 from ckread.readers.kinds import Kind
 from ckread.readers.zip_members import ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ckread.model.checkpoint import Checkpoint
 
-_UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _HDF5 = (Format.KERAS_WEIGHTS, Format.LEGACY_HDF5)
 
 
@@ -36,8 +35,13 @@ def is_archive(path: str) -> bool:
         return False
 
 
-def check_members(path: str) -> list[Finding]:
-    """Verify every member of an archive, whether its contents are of use or not."""
+def check_members(path: str, verify_weights: Callable[[], None] | None = None) -> list[Finding]:
+    """Verify every member of an archive, whether its contents are of use or not.
+
+    Args:
+        path: of the archive.
+        verify_weights: what verifies the member with the weights, and keeps what it found.
+    """
     try:
         archive = ZipMembers(path)
     except CheckpointError as error:
@@ -46,7 +50,10 @@ def check_members(path: str) -> list[Finding]:
     try:
         for name in archive.members:
             try:
-                archive.verify(name)
+                if name == WEIGHTS and verify_weights is not None:
+                    verify_weights()
+                else:
+                    archive.verify(name)
             except CheckpointError as error:
                 findings.append(_finding(error, f"{archive.name}/{name}"))
     finally:
@@ -58,7 +65,8 @@ def _finding(error: CheckpointError, place: str | None) -> Finding:
     message = error.message
     if place is not None:
         message = message.removeprefix(f"{place.partition('/')[0]}: ")
-        message += f"; {_UNNAMED}" if place.endswith(f"/{WEIGHTS}") else ""
+        if place.endswith(f"/{WEIGHTS}") and UNNAMED not in message:
+            message += f"; {UNNAMED}"
     return Finding(Level.ERROR, Code.MEMBER, None, place, message, error.remedy or RECOPY)
 
 

@@ -134,11 +134,11 @@ def _dead_units(
     owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
 ) -> Finding:
     shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
-    unit = f"unit {shown}" if len(dead) == 1 else f"units {shown}"
+    which = f"index {shown}" if len(dead) == 1 else f"indices {shown}"
     each = owner.elements // owner.shape[-1]
     seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
     message = (
-        f"{unit} of {owner.shape[-1]} {seen}: {slot.slot} of the optimizer "
+        f"{len(dead)} of {owner.shape[-1]} units ({which}) {seen}: {slot.slot} of the optimizer "
         f"is 0 in {its} {each} elements{with_bias}"
     )
     return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)

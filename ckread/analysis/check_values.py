@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.check_layout import RECOPY, is_damage
 from ckread.analysis.findings import Code, Finding, Level
-from ckread.analysis.segments import Segment, batches, joined_crc32c, split
+from ckread.analysis.segments import Segment, batches, joined_crc32c, segments_of
 from ckread.analysis.value_findings import index_in, not_finite, unravelled
 from ckread.analysis.value_scan import Look, ScanTask, Seen, look_at, scan
 from ckread.analysis.workers import choose_n_jobs, run
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, ChecksumError
 from ckread.readers.dtypes import DataType
 from ckread.readers.extents import verify_extent
 from ckread.readers.variant_tensor import verify_variant
@@ -69,7 +69,7 @@ def check_values(
         CheckpointError: a worker process died.
     """
     advance = progress or (lambda nbytes: None)
-    segments = _segments(variables)
+    segments, _ = segments_of(variables)
     tasks = [ScanTask(i, part) for i, parts in segments.items() for part in parts]
     sizes = [task.segment.nbytes for task in tasks]
     jobs = [tuple(tasks[i] for i in batch) for batch in batches(sizes)]
@@ -88,18 +88,6 @@ def check_values(
             advance(variable.nbytes)
     _mixed_shards(result, variables)
     return result
-
-
-def _segments(variables: Sequence[Variable]) -> dict[int, list[Segment]]:
-    found: dict[int, list[Segment]] = {}
-    for i, variable in enumerate(variables):
-        try:
-            extents = variable.extents() if variable.dtype.is_plain else None
-        except CheckpointError:
-            continue
-        if extents is not None:
-            found[i] = [segment for extent in extents for segment in split(extent)]
-    return found
 
 
 def _join(
@@ -149,7 +137,7 @@ def _damaged(
     if n_extents > 1:
         cut = ", ".join(f"{start}:{stop}" for start, stop in extent.region)
         part = f"slice [{cut}]: "
-    is_checksum = "CRC-32C" in error.message
+    is_checksum = isinstance(error, ChecksumError)
     code = Code.CHECKSUM if is_checksum else Code.DAMAGED
     found = (
         error.message.partition(": bytes ")[2].partition(": ")[2] if is_checksum else error.message
@@ -194,7 +182,7 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
                 look = look.joined(look_at(chunk, variable.dtype))
     except CheckpointError as error:
         if is_damage(error):
-            code = Code.CHECKSUM if "CRC-32C" in error.message else Code.DAMAGED
+            code = Code.CHECKSUM if isinstance(error, ChecksumError) else Code.DAMAGED
             found = Finding(
                 Level.ERROR, code, variable.name, None, error.message, error.remedy or RECOPY
             )

@@ -21,6 +21,7 @@ from ckread.analysis.tolerance import Tolerance
 from ckread.errors import CheckpointError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
+from ckread.readers.contract import CHECKSUMMED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ckread.analysis.matching import Matching
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
+
+_OF_MORE = CHECKSUMMED - {Format.TENSOR_BUNDLE, Format.SAVED_MODEL}
+"""Formats whose checksums cover more than one tensor, which reading any of it verifies."""
 
 _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
 
@@ -105,7 +109,7 @@ def diff_checkpoints(
             found = _in_order(variables, second)
         except CheckpointError as error:
             raise _placed(error, (first, second)) from error
-        verified = _is_verified(found, sides)
+        verified = _is_verified(found, (first, second))
     return CheckpointDiff(
         first.path, second.path, index_only, tolerance, found, matching.rules, verified
     )
@@ -192,19 +196,16 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
     return type(error)(message, **kept)  # type: ignore[arg-type]
 
 
-def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Sequence[Variable]]) -> bool | None:
+def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:
     """Tell whether all that was read had a checksum; a wrong one would have raised."""
-    by_name = [{variable.name: variable for variable in side} for side in sides]
     read = [variable for variable in found if variable.is_read]
-    return (
-        all(
-            has_checksum(variables[side.name])
-            for variable in read
-            for side, variables in zip((variable.a, variable.b), by_name, strict=True)
-            if side is not None
-        )
-        if read
-        else None
+    if not read:
+        return None
+    return all(
+        checkpoint.format in _OF_MORE or has_checksum(checkpoint[side.name])
+        for variable in read
+        for side, checkpoint in zip((variable.a, variable.b), sides, strict=True)
+        if side is not None
     )
 
 

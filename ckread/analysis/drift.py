@@ -77,7 +77,7 @@ def drift(
     opened = open_columns(run)
     chosen, left_out = choose(opened.columns, patterns, roles)
     if index_only:
-        variables = [_by_checksum(column) for column in chosen]
+        variables = [VariableDrift.of(column, changes(column.cells)) for column in chosen]
         return _result(run, opened, variables, left_out, index_only=True)
     from ckread.analysis.drift_measuring import Measuring
 
@@ -110,20 +110,6 @@ def _result(
         tuple(causes),
         tuple(opened.notes),
         () if index_only else learning_rate(opened),
-    )
-
-
-def _by_checksum(column: Column) -> VariableDrift:
-    last = column.last
-    return VariableDrift(
-        name=column.name,
-        role=last.role,
-        dtype=last.dtype,
-        shape=last.shape,
-        elements=last.elements,
-        slot=last.slot,
-        present=tuple(cell is not None for cell in column.cells),
-        changed=tuple(changes(column.cells)),
     )
 
 

@@ -52,6 +52,6 @@ def share_out(tasks: Sequence[DriftTask], n_jobs: int) -> list[tuple[DriftTask, 
 
 def _effort(task: DriftTask) -> float:
     """Estimate the work of a task, in bytes that are read alone."""
-    checksums = [source.crc32c for source in task.sources]
+    checksums = [getattr(source, "crc32c", None) for source in task.sources]
     n_compared: int = sum(map(ne, checksums, checksums[1:]))
     return task.nbytes * (1 + _COMPARING * n_compared / len(checksums))

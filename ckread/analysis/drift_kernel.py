@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ckread.analysis.segments import chunk_buffer
 from ckread.errors import CheckpointError
 from ckread.readers.contract import Extent
 from ckread.readers.crc32c import extend
-from ckread.readers.extents import decode, open_shard
+from ckread.readers.extents import OpenShards, decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.variable import Variable
-    from ckread.readers.regular_file import RegularFile
 
     Floats = NDArray[np.float64]
+    Source = Extent | Variable | CheckpointError
 
 MAX_OPEN_SHARDS = 256
 """Files that a job keeps open; beyond that they are opened for each chunk."""
@@ -39,8 +39,9 @@ class DriftTask:
 
     Attributes:
         variable: whose: a number that comes back with the result.
-        sources: in each checkpoint, in order, where its bytes lie, or the variable
-            that tells it: so that a forked worker, not its parent, finds that out.
+        sources: in each checkpoint, in order, the variable that tells where its bytes
+            lie, so that a forked worker, not its parent, finds that out. Pickled, it
+            is the place itself, or what is wrong with it.
         start: first element.
         stop: where the stretch ends.
         nbytes: bytes to read.
@@ -48,11 +49,16 @@ class DriftTask:
     """
 
     variable: int
-    sources: tuple[Extent, ...] | tuple[Variable, ...]
+    sources: Sequence[Source]
     start: int
     stop: int
     nbytes: int
     exponent: int = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        places = tuple(map(_place_of, self.sources))
+        rest = (self.start, self.stop, self.nbytes, self.exponent)
+        return type(self), (self.variable, places, *rest)
 
 
 @dataclass(slots=True)
@@ -80,29 +86,11 @@ class DriftResult:
 
 def measure_job(tasks: tuple[DriftTask, ...]) -> list[DriftResult]:
     """Measure the tasks of a job, in any process; files stay open from one to the next."""
-    with _Shards() as shards, np.errstate(all="ignore"):
+    with OpenShards(MAX_OPEN_SHARDS) as shards, np.errstate(all="ignore"):
         return [_measure(task, shards) for task in tasks]
 
 
-class _Shards(dict[str, "RegularFile"]):
-    """The open files of a job by path, opened when asked for; closed at its end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self:
-            self.popitem()[1].close()
-
-    def __missing__(self, path: str) -> RegularFile:
-        """Open a file; the one opened first is closed where there are too many."""
-        if len(self) >= MAX_OPEN_SHARDS:
-            self.pop(next(iter(self))).close()
-        shard = self[path] = open_shard(path)
-        return shard
-
-
-def _measure(task: DriftTask, shards: _Shards) -> DriftResult:
+def _measure(task: DriftTask, shards: OpenShards) -> DriftResult:
     n = len(task.sources)
     result = DriftResult(task.variable, task.start, np.zeros((n, N_COLUMNS)), [0] * n)
     extents: list[Extent] = []
@@ -139,7 +127,14 @@ def _measure(task: DriftTask, shards: _Shards) -> DriftResult:
     return result
 
 
-def extent_of(source: Extent | Variable) -> Extent:
+def _place_of(source: Source) -> Extent | CheckpointError:
+    try:
+        return extent_of(source)
+    except CheckpointError as error:
+        return error
+
+
+def extent_of(source: Source) -> Extent:
     """Give where the bytes of a plain variable lie.
 
     Raises:
@@ -147,6 +142,8 @@ def extent_of(source: Extent | Variable) -> Extent:
     """
     if isinstance(source, Extent):
         return source
+    if isinstance(source, CheckpointError):
+        raise source
     [extent] = source.extents() or ()
     return extent
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.drift_chunk import CHUNK_ELEMENTS
-from ckread.analysis.drift_columns import plain_extents
 from ckread.analysis.drift_jobs import share_out
 from ckread.analysis.drift_kernel import (
     DriftResult,
@@ -20,6 +19,7 @@ from ckread.analysis.drift_streams import Unreadable, measure_streams
 from ckread.analysis.drift_sums import Measured, drift_of
 from ckread.analysis.segments import joined_crc32c
 from ckread.analysis.workers import choose_n_jobs, run
+from ckread.errors import CheckpointError
 from ckread.readers.extents import checksum_error
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ckread.analysis.drift_columns import Column
     from ckread.analysis.drift_records import VariableDrift
-    from ckread.errors import CheckpointError
     from ckread.model.variable import Variable
 
 TASK_ELEMENTS = 16 * CHUNK_ELEMENTS
@@ -104,11 +103,7 @@ class Measuring:
         sums: list[np.ndarray[Any, Any] | None],
         failures: dict[int, Failure],
     ) -> None:
-        tasks = [
-            task
-            for i in chosen
-            for task in _tasks(i, eras[i], exponents[i], is_sent=self.executor is not None)
-        ]
+        tasks = [task for i in chosen for task in _tasks(i, eras[i], exponents[i])]
         parts: dict[int, list[DriftResult]] = defaultdict(list)
         for result in self._run(tasks):
             parts[result.variable].append(result)
@@ -167,19 +162,20 @@ def _is_plain(cell: Variable) -> bool:
     record = cell.record
     if record.crc32c is not None and record.shard is not None:
         return record.dtype.is_plain
-    extents = plain_extents(cell)
+    try:
+        extents = cell.readable_extents()
+    except CheckpointError:  # told when it is streamed
+        return False
     return extents is not None and len(extents) == 1
 
 
-def _tasks(number: int, era: Era, exponent: int, *, is_sent: bool) -> Iterable[DriftTask]:
-    """Cut an era into tasks; those that are sent elsewhere hold all that is needed there."""
+def _tasks(number: int, era: Era, exponent: int) -> Iterable[DriftTask]:
     cells = era.cells
-    sources = tuple(map(extent_of, cells)) if is_sent else tuple(cells)
     n = cells[0].elements
     width = sum([cell.dtype.itemsize for cell in cells])
     for start in range(0, max(n, 1), TASK_ELEMENTS):
         stop = min(start + TASK_ELEMENTS, n)
-        yield DriftTask(number, sources, start, stop, (stop - start) * width, exponent)
+        yield DriftTask(number, cells, start, stop, (stop - start) * width, exponent)
 
 
 def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:

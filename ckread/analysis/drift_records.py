@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ckread.model.displayed import Displayed
 from ckread.model.near_names import find_by_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.analysis.drift_columns import Column
     from ckread.model.role import Role
     from ckread.model.run_entries import RunEntry
     from ckread.readers.dtypes import DataType
@@ -60,6 +63,26 @@ class VariableDrift:
     nan: tuple[int, ...] = ()
     infinite: tuple[int, ...] = ()
     first_nonfinite: int | None = None
+
+    @classmethod
+    def of(cls, column: Column, changed: Iterable[bool | None]) -> Self:
+        """Describe a variable of which nothing was measured.
+
+        Args:
+            column: the variable in every checkpoint.
+            changed: whether its bytes differ from the checkpoint before.
+        """
+        last = column.last
+        return cls(
+            name=column.name,
+            role=last.role,
+            dtype=last.dtype,
+            shape=last.shape,
+            elements=last.elements,
+            slot=last.slot,
+            present=tuple(cell is not None for cell in column.cells),
+            changed=tuple(changed),
+        )
 
     @property
     def moved(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,17 +95,9 @@ def drift_of(column: Column, eras: Sequence[Measured]) -> VariableDrift:
     for number, index in np.argwhere(~known.T).tolist():
         columns[number][index] = None
     nonfinite = np.flatnonzero(counts.any(axis=1))
-    last = column.last
     changed = changes(column.cells)
-    return VariableDrift(
-        name=column.name,
-        role=last.role,
-        dtype=last.dtype,
-        shape=last.shape,
-        elements=last.elements,
-        slot=last.slot,
-        present=tuple(cell is not None for cell in column.cells),
-        changed=tuple(_by_value(changed, columns[2])),
+    return replace(
+        VariableDrift.of(column, _by_value(changed, columns[2])),
         l2=tuple(columns[0]),
         from_first=tuple(columns[1]),
         from_previous=tuple(columns[2]),

@@ -117,18 +117,20 @@ def statistics_of_run(
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RunStatistics:
-    """Measure variables in every checkpoint of a run; other arguments as of `statistics`.
+    """Measure variables in every checkpoint of a run, each as `statistics` does.
 
     Which variables the patterns mean is decided in the last checkpoint.
 
     Args:
         run: a run, or what `open_run` takes.
         patterns: which variables, one pattern or several; all if empty.
-        roles: as of `statistics`.
-        n_bins: likewise.
-        n_jobs: likewise.
-        executor: likewise.
-        progress: likewise.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
+            variable matches, for all but bookkeeping.
+        n_bins: bins of each histogram, from min to max.
+        n_jobs: processes to use; None for as many as there are cores where it is
+            worth it. See `ckread.analysis.workers` about starting processes.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
 
     Raises:
         UsageError: none of the checkpoints can be opened.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.distribution import Distribution, sketch_bins, sketch_distribution, with_bins
 from ckread.analysis.measurement import MeasurementJob, Task, measure, measure_here
 from ckread.analysis.refinement import Cells, cells_to_refine, refined_bins
-from ckread.analysis.segments import Segment, batches, joined_crc32c, split
+from ckread.analysis.segments import Segment, batches, joined_crc32c, segments_of
 from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError
 from ckread.readers.extents import verify_extent
@@ -130,23 +130,14 @@ def measure_variables(
         CheckpointError: a worker process died.
     """
     advance = progress or (lambda nbytes: None)
-    outcomes: dict[int, Distribution | CheckpointError] = {}
-    segments: dict[int, list[Segment]] = {}
-    for i, variable in enumerate(variables):
-        try:
-            extents = variable.extents() if variable.dtype.is_plain else None
-        except CheckpointError as error:
-            outcomes[i] = error
-            continue
-        if extents is not None:
-            segments[i] = [segment for extent in extents for segment in split(extent)]
+    segments, errors = segments_of(variables)
     nbytes = sum(segment.nbytes for parts in segments.values() for segment in parts)
     n_processes = choose_n_jobs(nbytes, n_jobs)
 
     def work(jobs: Sequence[MeasurementJob]) -> Iterator[tuple[int, list[Outcome]]]:
         return run(jobs, measure, n_jobs=n_processes, executor=executor)
 
-    outcomes |= _measure_segments(segments, n_bins, work, advance)
+    outcomes = errors | _measure_segments(segments, n_bins, work, advance)
     for i, variable in enumerate(variables):
         if i not in outcomes:
             outcomes[i] = _measure_here(variable, n_bins)

@@ -73,21 +73,15 @@ def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable
     return found
 
 
-def name_similarity(a: str, b: str) -> float:
-    """Give the share of words and numbers that two names have in common, 0 to 1.
-
-    The last component counts three times: `…/kernel` is not `…/bias`.
-    """
-    return _overlap(_tokens(a), _tokens(b))
-
-
 def _tokens(name: str) -> Counter[str]:
+    """Count words and numbers; the last component thrice: `…/kernel` is not `…/bias`."""
     tokens = Counter(_TOKEN.findall(name.lower()))
     tokens["/" + name.rsplit("/", 1)[-1].lower()] = 3
     return tokens
 
 
 def _overlap(a: Counter[str], b: Counter[str]) -> float:
+    """Give the share of words and numbers that two names have in common, 0 to 1."""
     common = sum(min(count, b[token]) for token, count in a.items() if token in b)
     return 2 * common / (a.total() + b.total())
 
@@ -118,12 +112,12 @@ def _content_and_shape(variable: Variable) -> Hashable:
     return None if key is None else (key, variable.shape, variable.role)
 
 
-def _shape(variable: Variable) -> Hashable:
+def _shape(variable: Variable) -> tuple[object, ...]:
     return variable.shape, variable.role, variable.slot
 
 
 def _shape_and_type(variable: Variable) -> Hashable:
-    return variable.dtype, *_shape(variable)  # type: ignore[misc]
+    return variable.dtype, *_shape(variable)
 
 
 def _numbers_and_leaf(variable: Variable) -> Hashable:

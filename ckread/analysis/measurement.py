@@ -19,7 +19,7 @@ from ckread.analysis.sketch import Sketch
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.readers.contract import CHUNK_NBYTES
 from ckread.readers.dtypes import DataType
-from ckread.readers.extents import ExtentStream, LastShard, decode
+from ckread.readers.extents import ExtentStream, OpenShards, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,10 +75,10 @@ class Outcome:
 def measure(job: MeasurementJob) -> list[Outcome]:
     """Do the tasks of a job; the file stays open from one to the next. Runs in any process."""
     outcomes: list[Outcome] = []
-    with LastShard() as shards:
+    with OpenShards() as shards:
         for task in job.tasks:
             try:
-                shard = shards.at(task.segment.extent.path)
+                shard = shards[task.segment.extent.path]
                 outcomes.append(_measure_task(task, job.n_bins, shard))
             except CheckpointError as error:
                 outcomes.append(Outcome(task, error=error))

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
 
 SEGMENT_NBYTES = 32 * CHUNK_NBYTES
@@ -55,6 +57,28 @@ def split(extent: Extent, nbytes: int = SEGMENT_NBYTES) -> tuple[Segment, ...]:
     """Cut an extent into segments of `nbytes` bytes, the last one shorter; at least one."""
     starts = range(0, max(extent.nbytes, 1), nbytes)
     return tuple(Segment(extent, start, min(start + nbytes, extent.nbytes)) for start in starts)
+
+
+def segments_of(
+    variables: Iterable[Variable],
+) -> tuple[dict[int, list[Segment]], dict[int, CheckpointError]]:
+    """Give the segments of each variable whose bytes lie plainly in files, and what cannot be told.
+
+    Returns:
+        By number of the variable its segments, or the error that keeps them from being
+        found. Strings and compressed values are in neither.
+    """
+    segments: dict[int, list[Segment]] = {}
+    errors: dict[int, CheckpointError] = {}
+    for i, variable in enumerate(variables):
+        try:
+            extents = variable.readable_extents() if variable.dtype.is_plain else None
+        except CheckpointError as error:
+            errors[i] = error
+            continue
+        if extents is not None:
+            segments[i] = [segment for extent in extents for segment in split(extent)]
+    return segments, errors
 
 
 def joined_crc32c(parts: Iterable[tuple[int, int]]) -> int:

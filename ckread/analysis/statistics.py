@@ -13,7 +13,7 @@ from ckread.model.opening import opened
 from ckread.model.ordering import model_order
 from ckread.model.patterns import select
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import Format
+from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
     import os
@@ -198,8 +198,8 @@ def statistics(
             chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
         )
         measured = tuple(map(variable_statistics, chosen, outcomes))
-        is_bundle = source.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
-        return CheckpointStatistics(source.path, measured, left_out, n_bins, is_bundle)
+        has_checksums = source.format in CHECKSUMMED
+        return CheckpointStatistics(source.path, measured, left_out, n_bins, has_checksums)
 
 
 def variable_statistics(

@@ -168,6 +168,7 @@ def _value(checkpoint: Checkpoint, target: Target, notes: list[str]) -> Number:
 
 def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:
     if index is None:
+        variable.readable_extents()  # of an archive, the whole is verified first
         try:
             return variable.scalar()
         except UsageError:  # bfloat16 and the like have no format of their own

@@ -107,7 +107,7 @@ def _plain_extents(a: Variable, b: Variable) -> tuple[Extent, Extent] | None:
     """Give the one extent of either side, None if the bytes lie otherwise."""
     if not (a.dtype.is_plain and b.dtype.is_plain):
         return None
-    left, right = a.extents(), b.extents()
+    left, right = a.readable_extents(), b.readable_extents()
     if left is None or right is None or len(left) != 1 or len(right) != 1:
         return None
     return left[0], right[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ckread.analysis.segments import Segment, chunk_buffer
 from ckread.errors import CheckpointError
-from ckread.readers.extents import ExtentStream, LastShard, decode
+from ckread.readers.extents import ExtentStream, OpenShards, decode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,10 +99,10 @@ class Seen:
 def scan(tasks: tuple[ScanTask, ...]) -> list[Seen]:
     """Do the tasks of one job; runs in any process."""
     seen: list[Seen] = []
-    with LastShard() as shards:
+    with OpenShards() as shards:
         for task in tasks:
             try:
-                seen.append(_scan_segment(task, shards.at(task.segment.extent.path)))
+                seen.append(_scan_segment(task, shards[task.segment.extent.path]))
             except CheckpointError as error:
                 seen.append(Seen(task, error=error))
     return seen

@@ -37,6 +37,7 @@ from ckread.cli.options import (
     add_top,
     open_path,
     patterns_of,
+    roles_of,
 )
 from ckread.cli.pictures import add_pictures, check_picture
 from ckread.cli.rename_map import read_rename_map, write_rename_map
@@ -134,7 +135,7 @@ def _compare(
             a,
             b,
             patterns=patterns_of(arguments),
-            roles={role for roles in arguments.role for role in roles},
+            roles=roles_of(arguments) or (),
             index_only=arguments.index_only,
             rtol=arguments.rtol,
             atol=arguments.atol,

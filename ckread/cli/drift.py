@@ -22,7 +22,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import add_roles, add_top
+from ckread.cli.options import add_roles, add_top, roles_of
+from ckread.cli.pictures import add_pictures, check_picture
 from ckread.cli.run_words import open_run_words
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.model.role import Role
@@ -51,19 +52,13 @@ def add_arguments(parser: Parser) -> None:
     add_top(parser, "the N that moved most")
     parser.add_argument("--all", action="store_true", help="every row, however many")
     add_jobs(parser)
-    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
-    parser.add_argument("--show", action="store_true", help="picture in a window")
-    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure the drift of a run, and show it."""
     keep_blas_in_one_thread()
-    if arguments.plot:
-        from ckread.views.figures.picture_file import check_target
-
-        check_target(arguments.plot, force=arguments.force)
+    check_picture(arguments)
     result = _measure(arguments, output)
     for note in result.notes:
         output.warning(note)
@@ -96,8 +91,8 @@ def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
 
 def _roles(arguments: argparse.Namespace) -> set[Role] | None:
     """Give the roles asked for; `all` means every one that holds numbers."""
-    asked = {role for roles in arguments.role for role in roles}
-    return (asked - {Role.BOOKKEEPING} if len(asked) == len(Role) else asked) or None
+    asked = roles_of(arguments)
+    return asked - {Role.BOOKKEEPING} if asked and len(asked) == len(Role) else asked
 
 
 def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:

@@ -18,7 +18,6 @@ from ckread.cli.options import add_roles, has_role, open_path, patterns_of
 from ckread.cli.working import ProgressBar
 from ckread.errors import (
     CheckpointError,
-    ChecksumError,
     CorruptCheckpointError,
     MissingShardError,
     TruncatedFileError,
@@ -27,7 +26,6 @@ from ckread.errors import (
 )
 from ckread.model.patterns import select
 from ckread.model.role import Role
-from ckread.readers.contract import Format
 from ckread.views.quantities import count_text, plural, size_text
 
 if TYPE_CHECKING:
@@ -80,7 +78,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     suffix = suffix_of(arguments.output)
     check_free(arguments.output, force=arguments.force)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        _verify_archive(checkpoint)
+        checkpoint.reader.verify_container()
         chosen = _chosen(checkpoint, arguments)
         nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
         left_out: list[LeftOut] = []
@@ -96,22 +94,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             _write(arguments, suffix, chosen, progress)
         _report(arguments.output, chosen, left_out, output)
     return _LEFT_OUT if left_out else 0
-
-
-def _verify_archive(checkpoint: Checkpoint) -> None:
-    """See that the weights in a Keras archive are as they were; it keeps one CRC-32 of all.
-
-    Raises:
-        ChecksumError: they are not, and which of them is damaged cannot be told.
-    """
-    if checkpoint.format is not Format.KERAS_ARCHIVE:
-        return
-    from ckread.analysis.check_archive import are_weights_damaged, check_members
-
-    for found in check_members(checkpoint.path):
-        if are_weights_damaged([found]):
-            message = f"{found.place}: {found.message}"
-            raise ChecksumError(message, path=checkpoint.path, remedy=found.remedy)
 
 
 def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Variable]:

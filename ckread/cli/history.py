@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.options import one_of
+from ckread.cli.pictures import add_pictures, check_picture
 
 if TYPE_CHECKING:
     import argparse
@@ -44,20 +45,14 @@ def add_arguments(parser: Parser) -> None:
         "--mode", metavar="MODE", type=one_of(("min", "max")), help="which is better: min or max"
     )
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
-    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
-    parser.add_argument("--show", action="store_true", help="picture in a window")
-    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Read logs, and show their curves."""
     from ckread.analysis.history import history
 
-    if arguments.plot:
-        from ckread.views.figures.picture_file import check_target
-
-        check_target(arguments.plot, force=arguments.force)
+    check_picture(arguments)
     checkpoints = None
     if arguments.run:
         from ckread.model.run import open_run

@@ -58,7 +58,12 @@ def _run(words: list[str], output: Output) -> int:
     try:
         call = _parse(words)
         options = call.arguments
-        output = Output(color=options.color, is_json=options.json, is_quiet=options.quiet)
+        output = Output(
+            color=options.color,
+            is_json=options.json,
+            is_quiet=options.quiet,
+            outlives_pipe=bool(getattr(options, "plot", None) or getattr(options, "output", None)),
+        )
         return call.run(output)
     except BrokenPipeError:
         raise

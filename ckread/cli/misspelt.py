@@ -1,4 +1,4 @@
-"""First words that are neither a command nor a checkpoint: what a person may have meant."""
+"""Words that are neither a command nor a checkpoint: what a person may have meant."""
 
 from __future__ import annotations
 
@@ -61,3 +61,30 @@ def also_a_path(word: str, error: UsageError) -> UsageError:
         return error
     here = f"What is called so here is opened as {os.path.join(os.curdir, word)}."
     return UsageError(error.message, remedy=f"{error.remedy}\n{here}" if error.remedy else here)
+
+
+def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
+    """Say that a path leads nowhere before anything is said of the words behind it.
+
+    Args:
+        path: what was taken for the path, if the command takes one.
+        words: all that stands behind the command.
+
+    Raises:
+        CheckpointError: it leads nowhere; the remedy shows the quotes, if these help.
+    """
+    if path is None:
+        return
+    import shlex
+
+    from ckread.model.paths import locate
+
+    whole = " ".join(words)
+    try:
+        locate(path)
+    except CheckpointError as error:
+        if any(os.path.exists(whole + suffix) for suffix in ("", ".index")):
+            remedy = f"A path with spaces goes in quotes: {shlex.quote(whole)}"
+            raise UsageError(f"{path}: no such checkpoint", remedy=remedy) from None
+        if isinstance(error, CheckpointNotFoundError):
+            raise  # a path that is there, but no checkpoint, leaves the word behind it to be told

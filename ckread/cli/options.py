@@ -121,6 +121,11 @@ def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
     return not chosen or any(variable.role in roles for roles in chosen)
 
 
+def roles_of(arguments: argparse.Namespace) -> set[Role] | None:
+    """Give the roles that are asked for with `--role`, None if none are."""
+    return {role for roles in arguments.role for role in roles} or None
+
+
 class OneOf:
     """The type of an option that takes one of some words.
 
@@ -199,21 +204,20 @@ def bind_words(usage: str, words: Sequence[str], command: str) -> dict[str, Any]
     """
     bound: dict[str, Any] = {}
     rest = list(words)
+    remedy = f"Usage: ckread {command} {usage}"
     for match in USAGE_WORD.finditer(usage.split(" -")[0]):
         name, is_optional = match["name"].lower(), match[0].startswith("[")
         if not rest and not is_optional:
-            message = f"{command}: {match['name']} is missing"
-            raise UsageError(message, remedy=f"Usage: ckread {command} {usage}")
+            raise UsageError(f"{command}: {match['name']} is missing", remedy=remedy)
         if match["is_many"]:
             bound[f"{name}s"], rest = rest, []
         else:
             bound[name] = rest.pop(0) if rest else None
     if rest:
-        from ckread.cli.lost_path import refuse_lost_path
+        from ckread.cli.misspelt import refuse_lost_path
 
         refuse_lost_path(bound.get("path"), words)
-        message = f"{command}: {rest[0]}: one argument too many"
-        raise UsageError(message, remedy=f"Usage: ckread {command} {usage}")
+        raise UsageError(f"{command}: {rest[0]}: one argument too many", remedy=remedy)
     return bound
 
 

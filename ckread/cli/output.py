@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ckread.cli.terminal import has_color, is_c_locale, is_forced, is_tty, terminal_width
 from ckread.views.folding import Prose
 from ckread.views.json_document import encode, schema
 from ckread.views.page import Lines, Page, Span, plain
@@ -14,12 +16,10 @@ from ckread.views.quantities import safe_text
 from ckread.views.theme import STYLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ckread.errors import CheckpointError
     from ckread.views.page import Block
-
-DEFAULT_WIDTH = 80
 
 
 class Output:
@@ -30,21 +30,30 @@ class Output:
             piped: whole, aligned, without colour.
         is_json: whether one JSON document is asked for.
         is_quiet: whether notes are left out.
+        outlives_pipe: whether a file was asked for, which a reader that has gone must not
+            keep from being written: `flush` then says at the end that it has gone.
         width: columns of the terminal.
     """
 
     def __init__(
-        self, *, color: str = "auto", is_json: bool = False, is_quiet: bool = False
+        self,
+        *,
+        color: str = "auto",
+        is_json: bool = False,
+        is_quiet: bool = False,
+        outlives_pipe: bool = False,
     ) -> None:
         self._stdout = _open_stream(sys.stdout)
         self._stderr = _open_stream(sys.stderr)
-        forced = color == "always" or (color == "auto" and _is_forced())
+        forced = color == "always" or (color == "auto" and is_forced())
         self.is_json = is_json
         self.is_quiet = is_quiet
-        self.is_terminal = forced or _is_tty(self._stdout)
+        self.outlives_pipe = outlives_pipe
+        self._is_pipe_closed = False
+        self.is_terminal = forced or is_tty(self._stdout)
         self.width = terminal_width()
-        self._has_color = _has_color(self._stdout, color)
-        self._has_error_color = _has_color(self._stderr, color)
+        self._has_color = has_color(self._stdout, color)
+        self._has_error_color = has_color(self._stderr, color)
 
     def render(self, page: Page) -> None:
         """Write a page of results."""
@@ -57,22 +66,26 @@ class Output:
         """Write a page as a screen shows it, in a pipe too: help."""
         paper = self._paper(self._stdout)
         if self._has_color:
-            _write_coloured(page, self._stdout, paper)
+            with self._outliving():
+                _write_coloured(page, self._stdout, paper)
         else:
             self.lines(map(plain, page.lines(paper)))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results."""
-        self._stdout.writelines(f"{line}\n" for line in lines)
+        with self._outliving():
+            self._stdout.writelines(f"{line}\n" for line in lines)
 
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
-        self._stdout.write(f"{encode({'schema': schema(command), **document})}\n")
+        with self._outliving():
+            self._stdout.write(f"{encode({'schema': schema(command), **document})}\n")
 
     def json_pieces(self, pieces: Iterable[str]) -> None:
         """Write a JSON document that comes encoded, in pieces."""
-        self._stdout.writelines(pieces)
-        self._stdout.write("\n")
+        with self._outliving():
+            self._stdout.writelines(pieces)
+            self._stdout.write("\n")
 
     def note(self, text: str) -> None:
         """Say on stderr what a reader of the results should know."""
@@ -107,18 +120,38 @@ class Output:
         self._tell(message, *remedy)
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Hand everything to the operating system.
+
+        Raises:
+            BrokenPipeError: nobody reads it any more, by now or since long.
+        """
         self._stdout.flush()
         self._stderr.flush()
+        if self._is_pipe_closed:
+            raise BrokenPipeError
+
+    @contextmanager
+    def _outliving(self) -> Iterator[None]:
+        """Go on, where a file is still to be written, although nobody reads the output."""
+        try:
+            yield
+        except BrokenPipeError:
+            if not self.outlives_pipe:
+                raise
+            self._is_pipe_closed = True
 
     def _say(self, word: str, style: str, text: str) -> None:
         if not self.is_quiet:
             self._tell(Prose(Span(word, style), f": {safe_text(text)}", is_record=True))
 
     def _tell(self, *blocks: Block) -> None:
-        page = Page(blocks)
-        self._stdout.flush()
-        if not _is_tty(self._stderr):
+        with self._outliving():
+            self._stdout.flush()
+        with self._outliving():
+            self._write_told(Page(blocks))
+
+    def _write_told(self, page: Page) -> None:
+        if not is_tty(self._stderr):
             self._stderr.writelines(f"{line}\n" for line in page.piped())
         elif self._has_error_color:
             _write_coloured(page, self._stderr, self._paper(self._stderr))
@@ -127,7 +160,7 @@ class Output:
             self._stderr.writelines(f"{plain(line)}\n" for line in page.lines(paper))
 
     def _paper(self, stream: TextIO) -> Paper:
-        encoding = "ascii" if _is_c_locale() else getattr(stream, "encoding", None)
+        encoding = "ascii" if is_c_locale() else getattr(stream, "encoding", None)
         return Paper(self.width, encoding or "utf-8")
 
 
@@ -159,21 +192,6 @@ def _write_coloured(page: Page, stream: TextIO, paper: Paper) -> None:
         stream.write("".join([spelled[span] for span in line]) + "\n")
 
 
-def terminal_width() -> int:
-    """Give the columns of the terminal: $COLUMNS, what the terminal says, or 80."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and 0 < int(columns) < 10_000:
-        return int(columns)
-    for descriptor in (1, 2, 0):
-        try:
-            columns_there = os.get_terminal_size(descriptor).columns
-        except (OSError, ValueError):
-            continue
-        if columns_there:
-            return columns_there
-    return DEFAULT_WIDTH
-
-
 def _open_stream(stream: TextIO | None) -> TextIO:
     """Give a stream that takes any text; a closed one swallows it."""
     if stream is None:
@@ -182,32 +200,3 @@ def _open_stream(stream: TextIO | None) -> TextIO:
     if reconfigure is not None:
         reconfigure(errors="backslashreplace", newline="\n")
     return stream
-
-
-def _is_tty(stream: TextIO) -> bool:
-    try:
-        return stream.isatty()
-    except ValueError:  # closed
-        return False
-
-
-def _is_forced() -> bool:
-    return bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
-
-
-def _has_color(stream: TextIO, color: str) -> bool:
-    if color != "auto":
-        return color == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    if _is_forced():
-        return True
-    return _is_tty(stream) and os.environ.get("TERM", "") not in ("dumb", "unknown")
-
-
-def _is_c_locale() -> bool:
-    """Tell whether the user set the C locale; Python then writes UTF-8 all the same."""
-    if os.environ.get("PYTHONUTF8") or os.environ.get("PYTHONIOENCODING"):
-        return False
-    named = os.environ.get("LC_ALL") or os.environ.get("LANG")
-    return bool(sys.flags.utf8_mode) and named in ("C", "POSIX")

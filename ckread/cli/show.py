@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from ckread.cli.options import open_path
 from ckread.errors import UsageError
 from ckread.model.lookup import find_part
-from ckread.readers.contract import Format
+from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
     import argparse
@@ -50,8 +50,6 @@ EXAMPLES = (
 LARGE_NBYTES = 64 << 20
 """Bytes from which on no more than the corners are read to show an abbreviated tensor."""
 
-_CHECKSUMMED = (Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE)
-
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `show`."""
@@ -71,7 +69,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass
-        elif part.index is not None:
+            if checkpoint.format not in CHECKSUMMED:
+                output.note("this format keeps no checksum of values: nothing was verified")
+        elif part.index is not None and checkpoint.format in CHECKSUMMED:
             output.note("a slice is not verified by checksum; --verify reads it all")
         if arguments.output is not None:
             _save(checkpoint, part, arguments, output)
@@ -134,7 +134,7 @@ def _read_corners(part: Part, arguments: argparse.Namespace, output: Output) -> 
 
 def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace) -> bool | None:
     """Tell whether a checksum held; None where the format keeps none."""
-    if checkpoint.format not in _CHECKSUMMED:
+    if checkpoint.format not in CHECKSUMMED:
         return None
     return part.index is None or bool(arguments.verify)
 

@@ -17,7 +17,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import add_roles, add_sort, add_top, open_path, patterns_of, positive
+from ckread.cli.options import (
+    add_roles,
+    add_sort,
+    add_top,
+    open_path,
+    patterns_of,
+    positive,
+    roles_of,
+)
 from ckread.cli.pictures import check_picture
 from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
 
@@ -30,7 +38,6 @@ if TYPE_CHECKING:
     from ckread.cli.options import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.role import Role
 
 EXAMPLES = (
     ("ckread stats ckpt-10", "every weight"),
@@ -83,11 +90,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
             draw(checkpoint, result, rows, arguments, output)
     return _TROUBLE if result.damaged else 0
-
-
-def roles_of(arguments: argparse.Namespace) -> set[Role] | None:
-    """Give the roles that are asked for, None if none are."""
-    return {role for roles in arguments.role for role in roles} or None
 
 
 def _measure(

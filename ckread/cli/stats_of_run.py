@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import patterns_of
-from ckread.cli.stats import roles_of
+from ckread.cli.options import patterns_of, roles_of
 from ckread.cli.working import ProgressBar
 from ckread.errors import UsageError
 
@@ -56,25 +54,13 @@ def _nbytes(run: Run, arguments: argparse.Namespace) -> int:
 
 def _draw(result: RunStatistics, arguments: argparse.Namespace, output: Output) -> None:
     from ckread.cli.pictures import hand_over, palette_of
-    from ckread.views.figures.over_steps import plot_over_steps
+    from ckread.views.figures.over_steps import plot_over_run
 
     if len(result.names) != 1:
         remedy = "Give a PATTERN that means one variable."
         n = len(result.names)
         raise UsageError(f"{n} variables over a run do not fit one picture", remedy=remedy)
     [name] = result.names
-    known = [m.variables[name] for m in result.moments if name in m.variables]
-    pairs = [
-        (moment.step, found.distribution if (found := moment.variables.get(name)) else None)
-        for moment in result.moments
-    ]
-    figure = plot_over_steps(
-        name,
-        pairs,
-        run=os.path.basename(result.path.rstrip(os.sep)) or result.path,
-        dtype=str(known[-1].dtype),
-        shape=known[-1].shape,
-        palette=palette_of(arguments),
-    )
-    what = f"{name} in {len(pairs)} checkpoints of {result.path}"
+    figure = plot_over_run(result, name, palette=palette_of(arguments))
+    what = f"{name} in {len(result.moments)} checkpoints of {result.path}"
     hand_over([figure], what, arguments, output)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckread.cli.pictures import add_pictures, check_picture
 from ckread.cli.run_words import open_run_words
 from ckread.cli.working import keep_blas_in_one_thread
 from ckread.errors import UsageError
@@ -38,10 +39,7 @@ EXAMPLES = (
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `track`."""
-    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
-    parser.add_argument("--show", action="store_true", help="picture in a window")
-    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -49,10 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.analysis.track import track
 
     keep_blas_in_one_thread()
-    if arguments.plot:
-        from ckread.views.figures.picture_file import check_target
-
-        check_target(arguments.plot, force=arguments.force)
+    check_picture(arguments)
     run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
     if not patterns:
         remedy = "Usage: ckread track RUN PATTERN…"

@@ -9,6 +9,7 @@ from ckread.model.displayed import Displayed
 from ckread.model.near_names import not_found
 from ckread.model.variable import Variable
 from ckread.readers.closing import Closing
+from ckread.readers.collector import no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,10 +62,11 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         self.notes = notes
         self.warnings = warnings
         self.reader = reader
-        self._by_name = {
-            identities[key].name: Variable(record, identities[key], reader)
-            for key, record in reader.tensors.items()
-        }
+        with no_garbage_collection():
+            self._by_name = {
+                identities[key].name: Variable(record, identities[key], reader)
+                for key, record in reader.tensors.items()
+            }
         self._by_key: dict[str, Variable] | None = None
 
     @property
@@ -104,8 +106,18 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         return f"<ckread.Checkpoint {self.path!r}: {len(self)} variables>"
 
     def close(self) -> None:
-        """Close the files. Names and shapes stay; values may not be readable any more."""
+        """Close the files. Names and shapes stay; reading values raises `UsageError`."""
         self.reader.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the path, which is opened again where it arrives, with the same reader.
+
+        What it then holds is what is at the path then. A relative path is looked for from
+        the working directory there.
+        """
+        from ckread.model.opening import reopen
+
+        return reopen, (self.path, self.reader.is_tensorflow)
 
     def tree(self, patterns: str | Sequence[str] = (), *, folds: bool = False) -> VariableTree:
         """Give the variables as a tree of scopes with totals, in the order of the model.

@@ -14,6 +14,9 @@ _N_NEAR = 5
 _N_COMPARED = 2000
 """Names whose spelling is compared in full with one that is not there."""
 
+NONE_NEAR = "No name is near it; ckread ls lists those there are."
+"""The remedy where no name is spelt alike."""
+
 
 class Named(Protocol):
     """What has a name."""
@@ -39,9 +42,13 @@ def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
 
 
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
-    """Give the error for a name that is not there, with those that are near."""
+    """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)]) if near else None
+    remedy = None
+    if near:
+        remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
+    elif names:
+        remedy = NONE_NEAR
     return VariableNotFoundError(f"{path}: no variable {name}", path=path, remedy=remedy)
 
 

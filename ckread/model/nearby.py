@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _N_SHOWN = 5
 _MAX_SUBDIRECTORIES = 100
+_ALONE = (
+    "If a training run is still writing here, try again in a moment. If not, its\n"
+    "values cannot be found without the index: copy the directory again, or train on\n"
+    "from a checkpoint elsewhere."
+)
 
 
 def nothing_at(path: str) -> CheckpointError:
@@ -49,7 +54,11 @@ def nothing_in(directory: str) -> CheckpointError:
     names = file_names(directory)
     data = next((name for name in names if DATA_SUFFIX.search(name)), None)
     if data is not None:
-        return torn(os.path.join(directory, data))
+        index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
+        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
+        message = f"{directory}: no complete checkpoint: {found}"
+        path = os.path.join(directory, data)
+        return TruncatedFileError(message, path=path, remedy=_ALONE)
     message = f"{directory}: no checkpoint in this directory"
     remedy = _below(directory, names) if names else "It is empty."
     return CheckpointNotFoundError(message, path=directory, remedy=remedy)

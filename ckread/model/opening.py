@@ -31,9 +31,11 @@ class ReaderChoice(StrEnum):
     """Which reader opens a checkpoint."""
 
     AUTO = "auto"
-    """The native one, and TensorFlow's for the values it declines."""
+    """The native one; it reads every format."""
     NATIVE = "native"
+    """The native one, which `auto` means too."""
     TENSORFLOW = "tensorflow"
+    """TensorFlow's own, for TensorFlow's formats."""
 
 
 def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Checkpoint:
@@ -64,6 +66,20 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
         raise UsageError(f"no reader {reader!r}, expected one of {expected}") from None
     location = locate(path)
     return _OPENERS[location.format](location, choice)
+
+
+def reopen(path: str, is_by_tensorflow: bool) -> Checkpoint:
+    """Open a checkpoint again that was pickled.
+
+    Args:
+        path: of the checkpoint.
+        is_by_tensorflow: whether TensorFlow's reader read it.
+
+    Raises:
+        CheckpointError: it cannot be opened any more.
+    """
+    reader = ReaderChoice.TENSORFLOW if is_by_tensorflow else ReaderChoice.AUTO
+    return open_checkpoint(path, reader=reader)
 
 
 @contextmanager

@@ -24,12 +24,6 @@ _TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+", re.DOTALL)
 _DIGITS = re.compile(r"\d+")
 
 
-def matches(pattern: str, name: str, key: str) -> bool:
-    """Tell whether a variable of this name and key is meant by a pattern."""
-    is_match = compile_pattern(pattern)
-    return is_match(name) or is_match(key)
-
-
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
     r"""Give the test of one pattern on one name; names as they are displayed, `a\x20b`, do too."""
     is_match = _compile_literal(pattern)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
@@ -11,8 +12,8 @@ from ckread.model.displayed import Displayed
 from ckread.model.opening import ReaderChoice
 from ckread.model.run_entries import RunEntry, RunGroup, SkippedCheckpoint
 from ckread.model.run_grouping import Member, group, grouping_note, models_of
-from ckread.model.run_opening import RunOpener
-from ckread.model.run_paths import find_places
+from ckread.model.run_opening import RunOpener, reopened
+from ckread.model.run_paths import find_places, title_of
 from ckread.model.run_survey import stale, survey
 from ckread.readers.regular_file import file_identity
 
@@ -128,9 +129,11 @@ class Run(Displayed, Sequence["Checkpoint"]):
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
         groups = [[entry.to_dict() for entry in found.entries] for found in self.groups]
+        models = [found.model + 1 for found in self.groups]
         groups[0] += [entry.to_dict() for entry in self.stale]
         skipped = [{"path": found.path, "message": str(found.error)} for found in self.skipped]
-        return {"path": self.path, "groups": groups, "skipped": skipped, "notes": list(self.notes)}
+        told = {"skipped": skipped, "notes": list(self.notes)}
+        return {"path": self.path, "groups": groups, "models": models, **told}
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per checkpoint, in order of step.
@@ -152,7 +155,12 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return frame
 
     def _open(self, member: Member) -> Checkpoint:
-        return member.checkpoint or self._opener.open(member.place)[0]
+        return reopened(member.checkpoint) or self._opener.open(member.place)[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the listing; checkpoints are opened by their paths where it arrives."""
+        members = tuple(replace(member, checkpoint=None) for member in self._members)
+        return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
 
 
 def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
@@ -187,7 +195,7 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     if not members and skipped:
         raise skipped[-1].error
     groups = group(members)
-    title = typed[0].rstrip(os.sep) or typed[0] if len(typed) == 1 else _common(typed)
+    title = title_of(typed)
     run = Run(
         title,
         groups,
@@ -224,10 +232,3 @@ def _notes(groups: Sequence[Sequence[Member]], skipped: Sequence[SkippedCheckpoi
     notes = [f"{found.path} was left out: {found.error.message}." for found in skipped]
     notes += filter(None, [grouping_note(groups)])
     return notes
-
-
-def _common(paths: Sequence[str]) -> str:
-    """Give the directory that several paths share, else say how many they are."""
-    directories = {os.path.dirname(path) for path in paths}
-    only = directories.pop()
-    return only if only and not directories else f"{len(paths)} paths"

@@ -61,10 +61,14 @@ class Structure:
 
 
 class RunOpener:
-    """Opens checkpoints, and remembers how those that were opened are built."""
+    """Opens checkpoints, and remembers how those that were opened are built.
+
+    Attributes:
+        reader: which one opens them: `auto`, `native` or `tensorflow`.
+    """
 
     def __init__(self, reader: str = "auto") -> None:
-        self._reader = reader
+        self.reader = reader
         self._structures: dict[Any, Structure] = {}
         self._memo = IndexMemo()
 
@@ -74,8 +78,8 @@ class RunOpener:
         Raises:
             CheckpointError: it is gone, being written, damaged or cannot be read here.
         """
-        if place.format is not Format.TENSOR_BUNDLE or self._reader == ReaderChoice.TENSORFLOW:
-            checkpoint = open_checkpoint(place.path, reader=self._reader)
+        if place.format is not Format.TENSOR_BUNDLE or self.reader == ReaderChoice.TENSORFLOW:
+            checkpoint = open_checkpoint(place.path, reader=self.reader)
             return checkpoint, self._remember(checkpoint)
         from ckread.readers.bundle import TensorBundle
 
@@ -83,7 +87,7 @@ class RunOpener:
         known = self._structures.get(_signature(reader.tensors))
         if known is None:
             reader.close()
-            checkpoint = open_checkpoint(place.path, reader=self._reader)
+            checkpoint = open_checkpoint(place.path, reader=self.reader)
             return checkpoint, self._remember(checkpoint)
         return _assemble(reader, known), known
 
@@ -97,6 +101,22 @@ class RunOpener:
             signature = (signature, "without its graph")
         self._structures[signature] = structure
         return structure
+
+
+def reopened(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Give an open one of the same index, whatever became of this one; None if it has no index."""
+    from ckread.readers.bundle import TensorBundle
+
+    if checkpoint is None or not isinstance(checkpoint.reader, TensorBundle):
+        return None
+    return Checkpoint(
+        checkpoint.reader.reopened(),
+        {variable.key: variable.identity for variable in checkpoint.values()},
+        path=checkpoint.path,
+        evidence=checkpoint.evidence,
+        notes=checkpoint.notes,
+        warnings=checkpoint.warnings,
+    )
 
 
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from ckread.model.location import Location
 
@@ -169,3 +169,12 @@ def _may_be_checkpoint(path: str) -> bool:
     if name == STATE_FILE_NAME or name.endswith(META_SUFFIX) or DATA_SUFFIX.search(name):
         return False
     return name.endswith(INDEX_SUFFIX) or bool(keras_suffix(name)) or "." not in name[-5:]
+
+
+def title_of(paths: Sequence[str]) -> str:
+    """Give one path, or the directory that several share, else say how many they are."""
+    if len(paths) == 1:
+        return paths[0].rstrip(os.sep) or paths[0]
+    directories = {os.path.dirname(path) for path in paths}
+    only = directories.pop()
+    return only if only and not directories else f"{len(paths)} paths"

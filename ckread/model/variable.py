@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.indexing import resolve_index
+from ckread.model.scalars import decode_number, is_number
 from ckread.readers.contract import CHUNK_NBYTES
 
 if TYPE_CHECKING:
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from ckread.model.role import Role
     from ckread.readers.contract import CheckpointReader, Extent, TensorRecord
     from ckread.readers.dtypes import DataType
-
-_SCALAR_FORMATS = {
-    "float32": "<f", "float64": "<d", "float16": "<e", "bfloat16": "<f",
-    "int8": "<b", "int16": "<h", "int32": "<i", "int64": "<q",
-    "bool": "<?", "uint8": "<B", "uint16": "<H", "uint32": "<I", "uint64": "<Q",
-}  # fmt: skip
 
 
 class Variable:
@@ -141,6 +135,16 @@ class Variable:
         """Give where its plain bytes lie on disk, None if they lie nowhere plainly."""
         return self._reader.extents(self.key)
 
+    def readable_extents(self) -> tuple[Extent, ...] | None:
+        """Give `extents` to read all of; that of an archive are verified first, once.
+
+        Raises:
+            ChecksumError: the archive is damaged.
+            UsageError: the checkpoint was closed.
+        """
+        self._opened().verify_container()
+        return self._reader.extents(self.key)
+
     def numpy(self) -> NDArray[np.generic]:
         """Read it whole, verified by its checksum where the format keeps one.
 
@@ -153,8 +157,9 @@ class Variable:
             TruncatedFileError: the shard ends before them.
             MissingShardError: the shard is not there.
             UnsupportedFeatureError: the type has no array form.
+            UsageError: the checkpoint was closed.
         """
-        return self._reader.read(self.key)
+        return self._opened().read(self.key)
 
     def read(self, index: Any = ...) -> NDArray[np.generic]:
         """Read a part, only the bytes it needs; a part is not verified by a checksum.
@@ -163,10 +168,10 @@ class Variable:
             index: a numpy index of integers, slices and at most one ellipsis.
 
         Raises:
-            UsageError: the index does not fit the shape.
+            UsageError: the index does not fit the shape, or the checkpoint was closed.
             CheckpointError: as for `numpy`.
         """
-        return self._reader.read_slice(self.key, resolve_index(index, self.shape, self.name))
+        return self._opened().read_slice(self.key, resolve_index(index, self.shape, self.name))
 
     def __getitem__(self, index: Any) -> NDArray[np.generic]:
         """Read a part; as `read`."""
@@ -184,7 +189,7 @@ class Variable:
         Raises:
             CheckpointError: as for `numpy`.
         """
-        return self._reader.iter_chunks(self.key, nbytes)
+        return self._opened().iter_chunks(self.key, nbytes)
 
     def scalar(self) -> int | float | bool:
         """Give the value of a numeric scalar, without numpy.
@@ -193,14 +198,10 @@ class Variable:
             UsageError: it is not a scalar of a plain Python number type.
             CheckpointError: as for `numpy`.
         """
-        code = _SCALAR_FORMATS.get(self.dtype)
-        if code is None or self.elements != 1:
+        if not is_number(self.dtype) or self.elements != 1:
             message = f"{self.name}: {self.dtype} of shape {self.shape} is not a number"
             raise UsageError(message)
-        data = self._reader.read_bytes(self.key)
-        # A bfloat16 is the upper half of a float32.
-        value: int | float | bool = struct.unpack(code, data.rjust(struct.calcsize(code), b"\0"))[0]
-        return value
+        return decode_number(self._opened().read_bytes(self.key), self.dtype)
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
@@ -209,6 +210,14 @@ class Variable:
         import numpy as np
 
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def _opened(self) -> CheckpointReader:
+        self._reader.check_open()
+        return self._reader
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled with a `TypeError` that says what pickles."""
+        raise TypeError(f"{self.name}: pickle its Checkpoint, or variable.numpy(), instead")
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a variable in JSON documents."""

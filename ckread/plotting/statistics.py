@@ -82,25 +82,15 @@ def plot_statistics(
 
 def _plot_over_run(statistics: RunStatistics, ax: Axes | None, palette: Palette) -> Figure:
     from ckread.views.figures.on_axes import draw_quantiles
-    from ckread.views.figures.over_steps import plot_over_steps
+    from ckread.views.figures.over_steps import distributions_of, plot_over_run
 
     if len(statistics.names) != 1:
         raise _too_many(len(statistics.names))
     [name] = statistics.names
-    found = [(moment.step, moment.variables.get(name)) for moment in statistics.moments]
-    pairs = [(step, None if known is None else known.distribution) for step, known in found]
     if ax is not None:
-        draw_quantiles(ax, name, pairs, palette)
+        draw_quantiles(ax, name, distributions_of(statistics, name), palette)
         return figure_of(ax)
-    last = [known for _, known in found if known is not None][-1]
-    return plot_over_steps(
-        name,
-        pairs,
-        run=_base(statistics.path),
-        dtype=str(last.dtype),
-        shape=last.shape,
-        palette=palette,
-    )
+    return plot_over_run(statistics, name, palette=palette)
 
 
 def plot_filters(

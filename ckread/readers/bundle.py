@@ -16,6 +16,7 @@ Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
 from __future__ import annotations
 
 import os
+from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,7 +27,7 @@ from ckread.errors import (
 from ckread.readers.bundle_entries import BundleEntries
 from ckread.readers.bundle_layout import BundleLayout
 from ckread.readers.bundle_values import BundleValues
-from ckread.readers.closing import Closing
+from ckread.readers.closing import ClosingReader
 from ckread.readers.contract import CHUNK_NBYTES, Format, StoredFile
 from ckread.readers.entry_parser import shown
 from ckread.readers.extents import of_tensor
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TensorBundle(Closing):
+class TensorBundle(ClosingReader):
     """A V2 checkpoint by its prefix; implements `CheckpointReader`.
 
     Attributes:
@@ -173,8 +174,16 @@ class TensorBundle(Closing):
             raise of_tensor(error, key, remedy=remedy) from None
 
     def close(self) -> None:
-        """Close the data shards."""
+        """Close the data shards for good."""
+        super().close()
         self._values.close()
+
+    def reopened(self) -> TensorBundle:
+        """Give another reader of the same index, which is not read again."""
+        other = copy(self)
+        other.is_closed = False
+        other._place(self._layout)
+        return other
 
     def _settled(self, key: str, read: Callable[[], T], *, is_verified: bool = True) -> T:
         """Give what `read` gives; once more, from a new index, if the files changed."""
@@ -197,7 +206,7 @@ class TensorBundle(Closing):
 
     def _reload(self, key: str) -> None:
         old = self._layout.record(key)
-        self.close()
+        self._values.close()
         self._place(BundleLayout(self.path, open_index(self.path)))
         new = self._layout.index.tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):

@@ -42,6 +42,12 @@ class Format(StrEnum):
     LEGACY_HDF5 = "legacy_hdf5"
 
 
+CHECKSUMMED = frozenset(
+    {Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE, Format.KERAS_ARCHIVE}
+)
+"""Formats that keep a checksum of all values: per tensor, per block, or of all at once."""
+
+
 class TensorRecord(NamedTuple):
     """One stored tensor, as listed. A named tuple: 100,000 of them are made at once.
 
@@ -109,6 +115,10 @@ class CheckpointReader(Protocol):
     path: str
     """What error messages and titles name: the prefix, or the file."""
     format: Format
+    is_closed: bool
+    """Whether `close` was called: values are not read any more, lists stay."""
+    is_tensorflow: bool
+    """Whether TensorFlow reads the values."""
 
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:
@@ -122,12 +132,29 @@ class CheckpointReader(Protocol):
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where the plain bytes of a tensor lie, None if they lie nowhere plainly.
 
-        The extents are disjoint and cover the tensor; no data file is opened.
+        The extents are disjoint and cover the tensor; no data file is opened. Whoever
+        reads them whole calls `verify_container` before, and verifies the checksum of each.
+        """
+        ...
+
+    def check_open(self) -> None:
+        """See that values may be read; raise UsageError if the checkpoint was closed."""
+        ...
+
+    def verify_container(self) -> None:
+        """Verify what one checksum covers for all tensors, as that of an archive's member.
+
+        Once: what was found then is said each time. `read`, `read_strings` and
+        `iter_chunks` do it by themselves. Nothing to do where each tensor has its own.
         """
         ...
 
     def read_bytes(self, key: str) -> bytes:
-        """Give the verified bytes of a small plain tensor, C order, little-endian."""
+        """Give the bytes of a small plain tensor, C order, little-endian.
+
+        Verified by the tensor's own checksum if it has one, not by that of an archive:
+        a counter is not worth reading all of it.
+        """
         ...
 
     def read_strings(self, key: str) -> list[bytes]:
@@ -154,5 +181,5 @@ class CheckpointReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files for good: values are not read any more, lists stay."""
         ...

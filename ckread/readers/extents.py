@@ -67,30 +67,29 @@ def open_shard(path: str) -> RegularFile:
         raise missing_shard(path) from None
 
 
-class LastShard(Closing):
-    """Opens data shards and keeps the last one open: neighbours mostly lie in one file."""
+class OpenShards(Closing, dict[str, RegularFile]):
+    """Data shards by path, opened when asked for; where there are too many the oldest is closed."""
 
-    __slots__ = ("_shard",)
+    def __init__(self, most: int = 1) -> None:
+        """Keep at most so many open: one does where neighbours lie in one file."""
+        super().__init__()
+        self._most = most
 
-    def __init__(self) -> None:
-        self._shard: RegularFile | None = None
-
-    def at(self, path: str) -> RegularFile:
-        """Give the open shard at a path; the one before is closed.
+    def __missing__(self, path: str) -> RegularFile:
+        """Open a shard.
 
         Raises:
             CheckpointError: as `open_shard`.
         """
-        if self._shard is None or self._shard.path != path:
-            self.close()
-            self._shard = open_shard(path)
-        return self._shard
+        if len(self) >= self._most:
+            self.pop(next(iter(self))).close()
+        shard = self[path] = open_shard(path)
+        return shard
 
     def close(self) -> None:
-        """Close the file that is open, if one is."""
-        shard, self._shard = self._shard, None
-        if shard is not None:
-            shard.close()
+        """Close all that are open."""
+        while self:
+            self.popitem()[1].close()
 
 
 class ExtentStream:

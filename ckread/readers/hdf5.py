@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ckread.errors import NotACheckpointError, UsageError, VariableNotFoundError
-from ckread.readers.closing import Closing
+from ckread.readers.closing import ClosingReader
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.entry_parser import shown
@@ -24,16 +24,17 @@ from ckread.readers.picking import index_ranges, kept_shape
 from ckread.readers.regular_file import RegularFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from ckread.errors import CheckpointError
     from ckread.readers.contract import Index
     from ckread.readers.keras_config import KerasConfig
 
 
-class HDF5Reader(Closing):
+class HDF5Reader(ClosingReader):
     """The tensors of a Keras weight file; a `CheckpointReader`.
 
     Attributes:
@@ -51,6 +52,7 @@ class HDF5Reader(Closing):
         layout: Format | None = None,
         config: KerasConfig | None = None,
         stored: tuple[StoredFile, ...] = (),
+        verify: Callable[[], CheckpointError | None] | None = None,
     ) -> None:
         """List the tensors.
 
@@ -60,6 +62,7 @@ class HDF5Reader(Closing):
             layout: the format, None to tell it from the file.
             config: the configuration from an archive, None to look for it in the file.
             stored: the files on disk, if it is not the file at `path` alone.
+            verify: gives what is wrong by a checksum that covers all tensors, if one does.
 
         Raises:
             NotACheckpointError: the files hold no weights.
@@ -78,6 +81,7 @@ class HDF5Reader(Closing):
         self._stored = stored or (StoredFile(path, files[0].window.nbytes, is_shard=True),)
         self._homes = listing.homes
         self._shards: dict[str, RegularFile] = {}
+        self._verify = verify
         self._tensors = {key: self._record(key, home) for key, home in listing.homes.items()}
 
     def _record(self, key: str, home: Home) -> TensorRecord:
@@ -108,13 +112,23 @@ class HDF5Reader(Closing):
         where = (file.path, offset, dataset.nbytes, dataset.dtype)
         return (Extent(*where, dataset.big_endian, None, region),)
 
+    def verify_container(self) -> None:
+        """Verify the member of the archive that the tensors lie in.
+
+        Raises:
+            CorruptCheckpointError: it is damaged; in which of them cannot be told.
+        """
+        error = self._verify() if self._verify is not None else None
+        if error is not None:
+            raise type(error)(error.message, path=error.path, remedy=error.remedy)
+
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small tensor, C order, little-endian; packed int4 unpacked."""
         if self._home(key).dataset.dtype is DataType.STRING:
             raise UsageError(f"{shown(key)}: a string tensor, expected plain numbers")
         extents = self.extents(key)
         if extents is None:
-            return self.read(key).tobytes()
+            return self.read_slice(key, ()).tobytes()
         return read_extent(extents[0], self._open(extents[0].path))
 
     def read_strings(self, key: str) -> list[bytes]:
@@ -129,18 +143,21 @@ class HDF5Reader(Closing):
         file, dataset, _ = self._home(key)
         if dataset.dtype is not DataType.STRING:
             raise UsageError(f"{shown(key)}: {dataset.dtype}, expected strings")
+        self.verify_container()
         return read_strings(file, dataset)
 
     def read(self, key: str) -> NDArray[np.generic]:
         """Give a whole tensor.
 
         Raises:
+            ChecksumError: the archive that it lies in is damaged.
             TruncatedFileError: the file ends before its values do.
             UnsupportedFeatureError: the type has no array form.
             CorruptCheckpointError: HDF5 cannot read it.
         """
         from ckread.readers import partition
 
+        self.verify_container()
         extents = self.extents(key)
         if extents is None:
             return self.read_slice(key, ())
@@ -176,6 +193,7 @@ class HDF5Reader(Closing):
         from ckread.readers import partition
         from ckread.readers.hdf5_values import iter_parts
 
+        self.verify_container()
         extents = self.extents(key)
         if extents is None:
             file, dataset, packing = self._home(key)
@@ -198,7 +216,8 @@ class HDF5Reader(Closing):
         return self._shards[path]
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files for good."""
+        super().close()
         for file in self._files:
             file.close()
         while self._shards:

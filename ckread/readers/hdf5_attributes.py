@@ -65,7 +65,9 @@ def read_text(item: Any, name: str, *, is_sound: bool) -> str | list[str] | None
     if not h5py.h5a.exists(item, key):
         return None
     attribute = h5py.h5a.open(item, key)
-    n_elements = math.prod(attribute.shape or ())
+    if attribute.shape is None:  # a null dataspace, whatever the type
+        return None
+    n_elements = math.prod(attribute.shape)
     text = h5py.check_string_dtype(attribute.dtype)
     if text is None:
         return None if n_elements else []  # unread: HDF5 crashes on some types that damage makes

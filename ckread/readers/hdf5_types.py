@@ -26,7 +26,9 @@ _PLAIN = {
     "u1": DataType.UINT8, "u2": DataType.UINT16, "u4": DataType.UINT32, "u8": DataType.UINT64,
     "c8": DataType.COMPLEX64, "c16": DataType.COMPLEX128, "b1": DataType.BOOL,
 }  # fmt: skip
-_OPAQUE = {dtype: dtype for dtype in DATA_TYPES.values() if dtype.code[:1].isalpha()}
+_OPAQUE: dict[str, DataType] = {
+    dtype: dtype for dtype in DATA_TYPES.values() if dtype.code[:1].isalpha()
+}
 
 
 class StoredType(NamedTuple):
@@ -57,7 +59,7 @@ def stored_type(stored: np.dtype[Any], label: str) -> StoredType:
     if h5py.check_string_dtype(stored) is not None:
         return StoredType(DataType.STRING)
     if stored.kind == "V" and stored.names is None and stored.subdtype is None:
-        dtype = _OPAQUE.get(label, DataType.UNKNOWN)  # type: ignore[call-overload]
+        dtype = _OPAQUE.get(label, DataType.UNKNOWN)
         return StoredType(dtype if dtype.itemsize == stored.itemsize else DataType.UNKNOWN)
     dtype = _PLAIN.get(stored.str[1:], DataType.UNKNOWN)
     return StoredType(dtype, big_endian=stored.str[0] == ">")

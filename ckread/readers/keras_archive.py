@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, NotACheckpointError, UnsupportedFeatureError
 from ckread.readers.contract import Format, StoredFile
+from ckread.readers.extents import COPY_AGAIN
 from ckread.readers.file_window import FileWindow
 from ckread.readers.hdf5 import HDF5Reader
 from ckread.readers.hdf5_file import HDF5File
@@ -33,6 +35,7 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
+UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
 
@@ -67,11 +70,34 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
     finally:
         archive.close()
     try:
-        layout = Format.KERAS_ARCHIVE
-        return HDF5Reader(path, [file], layout=layout, config=facts.config, stored=stored), facts
+        reader = HDF5Reader(
+            path,
+            [file],
+            layout=Format.KERAS_ARCHIVE,
+            config=facts.config,
+            stored=stored,
+            verify=cache(partial(weights_damage, path)),
+        )
     except BaseException:
         file.close()
         raise
+    return reader, facts
+
+
+def weights_damage(path: str) -> CheckpointError | None:
+    """Read the member with the weights to its end; give what is wrong with it, if anything."""
+    try:
+        archive = ZipMembers(path)
+    except CheckpointError as error:
+        return error
+    try:
+        archive.verify(WEIGHTS)
+    except CheckpointError as error:
+        message = f"{error.message}; {UNNAMED}"
+        return type(error)(message, path=error.path, remedy=error.remedy or COPY_AGAIN)
+    finally:
+        archive.close()
+    return None
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.errors import TruncatedFileError
+from ckread.errors import TruncatedFileError, UsageError
 from ckread.readers.closing import Closing
 from ckread.readers.files import file_error, open_regular
 
@@ -125,6 +125,9 @@ class RegularFile(Closing):
         return TruncatedFileError(message, path=self.path, offset=end, remedy=remedy)
 
     def _failed(self, error: OSError) -> CheckpointError:
+        if self._descriptor < 0:
+            message = f"{self.name}: closed while it was read"
+            return UsageError(message, path=self.path, remedy="Close the checkpoint afterwards.")
         return file_error(self.path, error)
 
     def has_changed(self) -> bool:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import UsageError, VariableNotFoundError
-from ckread.readers.closing import Closing
+from ckread.readers.closing import ClosingReader
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.tf_checks import check_readable, open_checked
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Index
 
 
-class TensorFlowReader(Closing):
+class TensorFlowReader(ClosingReader):
     """A V2 or V1 checkpoint, read by TensorFlow; implements `CheckpointReader`.
 
     Attributes:
         path: the prefix, or the V1 file.
         format: `Format.TENSOR_BUNDLE` or `Format.V1_TABLE`.
     """
+
+    is_tensorflow = True
 
     def __init__(self, prefix: str, files: tuple[str, ...] = ()) -> None:
         """Check the index, then open it with TensorFlow; no value is read.
@@ -139,6 +141,7 @@ class TensorFlowReader(Closing):
 
     def close(self) -> None:
         """Let TensorFlow's reader go, and what was made for it."""
+        super().close()
         self._reader = None
         self._plain.close()
         self._native.close()

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError, UsageError, VariableNotFoundError
-from ckread.readers.closing import Closing
+from ckread.readers.closing import ClosingReader
 from ckread.readers.contract import CHUNK_NBYTES, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.entry_parser import shown
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ckread.readers.messages import TensorSlice
 
 
-class V1Table(Closing):
+class V1Table(ClosingReader):
     """A V1 checkpoint; a `CheckpointReader` that needs no TensorFlow.
 
     Attributes:
@@ -147,7 +147,8 @@ class V1Table(Closing):
         yield from chunks_of(self.read(key), nbytes)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files for good."""
+        super().close()
         for part in self._parts:
             part.file.close()
 

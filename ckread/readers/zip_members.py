@@ -131,9 +131,10 @@ class ZipMembers:
     def _header(self, name: str) -> tuple[int, ...]:
         """Read the local header of a member, the magic left out; see that it bears the name."""
         at = self.members[name].header_offset
+        raw = self.members[name].orig_filename  # which an extra field may give another name
         magic, *fields = _LOCAL_HEADER.unpack(self._file.pread(at, _LOCAL_HEADER.size))
         stored = self._file.pread(at + _LOCAL_HEADER.size, fields[-2])
-        if magic != b"PK\3\4" or stored not in (_raw(name, "utf-8"), _raw(name, "cp437")):
+        if magic != b"PK\3\4" or stored not in (_raw(raw, "utf-8"), _raw(raw, "cp437")):
             raise self._corrupt(f"no member {name!r} at byte {at}")
         return tuple(fields)
 

@@ -15,7 +15,7 @@ from ckread.views.diff_groups import (
     slot_pattern,
     structure_change,
 )
-from ckread.views.quantities import ABSENT, float_text, safe_text, share_text
+from ckread.views.quantities import ABSENT, float_text, safe_text, share_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -186,19 +186,12 @@ def state_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
 def _state_change(members: Sequence[VariableDiff]) -> str:
     only = members[0] if len(members) == 1 else None
     if only is not None and only.old is not None and only.new is not None:
-        return f"{scalar_text(only.old)} → {scalar_text(only.new)}"
+        return f"{value_text(only.old)} → {value_text(only.new)}"
     moved = distance_moved(v for v in members if _is_measured(v))
     text = describe(members)
     if moved is None:
         return f"{text}, from 0" if any(map(_is_measured, members)) else text
     return f"{text}, moved {move_in_words(moved)}" if moved else text
-
-
-def scalar_text(value: float | bool) -> str:
-    """Give a scalar: exact for integers."""
-    if isinstance(value, bool):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else float_text(value)
 
 
 def moved_text(variable: VariableDiff) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ckread.analysis.distribution import Distribution
 
 _SPARKS = "▁▂▃▄▅▆▇"
+_MAX_CELLS = 24
+"""Cells of a curve."""
 
 
 def bar(share: float, cells: int) -> str:
@@ -33,6 +35,30 @@ def _spark(value: float, top: float) -> str:
     if value <= 0 or top <= 0:
         return " "
     return _SPARKS[min(len(_SPARKS) - 1, int(value / top * len(_SPARKS)))]
+
+
+def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
+    """Draw a curve in at most so many cells; a cell of several values has their last."""
+    group = max(1, math.ceil(len(values) / cells))
+    picked = [_last_of(values[i : i + group]) for i in range(0, len(values), group)]
+    finite = [value for value in picked if value is not None and math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    return "".join(_level(value, low, high) for value in picked)
+
+
+def _last_of(values: Sequence[float | None]) -> float | None:
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def _level(value: float | None, low: float, high: float) -> str:
+    if value is None:
+        return " "
+    if not math.isfinite(value):
+        return "×"
+    if high == low:
+        return _SPARKS[len(_SPARKS) // 2]
+    share = (value - low) / (high - low)
+    return _SPARKS[min(len(_SPARKS) - 1, int(share * len(_SPARKS)))]
 
 
 def nothing_finite(distribution: Distribution) -> str:

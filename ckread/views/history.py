@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.run_entries import base_name
 from ckread.views.columns import Column, Justify, Table
-from ckread.views.curves import curve, value_text, value_word
+from ckread.views.drawn import curve
 from ckread.views.folding import Prose
 from ckread.views.narrow_footer import NarrowFooter
 from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import ABSENT, ABSENT_WORD, float_text, plural, safe_text, safe_word
+from ckread.views.quantities import (
+    ABSENT,
+    ABSENT_WORD,
+    float_text,
+    plural,
+    safe_text,
+    safe_word,
+    value_text,
+    value_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

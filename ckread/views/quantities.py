@@ -78,6 +78,22 @@ def float_word(value: float | None) -> str:
     return "NaN" if math.isnan(value) else f"{value:.6g}"
 
 
+def value_text(value: float | bool | None) -> str:
+    """Give a number for a terminal: integers and truths exact, three digits of others."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else float_text(value)
+
+
+def value_word(value: float | None) -> str:
+    """Give a number for a pipe: integers exact, six digits of others."""
+    if value is None:
+        return ABSENT_WORD
+    return str(value) if isinstance(value, int) else float_word(value)
+
+
 def share_text(part: float, whole: float) -> str:
     """Give a share or move with one decimal, `33.4 %`; never a false 0 or 100."""
     if not whole or math.isnan(part / whole):

@@ -23,13 +23,16 @@ from ckread.views.quantities import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.model.run import Run
     from ckread.views.page import Block, Line
 
 _RIGHT = Justify.RIGHT
-_STATE_STYLES = {RunState.UNTRACKED: "muted", RunState.STALE: "warning"}
+_STATE_STYLES: Mapping[RunState | None, str] = {
+    RunState.UNTRACKED: "muted",
+    RunState.STALE: "warning",
+}
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -45,14 +48,14 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     """Lay out the checkpoints of a run; its groups alone where there are several models."""
     groups = run.groups
     rows = rows_of(run)
-    sentence = Prose(_several(run, groups) if len(groups) > 1 else _sentence(run))
+    sentence = Prose(_several(groups) if len(groups) > 1 else _sentence(run))
     head: list[Block] = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
         sections.append(TerminalOnly(_table(rows)))
-    footer = Prose(Span(_footer(run, groups, show_all=show_all), "muted"))
+    footer = Prose(Span(_footer(groups, show_all=show_all), "muted"))
     return Page(head, *sections, TerminalOnly(footer), PipedOnly(_table(rows)))
 
 
@@ -100,7 +103,7 @@ def _latest(run: Run) -> str:
     return f"The latest by the state file is {by_state}, by step {by_step}."
 
 
-def _several(run: Run, groups: Sequence[RunGroup]) -> str:
+def _several(groups: Sequence[RunGroup]) -> str:
     entries = [entry for found in groups for entry in found.entries]
     nbytes = size_text(sum(entry.nbytes or 0 for entry in entries))
     latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
@@ -121,7 +124,7 @@ def _models(groups: Sequence[RunGroup]) -> str:
     return f"{n_models} different models under {len(groups)} names"
 
 
-def _footer(run: Run, groups: Sequence[RunGroup], *, show_all: bool) -> str:
+def _footer(groups: Sequence[RunGroup], *, show_all: bool) -> str:
     entries = [entry for found in groups for entry in found.entries]
     sentences = []
     if len(groups) > 1:
@@ -226,4 +229,4 @@ def _saved_word(row: _Row) -> str:
 
 def _state(row: _Row) -> Line:
     state = row.entry.state
-    return (Span("" if state is None else str(state), _STATE_STYLES.get(state, "")),)  # type: ignore[arg-type]
+    return (Span("" if state is None else str(state), _STATE_STYLES.get(state, "")),)

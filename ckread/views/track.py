@@ -6,13 +6,20 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.views.columns import Column, Justify, Table
-from ckread.views.curves import curve, value_text, value_word
-from ckread.views.drawn import bar
+from ckread.views.drawn import bar, curve
 from ckread.views.drift_rows import place
 from ckread.views.folding import Prose
 from ckread.views.narrow_footer import NarrowFooter
 from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import ABSENT, ABSENT_WORD, plural, safe_text, safe_word
+from ckread.views.quantities import (
+    ABSENT,
+    ABSENT_WORD,
+    plural,
+    safe_text,
+    safe_word,
+    value_text,
+    value_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,7 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.identity import Identity
 from ckread.model.role import Role
+from ckread.readers.closing import ClosingReader
 from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
 from ckread.readers.crc32c import crc32c
 from ckread.readers.dtypes import DataType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Index
 
 
-class ArrayReader:
+class ArrayReader(ClosingReader):
     """The reader's contract over arrays in memory; `n_read` counts arrays that were read."""
 
     format = Format.TENSOR_BUNDLE
@@ -73,9 +74,6 @@ class ArrayReader:
         step = max(1, nbytes // max(1, flat.itemsize))
         for start in range(0, flat.size, step):
             yield flat[start : start + step]
-
-    def close(self) -> None:
-        return None
 
 
 class FileReader(ArrayReader):

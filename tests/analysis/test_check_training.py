@@ -65,8 +65,8 @@ def test_units_that_are_dead(edited: Any) -> None:
     told = {f.variable: f for f in _found(edited(edit), Code.DEAD_UNITS)}
     assert told["hidden/kernel"].level is Level.WARNING
     assert told["hidden/kernel"].message == (
-        "units 3, 60 of 64 have not received a gradient: velocity of the optimizer is 0 in their "
-        "512 elements"
+        "2 of 64 units (indices 3, 60) have not received a gradient: velocity of the optimizer is "
+        "0 in their 512 elements"
     )
     assert told.keys() == {"hidden/kernel", "conv1/kernel"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -19,8 +20,8 @@ from ckread.analysis import drift_jobs, drift_measuring
 from ckread.analysis.drift import drift
 from ckread.analysis.drift_columns import changes
 from ckread.analysis.drift_jobs import share_out
-from ckread.analysis.drift_kernel import DriftTask
-from ckread.errors import VariableNotFoundError
+from ckread.analysis.drift_kernel import DriftTask, measure_job
+from ckread.errors import CorruptCheckpointError, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.run import open_run
 from ckread.readers.contract import Extent, TensorRecord
@@ -293,6 +294,15 @@ def test_jobs_hold_every_task_once_the_longest_first(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(drift_jobs, "JOB_NBYTES", 1)
     assert len(share_out(tasks, 2)) == 40
     assert share_out([], 2) == []
+
+
+def test_a_task_that_is_sent_tells_what_is_wrong_with_its_bytes() -> None:
+    bad = Mock(extents=Mock(side_effect=CorruptCheckpointError("w: size is impossible")))
+    sent = pickle.loads(pickle.dumps(DriftTask(3, [bad], 0, 4, 16)))
+    [result] = measure_job((sent,))
+    assert result.variable == 3
+    assert result.failed == 0
+    assert str(result.error) == "w: size is impossible"
 
 
 def test_tasks_of_a_large_variable_are_joined(

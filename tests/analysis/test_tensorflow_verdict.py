@@ -71,6 +71,7 @@ def test_an_index_that_cannot_be_read_is_tried_too(tmp_path: Path) -> None:
     assert told.message.startswith("TensorFlow d")  # does not open it, or dies: by release
 
 
+@pytest.mark.slow
 def test_memory_is_limited(tmp_path: Path) -> None:
     """Let an index and a sparse shard claim a tebibyte."""
     nbytes = 1 << 40

@@ -6,15 +6,14 @@ import json
 import os
 import re
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from ckread.cli.main import main
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder
-from tests.corruption import flip
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -26,21 +25,8 @@ CONV2 = "stored CRC-32C 0x09693846, computed 0xae9d8321, as if only byte 310000 
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["check", *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def damaged(tmp_path: Path) -> str:
-    for name in ("ckpt-7.index", SHARD):
-        shutil.copy(RUN / name, tmp_path / name)
-    flip(tmp_path / SHARD, 310_000, 1)
-    return str(tmp_path / "ckpt-7")
+def run(call: Any) -> Any:
+    return partial(call, "check")
 
 
 def test_sound_is_0_and_one_line_comes_first(run: Any) -> None:

@@ -9,12 +9,12 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ckread.cli import diff
-from ckread.cli.main import main
 from tests.corruption import flip
 from tests.places import FIXTURES
 
@@ -28,13 +28,8 @@ TWO, THREE = str(RUN / "ckpt-2"), str(RUN / "ckpt-3")
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["diff", *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(call: Any) -> Any:
+    return partial(call, "diff")
 
 
 def copied(tmp_path: Path, step: int = 3) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import ckread
-from ckread.cli.main import main
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder
@@ -27,21 +27,8 @@ SHARD = "ckpt-7.data-00000-of-00001"
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(["export", *words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def damaged(tmp_path: Path) -> str:
-    for name in ("ckpt-7.index", SHARD):
-        shutil.copy(RUN / name, tmp_path / name)
-    flip(tmp_path / SHARD, 310_000, 1)
-    return str(tmp_path / "ckpt-7")
+def run(call: Any) -> Any:
+    return partial(call, "export")
 
 
 def test_all_of_it_bit_for_bit(run: Any, tmp_path: Path) -> None:

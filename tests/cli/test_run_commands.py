@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckread.cli.main import main
 from tests.builders import write_bundle
 from tests.places import FIXTURES
 
@@ -23,16 +22,6 @@ if TYPE_CHECKING:
 
 RUN = str(FIXTURES / "digits_run")
 LOG = f"{RUN}/history.json"
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*words: str) -> tuple[int, str, str]:
-        code = main(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def _records(out: str) -> list[list[str]]:

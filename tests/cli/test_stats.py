@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.cli.main import main
 from ckread.cli.working import ProgressBar, progress_line
 from ckread.model.opening import open_checkpoint
 from tests.builders import write_bundle
@@ -27,15 +26,9 @@ TEN = str(RUN / "ckpt-10")
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(call: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give a function that runs ckread and gives exit code, stdout, stderr."""
     monkeypatch.setenv("COLUMNS", "80")
-
-    def call(*words: str) -> tuple[int, str, str]:
-        code = main(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
     return call
 
 

@@ -23,6 +23,7 @@ def tensorflow() -> Iterator[None]:
 
 
 @pytest.mark.oracle
+@pytest.mark.slow
 def test_crafted_entries_read_alike() -> None:
     report = run_seeded(TARGET, seed=11, n_files=N_FILES)
     assert report.failures == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,13 @@ from ckread.model.evidence import Evidence
 from ckread.model.identity import Identity
 from ckread.model.role import Role
 from ckread.readers.contract import Format
+from ckread.readers.dtypes import DataType
 from tests.analysis.array_checkpoint import ArrayReader, checkpoint
+from tests.builders import BundleBuilder
 from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ZERO = np.zeros(1, np.float32)
 
@@ -74,7 +80,7 @@ def test_nearest_names_are_proposed() -> None:
     assert part.value.remedy == "Nearest names:\n  dense/bias\n  conv1/bias"
     with pytest.raises(VariableNotFoundError) as nothing:
         ours["quite another thing"]
-    assert nothing.value.remedy is None
+    assert nothing.value.remedy == "No name is near it; ckread ls lists those there are."
 
 
 def test_at_most_five_names_of_many() -> None:
@@ -119,3 +125,25 @@ def test_every_key_of_a_file_is_there_under_one_name() -> None:
         assert all(ours[variable.key] is variable for variable in ours.values())
         assert ours["_CHECKPOINTABLE_OBJECT_GRAPH"].role is Role.BOOKKEEPING
         assert [file.is_shard for file in ours.files()] == [False, True]
+
+
+def test_to_open_many_variables_does_not_wait_for_the_collector(tmp_path: Path) -> None:
+    """It would look at all of them again each time a few more are there."""
+    builder = BundleBuilder()
+    for i in range(20_000):
+        builder.add(f"v{i}", ZERO, DataType.FLOAT32)
+    path = builder.write(tmp_path / "m")
+    begun: list[int] = []
+
+    def count(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            begun.append(info["generation"])
+
+    gc.collect()
+    gc.callbacks.append(count)
+    try:
+        with ckread.open(path) as ours:
+            assert len(ours) == 20_000
+    finally:
+        gc.callbacks.remove(count)
+    assert len(begun) <= 5

@@ -45,6 +45,15 @@ def test_what_is_not_there_and_what_does_not_fit() -> None:
         find_part(CK, "a/w[5]")
 
 
+def test_where_no_name_is_near_the_remedy_tells_how_to_list_them() -> None:
+    with pytest.raises(VariableNotFoundError) as caught:
+        find_part(CK, "zzzzzz")
+    assert caught.value.remedy == "No name is near it; ckread ls lists those there are."
+    with pytest.raises(VariableNotFoundError) as caught:
+        find_part(checkpoint({}), "zzzzzz")
+    assert caught.value.remedy is None, "there is none to list"
+
+
 @pytest.mark.parametrize("brackets", ["[a]", "[1:", "[0][1]", "[1]x", "["])
 def test_brackets_that_hold_no_index_are_what_is_wrong(brackets: str) -> None:
     for name in ("b/kernel", "kernel"):

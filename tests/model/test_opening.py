@@ -631,7 +631,20 @@ TORN = (
 )
 
 
-@pytest.mark.parametrize("typed", ["c-1", "c-1.index", "c-1.data-00000-of-00001", ""])
+def test_a_directory_of_data_without_an_index_tells_of_the_torn_save(tmp_path: Path) -> None:
+    save(tmp_path / "c-1")
+    (tmp_path / "c-1.index").unlink()
+    message, remedy = error_of(tmp_path, TruncatedFileError)
+    assert message == (
+        f"{tmp_path}: no complete checkpoint: c-1.data-00000-of-00001 is here and c-1.index is "
+        "not: a save that is under way, or was cut short"
+    )
+    assert remedy is not None
+    assert "checkpoint before it" not in remedy
+    assert "without the index" in remedy
+
+
+@pytest.mark.parametrize("typed", ["c-1", "c-1.index", "c-1.data-00000-of-00001"])
 def test_data_without_an_index(typed: str, tmp_path: Path) -> None:
     save(tmp_path / "c-1")
     (tmp_path / "c-1.index").unlink()

@@ -202,3 +202,15 @@ def test_attributes_in_a_heap_of_their_own_are_declined(tmp_path: Path) -> None:
         open_hdf5(str(tmp_path / "w.h5"))
     found = "texts of variable length that cannot be found beforehand"
     assert str(caught.value) == f"w.h5: attribute 'name': {found}"
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("kind", [KIND, "S4", "f4"])
+def test_an_attribute_without_a_value_is_no_text(tmp_path: Path, kind: Any, libver: str) -> None:
+    with h5py.File(tmp_path / "w.h5", "w", libver=libver) as file:
+        file["x"] = np.ones(2, np.float32)
+        file.attrs["name"] = h5py.Empty(kind)
+        file["x"].attrs["dtype"] = h5py.Empty(kind)
+    with open_hdf5(str(tmp_path / "w.h5")) as reader:
+        assert reader.contents.groups[""].name == ""
+        assert reader.read("x").tolist() == [1, 1]

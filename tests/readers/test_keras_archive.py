@@ -20,6 +20,7 @@ from ckread.errors import (
 from ckread.readers.contract import Format
 from ckread.readers.keras_archive import open_keras_archive
 from ckread.readers.keras_shards import open_sharded_weights
+from ckread.readers.zip_members import ZipMembers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,3 +259,17 @@ def test_an_index_without_a_map(tmp_path: Path) -> None:
     with pytest.raises(NotACheckpointError) as caught:
         open_sharded_weights(path)
     assert str(caught.value) == "w.weights.json: no weight_map, expected sharded weights"
+
+
+def test_a_member_that_an_extra_field_gives_another_name(tmp_path: Path) -> None:
+    """Python 3.13 takes the name from the extra field 0x7075, Info-ZIP's Unicode path."""
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("plain", b"some bytes")
+    members = ZipMembers(str(path))
+    try:
+        members.members["größe"] = members.members.pop("plain")
+        members.verify("größe")
+        assert members.read("größe", max_nbytes=10) == b"some bytes"
+    finally:
+        members.close()

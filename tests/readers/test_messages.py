@@ -25,7 +25,7 @@ from ckread.readers.messages import (
     parse_tensor_shape,
     parse_tensor_slice,
 )
-from ckread.readers.object_graph_messages import RegisteredSaver
+from ckread.readers.object_graph_messages import MAX_NODES, RegisteredSaver
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, header_bytes, shape_bytes, slice_bytes, varint
 
@@ -288,3 +288,9 @@ def test_written_messages_come_back(protos: Any, data: st.DataObject) -> None:
     shape = protos["shape"](dim=[{"size": size} for size in dims])
     assert parse_tensor_shape(shape.SerializeToString()) == tuple(dims)
     assert parse_tensor_slice(slice_bytes([(0, 5), (0, None)])) == ((0, 5), (0, None))
+
+
+def test_a_graph_of_too_many_nodes_is_refused() -> None:
+    """Two bytes each in the file, two hundred in memory."""
+    with pytest.raises(CorruptCheckpointError, match="over 2097152 nodes, expected one for each"):
+        parse_object_graph(b"\x0a\x00" * (MAX_NODES + 1_000_000))

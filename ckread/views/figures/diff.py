@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from ckread.model.role import Role
 from ckread.views.diff_verdict import verdict
 from ckread.views.figures.diff_rows import DotRow, dot_rows
+from ckread.views.figures.distance_axis import decades_of, set_distance_axis
 from ckread.views.figures.names import fit_names, fits
-from ckread.views.figures.numbers import column, count, number
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet
+from ckread.views.figures.numbers import column, count
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, page_words
 from ckread.views.figures.style import Palette, drawing
 from ckread.views.quantities import safe_text
 
@@ -28,7 +28,6 @@ _ROW = 0.17
 _TOP = 0.84
 _NAME_WIDTH = 2.2
 _AXIS_WIDTH = 3.3
-_MAX_TICKS = 8
 
 
 def plot_diff(
@@ -42,31 +41,19 @@ def plot_diff(
         notes: what is left out.
     """
     rows = dot_rows(result.variables)
-    pages = [rows[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [[]]
-    limits = _limits(rows)
+    places = range(len(rows))
+    pages = [places[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [places]
+    limits = decades_of(row.relative for row in rows)
     figures = []
     for i, page in enumerate(pages):
         facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
         facts.append("relative change ‖after − before‖ ÷ ‖before‖, log scale")
-        more = list(notes)
-        if len(pages) > 1:
-            first = i * ROWS + 1
-            facts.append(f"page {i + 1} of {len(pages)}: {first}–{first + len(page) - 1}")
-            rest = count(len(rows) - len(page))
-            hint = "a PDF holds all; for PNG and SVG give a PATTERN"
-            more.insert(0, f"The other {rest} rows are on other pages: {hint}.")
+        place, others = page_words(i, pages, "rows")
+        shown = [rows[row] for row in page]
+        texts = verdict(result), [*facts, place], [*others, *notes]
         with drawing(palette):
-            figures.append(_draw_page(verdict(result), facts, more, page, limits, palette))
+            figures.append(_draw_page(*texts, shown, limits, palette))
     return figures
-
-
-def _limits(rows: Sequence[DotRow]) -> tuple[int, int]:
-    """Give the decades that hold all dots of all pages."""
-    known = [row.relative for row in rows if row.relative is not None]
-    if not known:
-        return -3, 0
-    low = math.floor(math.log10(min(known)) - 1e-9)
-    return low, max(low + 1, math.ceil(math.log10(max(known)) + 1e-9))
 
 
 def _draw_page(
@@ -87,7 +74,7 @@ def _draw_page(
     sheet.note([reading, *notes])
     left = MARGIN + _NAME_WIDTH + 0.08
     axes = sheet.axes(left, _TOP, _AXIS_WIDTH, bottom)
-    _prepare(axes, limits, bottom)
+    set_distance_axis(axes, limits, bottom)
     _draw_names(sheet, rows, places)
     _draw_numbers(sheet, rows, places)
     for row, y in zip(rows, places, strict=True):
@@ -108,26 +95,6 @@ def _places(rows: Sequence[DotRow]) -> list[float]:
 
 def _is_layered(rows: Sequence[DotRow]) -> bool:
     return len({row.group for row in rows}) < len(rows)
-
-
-def _prepare(axes: Axes, limits: tuple[int, int], height: float) -> None:
-    low, high = limits
-    axes.set_gid("ckread:dots")
-    axes.set_xscale("log")
-    axes.set_xlim(10.0**low, 10.0**high)
-    axes.set_ylim(height, 0)
-    axes.set_yticks([])
-    axes.minorticks_off()
-    if high - low < 2:
-        ticks = [m * 10.0**p for p in range(low, high) for m in (1, 2, 5)] + [10.0**high]
-    else:
-        step = -(-(high - low) // _MAX_TICKS)
-        ticks = [10.0**power for power in range(low, high + 1, step)]
-    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks])
-    axes.tick_params(top=False, bottom=False, labeltop=True, labelbottom=False)
-    axes.grid(axis="x")
-    axes.spines["bottom"].set_visible(False)
-    axes.spines["left"].set_visible(True)
 
 
 def _draw_names(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:

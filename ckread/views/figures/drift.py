@@ -13,7 +13,7 @@ from ckread.views.figures.drift_map import MAX_ROWS, plot_map
 from ckread.views.figures.drift_pair import plot_pair
 from ckread.views.figures.names import fits
 from ckread.views.figures.numbers import count, short_number, typeset
-from ckread.views.figures.sheet import MARGIN, WIDTH
+from ckread.views.figures.sheet import MARGIN, WIDTH, page_words
 from ckread.views.figures.style import LIGHT, TITLE_SIZE, Palette
 from ckread.views.quantities import safe_text
 
@@ -44,14 +44,10 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
     n = len(result.variables)
     pages = [range(start, min(start + MAX_ROWS, n)) for start in range(0, n, MAX_ROWS)]
     figures = []
-    for number, page in enumerate(pages, 1):
-        span = ""
-        if len(pages) > 1:
-            span = f"page {number} of {len(pages)}: {page.start + 1}–{page.stop}"
-        evidence = [*_evidence(result, n), span]
+    for i, page in enumerate(pages):
+        place, notes = page_words(i, pages)
+        evidence = [*_evidence(result, n), place]
         variables = result.variables[page.start : page.stop]
-        left_out = f"The other {n - len(page):,} are on other pages: a .pdf holds all."
-        notes = [left_out] if len(pages) > 1 else []
         plot = plot_pair if is_pair else plot_map
         figures.append(
             plot(result, variables, title=title, evidence=evidence, palette=palette, notes=notes)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.collections import LineCollection
 
+from ckread.views.figures.distance_axis import decades_of, set_distance_axis
 from ckread.views.figures.drift_layout import LOWEST_NAMED, Layout, lay_out, write_names
-from ckread.views.figures.numbers import column, number
+from ckread.views.figures.numbers import column
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import Palette, drawing
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _TOP = 0.92
 _NUMBERS = 0.62
 """Inches at the right for the numbers, where rows are high enough for them."""
-_MAX_TICKS = 8
 
 
 def plot_pair(
@@ -56,8 +56,8 @@ def plot_pair(
         is_written = layout.row_height >= LOWEST_NAMED
         width = WIDTH - MARGIN - layout.left - (_NUMBERS if is_written else 0.1)
         axes = sheet.axes(layout.left, _TOP, width, layout.depth)
-        decades = _decades([_distance(variable) for variable in result.variables])
-        _prepare(axes, layout, decades)
+        decades = decades_of(map(_distance, result.variables))
+        set_distance_axis(axes, decades, layout.depth)
         _draw_dots(axes, layout, variables, decades, palette)
         if is_written:
             _write_numbers(sheet, layout, variables)
@@ -71,34 +71,6 @@ def _distance(variable: VariableDrift) -> float | None:
     moved = variable.moved
     is_known = moved is not None and math.isfinite(moved) and moved > 0
     return moved if is_known and variable.is_finite_at(-1) else None
-
-
-def _decades(distances: Sequence[float | None]) -> tuple[int, int]:
-    known = [distance for distance in distances if distance is not None]
-    if not known:
-        return -3, 0
-    low = math.floor(math.log10(min(known)) - 1e-9)
-    return low, max(low + 1, math.ceil(math.log10(max(known)) - 1e-9))
-
-
-def _prepare(axes: Axes, layout: Layout, decades: tuple[int, int]) -> None:
-    low, high = decades
-    axes.set_gid("ckread:dots")
-    axes.set_xscale("log")
-    axes.set_xlim(10.0**low, 10.0**high)
-    axes.set_ylim(layout.depth, 0)
-    axes.set_yticks([])
-    axes.minorticks_off()
-    if high - low < 2:
-        ticks = [m * 10.0**p for p in range(low, high) for m in (1, 2, 5)] + [10.0**high]
-    else:
-        step = -(-(high - low) // _MAX_TICKS)
-        ticks = [10.0**power for power in range(low, high + 1, step)]
-    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
-    axes.tick_params(top=False, bottom=False, labeltop=True, labelbottom=False)
-    axes.grid(axis="x")
-    axes.spines["bottom"].set_visible(False)
-    axes.spines["left"].set_visible(True)
 
 
 def _draw_dots(

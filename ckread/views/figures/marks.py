@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from ckread.analysis.distribution import Distribution
     from ckread.views.figures.style import Palette
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def draw_stairs(
     axes: Axes,
     heights: np.ndarray[tuple[int], np.dtype[np.number]],
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
+    edges: NDArray[np.float64],
     palette: Palette,
     *,
     baseline: float = 0.0,

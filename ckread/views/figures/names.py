@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
@@ -117,17 +118,6 @@ def wrap_scope(scope: str, width: float, *, size: float, n_lines: int) -> list[s
     return [shorten(line, width, size=size) for line in lines]
 
 
-def shared_scope(names: list[str]) -> str:
-    """Give the scope, with its slash, that all names share; empty if there is none."""
-    if len(names) < 2:
-        return ""
-    first, last = min(names), max(names)
-    n_equal = 0
-    while n_equal < min(len(first), len(last)) and first[n_equal] == last[n_equal]:
-        n_equal += 1
-    return first[: first.rfind("/", 0, n_equal) + 1]
-
-
 def shorten(name: str, width: float, *, size: float) -> str:
     """Take letters from the middle of the longest component until the name fits.
 
@@ -135,15 +125,25 @@ def shorten(name: str, width: float, *, size: float) -> str:
     """
     parts = name.split("/")
     most = 3 + int(width * _POINTS_PER_INCH / (_NARROWEST * size))  # more would never fit
-    kept = [min(len(part), most) for part in parts]
-    shown = "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
-    while not fits(shown, width, size=size):
-        longest = max(range(len(parts)), key=kept.__getitem__)
-        if kept[longest] <= 3:
-            return cut(shown, width, size=size)
-        kept[longest] -= 1
-        shown = "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
-    return shown
+    lengths = [min(len(part), most) for part in parts]
+
+    def without(n_letters: int) -> str:
+        kept = _levelled(lengths, n_letters)
+        return "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
+
+    n_spare = sum(max(0, n - 3) for n in lengths)
+    fewest = bisect_left(range(n_spare + 1), True, key=lambda n: fits(without(n), width, size=size))
+    if fewest > n_spare:
+        return cut(without(n_spare), width, size=size)
+    return without(fewest)
+
+
+def _levelled(lengths: list[int], n: int) -> list[int]:
+    """Take n from the lengths, one at a time from the longest."""
+    left = lengths.copy()
+    for _ in range(n):
+        left[left.index(max(left))] -= 1
+    return left
 
 
 def _elided(part: str, n_kept: int) -> str:

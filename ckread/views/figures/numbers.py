@@ -147,7 +147,7 @@ def set_value_axis(
 ) -> None:
     """Give the x axis limits and ticks; a label that sticks out too far loses its text.
 
-    One label alone gives no scale: then steps of 3 and 4 do too.
+    One label alone gives no scale: then less round steps do too.
     """
     axes.set_xlim(low, high)
     ticks = value_ticks(low, high, width)
@@ -155,7 +155,7 @@ def set_value_axis(
     if sum(map(bool, labels)) < 2 and high > low:
         finer = _spaced_ticks(
             low, high, width,
-            gap=_TIGHT_GAP, size=TEXT_SIZE, multiples=(1, 2, 3, 4, 5), gutter=gutter,
+            gap=_TIGHT_GAP, size=TEXT_SIZE, multiples=range(1, 10), gutter=gutter,
         )  # fmt: skip
         if len(finer) > 1:
             ticks, labels = finer, _inside(finer, tick_labels(finer), low, high, width, gutter)

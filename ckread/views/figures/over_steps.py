@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ckread.views.figures.fan import plot_fan
@@ -16,8 +17,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ckread.analysis.distribution import Distribution
+    from ckread.analysis.evolution import RunStatistics
 
 MAX_RIDGES = 24
+
+
+def distributions_of(statistics: RunStatistics, name: str) -> list[tuple[int, Distribution | None]]:
+    """Give step and distribution of a variable in each checkpoint, None where there is none."""
+    found = [(moment.step, moment.variables.get(name)) for moment in statistics.moments]
+    return [(step, None if known is None else known.distribution) for step, known in found]
+
+
+def plot_over_run(statistics: RunStatistics, name: str, *, palette: Palette = LIGHT) -> Figure:
+    """Draw how the distribution of one variable changed over a run that was measured."""
+    last = [m.variables[name] for m in statistics.moments if name in m.variables][-1]
+    return plot_over_steps(
+        name,
+        distributions_of(statistics, name),
+        run=os.path.basename(statistics.path.rstrip(os.sep)) or statistics.path,
+        dtype=str(last.dtype),
+        shape=last.shape,
+        palette=palette,
+    )
 
 
 def plot_over_steps(

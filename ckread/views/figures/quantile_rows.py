@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.views.figures.names import shorten, text_width
-from ckread.views.figures.numbers import count, number
+from ckread.views.figures.numbers import number
 from ckread.views.figures.panels import not_finite
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
 from ckread.views.figures.style import DENSE_SIZE, Palette, drawing
 from ckread.views.figures.symlog import Scale
 
@@ -52,17 +52,13 @@ def plot_quantile_rows(
     n_rows = ROWS if len(rows) > 2 * ROWS else -(-len(rows) // 2) + 1
     columns = in_columns(rows, n_rows)
     pages = [columns[i : i + 2] for i in range(0, len(columns), 2)]
+    items = [[row.item for rows in page for row in rows if row.item is not None] for page in pages]
     figures = []
     for i, page in enumerate(pages):
-        items = [row.item for column in page for row in column if row.item is not None]
-        facts, more = list(evidence), list(notes)
-        if len(pages) > 1:
-            facts.append(f"page {i + 1} of {len(pages)}: {items[0] + 1}–{items[-1] + 1}")
-            rest = count(len(variables) - len(items))
-            hint = "a PDF holds all; for PNG and SVG give a PATTERN"
-            more.insert(0, f"The other {rest} are on other pages: {hint}.")
+        place, others = page_words(i, items)
+        texts = title, [*evidence, place], [*others, *notes]
         with drawing(palette):
-            figures.append(_draw_page(variables, page, scale, (title, facts, more), palette))
+            figures.append(_draw_page(variables, page, scale, texts, palette))
     return figures
 
 

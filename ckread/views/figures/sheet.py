@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ckread.views.figures.names import cut, drawable, families_of, text_width, wrap_text
+from ckread.views.figures.numbers import count
 from ckread.views.figures.style import (
     LABEL_SIZE,
     LIGHT,
@@ -44,6 +45,28 @@ def note_lines(*notes: str) -> list[str]:
     """Break notes into the lines that a sheet must have room for."""
     width = WIDTH - 2 * MARGIN
     return [line for note in notes if note for line in wrap_text(note, width, size=TEXT_SIZE)]
+
+
+def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[str, list[str]]:
+    """Say which of several pages one is, and where the others are; nothing of an only page.
+
+    Args:
+        i: which page, from 0.
+        pages: the places of what is on each, from 0.
+        noun: what is drawn, where a title does not say it.
+
+    Returns:
+        A part of the subtitle, and notes.
+    """
+    if len(pages) < 2:
+        return "", []
+    page = pages[i]
+    rest = count(sum(map(len, pages)) - len(page))
+    what = f"{rest} {noun}" if noun else rest
+    return (
+        f"page {i + 1} of {len(pages)}: {page[0] + 1}–{page[-1] + 1}",
+        [f"The other {what} are on other pages: a PDF holds all; for PNG and SVG give a PATTERN."],
+    )
 
 
 class SheetFigure(Figure):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import UsageError
-from ckread.views.curves import value_text
 from ckread.views.drift_rows import place
 from ckread.views.figures.heights import set_heights, set_log_heights
 from ckread.views.figures.names import drawable, families_of, fits, shorten, text_width
@@ -17,7 +16,7 @@ from ckread.views.figures.numbers import count, number, typeset
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.steps import axis_word, places, set_step_axis
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
-from ckread.views.quantities import safe_text
+from ckread.views.quantities import safe_text, value_text
 from ckread.views.track import sentence
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from ckread.analysis.track import RunTrack, TrackedValue
     from ckread.model.run_entries import RunEntry
@@ -137,7 +137,7 @@ def _draw(
         crosses.set(clip_on=False, zorder=5, gid=f"ckread:bad:{variable.name}")
 
 
-def limits(y: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float, bool]:
+def limits(y: NDArray[np.float64]) -> tuple[float, float, bool]:
     """Give the range of the axis, and whether it is log: positive values over three decades.
 
     From 0, unless the values lie within a tenth of their size.

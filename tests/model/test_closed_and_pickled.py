@@ -1,0 +1,93 @@
+"""What is left of a checkpoint once it is closed, and what arrives in another process."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ckread
+from ckread.errors import UsageError
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ckread.model.variable import Variable
+
+CONTAINERS = [
+    "digits_run/ckpt-10", "digits_export", "tf012_v1", "keras_compiled/compiled.keras",
+    "keras_compiled/compiled.weights.h5", "keras_compiled/compiled.h5",
+]  # fmt: skip
+"""A checkpoint of every container."""
+
+READS: list[Callable[[Variable], object]] = [
+    lambda v: v.numpy(),
+    lambda v: v[...],
+    lambda v: list(v.chunks()),
+    lambda v: v.readable_extents(),
+]
+
+
+def _numeric(checkpoint: ckread.Checkpoint) -> Variable:
+    return next(v for v in checkpoint.values() if v.dtype == "float32" and v.elements > 1)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_closed_checkpoint_lists_and_reads_no_values(name: str) -> None:
+    with ckread.open(FIXTURES / name) as checkpoint:
+        variable = _numeric(checkpoint)
+        variable.numpy()
+    for read in READS:
+        with pytest.raises(UsageError, match="the checkpoint was closed") as caught:
+            read(variable)
+        assert caught.value.remedy == "Open it again, or close it later."
+    assert checkpoint[variable.name].shape == variable.shape
+    assert checkpoint.files()
+    damaged = ckread.statistics(checkpoint).damaged
+    assert damaged
+    assert all("was closed" in str(one.error) for one in damaged)
+
+
+def test_a_closed_checkpoint_gives_no_scalar() -> None:
+    with ckread.open(FIXTURES / "digits_run/ckpt-10") as checkpoint:
+        pass
+    with pytest.raises(UsageError, match="was closed"):
+        checkpoint["optimizer/iterations"].scalar()
+
+
+def test_closing_one_checkpoint_of_a_run_does_not_close_it_for_others() -> None:
+    for pattern in ("digits_run/ckpt-*", "keras_compiled/compiled.*"):
+        run = ckread.open_run(str(FIXTURES / pattern))
+        with run[-1] as first:
+            kept = run[-1]
+        with kept:
+            assert _numeric(kept).numpy().size
+        with pytest.raises(UsageError, match="was closed"):
+            _numeric(first).numpy()
+        with run[-1] as again:
+            assert _numeric(again).numpy().size
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_checkpoint_pickles_as_its_path(name: str) -> None:
+    with ckread.open(FIXTURES / name) as checkpoint:
+        with pickle.loads(pickle.dumps(checkpoint)) as arrived:
+            assert list(arrived) == list(checkpoint)
+            assert arrived.path == checkpoint.path
+            variable = _numeric(checkpoint)
+            assert arrived[variable.name].numpy().tobytes() == variable.numpy().tobytes()
+        with pytest.raises(TypeError, match="pickle its Checkpoint"):
+            pickle.dumps(variable)
+
+
+def test_a_run_pickles_with_its_listing() -> None:
+    run = ckread.open_run(FIXTURES / "digits_run")
+    for arrived in (pickle.loads(pickle.dumps(run)), copy.deepcopy(run)):
+        assert arrived.entries == run.entries
+        assert arrived.to_dict() == run.to_dict()
+        with arrived[-1] as ours, run[-1] as theirs:
+            assert _numeric(ours).numpy().tobytes() == _numeric(theirs).numpy().tobytes()
+        assert arrived.error_now(0) is None
