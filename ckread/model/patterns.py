@@ -65,10 +65,12 @@ def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list
 def _nothing_matches(pattern: str, candidates: list[Variable]) -> VariableNotFoundError:
     import difflib
 
+    from ckread.model.near_names import NONE_NEAR
+
     names = [variable.name for variable in candidates]
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = difflib.get_close_matches(pattern.strip("*/"), list(parts)[:20_000], n=5, cutoff=0.5)
-    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else None
+    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else NONE_NEAR
     return VariableNotFoundError(f"no variable matches {pattern}", remedy=remedy)
 
 

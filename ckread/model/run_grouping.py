@@ -199,10 +199,11 @@ def grouping_note(groups: Sequence[Sequence[Member]]) -> str:
     rest = ", ".join(others) + (f" and {more} more groups" if more else "")
     return (
         f"Of {total} checkpoints of {of} the largest group was taken: "
-        f"{len(groups[0])}, {_span(groups[0])}. Left out: {rest}."
+        f"{_span(groups[0])}. Left out: {rest}."
     )
 
 
 def _span(found: Sequence[Member]) -> str:
+    """Count a group from its first to its last: those of others may lie between."""
     first, last = found[0].entry.name, found[-1].entry.name
-    return first if len(found) == 1 else f"{first} to {last}"
+    return first if len(found) == 1 else f"{len(found)} from {first} to {last}"

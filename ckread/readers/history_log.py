@@ -53,13 +53,15 @@ def read_history_log(path: str) -> HistoryLog:
 
     Raises:
         CheckpointNotFoundError: there is no such file.
-        NotACheckpointError: it is no training log.
+        NotACheckpointError: it is no training log, but a checkpoint's prefix perhaps.
         MissingDependencyError: it is an event file, and tensorboard is not installed.
     """
     if os.path.isdir(path) or "tfevents" in os.path.basename(path):
         from ckread.readers.event_file import read_event_log
 
         return read_event_log(path)
+    if os.path.exists(f"{path}.index") and not os.path.exists(path):
+        raise _no_log(path, "a checkpoint")
     with open_regular(path) as file:
         data = file.read(MAX_LOG_NBYTES + 1)
     if len(data) > MAX_LOG_NBYTES:

@@ -16,19 +16,14 @@ Reference: tensorflow/core/protobuf/trackable_object_graph.proto
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.errors import CorruptCheckpointError
 from ckread.readers.collector import no_garbage_collection
 from ckread.readers.varint import signed32
 from ckread.readers.wire import LENGTH_DELIMITED, VARINT, iter_fields, length_delimited, parse_text
 
 if TYPE_CHECKING:
     from ckread.readers.wire import Span
-
-MAX_NODES = 1 << 21
-"""A node of two bytes takes a hundred times that in memory; models have thousands."""
 
 
 class Child(NamedTuple):
@@ -87,17 +82,14 @@ def parse_object_graph(buffer: bytes) -> TrackableObjectGraph:
     """Decode a TrackableObjectGraph.
 
     Raises:
-        CorruptCheckpointError: it is no such message, or has too many nodes.
+        CorruptCheckpointError: it is no such message, or has too many parts.
     """
-    fields = length_delimited(buffer, 0, len(buffer))
-    places = ((start, stop) for tag, start, stop in fields if tag == _FIELD_1)
     with no_garbage_collection():
         nodes = [
             _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop)
-            for start, stop in islice(places, MAX_NODES + 1)
+            for tag, start, stop in length_delimited(buffer, 0, len(buffer))
+            if tag == _FIELD_1
         ]
-        if len(nodes) > MAX_NODES:
-            raise CorruptCheckpointError(f"over {MAX_NODES} nodes, expected one for each object")
         return TrackableObjectGraph(tuple(nodes))
 
 

@@ -14,6 +14,7 @@ Reference: protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
@@ -28,6 +29,12 @@ LENGTH_DELIMITED: Final = 2
 FIXED32: Final = 5
 
 MAX_FIELD_NUMBER = (1 << 29) - 1
+
+MAX_PARTS = 1 << 20
+"""Parts of a message that are listed at once: two bytes each in the file, hundreds in memory.
+
+Object graphs have thousands of nodes.
+"""
 
 Span = tuple[int, int]
 """Start and stop of a length-delimited value in the buffer."""
@@ -81,7 +88,8 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
     As `iter_fields`, twice as fast, for messages of a hundred thousand parts.
 
     Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field.
+        CorruptCheckpointError: a field runs past the message, or is no field, or there
+            are more than `MAX_PARTS`.
     """
     spans: list[tuple[int, int, int]] = []
     first = start
@@ -89,11 +97,13 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
         tag = buffer[start]
         if tag & 7 != LENGTH_DELIMITED or not 7 < tag < 0x80 or start + 2 > stop:
             fields = iter_fields(buffer, first, stop)
-            return [
+            parts = (
                 (number << 3 | wire_type, *value)
                 for number, wire_type, value in fields
                 if wire_type == LENGTH_DELIMITED
-            ]
+            )
+            spans = list(islice(parts, MAX_PARTS + 1))
+            break
         length = buffer[start + 1]
         at = start + 2
         if length > 0x7F:
@@ -107,7 +117,11 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
         if end > stop:
             raise _past_end(start, end, stop)
         spans.append((tag, at, end))
+        if len(spans) > MAX_PARTS:
+            break
         start = end
+    if len(spans) > MAX_PARTS:
+        raise CorruptCheckpointError(f"over {MAX_PARTS} parts in a message", offset=first)
     return spans
 
 

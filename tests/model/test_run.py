@@ -103,7 +103,7 @@ def test_other_names_are_other_groups(tmp_path: Path) -> None:
     assert [[e.name for e in group.entries] for group in run.others] == [["best"]]
     assert run.notes == (
         "Of 3 checkpoints of one model under 2 names the largest group was taken: "
-        "2, ckpt-1 to ckpt-2. Left out: best.",
+        "2 from ckpt-1 to ckpt-2. Left out: best.",
     )
 
 
@@ -228,7 +228,7 @@ def test_a_glob_is_grouped_as_a_directory_is(tmp_path: Path) -> None:
     assert [entry.name for entry in run.entries] == ["ckpt-1", "ckpt-2"]
     assert [[e.name for e in found.entries] for found in run.others] == [["best"], ["ema-1"]]
     assert [found.model for found in run.groups] == [0, 0, 0]
-    assert run.notes[-1].endswith("2, ckpt-1 to ckpt-2. Left out: best, ema-1.")
+    assert run.notes[-1].endswith("2 from ckpt-1 to ckpt-2. Left out: best, ema-1.")
 
 
 def test_a_glob_of_directories_is_in_the_order_of_their_numbers(tmp_path: Path) -> None:

@@ -187,3 +187,8 @@ def test_real_event_files(real_dir: Path) -> None:
     assert log.unit == "step"
     losses = dict(zip(log.epochs, log.metrics["loss"], strict=True))
     assert losses[901] == pytest.approx(0.66536152)
+
+
+def test_a_checkpoint_is_no_log(fixtures_dir: Path) -> None:
+    with pytest.raises(NotACheckpointError, match="ckpt-10: a checkpoint, expected a training log"):
+        read_history_log(str(fixtures_dir / "digits_run" / "ckpt-10"))

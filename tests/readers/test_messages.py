@@ -25,7 +25,8 @@ from ckread.readers.messages import (
     parse_tensor_shape,
     parse_tensor_slice,
 )
-from ckread.readers.object_graph_messages import MAX_NODES, RegisteredSaver
+from ckread.readers.object_graph_messages import RegisteredSaver
+from ckread.readers.wire import MAX_PARTS
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, header_bytes, shape_bytes, slice_bytes, varint
 
@@ -290,7 +291,16 @@ def test_written_messages_come_back(protos: Any, data: st.DataObject) -> None:
     assert parse_tensor_slice(slice_bytes([(0, 5), (0, None)])) == ((0, 5), (0, None))
 
 
-def test_a_graph_of_too_many_nodes_is_refused() -> None:
-    """Two bytes each in the file, two hundred in memory."""
-    with pytest.raises(CorruptCheckpointError, match="over 2097152 nodes, expected one for each"):
-        parse_object_graph(b"\x0a\x00" * (MAX_NODES + 1_000_000))
+@pytest.mark.parametrize("other", [b"", b"\x08\x00"])  # a varint among them: the longer way
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_graph_of_too_many_parts_is_refused(other: bytes, *, is_nested: bool) -> None:
+    """Two bytes each in the file, two hundred in memory; one fewer is as many as there are."""
+    for n in (MAX_PARTS, 2 * MAX_PARTS):
+        data = other + b"\x0a\x00" * n
+        if is_nested:
+            data = bytes_field(1, data)
+        if n > MAX_PARTS:
+            with pytest.raises(CorruptCheckpointError, match="over 1048576 parts in a message"):
+                parse_object_graph(data)
+        else:
+            assert sum(1 + len(node.children) for node in parse_object_graph(data).nodes) >= n
