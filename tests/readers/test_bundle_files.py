@@ -19,6 +19,7 @@ from ckread.errors import (
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
+    UsageError,
 )
 from ckread.readers import open_index
 from ckread.readers.bundle import TensorBundle
@@ -113,15 +114,17 @@ def test_more_shards_than_are_kept_open(tmp_path: Path) -> None:
         assert len(list(chunks)) == 3
 
 
-def test_what_is_read_after_closing_opens_the_shard_again(tmp_path: Path) -> None:
+def test_what_is_closed_is_not_read(tmp_path: Path) -> None:
     bundle = TensorBundle(write_bundle(tmp_path / "m", {"w": ONES}))
     bundle.read("w")
     chunks = bundle.iter_chunks("w", 4)
     next(chunks)
     bundle.close()
-    assert "bad file descriptor" in str(_error(lambda: list(chunks)))
-    assert np.array_equal(bundle.read("w"), ONES)
-    bundle.close()
+    error = _error(lambda: list(chunks))
+    assert isinstance(error, UsageError)
+    assert str(error) == "m.data-00000-of-00001: closed while it was read"
+    with pytest.raises(UsageError, match="the checkpoint was closed"):
+        bundle.read("w")
 
 
 def test_which_shards_are_named_as_present(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    TruncatedFileError,
+    UsageError,
+)
 from ckread.readers.regular_file import RegularFile, file_identity
 
 if TYPE_CHECKING:
@@ -72,7 +77,7 @@ def test_what_is_closed_is_not_read_under_another_number(file: RegularFile, tmp_
     (tmp_path / "other").write_bytes(DATA)
     with RegularFile(str(tmp_path / "other")):
         for read in _reads(file):
-            with pytest.raises(CheckpointError, match="bad file descriptor"):
+            with pytest.raises(UsageError, match="f: closed while it was read"):
                 read()
 
 
