@@ -114,7 +114,7 @@ def test_more_shards_than_are_kept_open(tmp_path: Path) -> None:
         assert len(list(chunks)) == 3
 
 
-def test_what_is_closed_is_not_read(tmp_path: Path) -> None:
+def test_what_was_being_read_ends_with_the_file(tmp_path: Path) -> None:
     bundle = TensorBundle(write_bundle(tmp_path / "m", {"w": ONES}))
     bundle.read("w")
     chunks = bundle.iter_chunks("w", 4)
@@ -124,7 +124,7 @@ def test_what_is_closed_is_not_read(tmp_path: Path) -> None:
     assert isinstance(error, UsageError)
     assert str(error) == "m.data-00000-of-00001: closed while it was read"
     with pytest.raises(UsageError, match="the checkpoint was closed"):
-        bundle.read("w")
+        bundle.check_open()
 
 
 def test_which_shards_are_named_as_present(tmp_path: Path) -> None:
