@@ -43,6 +43,7 @@ def test_it_refuses_some() -> None:
     assert told == {"columns/string", "rows/half", "vector/uint16"}  # hole/float32 is damaged
 
 
+@pytest.mark.slow
 def test_it_refuses_what_is_damaged_and_that_is_no_news(tmp_path: Path) -> None:
     for name in ("ckpt-7.index", "ckpt-7.data-00000-of-00001"):
         shutil.copy(FIXTURES / "digits_run" / name, tmp_path / name)
@@ -52,6 +53,7 @@ def test_it_refuses_what_is_damaged_and_that_is_no_news(tmp_path: Path) -> None:
     assert told.message == "TensorFlow refuses 1 of 44 variables, those that are damaged"
 
 
+@pytest.mark.slow
 def test_it_dies(tmp_path: Path) -> None:
     builder = BundleBuilder()
     builder.add("good", np.ones(2, np.float32), DataType.FLOAT32)
@@ -62,6 +64,7 @@ def test_it_dies(tmp_path: Path) -> None:
     assert told.message.endswith("restoring strange")
 
 
+@pytest.mark.slow
 def test_an_index_that_cannot_be_read_is_tried_too(tmp_path: Path) -> None:
     for name in ("ckpt-7.index", "ckpt-7.data-00000-of-00001"):
         shutil.copy(FIXTURES / "digits_run" / name, tmp_path / name)
