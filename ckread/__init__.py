@@ -10,69 +10,69 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ckread.analysis.check import check as check
-    from ckread.analysis.diff import diff_checkpoints as diff
-    from ckread.analysis.diff_records import CheckpointDiff as CheckpointDiff
-    from ckread.analysis.drift import drift as drift
-    from ckread.analysis.drift_records import RunDrift as RunDrift
-    from ckread.analysis.evolution import RunStatistics as RunStatistics
-    from ckread.analysis.evolution import statistics_of_run as statistics_of_run
-    from ckread.analysis.findings import CheckReport as CheckReport
+    from ckread.analysis.check.check import check as check
+    from ckread.analysis.check.findings import CheckReport as CheckReport
+    from ckread.analysis.diff.diff import diff_checkpoints as diff
+    from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
+    from ckread.analysis.drift.drift import drift as drift
+    from ckread.analysis.drift.records import RunDrift as RunDrift
     from ckread.analysis.history import TrainingHistory as TrainingHistory
     from ckread.analysis.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
     from ckread.analysis.info import info as info
-    from ckread.analysis.statistics import CheckpointStatistics as CheckpointStatistics
-    from ckread.analysis.statistics import statistics as statistics
+    from ckread.analysis.statistics.statistics import CheckpointStatistics as CheckpointStatistics
+    from ckread.analysis.statistics.statistics import RunStatistics as RunStatistics
+    from ckread.analysis.statistics.statistics import statistics as statistics
+    from ckread.analysis.statistics.statistics import statistics_of_run as statistics_of_run
     from ckread.analysis.track import RunTrack as RunTrack
     from ckread.analysis.track import track as track
     from ckread.errors import CheckpointError as CheckpointError
     from ckread.model.checkpoint import Checkpoint as Checkpoint
     from ckread.model.opening import open_checkpoint as open  # noqa: A004
-    from ckread.model.run import Run as Run
-    from ckread.model.run import open_run as open_run
+    from ckread.model.run.run import Run as Run
+    from ckread.model.run.run import open_run as open_run
     from ckread.model.tree import VariableTree as VariableTree
     from ckread.model.variable import Variable as Variable
-    from ckread.plotting.diff import plot_diff as plot_diff
-    from ckread.plotting.diff import plot_difference as plot_difference
-    from ckread.plotting.run import plot_drift as plot_drift
-    from ckread.plotting.run import plot_history as plot_history
-    from ckread.plotting.run import plot_track as plot_track
-    from ckread.plotting.statistics import plot_filters as plot_filters
-    from ckread.plotting.statistics import plot_statistics as plot_statistics
+    from ckread.plotting import plot_diff as plot_diff
+    from ckread.plotting import plot_difference as plot_difference
+    from ckread.plotting import plot_drift as plot_drift
+    from ckread.plotting import plot_filters as plot_filters
+    from ckread.plotting import plot_history as plot_history
+    from ckread.plotting import plot_statistics as plot_statistics
+    from ckread.plotting import plot_track as plot_track
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Checkpoint": ("model.checkpoint", "Checkpoint"),
-    "CheckReport": ("analysis.findings", "CheckReport"),
-    "CheckpointDiff": ("analysis.diff_records", "CheckpointDiff"),
+    "CheckReport": ("analysis.check.findings", "CheckReport"),
+    "CheckpointDiff": ("analysis.diff.records", "CheckpointDiff"),
     "CheckpointError": ("errors", "CheckpointError"),
-    "CheckpointStatistics": ("analysis.statistics", "CheckpointStatistics"),
+    "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
-    "Run": ("model.run", "Run"),
-    "RunDrift": ("analysis.drift_records", "RunDrift"),
-    "RunStatistics": ("analysis.evolution", "RunStatistics"),
+    "Run": ("model.run.run", "Run"),
+    "RunDrift": ("analysis.drift.records", "RunDrift"),
+    "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
     "RunTrack": ("analysis.track", "RunTrack"),
     "TrainingHistory": ("analysis.history", "TrainingHistory"),
     "Variable": ("model.variable", "Variable"),
     "VariableTree": ("model.tree", "VariableTree"),
-    "check": ("analysis.check", "check"),
-    "diff": ("analysis.diff", "diff_checkpoints"),
-    "drift": ("analysis.drift", "drift"),
+    "check": ("analysis.check.check", "check"),
+    "diff": ("analysis.diff.diff", "diff_checkpoints"),
+    "drift": ("analysis.drift.drift", "drift"),
     "history": ("analysis.history", "history"),
     "info": ("analysis.info", "info"),
     "open": ("model.opening", "open_checkpoint"),
-    "open_run": ("model.run", "open_run"),
-    "plot_diff": ("plotting.diff", "plot_diff"),
-    "plot_difference": ("plotting.diff", "plot_difference"),
-    "plot_drift": ("plotting.run", "plot_drift"),
-    "plot_filters": ("plotting.statistics", "plot_filters"),
-    "plot_history": ("plotting.run", "plot_history"),
-    "plot_statistics": ("plotting.statistics", "plot_statistics"),
-    "plot_track": ("plotting.run", "plot_track"),
-    "statistics": ("analysis.statistics", "statistics"),
-    "statistics_of_run": ("analysis.evolution", "statistics_of_run"),
+    "open_run": ("model.run.run", "open_run"),
+    "plot_diff": ("plotting", "plot_diff"),
+    "plot_difference": ("plotting", "plot_difference"),
+    "plot_drift": ("plotting", "plot_drift"),
+    "plot_filters": ("plotting", "plot_filters"),
+    "plot_history": ("plotting", "plot_history"),
+    "plot_statistics": ("plotting", "plot_statistics"),
+    "plot_track": ("plotting", "plot_track"),
+    "statistics": ("analysis.statistics.statistics", "statistics"),
+    "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
     "track": ("analysis.track", "track"),
 }
 

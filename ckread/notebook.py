@@ -11,8 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError
-from ckread.views.page import Page, plain
-from ckread.views.paper import Paper
+from ckread.views.terminal.page import Page, Paper, plain
 
 if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
@@ -34,7 +33,7 @@ def text_of(shown: Any) -> str | None:
 
 def html_of(shown: Any) -> str | None:
     """Give it as HTML, self-contained, escaped, and of bounded length; None likewise."""
-    from ckread.views.html import html_page
+    from ckread.views.terminal.html import html_page
 
     try:
         page = _page(shown)
@@ -67,10 +66,10 @@ def _checkpoint(checkpoint: Checkpoint) -> Page:
     from ckread.model.ordering import model_order
     from ckread.model.role import Role
     from ckread.model.tree import build_tree
-    from ckread.views.html import HEAD_ROWS, MAX_ROWS
-    from ckread.views.info import info_page
+    from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
-    from ckread.views.quantities import plural
+    from ckread.views.terminal.html import HEAD_ROWS, MAX_ROWS
+    from ckread.views.terminal.words import plural
 
     variables = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
     page = info_page(summarise(checkpoint), build_tree(variables, folds=True))
@@ -81,7 +80,7 @@ def _checkpoint(checkpoint: Checkpoint) -> Page:
 
 
 def _tree(tree: VariableTree) -> Page:
-    from ckread.views.quantities import safe_text
+    from ckread.model.spelling import safe_text
     from ckread.views.tree import tree_page
 
     return tree_page(tree, safe_text(tree.path) or "all variables")
@@ -103,9 +102,9 @@ _PAGES: dict[str, Any] = {
     "VariableTree": _tree,
     "Run": _by("runs", "runs_page"),
     "CheckpointStatistics": _by("statistics", "statistics_page"),
-    "RunStatistics": _by("evolution", "evolution_page"),
-    "CheckpointDiff": _by("diff", "diff_page", "DiffView"),
-    "RunDrift": _by("drift", "drift_page", "DriftView"),
+    "RunStatistics": _by("statistics", "evolution_page"),
+    "CheckpointDiff": _by("diff.page", "diff_page", "DiffView"),
+    "RunDrift": _by("drift.page", "drift_page", "DriftView"),
     "RunTrack": _by("track", "track_page"),
     "TrainingHistory": _by("history", "history_page"),
     "CheckReport": _by("check", "check_page"),

@@ -77,25 +77,25 @@ def page() -> str:
     return "\n".join([INTRODUCTION, *_chapters(), *_records(), *_history_logger()]).rstrip() + "\n"
 
 
-RECORDS = {
-    "ckread.model.run_entries": ("RunEntry",),
-    "ckread.analysis.training": ("TrainingState",),
-    "ckread.analysis.statistics": ("VariableStatistics",),
-    "ckread.analysis.distribution": ("Distribution", "Quantile", "Histogram"),
-    "ckread.analysis.evolution": ("Moment",),
-    "ckread.analysis.diff_records": ("VariableDiff", "Side"),
-    "ckread.analysis.metrics": ("Metrics",),
-    "ckread.analysis.drift_records": ("VariableDrift",),
-    "ckread.analysis.track": ("TrackedValue",),
-    "ckread.analysis.history": ("BestEpoch",),
-    "ckread.analysis.findings": ("Finding",),
-}
+RECORDS = (
+    ("ckread.model.run.entries", ("RunEntry",)),
+    ("ckread.analysis.training", ("TrainingState",)),
+    ("ckread.analysis.statistics.statistics", ("VariableStatistics",)),
+    ("ckread.analysis.statistics.distribution", ("Distribution", "Quantile", "Histogram")),
+    ("ckread.analysis.statistics.statistics", ("Moment",)),
+    ("ckread.analysis.diff.records", ("VariableDiff", "Side")),
+    ("ckread.analysis.diff.metrics", ("Metrics",)),
+    ("ckread.analysis.drift.records", ("VariableDrift",)),
+    ("ckread.analysis.track", ("TrackedValue",)),
+    ("ckread.analysis.history", ("BestEpoch",)),
+    ("ckread.analysis.check.findings", ("Finding",)),
+)
 """What answers are made of: where it is, and its names."""
 
 
 def _records() -> Iterator[str]:
     yield "## What answers are made of\n"
-    for module, names in RECORDS.items():
+    for module, names in RECORDS:
         for name in names:
             yield f"### `{name}`\n"
             kind = getattr(import_module(module), name)

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
-from ckread.analysis import changed_byte
-from ckread.analysis.check_values import check_values
-from ckread.analysis.findings import Code, Level
+from ckread.analysis.check import values as changed_byte
+from ckread.analysis.check.findings import Code, Level
+from ckread.analysis.check.values import check_values
 from ckread.errors import CheckpointError
 from ckread.model.opening import open_checkpoint
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.files import RegularFile
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:

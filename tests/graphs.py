@@ -17,7 +17,7 @@ from ckread.model.naming import identify
 from ckread.model.object_graph import ObjectGraph
 from ckread.readers.contract import TensorRecord
 from ckread.readers.dtypes import DataType
-from ckread.readers.object_graph_messages import (
+from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,
     SlotVariable,
@@ -26,7 +26,7 @@ from ckread.readers.object_graph_messages import (
 )
 
 if TYPE_CHECKING:
-    from ckread.model.identity import Identity
+    from ckread.model.evidence import Identity
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckread.analysis.history import history
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 
 if TYPE_CHECKING:
     from ckread.callbacks import HistoryLogger

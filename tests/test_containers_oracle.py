@@ -17,17 +17,19 @@ from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef  # noqa: E402
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
 
 from ckread.readers.dtypes import DATA_TYPES, DataType  # noqa: E402
-from ckread.readers.meta_graph import read_meta_graph  # noqa: E402
-from ckread.readers.saved_model import read_saved_model  # noqa: E402
-from ckread.readers.v1_table import V1Table  # noqa: E402
-from ckread.readers.variable_defs import VARIABLE_COLLECTIONS  # noqa: E402
+from ckread.readers.graphs.meta_graph import (  # noqa: E402
+    VARIABLE_COLLECTIONS,
+    read_meta_graph,
+    read_saved_model,
+)
+from ckread.readers.v1.reader import V1Table  # noqa: E402
 from tests.places import FIXTURES, REAL, real  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckread.readers.meta_graph import MetaGraph
-    from ckread.readers.signatures import TensorInfo
+    from ckread.readers.graphs.meta_graph import MetaGraph
+    from ckread.readers.graphs.signatures import TensorInfo
 
 
 def _found(pattern: str) -> list[Path]:

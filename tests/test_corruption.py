@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.check import check
-from ckread.analysis.check_archive import check_members
-from ckread.analysis.findings import Code, Level
+from ckread.analysis.check.check import check, check_members
+from ckread.analysis.check.findings import Code, Level
 from ckread.errors import CheckpointError, CorruptCheckpointError
 from ckread.model.opening import open_checkpoint
-from ckread.readers.bundle import TensorBundle
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.dtypes import DataType
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.files import RegularFile
+from ckread.readers.keras.zip_members import ZipMembers
 from ckread.readers.table import Table
-from ckread.readers.v1_table import V1Table
-from ckread.readers.zip_members import ZipMembers
+from ckread.readers.v1.reader import V1Table
 from tests import flips
 from tests.builders import BundleBuilder, Ranges, v1_file
 from tests.corruption import flip, resealed

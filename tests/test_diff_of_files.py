@@ -11,7 +11,7 @@ import pytest
 import ckread
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
-from ckread.readers.bundle import TensorBundle
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import Format
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle

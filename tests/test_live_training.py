@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckread.analysis.drift import drift
+from ckread.analysis.drift.drift import drift
 from ckread.analysis.track import track
 from ckread.errors import CheckpointError, CheckpointNotFoundError
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import pytest
 
 import ckread
 from ckread.notebook import _PAGES as PAGES
-from ckread.views.html_style import CSS
-from ckread.views.theme import STYLES
+from ckread.views.terminal.html import CSS
+from ckread.views.terminal.page import STYLES
 from tests.builders import write_bundle
 from tests.places import REAL, ROOT, real
 

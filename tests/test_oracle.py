@@ -19,11 +19,11 @@ from ckread.errors import (
     MissingShardError,
     UnsupportedFeatureError,
 )
-from ckread.model.location import at_prefix
-from ckread.readers.bundle import TensorBundle
+from ckread.model.paths.location import at_prefix
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import Format
 from ckread.readers.dtypes import numpy_dtype
-from ckread.readers.v1_table import V1Table
+from ckread.readers.v1.reader import V1Table
 from tests.places import FIXTURES, NO_REAL, REAL, frozen, real, real_index_only
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.model.location import Location
+    from ckread.model.paths.location import Location
     from ckread.readers.contract import CheckpointReader
-    from ckread.readers.tf_reader import TensorFlowReader
+    from ckread.readers.tf.reader import TensorFlowReader
 
 FROZEN = frozen()
 V1_FOLDERS = ("tf012_v1", "tf221_v1")
@@ -89,7 +89,7 @@ def located(path: Path) -> Location:
 
 def opened(path: Path | str) -> TensorFlowReader:
     """Open a checkpoint with TensorFlow, a V1 one with its files."""
-    from ckread.readers.tf_reader import TensorFlowReader
+    from ckread.readers.tf.reader import TensorFlowReader
 
     if os.path.exists(f"{path}.index"):
         return TensorFlowReader(str(path))

@@ -265,9 +265,9 @@ def test_names_that_are_resolved_late_are_typed_for_users(tmp_path: Path) -> Non
         "ckread.model.variable.Variable",
         "tuple[int, ...]",
         "ckread.model.checkpoint.Checkpoint",
-        "ckread.analysis.diff_records.DiffStatus | None",
+        "ckread.analysis.diff.records.DiffStatus | None",
         "float | None",
-        "ckread.analysis.distribution.Distribution | None",
+        "ckread.analysis.statistics.distribution.Distribution | None",
         "matplotlib.figure.Figure",
     ]
     errors = [line for line in said if ": error: " in line]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckread.analysis.check import check
-from ckread.analysis.findings import CheckReport, Code
+from ckread.analysis.check.check import check
+from ckread.analysis.check.findings import CheckReport, Code
 from ckread.errors import CheckpointError
-from ckread.views.check_verdict import verdict
+from ckread.views.check import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

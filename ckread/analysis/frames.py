@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.frames import data_frame
+from ckread.model.display import data_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckread.analysis.diff_records import VariableDiff
-    from ckread.analysis.drift_records import RunDrift
-    from ckread.analysis.evolution import RunStatistics
-    from ckread.analysis.findings import Finding
+    from ckread.analysis.check.findings import Finding
+    from ckread.analysis.diff.records import VariableDiff
+    from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.history import TrainingHistory
-    from ckread.analysis.statistics import VariableStatistics
+    from ckread.analysis.statistics.statistics import RunStatistics, VariableStatistics
     from ckread.analysis.track import RunTrack
 
 _FIGURES = {

@@ -1,25 +1,30 @@
-"""Training curves of logs that may have been interrupted, and the best epoch of them."""
+"""Training curves of logs that may have been interrupted, and the best epoch of them.
+
+Which checkpoint of a run holds which epoch.
+
+Logs of one training that was interrupted, put together epoch by epoch.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.epochs import Holders, match_epochs
-from ckread.analysis.history_joining import Values, gaps, joined, numbered
 from ckread.errors import UsageError
-from ckread.model.displayed import Displayed
-from ckread.model.run import as_run
-from ckread.readers.history_log import read_history_log
+from ckread.model.display import Displayed
+from ckread.model.run.run import as_run
+from ckread.readers.logs import HistoryLog, read_history_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckread.model.run import PathLike, Run
+    from ckread.model.run.run import PathLike, Run
+
 
 _SMALLER = re.compile(
     r"loss|err|mse|mae|mape|msle|rmse|perplexity|entropy|divergence|distance|wer\b|cer\b|fid\b|nll"
@@ -215,3 +220,98 @@ def _mode(metric: str, asked: str | None) -> BestMode:
         remedy = "Say which is better: --mode min or --mode max."
         raise UsageError(f"{metric}: its name does not tell what is best", remedy=remedy)
     return BestMode.MIN if is_smaller else BestMode.MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """The checkpoints by epoch.
+
+    Attributes:
+        kept: path by epoch, of those on disk.
+        deleted: epochs of those that the state file still names.
+        how: by what they were matched, in words; empty where they could not be.
+    """
+
+    kept: dict[int, str] = field(default_factory=dict)
+    deleted: tuple[int, ...] = ()
+    how: str = ""
+
+    def nearest(self, epoch: int) -> str | None:
+        """Give the checkpoint nearest to an epoch, the earlier one of two."""
+        near = min(self.kept, key=lambda known: (abs(known - epoch), known), default=None)
+        return None if near is None else self.kept[near]
+
+
+def match_epochs(run: Run | None, epochs: Sequence[int]) -> Holders:
+    """Match checkpoints with epochs: by step where these count epochs, else by iterations.
+
+    Iterations count batches: their greatest common divisor is taken for an epoch's.
+    """
+    if run is None or not len(run):
+        return Holders()
+    steps = [entry.step for entry in run.entries]
+    stale = [entry.step for entry in run.stale]
+    known = [step for step in steps if step is not None]
+    if len(known) == len(steps) and max(known) <= max(epochs) and len(set(known)) == len(known):
+        kept = {step: entry.path for step, entry in zip(known, run.entries, strict=True)}
+        deleted = tuple(step for step in stale if step is not None and step not in kept)
+        return Holders(kept, deleted, "by step")
+    iterations = [entry.iterations for entry in run.entries if entry.iterations]
+    counted = iterations if len(iterations) == len(steps) else known
+    if not counted or len(counted) != len(steps):
+        return Holders()
+    per_epoch = math.gcd(*counted)
+    numbers = [count // per_epoch for count in counted] if per_epoch else []
+    if not numbers or max(numbers) > max(epochs) or len(set(numbers)) != len(numbers):
+        return Holders()
+    kept = {number: entry.path for number, entry in zip(numbers, run.entries, strict=True)}
+    return Holders(kept, (), f"by iterations, {per_epoch:,} to an epoch")
+
+
+Values = tuple[float | None, ...]
+"""A metric along the epochs; None where there is none."""
+
+
+def numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
+    """Order logs by their first epoch; one without numbers continues the one before."""
+    numbered: list[HistoryLog] = []
+    last = 0
+    for log in logs:
+        if not log.is_numbered and numbered:
+            epochs = tuple(epoch + last for epoch in log.epochs)
+            log = HistoryLog(log.path, epochs, log.metrics, log.is_numbered, log.unit)
+        numbered.append(log)
+        last = log.epochs[-1]
+    return sorted(numbered, key=lambda log: log.epochs[0])
+
+
+def joined(
+    logs: Sequence[HistoryLog],
+) -> tuple[tuple[int, ...], dict[str, Values], tuple[int, ...]]:
+    """Join logs: of an epoch in several of them, the later log counts.
+
+    Returns:
+        The epochs, rising; the metrics along them; the first epoch of each later log.
+    """
+    source: dict[int, int] = {}
+    for number, log in enumerate(logs):
+        source.update(dict.fromkeys(log.epochs, number))
+    epochs = tuple(sorted(source))
+    places = [{epoch: i for i, epoch in enumerate(log.epochs)} for log in logs]
+    names = dict.fromkeys(name for log in logs for name in log.metrics)
+    metrics = {
+        name: tuple(
+            logs[source[e]].metrics[name][places[source[e]][e]]
+            if name in logs[source[e]].metrics
+            else None
+            for e in epochs
+        )
+        for name in names
+    }
+    seams = tuple(epoch for before, epoch in pairwise(epochs) if source[before] != source[epoch])
+    return epochs, metrics, seams
+
+
+def gaps(epochs: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Give the first and last of each stretch of epochs that are missing."""
+    return tuple((a + 1, b - 1) for a, b in pairwise(epochs) if b > a + 1)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.info_fields import summary_fields
-from ckread.analysis.saved_time import find_saved_time
 from ckread.analysis.training import TrainingState, read_training_state
-from ckread.analysis.writer import find_keras, find_writer
+from ckread.errors import CheckpointError
 from ckread.model.opening import opened
 from ckread.model.role import Role
-from ckread.model.totals import RoleTotal, count_parameters, total_by_role
-from ckread.readers.contract import StoredFile
+from ckread.model.tree import RoleTotal, count_parameters, total_by_role
+from ckread.readers.contract import Format, StoredFile
+from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.state import read_state
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Format
-    from ckread.readers.keras_config import KerasLayer
-    from ckread.readers.meta_graph import MetaGraph
-    from ckread.readers.signatures import Signature
+    from ckread.readers.graphs.meta_graph import MetaGraph
+    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.keras.config import KerasLayer
+
 
 MAX_LOST_NAMES = 10
 """Names that a warning lists."""
@@ -187,3 +188,149 @@ def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
             dtype = str(variable.dtype)
             counts[dtype] = counts.get(dtype, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+# The JSON document of `info`: its fields, in their order.
+
+
+def summary_fields(summary: CheckpointSummary) -> dict[str, Any]:
+    """Give the fields of a summary; what is unknown is None."""
+    training = summary.training
+    return {
+        "path": summary.path,
+        "format": summary.format,
+        "writer": summary.writer,
+        "files": [file.path for file in summary.files],
+        "shards": [_shard_fields(file) for file in summary.files if file.is_shard],
+        "step": training.step,
+        "epoch": training.epoch,
+        "iterations": training.iterations,
+        "learning_rate": training.learning_rate,
+        "save_counter": training.save_counter,
+        "optimizer": _optimizer_fields(training),
+        "n_variables": summary.n_variables,
+        "parameters": summary.parameters,
+        "trainable_parameters": summary.trainable_parameters,
+        "non_trainable_parameters": summary.non_trainable_parameters,
+        "nbytes": summary.nbytes,
+        "roles": {role: total.to_dict() for role, total in summary.roles.items()},
+        "dtypes": summary.dtypes,
+        "tags": summary.tags,
+        "signatures": [_signature_fields(signature) for signature in summary.signatures],
+        "layers": [_layer_fields(layer) for layer in summary.layers],
+        "assets": summary.assets,
+        "warnings": summary.warnings,
+    }
+
+
+def _shard_fields(file: StoredFile) -> dict[str, Any]:
+    return {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
+
+
+def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
+    if training.optimizer_kind is None and training.optimizer_name is None:
+        return None
+    return {"kind": training.optimizer_kind, "name": training.optimizer_name}
+
+
+def _layer_fields(layer: KerasLayer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "class": layer.class_name,
+        "parameters": layer.parameters,
+        "shape": layer.shape,
+    }
+
+
+def _signature_fields(signature: Signature) -> dict[str, Any]:
+    return {
+        "name": signature.name,
+        "inputs": [_tensor_fields(tensor) for tensor in signature.inputs],
+        "outputs": [_tensor_fields(tensor) for tensor in signature.outputs],
+    }
+
+
+def _tensor_fields(tensor: TensorInfo) -> dict[str, Any]:
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}
+
+
+# When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
+#
+# The times of the files tell nothing: copying and cloning change them.
+
+_FORMATS = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
+
+
+def find_saved_time(checkpoint: Checkpoint) -> float | None:
+    """Give the time of saving in seconds since 1970; None if no file tells."""
+    if checkpoint.format not in _FORMATS:
+        return checkpoint.evidence.saved
+    directory, base = os.path.split(checkpoint.path)
+    path = os.path.join(directory, STATE_FILE_NAME)
+    if not os.path.isfile(path):
+        return None
+    try:
+        state = read_state(path)
+    except CheckpointError:  # opening has said so, where it mattered
+        return None
+    times = zip(
+        state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
+    )
+    found = [time for prefix, time in times if _base(prefix) == base]
+    return found[-1] if found and 0 < found[-1] < 1e11 else None
+
+
+def _base(prefix: str) -> str:
+    return prefix.replace("\\", "/").rpartition("/")[2]
+
+
+# Which program wrote a checkpoint, as far as its files tell.
+#
+# A SavedModel and a `.meta` file record TensorFlow's version, a Keras file that of
+# Keras. A bundle records none; the names in its object graph tell the generation.
+
+_KERAS_3 = frozenset({"_operations", "_functional", "_call_has_context_arg"})
+_KERAS_3_TOGETHER = (
+    frozenset({"_trainable_variables", "_variables"}),  # an optimizer
+    frozenset({"_all_variables", "_misc_assets"}),  # an export
+)
+_KERAS_2 = "keras_api"
+_KERAS_2_LAYER = "layer_with_weights-"
+
+
+def find_writer(checkpoint: Checkpoint) -> str | None:
+    """Name the program and, where it is recorded, its version; None if nothing tells."""
+    evidence = checkpoint.evidence
+    graph = evidence.saved_model or evidence.meta_graph
+    if graph is not None and graph.tensorflow_version:
+        return f"TensorFlow {graph.tensorflow_version}"
+    version = evidence.keras_version
+    if version:
+        return f"Keras {version}"
+    if evidence.graph is None and not _has_object_graph(checkpoint):
+        return None
+    keras = find_keras(checkpoint)
+    return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
+
+
+def find_keras(checkpoint: Checkpoint) -> str | None:
+    """Name the generation of Keras that a model was made with, `Keras 3`; None if none."""
+    version = checkpoint.evidence.keras_version
+    if version:
+        return f"Keras {version.partition('.')[0]}"
+    graph = checkpoint.evidence.graph
+    return None if graph is None else _keras_of_graph(graph)
+
+
+def _keras_of_graph(graph: ObjectGraph) -> str | None:
+    is_keras_2 = False
+    for children in graph.children:
+        names = {name for _, name in children}
+        if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
+            return "Keras 3"
+        is_keras_2 |= _KERAS_2 in names or any(name.startswith(_KERAS_2_LAYER) for name in names)
+    return "Keras 2" if is_keras_2 else None
+
+
+def _has_object_graph(checkpoint: Checkpoint) -> bool:
+    return any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())

@@ -5,21 +5,25 @@ Only scalars are read, without numpy; what cannot be read is None.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.file_number import FileNumber, number_in_name
-from ckread.analysis.optimizer_kind import kind_by_slots, kind_of_object
 from ckread.errors import CheckpointError
-from ckread.model.optimizers import find_optimizers
+from ckread.model.keras.slots import CLASS_NAMES
+from ckread.model.naming.by_name import optimizer_class
+from ckread.model.naming.slots import find_optimizers
 from ckread.model.role import Role
+from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
+
 
 _STEPS = ("global_step", "step", "train_step")
 _ITERATIONS = ("iterations", "iter", "iteration")
@@ -181,3 +185,108 @@ def _value(variable: Variable | None) -> int | float | None:
         return variable.scalar()
     except CheckpointError:
         return None
+
+
+# Which optimizer left its state in a checkpoint: by its names, else by its lists.
+
+_BY_LISTS = (
+    (frozenset({"linears"}), "Ftrl"),
+    (frozenset({"accumulated_delta_vars"}), "Adadelta"),
+    (frozenset({"average_gradients"}), "RMSprop"),
+    (frozenset({"adam_velocities"}), "Muon"),
+    (frozenset({"r", "c", "v"}), "Adafactor"),
+    (frozenset({"m", "u"}), "Adamax"),
+    (frozenset({"u_product"}), "Nadam"),
+    (frozenset({"accumulators"}), "Adagrad"),
+)
+"""Local names that only one optimizer has, most telling first."""
+
+_NUMBERED = re.compile(r"_\d+$")
+
+
+def kind_of_object(checkpoint: Checkpoint, graph: ObjectGraph, node: int) -> str | None:
+    """Give the class of an optimizer object, with momentum or AMSGrad where it shows."""
+    lists = {name.lstrip("_") for _, name in graph.children[node]}
+    for full_name in _full_names(graph, node):
+        for scope in full_name.split("/")[:-1]:
+            kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
+            if kind:
+                return _qualified(kind, lists, _words(checkpoint.values()))
+    return next((kind for names, kind in _BY_LISTS if names <= lists), None)
+
+
+def _full_names(graph: ObjectGraph, node: int) -> Iterable[str]:
+    """Give full names of variables of an optimizer: its counters, then its slots."""
+    for child, _ in graph.children[node]:
+        if child in graph.full_names:
+            yield graph.full_names[child]
+    for _, _, slot in graph.nodes[node].slot_variables:
+        yield graph.full_names.get(slot, "")
+    own = graph.child(node, "_variables")
+    for child in () if own is None else graph.items(own).values():
+        yield graph.full_names.get(child, "")
+
+
+def _qualified(kind: str, lists: Collection[str], words: Collection[str]) -> str:
+    if kind == "SGD" and not {"momentum", "m"}.isdisjoint(words):
+        return "SGD with momentum"
+    if kind == "Adam" and ("velocity_hats" in lists or "vhat" in words):
+        return "Adam with AMSGrad"
+    return kind
+
+
+def _words(variables: Iterable[Variable]) -> set[str]:
+    return {variable.slot for variable in variables if variable.slot}
+
+
+def kind_by_slots(variables: Iterable[Variable]) -> str | None:
+    """Give the optimizers that the keys of slots name, as in TensorFlow 1; None if none does."""
+    kinds: dict[str, None] = {}
+    for variable in variables:
+        if variable.role is Role.SLOT:
+            kind = optimizer_class(variable.key)
+            if kind:
+                kinds[kind] = None
+    return " and ".join(sorted(kinds)) or None
+
+
+# The number that a file name carries: a step, or an epoch where it says so.
+
+_EXTENSIONS = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".ckpt")
+_FILE_NUMBER = re.compile(
+    r"(?:^|[-_.=]|(?P<epoch>epochs?[-_.=]?)|(?:steps?|iter|ckpt|cp|checkpoint)[-_.=]?)"
+    r"(?P<number>\d{1,18})(?=$|[-_.])",
+    re.IGNORECASE,
+)
+_DECIMAL = re.compile(r"\d+\.\d+")
+
+
+class FileNumber(NamedTuple):
+    """What a file name says.
+
+    Attributes:
+        step: its last whole number, if it does not say that it is an epoch.
+        epoch: the number after the word epoch.
+    """
+
+    step: int | None = None
+    epoch: int | None = None
+
+
+def number_in_name(checkpoint: Checkpoint) -> FileNumber:
+    """Give the number in the file name; a SavedModel's directory has a version, no step."""
+    if checkpoint.format is Format.SAVED_MODEL:
+        return FileNumber()
+    return number_in(os.path.basename(checkpoint.path))
+
+
+def number_in(name: str) -> FileNumber:
+    """Give the last whole number of a base name that stands on its own."""
+    for extension in _EXTENSIONS:
+        name = name.removesuffix(extension)
+    name = _DECIMAL.sub("~", name)
+    found = list(_FILE_NUMBER.finditer(name))
+    if not found:
+        return FileNumber()
+    number = int(found[-1]["number"])
+    return FileNumber(epoch=number) if found[-1]["epoch"] else FileNumber(step=number)

@@ -23,14 +23,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import CheckpointError
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.findings import CheckReport
-    from ckread.cli.options import Parser
+    from ckread.analysis.check.findings import CheckReport
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckReport:
-    from ckread.analysis.check import check, check_unopened
+    from ckread.analysis.check.check import check, check_unopened
     from ckread.model.opening import open_checkpoint
 
     try:
@@ -93,9 +93,9 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from ckread.analysis.check import check, check_unopened
-    from ckread.model.patterns import natural_key
-    from ckread.model.run_paths import find_places
+    from ckread.analysis.check.check import check, check_unopened
+    from ckread.model.run.places import find_places
+    from ckread.model.selection import natural_key
 
     try:
         found = find_places([arguments.path]).found.values()

@@ -29,26 +29,19 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ckread.analysis.diff import diff_checkpoints
-from ckread.analysis.diff_records import DiffStatus
-from ckread.cli.options import (
-    SeveralOf,
-    add_roles,
-    add_top,
-    open_path,
-    patterns_of,
-    roles_of,
-)
+from ckread.analysis.diff.diff import diff_checkpoints
+from ckread.analysis.diff.records import DiffStatus
+from ckread.cli.arguments import SeveralOf, add_roles, add_top, open_path, patterns_of, roles_of
+from ckread.cli.files import read_rename_map, write_rename_map
 from ckread.cli.pictures import add_pictures, check_picture
-from ckread.cli.rename_map import read_rename_map, write_rename_map
-from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
-from ckread.views.diff import DiffView, diff_page, verdict_page
+from ckread.views.diff.page import DiffView, diff_page, verdict_page
 
 if TYPE_CHECKING:
-    from ckread.analysis.diff_records import CheckpointDiff
-    from ckread.cli.options import Parser
+    from ckread.analysis.diff.records import CheckpointDiff
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
 
@@ -108,9 +101,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         has_values = all(file.nbytes is not None for side in (a, b) for file in side.files())
         _report(result, arguments, output, has_values=has_values)
         if arguments.plot or arguments.show:
-            from ckread.cli.diff_pictures import draw
+            from ckread.cli.drawing import draw_diff
 
-            draw(a, b, result, arguments, output)
+            draw_diff(a, b, result, arguments, output)
     if result.identical is None:
         return _EXIT_NOT_KNOWN
     return _EXIT_IDENTICAL if result.identical else _EXIT_DIFFERENT

@@ -22,17 +22,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import add_roles, add_top, roles_of
+from ckread.cli.arguments import add_roles, add_top, open_run_words, roles_of
 from ckread.cli.pictures import add_pictures, check_picture
-from ckread.cli.run_words import open_run_words
-from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.drift_records import RunDrift
-    from ckread.cli.options import Parser
+    from ckread.analysis.drift.records import RunDrift
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if output.is_json:
         output.json("drift", result.to_dict())
     else:
-        from ckread.views.drift import DriftView, drift_page
+        from ckread.views.drift.page import DriftView, drift_page
 
         output.render(drift_page(DriftView(result, arguments.top, arguments.all)))
     if arguments.plot or arguments.show:
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
-    from ckread.analysis.drift import drift
+    from ckread.analysis.drift.drift import drift
 
     run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
     total = sum(entry.nbytes or 0 for entry in run.entries)
@@ -98,7 +97,7 @@ def _roles(arguments: argparse.Namespace) -> set[Role] | None:
 def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:
     from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.drift import plot_drift
-    from ckread.views.quantities import plural
+    from ckread.views.terminal.words import plural
 
     pages = plot_drift(result, palette=palette_of(arguments))
     hand_over(pages, f"drift of {plural(len(result.variables), 'variable')}", arguments, output)

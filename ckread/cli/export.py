@@ -14,8 +14,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.cli.options import add_roles, has_role, open_path, patterns_of
-from ckread.cli.working import ProgressBar
+from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
+from ckread.cli.files import new_file
+from ckread.cli.progress import ProgressBar
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
@@ -24,9 +25,10 @@ from ckread.errors import (
     UsageError,
     VariableNotFoundError,
 )
-from ckread.model.patterns import select
 from ckread.model.role import Role
-from ckread.views.quantities import count_text, plural, size_text
+from ckread.model.selection import select
+from ckread.views.array_files import suffix_of, write_csv, write_npy, write_npz
+from ckread.views.terminal.words import count_text, plural, shape_text, size_text
 
 if TYPE_CHECKING:
     import argparse
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.lookup import Part
     from ckread.model.variable import Variable
+
 
 EXAMPLES = (
     ("ckread export ckpt-10 -o all.npz", "everything, for numpy.load"),
@@ -70,8 +74,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Write the variables; give 1 if something was left out."""
-    from ckread.cli.new_file import check_free
-    from ckread.views.array_files import suffix_of
+    from ckread.cli.files import check_free
 
     if arguments.output is None:
         raise UsageError("export: -o FILE is missing", remedy="Give a .npz, .npy or .csv file.")
@@ -116,7 +119,6 @@ def _intact(
     variables: list[Variable], progress: ProgressBar
 ) -> tuple[list[Variable], list[LeftOut]]:
     """Read everything once, and part what can be written from what cannot."""
-    from ckread.cli.saving import whole_chunks
     from ckread.views.array_files import storable
 
     intact: list[Variable] = []
@@ -137,8 +139,7 @@ def _intact(
 def _write(
     arguments: argparse.Namespace, suffix: str, variables: list[Variable], progress: ProgressBar
 ) -> None:
-    from ckread.cli.new_file import new_file
-    from ckread.views.array_files import write_csv, write_members, write_npy
+    from ckread.views.array_files import write_members
 
     try:
         with new_file(arguments.output, force=arguments.force) as file:
@@ -156,7 +157,6 @@ def _write(
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
-    from ckread.cli.saving import whole_chunks
 
     for chunk in whole_chunks(variable):
         progress(chunk.nbytes)
@@ -176,7 +176,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
     told = f"wrote {path}: {plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
     output.wrote(f"{told}{_left_out_text(left_out)}")
     if left_out:
-        from ckread.views.check_findings import with_units
+        from ckread.views.check import with_units
 
         for _, error in left_out[:_SHOWN]:
             output.warning(with_units(f"{error.message}."))
@@ -198,3 +198,51 @@ def _reason(error: CheckpointError) -> str:
     if isinstance(error, (MissingShardError, TruncatedFileError)):
         return "missing"
     return "damaged" if isinstance(error, CorruptCheckpointError) else "not readable"
+
+
+# A variable into a file, streamed: the largest tensor never has to fit into memory.
+
+
+def save_part(part: Part, path: str, *, force: bool) -> str:
+    """Write the values of a variable or slice; give a sentence that says what was written.
+
+    Raises:
+        UsageError: the suffix tells no format, or something is there already.
+        CheckpointError: the values cannot be read; nothing is left behind.
+    """
+    suffix = suffix_of(path)
+    name = f"{part.variable.name}{part.text}"
+    dtype = str(part.variable.dtype)
+    with new_file(path, force=force) as file:
+        if suffix == ".csv":
+            write_csv(file, part.shape, _chunks_of_part(part))
+        elif suffix == ".npz":
+            dtype = write_npz(file, name, part.shape, _chunks_of_part(part)).name
+        else:
+            dtype = write_npy(file, part.shape, _chunks_of_part(part)).name
+    size = size_text(os.path.getsize(path))
+    widened = "" if dtype in _names(part) else f" (stored as {dtype})"
+    kind = f"{part.variable.dtype} {shape_text(part.shape)}{widened}"
+    return f"wrote {path}: {kind}, {size}"
+
+
+def _chunks_of_part(part: Part) -> Iterator[NDArray[np.generic]]:
+    """Yield the values in C order."""
+    if part.index is not None:
+        yield part.variable.read(part.index)
+    else:
+        yield from whole_chunks(part.variable)
+
+
+def whole_chunks(variable: Variable) -> Iterator[NDArray[np.generic]]:
+    """Yield all values in C order, verified; one empty chunk where there is no element."""
+    if not variable.dtype.is_plain or not variable.elements:
+        yield variable.numpy()
+    else:
+        yield from variable.chunks()
+
+
+def _names(part: Part) -> tuple[str, ...]:
+    """Give the names by which numpy could call the element type without converting it."""
+    dtype = part.variable.dtype
+    return str(dtype), str(dtype).removeprefix("q"), "bytes" if not dtype.is_plain else ""

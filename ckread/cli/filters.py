@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.options import add_top, one_of, open_path, positive
+from ckread.cli.arguments import add_top, one_of, open_path, positive
 from ckread.cli.pictures import evidence_of, palette_of
-from ckread.cli.working import keep_blas_in_one_thread
+from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from ckread.analysis.filters import Filters
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -78,7 +78,7 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
-    from ckread.views.figures.picture_file import check_target, save, show
+    from ckread.views.figures.sheet import check_target, save, show
 
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = checkpoint[arguments.name]
@@ -123,7 +123,7 @@ def _draw(
 
 
 def _words(filters: Filters) -> str:
-    from ckread.views.quantities import float_text, plural, shape_text
+    from ckread.views.terminal.words import float_text, plural, shape_text
 
     size = shape_text(filters.shape[:3] if filters.n_slices > 1 else filters.tiles.shape[1:3])
     n = plural(len(filters.tiles), "kernel") if filters.kind != "dense" else "the matrix"
@@ -138,10 +138,9 @@ def _draw_responses(
     evidence: list[str],
     arguments: argparse.Namespace,
 ) -> tuple[Any, str]:
-    from ckread.analysis.filters import KernelKind
-    from ckread.analysis.responses import Padding, response
-    from ckread.cli.images import read_image
-    from ckread.views.figures.responses import Responses, plot_responses
+    from ckread.analysis.filters import KernelKind, Padding, response
+    from ckread.cli.files import read_image
+    from ckread.views.figures.filters import Responses, plot_responses
 
     if filters.kind not in (KernelKind.CONV2D, KernelKind.DEPTHWISE):
         raise UsageError(f"{filters.name}: a {filters.kind} kernel does not respond to an image")

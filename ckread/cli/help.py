@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckread.cli.arguments import Parser, add_common
 from ckread.cli.commands import COMMANDS, EXAMPLES, Command, Group
-from ckread.cli.options import Parser, add_common
-from ckread.views.columns import Column, Table
-from ckread.views.folding import Prose
-from ckread.views.page import Lines, Page, Span
+from ckread.views.terminal.page import Lines, Page, Prose, Span
+from ckread.views.terminal.table import Column, Table
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
     from types import ModuleType
 
-    from ckread.views.page import Block
+    from ckread.views.terminal.page import Block
 
 SENTENCE = "What is in a TensorFlow checkpoint, is it sound, what changed."
 

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import one_of
+from ckread.cli.arguments import one_of
 from ckread.cli.pictures import add_pictures, check_picture
 
 if TYPE_CHECKING:
     import argparse
 
     from ckread.analysis.history import TrainingHistory
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     check_picture(arguments)
     checkpoints = None
     if arguments.run:
-        from ckread.model.run import open_run
+        from ckread.model.run.run import open_run
 
         checkpoints = open_run(arguments.run, reader=arguments.reader)
         for note in checkpoints.notes:
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _draw(result: TrainingHistory, arguments: argparse.Namespace, output: Output) -> None:
     from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.history import plot_history
-    from ckread.views.quantities import plural
+    from ckread.views.terminal.words import plural
 
     figure = plot_history(result, palette=palette_of(arguments))
     hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)

@@ -15,16 +15,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.info import summarise
-from ckread.cli.options import open_path
+from ckread.cli.arguments import open_path
 from ckread.model.ordering import model_order
 from ckread.model.role import Role
 from ckread.model.tree import build_tree
-from ckread.views.info import info_page
+from ckread.views.info.page import info_page
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (

@@ -17,16 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import (
-    add_roles,
-    add_sort,
-    add_top,
-    has_role,
-    open_path,
-    patterns_of,
-)
-from ckread.model.patterns import compile_pattern, natural_key, select
+from ckread.cli.arguments import add_roles, add_sort, add_top, has_role, open_path, patterns_of
 from ckread.model.role import Role
+from ckread.model.selection import compile_pattern, natural_key, select
 from ckread.views.json_document import encode_variables, schema
 from ckread.views.listing import Listing, listing_lines, listing_page
 
@@ -34,7 +27,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.variable import Variable
 

@@ -9,9 +9,16 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.cli.arguments import (
+    Parser,
+    add_common,
+    add_patterns,
+    also_a_path,
+    bind_words,
+    misspelt,
+    no_command,
+)
 from ckread.cli.commands import COMMANDS, Command, find_command
-from ckread.cli.misspelt import also_a_path, misspelt, no_command
-from ckread.cli.options import Parser, add_common, add_patterns, bind_words
 from ckread.cli.output import Output
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 

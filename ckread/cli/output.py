@@ -7,19 +7,15 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ckread.cli.terminal import has_color, is_c_locale, is_forced, is_tty, terminal_width
-from ckread.views.folding import Prose
+from ckread.model.spelling import safe_text
 from ckread.views.json_document import encode, schema
-from ckread.views.page import Lines, Page, Span, plain
-from ckread.views.paper import Paper
-from ckread.views.quantities import safe_text
-from ckread.views.theme import STYLES
+from ckread.views.terminal.page import STYLES, Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ckread.errors import CheckpointError
-    from ckread.views.page import Block
+    from ckread.views.terminal.page import Block
 
 
 class Output:
@@ -200,3 +196,55 @@ def _open_stream(stream: TextIO | None) -> TextIO:
     if reconfigure is not None:
         reconfigure(errors="backslashreplace", newline="\n")
     return stream
+
+
+# What the terminal is, and what the environment says of it: width, colour, encoding.
+
+DEFAULT_WIDTH = 80
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal: $COLUMNS, what the terminal says, or 80."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and 0 < int(columns) < 10_000:
+        return int(columns)
+    for descriptor in (1, 2, 0):
+        try:
+            columns_there = os.get_terminal_size(descriptor).columns
+        except (OSError, ValueError):
+            continue
+        if columns_there:
+            return columns_there
+    return DEFAULT_WIDTH
+
+
+def is_tty(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal; a closed one is none."""
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def is_forced() -> bool:
+    """Tell whether the environment asks for colour in a pipe too."""
+    return bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
+
+
+def has_color(stream: TextIO, color: str) -> bool:
+    """Tell whether a stream gets colour, by the option `--color`, else by the environment."""
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if is_forced():
+        return True
+    return is_tty(stream) and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def is_c_locale() -> bool:
+    """Tell whether the user set the C locale; Python then writes UTF-8 all the same."""
+    if os.environ.get("PYTHONUTF8") or os.environ.get("PYTHONIOENCODING"):
+        return False
+    named = os.environ.get("LC_ALL") or os.environ.get("LANG")
+    return bool(sys.flags.utf8_mode) and named in ("C", "POSIX")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
     from ckread.views.figures.style import Palette
@@ -32,7 +32,7 @@ def check_picture(arguments: argparse.Namespace) -> None:
         UsageError: its suffix is none of ours, or it is there already.
     """
     if arguments.plot:
-        from ckread.views.figures.picture_file import check_target
+        from ckread.views.figures.sheet import check_target
 
         check_target(arguments.plot, force=arguments.force)
 
@@ -62,7 +62,7 @@ def hand_over(
     pages: Sequence[Figure], what: str, arguments: argparse.Namespace, output: Output
 ) -> None:
     """Write pages to the file that is asked for, or show them, and say so."""
-    from ckread.views.figures.picture_file import save, show
+    from ckread.views.figures.sheet import save, show
 
     if arguments.plot:
         palette = palette_of(arguments)

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 from ckread.views.runs import rows_of, runs_page
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (

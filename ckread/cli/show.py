@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import open_path
+from ckread.cli.arguments import open_path
 from ckread.errors import UsageError
 from ckread.model.lookup import find_part
 from ckread.readers.contract import CHECKSUMMED
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.lookup import Part
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _check_output(arguments: argparse.Namespace) -> None:
     """See that the file can be written, before anything is read."""
     if arguments.output is not None:
-        from ckread.cli.new_file import check_free
+        from ckread.cli.files import check_free
         from ckread.views.array_files import suffix_of
 
         suffix_of(arguments.output)
@@ -123,7 +123,7 @@ def _is_large(part: Part) -> bool:
 
 
 def _read_corners(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
-    from ckread.model.corners import read_corners
+    from ckread.model.lookup import read_corners
     from ckread.views.values import EDGE_ITEMS
 
     if part.index is None and not arguments.verify:
@@ -142,7 +142,7 @@ def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespa
 def _save(
     checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
 ) -> None:
-    from ckread.cli.saving import save_part
+    from ckread.cli.export import save_part
 
     told = save_part(part, arguments.output, force=arguments.force)
     if output.is_json:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import (
+from ckread.cli.arguments import (
     add_roles,
     add_sort,
     add_top,
@@ -27,17 +27,24 @@ from ckread.cli.options import (
     roles_of,
 )
 from ckread.cli.pictures import check_picture
-from ckread.cli.working import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from ckread.analysis.distribution import Distribution
-    from ckread.analysis.statistics import CheckpointStatistics, VariableStatistics
-    from ckread.cli.options import Parser
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.statistics import (
+        CheckpointStatistics,
+        RunStatistics,
+        VariableStatistics,
+    )
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.run import Run
+
 
 EXAMPLES = (
     ("ckread stats ckpt-10", "every weight"),
@@ -77,8 +84,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     keep_blas_in_one_thread()
     check_picture(arguments)
     if arguments.every:
-        from ckread.cli.stats_of_run import run_every
-
         return run_every(arguments, output)
     with open_path(arguments.path, arguments, output) as checkpoint:
         result = _measure(checkpoint, arguments, output)
@@ -86,16 +91,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         rows = _in_order(result.variables, arguments.sort)[: arguments.top]
         _report(result, rows, arguments, output)
         if arguments.plot or arguments.show:
-            from ckread.cli.stats_pictures import draw
+            from ckread.cli.drawing import draw_statistics
 
-            draw(checkpoint, result, rows, arguments, output)
+            draw_statistics(checkpoint, result, rows, arguments, output)
     return _TROUBLE if result.damaged else 0
 
 
 def _measure(
     checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output
 ) -> CheckpointStatistics:
-    from ckread.analysis.statistics import choose_variables, statistics
+    from ckread.analysis.statistics.statistics import choose_variables, statistics
 
     patterns, roles = patterns_of(arguments), roles_of(arguments)
     chosen, _ = choose_variables(checkpoint, patterns, roles)
@@ -140,7 +145,7 @@ def _report(
 
 
 def _in_order(variables: Sequence[VariableStatistics], order: str) -> list[VariableStatistics]:
-    from ckread.model.patterns import natural_key
+    from ckread.model.selection import natural_key
 
     if order == "model":
         return list(variables)
@@ -166,3 +171,56 @@ _FIGURES: dict[str, Callable[[Distribution], float | None]] = {
     "nan": lambda d: -(d.nan + d.infinite),
 }
 """What a column is sorted by, the most remarkable first."""
+
+
+# `ckread stats RUN NAME --every`: one variable in every checkpoint of a run.
+
+
+def run_every(arguments: argparse.Namespace, output: Output) -> int:
+    """Measure along a run; give the exit code."""
+    from ckread.analysis.statistics.statistics import statistics_of_run
+    from ckread.model.run.run import open_run
+
+    run = open_run(arguments.path, reader=arguments.reader)
+    with ProgressBar(_nbytes(run, arguments), output) as progress:
+        result = statistics_of_run(
+            run,
+            patterns_of(arguments),
+            roles=roles_of(arguments),
+            n_bins=arguments.bins,
+            n_jobs=arguments.jobs,
+            progress=progress,
+        )
+    for note in result.notes:
+        output.note(note)
+    if output.is_json:
+        output.json("stats", result.to_dict())
+    else:
+        from ckread.views.statistics import evolution_page
+
+        output.render(evolution_page(result))
+    if arguments.plot or arguments.show:
+        _draw(result, arguments, output)
+    return 2 if result.damaged else 0
+
+
+def _nbytes(run: Run, arguments: argparse.Namespace) -> int:
+    from ckread.analysis.statistics.statistics import choose_variables
+
+    with run[-1] as last:
+        chosen, _ = choose_variables(last, patterns_of(arguments), roles_of(arguments))
+        return len(run) * sum(variable.nbytes for variable in chosen)
+
+
+def _draw(result: RunStatistics, arguments: argparse.Namespace, output: Output) -> None:
+    from ckread.cli.pictures import hand_over, palette_of
+    from ckread.views.figures.over_steps import plot_over_run
+
+    if len(result.names) != 1:
+        remedy = "Give a PATTERN that means one variable."
+        n = len(result.names)
+        raise UsageError(f"{n} variables over a run do not fit one picture", remedy=remedy)
+    [name] = result.names
+    figure = plot_over_run(result, name, palette=palette_of(arguments))
+    what = f"{name} in {len(result.moments)} checkpoints of {result.path}"
+    hand_over([figure], what, arguments, output)

@@ -18,16 +18,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckread.cli.arguments import open_run_words
 from ckread.cli.pictures import add_pictures, check_picture
-from ckread.cli.run_words import open_run_words
-from ckread.cli.working import keep_blas_in_one_thread
+from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from ckread.analysis.track import RunTrack
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _draw(result: RunTrack, arguments: argparse.Namespace, output: Output) -> None:
     from ckread.cli.pictures import hand_over, palette_of
     from ckread.views.figures.track import plot_track
-    from ckread.views.quantities import plural
+    from ckread.views.terminal.words import plural
 
     figure = plot_track(result, palette=palette_of(arguments))
     hand_over([figure], f"{plural(len(result.variables), 'value')} over the run", arguments, output)

@@ -19,17 +19,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.options import open_path, patterns_of, positive
+from ckread.cli.arguments import open_path, patterns_of, positive
 from ckread.model.ordering import model_order
-from ckread.model.patterns import select
 from ckread.model.role import Role
+from ckread.model.selection import select
 from ckread.model.tree import build_tree, join_single_scopes
 from ckread.views.tree import tree_page
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.cli.options import Parser
+    from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
 EXAMPLES = (

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.displayed import Displayed
-from ckread.model.near_names import not_found
+from ckread.model.display import Displayed
+from ckread.model.selection import not_found
 from ckread.model.variable import Variable
-from ckread.readers.closing import Closing
-from ckread.readers.collector import no_garbage_collection
+from ckread.readers.contract import Closing, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.model.evidence import Evidence
-    from ckread.model.identity import Identity
+    from ckread.model.evidence import Evidence, Identity
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
 
@@ -130,7 +128,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
             VariableNotFoundError: a pattern means no variable.
         """
         from ckread.model.ordering import model_order
-        from ckread.model.patterns import select
+        from ckread.model.selection import select
         from ckread.model.tree import build_tree
 
         return build_tree(select(model_order(self), patterns), folds=folds)
@@ -146,7 +144,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.model.frames import VARIABLE_COLUMNS, data_frame
+        from ckread.model.display import VARIABLE_COLUMNS, data_frame
 
         rows = [variable.to_dict() for variable in self.values()]
         return data_frame(VARIABLE_COLUMNS, rows, index="name")

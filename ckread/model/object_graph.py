@@ -15,7 +15,7 @@ from ckread.errors import CorruptCheckpointError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ckread.readers.object_graph_messages import Child, TrackableObject, TrackableObjectGraph
+    from ckread.readers.graphs.object_graph import Child, TrackableObject, TrackableObjectGraph
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 """Name of the attribute that holds the value of a variable."""

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, MissingShardError, UsageError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.companions import meta_evidence, saved_model_evidence
-from ckread.model.location import saved_model_prefix
+from ckread.model.evidence import Evidence
 from ckread.model.naming import OBJECT_GRAPH_KEY, identify
-from ckread.model.paths import locate
-from ckread.model.shards import shard_warnings
+from ckread.model.paths.locate import locate
+from ckread.model.paths.location import (
+    META_SUFFIX,
+    SAVED_MODEL_FILES,
+    saved_model_prefix,
+    shard_warnings,
+)
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ckread.model.evidence import Evidence
-    from ckread.model.location import Location
     from ckread.model.object_graph import ObjectGraph
+    from ckread.model.paths.location import Location
     from ckread.readers.contract import CheckpointReader
 
 
@@ -138,7 +141,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
     if record is None:
         return None, ()
     from ckread.model.object_graph import ObjectGraph
-    from ckread.readers.messages import parse_object_graph
+    from ckread.readers.graphs.object_graph import parse_object_graph
 
     key = record.crc32c, record.nbytes
     shared = _GRAPHS.get()
@@ -174,18 +177,18 @@ def _open_saved_model(location: Location, choice: ReaderChoice) -> Checkpoint:
 def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
     reader: CheckpointReader
     if choice is ReaderChoice.TENSORFLOW:
-        from ckread.readers.tf_reader import TensorFlowReader
+        from ckread.readers.tf.reader import TensorFlowReader
 
         reader = TensorFlowReader(location.path, location.files)
     else:
-        from ckread.readers.v1_table import V1Table
+        from ckread.readers.v1.reader import V1Table
 
         reader = V1Table(location.path, location.files)
     return assemble(reader, location, *meta_evidence(location.path))
 
 
 def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
-    from ckread.model.keras_opening import open_keras, refuse_tensorflow
+    from ckread.model.keras.opening import open_keras, refuse_tensorflow
 
     if choice is ReaderChoice.TENSORFLOW:
         raise refuse_tensorflow(location)
@@ -194,10 +197,10 @@ def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
 
 def _bundle_reader(prefix: str, choice: ReaderChoice) -> CheckpointReader:
     if choice is ReaderChoice.TENSORFLOW:
-        from ckread.readers.tf_reader import TensorFlowReader
+        from ckread.readers.tf.reader import TensorFlowReader
 
         return TensorFlowReader(prefix)
-    from ckread.readers.bundle import TensorBundle
+    from ckread.readers.bundle.reader import TensorBundle
 
     return TensorBundle(prefix)
 
@@ -211,3 +214,39 @@ _OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
     Format.KERAS_WEIGHTS_SHARDED: _open_keras,
     Format.LEGACY_HDF5: _open_keras,
 }
+
+
+# What lies beside the values of a TensorFlow checkpoint: `saved_model.pb`, `.meta`.
+#
+# They are evidence for names and roles, and what `info` shows. A checkpoint can be read
+# without them, so one that is damaged is a warning, not an error.
+
+_LOST_GRAPH = "signatures, tags and flags are not known"
+_LOST_META = "which variables were trainable is not known"
+
+
+def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
+    """Read what `saved_model.pb` tells; give it with warnings."""
+    from ckread.readers.graphs.meta_graph import read_saved_model
+
+    binary, text = (os.path.join(directory, name) for name in SAVED_MODEL_FILES)
+    if not os.path.lexists(binary) and os.path.lexists(text):
+        warning = f"{os.path.basename(text)} is a graph as text, which is not read: {_LOST_GRAPH}."
+        return Evidence(), (warning,)
+    try:
+        return Evidence(saved_model=read_saved_model(binary)), ()
+    except CheckpointError as error:
+        return Evidence(), (f"{error.message}: {_LOST_GRAPH}.",)
+
+
+def meta_evidence(prefix: str) -> tuple[Evidence, tuple[str, ...]]:
+    """Read what the `.meta` file beside a prefix tells; give it with warnings."""
+    path = f"{prefix}{META_SUFFIX}"
+    if not os.path.isfile(path):
+        return Evidence(), ()
+    from ckread.readers.graphs.meta_graph import read_meta_graph
+
+    try:
+        return Evidence(meta_graph=read_meta_graph(path)), ()
+    except CheckpointError as error:
+        return Evidence(), (f"{error.message}: {_LOST_META}.",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.model.patterns import natural_key
+from ckread.model.selection import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,11 +1,17 @@
-"""What a variable is for: the closed list of roles."""
+"""What a variable is for: the closed list of roles.
+
+What a variable's own name says about its role: the words that frameworks use.
+"""
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckread.errors import UsageError
+from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,3 +73,76 @@ def as_roles(roles: str | Iterable[str]) -> frozenset[Role]:
         raise UsageError(
             f"{error}".replace("is not a valid Role", "is no role"), remedy=remedy
         ) from None
+
+
+STATISTICS = frozenset(
+    {"moving_mean", "moving_variance", "moving_stddev", "vector_u", "sn_u"}
+    | {"renorm_mean", "renorm_stddev", "renorm_mean_weight", "renorm_stddev_weight"}
+)
+"""Last components of variables that are updated without gradient."""
+
+COUNTERS = frozenset(
+    {"global_step", "step", "train_step", "iterations", "iteration", "iter", "save_counter"}
+    | {"epoch", "local_step", "counter", "good_steps", "step_counter"}
+)
+"""Last components of integer scalars that count."""
+
+HYPERPARAMETERS = frozenset(
+    {"learning_rate", "lr", "beta_1", "beta_2", "beta1", "beta2", "decay", "momentum", "rho"}
+    | {"epsilon", "beta1_power", "beta2_power", "beta_1_power", "beta_2_power", "weight_decay"}
+    | {"current_loss_scale", "dynamic_scale", "loss_scale", "u_product", "initial_learning_rate"}
+    | {"l1_regularization_strength", "l2_regularization_strength", "learning_rate_power"}
+    | {"initial_accumulator_value", "momentum_cache"}
+)
+"""Last components of scalars that steer training."""
+
+RANDOM = frozenset({"seed_generator_state", "state_var", "_state_var", "StateVar"})
+"""Last components of generator states."""
+
+_NUMBERED = re.compile(r"(.+)_\d+")
+_WHOLE = frozenset(
+    {DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64}
+    | {DataType.UINT8, DataType.UINT16, DataType.UINT32, DataType.UINT64}
+)
+_NO_WEIGHT = _WHOLE | {DataType.BOOL, DataType.STRING, DataType.RESOURCE, DataType.VARIANT}
+_NO_WEIGHT |= {DataType.UNKNOWN}
+
+
+def is_whole(dtype: DataType) -> bool:
+    """Tell whether elements are plain integers."""
+    return dtype in _WHOLE
+
+
+def can_be_weight(dtype: DataType) -> bool:
+    """Tell whether elements are floating, complex or quantised."""
+    return dtype not in _NO_WEIGHT
+
+
+def role_by_word(word: str, dtype: DataType, shape: tuple[int, ...]) -> Role | None:
+    """Give the role that a last name component tells; None if it tells none."""
+    roles = _roles_of_word(word)
+    if not roles:
+        return None
+    if Role.RANDOM in roles and is_whole(dtype):
+        return Role.RANDOM
+    if Role.STATISTIC in roles and can_be_weight(dtype):
+        return Role.STATISTIC
+    if Role.COUNTER in roles and shape in ((), (1,)) and (is_whole(dtype) or word == "_counter"):
+        return Role.COUNTER
+    if Role.HYPERPARAMETER in roles and shape == () and dtype is not DataType.STRING:
+        return Role.HYPERPARAMETER
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _roles_of_word(word: str) -> frozenset[Role]:
+    """Give the roles that a word can tell, private or numbered as it may be."""
+    match = _NUMBERED.fullmatch(word)
+    names = {word, word.removeprefix("_"), match[1] if match else word}
+    tables = (
+        (Role.RANDOM, RANDOM),
+        (Role.STATISTIC, STATISTICS),
+        (Role.COUNTER, COUNTERS),
+        (Role.HYPERPARAMETER, HYPERPARAMETERS),
+    )
+    return frozenset(role for role, words in tables if not words.isdisjoint(names))

@@ -8,9 +8,13 @@ surrogate escape, so that `key.encode(errors="surrogateescape")` is the stored o
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.readers.dtypes import DataType
+
 
 CHUNK_NBYTES = 512 * 1024
 """Bytes of one chunk of a stream: the flat optimum of statistics and diff kernels."""
@@ -183,3 +188,78 @@ class CheckpointReader(Protocol):
     def close(self) -> None:
         """Close the files for good: values are not read any more, lists stay."""
         ...
+
+
+def shown(key: str) -> str:
+    """Give a key as it may stand in a message: without control characters."""
+    return key if key.isprintable() else ascii(key)[1:-1]
+
+
+# What is closed at the end of a `with` block, and what is so for good: readers.
+
+
+class Closing:
+    """Gives `with` to a class that has `close`."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """Close it; twice does no harm."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Keep it open."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it, whatever happened."""
+        self.close()
+
+
+class ClosingReader(Closing):
+    """A reader of one checkpoint: it knows whether it was closed.
+
+    Attributes:
+        is_closed: whether `close` was called; values are then not read any more.
+        is_tensorflow: whether TensorFlow reads the values.
+    """
+
+    path: str
+    is_closed: bool = False
+    is_tensorflow: bool = False
+
+    def close(self) -> None:
+        """Close it for good; what it lists stays."""
+        self.is_closed = True
+
+    def check_open(self) -> None:
+        """See that values may be read.
+
+        Raises:
+            UsageError: the checkpoint was closed.
+        """
+        if self.is_closed:
+            message = f"{self.path}: the checkpoint was closed, its values are not read any more"
+            raise UsageError(message, path=self.path, remedy="Open it again, or close it later.")
+
+    def verify_container(self) -> None:
+        """Verify what one checksum covers for all tensors; nothing to do in most formats."""
+
+
+# The garbage collector, held off while a hundred thousand records are made.
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Hold the collector off where nothing made is garbage, or part of a cycle.
+
+    It would go through all records again and again while they are being made, and
+    double the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -10,20 +10,118 @@ decides which reader is tried and what an error says, never what is read.
     zip          'PK' 03 04; the names in its central directory tell the rest
     TFRecord     u64 length, u32 masked CRC-32C of these 8 bytes
     protobuf     no magic: see `protobuf_kind`
+
+The kinds of file that a person may hand to a checkpoint reader.
+
+What a text is about: history, configuration, a web page, a pointer, or just text.
+
+Protobuf files have no magic: the first fields tell which message it is.
+
+SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
+ONNX          1 version of the format, from 3, then text or messages
+MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
+GraphDef      1 NodeDef: 1 name, 2 operation, both text
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self
 
+from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import crc32c, unmask
 from ckread.readers.files import file_error, open_regular
-from ckread.readers.kinds import Kind
-from ckread.readers.protobuf_kinds import protobuf_kind
-from ckread.readers.text_kinds import text_kind
+from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Kind(Enum):
+    """What a file is, by its content.
+
+    Attributes:
+        phrase: what messages call it.
+        remedy: a sentence with `{path}` in it, or empty.
+    """
+
+    phrase: str
+    remedy: str
+
+    def __new__(cls, phrase: str, remedy: str = "") -> Self:
+        """Make a member; its value is its number, since phrases may be equal."""
+        number = len(cls.__members__)
+        member = object.__new__(cls)
+        member._value_ = number
+        member.phrase = phrase
+        member.remedy = remedy
+        return member
+
+    # Checkpoints and their parts.
+    BUNDLE_INDEX = "index of a TensorFlow checkpoint (V2)"
+    TORN_INDEX = "beginning of a checkpoint index, without its end"
+    V1_TABLE = "TensorFlow checkpoint (V1)"
+    TABLE = "LevelDB table without TensorFlow's header"
+    STATE = "checkpoint state file"
+    SAVED_MODEL = "SavedModel protobuf"
+    META_GRAPH = "TensorFlow graph (.meta)", "It holds a graph, and no values of variables."
+    HDF5 = "HDF5 file"
+    KERAS_ARCHIVE = "Keras archive"
+    WEIGHTS_JSON = "index of sharded Keras weights"
+
+    # Neighbours in the same directories.
+    HISTORY_JSON = "JSON text", "It looks like training history: ckread history {path}"
+    HISTORY_CSV = "CSV text", "It looks like training history: ckread history {path}"
+    EVENTS = "TensorBoard event file", "Its curves are training history: ckread history {path}"
+    KERAS_CONFIG = (
+        "JSON text",
+        "It looks like the configuration of a Keras model: its weights are in another file.",
+    )
+    GRAPH_DEF = (
+        "TensorFlow graph (GraphDef)",
+        "A frozen graph keeps its weights as constants: it has no variables.",
+    )
+    TFRECORD = "TFRecord file"
+    TFLITE = "TensorFlow Lite model"
+    ONNX = "ONNX model"
+    PYTORCH = "PyTorch file"
+    SAFETENSORS = "safetensors file"
+    NPZ = "numpy archive (.npz)", "numpy.load reads it."
+    NPY = "numpy array (.npy)", "numpy.load reads it."
+    PICKLE = "Python pickle", "It is not loaded: a pickle can run any code."
+
+    # A download that went wrong.
+    LFS_POINTER = "Git LFS pointer", "The file itself is not here yet: git lfs pull"
+    HTML = "HTML page", "The download gave a web page instead of the file."
+    EMPTY = "empty file"
+    ZEROS = "file of zero bytes", "It was being written when the system stopped, or copied in part."
+
+    # Anything else.
+    JSON = "JSON text"
+    TEXT = "text"
+    PNG = "PNG image"
+    JPEG = "JPEG image"
+    GIF = "GIF image"
+    PDF = "PDF document"
+    GZIP = "gzip archive", "Unpack it first."
+    ZIP = "zip archive", "Unpack it first."
+    ARCHIVE = "compressed archive", "Unpack it first."
+    TAR = "tar archive", "Unpack it first."
+    SQLITE = "SQLite database"
+    PROGRAM = "compiled program"
+    BINARY = "binary data of no known kind"
+
+    # Not regular files.
+    DIRECTORY = "directory"
+    PIPE = "named pipe"
+    DEVICE = "device"
+    SOCKET = "socket"
+
 
 END_NBYTES = 64 * 1024
 """Bytes that are looked at, from each end of a file."""
@@ -208,3 +306,151 @@ def _member_names(ends: Ends) -> set[str]:
         name = ends.tail[match.end() :][: int.from_bytes(match[1], "little")]
         names.add(name.decode("utf-8", "replace"))
     return names
+
+
+# A comment ends with its line: if it could end earlier, "####…" would match in 2**n ways.
+_STATE = re.compile(
+    r"\s*(?:#[^\n]*(?:\n\s*|\Z))*(?:all_)?model_checkpoint_(?:path|timestamp)s?\s*:"
+)
+_LFS_POINTER = "version https://git-lfs.github.com/spec/"
+_HTML = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_HISTORY_HEADER = re.compile(
+    r"(?m)\A(?:[\w ./-]+,)*(?:epoch|step|loss|accuracy)(?:,[\w ./-]+)*\r?$"
+)
+_HISTORY_NAME = re.compile(r"(?:^|_|\b)(?:loss|acc|accuracy|lr|learning_rate|epoch)$")
+_CONTROLS = dict.fromkeys({*range(32)} - {9, 10, 12, 13, 27})
+
+
+def text_kind(head: bytes, nbytes: int) -> Kind | None:
+    """Tell what the text that begins with these bytes is, None if it is not text.
+
+    Args:
+        head: the first bytes, of a file of `nbytes`.
+        nbytes: JSON that is longer than `head` is told by its beginning.
+    """
+    text = _decoded(head, is_cut=nbytes > len(head))
+    if text is None:
+        return None
+    if text.lstrip()[:1] in ("{", "["):
+        kind = _json_kind(text, is_cut=nbytes > len(head))
+        if kind is not None:
+            return kind
+    if _STATE.match(text):
+        return Kind.STATE
+    if text.startswith(_LFS_POINTER):
+        return Kind.LFS_POINTER
+    if _HTML.match(text):
+        return Kind.HTML
+    return Kind.HISTORY_CSV if _HISTORY_HEADER.search(text) else Kind.TEXT
+
+
+def _decoded(head: bytes, *, is_cut: bool) -> str | None:
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The last character may be cut in two.
+        if not is_cut or error.start < len(head) - 3:
+            return None
+        text = head[: error.start].decode("utf-8-sig")
+    return None if any(map(_CONTROLS.__contains__, map(ord, text))) else text
+
+
+def _json_kind(text: str, *, is_cut: bool) -> Kind | None:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return _cut_json_kind(text) if is_cut else None
+    if isinstance(document, list):
+        rows = [row for row in document if isinstance(row, dict)]
+        is_history = bool(rows) and all(_is_history(row, (int, float)) for row in rows)
+        return Kind.HISTORY_JSON if is_history else Kind.JSON
+    if _is_history(document, list):
+        return Kind.HISTORY_JSON
+    return _object_kind(document)
+
+
+def _object_kind(document: dict[str, Any]) -> Kind:
+    weight_map = document.get("weight_map")
+    if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
+        return Kind.WEIGHTS_JSON
+    if "class_name" in document and "config" in document:
+        return Kind.KERAS_CONFIG
+    return Kind.JSON
+
+
+def _cut_json_kind(text: str) -> Kind | None:
+    """Tell the kind of JSON of which only the beginning is known."""
+    if not re.match(r'\s*(?:\[\s*[\[{"\d-]|\{\s*")', text):
+        return None
+    if '"weight_map"' in text and ".weights.h5" in text:
+        return Kind.WEIGHTS_JSON
+    if re.match(r'\s*(?:\[\s*)?\{\s*"\w*(?:loss|accuracy|epoch)"\s*:', text):
+        return Kind.HISTORY_JSON
+    return Kind.KERAS_CONFIG if re.match(r'\s*\{\s*"class_name"', text) else Kind.JSON
+
+
+def _is_history(row: dict[str, Any], kind: type | tuple[type, ...]) -> bool:
+    named = any(_HISTORY_NAME.search(name) for name in row)
+    return named and all(isinstance(value, kind) for value in row.values())
+
+
+Field = tuple[int, int, int | bytes]
+"""Field number, wire type, and the number or the bytes as far as they are there."""
+
+_FIRST_ONNX_VERSION = 3
+_LAST_ONNX_VERSION = 99
+_N_FIELDS = 3
+
+
+def protobuf_kind(head: bytes) -> Kind | None:
+    """Tell which known message begins with these bytes, None if it is none of them."""
+    fields = _first_fields(head)
+    match fields:
+        case [(1, 0, 1), (2, 2, bytes(graph)), *_] if graph[:1] == b"\x0a":
+            return Kind.SAVED_MODEL
+        case [(1, 0, int(version)), (number, 2, _), *_] if (
+            _FIRST_ONNX_VERSION <= version <= _LAST_ONNX_VERSION and number in (2, 7, 8)
+        ):
+            return Kind.ONNX
+        case [(1, 2, bytes(first)), *_]:
+            return _graph_kind(_first_fields(first))
+    return None
+
+
+def _graph_kind(first: list[Field]) -> Kind | None:
+    match first:
+        case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(name) and _is_name(
+            operation
+        ):
+            return Kind.GRAPH_DEF
+        case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
+            return Kind.META_GRAPH
+        case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
+            return Kind.META_GRAPH
+    return None
+
+
+def _is_name(text: bytes) -> bool:
+    return text.isascii() and text.decode().isprintable() and bool(text)
+
+
+def _first_fields(data: bytes) -> list[Field]:
+    return [field for field, _ in zip(_iter_fields(data), range(_N_FIELDS), strict=False)]
+
+
+def _iter_fields(data: bytes) -> Iterator[Field]:
+    """Yield fields up to the end of what is there; the last may be cut."""
+    at = 0
+    try:
+        while at < len(data):
+            tag, at = parse_varint(data, at, len(data))
+            value, at = parse_varint(data, at, len(data))
+            if tag & 7 == LENGTH_DELIMITED:
+                yield tag >> 3, LENGTH_DELIMITED, data[at : at + value]
+                at += value
+            elif tag & 7 == VARINT:
+                yield tag >> 3, VARINT, value
+            else:
+                return
+    except CorruptCheckpointError:
+        return

@@ -12,11 +12,10 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, ChecksumError
-from ckread.readers.closing import Closing
+from ckread.readers.contract import Closing, shown
 from ckread.readers.crc32c import crc32c, extend
 from ckread.readers.dtypes import DataType, numpy_dtype
-from ckread.readers.entry_parser import shown
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.files import RegularFile
 from ckread.readers.shards import missing_shard
 
 if TYPE_CHECKING:

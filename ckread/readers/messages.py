@@ -22,33 +22,16 @@ from typing import NamedTuple
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.crc32c import unmask
 from ckread.readers.dtypes import DATA_TYPES, DataType
-from ckread.readers.object_graph_messages import (
-    Attribute,
-    Child,
-    SlotVariable,
-    TrackableObject,
-    TrackableObjectGraph,
-    parse_object_graph,
+from ckread.readers.protobuf import (
+    FIXED32,
+    LENGTH_DELIMITED,
+    VARINT,
+    Span,
+    iter_fields,
+    parse_varints,
+    signed,
+    signed32,
 )
-from ckread.readers.varint import signed, signed32
-from ckread.readers.wire import FIXED32, LENGTH_DELIMITED, VARINT, Span, iter_fields, parse_varints
-
-__all__ = [
-    "Attribute",
-    "BundleEntry",
-    "BundleHeader",
-    "Child",
-    "SlotVariable",
-    "TensorShape",
-    "TensorSlice",
-    "TrackableObject",
-    "TrackableObjectGraph",
-    "parse_bundle_entry",
-    "parse_bundle_header",
-    "parse_object_graph",
-    "parse_tensor_shape",
-    "parse_tensor_slice",
-]
 
 MAX_RANK = 254
 """Of a tensor in TensorFlow."""

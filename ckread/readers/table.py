@@ -9,32 +9,33 @@
 
 All fixed integers are little-endian; the size in a handle leaves the trailer out.
 The index block has one entry per data block: a key not below its last, and its
-handle. The metaindex block is not used. `table_block` says what is in a block.
+handle. The metaindex block is not used. What is in a block stands further below.
 
 Reference: github.com/google/leveldb/blob/main/doc/table_format.md
 """
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import (
     CheckpointError,
     ChecksumError,
     CorruptCheckpointError,
+    MissingDependencyError,
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
 )
 from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.snappy import decompress
-from ckread.readers.table_block import parse_entries
-from ckread.readers.varint import parse_varint
+from ckread.readers.protobuf import parse_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.readers.regular_file import RegularFile
+    from ckread.readers.files import RegularFile
+
 
 FOOTER_NBYTES = 48
 TRAILER_NBYTES = 5
@@ -216,3 +217,136 @@ def _parse_handle(buffer: bytes, at: int, stop: int) -> tuple[BlockHandle, int]:
     offset, at = parse_varint(buffer, at, stop)
     size, at = parse_varint(buffer, at, stop)
     return BlockHandle(offset, size), at
+
+
+# A block of a table: sorted entries whose keys share beginnings, and restart points.
+#
+#     block    entry ... | restart u32 ... | number of restarts u32
+#     entry    varint shared, varint unshared, varint value length,
+#              unshared key bytes, value; the key is the first `shared` bytes
+#              of the key before it and the unshared ones
+#
+# At a restart point nothing is shared, so that a search can begin there.
+#
+# Reference: github.com/google/leveldb/blob/main/table/block_builder.cc
+
+ENTRY_NBYTES = 200
+"""Of memory that one entry takes besides its key, roughly."""
+
+
+def parse_entries(
+    block: bytes, *, after: bytes | None = None, memory: int = 1 << 40
+) -> list[tuple[bytes, bytes]]:
+    """Give the keys and values of an expanded block.
+
+    Args:
+        block: without its trailer.
+        after: what the first key must be above; None for anything.
+        memory: bytes that keys and entries may take, roughly: prefix compression
+            makes a gigabyte of keys of half a megabyte.
+
+    Raises:
+        CorruptCheckpointError: its entries or its restart array are broken, its keys
+            do not increase, or they are too much.
+    """
+    stop = _entries_stop(block)
+    entries: list[tuple[bytes, bytes]] = []
+    add = entries.append
+    at = 0
+    key = b""
+    while at < stop:
+        start = at
+        last = key
+        header = block[at : at + 3]
+        if header.isascii() and at + 3 <= stop:  # three varints of one byte each
+            shared, unshared, value_nbytes = header
+            at += 3
+        else:
+            shared, at = parse_varint(block, at, stop)
+            unshared, at = parse_varint(block, at, stop)
+            value_nbytes, at = parse_varint(block, at, stop)
+        middle = at + unshared
+        key = last[:shared] + block[at:middle]
+        at = middle + value_nbytes
+        if shared > len(last) or at > stop:
+            raise _broken_entry(start, shared > len(last))
+        if key <= last and entries:
+            raise _not_sorted(key, last)
+        memory -= len(key) + ENTRY_NBYTES
+        if memory < 0:
+            raise CorruptCheckpointError(f"{len(entries)} keys and more, too long for its size")
+        add((key, block[middle:at]))
+    if entries and after is not None and entries[0][0] <= after:
+        raise _not_sorted(entries[0][0], after)
+    return entries
+
+
+def _not_sorted(key: bytes, last: bytes) -> CorruptCheckpointError:
+    return CorruptCheckpointError(f"key {key[:80]!r} after {last[:80]!r}, expected increasing keys")
+
+
+def _broken_entry(start: int, is_key: bool) -> CorruptCheckpointError:
+    found = "shares more bytes than the key before it has" if is_key else "runs past its block"
+    return CorruptCheckpointError(f"entry at byte {start} of it {found}")
+
+
+def _entries_stop(block: bytes) -> int:
+    """Give where the restart array begins, each of its restart points checked."""
+    if len(block) < 4:
+        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
+    n_restarts = int.from_bytes(block[-4:], "little")
+    stop = len(block) - 4 - 4 * n_restarts
+    if stop < 0 or (stop and not n_restarts):
+        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
+    if stop:
+        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
+    return stop
+
+
+def _check_restarts(block: bytes, restarts: tuple[int, ...], stop: int) -> None:
+    """Check that restarts begin at 0, increase, and point at whole keys.
+
+    TensorFlow seeks by them, so where they lie it would read something else.
+    """
+    last = -1
+    for restart in restarts:
+        if not last < restart < stop or block[restart] or (last < 0 and restart):
+            raise CorruptCheckpointError(f"restart point at byte {restart} of it, not a whole key")
+        last = restart
+
+
+# Raw snappy: the compression of blocks that Google's own writers use.
+#
+#     varint length of the expanded bytes, then literals and copies
+#
+# Reference: github.com/google/snappy/blob/main/format_description.txt
+
+MAX_EXPANSION = 22
+"""A copy of 64 bytes takes 3, so no block expands more than this."""
+
+
+def decompress(data: bytes, max_nbytes: int) -> bytes:
+    """Give the expanded bytes; the length that they claim is checked before.
+
+    Raises:
+        CorruptCheckpointError: they are not snappy, or expand to more than `max_nbytes`.
+        MissingDependencyError: cramjam is not installed.
+    """
+    nbytes, _ = parse_varint(data, 0, len(data))
+    limit = min(max_nbytes, MAX_EXPANSION * len(data) + 64)
+    if nbytes > limit:
+        found = f"snappy expands {len(data)} bytes to {nbytes}, expected {limit} at most"
+        raise CorruptCheckpointError(found)
+    try:
+        import cramjam
+    except ImportError:
+        message = "snappy-compressed blocks need cramjam, which is not installed"
+        raise MissingDependencyError(message, remedy="pip install cramjam") from None
+    try:
+        expanded = bytes(cramjam.snappy.decompress_raw(data))
+    except cramjam.DecompressionError as error:
+        raise CorruptCheckpointError(f"snappy: {error}") from None
+    if len(expanded) != nbytes:
+        found = f"snappy expands to {len(expanded)} bytes, {nbytes} were announced"
+        raise CorruptCheckpointError(found)
+    return expanded

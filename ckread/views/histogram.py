@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.views.drawn import nothing_finite
-from ckread.views.folding import Prose
-from ckread.views.page import Line, Lines, Page, Span, TerminalOnly
-from ckread.views.quantities import (
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Line, Lines, Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.words import (
     count_text,
     float_text,
     float_word,
+    nothing_finite,
     plural,
-    safe_text,
-    safe_word,
     shape_text,
     shape_word,
 )
@@ -22,10 +20,9 @@ from ckread.views.quantities import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.analysis.distribution import Distribution
-    from ckread.analysis.statistics import VariableStatistics
-    from ckread.views.page import Block
-    from ckread.views.paper import Paper
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.statistics import VariableStatistics
+    from ckread.views.terminal.page import Block, Paper
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 8

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.model.run_entries import base_name
-from ckread.views.columns import Column, Justify, Table
-from ckread.views.drawn import curve
-from ckread.views.folding import Prose
-from ckread.views.narrow_footer import NarrowFooter
-from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import (
+from ckread.model.run.entries import base_name
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
+from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
+    curve,
     float_text,
     plural,
-    safe_text,
-    safe_word,
     value_text,
     value_word,
 )
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.analysis.history import TrainingHistory
-    from ckread.views.page import Block, Line
+    from ckread.views.terminal.page import Block, Line
 
 MAX_ROWS = 30
 _SHOWN_AT_ENDS, _SHOWN_AROUND_BEST = 3, 2

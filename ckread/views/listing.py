@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckread.model.role import Role
-from ckread.views.columns import Column, Justify, Table
-from ckread.views.folding import Prose
-from ckread.views.names import common_prefix, muted_repeats
-from ckread.views.page import Page, Span, TerminalOnly
-from ckread.views.quantities import (
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.words import (
     ABSENT_WORD,
+    common_prefix,
     count_text,
+    muted_repeats,
     plural,
-    safe_text,
-    safe_word,
     shape_text,
     shape_word,
     size_cell,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ckread.model.variable import Variable
-    from ckread.views.page import Line
+    from ckread.views.terminal.page import Line
 
 LONG_NAME = 36
 """Cells of a name from which on columns of one value move to the last line."""

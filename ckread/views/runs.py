@@ -6,16 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckread.model.run_entries import RunEntry, RunGroup, RunState
-from ckread.views.columns import Column, Justify, Table
-from ckread.views.folding import Prose
-from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import (
+from ckread.model.run.entries import RunEntry, RunGroup, RunState
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
     plural,
-    safe_text,
-    safe_word,
     size_cell,
     size_text,
     time_text,
@@ -25,8 +23,8 @@ from ckread.views.quantities import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ckread.model.run import Run
-    from ckread.views.page import Block, Line
+    from ckread.model.run.run import Run
+    from ckread.views.terminal.page import Block, Line
 
 _RIGHT = Justify.RIGHT
 _STATE_STYLES: Mapping[RunState | None, str] = {

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.views.columns import Column, Justify, Table
-from ckread.views.drawn import bar, curve
-from ckread.views.drift_rows import place
-from ckread.views.folding import Prose
-from ckread.views.narrow_footer import NarrowFooter
-from ckread.views.page import Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import (
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.drift.rows import place
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
+from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
+    bar,
+    curve,
     plural,
-    safe_text,
-    safe_word,
     value_text,
     value_word,
 )
@@ -25,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ckread.analysis.track import RunTrack, TrackedValue
-    from ckread.model.run_entries import RunEntry
-    from ckread.views.page import Block, Line
+    from ckread.model.run.entries import RunEntry
+    from ckread.views.terminal.page import Block, Line
 
 _BAR_CELLS = (8, 40)
 

@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.role import Role
-from ckread.views.columns import Column, Justify, Table
-from ckread.views.drawn import bar
-from ckread.views.folding import Prose
-from ckread.views.page import Page, Span, TerminalOnly
-from ckread.views.quantities import (
-    ABSENT,
-    count_text,
-    plural,
-    safe_text,
-    safe_word,
-    shape_text,
-    size_cell,
-)
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
 
 if TYPE_CHECKING:
     from ckread.model.tree import VariableTree
-    from ckread.views.page import Line
+    from ckread.views.terminal.page import Line
 
 BAR_CELLS = 12
 

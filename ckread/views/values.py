@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.spelling import safe_text
 from ckread.views.array_files import element_texts
-from ckread.views.folding import Prose
-from ckread.views.page import Lines, Page, PipedOnly, Span, TerminalOnly
-from ckread.views.quantities import plural, safe_text, shape_text, shape_word
+from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.words import plural, shape_text, shape_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.variable import Variable
-    from ckread.views.page import Block
+    from ckread.views.terminal.page import Block
 
 EDGE_ITEMS = 3
 """Elements that stay at either end of a dimension that is abbreviated."""

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.evidence import Evidence
-from ckread.model.identity import Identity
+from ckread.model.evidence import Evidence, Identity
 from ckread.model.role import Role
-from ckread.readers.closing import ClosingReader
-from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
+from ckread.readers.contract import ClosingReader, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.crc32c import crc32c
 from ckread.readers.dtypes import DataType
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.distribution import PROBABILITIES, Distribution
+from ckread.analysis.statistics.distribution import PROBABILITIES, Distribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

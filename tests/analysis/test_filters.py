@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import KernelKind, filters_of, kernel_kind
-from ckread.analysis.responses import Padding, response
+from ckread.analysis.filters import KernelKind, Padding, filters_of, kernel_kind, response
 from ckread.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ckread.analysis.history import history
 from ckread.errors import UsageError
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle
 

@@ -12,7 +12,7 @@ import ckread
 from ckread.analysis.info import MAX_LOST_NAMES, CheckpointSummary, summarise
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
-from ckread.views.info_sentence import sentence_of
+from ckread.views.info.facts import sentence_of
 from ckread.views.json_document import encode
 from tests.places import FIXTURES, frozen
 

@@ -9,7 +9,7 @@ import pytest
 
 from ckread.analysis.track import track
 from ckread.errors import UsageError, VariableNotFoundError
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 from tests.builders import write_bundle
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.file_number import FileNumber, number_in
-from ckread.analysis.training import TrainingState, read_training_state
+from ckread.analysis.training import FileNumber, TrainingState, number_in, read_training_state
 from ckread.errors import MissingShardError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from ckread.analysis import workers
-from ckread.analysis.forked import run_forked
-from ckread.analysis.workers import WORTH_NBYTES, available_cores, choose_n_jobs, run
+from ckread.analysis.workers import WORTH_NBYTES, available_cores, choose_n_jobs, run, run_forked
 from ckread.errors import CheckpointError, ChecksumError
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

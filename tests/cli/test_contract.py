@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckread.cli.commands import COMMANDS, Group
-from ckread.views.columns import Table
-from ckread.views.paper import cell_len
+from ckread.views.terminal.page import cell_len
+from ckread.views.terminal.table import Table
 from tests.cli.calls import (
     WRITES,
     copy_run,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ckread.cli.commands import Command
-    from ckread.views.page import Line
-    from ckread.views.paper import Paper
+    from ckread.views.terminal.page import Line, Paper
     from tests.cli.terminal import Terminal
 
 DRAWN = set("━╸├└│▁▂▃▄▅▆▇█…×–→")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ckread as package
-from ckread.cli.options import bind_words
+from ckread.cli.arguments import bind_words
 from ckread.errors import UsageError
 from tests.places import FIXTURES
 

@@ -12,12 +12,11 @@ from rich.console import Console
 
 import ckread as package
 from ckread.analysis.info import summarise
-from ckread.cli.output import Output
-from ckread.cli.terminal import DEFAULT_WIDTH, terminal_width
+from ckread.cli.output import DEFAULT_WIDTH, Output, terminal_width
 from ckread.model.ordering import model_order
 from ckread.model.role import Role
 from ckread.model.tree import build_tree
-from ckread.views.info import info_page
+from ckread.views.info.page import info_page
 from tests.cli.terminal import Stream
 from tests.places import FIXTURES
 

@@ -9,7 +9,7 @@ import pytest
 
 import ckread as library
 from ckread.cli.commands import COMMANDS
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 from ckread.views.json_document import encode, schema
 from tests.places import ROOT
 

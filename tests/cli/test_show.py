@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ckread as package
-from ckread.cli.new_file import check_free, new_file
+from ckread.cli.files import check_free, new_file
 from ckread.errors import UsageError
 from tests.builders import write_bundle
 from tests.places import FIXTURES

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.cli.working import ProgressBar, progress_line
+from ckread.cli.progress import ProgressBar, progress_line
 from ckread.model.opening import open_checkpoint
 from tests.builders import write_bundle
 from tests.corruption import flip

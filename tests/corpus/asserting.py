@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.model.role import Role
-from ckread.model.totals import Parameters, count_parameters
+from ckread.model.tree import Parameters, count_parameters
 
 if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ tf = pytest.importorskip("tensorflow")
 from ckread.analysis.training import read_training_state  # noqa: E402
 from ckread.model.opening import open_checkpoint  # noqa: E402
 from ckread.model.role import Role  # noqa: E402
-from ckread.model.totals import count_parameters  # noqa: E402
+from ckread.model.tree import count_parameters  # noqa: E402
 from tests.corpus.asserting import (  # noqa: E402
     MODEL,
     assert_names,

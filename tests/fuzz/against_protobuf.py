@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError
-from ckread.readers.wire import iter_fields
+from ckread.readers.protobuf import iter_fields
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 

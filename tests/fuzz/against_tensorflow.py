@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CheckpointError
-from ckread.readers.bundle import TensorBundle
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.dtypes import DataType
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from tests.builders import BundleBuilder, Ranges, table_bytes
 from tests.fuzz.mutation import mutated

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.analysis.check import check
+from ckread.analysis.check.check import check
 from ckread.errors import CheckpointError
 from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.opening import open_checkpoint
-from ckread.readers.bundle import TensorBundle
-from ckread.readers.object_graph_messages import parse_object_graph
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.bundle.reader import TensorBundle
+from ckread.readers.bundle.strings import parse_string_tensor
+from ckread.readers.files import RegularFile
+from ckread.readers.graphs.object_graph import parse_object_graph
+from ckread.readers.protobuf import iter_fields
 from ckread.readers.state import parse_state
-from ckread.readers.string_tensor import parse_string_tensor
 from ckread.readers.table import Table
-from ckread.readers.wire import iter_fields
 from tests.fuzz.target import Target, check_message
 from tests.fuzz.workplace import Workplace, without_checksums
 from tests.places import FIXTURES

@@ -1,6 +1,6 @@
 """Section 8, `.keras`: what a zip archive says twice, and members that share bytes.
 
-Duplicate, encrypted, escaping and exploding members: `tests/readers/test_keras_archive.py`.
+Duplicate, encrypted, escaping and exploding members: `tests/readers/keras/test_archive.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from ckread.analysis.check import check
-from ckread.analysis.check_archive import check_members
-from ckread.analysis.findings import Code
+from ckread.analysis.check.check import check, check_members
+from ckread.analysis.check.findings import Code
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.zip_members import ZipMembers
+from ckread.readers.keras.zip_members import ZipMembers
 from tests.corruption import flip, patch
 from tests.places import FIXTURES
 

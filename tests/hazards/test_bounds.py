@@ -16,10 +16,10 @@ import pytest
 from ckread.errors import CheckpointError
 from ckread.model.opening import open_checkpoint
 from ckread.readers import table
-from ckread.readers.bundle import TensorBundle
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.bundle.reader import TensorBundle
+from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
-from ckread.readers.v1_table import V1Table
+from ckread.readers.v1.reader import V1Table
 from tests.builders import (
     block_bytes,
     bytes_field,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.hdf5 import open_hdf5
+from ckread.readers.keras.reader import open_hdf5
 
 if TYPE_CHECKING:
     from pathlib import Path

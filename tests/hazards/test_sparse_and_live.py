@@ -1,6 +1,6 @@
 """Section 8, sparse files: sixteen tebibytes that are not there pass every bound.
 
-Files that change or vanish while they are read: `tests/readers/test_bundle_files.py`,
+Files that change or vanish while they are read: `tests/readers/bundle/test_files.py`,
 `tests/readers/test_extents.py` and `tests/test_live_training.py`.
 """
 

@@ -11,8 +11,7 @@ import pytest
 import ckread
 from ckread.errors import VariableNotFoundError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.evidence import Evidence
-from ckread.model.identity import Identity
+from ckread.model.evidence import Evidence, Identity
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 from ckread.readers.dtypes import DataType

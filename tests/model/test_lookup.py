@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ckread.errors import UsageError, VariableNotFoundError
-from ckread.model.corners import read_corners
-from ckread.model.lookup import find_part
+from ckread.model.lookup import find_part, read_corners
 from tests.analysis.array_checkpoint import checkpoint
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)

@@ -9,9 +9,9 @@ import pytest
 from ckread.errors import CorruptCheckpointError
 from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
+from ckread.model.naming.path_tree import MAX_STEPS, PathTree
 from ckread.model.object_graph import ObjectGraph
-from ckread.model.path_tree import MAX_STEPS, PathTree
-from ckread.readers.object_graph_messages import (
+from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,
     TrackableObject,

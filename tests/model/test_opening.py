@@ -23,12 +23,11 @@ from ckread.errors import (
     UnsupportedFeatureError,
     UsageError,
 )
-from ckread.model.location import Location
 from ckread.model.opening import open_checkpoint
-from ckread.model.paths import locate
-from ckread.model.scanning import step_of
-from ckread.model.shards import shard_warnings
-from ckread.readers.bundle import TensorBundle
+from ckread.model.paths.locate import locate
+from ckread.model.paths.location import Location, shard_warnings
+from ckread.model.paths.scanning import step_of
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import Format
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, table_bytes, write_bundle

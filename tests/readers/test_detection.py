@@ -20,8 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError
-from ckread.readers.detection import END_NBYTES, Ends, detect, ends_kind
-from ckread.readers.kinds import Kind
+from ckread.readers.detection import END_NBYTES, Ends, Kind, detect, ends_kind
 from tests.builders import bytes_field, header_bytes, masked_crc32c, table_bytes, varint_field
 from tests.places import FIXTURES
 

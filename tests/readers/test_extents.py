@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ckread.errors import CheckpointError, ChecksumError, MissingShardError, TruncatedFileError
-from ckread.readers.bundle import TensorBundle
+from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import Extent
 from ckread.readers.crc32c import combine, crc32c
 from ckread.readers.dtypes import DataType
@@ -20,7 +20,7 @@ from ckread.readers.extents import (
     read_extent,
     verify_extent,
 )
-from ckread.readers.regular_file import RegularFile
+from ckread.readers.files import RegularFile
 from tests.builders import BundleBuilder
 
 if TYPE_CHECKING:

@@ -12,21 +12,23 @@ from hypothesis import strategies as st
 from ckread.errors import CheckpointError, CorruptCheckpointError
 from ckread.readers.crc32c import unmask
 from ckread.readers.dtypes import DataType
-from ckread.readers.messages import (
+from ckread.readers.graphs.object_graph import (
     Attribute,
-    BundleEntry,
-    BundleHeader,
     Child,
+    RegisteredSaver,
     SlotVariable,
     TrackableObject,
+    parse_object_graph,
+)
+from ckread.readers.messages import (
+    BundleEntry,
+    BundleHeader,
     parse_bundle_entry,
     parse_bundle_header,
-    parse_object_graph,
     parse_tensor_shape,
     parse_tensor_slice,
 )
-from ckread.readers.object_graph_messages import RegisteredSaver
-from ckread.readers.wire import MAX_PARTS
+from ckread.readers.protobuf import MAX_PARTS
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, header_bytes, shape_bytes, slice_bytes, varint
 

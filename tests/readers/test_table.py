@@ -20,9 +20,8 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.regular_file import RegularFile
-from ckread.readers.table import Table
-from ckread.readers.table_block import parse_entries
+from ckread.readers.files import RegularFile
+from ckread.readers.table import Table, parse_entries
 from tests import strategies
 from tests.builders import (
     block_bytes,

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from ckread.analysis.info import summarise
 from ckread.model.lookup import find_part
 from ckread.model.ordering import model_order
-from ckread.model.patterns import select
+from ckread.model.selection import select
 from ckread.model.tree import build_tree, join_single_scopes
-from ckread.views.info import info_page
+from ckread.views.info.page import info_page
 from ckread.views.json_document import encode, encode_variables
 from ckread.views.listing import Listing, listing_lines, listing_page
-from ckread.views.page import plain
-from ckread.views.paper import Paper
+from ckread.views.terminal.page import Paper, plain
 from ckread.views.tree import tree_page
 from ckread.views.values import Values, values_page
 from tests.analysis.array_checkpoint import checkpoint
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.views.page import Page
+    from ckread.views.terminal.page import Page
 
 CHARACTERS = st.characters() | st.sampled_from("/\x1b\n\r\t\x00\x9b\udc80\u202e[]:* ")
 NAMES = st.lists(st.text(CHARACTERS, max_size=60), min_size=1, max_size=6, unique=True)

@@ -10,15 +10,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.model.identity import Identity
+from ckread.model.evidence import Identity
 from ckread.model.role import Role
 from ckread.model.variable import Variable
 from ckread.readers.contract import TensorRecord
 from ckread.readers.dtypes import DataType
-from ckread.views.drawn import bar, sparkline
 from ckread.views.json_document import encode, encode_variable, encode_variables, schema
-from ckread.views.names import common_prefix, muted_repeats
-from ckread.views.page import Span
+from ckread.views.terminal.page import Span
+from ckread.views.terminal.words import bar, common_prefix, muted_repeats, sparkline
 
 TEXTS = st.text(st.characters())
 RECORDS = st.builds(

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckread.analysis.drift import drift
+from ckread.analysis.drift.drift import drift
 from ckread.analysis.history import history
 from ckread.analysis.track import track
-from ckread.model.run import open_run
+from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
-from ckread.views.drawn import curve
-from ckread.views.drift import DEFAULT_TOP, DriftView, drift_page
-from ckread.views.drift_verdict import subtrees_of, verdict
+from ckread.views.drift.page import DEFAULT_TOP, DriftView, drift_page
+from ckread.views.drift.rows import subtrees_of, verdict
 from ckread.views.history import history_page
-from ckread.views.page import Page, plain
-from ckread.views.paper import Paper, cell_len
 from ckread.views.runs import runs_page
+from ckread.views.terminal.page import Page, Paper, cell_len, plain
+from ckread.views.terminal.words import curve
 from ckread.views.track import track_page
 from tests.builders import BundleBuilder, write_bundle
 from tests.places import FIXTURES

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ckread.analysis.exact import exact_distribution
-from ckread.analysis.statistics import CheckpointStatistics, VariableStatistics
+from ckread.analysis.statistics.distribution import exact_distribution
+from ckread.analysis.statistics.statistics import CheckpointStatistics, VariableStatistics
 from ckread.errors import ChecksumError, MissingShardError
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from ckread.views.histogram import histogram_page, histogram_rows, round_ticks
-from ckread.views.page import Page, plain
-from ckread.views.paper import Paper, cell_len
 from ckread.views.statistics import statistics_page
+from ckread.views.terminal.page import Page, Paper, cell_len, plain
 
 GOLDEN = Path(__file__).parent / "golden"
 

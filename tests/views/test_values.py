@@ -24,8 +24,7 @@ from ckread.views.array_files import (
     write_npz,
 )
 from ckread.views.json_document import encode
-from ckread.views.page import plain
-from ckread.views.paper import Paper
+from ckread.views.terminal.page import Paper, plain
 from ckread.views.values import Values, nested, piped_rows, values_page
 from tests.analysis.array_checkpoint import checkpoint
 

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+
 from ckread.errors import UsageError
-from ckread.views.drift_verdict import verdict
-from ckread.views.figures.drift_lines import plot_lines
+from ckread.model.spelling import safe_text
+from ckread.views.drift.rows import verdict
+from ckread.views.figures.axes import (
+    axis_word,
+    decades_of,
+    places,
+    pushed_apart,
+    set_distance_axis,
+    set_heights,
+    set_step_axis,
+)
 from ckread.views.figures.drift_map import MAX_ROWS, plot_map
-from ckread.views.figures.drift_pair import plot_pair
-from ckread.views.figures.names import fits
-from ckread.views.figures.numbers import count, short_number, typeset
-from ckread.views.figures.sheet import MARGIN, WIDTH, page_words
-from ckread.views.figures.style import LIGHT, TITLE_SIZE, Palette
-from ckread.views.quantities import safe_text
+from ckread.views.figures.rows import LOWEST_NAMED, Layout, lay_out, write_names
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
+from ckread.views.figures.style import (
+    LABEL_SIZE,
+    LIGHT,
+    MARKERS,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    Palette,
+    drawing,
+)
+from ckread.views.figures.text import column, count, fit_names, fits, number, short_number, typeset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ckread.analysis.drift_records import RunDrift
+    from ckread.analysis.drift.records import RunDrift, VariableDrift
+
 
 MAX_LINES = 6
 _MEASURE = re.compile(r" moved most: .+? its first norm")
@@ -88,3 +112,293 @@ def _evidence(result: RunDrift, n: int) -> list[str]:
         shown = [short_number(float(rate or 0)) for rate in dict.fromkeys(rates)]
         rate = f"learning rate {' → '.join(shown)}"
     return [safe_text(name), held, f"{count(n)} {noun}{'s' if n > 1 else ''}", rate]
+
+
+# Up to six variables of a run: distance from the first checkpoint as lines.
+
+_LEFT, _LINES_TOP, _PLOT_WIDTH, _DEPTH = 0.62, 0.78, 4.5, 1.7
+_STRIP, _STRIP_GAP = 0.33, 0.16
+_LABEL_X = _LEFT + _PLOT_WIDTH + 0.16
+_NUMBER_RIGHT = WIDTH - MARGIN
+_LABEL_WIDTH = _NUMBER_RIGHT - _LABEL_X - 0.5
+_APART = 0.15
+MAX_MARKS = 60
+"""Checkpoints up to which each has a mark on a line."""
+
+
+def plot_lines(
+    result: RunDrift, *, title: str, evidence: Sequence[str], palette: Palette
+) -> Figure:
+    """Draw a line per variable, and the learning rate in a strip of its own."""
+    rates = _rates(result)
+    below = _STRIP + _STRIP_GAP if rates else 0.0
+    with drawing(palette):
+        lines = note_lines(_lines_reading(result))
+        height = _LINES_TOP + _DEPTH + below + 0.62 + NOTE_PITCH * len(lines)
+        sheet = Sheet(height, palette)
+        sheet.title(title, evidence)
+        heading = "distance from the first checkpoint, ‖w − w₀‖ ÷ ‖w₀‖"
+        sheet.text(MARGIN, 0.56, heading, color=palette.soft, gid="ckread:y")
+        axes = sheet.axes(_LEFT, _LINES_TOP, _PLOT_WIDTH, _DEPTH)
+        axes.set_gid("ckread:lines")
+        x = places(result.checkpoints)
+        top = _prepare(axes, result, has_ticks=not rates)
+        ends = [draw_line(axes, i, v, x, palette) for i, v in enumerate(result.variables)]
+        _label(sheet, result.variables, ends, top)
+        if rates:
+            strip = sheet.axes(_LEFT, _LINES_TOP + _DEPTH + _STRIP_GAP, _PLOT_WIDTH, _STRIP)
+            _draw_rate(sheet, strip, result, rates)
+        bottom = _LINES_TOP + _DEPTH + below
+        middle = _LEFT + _PLOT_WIDTH / 2
+        word = axis_word(result.checkpoints)
+        sheet.text(middle, bottom + 0.2, word, size=LABEL_SIZE, color=palette.soft, ha="center")
+        sheet.note(lines)
+    return sheet.figure
+
+
+def _rates(result: RunDrift) -> list[float]:
+    known = [rate for rate in result.learning_rate if rate is not None]
+    return known if len(known) == len(result.checkpoints) and len(set(known)) > 1 else []
+
+
+def _distances(variable: VariableDrift) -> list[float]:
+    return [
+        math.nan if value is None or not math.isfinite(value) else value
+        for value in variable.from_first
+    ]
+
+
+def _prepare(axes: Axes, result: RunDrift, *, has_ticks: bool) -> float:
+    largest = max((d for v in result.variables for d in _distances(v) if d == d), default=0.0)
+    top = largest * 1.04 or 1.0
+    set_heights(axes, 0, top, _DEPTH)
+    axes.spines["bottom"].set_visible(True)
+    set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
+    if not has_ticks:
+        axes.tick_params(labelbottom=False, length=0)
+    return top
+
+
+def draw_line(
+    axes: Axes, i: int, variable: VariableDrift, x: Sequence[float], palette: Palette
+) -> float:
+    """Draw one line; give its last value."""
+    y = np.array(_distances(variable))
+    color, marker = palette.lines[i % 5], MARKERS[i % 5]
+    style = "-" if i < 5 else "--"
+    (line,) = axes.plot(x, y, style, color=color, lw=1.4, clip_on=False, zorder=3)
+    line.set_gid(f"ckread:line:{variable.name}")
+    if len(x) <= MAX_MARKS:
+        same = np.array([changed is False for changed in variable.changed])
+        for mask, face in ((~same, color), (same, palette.paper)):
+            (marks,) = axes.plot(np.array(x)[mask], y[mask], marker, color=color, ms=3.2)
+            marks.set(mfc=face, mew=0.8, clip_on=False, zorder=4)
+            marks.set_gid(f"ckread:{'same' if face == palette.paper else 'moved'}:{variable.name}")
+    last = 0.0
+    for j in range(len(x)):
+        if not variable.is_finite_at(j):
+            if j == 0 or variable.is_finite_at(j - 1):
+                (cross,) = axes.plot([x[j]], [last], "x", color=palette.bad, ms=6, mew=1.6)
+                cross.set(clip_on=False, zorder=5, gid=f"ckread:bad:{variable.name}")
+        elif y[j] == y[j]:
+            last = float(y[j])
+    return last
+
+
+def _label(
+    sheet: Sheet, variables: Sequence[VariableDrift], ends: Sequence[float], top: float
+) -> None:
+    """Write name and last value of each variable at the end of its line."""
+    wanted = [_LINES_TOP + _DEPTH * (1 - end / top) for end in ends]
+    at = pushed_apart(wanted, _APART, _LINES_TOP, _LINES_TOP + _DEPTH)
+    texts = fit_names([safe_text(v.name) for v in variables], _LABEL_WIDTH, size=TEXT_SIZE)
+    numbers = column(
+        [None if _lines_word(v) else end for v, end in zip(variables, ends, strict=True)]
+    )
+    for i, (variable, y, name, value) in enumerate(zip(variables, at, texts, numbers, strict=True)):
+        sheet.text(_LABEL_X, y, name, va="center", gid=f"ckread:label:{variable.name}")
+        is_bad = not variable.is_finite_at(-1)
+        color = sheet.palette.bad if is_bad else sheet.palette.soft
+        shown = _lines_word(variable) or value
+        sheet.text(_NUMBER_RIGHT, y, shown, va="center", ha="right", color=color)
+        if any(d == d for d in _distances(variable)[1:]):
+            _draw_leader(sheet, wanted[i], y, sheet.palette.lines[i % 5])
+
+
+def _lines_word(variable: VariableDrift) -> str:
+    """Give the word that stands in place of a last value; empty where the value does."""
+    if not variable.is_finite_at(-1):
+        return "NaN" if variable.nan[-1] else "inf"
+    if variable.moved == math.inf:
+        return "from 0"
+    if variable.first_change is None and False in variable.changed:
+        return "frozen"
+    return "–" if variable.moved is None else ""
+
+
+def _draw_leader(sheet: Sheet, start: float, stop: float, color: str) -> None:
+    x = [(_LABEL_X - 0.11) / WIDTH, (_LABEL_X - 0.03) / WIDTH]
+    y = [1 - start / sheet.height, 1 - stop / sheet.height]
+    sheet.figure.add_artist(Line2D(x, y, color=color, lw=0.7))
+
+
+def _draw_rate(sheet: Sheet, axes: Axes, result: RunDrift, rates: Sequence[float]) -> None:
+    palette = sheet.palette
+    x = places(result.checkpoints)
+    axes.fill_between(x, rates, step="post", color=palette.cell, lw=0)
+    (line,) = axes.step(x, rates, where="post", color=palette.soft, lw=1.0)
+    line.set_gid("ckread:learning_rate")
+    if len(x) <= MAX_MARKS:
+        axes.plot(x, rates, "o", color=palette.soft, ms=2.2, mec="none", clip_on=False)
+    largest = max(rates)
+    axes.set_ylim(0, largest * 1.02)
+    axes.set_yticks([0, largest], ["0", short_number(largest)], parse_math=False)
+    set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
+    middle = _LINES_TOP + _DEPTH + _STRIP_GAP + _STRIP / 2
+    soft = palette.soft
+    sheet.text(_LABEL_X, middle, "learning rate", color=soft, va="center")
+    sheet.text(_NUMBER_RIGHT, middle, number(rates[-1]), color=soft, va="center", ha="right")
+
+
+def _lines_reading(result: RunDrift) -> str:
+    sentences = []
+    if len(result.checkpoints) <= MAX_MARKS:
+        sentences.append("Marks: checkpoints")
+        if any(False in variable.changed for variable in result.variables):
+            sentences[0] += "; hollow where the variable is bit-identical to the checkpoint before"
+        sentences[0] += "."
+    if any(v.first_nonfinite is not None for v in result.variables):
+        sentences.append(_bad_words(result))
+    if any(_lines_word(v) == "from 0" for v in result.variables):
+        sentences.append("From 0: the first norm is 0, so there is no ratio, and no line.")
+    sentences.append("At the right: last value.")
+    return " ".join(sentences)
+
+
+def _bad_words(result: RunDrift) -> str:
+    failed = [v for v in result.variables if v.first_nonfinite is not None]
+    if any(v.is_finite_at(-1) for v in failed):
+        return "×: NaN or infinite; the line goes on where all is finite again."
+    return "×: NaN or infinite from there on."
+
+
+# A run of two checkpoints: how far each variable moved between them, as dots on a log axis.
+
+_PAIR_TOP = 0.92
+_NUMBERS = 0.62
+"""Inches at the right for the numbers, where rows are high enough for them."""
+
+
+def plot_pair(
+    result: RunDrift,
+    variables: Sequence[VariableDrift],
+    *,
+    title: str,
+    evidence: Sequence[str],
+    palette: Palette,
+    notes: Sequence[str] = (),
+) -> Figure:
+    """Draw one page of at most 450 variables of a run of two checkpoints.
+
+    Args:
+        result: all of the run; the axis is that of all its variables.
+        variables: those of the page.
+        title: the answer.
+        evidence: what it rests on.
+        palette: light or dark.
+        notes: what is left out.
+    """
+    with drawing(palette):
+        layout = lay_out(variables, top=_PAIR_TOP)
+        lines = note_lines(_pair_reading(variables, layout), *notes)
+        height = _PAIR_TOP + layout.depth + 0.3 + NOTE_PITCH * len(lines)
+        sheet = Sheet(height, palette)
+        sheet.title(title, evidence)
+        words = "relative distance of the last checkpoint from the first, ‖w − w₀‖ ÷ ‖w₀‖ (log)"
+        sheet.text(MARGIN, 0.54, words, color=palette.soft, gid="ckread:x")
+        is_written = layout.row_height >= LOWEST_NAMED
+        width = WIDTH - MARGIN - layout.left - (_NUMBERS if is_written else 0.1)
+        axes = sheet.axes(layout.left, _PAIR_TOP, width, layout.depth)
+        decades = decades_of(map(_distance, result.variables))
+        set_distance_axis(axes, decades, layout.depth)
+        _draw_dots(axes, layout, variables, decades, palette)
+        if is_written:
+            _write_numbers(sheet, layout, variables)
+        write_names(sheet, layout)
+        sheet.note(lines)
+    return sheet.figure
+
+
+def _distance(variable: VariableDrift) -> float | None:
+    """Give the distance to draw; None where there is none, or a word says more."""
+    moved = variable.moved
+    is_known = moved is not None and math.isfinite(moved) and moved > 0
+    return moved if is_known and variable.is_finite_at(-1) else None
+
+
+def _draw_dots(
+    axes: Axes,
+    layout: Layout,
+    variables: Sequence[VariableDrift],
+    decades: tuple[int, int],
+    palette: Palette,
+) -> None:
+    """Draw a dot for each that moved, and a ring at the left edge for what has no ratio."""
+    left = 10.0 ** decades[0]
+    size = max(1.4, min(4.0, layout.row_height * 30))
+    stems = []
+    for band in layout.rows:
+        variable = variables[band.row or 0]
+        y = band.y + band.height / 2
+        distance = _distance(variable)
+        if distance is not None:
+            stems.append([(left, y), (distance, y)])
+            (dot,) = axes.plot([distance], [y], "o", ms=size, color=palette.data, mec="none")
+            dot.set(clip_on=False, zorder=3, gid=f"ckread:dot:{variable.name}")
+        elif not variable.is_finite_at(-1):
+            (cross,) = axes.plot([left], [y], "x", ms=size, color=palette.bad, mew=1.2)
+            cross.set(clip_on=False, zorder=4, gid=f"ckread:bad:{variable.name}")
+        elif variable.moved == math.inf:
+            (mark,) = axes.plot([left], [y], ">", ms=size, color=palette.data, mfc=palette.paper)
+            mark.set(clip_on=False, zorder=4, mew=0.8, gid=f"ckread:from-zero:{variable.name}")
+    lines = LineCollection(stems, color=palette.data, alpha=0.7, zorder=2)
+    lines.set_linewidth(min(0.9, layout.row_height * 20))
+    axes.add_collection(lines, autolim=False)
+
+
+def _write_numbers(sheet: Sheet, layout: Layout, variables: Sequence[VariableDrift]) -> None:
+    right = WIDTH - MARGIN
+    palette = sheet.palette
+    shown = [variables[band.row or 0] for band in layout.rows]
+    numbers = column([_distance(variable) for variable in shown])
+    for band, variable, value in zip(layout.rows, shown, numbers, strict=True):
+        text, color = value or _pair_word(variable), palette.ink if value else palette.soft
+        if not variable.is_finite_at(-1):
+            color = palette.bad
+        y = layout.top + band.y + band.height / 2
+        sheet.text(right, y, text, size=layout.text_size, color=color, ha="right", va="center",
+                   gid="ckread:number")  # fmt: skip
+
+
+def _pair_word(variable: VariableDrift) -> str:
+    """Say what stands in place of a distance."""
+    before, after = variable.present
+    if not variable.is_finite_at(-1):
+        return "NaN" if variable.nan[-1] else "inf"
+    if not (before and after):
+        return "added" if after else "removed"
+    if variable.changed[-1] is False:
+        return "identical"
+    return "from 0" if variable.moved == math.inf else "reshaped"
+
+
+def _pair_reading(variables: Sequence[VariableDrift], layout: Layout) -> str:
+    sentences = ["Rows in the order of the model."] if len(variables) > 1 else []
+    if layout.row_height < LOWEST_NAMED and any(_distance(v) is None for v in variables):
+        n_same = sum(variable.changed[-1] is False for variable in variables)
+        sentences.append(f"No dot: bit-identical ({n_same:,} of {len(variables):,}).")
+    if any(v.moved == math.inf for v in variables):
+        sentences.append("▷ from all zeros, so there is no ratio.")
+    if any(not v.is_finite_at(-1) for v in variables):
+        sentences.append("×: NaN or infinite.")
+    return " ".join(sentences)

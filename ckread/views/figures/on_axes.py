@@ -12,15 +12,14 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.role import Role
-from ckread.views.figures.diff_rows import dot_rows
-from ckread.views.figures.drift_lines import draw_line
-from ckread.views.figures.fan import draw_bands, figures_of
+from ckread.views.figures.axes import draw_stairs, draw_strokes, places
+from ckread.views.figures.diff import dot_rows
+from ckread.views.figures.drift import draw_line
 from ckread.views.figures.filters import draw_tile
 from ckread.views.figures.history import draw_curve, values_of
-from ckread.views.figures.marks import draw_stairs, draw_strokes
-from ckread.views.figures.names import drawable
-from ckread.views.figures.panels import bins_for
-from ckread.views.figures.steps import places
+from ckread.views.figures.many import bins_for
+from ckread.views.figures.over_steps import draw_bands, figures_of
+from ckread.views.figures.text import drawable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from ckread.analysis.diff_records import CheckpointDiff
-    from ckread.analysis.distribution import Distribution
-    from ckread.analysis.drift_records import RunDrift
+    from ckread.analysis.diff.records import CheckpointDiff
+    from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.filters import Filters
     from ckread.analysis.history import TrainingHistory
-    from ckread.analysis.statistics import VariableStatistics
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.statistics import VariableStatistics
     from ckread.analysis.track import RunTrack
     from ckread.views.figures.style import Palette
 

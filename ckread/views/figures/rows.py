@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.views.figures.names import fit_names, fits
+import numpy as np
+from matplotlib.lines import Line2D
+
+from ckread.model.spelling import safe_text
+from ckread.views.figures.sheet import MARGIN, WIDTH
+from ckread.views.figures.style import DENSE_SIZE, TEXT_SIZE
+from ckread.views.figures.text import fit_names, fits, shorten, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from ckread.analysis.drift.records import VariableDrift
+    from ckread.views.figures.sheet import Sheet
+
 
 INDENT = 0.08
 _MIN_RUN = 3
@@ -106,3 +119,219 @@ def in_columns(rows: Sequence[Row], n_rows: int) -> list[list[Row]]:
             column = [heading] if heading is not None and not row.is_heading else []
         column.append(row)
     return [*columns, column] if column else columns
+
+
+# Subtree names beside rows that are too low for names of their own.
+
+TALL = 0.125
+"""Inches from which on a bracket has room for its name."""
+
+_COVERED = 0.75
+_PARTS = re.compile(r"[^/_]+[/_]*|[/_]+")
+
+
+class Bracket(NamedTuple):
+    """Neighbouring rows of one subtree.
+
+    Attributes:
+        start: first row.
+        stop: row after the last.
+        label: what they share, without what all rows share.
+    """
+
+    start: int
+    stop: int
+    label: str
+
+
+def brackets(names: Sequence[str], row_height: float) -> list[Bracket]:
+    """Split rows into subtrees, finer while most of what comes of it is tall enough."""
+    parts = [_PARTS.findall(name) for name in names]
+    shared = _shared(parts)
+    return _split(parts, 0, len(parts), shared, shared, row_height)
+
+
+def _shared(parts: Sequence[list[str]]) -> int:
+    least = min(map(len, parts)) - 1
+    return next((d for d in range(least) if len({p[d] for p in parts}) > 1), max(least, 0))
+
+
+def _split(
+    parts: Sequence[list[str]], start: int, stop: int, depth: int, above: int, height: float
+) -> list[Bracket]:
+    children = _children(parts, start, stop, depth)
+    tall = sum(b - a for a, b in children if (b - a) * height >= TALL)
+    if stop - start > 1 and len(children) > 1 and tall >= _COVERED * (stop - start):
+        return [
+            bracket
+            for a, b in children
+            for bracket in _split(parts, a, b, depth + 1, above, height)
+        ]
+    if len(children) == 1 and stop - start > 1 and depth < len(parts[start]) - 1:
+        return _split(parts, start, stop, depth + 1, above, height)
+    label = "".join(parts[start][above : depth if stop - start > 1 else None]).strip("/_")
+    return [Bracket(start, stop, label)]
+
+
+def _children(
+    parts: Sequence[list[str]], start: int, stop: int, depth: int
+) -> list[tuple[int, int]]:
+    found = []
+    at = start
+    for i in range(start + 1, stop + 1):
+        if i == stop or _part(parts[i], depth) != _part(parts[at], depth):
+            found.append((at, i))
+            at = i
+    return found
+
+
+def _part(parts: Sequence[str], depth: int) -> str:
+    """Give a part without its separator: `block_1` and `block_1/kernel` share one."""
+    return parts[depth].rstrip("/_") if depth < len(parts) else ""
+
+
+# Where the variables of a drift go on a sheet: a row each, named, or bracketed by subtree.
+
+MAX_NAMED = 75
+"""Rows up to which each has its name."""
+LOWEST_NAMED = 0.096
+"""Inches of the lowest row with a name."""
+
+_TALLEST, _LOWEST = 0.17, 0.0225
+_NAME_WIDTH, _BRACKET_WIDTH = 2.2, 1.1
+_HEADING = 0.17
+
+
+class Band(NamedTuple):
+    """A row of the map, or the heading of the rows after it.
+
+    Attributes:
+        y: its top, in inches from the top of the map.
+        height: inches.
+        row: number of the variable; None for a heading.
+        text: what is written beside it.
+    """
+
+    y: float
+    height: float
+    row: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of a map goes, in inches.
+
+    Attributes:
+        bands: rows and headings from the top.
+        brackets: subtrees beside rows too low for names.
+        left: where the names end and the rows begin.
+        top: of the first band.
+        depth: of all bands.
+        row_height: of a variable.
+    """
+
+    bands: tuple[Band, ...]
+    brackets: tuple[Bracket, ...]
+    left: float
+    top: float
+    depth: float
+    row_height: float
+
+    @property
+    def rows(self) -> list[Band]:
+        """The bands of variables."""
+        return [band for band in self.bands if band.row is not None]
+
+    @property
+    def text_size(self) -> float:
+        """Points of what is written in a row."""
+        return _size(self.row_height)
+
+
+def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
+    """Give each variable a row: named where rows are high enough, else bracketed.
+
+    Args:
+        variables: in the order of the rows.
+        top: of the first row, in inches from that of the sheet.
+    """
+    names = [safe_text(variable.name) for variable in variables]
+    n = len(names)
+    is_named = n <= MAX_NAMED
+    smallest = LOWEST_NAMED if is_named else _LOWEST
+    height = max(smallest, min(_TALLEST, (7.2 if is_named else 10.1) / n))
+    found: list[Bracket] = []
+    if is_named:
+        size = _size(height)
+        rows = arrange(names, _NAME_WIDTH, size=size)
+        widest = max(text_width(row.text, size) for row in rows if not row.is_heading)
+    else:
+        rows = [Row("", i, 0) for i in range(n)]
+        found = brackets(names, height)
+        shown = [b for b in found if (b.stop - b.start) * height >= 0.09]
+        widest = max((text_width(b.label, DENSE_SIZE) for b in shown), default=0.0)
+        widest = min(widest, _BRACKET_WIDTH) + 0.1
+    left = MARGIN + min(widest, _NAME_WIDTH) + 0.1
+    bands = _bands(rows, height)
+    depth = bands[-1].y + bands[-1].height
+    return Layout(tuple(bands), tuple(found), left, top, depth, height)
+
+
+def _size(row_height: float) -> float:
+    return TEXT_SIZE if row_height >= 0.125 else DENSE_SIZE
+
+
+def _bands(rows: Sequence[Row], height: float) -> list[Band]:
+    bands: list[Band] = []
+    y, group = 0.0, None
+    for row in rows:
+        if row.is_heading:
+            bands.append(Band(y, _HEADING, None, row.text))
+            y += _HEADING
+        else:
+            if group is not None and row.group != group and height >= LOWEST_NAMED:
+                y += 0.25 * height
+            bands.append(Band(y, height, row.item, row.text))
+            y += height
+        group = row.group
+    return bands
+
+
+def write_names(sheet: Sheet, layout: Layout) -> None:
+    """Write the names beside the rows, or brackets with those of subtrees."""
+    for band in layout.bands:
+        middle = layout.top + band.y + band.height / 2
+        if band.row is None:
+            soft = sheet.palette.soft
+            sheet.text(MARGIN, middle, band.text, color=soft, va="center", gid="ckread:heading")
+        elif band.text:
+            sheet.text(
+                layout.left - 0.08, middle, band.text, size=layout.text_size, ha="right",
+                va="center", gid="ckread:name",
+            )  # fmt: skip
+    _write_brackets(sheet, layout)
+
+
+def _write_brackets(sheet: Sheet, layout: Layout) -> None:
+    last = -math.inf
+    x = layout.left - 0.05
+    for bracket in layout.brackets:
+        start = layout.top + bracket.start * layout.row_height
+        stop = layout.top + bracket.stop * layout.row_height
+        inset = min(0.012, (stop - start) / 4)
+        _draw_vertical(sheet, x, start + inset, stop - inset)
+        middle = (start + stop) / 2
+        if stop - start < 0.09 or middle - last < 1.18 * DENSE_SIZE / 72:
+            continue
+        label = shorten(bracket.label, _BRACKET_WIDTH, size=DENSE_SIZE)
+        sheet.text(x - 0.05, middle, label, size=DENSE_SIZE, ha="right", va="center",
+                   gid="ckread:bracket")  # fmt: skip
+        last = middle
+
+
+def _draw_vertical(sheet: Sheet, x: float, start: float, stop: float) -> None:
+    y = np.array([start, stop])
+    color = sheet.palette.faint
+    line = Line2D([x / WIDTH] * 2, list(1 - y / sheet.height), color=color, lw=1.0)
+    sheet.figure.add_artist(line)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.views.drawn import nothing_finite
-from ckread.views.figures.marks import draw_quantile_bar, draw_stairs, draw_strokes
-from ckread.views.figures.numbers import count, fixed, number, padded, set_value_axis, value_ticks
+from ckread.views.figures.axes import draw_quantile_bar, draw_stairs, draw_strokes
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import LABEL_SIZE, Palette, drawing
-from ckread.views.quantities import shape_text
+from ckread.views.figures.text import count, fixed, number, padded, set_value_axis, value_ticks
+from ckread.views.terminal.words import nothing_finite, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ckread.analysis.distribution import Distribution
-    from ckread.analysis.statistics import VariableStatistics
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.statistics import VariableStatistics
 
 MAX_BINS = 60
 _HEIGHT = 3.3

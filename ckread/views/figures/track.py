@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import UsageError
-from ckread.views.drift_rows import place
-from ckread.views.figures.heights import set_heights, set_log_heights
-from ckread.views.figures.names import drawable, families_of, fits, shorten, text_width
-from ckread.views.figures.numbers import count, number, typeset
+from ckread.model.spelling import safe_text
+from ckread.views.drift.rows import place
+from ckread.views.figures.axes import axis_word, places, set_heights, set_log_heights, set_step_axis
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.steps import axis_word, places, set_step_axis
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
-from ckread.views.quantities import safe_text, value_text
+from ckread.views.figures.text import (
+    count,
+    drawable,
+    families_of,
+    fits,
+    number,
+    shorten,
+    text_width,
+    typeset,
+)
+from ckread.views.terminal.words import value_text
 from ckread.views.track import sentence
 
 if TYPE_CHECKING:
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.track import RunTrack, TrackedValue
-    from ckread.model.run_entries import RunEntry
+    from ckread.model.run.entries import RunEntry
 
 MAX_STRIPS = 12
 _LEFT, _PLOT_WIDTH = 0.66, 5.7

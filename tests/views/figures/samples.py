@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ckread.analysis.exact import exact_distribution
-from ckread.analysis.statistics import VariableStatistics
+from ckread.analysis.statistics.distribution import exact_distribution
+from ckread.analysis.statistics.statistics import VariableStatistics
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import filters_of
-from ckread.analysis.responses import response
-from ckread.views.figures.filters import plot_filters
-from ckread.views.figures.responses import Responses, plot_responses
+from ckread.analysis.filters import filters_of, response
+from ckread.views.figures.filters import Responses, plot_filters, plot_responses
 from ckread.views.figures.style import DARK, LIGHT
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 

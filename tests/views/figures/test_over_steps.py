@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.distribution import Distribution
-from ckread.analysis.exact import exact_distribution
+from ckread.analysis.statistics.distribution import Distribution, exact_distribution
 from ckread.readers.dtypes import DataType
 from ckread.views.figures.over_steps import MAX_RIDGES, plot_over_steps
 from ckread.views.figures.style import DARK

@@ -11,22 +11,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ckread.analysis.drift import drift
-from ckread.analysis.drift_records import RunDrift, VariableDrift
+from ckread.analysis.drift.drift import drift
+from ckread.analysis.drift.records import RunDrift, VariableDrift
 from ckread.analysis.history import history
 from ckread.analysis.track import track
 from ckread.errors import UsageError
 from ckread.model.role import Role
-from ckread.model.run import open_run
-from ckread.model.run_entries import RunEntry
+from ckread.model.run.entries import RunEntry
+from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
-from ckread.views.figures import names
-from ckread.views.figures.brackets import brackets
-from ckread.views.figures.drift import plot_drift
-from ckread.views.figures.drift_cells import Kind, cells_of, limits
-from ckread.views.figures.history import plot_history
-from ckread.views.figures.numbers import typeset
-from ckread.views.figures.steps import (
+from ckread.views.figures import text as names
+from ckread.views.figures.axes import (
     axis_word,
     even_ticks,
     labels,
@@ -34,7 +29,12 @@ from ckread.views.figures.steps import (
     pushed_apart,
     set_step_axis,
 )
+from ckread.views.figures.drift import plot_drift
+from ckread.views.figures.drift_map import Kind, cells_of, limits
+from ckread.views.figures.history import plot_history
+from ckread.views.figures.rows import brackets
 from ckread.views.figures.style import DARK
+from ckread.views.figures.text import typeset
 from ckread.views.figures.track import plot_track
 from tests.builders import write_bundle
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of

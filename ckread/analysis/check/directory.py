@@ -1,0 +1,174 @@
+"""What lies beside a checkpoint: what a torn save left, and a state file that is out of date.
+
+A save writes `P_temp/` with parts, `P.data-…`, `P.index`, in this order, and the state
+file last; each of them under a temporary name first but the index.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.model.paths.location import file_names
+from ckread.model.paths.scanning import scan, step_of
+from ckread.model.run.state import read_marks
+from ckread.readers.files import file_identity
+from ckread.readers.shards import present_shards, shard_path, stem_of_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LEFT = "This is what an unfinished save leaves; it can be deleted once no run is writing."
+_TEMPORARY = re.compile(r"_temp\Z|\.(?:data-\d+-of-\d+|data\.|index)?\.?tempstate\d*\Z")
+_STEP = re.compile(r"\d+\Z")
+
+
+def check_directory(prefix: str) -> list[Finding]:
+    """Look through the directory of a prefix for leftovers and names that lead nowhere."""
+    directory = os.path.dirname(prefix)
+    names = file_names(directory)
+    return [
+        *_newer(prefix, names),
+        *_leftovers(directory, names),
+        *_unindexed(os.path.basename(prefix), names),
+        *_state(directory, names),
+    ]
+
+
+def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
+    """Give the finding for a torn save that came after this one, the last that is whole."""
+    directory, base = os.path.split(prefix)
+    kind, step = _STEP.sub("", base), step_of(base)
+    if step is None or kind == base or f"{base}.index" not in names:
+        return
+    later = {stem: _later(stem, kind, step) for stem in unfinished(directory, names)}
+    torn = sorted((number, stem) for stem, number in later.items() if number is not None)
+    whole = [_later(name.removesuffix(".index"), kind, step) for name in names
+             if name.endswith(".index")]  # fmt: skip
+    if torn and not any(whole):
+        stem = torn[-1][1]
+        message = f"{stem} is newer than {base}, and not whole"
+        remedy = (
+            f"Its save is going on, or was cut short; {base} is the last one that is whole. "
+            "If a run is writing here, try again in a moment."
+        )
+        yield Finding(Level.WARNING, Code.NEWER, None, stem, message, remedy)
+
+
+def _later(stem: str, kind: str, step: int) -> int | None:
+    """Give the step of another checkpoint of a series, if it is a later one."""
+    number = step_of(stem)
+    is_later = _STEP.sub("", stem) == kind and number is not None and number > step
+    return number if is_later else None
+
+
+def unfinished(directory: str, names: list[str]) -> list[str]:
+    """Give base names of checkpoints of which there is something, and no index."""
+    known = set(names)
+    found = [stem for name in names if (stem := stem_of_shard(name)) is not None]
+    found += [_TEMPORARY.sub("", name) for name in names if _is_left(directory, name)
+              and not name.startswith("checkpoint.tmp")]  # fmt: skip
+    return [stem for stem in dict.fromkeys(found) if stem and f"{stem}.index" not in known]
+
+
+def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
+    for name in names:
+        if not _is_left(directory, name):
+            continue
+        path = os.path.join(directory, name)
+        if os.path.isdir(path):
+            inside = [os.path.join(path, other) for other in file_names(path)]
+            sizes = [identity.nbytes for other in inside if (identity := file_identity(other))]
+            n_files = "1 file" if len(sizes) == 1 else f"{len(sizes)} files"
+            found = f"{name}/ holds {n_files}, {sum(sizes)} bytes"
+        else:
+            identity = file_identity(path)
+            found = f"{name} is there, {identity.nbytes if identity else 0} bytes"
+        yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
+
+
+def _unindexed(base: str, names: list[str]) -> Iterator[Finding]:
+    """Give the shards that no index lists, one finding for each other checkpoint they are of."""
+    known = set(names)
+    for stem in dict.fromkeys(map(stem_of_shard, sorted(names))):
+        if stem not in (None, base) and f"{stem}.index" not in known:
+            found = f"data of {stem} is there without {stem}.index"
+            yield Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
+
+
+def _is_left(directory: str, name: str) -> bool:
+    """Tell whether a name is one that only an unfinished save leaves."""
+    if ".tempstate" in name or name.startswith("checkpoint.tmp"):
+        return True
+    inside = os.path.join(directory, name)
+    if not name.endswith("_temp") or not os.path.isdir(inside):
+        return False
+    return all(part.startswith("part-") for part in file_names(inside))
+
+
+def _state(directory: str, names: list[str]) -> Iterator[Finding]:
+    marks = read_marks(directory)
+    for note in marks.notes:
+        yield Finding(Level.WARNING, Code.STATE_FILE, None, "checkpoint", note.rstrip("."))
+    stale = [
+        name
+        for name in marks.names
+        if "?" not in name and name not in names and f"{name}.index" not in names
+    ]
+    if stale:
+        shown = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
+        message = (
+            f"the state file names {shown}, which {'is' if len(stale) == 1 else 'are'} not there"
+        )
+        yield Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", message)
+
+
+def torn_save(prefix: str) -> Finding | None:
+    """Give the finding for data without an index, None if there is an index or no data."""
+    families = present_shards(prefix)
+    if os.path.lexists(f"{prefix}.index"):
+        return None
+    directory, base = os.path.split(prefix)
+    remedy = _remedy(directory, base)
+    if not families:
+        temporary = [
+            name
+            for name in file_names(directory)
+            if name.startswith((f"{base}_temp", f"{base}.")) and _is_left(directory, name)
+        ]
+        if not temporary or not base:
+            return None
+        message = f"{base} has neither index nor data, only {temporary[0]}, which its save wrote"
+        return Finding(Level.ERROR, Code.NO_INDEX, None, f"{base}.index", message, remedy)
+    count = min(families)
+    shard = shard_path(prefix, min(families[count]), count)
+    identity = file_identity(shard)
+    name = os.path.basename(shard)
+    message = (
+        f"{base}.index is absent beside {name} ({identity.nbytes if identity else 0} bytes): "
+        "without it nothing can be read"
+    )
+    return Finding(Level.ERROR, Code.NO_INDEX, None, f"{base}.index", message, remedy)
+
+
+def torn_in(directory: str) -> str | None:
+    """Give the prefix of the last save that a directory without a checkpoint was to hold."""
+    stems = unfinished(directory, file_names(directory))
+    ordered = sorted(stems, key=lambda stem: (step_of(stem) or -1, stem))
+    return os.path.join(directory, ordered[-1]) if ordered else None
+
+
+def _remedy(directory: str, base: str) -> str:
+    """Say what to do about a torn save: wait, or go back to the whole one before it."""
+    step = step_of(base)
+    before = [
+        candidate
+        for candidate in scan(directory)
+        if step is not None and candidate.step is not None and candidate.step < step
+    ]
+    wait = "If a training run is still writing here, try again in a moment."
+    if not before:
+        return f"{wait} If not, what is here cannot be restored: use another save."
+    return f"{wait} If not, go back to {before[-1].path}, the one before."

@@ -1,0 +1,275 @@
+"""Checking where tensors lie, by the index and the sizes of the shards; no value is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.errors import (
+    CheckpointError,
+    CorruptCheckpointError,
+    TruncatedFileError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.bundle.index import EntryParser
+from ckread.readers.contract import shown
+from ckread.readers.files import RegularFile
+from ckread.readers.messages import parse_bundle_header
+from ckread.readers.shards import present_shards
+from ckread.readers.table import TRAILER_NBYTES, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import StoredFile
+    from ckread.readers.table import BlockHandle
+
+
+RECOPY = "Copy the file again from where it came."
+_ANOTHER_SAVE = "Shard and index may belong to different saves: copy both again."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Bytes of a shard that a tensor, or one slice of it, takes."""
+
+    start: int
+    stop: int
+    variable: str
+
+
+def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], set[str]]:
+    """Check entries, slices, shards; give also the names of variables that cannot be read."""
+    places, findings, lost = _places(checkpoint)
+    is_complete = not lost
+    named: list[Finding] = []
+    for file in checkpoint.files():
+        if file.is_shard:
+            here = sorted(places.get(file.path, []), key=lambda place: (place.start, place.stop))
+            findings += _check_shard(file, here, is_complete=is_complete)
+            beyond = [place for place in here if place.stop > (file.nbytes or 0)]
+            gone = here if file.nbytes is None else beyond
+            lost |= {place.variable for place in gone}
+            named += _beyond(file, gone)
+    if len(lost) < len(checkpoint):  # else it is said of the shards, and need not be of each
+        findings += named
+    findings += _other_families(checkpoint, prefix)
+    return findings, lost
+
+
+def _beyond(file: StoredFile, gone: list[Place]) -> Iterator[Finding]:
+    """Name each variable that lies beyond the end of a shard, or in one that is missing."""
+    name = os.path.basename(file.path)
+    what = "is not there" if file.nbytes is None else f"ends at byte {file.nbytes}"
+    for place in gone:
+        where = f"{name}, bytes {place.start} to {place.stop}"
+        yield Finding(
+            Level.ERROR, Code.BOUNDS, place.variable, where, f"cannot be read: {name} {what}"
+        )
+
+
+def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Finding], set[str]]:
+    places: dict[str, list[Place]] = {}
+    findings: list[Finding] = []
+    lost: set[str] = set()
+    shards = [file.path for file in checkpoint.files() if file.is_shard]
+    for variable in checkpoint.values():
+        try:
+            extents = variable.extents()
+        except CheckpointError as error:
+            if isinstance(error, UnsupportedFeatureError):
+                extents = None  # told when its value is read
+            else:
+                findings.append(_of_entry(variable, error))
+                lost.add(variable.name)
+                continue
+        for extent in extents or ():
+            place = Place(extent.offset, extent.offset + extent.nbytes, variable.name)
+            places.setdefault(extent.path, []).append(place)
+        number, offset = variable.shard, variable.offset
+        if extents is None and number is not None and offset is not None and number < len(shards):
+            place = Place(offset, offset + variable.nbytes, variable.name)
+            places.setdefault(shards[number], []).append(place)
+    return places, findings, lost
+
+
+def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
+    code = Code.SLICES if "slice" in error.message else Code.ENTRY
+    remedy = error.remedy or "Copy the index again from where it came."
+    place = os.path.basename(error.path) if error.path else None
+    return Finding(Level.ERROR, code, variable.name, place, error.message, remedy)
+
+
+def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> Iterator[Finding]:
+    name = os.path.basename(file.path)
+    end = max((place.stop for place in here), default=0)
+    if file.nbytes is None:
+        if end or not here:
+            message = f"{name} is not there; the index expects {end} bytes in it"
+            directory = os.path.dirname(file.path) or "this directory"
+            remedy = f"Download or copy it into {directory}, beside the index."
+            yield Finding(Level.ERROR, Code.SHARD_MISSING, None, name, message, remedy)
+        return
+    if file.nbytes < end:
+        n_lost = len({place.variable for place in here if place.stop > file.nbytes})
+        message = (
+            f"{name} ends at byte {file.nbytes}, the index expects its end at byte {end}: "
+            f"{n_lost} {'variable lies' if n_lost == 1 else 'variables lie'} beyond it"
+        )
+        remedy = f"{RECOPY} It was cut short, or belongs to another save."
+        yield Finding(Level.ERROR, Code.SHARD_SHORT, None, name, message, remedy)
+    elif file.nbytes > end and is_complete:
+        message = f"{name} is {file.nbytes - end} bytes longer than the index says"
+        yield Finding(Level.WARNING, Code.SHARD_LONG, None, name, message, _ANOTHER_SAVE)
+    yield from _overlaps(name, here)
+    gaps = _gaps(here)
+    if gaps:
+        message = f"{gaps} bytes of {name} lie between tensors and belong to none"
+        yield Finding(Level.NOTE, Code.GAP, None, name, message)
+
+
+def _overlaps(name: str, here: list[Place]) -> Iterator[Finding]:
+    before: Place | None = None
+    for place in here:
+        if place.stop == place.start:
+            continue
+        if before is not None and place.start < before.stop:
+            where = f"{name}, bytes {place.start} to {min(place.stop, before.stop)}"
+            message = f"shares {where} with {before.variable}"
+            remedy = "No writer does that: the index is damaged, or was made by hand."
+            yield Finding(Level.ERROR, Code.OVERLAP, place.variable, where, message, remedy)
+        if before is None or place.stop > before.stop:
+            before = place
+
+
+def _gaps(here: list[Place]) -> int:
+    gaps = at = 0
+    for place in here:
+        if place.stop > place.start:
+            gaps += max(0, place.start - at)
+            at = max(at, place.stop)
+    return gaps
+
+
+def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:
+    for note in getattr(checkpoint.reader, "notes", ()):
+        yield Finding(Level.WARNING, Code.SHARD_OTHER, None, None, note.rstrip("."))
+    names = {os.path.basename(file.path) for file in checkpoint.files() if file.is_shard}
+    for count, present in sorted(present_shards(prefix).items()):
+        others = {f"{os.path.basename(prefix)}.data-{i:05d}-of-{count:05d}" for i in present}
+        if not others & names:
+            first = min(others)
+            message = f"{first} lies there too, and belongs to no part of this checkpoint"
+            yield Finding(Level.WARNING, Code.SHARD_OTHER, None, first, message, _ANOTHER_SAVE)
+
+
+def is_damage(error: CheckpointError) -> bool:
+    """Tell whether an error means damage, not a feature that is not read here."""
+    return isinstance(error, (CorruptCheckpointError, FileNotFoundError))
+
+
+# Checking an index that cannot be opened: all that is wrong with it, and what is lost.
+
+ANOTHER = "Copy the index again from where it came, or use another checkpoint of the run."
+_MAX_FINDINGS = 1000
+
+
+def check_table(path: str) -> list[Finding]:
+    """Read what can be read of an index, block by block and entry by entry."""
+    findings: list[Finding] = []
+    try:
+        with RegularFile(path) as file:
+            for finding in _findings(Table(file)):
+                findings.append(finding)
+                if len(findings) == _MAX_FINDINGS:
+                    break
+    except CheckpointError as error:
+        findings.append(of_index(error))
+    return findings
+
+
+def of_file(error: CheckpointError) -> Finding:
+    """Give the finding for an error that ends the reading of a file that is no index."""
+    place = os.path.basename(error.path) if error.path else None
+    return Finding(Level.ERROR, Code.FILE, None, place, error.message, error.remedy or RECOPY)
+
+
+def of_index(error: CheckpointError) -> Finding:
+    """Give the finding for an error that ends the reading of an index."""
+    code = Code.NO_INDEX if isinstance(error, TruncatedFileError) else Code.INDEX
+    place = os.path.basename(error.path) if error.path else None
+    return Finding(Level.ERROR, code, None, place, error.message, error.remedy or ANOTHER)
+
+
+def _findings(table: Table) -> Iterator[Finding]:
+    separators = [key for key, _ in table.read_entries(table.index)]
+    last: bytes | None = None
+    for number, handle in enumerate(table.handles()):
+        try:
+            entries = table.read_entries(handle, after=last)
+        except CheckpointError as error:
+            lost = _lost(number, len(separators), last, separators[number])
+            yield _damaged_block(table, handle, error, lost)
+            last = separators[number]
+            continue
+        if number == 0:
+            yield from _header(table.file.name, entries)
+        yield from _bad_entries(table, entries)
+        last = entries[-1][0] if entries else last
+
+
+def _damaged_block(table: Table, handle: BlockHandle, error: CheckpointError, lost: str) -> Finding:
+    stop = handle.offset + handle.size + TRAILER_NBYTES
+    place = f"{table.file.name}, bytes {handle.offset} to {stop}"
+    message = f"{error.message}; {lost}"
+    return Finding(Level.ERROR, Code.INDEX_BLOCK, None, place, message, ANOTHER)
+
+
+def _lost(number: int, count: int, last: bytes | None, separator: bytes) -> str:
+    """Say which variables a block listed, as far as its neighbours and its separator tell.
+
+    The separator is no key of the block: only not less than its last, and as short as
+    can be.
+    """
+    if count == 1:
+        return "it is the only block, so no variable is known"
+    if number == count - 1:
+        where = f"come after {_key(last or b'')}"
+    elif last:
+        where = f"come after {_key(last)} and not after {_key(separator)}"
+    else:
+        where = f"do not come after {_key(separator)}"
+    return f"lost with block {number + 1} of {count} are the variables whose keys {where}"
+
+
+def _header(name: str, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
+    try:
+        if entries and entries[0][0] == b"":
+            parse_bundle_header(entries[0][1])
+    except CheckpointError as error:
+        message = f"{name}: header: {error.message}"
+        yield Finding(Level.ERROR, Code.INDEX, None, name, message, ANOTHER)
+
+
+def _bad_entries(table: Table, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
+    name, parser = table.file.name, EntryParser(table.memory)
+    for key, value in entries:
+        if key == b"":
+            continue
+        try:
+            parser.feed([(key, value)])
+        except CheckpointError as error:
+            message = f"{name}: {error.message}"
+            yield Finding(Level.ERROR, Code.ENTRY, _text(key), name, message, ANOTHER)
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogateescape")
+
+
+def _key(key: bytes) -> str:
+    return shown(_text(key))[:120]

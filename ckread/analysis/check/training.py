@@ -1,0 +1,187 @@
+"""Checking what training left: weights that never moved, dead units, counters that disagree."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.training import read_training_state
+from ckread.errors import CheckpointError
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.analysis.check.values import Look
+    from ckread.analysis.training import TrainingState
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+_SECOND_MOMENTS = ("velocity", "v", "Adam_1", "accumulator", "rms")
+"""Slots that sum squares of gradients, by the writers' words: once above zero, zero no more."""
+_LONG = 50_000
+"""Iterations after which an average of gradients long past may have sunk to zero in float32."""
+
+
+def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState]:
+    """Compare file name, step and counters, and name weights that Keras will not restore."""
+    state = read_training_state(checkpoint)
+    findings = [
+        Finding(Level.WARNING, Code.STEP, None, None, warning.rstrip("."))
+        for warning in state.warnings
+    ]
+    if state.lost:
+        shown = ", ".join(state.lost[:3]) + (" and more" if len(state.lost) > 3 else "")
+        message = (
+            f"{len(state.lost)} weights are in the file only because the optimizer holds them "
+            f"({shown}): Keras does not restore them into the model"
+        )
+        remedy = "Save model.save_weights(...) or a .keras file as well, or attach the layers."
+        findings.append(Finding(Level.WARNING, Code.LOST, None, None, message, remedy))
+    return findings, state
+
+
+def check_training(
+    checkpoint: Checkpoint, looks: Mapping[str, Look], state: TrainingState
+) -> list[Finding]:
+    """Look for weights that are constant, never trained or dead in part."""
+    findings = list(_constants(checkpoint, looks))
+    slots = [variable for variable in checkpoint.values() if variable.role is Role.SLOT]
+    seen = [looks[slot.name] for slot in slots if slot.name in looks]
+    if len(seen) > 1 and all(look.is_zero for look in seen):
+        if state.iterations:
+            message = (
+                f"all {len(seen)} slots are zero after {state.iterations} iterations: "
+                "the optimizer's state was reset or never restored"
+            )
+            findings.append(Finding(Level.WARNING, Code.MOMENTS_RESET, None, None, message))
+        return findings
+    is_long = (state.iterations or 0) > _LONG
+    by_owner: dict[str, list[Variable]] = {}
+    for slot in slots:
+        by_owner.setdefault(slot.owner or "", []).append(slot)
+    for slot in slots:
+        if slot.slot in _SECOND_MOMENTS and slot.owner and slot.name in looks:
+            beside = [other for other in by_owner[slot.owner] if other is not slot]
+            findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
+    return findings
+
+
+def _no_gradient(n_units: int, *, is_long: bool) -> str:
+    """Say what zero moments mean; of a long training only that no gradient shows."""
+    if is_long:
+        return "shows no gradient" if n_units == 1 else "show no gradient"
+    return f"{'has' if n_units == 1 else 'have'} not received a gradient"
+
+
+def _constants(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    for variable in checkpoint.values():
+        look = looks.get(variable.name)
+        if look is None or variable.role is not Role.WEIGHT or len(variable.shape) < 2:
+            continue
+        if look.elements > 1 and (look.is_zero or look.is_constant):
+            what = "all zero" if look.is_zero else "the same number"
+            message = f"its {look.elements} elements are {what}"
+            yield Finding(Level.WARNING, Code.CONSTANT, variable.name, None, message)
+
+
+def _untrained(
+    checkpoint: Checkpoint,
+    slot: Variable,
+    beside: list[Variable],
+    looks: Mapping[str, Look],
+    *,
+    is_long: bool,
+) -> Iterator[Finding]:
+    """Give the finding for a weight, by a second moment of it and the other slots beside that."""
+    owner = checkpoint.get(slot.owner or "")
+    if owner is None or owner.elements != slot.elements:
+        return
+    # The square of a gradient below 1e-23 is 0 in float32, the gradient itself is not.
+    look = looks[slot.name]
+    others = [other for other in beside if other.shape == owner.shape]
+    if look.is_zero:
+        if any(other.name not in looks or not looks[other.name].is_zero for other in others):
+            return
+        told = _no_gradient(1, is_long=is_long)
+        message = f"{told}: {slot.slot} of the optimizer is all 0"
+        yield Finding(Level.WARNING, Code.NEVER_TRAINED, owner.name, None, message)
+    elif len(owner.shape) > 1 and look.low == 0 and not _is_transposed(owner):
+        dead = _zero_units(slot)
+        for other in others if dead else ():
+            zero = set(_zero_units(other))
+            dead = [unit for unit in dead if unit in zero]
+        bias = _bias_slot(checkpoint, slot, owner)
+        if bias is not None and (seen := looks.get(bias.name)) and seen.low == 0:
+            alike = set(_zero_units(bias))
+            with_bias = " and its bias" if alike.issuperset(dead) and dead else ""
+        else:
+            with_bias = ""
+        if dead and len(dead) < owner.shape[-1]:
+            yield _dead_units(owner, slot, dead, with_bias, is_long=is_long)
+
+
+def _is_transposed(owner: Variable) -> bool:
+    """Tell whether a kernel's last dimension is that of its inputs, as far as its name does."""
+    return any(word in owner.name.lower() for word in ("transpose", "deconv"))
+
+
+def _dead_units(
+    owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
+) -> Finding:
+    shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
+    which = f"index {shown}" if len(dead) == 1 else f"indices {shown}"
+    each = owner.elements // owner.shape[-1]
+    seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
+    message = (
+        f"{len(dead)} of {owner.shape[-1]} units ({which}) {seen}: {slot.slot} of the optimizer "
+        f"is 0 in {its} {each} elements{with_bias}"
+    )
+    return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
+
+
+def _bias_slot(checkpoint: Checkpoint, slot: Variable, owner: Variable) -> Variable | None:
+    scope, _, leaf = owner.name.rpartition("/")
+    if leaf not in ("kernel", "weights", "depthwise_kernel"):
+        return None
+    wanted = {f"{scope}/bias", f"{scope}/biases"}
+    for other in checkpoint.values():
+        if other.owner in wanted and other.slot == slot.slot and other.shape == owner.shape[-1:]:
+            return other
+    return None
+
+
+def _zero_units(variable: Variable) -> list[int]:
+    """Give the places along the last dimension at which everything is zero."""
+    import numpy as np
+
+    n_units = variable.shape[-1]
+    if not n_units or not math.prod(variable.shape):
+        return []
+    lives: NDArray[np.bool_] = np.zeros(n_units, np.bool_)
+    at = 0
+    try:
+        for chunk in variable.chunks():
+            used = chunk.astype(np.bool_)
+            at = _mark(lives, used, at)
+    except CheckpointError:
+        return []
+    return [int(unit) for unit in np.flatnonzero(~lives)]
+
+
+def _mark(lives: NDArray[np.bool_], used: NDArray[np.bool_], at: int) -> int:
+    """Mark the units that some elements are not zero in; give the unit that comes next."""
+    n = lives.size
+    head = min(-at % n, used.size)
+    if head:
+        lives[at : at + head] |= used[:head]
+    whole = (used.size - head) // n * n
+    if whole:
+        lives |= used[head : head + whole].reshape(-1, n).any(axis=0)
+    rest = used[head + whole :]
+    lives[: rest.size] |= rest
+    return (at + used.size) % n

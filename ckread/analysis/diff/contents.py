@@ -1,0 +1,193 @@
+"""Variables with the same values in any order: a fingerprint that no order changes.
+
+Every element's bits are scrambled to 64 bits and summed modulo 2^64: equal for a
+tensor, its reshapes and its transposes, and by chance for two others once in 2^64.
+What it pairs is confirmed by reading both in their order (see `arrangement`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ckread.analysis.diff.checksums import content_key
+from ckread.analysis.diff.kernels import differing_bits
+from ckread.analysis.diff.leftovers import pair_nearest
+from ckread.analysis.diff.values import iter_side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ckread.model.role import Role
+    from ckread.model.variable import Variable
+    from ckread.readers.dtypes import DataType
+
+
+_FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+_MODULUS = 1 << 64
+
+
+class _Block(NamedTuple):
+    """What two variables must share to be worth reading."""
+
+    dtype: DataType
+    elements: int
+    role: Role
+
+
+def pair_by_values(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable]]:
+    """Pair variables that hold the same values: in order, or with their axes exchanged.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    pairs = []
+    sides = _in_blocks(a), _in_blocks(b)
+    for block in sides[0].keys() & sides[1].keys():
+        left, right = sides[0][block], sides[1][block]
+        if _is_settled_by_checksum([*left, *right]):
+            continue
+        known: defaultdict[int, tuple[list[Variable], list[Variable]]]
+        known = defaultdict(lambda: ([], []))
+        for side, variables in enumerate((left, right)):
+            for variable in variables:
+                known[fingerprint(variable)][side].append(variable)
+        for members, others in known.values():
+            pairs += [pair for pair in pair_nearest(members, others) if _is_same(*pair)]
+    return pairs
+
+
+def _in_blocks(variables: Iterable[Variable]) -> dict[_Block, list[Variable]]:
+    blocks: dict[_Block, list[Variable]] = {}
+    for variable in variables:
+        if variable.dtype.is_plain and variable.elements:
+            block = _Block(variable.dtype, variable.elements, variable.role)
+            blocks.setdefault(block, []).append(variable)
+    return blocks
+
+
+def _is_settled_by_checksum(variables: Sequence[Variable]) -> bool:
+    """Tell whether checksums say all: values with one axis have no other arrangement."""
+    return all(
+        sum(size > 1 for size in variable.shape) < 2 and content_key(variable) is not None
+        for variable in variables
+    )
+
+
+def _is_same(a: Variable, b: Variable) -> bool:
+    return is_same_in_order(a, b) or find_permutation(a, b) is not None
+
+
+def fingerprint(variable: Variable) -> int:
+    """Give a number that depends on the values of a variable, not on their order.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    total = 0
+    for chunk in variable.chunks():
+        total += int(np.add.reduce(_scramble(_words(chunk))))
+    return total % _MODULUS
+
+
+def _words(chunk: NDArray[Any]) -> NDArray[np.uint64]:
+    """Give the bits of each element as a word of 64."""
+    if chunk.dtype.itemsize <= 8:
+        return chunk.view(f"u{chunk.dtype.itemsize}").astype(np.uint64)
+    halves = chunk.view(np.uint64).reshape(-1, 2)
+    mixed: NDArray[np.uint64] = _scramble(halves[:, 0].copy()) + halves[:, 1]
+    return mixed
+
+
+def _scramble(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix every word in place (the finish of splitmix64)."""
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, None), strict=True):
+        words ^= words >> shift
+        if factor is not None:
+            words *= factor
+    return words
+
+
+# Equal values in another arrangement, confirmed by reading both: reshapes, transposes.
+
+_WHOLE_NBYTES = 16 * 1024 * 1024
+"""Bytes up to which a variable is read at once; larger ones go by slices."""
+_MAX_AXES = 6
+
+
+def is_same_in_order(a: Variable, b: Variable) -> bool:
+    """Tell whether two variables of one type and size are equal bit for bit in C order."""
+    return not any(
+        differing_bits(left, right).any()
+        for left, right in iter_side_by_side(a.chunks(), b.chunks())
+    )
+
+
+def is_uniform(variable: Variable) -> bool:
+    """Tell whether all elements of a variable are equal, as in one that was never trained."""
+    first = None
+    for chunk in variable.chunks():
+        first = chunk[:1].copy() if first is None else first
+        if differing_bits(chunk, np.broadcast_to(first, chunk.shape).copy()).any():
+            return False
+    return True
+
+
+def find_permutation(a: Variable, b: Variable) -> tuple[int, ...] | None:
+    """Give the axes for which `numpy.transpose(a, axes)` is b bit for bit; None if none are.
+
+    The axes in their own order are not tried: that is what a comparison in C order tells.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    if a.dtype != b.dtype or not a.dtype.is_plain or len(a.shape) > _MAX_AXES:
+        return None
+    for axes in itertools.permutations(range(len(a.shape))):
+        fits = tuple(a.shape[axis] for axis in axes) == b.shape and _moves_data(axes, a.shape)
+        if fits and _is_transposed(a, b, axes):
+            return axes
+    return None
+
+
+def _moves_data(axes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Tell whether axes of more than one element change their order."""
+    long_axes = [axis for axis in axes if shape[axis] > 1]
+    return long_axes != sorted(long_axes)
+
+
+def _is_transposed(a: Variable, b: Variable, axes: tuple[int, ...]) -> bool:
+    for index_a, index_b in _blocks(a, axes):
+        left, right = _read(a, index_a), _read(b, index_b)
+        turned = np.ascontiguousarray(left.transpose(axes)).ravel()
+        if differing_bits(turned, np.ascontiguousarray(right).ravel()).any():
+            return False
+    return True
+
+
+def _read(variable: Variable, index: tuple[slice, ...] | None) -> NDArray[Any]:
+    return variable.numpy() if index is None else variable.read(index)
+
+
+def _blocks(
+    a: Variable, axes: tuple[int, ...]
+) -> Iterator[tuple[tuple[slice, ...] | None, tuple[slice, ...] | None]]:
+    """Yield the same part of both sides: all of it, or blocks along b's first long axis."""
+    if a.nbytes <= _WHOLE_NBYTES:
+        yield None, None
+        return
+    at = next(i for i, axis in enumerate(axes) if a.shape[axis] > 1)
+    size = a.shape[axes[at]]
+    step = max(1, _WHOLE_NBYTES * size // a.nbytes)
+    everything = [slice(None)] * len(axes)
+    for start in range(0, size, step):
+        part = slice(start, min(start + step, size))
+        index_a, index_b = list(everything), list(everything)
+        index_a[axes[at]], index_b[at] = part, part
+        yield tuple(index_a), tuple(index_b)

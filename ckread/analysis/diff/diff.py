@@ -1,0 +1,357 @@
+"""What changed between two checkpoints: a status for every variable, and how far it moved.
+
+The indexes come first: equal type, size and checksum answer "the same" without a
+byte of values. Only what is left is read, side by side, once.
+
+Pairs of variables, compared: the indexes first, values where those cannot tell.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.analysis.diff.checksums import content_comparison, has_checksum
+from ckread.analysis.diff.matching import find_moved_by_values, match_variables
+from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
+from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.renaming import parse_rule
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.opening import opened, shared_graphs
+from ckread.model.role import Role, as_roles
+from ckread.readers.contract import CHECKSUMMED, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.diff.matching import Matching
+    from ckread.analysis.diff.pairing import Pair
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+
+_OF_MORE = CHECKSUMMED - {Format.TENSOR_BUNDLE, Format.SAVED_MODEL}
+"""Formats whose checksums cover more than one tensor, which reading any of it verifies."""
+
+_LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
+
+
+def diff_checkpoints(
+    a: Checkpoint | str | os.PathLike[str],
+    b: Checkpoint | str | os.PathLike[str],
+    patterns: str | Iterable[str] = (),
+    *,
+    roles: str | Iterable[str] = (),
+    index_only: bool = False,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+    everything: bool = False,
+    rename: str | Iterable[str] = (),
+    rename_map: Mapping[str, str] | None = None,
+    n_jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CheckpointDiff:
+    """Compare two checkpoints.
+
+    Args:
+        a: the first checkpoint, or its path.
+        b: the second.
+        patterns: only variables that one of these matches, on either side.
+        roles: only variables of these roles, on either side; empty for every role.
+        index_only: read no values: equal is what has equal checksums.
+        rtol: relative tolerance; with `atol` 0 too, values are compared bit for bit.
+        atol: absolute tolerance.
+        everything: take bookkeeping and aliases in as well.
+        rename: `s/old/new/` rules that turn names of `a` into names of `b`.
+        rename_map: names of `a` and the names of `b` that they are.
+        n_jobs: worker processes; None for as many as the bytes are worth.
+        executor: where the work runs instead of own processes.
+        progress: told the number of bytes read, as they are.
+
+    Raises:
+        UsageError: a rule or tolerance that is none.
+        VariableNotFoundError: a pattern means no variable of either side.
+        ChecksumError: bytes of one side are damaged.
+        MissingShardError: a data shard of one side is not there.
+        CheckpointError: a checkpoint cannot be opened or read.
+
+    Example:
+        >>> found = ckread.diff("fixtures/digits_run/ckpt-2", "fixtures/digits_run/ckpt-3")
+        >>> found.identical, found.summary["changed"], str(found["conv1/kernel"].status)
+        (False, 37, 'identical')
+        >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
+        0.133
+    """
+    tolerance = Tolerance(rtol, atol)
+    rules = [parse_rule(text) for text in _several(rename)]
+    with ExitStack() as stack:
+        with shared_graphs():
+            first, second = (stack.enter_context(opened(side)) for side in (a, b))
+        sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
+        is_wanted = _scope(sides, _several(patterns), as_roles(roles))
+        by_values = None if index_only else _pair_by_values(is_wanted)
+        match = partial(
+            match_variables, *sides, rules=rules, renames=rename_map, by_values=by_values
+        )
+        matching = match()
+        compare = Comparing(
+            content_comparison(*sides),
+            None if index_only else tolerance,
+            Work(n_jobs, executor, progress),
+        )
+        try:
+            variables = _variables(matching, is_wanted, compare)
+            if moved := find_moved_by_values(matching.pairs, variables):
+                matching = match(moved=moved)
+                variables = _variables(matching, is_wanted, compare)
+            found = _in_order(variables, second)
+        except CheckpointError as error:
+            raise _placed(error, (first, second)) from error
+        verified = _is_verified(found, (first, second))
+    return CheckpointDiff(
+        first.path, second.path, index_only, tolerance, found, matching.rules, verified
+    )
+
+
+def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
+    """Give texts, of which one may stand alone."""
+    return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _taken(checkpoint: Checkpoint, *, everything: bool) -> list[Variable]:
+    return [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
+
+
+def _scope(
+    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
+) -> Callable[[Variable | None, Variable | None], bool]:
+    """Give a function that tells whether a pair, or one side alone, is asked for."""
+    is_named = _pattern_test(sides, patterns)
+
+    def is_wanted(a: Variable | None, b: Variable | None) -> bool:
+        present = [variable for variable in (a, b) if variable is not None]
+        has_role = not roles or any(variable.role in roles for variable in present)
+        return has_role and any(map(is_named, present))
+
+    return is_wanted
+
+
+def _pattern_test(
+    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...]
+) -> Callable[[Variable], bool]:
+    """Give the test whether any pattern means a variable.
+
+    Raises:
+        VariableNotFoundError: a pattern means none of either side.
+    """
+    from ckread.model.selection import compile_pattern, select
+
+    if not patterns:
+        return lambda _: True
+    select([variable for side in sides for variable in side], patterns)
+    tests = [compile_pattern(pattern) for pattern in patterns]
+    return lambda variable: any(test(variable.name) or test(variable.key) for test in tests)
+
+
+def _pair_by_values(
+    is_wanted: Callable[[Variable | None, Variable | None], bool],
+) -> Callable[[Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]]:
+    """Give the pairing by values, which reads only where something that is asked for is left."""
+
+    def pair(a: Sequence[Variable], b: Sequence[Variable]) -> Iterable[tuple[Variable, Variable]]:
+        wanted = {v.elements for v in a if is_wanted(v, None)}
+        wanted |= {v.elements for v in b if is_wanted(None, v)}
+        common = wanted & {v.elements for v in a} & {v.elements for v in b}
+        if not common:
+            return []
+        from ckread.analysis.diff.contents import pair_by_values
+
+        return pair_by_values(*([v for v in side if v.elements in common] for side in (a, b)))
+
+    return pair
+
+
+def _variables(
+    matching: Matching,
+    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    comparing: Comparing,
+) -> list[VariableDiff]:
+    pairs = [pair for pair in matching.pairs if is_wanted(pair.a, pair.b)]
+    found = diff_pairs(pairs, comparing)
+    found += [_alone(v, DiffStatus.ADDED) for v in matching.added if is_wanted(None, v)]
+    found += [_alone(v, DiffStatus.REMOVED) for v in matching.removed if is_wanted(v, None)]
+    return found
+
+
+def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointError:
+    """Name the file in full where both sides have one of that name."""
+    name = os.path.basename(error.path or "")
+    files = [file.path for side in sides for file in side.files()]
+    if error.path is None or sum(os.path.basename(path) == name for path in files) < 2:
+        return error
+    message = error.message.replace(name, error.path, 1)
+    kept = {"path": error.path, "offset": error.offset, "remedy": error.remedy}
+    return type(error)(message, **kept)  # type: ignore[arg-type]
+
+
+def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:
+    """Tell whether all that was read had a checksum; a wrong one would have raised."""
+    read = [variable for variable in found if variable.is_read]
+    if not read:
+        return None
+    return all(
+        checkpoint.format in _OF_MORE or has_checksum(checkpoint[side.name])
+        for variable in read
+        for side, checkpoint in zip((variable.a, variable.b), sides, strict=True)
+        if side is not None
+    )
+
+
+def _in_order(found: Sequence[VariableDiff], b: Checkpoint) -> tuple[VariableDiff, ...]:
+    """Sort in the order of the second checkpoint's model, the removed ones last."""
+    from ckread.model.ordering import model_order
+
+    order = {variable.name: i for i, variable in enumerate(model_order(b))}
+    return tuple(sorted(found, key=lambda v: len(order) if v.b is None else order[v.name]))
+
+
+def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
+    side = Side.of(variable)
+    is_added = status is DiffStatus.ADDED
+    return VariableDiff(
+        name=variable.name,
+        status=status,
+        role=variable.role,
+        a=None if is_added else side,
+        b=side if is_added else None,
+        nbytes=variable.nbytes,
+        owner=variable.owner,
+        slot=variable.slot,
+    )
+
+
+class Work(NamedTuple):
+    """How values are read."""
+
+    jobs: int | None
+    executor: Executor | None
+    progress: Callable[[int], None] | None
+
+
+class Comparing(NamedTuple):
+    """How a pair is compared: the indexes, then the values if there is a tolerance."""
+
+    is_same_content: Callable[[Variable, Variable], bool | None]
+    tolerance: Tolerance | None
+    work: Work
+
+
+def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff]:
+    """Give what became of each pair, in their order.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    same = [comparing.is_same_content(pair.a, pair.b) for pair in pairs]
+    metrics: dict[int, Metrics | None] = {}
+    if comparing.tolerance is not None:
+        metrics = {i: IDENTICAL for i, equal in enumerate(same) if equal}
+        to_read = [i for i, equal in enumerate(same) if not equal and _is_comparable(pairs[i])]
+        measured = _read([pairs[i] for i in to_read], comparing) if to_read else []
+        metrics.update(zip(to_read, measured, strict=True))
+    return [
+        _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i])
+        for i, pair in enumerate(pairs)
+    ]
+
+
+def _read(pairs: Sequence[Pair], comparing: Comparing) -> list[Metrics | None]:
+    from ckread.analysis.diff.values import compare_pairs
+
+    work = comparing.work
+    return compare_pairs(
+        [(pair.a, pair.b) for pair in pairs],
+        comparing.tolerance or Tolerance(),
+        n_jobs=work.jobs,
+        executor=work.executor,
+        progress=work.progress,
+    )
+
+
+def _is_comparable(pair: Pair) -> bool:
+    return pair.a.elements == pair.b.elements
+
+
+def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | None:
+    """Give how axes were exchanged: looked for where values differ, but not their norm."""
+    if metrics is None or not metrics.changed_elements or not metrics.l2_a:
+        return None
+    if len(pair.a.shape) < 2 or metrics.l2_b is None:
+        return None
+    if abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a:
+        return None
+    from ckread.analysis.diff.contents import find_permutation
+
+    return find_permutation(pair.a, pair.b)
+
+
+def _of_pair(
+    pair: Pair, same: bool | None, metrics: Metrics | None, *, is_read: bool
+) -> VariableDiff:
+    a, b = pair.a, pair.b
+    permutation = _exchanged_axes(pair, metrics)
+    if a.shape != b.shape and metrics is not None:
+        metrics = _metrics_of_reshaped(pair, metrics, permutation)
+    status = _status(pair, same if metrics is None else not metrics.changed_elements)
+    shows_values = is_read and status is DiffStatus.CHANGED
+    return VariableDiff(
+        name=b.name,
+        status=status,
+        role=b.role,
+        a=Side.of(a),
+        b=Side.of(b),
+        nbytes=b.nbytes,
+        owner=b.owner,
+        slot=b.slot,
+        paired_by=pair.paired_by,
+        confidence=pair.confidence,
+        metrics=metrics,
+        permutation=permutation,
+        is_read=is_read,
+        old=_scalar(a) if shows_values else None,
+        new=_scalar(b) if shows_values else None,
+    )
+
+
+def _metrics_of_reshaped(
+    pair: Pair, metrics: Metrics, permutation: tuple[int, ...] | None
+) -> Metrics | None:
+    """Keep what was measured in C order where that means anything."""
+    if permutation is not None:
+        return IDENTICAL
+    long_a, long_b = ([n for n in v.shape if n != 1] for v in (pair.a, pair.b))
+    return metrics if long_a == long_b or not metrics.changed_elements else None
+
+
+def _status(pair: Pair, is_equal: bool | None) -> DiffStatus | None:
+    if pair.a.shape != pair.b.shape:
+        return DiffStatus.RESHAPED
+    if pair.a.dtype != pair.b.dtype:
+        return DiffStatus.RETYPED
+    if not is_equal:
+        return None if is_equal is None else DiffStatus.CHANGED
+    return DiffStatus.RENAMED if pair.is_renamed else DiffStatus.IDENTICAL
+
+
+def _scalar(variable: Variable) -> int | float | bool | None:
+    """Give the value of a scalar; None for anything else."""
+    if variable.elements != 1 or variable.shape not in ((), (1,)):
+        return None
+    try:
+        return variable.scalar()
+    except UsageError:  # bfloat16 and its like
+        return None

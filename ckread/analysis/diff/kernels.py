@@ -1,0 +1,292 @@
+"""The kernels that compare two arrays chunk by chunk, in float64 work buffers.
+
+Two ways give the same figures. The quick one takes pairs of one type whose values
+are all finite and squares stay in range. The careful one takes everything else:
+two types, 64-bit integers (exact), complex numbers, tolerances, NaN and infinity,
+float64 near the ends of its range.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
+from ckread.analysis.row_sums import inner_product, row_sum
+from ckread.analysis.scan import chunk_buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ckread.analysis.diff.metrics import Tolerance
+
+
+CAPACITY = 131_072
+"""Elements compared at once: the work buffers then stay in the second-level cache."""
+_ALIKE = 100.0
+"""Ratio of ‖a‖² and ‖b‖² up to which the inner product follows from the distance."""
+_RARE = 32
+"""Of so many pairs at most one changes its sign where only those are looked at again."""
+_FLOAT64_RANGE = (1e-250, 1e300)
+
+
+class PairComparison:
+    """A running comparison of two streams of equal length; `tally` sums it up."""
+
+    def __init__(self, tolerance: Tolerance) -> None:
+        self._tolerance = tolerance
+        self._a, self._b = (_work_buffer(8, number).view(np.float64) for number in (2, 3))
+        self._mask, self._other_mask = (_work_buffer(1, n).view(np.bool_) for n in (4, 5))
+        self._tallies: list[PairTally] = []
+
+    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
+        """Compare the next stretch: 1-D arrays of one length, of any two types."""
+        for start in range(0, a.size, CAPACITY):
+            stop = start + CAPACITY
+            self._tallies.append(self._compare(a[start:stop], b[start:stop]))
+
+    def tally(self) -> PairTally:
+        """Give what was counted so far, and start anew."""
+        merged = merge_tallies(self._tallies or [PairTally(max_abs=0)])
+        self._tallies = []
+        return merged
+
+    def _compare(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally:
+        quick = None
+        if self._tolerance.is_bitwise and a.dtype == b.dtype and _is_small_real(a.dtype):
+            with np.errstate(all="ignore"):
+                quick = self._compare_quickly(a, b)
+        return quick or compare_carefully(a, b, self._tolerance)
+
+    def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally | None:
+        """Compare finite values of one type; None where care is needed."""
+        n = a.size
+        low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
+        changed = differing_bits(a, b, out=self._mask[:n])
+        n_changed = int(np.count_nonzero(changed))
+        first = int(np.argmax(changed)) if n_changed else None
+        a8, b8 = self._a[:n], self._b[:n]
+        np.copyto(a8, a, casting="unsafe")
+        aa = inner_product(a8, a8)
+        if not low <= aa < high:
+            return None
+        integral = a.dtype.kind in "iub"
+        if not n_changed:
+            sums = (ChunkSums(aa, aa, aa, 0.0, 0.0),)
+            return PairTally(elements=n, max_abs=0 if integral else 0.0, sums=sums)
+        np.copyto(b8, b, casting="unsafe")
+        bb = inner_product(b8, b8)
+        is_signed = a.dtype.kind not in "ub"
+        n_flips = self._count_flips(*((a8, b8) if a.itemsize < 4 else (a, b))) if is_signed else 0
+        is_alike = aa <= _ALIKE * bb and bb <= _ALIKE * aa
+        ab = math.nan if is_alike else inner_product(a8, b8)
+        distance = np.abs(np.subtract(b8, a8, out=a8), out=a8)
+        dd = inner_product(distance, distance)
+        if not (low <= bb < high and low <= dd < high):
+            return None
+        if is_alike:
+            ab = (aa + bb - dd) / 2
+        largest = float(np.maximum.reduce(distance))
+        return PairTally(
+            elements=n,
+            changed=n_changed,
+            first_changed=first,
+            max_abs=int(largest) if integral else largest,
+            sign_flips=n_flips,
+            sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
+        )
+
+    def _count_flips(self, a: NDArray[Any], b: NDArray[Any]) -> int:
+        """Count pairs of which one is above and one below zero."""
+        mask, other = self._mask[: a.size], self._other_mask[: a.size]
+        below = np.not_equal(np.less(a, 0, out=mask), np.less(b, 0, out=other), out=mask)
+        n_below = int(np.count_nonzero(below))
+        if n_below * _RARE < a.size:
+            at = np.flatnonzero(below)
+            return int(np.count_nonzero((a[at] != 0) & (b[at] != 0)))
+        above = np.not_equal(np.greater(a, 0), np.greater(b, 0, out=other), out=other)
+        return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
+
+
+def _work_buffer(itemsize: int, number: int) -> NDArray[np.uint8]:
+    """Give this thread's buffer for so many elements, aligned as vector instructions like it."""
+    return chunk_buffer(CAPACITY * itemsize, number=number)
+
+
+def _is_small_real(dtype: np.dtype[Any]) -> bool:
+    """Tell whether float64 holds every value of a type exactly; ml_dtypes are kind V."""
+    return dtype.kind in "fbV" or (dtype.kind in "iu" and dtype.itemsize <= 4)
+
+
+def compare_strings(a: Sequence[bytes], b: Sequence[bytes]) -> PairTally:
+    """Compare strings element by element; nothing is subtracted."""
+    differing = [i for i, (left, right) in enumerate(zip(a, b, strict=True)) if left != right]
+    first = differing[0] if differing else None
+    return PairTally(elements=len(a), changed=len(differing), first_changed=first)
+
+
+# The careful comparison: every pair of types, and values that are not finite.
+#
+# Slower than the quick kernel by a few times; for the chunks that need it.
+
+_SAFE_EXPONENT = 400  # squares of 2^±400, summed, stay well inside float64
+
+
+def differing_bits(
+    a: NDArray[Any], b: NDArray[Any], out: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Tell which elements of two arrays of one type differ in any bit."""
+    itemsize = a.dtype.itemsize
+    differing: NDArray[np.bool_]
+    if itemsize > 8:
+        words = itemsize // 8
+        both = a.view(np.uint64) != b.view(np.uint64)
+        differing = np.any(both.reshape(-1, words), axis=1, out=out)
+        return differing
+    bits = np.dtype(f"u{itemsize}")
+    differing = np.not_equal(a.view(bits), b.view(bits), out=out)
+    return differing
+
+
+def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) -> PairTally:
+    """Compare two 1-D arrays of one length, of any numeric types."""
+    with np.errstate(all="ignore"):
+        wide_a, wide_b = _widen(a), _widen(b)
+        distance, largest = _distance(wide_a, wide_b)
+        changed = _changed(a, b, wide_a, wide_b, distance, tolerance)
+        a8, b8 = _as_floats(wide_a, wide_b)
+        n_changed = int(np.count_nonzero(changed))
+        return PairTally(
+            elements=a.size,
+            changed=n_changed,
+            first_changed=int(np.argmax(changed)) if n_changed else None,
+            max_abs=largest,
+            sign_flips=int(np.count_nonzero(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)))),
+            is_cast=_casts(a, b),
+            same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),
+            sums=(_sums(a8, b8, distance),),
+        )
+
+
+def _widen(x: NDArray[Any]) -> NDArray[Any]:
+    """Cast to int64 or uint64, float64 or complex128: each holds its kind exactly."""
+    if x.dtype.kind == "c":
+        return x.astype(np.complex128)
+    if x.dtype.kind in "ib":
+        return x.astype(np.int64)
+    return x.astype(np.uint64 if x.dtype.kind == "u" else np.float64)
+
+
+def _is_nan(x: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.isnan(x) if x.dtype.kind in "fc" else np.zeros(x.size, dtype=np.bool_)
+
+
+def _same_value(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = (a == b) | (_is_nan(a) & _is_nan(b))
+    return same
+
+
+def _distance(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], float | int]:
+    """Give |b − a| as float64 and its largest value: exact for integers."""
+    if a.dtype.kind in "iu" and b.dtype.kind in "iu":
+        exact = _integer_distance(a, b)
+        return exact.astype(np.float64), int(exact.max(initial=0))
+    distance = np.abs(b.astype(np.result_type(a, b)) - a)
+    distance[_same_value(a, b)] = 0  # the same infinity on both sides
+    return distance, float(distance.max(initial=0.0))
+
+
+def _integer_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
+    """Subtract the smaller from the larger modulo 2^64, which is exact.
+
+    An int64 below zero beside a uint64 may be further away than uint64 reaches: the
+    distance then stops at its end.
+    """
+    less = a < b
+    left, right = a.astype(np.uint64), b.astype(np.uint64)
+    distance = np.where(less, right - left, left - right)
+    if a.dtype != b.dtype:
+        signed, other = (a, right) if a.dtype.kind == "i" else (b, left)
+        too_far = (signed < 0) & (other > distance)
+        distance[too_far] = np.iinfo(np.uint64).max
+    return distance
+
+
+def _changed(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    wide_a: NDArray[Any],
+    wide_b: NDArray[Any],
+    distance: NDArray[Any],
+    tolerance: Tolerance,
+) -> NDArray[np.bool_]:
+    if a.dtype == b.dtype and tolerance.is_bitwise:
+        return differing_bits(a, b)
+    differing = ~_same_value(wide_a, wide_b)
+    if tolerance.is_bitwise:
+        return differing
+    size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
+    is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
+    return differing & ~is_close
+
+
+def _magnitude(x: NDArray[Any]) -> NDArray[np.float64]:
+    magnitude: NDArray[np.float64] = np.abs(x if x.dtype.kind == "c" else x.astype(np.float64))
+    return magnitude
+
+
+def _as_floats(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give float64 values; of complex numbers, real and imaginary parts in turn."""
+    if "c" not in a.dtype.kind + b.dtype.kind:
+        return a.astype(np.float64), b.astype(np.float64)
+    return a.astype(np.complex128).view(np.float64), b.astype(np.complex128).view(np.float64)
+
+
+def _sums(a: NDArray[np.float64], b: NDArray[np.float64], distance: NDArray[Any]) -> ChunkSums:
+    left_out = ~np.isfinite(a) & _same_value(a, b)
+    a, b = (np.where(left_out, 0.0, x) for x in (a, b))
+    a, exponent_a = _scaled(a)
+    b, exponent_b = _scaled(b)
+    distance, exponent_d = _scaled(distance)
+    return ChunkSums(
+        float(np.sum(a * a)),
+        float(np.sum(b * b)),
+        float(np.sum(a * b)),
+        float(np.sum(distance * distance)),
+        float(np.sum(distance)),
+        exponent_a,
+        exponent_b,
+        exponent_d,
+    )
+
+
+def _scaled(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Divide by a power of two where squares would leave the range of float64."""
+    largest = float(np.abs(x).max(initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return x, 0
+    exponent = math.frexp(largest)[1]
+    if abs(exponent) <= _SAFE_EXPONENT:
+        return x, 0
+    return np.ldexp(x, -exponent), exponent
+
+
+def _casts(a: NDArray[Any], b: NDArray[Any]) -> tuple[bool, bool]:
+    """Tell whether b is a cast, and whether a is b cast."""
+    if a.dtype == b.dtype:
+        return True, True
+    return _is_cast(a, b), _is_cast(b, a)
+
+
+def _is_cast(source: NDArray[Any], result: NDArray[Any]) -> bool:
+    if source.dtype.kind == "c" and result.dtype.kind != "c":
+        return False  # numpy would drop the imaginary part
+    cast = source.astype(result.dtype)
+    same = ~differing_bits(cast, result)
+    if not same.all():
+        same |= _is_nan(_widen(cast)) & _is_nan(_widen(result))
+    return bool(same.all())

@@ -1,0 +1,265 @@
+"""Which variable of one checkpoint is which of the other.
+
+In this order, each stage on what the earlier ones left over:
+
+1. renames that the caller gives, and moves that an earlier comparison found;
+2. same name; but where names were exchanged or shifted, same content;
+3. same checkpoint key;
+4. same name once a first scope shared by all parameters of one side is removed;
+5. same content: by checksum, and by value fingerprint where values may be read;
+6. same shape and role, and the nearest name: a proposal with a confidence;
+7. the rule that explains the renames found so far, for what changed its shape.
+
+After each, slots and averages follow their owners. No variable is used twice, and
+nothing here imports numpy.
+
+Layers that were exchanged or shifted: their content is found under another name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ckread.analysis.diff.checksums import ContentKey, content_key, is_big_endian, is_constant
+from ckread.analysis.diff.leftovers import pair_by_content, propose
+from ckread.analysis.diff.pairing import Pair, PairedBy, Pairing, follow_owners, take_without_scope
+from ckread.analysis.diff.records import DiffStatus
+from ckread.analysis.diff.renaming import RenameRule, infer_rules, rename_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+    from ckread.analysis.diff.records import VariableDiff
+    from ckread.model.variable import Variable
+
+    ContentPairs = Callable[
+        [Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]
+    ]
+    """Pairs up what has equal values in any order, by reading (see `fingerprint`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """All variables of two checkpoints, each once.
+
+    Attributes:
+        pairs: in the order of the second checkpoint.
+        removed: only in the first, in its order.
+        added: only in the second, in its order.
+        rules: what explains two renamed pairs or more, most important first.
+    """
+
+    pairs: tuple[Pair, ...]
+    removed: tuple[Variable, ...]
+    added: tuple[Variable, ...]
+    rules: tuple[RenameRule, ...]
+
+
+def match_variables(
+    a: Sequence[Variable],
+    b: Sequence[Variable],
+    *,
+    rules: Sequence[RenameRule] = (),
+    renames: Mapping[str, str] | None = None,
+    moved: Mapping[str, str] | None = None,
+    by_values: ContentPairs | None = None,
+) -> Matching:
+    """Pair the variables of two checkpoints.
+
+    Args:
+        a: those of the first, names unique.
+        b: those of the second, likewise.
+        rules: applied to the names of `a`, one after the other.
+        renames: names or keys of `a` to those of `b`.
+        moved: names of `a` whose values are known to stand under these names in `b`.
+        by_values: what pairs up leftovers by reading values; None reads nothing.
+
+    Raises:
+        UsageError: rules make one name of two.
+        CheckpointError: `by_values` cannot read.
+    """
+    work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
+    _take_given(work, renames or {})
+    work.take_by_name(rename_all(list(work.a), rules), PairedBy.RENAME)
+    work.take_by_name(moved or {}, PairedBy.VALUES)
+    same_order = is_big_endian(a) == is_big_endian(b)
+    if same_order:
+        take_moved(work)
+    work.take_by_name({name: name for name in work.a}, PairedBy.NAME)
+    _take_same_key(work)
+    take_without_scope(work)
+    follow_owners(work)
+    if same_order:
+        for left, right in pair_by_content(work.a.values(), work.b.values()):
+            work.take(left, right, PairedBy.CONTENT)
+    if by_values and work.a and work.b:
+        for left, right in by_values(list(work.a.values()), list(work.b.values())):
+            work.take(left, right, PairedBy.VALUES)
+    follow_owners(work)
+    _take_proposals(work)
+    follow_owners(work)
+    _take_by_found_rule(work)
+    return _finish(work, b)
+
+
+def _take_given(work: Pairing, renames: Mapping[str, str]) -> None:
+    if not renames:
+        return
+    keys_a, keys_b = ({v.key: v.name for v in side.values()} for side in (work.a, work.b))
+    names = {
+        old if old in work.a else keys_a.get(old, old): new
+        if new in work.b
+        else keys_b.get(new, new)
+        for old, new in renames.items()
+    }
+    work.take_by_name(names, PairedBy.RENAME)
+
+
+def _take_same_key(work: Pairing) -> None:
+    by_key = {variable.key: variable.name for variable in work.b.values()}
+    same = {v.name: by_key[v.key] for v in work.a.values() if v.key in by_key}
+    work.take_by_name(same, PairedBy.KEY)
+
+
+def _take_proposals(work: Pairing) -> None:
+    for a, b, confidence in propose(list(work.a.values()), list(work.b.values())):
+        work.take(a, b, PairedBy.SHAPE, confidence=confidence)
+
+
+def _take_by_found_rule(work: Pairing) -> None:
+    if not (work.a and work.b):
+        return
+    for rule in _found_rules(work.pairs):
+        work.take_by_name({name: rule.apply(name) for name in work.a}, PairedBy.RULE)
+
+
+def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
+    """Find what explains renames: of parameters first, then of what has their names in its own.
+
+    A rule for the parameters, `^` to `net/`, need not hold for a save counter.
+    """
+    rules: tuple[RenameRule, ...] = ()
+    for is_parameter in (True, False):
+        part = [pair for pair in pairs if pair.b.role.is_parameter == is_parameter]
+        renames = [
+            (pair.a.name, pair.b.name)
+            for pair in part
+            if pair.is_renamed and not any(r.apply(pair.a.name) == pair.b.name for r in rules)
+        ]
+        rules += infer_rules(renames, [pair.a.name for pair in part if not pair.is_renamed])
+    return rules
+
+
+def _finish(work: Pairing, b: Sequence[Variable]) -> Matching:
+    order = {variable.name: i for i, variable in enumerate(b)}
+    return Matching(
+        pairs=tuple(sorted(work.pairs, key=lambda pair: order[pair.b.name])),
+        removed=tuple(work.a.values()),
+        added=tuple(work.b.values()),
+        rules=_found_rules(work.pairs),
+    )
+
+
+_MIN_ELEMENTS = 4
+"""Elements from which equal content is evidence of its own against a name."""
+
+
+def take_moved(work: Pairing) -> None:
+    """Pair by content what has other content under its name: exchanged or shifted layers.
+
+    Where both names of a pair live on under other content at both ends of a chain
+    (a target network that was copied from the online one), names hold instead.
+    """
+    same = {
+        name
+        for name, variable in work.a.items()
+        if name in work.b and _is_same(variable, work.b[name])
+    }
+    suspects, others = (
+        [variable for name, variable in side.items() if name not in same]
+        for side in (work.a, work.b)
+    )
+    if not (suspects and others):
+        return
+    moved = _unique_contents(suspects, others)
+    for a, b in _closed(moved, work.a, work.b):
+        work.take(work.a[a], work.b[b], PairedBy.CONTENT)
+
+
+def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -> dict[str, str]:
+    """Find exchanged layers in files without checksums, once pairs were compared by name.
+
+    What took another's place has the norm that the other had: norms are known from the
+    comparison, and only what agrees in them is read again.
+
+    Args:
+        pairs: as they were compared.
+        diffs: what came of it.
+
+    Returns:
+        Names of the first checkpoint, and of the second, between which values moved.
+
+    Raises:
+        CheckpointError: values cannot be read, or are damaged.
+    """
+    compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
+    sides: tuple[dict[object, list[Variable]], ...] = ({}, {})
+    for a, b, *_ in pairs:
+        metrics = compared.get(b.name)
+        if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
+            continue
+        for side, variable, norm in zip(sides, (a, b), (metrics.l2_a, metrics.l2_b), strict=True):
+            if norm:
+                block = variable.dtype, variable.shape, variable.role, f"{norm:.12e}"
+                side.setdefault(block, []).append(variable)
+    first, second = sides
+    likely = [(*left, *second[block]) for block, left in first.items() if block in second]
+    moved = {alike[0].name: alike[1].name for alike in likely if _is_moved(alike)}
+    return dict(_closed(moved, {pair.a.name for pair in pairs}, {pair.b.name for pair in pairs}))
+
+
+def _is_moved(alike: Sequence[Variable]) -> bool:
+    from ckread.analysis.diff.contents import is_same_in_order, is_uniform
+
+    return len(alike) == 2 and is_same_in_order(*alike) and not is_uniform(alike[0])
+
+
+def _is_same(a: Variable, b: Variable) -> bool:
+    if a.crc32c != b.crc32c:
+        return False
+    key = content_key(a)
+    return key is not None and key == content_key(b)
+
+
+def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:
+    """Give names of a and b whose content occurs once on each side and is no constant."""
+    sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
+    for variables, side in zip((a, b), sides, strict=True):
+        for variable in variables:
+            key = content_key(variable) if variable.elements >= _MIN_ELEMENTS else None
+            if key is not None:
+                side.setdefault((key, (variable.shape, variable.role)), []).append(variable.name)
+    first, second = sides
+    return {
+        names[0]: second[key][0]
+        for key, names in first.items()
+        if len(names) == 1 and len(second.get(key, ())) == 1 and not is_constant(key[0])
+    }
+
+
+def _closed(
+    moved: Mapping[str, str], names_a: Container[str], names_b: Container[str]
+) -> list[tuple[str, str]]:
+    """Give the moves of chains that have an open end, and of circles."""
+    closed: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for first in moved.keys() - set(moved.values()):
+        chain = [first]
+        while chain[-1] in moved:
+            chain.append(moved[chain[-1]])
+        seen.update(chain)
+        if chain[-1] not in names_a or first not in names_b:
+            closed += pairwise(chain)
+    return closed + [(a, b) for a, b in moved.items() if a not in seen and a != b]

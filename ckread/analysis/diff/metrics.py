@@ -1,0 +1,253 @@
+"""How far one variable is from another: sums that merge, and the figures they give.
+
+Sums are kept per chunk and added with `fsum`, so any split over workers gives the
+same bits. A sum of squares carries a power of two, so float64 values near the end
+of their range neither overflow nor vanish. No numpy here: results are plain data.
+
+An element that is the same NaN or infinity on both sides has distance 0 and is
+left out of both norms; one that is not finite on one side makes them so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class ChunkSums(NamedTuple):
+    """Sums over one chunk; values were divided by two to the power of their exponent.
+
+    Attributes:
+        aa: ‖a‖², divided by 4^exponent_a.
+        bb: ‖b‖², divided by 4^exponent_b.
+        ab: inner product, divided by 2^(exponent_a + exponent_b).
+        dd: ‖b − a‖², divided by 4^exponent_d.
+        distance: Σ|b − a|, divided by 2^exponent_d.
+    """
+
+    aa: float
+    bb: float
+    ab: float
+    dd: float
+    distance: float
+    exponent_a: int = 0
+    exponent_b: int = 0
+    exponent_d: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PairTally:
+    """What was counted and summed over a stretch of two variables.
+
+    Attributes:
+        elements: how many pairs of elements.
+        changed: pairs that differ: bit for bit, or by more than the tolerance.
+        first_changed: position of the first of them in C order.
+        max_abs: largest |b − a|: exact for integers; None where nothing is subtracted.
+        sign_flips: pairs of which one is above and one below zero.
+        is_cast: every b is its a, cast; or every a is its b, cast.
+        same_nan: elements that are NaN on both sides.
+        sums: one row per chunk; empty where nothing is subtracted.
+    """
+
+    elements: int = 0
+    changed: int = 0
+    first_changed: int | None = None
+    max_abs: float | int | None = None
+    sign_flips: int = 0
+    is_cast: tuple[bool, bool] = (True, True)
+    same_nan: int = 0
+    sums: tuple[ChunkSums, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How far b is from a.
+
+    Attributes:
+        changed_elements: elements that differ.
+        first_changed: index of the first of them in C order; None if there is none.
+        max_abs: largest |b − a|, an int for integers; None for strings.
+        mean_abs: mean of |b − a| over all elements.
+        l2: ‖b − a‖.
+        relative_l2: ‖b − a‖ / ‖a‖; None where ‖a‖ is 0.
+        cosine: of the angle between a and b; None where either norm is 0.
+        sign_flips: elements that went from above to below zero or back; None for
+            complex numbers and strings.
+        exact_cast: of a pair of two types: whether one side is the other, cast.
+        l2_a: ‖a‖, over what is not the same NaN or infinity on both sides.
+        l2_b: ‖b‖, likewise.
+        same_nan: elements that are NaN on both sides.
+    """
+
+    changed_elements: int
+    first_changed: tuple[int, ...] | None = None
+    max_abs: float | int | None = None
+    mean_abs: float | None = None
+    l2: float | None = None
+    relative_l2: float | None = None
+    cosine: float | None = None
+    sign_flips: int | None = None
+    exact_cast: bool | None = None
+    l2_a: float | None = None
+    l2_b: float | None = None
+    same_nan: int = 0
+
+
+IDENTICAL = Metrics(
+    changed_elements=0, max_abs=0, mean_abs=0.0, l2=0.0, relative_l2=0.0, cosine=1.0, sign_flips=0
+)
+"""Of two variables that are equal bit for bit, whatever their values."""
+
+
+def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
+    """Add up the tallies of consecutive stretches, in their order."""
+    first_changed, at = None, 0
+    for tally in tallies:
+        if tally.first_changed is not None:
+            first_changed = at + tally.first_changed
+            break
+        at += tally.elements
+    return PairTally(
+        elements=sum(tally.elements for tally in tallies),
+        changed=sum(tally.changed for tally in tallies),
+        first_changed=first_changed,
+        max_abs=_largest(tally.max_abs for tally in tallies),
+        sign_flips=sum(tally.sign_flips for tally in tallies),
+        is_cast=(all(t.is_cast[0] for t in tallies), all(t.is_cast[1] for t in tallies)),
+        same_nan=sum(tally.same_nan for tally in tallies),
+        sums=tuple(row for tally in tallies for row in tally.sums),
+    )
+
+
+def _largest(values: Iterable[float | int | None]) -> float | int | None:
+    known = [value for value in values if value is not None]
+    not_a_number = next((value for value in known if value != value), None)
+    return not_a_number if not_a_number is not None else max(known, default=None)
+
+
+def metrics_of(
+    tally: PairTally, shape: tuple[int, ...], *, is_retyped: bool = False, is_signed: bool = True
+) -> Metrics:
+    """Turn a tally of a whole variable of this shape into its metrics."""
+    changed_at = tally.first_changed
+    common = Metrics(
+        changed_elements=tally.changed,
+        first_changed=None if changed_at is None else _unravel(changed_at, shape),
+        exact_cast=any(tally.is_cast) if is_retyped else None,
+        same_nan=tally.same_nan,
+    )
+    if tally.max_abs is None:
+        return common
+    aa = _total((row.aa, 2 * row.exponent_a) for row in tally.sums)
+    bb = _total((row.bb, 2 * row.exponent_b) for row in tally.sums)
+    ab = _total((row.ab, row.exponent_a + row.exponent_b) for row in tally.sums)
+    dd = _total((row.dd, 2 * row.exponent_d) for row in tally.sums)
+    distance = _total((row.distance, row.exponent_d) for row in tally.sums)
+    l2, l2_a, l2_b = dd.root(), aa.root(), bb.root()
+    return Metrics(
+        changed_elements=tally.changed,
+        first_changed=common.first_changed,
+        max_abs=tally.max_abs,
+        mean_abs=distance.value() / tally.elements if tally.elements else 0.0,
+        l2=l2,
+        relative_l2=dd.root_ratio(aa) if l2_a else None,
+        cosine=_cosine(aa, bb, ab, dd) if l2_a and l2_b else None,
+        sign_flips=tally.sign_flips if is_signed else None,
+        exact_cast=common.exact_cast,
+        l2_a=l2_a,
+        l2_b=l2_b,
+        same_nan=tally.same_nan,
+    )
+
+
+class _Scaled(NamedTuple):
+    """The number mantissa · 2^exponent, which may lie outside float64."""
+
+    mantissa: float
+    exponent: int
+
+    def value(self) -> float:
+        """Give it as a float, infinite if it is too large for one."""
+        try:
+            return math.ldexp(self.mantissa, self.exponent)
+        except OverflowError:
+            return math.inf
+
+    def root(self) -> float:
+        """Give its square root; the exponent is even."""
+        return _Scaled(math.sqrt(self.mantissa), self.exponent // 2).value()
+
+    def root_ratio(self, other: _Scaled) -> float:
+        """Give the square root of self / other; both exponents are even."""
+        ratio = math.sqrt(self.mantissa) / math.sqrt(other.mantissa)
+        return _Scaled(ratio, (self.exponent - other.exponent) // 2).value()
+
+
+def _total(terms: Iterable[tuple[float, int]]) -> _Scaled:
+    rows = list(terms)
+    exponent = max((e for value, e in rows if value), default=0)
+    values = [math.ldexp(value, e - exponent) for value, e in rows if value]
+    try:
+        return _Scaled(math.fsum(values), exponent)
+    except (OverflowError, ValueError):  # infinities of both signs
+        return _Scaled(sum(values), exponent)
+
+
+def _cosine(aa: _Scaled, bb: _Scaled, ab: _Scaled, dd: _Scaled) -> float:
+    """Give the cosine from the distance where a and b are close, else from the product.
+
+    1 − (‖d‖² − (‖a‖ − ‖b‖)²) / 2‖a‖‖b‖ keeps the digits of 1 − cosine that the inner
+    product loses; far apart it is the other way round.
+    """
+    norm_a, norm_b = math.sqrt(aa.mantissa), math.sqrt(bb.mantissa)
+    angle = _Scaled(ab.mantissa / norm_a / norm_b, ab.exponent - (aa.exponent + bb.exponent) // 2)
+    cosine = angle.value()
+    if cosine > 0.9 and aa.exponent == bb.exponent:
+        distance = _Scaled(dd.mantissa, dd.exponent - aa.exponent).value()
+        cosine = 1 - (distance - (norm_a - norm_b) ** 2) / (2 * norm_a * norm_b)
+    return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))
+
+
+def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    index: list[int] = []
+    for size in reversed(shape):
+        position, remainder = divmod(position, size)
+        index.append(remainder)
+    return tuple(reversed(index))
+
+
+# When two values count as equal: bit for bit, or close enough.
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Two values are equal where |b − a| ≤ atol + rtol · max(|a|, |b|).
+
+    Symmetric, so that a diff and its mirror image agree. With both 0 values are
+    compared bit for bit: -0 then differs from 0, and a NaN from one of other bits.
+    With a tolerance -0 equals 0 and any NaN equals any NaN.
+
+    Attributes:
+        rtol: relative part.
+        atol: absolute part.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+    def __post_init__(self) -> None:
+        for option, value in (("--rtol", self.rtol), ("--atol", self.atol)):
+            if not 0 <= value < math.inf:
+                raise UsageError(f"{option} {value}: expected a finite number of 0 or more")
+
+    @property
+    def is_bitwise(self) -> bool:
+        """Whether values are compared bit for bit."""
+        return self.rtol == 0 and self.atol == 0

@@ -1,0 +1,239 @@
+"""The result of a diff: frozen records, without numpy."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ckread.model.display import Displayed
+from ckread.model.selection import find_by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.analysis.diff.metrics import Metrics, Tolerance
+    from ckread.analysis.diff.pairing import PairedBy
+    from ckread.analysis.diff.renaming import RenameRule
+    from ckread.model.role import Role
+    from ckread.model.variable import Variable
+    from ckread.readers.dtypes import DataType
+
+    Scalar = int | float | bool
+
+
+class DiffStatus(StrEnum):
+    """What became of a variable; where several apply, the first in this order."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    RESHAPED = "reshaped"
+    RETYPED = "retyped"
+    CHANGED = "changed"
+    RENAMED = "renamed"
+    """The same values under another name."""
+    IDENTICAL = "identical"
+
+
+class Side(NamedTuple):
+    """A variable as one checkpoint has it."""
+
+    name: str
+    key: str
+    dtype: DataType
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, variable: Variable) -> Side:
+        """Take it from a variable."""
+        return cls(variable.name, variable.key, variable.dtype, variable.shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON document."""
+        return {
+            "name": self.name,
+            "key": self.key,
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VariableDiff:
+    """What became of one variable.
+
+    Attributes:
+        name: its name in the second checkpoint; in the first, where it was removed.
+        status: what became of it; None where only its values, unread, could tell.
+        role: what it is for.
+        a: as the first checkpoint has it; None if it was added.
+        b: as the second has it; None if it was removed.
+        nbytes: its bytes, in the second checkpoint where it is there.
+        owner: name of the variable that a slot or average belongs to.
+        slot: the writer's word for a slot.
+        paired_by: why the two sides are taken for the same variable.
+        confidence: of a proposed pair, from 0 to 1; 1 where it is no proposal.
+        metrics: how far it moved; None where values were not or cannot be compared.
+            With `permutation` and another shape, after transposing.
+        permutation: axes for which `numpy.transpose` of the first is the second.
+        is_read: whether values of both sides were compared, not checksums alone.
+        old: value of a changed scalar in the first checkpoint.
+        new: and in the second.
+    """
+
+    name: str
+    status: DiffStatus | None
+    role: Role
+    a: Side | None
+    b: Side | None
+    nbytes: int
+    owner: str | None = None
+    slot: str | None = None
+    paired_by: PairedBy | None = None
+    confidence: float | None = None
+    metrics: Metrics | None = None
+    permutation: tuple[int, ...] | None = None
+    is_read: bool = False
+    old: Scalar | None = None
+    new: Scalar | None = None
+
+    @property
+    def renamed_from(self) -> str | None:
+        """Its name in the first checkpoint, if that is another."""
+        if self.a is None or self.b is None or self.a.name == self.b.name:
+            return None
+        return self.a.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape, in the second checkpoint where it is there."""
+        side = self.b or self.a
+        return side.shape if side else ()
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON document."""
+        metrics = self.metrics
+        first = metrics.first_changed if metrics else None
+        document: dict[str, Any] = {
+            "name": self.name,
+            "status": self.status and str(self.status),
+            "role": str(self.role),
+            "a": self.a and self.a.to_dict(),
+            "b": self.b and self.b.to_dict(),
+            "renamed_from": self.renamed_from,
+            "paired_by": self.paired_by and str(self.paired_by),
+            "confidence": self.confidence,
+            "permutation": self.permutation and list(self.permutation),
+            "changed_elements": metrics.changed_elements if metrics else None,
+            "first_changed": None if first is None else list(first),
+        }
+        for field in _FIGURES:
+            document[field] = getattr(metrics, field) if metrics else None
+        return document
+
+
+_FIGURES = (
+    "max_abs", "mean_abs", "l2", "relative_l2", "cosine", "sign_flips", "exact_cast",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckpointDiff(Displayed):
+    """What changed between two checkpoints.
+
+    Attributes:
+        a: path of the first.
+        b: path of the second.
+        index_only: whether checksums were compared, and no values read.
+        tolerance: when two values counted as equal.
+        variables: in the order of the second checkpoint's model, the removed ones last.
+        rules: what explains renamed pairs, most important first.
+        verified: whether the checksum of everything that was read was there and right;
+            None where nothing was read.
+
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> found = ckread.diff(f"{run}/ckpt-2", f"{run}/ckpt-3", "conv*/**")
+        >>> found
+        <ckread.CheckpointDiff '.../ckpt-2', '.../ckpt-3': 2 changed, 2 identical>
+        >>> found.to_pandas()["changed_elements"].to_dict()["conv2/bias"]
+        32
+    """
+
+    a: str
+    b: str
+    index_only: bool
+    tolerance: Tolerance
+    variables: tuple[VariableDiff, ...]
+    rules: tuple[RenameRule, ...] = ()
+    verified: bool | None = None
+
+    def __repr__(self) -> str:
+        """Show both paths and how many variables became what."""
+        counts = ", ".join(f"{n} {status}" for status, n in self.summary.items() if n)
+        return f"<ckread.CheckpointDiff {self.a!r}, {self.b!r}: {counts or 'no variables'}>"
+
+    def __getitem__(self, name: str) -> VariableDiff:
+        """Give what became of a variable, by its name in the second checkpoint.
+
+        Raises:
+            VariableNotFoundError: it is in neither, or was not asked for.
+        """
+        return find_by_name(self.variables, name, f"{self.a}, {self.b}")
+
+    @property
+    def identical(self) -> bool | None:
+        """Whether nothing differs; None where unread values could differ, and nothing else."""
+        statuses = {variable.status for variable in self.variables}
+        if statuses - {DiffStatus.IDENTICAL, None}:
+            return False
+        return None if None in statuses else True
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many variables have each status."""
+        counts = Counter(variable.status for variable in self.variables)
+        return {str(status): counts[status] for status in DiffStatus}
+
+    @property
+    def renames(self) -> dict[str, str]:
+        """Names of the first checkpoint that became others in the second."""
+        return {v.renamed_from: v.name for v in self.variables if v.renamed_from is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON document, without its schema line."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "identical": self.identical,
+            "index_only": self.index_only,
+            "summary": self.summary,
+            "variables": [variable.to_dict() for variable in self.variables],
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable, by name.
+
+        Distances are float64, counts Int64, all absent where values were not compared.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import diff_frame
+
+        return diff_frame(self.variables)
+
+
+def distance_moved(variables: Iterable[VariableDiff]) -> float | None:
+    """Give ‖b − a‖ / ‖a‖ over several variables together; None where ‖a‖ is 0 or not known."""
+    known = [v.metrics for v in variables if v.metrics and v.metrics.l2_a is not None]
+    before = math.hypot(*(m.l2_a for m in known if m.l2_a is not None))
+    after = math.hypot(*(m.l2 for m in known if m.l2 is not None))
+    return after / before if before else None

@@ -1,0 +1,166 @@
+"""The variables of a run side by side: each with its place in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.model.ordering import model_order
+from ckread.model.role import Role, as_roles
+from ckread.model.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.entries import RunEntry
+    from ckread.model.run.run import Run
+    from ckread.model.variable import Variable
+    from ckread.readers.contract import Extent
+
+Mark = tuple[object, ...]
+"""Type and shape first, then the bytes and their checksum, or those of the slices, or None."""
+
+
+@dataclass(slots=True)
+class Column:
+    """One variable in every checkpoint; None where it is absent."""
+
+    name: str
+    cells: list[Variable | None]
+
+    @property
+    def last(self) -> Variable:
+        """The variable in the last checkpoint that holds it."""
+        return next(cell for cell in reversed(self.cells) if cell is not None)
+
+
+@dataclass(slots=True)
+class OpenRun:
+    """The checkpoints of a run that could be opened, and their variables.
+
+    Attributes:
+        entries: of these checkpoints.
+        columns: by name, in the order of the model of the last checkpoint.
+        notes: which could not be opened, and why.
+    """
+
+    entries: list[RunEntry]
+    columns: dict[str, Column]
+    notes: list[str]
+
+    def without(self, index: int) -> None:
+        """Take a checkpoint out."""
+        del self.entries[index]
+        for column in self.columns.values():
+            del column.cells[index]
+        self.columns = {name: c for name, c in self.columns.items() if any(c.cells)}
+
+
+def open_columns(run: Run) -> OpenRun:
+    """Open every checkpoint of a run, for its index alone.
+
+    Raises:
+        CheckpointNotFoundError: none of them is there any more.
+    """
+    opened: list[Checkpoint] = []
+    entries, notes = [], []
+    for index, checkpoint in run.opened():
+        if isinstance(checkpoint, CheckpointError):
+            notes.append(f"{run.entries[index].name} was left out: {checkpoint.message}.")
+        else:
+            opened.append(checkpoint)
+            entries.append(run.entries[index])
+    if not opened:
+        raise nothing_left(run)
+    names = {variable.name: None for variable in model_order(opened[-1])}
+    names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
+    columns = {
+        name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names
+    }
+    return OpenRun(entries, columns, notes)
+
+
+def nothing_left(run: Run) -> CheckpointNotFoundError:
+    """Give the error for a run of which no checkpoint is left."""
+    message = f"{run.path}: every checkpoint is gone since the run was listed"
+    return CheckpointNotFoundError(message, path=run.path)
+
+
+def choose(
+    columns: dict[str, Column], patterns: str | Sequence[str], roles: str | Iterable[str] | None
+) -> tuple[list[Column], dict[Role, int]]:
+    """Give the variables that are asked for, and how many of each role are not.
+
+    Without `roles` these are weights and statistics, or, where no such variable
+    matches, all but bookkeeping.
+
+    Raises:
+        VariableNotFoundError: a pattern means none.
+    """
+    matching = select([column.last for column in columns.values()], patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+    roles = as_roles(roles)
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles and variable.role is not Role.BOOKKEEPING:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    return [columns[v.name] for v in matching if v.role in roles], left_out
+
+
+def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
+    """Give the learning rate in each checkpoint; nothing where there is none, or several."""
+    found = [
+        column
+        for column in opened.columns.values()
+        if column.last.role is Role.HYPERPARAMETER
+        and column.name.rpartition("/")[2] == "learning_rate"
+    ]
+    if len(found) != 1:
+        return ()
+    return tuple(map(_scalar, found[0].cells))
+
+
+def _scalar(cell: Variable | None) -> float | None:
+    try:
+        return None if cell is None else float(cell.scalar())
+    except CheckpointError:
+        return None
+
+
+def changes(cells: Sequence[Variable | None]) -> list[bool | None]:
+    """Tell of each checkpoint whether the variable differs from the one before, by checksum."""
+    marks = [None if cell is None else _mark(cell) for cell in cells]
+    return [None, *map(_is_changed, marks, marks[1:])]
+
+
+def _is_changed(before: Mark | None, mark: Mark | None) -> bool | None:
+    if before is None or mark is None:
+        return None
+    if before == mark:
+        return None if mark[2] is None else False
+    is_known = before[:2] != mark[:2] or None not in (before[2], mark[2])
+    return True if is_known else None
+
+
+def _mark(variable: Variable) -> Mark:
+    """Give type, shape and what is equal where the stored bytes are; None where nothing tells."""
+    record = variable.record
+    if record.crc32c is not None:
+        return record[1:5]
+    extents = plain_extents(variable)
+    if not extents or any(extent.crc32c is None for extent in extents):
+        return record.dtype, record.shape, None
+    pieces = tuple((extent.region, extent.crc32c, extent.nbytes) for extent in extents)
+    return record.dtype, record.shape, pieces
+
+
+def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
+    """Give where its bytes lie; None where they lie nowhere plainly, or its entry is impossible."""
+    try:
+        return variable.extents()
+    except CheckpointError:
+        return None

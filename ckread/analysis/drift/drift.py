@@ -1,0 +1,194 @@
+"""How every variable moved over a run: norms, distances and angles, step by step.
+
+All checkpoints are read side by side, stretch after stretch, so that each byte is
+read once and memory does not grow with the model or the number of checkpoints.
+Every checksum is verified in the same pass. Without reading any value, checksums
+alone tell where a variable changed and where it did not.
+
+A training may go on meanwhile. A checkpoint that is deleted or overwritten while
+it is read is left out, with a note, and nothing that was computed from it stays.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ckread.analysis.drift.columns import (
+    Column,
+    OpenRun,
+    changes,
+    choose,
+    learning_rate,
+    nothing_left,
+    open_columns,
+)
+from ckread.analysis.drift.records import RunDrift, VariableDrift
+from ckread.model.role import Role
+from ckread.model.run.run import as_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.drift.measuring import Failure, Measuring
+    from ckread.model.run.run import PathLike, Run
+
+_SETTLING_SECONDS = 0.2
+"""A save renames the data first and the index after it: what lies between is no damage."""
+
+
+def drift(
+    run: Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
+    *,
+    roles: str | Iterable[str] | None = None,
+    index_only: bool = False,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RunDrift:
+    """Measure how the variables of a run moved.
+
+    Args:
+        run: its checkpoints, or what `open_run` takes.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
+            variable matches, for all but bookkeeping. If one of these is not finite,
+            the others are measured too, for what failed first.
+        index_only: compare checksums alone, and read no value.
+        n_jobs: processes to use; None for as many as there are cores where it is
+            worth it. See `ckread.analysis.workers` about starting processes.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        VariableNotFoundError: a pattern means no variable of the run.
+        CheckpointNotFoundError: no checkpoint is left.
+        CheckpointError: a worker process died.
+
+    Example:
+        >>> found = ckread.drift("fixtures/digits_run", "conv1")
+        >>> kernel = found["conv1/kernel"]
+        >>> found.checkpoints[kernel.first_change].step, round(kernel.moved, 3)
+        (4, 0.219)
+    """
+    run = as_run(run)
+    opened = open_columns(run)
+    chosen, left_out = choose(opened.columns, patterns, roles)
+    if index_only:
+        variables = [VariableDrift.of(column, changes(column.cells)) for column in chosen]
+        return _result(run, opened, variables, left_out, index_only=True)
+    from ckread.analysis.drift.measuring import Measuring
+
+    measuring = Measuring(n_jobs=n_jobs, executor=executor, progress=progress)
+    variables = _settled(run, opened, chosen, measuring)
+    causes: list[VariableDrift] = []
+    if roles is None and any(v.first_nonfinite is not None for v in variables):
+        others = _others(opened, chosen, patterns)
+        causes = _settled(run, opened, others, measuring)
+        if len(causes) and len(causes[0].present) != len(variables[0].present):
+            variables = _settled(run, opened, chosen, measuring)
+    return _result(run, opened, variables, left_out, causes=_failed_first(variables, causes))
+
+
+def _result(
+    run: Run,
+    opened: OpenRun,
+    variables: Sequence[VariableDrift],
+    left_out: dict[Role, int],
+    *,
+    index_only: bool = False,
+    causes: Sequence[VariableDrift] = (),
+) -> RunDrift:
+    return RunDrift(
+        run.path,
+        tuple(opened.entries),
+        tuple(variables),
+        index_only,
+        left_out,
+        tuple(causes),
+        tuple(opened.notes),
+        () if index_only else learning_rate(opened),
+    )
+
+
+def _others(
+    opened: OpenRun, chosen: Sequence[Column], patterns: str | Sequence[str]
+) -> list[Column]:
+    """Give the variables that may have failed before those chosen: slots, averages, scales."""
+    known = {column.name for column in chosen}
+    roles = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
+    found, _ = choose(opened.columns, patterns, roles)
+    return [column for column in found if column.name not in known]
+
+
+def _failed_first(
+    variables: Sequence[VariableDrift], causes: Sequence[VariableDrift]
+) -> list[VariableDrift]:
+    """Give those of other roles that were not finite before or when a chosen one was."""
+    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    if not failures:
+        return []
+    first = min(failures)
+    return [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
+
+
+def _settled(
+    run: Run, opened: OpenRun, chosen: Sequence[Column], measuring: Measuring
+) -> list[VariableDrift]:
+    """Measure, and again without what changed meanwhile, until nothing is amiss.
+
+    A checkpoint that was deleted or overwritten is taken out altogether. A variable
+    whose bytes are damaged in one that stays is absent there.
+    """
+    done: dict[str, VariableDrift] = {}
+    suspects: set[tuple[str, str]] = set()
+    todo = list(chosen)
+    while todo:
+        measured, failures = measuring.measure(todo)
+        done.update((variable.name, variable) for variable in measured)
+        todo = []
+        if not failures:
+            break
+        time.sleep(_SETTLING_SECONDS)
+        gone = {failure.checkpoint for failure in failures if _is_replaced(run, opened, failure)}
+        if gone:
+            for index in sorted(gone, reverse=True):
+                name = opened.entries[index].name
+                opened.notes.append(f"{name} changed while it was read, and was left out.")
+                opened.without(index)
+            if not opened.entries:
+                raise nothing_left(run)
+            todo = [column for column in chosen if column.name in opened.columns]
+            done.clear()
+            continue
+        todo = _without_damaged(opened, failures, suspects)
+    return [done[column.name] for column in chosen if column.name in done]
+
+
+def _without_damaged(
+    opened: OpenRun, failures: Sequence[Failure], suspects: set[tuple[str, str]]
+) -> list[Column]:
+    """Give what to measure again; what failed twice is absent from then on."""
+    again = {}
+    for failure in failures:
+        column = opened.columns[failure.name]
+        entry = opened.entries[failure.checkpoint]
+        if (failure.name, entry.path) in suspects:
+            column.cells[failure.checkpoint] = None
+            opened.notes.append(
+                f"{failure.name} of {entry.name} was left out: {failure.error.message}."
+            )
+        suspects.add((failure.name, entry.path))
+        again[failure.name] = column
+    for name, column in list(again.items()):
+        if not any(column.cells):  # damaged wherever it is
+            del again[name], opened.columns[name]
+    return list(again.values())
+
+
+def _is_replaced(run: Run, opened: OpenRun, failure: Failure) -> bool:
+    """Tell whether a checkpoint is another one now than when it was opened, or gone."""
+    entry = opened.entries[failure.checkpoint]
+    return run.error_now(run.entries.index(entry)) is not None

@@ -1,0 +1,195 @@
+"""What drift gives: how each variable moved over a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from ckread.model.display import Displayed
+from ckread.model.selection import find_by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.analysis.drift.columns import Column
+    from ckread.model.role import Role
+    from ckread.model.run.entries import RunEntry
+    from ckread.readers.dtypes import DataType
+
+Figures = tuple[float | None, ...]
+"""One figure per checkpoint; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableDrift:
+    """How one variable moved; arrays go along the checkpoints of the run.
+
+    Attributes:
+        name: its name.
+        role: what it is for.
+        dtype: element type, in the last checkpoint that holds it.
+        shape: its shape there.
+        elements: of this shape.
+        slot: the writer's word for a slot.
+        present: whether a checkpoint holds it.
+        changed: whether its bytes, type or shape differ from the checkpoint before;
+            None in the first that holds it, after one that does not, and where the
+            format keeps no checksums and nothing was read.
+        l2: norm; None where it is absent, unreadable or not measured.
+        from_first: distance from the first checkpoint that holds it in the same
+            shape, relative to the norm there: infinite from a norm of 0.
+        from_previous: distance from the checkpoint before, likewise; None where that
+            has no such values.
+        cosine_to_first: of the angle to the first; None where a norm is 0.
+        nan: how many elements are NaN.
+        infinite: how many are infinite.
+        first_nonfinite: index of the first checkpoint in which a value is NaN or
+            infinite; None if there is none.
+    """
+
+    name: str
+    role: Role
+    dtype: DataType
+    shape: tuple[int, ...]
+    elements: int
+    present: tuple[bool, ...]
+    changed: tuple[bool | None, ...]
+    slot: str | None = None
+    l2: Figures = ()
+    from_first: Figures = ()
+    from_previous: Figures = ()
+    cosine_to_first: Figures = ()
+    nan: tuple[int, ...] = ()
+    infinite: tuple[int, ...] = ()
+    first_nonfinite: int | None = None
+
+    @classmethod
+    def of(cls, column: Column, changed: Iterable[bool | None]) -> Self:
+        """Describe a variable of which nothing was measured.
+
+        Args:
+            column: the variable in every checkpoint.
+            changed: whether its bytes differ from the checkpoint before.
+        """
+        last = column.last
+        return cls(
+            name=column.name,
+            role=last.role,
+            dtype=last.dtype,
+            shape=last.shape,
+            elements=last.elements,
+            slot=last.slot,
+            present=tuple(cell is not None for cell in column.cells),
+            changed=tuple(changed),
+        )
+
+    @property
+    def moved(self) -> float | None:
+        """Relative distance of the last finite checkpoint from the first."""
+        if True not in self.changed:
+            return 0.0
+        finite = (value for value in reversed(self.from_first) if value is not None)
+        return next((value for value in finite if not math.isnan(value)), None)
+
+    @property
+    def n_changes(self) -> int:
+        """In how many checkpoints it differs from the one before."""
+        return self.changed.count(True)
+
+    @property
+    def first_change(self) -> int | None:
+        """Index of the first checkpoint that differs from the one before."""
+        return self.changed.index(True) if True in self.changed else None
+
+    def is_finite_at(self, index: int) -> bool:
+        """Tell whether all values of a checkpoint are finite, as far as they were read."""
+        return not self.nan or not (self.nan[index] or self.infinite[index])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of a variable in the `drift` document."""
+        n = len(self.present)
+        blank: tuple[None, ...] = (None,) * n
+        return {
+            "name": self.name,
+            "role": str(self.role),
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+            "l2": list(self.l2 or blank),
+            "from_first": list(self.from_first or blank),
+            "from_previous": list(self.from_previous or blank),
+            "cosine_to_first": list(self.cosine_to_first or blank),
+            "changed": list(self.changed),
+            "first_nonfinite": self.first_nonfinite,
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunDrift(Displayed):
+    """How the variables of a run moved.
+
+    Attributes:
+        path: of the run.
+        checkpoints: in order of step; the arrays of variables go along them.
+        variables: in the order of the model.
+        index_only: whether only checksums were compared.
+        left_out: how many variables of each role were not asked for.
+        causes: where a variable is not finite: the variables of other roles, which
+            were then measured too, that failed before or with it.
+        notes: what was left out and why, one sentence each.
+        learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
+
+    Example:
+        >>> found = ckread.drift("fixtures/digits_run", index_only=True)
+        >>> found
+        <ckread.RunDrift 'fixtures/digits_run': 16 variables, 10 checkpoints>
+        >>> found["conv1/bias"].changed[:4]
+        (None, False, False, True)
+    """
+
+    path: str
+    checkpoints: tuple[RunEntry, ...]
+    variables: tuple[VariableDrift, ...]
+    index_only: bool
+    left_out: dict[Role, int]
+    causes: tuple[VariableDrift, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    learning_rate: Figures = ()
+
+    def __repr__(self) -> str:
+        """Show path and how much was compared."""
+        n = f"{len(self.variables)} variables, {len(self.checkpoints)} checkpoints"
+        return f"<ckread.RunDrift {self.path!r}: {n}>"
+
+    def __getitem__(self, name: str) -> VariableDrift:
+        """Give the drift of a variable by its name.
+
+        Raises:
+            VariableNotFoundError: there is none of this name.
+        """
+        return find_by_name((*self.variables, *self.causes), name, self.path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `drift` document."""
+        return {
+            "path": self.path,
+            "index_only": self.index_only,
+            "checkpoints": [
+                {"path": entry.path, "step": entry.step, "time": entry.time}
+                for entry in self.checkpoints
+            ],
+            "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
+            "notes": list(self.notes),
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable and checkpoint.
+
+        For a column per variable: `frame.pivot(index="step", columns="name", values="l2")`.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import drift_frame
+
+        return drift_frame(self)

@@ -1,0 +1,408 @@
+"""Statistics and distribution of every variable of a checkpoint, in one pass over its bytes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.statistics.measuring import measure_variables
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.display import Displayed
+from ckread.model.opening import opened
+from ckread.model.ordering import model_order
+from ckread.model.role import Role, as_roles
+from ckread.model.selection import find_by_name, select
+from ckread.readers.contract import CHECKSUMMED
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.run import PathLike, Run
+    from ckread.model.variable import Variable
+    from ckread.readers.dtypes import DataType
+
+
+N_BINS = 64
+"""Bins of the histogram of each variable, unless another number is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariableStatistics:
+    """The statistics of one variable.
+
+    Attributes:
+        name: its name.
+        key: its checkpoint key.
+        role: what it is for.
+        dtype: element type.
+        shape: size of each dimension.
+        distribution: what was measured; None where it could not be read.
+        error: why not; None where it was.
+    """
+
+    name: str
+    key: str
+    role: Role
+    dtype: DataType
+    shape: tuple[int, ...]
+    distribution: Distribution | None
+    error: CheckpointError | None = None
+
+    def to_dict(self, n_bins: int = N_BINS) -> dict[str, Any]:
+        """Give the fields of a variable in the `stats` document."""
+        fields = {
+            "name": self.name,
+            "key": self.key,
+            "role": str(self.role),
+            "dtype": str(self.dtype),
+            "shape": list(self.shape),
+        }
+        return fields | (_figures(self.distribution, n_bins) if self.distribution else {})
+
+
+def _figures(distribution: Distribution, n_bins: int) -> dict[str, Any]:
+    histogram = distribution.histogram(n_bins)
+    return {
+        "measure": str(distribution.measure),
+        "elements": distribution.elements,
+        "min": distribution.min,
+        "max": distribution.max,
+        "mean": distribution.mean,
+        "std": distribution.std,
+        "l2": distribution.l2,
+        "zeros": distribution.zeros,
+        "nan": distribution.nan,
+        "inf": distribution.infinite,
+        "quantiles": {str(q.probability): q.value for q in distribution.quantiles},
+        "quantile_bounds": {str(q.probability): [q.low, q.high] for q in distribution.quantiles},
+        "histogram": {"edges": list(histogram.edges), "counts": list(histogram.counts)},
+    }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckpointStatistics(Displayed):
+    """The statistics of the variables of a checkpoint that were asked for.
+
+    Attributes:
+        path: of the checkpoint.
+        variables: in the order of the model, those that could not be read included.
+        left_out: how many variables of each role were not asked for.
+        n_bins: bins of each histogram in `to_dict`.
+        has_checksums: whether the format keeps checksums of values, which were then verified.
+
+    Example:
+        >>> found = ckread.statistics("fixtures/digits_run/ckpt-10", "conv1")
+        >>> print(found)
+        name          min  distribution               max      mean     std  zeros
+        conv1/kernel  ...
+        >>> found.to_pandas()["std"].round(3).to_dict()
+        {'conv1/kernel': 0.131, 'conv1/bias': 0.03}
+    """
+
+    path: str
+    variables: tuple[VariableStatistics, ...]
+    left_out: dict[Role, int]
+    n_bins: int = N_BINS
+    has_checksums: bool = True
+
+    def __repr__(self) -> str:
+        """Show path and number of variables."""
+        return f"<ckread.CheckpointStatistics {self.path!r}: {len(self.variables)} variables>"
+
+    def __getitem__(self, name: str) -> VariableStatistics:
+        """Give the statistics of a variable by its name.
+
+        Raises:
+            VariableNotFoundError: it is not among those that were asked for.
+        """
+        return find_by_name(self.variables, name, self.path)
+
+    @property
+    def measured(self) -> tuple[VariableStatistics, ...]:
+        """Those that could be read."""
+        return tuple(variable for variable in self.variables if variable.distribution)
+
+    @property
+    def damaged(self) -> tuple[VariableStatistics, ...]:
+        """Those that could not be read: damaged, or in a shard that is missing."""
+        return tuple(variable for variable in self.variables if variable.error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `stats` document; damaged variables have no figures in it."""
+        return {
+            "path": self.path,
+            "variables": [variable.to_dict(self.n_bins) for variable in self.measured],
+            "damaged": [
+                {"name": variable.name, "key": variable.key, "message": str(variable.error)}
+                for variable in self.damaged
+            ],
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per variable that was measured, by name.
+
+        Figures are float64, counts int64; `0.01` to `0.99` are quantiles.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import statistics_frame
+
+        return statistics_frame(self.measured)
+
+
+def statistics(
+    checkpoint: Checkpoint | str | os.PathLike[str],
+    patterns: str | Sequence[str] = (),
+    *,
+    roles: str | Iterable[str] | None = None,
+    n_bins: int = N_BINS,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> CheckpointStatistics:
+    """Measure the variables of a checkpoint: extremes, moments, quantiles, histograms.
+
+    Every checksum is verified in the same pass. A variable that is damaged, or whose
+    shard is missing, has an error in the place of figures.
+
+    Args:
+        checkpoint: an open checkpoint, or a path.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
+            variable matches, for all but bookkeeping.
+        n_bins: bins of each histogram, from min to max.
+        n_jobs: processes to use; None for as many as there are cores where it is
+            worth it. See `ckread.analysis.workers` about starting processes.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        VariableNotFoundError: a pattern means no variable.
+        CheckpointError: the path cannot be opened, or a worker process died.
+
+    Example:
+        >>> found = ckread.statistics("fixtures/digits_run/ckpt-10", "conv1")
+        >>> found
+        <ckread.CheckpointStatistics 'fixtures/digits_run/ckpt-10': 2 variables>
+        >>> kernel = found["conv1/kernel"].distribution
+        >>> kernel.elements, round(kernel.mean, 5), round(kernel.quantile(0.5).value, 5)
+        (144, -0.00555, -0.01684)
+    """
+    with opened(checkpoint) as source:
+        chosen, left_out = choose_variables(source, patterns, roles)
+        outcomes = measure_variables(
+            chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
+        )
+        measured = tuple(map(variable_statistics, chosen, outcomes))
+        has_checksums = source.format in CHECKSUMMED
+        return CheckpointStatistics(source.path, measured, left_out, n_bins, has_checksums)
+
+
+def variable_statistics(
+    variable: Variable, outcome: Distribution | CheckpointError
+) -> VariableStatistics:
+    """Give the statistics of a variable from what came of measuring it."""
+    error = outcome if isinstance(outcome, CheckpointError) else None
+    distribution = None if isinstance(outcome, CheckpointError) else outcome
+    return VariableStatistics(
+        variable.name,
+        variable.key,
+        variable.role,
+        variable.dtype,
+        variable.shape,
+        distribution,
+        error,
+    )
+
+
+def choose_variables(
+    checkpoint: Checkpoint, patterns: str | Sequence[str], roles: str | Iterable[str] | None
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Give the variables that are asked for, in model order, and how many of each role are not."""
+    matching = select(checkpoint.values(), patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [
+            role
+            for role in Role
+            if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
+        ]
+    roles = as_roles(roles)
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    chosen = [variable for variable in matching if variable.role in roles]
+    return model_order(checkpoint, chosen), left_out
+
+
+# The same statistics in every checkpoint of a run: how a distribution changed.
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One checkpoint of a run.
+
+    Attributes:
+        path: of the checkpoint.
+        step: its step; its place in the run, from 1, where steps are not known.
+        time: when it was saved, in seconds since 1970; None where that is not known.
+        variables: by name, those of them that it has.
+    """
+
+    path: str
+    step: int
+    time: float | None
+    variables: dict[str, VariableStatistics]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunStatistics(Displayed):
+    """Statistics of some variables along a run.
+
+    Attributes:
+        path: what names the run.
+        names: of the variables, in the order of the last checkpoint.
+        moments: the checkpoints, in order of step.
+        n_bins: bins of each histogram in `to_dict`.
+        notes: what was left out, one sentence each.
+
+    Example:
+        >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
+        >>> frame = found.to_pandas().pivot(index="step", columns="name", values="l2")
+        >>> frame.loc[10].round(3).to_dict()["conv2/bias"]
+        0.524
+    """
+
+    path: str
+    names: tuple[str, ...]
+    moments: tuple[Moment, ...]
+    n_bins: int = N_BINS
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show path and how much was measured."""
+        n = f"{len(self.names)} variables, {len(self.moments)} checkpoints"
+        return f"<ckread.RunStatistics {self.path!r}: {n}>"
+
+    @property
+    def damaged(self) -> tuple[VariableStatistics, ...]:
+        """What could not be read, in whatever checkpoint."""
+        every = (v for moment in self.moments for v in moment.variables.values())
+        return tuple(variable for variable in every if variable.error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `stats` document of a run."""
+        return {
+            "path": self.path,
+            "checkpoints": [
+                {
+                    "path": moment.path,
+                    "step": moment.step,
+                    "time": moment.time,
+                    "variables": [
+                        variable.to_dict(self.n_bins) for variable in moment.variables.values()
+                    ],
+                }
+                for moment in self.moments
+            ],
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per checkpoint and variable measured in it.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.analysis.frames import run_statistics_frame
+
+        return run_statistics_frame(self)
+
+
+def statistics_of_run(
+    run: Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
+    *,
+    roles: str | Iterable[str] | None = None,
+    n_bins: int = N_BINS,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RunStatistics:
+    """Measure variables in every checkpoint of a run, each as `statistics` does.
+
+    Which variables the patterns mean is decided in the last checkpoint.
+
+    Args:
+        run: a run, or what `open_run` takes.
+        patterns: which variables, one pattern or several; all if empty.
+        roles: of which roles, one or several; None for weights and statistics, or, where no such
+            variable matches, for all but bookkeeping.
+        n_bins: bins of each histogram, from min to max.
+        n_jobs: processes to use; None for as many as there are cores where it is
+            worth it. See `ckread.analysis.workers` about starting processes.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        UsageError: none of the checkpoints can be opened.
+        CheckpointError: the run cannot be listed, or a worker process died.
+
+    Example:
+        >>> found = ckread.statistics_of_run("fixtures/digits_run", "conv1/kernel")
+        >>> found
+        <ckread.RunStatistics 'fixtures/digits_run': 1 variables, 10 checkpoints>
+        >>> stds = [m.variables["conv1/kernel"].distribution.std for m in found.moments]
+        >>> [round(std, 3) for std in stds][:5]
+        [0.119, 0.119, 0.119, 0.128, 0.13]
+    """
+    from ckread.model.run.run import as_run
+
+    run = as_run(run)
+    with ExitStack() as stack:
+        found: list[tuple[int, Checkpoint]] = []
+        notes = []
+        for index, opened in run.opened():
+            if isinstance(opened, CheckpointError):
+                notes.append(f"{run.entries[index].path} was left out: {opened.message}.")
+            else:
+                found.append((index, stack.enter_context(opened)))
+        if not found:
+            raise UsageError(f"{run.path}: none of the checkpoints can be opened")
+        chosen, _ = choose_variables(found[-1][1], patterns, roles)
+        names = tuple(variable.name for variable in chosen)
+        places = [
+            (index, checkpoint[name])
+            for index, checkpoint in found
+            for name in names
+            if name in checkpoint
+        ]
+        outcomes = measure_variables(
+            [variable for _, variable in places],
+            n_bins,
+            n_jobs=n_jobs,
+            executor=executor,
+            progress=progress,
+        )
+        measured = list(map(_measured, places, outcomes))
+    moments = tuple(_moment(run, index, measured) for index, _ in found)
+    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes))
+
+
+def _measured(
+    place: tuple[int, Variable], outcome: Distribution | CheckpointError
+) -> tuple[int, VariableStatistics]:
+    return place[0], variable_statistics(place[1], outcome)
+
+
+def _moment(run: Run, index: int, measured: Sequence[tuple[int, VariableStatistics]]) -> Moment:
+    entry = run.entries[index]
+    step = index + 1 if entry.step is None else entry.step
+    here = {variable.name: variable for at, variable in measured if at == index}
+    return Moment(entry.path, step, entry.time, here)

@@ -1,0 +1,149 @@
+"""A file that appears whole or not at all, and never in place of another unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def check_free(path: str, *, force: bool) -> None:
+    """See that a path may be written, before anything is read.
+
+    Raises:
+        UsageError: something is there already, or its directory is not.
+    """
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise UsageError(f"{directory}: no such directory to write to", path=path)
+    if os.path.lexists(path):
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UsageError(f"{path}: not a regular file, nothing was written", path=path)
+        if not force:
+            remedy = "Choose another name, or add --force to replace it."
+            raise UsageError(f"{path}: exists already", path=path, remedy=remedy)
+
+
+@contextmanager
+def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name once it is complete; nothing is left on failure.
+
+    Raises:
+        UsageError: as `check_free`.
+    """
+    check_free(path, force=force)
+    target = os.path.realpath(path)
+    partial = f"{target}.{os.getpid()}.partial"
+    try:
+        with open(partial, "xb") as file:
+            yield file
+        if force:
+            os.replace(partial, target)
+        else:
+            _place(partial, target)
+    finally:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+
+
+def _place(partial: str, target: str) -> None:
+    """Give a finished file its name, unless another has taken it meanwhile."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        check_free(target, force=False)
+        raise
+    except OSError:  # a file system without links
+        check_free(target, force=False)
+        os.replace(partial, target)
+
+
+# The file of `--rename-map`: names of the first checkpoint and of the second, as JSON.
+
+
+def read_rename_map(path: str) -> dict[str, str]:
+    """Read old names and their new ones from a JSON object.
+
+    Raises:
+        CheckpointNotFoundError: the file cannot be read.
+        CorruptCheckpointError: it is not an object of names.
+        UsageError: two old names have one new name.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise CheckpointNotFoundError(f"{path}: {error.strerror}", path=path) from None
+    except (ValueError, RecursionError) as error:
+        message = f"{path}: not a JSON document, {error}"
+        raise CorruptCheckpointError(message, path=path) from None
+    if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
+        message = f"{path}: not a rename map, expected an object of old names and new names"
+        raise CorruptCheckpointError(message, path=path)
+    twice = [name for name, count in Counter(document.values()).items() if count > 1]
+    if twice:
+        raise UsageError(f"{path}: several old names become {twice[0]}", path=path)
+    return document
+
+
+def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
+    """Write old names and new ones into a new file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    text = json.dumps(renames, indent=2, ensure_ascii=True)
+    try:
+        with new_file(path) as file:
+            file.write(f"{text}\n".encode("ascii"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", path=path) from None
+
+
+# Images as arrays: what matplotlib's own Pillow reads, as grey or colour.
+
+
+def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> NDArray[np.float64]:
+    """Read an image; black becomes the first value of `pixel_range`, white the second.
+
+    Args:
+        path: a PNG, a JPEG, or whatever else Pillow reads.
+        n_channels: 1 for grey, 3 for red, green and blue.
+        pixel_range: low and high.
+
+    Returns:
+        Shape (rows, columns, n_channels).
+
+    Raises:
+        CheckpointNotFoundError: nothing is there.
+        UsageError: it is not an image.
+    """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
+    except FileNotFoundError:
+        raise CheckpointNotFoundError(f"{path}: no such image", path=path) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"{path}: not an image: {error}", path=path) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        remedy = "Make it smaller first."
+        raise UsageError(f"{path}: too large an image", path=path, remedy=remedy) from None
+    low, high = pixel_range
+    scaled: NDArray[np.float64] = low + pixels / 255 * (high - low)
+    return scaled.reshape(*pixels.shape[:2], n_channels)

@@ -1,0 +1,193 @@
+"""Names, roles and owners of the variables of a Keras file, and its table of layers.
+
+The rules are those for every container: what the program called a variable, its
+optimizer's slots under the name of the weight they belong to, unique in the file.
+
+The layers of a Keras file with the parameters they hold, as `info` lists them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.evidence import Identity
+from ckread.model.keras.optimizers import LEGACY_OPTIMIZER, OPTIMIZER, find_keras_optimizers
+from ckread.model.keras.variables import find_keras3, find_legacy, layer_path
+from ckread.model.naming.paths import unique_names
+from ckread.model.role import Role
+from ckread.readers.keras.config import KerasLayer, iter_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ckread.model.keras.slots import OptimizerVariable
+    from ckread.model.keras.variables import LayerVariable
+    from ckread.readers.contract import TensorRecord
+    from ckread.readers.keras.reader import KerasContents
+
+
+_METRIC_ROOTS = frozenset({"metrics", "_metrics", "_compile_metrics", "loss_tracker"})
+_METRIC_ROOTS |= {"_loss_tracker", "compiled_metrics"}
+
+
+class KerasIdentities(NamedTuple):
+    """What is told of the variables of a Keras file.
+
+    Attributes:
+        identities: of every key.
+        layers: the layers, in the order of the model where that is told.
+        warnings: what could not be told, one sentence each.
+    """
+
+    identities: dict[str, Identity]
+    layers: tuple[KerasLayer, ...]
+    warnings: tuple[str, ...]
+
+
+def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents) -> KerasIdentities:
+    """Give the identity of every key of a Keras file; names are unique in the file."""
+    optimizer_keys, metric_keys, layer_keys = _parts(tensors)
+    own = {key: tensors[key] for key in layer_keys}
+    variables = find_legacy(own, contents) if contents.weights else find_keras3(own, contents)
+    for key in layer_keys:
+        if key not in variables:
+            variables |= find_keras3({key: own[key]}, contents)
+    names = unique_names({key: one.name for key, one in variables.items()})
+    found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
+    identities = {key: _of_layer(one, names) for key, one in variables.items()}
+    identities |= {key: Identity(_metric_name(key), Role.METRIC) for key in metric_keys}
+    identities |= _of_optimizer(found, names)
+    unique = unique_names({key: identities[key].name for key in tensors})
+    identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
+    layers = layer_table(contents, variables, tensors)
+    return KerasIdentities(identities, layers, _warnings(identities))
+
+
+def _parts(
+    tensors: Mapping[str, TensorRecord],
+) -> tuple[list[str], list[str], list[str]]:
+    """Part keys into those of optimizers, of metrics, and of layers."""
+    optimizer, metric, layer = [], [], []
+    for key in tensors:
+        first = key.partition("/")[0]
+        if key.startswith((f"{OPTIMIZER}/", LEGACY_OPTIMIZER)):
+            optimizer.append(key)
+        elif first in _METRIC_ROOTS and "vars" in key:
+            metric.append(key)
+        else:
+            layer.append(key)
+    return optimizer, metric, layer
+
+
+def _of_layer(variable: LayerVariable, names: Mapping[str, str]) -> Identity:
+    owner = names[variable.repeats] if variable.repeats else None
+    return Identity(names[variable.key], variable.role, variable.trainable, owner)
+
+
+def _of_optimizer(
+    found: Mapping[str, tuple[str, OptimizerVariable]], names: Mapping[str, str]
+) -> dict[str, Identity]:
+    identities: dict[str, Identity] = {}
+    for key, (path, variable) in found.items():
+        role, word, owner, repeats = variable
+        if repeats is not None:
+            continue
+        is_slot = role in (Role.SLOT, Role.AVERAGE)
+        owner_name = names[owner] if owner else None
+        if is_slot and owner_name and word:
+            name = f"{path}/{owner_name}/{word}"
+        elif word and not is_slot:
+            name = f"{path}/{word}"
+        else:
+            name = f"{path}/{word}" if key.startswith(LEGACY_OPTIMIZER) else key
+        slot = (word or None) if is_slot else None
+        identities[key] = Identity(name, role, owner=owner_name, slot=slot)
+    for key, (_, variable) in found.items():
+        if variable.repeats is not None:
+            owner_name = identities[variable.repeats].name
+            identities[key] = Identity(key, Role.ALIAS, owner=owner_name)
+    return identities
+
+
+def _metric_name(key: str) -> str:
+    return "/".join(part for part in key.split("/") if part != "vars")
+
+
+def _warnings(identities: Mapping[str, Identity]) -> tuple[str, ...]:
+    slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
+    untold = sum(one.owner is None for one in slots)
+    if not untold:
+        return ()
+    return (
+        f"Of {untold:,} of {len(slots):,} slots it is not told which weight they belong to: "
+        "the file does not hold the order of the weights.",
+    )
+
+
+def layer_table(
+    contents: KerasContents,
+    variables: Mapping[str, LayerVariable],
+    tensors: Mapping[str, TensorRecord],
+) -> tuple[KerasLayer, ...]:
+    """List the layers: of the configuration in model order, else of the file."""
+    sizes = [
+        (one, math.prod(tensors[key].shape))
+        for key, one in variables.items()
+        if one.role.is_parameter
+    ]
+    listed = iter_layers(contents.config.model)
+    if not listed:
+        return _without_config(contents, sizes)
+    is_legacy = bool(contents.weights)
+    return tuple(
+        KerasLayer(
+            name=path,
+            class_name=layer.class_name,
+            parameters=_legacy_total(path, sizes) if is_legacy else _total(path, sizes),
+            shape=layer.shape,
+            trainable=layer.trainable,
+            depth=depth,
+        )
+        for path, layer, depth in listed
+    )
+
+
+def _without_config(
+    contents: KerasContents, sizes: list[tuple[LayerVariable, int]]
+) -> tuple[KerasLayer, ...]:
+    """List what the file calls layers: by name, their classes as far as keys tell them."""
+    if contents.weights:
+        names: Iterable[str] = dict.fromkeys(one.layer for one in contents.weights if one.layer)
+        return tuple(KerasLayer(name, "", _total(name, sizes)) for name in names)
+    groups = [
+        group
+        for path, group in contents.groups.items()
+        if path and group.parent is not None and not group.parent.path
+    ]
+    groups = [group for group in groups if group.path.partition("/")[0] != "optimizer"]
+    return tuple(
+        KerasLayer(name, group.class_name, total)
+        for group in sorted(groups, key=lambda group: group.path)
+        if (total := _total(name := layer_path(group), sizes)) or group.class_name
+    )
+
+
+def _total(path: str, sizes: Iterable[tuple[LayerVariable, int]]) -> int:
+    prefix = f"{path}/"
+    return sum(
+        elements
+        for variable, elements in sizes
+        if variable.layer == path or variable.layer.startswith(prefix)
+    )
+
+
+def _legacy_total(path: str, sizes: Iterable[tuple[LayerVariable, int]]) -> int:
+    """Sum what a layer lists; inside a nested model, what carries the layer's name."""
+    top, _, inner = path.partition("/")
+    last = inner.rpartition("/")[2]
+    return sum(
+        elements
+        for variable, elements in sizes
+        if variable.layer == top and (not inner or f"/{last}/" in f"/{variable.name}")
+    )

@@ -1,0 +1,83 @@
+"""Keras files → an open checkpoint with names, roles and layers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ckread.errors import UnsupportedFeatureError
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.evidence import Evidence
+from ckread.model.keras.naming import identify_keras
+from ckread.model.keras.optimizers import optimizer_class
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from ckread.model.paths.location import Location
+    from ckread.readers.keras.reader import HDF5Reader
+
+
+def open_keras(location: Location) -> Checkpoint:
+    """Open a `.keras`, `.weights.h5`, `.weights.json` or any HDF5 file of weights.
+
+    Raises:
+        NotACheckpointError: it holds no weights.
+        UnsupportedFeatureError: something in it leads to another file, or is encrypted.
+        MissingShardError: a file that it names is not there.
+        CorruptCheckpointError: it is damaged or hostile.
+    """
+    reader, date_saved, assets = _open_reader(location)
+    try:
+        found = identify_keras(reader.tensors, reader.contents)
+        config = reader.contents.config
+        evidence = Evidence(
+            layers=found.layers,
+            keras_version=config.keras_version,
+            saved=_seconds(date_saved),
+            optimizer_class=optimizer_class(reader.contents),
+            assets=assets,
+        )
+        return Checkpoint(
+            reader,
+            found.identities,
+            path=location.path,
+            evidence=evidence,
+            notes=location.notes,
+            warnings=(*reader.notes, *found.warnings),
+        )
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _open_reader(location: Location) -> tuple[HDF5Reader, str | None, tuple[str, ...]]:
+    """Open the values; give them with the date and the assets of an archive."""
+    if location.format is Format.KERAS_ARCHIVE:
+        from ckread.readers.keras.archive import open_keras_archive
+
+        reader, facts = open_keras_archive(location.path)
+        return reader, facts.date_saved, facts.assets
+    if location.format is Format.KERAS_WEIGHTS_SHARDED:
+        from ckread.readers.keras.archive import open_sharded_weights
+
+        return open_sharded_weights(location.path), None, ()
+    from ckread.readers.keras.reader import open_hdf5
+
+    return open_hdf5(location.path), None, ()
+
+
+def _seconds(date_saved: str | None) -> float | None:
+    """Read Keras's `2026-11-20@21:59:07`, a local time without its zone."""
+    if date_saved is None:
+        return None
+    try:
+        return time.mktime(time.strptime(date_saved, "%Y-%m-%d@%H:%M:%S"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def refuse_tensorflow(location: Location) -> UnsupportedFeatureError:
+    """Give the error for asking TensorFlow to read a Keras file."""
+    message = f"{location.path}: a Keras file, which TensorFlow's reader does not read"
+    remedy = "Leave --reader tensorflow out."
+    return UnsupportedFeatureError(message, path=location.path, remedy=remedy)

@@ -1,0 +1,345 @@
+"""The optimizers of a Keras file: one, or a LossScaleOptimizer and the one inside it.
+
+What an optimizer has slots for is trained: that tells flags where no configuration does.
+
+The variables of an optimizer in a legacy Keras file, by their names.
+
+adam/stem_kernel_momentum              Keras 3: the weight's path, `/` as `_`
+loss_scale_optimizer/adam/…            of the optimizer inside
+Adam/m/stem/kernel                     Keras 2.11 and later
+Adam/stem/kernel/m, training/Adam/…    Keras 2 before that
+Adam/iter, iteration, Adam/beta_1      counters and hyperparameters
+
+The order in which a Keras model lists its trainable variables.
+
+Optimizers keep their slots in this order. It is that of the layers in the
+configuration; inside a layer its own variables come first, then those of its parts,
+for which the order is known only of Keras's own layers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.keras.slots import (
+    AVERAGE,
+    CLASS_NAMES,
+    OptimizerVariable,
+    Weights,
+    find_optimizer_variables,
+    keras2_word,
+    optimizer_kind,
+)
+from ckread.model.role import Role, role_by_word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ckread.model.keras.variables import LayerVariable
+    from ckread.readers.contract import TensorRecord
+    from ckread.readers.keras.config import LayerConfig, OptimizerConfig
+    from ckread.readers.keras.layers import LayerGroup
+    from ckread.readers.keras.reader import KerasContents
+
+
+OPTIMIZER = "optimizer"
+INNER = "optimizer/inner_optimizer"
+LEGACY_OPTIMIZER = "optimizer_weights/"
+
+Found = dict[str, tuple[str, OptimizerVariable]]
+"""By key the path of the optimizer and what the variable is."""
+
+
+def find_keras_optimizers(
+    tensors: Mapping[str, TensorRecord],
+    keys: list[str],
+    contents: KerasContents,
+    variables: Mapping[str, LayerVariable],
+) -> tuple[Found, dict[str, LayerVariable]]:
+    """Tell what the variables of optimizers are, and which weights they train."""
+    if not keys:
+        return {}, dict(variables)
+    weights = {key: one for key, one in variables.items() if one.role is Role.WEIGHT}
+    shapes = {key: tensors[key].shape for key in weights}
+    trained: Counter[tuple[int, ...]] | None = None
+    if contents.weights:
+        found = _legacy_optimizer(tensors, keys, contents, weights)
+    else:
+        given = Weights(shapes, trainable_order(contents, variables))
+        found, trained = _optimizers(tensors, keys, contents, given)
+    owners = {variable.owner for _, variable in found.values()}
+    marked = {
+        key: _marked(one, owners, _told_by_shape(shapes, trained)) for key, one in variables.items()
+    }
+    return found, marked
+
+
+def _marked(
+    variable: LayerVariable, owners: set[str | None], by_shape: Mapping[str, bool]
+) -> LayerVariable:
+    if variable.role is not Role.WEIGHT or variable.trainable is not None:
+        return variable
+    if variable.key in owners:
+        return variable._replace(trainable=True)
+    return variable._replace(trainable=by_shape.get(variable.key))
+
+
+def _told_by_shape(
+    shapes: Mapping[str, tuple[int, ...]], trained: Counter[tuple[int, ...]] | None
+) -> dict[str, bool]:
+    """Call trained all weights of a shape, or none, where the slots' shapes say so."""
+    if trained is None:
+        return {}
+    counts = Counter(shapes.values())
+    return {
+        key: bool(trained[shape])
+        for key, shape in shapes.items()
+        if trained[shape] in (0, counts[shape])
+    }
+
+
+def _optimizers(
+    tensors: Mapping[str, TensorRecord],
+    keys: list[str],
+    contents: KerasContents,
+    weights: Weights,
+) -> tuple[Found, Counter[tuple[int, ...]] | None]:
+    trained = None
+    is_keras_2 = (contents.config.keras_version or "").startswith("2.")
+    groups: dict[str, list[TensorRecord]] = {}
+    for key in keys:
+        groups.setdefault(key.rpartition("/vars/")[0], []).append(tensors[key])
+    config = contents.config.optimizer
+    inner = groups.get(INNER)
+    found: Found = {}
+    for path, records in groups.items():
+        one = config.inner if path == INNER and config else config
+        name = contents.groups[path].name if path in contents.groups else ""
+        told, rest = _outer(records, inner) if path == OPTIMIZER and inner else ({}, records)
+        variables, trained_here = find_optimizer_variables(rest, weights, one, name=name)
+        trained = trained_here or trained
+        told |= variables
+        if is_keras_2:
+            kind = optimizer_kind(one, name)
+            told = {
+                key: known._replace(word=keras2_word(kind, known.word))
+                for key, known in told.items()
+            }
+        found |= {key: (path, variable) for key, variable in told.items()}
+    return found, trained
+
+
+def _outer(
+    records: list[TensorRecord], inner: list[TensorRecord]
+) -> tuple[dict[str, OptimizerVariable], list[TensorRecord]]:
+    """Tell a LossScaleOptimizer's own variables from its copies of the inner one's."""
+    own = records[: max(0, len(records) - len(inner))]
+    copies = records[len(own) :]
+    kinds = [(record.dtype, record.shape) for record in copies]
+    if kinds != [(record.dtype, record.shape) for record in inner]:
+        return {}, records
+    told = {
+        copy.key: OptimizerVariable(Role.ALIAS, repeats=record.key)
+        for copy, record in zip(copies, inner, strict=True)
+    }
+    for record in own[2:]:
+        is_scale = "float" in record.dtype
+        word = "dynamic_scale" if is_scale else "step_counter"
+        role = Role.HYPERPARAMETER if is_scale else Role.COUNTER
+        told[record.key] = OptimizerVariable(role, word)
+    return told, own[:2]
+
+
+def _legacy_optimizer(
+    tensors: Mapping[str, TensorRecord],
+    keys: list[str],
+    contents: KerasContents,
+    weights: Mapping[str, LayerVariable],
+) -> Found:
+    listed = {weight.key: weight.name.removesuffix(":0") for weight in contents.weights}
+    index = index_weights({one.name: (key, tensors[key].shape) for key, one in weights.items()})
+    found: Found = {}
+    for key in keys:
+        name = listed.get(key, key.removeprefix(LEGACY_OPTIMIZER))
+        path = _legacy_path(name, contents.config.optimizer)
+        variable = legacy_optimizer_variable(name, tensors[key], index)
+        if not variable.word and variable.owner is None:
+            path, variable = OPTIMIZER, variable._replace(word=name)
+        found[key] = (path, variable)
+    return found
+
+
+def _legacy_path(name: str, config: OptimizerConfig | None) -> str:
+    inner = config.inner if config else None
+    is_inner = inner is not None and inner.name in name.split("/")
+    return INNER if is_inner else OPTIMIZER
+
+
+def optimizer_class(contents: KerasContents) -> str | None:
+    """Give the class of the optimizer that does the work, if the file tells it."""
+    config = contents.config.optimizer
+    while config is not None and config.inner is not None:
+        config = config.inner
+    if config is not None:
+        return config.class_name
+    for path in (INNER, OPTIMIZER):
+        if path in contents.groups:
+            return CLASS_NAMES.get(optimizer_kind(None, contents.groups[path].name))
+    return None
+
+
+_WORDS = {"iteration": "iterations", "iter": "iterations", "iterations": "iterations"}
+
+
+class NamedWeights(NamedTuple):
+    """The weights of a model by what slots may call them.
+
+    Attributes:
+        by_name: key and shape of each, by name.
+        by_flat_name: likewise, by the name with `_` for `/`; None where two share it.
+    """
+
+    by_name: Mapping[str, tuple[str, tuple[int, ...]]]
+    by_flat_name: Mapping[str, tuple[str, tuple[int, ...]] | None]
+
+
+def index_weights(names: Mapping[str, tuple[str, tuple[int, ...]]]) -> NamedWeights:
+    """Index weights by their names and flat names."""
+    flat: dict[str, tuple[str, tuple[int, ...]] | None] = {}
+    for name, weight in names.items():
+        key = name.replace("/", "_")
+        flat[key] = None if key in flat else weight
+    return NamedWeights(names, flat)
+
+
+def legacy_optimizer_variable(
+    name: str, record: TensorRecord, weights: NamedWeights
+) -> OptimizerVariable:
+    """Tell what a variable of an optimizer is from its name."""
+    for owner, word in _claims(name, weights):
+        if owner is not None and (owner[1] == record.shape or _is_factor(record.shape, owner[1])):
+            kind = Role.AVERAGE if word == AVERAGE else Role.SLOT
+            return OptimizerVariable(kind, word, owner[0])
+    last = name.rpartition("/")[2]
+    if last in _WORDS:
+        return OptimizerVariable(Role.COUNTER, _WORDS[last])
+    if "nadam" in name.lower() and last == "variable" and not record.shape:
+        return OptimizerVariable(Role.HYPERPARAMETER, "u_product")
+    role = role_by_word(last, record.dtype, record.shape)
+    if role in (Role.COUNTER, Role.HYPERPARAMETER):
+        return OptimizerVariable(role, last)
+    return OptimizerVariable(Role.SLOT if record.shape else Role.OTHER)
+
+
+def _claims(
+    name: str, weights: NamedWeights
+) -> Iterator[tuple[tuple[str, tuple[int, ...]] | None, str]]:
+    """Yield the weights that a name may be of, the longest name first, and the word left."""
+    parts = name.split("/")
+    for start in range(1, len(parts)):
+        whole = "/".join(parts[start:])
+        if start > 1 and whole in weights.by_name:
+            yield weights.by_name[whole], parts[start - 1]
+        owner, _, word = whole.rpartition("/")
+        if owner in weights.by_name:
+            yield weights.by_name[owner], word
+    words = parts[-1].split("_")
+    for stop in range(len(words) - 1, 0, -1):
+        flat = "_".join(words[:stop])
+        if flat in weights.by_flat_name:
+            yield weights.by_flat_name[flat], "_".join(words[stop:])
+
+
+def _is_factor(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
+    """Tell whether a slot of this shape is a row or column factor of a weight."""
+    return len(weight) > 1 and shape in (weight[:-1], (*weight[:-2], weight[-1]))
+
+
+_PARTS = (
+    "forward_layer", "backward_layer", "layer", "cell", "cells",
+    "query_dense", "key_dense", "value_dense", "gate_dense", "output_dense",
+)  # fmt: skip
+_CELLS = "cells"
+
+
+def trainable_order(
+    contents: KerasContents, variables: Mapping[str, LayerVariable]
+) -> list[str] | None:
+    """Give the keys of the trainable variables in the model's order, None if not told."""
+    if contents.weights:
+        return _only_trainable((weight.key for weight in contents.weights), variables)
+    root = contents.groups.get("")
+    if root is None or root.config is None or not root.config.layers:
+        return None
+    children: dict[str, list[LayerGroup]] = {}
+    for group in contents.groups.values():
+        if group.parent is not None:
+            children.setdefault(group.parent.path, []).append(group)
+    own: dict[str, list[str]] = {}
+    for key in variables:
+        own.setdefault(key.rpartition("/")[0].removesuffix("vars").rstrip("/"), []).append(key)
+    ordered = _walk(root, children, own)
+    return None if ordered is None else _only_trainable(ordered, variables)
+
+
+def _walk(
+    group: LayerGroup, children: Mapping[str, list[LayerGroup]], own: Mapping[str, list[str]]
+) -> list[str] | None:
+    """List the variables of a group and of its parts; None where their order is not known."""
+    keys = list(own.get(group.path, ()))
+    parts = [part for part in children.get(group.path, ()) if _holds_any(part, own)]
+    ordered = _sorted_parts(group, parts)
+    if ordered is None:
+        return None
+    for part in ordered:
+        inner = _walk(part, children, own)
+        if inner is None:
+            return None
+        keys += inner
+    return keys
+
+
+def _holds_any(group: LayerGroup, own: Mapping[str, list[str]]) -> bool:
+    prefix = f"{group.path}/"
+    return any(path == group.path or path.startswith(prefix) for path in own)
+
+
+def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup] | None:
+    if len(parts) < 2:
+        return parts
+    config = group.config
+    if config is None or not config.is_builtin:
+        return None
+    if config.layers:
+        places = {layer.name: at for at, layer in enumerate(config.layers)}
+        if any(part.name not in places for part in parts):
+            return None
+        return sorted(parts, key=lambda part: places[part.name])
+    if config.class_name == "StackedRNNCells" or all(_CELLS in part.path for part in parts):
+        configs: list[LayerConfig | None] = list(config.parts.get(_CELLS, ()))
+        if any(part.config not in configs for part in parts):
+            return None
+        return sorted(parts, key=lambda part: configs.index(part.config))
+    attributes = [part.attribute.lstrip("_") for part in parts]
+    if any(attribute not in _PARTS for attribute in attributes):
+        return None
+    return sorted(parts, key=lambda part: _PARTS.index(part.attribute.lstrip("_")))
+
+
+def _only_trainable(
+    keys: Iterable[str], variables: Mapping[str, LayerVariable]
+) -> list[str] | None:
+    """Keep the trainable ones, each once; None if a weight's flag is not known."""
+    kept: dict[str, None] = {}
+    for key in keys:
+        variable = variables.get(key)
+        if variable is not None and variable.repeats is not None:
+            variable = variables[variable.repeats]
+        if variable is None or variable.role is not Role.WEIGHT:
+            continue
+        if variable.trainable is None:
+            return None
+        if variable.trainable:
+            kept[variable.key] = None
+    return list(kept)

@@ -1,0 +1,374 @@
+"""The variables of an optimizer in a Keras file: counters, rates, slots and their owners.
+
+    optimizer/vars/0            iterations
+    optimizer/vars/1            learning rate, unless it is a schedule
+    optimizer/vars/2 …          slots, in the order of the plans below
+    optimizer/inner_optimizer   of a LossScaleOptimizer, stored a second time in the outer
+
+A slot's owner is known where the configuration gives the order of the weights, or
+where only one weight has its shape. It is left open otherwise.
+
+How Keras optimizers lay out their slots, by class.
+
+    interleaved   every slot of the first variable, then of the second (Adam and most)
+    in turn       the first slot of every variable, then the second (RMSprop; AMSGrad's
+                  third; averages and gradient accumulators, before the rest)
+
+A plan is a list of places `(variable, word, role)`. Which options were on is told by
+the configuration, else by which plans the shapes allow.
+
+Reference: keras.optimizers, `build` of each class
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ckread.readers.contract import TensorRecord
+    from ckread.readers.keras.config import OptimizerConfig
+
+
+_INTERLEAVED: dict[str, tuple[str, ...]] = {
+    "adam": ("momentum", "velocity"),
+    "adamw": ("momentum", "velocity"),
+    "nadam": ("momentum", "velocity"),
+    "lamb": ("momentum", "velocity"),
+    "schedulefreeadamw": ("momentum", "velocity"),
+    "adadelta": ("accumulated_grad", "accumulated_delta_var"),
+    "adamax": ("momentum", "norm"),
+    "ftrl": ("accumulator", "linear"),
+    "adagrad": ("accumulator",),
+    "lion": ("momentum",),
+    "sgd": ("momentum",),
+    "adafactor": ("r", "c", "v"),
+}
+_KERAS_2_KINDS = frozenset({"adam", "adamw", "nadam", "adamax", "sgd", "lion"})
+_RMSPROP = ("velocity", "momentum", "average_gradient")
+FACTORED = "adafactor"
+FACTORS = ("r", "c")
+MUON = "muon"
+AVERAGE = "average"
+ACCUMULATOR = "gradient_accumulator"
+KINDS = frozenset({*_INTERLEAVED, "rmsprop", MUON})
+CLASS_NAMES = {
+    name.lower(): name
+    for name in (
+        "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
+        "Muon", "Nadam", "RMSprop", "SGD", "ScheduleFreeAdamW",
+    )
+}  # fmt: skip
+"""Keras's classes by kind."""
+
+
+class Place(NamedTuple):
+    """What one slot is.
+
+    Attributes:
+        variable: position of the weight among the trainable ones.
+        word: the writer's word.
+        role: slot or average.
+    """
+
+    variable: int
+    word: str
+    role: Role = Role.SLOT
+
+
+class Options(NamedTuple):
+    """What can be switched on; None where it is not told."""
+
+    use_ema: bool | None
+    accumulates: bool | None
+    amsgrad: bool | None
+    momentum: bool | None
+    centered: bool | None
+
+
+def options_of(settings: Mapping[str, Any]) -> Options:
+    """Read the options from an optimizer's configuration."""
+
+    def flag(name: str) -> bool | None:
+        return bool(settings[name]) if name in settings else None
+
+    accumulates = flag("gradient_accumulation_steps")
+    return Options(
+        flag("use_ema"), accumulates, flag("amsgrad"), flag("momentum"), flag("centered")
+    )
+
+
+def iter_plans(kind: str, options: Options, n_slots: int) -> Iterator[list[Place]]:
+    """Yield the plans that give this number of slots, none if the class is not known."""
+    ema, accumulates = (_choices(one) for one in options[:2])
+    for use_ema, use_accumulator in product(ema, accumulates):
+        before = (AVERAGE,) * use_ema + (ACCUMULATOR,) * use_accumulator
+        for each, after, is_interleaved in _variants(kind, options):
+            per_variable = len(before) + len(each) + len(after)
+            if per_variable and n_slots % per_variable == 0:
+                n = n_slots // per_variable
+                yield [
+                    *_in_turn(before, n),
+                    *(_interleaved(each, n) if is_interleaved else _in_turn(each, n)),
+                    *_in_turn(after, n),
+                ]
+
+
+def _choices(option: bool | None) -> tuple[bool, ...]:
+    return (False, True) if option is None else (option,)
+
+
+def _variants(
+    kind: str, options: Options
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], bool]]:
+    """Yield the slots that come per variable, those after them, and whether interleaved."""
+    if kind == "rmsprop":
+        for momentum, centered in product(_choices(options.momentum), _choices(options.centered)):
+            yield (_RMSPROP[0], *_RMSPROP[1:2] * momentum, *_RMSPROP[2:] * centered), (), False
+    elif kind == "sgd":
+        for momentum in _choices(options.momentum):
+            yield _INTERLEAVED["sgd"] * momentum, (), True
+    elif kind in ("adam", "adamw"):
+        for amsgrad in _choices(options.amsgrad):
+            yield _INTERLEAVED[kind], ("velocity_hat",) * amsgrad, True
+    elif kind in _INTERLEAVED:
+        yield _INTERLEAVED[kind], (), True
+
+
+def _interleaved(words: tuple[str, ...], n: int) -> list[Place]:
+    return [Place(i, word) for i in range(n) for word in words]
+
+
+def _in_turn(words: tuple[str, ...], n: int) -> list[Place]:
+    return [
+        Place(i, word, Role.AVERAGE if word == AVERAGE else Role.SLOT)
+        for word in words
+        for i in range(n)
+    ]
+
+
+def muon_plan(shapes: list[tuple[int, ...]], slots: list[tuple[int, ...]]) -> list[Place] | None:
+    """Give Muon's plan: a velocity follows where the next slot has the shape once more."""
+    plan: list[Place] = []
+    at = 0
+    for i, shape in enumerate(shapes):
+        if at >= len(slots) or slots[at] != shape:
+            return None
+        plan.append(Place(i, "momentum"))
+        at += 1
+        if len(shape) != 2 and at < len(slots) and slots[at] == shape:
+            plan.append(Place(i, "velocity"))
+            at += 1
+    return plan if at == len(slots) else None
+
+
+def keras2_word(kind: str, word: str) -> str:
+    """Give Keras 2's word for a slot: it called Adam's moments `m` and `v`."""
+    if kind not in _KERAS_2_KINDS:
+        return word
+    return {"momentum": "m", "velocity": "v", "velocity_hat": "vhat", "norm": "u"}.get(word, word)
+
+
+def slot_shape(word: str, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape of a slot of a weight of this shape."""
+    if kind != FACTORED or word not in FACTORS:
+        return shape
+    if len(shape) < 2:
+        return ()
+    return shape[:-1] if word == "r" else (*shape[:-2], shape[-1])
+
+
+_UNKNOWN = Options(None, None, None, None, None)
+
+
+class OptimizerVariable(NamedTuple):
+    """One variable of an optimizer.
+
+    Attributes:
+        role: what it is for.
+        word: the last part of its name; empty if not known.
+        owner: key of the weight that a slot belongs to.
+        repeats: key of the variable of which it is the second copy.
+    """
+
+    role: Role
+    word: str = ""
+    owner: str | None = None
+    repeats: str | None = None
+
+
+class ToldOptimizer(NamedTuple):
+    """What is told of one optimizer.
+
+    Attributes:
+        variables: what each of its variables is, by key.
+        trained: how many weights of each shape it has slots for; None if not told.
+    """
+
+    variables: dict[str, OptimizerVariable]
+    trained: Counter[tuple[int, ...]] | None
+
+
+class Weights(NamedTuple):
+    """The weights that an optimizer may train.
+
+    Attributes:
+        shapes: of each, by key.
+        order: the trainable ones in order, None if that is not told.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    order: Sequence[str] | None
+
+
+def optimizer_kind(config: OptimizerConfig | None, name: str) -> str:
+    """Give the class as one word: from the configuration, else from the optimizer's name."""
+    text = config.class_name if config else re.sub(r"_\d+$", "", name)
+    kind = text.replace("_", "").lower()
+    return kind.removesuffix("v2")
+
+
+def find_optimizer_variables(
+    records: Sequence[TensorRecord],
+    weights: Weights,
+    config: OptimizerConfig | None,
+    *,
+    name: str = "",
+) -> ToldOptimizer:
+    """Tell what the variables of one optimizer are.
+
+    Args:
+        records: its variables in numeric order.
+        weights: the weights it may train.
+        config: its configuration, if the file has one.
+        name: its name, if the file tells it.
+    """
+    kind = optimizer_kind(config, name)
+    options = options_of(config.settings) if config else _UNKNOWN
+    found: dict[str, OptimizerVariable] = {}
+    rest = list(records)
+    if rest and _is_counter(rest[0]):
+        found[rest.pop(0).key] = OptimizerVariable(Role.COUNTER, "iterations")
+    if kind == "nadam" and rest and not rest[-1].shape:
+        found[rest.pop().key] = OptimizerVariable(Role.HYPERPARAMETER, "u_product")
+    for has_rate in (True, False) if rest and _is_rate(rest[0]) else (False,):
+        named = _name_slots(kind, options, rest[has_rate:], weights)
+        if named is not None:
+            rate = [OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")] * has_rate
+            told = [*rate, *named[0]]
+            found |= {record.key: one for record, one in zip(rest, told, strict=True)}
+            return ToldOptimizer(found, named[1])
+    found |= {record.key: _untold(record, at) for at, record in enumerate(rest)}
+    return ToldOptimizer(found, None)
+
+
+def _is_counter(record: TensorRecord) -> bool:
+    return not record.shape and record.dtype.startswith(("int", "uint"))
+
+
+def _is_rate(record: TensorRecord) -> bool:
+    return not record.shape and "float" in record.dtype
+
+
+def _untold(record: TensorRecord, at: int) -> OptimizerVariable:
+    if at == 0 and _is_rate(record):
+        return OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")
+    return OptimizerVariable(Role.SLOT if record.shape else Role.OTHER)
+
+
+def _name_slots(
+    kind: str, options: Options, slots: Sequence[TensorRecord], weights: Weights
+) -> tuple[list[OptimizerVariable], Counter[tuple[int, ...]] | None] | None:
+    """Name the slots by the plans that fit, and tell what they train; None if none fits."""
+    if not slots:
+        return [], None
+    shapes = [record.shape for record in slots]
+    fitting = []
+    trained = []
+    for plan in _plans(kind, options, shapes, weights):
+        owners = _owners(plan, kind, shapes, weights)
+        if owners is not None:
+            fitting.append(
+                [OptimizerVariable(one.role, one.word, owners[one.variable]) for one in plan]
+            )
+            trained.append(Counter(_whole_shapes(plan, shapes).values()))
+    if not fitting:
+        return None
+    agreed = [_agreed([plan[at] for plan in fitting]) for at in range(len(slots))]
+    return agreed, trained[0] if all(one == trained[0] for one in trained) else None
+
+
+def _whole_shapes(
+    plan: Sequence[Place], shapes: Sequence[tuple[int, ...]]
+) -> dict[int, tuple[int, ...]]:
+    """Give the shape of each weight of a plan, from a slot that has it too."""
+    return {
+        place.variable: shape
+        for place, shape in zip(plan, shapes, strict=True)
+        if place.word not in FACTORS
+    }
+
+
+def _plans(
+    kind: str, options: Options, shapes: list[tuple[int, ...]], weights: Weights
+) -> list[list[Place]]:
+    if kind == MUON:
+        order = weights.order
+        plan = muon_plan([weights.shapes[key] for key in order], shapes) if order else None
+        return [plan] if plan else []
+    return list(iter_plans(kind, options, len(shapes))) if kind in KINDS else []
+
+
+def _owners(
+    plan: Sequence[Place], kind: str, shapes: Sequence[tuple[int, ...]], weights: Weights
+) -> dict[int, str | None] | None:
+    """Give the weight of each position of a plan; None if the shapes contradict it."""
+    n = max(place.variable for place in plan) + 1
+    if weights.order is not None:
+        if len(weights.order) != n:
+            return None
+        known = {i: weights.shapes[key] for i, key in enumerate(weights.order)}
+        return dict(enumerate(weights.order)) if _fit(plan, kind, shapes, known) else None
+    whole = _whole_shapes(plan, shapes)
+    if len(whole) != n or not _fit(plan, kind, shapes, whole):
+        return None
+    if Counter(whole.values()) - Counter(weights.shapes.values()):
+        return None  # more of a shape than there are weights to own them
+    return {i: _only_one(shape, whole, weights) for i, shape in whole.items()}
+
+
+def _fit(
+    plan: Sequence[Place],
+    kind: str,
+    shapes: Sequence[tuple[int, ...]],
+    known: Mapping[int, tuple[int, ...]],
+) -> bool:
+    return all(
+        slot_shape(place.word, kind, known[place.variable]) == shape
+        for place, shape in zip(plan, shapes, strict=True)
+    )
+
+
+def _only_one(
+    shape: tuple[int, ...], positions: Mapping[int, tuple[int, ...]], weights: Weights
+) -> str | None:
+    """Give the one weight of this shape, if one position of the plan has it too."""
+    keys = [key for key, one in weights.shapes.items() if one == shape]
+    n_positions = sum(one == shape for one in positions.values())
+    return keys[0] if len(keys) == 1 == n_positions else None
+
+
+def _agreed(claims: Sequence[OptimizerVariable]) -> OptimizerVariable:
+    """Keep of several plans what they agree on."""
+    first = claims[0]
+    return OptimizerVariable(
+        role=first.role if all(claim.role is first.role for claim in claims) else Role.SLOT,
+        word=first.word if all(claim.word == first.word for claim in claims) else "",
+        owner=first.owner if all(claim.owner == first.owner for claim in claims) else None,
+    )

@@ -1,0 +1,203 @@
+"""The variables of the layers of a Keras file: name, role, flag, and their order.
+
+Names in Keras 3 files are put together from the layers' names, those in legacy
+files are written out. Keras calls the variable by the path it had when it was built:
+the names of the layers around it, starting anew inside a Functional model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.role import Role, can_be_weight
+from ckread.readers.dtypes import DataType
+from ckread.readers.keras.config import iter_layers
+from ckread.readers.keras.layers import STATISTICS, quantization_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckread.readers.contract import TensorRecord
+    from ckread.readers.keras.config import LayerConfig
+    from ckread.readers.keras.layers import LayerGroup
+    from ckread.readers.keras.reader import KerasContents
+
+_QUANTIZED_PARTS = frozenset({"kernel_scale", "kernel_zero", "g_idx", "awq_scales"})
+_QUANTIZED_PARTS |= {"embeddings_scale", "embeddings_zero"}
+_SEED_WORDS = ("seed_generator",)
+_LEGACY_STATISTICS = STATISTICS - {"mean", "variance", "count"}
+
+
+class LayerVariable(NamedTuple):
+    """One variable of a layer.
+
+    Attributes:
+        key: where it is stored.
+        name: what Keras calls it; perhaps not unique.
+        role: what it is for.
+        trainable: whether training moves it, None if not told.
+        repeats: key of the variable of which it is the second copy.
+        layer: path of the layer in the model, by names, for totals.
+    """
+
+    key: str
+    name: str
+    role: Role
+    trainable: bool | None = None
+    repeats: str | None = None
+    layer: str = ""
+
+
+def find_keras3(
+    tensors: Mapping[str, TensorRecord], contents: KerasContents
+) -> dict[str, LayerVariable]:
+    """Give the variables of the layers of a `.keras` or `.weights.h5`."""
+    found: dict[str, LayerVariable] = {}
+    for key, record in tensors.items():
+        head, _, number = key.rpartition("/")
+        owner = head.removesuffix("vars").rstrip("/")
+        group = contents.groups.get(owner) if head.endswith("vars") else None
+        if group is None:
+            found[key] = LayerVariable(key, key, _plain_role(record))
+            continue
+        variable = contents.variables.get(key, "")
+        name = "/".join([*scope_of(group), variable or number])
+        role = _role(group, variable, record)
+        trainable = _trainable(group, variable, role, record)
+        found[key] = LayerVariable(key, name, role, trainable, layer=layer_path(group))
+    for key, original in _repeats(contents, tensors).items():
+        found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
+    return found
+
+
+def scope_of(group: LayerGroup) -> list[str]:
+    """Give the names of the layers around a variable, from the innermost Functional down."""
+    names: list[str] = []
+    inner: LayerGroup | None = group
+    while inner is not None:
+        name = inner.name or inner.attribute
+        if name:
+            names.append(name)
+        if inner.parent is not None and inner.parent.is_functional:
+            break
+        inner = inner.parent
+    return names[::-1]
+
+
+def layer_path(group: LayerGroup) -> str:
+    """Give the path of a layer below the model, by names."""
+    names: list[str] = []
+    inner: LayerGroup | None = group
+    while inner is not None and inner.path:
+        names.append(inner.name or inner.attribute)
+        inner = inner.parent
+    return "/".join(names[::-1])
+
+
+def _plain_role(record: TensorRecord) -> Role:
+    if record.dtype is DataType.STRING:
+        return Role.TABLE
+    return Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER
+
+
+def _role(group: LayerGroup, variable: str, record: TensorRecord) -> Role:
+    if record.dtype is DataType.STRING:
+        return Role.TABLE
+    if any(text.startswith(_SEED_WORDS) for text in (group.attribute, group.name)):
+        return Role.RANDOM
+    if variable:
+        return Role.STATISTIC if variable in STATISTICS else Role.WEIGHT
+    # Of a layer that is not known: only integers that no kernel is made of are not moved.
+    is_weight = can_be_weight(record.dtype) or record.dtype in (DataType.INT8, DataType.UINT8)
+    return Role.WEIGHT if is_weight else Role.STATISTIC
+
+
+def _trainable(group: LayerGroup, variable: str, role: Role, record: TensorRecord) -> bool | None:
+    if role is Role.STATISTIC:
+        return False
+    if role is not Role.WEIGHT:
+        return None
+    mode = quantization_mode(group.config.settings) if group.config else ""
+    is_fixed = variable in _QUANTIZED_PARTS and mode != "float8"
+    if is_fixed or not can_be_weight(record.dtype) or record.dtype is DataType.INT4:
+        return False
+    flags = []
+    inner: LayerGroup | None = group
+    while inner is not None:
+        flags.append(inner.config.trainable if inner.config else None)
+        inner = inner.parent
+    return _all_flags(flags, is_known=bool(variable))
+
+
+def _all_flags(flags: list[bool | None], *, is_known: bool) -> bool | None:
+    """One frozen layer freezes what is in it; the innermost flag counts where it is true."""
+    if False in flags:
+        return False
+    return True if flags[0] and is_known else None
+
+
+def _repeats(contents: KerasContents, tensors: Mapping[str, TensorRecord]) -> dict[str, str]:
+    """Find second copies: linked twice, or a wrapper's copy of its layer's kernel."""
+    repeats = dict(contents.repeats)
+    for path, group in contents.groups.items():
+        if group.class_name != "SpectralNormalization":
+            continue
+        prefix = f"{path}/" if path else ""
+        copy, original = f"{prefix}vars/0", f"{prefix}layer/vars/0"
+        if copy in tensors and original in tensors and _same_kind(tensors[copy], tensors[original]):
+            repeats[copy] = original
+    return repeats
+
+
+def _same_kind(one: TensorRecord, other: TensorRecord) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
+
+
+def find_legacy(
+    tensors: Mapping[str, TensorRecord], contents: KerasContents
+) -> dict[str, LayerVariable]:
+    """Give the variables of the layers of a legacy file, and what no list names."""
+    configs = {path: layer for path, layer, _ in iter_layers(contents.config.model)}
+    root = contents.config.model
+    found: dict[str, LayerVariable] = {}
+    for weight in contents.weights:
+        if weight.key not in tensors:
+            continue  # of the optimizer
+        name = weight.name.removesuffix(":0")
+        config = configs.get(weight.layer)
+        role = _legacy_role(name, config, tensors[weight.key])
+        trainable = _legacy_trainable(name, config, root) if role is Role.WEIGHT else None
+        if role is Role.STATISTIC:
+            trainable = False
+        found[weight.key] = LayerVariable(weight.key, name, role, trainable, layer=weight.layer)
+    for key, original in contents.repeats.items():
+        if key in found and original in found:
+            found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
+    return found
+
+
+def _legacy_role(name: str, config: LayerConfig | None, record: TensorRecord) -> Role:
+    last = name.rpartition("/")[2]
+    if record.dtype is DataType.STRING:
+        return Role.TABLE
+    if last.startswith(("seed_generator", "StateVar", "state_var")):
+        return Role.RANDOM
+    is_normalization = config is not None and config.class_name == "Normalization"
+    if last in (STATISTICS if is_normalization else _LEGACY_STATISTICS):
+        return Role.STATISTIC
+    if can_be_weight(record.dtype):
+        return Role.WEIGHT
+    return Role.STATISTIC
+
+
+def _legacy_trainable(
+    name: str, config: LayerConfig | None, root: LayerConfig | None
+) -> bool | None:
+    """Follow the flags of nested models down to the layer that the name is of."""
+    flags = [root.trainable if root else None]
+    names = set(name.split("/"))
+    while config is not None:
+        flags.insert(0, config.trainable)
+        inner = [layer for layer in config.layers if layer.name in names]
+        config = inner[0] if len(inner) == 1 else None
+    return _all_flags(flags, is_known=True)

@@ -1,0 +1,33 @@
+"""Checkpoint key → the name a person knows, and what the variable is for.
+
+The evidence decides how: the object graph of an object-based checkpoint, the keys
+alone where that cannot be read, the names of TensorFlow 1. Names depend on the
+structure of a file, never on values, so that checkpoints of one run agree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.model.naming.by_name import ATTRIBUTES, identify_keys, identify_names
+from ckread.model.naming.objects import identify_objects
+from ckread.readers.contract import no_garbage_collection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckread.model.evidence import Evidence, Identity
+    from ckread.readers.contract import TensorRecord
+
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key of the object graph; a file that has it is object-based."""
+
+
+def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
+    """Give the identity of every checkpoint key; names are unique in the file."""
+    with no_garbage_collection():
+        if evidence.graph is not None:
+            return identify_objects(tensors, evidence.graph, evidence)
+        if OBJECT_GRAPH_KEY in tensors or any(ATTRIBUTES in key for key in tensors):
+            return identify_keys(tensors)
+        return identify_names(tensors, evidence)

@@ -1,0 +1,408 @@
+"""Identities of the keys of an object-based checkpoint, from its object graph.
+
+What the object graph of one file says about its variables, before they are named.
+
+The roles of variables that an object graph leads to, slots and aliases aside.
+
+Which weights training moves, by the strongest evidence the files hold.
+
+In order: an optimizer's `_trainable_variables`; the root's list `trainable_variables`
+of a SavedModel; the weights that an optimizer keeps slots for; the flags in
+`saved_model.pb`. An optimizer speaks for the model it trains, not for others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.evidence import Identity
+from ckread.model.naming.by_name import role_by_attribute
+from ckread.model.naming.path_tree import PathTree, is_machinery, key_path, public
+from ckread.model.naming.paths import (
+    Namer,
+    OtherPaths,
+    find_aliases,
+    names_of_optimizer_only,
+    unique_names,
+)
+from ckread.model.naming.slots import SlotClues, find_optimizers, find_slots
+from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from ckread.model.evidence import Evidence
+    from ckread.model.naming.slots import Optimizer, Slot
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.readers.contract import TensorRecord
+    from ckread.readers.graphs.meta_graph import SavedModel
+
+
+def identify_objects(
+    tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
+) -> dict[str, Identity]:
+    """Give the identity of every key of an object-based checkpoint."""
+    file = ObjectFile(tensors, graph, evidence.saved_model)
+    nodes = {record.key: node for node, record in file.records.items()}
+    names = _names(file, nodes, tensors)
+    weights = [node for node, role in file.roles.items() if role is Role.WEIGHT]
+    trainable = find_trainable(
+        file.namer, weights, file.optimizers, slots=file.slots, flags=file.flags
+    )
+    paths = OtherPaths(file.namer)
+    return {
+        key: _identity(file, nodes[key], names, trainable, paths)
+        if key in nodes
+        else Identity(names[key], role_by_attribute(key))
+        for key in tensors
+    }
+
+
+def _names(
+    file: ObjectFile, nodes: Mapping[str, int], tensors: Mapping[str, TensorRecord]
+) -> dict[str, str]:
+    """Name every key: slots last, because they carry the names of their owners."""
+    own = _own_names(file)
+    first, owned = {}, {}
+    for key in tensors:
+        node = nodes.get(key, -1)
+        slot = file.slots.get(node)
+        if slot is not None:
+            owned[key] = slot
+        else:
+            first[key] = own.get(node) or key_path(key)
+    names = unique_names(first)
+    prefixes = {node: _prefix(file, node) for node in file.optimizers}
+    wanted = {}
+    for key, slot in owned.items():
+        owner = file.records[slot.owner].key
+        wanted[key] = f"{prefixes[slot.optimizer]}{names.get(owner, owner)}/{slot.word}"
+    return names | unique_names(wanted, names.values())
+
+
+def _own_names(file: ObjectFile) -> dict[int, str]:
+    """Give names by node id to all variables that do not carry the name of another."""
+    namer, reached = file.namer, file.namer.tree.reached
+    free = [
+        node
+        for node, role in file.roles.items()
+        if node in reached
+        and role is not Role.ALIAS
+        and node not in file.slots
+        and (role.is_parameter or node not in file.held)
+    ]
+    names = namer.name(free)
+    names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
+    for node, (optimizer, local_name) in file.held.items():
+        names.setdefault(node, _prefix(file, optimizer) + public(local_name))
+    for node in file.records:
+        if node not in names and node not in file.slots and (path := namer.spell(node)):
+            names[node] = path
+    return names
+
+
+def _prefix(file: ObjectFile, optimizer: int) -> str:
+    """Give what the names of an optimizer's variables begin with."""
+    return "".join(f"{step}/" for step in file.namer.path(optimizer) or ())
+
+
+def _identity(
+    file: ObjectFile,
+    node: int,
+    names: Mapping[str, str],
+    trainable: Mapping[int, bool],
+    paths: OtherPaths,
+) -> Identity:
+    key, role = file.records[node].key, file.roles[node]
+    slot = file.slots.get(node)
+    if slot is not None:
+        owner = names[file.records[slot.owner].key]
+        return Identity(names[key], role, None, owner, slot.word)
+    if role.is_parameter:
+        told = False if role is Role.STATISTIC else trainable.get(node)
+        return Identity(names[key], role, told, None, None, paths.of(node, key_path(key)))
+    if role is Role.ALIAS:
+        original = file.aliases[node]
+        owner_key = None if original is None else file.records[original].key
+        return Identity(names[key], role, None, names[owner_key] if owner_key else None)
+    return Identity(names[key], role)
+
+
+class ObjectFile:
+    """The variables of an object-based checkpoint; everything goes by node id.
+
+    Attributes:
+        records: of each variable that is stored, its tensor.
+        flags: of each variable of a SavedModel, whether it was made trainable.
+        optimizers: the optimizer objects.
+        trained: the variables that an optimizer lists as those it trains.
+        held: of each variable that an optimizer holds under a name, both.
+        slots: of each slot and average, its relations.
+        aliases: of each alias, the variable that it repeats.
+        roles: of each variable.
+        namer: names the variables of models.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, TensorRecord],
+        graph: ObjectGraph,
+        saved_model: SavedModel | None,
+    ) -> None:
+        self.graph = graph
+        self.records = _stored(graph, tensors)
+        self.flags, full_names = _by_saved_model(graph, saved_model)
+        shapes = {node: record.shape for node, record in self.records.items()}
+        self.optimizers = find_optimizers(graph, self.records)
+        self.trained = frozenset(
+            node for found in self.optimizers.values() for node in (found.trainable or {}).values()
+        )
+        self.held = {
+            child: (node, name)
+            for node in self.optimizers
+            for child, name in graph.children[node]
+            if child in self.records
+        }
+        self.slots = find_slots(SlotClues(graph, full_names, shapes), self.optimizers)
+        self.aliases = find_aliases(graph, full_names, self.records)
+        tree = PathTree(graph, self.optimizers)
+        is_plain = saved_model is None and _is_plain(graph)
+        unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
+        told = ObjectRoles(unnamed, self.records)
+        self.roles = {node: self._role(told, tree, node) for node in self.records}
+        dropped = self._only_model(tree) if is_plain else None
+        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped)
+
+    def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
+        if node in self.aliases:
+            return Role.ALIAS
+        if node in self.slots:
+            return Role.AVERAGE if self.slots[node].is_average else Role.SLOT
+        if node in self.trained:
+            return Role.WEIGHT
+        if node in self.held or node not in tree.reached:
+            return told.in_optimizer(node, is_held=node in self.held)
+        return told.in_model(node)
+
+    def _only_model(self, tree: PathTree) -> str | None:
+        """Give the root's child below which all weights lie, None if there are several."""
+        weights = [
+            node for node, role in self.roles.items() if role.is_parameter and node in tree.reached
+        ]
+        firsts = {tree.first_step(node) for node in weights}
+        if len(firsts) != 1 or any(tree.parent[node] == 0 for node in weights):
+            return None
+        return firsts.pop()
+
+
+def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int, TensorRecord]:
+    """Give the tensor of each variable node; a key belongs to the first that claims it."""
+    nodes: dict[str, int] = {}
+    for node, key in graph.variables.items():
+        if key in tensors:
+            nodes.setdefault(key, node)
+    return {node: tensors[key] for key, node in nodes.items()}
+
+
+def _is_plain(graph: ObjectGraph) -> bool:
+    """Tell a `tf.train.Checkpoint` from a model that was saved as the root."""
+    return not any(is_machinery(name) or name == "signatures" for _, name in graph.children[0])
+
+
+def _by_saved_model(
+    graph: ObjectGraph, saved_model: SavedModel | None
+) -> tuple[dict[int, bool], dict[int, str]]:
+    """Give trainable flags, and full names completed by those of `saved_model.pb`."""
+    if saved_model is None:
+        return {}, graph.full_names
+    variables = {node: found for node, found in saved_model.variables.items() if found.name}
+    flags = {node: found.trainable for node, found in saved_model.variables.items()}
+    full_names = {
+        node: full_name or (variables[node].name.removesuffix(":0") if node in variables else "")
+        for node, full_name in graph.full_names.items()
+    }
+    return flags, full_names
+
+
+_METRICS = frozenset({"metrics", "_metrics", "_compile_metrics", "_tracked_metrics"})
+_ADAPTED = frozenset({"mean", "variance", "adapt_mean", "adapt_variance", "count"})
+_MOVING = frozenset({"hidden", "_hidden", "average"})
+
+
+class _Held(NamedTuple):
+    """The variables of one holder: their local names, and whether weights can be among them."""
+
+    names: frozenset[str]
+    has_weights: bool
+
+
+_NOTHING = _Held(frozenset(), has_weights=False)
+
+
+class ObjectRoles:
+    """Tells the roles of the variables of one graph."""
+
+    def __init__(self, namer: Namer, records: Mapping[int, TensorRecord]) -> None:
+        self._namer = namer
+        self._records = records
+        self._held: dict[int | str, _Held] = {}
+
+    def in_model(self, node: int) -> Role:
+        """Give the role of a variable that no optimizer holds as its own."""
+        tree, record = self._namer.tree, self._records[node]
+        local, word = self._words(node)
+        steps = tree.steps(node) or ()
+        beside = self._beside(node)
+        if not _METRICS.isdisjoint(steps[:-1]) or _is_metric(beside.names, local, record):
+            return Role.METRIC
+        role = self._by_words(node)
+        if role is not None:
+            return role
+        if _is_statistic(beside.names, {local, word}):
+            return Role.STATISTIC
+        if can_be_weight(record.dtype):
+            return Role.WEIGHT
+        in_layer = any(is_machinery(step) for step in steps[:-2])
+        if is_whole(record.dtype) and (in_layer or (tree.parent[node] and beside.has_weights)):
+            return Role.WEIGHT if record.shape else Role.STATISTIC
+        return Role.OTHER
+
+    def in_optimizer(self, node: int, *, is_held: bool) -> Role:
+        """Give the role of a variable of an optimizer that is neither a slot nor a weight.
+
+        Args:
+            node: its node id.
+            is_held: whether the optimizer refers to it by a name, not only in a list.
+        """
+        record = self._records[node]
+        role = self._by_words(node)
+        if role is not None:
+            return role
+        is_number = record.shape == () and can_be_weight(record.dtype)
+        return Role.HYPERPARAMETER if is_held and is_number else Role.OTHER
+
+    def _by_words(self, node: int) -> Role | None:
+        dtype, shape = self._records[node].dtype, self._records[node].shape
+        local, word = self._words(node)
+        return role_by_word(word, dtype, shape) or role_by_word(local, dtype, shape)
+
+    def _words(self, node: int) -> tuple[str, str]:
+        """Give the local name, and the last component of the full name."""
+        full_name = self._namer.full_names[node]
+        return self._namer.tree.name.get(node, ""), full_name.rpartition("/")[2]
+
+    def _beside(self, node: int) -> _Held:
+        """Give what the holder of a variable holds.
+
+        Items of a list are beside those whose full names have the same scope.
+        """
+        tree = self._namer.tree
+        parent = tree.parent.get(node, -1)
+        if parent < 0:
+            return _NOTHING
+        is_item = tree.name[node].isdecimal()
+        holder = self._namer.full_names[node].rpartition("/")[0] if is_item else parent
+        found = self._held.get(holder)
+        if found is None:
+            found = self._held[holder] = self._all_of(holder)
+        return found
+
+    def _all_of(self, holder: int | str) -> _Held:
+        if isinstance(holder, str):
+            held = dict(self._namer.scopes.get(holder, {}))
+        else:
+            held = {name: child for child, name in self._namer.graph.children[holder]}
+        nodes = {name: node for name, node in held.items() if node in self._records}
+        has_weights = any(can_be_weight(self._records[node].dtype) for node in nodes.values())
+        return _Held(frozenset(nodes), has_weights)
+
+
+def _is_metric(names: frozenset[str], local: str, record: TensorRecord) -> bool:
+    """Tell a running mean by its two variables: Keras's, or Sonnet's."""
+    if local not in names or len(names) != 2:
+        return False
+    return (record.shape == () and names == {"total", "count"}) or names == {"sum", "count"}
+
+
+def _is_statistic(names: frozenset[str], words: set[str]) -> bool:
+    """Tell Keras's Normalization and Sonnet's moving averages by what lies beside."""
+    if words & _MOVING and names & {"_counter", "counter"}:
+        return True
+    if "count" not in names or not words & _ADAPTED:
+        return False
+    return {"mean", "variance"} <= names or {"adapt_mean", "adapt_variance"} <= names
+
+
+_FREEZABLE = frozenset({"_inbound_nodes", "_losses", "call_signature_parameters", "keras_api"})
+
+
+def find_trainable(
+    namer: Namer,
+    weights: Collection[int],
+    optimizers: Mapping[int, Optimizer],
+    *,
+    slots: Mapping[int, Slot],
+    flags: Mapping[int, bool],
+) -> dict[int, bool]:
+    """Give whether training moves a weight, for the weights of which it can be told."""
+    told: dict[int, bool] = {}
+    trained = {
+        node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
+    }
+    _tell_all(told, namer, weights, trained)
+    listed, all_listed = _root_lists(namer)
+    for node in all_listed & set(weights):
+        told.setdefault(node, node in listed)
+    owners = {slot.owner for slot in slots.values()}
+    _tell_all(told, namer, [node for node in weights if node not in told], owners)
+    if flags:
+        _tell_by_flags(told, namer.graph, weights, flags)
+    return told
+
+
+def _tell_by_flags(
+    told: dict[int, bool], graph: ObjectGraph, weights: Iterable[int], flags: Mapping[int, bool]
+) -> None:
+    freezable = _keras_layers(graph)
+    for node in weights:
+        flag = flags.get(node)
+        in_layer = any(parent in freezable for parent, _ in graph.parents[node])
+        if flag is False or (flag and not in_layer):
+            told.setdefault(node, flag)
+
+
+def _tell_all(
+    told: dict[int, bool], namer: Namer, weights: Iterable[int], trained: Collection[int]
+) -> None:
+    """Split every model of which something is trained into what is and what is not."""
+    nodes = list(weights)
+    models = {_model(namer, node) for node in nodes if node in trained}
+    for node in nodes:
+        if node in trained or _model(namer, node) in models:
+            told[node] = node in trained
+
+
+def _model(namer: Namer, node: int) -> str | None:
+    """Give the model a variable is part of, None for what only an optimizer holds."""
+    if node not in namer.tree.reached:
+        return None
+    return namer.tree.first_step(node) if namer.is_plain_root else ""
+
+
+def _root_lists(namer: Namer) -> tuple[set[int], set[int]]:
+    """Give the trainable variables, and all variables, by the lists of a SavedModel's root."""
+    names = ("trainable_variables", "non_trainable_variables", "variables")
+    lists = [namer.graph.child(0, name) for name in names]
+    trainable, frozen, every = (
+        set() if node is None else set(namer.graph.items(node).values()) for node in lists
+    )
+    return trainable, (trainable | frozen | every) if lists[0] is not None else set()
+
+
+def _keras_layers(graph: ObjectGraph) -> set[int]:
+    """Give the Keras layers: freezing one leaves the flags of its variables as they were."""
+    return {
+        node
+        for node, children in enumerate(graph.children)
+        if any(name in _FREEZABLE for _, name in children)
+    }

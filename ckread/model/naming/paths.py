@@ -1,0 +1,373 @@
+"""The names of a model's variables: the full name where it tells, else the path.
+
+Full names are what the program called a variable, but Keras 3 gives all layers of a
+subclassed model the same ones (`sub/kernel`). A full name is *telling* if its scope,
+all but the last component, belongs to one object of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ckread.model.naming.path_tree import is_machinery, key_path, public
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterable, Mapping
+
+    from ckread.model.naming.path_tree import PathTree
+    from ckread.model.naming.slots import Optimizer, Slot
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.readers.contract import TensorRecord
+
+
+_DEFAULT_NAME = re.compile(r"Variable(_\d+)?")
+
+
+@dataclass(frozen=True)
+class Namer:
+    """Names the variables of one graph.
+
+    Attributes:
+        graph: the trackable objects.
+        tree: the best path to each.
+        optimizers: node ids of optimizers: they hold variables, and own none.
+        full_names: of each variable node, what its program called it.
+        is_plain_root: whether the root is a plain `tf.train.Checkpoint`, not a model.
+        dropped: local name of a plain root's only child that holds weights, which
+            names do not repeat.
+    """
+
+    graph: ObjectGraph
+    tree: PathTree
+    optimizers: Collection[int]
+    full_names: Mapping[int, str]
+    is_plain_root: bool = False
+    dropped: str | None = None
+
+    @cached_property
+    def scopes(self) -> Mapping[str, Mapping[str, int]]:
+        """Of each scope of full names that has one, its variables by last component."""
+        scopes: dict[str, dict[str, int]] = {}
+        for node, full_name in self.full_names.items():
+            scope, _, word = full_name.rpartition("/")
+            if scope:
+                scopes.setdefault(scope, {})[word] = node
+        return scopes
+
+    def path(self, node: int) -> tuple[str, ...] | None:
+        """Give the local names that lead to a node, the dropped one left out."""
+        steps = self.tree.steps(node)
+        if steps and len(steps) > 1 and steps[0] == self.dropped:
+            return steps[1:]
+        return steps
+
+    def spell(self, node: int) -> str | None:
+        """Give the path to a node as a name; None where none can be spelled."""
+        path = self.path(node)
+        if not path:
+            return None
+        steps = [step for step in path if step != "_functional"]
+        full_name = self.full_names.get(node, "")
+        if steps[-1].isdecimal() and full_name and not _DEFAULT_NAME.fullmatch(full_name):
+            return "/".join((*steps, full_name.rpartition("/")[2]))
+        return "/".join((*steps[:-1], public(steps[-1])))
+
+    def name(self, nodes: Iterable[int]) -> dict[int, str]:
+        """Name variables that paths without an optimizer reach; others are left out."""
+        scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
+        telling = self.telling_groups(scopes)
+        told = {
+            node: self.full_names[node]
+            for node, scope in scopes.items()
+            if scope in telling and self._says_more(node)
+        }
+        rest = [node for node in scopes if node not in told]
+        return told | self._name_by_path(rest, scopes)
+
+    def _says_more(self, node: int) -> bool:
+        """Tell whether a full name says more than the path."""
+        n_components = self.full_names[node].count("/") + 1
+        length = self.tree.length[node]
+        if length > 1 and self.tree.first_step(node) == self.dropped:
+            length -= 1
+        return n_components >= 3 or n_components > length or self.tree.cost[node] > 0
+
+    def _name_by_path(self, nodes: list[int], scopes: Mapping[int, str]) -> dict[int, str]:
+        """Name what full names alone do not tell; others are left out."""
+        if not nodes:
+            return {}
+        in_question = {scopes[node] for node in nodes}
+        leads = {
+            node: _named_lead(self.path(node) or ())
+            for node, scope in scopes.items()
+            if scope in in_question
+        }
+        below = self.telling_groups({node: (leads[node], scopes[node]) for node in leads}, nodes)
+        names = {}
+        for node in nodes:
+            lead = leads[node]
+            if lead and self.tree.cost[node] and (lead, scopes[node]) in below:
+                names[node] = "/".join((*lead, self.full_names[node]))
+            else:
+                names[node] = self.spell(node) or ""
+        return {node: name for node, name in names.items() if name}
+
+    def telling_groups(
+        self, groups: Mapping[int, Hashable], wanted: Iterable[int] | None = None
+    ) -> set[Hashable]:
+        """Give the groups of variables whose full names tell, if each group is a scope.
+
+        Args:
+            groups: of each variable.
+            wanted: variables whose groups are in question; all by default.
+        """
+        members: dict[Hashable, list[int]] = {}
+        for node in groups if wanted is None else wanted:
+            members[groups[node]] = []
+        if members:
+            for node, group in groups.items():
+                if group in members:
+                    members[group].append(node)
+        return {group for group, nodes in members.items() if self._is_one_object(nodes)}
+
+    def _is_one_object(self, nodes: list[int]) -> bool:
+        if any("/" not in self.full_names[node] for node in nodes):
+            return False
+        common = self._holders(nodes[0])
+        for node in nodes[1:]:
+            if not common:
+                break
+            common &= self._holders(node)
+        if common:
+            return True
+        if all(self._holders(node) for node in nodes):
+            return False
+        return len({self.full_names[node] for node in nodes}) == len(nodes)
+
+    def _holders(self, node: int) -> set[int]:
+        """Give the objects that hold a variable under a name: no lists, no optimizers."""
+        return {
+            parent
+            for parent, name in self.graph.parents[node]
+            if not name.isdecimal() and parent not in self.optimizers
+        }
+
+
+def _named_lead(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the steps before the first machinery, the last step of all left out."""
+    for at, step in enumerate(path[:-1]):
+        if is_machinery(step):
+            return path[:at]
+    return path[:-1]
+
+
+# Other paths to one object: what is tied is stored once, and reached by several names.
+
+_MAX_PATHS = 16
+"""There can be exponentially many; a person reads a few."""
+
+
+class OtherPaths:
+    """Gives the paths to variables that pass no optimizer.
+
+    Objects that only machinery leads to are reached on their best path alone.
+    """
+
+    def __init__(self, namer: Namer) -> None:
+        self._namer = namer
+        self._known: dict[int, tuple[str, ...]] = {}
+        self._named: dict[int, list[tuple[int, str]]] = {}
+
+    def of(self, node: int, own: str) -> tuple[str, ...]:
+        """Give the paths to a variable that differ from the path in its key."""
+        paths: dict[str, None] = {}
+        for parent, name in self._named_parents(node):
+            for path in self._to(parent):
+                paths[f"{path}/{name}" if path else name] = None
+        if not paths:
+            paths = dict.fromkeys(self._best(node))
+        return tuple([path for path in paths if path != own][:_MAX_PATHS])
+
+    def _to(self, holder: int) -> tuple[str, ...]:
+        """Give the paths to an object that holds variables."""
+        found = self._known.get(holder)
+        if found is None:
+            found = self._known[holder] = tuple(dict.fromkeys(self._walk(holder)))
+        return found
+
+    def _walk(self, holder: int) -> list[str]:
+        if not self._named_parents(holder):
+            return self._best(holder)
+        found = []
+        queue: deque[tuple[int, tuple[str, ...]]] = deque([(holder, ())])
+        for _ in range(2 * _MAX_PATHS):
+            if not queue:
+                break
+            at, suffix = queue.popleft()
+            named = self._named_parents(at) if at else []
+            if not named:
+                found += ["/".join((*filter(None, (path,)), *suffix)) for path in self._best(at)]
+            free = max(0, 2 * _MAX_PATHS - len(queue))
+            queue.extend((parent, (name, *suffix)) for parent, name in named[:free])
+        return found[:_MAX_PATHS]
+
+    def _best(self, node: int) -> list[str]:
+        tree = self._namer.tree
+        steps = tree.steps(node) if node in tree.reached else None
+        return [] if steps is None else ["/".join(steps)]
+
+    def _named_parents(self, node: int) -> list[tuple[int, str]]:
+        """Give the first references to an object by names that a person gave."""
+        found = self._named.get(node)
+        if found is None:
+            references = filter(self._is_named, self._namer.graph.parents[node])
+            found = self._named[node] = list(islice(references, _MAX_PATHS))
+        return found
+
+    def _is_named(self, reference: tuple[int, str]) -> bool:
+        parent, name = reference
+        tree = self._namer.tree
+        return (
+            parent in tree.reached
+            and parent not in self._namer.optimizers
+            and not is_machinery(name)
+            and not (name.isdecimal() and tree.is_machinery(parent))
+        )
+
+
+# Names of weights that only an optimizer holds.
+#
+# Keras 3 does not save layers that a subclassed model keeps in a list or dict. Their
+# trainable weights are in the file all the same, because the optimizer refers to them;
+# what they are called survives in the full names of their slots,
+# `<optimizer>/<model>_<layer>_<variable>_<slot>`.
+
+
+def names_of_optimizer_only(
+    namer: Namer, optimizers: Mapping[int, Optimizer], slots: Mapping[int, Slot]
+) -> dict[int, str]:
+    """Give names of the trainable variables that no path without an optimizer reaches."""
+    silent = {
+        node: index
+        for optimizer in optimizers.values()
+        for index, node in (optimizer.trainable or {}).items()
+        if node not in namer.tree.reached
+    }
+    if not silent:
+        return {}
+    telling = _telling(namer, optimizers)
+    slot_names: dict[int, list[str]] = {node: [] for node in silent}
+    for slot, found in slots.items():
+        if found.owner in silent:
+            slot_names[found.owner].append(namer.full_names[slot])
+    return {
+        node: _name(namer.full_names[node], index, slot_names[node], telling)
+        for node, index in silent.items()
+    }
+
+
+def _telling(namer: Namer, optimizers: Mapping[int, Optimizer]) -> set[object]:
+    """Give the telling scopes of all trained variables, reached or not."""
+    trained = {
+        node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
+    }
+    return set(namer.telling_groups({n: namer.full_names[n].rpartition("/")[0] for n in trained}))
+
+
+def _name(full_name: str, index: int, slot_names: list[str], telling: set[object]) -> str:
+    scope, _, variable = full_name.rpartition("/")
+    if scope in telling:
+        return full_name
+    layers = [layer for name in slot_names if (layer := _layer(name, scope, variable))]
+    if layers:
+        return f"{layers[0]}/{variable}"
+    return "/".join(filter(None, ("_trainable_variables", str(index), variable)))
+
+
+def _layer(slot_name: str, model: str, variable: str) -> str:
+    """Give the layer in `<optimizer>/<model>_<layer>_<variable>_<slot>`, empty if not there."""
+    own = slot_name.rpartition("/")[2]
+    prefix = f"{model.replace('/', '_')}_"
+    layer, separator, _ = own.removeprefix(prefix).rpartition(f"_{variable}_")
+    return layer if separator and own.startswith(prefix) else ""
+
+
+# Names that are unique in their file.
+
+
+def unique_names(names: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Give each key a name of its own: those that share one take their key path.
+
+    Args:
+        names: the wanted name of each key; an empty one counts as shared.
+        taken: names that other keys have already.
+    """
+    taken = set(taken)
+    distinct = set(names.values())
+    if len(distinct) == len(names) and "" not in distinct and distinct.isdisjoint(taken):
+        return dict(names)
+    wanted = Counter(names.values())
+    given = {
+        key: name for key, name in names.items() if name and wanted[name] == 1 and name not in taken
+    }
+    used = {*taken, *given.values()}
+    for key in names:
+        if key not in given:
+            given[key] = _free(key_path(key) or key, used)
+            used.add(given[key])
+    return {key: given[key] for key in names}
+
+
+def _free(name: str, used: Collection[str]) -> str:
+    if name not in used:
+        return name
+    number = 2
+    while f"{name} ({number})" in used:
+        number += 1
+    return f"{name} ({number})"
+
+
+# The second copy of every variable in a Keras 3 export.
+#
+# `export()` makes the root list its variables twice, as `variables` and as
+# `_all_variables`, and each list is stored. Members are paired one to one; equal values
+# anywhere else, as of two untrained biases, are no alias.
+
+_Signature = tuple[object, ...]
+
+
+def find_aliases(
+    graph: ObjectGraph, full_names: Mapping[int, str], records: Mapping[int, TensorRecord]
+) -> dict[int, int | None]:
+    """Give the aliases by node id, with the node each repeats.
+
+    The node is None where checksums are lacking and names do not decide.
+    """
+    lists = (graph.child(0, "variables"), graph.child(0, "_all_variables"))
+    originals, copies = (
+        [] if node is None else [item for item in graph.items(node).values() if item in records]
+        for node in lists
+    )
+    first = set(originals)
+    waiting: dict[_Signature, deque[int]] = {}
+    for node in originals:
+        waiting.setdefault(_signature(full_names[node], records[node]), deque()).append(node)
+    alike = Counter({signature: len(nodes) for signature, nodes in waiting.items()})
+    aliases: dict[int, int | None] = {}
+    for node in copies:
+        record = records[node]
+        signature = _signature(full_names[node], record)
+        if node not in first and waiting.get(signature):
+            original = waiting[signature].popleft()
+            told = record.crc32c is not None or alike[signature] == 1
+            aliases[node] = original if told else None
+    return aliases
+
+
+def _signature(full_name: str, record: TensorRecord) -> _Signature:
+    return full_name, record.dtype, record.shape, record.crc32c

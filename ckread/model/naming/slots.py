@@ -1,0 +1,395 @@
+"""Which weight a slot belongs to, and what its optimizer calls it.
+
+Evidence, strongest first: slot variables of the graph, lists that run beside the
+optimizer's `_trainable_variables`, the order of its `_variables`, full names.
+
+A slot variable's relations, and what they are told by.
+
+Slots told by their order among an optimizer's variables, where no list holds them.
+
+Keras 3's Adafactor and Muon leave gaps in their lists, which are then not saved.
+Adafactor has three slots for every weight; Muon one or two, told by stem and shape.
+
+Optimizers among the trackable objects, and the lists that Keras 3 keeps in them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.naming.path_tree import public
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Mapping
+
+    from ckread.model.object_graph import ObjectGraph
+
+
+_AVERAGES = frozenset({"average", "model_variables_moving_average"})
+
+Shape = tuple[int, ...]
+
+
+class Slot(NamedTuple):
+    """A slot's relations.
+
+    Attributes:
+        optimizer: node id of the optimizer that keeps it.
+        owner: node id of its weight.
+        word: the writer's word for it: `momentum`, `m`, `accumulator`.
+        is_average: whether it is a shadow copy of the weight.
+    """
+
+    optimizer: int
+    owner: int
+    word: str
+    is_average: bool = False
+
+
+class SlotClues(NamedTuple):
+    """What slots are told by.
+
+    Attributes:
+        graph: the trackable objects.
+        full_names: of each variable node, what its program called it.
+        shapes: of each variable node that is stored.
+    """
+
+    graph: ObjectGraph
+    full_names: Mapping[int, str]
+    shapes: Mapping[int, Shape]
+
+    def last(self, node: int) -> str:
+        """Give the last component of a full name."""
+        return self.full_names[node].rpartition("/")[2]
+
+    def word(self, node: int, owner: int) -> str:
+        """Give what follows the weight's own name in a slot's full name, if it is there."""
+        _, separator, word = self.full_names[node].rpartition(f"_{self.last(owner)}_")
+        return word if separator else ""
+
+    def stem(self, node: int, word: str) -> str:
+        """Give a slot's full name without its word."""
+        return self.full_names[node].removesuffix(f"_{word}")
+
+    def fits(self, node: int, owner: int) -> bool:
+        """Tell whether this is a value per element, row or column, or a placeholder."""
+        shape, weight = self.shapes[node], self.shapes[owner]
+        return shape in ((), weight, weight[:-1], (*weight[:-2], *weight[-1:]))
+
+
+def is_average(word: str) -> bool:
+    """Tell whether an optimizer calls shadow copies of weights so."""
+    return word in _AVERAGES
+
+
+if TYPE_CHECKING:
+    _Weights = Mapping[str, Mapping[Shape, list[int]]]
+
+
+_MAX_SCOPES = 4
+"""Components before a weight's full name in its slot's: `<optimizer>/<word>/…` and a scope."""
+
+
+def find_slots(known: SlotClues, optimizers: Mapping[int, Optimizer]) -> dict[int, Slot]:
+    """Give the slot variables of a graph by node id."""
+    slots: dict[int, Slot] = {}
+    own = {node for optimizer in optimizers.values() for node in optimizer.variables.values()}
+    weights = _by_name_and_shape(known, own) if own else {}
+    for node, optimizer in optimizers.items():
+        slots.update(_by_graph(known, node))
+        if optimizer.trainable:
+            _add(slots, _by_lists(known, optimizer, optimizer.trainable))
+            _add(slots, _by_order(known, optimizer, optimizer.trainable, slots))
+        elif not known.graph.nodes[node].slot_variables:
+            told = _by_full_name(known, optimizer, weights)
+            _add(slots, told)
+            _add(slots, _by_index(optimizer, told))
+    return slots
+
+
+def _add(slots: dict[int, Slot], found: dict[int, Slot]) -> None:
+    for node, slot in found.items():
+        slots.setdefault(node, slot)
+
+
+def _by_graph(known: SlotClues, node: int) -> dict[int, Slot]:
+    return {
+        slot: Slot(node, owner, word, is_average(word))
+        for owner, word, slot in known.graph.nodes[node].slot_variables
+        if slot in known.shapes and owner in known.shapes
+    }
+
+
+def _by_lists(
+    known: SlotClues, optimizer: Optimizer, weights: Mapping[int, int]
+) -> dict[int, Slot]:
+    """Pair the i-th item of every list with the i-th trainable variable."""
+    trained = set(weights.values())
+    marks = {index: f"_{known.last(owner)}_" for index, owner in weights.items()}
+    slots = {}
+    for name, items in optimizer.lists.items():
+        listed = public(name)
+        are_averages = is_average(listed)
+        for index, node in items.items():
+            if node not in trained:
+                _, mark, word = known.full_names[node].rpartition(marks[index])
+                word = word if mark else listed
+                slots[node] = Slot(optimizer.node, weights[index], word, are_averages)
+    return slots
+
+
+def _by_order(
+    known: SlotClues,
+    optimizer: Optimizer,
+    weights: Mapping[int, int],
+    found: Mapping[int, Slot],
+) -> dict[int, Slot]:
+    """Pair what no list holds by its place among the optimizer's variables."""
+    named = {child for child, _ in known.graph.children[optimizer.node]}
+    other = named.union(found, weights.values())
+    rest = [node for node in optimizer.variables.values() if node not in other]
+    if not rest:
+        return {}
+    return owners_by_order(known, optimizer.node, list(weights.values()), rest)
+
+
+def _by_name_and_shape(known: SlotClues, own: Container[int]) -> _Weights:
+    """Give the variables that are no optimizer's own, by full name, then by shape."""
+    weights: dict[str, dict[Shape, list[int]]] = {}
+    for node, shape in known.shapes.items():
+        if node not in own:
+            by_shape = weights.setdefault(known.full_names[node], {})
+            by_shape.setdefault(shape, []).append(node)
+    return weights
+
+
+def _by_full_name(known: SlotClues, optimizer: Optimizer, weights: _Weights) -> dict[int, Slot]:
+    """Read `Adam/m/stem/kernel` of Keras 2, or `m/stem/kernel`: word, weight's full name."""
+    slots = {}
+    for node in optimizer.variables.values():
+        parts = known.full_names[node].split("/", _MAX_SCOPES)
+        for at in range(1, min(len(parts), _MAX_SCOPES)):
+            by_shape = weights.get("/".join(parts[at:]))
+            owner = None if by_shape is None else _only(known, node, by_shape)
+            if owner is not None:
+                word = parts[at - 1]
+                slots[node] = Slot(optimizer.node, owner, word, is_average(word))
+                break
+    return slots
+
+
+def _only(known: SlotClues, node: int, by_shape: Mapping[Shape, list[int]]) -> int | None:
+    """Give the one variable whose slot this can be, of those of a name; None if unclear."""
+    fitting = by_shape.get(known.shapes[node], [])
+    if not fitting and len(by_shape) == 1:
+        fitting = next(iter(by_shape.values()))
+    return fitting[0] if len(fitting) == 1 and known.fits(node, fitting[0]) else None
+
+
+def _by_index(optimizer: Optimizer, told: Mapping[int, Slot]) -> dict[int, Slot]:
+    """Complete lists of Keras 2 by the items of equal index whose owner is told."""
+    owners = {
+        index: told[node].owner
+        for items in optimizer.lists.values()
+        for index, node in items.items()
+        if node in told
+    }
+    return {
+        node: Slot(optimizer.node, owners[index], public(name), is_average(public(name)))
+        for name, items in optimizer.lists.items()
+        for index, node in items.items()
+        if node not in told and index in owners
+    }
+
+
+_FACTORS = ("r", "c", "v")
+_MAX_WORDS = 12
+"""Words of a variable's name, and of a slot's, beyond which no match is looked for."""
+
+
+def owners_by_order(
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
+) -> dict[int, Slot]:
+    """Pair slots with weights, both in the optimizer's order; what is not told is left out."""
+    return _evenly(known, optimizer, weights, slots) or _walk(known, optimizer, weights, slots)
+
+
+def _evenly(
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
+) -> dict[int, Slot]:
+    """Give every weight as many slots, in turn; nothing where names or shapes object."""
+    each, left = divmod(len(slots), len(weights))
+    if left:
+        return {}
+    paired: dict[int, Slot] = {}
+    for at, owner in enumerate(weights):
+        group = slots[at * each : (at + 1) * each]
+        words = _words_of_group(known, group, owner)
+        if not words or not all(known.fits(node, owner) for node in group):
+            return {}
+        for node, word in zip(group, words, strict=True):
+            paired[node] = Slot(optimizer, owner, word, is_average(word))
+    return paired
+
+
+def _words_of_group(known: SlotClues, group: list[int], owner: int) -> list[str]:
+    """Give the words of the slots of one weight; none if they are not all of one stem."""
+    words = [known.word(node, owner) for node in group]
+    if len(group) == len(_FACTORS) and not any(words[:2]):
+        names = {known.last(node) for node in group[:2]}
+        return list(_FACTORS) if names == {known.last(owner)} else []
+    stems = {known.stem(node, word) for node, word in zip(group, words, strict=True)}
+    return words if all(words) and len(stems) == 1 else []
+
+
+class _Place(NamedTuple):
+    """The weight that the walk has come to, with the slots it was given."""
+
+    owner: int
+    stem: str
+    words: set[str]
+
+
+def _walk(
+    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
+) -> dict[int, Slot]:
+    """Go through slots and weights side by side; a new stem is the next weight's."""
+    waiting: dict[tuple[str, Shape], deque[int]] = {}
+    for owner in weights:
+        waiting.setdefault((known.last(owner), known.shapes[owner]), deque()).append(owner)
+    paired: dict[int, Slot] = {}
+    place: _Place | None = None
+    for node in slots:
+        word = known.word(node, place.owner) if place is not None else ""
+        if place is None or not _is_another(known, node, place, word):
+            place, word = _next_place(known, node, waiting)
+        if place is not None:
+            place.words.add(word)
+            paired[node] = Slot(optimizer, place.owner, word, is_average(word))
+    return paired
+
+
+def _is_another(known: SlotClues, node: int, place: _Place, word: str) -> bool:
+    """Tell whether a slot is one more of the weight that the walk has come to."""
+    return (
+        bool(word)
+        and word not in place.words
+        and known.stem(node, word) == place.stem
+        and known.shapes[node] == known.shapes[place.owner]
+    )
+
+
+def _next_place(
+    known: SlotClues, node: int, waiting: dict[tuple[str, Shape], deque[int]]
+) -> tuple[_Place | None, str]:
+    """Find the next weight of this slot's shape and variable name, and the slot's word."""
+    parts = known.full_names[node].split("_")
+    for at in range(len(parts) - 1, max(0, len(parts) - _MAX_WORDS), -1):
+        for start in range(at - 1, max(-1, at - 1 - _MAX_WORDS), -1):
+            queue = waiting.get(("_".join(parts[start:at]), known.shapes[node]))
+            if queue:
+                word = "_".join(parts[at:])
+                stem = known.stem(node, word)
+                return _Place(_take(known, queue, stem), stem, set()), word
+    return None, ""
+
+
+def _take(known: SlotClues, queue: deque[int], stem: str) -> int:
+    """Take the weight that the stem spells, if it is the first or the next; else the first."""
+    for step in range(min(2, len(queue))):
+        if stem.endswith(known.full_names[queue[step]].replace("/", "_")):
+            queue.rotate(-step)
+            break
+    owner = queue[0]
+    queue.rotate(-1)
+    return owner
+
+
+_INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
+_TELLTALE = frozenset(
+    {"_trainable_variables", "_variables", "_iterations", "_learning_rate", "iter", "decay"}
+    | {"learning_rate", "inner_optimizer", "base_optimizer"}
+)
+_NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """One optimizer object.
+
+    Attributes:
+        node: its node id.
+        trainable: the variables it trains by index; None where it keeps no such list.
+        variables: its own variables by index, the weights not among them.
+        lists: local name of each further list, with its items by index; where there is
+            `trainable`, those that run beside it.
+        inner: node id of the optimizer that it wraps, if it wraps one.
+    """
+
+    node: int
+    trainable: dict[int, int] | None
+    variables: dict[int, int]
+    lists: dict[str, dict[int, int]]
+    inner: int | None
+
+
+def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Optimizer]:
+    """Give the optimizers of a graph by node id, in file order.
+
+    Args:
+        graph: the trackable objects.
+        stored: the variable nodes whose keys the file has; no other is looked at.
+    """
+    return {
+        node: _optimizer(graph, node, stored)
+        for node, found in enumerate(graph.nodes)
+        if (found.children or found.slot_variables) and _is_optimizer(graph, node)
+    }
+
+
+def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
+    if graph.nodes[node].slot_variables:
+        return True
+    names = _TELLTALE.intersection([name for _, name in graph.children[node]])
+    if "_variables" in names and names & {"_trainable_variables", "_iterations", "_learning_rate"}:
+        return True
+    if "_iterations" in names and "_learning_rate" in names:
+        return True
+    return bool(
+        ("iter" in names and names & {"learning_rate", "decay"})
+        or names & {"inner_optimizer", "base_optimizer"}
+    )
+
+
+def _optimizer(graph: ObjectGraph, node: int, stored: Collection[int]) -> Optimizer:
+    weights = graph.child(node, "_trainable_variables")
+    own = graph.child(node, "_variables")
+    trainable = None if weights is None else _variables(graph, weights, stored)
+    inner = (graph.child(node, name) for name in _INNER)
+    return Optimizer(
+        node=node,
+        trainable=trainable,
+        variables={} if own is None else _variables(graph, own, stored),
+        lists=_lists(graph, node, trainable, stored),
+        inner=next((child for child in inner if child is not None), None),
+    )
+
+
+def _lists(
+    graph: ObjectGraph, node: int, trainable: dict[int, int] | None, stored: Collection[int]
+) -> dict[str, dict[int, int]]:
+    lists = {}
+    for child, name in graph.children[node]:
+        if name in _NOT_SLOTS or child in stored:
+            continue
+        items = _variables(graph, child, stored)
+        if items and (trainable is None or items.keys() <= trainable.keys()):
+            lists[name] = items
+    return lists
+
+
+def _variables(graph: ObjectGraph, node: int, stored: Collection[int]) -> dict[int, int]:
+    return {index: child for index, child in graph.items(node).items() if child in stored}

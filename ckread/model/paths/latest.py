@@ -1,0 +1,111 @@
+"""The latest checkpoint of a directory: as its state file says, else by step.
+
+A state file is an input like any other. What it names is looked for in its own
+directory only: an absolute path of another machine, a path of Windows or one that
+climbs out with `..` counts for its base name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.model.paths.location import Location, at_prefix
+from ckread.model.paths.nearby import nothing_in
+from ckread.model.paths.scanning import Candidate, locate_latest, scan, step_of
+from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.state import read_state
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def locate_latest_in(directory: str) -> Location:
+    """Find the checkpoint that a directory stands for; its notes say how it was chosen.
+
+    Raises:
+        CheckpointNotFoundError: there is none.
+        TruncatedFileError: there is only data without an index.
+        CheckpointError: there is only a state file that cannot be read.
+    """
+    state = os.path.join(directory, STATE_FILE_NAME)
+    notes: tuple[str, ...] = ()
+    failure: CheckpointError | None = None
+    if os.path.isfile(state):
+        try:
+            named = read_state(state).model_checkpoint_path
+        except CheckpointError as error:
+            failure = error
+            notes = (f"The state file cannot be read: {error.message}.",)
+        else:
+            location, notes = _named_by_state(directory, named)
+            if location is not None:
+                return _with_later(location.noting(*notes), directory)
+    location = locate_latest(directory, scan(directory))
+    if location is not None:
+        return location.noting(*notes)
+    raise failure or _stale(directory, notes)
+
+
+def named_in_state(path: str) -> str | None:
+    """Give the checkpoint that a state file names, None if it cannot be read."""
+    try:
+        return read_state(path).model_checkpoint_path
+    except CheckpointError:
+        return None
+
+
+def _named_by_state(directory: str, named: str) -> tuple[Location | None, tuple[str, ...]]:
+    """Find what a state file names, without leaving its directory; say what was amiss."""
+    if not named:
+        return None, ("The state file names no checkpoint.",)
+    written = os.path.join(directory, named)
+    from_windows = os.path.join(directory, named.replace("\\", "/"))
+    is_drive = bool(_DRIVE.match(named))
+    for path in (written, *([] if is_drive else [from_windows])):
+        if _is_inside(directory, path) and (location := at_prefix(path)):
+            return location, ()
+    base = os.path.join(directory, re.split(r"[/\\]", named)[-1])
+    is_outside = is_drive or not _is_inside(directory, from_windows)
+    where = f"outside {directory}" if is_outside else "which is not there"
+    location = at_prefix(base)
+    if location is not None:
+        return location, (f"The state file names {named}, {where}; opened {location.path}.",)
+    return None, (f"The state file names {named}, {where}.",)
+
+
+def _is_inside(directory: str, path: str) -> bool:
+    target = os.path.abspath(path)
+    roots = os.path.abspath(directory), os.path.realpath(directory)
+    return any(target.startswith(os.path.join(root, "")) for root in roots)
+
+
+def _with_later(location: Location, directory: str) -> Location:
+    """Say so where the directory holds other checkpoints than the one taken."""
+    candidates = scan(directory)
+    if len(candidates) < 2:
+        return location
+    note = f"{directory} holds {len(candidates)} checkpoints; opened "
+    last = candidates[-1]
+    if _same(last.path, location.path):
+        return location.noting(f"{note}the latest, {location.path}.")
+    later = f"; {last.path} has a higher step" if _is_later(last, location.path) else ""
+    return location.noting(f"{note}{location.path}, which the state file names{later}.")
+
+
+def _is_later(candidate: Candidate, path: str) -> bool:
+    step = step_of(os.path.basename(path))
+    return candidate.step is not None and step is not None and candidate.step > step
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.abspath(one) == os.path.abspath(other)
+
+
+def _stale(directory: str, notes: tuple[str, ...]) -> CheckpointError:
+    """Give the error for a directory in which nothing is left but, at most, a state file."""
+    error = nothing_in(directory)
+    if notes and isinstance(error, CheckpointNotFoundError):
+        lines = [*notes, *([error.remedy] if error.remedy else [])]
+        return CheckpointNotFoundError(error.message, path=directory, remedy="\n".join(lines))
+    return error

@@ -1,0 +1,135 @@
+"""From anything that a person may type or paste to the place of one checkpoint.
+
+Nothing is globbed: brackets, stars and question marks in a path are letters. What
+only directories, foreign files and errors need is imported when it is needed: the
+usual path is a prefix, and opening it shall be quick.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ckread.errors import (
+    CheckpointNotFoundError,
+    UnsupportedFeatureError,
+)
+from ckread.model.paths.location import (
+    DATA_SUFFIX,
+    INDEX_SUFFIX,
+    META_SUFFIX,
+    SAVED_MODEL_FILES,
+    Location,
+    at_prefix,
+    at_saved_model,
+    saved_model_prefix,
+)
+from ckread.readers.files import STATE_FILE_NAME
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def locate(path: str | os.PathLike[str]) -> Location:
+    """Find the checkpoint that a path means.
+
+    Args:
+        path: a prefix, any file of a checkpoint, its directory, its state file, a
+            SavedModel or a Keras file.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there; the remedy names what is near.
+        NotACheckpointError: the file is something else; the message says what.
+        TruncatedFileError: there is data without an index.
+        UnsupportedFeatureError: the path is on another machine.
+        CheckpointError: it cannot be read.
+    """
+    typed = _expanded(os.fsdecode(path))
+    if os.path.isdir(typed):
+        # A prefix may have the name of a directory beside it: model/ and model.index.
+        prefix = None if typed.endswith(os.sep) else at_prefix(typed)
+        if prefix is None:
+            return _in_directory(typed.rstrip(os.sep) or os.sep)
+        return prefix.noting(f"{typed} is a directory too; {os.path.join(typed, '')} opens it.")
+    return _by_prefix(typed.rstrip(os.sep) or typed)
+
+
+def _expanded(path: str) -> str:
+    """Expand `~`, refuse addresses; a file that is really called so is left alone."""
+    if not path:
+        raise CheckpointNotFoundError("an empty path, expected a checkpoint", path=path)
+    first = path.partition(os.sep)[0]
+    if os.path.lexists(path) or (first and os.path.lexists(first)):
+        return path
+    scheme = _SCHEME.match(path)
+    if scheme is not None:
+        message = f"{path}: {scheme[1]}:// is not read, expected a path on this machine"
+        remedy = "Copy the checkpoint to this machine first, all of its files."
+        raise UnsupportedFeatureError(message, path=path, remedy=remedy)
+    return os.path.expanduser(path)
+
+
+def _by_prefix(path: str) -> Location:
+    location = at_prefix(path)
+    if location is not None:
+        return location.noting(*_other_meaning(path))
+    stem = _stem_of_part(path)
+    if stem is not None:
+        location = at_prefix(stem)
+        if location is not None:
+            return location
+    directory, name = os.path.split(path)
+    if name in SAVED_MODEL_FILES and os.path.isfile(path):
+        return _in_directory(directory or os.curdir)
+    from ckread.model.paths.contents import locate_by_content
+    from ckread.model.paths.nearby import nothing_at, torn
+
+    if os.path.lexists(path + INDEX_SUFFIX):
+        path += INDEX_SUFFIX
+    if not os.path.lexists(path):
+        raise nothing_at(path if stem is None else stem)
+    if DATA_SUFFIX.search(path):
+        raise torn(path)
+    return locate_by_content(path)
+
+
+def _stem_of_part(path: str) -> str | None:
+    """Give the prefix of a file of a checkpoint, None if its name is not one of these."""
+    for suffix in (INDEX_SUFFIX, META_SUFFIX):
+        if path.endswith(suffix):
+            # The base name may be empty: `.index` in this directory.
+            return path.removesuffix(suffix) or os.path.join(os.curdir, "")
+    data = DATA_SUFFIX.search(path)
+    return path[: data.start()] if data else None
+
+
+def _other_meaning(path: str) -> tuple[str, ...]:
+    """Say so where a prefix called `checkpoint` hides a state file that names another one."""
+    if os.path.basename(path) != STATE_FILE_NAME or not os.path.isfile(path):
+        return ()
+    from ckread.model.paths.latest import named_in_state
+
+    named = named_in_state(path)
+    if named is None or os.path.basename(named) == STATE_FILE_NAME:
+        return ()
+    return (f"{path} is a state file too, which names {named}; its directory opens that one.",)
+
+
+def _in_directory(directory: str) -> Location:
+    location = at_saved_model(directory)
+    if location is not None:
+        return _with_variables(location)
+    nested = at_prefix(saved_model_prefix(directory))
+    if nested is not None and not os.path.isfile(os.path.join(directory, STATE_FILE_NAME)):
+        return nested.noting(f"{directory} has variables/ and no saved_model.pb.")
+    from ckread.model.paths.latest import locate_latest_in
+
+    return locate_latest_in(directory)
+
+
+def _with_variables(location: Location) -> Location:
+    prefix = saved_model_prefix(location.path)
+    if os.path.isfile(prefix + INDEX_SUFFIX):
+        return location
+    message = f"{location.path}: SavedModel without variables/variables.index"
+    remedy = "Its weights, if it has any, are constants of its graph."
+    raise CheckpointNotFoundError(message, path=location.path, remedy=remedy)

@@ -1,0 +1,134 @@
+"""Paths that lead nowhere: the errors that say what is near."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError
+from ckread.model.paths.location import (
+    DATA_SUFFIX,
+    INDEX_SUFFIX,
+    META_SUFFIX,
+    at_saved_model,
+    file_names,
+)
+from ckread.model.paths.scanning import Candidate, scan
+from ckread.readers.bundle.reader import TORN_REMEDY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_N_SHOWN = 5
+_MAX_SUBDIRECTORIES = 100
+_ALONE = (
+    "If a training run is still writing here, try again in a moment. If not, its\n"
+    "values cannot be found without the index: copy the directory again, or train on\n"
+    "from a checkpoint elsewhere."
+)
+
+
+def nothing_at(path: str) -> CheckpointError:
+    """Give the error for a path at which there is no checkpoint and no file."""
+    directory, name = os.path.split(path)
+    names = file_names(directory)
+    data = [
+        other for other in names if other.startswith(name) and DATA_SUFFIX.match(other, len(name))
+    ]
+    if data and name:
+        return torn(os.path.join(directory, data[0]))
+    if name and name + META_SUFFIX in names:
+        message = f"{name}{META_SUFFIX}: no {name}{INDEX_SUFFIX} beside it"
+        no_values = "It holds a graph, and no values of variables."
+        return CheckpointNotFoundError(message, path=path, remedy=no_values)
+    if directory and not os.path.isdir(directory):
+        return _no_directory(path, directory)
+    remedy = _what_is_here(directory, name)
+    return CheckpointNotFoundError(f"{path}: no such checkpoint", path=path, remedy=remedy)
+
+
+def nothing_in(directory: str) -> CheckpointError:
+    """Give the error for a directory without a checkpoint."""
+    names = file_names(directory)
+    data = next((name for name in names if DATA_SUFFIX.search(name)), None)
+    if data is not None:
+        index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
+        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
+        message = f"{directory}: no complete checkpoint: {found}"
+        path = os.path.join(directory, data)
+        return TruncatedFileError(message, path=path, remedy=_ALONE)
+    message = f"{directory}: no checkpoint in this directory"
+    remedy = _below(directory, names) if names else "It is empty."
+    return CheckpointNotFoundError(message, path=directory, remedy=remedy)
+
+
+def torn(data: str) -> TruncatedFileError:
+    """Give the error for a data shard without its index."""
+    name = os.path.basename(data)
+    index = DATA_SUFFIX.sub("", name) + INDEX_SUFFIX
+    message = f"{index}: absent beside {name}, being written or torn"
+    return TruncatedFileError(message, path=data, remedy=TORN_REMEDY)
+
+
+def summary(directory: str, candidates: Sequence[Candidate]) -> str:
+    """Say in one sentence which checkpoints a directory holds."""
+    where = directory or "This directory"
+    names = [candidate.name or INDEX_SUFFIX for candidate in candidates]
+    latest = candidates[-1]
+    if len(names) == 1:
+        return f"{where} holds one checkpoint: {latest.path}"
+    if len({_stem(name) for name in names}) == 1:
+        held = f"{names[0]} to {names[-1]}"
+    else:
+        more = len(names) - _N_SHOWN
+        held = ", ".join(names[-_N_SHOWN:]) + (f" and {more} more" if more > 0 else "")
+    return f"{where} holds {held}; the latest is {latest.path}."
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"\d+", "0", name)
+
+
+def _what_is_here(directory: str, name: str) -> str | None:
+    candidates = scan(directory)
+    by_name = {candidate.name: candidate.path for candidate in candidates}
+    if candidates and _stem(name) in map(_stem, by_name):
+        return summary(directory, [c for c in candidates if _stem(c.name) == _stem(name)])
+    others = {other: os.path.join(directory, other) for other in file_names(directory)}
+    near = difflib.get_close_matches(name, by_name, n=_N_SHOWN, cutoff=0.6)
+    near = near or difflib.get_close_matches(name, others, n=_N_SHOWN, cutoff=0.6)
+    near = near or [other for other in by_name if name and other.startswith(name)][:_N_SHOWN]
+    if near:
+        paths = {**others, **by_name}
+        return "Nearest names:\n" + "\n".join(f"  {paths[other]}" for other in near)
+    return summary(directory, candidates) if candidates else None
+
+
+def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
+    """Name the first directory of a path that is not there, and what is spelt alike."""
+    while True:
+        above, name = os.path.split(directory)
+        if not name or not above or os.path.isdir(above):
+            break
+        directory = above
+    near = difflib.get_close_matches(name, file_names(above), n=_N_SHOWN, cutoff=0.6)
+    lines = "\n".join(f"  {os.path.join(above, other)}" for other in near)
+    message = f"{path}: no directory {directory}"
+    remedy = f"Nearest names:\n{lines}" if near else None
+    return CheckpointNotFoundError(message, path=path, remedy=remedy)
+
+
+def _below(directory: str, names: list[str]) -> str | None:
+    """Name directories one level below that hold a checkpoint."""
+    paths = [os.path.join(directory, name) for name in names]
+    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
+    held = [path for path in below if at_saved_model(path) or scan(path)]
+    if not held:
+        return None
+    shown = "\n".join(f"  {path}" for path in held[:_N_SHOWN])
+    more = len(held) - _N_SHOWN
+    return f"Directories below hold checkpoints:\n{shown}" + (
+        f"\n  and {more} more" if more > 0 else ""
+    )

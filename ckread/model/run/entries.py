@@ -1,0 +1,135 @@
+"""The checkpoints of a run as they are listed, before any is opened again."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ckread.model.paths.location import keras_suffix
+
+if TYPE_CHECKING:
+    from ckread.errors import CheckpointError
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+class RunState(StrEnum):
+    """What the state file of a directory says of a checkpoint."""
+
+    LATEST = "latest"
+    """Named as the one to restore."""
+    KEPT = "kept"
+    """Named among those that are kept."""
+    UNTRACKED = "untracked"
+    """On disk, and not named."""
+    STALE = "stale"
+    """Named, and not on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One checkpoint of a run.
+
+    Attributes:
+        path: its prefix, file or directory.
+        step: of training; None where neither content nor name tell.
+        time: when it was saved, seconds since 1970, by the state file or else by
+            the file itself; None for one that is not there.
+        nbytes: of all its files; None for one that is not there.
+        state: what the state file says; None where there is none.
+        iterations: of its optimizer; None where it has none.
+        variables: how many it holds, bookkeeping left out.
+        elements: of these variables.
+        is_dated_by_state: whether `time` is the state file's.
+    """
+
+    path: str
+    step: int | None
+    time: float | None = None
+    nbytes: int | None = None
+    state: RunState | None = None
+    iterations: int | None = None
+    variables: int = 0
+    elements: int = 0
+    is_dated_by_state: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its base name."""
+        return base_name(self.path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of a checkpoint in JSON documents."""
+        return {
+            "path": self.path,
+            "step": self.step,
+            "time": self.time,
+            "nbytes": self.nbytes,
+            "state": None if self.state is None else str(self.state),
+            "iterations": self.iterations,
+            "variables": self.variables,
+            "elements": self.elements,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedCheckpoint:
+    """A checkpoint that was found and cannot be opened.
+
+    Attributes:
+        path: its prefix, file or directory.
+        error: why; not shown by `repr`.
+    """
+
+    path: str
+    error: CheckpointError = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunGroup:
+    """Checkpoints of one model, in order of step.
+
+    Attributes:
+        entries: of the checkpoints.
+        model: equal for groups of the same model that was saved under another name, or
+            in another format: their parameters have the same leaf names, shapes and types.
+    """
+
+    entries: tuple[RunEntry, ...]
+    model: int = 0
+
+    @property
+    def latest(self) -> RunEntry:
+        """The last of them."""
+        return self.entries[-1]
+
+
+def base_name(path: str) -> str:
+    """Give the last component of a path, also where it ends in a separator."""
+    return os.path.basename(path.rstrip(os.sep)) or path
+
+
+def stem_of(path: str) -> str:
+    """Give the base name without a suffix of Keras, whose digits count nothing."""
+    name = base_name(path)
+    return name.removesuffix(keras_suffix(name) or "")
+
+
+def pattern_of(path: str) -> str:
+    """Give the base name with each number as `#`: equal for checkpoints of one series."""
+    name = base_name(path)
+    suffix = keras_suffix(name) or ""
+    return _NUMBER.sub("#", name.removesuffix(suffix)) + suffix
+
+
+def numbers_of(path: str) -> tuple[float, ...]:
+    """Give the numbers of the base name from left to right: (5, 0.23) for `w.05-0.23.h5`."""
+    return numbers_in(stem_of(path))
+
+
+def numbers_in(text: str) -> tuple[float, ...]:
+    """Give the numbers of a text from left to right."""
+    return tuple(float(number) for number in _NUMBER.findall(text))

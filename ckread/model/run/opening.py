@@ -1,0 +1,175 @@
+"""Opening the checkpoints of a run: names are made once for all that are built alike.
+
+Names and roles follow from keys, shapes, types and the object graph alone. So
+checkpoints with the same ones, and a graph with the same checksum, share them:
+to open another costs no more than to parse its index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.evidence import Identity
+from ckread.model.naming import OBJECT_GRAPH_KEY
+from ckread.model.opening import ReaderChoice, open_checkpoint
+from ckread.model.paths.location import shard_warnings
+from ckread.model.role import Role
+from ckread.readers.bundle.memo import IndexMemo
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ckread.model.evidence import Evidence
+    from ckread.model.run.places import Place
+    from ckread.readers.contract import CheckpointReader, TensorRecord
+
+_STEP_NAMES = ("global_step", "step", "train_step")
+_ITERATION_NAMES = ("iterations", "iteration", "iter")
+_SAVE_COUNTER = "save_counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What checkpoints that are built alike have in common.
+
+    Attributes:
+        number: which one, in the order in which they were met.
+        tensors: key, shape and type of each variable, bookkeeping left out.
+        elements: of all of these.
+        identities: by key.
+        evidence: besides the tensors.
+        step_keys: the counters that tell the step, the best first.
+        iterations_key: the counter of the optimizer.
+    """
+
+    number: int
+    tensors: frozenset[tuple[str, tuple[int, ...], str]]
+    elements: int
+    identities: Mapping[str, Identity]
+    evidence: Evidence
+    step_keys: tuple[str, ...]
+    iterations_key: str | None
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, tuple[int, ...]]]:
+        """Key and shape of each variable."""
+        return frozenset(tensor[:2] for tensor in self.tensors)
+
+
+class RunOpener:
+    """Opens checkpoints, and remembers how those that were opened are built.
+
+    Attributes:
+        reader: which one opens them: `auto`, `native` or `tensorflow`.
+    """
+
+    def __init__(self, reader: str = "auto") -> None:
+        self.reader = reader
+        self._structures: dict[Any, Structure] = {}
+        self._memo = IndexMemo()
+
+    def open(self, place: Place) -> tuple[Checkpoint, Structure]:
+        """Open a checkpoint of a run.
+
+        Raises:
+            CheckpointError: it is gone, being written, damaged or cannot be read here.
+        """
+        if place.format is not Format.TENSOR_BUNDLE or self.reader == ReaderChoice.TENSORFLOW:
+            checkpoint = open_checkpoint(place.path, reader=self.reader)
+            return checkpoint, self._remember(checkpoint)
+        from ckread.readers.bundle.reader import TensorBundle
+
+        reader = TensorBundle(place.path, self._memo)
+        known = self._structures.get(_signature(reader.tensors))
+        if known is None:
+            reader.close()
+            checkpoint = open_checkpoint(place.path, reader=self.reader)
+            return checkpoint, self._remember(checkpoint)
+        return _assemble(reader, known), known
+
+    def _remember(self, checkpoint: Checkpoint) -> Structure:
+        signature = _signature(checkpoint.reader.tensors)
+        known = self._structures.get(signature)
+        if known is not None:
+            return known
+        structure = _structure(checkpoint, len(self._structures))
+        if structure.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint:
+            signature = (signature, "without its graph")
+        self._structures[signature] = structure
+        return structure
+
+
+def reopened(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Give an open one of the same index, whatever became of this one; None if it has no index."""
+    from ckread.readers.bundle.reader import TensorBundle
+
+    if checkpoint is None or not isinstance(checkpoint.reader, TensorBundle):
+        return None
+    return Checkpoint(
+        checkpoint.reader.reopened(),
+        {variable.key: variable.identity for variable in checkpoint.values()},
+        path=checkpoint.path,
+        evidence=checkpoint.evidence,
+        notes=checkpoint.notes,
+        warnings=checkpoint.warnings,
+    )
+
+
+def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
+    graph = tensors.get(OBJECT_GRAPH_KEY)
+    return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))
+
+
+def _assemble(reader: CheckpointReader, structure: Structure) -> Checkpoint:
+    return Checkpoint(
+        reader,
+        structure.identities,
+        path=reader.path,
+        evidence=structure.evidence,
+        notes=tuple(getattr(reader, "notes", ())),
+        warnings=shard_warnings(reader),
+    )
+
+
+def _structure(checkpoint: Checkpoint, number: int) -> Structure:
+    variables = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
+    counters = {
+        v.name: v.key for v in variables if v.role is Role.COUNTER and v.elements == 1 and v.nbytes
+    }
+    save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
+    return Structure(
+        number=number,
+        tensors=frozenset((v.key, v.shape, str(v.dtype)) for v in variables),
+        elements=sum(v.elements for v in variables),
+        identities={
+            v.key: Identity(v.name, v.role, v.trainable, v.owner, v.slot, v.paths)
+            for v in checkpoint.values()
+        },
+        evidence=checkpoint.evidence,
+        step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
+        iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
+    )
+
+
+def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Give the keys of counters whose last component is one of `names`, the best first."""
+    found = []
+    for name in names:
+        same = [known for known in counters if known.rpartition("/")[2] == name]
+        found += [counters[known] for known in sorted(same, key=lambda n: (n.count("/"), n))]
+    return found
+
+
+def read_counter(checkpoint: Checkpoint, key: str | None) -> int | None:
+    """Give the value of a counter; None where it cannot be read cheaply, or at all."""
+    if key is None or checkpoint.format is Format.V1_TABLE:
+        return None
+    try:
+        value = checkpoint[key].scalar()
+    except (CheckpointError, UsageError):
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None

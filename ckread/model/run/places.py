@@ -1,0 +1,180 @@
+"""What a person may type for a run → the places of checkpoints, none of them opened.
+
+A directory stands for every checkpoint in it, a quoted glob for those it matches,
+any other path for the one checkpoint that it means. A path that exists is taken
+for itself, whatever stars and brackets are in its name.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ckread.errors import CheckpointError
+from ckread.model.paths.locate import locate
+from ckread.model.paths.location import (
+    DATA_SUFFIX,
+    INDEX_SUFFIX,
+    META_SUFFIX,
+    at_prefix,
+    at_saved_model,
+    file_names,
+    keras_suffix,
+    saved_model_prefix,
+)
+from ckread.model.paths.nearby import nothing_in
+from ckread.model.paths.scanning import scan
+from ckread.model.run.state import StateMarks, read_marks
+from ckread.readers.contract import Format
+from ckread.readers.files import STATE_FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from ckread.model.paths.location import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a checkpoint of a run lies.
+
+    Attributes:
+        path: its prefix, file or directory.
+        format: as far as its name tells.
+        is_scanned: whether it was found in a directory or by a glob, and not named
+            by the user.
+    """
+
+    path: str
+    format: Format
+    is_scanned: bool = False
+
+
+@dataclass(slots=True)
+class Places:
+    """What was found for a run.
+
+    Attributes:
+        found: by absolute path, in the order given, each once.
+        scanned: directories that were looked through.
+        marks: what the state files say, by directory.
+        notes: what had to be decided, one sentence each.
+    """
+
+    found: dict[str, Place] = field(default_factory=dict)
+    scanned: list[str] = field(default_factory=list)
+    marks: dict[str, StateMarks] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, place: Place) -> None:
+        """Take a place, unless it is known; what the user named stays named."""
+        self.found.setdefault(os.path.abspath(place.path), place)
+        directory = os.path.dirname(place.path.rstrip(os.sep))
+        if directory not in self.marks:
+            self.marks[directory] = read_marks(directory)
+
+
+def find_places(paths: Iterable[str]) -> Places:
+    """Find the checkpoints of a run.
+
+    Raises:
+        CheckpointError: a path leads to no checkpoint; the remedy says what is near.
+    """
+    places = Places()
+    for path in paths:
+        for place in _places_at(path, places):
+            places.add(place)
+    places.notes += [note for marks in places.marks.values() for note in marks.notes]
+    return places
+
+
+def _places_at(path: str, places: Places) -> Iterable[Place]:
+    expanded = path if os.path.lexists(path) else os.path.expanduser(path)
+    if os.path.isdir(expanded) and (expanded.endswith(os.sep) or not at_prefix(expanded)):
+        return list(_in_directory(expanded, places))
+    try:
+        return [_place(locate(path))]
+    except CheckpointError:
+        if os.path.lexists(expanded) or not glob.has_magic(expanded):
+            raise
+        matched = list(_matched(expanded, places))
+        if not matched:
+            raise
+        return matched
+
+
+def _place(location: Location, *, is_scanned: bool = False) -> Place:
+    return Place(location.path, location.format, is_scanned)
+
+
+def _in_directory(directory: str, places: Places) -> Iterator[Place]:
+    model = at_saved_model(directory)
+    if model is not None:
+        yield _place(model)
+        return
+    found = list(_scanned(directory.rstrip(os.sep) or directory))
+    if not found and (nested := at_prefix(saved_model_prefix(directory))):
+        yield _place(nested)
+        return
+    directory = directory.rstrip(os.sep) or directory
+    places.scanned.append(directory)
+    places.marks[directory] = read_marks(directory)
+    if not found and not places.marks[directory].names:
+        raise nothing_in(directory)
+    yield from found
+
+
+def _scanned(directory: str) -> Iterator[Place]:
+    """Give the checkpoints of a directory, else the SavedModels in numbered ones below."""
+    candidates = scan(directory)
+    for candidate in candidates:
+        yield Place(candidate.path, candidate.format, is_scanned=True)
+    if candidates:
+        yield from _without_index(directory, {candidate.name for candidate in candidates})
+        return
+    for name in sorted(name for name in file_names(directory) if name.isdecimal()):
+        below = os.path.join(directory, name)
+        if os.path.isdir(below) and at_saved_model(below):
+            yield Place(below, Format.SAVED_MODEL, is_scanned=True)
+
+
+def _without_index(directory: str, known: Collection[str]) -> Iterator[Place]:
+    """Give prefixes of data shards whose index is absent: opening one tells why it is none."""
+    names = (name for name in file_names(directory) if DATA_SUFFIX.search(name))
+    for prefix in dict.fromkeys(DATA_SUFFIX.sub("", name) for name in names):
+        if prefix not in known:
+            path = os.path.join(directory, prefix)
+            yield Place(path, Format.TENSOR_BUNDLE, is_scanned=True)
+
+
+def _matched(pattern: str, places: Places) -> Iterator[Place]:
+    """Give the checkpoints of which a file, a prefix or the directory matches a glob."""
+    indexes = glob.glob(pattern + INDEX_SUFFIX)
+    for path in sorted({*indexes, *glob.glob(pattern)}):
+        if os.path.isdir(path):
+            if at_saved_model(path) or scan(path):
+                found = _in_directory(path, places)
+                yield from (replace(place, is_scanned=True) for place in found)
+        elif _may_be_checkpoint(path):
+            try:
+                yield _place(locate(path), is_scanned=True)
+            except CheckpointError:
+                continue  # other files of a run match its pattern too
+
+
+def _may_be_checkpoint(path: str) -> bool:
+    name = os.path.basename(path)
+    if name == STATE_FILE_NAME or name.endswith(META_SUFFIX) or DATA_SUFFIX.search(name):
+        return False
+    return name.endswith(INDEX_SUFFIX) or bool(keras_suffix(name)) or "." not in name[-5:]
+
+
+def title_of(paths: Sequence[str]) -> str:
+    """Give one path, or the directory that several share, else say how many they are."""
+    if len(paths) == 1:
+        return paths[0].rstrip(os.sep) or paths[0]
+    directories = {os.path.dirname(path) for path in paths}
+    only = directories.pop()
+    return only if only and not directories else f"{len(paths)} paths"

@@ -1,0 +1,304 @@
+"""A run: the checkpoints of one training, in order of step.
+
+Looking once at each checkpoint of a run, for what a listing shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, overload
+
+from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.model.display import Displayed
+from ckread.model.opening import ReaderChoice
+from ckread.model.paths.location import INDEX_SUFFIX
+from ckread.model.paths.scanning import step_of
+from ckread.model.run.entries import RunEntry, RunGroup, RunState, SkippedCheckpoint, base_name
+from ckread.model.run.grouping import Member, group, grouping_note, models_of
+from ckread.model.run.opening import RunOpener, read_counter, reopened
+from ckread.model.run.places import find_places, title_of
+from ckread.readers.contract import Format
+from ckread.readers.files import file_identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.places import Place, Places
+
+
+PathLike = str | os.PathLike[str]
+
+
+class Run(Displayed, Sequence["Checkpoint"]):
+    """The checkpoints of one model, in order of step; each is opened when asked for.
+
+    Training may go on meanwhile: a checkpoint that has been deleted since the run
+    was listed raises `CheckpointNotFoundError` when it is asked for; `opened` leaves
+    such ones out. Made by `ckread.open_run`.
+
+    Example:
+        >>> run = ckread.open_run("fixtures/digits_run")
+        >>> run, run.steps[-1], run.entries[-1].name
+        (<ckread.Run 'fixtures/digits_run': 10 checkpoints>, 10, 'ckpt-10')
+        >>> with run[-1] as latest:
+        ...     latest["optimizer/iterations"].scalar()
+        900
+
+    Attributes:
+        path: what names the run: its directory, or what was typed.
+        entries: what is known of each checkpoint, in the order of the sequence.
+        others: checkpoints of other models that were found, largest group first.
+        stale: checkpoints that a state file names and that are not there.
+        skipped: checkpoints that could not be opened, with the error of each.
+        notes: what had to be decided, one sentence each.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        groups: Sequence[Sequence[Member]],
+        opener: RunOpener,
+        *,
+        stale: tuple[RunEntry, ...] = (),
+        skipped: tuple[SkippedCheckpoint, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.path = path
+        self._members = tuple(groups[0]) if groups else ()
+        self.entries = tuple(member.entry for member in self._members)
+        models = models_of(groups) if len(groups) > 1 else ()
+        self.others = tuple(
+            RunGroup(tuple(m.entry for m in found), model)
+            for found, model in zip(groups[1:], models[1:], strict=True)
+        )
+        self.stale = stale
+        self.skipped = skipped
+        self.notes = notes
+        self._opener = opener
+
+    def __len__(self) -> int:
+        """Count the checkpoints."""
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Checkpoint: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Checkpoint]: ...
+    def __getitem__(self, index: int | slice) -> Checkpoint | Sequence[Checkpoint]:
+        """Open a checkpoint; a slice opens as many.
+
+        Raises:
+            CheckpointError: it is gone by now, or cannot be opened any more.
+        """
+        if isinstance(index, slice):
+            return [self._open(member) for member in self._members[index]]
+        return self._open(self._members[index])
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        """Open one checkpoint after the other."""
+        return map(self._open, self._members)
+
+    def __repr__(self) -> str:
+        """Show path and number of checkpoints."""
+        return f"<ckread.Run {self.path!r}: {len(self)} checkpoints>"
+
+    @property
+    def groups(self) -> tuple[RunGroup, ...]:
+        """The models that were found, largest first; the run is the first of them."""
+        return (RunGroup(self.entries), *self.others)
+
+    @property
+    def steps(self) -> tuple[int | None, ...]:
+        """The step of each checkpoint."""
+        return tuple(entry.step for entry in self.entries)
+
+    def error_now(self, index: int) -> CheckpointError | None:
+        """Tell why a checkpoint is not what was listed any more; None if it still is."""
+        return _replaced(self._members[index])
+
+    def opened(self) -> Iterator[tuple[int, Checkpoint | CheckpointError]]:
+        """Yield the index of each checkpoint and either it or the error of opening it.
+
+        A checkpoint that was overwritten since the run was listed has an error too:
+        the step it was listed with is no longer its own.
+        """
+        for index, member in enumerate(self._members):
+            try:
+                checkpoint = self._open(member)
+            except CheckpointError as error:
+                yield index, error
+            else:
+                yield index, _replaced(member) or checkpoint
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
+        groups = [[entry.to_dict() for entry in found.entries] for found in self.groups]
+        models = [found.model + 1 for found in self.groups]
+        groups[0] += [entry.to_dict() for entry in self.stale]
+        skipped = [{"path": found.path, "message": str(found.error)} for found in self.skipped]
+        told = {"skipped": skipped, "notes": list(self.notes)}
+        return {"path": self.path, "groups": groups, "models": models, **told}
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per checkpoint, in order of step.
+
+        `time` is in UTC; `group` counts the models from 0, the largest.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        from ckread.model.display import ENTRY_COLUMNS, data_frame, import_pandas
+
+        rows = [
+            {**entry.to_dict(), "group": number}
+            for number, found in enumerate(self.groups)
+            for entry in found.entries
+        ]
+        frame = data_frame(ENTRY_COLUMNS, rows)
+        frame["time"] = import_pandas().to_datetime(frame["time"], unit="s", utc=True)
+        return frame
+
+    def _open(self, member: Member) -> Checkpoint:
+        return reopened(member.checkpoint) or self._opener.open(member.place)[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the listing; checkpoints are opened by their paths where it arrives."""
+        members = tuple(replace(member, checkpoint=None) for member in self._members)
+        return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
+
+
+def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
+    """List the checkpoints of a run; of each, the index and its counters are read.
+
+    Args:
+        paths: a directory (every checkpoint in it), a glob, the path of a checkpoint,
+            or several of these. A path that exists is taken literally.
+        reader: `auto`, `native` or `tensorflow`.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there; the remedy names what is near.
+        CheckpointError: there is nothing that can be opened.
+        UsageError: no path is given, or there is no such reader.
+
+    Example:
+        >>> ckread.open_run("fixtures/digits_run/ckpt-[1-3]").steps
+        (1, 2, 3)
+    """
+    if reader not in tuple(ReaderChoice):
+        expected = ", ".join(ReaderChoice)
+        raise UsageError(f"no reader {reader!r}, expected one of {expected}")
+    if isinstance(paths, Mapping):
+        raise TypeError(f"expected a directory, a glob or paths, found one {paths!r}")
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    typed = [os.fsdecode(path) for path in given]
+    if not typed:
+        raise UsageError("no path given, expected a directory or checkpoints")
+    places = find_places(typed)
+    opener = RunOpener(reader)
+    members, skipped = survey(places, opener)
+    if not members and skipped:
+        raise skipped[-1].error
+    groups = group(members)
+    title = title_of(typed)
+    run = Run(
+        title,
+        groups,
+        opener,
+        stale=stale(places),
+        skipped=tuple(skipped),
+        notes=(*places.notes, *_notes(groups, skipped)),
+    )
+    if not len(run):
+        missing = ", ".join(entry.name for entry in run.stale[-3:])
+        message = f"{title}: no checkpoint here"
+        raise CheckpointNotFoundError(
+            message, path=title, remedy=f"The state file names {missing}, which are not there."
+        )
+    return run
+
+
+def as_run(source: Run | PathLike | Iterable[PathLike]) -> Run:
+    """Give a run as it is, or list that of a path, a glob, or several."""
+    return source if isinstance(source, Run) else open_run(source)
+
+
+def _replaced(member: Member) -> CheckpointError | None:
+    """Give the error for a checkpoint that is not the one that was listed."""
+    if file_identity(member.identified_by) == member.identity:
+        return None
+    is_there = os.path.lexists(member.identified_by)
+    what = "overwritten" if is_there else "deleted"
+    message = f"{member.entry.name}: {what} since the run was listed"
+    return CheckpointError(message, path=member.place.path)
+
+
+def _notes(groups: Sequence[Sequence[Member]], skipped: Sequence[SkippedCheckpoint]) -> list[str]:
+    notes = [f"{found.path} was left out: {found.error.message}." for found in skipped]
+    notes += filter(None, [grouping_note(groups)])
+    return notes
+
+
+MAX_KEPT = 30_000
+"""Variables of listed checkpoints that are remembered, so that an index is parsed once."""
+
+
+def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[SkippedCheckpoint]]:
+    """Open each place once, for what a listing shows, and close it again."""
+    members, skipped = [], []
+    n_kept = 0
+    for given, place in enumerate(places.found.values()):
+        try:
+            member = _member(place, places, opener, given)
+            n_kept += len(member.checkpoint or ())
+            members.append(member if n_kept <= MAX_KEPT else replace(member, checkpoint=None))
+        except CheckpointError as error:
+            if not place.is_scanned and len(places.found) == 1:
+                raise
+            skipped.append(SkippedCheckpoint(place.path, error))
+    return members, skipped
+
+
+def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Member:
+    index = place.path + INDEX_SUFFIX if place.format is Format.TENSOR_BUNDLE else place.path
+    identity = file_identity(index)
+    checkpoint, structure = opener.open(place)
+    with checkpoint:
+        counters = tuple(read_counter(checkpoint, key) for key in structure.step_keys)
+        iterations = read_counter(checkpoint, structure.iterations_key)
+        files = checkpoint.files()
+    directory, name = os.path.split(place.path.rstrip(os.sep))
+    marks = places.marks[directory]
+    entry = RunEntry(
+        path=place.path,
+        step=None,
+        time=marks.times.get(name, _saved(files[0].path)),
+        nbytes=sum(file.nbytes or 0 for file in files),
+        state=marks.state_of(name),
+        iterations=iterations,
+        variables=len(structure.tensors),
+        elements=structure.elements,
+        is_dated_by_state=name in marks.times,
+    )
+    return Member(place, entry, structure, counters, given, index, identity, checkpoint)
+
+
+def _saved(path: str) -> float | None:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
+
+
+def stale(places: Places) -> tuple[RunEntry, ...]:
+    """Give what the state files name and nothing was found of."""
+    named = [
+        os.path.join(directory, name)
+        for directory in places.scanned
+        for name in places.marks[directory].names
+    ]
+    absent = [path for path in named if os.path.abspath(path) not in places.found]
+    entries = (RunEntry(path, step_of(base_name(path)), state=RunState.STALE) for path in absent)
+    return tuple(entry for entry in entries if not os.path.lexists(entry.path + INDEX_SUFFIX))

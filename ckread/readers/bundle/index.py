@@ -1,0 +1,352 @@
+"""The index of a tensor bundle: a table of the header and one entry per tensor.
+
+    ""            BundleHeaderProto
+    name          BundleEntryProto: where a tensor lies, or into what it is sliced
+    00 ...        BundleEntryProto of one slice, under a key of `slices`
+
+A partitioned tensor has an entry that names its slices, and every slice has one of
+its own, which no listing shows.
+
+Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
+
+Entries of a bundle index to records, fast: 100,000 in a quarter of a second.
+
+    08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
+
+Nearly all entries have this form: tags in order, zero fields left out, the size
+that of type and shape. Types and shapes repeat, so their bytes are looked up and
+with them the bytes of the size, which need only be compared. Any other entry goes
+the long way, `messages.parse_bundle_entry`, which gives the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.contract import TensorRecord, no_garbage_collection, shown
+from ckread.readers.crc32c import MASK_DELTA
+from ckread.readers.dtypes import DataType
+from ckread.readers.files import FileIdentity, RegularFile
+from ckread.readers.messages import (
+    BundleEntry,
+    BundleHeader,
+    TensorShape,
+    TensorSlice,
+    parse_bundle_entry,
+    parse_bundle_header,
+)
+from ckread.readers.slices import slice_key
+from ckread.readers.table import DAMAGED, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckread.readers.bundle.memo import IndexMemo
+
+
+VERSION = 1
+"""Of the format that is read here, the only one there is."""
+
+MAX_SHARDS = 1 << 17
+
+
+class Part(NamedTuple):
+    """One slice of a partitioned tensor, and its own entry where there is one."""
+
+    tensor_slice: TensorSlice
+    entry: BundleEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleIndex:
+    """What an index says; one moment of a file that may be written to.
+
+    Attributes:
+        path: the `.index` file.
+        identity: of the file that was read.
+        header: of the bundle.
+        tensors: records by key, in the order of the file; slices are not among them.
+        parts: slices of partitioned tensors, by key.
+        unknown_dtypes: numbers of element types that no release knows, by key.
+        n_blocks: data blocks of the table.
+    """
+
+    path: str
+    identity: FileIdentity
+    header: BundleHeader
+    tensors: dict[str, TensorRecord]
+    parts: dict[str, tuple[Part, ...]]
+    unknown_dtypes: dict[str, int]
+    n_blocks: int
+
+
+def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
+    """Read an index, each block of it verified.
+
+    Args:
+        path: the file.
+        memo: indexes of the same run, which may be alike; this one is added.
+
+    Raises:
+        CheckpointNotFoundError: there is none.
+        TruncatedFileError: it is shorter than its footer, or a block runs past it.
+        NotACheckpointError: it does not end as a table does.
+        CorruptCheckpointError: it contradicts the format, or exceeds its bounds.
+        UnsupportedFeatureError: it wants another version of the reader.
+    """
+    with RegularFile(path) as file, no_garbage_collection():
+        known = None if memo is None else memo.recall(file)
+        if known is not None:
+            return known
+        table = Table(file)
+        items = table.items()
+        parser = EntryParser(table.memory)
+        try:
+            header = _parse_header(*next(items, (None, b"")))
+            parser.feed(items)
+        except CheckpointError as error:
+            raise _located(error, file) from None
+        tensors, parts = _join_slices(parser)
+        index = BundleIndex(
+            path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
+        )
+        if memo is not None:
+            memo.remember(file, index)
+        return index
+
+
+def _located(error: CheckpointError, file: RegularFile) -> CheckpointError:
+    """Give an error that names the file; the table's own do already."""
+    if error.path is not None:
+        return error
+    remedy = error.remedy or DAMAGED if isinstance(error, CorruptCheckpointError) else error.remedy
+    return type(error)(f"{file.name}: {error.message}", path=file.path, remedy=remedy)
+
+
+def _parse_header(key: bytes | None, value: bytes) -> BundleHeader:
+    if key != b"":
+        found = "no entries" if key is None else f"first key {key[:80]!r}"
+        raise CorruptCheckpointError(f"header: {found}, expected the empty key")
+    header = parse_bundle_header(value)
+    if not 1 <= header.num_shards <= MAX_SHARDS:
+        found = f"num_shards {header.num_shards}, expected 1 to {MAX_SHARDS}"
+        raise CorruptCheckpointError(f"header: {found}")
+    if header.producer < 0:
+        raise CorruptCheckpointError(f"header: producer {header.producer}, expected 0 or more")
+    if header.min_consumer > VERSION:
+        wanted = f"min_consumer {header.min_consumer}, this reader is version {VERSION}"
+        raise UnsupportedFeatureError(f"header: {wanted}", remedy=_NEWER)
+    if VERSION in header.bad_consumers:
+        refused = f"bad_consumers has {VERSION}, the version of this reader"
+        raise UnsupportedFeatureError(f"header: {refused}", remedy=_NEWER)
+    return header
+
+
+_NEWER = "The writer of this checkpoint wants another version of the reader."
+
+
+def _join_slices(
+    parser: EntryParser,
+) -> tuple[dict[str, TensorRecord], dict[str, tuple[Part, ...]]]:
+    """Give all tensors and the parts of partitioned ones, slices hidden among them."""
+    if not parser.partitioned and not parser.nul_entries:
+        return parser.tensors, {}
+    parts: dict[str, tuple[Part, ...]] = {}
+    hidden: set[bytes] = set()
+    for key, entry in parser.partitioned.items():
+        stored_key = key.encode("utf-8", "surrogateescape")
+        keys = [slice_key(stored_key, piece) for piece in entry.slices]
+        hidden.update(keys)
+        parts[key] = tuple(
+            Part(piece, parser.nul_entries.get(of_slice))
+            for piece, of_slice in zip(entry.slices, keys, strict=True)
+        )
+        parser.tensors[key] = _partitioned_record(key, entry, parts[key])
+    ordinary = {
+        key: record_of(key, entry)
+        for stored_key, entry in parser.nul_entries.items()
+        if stored_key not in hidden
+        for key in [stored_key.decode("utf-8", "surrogateescape")]
+    }
+    return {**ordinary, **parser.tensors}, parts
+
+
+def _partitioned_record(key: str, entry: BundleEntry, parts: tuple[Part, ...]) -> TensorRecord:
+    found = [part.entry for part in parts if part.entry is not None]
+    shards = {part.shard_id for part in found}
+    in_one = len(shards) == 1
+    return TensorRecord(
+        key,
+        entry.dtype,
+        entry.shape,
+        nbytes=sum(part.size for part in found),
+        crc32c=None,
+        shard=shards.pop() if in_one else None,
+        offset=min(part.offset for part in found) if in_one else None,
+    )
+
+
+Head = tuple[DataType, TensorShape, int, int, bytes | None]
+"""Type, shape, bytes in which these are stored, bytes of the values, and the stored
+field of the latter with the tag of the checksum that follows it (None: nothing)."""
+
+_SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
+_RECORD_NBYTES = 400
+SLICE_NBYTES = 200
+"""Of memory that a slice in the entry of a partitioned tensor takes, roughly."""
+
+
+class EntryParser:
+    """Sorts the entries of an index into tensors, partitioned tensors and slices.
+
+    Attributes:
+        tensors: records by key; those of partitioned tensors without a place.
+        partitioned: entries of partitioned tensors, by key.
+        nul_entries: entries under keys that begin with NUL: slices, as a rule.
+        unknown_dtypes: numbers of element types that no release knows, by key.
+    """
+
+    def __init__(self, memory: int) -> None:
+        """Start with nothing.
+
+        Args:
+            memory: bytes that keys and records may take, roughly.
+        """
+        self.tensors: dict[str, TensorRecord] = {}
+        self.partitioned: dict[str, BundleEntry] = {}
+        self.nul_entries: dict[bytes, BundleEntry] = {}
+        self.unknown_dtypes: dict[str, int] = {}
+        self._memory = memory
+        self._slice_memory = memory
+        self._heads: dict[bytes, Head] = {}
+
+    def feed(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take keys and their entries in.
+
+        Raises:
+            CorruptCheckpointError: an entry is none, or they are too much.
+        """
+        memory = self._memory
+        heads = self._heads
+        tensors = self.tensors
+        from_bytes = int.from_bytes
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        for stored_key, value in items:
+            memory -= len(stored_key) + _RECORD_NBYTES
+            if memory < 0:
+                raise _too_much(len(tensors))
+            try:
+                prefix = value[: value[3] + 4]
+                head = heads.get(prefix) or self._add_head(prefix)
+                dtype, shape, at, nbytes, size_field = head
+                shard = offset = 0
+                if value[at] == _SHARD_TAG:
+                    shard = value[at + 1]
+                    at += 2
+                if value[at] == _OFFSET_TAG:
+                    byte = value[at + 1]
+                    offset = byte & 0x7F
+                    at += 2
+                    shift = 7
+                    while byte > 0x7F:
+                        byte = value[at]
+                        offset |= (byte & 0x7F) << shift
+                        at += 1
+                        shift += 7
+                    if shift > 63:  # negative, or no varint
+                        shard = 0x80
+            except IndexError:
+                self._add_slowly(stored_key, value)
+                continue
+            if shard > 0x7F or value[at:-4] != size_field or stored_key[0] == 0:
+                self._add_slowly(stored_key, value)
+                continue
+            masked = from_bytes(value[-4:], "little") - MASK_DELTA & 0xFFFFFFFF
+            key = stored_key.decode("utf-8", "surrogateescape")
+            crc32c = (masked >> 17 | masked << 15) & 0xFFFFFFFF
+            fields = (key, dtype, shape, nbytes, crc32c, shard, offset)
+            tensors[key] = make_record(TensorRecord, fields)
+
+    def _add_head(self, prefix: bytes) -> Head:
+        head = self._heads[prefix] = _parse_head(prefix)
+        return head
+
+    def _add_slowly(self, stored_key: bytes, value: bytes) -> None:
+        key = stored_key.decode("utf-8", "surrogateescape")
+        try:
+            entry = parse_bundle_entry(value)
+            _check_place(entry)
+        except CorruptCheckpointError as error:
+            raise CorruptCheckpointError(f"entry {shown(key)}: {error.message}") from None
+        if entry.dtype is DataType.UNKNOWN:
+            self.unknown_dtypes[key] = entry.dtype_number
+        if entry.slices:
+            self._slice_memory -= SLICE_NBYTES * len(entry.slices)
+            if self._slice_memory < 0:
+                raise _too_much(len(self.tensors))
+            self.partitioned[key] = entry
+        if stored_key[0] == 0 and not entry.slices:
+            self.nul_entries[stored_key] = entry
+        else:
+            self.tensors[key] = record_of(key, entry)
+
+
+def record_of(key: str, entry: BundleEntry) -> TensorRecord:
+    """Give the record of an entry."""
+    return TensorRecord(
+        key, entry.dtype, entry.shape, entry.size, entry.crc32c, entry.shard_id, entry.offset
+    )
+
+
+def ends_in_checksum(value: bytes, record: TensorRecord) -> bool:
+    """Tell whether the stored entry of a tensor has the usual form, so that its end is known."""
+    if len(value) < 4 or not record.dtype.is_plain or (record.shard or 0) > 0x7F:
+        return False
+    prefix = value[: value[3] + 4]
+    dtype, shape, at, _, size_field = _parse_head(prefix)
+    if size_field is None or (dtype, shape) != record[1:3]:
+        return False
+    shard = bytes((_SHARD_TAG, record.shard)) if record.shard else b""
+    offset = bytes((_OFFSET_TAG,)) + _varint(record.offset) if record.offset else b""
+    return value[at:-4] == shard + offset + size_field
+
+
+def _check_place(entry: BundleEntry) -> None:
+    for field in ("shard_id", "offset", "size"):
+        number = getattr(entry, field)
+        if number < 0:
+            raise CorruptCheckpointError(f"{field} {number}, expected 0 or more")
+
+
+def _parse_head(prefix: bytes) -> Head:
+    """Decode the bytes up to the shape; what nothing matches unless they are the usual."""
+    unusual = DataType.UNKNOWN, (), len(prefix), 0, None
+    if len(prefix) < 4 or len(prefix) != prefix[3] + 4 or not prefix[:4].isascii():
+        return unusual
+    if prefix[0] != 0x08 or prefix[2] != 0x12:
+        return unusual
+    try:
+        entry = parse_bundle_entry(prefix)
+    except CorruptCheckpointError:
+        return unusual
+    if entry.dtype is DataType.UNKNOWN:
+        return unusual
+    nbytes = math.prod(entry.shape) * entry.dtype.itemsize
+    size = b"\x28" + _varint(nbytes) if nbytes else b""
+    return entry.dtype, entry.shape, len(prefix), nbytes, size + b"\x35"
+
+
+def _varint(value: int) -> bytes:
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*data, value))
+
+
+def _too_much(n_entries: int) -> CorruptCheckpointError:
+    found = f"{n_entries} entries and more, with keys too long for its size"
+    return CorruptCheckpointError(found)

@@ -1,0 +1,148 @@
+"""Indexes that differ from one that was parsed in nothing but checksums.
+
+The checkpoints of a run lie alike: from save to save only the checksums of tensors
+change, four bytes at the end of an entry, and with them those of the blocks. An
+index whose other bytes are all those of one that was parsed need not be parsed again.
+
+    piece | checksum | piece | checksum | … | piece
+
+The checksum of each block is verified as ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.errors import CheckpointError
+from ckread.readers.bundle.index import ends_in_checksum
+from ckread.readers.contract import TensorRecord
+from ckread.readers.crc32c import crc32c, unmask
+from ckread.readers.protobuf import parse_varint
+from ckread.readers.table import Table, parse_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ckread.readers.bundle.index import BundleIndex
+    from ckread.readers.files import RegularFile
+    from ckread.readers.table import BlockHandle
+
+MAX_NBYTES = 1 << 20
+"""Of an index that is remembered: its pieces take many times its size."""
+
+MAX_KNOWN = 4
+"""Indexes that are remembered, at most: where each is another one, it is in vain."""
+
+Tensors = dict[str, TensorRecord]
+
+_PLAIN = b"\0"
+"""Type of a block that is not compressed."""
+
+
+class _Known(NamedTuple):
+    """An index that was parsed.
+
+    Attributes:
+        tensors: what it lists.
+        parts: its pieces and checksums in turn, as bytes and integers.
+        pieces: all bytes but the checksums.
+        records: of each checksum, the tensor; None where it is that of a block.
+        blocks: start of each data block, and where its checksum is.
+    """
+
+    tensors: Tensors
+    parts: Struct
+    pieces: tuple[bytes, ...]
+    records: list[TensorRecord | None]
+    blocks: list[tuple[int, int]]
+
+    def read(self, data: bytes) -> Tensors | None:
+        """Give what another index lists, if it is like this one and its blocks are sound."""
+        parts = self.parts.unpack(data)
+        if parts[::2] != self.pieces:
+            return None
+        for start, stop in self.blocks:
+            if unmask(int.from_bytes(data[stop : stop + 4], "little")) != crc32c(data[start:stop]):
+                return None
+        tensors = self.tensors.copy()
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        for record, masked in zip(self.records, parts[1::2], strict=True):
+            if record is not None:
+                fields = (*record[:4], unmask(masked), *record[5:])
+                tensors[record[0]] = make_record(TensorRecord, fields)
+        return tensors
+
+
+class IndexMemo:
+    """Indexes that were parsed, by their size; of several of one size the last."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[_Known, BundleIndex]] = {}
+        self._n_spare = MAX_KNOWN
+
+    def recall(self, file: RegularFile) -> BundleIndex | None:
+        """Give what an open index says, if it is like one that was parsed.
+
+        None if it has to be parsed: it is like no other, or damaged.
+        """
+        if file.nbytes not in self._known:
+            return None
+        known, index = self._known[file.nbytes]
+        tensors = known.read(file.pread(0, file.nbytes))
+        if tensors is None:
+            return None
+        return replace(index, path=file.path, identity=file.identity, tensors=tensors)
+
+    def remember(self, file: RegularFile, index: BundleIndex) -> None:
+        """Keep what an open index says, which was parsed."""
+        if not self._n_spare or file.nbytes > MAX_NBYTES:
+            return
+        self._n_spare -= 1
+        try:
+            data = file.pread(0, file.nbytes)
+            known = _known(data, list(Table(file).handles()), index.tensors)
+        except CheckpointError:  # a training run has written to the file since it was parsed
+            return
+        if known is not None and known.read(data) == index.tensors:
+            self._known[file.nbytes] = known, index
+
+
+def _known(data: bytes, handles: Sequence[BlockHandle], tensors: Tensors) -> _Known | None:
+    """Find the checksums in the bytes of an index; None if its blocks are compressed."""
+    places: list[tuple[int, TensorRecord | None]] = []
+    blocks = []
+    for start, size in sorted(handles):
+        end = start + size
+        if data[end : end + 1] != _PLAIN:
+            return None
+        block = data[start:end]
+        for (key, value), stop in zip(parse_entries(block), _value_stops(block), strict=True):
+            record = tensors.get(key.decode("utf-8", "surrogateescape"))
+            if record is not None and ends_in_checksum(value, record):
+                places.append((start + stop - 4, record))
+        places.append((end + 1, None))
+        blocks.append((start, end + 1))
+    layout = "<"
+    last = 0
+    for at, _ in places:
+        if at < last:  # blocks that share bytes
+            return None
+        layout += f"{at - last}sI"
+        last = at + 4
+    parts = Struct(f"{layout}{len(data) - last}s")
+    records = [record for _, record in places]
+    return _Known(tensors, parts, parts.unpack(data)[::2], records, blocks)
+
+
+def _value_stops(block: bytes) -> Iterator[int]:
+    """Yield where the value of each entry of a sound block ends."""
+    stop = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
+    at = 0
+    while at < stop:
+        _, at = parse_varint(block, at, stop)
+        unshared, at = parse_varint(block, at, stop)
+        nbytes, at = parse_varint(block, at, stop)
+        at += unshared + nbytes
+        yield at

@@ -1,0 +1,347 @@
+"""An HDF5 file through h5py: its datasets and attributes, nothing that leads out of it.
+
+HDF5 lets a file name other files (external links, external and virtual datasets),
+point into itself in circles (soft links) and hide terabytes behind a filter. None
+of this occurs in a file that Keras writes, so it is refused before it is followed.
+The file is read through a `FileWindow`, so it may lie inside an archive, and past a
+guard, since the library loops for ever on some damaged heaps (see `guard`).
+
+Reference: HDF5 File Format Specification, version 3.0.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ckread.errors import (
+    CheckpointError,
+    CorruptCheckpointError,
+    NotACheckpointError,
+    TruncatedFileError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.hdf5.guard import GuardedWindow
+from ckread.readers.hdf5.messages import (
+    REFERENCE_NBYTES,
+    DamagedTextError,
+    Dataset,
+    DeclinedError,
+    GlobalHeap,
+    is_sound_attribute,
+    path_order,
+)
+from ckread.readers.hdf5.texts import (
+    AttributeTooLargeError,
+    UnverifiedTextError,
+    check_chunks,
+    decode,
+    encode,
+    h5py_module,
+    read_references,
+    read_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    import numpy as np
+
+    from ckread.readers.files import FileWindow
+
+
+_MAX_CHUNK_NBYTES = 1 << 30
+_BOMB_FLOOR_NBYTES = 16 << 20
+_MAX_EXPANSION = 1100
+_MAX_TEXT_EXPANSION = 20
+"""Texts are in memory all at once; other values are streamed."""
+
+
+class LibraryFile:
+    """An HDF5 file that is open in h5py.
+
+    Attributes:
+        path: the file.
+        name: what messages call it.
+        window: the bytes it is read through.
+    """
+
+    def __init__(self, window: FileWindow, name: str) -> None:
+        """Open it.
+
+        Raises:
+            MissingDependencyError: h5py is not installed.
+            NotACheckpointError: it is not HDF5.
+            CorruptCheckpointError: HDF5 cannot open it.
+        """
+        self.path = window.path
+        self.name = name
+        self.window = window
+        h5py = h5py_module()
+        self._guard = GuardedWindow(window, name)
+        with self.guarded("superblock"):
+            self._file = h5py.File(self._guard, "r", rdcc_nbytes=16 << 20)
+        self._guard.is_opening = False
+        self._datasets: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Close it; the window stays open."""
+        self._datasets.clear()
+        self._file.close()
+
+    def guarded(self, where: str) -> AbstractContextManager[None]:
+        """Turn whatever HDF5 raises about the file into an error that names `where`."""
+        return translated(where, self.name, self.window, self._guard)
+
+    def paths(self) -> list[str]:
+        """List every path of the file, groups before what they hold.
+
+        Raises:
+            UnsupportedFeatureError: a link is external, soft or of an unknown kind.
+            CorruptCheckpointError: a group cannot be read.
+        """
+        h5l = h5py_module().h5l
+        kinds = {h5l.TYPE_EXTERNAL: "an external link", h5l.TYPE_SOFT: "a soft link"}
+        found: list[tuple[bytes, int]] = []
+        with self.guarded("links"):
+            self._file.id.links.visit(lambda name, info: found.append((name, info.type)), info=True)
+        for name, kind in found:
+            if kind != h5l.TYPE_HARD:
+                what = kinds.get(kind, "a user-defined link")
+                self._refuse(decode(name), f"{what}, expected a group or dataset of this file")
+        return sorted((decode(name) for name, _ in found), key=path_order)
+
+    def datasets(self) -> Iterator[Dataset | str]:
+        """Yield every dataset, and of every group its path.
+
+        Raises:
+            UnsupportedFeatureError: a link or dataset leads out of the file, or
+                holds references.
+            CorruptCheckpointError: an object cannot be read.
+        """
+        h5d, h5o = h5py_module().h5d, h5py_module().h5o
+        for path in self.paths():
+            with self.guarded(repr(path)):
+                item = h5o.open(self._file.id, encode(path))
+            if isinstance(item, h5d.DatasetID):
+                yield self._listed(path, item)
+            else:
+                yield path
+
+    def _listed(self, path: str, item: Any) -> Dataset:
+        h5d = h5py_module().h5d
+        with self.guarded(repr(path)):
+            layout = item.get_create_plist()
+            kind = layout.get_layout()
+            if kind == h5d.VIRTUAL:
+                self._refuse(path, "a virtual dataset, whose values lie in other files")
+            if layout.get_external_count():
+                self._refuse(path, "an external dataset, whose values lie in another file")
+            label = self._attribute_of(item, "dtype")
+            stored = stored_type(item.dtype, label if isinstance(label, str) else "")
+            if stored.has_references:
+                self._refuse(path, "a dataset of object references, expected numbers")
+            shape = (0,) if item.shape is None else tuple(int(size) for size in item.shape)
+            nbytes, offset = item.get_storage_size(), item.get_offset()
+        if kind == h5d.CHUNKED:
+            self._check_chunks(path, layout.get_chunk(), item.dtype.itemsize)
+        is_text = stored.dtype is DataType.STRING
+        logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
+        if kind != h5d.CHUNKED and stored.dtype.is_plain:
+            nbytes = logical
+        is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
+        most = nbytes if is_bare else min(nbytes, self.window.nbytes)
+        expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
+        self._check_size(path, logical, stored=most, expansion=expansion)
+        if kind != h5d.CONTIGUOUS or not stored.dtype.is_plain or not nbytes:
+            offset = None
+        with self.guarded(repr(path)):
+            address = _address(item)
+        return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
+
+    def _check_chunks(self, path: str, chunk: tuple[int, ...], itemsize: int) -> None:
+        nbytes = math.prod(chunk) * itemsize
+        if nbytes > _MAX_CHUNK_NBYTES:
+            self._refuse(path, f"chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}")
+
+    def _check_size(self, path: str, logical: int, *, stored: int, expansion: int) -> None:
+        if logical > max(_BOMB_FLOOR_NBYTES, expansion * stored):
+            what = f"{logical} bytes of values in {stored} stored bytes"
+            message = f"{self.name}: {path!r} holds {what}, a decompression bomb"
+            raise CorruptCheckpointError(message, path=self.path)
+
+    def _refuse(self, path: str, what: str) -> None:
+        message = f"{self.name}: {path!r} is {what}"
+        if what.startswith("chunks"):
+            message = f"{self.name}: {path!r} has {what}"
+        raise UnsupportedFeatureError(message, path=self.path)
+
+    def dataset(self, path: str) -> Any:
+        """Open a listed dataset with h5py.
+
+        Raises:
+            CorruptCheckpointError: a chunk of it is a decompression bomb.
+        """
+        if path not in self._datasets:
+            with self.guarded(repr(path)):
+                found = self._file[encode(path)]
+                check_chunks(found.id)
+            self._datasets[path] = found
+        return self._datasets[path]
+
+    def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
+        """Give the texts of a dataset, None unless they are of variable length.
+
+        Raises:
+            CorruptCheckpointError: they are not where it says, or more than `max_nbytes`.
+            UnsupportedFeatureError: they are kept in a way that is not read here.
+        """
+        where = repr(dataset.path)
+        item = self.dataset(dataset.path).id
+        text = h5py_module().check_string_dtype(item.dtype)
+        if text is None or text.length is not None:
+            return None
+        with self.guarded(where):
+            references = read_references(item, self._guard, dataset.address)
+            return GlobalHeap(self._guard, max_nbytes).texts(references)
+
+    def has(self, path: str) -> bool:
+        """Tell whether there is anything at a listed path."""
+        with self.guarded(repr(path)):
+            return encode(path) in self._file
+
+    def attribute(self, path: str, name: str) -> str | list[str] | None:
+        """Give a text attribute, or a list of texts; None where there is none.
+
+        Raises:
+            CorruptCheckpointError: it is larger than any attribute may be.
+        """
+        with self.guarded(repr(path)):
+            item = h5py_module().h5o.open(self._file.id, encode(path) or b"/")
+        return self._attribute_of(item, name)
+
+    def _attribute_of(self, item: Any, name: str) -> str | list[str] | None:
+        where = f"attribute {name!r}"
+        with self.guarded(where):
+            address = _address(item)
+        with self.guarded(where):
+            is_sound = is_sound_attribute(self._guard, address, name)
+            return read_text(item, name, is_sound=is_sound)
+
+
+def _text_nbytes(item: Any) -> int:
+    """Give the bytes that one text takes in a dataset, a reference where its length varies."""
+    text = h5py_module().check_string_dtype(item.dtype)
+    return (text.length or REFERENCE_NBYTES) if text is not None else 0
+
+
+def _address(item: Any) -> int:
+    """Give where an object lies; `h5o.get_info` would also walk its trees, even in circles."""
+    low, high = h5py_module().h5g.get_objinfo(item).objno
+    address: int = low | high << 64
+    return address
+
+
+# What HDF5's library raises about a file, as errors of this library.
+
+_RAISED = (OSError, RuntimeError, ValueError, KeyError, TypeError, MemoryError, OverflowError)
+"""What h5py raises about a file that it cannot read."""
+_DAMAGE = (AttributeTooLargeError, DamagedTextError)
+_UNSEEN = (UnverifiedTextError, DeclinedError)
+_FOUND_UNSEEN = "texts of variable length that cannot be found beforehand"
+
+
+@contextmanager
+def translated(where: str, name: str, window: FileWindow, guard: GuardedWindow) -> Iterator[None]:
+    """Turn whatever is raised about an HDF5 file into an error that names `where`.
+
+    Raises:
+        TruncatedFileError: the file ends early.
+        NotACheckpointError: it is no HDF5 file.
+        UnsupportedFeatureError: texts are kept in a way that is not read here.
+        CorruptCheckpointError: anything else that HDF5 does not accept, or hangs on.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (*_DAMAGE, *_UNSEEN, *_RAISED) as error:
+        raise guard.refusal or _own(error, f"{name}: {where}", name, window) from None
+    if guard.refusal is not None:
+        raise guard.refusal
+
+
+def _own(error: Exception, subject: str, name: str, window: FileWindow) -> CheckpointError:
+    path: dict[str, Any] = {"path": window.path}
+    if isinstance(error, _DAMAGE):
+        return CorruptCheckpointError(f"{subject}: {error}", **path)
+    if isinstance(error, _UNSEEN):
+        return UnsupportedFeatureError(f"{subject}: {_FOUND_UNSEEN}", **path)
+    text = " ".join(str(error).split())
+    if "truncated file" in text or "addr overflow" in text:
+        found = f"the file ends at byte {window.nbytes}, HDF5 expects more"
+        return TruncatedFileError(f"{subject}: {found}", **path)
+    if "file signature not found" in text:
+        return NotACheckpointError(f"{name}: no HDF5 signature", **path)
+    found = f"HDF5 cannot read it, {text[:200] or 'no reason given'}"
+    return CorruptCheckpointError(f"{subject}: {found}", **path)
+
+
+# The element types of HDF5 datasets, as Keras writes them.
+#
+#     little- and big-endian integers and floats, complex pairs, enum bool   plain
+#     opaque of 2 bytes with the attribute `dtype` = "bfloat16"              bfloat16
+#     strings of fixed or variable length                                    strings
+#     object and region references                                           refused
+#
+# float8 layers store float32. Packed int4 is stored as int8: only the layer's
+# configuration tells (see `keras.config`).
+#
+# Reference: HDF5 File Format Specification, IV.A.2.d, the Datatype Message.
+
+_PLAIN = {
+    "f2": DataType.FLOAT16, "f4": DataType.FLOAT32, "f8": DataType.FLOAT64,
+    "i1": DataType.INT8, "i2": DataType.INT16, "i4": DataType.INT32, "i8": DataType.INT64,
+    "u1": DataType.UINT8, "u2": DataType.UINT16, "u4": DataType.UINT32, "u8": DataType.UINT64,
+    "c8": DataType.COMPLEX64, "c16": DataType.COMPLEX128, "b1": DataType.BOOL,
+}  # fmt: skip
+_OPAQUE: dict[str, DataType] = {
+    dtype: dtype for dtype in DATA_TYPES.values() if dtype.code[:1].isalpha()
+}
+
+
+class StoredType(NamedTuple):
+    """How the elements of a dataset are stored.
+
+    Attributes:
+        dtype: the element type, `UNKNOWN` for what no tensor holds.
+        big_endian: whether multi-byte elements are in network order.
+        has_references: whether elements are references to other objects.
+    """
+
+    dtype: DataType
+    big_endian: bool = False
+    has_references: bool = False
+
+
+def stored_type(stored: np.dtype[Any], label: str) -> StoredType:
+    """Tell the element type from h5py's numpy type.
+
+    Args:
+        stored: what `dataset.dtype` gives.
+        label: the attribute `dtype` of the dataset, empty where it has none.
+    """
+    import h5py
+
+    if h5py.check_ref_dtype(stored) is not None:
+        return StoredType(DataType.UNKNOWN, has_references=True)
+    if h5py.check_string_dtype(stored) is not None:
+        return StoredType(DataType.STRING)
+    if stored.kind == "V" and stored.names is None and stored.subdtype is None:
+        dtype = _OPAQUE.get(label, DataType.UNKNOWN)
+        return StoredType(dtype if dtype.itemsize == stored.itemsize else DataType.UNKNOWN)
+    dtype = _PLAIN.get(stored.str[1:], DataType.UNKNOWN)
+    return StoredType(dtype, big_endian=stored.str[0] == ">")

@@ -1,0 +1,262 @@
+"""The `.keras` archive of Keras 3.
+
+    metadata.json        {"keras_version", "date_saved"}
+    config.json          the model, see `config`
+    model.weights.h5     the values, see `reader`
+    assets/…             vocabularies and the like
+
+Keras stores its members uncompressed, so the tensors are read in place.
+
+Reference: keras.io/guides/serialization_and_saving
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    MissingShardError,
+    NotACheckpointError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.contract import Format, StoredFile
+from ckread.readers.extents import COPY_AGAIN
+from ckread.readers.files import FileWindow, RegularFile
+from ckread.readers.hdf5.file import HDF5File
+from ckread.readers.keras.config import (
+    MAX_JSON_NBYTES,
+    KerasConfig,
+    parse_model,
+    parse_object,
+    parse_optimizer,
+)
+from ckread.readers.keras.reader import HDF5Reader
+from ckread.readers.keras.zip_members import ZipMembers
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
+NUMPY_WEIGHTS = "model.weights.npz"
+ASSETS = "assets/"
+UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
+_SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """What an archive tells besides its weights.
+
+    Attributes:
+        config: the model's configuration and the writer's version.
+        date_saved: when it was saved, as written: `2026-11-20@21:59:07`.
+        assets: names of the members below `assets/`.
+    """
+
+    config: KerasConfig
+    date_saved: str | None
+    assets: tuple[str, ...]
+
+
+def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
+    """Open a `.keras` file.
+
+    Raises:
+        NotACheckpointError: it holds no Keras weights.
+        UnsupportedFeatureError: the weights are pickled, or a member is encrypted.
+        CorruptCheckpointError: the archive or its weights are damaged or hostile.
+    """
+    archive = ZipMembers(path)
+    try:
+        facts = read_facts(archive)
+        stored = (StoredFile(path, archive.nbytes, is_shard=True),)
+        file = HDF5File(_weights_window(archive), f"{archive.name}/{WEIGHTS}")
+    finally:
+        archive.close()
+    try:
+        reader = HDF5Reader(
+            path,
+            [file],
+            layout=Format.KERAS_ARCHIVE,
+            config=facts.config,
+            stored=stored,
+            verify=cache(partial(weights_damage, path)),
+        )
+    except BaseException:
+        file.close()
+        raise
+    return reader, facts
+
+
+def weights_damage(path: str) -> CheckpointError | None:
+    """Read the member with the weights to its end; give what is wrong with it, if anything."""
+    try:
+        archive = ZipMembers(path)
+    except CheckpointError as error:
+        return error
+    try:
+        archive.verify(WEIGHTS)
+    except CheckpointError as error:
+        message = f"{error.message}; {UNNAMED}"
+        return type(error)(message, path=error.path, remedy=error.remedy or COPY_AGAIN)
+    finally:
+        archive.close()
+    return None
+
+
+def read_facts(archive: ZipMembers) -> ArchiveFacts:
+    """Read the configuration and the metadata.
+
+    Raises:
+        CorruptCheckpointError: they are not JSON, too large or too deep.
+    """
+    config = _json(archive, CONFIG)
+    metadata = _json(archive, METADATA)
+    compiled = config.get("compile_config")
+    optimizer = compiled.get("optimizer") if isinstance(compiled, dict) else None
+    keras = KerasConfig(
+        model=parse_model(config),
+        optimizer=parse_optimizer(optimizer),
+        keras_version=_text(metadata, "keras_version"),
+    )
+    assets = (name for name in archive.members if name.startswith(ASSETS) and name[-1:] != "/")
+    return ArchiveFacts(keras, _text(metadata, "date_saved"), tuple(assets))
+
+
+def _json(archive: ZipMembers, member: str) -> dict[str, Any]:
+    if member not in archive.members:
+        return {}
+    data = archive.read(member, max_nbytes=MAX_JSON_NBYTES)
+    return parse_object(data, member, path=archive.path, name=archive.name)
+
+
+def _text(metadata: dict[str, Any], name: str) -> str | None:
+    value = metadata.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _weights_window(archive: ZipMembers) -> FileWindow:
+    if WEIGHTS not in archive.members:
+        if NUMPY_WEIGHTS in archive.members:
+            message = f"{archive.name}: {NUMPY_WEIGHTS} holds pickles, which are never loaded"
+            raise UnsupportedFeatureError(message, path=archive.path, remedy=_SAVE_AGAIN)
+        message = f"{archive.name}: no member {WEIGHTS!r}, expected a Keras archive"
+        raise NotACheckpointError(message, path=archive.path)
+    place = archive.place(WEIGHTS)
+    if place is not None:
+        offset, nbytes = place
+        return FileWindow(archive.path, offset, nbytes)
+    return _inflated_window(archive)
+
+
+def _inflated_window(archive: ZipMembers) -> FileWindow:
+    """Inflate the weights into a temporary file that has no name once it is open."""
+    try:
+        with tempfile.NamedTemporaryFile() as target:
+            archive.inflate(WEIGHTS, target)
+            target.flush()
+            return FileWindow(target.name, is_lasting=False)
+    except OSError as error:
+        message = f"{archive.name}: member {WEIGHTS!r}: {str(error.strerror).lower()}"
+        raise CheckpointError(message, path=archive.path) from None
+
+
+# Sharded Keras weights: `X.weights.json` and the files it names.
+#
+#     {"metadata": {"total_size": …},
+#      "weight_map": {"/layers/conv2d/vars": ["X_00000.weights.h5"],
+#                     "/optimizer/vars": ["X_00000.weights.h5", "X_00001.weights.h5"]}}
+#
+# A group may be split over files; its attributes are in the first. The names come
+# from whoever wrote the file: only plain names of files in the same directory count.
+#
+# Reference: keras/src/saving/saving_lib.py, ShardedH5IOStore
+
+MAX_SHARDS = 100_000
+
+
+def open_sharded_weights(path: str) -> HDF5Reader:
+    """Open a `.weights.json` and the files it names.
+
+    Raises:
+        NotACheckpointError: it has no weight_map.
+        MissingShardError: a file it names is not there.
+        CorruptCheckpointError: a name leads out of its directory, or a file is damaged.
+    """
+    names, stored = _read_index(path)
+    files: list[HDF5File] = []
+    try:
+        for name in names:
+            files.append(_open_shard(path, name, names))
+            window = files[-1].window
+            stored += (StoredFile(window.path, window.nbytes, is_shard=True),)
+        return HDF5Reader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
+    except BaseException:
+        for file in files:
+            file.close()
+        raise
+
+
+def _read_index(path: str) -> tuple[list[str], tuple[StoredFile, ...]]:
+    with RegularFile(path) as file:
+        name = file.name
+        data = file.pread(0, min(file.nbytes, MAX_JSON_NBYTES + 1))
+        stored = (StoredFile(path, file.nbytes, is_shard=False),)
+    names = shard_names(parse_object(data, "weight_map", path=path, name=name), path=path)
+    return names, stored
+
+
+def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
+    """Give the names of the files of a parsed index, each once, in order.
+
+    Raises:
+        NotACheckpointError: it has no weight_map.
+        CorruptCheckpointError: a name is not that of a file beside it.
+    """
+    base = os.path.basename(path)
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise NotACheckpointError(f"{base}: no weight_map, expected sharded weights", path=path)
+    names: dict[str, None] = {}
+    for group, value in weight_map.items():
+        for name in value if isinstance(value, list) else [value]:
+            if not _is_plain_name(name):
+                found = f"weight_map of {group!r} names {name!r}"
+                message = f"{base}: {found}, expected a file in the same directory"
+                raise CorruptCheckpointError(message, path=path)
+            names[name] = None
+    if len(names) > MAX_SHARDS:
+        found = f"{len(names)} files, expected at most {MAX_SHARDS}"
+        raise CorruptCheckpointError(f"{base}: weight_map names {found}", path=path)
+    if not names:
+        raise NotACheckpointError(f"{base}: an empty weight_map", path=path)
+    return sorted(names)
+
+
+def _is_plain_name(name: Any) -> bool:
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        return False
+    return not any(mark in name for mark in "/\\\0") and not os.path.splitdrive(name)[0]
+
+
+def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
+    directory = os.path.dirname(path)
+    place = os.path.join(directory, name)
+    if os.path.islink(place) and os.path.dirname(os.path.realpath(place)) != os.path.realpath(
+        directory or "."
+    ):
+        message = f"{os.path.basename(path)}: {name!r} is a link that leads out of its directory"
+        raise CorruptCheckpointError(message, path=path)
+    try:
+        return HDF5File(FileWindow(place), name)
+    except CheckpointNotFoundError:
+        present = [one for one in names if os.path.exists(os.path.join(directory, one))]
+        listed = ", ".join(present) or "none of its files"
+        message = f"{os.path.basename(path)}: {name} is not there, present: {listed}"
+        raise MissingShardError(message, path=place) from None

@@ -1,0 +1,358 @@
+"""The configuration of a Keras model: its layers, as data.
+
+    Keras 3   config.json of a `.keras`: {"module", "class_name", "config",
+              "build_config", "compile_config"}
+    legacy    root attributes `model_config`, `training_config` of an `.h5`:
+              {"class_name", "config"}, {"optimizer_config"}
+    layers    config["layers"] of a Sequential or Functional, in model order;
+              config["layer"] of a wrapper, config["cell"] of an RNN, and any other
+              entry that has a class_name and a config
+
+Nothing is built from it: a Lambda's code stays text. Shapes are those the file
+records: of InputLayers, of the tensors that layers hand on, of build_config.
+
+Reference: keras.io/api/models/model_saving_apis/model_config_serialization
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import CorruptCheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+MAX_NESTING = 50
+CONTAINERS = {"Sequential", "Functional", "Model"}
+
+
+@dataclass(frozen=True, slots=True)
+class KerasLayer:
+    """One layer of a model, as `info` lists it.
+
+    Attributes:
+        name: its name in the model; nested models' layers have `model/layer`.
+        class_name: the Python class, `Conv2D`.
+        parameters: elements of its weights and statistics; None if not told.
+        shape: shape of its output where the file records it, None for a free size.
+        trainable: its flag in the configuration; None where there is none.
+        depth: how many models it is nested in.
+    """
+
+    name: str
+    class_name: str
+    parameters: int | None = None
+    shape: Shape | None = None
+    trainable: bool | None = None
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayerConfig:
+    """One object of the configuration and the objects in it.
+
+    Attributes:
+        name: its name; empty where the configuration has none.
+        class_name: the Python class.
+        is_builtin: whether the class is Keras's own, so that its variables are known.
+        settings: its own `config`, untouched.
+        trainable: its flag, None where there is none.
+        layers: the layers of a Sequential or Functional, in model order.
+        parts: other objects in it by setting: `layer`, `backward_layer`, `cell`.
+        shape: shape of its output, where recorded.
+        input_shape: shape it was built for, where recorded.
+    """
+
+    name: str
+    class_name: str
+    is_builtin: bool
+    settings: dict[str, Any] = field(repr=False)
+    trainable: bool | None
+    layers: tuple[LayerConfig, ...] = ()
+    parts: dict[str, tuple[LayerConfig, ...]] = field(default_factory=dict)
+    shape: Shape | None = None
+    input_shape: Shape | None = None
+
+    @property
+    def is_functional(self) -> bool:
+        """Whether names start anew inside it: a Functional model, not a Sequential."""
+        return self.class_name in ("Functional", "Model") and bool(self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerConfig:
+    """The optimizer a model was compiled with.
+
+    Attributes:
+        class_name: `Adam`.
+        name: what prefixes its variables, `adam`.
+        settings: its `config`, untouched.
+        inner: the optimizer inside a LossScaleOptimizer.
+    """
+
+    class_name: str
+    name: str
+    settings: dict[str, Any] = field(repr=False)
+    inner: OptimizerConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KerasConfig:
+    """What the configuration of a Keras file says.
+
+    Attributes:
+        model: the model; None where only the weights were saved.
+        optimizer: what it was compiled with.
+        keras_version: the writer's version.
+    """
+
+    model: LayerConfig | None = None
+    optimizer: OptimizerConfig | None = None
+    keras_version: str | None = None
+
+
+def parse_model(entry: Any) -> LayerConfig | None:
+    """Give the model of a parsed configuration, None if it is not one."""
+    return _parse_entry(entry, MAX_NESTING)
+
+
+def parse_optimizer(entry: Any, depth: int = 3) -> OptimizerConfig | None:
+    """Give the optimizer of a `compile_config` or `training_config` entry."""
+    if isinstance(entry, str):
+        return OptimizerConfig(entry, entry.lower(), {})
+    if not isinstance(entry, dict) or not depth:
+        return None
+    class_name, settings = entry.get("class_name"), entry.get("config")
+    if not isinstance(class_name, str) or not isinstance(settings, dict):
+        return None
+    name = settings.get("name")
+    inner = settings.get("inner_optimizer") or settings.get("optimizer")
+    return OptimizerConfig(
+        class_name.rpartition(">")[2],
+        name if isinstance(name, str) else class_name.lower(),
+        settings,
+        parse_optimizer(inner, depth - 1),
+    )
+
+
+def iter_layers(model: LayerConfig | None) -> list[tuple[str, LayerConfig, int]]:
+    """List the layers of a model with their paths and depths, nested ones after theirs."""
+    found: list[tuple[str, LayerConfig, int]] = []
+    stack = [("", layer, 0) for layer in reversed(model.layers)] if model else []
+    while stack:
+        prefix, layer, depth = stack.pop()
+        path = f"{prefix}{layer.name}"
+        found.append((path, layer, depth))
+        stack += [(f"{path}/", inner, depth + 1) for inner in reversed(layer.layers)]
+    return found
+
+
+def _parse_entry(entry: Any, depth: int) -> LayerConfig | None:
+    """Parse `{"class_name", "config"}`; None for anything else."""
+    if not isinstance(entry, dict) or not depth:
+        return None
+    class_name, settings = entry.get("class_name"), entry.get("config")
+    if not isinstance(class_name, str):
+        return None
+    if class_name == "Sequential" and isinstance(settings, list):
+        settings = {"layers": settings}  # Keras 2.2 and older
+    if not isinstance(settings, dict):
+        return None
+    name = settings.get("name") or entry.get("name")
+    trainable = settings.get("trainable")
+    return LayerConfig(
+        name=name if isinstance(name, str) else "",
+        class_name=class_name.rpartition(">")[2],
+        is_builtin=_is_builtin(entry, class_name),
+        settings=settings,
+        trainable=trainable if isinstance(trainable, bool) else None,
+        layers=_parse_layers(settings, depth) if class_name in CONTAINERS else (),
+        parts=_parse_parts(settings, depth),
+        shape=input_layer_shape(class_name, settings),
+        input_shape=built_shape(entry),
+    )
+
+
+def _is_builtin(entry: dict[str, Any], class_name: str) -> bool:
+    """Keras 3 names the module; what a user registered has a `registered_name` as well."""
+    module, registered = entry.get("module"), entry.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
+        return False
+    if "module" in entry:
+        return isinstance(module, str) and module.partition(".")[0] in ("keras", "tf_keras")
+    return ">" not in class_name
+
+
+def _parse_layers(settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ...]:
+    entries = settings.get("layers")
+    if not isinstance(entries, list):
+        return ()
+    parsed = [_parse_entry(entry, depth - 1) for entry in entries]
+    layers = [layer for layer in parsed if layer is not None]
+    handed_on = handed_on_shapes(entries)
+    built_for = [*(layer.input_shape for layer in layers[1:]), None]
+    return tuple(
+        replace(layer, shape=_output_shape(layer, following, handed_on))
+        for layer, following in zip(layers, built_for, strict=False)
+    )
+
+
+def _output_shape(
+    layer: LayerConfig, following: Shape | None, handed_on: Mapping[str, Shape]
+) -> Shape | None:
+    shape = layer.shape or handed_on.get(layer.name)
+    if shape is None and not handed_on:
+        shape = following  # in a Sequential, what one layer gives the next is built for
+    if shape is None and layer.is_builtin:
+        shape = shape_after(layer.class_name, layer.settings, layer.input_shape)
+    return shape
+
+
+def _parse_parts(settings: dict[str, Any], depth: int) -> dict[str, tuple[LayerConfig, ...]]:
+    parts = {}
+    for setting, value in settings.items():
+        if setting in ("layers", "dtype"):
+            continue
+        entries = value if isinstance(value, list) else [value]
+        parsed = [_parse_entry(entry, depth - 1) for entry in entries if isinstance(entry, dict)]
+        layers = tuple(part for part in parsed if part is not None)
+        if layers:
+            parts[setting] = layers
+    return parts
+
+
+# The shapes that a Keras configuration records.
+#
+# InputLayer      batch_shape, in Keras 2 batch_input_shape
+# build_config    input_shape: what a layer was built for
+# inbound_nodes   of a Functional: every tensor handed on, with its shape and the
+#                 layer it comes from, as a `__keras_tensor__`
+
+Shape = tuple[int | None, ...]
+
+_MAX_RANK = 64
+_KEEP_SHAPE = {
+    "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout",
+    "ELU", "GaussianDropout", "GaussianNoise", "GroupNormalization", "LayerNormalization",
+    "LeakyReLU", "Normalization", "PReLU", "ReLU", "Softmax", "SpatialDropout1D",
+    "SpatialDropout2D", "SpatialDropout3D",
+}  # fmt: skip
+
+
+def parse_shape(value: Any) -> Shape | None:
+    """Give a list of sizes as a shape, None if it is none."""
+    if not isinstance(value, list) or len(value) > _MAX_RANK:
+        return None
+    if not all(size is None or (type(size) is int and size >= 0) for size in value):
+        return None
+    return tuple(value)
+
+
+def input_layer_shape(class_name: str, settings: Mapping[str, Any]) -> Shape | None:
+    """Give the shape of an InputLayer, None of any other."""
+    if class_name != "InputLayer":
+        return None
+    shape = parse_shape(settings.get("batch_shape"))
+    return shape or parse_shape(settings.get("batch_input_shape"))
+
+
+def built_shape(entry: Any) -> Shape | None:
+    """Give the shape that a layer was built for."""
+    build = entry.get("build_config") if isinstance(entry, dict) else None
+    return parse_shape(build.get("input_shape")) if isinstance(build, dict) else None
+
+
+def shape_after(
+    class_name: str, settings: Mapping[str, Any], built_for: Shape | None
+) -> Shape | None:
+    """Tell the output of a layer that nothing consumes, where that is plain."""
+    if not built_for:
+        return None
+    units = settings.get("units")
+    if class_name == "Dense" and type(units) is int:
+        return (*built_for[:-1], units)
+    return built_for if class_name in _KEEP_SHAPE else None
+
+
+def handed_on_shapes(entries: list[Any]) -> dict[str, Shape]:
+    """Give the shape of the first tensor that each layer of a Functional hands on."""
+    shapes: dict[str, Shape] = {}
+    nodes = [entry.get("inbound_nodes") for entry in entries if isinstance(entry, dict)]
+    stack: list[Any] = [node for node in nodes if isinstance(node, list)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack += item
+        elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
+            _note_tensor(item.get("config"), shapes)
+        elif isinstance(item, dict):
+            stack += item.values()
+    return shapes
+
+
+def _note_tensor(config: Any, shapes: dict[str, Shape]) -> None:
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    if not isinstance(history, list) or not history or not isinstance(history[0], str):
+        return
+    shape = parse_shape(config.get("shape"))
+    if shape is not None:
+        shapes.setdefault(history[0], shape)
+
+
+# JSON from a checkpoint, as data: bounded in size and depth, never code.
+#
+# Keras keeps Python code for Lambda layers in its configuration. Nothing here looks
+# at it, decodes it or builds anything from it.
+
+MAX_JSON_NBYTES = 64 << 20
+MAX_DEPTH = 200
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Args:
+        data: the text, UTF-8.
+        where: what it is, for messages: `config.json`.
+        path: the file it lies in.
+        name: what messages call that file.
+
+    Raises:
+        CorruptCheckpointError: it is too large, too deep, or not a JSON object.
+    """
+    if len(data) > MAX_JSON_NBYTES:
+        what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"
+        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+    if _depth(data) > MAX_DEPTH:
+        what = f"nested deeper than {MAX_DEPTH} levels"
+        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        message = f"{name}: {where}: not JSON ({reason[:100]})"
+        raise CorruptCheckpointError(message, path=path) from None
+    if not isinstance(value, dict):
+        what = f"a JSON {type(value).__name__}, expected an object"
+        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+    return value
+
+
+def _depth(data: bytes) -> int:
+    """Measure how deeply brackets outside strings nest."""
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(data):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    return deepest

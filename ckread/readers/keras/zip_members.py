@@ -1,0 +1,238 @@
+"""The members of a zip archive, read in place and never extracted by name.
+
+    local header (30 bytes, name, extra), data     at the offset the directory gives
+    central directory                              names, sizes, methods, CRC-32
+
+A stored member (method 0) is a window of the archive. A deflated one is inflated
+into an anonymous temporary file, once its declared size is believable. Names are
+compared, never used as paths. Members lie one after the other: where they overlap, a
+small archive would make endless work.
+
+Reference: PKWARE APPNOTE.TXT, 4.3
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.extents import COPY_AGAIN
+from ckread.readers.files import FileWindow, RegularFile
+
+if TYPE_CHECKING:
+    from typing import IO
+
+MAX_MEMBERS = 100_000
+MAX_EXPANSION = 1100
+"""Deflate gives 1032 bytes for one at best."""
+MAX_INFLATED_NBYTES = 64 << 30
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_ENCRYPTED = 0x41
+_SIZES_FOLLOW = 0x08
+_IN_ZIP64 = 0xFFFFFFFF
+_READ_NBYTES = 1 << 20
+
+
+class ZipMembers:
+    """The directory of an archive.
+
+    Attributes:
+        path: the archive.
+        name: what messages call it.
+        members: the members by name.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Read the directory.
+
+        Raises:
+            CorruptCheckpointError: there is none, a name occurs twice or leads out, or
+                members overlap.
+            UnsupportedFeatureError: a member is encrypted.
+        """
+        self.path = path
+        self._file = RegularFile(path)
+        self.name = self._file.name
+        try:
+            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path)))
+            found = self._archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            self._file.close()
+            message = f"{self.name}: not a zip archive ({str(error).lower()})"
+            raise CorruptCheckpointError(message, path=path) from None
+        try:
+            self.members = self._checked(found)
+        except CheckpointError:
+            self.close()
+            raise
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the archive."""
+        return self._file.nbytes
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._archive.close()
+        self._file.close()
+
+    def _checked(self, found: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+        if len(found) > MAX_MEMBERS:
+            raise self._corrupt(f"{len(found)} members, expected at most {MAX_MEMBERS}")
+        members: dict[str, zipfile.ZipInfo] = {}
+        for info in found:
+            name = info.filename
+            if name in members:
+                raise self._corrupt(f"two members are called {name!r}")
+            if re.search(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:|\0", info.orig_filename):
+                raise self._corrupt(f"member {name!r} leads out of the archive")
+            if info.flag_bits & _ENCRYPTED:
+                message = f"{self.name}: member {name!r} is encrypted"
+                raise UnsupportedFeatureError(message, path=self.path)
+            members[name] = info
+        self._check_places(found)
+        return members
+
+    def _check_places(self, found: list[zipfile.ZipInfo]) -> None:
+        stop, before = 0, ""
+        for info in sorted(found, key=lambda info: info.header_offset):
+            if info.header_offset < stop:
+                raise self._corrupt(f"members {before!r} and {info.filename!r} overlap")
+            stop = info.header_offset + _LOCAL_HEADER.size + info.compress_size
+            before = info.filename
+
+    def place(self, name: str) -> tuple[int, int] | None:
+        """Give offset and size of a stored member's bytes; None if it is compressed.
+
+        Raises:
+            CorruptCheckpointError: the member is not where the directory says.
+        """
+        info = self.members[name]
+        if info.compress_type != zipfile.ZIP_STORED:
+            return None
+        *_, name_nbytes, extra_nbytes = self._header(name)
+        offset = info.header_offset + _LOCAL_HEADER.size + name_nbytes + extra_nbytes
+        if info.file_size != info.compress_size:
+            raise self._corrupt(f"member {name!r} is stored, with two sizes")
+        self._file.check_range(offset, info.file_size)
+        return offset, info.file_size
+
+    def _header(self, name: str) -> tuple[int, ...]:
+        """Read the local header of a member, the magic left out; see that it bears the name."""
+        at = self.members[name].header_offset
+        raw = self.members[name].orig_filename  # which an extra field may give another name
+        magic, *fields = _LOCAL_HEADER.unpack(self._file.pread(at, _LOCAL_HEADER.size))
+        stored = self._file.pread(at + _LOCAL_HEADER.size, fields[-2])
+        if magic != b"PK\3\4" or stored not in (_raw(raw, "utf-8"), _raw(raw, "cp437")):
+            raise self._corrupt(f"no member {name!r} at byte {at}")
+        return tuple(fields)
+
+    def verify(self, name: str) -> None:
+        """See that a member has the CRC-32 and the sizes that the archive says, twice each.
+
+        Raises:
+            ChecksumError: its bytes are damaged.
+            CorruptCheckpointError: local header and directory differ, or it is no
+                compressed member any more.
+        """
+        info = self._believable(name)
+        _, flags, method, _, _, crc, compressed, size, *_ = self._header(name)
+        if method != info.compress_type:
+            found = f"compression {method} in its header, {info.compress_type} in the directory"
+            raise self._corrupt(f"member {name!r}: {found}")
+        known = (info.CRC, info.compress_size, info.file_size)
+        if not flags & _SIZES_FOLLOW:
+            for what, here, there in zip(_DOUBLED, (crc, compressed, size), known, strict=True):
+                if here != there and here != _IN_ZIP64:
+                    found = f"{what} {here} in its header, {there} in the directory"
+                    raise self._corrupt(f"member {name!r}: {found}")
+        computed = self._crc32(name)
+        if computed != info.CRC:
+            found = f"stored CRC-32 {info.CRC:#010x}, computed {computed:#010x}"
+            message = f"{self.name}: member {name!r}: {found}"[:400]
+            raise ChecksumError(message, path=self.path, remedy=COPY_AGAIN)
+
+    def _crc32(self, name: str) -> int:
+        place = self.place(name)
+        crc = 0
+        if place is None:
+            with self._open(name) as member:  # which compares the checksum itself
+                while block := self._take(name, member, _READ_NBYTES):
+                    crc = zlib.crc32(block, crc)
+            return crc
+        offset, nbytes = place
+        for at in range(offset, offset + nbytes, _READ_NBYTES):
+            block = self._file.pread(at, min(_READ_NBYTES, offset + nbytes - at))
+            crc = zlib.crc32(block, crc)
+        return crc
+
+    def read(self, name: str, *, max_nbytes: int) -> bytes:
+        """Give the bytes of a small member, verified by its CRC-32.
+
+        Raises:
+            CorruptCheckpointError: it is larger than that, or damaged.
+        """
+        info = self._believable(name)
+        if info.file_size > max_nbytes:
+            found = f"{info.file_size} bytes, expected at most {max_nbytes}"
+            raise self._corrupt(f"member {name!r} has {found}")
+        with self._open(name) as member:
+            return self._take(name, member, info.file_size + 1)
+
+    def inflate(self, name: str, target: IO[bytes]) -> None:
+        """Write a compressed member to a file that is already open.
+
+        Raises:
+            CorruptCheckpointError: it expands beyond what it declares, or is damaged.
+        """
+        info = self._believable(name)
+        done = 0
+        with self._open(name) as member:
+            while block := self._take(name, member, _READ_NBYTES):
+                done += len(block)
+                if done > info.file_size:
+                    raise self._corrupt(f"member {name!r} is longer than {info.file_size} bytes")
+                target.write(block)
+
+    def _believable(self, name: str) -> zipfile.ZipInfo:
+        info = self.members[name]
+        limit = min(MAX_INFLATED_NBYTES, MAX_EXPANSION * info.compress_size + 1024)
+        if info.compress_type != zipfile.ZIP_STORED and info.file_size > limit:
+            found = f"{info.file_size} bytes from {info.compress_size}, a decompression bomb"
+            raise self._corrupt(f"member {name!r} declares {found}")
+        return info
+
+    def _open(self, name: str) -> IO[bytes]:
+        try:
+            return self._archive.open(self.members[name])
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
+        except NotImplementedError as error:
+            message = f"{self.name}: member {name!r}: {error}"
+            raise UnsupportedFeatureError(message, path=self.path) from None
+
+    def _take(self, name: str, member: IO[bytes], nbytes: int) -> bytes:
+        try:
+            return member.read(nbytes)
+        except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error) as error:
+            raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
+
+    def _corrupt(self, found: str) -> CorruptCheckpointError:
+        return CorruptCheckpointError(f"{self.name}: {found[:300]}", path=self.path)
+
+
+_DOUBLED = ("CRC-32", "compressed size", "size")
+
+
+def _raw(name: str, encoding: str) -> bytes:
+    return name.encode(encoding, errors="replace")

@@ -1,0 +1,290 @@
+"""The protobuf wire format: the fields of a message, one after the other.
+
+    field   tag varint = number << 3 | wire type, then the value:
+    0       varint                       1   8 bytes, little-endian
+    2       varint length, that many bytes   5   4 bytes, little-endian
+    3, 4    groups: in none of the messages here, refused
+
+Nothing is copied: a length-delimited value comes as its place in the buffer, and
+its fields with `iter_fields(buffer, *value)`. A known field number under another
+wire type is an unknown field, as in protobuf itself: compare both.
+
+Reference: protobuf.dev/programming-guides/encoding/
+
+Varints, the integers of protobuf and LevelDB, checked against where their buffer ends.
+
+    varint    7 bits per byte, least significant first, high bit = more follow,
+              at most 10 bytes; taken modulo 2**64
+
+Errors name the byte counted from the start of the buffer; callers add the file.
+
+Reference: protobuf.dev/programming-guides/encoding/#varints
+
+The fields of a protobuf file that is too large to be read whole.
+
+A graph of 100 MB is one field of its message: its place is noted and it is skipped
+with a seek. What is small is read through one block that moves along the file.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from ckread.errors import CorruptCheckpointError, TruncatedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.readers.files import RegularFile
+
+
+VARINT: Final = 0
+FIXED64: Final = 1
+LENGTH_DELIMITED: Final = 2
+FIXED32: Final = 5
+
+MAX_FIELD_NUMBER = (1 << 29) - 1
+
+MAX_PARTS = 1 << 20
+"""Parts of a message that are listed at once: two bytes each in the file, hundreds in memory.
+
+Object graphs have thousands of nodes.
+"""
+
+Span = tuple[int, int]
+"""Start and stop of a length-delimited value in the buffer."""
+
+
+def iter_fields(
+    buffer: bytes, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[int, int, Any]]:
+    """Yield `(field number, wire type, value)` of the message in `buffer[start:stop]`.
+
+    The value is an int for wire types 0 (unsigned 64 bits: see `varint.signed`), 1
+    and 5 (the bits, unsigned), and a `Span` for wire type 2.
+
+    Raises:
+        CorruptCheckpointError: a field runs past the message, or is no field.
+    """
+    stop = len(buffer) if stop is None else stop
+    while start < stop:
+        tag = buffer[start]
+        if tag < 0x80:
+            at = start + 1
+        else:
+            tag, at = parse_varint(buffer, start, stop)
+        number = tag >> 3
+        wire_type = tag & 7
+        if not 0 < number <= MAX_FIELD_NUMBER:
+            message = f"field number {number} at byte {start}, expected 1 to {MAX_FIELD_NUMBER}"
+            raise CorruptCheckpointError(message, offset=start)
+        if wire_type == LENGTH_DELIMITED:
+            length, at = parse_varint(buffer, at, stop)
+            if length > stop - at:
+                raise _past_end(start, at + length, stop)
+            yield number, wire_type, (at, at + length)
+            start = at + length
+        elif wire_type == VARINT:
+            value, start = parse_varint(buffer, at, stop)
+            yield number, wire_type, value
+        elif wire_type in (FIXED64, FIXED32):
+            start = at + (8 if wire_type == FIXED64 else 4)
+            if start > stop:
+                raise _past_end(at, start, stop)
+            yield number, wire_type, int.from_bytes(buffer[at:start], "little")
+        else:
+            message = f"wire type {wire_type} at byte {start}, expected 0, 1, 2 or 5"
+            raise CorruptCheckpointError(message, offset=start)
+
+
+def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Give `(tag, start, stop)` of every length-delimited field, the others left out.
+
+    As `iter_fields`, twice as fast, for messages of a hundred thousand parts.
+
+    Raises:
+        CorruptCheckpointError: a field runs past the message, or is no field, or there
+            are more than `MAX_PARTS`.
+    """
+    spans: list[tuple[int, int, int]] = []
+    first = start
+    while start < stop:
+        tag = buffer[start]
+        if tag & 7 != LENGTH_DELIMITED or not 7 < tag < 0x80 or start + 2 > stop:
+            fields = iter_fields(buffer, first, stop)
+            parts = (
+                (number << 3 | wire_type, *value)
+                for number, wire_type, value in fields
+                if wire_type == LENGTH_DELIMITED
+            )
+            spans = list(islice(parts, MAX_PARTS + 1))
+            break
+        length = buffer[start + 1]
+        at = start + 2
+        if length > 0x7F:
+            length &= 0x7F
+            if at < stop and buffer[at] < 0x80:
+                length |= buffer[at] << 7
+                at += 1
+            else:
+                length, at = parse_varint(buffer, start + 1, stop)
+        end = at + length
+        if end > stop:
+            raise _past_end(start, end, stop)
+        spans.append((tag, at, end))
+        if len(spans) > MAX_PARTS:
+            break
+        start = end
+    if len(spans) > MAX_PARTS:
+        raise CorruptCheckpointError(f"over {MAX_PARTS} parts in a message", offset=first)
+    return spans
+
+
+def parse_text(buffer: bytes, span: Span) -> str:
+    """Give the text at `span`; bytes that are not UTF-8 become surrogate escapes."""
+    return buffer[span[0] : span[1]].decode("utf-8", "surrogateescape")
+
+
+def parse_varints(buffer: bytes, wire_type: int, value: Any) -> list[int]:
+    """Give the varints of one occurrence of a repeated field, packed or not.
+
+    Raises:
+        CorruptCheckpointError: packed varints do not end where the field does.
+    """
+    if wire_type == VARINT:
+        return [value]
+    if wire_type != LENGTH_DELIMITED:
+        return []
+    at, stop = value
+    values = []
+    while at < stop:
+        item, at = parse_varint(buffer, at, stop)
+        values.append(item)
+    return values
+
+
+def _past_end(start: int, end: int, stop: int) -> TruncatedFileError:
+    message = f"field at byte {start} ends at byte {end}, its message at byte {stop}"
+    return TruncatedFileError(message, offset=start)
+
+
+MAX_VARINT_NBYTES = 10
+_U64 = (1 << 64) - 1
+
+
+def parse_varint(buffer: bytes, position: int, stop: int) -> tuple[int, int]:
+    """Give the unsigned 64-bit varint at `position`, and the position after it.
+
+    Raises:
+        CorruptCheckpointError: it runs past `stop`, or is longer than 10 bytes.
+    """
+    value = shift = 0
+    for at in range(position, min(stop, position + MAX_VARINT_NBYTES)):
+        byte = buffer[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & _U64, at + 1
+        shift += 7
+    if shift == 7 * MAX_VARINT_NBYTES:
+        message = f"varint at byte {position} has more than {MAX_VARINT_NBYTES} bytes"
+        raise CorruptCheckpointError(message, offset=position)
+    message = f"varint at byte {position} runs past the end at byte {stop}"
+    raise TruncatedFileError(message, offset=position)
+
+
+def signed(value: int) -> int:
+    """Give the int64 whose two's complement is the unsigned `value`."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+def signed32(value: int) -> int:
+    """Give the int32 in the low half of `value`, as protobuf truncates."""
+    value &= 0xFFFFFFFF
+    return value - (1 << 32) if value >> 31 else value
+
+
+BLOCK_NBYTES = 256 * 1024
+MAX_MESSAGE_NBYTES = 64 << 20
+_HEAD_NBYTES = 20
+_FIXED = {FIXED64: 8, FIXED32: 4}
+
+
+class FieldStream:
+    """A file of protobuf messages.
+
+    Attributes:
+        name: what messages call the file.
+        path: where it lies.
+        nbytes: its size.
+    """
+
+    def __init__(self, file: RegularFile) -> None:
+        self.name = file.name
+        self.path = file.path
+        self.nbytes = file.nbytes
+        self._file = file
+        self._block = b""
+        self._start = 0
+
+    def fields(self, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
+        """Yield `(field number, wire type, value)` of the message in bytes `start` to `stop`.
+
+        The value is an int, or the `Span` of wire type 2 in the file.
+
+        Raises:
+            CorruptCheckpointError: a field runs past the message, or is no field.
+        """
+        while start < stop:
+            head = self._head(start, stop)
+            try:
+                tag, at = parse_varint(head, 0, len(head))
+                number, wire_type = tag >> 3, tag & 7
+                value: Any = 0
+                if wire_type in (VARINT, LENGTH_DELIMITED):
+                    value, at = parse_varint(head, at, len(head))
+            except CorruptCheckpointError:
+                raise self.corrupt("no field", offset=start) from None
+            nbytes = _FIXED.get(wire_type, value if wire_type == LENGTH_DELIMITED else 0)
+            if not 0 < number <= MAX_FIELD_NUMBER or wire_type not in (0, 1, 2, 5):
+                raise self.corrupt("no field", offset=start)
+            begin, start = start + at, start + at + nbytes
+            if start > stop:
+                raise self._past_end(begin - at, start, stop)
+            yield number, wire_type, (begin, start) if nbytes or wire_type == 2 else value
+
+    def take(self, span: Span, what: str) -> bytes:
+        """Give the bytes of a field.
+
+        Raises:
+            CorruptCheckpointError: there are more than any such field has.
+        """
+        start, stop = span
+        if stop - start > MAX_MESSAGE_NBYTES:
+            found = f"{what} of {stop - start} bytes, expected at most {MAX_MESSAGE_NBYTES}"
+            raise self.corrupt(found, offset=start)
+        if stop - start > BLOCK_NBYTES:
+            return self._file.pread(start, stop - start)
+        if not self._start <= start <= stop <= self._start + len(self._block):
+            self._move(start)
+        return self._block[start - self._start : stop - self._start]
+
+    def corrupt(self, found: str, *, offset: int) -> CorruptCheckpointError:
+        """Give the error for what is found at a place of the file."""
+        message = f"{self.name}: byte {offset}: {found}"
+        return CorruptCheckpointError(message, path=self.path, offset=offset)
+
+    def _head(self, start: int, stop: int) -> bytes:
+        end = min(stop, start + _HEAD_NBYTES)
+        if not self._start <= start < end <= self._start + len(self._block):
+            self._move(start)
+        return self._block[start - self._start : end - self._start]
+
+    def _move(self, start: int) -> None:
+        self._block = self._file.pread(start, min(BLOCK_NBYTES, self.nbytes - start))
+        self._start = start
+
+    def _past_end(self, start: int, end: int, stop: int) -> TruncatedFileError:
+        found = f"a field that ends at byte {end}, its message ends at byte {stop}"
+        message = f"{self.name}: byte {start}: {found}"
+        return TruncatedFileError(message, path=self.path, offset=start)

@@ -1,0 +1,295 @@
+"""The same contract over TensorFlow's own reader.
+
+`tf.train.list_variables` lists, `tf.train.load_checkpoint` gives values. On a
+damaged or hostile file TensorFlow can abort the process or read out of bounds, so
+our own reader goes first: the index and the place of every tensor are checked
+before TensorFlow sees them. What only our reader knows (checksums, shards and
+offsets) comes from there too.
+
+Reference: www.tensorflow.org/api_docs/python/tf/train/load_checkpoint
+
+What is kept from TensorFlow: files at which it would abort, hang or read out of bounds.
+
+Paths that TensorFlow takes as they are: it globs them, and knows schemes and directories.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ckread.errors import (
+    CheckpointError,
+    CorruptCheckpointError,
+    UnsupportedFeatureError,
+    UsageError,
+    VariableNotFoundError,
+)
+from ckread.readers.bundle.reader import TensorBundle
+from ckread.readers.contract import (
+    CHUNK_NBYTES,
+    ClosingReader,
+    Extent,
+    Format,
+    StoredFile,
+    TensorRecord,
+)
+from ckread.readers.dtypes import DataType
+from ckread.readers.extents import open_shard
+from ckread.readers.files import RegularFile
+from ckread.readers.table import Table
+from ckread.readers.tf.library import import_tensorflow, our_errors
+from ckread.readers.v1.reader import V1Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ckread.readers.contract import Index
+
+
+class TensorFlowReader(ClosingReader):
+    """A V2 or V1 checkpoint, read by TensorFlow; implements `CheckpointReader`.
+
+    Attributes:
+        path: the prefix, or the V1 file.
+        format: `Format.TENSOR_BUNDLE` or `Format.V1_TABLE`.
+    """
+
+    is_tensorflow = True
+
+    def __init__(self, prefix: str, files: tuple[str, ...] = ()) -> None:
+        """Check the index, then open it with TensorFlow; no value is read.
+
+        Args:
+            prefix: of a V2 checkpoint.
+            files: those of a V1 checkpoint; then `prefix` only names it.
+
+        Raises:
+            MissingDependencyError: TensorFlow is not installed.
+            CheckpointError: the index is damaged, or TensorFlow declines it.
+        """
+        self.path = prefix
+        self.format = Format.V1_TABLE if files else Format.TENSOR_BUNDLE
+        self._native = open_checked(prefix, files)
+        self._tensorflow = import_tensorflow(prefix)
+        names = files or tuple(file.path for file in self.files() if file.nbytes is not None)
+        self._plain = PlainPath(prefix, names)
+        with our_errors(prefix):
+            self._reader = self._tensorflow.train.load_checkpoint(self._plain.path)
+
+    @cached_property
+    def tensors(self) -> Mapping[str, TensorRecord]:
+        """Every tensor that TensorFlow lists, by key, in the order of the file.
+
+        Raises:
+            CheckpointError: TensorFlow cannot list it, for instance a name that is
+                not UTF-8.
+        """
+        with our_errors(self.path):
+            listed = self._tensorflow.train.list_variables(self._plain.path)
+        known = self._native.tensors
+        return {key: known[key]._replace(shape=tuple(shape)) for key, shape in listed}
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """Give the files of the checkpoint, index first, absent shards included."""
+        return self._native.files()
+
+    def extents(self, key: str) -> tuple[Extent, ...] | None:
+        """Give None: whoever chose this reader wants TensorFlow to read the bytes."""
+        self._record(key)
+        return None
+
+    def read_bytes(self, key: str) -> bytes:
+        """Give the verified bytes of a small plain tensor, C order, little-endian.
+
+        Raises:
+            CheckpointError: as for `read`.
+            UsageError: it holds strings.
+        """
+        if self._record(key).dtype is DataType.STRING:
+            raise UsageError(f"{self.path}: {key}: strings have no plain bytes")
+        array = self.read(key)
+        return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+    def read_strings(self, key: str) -> list[bytes]:
+        """Give the verified elements of a string tensor, C order.
+
+        Raises:
+            CheckpointError: as for `read`.
+            UsageError: it holds no strings.
+        """
+        if self._record(key).dtype is not DataType.STRING:
+            raise UsageError(f"{self.path}: {key}: no tensor of strings")
+        return [bytes(element) for element in self.read(key).reshape(-1).tolist()]
+
+    def read(self, key: str) -> NDArray[np.generic]:
+        """Give a whole tensor as TensorFlow reads it, 0-d for a scalar.
+
+        Raises:
+            CheckpointError: the bytes are damaged or missing, or TensorFlow does not
+                read this type or this partition.
+        """
+        record = self._record(key)
+        check_readable(record, self._native)
+        with our_errors(self.path, key):
+            value = self._reader.get_tensor(key)
+        return _as_array(value)
+
+    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
+        """Give a part of a tensor, which TensorFlow reads and verifies whole.
+
+        Raises:
+            CheckpointError: as for `read`.
+        """
+        from ckread.readers.arrays import part_of
+
+        return part_of(self.read(key), index)
+
+    def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
+        """Yield a tensor, which TensorFlow reads whole, as 1-D arrays of at most `nbytes`.
+
+        Raises:
+            CheckpointError: as for `read`.
+        """
+        from ckread.readers.arrays import chunks_of
+
+        yield from chunks_of(self.read(key), nbytes)
+
+    def close(self) -> None:
+        """Let TensorFlow's reader go, and what was made for it."""
+        super().close()
+        self._reader = None
+        self._plain.close()
+        self._native.close()
+
+    def _record(self, key: str) -> TensorRecord:
+        try:
+            return self.tensors[key]
+        except KeyError:
+            message = f"{self.path}: no tensor {key!r}"
+            raise VariableNotFoundError(message, path=self.path) from None
+
+
+def _as_array(value: Any) -> NDArray[np.generic]:
+    """Give what TensorFlow returns as an array: scalars come bare, and strings as bytes."""
+    import numpy as np
+
+    if isinstance(value, bytes):
+        array = np.empty((), object)
+        array[()] = value
+        return array
+    return np.asarray(value)
+
+
+def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Table:
+    """Open a checkpoint with our own reader, its whole index verified.
+
+    Raises:
+        CheckpointError: it is damaged, or nothing that TensorFlow should see.
+    """
+    if not v1_files:
+        bundle = TensorBundle(prefix)
+        _check_slices(bundle)
+        return bundle
+    for file in v1_files:
+        with RegularFile(file) as table:
+            for _ in Table(table).items():
+                pass
+    return V1Table(prefix, v1_files)
+
+
+def _check_slices(bundle: TensorBundle) -> None:
+    """Refuse a slice that is listed twice, at which TensorFlow aborts when it opens."""
+    for record in bundle.tensors.values():
+        if record.crc32c is None:
+            slices = bundle.entries[record.key].slices
+            if len(set(slices)) < len(slices):
+                name = os.path.basename(bundle.path)
+                message = f"{name}.index: {record.key}: the same slice twice, expected once"
+                raise CorruptCheckpointError(message, path=f"{bundle.path}.index")
+
+
+def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None:
+    """Refuse a tensor of no array type, or one whose bytes are not what its entry says.
+
+    Raises:
+        CheckpointError: its values cannot be read.
+    """
+    key, dtype = record.key, record.dtype
+    if not dtype.is_plain and dtype is not DataType.STRING:
+        message = f"{os.path.basename(native.path)}: {key}: {dtype} has no array form"
+        raise UnsupportedFeatureError(message, path=native.path)
+    extents = native.extents(key)
+    if extents is None:
+        # Lengths of strings and fields of messages, which TensorFlow trusts.
+        native.read(key)
+        return
+    for extent in extents:
+        with open_shard(extent.path) as shard:
+            shard.check_range(extent.offset, extent.nbytes)
+
+
+_NOT_PLAIN = re.compile(r"[][*?\\]|://|[\ud800-\udfff]")
+_V1_PART = re.compile(r"-\d{5,}(-of-\d{5,})")
+
+
+class PlainPath:
+    """A path under which TensorFlow finds exactly the files of one checkpoint.
+
+    Where it would misread the real one, this is a link in a directory of its own,
+    away from the checkpoint, that goes with `close`.
+
+    Attributes:
+        path: what to give to TensorFlow.
+    """
+
+    def __init__(self, prefix: str, files: tuple[str, ...]) -> None:
+        """Find or make it.
+
+        Args:
+            prefix: of the checkpoint.
+            files: all that belong to it.
+
+        Raises:
+            CheckpointError: no link can be made.
+        """
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self.path = prefix
+        if not _is_plain(prefix, files):
+            try:
+                self._link(prefix, files)
+            except OSError as error:
+                self.close()
+                message = f"{prefix}: no plain path for TensorFlow: {error.strerror}"
+                raise CheckpointError(message, path=prefix) from None
+
+    def close(self) -> None:
+        """Remove what was made."""
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+    def _link(self, prefix: str, files: tuple[str, ...]) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="ckread-")
+        link = self.path = os.path.join(self._directory.name, "checkpoint")
+        for file in files:
+            suffix = file.removeprefix(prefix)
+            os.symlink(os.path.abspath(file), link + suffix)
+            if part := _V1_PART.fullmatch(suffix):
+                self.path = f"{link}-?????{part[1]}"
+
+
+def _is_plain(prefix: str, files: tuple[str, ...]) -> bool:
+    """Tell whether TensorFlow opens this prefix and means these files."""
+    if _NOT_PLAIN.search(prefix) or not os.path.basename(prefix) or os.path.isdir(prefix):
+        return False
+    if files == (prefix,):
+        # A V1 file; with an index beside it TensorFlow would take the V2 checkpoint.
+        return not os.path.exists(f"{prefix}.index")
+    return f"{prefix}.index" in files

@@ -1,0 +1,391 @@
+"""Rows of the diff's tables: one variable, or a group that behaves alike.
+
+Variables that behave alike, told as one: whole subtrees, equal endings, slots of one name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.analysis.diff.pairing import PairedBy
+from ckread.analysis.diff.records import DiffStatus, distance_moved
+from ckread.model.role import Role
+from ckread.model.spelling import safe_text
+from ckread.views.terminal.words import ABSENT, float_text, shape_text, share_text, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
+    from ckread.analysis.diff.renaming import RenameRule
+
+
+MODEL_ROLES = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.ALIAS)
+"""Roles whose variables get a row each; the rest is optimizer, counters and the like."""
+
+_FEW_IDENTICAL = 6
+_FEW_STILL = 2
+_SIGNS = {
+    DiffStatus.CHANGED: "~",
+    DiffStatus.IDENTICAL: "=",
+    DiffStatus.ADDED: "+",
+    DiffStatus.REMOVED: "-",
+    DiffStatus.RENAMED: ">",
+    DiffStatus.RESHAPED: "!",
+    DiffStatus.RETYPED: "!",
+    None: "?",
+}
+SIGN_STYLES = {"+": "added", "-": "removed", ">": "renamed", "!": "warning"}
+_MOST_TELLING = "!-+>~?="
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """A row of a table.
+
+    Attributes:
+        sign: what happened: `~ = + - > ! ?`.
+        name: a name, or the pattern of a group.
+        members: the variables it stands for.
+        what: in words, what figures cannot say.
+    """
+
+    sign: str
+    name: str
+    members: tuple[VariableDiff, ...]
+    what: str = ""
+
+    @property
+    def only(self) -> VariableDiff | None:
+        """The variable, where it stands for one."""
+        return self.members[0] if len(self.members) == 1 else None
+
+    @property
+    def nbytes_changed(self) -> int:
+        """Bytes of what is not identical."""
+        return sum(v.nbytes for v in self.members if v.status is not DiffStatus.IDENTICAL)
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether nothing differs."""
+        return self.sign == "="
+
+
+def sign_of(members: Iterable[VariableDiff]) -> str:
+    """Give the sign of the most telling status."""
+    signs = {_sign(variable) for variable in members}
+    return min(signs, key=_MOST_TELLING.index)
+
+
+def _sign(variable: VariableDiff) -> str:
+    if variable.status is DiffStatus.CHANGED and variable.renamed_from is not None:
+        return ">"
+    return _SIGNS[variable.status]
+
+
+def movement(variable: VariableDiff) -> float:
+    """Give a key to sort by, largest first: NaN, from zero, then the relative distance."""
+    metrics = variable.metrics
+    if metrics is None or metrics.l2 is None:
+        return -1.0
+    if math.isnan(metrics.l2) or metrics.l2 == math.inf:
+        return math.inf
+    if metrics.relative_l2 is None:
+        return 1e300 if metrics.l2 else 0.0
+    return metrics.relative_l2
+
+
+def changes(variables: Iterable[VariableDiff]) -> list[VariableDiff]:
+    """Give those that have figures of their own, largest change first."""
+    measured = [v for v in variables if _is_measured(v)]
+    return sorted(measured, key=lambda v: -movement(v))
+
+
+def model_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give the rows of weights, statistics and averages: moved, restructured, identical."""
+    rest = [v for v in variables if not _is_measured(v)]
+    identical = [v for v in rest if v.status is DiffStatus.IDENTICAL]
+    others = [v for v in rest if v.status is not DiffStatus.IDENTICAL]
+    rows = [_single(v) for v in changes(variables)] + grouped_rows(others, variables)
+    if len(identical) <= _FEW_IDENTICAL:
+        return rows + [_single(v) for v in identical]
+    return rows + grouped_rows(identical, variables)
+
+
+def _is_measured(variable: VariableDiff) -> bool:
+    return (
+        variable.status is not DiffStatus.IDENTICAL
+        and variable.metrics is not None
+        and variable.metrics.l2 is not None
+        and variable.status is not DiffStatus.RENAMED
+        and not (variable.status is DiffStatus.RESHAPED and not variable.metrics.changed_elements)
+    )
+
+
+def grouped_rows(variables: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give a row for each group that behaves alike; `among` are all that the table shows."""
+    return [
+        DiffRow(sign_of(members), _exact(pattern, members, among), members, describe(members))
+        for pattern, members in group(variables)
+    ]
+
+
+def _exact(pattern: str, members: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> str:
+    """Say where a subtree holds others too, which have rows of their own."""
+    if not pattern.endswith("**") or "**" in pattern[:-2]:
+        return pattern
+    n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
+    if n_below == len(members):
+        return pattern
+    return f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
+
+
+def _single(variable: VariableDiff) -> DiffRow:
+    return DiffRow(_sign(variable), variable.name, (variable,), structure_change(variable))
+
+
+def origin_rows(result: CheckpointDiff, variables: Iterable[VariableDiff]) -> list[DiffRow]:
+    """Give what variables were called, those apart that a rule in the verdict explains."""
+    rows = []
+    for variable in variables:
+        old = variable.renamed_from
+        if old is None or variable.paired_by is PairedBy.OWNER:
+            continue
+        if any(rule.apply(old) == variable.name for rule in result.rules):
+            continue
+        is_proposal = variable.confidence is not None and variable.confidence < 1
+        sure = f" ({round(100 * (variable.confidence or 0))} % sure)" if is_proposal else ""
+        rows.append(DiffRow(">", variable.name, (variable,), f"was {safe_text(old)}{sure}"))
+    return rows
+
+
+def state_rows(variables: Sequence[VariableDiff]) -> list[DiffRow]:
+    """Give the rows of the optimizer and the counters: one per slot name, values of scalars."""
+    rows: dict[str, list[VariableDiff]] = {}
+    still = [v for v in variables if v.slot is None and v.status is DiffStatus.IDENTICAL]
+    is_folded = len(still) > _FEW_STILL
+    for variable in variables:
+        if not (is_folded and variable.slot is None and variable.status is DiffStatus.IDENTICAL):
+            name = slot_pattern(variable) if variable.slot is not None else variable.name
+            rows.setdefault(name, []).append(variable)
+    if is_folded:
+        rows["the rest"] = still
+    return [
+        DiffRow(
+            sign_of(members),
+            members[0].name if len(members) == 1 else name,
+            tuple(members),
+            _state_change(members),
+        )
+        for name, members in rows.items()
+    ]
+
+
+def _state_change(members: Sequence[VariableDiff]) -> str:
+    only = members[0] if len(members) == 1 else None
+    if only is not None and only.old is not None and only.new is not None:
+        return f"{value_text(only.old)} → {value_text(only.new)}"
+    moved = distance_moved(v for v in members if _is_measured(v))
+    text = describe(members)
+    if moved is None:
+        return f"{text}, from 0" if any(map(_is_measured, members)) else text
+    return f"{text}, moved {move_in_words(moved)}" if moved else text
+
+
+def moved_text(variable: VariableDiff) -> str:
+    """Give the relative distance: `53.1 %`, `from 0`, `NaN`, `–` where nothing moved."""
+    metrics = variable.metrics
+    if metrics is None or metrics.l2 is None or variable.status is DiffStatus.IDENTICAL:
+        return ABSENT
+    if metrics.relative_l2 is None:
+        return "from 0" if metrics.l2 else ABSENT
+    if metrics.relative_l2 == 0:
+        return ABSENT
+    if not math.isfinite(metrics.relative_l2):
+        return float_text(metrics.relative_l2)
+    percent = 100 * metrics.relative_l2
+    if percent < 0.1:
+        return "<0.1 %"
+    return f"{percent:.1f} %" if percent < 999.95 else f"{float_text(metrics.relative_l2)} ×"
+
+
+def move_in_words(moved: float) -> str:
+    """Give a relative distance for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
+    percent = 100 * moved
+    if percent < 0.1:
+        return "<0.1 %"
+    if percent < 999.5:
+        return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+    return f"{float_text(moved)} times the norm"
+
+
+def elements_text(variable: VariableDiff) -> str:
+    """Give the share of elements that changed: `64.1 %`, `all`, `none`."""
+    if variable.metrics is None:
+        return ""
+    return share_text(variable.metrics.changed_elements, variable.elements)
+
+
+_MIXED_SIZE = 8
+"""Variables up to which a scope is one row though they differ."""
+_FEW_ROWS = 16
+
+
+class Group(NamedTuple):
+    """Variables that one row stands for.
+
+    Attributes:
+        pattern: a name, or a pattern that says which.
+        members: at least one.
+    """
+
+    pattern: str
+    members: tuple[VariableDiff, ...]
+
+
+def behaviour(variable: VariableDiff) -> tuple[DiffStatus | None, str]:
+    """Give what variables must share to be told together."""
+    return variable.status, structure_change(variable)
+
+
+def structure_change(variable: VariableDiff) -> str:
+    """Say how shape and type changed; empty where they did not."""
+    a, b = variable.a, variable.b
+    if a is None or b is None:
+        return ""
+    parts = []
+    if variable.permutation is not None:
+        parts.append(f"transposed {', '.join(map(str, variable.permutation))}")
+    elif a.shape != b.shape:
+        parts.append(_shape_change(a.shape, b.shape))
+    if a.dtype != b.dtype:
+        is_cast = variable.metrics is not None and variable.metrics.exact_cast
+        parts.append(f"{a.dtype} → {b.dtype}{', a cast' if is_cast else ''}")
+    return ", ".join(parts)
+
+
+def _shape_change(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    long_a, long_b = ([size for size in shape if size != 1] for shape in (a, b))
+    if long_a == long_b and len(long_a) == 1:
+        left, right = (("×".join("N" if n != 1 else "1" for n in shape)) for shape in (a, b))
+        return f"{left} → {right}"
+    shared = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(a))
+    if len(a) == len(b) and shared > 1:
+        return f"{shape_text(a)} → …×{shape_text(b[shared:])}"
+    return f"{shape_text(a)} → {shape_text(b)}"
+
+
+def slot_pattern(variable: VariableDiff) -> str:
+    """Give the name of a slot with its owner left open: `optimizer/**/momentum`."""
+    if variable.owner and variable.owner in variable.name:
+        return variable.name.replace(variable.owner, "**", 1)
+    return "**/" + (variable.slot or variable.name.rsplit("/", 1)[-1])
+
+
+def group(variables: Sequence[VariableDiff]) -> list[Group]:
+    """Put variables that behave alike together, in as few rows as say it all."""
+    slots = [v for v in variables if v.slot is not None]
+    others = [v for v in variables if v.slot is None]
+    by_subtree = group_by_subtree(others, behaviour)
+    if len(by_subtree) > _FEW_ROWS:
+        by_subtree = min(by_subtree, _group_by_ending(others), key=len)
+    return by_subtree + _group_slots(slots)
+
+
+def _group_slots(slots: Iterable[VariableDiff]) -> list[Group]:
+    found: dict[str, list[VariableDiff]] = {}
+    for variable in slots:
+        found.setdefault(slot_pattern(variable), []).append(variable)
+    return [_named(pattern, members) for pattern, members in found.items()]
+
+
+def group_by_subtree(
+    variables: Iterable[VariableDiff], key: Callable[[VariableDiff], Hashable]
+) -> list[Group]:
+    """Give the largest subtrees of one key; small scopes of several stay one row too."""
+    return _split([(v.name.split("/"), v) for v in variables], 0, key)
+
+
+def _split(
+    members: list[tuple[list[str], VariableDiff]],
+    depth: int,
+    key: Callable[[VariableDiff], Hashable],
+) -> list[Group]:
+    variables = [variable for _, variable in members]
+    if not variables:
+        return []
+    scope = "".join(part + "/" for part in members[0][0][:depth])
+    if len({key(variable) for variable in variables}) == 1:
+        return [_named(scope + "**", variables)]
+    children: dict[str, list[tuple[list[str], VariableDiff]]] = {}
+    for components, variable in members:
+        is_leaf = len(components) == depth + 1
+        child = "/".join(components) + "\0" if is_leaf else components[depth]
+        children.setdefault(child, []).append((components, variable))
+    if depth and len(children) == len(members) <= _MIXED_SIZE:
+        return [_named(scope + "**", variables)]
+    return [found for child in children.values() for found in _child(child, depth, key)]
+
+
+def _child(
+    members: list[tuple[list[str], VariableDiff]],
+    depth: int,
+    key: Callable[[VariableDiff], Hashable],
+) -> list[Group]:
+    if len(members) == 1:
+        return [Group(members[0][1].name, (members[0][1],))]
+    return _split(members, depth + 1, key)
+
+
+def _group_by_ending(variables: Sequence[VariableDiff]) -> list[Group]:
+    """Put together what ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`."""
+    endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
+    for variable in variables:
+        scope, _, leaf = variable.name.rpartition("/")
+        parent = scope.rsplit("/", 1)[-1]
+        endings.setdefault((behaviour(variable), parent, leaf), []).append(variable)
+    leaves = Counter((alike, parent) for alike, parent, _ in endings)
+    found: dict[tuple[object, str, str], list[VariableDiff]] = {}
+    for (alike, parent, leaf), members in endings.items():
+        merged = "*" if leaves[alike, parent] > 1 and len(members) > 1 else leaf
+        found.setdefault((alike, parent, merged), []).extend(members)
+    return [
+        _named("/".join(filter(None, ("**", parent, leaf))), members)
+        for (_, parent, leaf), members in found.items()
+    ]
+
+
+def _named(pattern: str, members: Sequence[VariableDiff]) -> Group:
+    return Group(members[0].name if len(members) == 1 else pattern, tuple(members))
+
+
+def describe(members: Sequence[VariableDiff]) -> str:
+    """Say what happened to the members of a group: `3 of 4 changed`, `reshaped, 400 → 600`."""
+    counts = Counter(variable.status for variable in members)
+    words = [
+        (count, status.value if status else "not known") for status, count in counts.most_common()
+    ]
+    if len(words) == 1:
+        detail = {structure_change(variable) for variable in members}
+        text = words[0][1] if len(members) == 1 else f"{words[0][0]:,} {words[0][1]}"
+        return ", ".join(filter(None, (text, detail.pop() if len(detail) == 1 else "")))
+    if len(words) == 2 and counts[DiffStatus.IDENTICAL]:
+        other = next(word for word in words if word[1] != DiffStatus.IDENTICAL)
+        return f"{other[0]:,} of {len(members):,} {other[1]}"
+    return ", ".join(f"{count:,} {word}" for count, word in words)
+
+
+def rule_in_words(rule: RenameRule) -> str:
+    """Say a rule as a person would: `RGB/inception_i3d/** is now **`."""
+    pattern, new = re.sub(r"\\(.)", r"\1", rule.pattern.pattern), rule.replacement
+    if pattern == "^":
+        return f"** is now {new}**"
+    if pattern.startswith("^") and pattern.endswith("/"):
+        return f"{pattern[1:]}** is now {new}**"
+    if pattern.endswith("$"):
+        return f"**{pattern[:-1]} is now **{new}"
+    return f"**{pattern}** is now **{new}**"

@@ -1,0 +1,255 @@
+"""What changed, in a sentence or two."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckread.analysis.diff.records import DiffStatus, distance_moved
+from ckread.model.role import Role
+from ckread.model.spelling import safe_text
+from ckread.views.diff.rows import group_by_subtree, move_in_words, rule_in_words
+from ckread.views.terminal.words import count_text, plural, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
+    from ckread.analysis.diff.renaming import RenameRule
+
+
+_FEW = 3
+
+
+def verdict(result: CheckpointDiff) -> str:
+    """Give the verdict: how many changed, how far the weights moved, what stayed."""
+    if not result.variables:
+        return "nothing to compare: no variable of either side is asked for."
+    if result.identical:
+        return _identical(result)
+    if result.identical is None:
+        return _not_known(result)
+    sentences = [_first_sentence(result), _restart(result), _not_finite(result)]
+    return " ".join(filter(None, sentences))
+
+
+def _identical(result: CheckpointDiff) -> str:
+    nbytes = sum(variable.nbytes for variable in result.variables)
+    held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
+    if not any(variable.is_read for variable in result.variables):
+        return f"identical by checksum: {held}; values were not read."
+    return f"identical: {held}, {_how_compared(result)}."
+
+
+def _how_compared(result: CheckpointDiff) -> str:
+    """Say what equal means: bit for bit, by checksum, or within a tolerance."""
+    if not result.tolerance.is_bitwise:
+        return f"within {tolerance_options(result)}"
+    n_read = sum(variable.is_read for variable in result.variables)
+    if 0 < n_read < len(result.variables):
+        return f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
+    return "bit for bit"
+
+
+def _not_known(result: CheckpointDiff) -> str:
+    unknown = sum(variable.status is None for variable in result.variables)
+    total = len(result.variables)
+    return (
+        f"not known: {count_text(unknown)} of {plural(total, 'variable')} cannot be compared by"
+        " checksum; names, types and shapes agree."
+    )
+
+
+def _first_sentence(result: CheckpointDiff) -> str:
+    renamed = _same_under_other_names(result)
+    if renamed:
+        return renamed
+    changed = result.summary["changed"]
+    parts = [(changed, "changed")] if changed else []
+    parts += _structural_parts(result)
+    (count, what), *rest = parts
+    total = plural(len(result.variables), "variable")
+    who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
+    words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
+    return f"{_listed(words)}{_how_far(result)}{_where(result)}."
+
+
+def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
+    """Give counts of what did not only change its values, and what to say of them."""
+    parts = []
+    for status, what in (("reshaped", "shape"), ("retyped", "type"), ("renamed", "name")):
+        count = result.summary[status]
+        if count:
+            parts.append((count, f"{'has' if count == 1 else 'have'} another {what}"))
+    parts += _arrivals(result, DiffStatus.ADDED, "came in")
+    parts += _arrivals(result, DiffStatus.REMOVED, "went out")
+    return parts
+
+
+def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tuple[int, str]]:
+    found = [variable for variable in result.variables if variable.status is status]
+    slots = {variable.slot for variable in found}
+    if not found or None in slots or len(slots) > _FEW:
+        return [(len(found), verb)] if found else []
+    names = _listed(sorted(safe_text(slot) for slot in slots if slot))
+    return [(len(found), f"{names} slot{'s' if len(found) > 1 else ''} {verb}")]
+
+
+def _same_under_other_names(result: CheckpointDiff) -> str:
+    """Tell a rename that holds for all once, and then what remains."""
+    paired = [v for v in result.variables if v.a is not None and v.b is not None]
+    pairs = [v for v in paired if v.role.is_parameter] or paired
+    renamed = [v for v in pairs if v.renamed_from is not None]
+    explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
+    if not pairs or len(explained) < len(pairs):
+        return ""
+    rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
+    same = sum(v.status is DiffStatus.RENAMED for v in pairs)
+    held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
+    is_read = all(v.is_read for v in pairs if v.status is DiffStatus.RENAMED)
+    parts = [f"{held} the same {'values' if is_read else 'checksums'}"]
+    if result.summary["changed"] and not result.index_only:
+        changed = count_text(result.summary["changed"])
+        parts.append(f"{changed} changed{_how_far(result)}")
+    parts += [
+        f"{count_text(n)} {what}" for n, what in _structural_parts(result) if "name" not in what
+    ]
+    total = plural(len(pairs), "variable")
+    return f"The same {total} under other names ({rules}): {', '.join(parts)}."
+
+
+def _explains(rule: RenameRule, variable: VariableDiff) -> bool:
+    """Tell whether a rule gives the variable's new name."""
+    return rule.apply(variable.renamed_from or "") == variable.name
+
+
+def _how_far(result: CheckpointDiff) -> str:
+    weights = [v for v in result.variables if v.role is Role.WEIGHT]
+    changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
+    moved = distance_moved(changed)
+    if not moved or not math.isfinite(moved):
+        return ""
+    whose = "the weights" if len(changed) == len(weights) else "the weights among them"
+    return f"; {whose} moved {move_in_words(moved)}"
+
+
+def _where(result: CheckpointDiff) -> str:
+    """Name what stayed, or where all changes lie: whichever takes few names."""
+    model = [v for v in result.variables if v.role.is_parameter and v.status is not None]
+    if not model:
+        return ""
+    changed = [v for v in model if v.status is not DiffStatus.IDENTICAL]
+    if not changed:
+        return "; weights and statistics are the same"
+    if len(changed) == len(model):
+        return ""
+    if all(v.role is Role.STATISTIC for v in changed):
+        return "; of the model only statistics did, no weight"
+    groups = group_by_subtree(model, lambda v: v.status is DiffStatus.IDENTICAL)
+    stayed, moved = [], []
+    for pattern, members in groups:
+        still = [v for v in members if v.status is DiffStatus.IDENTICAL]
+        if len(still) == len(members):
+            stayed.append(pattern)
+        elif not still:
+            moved.append(pattern)
+        else:  # a small scope of both: by name
+            stayed += [v.name for v in still]
+            moved += [v.name for v in members if v.status is not DiffStatus.IDENTICAL]
+    if len(moved) <= _FEW and len(moved) <= len(stayed):
+        return f", all of the model's in {_listed([safe_text(name) for name in moved])}"
+    if len(stayed) <= _FEW:
+        names = _listed([safe_text(name) for name in stayed])
+        is_one = len(stayed) == 1 and "**" not in stayed[0]
+        return f", {names} stayed as {'it was' if is_one else 'they were'}"
+    still_count = len(model) - len(changed)
+    return f"; {count_text(still_count)} of {count_text(len(model))} of the model's did not"
+
+
+def _restart(result: CheckpointDiff) -> str:
+    """Say which counters went back: training was restarted in between."""
+    back = [
+        f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
+        for v in result.variables
+        if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
+    ]
+    return f"Counters went back: {_listed(back)}." if back else ""
+
+
+def _not_finite(result: CheckpointDiff) -> str:
+    bad = [v for v in result.variables if has_not_finite(v)]
+    if not bad:
+        return ""
+    names = [safe_text(variable.name) for variable in bad[:_FEW]]
+    rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
+    return f"NaN or infinity came or went in {_listed([*names, *rest])}."
+
+
+def has_not_finite(variable: VariableDiff) -> bool:
+    """Tell whether NaN or infinity stands on one side only."""
+    largest = variable.metrics.max_abs if variable.metrics else None
+    return isinstance(largest, float) and not math.isfinite(largest)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+# Footers of the diff's page: what headings mean, how values were compared, what is left out.
+
+
+def tolerance_options(result: CheckpointDiff) -> str:
+    """Write the tolerance as the options that set it."""
+    return f"--rtol {result.tolerance.rtol:g} --atol {result.tolerance.atol:g}"
+
+
+def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_shown: int) -> str:
+    """Say what the columns mean, and what is not shown."""
+    sentences = []
+    if has_table:
+        how = "bit for bit"
+        if not result.tolerance.is_bitwise:
+            how = f"by more than {tolerance_options(result)}"
+        sentences.append(f"moved: ‖b − a‖ / ‖a‖. elements: how many changed, {how}.")
+    is_unread = has_unread(result)
+    if is_unread:
+        sentences.append("=: equal by checksum, not read.")
+    if any(v.metrics and v.metrics.same_nan for v in result.variables):
+        sentences.append("NaN in the same place on both sides counts as equal.")
+    if result.verified:
+        right = "What was read has the right checksums." if is_unread else "Checksums right."
+        sentences.append(right)
+    if any(v.confidence is not None and v.confidence < 1 for v in result.variables):
+        sentences.append("Proposed pairs are by shape, role and nearest name.")
+    if n_hidden:
+        left_out = f"{plural(n_hidden, 'weight')} that moved less left out"
+        sentences.append(f"{left_out} (--top {n_shown + n_hidden}).")
+    return " ".join(sentences)
+
+
+def has_unread(result: CheckpointDiff) -> bool:
+    """Tell whether something counts as equal of which only the checksums were compared."""
+    same = (DiffStatus.IDENTICAL, DiffStatus.RENAMED)
+    return any(not v.is_read for v in result.variables if v.status in same)
+
+
+def unread_footer(result: CheckpointDiff) -> str:
+    """Say what equal checksums in two indexes do not tell: whether the values still have them."""
+    if result.index_only or not has_unread(result):
+        return ""
+    return "The indexes agree; whether the values still do is told by ckread check."
+
+
+def index_footer(result: CheckpointDiff, *, has_values: bool) -> str:
+    """Say how sure checksums are, how pairs were found, and what would tell more."""
+    sentences = []
+    renamed = [v for v in result.variables if v.renamed_from is not None]
+    if result.rules and renamed:
+        rules = " ".join(f"--rename '{rule}'" for rule in result.rules)
+        sentences.append(f"Paired by {rules}, found from shapes and names.")
+    statuses = {variable.status for variable in result.variables}
+    if DiffStatus.IDENTICAL in statuses or DiffStatus.RENAMED in statuses:
+        sentences.append("Equal checksums can hide a change once in 2³² variables.")
+    if not result.identical and has_values:
+        sentences.append("Leave out --index-only to see how far each one moved.")
+    return " ".join(sentences)

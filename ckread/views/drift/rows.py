@@ -1,0 +1,306 @@
+"""One line per variable over the steps of a run: sparkline, movement, and notes in words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from ckread.model.role import Role
+from ckread.model.spelling import safe_text
+from ckread.views.terminal.page import Span
+from ckread.views.terminal.words import (
+    ABSENT,
+    count_text,
+    float_text,
+    plural,
+    share_in_words,
+    share_text,
+    sparkline,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ckread.analysis.drift.records import RunDrift, VariableDrift
+    from ckread.model.run.entries import RunEntry
+    from ckread.views.terminal.page import Line
+
+
+UNCHANGED = "·"
+NOT_FINITE = "×"
+CHANGED = "▇"
+MIN_CELLS, MAX_CELLS = 8, 24
+
+
+def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
+    """Say which checkpoint: its step, and its name where it has none or shares it."""
+    if entry.step is None:
+        return safe_text(entry.name)
+    alike = [other for other in among if other.step == entry.step]
+    if len(alike) < 2:
+        return f"step {entry.step:,}"
+    is_named = len({other.name for other in alike}) == len(alike)
+    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
+
+
+def steps_title(result: RunDrift) -> str:
+    """Give the heading of a sparkline: the steps it spans."""
+    steps = [entry.step for entry in result.checkpoints[1:]]
+    if not steps or steps[0] is None or steps[-1] is None:
+        return "over the run"
+    return f"{steps[0]:,} … {steps[-1]:,}" if len(steps) > 1 else f"{steps[0]:,}"
+
+
+def steps_per_cell(n_checkpoints: int, cells: int) -> int:
+    """Give how many steps a cell stands for."""
+    return max(1, math.ceil((n_checkpoints - 1) / max(cells, 1)))
+
+
+def step_line(variable: VariableDrift, cells: int) -> Line:
+    """Draw the distance from the checkpoint before; a cell of several steps has the largest."""
+    n = len(variable.present)
+    group = steps_per_cell(n, cells)
+    marks: list[str] = []
+    sizes: list[float] = []
+    for start in range(1, n, group):
+        mark, size = _cell(variable, range(start, min(start + group, n)))
+        marks.append(mark)
+        sizes.append(size)
+    drawn = sparkline([0.0 if math.isinf(size) else size for size in sizes])
+    top = CHANGED
+    glyphs = [
+        mark or (top if math.isinf(size) or not variable.l2 else glyph)
+        for mark, size, glyph in zip(marks, sizes, drawn, strict=True)
+    ]
+    spans: list[Span] = []
+    for glyph in glyphs:
+        style = "bad" if glyph == NOT_FINITE else "muted" if glyph == UNCHANGED else "spark"
+        if spans and spans[-1].style == style:
+            spans[-1] = Span(spans[-1].text + glyph, style)
+        else:
+            spans.append(Span(glyph, style))
+    return tuple(spans)
+
+
+def _cell(variable: VariableDrift, indices: range) -> tuple[str, float]:
+    """Give the mark of a cell, or else the size of what it draws."""
+    if any(not variable.is_finite_at(i) for i in indices):
+        return NOT_FINITE, 0.0
+    sizes = [size for i in indices if (size := _size(variable, i)) is not None]
+    if any(sizes):
+        return "", max(sizes)
+    return (UNCHANGED if sizes else " "), 0.0
+
+
+def _size(variable: VariableDrift, index: int) -> float | None:
+    """Give how far it moved in one step: 0 where it did not, None where nothing tells."""
+    changed = variable.changed[index]
+    if changed is False or not variable.present[index]:
+        return None if not variable.present[index] else 0.0
+    if not variable.from_previous:
+        return 1.0 if changed else None
+    distance = variable.from_previous[index]
+    if distance is None or math.isnan(distance):
+        return None
+    return distance
+
+
+def moved_text(moved: float | None) -> str:
+    """Give how far it moved in all: `33.4 %`, `129 ×`, `from 0`, `–`."""
+    if not moved:
+        return ABSENT
+    if math.isinf(moved):
+        return "from 0"
+    return "100.0 %" if moved == 1 else share_text(moved, 1)
+
+
+def cosine_text(cosine: float | None) -> str:
+    """Give a cosine with four decimals; 1 only where it is."""
+    if cosine is None or math.isnan(cosine):
+        return ABSENT
+    return ">0.9999" if 0.99995 <= cosine < 1 else "1" if cosine == 1 else f"{cosine:.4f}"
+
+
+def norm_text(values: Sequence[float | None], *, first: bool) -> str:
+    """Give the first or the last norm that there is."""
+    known = [value for value in values if value is not None]
+    return float_text(known[0 if first else -1]) if known else ABSENT
+
+
+def note_of(variable: VariableDrift, result: RunDrift) -> str:
+    """Say in words what stands out: where it is absent, when it began to change and stopped."""
+    entries = result.checkpoints
+    first = variable.present.index(True)
+    last = len(entries) - 1 - variable.present[::-1].index(True)
+    notes = []
+    if first:
+        notes.append(f"absent before {place(entries[first], entries)}")
+    if last < len(entries) - 1:
+        notes.append(f"absent after {place(entries[last], entries)}")
+    change = variable.first_change
+    if change is None:
+        notes.append("unchanged" if variable.changed.count(False) else "")
+    elif variable.changed[first + 1 : change].count(False):
+        notes.append(f"unchanged to {place(entries[change - 1], entries)}")
+    if change is not None and variable.changed[-1] is False:
+        stop = len(entries) - 1 - variable.changed[::-1].index(True)
+        notes.append(f"unchanged since {place(entries[stop], entries)}")
+    return ", ".join(filter(None, notes))
+
+
+def failure_text(variable: VariableDrift, result: RunDrift) -> str:
+    """Say from when it is not finite, and how much of it: `step 6  all inf`."""
+    index = variable.first_nonfinite
+    if index is None:
+        return ""
+    nan, infinite = variable.nan[index], variable.infinite[index]
+    what = "NaN" if nan and not infinite else "inf" if infinite and not nan else "NaN or inf"
+    share = share_text(nan + infinite, variable.elements)
+    return f"{place(result.checkpoints[index], result.checkpoints)}  {share} {what}"
+
+
+# What a run did to its variables, in a few sentences.
+
+_FEW = 3
+
+
+def verdict(result: RunDrift) -> str:
+    """Give the verdict: a blow-up first; else what moved most, and what did not change."""
+    if not result.variables:
+        return "Nothing to follow: no variable of the run is asked for."
+    if len(result.checkpoints) == 1:
+        return "One checkpoint alone: nothing to compare it with."
+    failed = [v for v in (*result.causes, *result.variables) if v.first_nonfinite is not None]
+    if failed:
+        return _blow_up(result, failed)
+    finite = "" if result.index_only else "All values are finite."
+    sentences = [_moved_most(result), *_unchanged(result), finite]
+    return " ".join(filter(None, sentences))
+
+
+def _moved_most(result: RunDrift) -> str:
+    n_changed = sum(variable.first_change is not None for variable in result.variables)
+    total = len(result.variables)
+    if not n_changed:
+        return f"None of {plural(total, 'variable')} changed."
+    if result.index_only:
+        who = f"All {count_text(total)}" if n_changed == total else count_text(n_changed)
+        rest = " variables" if n_changed == total else f" of {plural(total, 'variable')}"
+        return f"{who}{rest} changed."
+    moved = [(v.moved, v.name) for v in result.variables if v.moved]
+    measured = [(far, name) for far, name in moved if math.isfinite(far)]
+    if not measured:
+        return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
+    far, name = max(measured)
+    how = f"{_times(far)} times" if far >= 1.5 else f"{share_in_words(far, 1)} of"
+    if total == 1:
+        return f"{safe_text(name)} moved by {how} its first norm."
+    return f"{safe_text(name)} moved most: {how} its first norm."
+
+
+def _times(ratio: float) -> str:
+    """Give a ratio with two digits: `1.8`, `12`, `1,200`; from 10,000 on as `1.20e4`."""
+    if ratio >= 1e4:
+        return float_text(ratio)
+    return f"{float(f'{ratio:.1e}'):,.{1 if ratio < 9.95 else 0}f}".removesuffix(".0")
+
+
+def _unchanged(result: RunDrift) -> list[str]:
+    """Say what never changed, and what began late."""
+    by_start: dict[int | None, list[str]] = defaultdict(list)
+    stopped: dict[int, list[str]] = defaultdict(list)
+    for variable in result.variables:
+        start = variable.first_change
+        begins = variable.present.index(True)
+        if start is None and variable.changed.count(False):
+            by_start[None].append(variable.name)
+        elif start is not None and False in variable.changed[begins:start]:
+            by_start[start].append(variable.name)
+        if start is not None and variable.changed[-1] is False:
+            last = max(i for i, changed in enumerate(variable.changed) if changed)
+            stopped[last].append(variable.name)
+    names = [variable.name for variable in result.variables]
+    sentences = []
+    if by_start[None] and len(by_start[None]) < len(names):
+        sentences.append(f"{_named(by_start.pop(None), names)} never changed.")
+    by_start.pop(None, None)
+    for start, late in sorted(by_start.items(), key=lambda item: -len(item[1]))[:1]:
+        at = place(result.checkpoints[start or 0], result.checkpoints)
+        sentences.append(f"{_named(late, names)} did not change before {at}.")
+    for last, early in sorted(stopped.items(), key=lambda item: -len(item[1]))[:1]:
+        since = place(result.checkpoints[last], result.checkpoints)
+        sentences.append(f"{_named(early, names)} did not change after {since}.")
+    return sentences
+
+
+def _named(some: Sequence[str], all_names: Collection[str]) -> str:
+    """Name variables by subtrees where few say it, else by their number."""
+    subtrees = subtrees_of(some, all_names)
+    if len(subtrees) <= _FEW:
+        return _listed([safe_text(name) for name in subtrees])
+    return f"{count_text(len(some))} of {plural(len(all_names), 'variable')}"
+
+
+def subtrees_of(some: Sequence[str], all_names: Collection[str]) -> list[str]:
+    """Give the largest subtrees that hold `some` of all names and no others: `conv1/**`."""
+    others = set(all_names) - set(some)
+    mixed = {
+        "/".join(parts[:depth])
+        for parts in (name.split("/") for name in others)
+        for depth in range(1, len(parts))
+    }
+    found: Counter[str] = Counter()
+    for name in some:
+        parts = name.split("/")
+        scopes = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        scope = next((scope for scope in scopes if scope not in mixed), None)
+        found[name if scope is None else f"{scope}/**"] += 1
+    single = {name.rpartition("/")[0]: name for name in some}
+    return [
+        single.get(pattern[:-3], pattern) if count == 1 else pattern
+        for pattern, count in found.items()
+    ]
+
+
+def _blow_up(result: RunDrift, failed: Sequence[VariableDrift]) -> str:
+    groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
+    for variable in failed:
+        groups[variable.first_nonfinite or 0, _kind(variable)].append(variable)
+    totals = Counter(_kind(variable) for variable in result.variables)
+    clauses = [
+        _clause(members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints))
+        for (index, kind), members in sorted(groups.items(), key=lambda item: item[0])
+    ]
+    first = min(index for index, _ in groups)
+    rest = f", {len(clauses) - _FEW} more groups later" if len(clauses) > _FEW else ""
+    good = "No checkpoint has finite values only."
+    if first:
+        name = safe_text(result.checkpoints[first - 1].name)
+        good = f"{name} is the last one with finite values only."
+    return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
+
+
+def _kind(variable: VariableDrift) -> str:
+    if variable.role is Role.SLOT and variable.slot:
+        return f"{safe_text(variable.slot)} slot"
+    return str(variable.role)
+
+
+def _clause(members: Sequence[VariableDrift], total: int, kind: str, where: str) -> str:
+    whats = {_what(variable) for variable in members}
+    what = whats.pop() if len(whats) == 1 else "not finite"
+    if len(members) == 1:
+        return f"{safe_text(members[0].name)} is {what} at {where}"
+    share = f"{len(members):,} of {total:,}" if total > len(members) else f"{len(members):,}"
+    return f"{share} {kind}s are {what} at {where}"
+
+
+def _what(variable: VariableDrift) -> str:
+    index = variable.first_nonfinite or 0
+    nan, infinite = variable.nan[index], variable.infinite[index]
+    return "NaN" if nan and not infinite else "infinite" if infinite and not nan else "not finite"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

@@ -1,0 +1,316 @@
+"""Ticks of upright axes: as many as there is room for below each other."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from ckread.views.figures.style import TEXT_SIZE
+from ckread.views.figures.text import (
+    count,
+    number,
+    set_value_axis,
+    text_width,
+    tick_labels,
+    tick_steps,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.model.run.entries import RunEntry
+    from ckread.views.figures.style import Palette
+
+
+_APART = 0.21
+"""Inches between two ticks, at least."""
+
+
+def height_ticks(low: float, high: float, depth: float) -> list[float]:
+    """Give round ticks, steps of 1, 2 and 5, on an axis `depth` inches high."""
+    span = high - low
+    if not span > 0 or not math.isfinite(span):
+        return [low]
+    least = span * _APART / depth
+    power = math.floor(math.log10(least))
+    steps = (m * 10.0**p for p in range(power, power + 3) for m in (1, 2, 5))
+    step = next(step for step in steps if step >= least)
+    return tick_steps(low, high, step)
+
+
+def set_heights(axes: Axes, low: float, high: float, depth: float) -> None:
+    """Give the y axis limits, ticks and a grid."""
+    axes.set_ylim(low, high)
+    ticks = height_ticks(low, high, depth)
+    axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
+    axes.grid(axis="y")
+
+
+def set_log_heights(axes: Axes, low: float, high: float) -> None:
+    """Give a log y axis ticks at decades, or at 1, 2 and 5 where there are few of these."""
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.set_ylim(low, high)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    multiples = (1,) if math.log10(high / low) >= 2 else (1, 2, 5)
+    ticks = [m * 10.0**p for p in powers for m in multiples if low <= m * 10.0**p <= high]
+    axes.set_yticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
+    axes.grid(axis="y")
+
+
+# The axis of relative distances: decades, their numbers at the top, dots below.
+
+_MAX_TICKS = 8
+
+
+def decades_of(distances: Iterable[float | None]) -> tuple[int, int]:
+    """Give the powers of ten that hold all distances: below the least, from the greatest on."""
+    known = [distance for distance in distances if distance is not None]
+    if not known:
+        return -3, 0
+    low = math.floor(math.log10(min(known)) - 1e-9)
+    return low, max(low + 1, math.ceil(math.log10(max(known)) - 1e-9))
+
+
+def set_distance_axis(axes: Axes, decades: tuple[int, int], height: float) -> None:
+    """Set up axes for dots: distances to the right, `height` inches of rows from the top down."""
+    low, high = decades
+    axes.set_gid("ckread:dots")
+    axes.set_xscale("log")
+    axes.set_xlim(10.0**low, 10.0**high)
+    axes.set_ylim(height, 0)
+    axes.set_yticks([])
+    axes.minorticks_off()
+    if high - low < 2:
+        ticks = [m * 10.0**p for p in range(low, high) for m in (1, 2, 5)] + [10.0**high]
+    else:
+        step = -(-(high - low) // _MAX_TICKS)
+        ticks = [10.0**power for power in range(low, high + 1, step)]
+    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
+    axes.tick_params(top=False, bottom=False, labeltop=True, labelbottom=False)
+    axes.grid(axis="x")
+    axes.spines["bottom"].set_visible(False)
+    axes.spines["left"].set_visible(True)
+
+
+# A value axis for variables of many sizes: linear near zero, logarithmic beyond.
+
+
+class Scale:
+    """One axis for all: linear near zero, logarithmic beyond, unless all is of one size."""
+
+    def __init__(self, low: float, high: float, threshold: float | None) -> None:
+        self.low = low
+        self.high = high
+        self.threshold = threshold
+
+    @classmethod
+    def of(cls, distributions: Sequence[Distribution]) -> Self:
+        """Choose the scale for the outer quantiles of some distributions, zero included."""
+        measured = [d for d in distributions if d.quantiles]
+        ends = [q.value for d in measured for q in (d.quantiles[0], d.quantiles[-1])]
+        low, high = min([0.0, *ends]), max([0.0, *ends])
+        deviations = [d.std for d in measured if d.std]
+        if not deviations or not max(-low, high) > 0:
+            return cls(-1.0, 1.0, None)
+        threshold = 10.0 ** round(math.log10(float(np.median(deviations))))
+        if max(-low, high) <= 3 * threshold:
+            pad = 0.03 * (high - low)
+            return cls(low - pad, high + pad, None)
+        return cls(_beyond(low, threshold), _beyond(high, threshold), threshold)
+
+    def apply(self, axes: Axes, width: float) -> None:
+        """Give the x axis of axes `width` inches wide this scale, with its ticks."""
+        if self.threshold is None:
+            set_value_axis(axes, self.low, self.high, width)
+            return
+        axes.set_xscale("symlog", linthresh=self.threshold)
+        axes.minorticks_off()
+        axes.set_xlim(self.low, self.high)
+        ticks = self._ticks()
+        axes.set_xticks(ticks, self._labels(ticks, width), parse_math=False)
+
+    def _ticks(self) -> list[float]:
+        first = round(math.log10(self.threshold or 1))
+        positive = self._decades(self.high, first)
+        negative = self._decades(-self.low, first)
+        return [*(-x for x in reversed(negative)), 0.0, *positive]
+
+    def _decades(self, limit: float, first: int) -> list[float]:
+        return [10.0**p for p in range(first, first + 40) if 10.0**p <= limit * 1.0001]
+
+    def _labels(self, ticks: list[float], width: float) -> list[str]:
+        """Label every decade if there is room, else every second or fewer, and zero."""
+        linear = 1.0  # decades' worth of room that the linear part has on either side
+        n_units = (
+            sum(
+                max(0, len(self._decades(x, round(math.log10(self.threshold or 1)))) - 1)
+                for x in (self.high, -self.low)
+            )
+            + 2 * linear
+        )
+        every = max(1, math.ceil(0.3 / (width / n_units)))
+        zero = ticks.index(0.0)
+        labels = [tick_labels([t])[0] for t in ticks]
+        return [x if (i - zero) % every == 0 else "" for i, x in enumerate(labels)]
+
+
+def _beyond(limit: float, threshold: float) -> float:
+    """Give the next decade beyond a limit, or a little more than the linear part."""
+    if abs(limit) <= threshold:
+        return math.copysign(threshold, limit) if limit else -threshold * 0.3
+    return math.copysign(10.0 ** math.ceil(math.log10(abs(limit)) - 1e-9), limit) * 1.15
+
+
+# Axes of steps: round multiples that are checkpoints, or the checkpoints spread evenly.
+
+_GAP = 0.14
+_ROUND = [m * 10**p for p in range(13) for m in (1, 2, 5)]
+
+
+def places(entries: Sequence[RunEntry]) -> list[float]:
+    """Give where each checkpoint stands on an axis: at its step, or at its number."""
+    steps = [entry.step for entry in entries if entry.step is not None]
+    is_rising = all(a < b for a, b in pairwise(steps))
+    if len(steps) < len(entries) or not is_rising:
+        return [float(i) for i in range(1, len(entries) + 1)]
+    return [float(step) for step in steps]
+
+
+def labels(entries: Sequence[RunEntry]) -> list[str]:
+    """Give what each checkpoint is called on an axis: its step, else its number."""
+    steps = [entry.step for entry in entries]
+    known = [step for step in steps if step is not None]
+    return [count(n) for n in (known if len(known) == len(steps) else range(1, len(steps) + 1))]
+
+
+def axis_word(entries: Sequence[RunEntry]) -> str:
+    """Give what the labels of an axis are: steps, or numbers of checkpoints."""
+    return "checkpoint" if any(entry.step is None for entry in entries) else "step"
+
+
+def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
+    """Give indices of checkpoints to be labelled, on an axis with a column for each.
+
+    Round multiples that are checkpoints, if there are three; else evenly, first and last
+    among them. No two labels touch.
+    """
+    names = labels(entries)
+    widest = max(text_width(name, TEXT_SIZE) for name in names) + _GAP
+    room = max(1, int(width / widest))
+    at = {int(place): i for i, place in enumerate(places(entries))}
+    for multiple in _ROUND:
+        found = [i for step, i in at.items() if step % multiple == 0]
+        if 3 <= len(found) <= room and _spaced(found, len(entries), width, widest):
+            return found
+    n = len(entries)
+    shown = max(1, min(room, n))
+    if shown == 1:
+        return [n - 1]
+    return sorted({round(k * (n - 1) / (shown - 1)) for k in range(shown)})
+
+
+def set_step_axis(axes: Axes, entries: Sequence[RunEntry], width: float) -> None:
+    """Give the x axis its limits, and ticks at checkpoints.
+
+    Args:
+        axes: whose x values are those of `places`.
+        entries: the checkpoints.
+        width: of the axes in inches.
+    """
+    x = places(entries)
+    last = x[-1] if x[-1] > x[0] else x[0] + 1
+    axes.set_xlim(x[0], last)
+    names = labels(entries)
+    at = _ticks_at([(place - x[0]) / (last - x[0]) * width for place in x], entries)
+    axes.set_xticks([x[i] for i in at], [names[i] for i in at], parse_math=False)
+
+
+def _ticks_at(inches: Sequence[float], entries: Sequence[RunEntry]) -> list[int]:
+    """Give indices of checkpoints to be labelled, at uneven places on an axis.
+
+    Round multiples that are checkpoints, if there are three; else first and last, and of
+    those between as many as have room.
+    """
+    least = max(text_width(name, TEXT_SIZE) for name in labels(entries)) + _GAP
+    steps = [int(place) for place in places(entries)]
+    for multiple in _ROUND:
+        found = [i for i, step in enumerate(steps) if step % multiple == 0]
+        if len(found) < 3:
+            break
+        if all(inches[b] - inches[a] >= least for a, b in pairwise(found)):
+            return found
+    found = [0]
+    for i in range(1, len(inches)):
+        is_last = i == len(inches) - 1
+        has_room = inches[i] - inches[found[-1]] >= least
+        if has_room and (is_last or inches[-1] - inches[i] >= least):
+            found.append(i)
+    return found
+
+
+def _spaced(found: Sequence[int], n: int, width: float, least: float) -> bool:
+    apart = [b - a for a, b in pairwise(found)]
+    return min(apart) * width / n >= least
+
+
+def pushed_apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move places, given in any order, until they are `gap` apart between `low` and `high`."""
+    order = sorted(range(len(wanted)), key=wanted.__getitem__)
+    placed = [min(max(wanted[i], low), high) for i in order]
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    limit = high
+    for i in reversed(range(len(placed))):
+        placed[i] = min(placed[i], limit)
+        limit = placed[i] - gap
+    result = [0.0] * len(wanted)
+    for i, place in zip(order, placed, strict=True):
+        result[i] = place
+    return result
+
+
+# Marks that several pictures of distributions are made of.
+
+
+def draw_stairs(
+    axes: Axes,
+    heights: np.ndarray[tuple[int], np.dtype[np.number]],
+    edges: NDArray[np.float64],
+    palette: Palette,
+    *,
+    baseline: float = 0.0,
+    width: float = 1.0,
+) -> None:
+    """Draw a filled histogram with its outline."""
+    axes.stairs(heights, edges, fill=True, color=palette.fill, lw=0, baseline=baseline)
+    outline = axes.stairs(heights, edges, color=palette.data, lw=width, baseline=baseline)
+    outline.set_gid("ckread:histogram")
+
+
+def draw_strokes(
+    axes: Axes, distribution: Distribution, palette: Palette, *, height: float
+) -> None:
+    """Draw the values themselves, where bars of so few would be fiction."""
+    strokes = axes.vlines(distribution.bins.low, 0, height, color=palette.data, lw=1.0)
+    strokes.set_gid("ckread:strokes")
+
+
+def draw_quantile_bar(
+    axes: Axes, distribution: Distribution, y: float, height: float, palette: Palette
+) -> None:
+    """Draw a line from 1 to 99 %, bars from 5 to 95 % and 25 to 75 %, and the median."""
+    q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
+    (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.9, solid_capstyle="butt")
+    line.set_gid("ckread:q01-q99")
+    for start, stop, share in ((q05, q95, 0.35), (q25, q75, 1.0)):
+        thick = height * share * 2
+        axes.barh(y, stop - start, thick, left=start, color=palette.data, lw=0)
+    axes.vlines(q50, y - height, y + height, color=palette.paper, lw=1.4).set_gid("ckread:median")

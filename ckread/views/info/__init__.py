@@ -1,0 +1,4 @@
+"""The page of `ckread info`.
+
+The door is `page`. `facts` are its words.
+"""

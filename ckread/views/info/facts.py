@@ -1,0 +1,277 @@
+"""The facts of `info`: a label and a line each; what a file does not hold is left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ckread.model.role import Role
+from ckread.model.spelling import safe_text
+from ckread.readers.contract import Format
+from ckread.views.terminal.page import Prose, Span
+from ckread.views.terminal.words import float_text, plural, size_text, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.analysis.info import CheckpointSummary
+    from ckread.model.tree import VariableTree
+    from ckread.readers.contract import StoredFile
+    from ckread.readers.graphs.meta_graph import MetaGraph, VariableDef
+
+
+LABEL_CELLS = 12
+MAX_FILES = 3
+"""Files that are named one by one."""
+
+_FORMATS = {
+    Format.TENSOR_BUNDLE: "TensorFlow checkpoint (V2)",
+    Format.V1_TABLE: "TensorFlow checkpoint (V1)",
+    Format.SAVED_MODEL: "SavedModel",
+    Format.KERAS_ARCHIVE: "Keras archive (.keras)",
+    Format.KERAS_WEIGHTS: "Keras weights (.weights.h5)",
+    Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
+    Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
+}
+_BATCH_NORM = ("moving_mean", "moving_variance")
+
+
+def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
+    """Give the facts as blocks, labels in a column of their own."""
+    facts = [
+        ("format", _format(summary)),
+        ("files", ", ".join(_files(summary.files))),
+        ("saved", _saved(summary)),
+        ("step", _step(summary)),
+        ("epoch", f"{summary.training.epoch:,}" if summary.training.epoch is not None else ""),
+        ("training", ", ".join(_training_facts(summary))),
+        ("parameters", _parameters(summary, tree)),
+        ("dtypes", _dtypes(summary)),
+        *graph_facts(summary.meta_graph),
+        ("assets", ", ".join(map(safe_text, summary.assets))),
+    ]
+    return [
+        Prose(Span(label.ljust(LABEL_CELLS), "label"), text, indent=LABEL_CELLS, is_record=True)
+        for label, text in facts
+        if text
+    ]
+
+
+def _format(summary: CheckpointSummary) -> str:
+    name = _FORMATS[summary.format]
+    if summary.format is Format.TENSOR_BUNDLE or summary.format is Format.V1_TABLE:
+        return f"{name}, {'object' if summary.is_object_based else 'name'}-based"
+    if summary.format is Format.SAVED_MODEL:
+        return f"{name}, {'object' if summary.is_object_based else 'name'}-based variables"
+    return name
+
+
+def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
+    """Give the files by name, data shards together."""
+    shards = [file for file in files if file.is_shard]
+    named = (
+        files if len(shards) == len(files) <= MAX_FILES else [f for f in files if not f.is_shard]
+    )
+    for file in named:
+        size = "missing" if file.nbytes is None else size_text(file.nbytes)
+        yield f"{safe_text(os.path.basename(file.path))} {size}"
+    if not shards or len(named) == len(files):
+        return
+    present = [file.nbytes for file in shards if file.nbytes is not None]
+    size = f" {size_text(sum(present))}" if present else ""
+    if len(present) == len(shards):
+        yield f"{plural(len(shards), 'data shard')}{size}"
+    else:
+        yield f"{len(present)} of {len(shards):,} data shards{size}"
+
+
+def _saved(summary: CheckpointSummary) -> str:
+    when = None if summary.saved is None else time_text(summary.saved)[:-3]
+    by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
+    return ", ".join(part for part in (when, by, tags) if part)
+
+
+def _step(summary: CheckpointSummary) -> str:
+    step, source = summary.training.step, summary.training.step_source
+    if step is None:
+        is_export = summary.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE)
+        return "not recorded" if is_export else ""
+    return f"{step:,} by {safe_text(source)}" if source else f"{step:,}"
+
+
+def _training_facts(summary: CheckpointSummary) -> Iterator[str]:
+    if summary.training.iterations is not None:
+        yield plural(summary.training.iterations, "iteration")
+    if summary.training.learning_rate is not None:
+        yield f"learning rate {float_text(summary.training.learning_rate)}"
+
+
+def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
+    """Tell trainable from frozen weights and from statistics, in exact numbers."""
+    if not summary.parameters:
+        return ""
+    weights = summary.roles[Role.WEIGHT].elements if Role.WEIGHT in summary.roles else 0
+    statistics = summary.parameters - weights
+    trainable = summary.trainable_parameters
+    if trainable is None:
+        parts = [f"{weights:,} in weights"]
+    else:
+        parts = [f"{trainable:,} trainable"]
+        if trainable < weights:
+            parts.append(f"{weights - trainable:,} frozen")
+    if statistics:
+        parts.append(f"{statistics:,} {_statistics_word(tree)}")
+    text = ", ".join(parts)
+    return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
+
+
+def _why(summary: CheckpointSummary) -> str:
+    has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
+    return "the file does not say" if has_optimizer else "no optimizer in the file"
+
+
+def _statistics_word(tree: VariableTree) -> str:
+    names = {
+        node.variable.name.rpartition("/")[2]
+        for node, _ in tree.walk()
+        if node.variable is not None and node.variable.role is Role.STATISTIC
+    }
+    return "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
+
+
+def _dtypes(summary: CheckpointSummary) -> str:
+    (first, n_first), *rest = list(summary.dtypes.items()) or [("", 0)]
+    if not first:
+        return ""
+    return ", ".join(
+        [f"{first} ({plural(n_first, 'variable')})", *(f"{name} ({n:,})" for name, n in rest)]
+    )
+
+
+# The sentence of `info`: what a checkpoint is, for somebody who has never seen it.
+
+_IN_WORDS = {
+    Role.RANDOM: "random state",
+    Role.METRIC: "metric variable",
+    Role.TABLE: "lookup table tensor",
+    Role.ITERATOR: "iterator state",
+    Role.OTHER: "other variable",
+}
+_KERAS_FORMATS = (
+    Format.KERAS_ARCHIVE,
+    Format.KERAS_WEIGHTS,
+    Format.KERAS_WEIGHTS_SHARDED,
+    Format.LEGACY_HDF5,
+)
+
+
+def sentence_of(summary: CheckpointSummary) -> str:
+    """Say in one sentence what a checkpoint is."""
+    if not summary.parameters:
+        return _without_parameters(summary)
+    if _has_optimizer(summary):
+        return f"{_subject(summary)}, {_training_in_words(summary)}."
+    if summary.format is Format.SAVED_MODEL:
+        purpose = ", for serving" if "serve" in summary.tags else ""
+        return f"{_subject(summary)}, without optimizer{purpose}."
+    if summary.keras is not None:
+        return f"{_subject(summary)}, without optimizer state."
+    n_variables = sum(total.variables for role, total in summary.roles.items() if role.is_parameter)
+    parameters = plural(summary.parameters, "parameter")
+    variables = plural(n_variables, "variable")
+    return f"Weights only: {parameters} in {variables}, no optimizer state."
+
+
+def _subject(summary: CheckpointSummary) -> str:
+    parameters = plural(summary.parameters, "parameter")
+    maker = summary.keras
+    if maker is None:
+        maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
+    what = "model"
+    if summary.format is Format.SAVED_MODEL:
+        what = "export" if summary.keras == "Keras 3" else "SavedModel"
+    return f"A {maker} {what} of {parameters}"
+
+
+def _has_optimizer(summary: CheckpointSummary) -> bool:
+    training = summary.training
+    return (
+        Role.SLOT in summary.roles
+        or training.optimizer_kind is not None
+        or training.iterations is not None
+    )
+
+
+def _training_in_words(summary: CheckpointSummary) -> str:
+    training = summary.training
+    kind = training.optimizer_kind
+    saved = f"saved with {safe_text(kind)}" if kind else "saved with an unknown optimizer"
+    if training.iterations is not None:
+        return f"{saved} after {plural(training.iterations, 'iteration')}"
+    if training.step is not None:
+        return f"{saved} at step {training.step:,}"
+    return saved
+
+
+def _without_parameters(summary: CheckpointSummary) -> str:
+    totals = {r: t for r, t in summary.roles.items() if r is not Role.BOOKKEEPING}
+    if not totals:
+        return "It holds no variable."
+    n_variables = sum(total.variables for total in totals.values())
+    nbytes = sum(total.nbytes for total in totals.values())
+    kinds = ", ".join(
+        plural(total.variables, _IN_WORDS.get(role) or str(role)) for role, total in totals.items()
+    )
+    return f"No weights: {plural(n_variables, 'variable')}, {size_text(nbytes)} ({kinds})."
+
+
+# What `info` says of a TF 1 graph: its saver, initial values and partitioned variables.
+
+_NEVER_FOR_GOOD = 10_000
+"""Hours that TensorFlow's saver waits by default before it keeps one for good."""
+_MAX_PARTITIONED = 3
+
+
+def graph_facts(graph: MetaGraph | None) -> list[tuple[str, str]]:
+    """Give label and text of what a `.meta` file tells; texts may be empty."""
+    if graph is None:
+        return []
+    return [
+        ("saver", ", ".join(_saver(graph))),
+        ("initial", ", ".join(_initialisers(graph))),
+        ("slices", ", ".join(_partitioned(graph))),
+    ]
+
+
+def _saver(graph: MetaGraph) -> Iterator[str]:
+    saver = graph.saver
+    if saver is None:
+        return
+    yield f"writes {saver.version}" + (", a file per device" if saver.is_sharded else "")
+    yield f"keeps the last {saver.max_to_keep:,}" if saver.max_to_keep else "keeps all"
+    if 0 < saver.keep_every_n_hours < _NEVER_FOR_GOOD:
+        yield f"one every {saver.keep_every_n_hours:g} hours for good"
+
+
+def _initialisers(graph: MetaGraph) -> Iterator[str]:
+    """Count the trained variables by what they began as."""
+    kinds = Counter(one.initializer for one in _variables(graph) if one.initializer)
+    for i, (kind, n_variables) in enumerate(kinds.most_common()):
+        count = f"{n_variables:,}" if i else plural(n_variables, "variable")
+        yield f"{safe_text(kind)} ({count})"
+
+
+def _partitioned(graph: MetaGraph) -> Iterator[str]:
+    slices = Counter(
+        one.partition.full_name for one in _variables(graph) if one.partition is not None
+    )
+    for name, n_slices in list(slices.items())[:_MAX_PARTITIONED]:
+        yield f"{safe_text(name)} in {n_slices:,}"
+    if len(slices) > _MAX_PARTITIONED:
+        yield f"{len(slices) - _MAX_PARTITIONED:,} more"
+
+
+def _variables(graph: MetaGraph) -> tuple[VariableDef, ...]:
+    return graph.collections.get("trainable_variables") or graph.collections.get("variables", ())

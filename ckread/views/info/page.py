@@ -1,0 +1,426 @@
+"""What a checkpoint is, on one screen: what `ckread info` shows."""
+
+from __future__ import annotations
+
+from itertools import groupby, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.model.role import Role
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.info.facts import facts_of, sentence_of
+from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
+from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.words import (
+    ABSENT,
+    ABSENT_WORD,
+    bar,
+    count_text,
+    plural,
+    shape_text,
+    shape_word,
+    share_text,
+    size_cell,
+)
+from ckread.views.tree import tree_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ckread.analysis.info import CheckpointSummary
+    from ckread.model.tree import VariableTree
+    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.keras.config import KerasLayer
+    from ckread.views.terminal.page import Block, Line
+
+
+ROLE_BAR_CELLS = 24
+
+_ALIASES = "aliases: export() stores every weight twice, with equal bytes; they count once."
+
+
+def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
+    """Lay out a summary.
+
+    Args:
+        summary: the facts.
+        tree: the variables in model order; folded for a terminal, not for a pipe.
+    """
+    title = Prose(Span(safe_text(summary.path), "title"))
+    head = [title, Prose(sentence_of(summary)), *_warnings(summary)]
+    drawn: list[Block] = [] if summary.layers else [TerminalOnly(scope_table(tree))]
+    return Page(
+        head,
+        facts_of(summary, tree),
+        signature_blocks(summary.signatures),
+        _role_blocks(summary),
+        layer_blocks(summary) if summary.layers else [],
+        [*drawn, PipedOnly(tree_table(tree, summary.path, depth=level_of(tree)))],
+    )
+
+
+def _warnings(summary: CheckpointSummary) -> Iterator[Block]:
+    for warning in summary.warnings:
+        first, *rest = warning.split("\n")
+        yield Prose(Span("warning", "warning"), f": {safe_text(first)}")
+        for line in rest:
+            is_name = line.startswith(" ")
+            text = safe_text(line)
+            yield Lines([(Span(text),)], piped=[f"# {text}"]) if is_name else Prose(text)
+
+
+class _RoleRow(NamedTuple):
+    label: str
+    n_variables: int
+    elements: int
+    nbytes: int
+    share: str
+    part: float
+
+
+def _role_blocks(summary: CheckpointSummary) -> list[Block]:
+    """Give bytes by role, if there is more than one row of them."""
+    rows = list(_role_rows(summary))
+    if len(rows) < 2:
+        return []
+    nbytes = sum(row.nbytes for row in rows)
+    rows = [
+        row._replace(share=share_text(row.nbytes, nbytes), part=row.nbytes / max(1, nbytes))
+        for row in rows
+    ]
+    total = _RoleRow(
+        "total", sum(row.n_variables for row in rows), sum(row.elements for row in rows),
+        nbytes, "", 0.0,
+    )  # fmt: skip
+    table = Table(_ROLE_COLUMNS, [*rows, total], row_style=_role_style)
+    is_explained = Role.ALIAS in summary.roles
+    note = [TerminalOnly(Prose(Span(_ALIASES, "muted")))] if is_explained else []
+    return [table, *note]
+
+
+def _role_rows(summary: CheckpointSummary) -> Iterator[_RoleRow]:
+    kind = summary.training.optimizer_kind
+    slots = f"{kind.split(' with ')[0]} state" if kind else "slots"
+    own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.BOOKKEEPING}
+    groups = [
+        ("weights", {Role.WEIGHT, Role.STATISTIC}),
+        ("aliases", {Role.ALIAS}),
+        ("averages", {Role.AVERAGE}),
+        (slots, {Role.SLOT}),
+        ("other", set(Role) - own),
+    ]
+    for label, roles in groups:
+        totals = [total for role, total in summary.roles.items() if role in roles]
+        if totals:
+            yield _RoleRow(
+                label,
+                sum(total.variables for total in totals),
+                sum(total.elements for total in totals),
+                sum(total.nbytes for total in totals),
+                "",
+                0.0,
+            )
+
+
+def _role_style(row: _RoleRow) -> str:
+    return "muted" if row.label == "total" else ""
+
+
+_ROLE_COLUMNS: list[Column[_RoleRow]] = [
+    Column(
+        title="role",
+        shown=lambda row: safe_text(row.label),
+        piped=lambda row: safe_text(row.label).replace(" ", "_"),
+    ),
+    Column(
+        title="variables",
+        shown=lambda row: f"{row.n_variables:,}",
+        piped=lambda row: str(row.n_variables),
+        justify=Justify.RIGHT,
+    ),
+    Column(title="elements", piped=lambda row: str(row.elements), justify=Justify.RIGHT),
+    Column(
+        title="bytes",
+        shown=lambda row: size_cell(row.nbytes),
+        piped=lambda row: str(row.nbytes),
+        justify=Justify.RIGHT,
+    ),
+    Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
+    Column(
+        title="",
+        draw=lambda row, cells: bar(row.part, cells),
+        cells=(ROLE_BAR_CELLS, ROLE_BAR_CELLS),
+        style="bar",
+        rank=1,
+    ),
+]
+
+
+# The tree of `info`: a line per scope at its first level, and what the scope holds.
+
+BAR_CELLS = 8
+MAX_SCOPES = 40
+"""Scopes that a terminal shows; `tree` shows them all."""
+MAX_TOLD = 6
+"""Variables of a scope that are told one by one."""
+
+
+class _Row(NamedTuple):
+    guide: str
+    name: str
+    parameters: int
+    share: str
+    part: float
+    contents: tuple[str, ...]
+
+
+def scope_table(tree: VariableTree) -> Table[_Row]:
+    """Give a table of the scopes at depth 1, or below what all names begin with."""
+    top = _top(tree)
+    rows = list(_rows(top, tree))
+    if len(rows) > MAX_SCOPES:
+        left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} (ckread tree)"
+        rows = [*rows[: MAX_SCOPES - 1], _Row("└─ ", left_out, 0, "", 0.0, ("",))]
+    if top is not tree:
+        counted = count_text(top.n_variables)
+        rows.insert(0, _Row("", top.path, top.parameters, "", 0.0, (counted,)))
+    return Table(_columns(rows), rows)
+
+
+def _rows(top: VariableTree, tree: VariableTree) -> Iterator[_Row]:
+    """Give a row per child; a child that holds all parameters is opened one level more."""
+    for child in top.children:
+        is_last = child is top.children[-1]
+        yield _row(child, tree, guide="└─ " if is_last else "├─ ")
+        is_model = child.parameters == tree.parameters > 0
+        if is_model and any(inner.children for inner in child.children):
+            above = "   " if is_last else "│  "
+            for inner in child.children:
+                guide = "└─ " if inner is child.children[-1] else "├─ "
+                yield _row(inner, tree, guide=above + guide)
+
+
+def level_of(tree: VariableTree) -> int:
+    """Give the depth of the scopes that are shown."""
+    top = _top(tree)
+    return 1 if top is tree else top.path.count("/") + 2
+
+
+def _top(tree: VariableTree) -> VariableTree:
+    """Give the scope that all names share, the root if there is none."""
+    top = tree
+    while len(top.children) == 1 and top.children[0].children and top.variable is None:
+        top = top.children[0]
+    return top
+
+
+def _row(node: VariableTree, tree: VariableTree, *, guide: str) -> _Row:
+    part = node.parameters / tree.parameters if tree.parameters else 0.0
+    share = share_text(node.parameters, tree.parameters) if node.parameters else ""
+    word, _, of = node.name.partition(" of ") if node.folded else (node.name, "", "")
+    contents = [f"of {of}", f"of {of.split()[0]}"] if of else _contents(node)
+    return _Row(guide, word or '""', node.parameters, share, part, tuple(contents))
+
+
+def _contents(node: VariableTree) -> list[str]:
+    """Say what a scope holds, in several lengths, the longest first."""
+    if not node.children:
+        is_told = node.variable is not None and node.parameters
+        return [shape_text(node.variable.shape) if is_told and node.variable else ""]
+    counted = [plural(node.n_variables, "variable"), count_text(node.n_variables)]
+    if any(child.children for child in node.children) or node.variable is not None:
+        return counted
+    folds = [child for child in node.children if child.folded]
+    if folds:
+        return [*_told_folds(node, folds), *counted]
+    if len(node.children) > MAX_TOLD:
+        return counted
+    return [*_told_variables(node), *counted]
+
+
+def _told_variables(node: VariableTree) -> list[str]:
+    told = [
+        (safe_text(child.name), shape_text(child.variable.shape))
+        for child in node.children
+        if child.variable is not None
+    ]
+    groups = [(shape, [name for name, _ in same]) for shape, same in groupby(told, lambda t: t[1])]
+    whole = ", ".join(f"{', '.join(names)} {shape}" for shape, names in groups)
+    if len(groups) > 1 or len(told) < 3:
+        return [whole]
+    shape, (first, second, *rest) = groups[0]
+    return [whole, f"{first}, {second} and {len(rest)} more, all {shape}"]
+
+
+def _told_folds(node: VariableTree, folds: list[VariableTree]) -> list[str]:
+    by_count = groupby(folds, key=lambda fold: fold.name.partition(" of ")[2])
+    told = "; ".join(
+        f"{', '.join(safe_text(fold.name.partition(' of ')[0]) for fold in same)} of {rest}"
+        for rest, same in by_count
+    )
+    others = ", ".join(safe_text(child.name) for child in node.children if not child.folded)
+    return [f"{told}; {others}", told] if others else [told]
+
+
+def _columns(rows: list[_Row]) -> list[Column[_Row]]:
+    largest = max((row.part for row in rows), default=0.0) or 1.0
+    return [
+        Column(title="tree", shown=_name, folds=True),
+        Column(title="parameters", shown=_parameters_of_row, justify=Justify.RIGHT),
+        Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
+        Column(
+            title="",
+            draw=lambda row, cells: bar(row.part / largest, cells),
+            cells=(BAR_CELLS, BAR_CELLS),
+            style="bar",
+            rank=2,
+            from_width=72,
+        ),
+        _contents_column(rows),
+    ]
+
+
+def _contents_column(rows: list[_Row]) -> Column[_Row]:
+    """Give the column of what scopes hold: counts to the right if there are only counts."""
+    longest = max((cell_len(row.contents[0]) for row in rows), default=0)
+    if all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows):
+        return Column(
+            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
+        )
+    return Column(title="variables", draw=_longest_that_fits, cells=(9, longest), rank=1)
+
+
+def _longest_that_fits(row: _Row, cells: int) -> str:
+    fitting = (text for text in row.contents if cell_len(text) <= cells)
+    return next(fitting, row.contents[-1])
+
+
+def _name(row: _Row) -> Line:
+    style = "title" if not row.guide else ""
+    return Span(row.guide, "muted"), Span(safe_text(row.name), style)
+
+
+def _parameters_of_row(row: _Row) -> str:
+    return count_text(row.parameters) if row.parameters else ABSENT
+
+
+# The layers of a Keras file: class, output shape and parameters of each.
+
+MAX_LAYERS = 40
+"""Layers up to which a terminal shows those without parameters too."""
+
+
+def layer_blocks(summary: CheckpointSummary) -> list[Block]:
+    """Give the layers in model order; of very many, a terminal gets those with parameters."""
+    layers = summary.layers
+    if len(layers) > MAX_LAYERS:
+        layers = tuple(layer for layer in layers if layer.parameters)
+    left_out = len(summary.layers) - len(layers)
+    blocks: list[Block] = [layer_table(summary, layers)]
+    if left_out:
+        told = f"{plural(left_out, 'layer')} without parameters left out (--json)"
+        blocks.append(Prose(Span(told, "muted")))
+    return [TerminalOnly(*blocks), PipedOnly(layer_table(summary, summary.layers))]
+
+
+def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Table[KerasLayer]:
+    """Give a table of layers."""
+    whole = summary.parameters
+
+    tells_shapes = 2 * sum(layer.shape is not None for layer in layers) > len(layers)
+
+    def share(layer: KerasLayer) -> str:
+        return share_text(layer.parameters, whole) if layer.parameters and whole else ""
+
+    def draw(layer: KerasLayer, cells: int) -> str:
+        return bar((layer.parameters or 0) / max(1, whole), cells)
+
+    columns: list[Column[KerasLayer]] = [
+        Column(
+            title="layer",
+            shown=lambda layer: "  " * min(layer.depth, 8) + safe_text(layer.name),
+            piped=lambda layer: safe_word(layer.name),
+            folds=True,
+        ),
+        Column(
+            title="class",
+            shown=lambda layer: safe_text(layer.class_name),
+            piped=lambda layer: safe_word(layer.class_name),
+        ),
+        Column(title="output", shown=_shape if tells_shapes else None, piped=_shape_word, rank=2),
+        Column(
+            title="parameters",
+            shown=_parameters_of_layer,
+            piped=lambda layer: ABSENT_WORD if layer.parameters is None else str(layer.parameters),
+            justify=Justify.RIGHT,
+        ),
+        Column(title="", shown=share, justify=Justify.RIGHT, rank=1),
+        Column(title="", draw=draw, cells=(BAR_CELLS, BAR_CELLS), style="bar", rank=3),
+    ]
+    return Table(columns, layers)
+
+
+def _parameters_of_layer(layer: KerasLayer) -> str:
+    return count_text(layer.parameters) if layer.parameters else ABSENT
+
+
+def _shape(layer: KerasLayer) -> str:
+    return "" if layer.shape is None else shape_text(layer.shape)
+
+
+def _shape_word(layer: KerasLayer) -> str:
+    return ABSENT_WORD if layer.shape is None else shape_word(layer.shape)
+
+
+# The signatures of a SavedModel: what it takes and what it gives.
+
+MAX_TENSORS = 12
+"""Inputs, or outputs, of one signature that a terminal shows."""
+
+_ShownRow = tuple[str, str, str]
+_PipedRow = tuple[str, str, "TensorInfo"]
+
+
+def signature_blocks(signatures: Sequence[Signature]) -> list[Block]:
+    """Give a table of signatures; nothing if there are none."""
+    if not signatures:
+        return []
+    shown = [row for signature in signatures for row in _shown_rows(signature)]
+    piped = [row for signature in signatures for row in _piped_rows(signature)]
+    return [TerminalOnly(Table(_SHOWN_COLUMNS, shown)), PipedOnly(Table(_PIPED_COLUMNS, piped))]
+
+
+def _shown_rows(signature: Signature) -> Iterator[_ShownRow]:
+    name = safe_text(signature.name)
+    pairs = zip_longest(_texts(signature.inputs), _texts(signature.outputs), fillvalue="")
+    for given, made in list(pairs) or [("", "")]:
+        yield name, given, made
+        name = ""
+
+
+def _texts(tensors: Sequence[TensorInfo]) -> Iterator[str]:
+    for tensor in tensors[:MAX_TENSORS]:
+        kind = " sparse" if tensor.is_sparse else ""
+        yield f"{safe_text(tensor.name)} {tensor.dtype} {shape_text(tensor.shape)}{kind}"
+    if len(tensors) > MAX_TENSORS:
+        yield f"… {len(tensors) - MAX_TENSORS} more (--json)"
+
+
+def _piped_rows(signature: Signature) -> Iterator[_PipedRow]:
+    for tensor in signature.inputs:
+        yield signature.name, "input", tensor
+    for tensor in signature.outputs:
+        yield signature.name, "output", tensor
+
+
+_SHOWN_COLUMNS: list[Column[_ShownRow]] = [
+    Column(title="signature", shown=lambda row: row[0], folds=True),
+    Column(title="input", shown=lambda row: row[1], folds=True),
+    Column(title="output", shown=lambda row: row[2], folds=True),
+]
+_PIPED_COLUMNS: list[Column[_PipedRow]] = [
+    Column(title="signature", piped=lambda row: safe_word(row[0])),
+    Column(title="direction", piped=lambda row: row[1]),
+    Column(title="name", piped=lambda row: safe_word(row[2].name)),
+    Column(title="dtype", piped=lambda row: row[2].dtype),
+    Column(title="shape", piped=lambda row: shape_word(row[2].shape)),
+]

@@ -1,0 +1,190 @@
+"""A page as HTML for a notebook: the same blocks, with real tables, on any ground.
+
+Nothing is fetched and nothing runs. Colours are mixed with the colour of the text
+around, so they are dark on white and light on black without asking which it is.
+Whatever comes from a file is escaped twice over: for a person (`safe_text`), and for
+HTML. A table ends after its first rows, and says how many there are.
+
+How HTML looks: one short style sheet, in which every class begins with `ckread`.
+
+A colour is given twice: as it is, readable on white and on black, for browsers before
+2023; then mixed with the colour of the text around, which is readable on any ground.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ckread.model.spelling import safe_text
+from ckread.views.terminal.page import STYLES, Paper, PipedOnly, Prose, TerminalOnly
+from ckread.views.terminal.table import Justify, Table
+from ckread.views.terminal.words import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ckread.views.terminal.page import Block, Line, Page
+    from ckread.views.terminal.table import MeasuredColumn
+
+
+MAX_ROWS = 60
+"""Rows of a table up to which all are shown."""
+HEAD_ROWS = 50
+"""Rows that are shown of a longer one."""
+PAPER = Paper(width=112)
+"""What decides on columns and drawings: about as wide as the output of a notebook."""
+
+
+def html_page(page: Page, *, details: tuple[str, Page] | None = None) -> str:
+    """Give a page as one self-contained element.
+
+    Args:
+        page: what is shown.
+        details: a heading, and a page that opens below it.
+    """
+    parts = [f'<div class="ckread" dir="ltr"><style>{CSS}</style>', *_sections(page)]
+    if details is not None:
+        heading, more = details
+        parts += ["<details><summary>", _text(heading), "</summary>", *_sections(more)]
+        parts.append("</details>")
+    return "".join([*parts, "</div>"])
+
+
+def _sections(page: Page) -> Iterator[str]:
+    for section in page.sections:
+        content = "".join(piece for block in section for piece in _block(block))
+        if content:
+            yield f'<div class="ckread-section">{content}</div>'
+
+
+def _block(block: Block) -> Iterator[str]:
+    if isinstance(block, PipedOnly):
+        return
+    if isinstance(block, TerminalOnly):
+        for inner in block.blocks:
+            yield from _block(inner)
+    elif isinstance(block, Table):
+        yield from _table(block)
+    elif isinstance(block, Prose):
+        yield _prose(block)
+    else:
+        for line in block.lines(PAPER):
+            yield f'<div class="ckread-line">{_line(line) or "<br>"}</div>'
+
+
+def _prose(prose: Prose) -> str:
+    """Give a paragraph; lines after the first are set in as a terminal does."""
+    hang = f' style="padding-left:{prose.indent}ch;text-indent:-{prose.indent}ch"'
+    return f'<p class="ckread-prose"{hang if prose.indent else ""}>{_line(prose.line)}</p>'
+
+
+def _table(table: Table[Any]) -> Iterator[str]:
+    n_all = len(table.rows)
+    if n_all > MAX_ROWS:
+        table = table.head(HEAD_ROWS)
+    columns = table.fitted(PAPER)
+    yield '<table class="ckread-table">'
+    if table.has_header:
+        heads = "".join(
+            f'<th scope="col"{_class(column)}>{_text(column.title)}</th>' for column in columns
+        )
+        yield f"<thead><tr>{heads}</tr></thead>"
+    yield "<tbody>"
+    for at in range(len(table.rows)):
+        style = table.style_of(at)
+        cells = (f"<td{_class(column)}>{_cell(column, at, style)}</td>" for column in columns)
+        yield f"<tr>{''.join(cells)}</tr>"
+    yield "</tbody></table>"
+    if n_all > len(table.rows):
+        rest = f"… and {count_text(n_all - HEAD_ROWS)} more of {count_text(n_all)}"
+        yield f'<p class="ckread-prose ckread-muted">{rest}</p>'
+
+
+def _class(column: MeasuredColumn[Any]) -> str:
+    names = [] if column.column.justify is Justify.LEFT else ["ckread-right"]
+    names += ["ckread-name"] if column.column.folds else []
+    return f' class="{" ".join(names)}"' if names else ""
+
+
+def _cell(column: MeasuredColumn[Any], at: int, style: str) -> str:
+    line, _ = column.whole(at, style)
+    html = _line(line)
+    # Where a name may break: after a slash that is no part of a tag.
+    return _line(line, breaks=True) if column.column.folds else html
+
+
+def _line(line: Line, *, breaks: bool = False) -> str:
+    return "".join(_span(text, style, breaks=breaks) for text, style in line if text)
+
+
+def _span(text: str, style: str, *, breaks: bool) -> str:
+    html = "<wbr>".join(map(_text, _pieces(text))) if breaks else _text(text)
+    if not style:
+        return html
+    tag = "b" if style in ("title", "bad") else "span"
+    return f'<{tag} class="ckread-{style}">{html}</{tag}>'
+
+
+def _pieces(text: str) -> Iterable[str]:
+    """Cut a name after each slash."""
+    *scopes, leaf = text.split("/")
+    return [*(f"{scope}/" for scope in scopes), leaf]
+
+
+def _text(text: str) -> str:
+    return escape(safe_text(text))
+
+
+_HUES = {
+    "cyan": "#0e86a8", "green": "#2b8a3e", "red": "#d03a3a", "yellow": "#a86a00",
+    "magenta": "#b04ab0",
+}  # fmt: skip
+"""A hue for each colour of the theme, between black and white in lightness."""
+_SHARE = 72
+"""Hundredths of the hue; the rest is the colour of the text around."""
+
+
+def _declarations(style: str) -> str:
+    """Give the CSS of a rich style: `bold red`, `dim`."""
+    declared = []
+    for word in style.split():
+        if word == "bold":
+            declared.append("font-weight:bold")
+        elif word == "dim":
+            declared.append("opacity:.66")
+        else:
+            hue = _HUES[word]
+            declared += [
+                f"color:{hue}",
+                f"color:color-mix(in srgb,{hue} {_SHARE}%,currentColor)",
+            ]
+    return ";".join(declared)
+
+
+_LAYOUT = """
+.ckread{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
+color:inherit;overflow-x:auto;text-align:left}
+.ckread .ckread-section{margin:0 0 .9em}
+.ckread .ckread-section:last-child{margin-bottom:0}
+.ckread p.ckread-prose{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;max-width:112ch}
+.ckread .ckread-line{white-space:pre-wrap}
+.ckread span,.ckread b{unicode-bidi:isolate;font-weight:inherit}
+.ckread table.ckread-table{border-collapse:collapse;border:0;margin:0;width:auto;font:inherit;
+color:inherit;background:none}
+.ckread table.ckread-table tr{background:none!important;border:0}
+.ckread table.ckread-table th,.ckread table.ckread-table td{border:0;padding:0 2ch 0 0;
+text-align:left!important;vertical-align:top;white-space:pre;font-size:inherit;line-height:1.45;
+max-width:none;color:inherit;background:none;unicode-bidi:isolate}
+.ckread table.ckread-table th{font-weight:normal;opacity:.66}
+.ckread table.ckread-table .ckread-right{text-align:right!important}
+.ckread table.ckread-table td.ckread-name{white-space:pre-wrap;overflow-wrap:anywhere;
+min-width:20ch;padding-left:2ch;text-indent:-2ch}
+.ckread table.ckread-table th.ckread-name{padding-left:0}
+.ckread details{margin-top:.9em}
+.ckread summary{cursor:pointer;opacity:.66;margin-bottom:.4em}
+"""
+
+CSS = _LAYOUT.replace("\n", "") + "".join(
+    f".ckread .ckread-{name}{{{_declarations(style)}}}" for name, style in STYLES.items()
+)

@@ -1,0 +1,350 @@
+"""Metrics of random pairs beside plain numpy formulas, and every rule on odd values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_strings
+from ckread.analysis.diff.metrics import Metrics, PairTally, Tolerance, merge_tallies, metrics_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUMPY_TYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "c8", "c16"]
+EXACTLY = Tolerance()
+
+
+def compare(
+    a: NDArray[Any], b: NDArray[Any], *, tolerance: Tolerance = EXACTLY, step: int = 0
+) -> Metrics:
+    comparison = PairComparison(tolerance)
+    flat_a, flat_b = a.ravel(), b.ravel()
+    step = step or max(1, flat_a.size)
+    for start in range(0, flat_a.size, step):
+        comparison.add(flat_a[start : start + step], flat_b[start : start + step])
+    is_complex = "c" in a.dtype.kind + b.dtype.kind
+    return metrics_of(
+        comparison.tally(), b.shape, is_retyped=a.dtype != b.dtype, is_signed=not is_complex
+    )
+
+
+def widest(x: NDArray[Any]) -> NDArray[Any]:
+    return x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
+
+
+def close(expected: Any, *, absolute: float = 1e-300) -> Any:
+    return pytest.approx(float(expected), rel=1e-12, abs=absolute, nan_ok=True)
+
+
+def check_against_numpy(a: NDArray[Any], b: NDArray[Any], metrics: Metrics) -> None:
+    """Compare with the plain formulas in 80-bit floats; values must be finite."""
+    wide_a, wide_b = widest(a).ravel(), widest(b).ravel()
+    distance = np.abs(wide_b - wide_a)
+    norm_a, norm_b = (np.sqrt(np.sum(np.abs(x) ** 2)) for x in (wide_a, wide_b))
+    l2 = np.sqrt(np.sum(distance**2))
+    differing = np.frombuffer(a.tobytes(), f"V{a.itemsize}") != np.frombuffer(
+        b.tobytes(), f"V{b.itemsize}"
+    )
+    assert metrics.changed_elements == np.count_nonzero(differing)
+    assert metrics.max_abs == close(distance.max(initial=0))
+    assert metrics.mean_abs == close(distance.sum() / max(1, distance.size))
+    assert metrics.l2 == close(l2)
+    assert metrics.l2_a == close(norm_a)
+    if norm_a:
+        assert metrics.relative_l2 == close(l2 / norm_a)
+    else:
+        assert metrics.relative_l2 is None
+    if norm_a and norm_b:
+        product = np.sum((wide_a * np.conj(wide_b)).real)
+        assert metrics.cosine == close(product / norm_a / norm_b, absolute=1e-14)
+    else:
+        assert metrics.cosine is None
+    if differing.any():
+        first = np.unravel_index(np.argmax(differing), a.shape)
+        assert metrics.first_changed == tuple(int(i) for i in first)
+    if a.dtype.kind != "c":
+        flips = np.sign(wide_a) * np.sign(wide_b) < 0
+        assert metrics.sign_flips == np.count_nonzero(flips)
+
+
+def is_in_range(x: Any) -> bool:
+    """Tell whether squares stay in the range of float64, for the plain formulas."""
+    parts = (abs(float(x.real)), abs(float(x.imag)))
+    return all(part == 0 or 1e-140 < part < 1e150 for part in parts)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[NDArray[Any], NDArray[Any]]:
+    dtype = np.dtype(draw(st.sampled_from(NUMPY_TYPES)))
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6))
+    finite = {"allow_nan": False, "allow_infinity": False} if dtype.kind in "fc" else {}
+    elements = hnp.from_dtype(dtype, **finite)  # type: ignore[arg-type]
+    if dtype.kind in "fc":
+        elements = elements.filter(is_in_range)
+    a, b = (draw(hnp.arrays(dtype, shape, elements=elements)) for _ in range(2))
+    keep = draw(hnp.arrays(np.bool_, shape))
+    return a, np.where(keep, a, b)
+
+
+@given(pairs(), st.integers(1, 50))
+def test_metrics_are_those_of_plain_numpy(
+    pair: tuple[NDArray[Any], NDArray[Any]], step: int
+) -> None:
+    check_against_numpy(*pair, compare(*pair, step=step))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "i8", "u8", "c8"])
+@pytest.mark.parametrize("scale", [1e-6, 1e-2, 1.0])
+def test_many_elements_over_several_chunks(dtype: str, scale: float) -> None:
+    random = np.random.default_rng(5)
+    n = 2 * CAPACITY + 1234
+    a8 = random.normal(size=n) * 100
+    a = a8.astype(dtype)
+    b = (a8 * (1 + scale * random.normal(size=n))).astype(dtype)
+    b[: CAPACITY + 10] = a[: CAPACITY + 10]
+    metrics = compare(a, b)
+    check_against_numpy(a, b, metrics)
+    assert metrics == compare(a, b, step=CAPACITY), "chunks on one grid give the same bits"
+
+
+@pytest.mark.parametrize(
+    "name", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint2", "float4_e2m1fn"]
+)
+def test_types_of_ml_dtypes(name: str) -> None:
+    random = np.random.default_rng(6)
+    a, b = (random.uniform(0, 3, 300).astype(getattr(ml_dtypes, name)) for _ in range(2))
+    metrics = compare(a, b)
+    wide = a.astype(np.float64), b.astype(np.float64)
+    assert metrics.changed_elements == np.count_nonzero(wide[0] != wide[1])
+    assert metrics.l2 == close(np.linalg.norm(wide[1] - wide[0]))
+
+
+def test_a_tiny_move_keeps_the_digits_of_its_angle() -> None:
+    random = np.random.default_rng(7)
+    a = random.normal(size=4096)
+    b = a + 1e-6 * random.normal(size=4096)
+    wide_a, wide_b = widest(a), widest(b)
+    norms = np.sqrt(np.sum(wide_a**2) * np.sum(wide_b**2))
+    expected = float(1 - np.sum(wide_a * wide_b) / norms)
+    cosine = compare(a, b).cosine
+    assert cosine is not None
+    assert 1 - cosine == pytest.approx(expected, rel=1e-3)
+
+
+def test_far_apart_norms_keep_their_angle() -> None:
+    a = np.array([1e12, 1e12, 0.0])
+    b = np.array([1.0, -0.5, 3.0])
+    expected = 0.5e12 / (math.sqrt(2e24) * math.sqrt(10.25))
+    assert compare(a, b).cosine == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e160, 1e300])
+def test_squares_neither_overflow_nor_vanish(size: float) -> None:
+    a = np.array([3.0, 4.0]) * size
+    metrics = compare(a, a * 2)
+    assert metrics.l2 == pytest.approx(5 * size, rel=1e-12)
+    assert metrics.relative_l2 == pytest.approx(1, rel=1e-12)
+    assert metrics.cosine == pytest.approx(1, rel=1e-12)
+
+
+def test_norms_beyond_all_range_on_one_side_only() -> None:
+    metrics = compare(np.array([1e-200]), np.array([1e200]))
+    assert metrics.relative_l2 == math.inf
+    assert metrics.cosine == 1
+    back = compare(np.array([1e200]), np.array([1e-200]))
+    assert back.relative_l2 == 1
+
+
+def test_known_cases() -> None:
+    a = np.array([1.0, 2.0, 3.0], np.float32)
+    assert compare(a, 2 * a).relative_l2 == pytest.approx(1)
+    assert compare(a, -a).cosine == -1
+    assert compare(a, -a).sign_flips == 3
+    right = compare(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert right.cosine == 0
+    assert compare(a, a).relative_l2 == 0
+    assert compare(a, a).changed_elements == 0
+
+
+def test_zero_norms_have_no_ratio_and_no_angle() -> None:
+    zero, one = np.zeros(3, np.float32), np.ones(3, np.float32)
+    assert compare(zero, one).relative_l2 is None
+    assert compare(zero, one).cosine is None
+    assert compare(one, zero).relative_l2 == 1
+    assert compare(one, zero).cosine is None
+
+
+def test_nothing_to_compare() -> None:
+    empty = compare(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32))
+    assert empty.changed_elements == 0
+    assert empty.l2 == empty.mean_abs == empty.max_abs == 0
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8"])
+def test_the_same_nan_and_infinity_are_left_out(dtype: str) -> None:
+    a = np.array([np.nan, np.inf, -np.inf, 3.0, 1.0], dtype)
+    b = np.array([np.nan, np.inf, -np.inf, 4.0, 1.0], dtype)
+    metrics = compare(a, b)
+    assert metrics.changed_elements == 1
+    assert metrics.first_changed == (3,)
+    assert metrics.same_nan == 1
+    assert metrics.max_abs == metrics.l2 == 1
+    assert metrics.relative_l2 == pytest.approx(1 / math.sqrt(10))
+
+
+def test_a_value_that_became_nan_shows_in_every_figure() -> None:
+    a = np.array([1.0, 2.0], np.float32)
+    metrics = compare(a, np.array([1.0, np.nan], np.float32))
+    assert metrics.changed_elements == 1
+    figures = metrics.max_abs, metrics.mean_abs, metrics.l2, metrics.relative_l2, metrics.cosine
+    assert all(figure is not None and math.isnan(figure) for figure in figures)
+
+
+def test_a_nan_in_one_chunk_is_not_lost_among_the_others() -> None:
+    a = np.zeros(3 * CAPACITY, np.float32)
+    b = a.copy()
+    b[5], b[CAPACITY + 1], b[-1] = 1, np.nan, 2
+    metrics = compare(a, b)
+    assert math.isnan(metrics.max_abs or 0)
+    assert metrics.changed_elements == 3
+
+
+def test_a_value_that_became_infinite() -> None:
+    metrics = compare(np.array([1.0, 2.0]), np.array([1.0, np.inf]))
+    assert metrics.max_abs == metrics.l2 == metrics.relative_l2 == math.inf
+
+
+def test_zeros_of_both_signs_and_nan_payloads_differ_bit_for_bit() -> None:
+    payload = np.array([0x7FC00000, 0x7FC00001], np.uint32).view(np.float32)
+    a = np.array([0.0, payload[0], 1.0], np.float32)
+    b = np.array([-0.0, payload[1], 1.0], np.float32)
+    bitwise = compare(a, b)
+    assert bitwise.changed_elements == 2
+    assert bitwise.max_abs == 0
+    assert compare(a, b, tolerance=Tolerance(rtol=1e-9)).changed_elements == 0
+
+
+def test_zero_has_no_sign_to_flip() -> None:
+    a = np.array([0.0, -0.0, 1.0, -1.0], np.float32)
+    assert compare(a, np.array([-1.0, 1.0, 0.0, -0.0], np.float32)).sign_flips == 0
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_signs_of_the_smallest_numbers(dtype: str) -> None:
+    tiny = np.finfo(dtype).smallest_subnormal
+    a = np.array([tiny, -tiny, 1.0], dtype)
+    assert compare(a, -a).sign_flips == 3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "left", "right", "expected"),
+    [
+        ("i8", -(2**63), 2**63 - 1, 2**64 - 1),
+        ("i8", 2**53 + 1, 2**53, 1),
+        ("u8", 0, 2**64 - 1, 2**64 - 1),
+        ("i4", -(2**31), 2**31 - 1, 2**32 - 1),
+        ("u1", 255, 0, 255),
+    ],
+)
+def test_distances_of_integers_are_exact(dtype: str, left: int, right: int, expected: int) -> None:
+    largest = compare(np.array([left, 1], dtype), np.array([right, 1], dtype)).max_abs
+    assert type(largest) is int
+    assert largest == expected
+
+
+def test_signed_beside_unsigned_stops_at_the_end_of_its_range() -> None:
+    a = np.array([-5, -1, 7], np.int64)
+    b = np.array([2**64 - 1, 3, 9], np.uint64)
+    assert compare(a, b).max_abs == 2**64 - 1
+    assert compare(a[1:], b[1:]).max_abs == 4
+
+
+@pytest.mark.parametrize("narrow", ["float16", "bfloat16", "int32"])
+def test_a_cast_is_recognised_from_both_sides(narrow: str) -> None:
+    dtype = np.dtype(getattr(ml_dtypes, narrow, narrow))
+    wide = np.array([1.0001, -2.7, 3.1415, 100.0], np.float32)
+    cast = wide.astype(dtype)
+    assert compare(wide, cast).exact_cast is True
+    assert compare(cast, wide).exact_cast is True
+    assert compare(wide, cast).changed_elements == 3
+    other = cast.copy()
+    other[0] += 1
+    assert compare(wide, other).exact_cast is False
+    assert compare(wide, wide).exact_cast is None
+
+
+def test_a_cast_of_nan_is_a_cast() -> None:
+    wide = np.array([np.nan, 1.0], np.float32)
+    metrics = compare(wide, wide.astype(np.float64))
+    assert metrics.exact_cast is True
+    assert metrics.changed_elements == 0
+    assert metrics.l2 == 0
+
+
+def test_complex_beside_real() -> None:
+    metrics = compare(np.array([1.0, 2.0]), np.array([1 + 0j, 2 + 3j]))
+    assert metrics.changed_elements == 1
+    assert metrics.l2 == 3
+    assert metrics.sign_flips is None
+
+
+@given(
+    st.floats(0, 1),
+    st.floats(0, 10),
+    hnp.arrays(np.float32, 20),
+    hnp.arrays(np.float32, 20),
+)
+def test_tolerance_is_the_symmetric_rule_of_isclose(
+    rtol: float, atol: float, a: NDArray[np.float32], b: NDArray[np.float32]
+) -> None:
+    if rtol == 0 and atol == 0:
+        return
+    tolerance = Tolerance(rtol, atol)
+    apart = 0
+    for x, y in zip(a.tolist(), b.tolist(), strict=True):
+        both_nan = math.isnan(x) and math.isnan(y)
+        near = x == y or (
+            math.isfinite(x)
+            and math.isfinite(y)
+            and abs(y - x) <= atol + rtol * max(abs(x), abs(y))
+        )
+        apart += not (both_nan or near)
+    assert compare(a, b, tolerance=tolerance).changed_elements == apart
+    assert compare(b, a, tolerance=tolerance).changed_elements == apart
+
+
+@given(pairs())
+@settings(max_examples=50)
+def test_the_mirror_image_has_the_same_distances(
+    pair: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    there, back = compare(*pair), compare(*reversed(pair))
+    for field in ("changed_elements", "first_changed", "max_abs", "l2", "sign_flips"):
+        assert getattr(there, field) == getattr(back, field)
+    assert (there.cosine is None) == (back.cosine is None)
+    if there.cosine is not None:
+        assert there.cosine == pytest.approx(back.cosine, rel=1e-12, abs=1e-15)
+
+
+def test_strings() -> None:
+    tally = compare_strings([b"a", b"b", b"c"], [b"a", b"x", b"y"])
+    metrics = metrics_of(tally, (3,))
+    assert metrics.changed_elements == 2
+    assert metrics.first_changed == (1,)
+    assert metrics.max_abs is None
+    assert metrics.l2 is None
+
+
+def test_tallies_of_stretches_add_up_in_their_order() -> None:
+    parts = [PairTally(elements=5, max_abs=1.0), PairTally(elements=5, changed=2, first_changed=3)]
+    merged = merge_tallies(parts)
+    assert merged.elements == 10
+    assert merged.first_changed == 8

@@ -1,0 +1,227 @@
+"""Names and roles in Keras files, from small files made by hand; Keras itself is not needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+
+from ckread.model.keras.naming import identify_keras
+from ckread.model.role import Role
+from ckread.readers.keras.reader import open_hdf5
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ckread.model.evidence import Identity
+    from ckread.model.keras.naming import KerasIdentities
+
+Layers = dict[str, tuple[str, list[tuple[int, ...]]]]
+
+
+def _identify(path: Path, layers: Layers, **extra: Any) -> KerasIdentities:
+    """Write groups with names and variables of these shapes, then identify them."""
+    with h5py.File(path / "m.weights.h5", "w") as file:
+        for group, (name, shapes) in layers.items():
+            variables = file.create_group(f"{group}/vars".lstrip("/"))
+            if name:
+                variables.attrs["name"] = name
+            for i, shape in enumerate(shapes):
+                variables[str(i)] = np.zeros(shape, "f4")
+        for key, value in extra.items():
+            file[key.replace("__", "/")] = value
+    with open_hdf5(str(path / "m.weights.h5")) as reader:
+        return identify_keras(reader.tensors, reader.contents)
+
+
+def _names(found: KerasIdentities, *roles: Role) -> list[str]:
+    return [one.name for one in found.identities.values() if not roles or one.role in roles]
+
+
+V = (4,)
+K = (3, 4)
+
+
+def test_names_start_anew_inside_a_functional(tmp_path: Path) -> None:
+    found = _identify(
+        tmp_path,
+        {
+            "": ("outer", []),
+            "layers/input_layer": ("in", []),
+            "layers/sequential": ("mlp", []),
+            "layers/sequential/layers/dense": ("fc", [K, V]),
+            "layers/functional": ("encoder", []),
+            "layers/functional/layers/input_layer": ("in2", []),
+            "layers/functional/layers/dense": ("stem", [K, V]),
+        },
+    )
+    assert _names(found) == ["stem/kernel", "stem/bias", "mlp/fc/kernel", "mlp/fc/bias"]
+
+
+def test_a_sequential_keeps_its_name(tmp_path: Path) -> None:
+    found = _identify(tmp_path, {"": ("seq", []), "layers/dense_1": ("hidden2", [K, V])})
+    assert _names(found) == ["seq/hidden2/kernel", "seq/hidden2/bias"]
+
+
+def test_without_names_the_groups_name_themselves(tmp_path: Path) -> None:
+    found = _identify(tmp_path, {"layers/dense": ("", [K]), "layers/custom": ("", [K])})
+    assert _names(found) == ["custom/0", "dense/kernel"]
+
+
+def test_names_that_are_shared_become_key_paths(tmp_path: Path) -> None:
+    found = _identify(
+        tmp_path, {"": ("m", []), "q/layers/dense": ("d", [K]), "t/layers/dense": ("d", [K])}
+    )
+    assert _names(found) == ["q/layers/dense/vars/0", "t/layers/dense/vars/0"]
+
+
+def test_statistics_aliases_and_seeds(tmp_path: Path) -> None:
+    found = _identify(
+        tmp_path,
+        {
+            "layers/batch_normalization": ("norm", [V] * 4),
+            "layers/spectral_normalization": ("spec", [K, (1, 4)]),
+            "layers/spectral_normalization/layer": ("sn", [K, V]),
+        },
+        layers__dropout__seed_generator__vars__0=np.zeros(2, "u4"),
+    )
+    by_name = {one.name: one for one in found.identities.values()}
+    assert by_name["norm/moving_mean"].role is Role.STATISTIC
+    assert by_name["norm/moving_mean"].trainable is False
+    assert by_name["spec/vector_u"].role is Role.STATISTIC
+    assert by_name["spec/kernel"].role is Role.ALIAS
+    assert by_name["spec/kernel"].owner == "spec/sn/kernel"
+    assert Role.RANDOM in {one.role for one in found.identities.values()}
+
+
+def _adam(n: int, shapes: list[tuple[int, ...]], **more: Any) -> Layers:
+    slots = [shape for shape in shapes for _ in range(n)]
+    return {"optimizer": (more.get("name", "adam"), [(), *slots])}
+
+
+def _optimizer(found: KerasIdentities) -> list[Identity]:
+    return [one for key, one in found.identities.items() if key.startswith("optimizer/")]
+
+
+def test_owners_where_one_weight_has_the_shape(tmp_path: Path) -> None:
+    layers: Layers = {"layers/dense": ("d", [K, V]), "layers/embedding": ("e", [(9, 2)])}
+    found = _identify(tmp_path, layers | _adam(2, [(9, 2), K, V]))
+    assert not found.warnings
+    rate, *slots = _optimizer(found)
+    assert (rate.name, rate.role) == ("optimizer/learning_rate", Role.HYPERPARAMETER)
+    assert [one.name for one in slots] == [
+        f"optimizer/{owner}/{word}"
+        for owner in ("e/embeddings", "d/kernel", "d/bias")
+        for word in ("momentum", "velocity")
+    ]
+
+
+def test_an_order_that_is_not_told_leaves_owners_open(tmp_path: Path) -> None:
+    layers: Layers = {"layers/dense": ("a", [K, V]), "layers/dense_1": ("b", [K, (5,)])}
+    found = _identify(tmp_path, layers | _adam(2, [K, V, K, (5,)], name="adam_3"))
+    slots = [one for one in _optimizer(found) if one.role is Role.SLOT]
+    told = {one.name: one.owner for one in slots if one.owner}
+    assert told == {
+        "optimizer/a/bias/momentum": "a/bias",
+        "optimizer/a/bias/velocity": "a/bias",
+        "optimizer/b/bias/momentum": "b/bias",
+        "optimizer/b/bias/velocity": "b/bias",
+    }
+    assert [one.slot for one in slots if one.owner is None] == ["momentum", "velocity"] * 2
+    assert found.warnings == (
+        "Of 4 of 8 slots it is not told which weight they belong to: "
+        "the file does not hold the order of the weights.",
+    )
+    weights = [one for one in found.identities.values() if one.role is Role.WEIGHT]
+    assert [one.trainable for one in weights] == [True] * 4
+
+
+def test_a_frozen_weight_has_no_slot(tmp_path: Path) -> None:
+    layers: Layers = {"layers/dense": ("a", [K, V]), "layers/embedding": ("e", [(9, 2)])}
+    found = _identify(tmp_path, layers | _adam(2, [K, V]))
+    flags = {
+        one.name: one.trainable for one in found.identities.values() if one.role is Role.WEIGHT
+    }
+    assert flags == {"a/kernel": True, "a/bias": True, "e/embeddings": False}
+
+
+def test_slots_of_an_unknown_optimizer_stay_slots(tmp_path: Path) -> None:
+    layers: Layers = {"layers/dense": ("a", [K])}
+    found = _identify(tmp_path, layers | _adam(3, [K], name="mine"))
+    assert {(one.role, one.owner, one.slot) for one in _optimizer(found)[1:]} == {
+        (Role.SLOT, None, None)
+    }
+
+
+def test_metrics_are_metrics(tmp_path: Path) -> None:
+    found = _identify(tmp_path, {"metrics/mean": ("", [(), ()]), "layers/dense": ("d", [K])})
+    assert _names(found, Role.METRIC) == ["metrics/mean/0", "metrics/mean/1"]
+
+
+def _legacy(path: Path, weights: Mapping[str, tuple[int, ...]], slots: dict[str, Any]) -> Any:
+    with h5py.File(path / "m.h5", "w") as file:
+        model = file.create_group("model_weights")
+        model.attrs["layer_names"] = ["layer"]
+        layer = model.create_group("layer")
+        layer.attrs["weight_names"] = list(weights)
+        for name, shape in weights.items():
+            layer[name] = np.zeros(shape, "f4")
+        optimizer = file.create_group("optimizer_weights")
+        optimizer.attrs["weight_names"] = list(slots)
+        for name, value in slots.items():
+            optimizer[name] = value
+    with open_hdf5(str(path / "m.h5")) as reader:
+        found = identify_keras(reader.tensors, reader.contents)
+    return {one.name: one for one in found.identities.values()}
+
+
+@pytest.mark.parametrize(
+    ("slot", "word"),
+    [
+        ("Adam/stem/kernel/m:0", "m"),
+        ("training/Adam/stem/kernel/m:0", "m"),
+        ("Adam/m/stem/kernel:0", "m"),
+        ("adam/stem_kernel_momentum", "momentum"),
+        ("loss_scale_optimizer/adam/stem_kernel_gradient_accumulator", "gradient_accumulator"),
+    ],
+)
+def test_slots_of_every_era_find_their_weight(slot: str, word: str, tmp_path: Path) -> None:
+    weights = {"stem/kernel:0": K, "kernel:0": (7,), "stem:0": (8,)}
+    found = _legacy(tmp_path, weights, {slot: np.zeros(K, "f4")})
+    one = found[f"optimizer/stem/kernel/{word}"]
+    assert (one.role, one.owner, one.slot) == (Role.SLOT, "stem/kernel", word)
+
+
+def test_flat_names_that_two_weights_share_tell_nothing(tmp_path: Path) -> None:
+    weights = {"a/b_c:0": K, "a_b/c:0": K}
+    found = _legacy(tmp_path, weights, {"adam/a_b_c_momentum": np.zeros(K, "f4")})
+    assert found["optimizer/adam/a_b_c_momentum"].owner is None
+
+
+def test_a_slot_of_another_shape_is_not_of_this_weight(tmp_path: Path) -> None:
+    found = _legacy(tmp_path, {"stem/kernel:0": K}, {"Adam/m/stem/kernel:0": np.zeros(9, "f4")})
+    assert found["optimizer/Adam/m/stem/kernel"].owner is None
+
+
+def test_counters_and_rates(tmp_path: Path) -> None:
+    slots = {"Adam/iter:0": np.int64(5), "Adam/learning_rate:0": np.float32(1)}
+    found = _legacy(tmp_path, {"w:0": K}, slots)
+    assert found["optimizer/iterations"].role is Role.COUNTER
+    assert found["optimizer/learning_rate"].role is Role.HYPERPARAMETER
+
+
+def test_the_table_of_layers_adds_up(tmp_path: Path) -> None:
+    found = _identify(
+        tmp_path,
+        {
+            "layers/dense": ("a", [K, V]),
+            "layers/lstm": ("rnn", []),
+            "layers/lstm/cell": ("lstm_cell", [(3, 16), (4, 16), (16,)]),
+            "layers/input_layer": ("in", []),
+        },
+    )
+    table = {layer.name: (layer.class_name, layer.parameters) for layer in found.layers}
+    assert table == {"a": ("Dense", 16), "rnn": ("LSTM", 128), "in": ("InputLayer", 0)}

@@ -1,0 +1,1 @@
+"""Graphs beside the values."""

@@ -1,0 +1,194 @@
+"""Training logs of every kind: what is read, from which epoch on, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckread.errors import (
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    MissingDependencyError,
+    NotACheckpointError,
+)
+from ckread.readers.logs import parse_csv, parse_json, read_history_log
+from tests.builders import masked_crc32c
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_list_of_records(fixtures_dir: Path) -> None:
+    log = read_history_log(str(fixtures_dir / "digits_run/history.json"))
+    assert log.epochs == tuple(range(1, 11))
+    assert log.metrics["loss"][0] == 1.193371
+    assert log.is_numbered
+    assert "epoch" not in log.metrics
+
+
+def test_records_that_count_from_0_are_counted_from_1() -> None:
+    assert parse_json('[{"epoch": 0, "loss": 2}, {"epoch": 1, "loss": 1}]').epochs == (1, 2)
+
+
+def test_a_history_of_keras() -> None:
+    log = parse_json('{"loss": [3.0, 2.0], "val_loss": [4.0]}')
+    assert log.epochs == (1, 2)
+    assert log.metrics == {"loss": (3, 2), "val_loss": (4, None)}
+    assert not log.is_numbered
+    assert parse_json('{"history": {"loss": [1]}, "epoch": [0]}').metrics == {"loss": (1,)}
+
+
+def test_what_is_not_finite_or_not_a_number() -> None:
+    log = parse_json('[{"epoch": 1, "loss": NaN, "lr": "Infinity", "name": "x", "ok": true}]')
+    assert math.isnan(log.metrics["loss"][0] or 0)
+    assert log.metrics["lr"] == (math.inf,)
+    assert set(log.metrics) == {"loss", "lr"}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_logger_counts_from_0(separator: str) -> None:
+    text = "epoch,accuracy,loss\r\n0,0.5,2\r\n1,NA,1.5\r\n".replace(",", separator)
+    log = parse_csv(text)
+    assert log.epochs == (1, 2)
+    assert log.metrics == {"accuracy": (0.5, None), "loss": (2, 1.5)}
+
+
+def test_an_epoch_that_was_logged_twice_counts_once() -> None:
+    log = parse_csv("epoch,loss\n0,9\n1,8\n1,7\n")
+    assert log.metrics == {"loss": (9, 7)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{", "JSON that cannot be read"),
+        ("[1, 2]", "JSON of something else"),
+        ('{"a": "b"}', "JSON of something else"),
+        ('[{"epoch": 1}]', "no column of numbers"),
+        ("[" * 100_000, "JSON that cannot be read"),
+    ],
+)
+def test_json_that_is_no_log(text: str, found: str) -> None:
+    with pytest.raises(NotACheckpointError) as caught:
+        parse_json(text, "x.json")
+    assert caught.value.message.startswith(f"x.json: {found}")
+    assert caught.value.message.endswith(", expected a training log")
+
+
+def test_bytes_and_absent_files(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(NotACheckpointError, match="bytes that are not text"):
+        read_history_log(str(tmp_path / "x"))
+    with pytest.raises(CheckpointNotFoundError):
+        read_history_log(str(tmp_path / "y"))
+    with pytest.raises(CheckpointNotFoundError, match="no event file") as caught:
+        read_history_log(str(tmp_path))
+    assert caught.value.remedy is None
+    for name in ("config.json", "history.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(CheckpointNotFoundError) as caught:
+        read_history_log(str(tmp_path))
+    assert caught.value.remedy == (
+        f"A log of Keras is given by its own name: {tmp_path / 'history.json'}"
+    )
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_log_or_refused(text: str) -> None:
+    for parse in (parse_json, parse_csv):
+        try:
+            log = parse(text)
+        except NotACheckpointError:
+            continue
+        assert log.metrics
+        assert all(len(values) == len(log.epochs) for values in log.metrics.values())
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["loss", "val_loss", "acc"]),
+            st.floats(allow_nan=False),
+            min_size=1,
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_what_json_holds_is_read_back(rows: list[dict[str, float]]) -> None:
+    log = parse_json(json.dumps([{"epoch": i, **row} for i, row in enumerate(rows, 1)]))
+    for name, values in log.metrics.items():
+        assert list(values) == [row.get(name) for row in rows]
+
+
+def _event(**fields: Any) -> bytes:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    data: bytes = Event(**fields).SerializeToString()
+    head = struct.pack("<Q", len(data))
+    return (
+        head
+        + struct.pack("<I", masked_crc32c(head))
+        + data
+        + struct.pack("<I", masked_crc32c(data))
+    )
+
+
+def _scalar(tag: str, step: int, value: float) -> bytes:
+    return _event(step=step, summary={"value": [{"tag": tag, "simple_value": value}]})
+
+
+def test_event_files_of_keras(tmp_path: Path) -> None:
+    for folder, values in (("train", (3.0, 2.0)), ("validation", (4.0, 5.0))):
+        (tmp_path / folder).mkdir()
+        data = _event(file_version="brain.Event:2")
+        data += b"".join(_scalar("epoch_loss", i, value) for i, value in enumerate(values))
+        (tmp_path / folder / "events.out.tfevents.1").write_bytes(data + b"\x07\x00")
+    log = read_history_log(str(tmp_path))
+    assert (log.unit, log.epochs) == ("epoch", (1, 2))
+    assert log.metrics == {"loss": (3, 2), "val_loss": (4, 5)}
+
+
+def test_event_files_by_step(tmp_path: Path) -> None:
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes(_scalar("loss", 100, 1.5) + _scalar("lr", 200, 0.5))
+    log = read_history_log(str(path))
+    assert (log.unit, log.epochs) == ("step", (100, 200))
+    assert log.metrics == {"loss": (1.5, None), "lr": (None, 0.5)}
+
+
+def test_a_damaged_event_file(tmp_path: Path) -> None:
+    data = bytearray(_scalar("loss", 1, 1.5) + _scalar("loss", 2, 1.5))
+    data[-6] ^= 1
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes(bytes(data))
+    with pytest.raises(CorruptCheckpointError, match="wrong checksum"):
+        read_history_log(str(path))
+
+
+def test_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "events.out.tfevents.1").write_bytes(_scalar("loss", 1, 1.5))
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        read_history_log(str(tmp_path))
+    assert caught.value.remedy == "Install it: pip install 'ckread[tensorboard]'"
+
+
+def test_real_event_files(real_dir: Path) -> None:
+    name = "tfx__components__testdata__trainer__current__Format-Serving"
+    log = read_history_log(str(real_dir / "tensorflow__tfx" / name))
+    assert log.unit == "step"
+    losses = dict(zip(log.epochs, log.metrics["loss"], strict=True))
+    assert losses[901] == pytest.approx(0.66536152)
+
+
+def test_a_checkpoint_is_no_log(fixtures_dir: Path) -> None:
+    with pytest.raises(NotACheckpointError, match="ckpt-10: a checkpoint, expected a training log"):
+        read_history_log(str(fixtures_dir / "digits_run" / "ckpt-10"))
