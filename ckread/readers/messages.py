@@ -40,6 +40,9 @@ MAX_ELEMENTS = (1 << 63) - 1
 
 MAX_SLICES = 1 << 16
 """Of one tensor: each is four bytes of an index, and two hundred of memory."""
+SLICE_NBYTES = 200
+"""Of memory that one of them takes, roughly."""
+
 MAX_ENTRY_NBYTES, MAX_HEADER_NBYTES = 1 << 22, 1 << 16
 
 TensorShape = tuple[int, ...]

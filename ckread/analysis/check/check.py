@@ -35,8 +35,7 @@ from ckread.model.paths.location import (
 )
 from ckread.readers.contract import Format
 from ckread.readers.detection import Kind, detect
-from ckread.readers.keras.archive import UNNAMED, WEIGHTS
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.keras.archive import UNNAMED, WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -194,7 +193,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_verified=n_verified,
         nbytes_verified=nbytes,
         elements=elements,
-        n_blocks=getattr(checkpoint.reader, "n_blocks", None),
+        n_blocks=checkpoint.reader.n_blocks,
         n_shards=sum(file.is_shard for file in checkpoint.files()),
         is_quick=work.quick,
         has_checksums=checkpoint.format in _CHECKSUMMED,
@@ -242,23 +241,11 @@ def check_members(path: str, verify_weights: Callable[[], None] | None = None) -
         path: of the archive.
         verify_weights: what verifies the member with the weights, and keeps what it found.
     """
-    try:
-        archive = ZipMembers(path)
-    except CheckpointError as error:
-        return [_finding(error, os.path.basename(path))]
-    findings = []
-    try:
-        for name in archive.members:
-            try:
-                if name == WEIGHTS and verify_weights is not None:
-                    verify_weights()
-                else:
-                    archive.verify(name)
-            except CheckpointError as error:
-                findings.append(_finding(error, f"{archive.name}/{name}"))
-    finally:
-        archive.close()
-    return findings
+    name = os.path.basename(path)
+    return [
+        _finding(error, name if member is None else f"{name}/{member}")
+        for member, error in damaged_members(path, verify_weights)
+    ]
 
 
 def _finding(error: CheckpointError, place: str | None) -> Finding:

@@ -13,7 +13,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.bundle.index import EntryParser
+from ckread.readers.bundle.reader import bad_entries
 from ckread.readers.contract import shown
 from ckread.readers.files import RegularFile
 from ckread.readers.messages import parse_bundle_header
@@ -156,7 +156,7 @@ def _gaps(here: list[Place]) -> int:
 
 
 def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:
-    for note in getattr(checkpoint.reader, "notes", ()):
+    for note in checkpoint.reader.notes:
         yield Finding(Level.WARNING, Code.SHARD_OTHER, None, None, note.rstrip("."))
     names = {os.path.basename(file.path) for file in checkpoint.files() if file.is_shard}
     for count, present in sorted(present_shards(prefix).items()):
@@ -218,7 +218,9 @@ def _findings(table: Table) -> Iterator[Finding]:
             continue
         if number == 0:
             yield from _header(table.file.name, entries)
-        yield from _bad_entries(table, entries)
+        for key, damage in bad_entries(entries, table.memory):
+            message = f"{table.file.name}: {damage.message}"
+            yield Finding(Level.ERROR, Code.ENTRY, _text(key), table.file.name, message, ANOTHER)
         last = entries[-1][0] if entries else last
 
 
@@ -253,18 +255,6 @@ def _header(name: str, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
     except CheckpointError as error:
         message = f"{name}: header: {error.message}"
         yield Finding(Level.ERROR, Code.INDEX, None, name, message, ANOTHER)
-
-
-def _bad_entries(table: Table, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
-    name, parser = table.file.name, EntryParser(table.memory)
-    for key, value in entries:
-        if key == b"":
-            continue
-        try:
-            parser.feed([(key, value)])
-        except CheckpointError as error:
-            message = f"{name}: {error.message}"
-            yield Finding(Level.ERROR, Code.ENTRY, _text(key), name, message, ANOTHER)
 
 
 def _text(key: bytes) -> str:

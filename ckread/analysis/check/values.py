@@ -30,7 +30,7 @@ from ckread.analysis.scan import Segment, batches, chunk_buffer, joined_crc32c, 
 from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
-from ckread.readers.bundle.strings import verify_variant
+from ckread.readers.bundle.reader import verify_variant
 from ckread.readers.dtypes import DataType
 from ckread.readers.extents import ExtentStream, OpenShards, decode, verify_extent
 

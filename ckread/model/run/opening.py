@@ -130,7 +130,7 @@ def _assemble(reader: CheckpointReader, structure: Structure) -> Checkpoint:
         structure.identities,
         path=reader.path,
         evidence=structure.evidence,
-        notes=tuple(getattr(reader, "notes", ())),
+        notes=reader.notes,
         warnings=shard_warnings(reader),
     )
 

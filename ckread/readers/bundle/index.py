@@ -31,6 +31,7 @@ from ckread.readers.crc32c import MASK_DELTA
 from ckread.readers.dtypes import DataType
 from ckread.readers.files import FileIdentity, RegularFile
 from ckread.readers.messages import (
+    SLICE_NBYTES,
     BundleEntry,
     BundleHeader,
     TensorShape,
@@ -43,8 +44,6 @@ from ckread.readers.table import DAMAGED, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from ckread.readers.bundle.memo import IndexMemo
 
 
 VERSION = 1
@@ -83,12 +82,8 @@ class BundleIndex:
     n_blocks: int
 
 
-def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
+def read_bundle_index(path: str) -> BundleIndex:
     """Read an index, each block of it verified.
-
-    Args:
-        path: the file.
-        memo: indexes of the same run, which may be alike; this one is added.
 
     Raises:
         CheckpointNotFoundError: there is none.
@@ -97,10 +92,13 @@ def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
         CorruptCheckpointError: it contradicts the format, or exceeds its bounds.
         UnsupportedFeatureError: it wants another version of the reader.
     """
-    with RegularFile(path) as file, no_garbage_collection():
-        known = None if memo is None else memo.recall(file)
-        if known is not None:
-            return known
+    with RegularFile(path) as file:
+        return parse_bundle_index(file)
+
+
+def parse_bundle_index(file: RegularFile) -> BundleIndex:
+    """Read an index from an open file."""
+    with no_garbage_collection():
         table = Table(file)
         items = table.items()
         parser = EntryParser(table.memory)
@@ -108,22 +106,15 @@ def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
             header = _parse_header(*next(items, (None, b"")))
             parser.feed(items)
         except CheckpointError as error:
-            raise _located(error, file) from None
+            if error.path is not None:  # the table's own, which name the file
+                raise
+            remedy = DAMAGED if isinstance(error, CorruptCheckpointError) else None
+            message = f"{file.name}: {error.message}"
+            raise type(error)(message, path=file.path, remedy=error.remedy or remedy) from None
         tensors, parts = _join_slices(parser)
-        index = BundleIndex(
-            path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
+        return BundleIndex(
+            file.path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
         )
-        if memo is not None:
-            memo.remember(file, index)
-        return index
-
-
-def _located(error: CheckpointError, file: RegularFile) -> CheckpointError:
-    """Give an error that names the file; the table's own do already."""
-    if error.path is not None:
-        return error
-    remedy = error.remedy or DAMAGED if isinstance(error, CorruptCheckpointError) else error.remedy
-    return type(error)(f"{file.name}: {error.message}", path=file.path, remedy=remedy)
 
 
 def _parse_header(key: bytes | None, value: bytes) -> BundleHeader:
@@ -195,8 +186,6 @@ field of the latter with the tag of the checksum that follows it (None: nothing)
 
 _SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
 _RECORD_NBYTES = 400
-SLICE_NBYTES = 200
-"""Of memory that a slice in the entry of a partitioned tensor takes, roughly."""
 
 
 class EntryParser:

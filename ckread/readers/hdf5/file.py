@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ckread.readers.hdf5.messages import Dataset as Dataset
 from ckread.readers.hdf5.messages import DeclinedError
 from ckread.readers.hdf5.plain import PlainFile
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from ckread.readers.files import FileWindow
     from ckread.readers.hdf5.library import LibraryFile
-    from ckread.readers.hdf5.messages import Dataset
 
 
 class HDF5File:

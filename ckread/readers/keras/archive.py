@@ -16,7 +16,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import (
     CheckpointError,
@@ -37,8 +37,11 @@ from ckread.readers.keras.config import (
     parse_object,
     parse_optimizer,
 )
-from ckread.readers.keras.reader import HDF5Reader
+from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
@@ -64,7 +67,7 @@ class ArchiveFacts:
     assets: tuple[str, ...]
 
 
-def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
+def open_keras_archive(path: str) -> tuple[KerasReader, ArchiveFacts]:
     """Open a `.keras` file.
 
     Raises:
@@ -80,7 +83,7 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
     finally:
         archive.close()
     try:
-        reader = HDF5Reader(
+        reader = KerasReader(
             path,
             [file],
             layout=Format.KERAS_ARCHIVE,
@@ -108,6 +111,33 @@ def weights_damage(path: str) -> CheckpointError | None:
     finally:
         archive.close()
     return None
+
+
+def damaged_members(
+    path: str, verify_weights: Callable[[], None] | None = None
+) -> Iterator[tuple[str | None, CheckpointError]]:
+    """Verify every member of an archive; yield the names of those that are damaged, and why.
+
+    Args:
+        path: of the archive; if not even its directory can be read, it is named None.
+        verify_weights: what verifies the member with the weights, and keeps what it found.
+    """
+    try:
+        archive = ZipMembers(path)
+    except CheckpointError as error:
+        yield None, error
+        return
+    try:
+        for name in archive.members:
+            try:
+                if name == WEIGHTS and verify_weights is not None:
+                    verify_weights()
+                else:
+                    archive.verify(name)
+            except CheckpointError as error:
+                yield name, error
+    finally:
+        archive.close()
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
@@ -181,7 +211,7 @@ def _inflated_window(archive: ZipMembers) -> FileWindow:
 MAX_SHARDS = 100_000
 
 
-def open_sharded_weights(path: str) -> HDF5Reader:
+def open_sharded_weights(path: str) -> KerasReader:
     """Open a `.weights.json` and the files it names.
 
     Raises:
@@ -196,7 +226,7 @@ def open_sharded_weights(path: str) -> HDF5Reader:
             files.append(_open_shard(path, name, names))
             window = files[-1].window
             stored += (StoredFile(window.path, window.nbytes, is_shard=True),)
-        return HDF5Reader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
+        return KerasReader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
     except BaseException:
         for file in files:
             file.close()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError
-from ckread.readers.bundle.index import SLICE_NBYTES
 from ckread.readers.contract import shown
 from ckread.readers.dtypes import DATA_TYPES, DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.messages import (
     MAX_SLICES,
+    SLICE_NBYTES,
     check_count,
     parse_tensor_shape,
     parse_tensor_slice,
@@ -51,6 +52,11 @@ class V1Tensor(NamedTuple):
     dtype: DataType
     shape: tuple[int, ...]
     slices: tuple[TensorSlice, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values; 0 for strings."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class V1Part:

@@ -1,72 +1,54 @@
 """The values of HDF5 datasets: whole, in part, or as a stream.
 
 Contiguous datasets are plain bytes and are read with `pread` like those of a
-TensorFlow checkpoint. Compact and chunked ones, strings and packed int4 go through
-HDF5, slab by slab, so that no more than a slab is in memory at a time.
+TensorFlow checkpoint. Compact and chunked ones and strings go through HDF5, slab by
+slab, so that no more than a slab is in memory at a time.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.dtypes import DataType, numpy_dtype
-from ckread.readers.keras.packed_int4 import packed_index, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Index
-    from ckread.readers.hdf5.file import HDF5File
-    from ckread.readers.hdf5.messages import Dataset
-    from ckread.readers.keras.packed_int4 import Packing
+    from ckread.readers.hdf5.file import Dataset, HDF5File
 
 MAX_STRINGS_NBYTES = 1 << 30
 _STRINGS_AT_ONCE = 256
 
 
-def read_part(
-    file: HDF5File, dataset: Dataset, index: Index, packing: Packing | None
-) -> NDArray[np.generic]:
+def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
     """Give a part of a dataset as an array, 0-d where the index leaves no dimension.
 
     Raises:
         UnsupportedFeatureError: the type has no array form.
         CorruptCheckpointError: HDF5 cannot read it.
     """
-    import numpy as np
-
-    if dataset.dtype is DataType.STRING:
-        strings = np.empty(math.prod(dataset.shape), object)
-        strings[:] = read_strings(file, dataset)
-        part: NDArray[np.generic] = np.array(strings.reshape(dataset.shape)[index], object)
-        return part
-    if packing is None:
-        return _read(file, dataset, index)
-    outer, after, length = packed_index(index, packing)
-    return np.asarray(unpack(_read(file, dataset, outer), packing.axis, length)[after])
-
-
-def _read(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
-    import numpy as np
-
     if dataset.dtype is DataType.UNKNOWN:
         message = f"{file.name}: {dataset.path!r} has a type that no tensor has"
         raise UnsupportedFeatureError(message, path=file.path)
+    wanted = numpy_dtype(dataset.dtype)
+    if dataset.dtype is DataType.STRING:
+        strings = np.empty(math.prod(dataset.shape), object)
+        strings[:] = read_strings(file, dataset)
+        return np.array(strings.reshape(dataset.shape)[index], object)
     if 0 in dataset.shape:
-        empty: NDArray[np.generic] = np.empty(dataset.shape, numpy_dtype(dataset.dtype))[index]
+        empty: NDArray[np.generic] = np.empty(dataset.shape, wanted)[index]
         return empty
     source = file.dataset(dataset.path)
     with file.guarded(repr(dataset.path)):
         values = np.asarray(source[index if dataset.shape else ()])
-    wanted = numpy_dtype(dataset.dtype)
-    if values.dtype.kind == "V":
-        return values.view(wanted)
-    return values.astype(wanted, copy=False)
+    return values.view(wanted) if values.dtype.kind == "V" else values.astype(wanted, copy=False)
 
 
 def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
@@ -95,28 +77,13 @@ def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
     return strings
 
 
-def iter_parts(
-    file: HDF5File, dataset: Dataset, packing: Packing | None, nbytes: int
-) -> Iterator[NDArray[np.generic]]:
-    """Yield a dataset in C order as 1-D arrays of at most `nbytes` bytes.
-
-    Raises:
-        UnsupportedFeatureError: the type has no array form.
-        CorruptCheckpointError: HDF5 cannot read it.
-    """
+def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArray[np.generic]]:
+    """Yield a dataset in C order as 1-D arrays of at most `nbytes` bytes; strings all at once."""
     if dataset.dtype is DataType.STRING:
-        yield read_part(file, dataset, (), None).reshape(-1)
+        yield read_part(file, dataset, ()).reshape(-1)
         return
-    per_element = 2 if packing else max(1, dataset.dtype.itemsize)
-    for slab in iter_slabs(dataset.shape, max(1, nbytes // per_element)):
-        part = _read(file, dataset, slab)
-        if packing is None:
-            yield part.reshape(-1)
-            continue
-        length = packing.shape[packing.axis]
-        taken = slab[packing.axis] if packing.axis < len(slab) else slice(None)
-        start, stop, _ = taken.indices(dataset.shape[packing.axis])
-        yield unpack(part, packing.axis, min(2 * stop, length) - 2 * start).reshape(-1)
+    for slab in iter_slabs(dataset.shape, max(1, nbytes // max(1, dataset.dtype.itemsize))):
+        yield read_part(file, dataset, slab).reshape(-1)
 
 
 def iter_slabs(shape: tuple[int, ...], n_elements: int) -> Iterator[tuple[slice, ...]]:
@@ -127,17 +94,11 @@ def iter_slabs(shape: tuple[int, ...], n_elements: int) -> Iterator[tuple[slice,
     while axis < len(shape) and math.prod(shape[axis + 1 :]) > n_elements:
         axis += 1
     if axis == len(shape):
-        for position in _positions(shape):
-            yield tuple(slice(at, at + 1) for at in position)
+        for place in product(*map(range, shape)):
+            yield tuple(slice(at, at + 1) for at in place)
         return
     step = max(1, n_elements // math.prod(shape[axis + 1 :]))
-    for position in _positions(shape[:axis]):
+    for position in product(*map(range, shape[:axis])):
         outer = tuple(slice(at, at + 1) for at in position)
         for start in range(0, shape[axis], step):
             yield (*outer, slice(start, min(start + step, shape[axis])))
-
-
-def _positions(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    from itertools import product
-
-    return product(*(range(size) for size in shape))
