@@ -41,12 +41,12 @@ def locate_by_content(path: str) -> Location:
 
 def _something_else(path: str, kind: Kind) -> CheckpointError:
     name = os.path.basename(path)
-    message = f"{name}: {kind.phrase}, not a checkpoint"
+    found, expected = f"{kind.phrase}, not a checkpoint", None
     remedy = kind.remedy.format(path=path) or None
     if kind in (Kind.BUNDLE_INDEX, Kind.TORN_INDEX):
-        message = f"{name}: {kind.phrase}, expected a name that ends in {INDEX_SUFFIX}"
+        found, expected = kind.phrase, f"a name that ends in {INDEX_SUFFIX}"
         remedy = f"Call it {name}{INDEX_SUFFIX} again, as its writer did, with its data beside it."
     elif kind is Kind.SAVED_MODEL:
-        message = f"{name}: {kind.phrase}, expected the name saved_model.pb"
+        found, expected = kind.phrase, "the name saved_model.pb"
         remedy = "The variables of a SavedModel lie in variables/ beside its saved_model.pb."
-    return NotACheckpointError(message, path=path, remedy=remedy)
+    return NotACheckpointError(found, path=path, name=name, expected=expected, remedy=remedy)

@@ -107,5 +107,5 @@ def _stale(directory: str, notes: tuple[str, ...]) -> CheckpointError:
     error = nothing_in(directory)
     if notes and isinstance(error, CheckpointNotFoundError):
         lines = [*notes, *([error.remedy] if error.remedy else [])]
-        return CheckpointNotFoundError(error.message, path=directory, remedy="\n".join(lines))
+        return error.within(remedy="\n".join(lines))
     return error

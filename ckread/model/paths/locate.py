@@ -62,9 +62,13 @@ def _expanded(path: str) -> str:
         return path
     scheme = _SCHEME.match(path)
     if scheme is not None:
-        message = f"{path}: {scheme[1]}:// is not read, expected a path on this machine"
         remedy = "Copy the checkpoint to this machine first, all of its files."
-        raise UnsupportedFeatureError(message, path=path, remedy=remedy)
+        raise UnsupportedFeatureError(
+            f"{scheme[1]}:// is not read",
+            path=path,
+            expected="a path on this machine",
+            remedy=remedy,
+        )
     return os.path.expanduser(path)
 
 
@@ -130,6 +134,9 @@ def _with_variables(location: Location) -> Location:
     prefix = saved_model_prefix(location.path)
     if os.path.isfile(prefix + INDEX_SUFFIX):
         return location
-    message = f"{location.path}: SavedModel without variables/variables.index"
     remedy = "Its weights, if it has any, are constants of its graph."
-    raise CheckpointNotFoundError(message, path=location.path, remedy=remedy)
+    raise CheckpointNotFoundError(
+        "SavedModel without variables/variables.index",
+        path=location.path,
+        remedy=remedy,
+    )
