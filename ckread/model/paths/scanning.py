@@ -1,4 +1,4 @@
-"""The checkpoints of a directory, found without a state file."""
+"""The checkpoints of a directory, found without a state file; the error where there are none."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 import stat
 from typing import NamedTuple
 
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError
 from ckread.model.paths.location import (
+    DATA_SUFFIX,
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
     META_SUFFIX,
     Location,
     at_prefix,
+    at_saved_model,
     file_names,
     is_v1_file,
     keras_suffix,
@@ -23,6 +25,13 @@ from ckread.readers.contract import Format
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
+_N_SHOWN = 5
+_MAX_SUBDIRECTORIES = 100
+_ALONE = (
+    "If a training run is still writing here, try again in a moment. If not, its\n"
+    "values cannot be found without the index: copy the directory again, or train on\n"
+    "from a checkpoint elsewhere."
+)
 _MAX_SNIFFED = 200
 """Files without a telling name whose content is looked at, in search of V1 checkpoints."""
 
@@ -60,7 +69,13 @@ def scan(directory: str) -> list[Candidate]:
     index is sound is left to who opens it.
     """
     names = file_names(directory)
-    found = _bundles(directory, names) or _v1_files(directory, names) or _keras(directory, names)
+    bundles = [
+        _candidate(directory, name, INDEX_SUFFIX, Format.TENSOR_BUNDLE)
+        for name in names
+        if name.endswith(INDEX_SUFFIX)
+    ]
+    found = [candidate for candidate in bundles if candidate is not None]
+    found = found or _v1_files(directory, names) or _keras_files(directory, names)
     return sorted(found, key=lambda candidate: candidate.order)
 
 
@@ -74,7 +89,7 @@ def locate_latest(directory: str, candidates: list[Candidate]) -> Location | Non
     """Give the latest candidate that is what its name says, and say that it was chosen."""
     for candidate in reversed(candidates):
         location = _confirmed(candidate)
-        if location is None:
+        if location is None:  # other programs call their files .index too
             continue
         if len(candidates) == 1:
             return location
@@ -91,19 +106,9 @@ def _confirmed(candidate: Candidate) -> Location | None:
         return at_prefix(candidate.path) or Location(candidate.path, candidate.format, files)
     from ckread.readers.detection import Kind, detect
 
-    # Other programs call their files .index too.
     kind = detect(candidate.path + INDEX_SUFFIX)
     torn = (Kind.BUNDLE_INDEX, Kind.TORN_INDEX, Kind.TABLE, Kind.EMPTY, Kind.ZEROS)
     return at_prefix(candidate.path) if kind in torn else None
-
-
-def _bundles(directory: str, names: list[str]) -> list[Candidate]:
-    return [
-        candidate
-        for name in names
-        if name.endswith(INDEX_SUFFIX)
-        and (candidate := _candidate(directory, name, INDEX_SUFFIX, Format.TENSOR_BUNDLE))
-    ]
 
 
 def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
@@ -111,22 +116,19 @@ def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
     found = {}
     likely = [name for name in names if not name.endswith((META_SUFFIX, *KERAS_SUFFIXES))]
     for name in likely[:_MAX_SNIFFED]:
-        if _is_v1(os.path.join(directory, name)):
-            stem = split_v1_shard(name)[0]
-            candidate = _candidate(directory, name, name[len(stem) :], Format.V1_TABLE)
-            if candidate is not None:
-                found[stem] = candidate
+        try:
+            if not is_v1_file(os.path.join(directory, name)):
+                continue
+        except CheckpointError:
+            continue
+        stem = split_v1_shard(name)[0]
+        candidate = _candidate(directory, name, name[len(stem) :], Format.V1_TABLE)
+        if candidate is not None:
+            found[stem] = candidate
     return list(found.values())
 
 
-def _is_v1(path: str) -> bool:
-    try:
-        return is_v1_file(path)
-    except CheckpointError:
-        return False
-
-
-def _keras(directory: str, names: list[str]) -> list[Candidate]:
+def _keras_files(directory: str, names: list[str]) -> list[Candidate]:
     found = []
     for name in names:
         suffix = keras_suffix(name)
@@ -147,3 +149,32 @@ def _candidate(directory: str, name: str, suffix: str, kept: Format) -> Candidat
     bare = path.removesuffix(suffix)
     visible = name.removesuffix(suffix or keras_suffix(name) or "")
     return Candidate(bare, kept, step_of(visible), status.st_mtime)
+
+
+def nothing_in(directory: str) -> CheckpointError:
+    """Give the error for a directory without a checkpoint."""
+    names = file_names(directory)
+    data = next((name for name in names if DATA_SUFFIX.search(name)), None)
+    if data is not None:
+        index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
+        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
+        message = f"{directory}: no complete checkpoint: {found}"
+        path = os.path.join(directory, data)
+        return TruncatedFileError(message, path=path, remedy=_ALONE)
+    message = f"{directory}: no checkpoint in this directory"
+    remedy = _below(directory, names) if names else "It is empty."
+    return CheckpointNotFoundError(message, path=directory, remedy=remedy)
+
+
+def _below(directory: str, names: list[str]) -> str | None:
+    """Name directories one level below that hold a checkpoint."""
+    paths = [os.path.join(directory, name) for name in names]
+    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
+    held = [path for path in below if at_saved_model(path) or scan(path)]
+    if not held:
+        return None
+    shown = "\n".join(f"  {path}" for path in held[:_N_SHOWN])
+    more = len(held) - _N_SHOWN
+    return f"Directories below hold checkpoints:\n{shown}" + (
+        f"\n  and {more} more" if more > 0 else ""
+    )
