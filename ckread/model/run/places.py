@@ -24,7 +24,6 @@ from ckread.model.paths.location import (
     keras_suffix,
     saved_model_prefix,
 )
-from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import scan
 from ckread.model.run.state import StateMarks, read_marks
 from ckread.readers.contract import Format
@@ -122,7 +121,7 @@ def _in_directory(directory: str, places: Places) -> Iterator[Place]:
     places.scanned.append(directory)
     places.marks[directory] = read_marks(directory)
     if not found and not places.marks[directory].names:
-        raise nothing_in(directory)
+        yield _place(locate(directory))  # raises, with what is near
     yield from found
 
 
