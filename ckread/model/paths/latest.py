@@ -12,7 +12,8 @@ import re
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError
 from ckread.model.paths.location import Location, at_prefix
-from ckread.model.paths.scanning import Candidate, locate_latest, nothing_in, scan, step_of
+from ckread.model.paths.nearby import nothing_in
+from ckread.model.paths.scanning import Candidate, locate_latest, scan, step_of
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
 

@@ -12,6 +12,7 @@ from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
     META_SUFFIX,
+    at_saved_model,
     file_names,
 )
 from ckread.model.paths.scanning import Candidate, scan
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _N_SHOWN = 5
+_MAX_SUBDIRECTORIES = 100
+_ALONE = (
+    "If a training run is still writing here, try again in a moment. If not, its\n"
+    "values cannot be found without the index: copy the directory again, or train on\n"
+    "from a checkpoint elsewhere."
+)
 
 
 def nothing_at(path: str) -> CheckpointError:
@@ -40,6 +47,21 @@ def nothing_at(path: str) -> CheckpointError:
         return _no_directory(path, directory)
     remedy = _what_is_here(directory, name)
     return CheckpointNotFoundError(f"{path}: no such checkpoint", path=path, remedy=remedy)
+
+
+def nothing_in(directory: str) -> CheckpointError:
+    """Give the error for a directory without a checkpoint."""
+    names = file_names(directory)
+    data = next((name for name in names if DATA_SUFFIX.search(name)), None)
+    if data is not None:
+        index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
+        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
+        message = f"{directory}: no complete checkpoint: {found}"
+        path = os.path.join(directory, data)
+        return TruncatedFileError(message, path=path, remedy=_ALONE)
+    message = f"{directory}: no checkpoint in this directory"
+    remedy = _below(directory, names) if names else "It is empty."
+    return CheckpointNotFoundError(message, path=directory, remedy=remedy)
 
 
 def torn(data: str) -> TruncatedFileError:
@@ -96,3 +118,17 @@ def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
     message = f"{path}: no directory {directory}"
     remedy = f"Nearest names:\n{lines}" if near else None
     return CheckpointNotFoundError(message, path=path, remedy=remedy)
+
+
+def _below(directory: str, names: list[str]) -> str | None:
+    """Name directories one level below that hold a checkpoint."""
+    paths = [os.path.join(directory, name) for name in names]
+    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
+    held = [path for path in below if at_saved_model(path) or scan(path)]
+    if not held:
+        return None
+    shown = "\n".join(f"  {path}" for path in held[:_N_SHOWN])
+    more = len(held) - _N_SHOWN
+    return f"Directories below hold checkpoints:\n{shown}" + (
+        f"\n  and {more} more" if more > 0 else ""
+    )

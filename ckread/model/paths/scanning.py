@@ -1,4 +1,4 @@
-"""The checkpoints of a directory, found without a state file; the error where there are none."""
+"""The checkpoints of a directory, found without a state file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import re
 import stat
 from typing import NamedTuple
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError
+from ckread.errors import CheckpointError
 from ckread.model.paths.location import (
-    DATA_SUFFIX,
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
     META_SUFFIX,
     Location,
     at_prefix,
-    at_saved_model,
     file_names,
     is_v1_file,
     keras_suffix,
@@ -25,13 +23,6 @@ from ckread.readers.contract import Format
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
-_N_SHOWN = 5
-_MAX_SUBDIRECTORIES = 100
-_ALONE = (
-    "If a training run is still writing here, try again in a moment. If not, its\n"
-    "values cannot be found without the index: copy the directory again, or train on\n"
-    "from a checkpoint elsewhere."
-)
 _MAX_SNIFFED = 200
 """Files without a telling name whose content is looked at, in search of V1 checkpoints."""
 
@@ -149,32 +140,3 @@ def _candidate(directory: str, name: str, suffix: str, kept: Format) -> Candidat
     bare = path.removesuffix(suffix)
     visible = name.removesuffix(suffix or keras_suffix(name) or "")
     return Candidate(bare, kept, step_of(visible), status.st_mtime)
-
-
-def nothing_in(directory: str) -> CheckpointError:
-    """Give the error for a directory without a checkpoint."""
-    names = file_names(directory)
-    data = next((name for name in names if DATA_SUFFIX.search(name)), None)
-    if data is not None:
-        index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
-        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
-        message = f"{directory}: no complete checkpoint: {found}"
-        path = os.path.join(directory, data)
-        return TruncatedFileError(message, path=path, remedy=_ALONE)
-    message = f"{directory}: no checkpoint in this directory"
-    remedy = _below(directory, names) if names else "It is empty."
-    return CheckpointNotFoundError(message, path=directory, remedy=remedy)
-
-
-def _below(directory: str, names: list[str]) -> str | None:
-    """Name directories one level below that hold a checkpoint."""
-    paths = [os.path.join(directory, name) for name in names]
-    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
-    held = [path for path in below if at_saved_model(path) or scan(path)]
-    if not held:
-        return None
-    shown = "\n".join(f"  {path}" for path in held[:_N_SHOWN])
-    more = len(held) - _N_SHOWN
-    return f"Directories below hold checkpoints:\n{shown}" + (
-        f"\n  and {more} more" if more > 0 else ""
-    )

@@ -25,7 +25,7 @@ from ckread.model.paths.location import (
     keras_suffix,
     saved_model_prefix,
 )
-from ckread.model.paths.scanning import nothing_in, scan
+from ckread.model.paths.scanning import scan
 from ckread.model.run.entries import RunState
 from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
@@ -126,7 +126,7 @@ def _in_directory(directory: str, places: Places) -> Iterator[Place]:
     places.scanned.append(directory)
     places.marks[directory] = read_marks(directory)
     if not found and not places.marks[directory].names:
-        raise nothing_in(directory)
+        yield _place(locate(directory))  # raises, with what is near
     yield from found
 
 
