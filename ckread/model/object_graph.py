@@ -109,7 +109,7 @@ class ObjectGraph:
         return dict(sorted(numbered))
 
     def walk(self, start: int = 0, *, ends: Collection[int] = ()) -> Iterator[int]:
-        """Yield every node that can be reached, each once, breadth-first; `ends` lead no further."""
+        """Yield every node that can be reached, breadth-first, once; `ends` lead no further."""
         seen = {start}
         queue = deque([start])
         while queue:
