@@ -5,7 +5,6 @@ numpy is imported by what gives arrays: lists, extents, small values and strings
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -76,8 +75,11 @@ class ExtentReader(Closing):
     def check_open(self) -> None:
         """See that values may be read."""
         if self.is_closed:
-            message = f"{self.path}: the checkpoint was closed, its values are not read any more"
-            raise UsageError(message, path=self.path, remedy="Open it again, or close it later.")
+            raise UsageError(
+                "the checkpoint was closed, its values are not read any more",
+                path=self.path,
+                remedy="Open it again, or close it later.",
+            )
 
     def close(self) -> None:
         """Close the files for good."""
@@ -93,7 +95,7 @@ class ExtentReader(Closing):
         """Give the elements of a string tensor."""
         dtype = self._record(key).dtype
         if dtype.is_plain:
-            raise UsageError(f"{shown(key)}: {dtype}, expected strings")
+            raise UsageError(str(dtype), place=shown(key), expected="strings")
         self.verify_container()
         return self._settled(key, self._strings)
 
@@ -149,8 +151,7 @@ class ExtentReader(Closing):
 
     def _located(self, error: CheckpointError, key: str) -> CheckpointError:
         """Give an error about a tensor with the names of the file and of the tensor."""
-        message = f"{os.path.basename(self.path)}: {shown(key)}: {error.message}"
-        return type(error)(message, path=self.path, remedy=error.remedy)
+        return error.within(shown(key), path=error.path or self.path)
 
     # What is the same in all.
 
@@ -158,12 +159,11 @@ class ExtentReader(Closing):
         try:
             return self.tensors[key]
         except KeyError:
-            message = f"{self.path}: no tensor {shown(key)}"
-            raise VariableNotFoundError(message, path=self.path) from None
+            raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.path) from None
 
     def _bytes(self, key: str) -> bytes:
         if self._record(key).dtype is DataType.STRING:
-            raise UsageError(f"{shown(key)}: a string tensor, expected plain numbers")
+            raise UsageError("a string tensor", place=shown(key), expected="plain numbers")
         extents = self.extents(key)
         if extents is None or len(extents) != 1:
             return self._whole(key).tobytes()

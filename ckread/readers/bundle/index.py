@@ -109,8 +109,7 @@ def parse_bundle_index(file: RegularFile) -> BundleIndex:
             if error.path is not None:  # the table's own, which name the file
                 raise
             remedy = DAMAGED if isinstance(error, CorruptCheckpointError) else None
-            message = f"{file.name}: {error.message}"
-            raise type(error)(message, path=file.path, remedy=error.remedy or remedy) from None
+            raise error.within(path=file.path, remedy=error.remedy or remedy) from None
         tensors, parts = _join_slices(parser)
         return BundleIndex(
             file.path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
@@ -269,7 +268,7 @@ class EntryParser:
             entry = parse_bundle_entry(value)
             _check_place(entry)
         except CorruptCheckpointError as error:
-            raise CorruptCheckpointError(f"entry {shown(key)}: {error.message}") from None
+            raise CorruptCheckpointError.of(error).within(f"entry {shown(key)}") from None
         if entry.dtype is DataType.UNKNOWN:
             self.unknown_dtypes[key] = entry.dtype_number
         if entry.slices:

@@ -26,6 +26,7 @@ from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    ErrorKind,
     MissingShardError,
     NotACheckpointError,
     TruncatedFileError,
@@ -185,13 +186,10 @@ class TensorBundle(ExtentReader):
         self._layout = BundleLayout(self.path, open_index(self.path))
         new = self._layout.index.tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
-            name = os.path.basename(self._layout.index.path)
             found = "absent" if new is None else f"{new.dtype} {list(new.shape)}"
-            message = (
-                f"{name}: {shown(key)}: {found} since the files changed, "
-                f"{old.dtype} {list(old.shape)} before"
-            )
-            raise CorruptCheckpointError(message, path=self._layout.index.path, remedy=_CHANGED)
+            before = f"{old.dtype} {list(old.shape)} before"
+            error = CorruptCheckpointError(f"{found} since the files changed, {before}")
+            raise error.within(shown(key), path=self._layout.index.path, remedy=_CHANGED)
 
 
 _CHANGED = "The files changed while they were read: a training run may be writing here. Try again."
@@ -229,13 +227,19 @@ def _torn(prefix: str, error: CheckpointError) -> CheckpointError:
     families = present_shards(prefix) if isinstance(error, kinds) else {}
     if not families:
         return error
-    message = error.message
+    found = error.told
     if isinstance(error, CheckpointNotFoundError):
         num_shards = min(families)
         shard = os.path.basename(shard_path(prefix, min(families[num_shards]), num_shards))
-        message = f"{os.path.basename(prefix)}.index: absent beside {shard}"
-    message += ", being written or torn"
-    return TruncatedFileError(message, path=prefix + ".index", remedy=TORN_REMEDY)
+        found = f"absent beside {shard}"
+    return TruncatedFileError(
+        f"{found}, being written or torn",
+        kind=ErrorKind.TORN,
+        path=prefix + ".index",
+        name=f"{os.path.basename(prefix)}.index",
+        place=error.places,
+        remedy=TORN_REMEDY,
+    )
 
 
 def bad_entries(
@@ -280,7 +284,7 @@ def verify_variant(record: TensorRecord, path: str) -> None:
     offset = record.offset or 0
     name = path.rpartition("/")[2]
     if record.nbytes > MAX_VARIANT_NBYTES:
-        raise CorruptCheckpointError(f"{name}: a variant of {record.nbytes} bytes", path=path)
+        raise CorruptCheckpointError(f"a variant of {record.nbytes} bytes", path=path, name=name)
     with open_shard(path) as shard:
         data = shard.pread(offset, record.nbytes)
     at = computed = 0
@@ -288,8 +292,12 @@ def verify_variant(record: TensorRecord, path: str) -> None:
         length, start = parse_varint(data, at, len(data))
         stop = start + length
         if stop + _CHECKSUM_NBYTES > len(data):
-            message = f"{name}: bytes {offset} to {offset + len(data)}: an element runs past them"
-            raise CorruptCheckpointError(message, path=path, offset=offset)
+            raise CorruptCheckpointError(
+                f"bytes {offset} to {offset + len(data)}: an element runs past them",
+                path=path,
+                name=name,
+                offset=offset,
+            )
         computed = extend(computed, struct.pack("<Q", length))
         computed = extend(computed, data[start:stop])
         at = stop + _CHECKSUM_NBYTES
@@ -298,7 +306,11 @@ def verify_variant(record: TensorRecord, path: str) -> None:
             raise checksum_error(path, (offset + start, length), stored, computed)
         computed = extend(computed, data[stop:at])
     if at != len(data):
-        message = f"{name}: bytes {offset} to {offset + len(data)}: elements end at {offset + at}"
-        raise CorruptCheckpointError(message, path=path, offset=offset)
+        raise CorruptCheckpointError(
+            f"bytes {offset} to {offset + len(data)}: elements end at {offset + at}",
+            path=path,
+            name=name,
+            offset=offset,
+        )
     if record.crc32c is not None and computed != record.crc32c:
         raise checksum_error(path, (offset, len(data)), record.crc32c, computed)

@@ -106,7 +106,6 @@ def read_string_tensor(
         ChecksumError: lengths or bytes are damaged.
         CheckpointError: memory does not hold them.
     """
-    subject = f"{shard.name}: {shown(key)}"
     n_elements = math.prod(entry.shape)
     try:
         strings = parse_string_tensor(
@@ -117,16 +116,16 @@ def read_string_tensor(
     except CorruptCheckpointError as error:
         if error.path is not None:
             raise
-        message = f"{subject}: {error.message}"
-        raise CorruptCheckpointError(message, path=shard.path, offset=entry.offset) from None
+        damage = CorruptCheckpointError.of(error)
+        raise damage.within(shown(key), path=shard.path, offset=entry.offset) from None
     stored = strings.stored_lengths_crc32c
     if stored is None:
         return []
     if stored != strings.lengths_crc32c:
         place = entry.offset, strings.lengths_nbytes
-        where = f"{key}: lengths"
-        raise checksum_error(shard.path, place, stored, strings.lengths_crc32c, key=where)
+        computed = strings.lengths_crc32c
+        raise checksum_error(shard.path, place, stored, computed, shown(key), "lengths")
     if strings.crc32c != entry.crc32c:
         place = entry.offset, entry.size
-        raise checksum_error(shard.path, place, entry.crc32c, strings.crc32c, key=key)
+        raise checksum_error(shard.path, place, entry.crc32c, strings.crc32c, shown(key))
     return strings.elements

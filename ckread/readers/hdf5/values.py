@@ -35,8 +35,9 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
         CorruptCheckpointError: HDF5 cannot read it.
     """
     if dataset.dtype is DataType.UNKNOWN:
-        message = f"{file.name}: {dataset.path!r} has a type that no tensor has"
-        raise UnsupportedFeatureError(message, path=file.path)
+        raise UnsupportedFeatureError(
+            f"{dataset.path!r} has a type that no tensor has", path=file.path, name=file.name
+        )
     wanted = numpy_dtype(dataset.dtype)
     if dataset.dtype is DataType.STRING:
         strings = np.empty(math.prod(dataset.shape), object)
@@ -64,9 +65,9 @@ def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
     source = file.dataset(dataset.path)
     nbytes = math.prod(dataset.shape) * source.dtype.itemsize
     if nbytes > MAX_STRINGS_NBYTES:
-        message = f"{file.name}: {dataset.path!r} holds {nbytes} bytes of text"
+        found, most = f"{dataset.path!r} holds {nbytes} bytes of text", MAX_STRINGS_NBYTES
         raise CorruptCheckpointError(
-            f"{message}, expected at most {MAX_STRINGS_NBYTES}", path=file.path
+            found, path=file.path, name=file.name, expected=f"at most {most}"
         )
     strings: list[bytes] = []
     for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):

@@ -65,8 +65,8 @@ class KerasReader(ExtentReader):
         """
         listing = list_files(files, read_config(files[0]) if config is None else config)
         if listing.is_empty:
-            message = f"{files[0].name}: an HDF5 file without datasets, expected Keras weights"
-            raise NotACheckpointError(message, path=path)
+            found, expected = "an HDF5 file without datasets", "Keras weights"
+            raise NotACheckpointError(found, path=path, name=files[0].name, expected=expected)
         super().__init__(path, layout or listing.layout)
         self.contents = listing.contents
         self._notes = listing.notes
@@ -112,7 +112,7 @@ class KerasReader(ExtentReader):
         """Verify the member of the archive that the tensors lie in."""
         error = self._verify() if self._verify is not None else None
         if error is not None:
-            raise type(error)(error.message, path=error.path, remedy=error.remedy)
+            raise error.within()  # a new one each time: a traceback grows on it
 
     def close(self) -> None:
         """Close the files for good."""

@@ -111,9 +111,8 @@ def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Tab
         for record in bundle.tensors.values():
             slices = bundle.entry(record.key).slices if record.crc32c is None else ()
             if len(set(slices)) < len(slices):  # TensorFlow aborts when it opens this
-                name = os.path.basename(bundle.path)
-                message = f"{name}.index: {record.key}: the same slice twice, expected once"
-                raise CorruptCheckpointError(message, path=f"{bundle.path}.index")
+                error = CorruptCheckpointError("the same slice twice", expected="once")
+                raise error.within(record.key, path=f"{bundle.path}.index")
         return bundle
     for file in v1_files:
         with RegularFile(file) as table:
@@ -126,8 +125,12 @@ def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None
     """Refuse a tensor of no array type, or one whose bytes are not what its entry says."""
     key, dtype = record.key, record.dtype
     if not dtype.is_plain and dtype is not DataType.STRING:
-        message = f"{os.path.basename(native.path)}: {key}: {dtype} has no array form"
-        raise UnsupportedFeatureError(message, path=native.path)
+        raise UnsupportedFeatureError(
+            f"{dtype} has no array form",
+            path=native.path,
+            name=os.path.basename(native.path),
+            place=key,
+        )
     extents = native.extents(key)
     if extents is None:
         # Lengths of strings and fields of messages, which TensorFlow trusts.
@@ -169,8 +172,9 @@ class PlainPath:
                         self.path = f"{link}-?????{part[1]}"
             except OSError as error:
                 self.close()
-                message = f"{prefix}: no plain path for TensorFlow: {error.strerror}"
-                raise CheckpointError(message, path=prefix) from None
+                raise CheckpointError(
+                    f"no plain path for TensorFlow: {error.strerror}", path=prefix
+                ) from None
 
     def close(self) -> None:
         """Remove what was made."""
