@@ -188,11 +188,7 @@ def detect(path: str) -> Kind:
 
 
 def read_ends(path: str) -> Ends:
-    """Read both ends of a regular file.
-
-    Raises:
-        CheckpointError: as for `detect`.
-    """
+    """Read both ends of a regular file."""
     with open_regular(path) as file:
         nbytes = os.fstat(file.fileno()).st_size
         try:

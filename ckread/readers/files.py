@@ -95,12 +95,7 @@ class RegularFile(Closing):
     """
 
     def __init__(self, path: str) -> None:
-        """Open it.
-
-        Raises:
-            CheckpointNotFoundError: nothing is there.
-            CheckpointError: it cannot be opened, or is no regular file.
-        """
+        """Open it."""
         self.path = path
         self.name = os.path.basename(path)
         self._file = open_regular(path)
@@ -139,11 +134,7 @@ class RegularFile(Closing):
             raise self._failed(error) from None
 
     def pread_into(self, buffer: Any, offset: int) -> None:
-        """Fill a writable contiguous buffer of bytes from `offset`.
-
-        Raises:
-            TruncatedFileError: the file ends before it is full.
-        """
+        """Fill a writable contiguous buffer of bytes from `offset`."""
         nbytes = len(buffer)
         try:
             done = os.preadv(self._descriptor, [buffer], offset)
@@ -156,11 +147,7 @@ class RegularFile(Closing):
             raise self._failed(error) from None
 
     def check_range(self, offset: int, nbytes: int) -> None:
-        """Check that the file was long enough when it was opened.
-
-        Raises:
-            TruncatedFileError: it was not.
-        """
+        """Check that the file was long enough when it was opened."""
         if offset + nbytes > self.identity.nbytes:
             raise self._too_short(offset, nbytes, self.identity.nbytes)
 
@@ -208,13 +195,7 @@ class FileWindow(io.RawIOBase):
     def __init__(
         self, path: str, start: int = 0, nbytes: int | None = None, *, is_lasting: bool = True
     ) -> None:
-        """Open the file.
-
-        Raises:
-            CheckpointNotFoundError: nothing is there.
-            TruncatedFileError: the file ends before the window does.
-            CheckpointError: it cannot be opened, or is no regular file.
-        """
+        """Open the file."""
         super().__init__()
         self.path = path
         self.start = start
@@ -243,11 +224,7 @@ class FileWindow(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the window goes; give the number of bytes.
-
-        Raises:
-            TruncatedFileError: the file became shorter than the window.
-        """
+        """Fill `buffer` as far as the window goes; give the number of bytes."""
         view = memoryview(buffer).cast("B")
         nbytes = min(len(view), max(0, self.nbytes - self._position))
         if nbytes:  # a damaged file may send us beyond any place that a file has

@@ -102,10 +102,6 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
     """Give `(tag, start, stop)` of every length-delimited field, the others left out.
 
     As `iter_fields`, twice as fast, for messages of a hundred thousand parts.
-
-    Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field, or there
-            are more than `MAX_PARTS`.
     """
     spans: list[tuple[int, int, int]] = []
     first = start
@@ -147,11 +143,7 @@ def parse_text(buffer: bytes, span: Span) -> str:
 
 
 def parse_varints(buffer: bytes, wire_type: int, value: Any) -> list[int]:
-    """Give the varints of one occurrence of a repeated field, packed or not.
-
-    Raises:
-        CorruptCheckpointError: packed varints do not end where the field does.
-    """
+    """Give the varints of one occurrence of a repeated field, packed or not."""
     if wire_type == VARINT:
         return [value]
     if wire_type != LENGTH_DELIMITED:
@@ -231,9 +223,6 @@ class FieldStream:
         """Yield `(field number, wire type, value)` of the message in bytes `start` to `stop`.
 
         The value is an int, or the `Span` of wire type 2 in the file.
-
-        Raises:
-            CorruptCheckpointError: a field runs past the message, or is no field.
         """
         while start < stop:
             head = self._head(start, stop)
@@ -254,11 +243,7 @@ class FieldStream:
             yield number, wire_type, (begin, start) if nbytes or wire_type == 2 else value
 
     def take(self, span: Span, what: str) -> bytes:
-        """Give the bytes of a field.
-
-        Raises:
-            CorruptCheckpointError: there are more than any such field has.
-        """
+        """Give the bytes of a field."""
         start, stop = span
         if stop - start > MAX_MESSAGE_NBYTES:
             found = f"{what} of {stop - start} bytes, expected at most {MAX_MESSAGE_NBYTES}"

@@ -83,10 +83,6 @@ class Table:
         Args:
             file: an open file; it stays open.
             max_block_nbytes: of the largest block to accept, stored or expanded.
-
-        Raises:
-            TruncatedFileError: the file is too short to be a table.
-            NotACheckpointError: it does not end as a table does.
         """
         self.file = file
         self.n_blocks = 0
@@ -194,13 +190,7 @@ class Table:
 
 
 def read_footer(file: RegularFile) -> BlockHandle:
-    """Give the handle of the index block.
-
-    Raises:
-        TruncatedFileError: the file is too short to be a table.
-        NotACheckpointError: it does not end as a table does.
-        CorruptCheckpointError: the handles in the footer are broken.
-    """
+    """Give the handle of the index block."""
     start = file.nbytes - FOOTER_NBYTES
     if start < 0:
         raise TruncatedFileError(
@@ -258,10 +248,6 @@ def parse_entries(
         after: what the first key must be above; None for anything.
         memory: bytes that keys and entries may take, roughly: prefix compression
             makes a gigabyte of keys of half a megabyte.
-
-    Raises:
-        CorruptCheckpointError: its entries or its restart array are broken, its keys
-            do not increase, or they are too much.
     """
     stop = _entries_stop(block)
     entries: list[tuple[bytes, bytes]] = []
@@ -340,12 +326,7 @@ MAX_EXPANSION = 22
 
 
 def decompress(data: bytes, max_nbytes: int) -> bytes:
-    """Give the expanded bytes; the length that they claim is checked before.
-
-    Raises:
-        CorruptCheckpointError: they are not snappy, or expand to more than `max_nbytes`.
-        MissingDependencyError: cramjam is not installed.
-    """
+    """Give the expanded bytes; the length that they claim is checked before."""
     nbytes, _ = parse_varint(data, 0, len(data))
     limit = min(max_nbytes, MAX_EXPANSION * len(data) + 64)
     if nbytes > limit:

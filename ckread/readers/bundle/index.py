@@ -83,15 +83,7 @@ class BundleIndex:
 
 
 def read_bundle_index(path: str) -> BundleIndex:
-    """Read an index, each block of it verified.
-
-    Raises:
-        CheckpointNotFoundError: there is none.
-        TruncatedFileError: it is shorter than its footer, or a block runs past it.
-        NotACheckpointError: it does not end as a table does.
-        CorruptCheckpointError: it contradicts the format, or exceeds its bounds.
-        UnsupportedFeatureError: it wants another version of the reader.
-    """
+    """Read an index, each block of it verified."""
     with RegularFile(path) as file:
         return parse_bundle_index(file)
 
@@ -212,11 +204,7 @@ class EntryParser:
         self._heads: dict[bytes, Head] = {}
 
     def feed(self, items: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take keys and their entries in.
-
-        Raises:
-            CorruptCheckpointError: an entry is none, or they are too much.
-        """
+        """Take keys and their entries in."""
         memory = self._memory
         heads = self._heads
         tensors = self.tensors

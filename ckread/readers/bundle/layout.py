@@ -48,22 +48,14 @@ class BundleLayout:
         self._shard_paths: dict[int, str] = {}
 
     def record(self, key: str) -> TensorRecord:
-        """Give the record of a tensor.
-
-        Raises:
-            VariableNotFoundError: there is none of this key.
-        """
+        """Give the record of a tensor."""
         try:
             return self.index.tensors[key]
         except KeyError:
             raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.prefix) from None
 
     def entry(self, key: str) -> BundleEntry:
-        """Give the entry of a tensor as it is stored, its slices included.
-
-        Raises:
-            VariableNotFoundError: there is none of this key.
-        """
+        """Give the entry of a tensor as it is stored, its slices included."""
         record = self.record(key)
         number = self.index.unknown_dtypes.get(key, record.dtype.number)
         parts = self.index.parts.get(key)
@@ -108,12 +100,7 @@ class BundleLayout:
         return path
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give where a tensor's plain bytes lie; None if it has none.
-
-        Raises:
-            VariableNotFoundError: there is no such tensor.
-            CorruptCheckpointError: its entry, or one of its slices', is impossible.
-        """
+        """Give where a tensor's plain bytes lie; None if it has none."""
         record = self.record(key)
         if not record.dtype.is_plain:
             return None
@@ -154,12 +141,7 @@ class BundleLayout:
         return error.within(shown(key), path=self.index.path)
 
     def pieces(self, key: str) -> tuple[Piece, ...]:
-        """Give the places of a tensor: one, or one per slice.
-
-        Raises:
-            CorruptCheckpointError: an entry is impossible, or slices do not fit together.
-            UnsupportedFeatureError: it is a variant or a resource, or of an unknown type.
-        """
+        """Give the places of a tensor: one, or one per slice."""
         entry = self.entry(key)
         try:
             _check_readable(entry)

@@ -51,11 +51,7 @@ class StringTensor(NamedTuple):
 
 
 def parse_string_tensor(buffer: bytes, n_elements: int, *, big_endian: bool) -> StringTensor:
-    """Take a string tensor apart.
-
-    Raises:
-        CorruptCheckpointError: the lengths do not add up to the bytes that are there.
-    """
+    """Take a string tensor apart."""
     if n_elements > len(buffer):
         found = f"{n_elements} strings in {len(buffer)} bytes"
         raise CorruptCheckpointError(found)
@@ -98,14 +94,7 @@ def packed_lengths(lengths: list[int], order: str) -> bytes:
 def read_string_tensor(
     shard: RegularFile, entry: BundleEntry, *, key: str, big_endian: bool
 ) -> list[bytes]:
-    """Give the elements of a string tensor, lengths and bytes verified.
-
-    Raises:
-        TruncatedFileError: the shard ends before them.
-        CorruptCheckpointError: the lengths do not fit the bytes.
-        ChecksumError: lengths or bytes are damaged.
-        CheckpointError: memory does not hold them.
-    """
+    """Give the elements of a string tensor, lengths and bytes verified."""
     n_elements = math.prod(entry.shape)
     try:
         strings = parse_string_tensor(

@@ -45,11 +45,7 @@ class _Holder(NamedTuple):
 
 
 def h5py_module() -> ModuleType:
-    """Import h5py.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+    """Import h5py."""
     try:
         import h5py
     except ImportError:
@@ -67,10 +63,6 @@ def read_text(item: Any, name: str, *, is_sound: bool) -> str | list[str] | None
         name: the attribute.
         is_sound: whether its texts are known to be where it says. If not, those of
             variable length are not read: HDF5 takes whatever memory they claim.
-
-    Raises:
-        AttributeTooLargeError: nothing of it has been read.
-        UnverifiedTextError: likewise.
     """
     h5py = h5py_module()
     key = name.encode()
@@ -138,10 +130,6 @@ def read_references(item: Any, source: Source, address: int) -> bytes:
         item: the dataset, as h5py's `DatasetID`.
         source: the file.
         address: where its object header lies.
-
-    Raises:
-        DamagedTextError: there are fewer of them than elements.
-        DeclinedError: they are kept in a way that is not read here.
     """
     h5d = h5py_module().h5d
     layout = item.get_create_plist()
@@ -184,11 +172,7 @@ def _check_fill(layout: Any) -> None:
 
 
 def check_chunks(item: Any) -> None:
-    """See that no chunk of a dataset inflates to more than a chunk: the library takes it all.
-
-    Raises:
-        DamagedTextError: one does.
-    """
+    """See that no chunk of a dataset inflates to more than a chunk: the library takes it all."""
     layout = item.get_create_plist()
     if layout.get_layout() != h5py_module().h5d.CHUNKED:
         return

@@ -8,13 +8,13 @@ slab, so that no more than a slab is in memory at a time.
 from __future__ import annotations
 
 import math
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.slices import iter_slabs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
     strings: list[bytes] = []
     for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
         with file.guarded(repr(dataset.path)):
-            value = source[slab]
+            value = source[tuple(slice(*bounds) for bounds in slab)]
         items = [value] if isinstance(value, bytes | str) else value.ravel().tolist()
         strings += [item if isinstance(item, bytes) else str(item).encode() for item in items]
     return strings
@@ -84,22 +84,4 @@ def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArra
         yield read_part(file, dataset, ()).reshape(-1)
         return
     for slab in iter_slabs(dataset.shape, max(1, nbytes // max(1, dataset.dtype.itemsize))):
-        yield read_part(file, dataset, slab).reshape(-1)
-
-
-def iter_slabs(shape: tuple[int, ...], n_elements: int) -> Iterator[tuple[slice, ...]]:
-    """Yield indices that cut an array into runs of at most `n_elements`, in C order."""
-    if 0 in shape:
-        return
-    axis = 0
-    while axis < len(shape) and math.prod(shape[axis + 1 :]) > n_elements:
-        axis += 1
-    if axis == len(shape):
-        for place in product(*map(range, shape)):
-            yield tuple(slice(at, at + 1) for at in place)
-        return
-    step = max(1, n_elements // math.prod(shape[axis + 1 :]))
-    for position in product(*map(range, shape[:axis])):
-        outer = tuple(slice(at, at + 1) for at in position)
-        for start in range(0, shape[axis], step):
-            yield (*outer, slice(start, min(start + step, shape[axis])))
+        yield read_part(file, dataset, tuple(slice(*bounds) for bounds in slab)).reshape(-1)

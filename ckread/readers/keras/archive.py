@@ -141,11 +141,7 @@ def damaged_members(
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
-    """Read the configuration and the metadata.
-
-    Raises:
-        CorruptCheckpointError: they are not JSON, too large or too deep.
-    """
+    """Read the configuration and the metadata."""
     config = _json(archive, CONFIG)
     metadata = _json(archive, METADATA)
     compiled = config.get("compile_config")
@@ -255,12 +251,7 @@ def _read_index(path: str) -> tuple[list[str], tuple[StoredFile, ...]]:
 
 
 def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
-    """Give the names of the files of a parsed index, each once, in order.
-
-    Raises:
-        NotACheckpointError: it has no weight_map.
-        CorruptCheckpointError: a name is not that of a file beside it.
-    """
+    """Give the names of the files of a parsed index, each once, in order."""
     base = os.path.basename(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):

@@ -323,9 +323,6 @@ def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, 
         where: what it is, for messages: `config.json`.
         path: the file it lies in.
         name: what messages call that file.
-
-    Raises:
-        CorruptCheckpointError: it is too large, too deep, or not a JSON object.
     """
     if len(data) > MAX_JSON_NBYTES:
         what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"

@@ -20,6 +20,7 @@ from ckread.readers.hdf5.file import Dataset, HDF5File
 from ckread.readers.keras.config import KerasConfig, parse_model, parse_object, parse_optimizer
 from ckread.readers.keras.layers import CUSTOM, LayerGroup, Stored, layer_groups, variable_names
 from ckread.readers.keras.packed_int4 import Packing, find_packing, packed_index, unpack
+from ckread.readers.slices import iter_slabs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -133,14 +134,14 @@ class KerasReader(ExtentReader):
         return unpack(read_part(file, dataset, outer), packing.axis, length)[(*after, ...)]
 
     def _decode_chunks(self, key: str, nbytes: int) -> Iterator[NDArray[np.generic]]:
-        from ckread.readers.hdf5.values import iter_parts, iter_slabs
+        from ckread.readers.hdf5.values import iter_parts
 
         file, dataset, packing = self._homes[key]
         if packing is None:
             yield from iter_parts(file, dataset, nbytes)
             return
         for slab in iter_slabs(packing.shape, max(1, nbytes)):
-            yield self._decode_part(key, slab).reshape(-1)
+            yield self._decode_part(key, tuple(slice(*bounds) for bounds in slab)).reshape(-1)
 
 
 def _place(file: HDF5File, dataset: Dataset) -> int | None:
@@ -227,12 +228,7 @@ class Listing(NamedTuple):
 
 
 def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
-    """List the datasets of the files of one checkpoint.
-
-    Raises:
-        UnsupportedFeatureError: something leads out of the files.
-        CorruptCheckpointError: HDF5 cannot read them, or lists contradict them.
-    """
+    """List the datasets of the files of one checkpoint."""
     homes, groups = _walk(files)
     repeats = _repeats(homes)
     if len(files) == 1 and is_legacy(files[0], groups):
@@ -433,11 +429,7 @@ def _join(group: str, name: str) -> str:
 
 
 def read_config(file: HDF5File) -> KerasConfig:
-    """Read the configuration that a legacy whole-model file has in its attributes.
-
-    Raises:
-        CorruptCheckpointError: it is not JSON, too large or too deep.
-    """
+    """Read the configuration that a legacy whole-model file has in its attributes."""
     parsed = {}
     for name in ("model_config", "training_config"):
         text = file.attribute("", name)
