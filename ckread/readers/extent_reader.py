@@ -32,12 +32,13 @@ MAX_OPEN_SHARDS = 64
 class ExtentReader(Closing):
     """A `CheckpointReader`; what its methods promise is told there.
 
-    A format gives `tensors` and `files`, `extents` where tensors have some, and `_decode`
-    for what lies in none. It may know better ways to a part, to chunks and to strings.
+    A format sets `_tensors` and gives `files`, `extents` where tensors have some, and
+    `_decode` for what lies in none. It may know better ways to a part, to chunks and to strings.
     """
 
     is_closed = False
     is_tensorflow = False
+    _tensors: Mapping[str, TensorRecord]
 
     def __init__(self, path: str, layout: Format) -> None:
         """Open nothing yet."""
@@ -48,7 +49,7 @@ class ExtentReader(Closing):
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:
         """Every tensor by key."""
-        raise NotImplementedError
+        return self._tensors
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,14 +1,8 @@
 """Opening regular files: nothing that blocks, and operating system errors as our own.
 
-An open file that is read by place, each read checked against its size first.
-
-`pread` instead of `mmap`: a training run may cut the file short at any moment,
-and a mapped page that is gone kills the process with SIGBUS.
-
-A part of a file that is read as if it were a file of its own.
-
-HDF5 inside a zip archive is read in place through such a window: nothing is
-extracted, and the bytes of a tensor keep a place in the archive that `pread` finds.
+A file is read by place, each read checked against its size first. `pread` instead of
+`mmap`: a training run may cut the file short at any moment, and a mapped page that is
+gone kills the process with SIGBUS.
 """
 
 from __future__ import annotations
@@ -183,7 +177,10 @@ class RegularFile(Closing):
 
 
 class FileWindow(io.RawIOBase):
-    """Some bytes of a file, as a seekable raw file.
+    """Some bytes of a file, as a seekable raw file of their own.
+
+    HDF5 inside a zip archive is read in place through it: nothing is extracted, and the
+    bytes of a tensor keep a place in the archive that `pread` finds.
 
     Attributes:
         path: the file.

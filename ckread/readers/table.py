@@ -78,12 +78,7 @@ class Table:
     """
 
     def __init__(self, file: RegularFile, *, max_block_nbytes: int = MAX_BLOCK_NBYTES) -> None:
-        """Read the footer.
-
-        Args:
-            file: an open file; it stays open.
-            max_block_nbytes: of the largest block to accept, stored or expanded.
-        """
+        """Read the footer of an open file, which stays open."""
         self.file = file
         self.n_blocks = 0
         self.memory = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
@@ -122,12 +117,7 @@ class Table:
     def read_entries(
         self, handle: BlockHandle, *, after: bytes | None = None
     ) -> list[tuple[bytes, bytes]]:
-        """Give the keys and values of one block, its checksum verified first.
-
-        Args:
-            handle: of the block.
-            after: what the first key must be above; None for anything.
-        """
+        """Give the keys and values of one block, all above `after`; its checksum is verified."""
         try:
             return parse_entries(self.read_block(handle), after=after, memory=self.memory)
         except CorruptCheckpointError as error:
@@ -241,13 +231,10 @@ ENTRY_NBYTES = 200
 def parse_entries(
     block: bytes, *, after: bytes | None = None, memory: int = 1 << 40
 ) -> list[tuple[bytes, bytes]]:
-    """Give the keys and values of an expanded block.
+    """Give the keys and values of an expanded block without its trailer, all above `after`.
 
-    Args:
-        block: without its trailer.
-        after: what the first key must be above; None for anything.
-        memory: bytes that keys and entries may take, roughly: prefix compression
-            makes a gigabyte of keys of half a megabyte.
+    `memory` bounds what they take: prefix compression makes a gigabyte of keys of half a
+    megabyte.
     """
     stop = _entries_stop(block)
     entries: list[tuple[bytes, bytes]] = []

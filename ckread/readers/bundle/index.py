@@ -8,15 +8,6 @@ A partitioned tensor has an entry that names its slices, and every slice has one
 its own, which no listing shows.
 
 Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
-
-Entries of a bundle index to records, fast: 100,000 in a quarter of a second.
-
-    08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
-
-Nearly all entries have this form: tags in order, zero fields left out, the size
-that of type and shape. Types and shapes repeat, so their bytes are looked up and
-with them the bytes of the size, which need only be compared. Any other entry goes
-the long way, `messages.parse_bundle_entry`, which gives the same.
 """
 
 from __future__ import annotations
@@ -171,6 +162,15 @@ def _partitioned_record(key: str, entry: BundleEntry, parts: tuple[Part, ...]) -
     )
 
 
+# Entries to records, fast: 100,000 in a quarter of a second.
+#
+#     08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
+#
+# Nearly all entries have this form: tags in order, zero fields left out, the size
+# that of type and shape. Types and shapes repeat, so their bytes are looked up and
+# with them the bytes of the size, which need only be compared. Any other entry goes
+# the long way, `messages.parse_bundle_entry`, which gives the same.
+
 Head = tuple[DataType, TensorShape, int, int, bytes | None]
 """Type, shape, bytes in which these are stored, bytes of the values, and the stored
 field of the latter with the tag of the checksum that follows it (None: nothing)."""
@@ -190,11 +190,7 @@ class EntryParser:
     """
 
     def __init__(self, memory: int) -> None:
-        """Start with nothing.
-
-        Args:
-            memory: bytes that keys and records may take, roughly.
-        """
+        """Start with nothing; keys and records may take `memory` bytes, roughly."""
         self.tensors: dict[str, TensorRecord] = {}
         self.partitioned: dict[str, BundleEntry] = {}
         self.nul_entries: dict[bytes, BundleEntry] = {}

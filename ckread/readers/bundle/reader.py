@@ -43,7 +43,7 @@ from ckread.readers.protobuf import parse_varint
 from ckread.readers.shards import present_shards, shard_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -75,7 +75,11 @@ class TensorBundle(ExtentReader):
             UnsupportedFeatureError: it wants another version of the reader.
         """
         super().__init__(prefix, Format.TENSOR_BUNDLE)
-        self._layout = BundleLayout(prefix, open_index(prefix, memo))
+        self._place(open_index(prefix, memo))
+
+    def _place(self, index: BundleIndex) -> None:
+        self._layout = BundleLayout(self.path, index)
+        self._tensors = MappingProxyType(index.tensors)  # slices are not among them
 
     @property
     def header(self) -> BundleHeader:
@@ -88,18 +92,13 @@ class TensorBundle(ExtentReader):
         return self._layout.index.n_blocks
 
     @property
-    def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every tensor by key, in the order of the file; slices are not among them."""
-        return MappingProxyType(self._layout.index.tensors)
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """What had to be decided about the names of the files."""
         return self._layout.notes
 
     def entry(self, key: str) -> BundleEntry:
         """Give the entry of a tensor as it is stored, its slices included."""
-        return self._layout.entry(key)
+        return self._layout.entry(self._record(key))
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the index and every data shard, absent ones included."""
@@ -113,7 +112,7 @@ class TensorBundle(ExtentReader):
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where a tensor's plain bytes lie, one extent per slice; None for strings."""
-        return self._layout.extents(key)
+        return self._layout.extents(self._record(key))
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
         """Yield a tensor; what was yielded cannot be read anew if the files change."""
@@ -134,7 +133,7 @@ class TensorBundle(ExtentReader):
         """Read a string tensor, or what has no array form and is refused."""
         from ckread.readers.arrays import put_strings
 
-        pieces = self._layout.pieces(key)
+        pieces = self._layout.pieces(self._record(key))
         for _, entry in pieces:
             path = self._layout.shard_path(entry.shard_id)
             self._open(path).check_range(entry.offset, entry.size)
@@ -144,7 +143,7 @@ class TensorBundle(ExtentReader):
         return whole
 
     def _strings(self, key: str) -> list[bytes]:
-        pieces = self._layout.pieces(key)
+        pieces = self._layout.pieces(self._record(key))
         if len(pieces) != 1:
             return super()._strings(key)
         return self._read_string_piece(key, pieces[0][1])
@@ -183,8 +182,8 @@ class TensorBundle(ExtentReader):
         old = self._record(key)
         while self._shards:
             self._shards.popitem()[1].close()
-        self._layout = BundleLayout(self.path, open_index(self.path))
-        new = self._layout.index.tensors.get(key)
+        self._place(open_index(self.path))
+        new = self._tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
             found = "absent" if new is None else f"{new.dtype} {list(new.shape)}"
             before = f"{old.dtype} {list(old.shape)} before"
@@ -247,9 +246,7 @@ def bad_entries(
 ) -> Iterator[tuple[bytes, CheckpointError]]:
     """Yield the key of each entry that is none, and why; for an index that cannot be opened.
 
-    Args:
-        items: keys and entries; the header is passed over.
-        memory: bytes that they may take, roughly.
+    The header is passed over; `memory` bounds what the entries may take.
     """
     parser = EntryParser(memory)
     for key, value in items:
@@ -277,9 +274,7 @@ def verify_variant(record: TensorRecord, path: str) -> None:
     """Verify a variant tensor in the data shard at `path`.
 
     Raises:
-        MissingShardError: the shard is not there.
-        TruncatedFileError: it ends too early.
-        CorruptCheckpointError: lengths do not fit; `ChecksumError`: the bytes are damaged.
+        CheckpointError: the shard is not there or too short, or the tensor is damaged.
     """
     offset = record.offset or 0
     name = path.rpartition("/")[2]

@@ -292,12 +292,7 @@ class StoredType(NamedTuple):
 
 
 def stored_type(stored: np.dtype[Any], label: str) -> StoredType:
-    """Tell the element type from h5py's numpy type.
-
-    Args:
-        stored: what `dataset.dtype` gives.
-        label: the attribute `dtype` of the dataset, empty where it has none.
-    """
+    """Tell the element type from h5py's numpy type and the attribute `dtype` of the dataset."""
     import h5py
 
     if h5py.check_ref_dtype(stored) is not None:

@@ -63,9 +63,7 @@ def parse_space(data: bytes) -> Space:
 def element_type(data: bytes, label: str | list[str] | None) -> tuple[DataType, bool]:
     """Give the element type of a dataset, and whether it is big-endian.
 
-    Args:
-        data: the datatype message.
-        label: the attribute `dtype` of the dataset.
+    `label` is the attribute `dtype` of the dataset.
     """
     kind, bits = data[0] & 15, data[1]
     [nbytes] = struct.unpack_from("<I", data, 4)
@@ -171,10 +169,7 @@ class GlobalHeap:
     def __init__(self, source: Source, max_nbytes: int) -> None:
         """Read nothing yet.
 
-        Args:
-            source: the file.
-            max_nbytes: what all texts together may have, and all collections, which
-                damage makes overlap.
+        `max_nbytes` bounds all texts together, and all collections, which damage makes overlap.
         """
         self._source = source
         self._max_nbytes = max_nbytes

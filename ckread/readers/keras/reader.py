@@ -75,19 +75,13 @@ class KerasReader(ExtentReader):
         self._stored = stored or (StoredFile(path, files[0].window.nbytes, is_shard=True),)
         self._homes = listing.homes
         self._verify = verify
-        self._tensors: dict[str, TensorRecord] = {}
+        tensors: dict[str, TensorRecord] = {}
         for key, (file, dataset, packing) in listing.homes.items():
             dtype = DataType.INT4 if packing else dataset.dtype
             shape = packing.shape if packing else dataset.shape
             shard, offset = files.index(file), _place(file, dataset)
-            self._tensors[key] = TensorRecord(
-                key, dtype, shape, dataset.nbytes, None, shard, offset
-            )
-
-    @property
-    def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every tensor by the path of its dataset."""
-        return self._tensors
+            tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
+        self._tensors = tensors
 
     @property
     def notes(self) -> tuple[str, ...]:

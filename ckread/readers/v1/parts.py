@@ -107,12 +107,7 @@ class V1Part:
 
 
 def parse_list(buffer: bytes, *, memory: int = 1 << 40) -> dict[str, V1Tensor]:
-    """Decode the first value, a SavedTensorSlices with the list of tensors.
-
-    Args:
-        buffer: the value.
-        memory: bytes that tensors and slices may take, roughly.
-    """
+    """Decode the first value, a SavedTensorSlices with the list of tensors; `memory` bounds it."""
     listed: dict[str, V1Tensor] = {}
     for number, wire_type, meta in iter_fields(buffer):
         if number != 1 or wire_type != LENGTH_DELIMITED:

@@ -24,7 +24,7 @@ from ckread.readers.slices import check_partition, region_of, region_shape
 from ckread.readers.v1.parts import V1Part, data_span, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -53,11 +53,6 @@ class V1Table(ExtentReader):
             key: TensorRecord(key, one.dtype, one.shape, one.nbytes, None, None, None)
             for key, one in self.listed.items()
         }
-
-    @property
-    def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every tensor by name, in the order of the list; `nbytes` is 0 for strings."""
-        return self._tensors
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the file, or its parts."""
