@@ -122,8 +122,9 @@ class Run(Displayed, Sequence["Checkpoint"]):
             return None
         is_there = os.path.lexists(member.identified_by)
         what = "overwritten" if is_there else "deleted"
-        message = f"{member.entry.name}: {what} since the run was listed"
-        return CheckpointError(message, path=member.place.path)
+        return CheckpointError(
+            f"{what} since the run was listed", path=member.place.path, name=member.entry.name
+        )
 
     def opened(self) -> Iterator[tuple[int, Checkpoint | CheckpointError]]:
         """Yield the index of each checkpoint and either it or the error of opening it.
@@ -221,10 +222,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     )
     if not len(run):
         missing = ", ".join(entry.name for entry in run.stale[-3:])
-        message = f"{title}: no checkpoint here"
-        raise CheckpointNotFoundError(
-            message, path=title, remedy=f"The state file names {missing}, which are not there."
-        )
+        remedy = f"The state file names {missing}, which are not there."
+        raise CheckpointNotFoundError("no checkpoint here", path=title, remedy=remedy)
     return run
 
 
