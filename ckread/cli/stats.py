@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _measure(
     checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output
 ) -> CheckpointStatistics:
-    from ckread.analysis.statistics.statistics import choose_variables, statistics
+    from ckread.analysis.choosing import choose_variables
+    from ckread.analysis.statistics.statistics import statistics
 
     patterns, roles = patterns_of(arguments), roles_of(arguments)
     chosen, _ = choose_variables(checkpoint, patterns, roles)
@@ -205,7 +206,7 @@ def run_every(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _nbytes(run: Run, arguments: argparse.Namespace) -> int:
-    from ckread.analysis.statistics.statistics import choose_variables
+    from ckread.analysis.choosing import choose_variables
 
     with run[-1] as last:
         chosen, _ = choose_variables(last, patterns_of(arguments), roles_of(arguments))
