@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
     from ckread.analysis.drift.drift import drift
 
-    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
+    run, patterns = open_run_words(arguments, output)
     total = sum(entry.nbytes or 0 for entry in run.entries)
     with ProgressBar(total, output) as progress:
         return drift(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.arguments import add_top, one_of, open_path, positive
+from ckread.cli.arguments import OneOf, add_top, open_path, positive
 from ckread.cli.pictures import evidence_of, palette_of
 from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
@@ -53,7 +53,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--bias", metavar="NAME", help="variable to add per kernel")
     parser.add_argument("--stride", metavar="N", type=positive, default=1, help="of the layer")
     parser.add_argument(
-        "--padding", metavar="HOW", type=one_of(("same", "valid")), default="same",
+        "--padding", metavar="HOW", type=OneOf(("same", "valid")), default="same",
         help="same or valid",
     )  # fmt: skip
     parser.add_argument("--relu", action="store_true", help="negative responses become 0")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import one_of
+from ckread.cli.arguments import OneOf
 from ckread.cli.pictures import add_pictures, check_picture
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--run", metavar="RUN", help="the checkpoints of this training")
     parser.add_argument("--best", metavar="METRIC", help="what the best epoch is best by")
     parser.add_argument(
-        "--mode", metavar="MODE", type=one_of(("min", "max")), help="which is better: min or max"
+        "--mode", metavar="MODE", type=OneOf(("min", "max")), help="which is better: min or max"
     )
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
     add_pictures(parser)

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     keep_blas_in_one_thread()
     check_picture(arguments)
-    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
+    run, patterns = open_run_words(arguments, output)
     if not patterns:
         remedy = "Usage: ckread track RUN PATTERN…"
         raise UsageError("track: PATTERN is missing", remedy=remedy)
