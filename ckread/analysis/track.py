@@ -269,14 +269,14 @@ def _no_rate(
     """Say why checkpoints hold no learning rate, if that is what was asked for."""
     if pattern.strip("*/").rpartition("/")[2] not in _RATE_WORDS:
         return None
-    message = f"{run.path}: no learning rate in these checkpoints"
+    found = "no learning rate in these checkpoints"
     counters = [
         v.name
         for v in candidates.values()
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
     if counters:
-        message += ": a schedule object"
+        found += ": a schedule object"
         remedy = (
             "The optimizer computes it from its iterations by a schedule, which is not saved."
             f"\nckread track {run.path} {counters[0]}"
@@ -285,4 +285,4 @@ def _no_rate(
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
     else:
         remedy = "They hold no optimizer at all."
-    return VariableNotFoundError(message, path=run.path, remedy=remedy)
+    return VariableNotFoundError(found, path=run.path, remedy=remedy)

@@ -153,7 +153,7 @@ def _write(
         if error.path == arguments.output or arguments.salvage:
             raise
         remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
-        raise type(error)(error.message, path=error.path, remedy=remedy) from None
+        raise error.within(remedy=remedy) from None
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:

@@ -55,7 +55,7 @@ def check_target(path: str, *, force: bool) -> None:
     """
     if os.path.splitext(path)[1].lower() not in _SUFFIXES:
         remedy = "Give a name that ends in .png, .svg or .pdf."
-        raise UsageError(f"{path}: not a kind of picture", path=path, remedy=remedy)
+        raise UsageError("not a kind of picture", path=path, remedy=remedy)
     check_free(path, force=force)
 
 

@@ -112,9 +112,7 @@ class VariableTree(Displayed):
 def build_tree(variables: Iterable[Variable], *, folds: bool = False) -> VariableTree:
     """Make the tree of some variables, scopes in order of their first variable.
 
-    Args:
-        variables: in the order they are to stand.
-        folds: whether slots, averages and aliases of one kind become one node.
+    With `folds`, slots, averages and aliases of one kind become one node.
     """
     builder = _Builder()
     groups: dict[tuple[str, str], list[Variable]] = {}
@@ -146,7 +144,12 @@ class _Builder:
     def fold(self, scope: str, members: list[Variable]) -> None:
         """Put several variables into a scope as one node."""
         parent = self._node(scope) if scope else self._root
-        label = _fold_label(members)
+        first = members[0]
+        if first.role is Role.ALIAS:
+            label = f"aliases of {len(members)} variables"
+        else:
+            word = first.slot or first.name.rpartition("/")[2]
+            label = f"{word} of {len(members)} weights"
         node = self._child(parent, label, f"{scope}/{label}" if scope else label)
         node.folded = tuple(members)
         for variable in members:
@@ -210,14 +213,6 @@ def _fold_group(variable: Variable) -> tuple[str, str] | None:
     if variable.name.startswith(f"{owner}/"):
         return "", kind
     return (scope.removesuffix(owner).rstrip("/") if scope.endswith(owner) else scope), kind
-
-
-def _fold_label(members: list[Variable]) -> str:
-    first = members[0]
-    if first.role is Role.ALIAS:
-        return f"aliases of {len(members)} variables"
-    word = first.slot or first.name.rpartition("/")[2]
-    return f"{word} of {len(members)} weights"
 
 
 def join_single_scopes(root: VariableTree) -> None:

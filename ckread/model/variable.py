@@ -331,7 +331,11 @@ def _resolve_item(item: Any, shape: tuple[int, ...], axis: int, name: str) -> in
     size = shape[axis]
     try:
         if isinstance(item, slice):
-            return _resolve_slice(item, size, axis, name)
+            start, stop, step = item.indices(size) if item.step != 0 else (0, 0, 0)
+            if step < 1:
+                message = f"{name}: step {item.step} in dimension {axis}, expected 1 or more"
+                raise UsageError(message)
+            return slice(start, max(start, stop), step)
         # To numpy a bool is a mask, not a place.
         position = None if isinstance(item, bool) else int(item.__index__())
     except (AttributeError, TypeError):
@@ -344,11 +348,3 @@ def _resolve_item(item: Any, shape: tuple[int, ...], axis: int, name: str) -> in
             f"{name} has shape {shape}: index {position} is outside dimension {axis}, {range_of}"
         )
     return position % size
-
-
-def _resolve_slice(item: slice, size: int, axis: int, name: str) -> slice:
-    start, stop, step = item.indices(size) if item.step != 0 else (0, 0, 0)
-    if step < 1:
-        message = f"{name}: step {item.step} in dimension {axis}, expected 1 or more"
-        raise UsageError(message)
-    return slice(start, max(start, stop), step)

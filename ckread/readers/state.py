@@ -69,27 +69,18 @@ class CheckpointState:
 
 
 def read_state(path: str) -> CheckpointState:
-    """Read a state file.
-
-    Raises:
-        CheckpointNotFoundError: it is not there.
-        CorruptCheckpointError: it is too long, or not the text of a CheckpointState.
-        CheckpointError: it cannot be opened, or is no regular file.
-    """
+    """Read a state file."""
     with open_regular(path) as file:
         text = file.read(MAX_STATE_NBYTES + 1)
     if len(text) > MAX_STATE_NBYTES:
-        message = f"{path}: more than {MAX_STATE_NBYTES:,} bytes, expected a short text"
-        raise CorruptCheckpointError(message, path=path)
+        raise CorruptCheckpointError(
+            f"more than {MAX_STATE_NBYTES:,} bytes", path=path, expected="a short text"
+        )
     return parse_state(text, path)
 
 
 def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:
-    """Give the record of the text of a state file, which messages call `path`.
-
-    Raises:
-        CorruptCheckpointError: it is not text format, or a known field has another type.
-    """
+    """Give the record of the text of a state file, which messages call `path`."""
     return _Parser(text.removeprefix(_BYTE_ORDER_MARK), path).state()
 
 
@@ -113,7 +104,13 @@ class _Parser:
         strings: dict[bytes, list[str]] = {name: [] for name in _STRINGS}
         numbers: dict[bytes, list[float]] = {name: [] for name in _NUMBERS}
         while self._next.kind != "end":
-            name = self._field_name()
+            name = self._next
+            if (name.kind, name.text) == ("sign", b"["):  # an extension
+                self._skip_brackets()
+            elif name.kind in ("name", "number"):
+                self._take()
+            else:
+                raise self._error(name, "the name of a field")
             if name.text in strings:
                 self._read_values(name, strings[name.text], self._string)
             elif name.text in numbers:
@@ -151,15 +148,6 @@ class _Parser:
             self._take()
             return True
         return False
-
-    def _field_name(self) -> _Token:
-        if self._next.kind == "sign" and self._next.text == b"[":
-            extension = self._next
-            self._skip_brackets()
-            return extension
-        if self._next.kind not in ("name", "number"):
-            raise self._error(self._next, "the name of a field")
-        return self._take()
 
     def _read_values(self, name: _Token, into: list[Value], read: Callable[[], Value]) -> None:
         """Read one value or a list of them; a field that is not repeated stays alone."""
@@ -222,8 +210,13 @@ class _Parser:
         line = self._text.count(b"\n", 0, token.offset) + 1
         found = token.text[:40].decode("utf-8", "backslashreplace")
         found = repr(found) if found else "the end of the text"
-        message = f"{self._path}: line {line}: {found}, expected {expected}"
-        return CorruptCheckpointError(message, path=self._path, offset=token.offset)
+        return CorruptCheckpointError(
+            found,
+            path=self._path,
+            place=f"line {line}",
+            expected=expected,
+            offset=token.offset,
+        )
 
 
 # C escapes in the strings of protobuf's text format.

@@ -33,7 +33,7 @@ class Values:
     Attributes:
         variable: whose they are.
         index: the slice as it was typed, with its brackets; empty for the whole.
-        array: the values; of an array that is only abbreviated, its corners.
+        array: the values; of an array that is only abbreviated, its edges.
         shape: shape of what is shown, before it is abbreviated.
     """
 

@@ -7,16 +7,16 @@ name before its last components that another variable of the same shape has.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckread.model.evidence import Identity
 from ckread.model.naming.path_tree import key_path, unescape
 from ckread.model.naming.paths import unique_names
+from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
 from ckread.model.role import Role, can_be_weight, role_by_word
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import TensorRecord
@@ -31,7 +31,14 @@ _LEADS = 3
 
 def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
     """Give the identity of every key of a name-based checkpoint."""
-    flags = _flags(evidence)
+    graph = evidence.meta_graph
+    if graph is None and evidence.saved_model is not None:
+        graph = evidence.saved_model.meta_graph
+    flags: dict[str, bool] = {}
+    if graph is not None and "trainable_variables" in graph.collections:
+        listed = {one.key for one in graph.collections["trainable_variables"]}
+        known = {one.key for variables in graph.collections.values() for one in variables}
+        flags = {key: key in listed for key in known}
     custom = _custom_words(tensors)
     slots = {}
     for key, record in tensors.items():
@@ -143,30 +150,12 @@ def _role_of_name(
         return Role.HYPERPARAMETER
     if word in _ADAPTED and all(f"{scope}/{other}" in tensors for other in _ADAPTED):
         return Role.STATISTIC
-    if key.endswith(_TABLE_ENDS) and _is_table(key, tensors):
+    scope, dash, end = key.rpartition("-")
+    if dash + end in _TABLE_ENDS and all(scope + other in tensors for other in _TABLE_ENDS):
         return Role.TABLE
     if can_be_weight(record.dtype) or flags.get(key):
         return Role.WEIGHT
     return Role.OTHER
-
-
-def _is_table(key: str, tensors: Mapping[str, TensorRecord]) -> bool:
-    for suffix, other in (("-keys", "-values"), ("-values", "-keys")):
-        if key.endswith(suffix):
-            return key.removesuffix(suffix) + other in tensors
-    return False
-
-
-def _flags(evidence: Evidence) -> dict[str, bool]:
-    """Give by key whether a graph lists a variable among its trainable ones."""
-    graph = evidence.meta_graph
-    if graph is None and evidence.saved_model is not None:
-        graph = evidence.saved_model.meta_graph
-    if graph is None or "trainable_variables" not in graph.collections:
-        return {}
-    trainable = {one.key for one in graph.collections["trainable_variables"]}
-    known = {one.key for variables in graph.collections.values() for one in variables}
-    return {key: key in trainable for key in known}
 
 
 # Identities of object-based keys alone, where the object graph is absent or damaged.
@@ -180,23 +169,17 @@ _METRIC = re.compile(r"(^|/)(keras_api/metrics|_metrics|_compile_metrics)/")
 
 def identify_keys(tensors: Mapping[str, TensorRecord]) -> dict[str, Identity]:
     """Give the identity of every key, from the keys, types and shapes alone."""
-    trained = _trained_shapes(tensors)
+    trained: dict[str, set[tuple[int, ...]]] = {}
+    for key, record in tensors.items():
+        optimizer, in_list, _ = key.rpartition("_trainable_variables/")
+        if in_list:
+            trained.setdefault(optimizer, set()).add(record.shape)
     drafts = {key: _draft(key, record, tensors, trained) for key, record in tensors.items()}
     names = unique_names({key: draft.name for key, draft in drafts.items()})
     return {
         key: draft._replace(name=names[key], owner=names.get(draft.owner or ""))
         for key, draft in drafts.items()
     }
-
-
-def _trained_shapes(tensors: Mapping[str, TensorRecord]) -> dict[str, set[tuple[int, ...]]]:
-    """Give the shapes that each Keras 3 optimizer trains, by the path of the optimizer."""
-    shapes: dict[str, set[tuple[int, ...]]] = {}
-    for key, record in tensors.items():
-        optimizer, in_list, _ = key.rpartition("_trainable_variables/")
-        if in_list:
-            shapes.setdefault(optimizer, set()).add(record.shape)
-    return shapes
 
 
 def _draft(
@@ -245,73 +228,3 @@ def role_by_attribute(key: str) -> Role:
     if key == "_CHECKPOINTABLE_OBJECT_GRAPH" or attribute == "OBJECT_CONFIG_JSON":
         return Role.BOOKKEEPING
     return Role.OTHER
-
-
-# How TensorFlow 1 and its followers end the names of slots.
-
-_CLASSES = (
-    "Adam|AdamW|AdaMax|Nadam|Momentum|MomentumW|RMSProp|RMSprop|Adagrad|AdagradDA|Adadelta|Ftrl"
-    "|ProximalAdagrad|Adafactor|LARSOptimizer|LAMBOptimizer|LazyAdam|PowerSign|AddSign|SGD"
-    "|ExponentialMovingAverage"
-)
-_BY_CLASS = re.compile(rf"(?:{_CLASSES})(?:_\d+)?")
-_KERAS = frozenset(
-    {"m", "v", "vhat", "momentum", "rms", "mg", "accumulator", "linear", "accum_grad", "accum_var"}
-    | {"adam_m", "adam_v", "lamb_m", "lamb_v", "average", "gradient_accumulator"}
-)
-_NUMBERED = re.compile(r"_\d+$")
-_APPENDED = re.compile(r"(?P<owner>.+)_slot_(?P<word>[a-z]+)")
-_SCOPE = re.compile(rf"training(?:_\d+)?/(?P<optimizer>{_CLASSES})(?:_\d+)?/.+")
-_MOMENTS = {"Adam": "m", "Adam_1": "v"}
-_BY_WORD = {"adam_m": "Adam", "adam_v": "Adam", "lamb_m": "LAMB", "lamb_v": "LAMB"}
-_PRINTED = {"LARSOptimizer": "LARS", "LAMBOptimizer": "LAMB", "AdaMax": "Adamax"}
-
-
-def split_slot(key: str) -> tuple[str, str]:
-    """Split a key into what may be a variable's name, and what may be a slot's word."""
-    if "_slot_" in key:
-        match = _APPENDED.fullmatch(key)
-        if match is not None:
-            return match["owner"], match["word"]
-    owner, _, suffix = key.rpartition("/")
-    return owner, suffix
-
-
-def may_be_slot(key: str, custom: Collection[str]) -> bool:
-    """Tell quickly whether a key can be that of a slot, `custom` words included."""
-    suffix = key.rpartition("/")[2]
-    if slot_word(suffix) is not None or suffix in custom:
-        return True
-    return "_slot_" in suffix or key.startswith("training")
-
-
-@lru_cache(maxsize=4096)
-def slot_word(suffix: str) -> str | None:
-    """Give the word for a slot whose name ends so, None if no optimizer ends names so."""
-    if suffix in _KERAS or suffix in {"vr", "vc"}:
-        return suffix
-    if _BY_CLASS.fullmatch(suffix):
-        return _MOMENTS.get(suffix, suffix)
-    return None
-
-
-def is_slot_scope(key: str) -> bool:
-    """Tell Keras's `training/Adam/Variable_3`: an optimizer's, of an untold weight."""
-    return key.startswith("training") and _SCOPE.match(key) is not None
-
-
-def optimizer_class(key: str) -> str | None:
-    """Give the optimizer that the key of a slot names, None if it names none."""
-    if _APPENDED.fullmatch(key):
-        return "Adafactor"
-    suffix = key.rpartition("/")[2]
-    if suffix in _BY_WORD:
-        return _BY_WORD[suffix]
-    scope = _SCOPE.match(key)
-    if scope is not None:
-        name = scope["optimizer"]
-    elif _BY_CLASS.fullmatch(suffix):
-        name = _NUMBERED.sub("", suffix)
-    else:
-        return None
-    return _PRINTED.get(name, name)
