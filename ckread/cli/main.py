@@ -66,6 +66,7 @@ def _run(words: list[str]) -> int:
             color=arguments.color,
             is_json=arguments.json,
             is_quiet=arguments.quiet,
+            pages=not arguments.no_pager,
             outlives_pipe=bool(writes),
         )
         code = _run_command(parser, arguments, output)

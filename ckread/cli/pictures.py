@@ -87,7 +87,7 @@ def hand_over(
     if arguments.plot:
         n_written = save(pages, arguments.plot, palette_of(arguments), force=arguments.force)
         cut = f", page 1 of {len(pages)}; a .pdf holds all" if n_written < len(pages) else ""
-        output.wrote(f"wrote {arguments.plot}: {what}{cut}")
+        output.wrote(arguments.plot, f"{what}{cut}")
     if arguments.show:
         show(pages)
 
