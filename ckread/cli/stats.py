@@ -202,7 +202,8 @@ def _draw(
 
 def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:
     """Measure along a run; give the exit code."""
-    from ckread.analysis.statistics.statistics import choose_variables, statistics_of_run
+    from ckread.analysis.choosing import choose_variables
+    from ckread.analysis.statistics.statistics import statistics_of_run
     from ckread.model.run.run import open_run
 
     run = open_run(arguments.path, reader=arguments.reader)
