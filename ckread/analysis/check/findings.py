@@ -70,6 +70,7 @@ class Finding:
         place: file and bytes, or file alone.
         message: what was found and expected, without a final stop.
         remedy: what to do: whole sentences; commands on lines that begin with spaces.
+        is_all: whether it is so of every element of the variable; not in the document.
     """
 
     level: Level
@@ -78,10 +79,12 @@ class Finding:
     place: str | None
     message: str
     remedy: str | None = None
+    is_all: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a finding in the `check` document."""
-        return asdict(self) | {"level": str(self.level), "code": str(self.code)}
+        told = asdict(self) | {"level": str(self.level), "code": str(self.code)}
+        return {name: value for name, value in told.items() if name != "is_all"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -157,13 +157,9 @@ def _damaged(
         part = f"slice [{cut}]: "
     is_checksum = isinstance(error, ChecksumError)
     code = Code.CHECKSUM if is_checksum else Code.DAMAGED
-    found = (
-        error.message.partition(": bytes ")[2].partition(": ")[2] if is_checksum else error.message
-    )
-    return Finding(
-        Level.ERROR, code, variable.name, place, f"{part}{found or error.message}",
-        error.remedy or RECOPY,
-    )  # fmt: skip
+    found = error.told if is_checksum else error.message
+    remedy = error.remedy or RECOPY
+    return Finding(Level.ERROR, code, variable.name, place, f"{part}{found}", remedy)
 
 
 def _intact(result: ValueCheck, variable: Variable, looks: list[tuple[Segment, Look]]) -> None:
@@ -260,7 +256,8 @@ def not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Findin
         message = f"{counted} of {look.elements} elements, the first at [{at}]"
     remedy = "Training broke down before this save: find the last good checkpoint of the run."
     level = Level.ERROR if is_error else Level.WARNING
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+    is_all = look.not_finite == look.elements
+    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
 
 
 def unravelled(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
