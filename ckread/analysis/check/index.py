@@ -191,10 +191,9 @@ def check_table(path: str, opening: CheckpointError | None = None) -> list[Findi
                 findings.append(finding)
                 if len(findings) == _MAX_FINDINGS:
                     break
-    except CheckpointError:
-        if opening is not None and opening.kind is ErrorKind.TORN:
-            error = opening
-        findings.append(of_index(error))
+    except CheckpointError as error:
+        torn = opening if opening is not None and opening.kind is ErrorKind.TORN else None
+        findings.append(of_index(torn or error))
     return findings
 
 
