@@ -197,3 +197,18 @@ def iter_slabs(shape: Sequence[int], n_elements: int) -> Iterator[Region]:
         fixed = tuple((i, i + 1) for i in outer)
         for start in range(0, shape[axis], step):
             yield (*fixed, (start, min(start + step, shape[axis])), *rest)
+
+
+def unravelled(position: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """Give the index of an element by its place in C order."""
+    index: list[int] = []
+    for size in reversed(shape):
+        position, at = divmod(position, max(1, size))
+        index.append(at)
+    return tuple(reversed(index))
+
+
+def index_in(region: Region, position: int) -> tuple[int, ...]:
+    """Give the index within the whole tensor of an element of a slice."""
+    within = unravelled(position, region_shape(region))
+    return tuple(start + i for (start, _), i in zip(region, within, strict=True))

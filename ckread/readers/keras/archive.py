@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -41,14 +42,14 @@ from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
-UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
+_UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
 
@@ -100,44 +101,46 @@ def open_keras_archive(path: str) -> tuple[KerasReader, ArchiveFacts]:
 def weights_damage(path: str) -> CheckpointError | None:
     """Read the member with the weights to its end; give what is wrong with it, if anything."""
     try:
-        archive = ZipMembers(path)
+        with closing(ZipMembers(path)) as archive:
+            _verify(archive, WEIGHTS)
     except CheckpointError as error:
         return error
-    try:
-        archive.verify(WEIGHTS)
-    except CheckpointError as error:
-        found, remedy = f"{error.told}; {UNNAMED}", error.remedy or COPY_AGAIN
-        return error.within(found=found, expected=None, remedy=remedy)
-    finally:
-        archive.close()
     return None
 
 
 def damaged_members(
     path: str, verify_weights: Callable[[], None] | None = None
-) -> Iterator[tuple[str | None, CheckpointError]]:
-    """Verify every member of an archive; yield the names of those that are damaged, and why.
+) -> list[tuple[str, CheckpointError]]:
+    """Verify every member of an archive; give the place of each that is damaged, and why.
 
     Args:
-        path: of the archive; if not even its directory can be read, it is named None.
+        path: of the archive.
         verify_weights: what verifies the member with the weights, and keeps what it found.
     """
+    found = []
     try:
-        archive = ZipMembers(path)
+        with closing(ZipMembers(path)) as archive:
+            for name in archive.members:
+                try:
+                    if name == WEIGHTS and verify_weights is not None:
+                        verify_weights()
+                    else:
+                        _verify(archive, name)
+                except CheckpointError as error:
+                    found.append((f"{archive.name}/{name}", error))
     except CheckpointError as error:
-        yield None, error
-        return
+        return [(os.path.basename(path), error)]
+    return found
+
+
+def _verify(archive: ZipMembers, name: str) -> None:
     try:
-        for name in archive.members:
-            try:
-                if name == WEIGHTS and verify_weights is not None:
-                    verify_weights()
-                else:
-                    archive.verify(name)
-            except CheckpointError as error:
-                yield name, error
-    finally:
-        archive.close()
+        archive.verify(name)
+    except CheckpointError as error:
+        if name != WEIGHTS:
+            raise
+        found, remedy = f"{error.told}; {_UNNAMED}", error.remedy or COPY_AGAIN
+        raise error.within(found=found, expected=None, remedy=remedy) from None
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
