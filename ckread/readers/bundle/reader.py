@@ -39,6 +39,7 @@ from ckread.readers.crc32c import extend, unmask
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.extents import checksum_error, of_tensor, open_shard
 from ckread.readers.files import file_identity
+from ckread.readers.messages import parse_bundle_header
 from ckread.readers.protobuf import parse_varint
 from ckread.readers.shards import present_shards, shard_path
 
@@ -246,14 +247,17 @@ def bad_entries(
 ) -> Iterator[tuple[bytes, CheckpointError]]:
     """Yield the key of each entry that is none, and why; for an index that cannot be opened.
 
-    The header is passed over; `memory` bounds what the entries may take.
+    The key of the header is empty; `memory` bounds what the entries may take.
     """
     parser = EntryParser(memory)
     for key, value in items:
         try:
-            parser.feed([(key, value)] if key else ())
+            if key:
+                parser.feed([(key, value)])
+            else:
+                parse_bundle_header(value)
         except CheckpointError as error:
-            yield key, error
+            yield key, error if key else error.within("header")
 
 
 # Variant tensors: states of datasets and lists. They hold no array, but can be verified.
