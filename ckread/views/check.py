@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
+from operator import itemgetter
 from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import Code, Level
+from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.model.fields import named
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Table
-from ckread.views.terminal.words import ABSENT_WORD, count_text, plural, size_text
+from ckread.views.terminal.words import count_text, plural, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +60,7 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad and len(reports) == 1:
         return verdict(reports[0])
     if bad:
-        names = ", ".join(_name(report) for report in bad[:5])
+        names = ", ".join(_base(report) for report in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         verb = "is" if len(bad) == 1 else "are"
         return (
@@ -73,10 +75,6 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     which = plural(len(reports), "checkpoint")
     which = which if len(reports) == 1 else f"all {which}"
     return SOUND, f"{which}, {nbytes} read, {checksums}every value finite."
-
-
-def _name(report: CheckReport) -> str:
-    return report.path.rstrip("/").rpartition("/")[2]
 
 
 def _unsound(report: CheckReport) -> str:
@@ -185,6 +183,7 @@ def _of_member(report: CheckReport) -> str:
 
 
 _Row = tuple["CheckReport", "Finding"]
+_FIELDS = named(FINDING_FIELDS)
 
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
@@ -296,19 +295,14 @@ def _facts(report: CheckReport) -> list[Block]:
 
 def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]:
     columns: list[Column[_Row]] = [
-        Column(title="level", piped=lambda row: str(row[1].level)),
-        Column(title="code", piped=lambda row: str(row[1].code)),
+        Column.of(_FIELDS["level"], itemgetter(1)),
+        Column.of(_FIELDS["code"], itemgetter(1)),
     ]
     if has_checkpoint:
         columns.append(Column(title="checkpoint", piped=lambda row: safe_word(_base(row[0]))))
-    columns.append(Column(title="variable", piped=_variable_word))
-    columns.append(Column(title="message", piped=_message))
+    columns.append(Column.of(_FIELDS["variable"], itemgetter(1)))
+    columns.append(Column.of(_FIELDS["message"], piped=_message))
     return Table(columns, rows)
-
-
-def _variable_word(row: _Row) -> str:
-    name = row[1].variable
-    return ABSENT_WORD if name is None else safe_word(name)
 
 
 def _message(row: _Row) -> str:
@@ -372,8 +366,9 @@ def findings_block(groups: Sequence[Group], n_hidden: int = 0) -> TerminalOnly:
 def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     finding = group.finding
     head = [Span(str(finding.level), _LEVEL_STYLES[finding.level]), Span(f"  {_subject(group)}")]
-    where = _span(group.checkpoints)
-    head.append(Span(f", {where}" if where else ""))
+    if group.checkpoints:
+        first, last = group.checkpoints[0], group.checkpoints[-1]
+        head.append(Span(safe_text(f", {first}" if first == last else f", {first} to {last}")))
     place = f"{finding.place}: " if _is_placed(group) else ""
     message = capital(f"{place}{finding.message}")
     if finding.code is not Code.TENSORFLOW:  # its own words are not ours to write anew
@@ -416,13 +411,6 @@ def _subject(group: Group) -> str:
         return shown + (f" and {count_text(more)} more" if more > 0 else "")
     subject = _CODE_WORDS.get(finding.code) or finding.place or str(finding.code)
     return with_units(safe_text(subject))
-
-
-def _span(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    shown = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return safe_text(shown)
 
 
 def with_units(text: str) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from ckread.model.fields import named
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
+from ckread.model.variable import VARIABLE_FIELDS
 from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
-    ABSENT_WORD,
     common_prefix,
     count_text,
     muted_repeats,
     plural,
     shape_text,
-    shape_word,
     size_cell,
     size_text,
 )
@@ -74,38 +74,22 @@ def listing_lines(listing: Listing) -> list[str]:
 
 
 _Row = tuple["Variable", "Line"]
+_FIELDS = named(VARIABLE_FIELDS)
 
 
 def _columns(listing: Listing) -> list[Column[_Row]]:
-    def label_word(row: _Row) -> str:
-        return safe_word(listing.label(row[0]))
+    def of(field: str, **look: Any) -> Column[_Row]:
+        return Column.of(_FIELDS[field], itemgetter(0), **look)
 
     return [
-        Column(
-            title="key" if listing.by_key else "name",
-            shown=_label,
-            piped=label_word,
-            folds=True,
-        ),
-        Column(title="dtype", shown=lambda row: row[0].dtype, piped=_dtype_word, rank=1),
-        Column(title="shape", shown=_shape, justify=Justify.RIGHT),
-        Column(title="shape", piped=lambda row: shape_word(row[0].shape)),
-        Column(
-            title="elements",
-            shown=lambda row: count_text(row[0].elements),
-            piped=lambda row: str(row[0].elements),
-            justify=Justify.RIGHT,
-            rank=3,
-            from_width=100,
-        ),
-        Column(
-            title="bytes",
-            shown=lambda row: size_cell(row[0].nbytes),
-            piped=lambda row: str(row[0].nbytes),
-            justify=Justify.RIGHT,
-        ),
-        Column(title="role", shown=_role, piped=lambda row: row[0].role, rank=2),
-        Column(title="owner", shown=_owner, piped=_owner_word, rank=4, from_width=100),
+        of("key" if listing.by_key else "name", shown=_label, folds=True),
+        of("dtype", shown=lambda row: row[0].dtype, rank=1),
+        Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=Justify.RIGHT),
+        of("shape"),
+        of("elements", shown=lambda row: count_text(row[0].elements), rank=3, from_width=100),
+        of("nbytes", title="bytes", shown=lambda row: size_cell(row[0].nbytes)),
+        of("role", shown=_role, rank=2),
+        of("owner", shown=_owner, rank=4, from_width=100),
     ]
 
 
@@ -114,14 +98,6 @@ def _label(row: _Row) -> Line:
     if variable.role is Role.SLOT:
         return tuple(Span(span.text, "muted") for span in line)
     return line
-
-
-def _dtype_word(row: _Row) -> str:
-    return row[0].dtype
-
-
-def _shape(row: _Row) -> str:
-    return shape_text(row[0].shape)
 
 
 def _role(row: _Row) -> Line:
@@ -133,19 +109,14 @@ def _owner(row: _Row) -> Line:
     return (Span(safe_text(row[0].owner or ""), "muted"),)
 
 
-def _owner_word(row: _Row) -> str:
-    owner = row[0].owner
-    return ABSENT_WORD if owner is None else safe_word(owner)
-
-
 def _uniform_columns(listing: Listing, labels: list[str]) -> dict[str, str]:
     """Give the columns that say the same in every row of a table of long names."""
     if len(labels) < 2 or max(map(len, labels)) < LONG_NAME:
         return {}
-    dtypes = Counter(variable.dtype for variable in listing.variables)
-    roles = Counter(variable.role for variable in listing.variables)
-    said: dict[str, list[str]] = {"dtype": list(map(str, dtypes)), "role": list(map(str, roles))}
-    return {title: values[0] for title, values in said.items() if len(values) == 1}
+    dtypes = {str(variable.dtype) for variable in listing.variables}
+    roles = {str(variable.role) for variable in listing.variables}
+    said = {"dtype": dtypes, "role": roles}
+    return {title: values.pop() for title, values in said.items() if len(values) == 1}
 
 
 def _footer(listing: Listing, said_below: dict[str, str]) -> str:

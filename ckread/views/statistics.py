@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
+from ckread.model.fields import named
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.spelling import safe_text
 from ckread.views.terminal.page import Line, Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
@@ -20,13 +23,12 @@ from ckread.views.terminal.words import (
     muted_repeats,
     plural,
     shape_text,
-    shape_word,
     share_text,
     sparkline,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import (
@@ -61,6 +63,7 @@ def statistics_page(
 
 Row = tuple["VariableStatistics", "Line"]
 """A variable, and how its name is shown."""
+_FIELDS = named(STATISTICS_FIELDS)
 
 
 def statistics_table(rows: Sequence[Row], *, first: Column[Row] | None = None) -> Table[Row]:
@@ -78,65 +81,36 @@ def statistics_table(rows: Sequence[Row], *, first: Column[Row] | None = None) -
 
 
 def _columns() -> list[Column[Row]]:
+    def of(name: str, **look: Any) -> Column[Row]:
+        return Column.of(_FIELDS[name], itemgetter(0), **look)
+
+    def figure(name: str, **look: Any) -> Column[Row]:
+        def shown(row: Row) -> str:
+            value = _FIELDS[name].of(row[0])
+            return ABSENT if value is None else float_text(value)
+
+        return of(name, shown=shown, justify=Justify.POINT, **look)
+
     return [
-        Column(title="name", shown=_name, piped=lambda row: safe_word(row[0].name), folds=True),
-        Column(
-            title="shape",
+        of("name", shown=itemgetter(1), folds=True),
+        of(
+            "shape",
             shown=lambda row: shape_text(row[0].shape),
-            piped=lambda row: shape_word(row[0].shape),
             justify=Justify.RIGHT,
             from_width=110,
             rank=4,
         ),
-        _figure("min", lambda d: d.min),
+        figure("min"),
         Column(title="distribution", draw=_draw, rank=1),
-        _figure("max", lambda d: d.max),
-        _figure("mean", lambda d: d.mean),
-        _figure("std", lambda d: d.std, rank=2),
-        _figure("l2", lambda d: d.l2, rank=4, from_width=110),
-        Column(
-            title="zeros",
-            shown=_zeros,
-            piped=_count(lambda d: d.zeros),
-            justify=Justify.RIGHT,
-            rank=3,
-        ),
-        Column(title="nan", piped=_count(lambda d: d.nan), justify=Justify.RIGHT),
-        Column(title="inf", piped=_count(lambda d: d.infinite), justify=Justify.RIGHT),
+        figure("max"),
+        figure("mean"),
+        figure("std", rank=2),
+        figure("l2", rank=4, from_width=110),
+        of("zeros", shown=_zeros, rank=3),
+        of("nan"),
+        of("inf"),
         Column(title="median", piped=_median, justify=Justify.RIGHT),
     ]
-
-
-def _name(row: Row) -> Line:
-    return row[1]
-
-
-def _figure(
-    title: str,
-    give: Callable[[Distribution], float | None],
-    *,
-    rank: int = 0,
-    from_width: int = 0,
-) -> Column[Row]:
-    def shown(row: Row) -> str:
-        value = give(row[0].distribution) if row[0].distribution else None
-        return ABSENT if value is None else float_text(value)
-
-    def piped(row: Row) -> str:
-        return float_word(give(row[0].distribution) if row[0].distribution else None)
-
-    return Column(
-        title=title,
-        shown=shown,
-        piped=piped,
-        justify=Justify.POINT,
-        rank=rank,
-        from_width=from_width,
-    )
-
-
-def _count(give: Callable[[Distribution], int]) -> Callable[[Row], str]:
-    return lambda row: str(give(row[0].distribution)) if row[0].distribution else ABSENT_WORD
 
 
 def _median(row: Row) -> str:

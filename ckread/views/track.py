@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.drift.rows import place
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
 from ckread.views.terminal.words import (
@@ -14,6 +13,7 @@ from ckread.views.terminal.words import (
     ABSENT_WORD,
     bar,
     curve,
+    place,
     plural,
     value_text,
     value_word,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.model.fields import named
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
+from ckread.model.tree import NODE_FIELDS
 from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ckread.views.terminal.page import Line
 
 BAR_CELLS = 12
+_FIELDS = named(NODE_FIELDS)
 
 
 class _Row(NamedTuple):
@@ -53,25 +57,16 @@ def guides_of(lasts: tuple[bool, ...]) -> str:
 
 
 def _columns(tree: VariableTree) -> list[Column[_Row]]:
+    def of(field: str, **look: Any) -> Column[_Row]:
+        return Column.of(_FIELDS[field], attrgetter("node"), **look)
+
     return [
         Column(title="tree", shown=_name, folds=True),
         Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
         Column(title="shape", shown=_shape, justify=Justify.RIGHT, rank=1),
-        Column(
-            title="variables", piped=lambda row: str(row.node.n_variables), justify=Justify.RIGHT
-        ),
-        Column(
-            title="parameters",
-            shown=_parameters,
-            piped=lambda row: str(row.node.parameters),
-            justify=Justify.RIGHT,
-        ),
-        Column(
-            title="bytes",
-            shown=lambda row: size_cell(row.node.nbytes),
-            piped=lambda row: str(row.node.nbytes),
-            justify=Justify.RIGHT,
-        ),
+        of("variables"),
+        of("parameters", shown=_parameters),
+        of("nbytes", title="bytes", shown=lambda row: size_cell(row.node.nbytes)),
         Column(
             title="share of bytes",
             draw=lambda row, _: bar(row.node.nbytes / max(1, tree.nbytes), BAR_CELLS),

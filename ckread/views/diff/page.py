@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.diff.records import DiffStatus
-from ckread.model.spelling import safe_text, safe_word
+from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
+from ckread.model.fields import named
+from ckread.model.spelling import safe_text
 from ckread.views.diff.rows import (
     MODEL_ROLES,
     SIGN_STYLES,
     DiffRow,
     elements_text,
+    far_moved,
     grouped_rows,
     model_rows,
-    moved_text,
     movement,
     origin_rows,
     state_rows,
@@ -24,9 +24,9 @@ from ckread.views.diff.verdict import index_footer, unread_footer, value_footer,
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
-    ABSENT_WORD,
     bar,
     common_prefix,
+    cosine_text,
     float_text,
     float_word,
     size_cell,
@@ -210,9 +210,7 @@ def _cosine(variable: VariableDiff) -> str:
     cosine = variable.metrics.cosine if variable.metrics else None
     if cosine is None or variable.status is DiffStatus.IDENTICAL:
         return ""
-    if abs(cosine) == 1 or math.isnan(cosine):
-        return float_text(cosine).removesuffix(".00")
-    return ">0.9999" if cosine >= 0.99995 else f"{max(cosine, -0.9999):.4f}"
+    return cosine_text(cosine)
 
 
 def _flips(variable: VariableDiff) -> str:
@@ -240,7 +238,7 @@ def _figure_columns(rows: Sequence[DiffRow]) -> list[Column[DiffRow]]:
         return (Span(bar(_bar_size(row) / largest if largest else 0, cells), "bar"),)
 
     return [
-        Column(title="moved", shown=_figure(moved_text), justify=Justify.RIGHT),
+        Column(title="moved", shown=_figure(far_moved), justify=Justify.RIGHT),
         Column(title="", draw=draw, cells=(_BAR_CELLS, _BAR_CELLS), rank=3),
         Column(title="max |Δ|", shown=_figure(_metric("max_abs")), justify=Justify.POINT),
         Column(
@@ -296,8 +294,6 @@ def _bytes_changed(row: DiffRow) -> str:
 
 # The piped table of a diff: a line per variable, columns named as in JSON.
 
-_RIGHT = Justify.RIGHT
-
 
 def variable_table(variables: Iterable[VariableDiff], *, top: int | None) -> Table[VariableDiff]:
     """Give a table for pipes: what moved most first, identical ones last."""
@@ -305,38 +301,25 @@ def variable_table(variables: Iterable[VariableDiff], *, top: int | None) -> Tab
     return Table(_COLUMNS, rows if top is None else rows[:top])
 
 
-def _number(field: str) -> Callable[[VariableDiff], str]:
-    def word(variable: VariableDiff) -> str:
-        value = getattr(variable.metrics, field, None)
-        if value is None and field == "relative_l2" and _is_from_zero(variable):
-            return "inf"
-        return str(value) if isinstance(value, int) else float_word(value)
-
-    return word
+_FIELDS = named(DIFF_FIELDS)
 
 
-def _is_from_zero(variable: VariableDiff) -> bool:
-    return variable.metrics is not None and bool(variable.metrics.l2)
-
-
-def _status(variable: VariableDiff) -> str:
-    return variable.status or "unknown"
-
-
-def _origin(variable: VariableDiff) -> str:
-    old = variable.renamed_from
-    return ABSENT_WORD if old is None else safe_word(old)
+def _relative(variable: VariableDiff) -> str:
+    metrics = variable.metrics
+    if metrics is not None and metrics.relative_l2 is None and metrics.l2:
+        return "inf"  # from zero
+    return float_word(metrics.relative_l2 if metrics else None)
 
 
 _COLUMNS: list[Column[VariableDiff]] = [
-    Column(title="status", piped=_status),
-    Column(title="name", piped=lambda v: safe_word(v.name)),
-    Column(title="relative_l2", piped=_number("relative_l2"), justify=_RIGHT),
-    Column(title="max_abs", piped=_number("max_abs"), justify=_RIGHT),
-    Column(title="mean_abs", piped=_number("mean_abs"), justify=_RIGHT),
-    Column(title="cosine", piped=_number("cosine"), justify=_RIGHT),
-    Column(title="changed", piped=_number("changed_elements"), justify=_RIGHT),
-    Column(title="elements", piped=lambda v: str(v.elements), justify=_RIGHT),
-    Column(title="role", piped=lambda v: v.role),
-    Column(title="renamed_from", piped=_origin),
+    Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
+    Column.of(_FIELDS["name"]),
+    Column.of(_FIELDS["relative_l2"], piped=_relative),
+    Column.of(_FIELDS["max_abs"]),
+    Column.of(_FIELDS["mean_abs"]),
+    Column.of(_FIELDS["cosine"]),
+    Column.of(_FIELDS["changed_elements"], title="changed"),
+    Column.of(_FIELDS["elements"]),
+    Column.of(_FIELDS["role"]),
+    Column.of(_FIELDS["renamed_from"]),
 ]

@@ -15,7 +15,14 @@ from ckread.analysis.diff.pairing import PairedBy
 from ckread.analysis.diff.records import DiffStatus, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.terminal.words import ABSENT, float_text, shape_text, share_text, value_text
+from ckread.views.terminal.words import (
+    ABSENT,
+    move_in_words,
+    moved_text,
+    shape_text,
+    share_text,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -196,31 +203,14 @@ def _state_change(members: Sequence[VariableDiff]) -> str:
     return f"{text}, moved {move_in_words(moved)}" if moved else text
 
 
-def moved_text(variable: VariableDiff) -> str:
+def far_moved(variable: VariableDiff) -> str:
     """Give the relative distance: `53.1 %`, `from 0`, `NaN`, `–` where nothing moved."""
     metrics = variable.metrics
     if metrics is None or metrics.l2 is None or variable.status is DiffStatus.IDENTICAL:
         return ABSENT
     if metrics.relative_l2 is None:
-        return "from 0" if metrics.l2 else ABSENT
-    if metrics.relative_l2 == 0:
-        return ABSENT
-    if not math.isfinite(metrics.relative_l2):
-        return float_text(metrics.relative_l2)
-    percent = 100 * metrics.relative_l2
-    if percent < 0.1:
-        return "<0.1 %"
-    return f"{percent:.1f} %" if percent < 999.95 else f"{float_text(metrics.relative_l2)} ×"
-
-
-def move_in_words(moved: float) -> str:
-    """Give a relative distance for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
-    percent = 100 * moved
-    if percent < 0.1:
-        return "<0.1 %"
-    if percent < 999.5:
-        return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
-    return f"{float_text(moved)} times the norm"
+        return moved_text(math.inf if metrics.l2 else None)
+    return "inf" if math.isinf(metrics.relative_l2) else moved_text(metrics.relative_l2)
 
 
 def elements_text(variable: VariableDiff) -> str:

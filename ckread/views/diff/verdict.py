@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from ckread.analysis.diff.records import DiffStatus, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import group_by_subtree, move_in_words, rule_in_words
-from ckread.views.terminal.words import count_text, plural, size_text
+from ckread.views.diff.rows import group_by_subtree, rule_in_words
+from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
     from ckread.analysis.diff.renaming import RenameRule
 
@@ -71,7 +69,7 @@ def _first_sentence(result: CheckpointDiff) -> str:
     total = plural(len(result.variables), "variable")
     who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
     words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
-    return f"{_listed(words)}{_how_far(result)}{_where(result)}."
+    return f"{listed(words)}{_how_far(result)}{_where(result)}."
 
 
 def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
@@ -91,7 +89,7 @@ def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tup
     slots = {variable.slot for variable in found}
     if not found or None in slots or len(slots) > _FEW:
         return [(len(found), verb)] if found else []
-    names = _listed(sorted(safe_text(slot) for slot in slots if slot))
+    names = listed(sorted(safe_text(slot) for slot in slots if slot))
     return [(len(found), f"{names} slot{'s' if len(found) > 1 else ''} {verb}")]
 
 
@@ -103,7 +101,7 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
     if not pairs or len(explained) < len(pairs):
         return ""
-    rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
+    rules = listed([safe_text(rule_in_words(rule)) for rule in result.rules])
     same = sum(v.status is DiffStatus.RENAMED for v in pairs)
     held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
     is_read = all(v.is_read for v in pairs if v.status is DiffStatus.RENAMED)
@@ -157,9 +155,9 @@ def _where(result: CheckpointDiff) -> str:
             stayed += [v.name for v in still]
             moved += [v.name for v in members if v.status is not DiffStatus.IDENTICAL]
     if len(moved) <= _FEW and len(moved) <= len(stayed):
-        return f", all of the model's in {_listed([safe_text(name) for name in moved])}"
+        return f", all of the model's in {listed([safe_text(name) for name in moved])}"
     if len(stayed) <= _FEW:
-        names = _listed([safe_text(name) for name in stayed])
+        names = listed([safe_text(name) for name in stayed])
         is_one = len(stayed) == 1 and "**" not in stayed[0]
         return f", {names} stayed as {'it was' if is_one else 'they were'}"
     still_count = len(model) - len(changed)
@@ -173,7 +171,7 @@ def _restart(result: CheckpointDiff) -> str:
         for v in result.variables
         if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
     ]
-    return f"Counters went back: {_listed(back)}." if back else ""
+    return f"Counters went back: {listed(back)}." if back else ""
 
 
 def _not_finite(result: CheckpointDiff) -> str:
@@ -182,17 +180,13 @@ def _not_finite(result: CheckpointDiff) -> str:
         return ""
     names = [safe_text(variable.name) for variable in bad[:_FEW]]
     rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
-    return f"NaN or infinity came or went in {_listed([*names, *rest])}."
+    return f"NaN or infinity came or went in {listed([*names, *rest])}."
 
 
 def has_not_finite(variable: VariableDiff) -> bool:
     """Tell whether NaN or infinity stands on one side only."""
     largest = variable.metrics.max_abs if variable.metrics else None
     return isinstance(largest, float) and not math.isfinite(largest)
-
-
-def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 # Footers of the diff's page: what headings mean, how values were compared, what is left out.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.analysis.drift.records import SERIES
+from ckread.model.fields import Kind
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
@@ -14,12 +16,9 @@ from ckread.views.drift.rows import (
     MIN_CELLS,
     NOT_FINITE,
     UNCHANGED,
-    cosine_text,
     failure_text,
-    moved_text,
     norm_text,
     note_of,
-    place,
     step_line,
     steps_per_cell,
     steps_title,
@@ -27,12 +26,20 @@ from ckread.views.drift.rows import (
 )
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table, aligned
-from ckread.views.terminal.words import ABSENT_WORD, float_word, plural
+from ckread.views.terminal.words import (
+    ABSENT_WORD,
+    cosine_text,
+    float_word,
+    moved_text,
+    place,
+    plural,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ckread.analysis.drift.records import RunDrift, VariableDrift
+    from ckread.model.fields import Field
     from ckread.views.terminal.page import Line, Paper
 
 
@@ -168,7 +175,8 @@ def _failure_columns(result: RunDrift) -> list[Column[VariableDrift]]:
 
 
 def _last_cosine(variable: VariableDrift) -> str:
-    return cosine_text(next((c for c in reversed(variable.cosine_to_first) if c is not None), None))
+    last = next((c for c in reversed(variable.cosine_to_first) if c is not None), None)
+    return cosine_text(None if last is None or math.isnan(last) else last)
 
 
 def _times_changed(variable: VariableDrift) -> str:
@@ -192,13 +200,8 @@ def _moved_by_then(variable: VariableDrift) -> str:
 _COLUMNS: tuple[Column[VariableDrift], ...] = (
     Column(title="name"),
     Column(title="step", justify=_RIGHT),
-    Column(title="l2", justify=_RIGHT),
-    Column(title="from_first", justify=_RIGHT),
-    Column(title="from_previous", justify=_RIGHT),
-    Column(title="cosine_to_first", justify=_RIGHT),
-    Column(title="changed"),
+    *(Column.of(field) for field in SERIES),
 )
-_CHANGED_WORDS = {None: ABSENT_WORD, True: "yes", False: "no"}
 
 
 class PipedDrift(Block):
@@ -221,27 +224,22 @@ class PipedDrift(Block):
         ]
         words: list[list[str]] = [[] for _ in _COLUMNS]
         for variable in self._chosen:
-            for column, found in zip(words, _words(variable, steps), strict=True):
-                column += found
+            columns = [[safe_word(variable.name)] * len(steps), steps]
+            columns += [_words(field, variable) for field in SERIES]
+            for column, found in zip(words, columns, strict=True):
+                column += compress(found, variable.present)
         return aligned(_COLUMNS, words)
 
 
-def _words(variable: VariableDrift, steps: Sequence[str]) -> list[Iterable[str]]:
-    """Give the words of one variable, per column, where it is present."""
-    columns = [
-        [safe_word(variable.name)] * len(steps),
-        steps,
-        _figures(variable.l2, steps),
-        _figures(variable.from_first, steps),
-        _figures(variable.from_previous, steps),
-        _figures(variable.cosine_to_first, steps),
-        [_CHANGED_WORDS[changed] for changed in variable.changed],
-    ]
-    return [compress(column, variable.present) for column in columns]
+def _words(field: Field[VariableDrift], variable: VariableDrift) -> list[str]:
+    values = field.of(variable)
+    if not values:
+        return [ABSENT_WORD] * len(variable.present)
+    return list(map(float_word if field.kind is Kind.FIGURE else _truth_word, values))
 
 
-def _figures(values: Sequence[float | None], steps: Sequence[str]) -> list[str]:
-    return list(map(float_word, values)) if values else [ABSENT_WORD] * len(steps)
+def _truth_word(changed: bool | None) -> str:
+    return ABSENT_WORD if changed is None else "yes" if changed else "no"
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.

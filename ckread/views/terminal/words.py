@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from ckread.model.fields import Kind
-from ckread.model.spelling import safe_word
+from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Span
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.fields import Field
+    from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Line
 
 
@@ -122,14 +123,39 @@ def share_text(part: float, whole: float) -> str:
     return f"{percent:.1f} %"
 
 
-def share_in_words(part: float, whole: float) -> str:
+def share_in_words(share: float) -> str:
     """Give a share for a sentence, two digits: `13 %`, `3.0 %`."""
-    percent = 100 * part / whole if whole else 0.0
+    percent = 100 * share
     if 0 < percent < 0.1:
         return "<0.1 %"
     if 99.5 <= percent < 100:
         return ">99 %"
     return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+
+
+def moved_text(moved: float | None) -> str:
+    """Give how far something moved by its norm: `33.4 %`, `129 ×`, `from 0`, `NaN`, `–`."""
+    if not moved:
+        return ABSENT
+    if math.isnan(moved):
+        return "NaN"
+    if math.isinf(moved):
+        return "from 0"
+    return "100.0 %" if moved == 1 else share_text(moved, 1)
+
+
+def move_in_words(moved: float) -> str:
+    """Give the same for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
+    return share_in_words(moved) if moved < 9.995 else f"{float_text(moved)} times the norm"
+
+
+def cosine_text(cosine: float | None) -> str:
+    """Give a cosine with four decimals; 1 only where it is."""
+    if cosine is None:
+        return ABSENT
+    if math.isnan(cosine) or abs(cosine) == 1:
+        return float_text(cosine).removesuffix(".00")
+    return ">0.9999" if cosine >= 0.99995 else f"{max(cosine, -0.9999):.4f}"
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
@@ -187,6 +213,22 @@ def word_of(field: Field[Row]) -> Callable[[Row], str]:
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
     """Give the count with its noun: `1 variable`, `12 variables`."""
     return f"{count_text(count)} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
+    """Say which checkpoint: its step, and its name where it has none or shares it."""
+    if entry.step is None:
+        return safe_text(entry.name)
+    alike = [other for other in among if other.step == entry.step]
+    if len(alike) < 2:
+        return f"step {entry.step:,}"
+    is_named = len({other.name for other in alike}) == len(alike)
+    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Give words as a list in a sentence: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 # Names in a column: what they share is said once, what repeats is muted, nothing is cut.
