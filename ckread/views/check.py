@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
 from ckread.model.fields import named
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import Column, Table
 from ckread.views.terminal.words import count_text, plural, size_text
 
@@ -190,12 +190,13 @@ _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 def check_page(report: CheckReport) -> Page:
     """Lay out the report on one checkpoint."""
-    title = Prose(Span(safe_text(report.path), "title"))
-    sections: list[Block | Sequence[Block]] = [[TerminalOnly(title), _verdict(*verdict(report))]]
+    head = [heading(report.path), _verdict(*verdict(report))]
+    sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
     if facts:
         sections.append(TerminalOnly(*facts))
-    shown = [finding for finding in report.findings if not _is_one_of_many(report, finding)]
+    told_at_once = (Code.CHECKSUM, Code.DAMAGED) if _is_mixed(report) else ()
+    shown = [finding for finding in report.findings if finding.code not in told_at_once]
     groups = grouped([("", finding) for finding in shown])
     sections.append(findings_block(groups, len(report.findings) - len(shown)))
     if report.damaged and report.n_verified and not _is_mixed(report):
@@ -214,33 +215,28 @@ def _is_mixed(report: CheckReport) -> bool:
     return any(finding.code is Code.SHARD_MIXED for finding in report.findings)
 
 
-def _is_one_of_many(report: CheckReport, finding: Finding) -> bool:
-    """Tell whether a finding says of one tensor what was said of most of them at once."""
-    return finding.code in (Code.CHECKSUM, Code.DAMAGED) and _is_mixed(report)
-
-
 def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
-    """Lay out the reports on the checkpoints of a run, like findings told once."""
-    title = Prose(Span(safe_text(path), "title"), f"  {plural(len(reports), 'checkpoint')}")
-    rows = _rows_of_run(reports)
-    groups = grouped([(_base(report), finding) for report, finding in rows])
-    return Page(
-        [TerminalOnly(title), _verdict(*verdict_of_run(reports))],
-        findings_block(groups),
-        PipedOnly(_table(rows, has_checkpoint=True)),
-    )
+    """Lay out the reports on the checkpoints of a run, like findings told once.
 
-
-def _rows_of_run(reports: Sequence[CheckReport]) -> list[_Row]:
-    """Give all findings but those about a torn save that has a report of its own."""
+    What is said about a torn save that has a report of its own is left to that.
+    """
     torn = {_base(report) for report in reports if not report.is_listed}
-    return [
+    rows = [
         (report, finding)
         for report in reports
         for finding in report.findings
         if finding.code not in (Code.NEWER, Code.LEFTOVERS)
         or (finding.place or "").removesuffix(".index") not in torn
     ]
+    groups = grouped([(_base(report), finding) for report, finding in rows])
+    return Page(
+        [
+            heading(path, f"  {plural(len(reports), 'checkpoint')}"),
+            _verdict(*verdict_of_run(reports)),
+        ],
+        findings_block(groups),
+        PipedOnly(_table(rows, has_checkpoint=True)),
+    )
 
 
 def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:

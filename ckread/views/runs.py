@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.model.fields import named
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.model.spelling import safe_text
-from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -50,14 +50,14 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     groups = run.groups
     rows = rows_of(run)
     sentence = Prose(_several(groups) if len(groups) > 1 else _sentence(run))
-    head: list[Block] = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
+    head: list[Block] = [heading(run.path), sentence]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
         sections.append(TerminalOnly(_table(rows)))
-    footer = Prose(Span(_footer(groups, show_all=show_all), "muted"))
-    return Page(head, *sections, TerminalOnly(footer), PipedOnly(_table(rows)))
+    meaning = footer(_meaning(groups, show_all=show_all))
+    return Page(head, *sections, meaning, PipedOnly(_table(rows)))
 
 
 def rows_of(run: Run) -> list[_Row]:
@@ -119,7 +119,7 @@ def _several(groups: Sequence[RunGroup]) -> str:
     )
 
 
-def _footer(groups: Sequence[RunGroup], *, show_all: bool) -> str:
+def _meaning(groups: Sequence[RunGroup], *, show_all: bool) -> str:
     entries = [entry for found in groups for entry in found.entries]
     sentences = []
     if len(groups) > 1:
@@ -172,6 +172,12 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
     def of(name: str, **look: Any) -> Column[_Row]:
         return Column.of(_FIELDS[name], attrgetter("entry"), **look)
 
+    def iterations(row: _Row) -> str:
+        return "" if row.entry.iterations is None else f"{row.entry.iterations:,}"
+
+    def state(row: _Row) -> Line:
+        return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
+
     columns: list[Column[_Row]] = [
         of("step", shown=lambda row: _step(row.entry)),
         of(
@@ -180,11 +186,17 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
         ),
         of(
             "iterations", rank=2,
-            shown=_iterations if any(e.iterations is not None for e in entries) else None,
+            shown=iterations if any(e.iterations is not None for e in entries) else None,
         ),
-        of("time", title="saved", shown=_saved, piped=_saved_word, justify=Justify.LEFT, rank=1),
+        of(
+            "time", title="saved", justify=Justify.LEFT, rank=1,
+            shown=lambda row: "" if row.entry.time is None else time_text(row.entry.time),
+            piped=lambda row: (
+                ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)
+            ),
+        ),
         of("nbytes", title="bytes", shown=lambda row: _size(row.entry)),
-        Column(title="state file", shown=_state if any(e.state for e in entries) else None),
+        Column(title="state file", shown=state if any(e.state for e in entries) else None),
         of("state"),
         Column(
             title="group", shown=(lambda row: row.letter) if with_group else None,
@@ -200,19 +212,3 @@ def _step(entry: RunEntry) -> str:
 
 def _size(entry: RunEntry) -> str:
     return "" if entry.nbytes is None else size_cell(entry.nbytes)
-
-
-def _iterations(row: _Row) -> str:
-    return "" if row.entry.iterations is None else f"{row.entry.iterations:,}"
-
-
-def _saved(row: _Row) -> str:
-    return "" if row.entry.time is None else time_text(row.entry.time)
-
-
-def _saved_word(row: _Row) -> str:
-    return ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)
-
-
-def _state(row: _Row) -> Line:
-    return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)

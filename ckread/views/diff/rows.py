@@ -72,6 +72,12 @@ class DiffRow:
         return self.members[0] if len(self.members) == 1 else None
 
     @property
+    def has_figures(self) -> bool:
+        """Whether it is of one variable, which moved."""
+        only = self.only
+        return only is not None and only.metrics is not None and not self.is_identical
+
+    @property
     def nbytes_changed(self) -> int:
         """Bytes of what is not identical."""
         return sum(v.nbytes for v in self.members if v.status is not DiffStatus.IDENTICAL)
@@ -134,21 +140,19 @@ def _is_measured(variable: VariableDiff) -> bool:
 
 
 def grouped_rows(variables: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> list[DiffRow]:
-    """Give a row for each group that behaves alike; `among` are all that the table shows."""
-    return [
-        DiffRow(sign_of(members), _exact(pattern, members, among), members, describe(members))
-        for pattern, members in group(variables)
-    ]
+    """Give a row for each group that behaves alike; `among` are all that the table shows.
 
-
-def _exact(pattern: str, members: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> str:
-    """Say where a subtree holds others too, which have rows of their own."""
-    if not pattern.endswith("**") or "**" in pattern[:-2]:
-        return pattern
-    n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
-    if n_below == len(members):
-        return pattern
-    return f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
+    Where a subtree holds others too, which have rows of their own, its row says so.
+    """
+    rows = []
+    for pattern, members in group(variables):
+        name = pattern
+        if pattern.endswith("**") and "**" not in pattern[:-2]:
+            n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
+            if n_below > len(members):
+                name = f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
+        rows.append(DiffRow(sign_of(members), name, members, describe(members)))
+    return rows
 
 
 def _single(variable: VariableDiff) -> DiffRow:
@@ -283,14 +287,10 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     by_subtree = group_by_subtree(others, behaviour)
     if len(by_subtree) > _FEW_ROWS:
         by_subtree = min(by_subtree, _group_by_ending(others), key=len)
-    return by_subtree + _group_slots(slots)
-
-
-def _group_slots(slots: Iterable[VariableDiff]) -> list[Group]:
-    found: dict[str, list[VariableDiff]] = {}
+    by_pattern: dict[str, list[VariableDiff]] = {}
     for variable in slots:
-        found.setdefault(slot_pattern(variable), []).append(variable)
-    return [_named(pattern, members) for pattern, members in found.items()]
+        by_pattern.setdefault(slot_pattern(variable), []).append(variable)
+    return by_subtree + [_named(pattern, members) for pattern, members in by_pattern.items()]
 
 
 def group_by_subtree(
@@ -318,17 +318,12 @@ def _split(
         children.setdefault(child, []).append((components, variable))
     if depth and len(children) == len(members) <= _MIXED_SIZE:
         return [_named(scope + "**", variables)]
-    return [found for child in children.values() for found in _child(child, depth, key)]
-
-
-def _child(
-    members: list[tuple[list[str], VariableDiff]],
-    depth: int,
-    key: Callable[[VariableDiff], Hashable],
-) -> list[Group]:
-    if len(members) == 1:
-        return [Group(members[0][1].name, (members[0][1],))]
-    return _split(members, depth + 1, key)
+    groups: list[Group] = []
+    for below in children.values():
+        only = below[0][1]
+        alone = [Group(only.name, (only,))] if len(below) == 1 else None
+        groups += alone or _split(below, depth + 1, key)
+    return groups
 
 
 def _group_by_ending(variables: Sequence[VariableDiff]) -> list[Group]:

@@ -54,33 +54,21 @@ def step_line(variable: VariableDrift, cells: int) -> Line:
     marks: list[str] = []
     sizes: list[float] = []
     for start in range(1, n, group):
-        mark, size = _cell(variable, range(start, min(start + group, n)))
-        marks.append(mark)
-        sizes.append(size)
+        indices = range(start, min(start + group, n))
+        found = [size for i in indices if (size := _size(variable, i)) is not None]
+        sizes.append(max(found, default=0.0))
+        mark = "" if any(found) else UNCHANGED if found else " "
+        marks.append(mark if all(map(variable.is_finite_at, indices)) else NOT_FINITE)
     drawn = sparkline([0.0 if math.isinf(size) else size for size in sizes])
-    top = CHANGED
-    glyphs = [
-        mark or (top if math.isinf(size) or not variable.l2 else glyph)
-        for mark, size, glyph in zip(marks, sizes, drawn, strict=True)
-    ]
     spans: list[Span] = []
-    for glyph in glyphs:
-        style = "bad" if glyph == NOT_FINITE else "muted" if glyph == UNCHANGED else "spark"
+    for mark, size, glyph in zip(marks, sizes, drawn, strict=True):
+        shown = mark or (CHANGED if math.isinf(size) or not variable.l2 else glyph)
+        style = "bad" if shown == NOT_FINITE else "muted" if shown == UNCHANGED else "spark"
         if spans and spans[-1].style == style:
-            spans[-1] = Span(spans[-1].text + glyph, style)
+            spans[-1] = Span(spans[-1].text + shown, style)
         else:
-            spans.append(Span(glyph, style))
+            spans.append(Span(shown, style))
     return tuple(spans)
-
-
-def _cell(variable: VariableDrift, indices: range) -> tuple[str, float]:
-    """Give the mark of a cell, or else the size of what it draws."""
-    if any(not variable.is_finite_at(i) for i in indices):
-        return NOT_FINITE, 0.0
-    sizes = [size for i in indices if (size := _size(variable, i)) is not None]
-    if any(sizes):
-        return "", max(sizes)
-    return (UNCHANGED if sizes else " "), 0.0
 
 
 def _size(variable: VariableDrift, index: int) -> float | None:
@@ -91,9 +79,7 @@ def _size(variable: VariableDrift, index: int) -> float | None:
     if not variable.from_previous:
         return 1.0 if changed else None
     distance = variable.from_previous[index]
-    if distance is None or math.isnan(distance):
-        return None
-    return distance
+    return None if distance is None or math.isnan(distance) else distance
 
 
 def norm_text(values: Sequence[float | None], *, first: bool) -> str:

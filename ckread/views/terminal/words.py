@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckread.model.fields import Kind
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Span
+from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.fields import Field
     from ckread.model.run.entries import RunEntry
-    from ckread.views.terminal.page import Line
+    from ckread.views.terminal.page import Block, Line
 
 
 Row = TypeVar("Row")
@@ -193,21 +193,26 @@ _TRUTHS = {True: "yes", False: "no"}
 
 def word_of(field: Field[Row]) -> Callable[[Row], str]:
     """Give what writes a field of a row for a pipe, as one word; `-` for what is absent."""
-    give = field.give
+    give, write = field.give, word_of_kind(field.kind)
+    return lambda row: write(give(row) if give else None)
 
-    def word(row: Row) -> str:
-        value = give(row) if give else None
-        if value is None:
-            return ABSENT_WORD
-        if field.kind is Kind.TEXT:
-            return safe_word(str(value))
-        if field.kind is Kind.FIGURE:
-            return value_word(value)
-        if field.kind is Kind.TRUTH:
-            return _TRUTHS[value]
-        return shape_word(value) if field.kind is Kind.SHAPE else str(value)
 
-    return word
+def word_of_kind(kind: Kind) -> Callable[[Any], str]:
+    """Give what writes a value of a kind for a pipe, as one word."""
+    write: Callable[[Any], str] = str
+    if kind is Kind.TEXT:
+        write = _text_word
+    elif kind is Kind.FIGURE:
+        write = value_word
+    elif kind is Kind.TRUTH:
+        write = _TRUTHS.__getitem__
+    elif kind is Kind.SHAPE:
+        write = shape_word
+    return lambda value: ABSENT_WORD if value is None else write(value)
+
+
+def _text_word(value: object) -> str:
+    return safe_word(str(value))
 
 
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
@@ -247,6 +252,11 @@ def common_prefix(names: Sequence[str]) -> str:
     return prefix if len(prefix) >= MIN_SHARED_CELLS else ""
 
 
+def names_below(prefix: str) -> list[Block]:
+    """Say above a table of a screen what its names have in common."""
+    return [TerminalOnly(Prose(Span(f"names below {prefix}", "label")))] if prefix else []
+
+
 def muted_repeats(names: Iterable[str]) -> Iterator[Line]:
     """Give names whose leading components, as far as they repeat the row above, are muted."""
     above: list[str] = []
@@ -278,39 +288,29 @@ def bar(share: float, cells: int) -> str:
 def sparkline(values: Sequence[float]) -> str:
     """Draw one cell per value, to the row's own top; blank only for exactly none."""
     top = max((value for value in values if math.isfinite(value)), default=0.0)
-    return "".join(_spark(value, top) for value in values)
-
-
-def _spark(value: float, top: float) -> str:
-    if not math.isfinite(value):
-        return "×"
-    if value <= 0 or top <= 0:
-        return " "
-    return _SPARKS[min(len(_SPARKS) - 1, int(value / top * len(_SPARKS)))]
+    return "".join(_spark(value / top if value > 0 and top else None, value) for value in values)
 
 
 def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
     """Draw a curve in at most so many cells; a cell of several values has their last."""
-    group = max(1, math.ceil(len(values) / cells))
-    picked = [_last_of(values[i : i + group]) for i in range(0, len(values), group)]
+    size = max(1, math.ceil(len(values) / cells))
+    groups = [values[i : i + size] for i in range(0, len(values), size)]
+    picked = [next((v for v in reversed(group) if v is not None), None) for group in groups]
     finite = [value for value in picked if value is not None and math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    return "".join(_level(value, low, high) for value in picked)
+    span = high - low
+
+    def share(value: float | None) -> float | None:
+        return None if value is None else (value - low) / span if span else 0.5
+
+    return "".join(_spark(share(value), value) for value in picked)
 
 
-def _last_of(values: Sequence[float | None]) -> float | None:
-    return next((value for value in reversed(values) if value is not None), None)
-
-
-def _level(value: float | None, low: float, high: float) -> str:
-    if value is None:
-        return " "
-    if not math.isfinite(value):
+def _spark(share: float | None, value: float | None) -> str:
+    """Draw a cell: blank where there is no share, `×` for a value that is not finite."""
+    if value is not None and not math.isfinite(value):
         return "×"
-    if high == low:
-        return _SPARKS[len(_SPARKS) // 2]
-    share = (value - low) / (high - low)
-    return _SPARKS[min(len(_SPARKS) - 1, int(share * len(_SPARKS)))]
+    return " " if share is None else _SPARKS[min(len(_SPARKS) - 1, int(share * len(_SPARKS)))]
 
 
 def nothing_finite(distribution: Distribution) -> str:
