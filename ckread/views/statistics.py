@@ -75,7 +75,10 @@ def _columns() -> list[Column[Row]]:
             value = _FIELDS[name].of(row[0])
             return ABSENT if value is None else float_text(value)
 
-        return of(name, shown=shown, justify=Justify.POINT, **look)
+        def piped(row: Row) -> str:
+            return float_word(_FIELDS[name].of(row[0]))
+
+        return of(name, shown=shown, piped=piped, justify=Justify.POINT, **look)
 
     def zeros(row: Row) -> str:
         found = row[0].distribution
