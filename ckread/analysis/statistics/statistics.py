@@ -401,19 +401,12 @@ def statistics_of_run(
             n_bins,
             Work(n_jobs, executor, progress),
         )
-        measured = list(map(_measured, places, outcomes))
-    moments = tuple(_moment(run, index, measured) for index, _ in found)
-    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes))
-
-
-def _measured(
-    place: tuple[int, Variable], outcome: Distribution | CheckpointError
-) -> tuple[int, VariableStatistics]:
-    return place[0], variable_statistics(place[1], outcome)
-
-
-def _moment(run: Run, index: int, measured: Sequence[tuple[int, VariableStatistics]]) -> Moment:
-    entry = run.entries[index]
-    step = index + 1 if entry.step is None else entry.step
-    here = {variable.name: variable for at, variable in measured if at == index}
-    return Moment(entry.path, step, entry.time, here)
+        measured: dict[int, dict[str, VariableStatistics]] = {index: {} for index, _ in found}
+        for (index, variable), outcome in zip(places, outcomes, strict=True):
+            measured[index][variable.name] = variable_statistics(variable, outcome)
+    moments = []
+    for index, variables in measured.items():
+        entry = run.entries[index]
+        step = index + 1 if entry.step is None else entry.step
+        moments.append(Moment(entry.path, step, entry.time, variables))
+    return RunStatistics(run.path, names, tuple(moments), n_bins, (*run.notes, *notes))
