@@ -222,11 +222,11 @@ def _findings(table: Table) -> Iterator[Finding]:
             last = separators[number]
             continue
         for key, damage in bad_entries(entries, table.memory):
-            error = damage.within(path=table.file.path)
+            told = damage.within(path=table.file.path)
             if key:
-                yield _of_error(error, Code.ENTRY, ANOTHER, _text(key))
+                yield _of_error(told, Code.ENTRY, ANOTHER, _text(key))
             else:
-                yield _of_error(error, Code.INDEX, ANOTHER)
+                yield _of_error(told, Code.INDEX, ANOTHER)
         last = entries[-1][0] if entries else last
 
 
