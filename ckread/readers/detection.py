@@ -215,7 +215,7 @@ def _magic_kind(ends: Ends) -> Kind | None:
 
 def _shaped_kind(ends: Ends) -> Kind:
     head = ends.head
-    if _has_record_header(head):
+    if len(head) >= 12 and unmask(int.from_bytes(head[8:12], "little")) == crc32c(head[:8]):
         return Kind.EVENTS if b"brain.Event:" in head[:64] else Kind.TFRECORD
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= ends.nbytes - 8:
         return Kind.SAFETENSORS
@@ -260,13 +260,9 @@ def _after_varint(data: bytes, at: int) -> int:
     return at + 1
 
 
-def _has_record_header(head: bytes) -> bool:
-    stored = int.from_bytes(head[8:12], "little")
-    return len(head) >= 12 and unmask(stored) == crc32c(head[:8])
-
-
 def _zip_kind(ends: Ends) -> Kind:
-    names = _member_names(ends) or _first_members(ends)
+    """Tell an archive by the names in its central directory; of a cut one by the first names."""
+    names = _names_after(_CENTRAL_HEADER, ends.tail) or _names_after(_LOCAL_HEADER, ends.head)
     if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
         return Kind.KERAS_ARCHIVE
     if any(name.endswith("data.pkl") for name in names):
@@ -276,20 +272,10 @@ def _zip_kind(ends: Ends) -> Kind:
     return Kind.ZIP
 
 
-def _first_members(ends: Ends) -> set[str]:
-    """Give the names that stand before the first members: all there is of a cut archive."""
+def _names_after(header: re.Pattern[bytes], data: bytes) -> set[str]:
     names = set()
-    for match in _LOCAL_HEADER.finditer(ends.head):
-        name = ends.head[match.end() :][: int.from_bytes(match[1], "little")]
-        names.add(name.decode("utf-8", "replace"))
-    return names
-
-
-def _member_names(ends: Ends) -> set[str]:
-    """Give the names in the central directory, as far as the end of the file holds it."""
-    names = set()
-    for match in _CENTRAL_HEADER.finditer(ends.tail):
-        name = ends.tail[match.end() :][: int.from_bytes(match[1], "little")]
+    for match in header.finditer(data):
+        name = data[match.end() :][: int.from_bytes(match[1], "little")]
         names.add(name.decode("utf-8", "replace"))
     return names
 

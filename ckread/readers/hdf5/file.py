@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.readers.hdf5.messages import Dataset as Dataset
 from ckread.readers.hdf5.messages import DeclinedError
+from ckread.readers.hdf5.messages import path_order as path_order
 from ckread.readers.hdf5.plain import PlainFile
 
 if TYPE_CHECKING:

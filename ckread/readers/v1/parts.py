@@ -72,9 +72,8 @@ class V1Part:
         self.file = RegularFile(path)
         try:
             self._table = Table(self.file, max_block_nbytes=MAX_BLOCK_NBYTES)
-            handles = list(self._table.handles())
+            self._handles = list(self._table.handles())
             self._separators = [key for key, _ in self._table.read_entries(self._table.index)]
-            self._handles = handles
             self.listed = self._read_list()
         except BaseException:
             self.file.close()
