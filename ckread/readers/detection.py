@@ -148,13 +148,7 @@ _CENTRAL_HEADER = re.compile(rb"PK\x01\x02.{24}(..).{16}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two ends of a file; they overlap where it is short.
-
-    Attributes:
-        nbytes: size of the file.
-        head: its first bytes.
-        tail: its last bytes.
-    """
+    """The two ends of a file; they overlap where it is short."""
 
     nbytes: int
     head: bytes

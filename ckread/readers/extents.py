@@ -102,14 +102,9 @@ class ExtentStream:
         stop: int | None = None,
         shard: RegularFile | None = None,
     ) -> None:
-        """Prepare to stream; the file is opened with the first chunk.
+        """Prepare to stream bytes `start` to `stop` of an extent in chunks as long as the buffer.
 
-        Args:
-            extent: what to read.
-            buffer: its length, rounded down to whole elements, is the chunk's.
-            start: first byte within the extent.
-            stop: byte within the extent after the last; None for its end.
-            shard: the file, if it is open already; it then stays open.
+        The file is opened with the first chunk; one that is open already stays so.
         """
         self.crc32c = 0
         self._extent = extent

@@ -56,12 +56,7 @@ DAMAGED = (
 
 
 class BlockHandle(NamedTuple):
-    """Where a block lies in its table.
-
-    Attributes:
-        offset: bytes from the start of the file.
-        size: bytes of the block, its 5-byte trailer not counted.
-    """
+    """Where a block lies in its table; its 5-byte trailer is not counted."""
 
     offset: int
     size: int

@@ -33,14 +33,9 @@ _CHECKSUM_NBYTES = 4
 
 
 class StringTensor(NamedTuple):
-    """What is stored of a string tensor; nothing of it is verified yet.
+    """What is stored of a string tensor, in C order; nothing of it is verified yet.
 
-    Attributes:
-        elements: in C order.
-        lengths_nbytes: bytes of the lengths at the start.
-        stored_lengths_crc32c: unmasked, as stored; None where nothing at all is.
-        lengths_crc32c: unmasked, as computed.
-        crc32c: unmasked, of everything, as the entry counts it.
+    Checksums are unmasked; the stored one of the lengths is None where nothing at all is.
     """
 
     elements: list[bytes]

@@ -61,13 +61,7 @@ _MAX_TEXT_EXPANSION = 20
 
 
 class LibraryFile:
-    """An HDF5 file that is open in h5py.
-
-    Attributes:
-        path: the file.
-        name: what messages call it.
-        window: the bytes it is read through.
-    """
+    """An HDF5 file that is open in h5py, read through a window; `name` is for messages."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
@@ -271,13 +265,7 @@ _OPAQUE: dict[str, DataType] = {
 
 
 class StoredType(NamedTuple):
-    """How the elements of a dataset are stored.
-
-    Attributes:
-        dtype: the element type, `UNKNOWN` for what no tensor holds.
-        big_endian: whether multi-byte elements are in network order.
-        has_references: whether elements are references to other objects.
-    """
+    """How the elements of a dataset are stored; `UNKNOWN` is what no tensor holds."""
 
     dtype: DataType
     big_endian: bool = False

@@ -190,13 +190,7 @@ class KerasContents:
 
 
 class Home(NamedTuple):
-    """Where a tensor lies.
-
-    Attributes:
-        file: the file.
-        dataset: the dataset in it.
-        packing: how int4 is packed into it, None if it is not.
-    """
+    """Where a tensor lies, and how int4 is packed into its dataset if it is."""
 
     file: HDF5File
     dataset: Dataset
@@ -204,14 +198,9 @@ class Home(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """All that is found.
+    """All that is found: datasets by path, in the order of the model if that is known.
 
-    Attributes:
-        homes: every dataset by its path, in the order of the model if that is known.
-        contents: what names and roles are told from.
-        layout: `LEGACY_HDF5` or `KERAS_WEIGHTS`.
-        notes: what is odd, one sentence each.
-        is_empty: whether there is neither a dataset nor a layer.
+    `is_empty` where there is neither a dataset nor a layer; `notes` says what is odd.
     """
 
     homes: dict[str, Home]
@@ -343,12 +332,9 @@ _MAX_CHUNKS = 10_000
 
 
 class NamedWeight(NamedTuple):
-    """One entry of a list of weight names.
+    """One entry of a list of weight names: path of its dataset, the entry as written, its layer.
 
-    Attributes:
-        key: path of its dataset.
-        name: the entry, as written.
-        layer: the layer that lists it; empty for the optimizer and the model itself.
+    The layer is empty for the optimizer and the model itself.
     """
 
     key: str

@@ -41,13 +41,7 @@ MAX_BLOCK_NBYTES = 3 << 30
 
 
 class V1Tensor(NamedTuple):
-    """One tensor as listed.
-
-    Attributes:
-        dtype: element type.
-        shape: shape of the whole.
-        slices: the slices it is kept in; one that covers it all, as a rule.
-    """
+    """One tensor as listed, in the slices it is kept in: one that covers it all, as a rule."""
 
     dtype: DataType
     shape: tuple[int, ...]
@@ -60,12 +54,7 @@ class V1Tensor(NamedTuple):
 
 
 class V1Part:
-    """One file.
-
-    Attributes:
-        file: open for reading.
-        listed: the tensors of which it holds a slice.
-    """
+    """One file, open for reading, and the tensors of which it holds a slice."""
 
     def __init__(self, path: str) -> None:
         """Read its list."""
