@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed
+from ckread.model.fields import Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import find_by_name, select
@@ -102,9 +103,18 @@ class RunTrack(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import track_frame
-
-        return track_frame(self)
+        columns = {
+            tracked.name: Kind.NUMBER
+            if all(value is None or isinstance(value, int) for value in tracked.values)
+            else Kind.FIGURE
+            for tracked in self.variables
+        }
+        rows = [
+            {tracked.name: tracked.values[at] for tracked in self.variables}
+            for at in range(len(self.checkpoints))
+        ]
+        steps = [entry.step for entry in self.checkpoints]
+        return data_frame(columns, rows, index="step", labels=steps, dtype=Kind.NUMBER)
 
 
 def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str]) -> RunTrack:
