@@ -10,6 +10,7 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     TruncatedFileError,
     UnsupportedFeatureError,
 )
@@ -98,7 +99,7 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
 
 
 def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
-    code = Code.SLICES if "slice" in error.message else Code.ENTRY
+    code = Code.SLICES if error.kind is ErrorKind.SLICES else Code.ENTRY
     remedy = error.remedy or "Copy the index again from where it came."
     place = os.path.basename(error.path) if error.path else None
     return Finding(Level.ERROR, code, variable.name, place, error.message, remedy)
@@ -178,8 +179,11 @@ ANOTHER = "Copy the index again from where it came, or use another checkpoint of
 _MAX_FINDINGS = 1000
 
 
-def check_table(path: str) -> list[Finding]:
-    """Read what can be read of an index, block by block and entry by entry."""
+def check_table(path: str, opening: CheckpointError | None = None) -> list[Finding]:
+    """Read what can be read of an index, block by block and entry by entry.
+
+    The error of `opening` the checkpoint says more than the index alone where the save is torn.
+    """
     findings: list[Finding] = []
     try:
         with RegularFile(path) as file:
@@ -188,7 +192,8 @@ def check_table(path: str) -> list[Finding]:
                 if len(findings) == _MAX_FINDINGS:
                     break
     except CheckpointError as error:
-        findings.append(of_index(error))
+        torn = opening if opening is not None and opening.kind is ErrorKind.TORN else None
+        findings.append(of_index(torn or error))
     return findings
 
 

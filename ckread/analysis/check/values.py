@@ -214,7 +214,8 @@ def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Findi
         message = f"{counted} of {look.elements} elements, the first at [{at}]"
     remedy = "Training broke down before this save: find the last good checkpoint of the run."
     level = Level.ERROR if is_error else Level.WARNING
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+    is_all = look.not_finite == look.elements
+    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
 
 
 MAX_NBYTES = 1 << 16

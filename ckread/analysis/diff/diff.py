@@ -194,9 +194,7 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
     files = [file.path for side in sides for file in side.files()]
     if error.path is None or sum(os.path.basename(path) == name for path in files) < 2:
         return error
-    message = error.message.replace(name, error.path, 1)
-    kept = {"path": error.path, "offset": error.offset, "remedy": error.remedy}
-    return type(error)(message, **kept)  # type: ignore[arg-type]
+    return error.within(name=error.path)
 
 
 def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:
