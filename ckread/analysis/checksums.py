@@ -83,19 +83,15 @@ def content_comparison(
         key, other = content_key(left), content_key(right)
         if key is not None and other is not None:
             return key == other
-        return _is_same_by_slice(left, right)
+        # Compare slice by slice where both sides are cut alike.
+        slices, others = ({e.region: e.crc32c for e in _slices(v)} for v in (left, right))
+        if not slices or slices.keys() != others.keys():
+            return None
+        if None in slices.values() or None in others.values():
+            return None
+        return slices == others
 
     return is_same_content
-
-
-def _is_same_by_slice(left: Variable, right: Variable) -> bool | None:
-    """Compare slice by slice where both sides are cut alike."""
-    slices, others = ({e.region: e.crc32c for e in _slices(v)} for v in (left, right))
-    if not slices or slices.keys() != others.keys():
-        return None
-    if None in slices.values() or None in others.values():
-        return None
-    return slices == others
 
 
 def _joined(extents: Sequence[Extent], shape: tuple[int, ...]) -> int | None:

@@ -45,14 +45,13 @@ import sys
 import traceback
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckread.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future
-    from typing import NoReturn
 
 
 Job = TypeVar("Job")
@@ -200,7 +199,10 @@ def run_forked(
                 selector.register(child.results, selectors.EVENT_READ, child)
             while any(child.pending for child in children):
                 for key, _ in selector.select():
-                    result = _receive(key.data)
+                    length = int.from_bytes(_read(key.data, _LENGTH_NBYTES), "little")
+                    is_result, result = pickle.loads(_read(key.data, length))
+                    if not is_result:
+                        raise result
                     index = key.data.pending.popleft()
                     _hand_over(key.data, upcoming)
                     yield index, result
@@ -216,26 +218,20 @@ def _start(jobs: Sequence[Job], worker: Callable[[Job], Result], older: Sequence
         # A pipe closes only when no process holds its other end any more.
         for inherited in (numbers, results, *(fd for c in older for fd in (c.numbers, c.results))):
             os.close(inherited)
-        _serve(child_numbers, child_results, jobs, worker)
+        # Be the child: never returns into the code that forked, whatever happens.
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            while number := os.read(child_numbers, _NUMBER_NBYTES):
+                payload = _answer(worker, jobs[int.from_bytes(number, "little")])
+                unsent = memoryview(len(payload).to_bytes(_LENGTH_NBYTES, "little") + payload)
+                while unsent:
+                    unsent = unsent[os.write(child_results, unsent) :]
+        finally:
+            os._exit(0)
     os.close(child_numbers)
     os.close(child_results)
     return _Child(pid, numbers, results)
-
-
-def _serve(
-    numbers: int, results: int, jobs: Sequence[Job], worker: Callable[[Job], Result]
-) -> NoReturn:
-    """Be the child: never returns into the code that forked, whatever happens."""
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        while number := os.read(numbers, _NUMBER_NBYTES):
-            payload = _answer(worker, jobs[int.from_bytes(number, "little")])
-            unsent = memoryview(len(payload).to_bytes(_LENGTH_NBYTES, "little") + payload)
-            while unsent:
-                unsent = unsent[os.write(results, unsent) :]
-    finally:
-        os._exit(0)
 
 
 def _answer(worker: Callable[[Job], Result], job: Job) -> bytes:
@@ -257,14 +253,6 @@ def _hand_over(child: _Child, upcoming: Iterator[int]) -> None:
         except BrokenPipeError:
             raise _death(child) from None
         return
-
-
-def _receive(child: _Child) -> Any:
-    length = int.from_bytes(_read(child, _LENGTH_NBYTES), "little")
-    is_result, answer = pickle.loads(_read(child, length))
-    if not is_result:
-        raise answer
-    return answer
 
 
 def _read(child: _Child, nbytes: int) -> bytearray:

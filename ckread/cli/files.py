@@ -51,7 +51,15 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
         if force:
             os.replace(partial, target)
         else:
-            _place(partial, target)
+            # Give a finished file its name, unless another has taken it meanwhile.
+            try:
+                os.link(partial, target)
+            except FileExistsError:
+                check_free(target, force=False)
+                raise
+            except OSError:  # a file system without links
+                check_free(target, force=False)
+                os.replace(partial, target)
     except OSError as error:
         if error.filename != partial:
             raise
@@ -59,18 +67,6 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
     finally:
         if os.path.lexists(partial):
             os.unlink(partial)
-
-
-def _place(partial: str, target: str) -> None:
-    """Give a finished file its name, unless another has taken it meanwhile."""
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        check_free(target, force=False)
-        raise
-    except OSError:  # a file system without links
-        check_free(target, force=False)
-        os.replace(partial, target)
 
 
 # The file of `--rename-map`: names of the first checkpoint and of the second, as JSON.

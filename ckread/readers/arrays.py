@@ -103,7 +103,17 @@ def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> 
         part = whole[_at(slice(*bounds) for bounds in extent.region)]
         in_place = part.flags.c_contiguous
         target = part if in_place else empty_array(part.shape, extent.dtype)
-        _read_extent(extent, target.reshape(-1).view(np.uint8), open_shard(extent.path))
+        # Fill `raw` with an extent in the byte order of this machine, verified.
+        raw = target.reshape(-1).view(np.uint8)
+        shard = open_shard(extent.path)
+        crc32c = 0
+        for start in range(0, extent.nbytes, _READ_NBYTES):
+            chunk = raw[start : start + _READ_NBYTES]
+            shard.pread_into(chunk, extent.offset + start)
+            crc32c = extend(crc32c, chunk)
+        verify_extent(extent, crc32c)
+        if extent.big_endian:
+            swap_in_place(raw, extent.dtype)
         if not in_place:
             part[...] = target
 
@@ -111,18 +121,6 @@ def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> 
 def _at(places: Iterable[slice]) -> tuple[Any, ...]:
     """Give the index of places; its ellipsis keeps a scalar an array."""
     return (*places, ...)
-
-
-def _read_extent(extent: Extent, raw: NDArray[np.uint8], shard: RegularFile) -> None:
-    """Fill `raw` with an extent in the byte order of this machine, verified."""
-    crc32c = 0
-    for start in range(0, extent.nbytes, _READ_NBYTES):
-        chunk = raw[start : start + _READ_NBYTES]
-        shard.pread_into(chunk, extent.offset + start)
-        crc32c = extend(crc32c, chunk)
-    verify_extent(extent, crc32c)
-    if extent.big_endian:
-        swap_in_place(raw, extent.dtype)
 
 
 def read_part(

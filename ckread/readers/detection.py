@@ -215,11 +215,23 @@ def ends_kind(ends: Ends) -> Kind:
 def _magic_kind(ends: Ends) -> Kind | None:
     head = ends.head
     if ends.tail.endswith(_TABLE_MAGIC):
-        return _table_kind(head)
+        value = _first_value(head)
+        if value is None:
+            return Kind.TABLE
+        # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
+        # SavedTensorSlices has the list of tensors in field 1.
+        return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
     if any(head.startswith(_HDF5_MAGIC, at) for at in (0, *(512 << i for i in range(8)))):
         return Kind.HDF5
     if head.startswith(b"PK\x03\x04"):
-        return _zip_kind(ends)
+        names = _member_names(ends) or _first_members(ends)
+        if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
+            return Kind.KERAS_ARCHIVE
+        if any(name.endswith("data.pkl") for name in names):
+            return Kind.PYTORCH
+        if names and all(name.endswith(".npy") for name in names):
+            return Kind.NPZ
+        return Kind.ZIP
     if head[4:8] == b"TFL3":
         return Kind.TFLITE
     if head[257:262] == b"ustar":
@@ -229,7 +241,9 @@ def _magic_kind(ends: Ends) -> Kind | None:
 
 def _shaped_kind(ends: Ends) -> Kind:
     head = ends.head
-    if _has_record_header(head):
+    stored = int.from_bytes(head[8:12], "little")
+    has_record_header = len(head) >= 12 and unmask(stored) == crc32c(head[:8])
+    if has_record_header:
         return Kind.EVENTS if b"brain.Event:" in head[:64] else Kind.TFRECORD
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= ends.nbytes - 8:
         return Kind.SAFETENSORS
@@ -240,54 +254,26 @@ def _shaped_kind(ends: Ends) -> Kind:
     return protobuf_kind(head) or Kind.BINARY
 
 
-def _table_kind(head: bytes) -> Kind:
-    value = _first_value(head)
-    if value is None:
-        return Kind.TABLE
-    # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
-    # SavedTensorSlices has the list of tensors in field 1.
-    return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
-
-
 def _first_value(head: bytes) -> bytes | None:
     """Give the value of key "" where a table begins with it, as far as it is there.
 
     A compressed block begins with its length and a literal: that much of snappy
     is read here, so that a damaged block still tells what it was.
     """
-    for start in (0, _snappy_literal(head)):
+    tag = _after_varint(head, 0)
+    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
+    snappy_literal = tag + 1 + extra
+    for start in (0, snappy_literal):
         if head[start : start + 2] == b"\x00\x00":
             stop = _after_varint(head, start + 2)
             return head[stop : stop + 64]
     return None
 
 
-def _snappy_literal(head: bytes) -> int:
-    tag = _after_varint(head, 0)
-    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
-    return tag + 1 + extra
-
-
 def _after_varint(data: bytes, at: int) -> int:
     while at < len(data) and data[at] & 0x80:
         at += 1
     return at + 1
-
-
-def _has_record_header(head: bytes) -> bool:
-    stored = int.from_bytes(head[8:12], "little")
-    return len(head) >= 12 and unmask(stored) == crc32c(head[:8])
-
-
-def _zip_kind(ends: Ends) -> Kind:
-    names = _member_names(ends) or _first_members(ends)
-    if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
-        return Kind.KERAS_ARCHIVE
-    if any(name.endswith("data.pkl") for name in names):
-        return Kind.PYTORCH
-    if names and all(name.endswith(".npy") for name in names):
-        return Kind.NPZ
-    return Kind.ZIP
 
 
 def _first_members(ends: Ends) -> set[str]:
@@ -366,10 +352,6 @@ def _json_kind(text: str, *, is_cut: bool) -> Kind | None:
         return Kind.HISTORY_JSON if is_history else Kind.JSON
     if _is_history(document, list):
         return Kind.HISTORY_JSON
-    return _object_kind(document)
-
-
-def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
@@ -413,20 +395,16 @@ def protobuf_kind(head: bytes) -> Kind | None:
         ):
             return Kind.ONNX
         case [(1, 2, bytes(first)), *_]:
-            return _graph_kind(_first_fields(first))
-    return None
-
-
-def _graph_kind(first: list[Field]) -> Kind | None:
-    match first:
-        case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(name) and _is_name(
-            operation
-        ):
-            return Kind.GRAPH_DEF
-        case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
-            return Kind.META_GRAPH
-        case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
-            return Kind.META_GRAPH
+            match _first_fields(first):
+                case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(
+                    name
+                ) and _is_name(operation):
+                    return Kind.GRAPH_DEF
+                case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
+                    return Kind.META_GRAPH
+                case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
+                    return Kind.META_GRAPH
+            return None
     return None
 
 

@@ -236,7 +236,10 @@ class FieldStream:
             CorruptCheckpointError: a field runs past the message, or is no field.
         """
         while start < stop:
-            head = self._head(start, stop)
+            end = min(stop, start + _HEAD_NBYTES)
+            if not self._start <= start < end <= self._start + len(self._block):
+                self._move(start)
+            head = self._block[start - self._start : end - self._start]
             try:
                 tag, at = parse_varint(head, 0, len(head))
                 number, wire_type = tag >> 3, tag & 7
@@ -274,12 +277,6 @@ class FieldStream:
         return CorruptCheckpointError(
             found, path=self.path, name=self.name, place=f"byte {offset}", offset=offset
         )
-
-    def _head(self, start: int, stop: int) -> bytes:
-        end = min(stop, start + _HEAD_NBYTES)
-        if not self._start <= start < end <= self._start + len(self._block):
-            self._move(start)
-        return self._block[start - self._start : end - self._start]
 
     def _move(self, start: int) -> None:
         self._block = self._file.pread(start, min(BLOCK_NBYTES, self.nbytes - start))

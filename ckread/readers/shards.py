@@ -70,11 +70,8 @@ def missing_shard(path: str) -> MissingShardError:
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
     found = f"missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        found += f"; here {_listed(present)}"
+        shown = ", ".join(map(str, present[:10]))
+        more = f" and {len(present) - 10} more" if len(present) > 10 else ""
+        listed = f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"
+        found += f"; here {listed}"
     return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
-
-
-def _listed(present: list[int]) -> str:
-    shown = ", ".join(map(str, present[:10]))
-    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-    return f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"

@@ -263,7 +263,15 @@ def parse_entries(
         CorruptCheckpointError: its entries or its restart array are broken, its keys
             do not increase, or they are too much.
     """
-    stop = _entries_stop(block)
+    # Give where the restart array begins, each of its restart points checked.
+    if len(block) < 4:
+        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
+    n_restarts = int.from_bytes(block[-4:], "little")
+    stop = len(block) - 4 - 4 * n_restarts
+    if stop < 0 or (stop and not n_restarts):
+        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
+    if stop:
+        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
     entries: list[tuple[bytes, bytes]] = []
     add = entries.append
     at = 0
@@ -302,19 +310,6 @@ def _not_sorted(key: bytes, last: bytes) -> CorruptCheckpointError:
 def _broken_entry(start: int, is_key: bool) -> CorruptCheckpointError:
     found = "shares more bytes than the key before it has" if is_key else "runs past its block"
     return CorruptCheckpointError(f"entry at byte {start} of it {found}")
-
-
-def _entries_stop(block: bytes) -> int:
-    """Give where the restart array begins, each of its restart points checked."""
-    if len(block) < 4:
-        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
-    n_restarts = int.from_bytes(block[-4:], "little")
-    stop = len(block) - 4 - 4 * n_restarts
-    if stop < 0 or (stop and not n_restarts):
-        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
-    if stop:
-        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
-    return stop
 
 
 def _check_restarts(block: bytes, restarts: tuple[int, ...], stop: int) -> None:

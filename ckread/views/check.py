@@ -58,7 +58,7 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad and len(reports) == 1:
         return verdict(reports[0])
     if bad:
-        names = ", ".join(_name(report) for report in bad[:5])
+        names = ", ".join(report.path.rstrip("/").rpartition("/")[2] for report in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         verb = "is" if len(bad) == 1 else "are"
         return (
@@ -73,10 +73,6 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     which = plural(len(reports), "checkpoint")
     which = which if len(reports) == 1 else f"all {which}"
     return SOUND, f"{which}, {nbytes} read, {checksums}every value finite."
-
-
-def _name(report: CheckReport) -> str:
-    return report.path.rstrip("/").rpartition("/")[2]
 
 
 def _unsound(report: CheckReport) -> str:
@@ -96,7 +92,14 @@ def _unsound(report: CheckReport) -> str:
     if Code.FILE in codes and not report.damaged:
         return _of_file(report)
     if report.damaged:
-        return _damaged(report)
+        n_damaged = len(report.damaged)
+        are = "is" if n_damaged == 1 else "are"
+        told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
+        if not report.n_verified:
+            return f"{told}."
+        unread = report.nbytes - report.nbytes_verified
+        held = f"{size_text(unread)} of {size_text(report.nbytes)}"
+        return f"{told}, {held}{_rest(report, n_damaged)}."
     if codes == {Code.NOT_FINITE}:
         return f"{_not_finite(report)}. The file itself is intact{_checksums(report)}."
     return f"{report.errors[0].message}."
@@ -119,17 +122,6 @@ def _checksums(report: CheckReport) -> str:
     return (
         ": its checksum is right" if n_tensors == 1 else f": all {n_tensors:,} checksums are right"
     )
-
-
-def _damaged(report: CheckReport) -> str:
-    n_damaged = len(report.damaged)
-    are = "is" if n_damaged == 1 else "are"
-    told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
-    if not report.n_verified:
-        return f"{told}."
-    unread = report.nbytes - report.nbytes_verified
-    held = f"{size_text(unread)} of {size_text(report.nbytes)}"
-    return f"{told}, {held}{_rest(report, n_damaged)}."
 
 
 _WHOLE = {

@@ -41,35 +41,33 @@ def histogram_page(variable: VariableStatistics, path: str, *, n_bins: int) -> P
     distribution = variable.distribution
     if distribution is None:
         return Page(Prose(Span("damaged: ", "bad"), safe_text(str(variable.error))))
-    title = _title(variable, distribution, path)
-    rows = tuple(_piped_rows(variable, distribution, path, n_bins))
-    figures = _Figures(_moments(distribution))
-    if distribution.min is None or distribution.min == distribution.max:
-        said = Lines([(Span(_instead(distribution), "bad" if distribution.nan else ""),)], piped=())
-        return Page(Lines([title], piped=rows), said, figures)
-    reading = "bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median"
-    note = TerminalOnly(Prose(Span(reading, "muted")))
-    sections: tuple[Block, ...] = (
-        _Drawing(distribution),
-        _Figures(_order(distribution)),
-        figures,
-        note,
-    )
-    return Page(Lines([title], piped=rows), *sections)
-
-
-def _title(variable: VariableStatistics, distribution: Distribution, path: str) -> Line:
     facts = f"{variable.dtype} {shape_text(variable.shape)}, "
     what = "" if distribution.measure == "value" else f", of the {distribution.measure}"
     n = plural(distribution.elements, "element")
     text = f"  {facts}{n}{what}, in {safe_text(path)}"
-    return (Span(safe_text(variable.name), "title"), Span(text, "muted"))
-
-
-def _instead(distribution: Distribution) -> str:
-    every = "all" if distribution.finite == distribution.elements else "all that are finite"
-    constant = f"{every} {float_text(float(distribution.min or 0))}"
-    return nothing_finite(distribution) or constant
+    title = (Span(safe_text(variable.name), "title"), Span(text, "muted"))
+    rows = tuple(_piped_rows(variable, distribution, path, n_bins))
+    figures = _Figures(_moments(distribution))
+    if distribution.min is None or distribution.min == distribution.max:
+        every = "all" if distribution.finite == distribution.elements else "all that are finite"
+        constant = f"{every} {float_text(float(distribution.min or 0))}"
+        instead = nothing_finite(distribution) or constant
+        said = Lines([(Span(instead, "bad" if distribution.nan else ""),)], piped=())
+        return Page(Lines([title], piped=rows), said, figures)
+    reading = "bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median"
+    note = TerminalOnly(Prose(Span(reading, "muted")))
+    quantiles = [
+        (f"{q.probability:.0%}".replace("%", " %"), q.value) for q in distribution.quantiles
+    ]
+    ends = ("min", float(distribution.min or 0)), ("max", float(distribution.max or 0))
+    order = [(name, float_text(value)) for name, value in (ends[0], *quantiles, ends[1])]
+    sections: tuple[Block, ...] = (
+        _Drawing(distribution),
+        _Figures(order),
+        figures,
+        note,
+    )
+    return Page(Lines([title], piped=rows), *sections)
 
 
 def _piped_rows(
@@ -184,14 +182,6 @@ class _Figures(Block):
             values += text.rjust(width)
         yield (Span(names, "label"),)
         yield (Span(values),)
-
-
-def _order(distribution: Distribution) -> list[tuple[str, str]]:
-    quantiles = [
-        (f"{q.probability:.0%}".replace("%", " %"), q.value) for q in distribution.quantiles
-    ]
-    ends = ("min", float(distribution.min or 0)), ("max", float(distribution.max or 0))
-    return [(name, float_text(value)) for name, value in (ends[0], *quantiles, ends[1])]
 
 
 def _moments(distribution: Distribution) -> list[tuple[str, str]]:

@@ -43,7 +43,12 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
     rows = everything if show_all else shown_rows(result)
     names = paired(list(result.metrics))
     table = Table(_columns(result, names), [_Row(), *rows], row_style=_style(result))
-    head: list[Block] = [TerminalOnly(_title(result)), Prose(verdict(result))]
+    name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
+    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
+    seams = [f"{epoch:,}" for epoch in result.seams]
+    joined = f", continued at {', '.join(seams)}" if seams else ""
+    title = Prose(Span(safe_text(name), "title"), held + joined)
+    head: list[Block] = [TerminalOnly(title), Prose(verdict(result))]
     footer = NarrowFooter(table, _footer(result, is_cut=len(rows) < len(everything)))
     piped = Table(_piped_columns(result, names), everything)
     return Page(head, TerminalOnly(table), footer, PipedOnly(piped))
@@ -77,7 +82,15 @@ def shown_rows(result: TrainingHistory) -> list[_Row]:
 
 def verdict(result: TrainingHistory) -> str:
     """Say which epoch is the best, which checkpoint holds it, and what is missing."""
-    return " ".join(filter(None, [_best(result), *_joins(result)]))
+    sentences = []
+    for first, last in result.gaps[:3]:
+        span = f"Epoch {first:,} is" if first == last else f"Epochs {first:,} to {last:,} are"
+        sentences.append(f"{span} in no log.")
+    last_metric = [values for values in result.metrics.values() if values]
+    bad = [e for e, *row in zip(result.epochs, *last_metric, strict=True) if _has_bad(row)]
+    if bad:
+        sentences.append(f"Not finite from {result.unit} {bad[0]:,} on.")
+    return " ".join(filter(None, [_best(result), *sentences]))
 
 
 def _best(result: TrainingHistory) -> str:
@@ -94,28 +107,8 @@ def _best(result: TrainingHistory) -> str:
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
 
 
-def _joins(result: TrainingHistory) -> list[str]:
-    sentences = []
-    for first, last in result.gaps[:3]:
-        span = f"Epoch {first:,} is" if first == last else f"Epochs {first:,} to {last:,} are"
-        sentences.append(f"{span} in no log.")
-    last_metric = [values for values in result.metrics.values() if values]
-    bad = [e for e, *row in zip(result.epochs, *last_metric, strict=True) if _has_bad(row)]
-    if bad:
-        sentences.append(f"Not finite from {result.unit} {bad[0]:,} on.")
-    return sentences
-
-
 def _has_bad(row: Sequence[float | None]) -> bool:
     return any(value is not None and not math.isfinite(value) for value in row)
-
-
-def _title(result: TrainingHistory) -> Prose:
-    name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
-    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
-    seams = [f"{epoch:,}" for epoch in result.seams]
-    joined = f", continued at {', '.join(seams)}" if seams else ""
-    return Prose(Span(safe_text(name), "title"), held + joined)
 
 
 def _footer(result: TrainingHistory, *, is_cut: bool) -> str:
@@ -137,7 +130,9 @@ def _columns(result: TrainingHistory, names: Sequence[str]) -> list[Column[_Row]
     columns += [_metric_column(result, name, rank) for rank, name in enumerate(names)]
     if result.holders.kept:
         columns.append(Column(title="checkpoint", shown=lambda row: _holder(result, row)))
-    columns.append(Column(title="", shown=lambda row: _best_word(result, row)))
+    columns.append(
+        Column(title="", shown=lambda row: (Span("best" if _is_best(result, row) else "", "good"),))
+    )
     return columns
 
 
@@ -169,10 +164,6 @@ def _holder(result: TrainingHistory, row: _Row) -> str:
         return ""
     path = result.holders.kept.get(result.epochs[row.at])
     return safe_text(base_name(path)) if path else ABSENT
-
-
-def _best_word(result: TrainingHistory, row: _Row) -> Line:
-    return (Span("best" if _is_best(result, row) else "", "good"),)
 
 
 def _is_best(result: TrainingHistory, row: _Row) -> bool:

@@ -33,15 +33,12 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
 
 def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Row]:
     """Give the table of a tree, a row per scope and variable."""
-    return Table(_columns(tree), _rows(tree, title, depth))
-
-
-def _rows(tree: VariableTree, title: str, depth: int | None) -> list[_Row]:
-    return [
+    rows = [
         _Row(node, guides_of(lasts), title if not lasts else node.name, not lasts)
         for node, lasts in tree.walk()
         if depth is None or len(lasts) <= depth
     ]
+    return Table(_columns(tree), rows)
 
 
 def guides_of(lasts: tuple[bool, ...]) -> str:

@@ -89,7 +89,17 @@ def check_values(
         else:
             _check_here(result, variable, shards)
             work.advance(variable.nbytes)
-    _mixed_shards(result, variables)
+    # Say so where most of the checksums of a checkpoint are wrong: two saves were mixed.
+    n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
+    if n_wrong > 3 and 2 * n_wrong > len(variables):
+        message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
+        remedy = "Shard and index are of different saves: copy both again, from one place."
+        if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
+            message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
+            remedy = "The data was never written out, as after a power loss: use another save."
+        result.findings.insert(
+            0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
+        )
     return result
 
 
@@ -174,20 +184,6 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
         result.findings.append(found)
         return
     _add_intact(result, variable, look, unravelled(look.first or 0, variable.shape))
-
-
-def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:
-    """Say so where most of the checksums of a checkpoint are wrong: two saves were mixed."""
-    n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
-    if n_wrong > 3 and 2 * n_wrong > len(variables):
-        message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
-        remedy = "Shard and index are of different saves: copy both again, from one place."
-        if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
-            message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
-            remedy = "The data was never written out, as after a power loss: use another save."
-        result.findings.insert(
-            0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
-        )
 
 
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)

@@ -49,12 +49,10 @@ def pair_nearest(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Var
     if not (a and b):
         return []
     block = list(a), list(b)
-    return [(x, y) for x, y, _ in _pair_block(block, at_least=_needed(block))]
-
-
-def _needed(block: Block) -> float:
-    """Give how near names must be: a few equal numbers are no evidence by themselves."""
-    return 0.0 if block[0][0].elements >= FEW else _LIKELY
+    return [
+        (x, y)
+        for x, y, _ in _pair_block(block, at_least=0.0 if block[0][0].elements >= FEW else _LIKELY)
+    ]
 
 
 def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable, float]]:

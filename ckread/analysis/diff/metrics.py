@@ -116,22 +116,20 @@ def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
             first_changed = at + tally.first_changed
             break
         at += tally.elements
+    values = (tally.max_abs for tally in tallies)
+    known = [value for value in values if value is not None]
+    not_a_number = next((value for value in known if value != value), None)
+    largest = not_a_number if not_a_number is not None else max(known, default=None)
     return PairTally(
         elements=sum(tally.elements for tally in tallies),
         changed=sum(tally.changed for tally in tallies),
         first_changed=first_changed,
-        max_abs=_largest(tally.max_abs for tally in tallies),
+        max_abs=largest,
         sign_flips=sum(tally.sign_flips for tally in tallies),
         is_cast=(all(t.is_cast[0] for t in tallies), all(t.is_cast[1] for t in tallies)),
         same_nan=sum(tally.same_nan for tally in tallies),
         sums=tuple(row for tally in tallies for row in tally.sums),
     )
-
-
-def _largest(values: Iterable[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
-    not_a_number = next((value for value in known if value != value), None)
-    return not_a_number if not_a_number is not None else max(known, default=None)
 
 
 def metrics_of(

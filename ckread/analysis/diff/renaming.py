@@ -130,7 +130,9 @@ def _substitution(old: str, new: str) -> tuple[str, str]:
     if not start:
         return "^" + "".join(re.escape(part) + "/" for part in middle_a), _scope(middle_b)
     if not end:
-        return "".join("/" + re.escape(part) for part in middle_a) + "$", _tail(middle_b)
+        return "".join("/" + re.escape(part) for part in middle_a) + "$", _literal(
+            "".join("/" + part for part in middle_b)
+        )
     if middle_a:
         return "/" + "".join(re.escape(part) + "/" for part in middle_a), "/" + _scope(middle_b)
     before = "/".join(a[:start]) + "/"
@@ -143,7 +145,3 @@ def _literal(text: str) -> str:
 
 def _scope(components: list[str]) -> str:
     return _literal("".join(part + "/" for part in components))
-
-
-def _tail(components: list[str]) -> str:
-    return _literal("".join("/" + part for part in components))

@@ -103,21 +103,18 @@ class Sketch:
         self._low, self._high = min(self._low, low), max(self._high, high)
         self._parts.append(_part(x, low, high, scratch))
         if low == high:
-            self._count_constant(x, low)
+            if low == 0:
+                n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
+                self._counts[ZERO_BINS[0]] += x.size - n_negative
+                self._counts[ZERO_BINS[1]] += n_negative
+                self._zeros += x.size
+            else:
+                self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
             return
         near_zero = self._near_zero()
         count_patterns(x, self.pattern, self._counts, scratch)
         if self._near_zero() != near_zero:
             self._zeros += x.size - int(np.count_nonzero(x))
-
-    def _count_constant(self, x: NDArray[Any], value: float) -> None:
-        if value == 0:
-            n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
-            self._counts[ZERO_BINS[0]] += x.size - n_negative
-            self._counts[ZERO_BINS[1]] += n_negative
-            self._zeros += x.size
-        else:
-            self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
 
     def _near_zero(self) -> int:
         return int(self._counts[ZERO_BINS[0]] + self._counts[ZERO_BINS[1]])

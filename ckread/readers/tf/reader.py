@@ -194,23 +194,19 @@ def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Tab
     """
     if not v1_files:
         bundle = TensorBundle(prefix)
-        _check_slices(bundle)
+        # Refuse a slice that is listed twice, at which TensorFlow aborts when it opens.
+        for record in bundle.tensors.values():
+            if record.crc32c is None:
+                slices = bundle.entries[record.key].slices
+                if len(set(slices)) < len(slices):
+                    error = CorruptCheckpointError("the same slice twice", expected="once")
+                    raise error.within(record.key, path=f"{bundle.path}.index")
         return bundle
     for file in v1_files:
         with RegularFile(file) as table:
             for _ in Table(table).items():
                 pass
     return V1Table(prefix, v1_files)
-
-
-def _check_slices(bundle: TensorBundle) -> None:
-    """Refuse a slice that is listed twice, at which TensorFlow aborts when it opens."""
-    for record in bundle.tensors.values():
-        if record.crc32c is None:
-            slices = bundle.entries[record.key].slices
-            if len(set(slices)) < len(slices):
-                error = CorruptCheckpointError("the same slice twice", expected="once")
-                raise error.within(record.key, path=f"{bundle.path}.index")
 
 
 def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None:
@@ -265,7 +261,13 @@ class PlainPath:
         self.path = prefix
         if not _is_plain(prefix, files):
             try:
-                self._link(prefix, files)
+                self._directory = tempfile.TemporaryDirectory(prefix="ckread-")
+                link = self.path = os.path.join(self._directory.name, "checkpoint")
+                for file in files:
+                    suffix = file.removeprefix(prefix)
+                    os.symlink(os.path.abspath(file), link + suffix)
+                    if part := _V1_PART.fullmatch(suffix):
+                        self.path = f"{link}-?????{part[1]}"
             except OSError as error:
                 self.close()
                 raise CheckpointError(
@@ -277,15 +279,6 @@ class PlainPath:
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
-
-    def _link(self, prefix: str, files: tuple[str, ...]) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="ckread-")
-        link = self.path = os.path.join(self._directory.name, "checkpoint")
-        for file in files:
-            suffix = file.removeprefix(prefix)
-            os.symlink(os.path.abspath(file), link + suffix)
-            if part := _V1_PART.fullmatch(suffix):
-                self.path = f"{link}-?????{part[1]}"
 
 
 def _is_plain(prefix: str, files: tuple[str, ...]) -> bool:

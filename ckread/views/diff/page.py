@@ -308,15 +308,15 @@ def variable_table(variables: Iterable[VariableDiff], *, top: int | None) -> Tab
 def _number(field: str) -> Callable[[VariableDiff], str]:
     def word(variable: VariableDiff) -> str:
         value = getattr(variable.metrics, field, None)
-        if value is None and field == "relative_l2" and _is_from_zero(variable):
+        if (
+            value is None
+            and field == "relative_l2"
+            and (variable.metrics is not None and bool(variable.metrics.l2))
+        ):
             return "inf"
         return str(value) if isinstance(value, int) else float_word(value)
 
     return word
-
-
-def _is_from_zero(variable: VariableDiff) -> bool:
-    return variable.metrics is not None and bool(variable.metrics.l2)
 
 
 def _status(variable: VariableDiff) -> str:

@@ -293,14 +293,11 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     by_subtree = group_by_subtree(others, behaviour)
     if len(by_subtree) > _FEW_ROWS:
         by_subtree = min(by_subtree, _group_by_ending(others), key=len)
-    return by_subtree + _group_slots(slots)
-
-
-def _group_slots(slots: Iterable[VariableDiff]) -> list[Group]:
     found: dict[str, list[VariableDiff]] = {}
     for variable in slots:
         found.setdefault(slot_pattern(variable), []).append(variable)
-    return [_named(pattern, members) for pattern, members in found.items()]
+    group_slots = [_named(pattern, members) for pattern, members in found.items()]
+    return by_subtree + group_slots
 
 
 def group_by_subtree(

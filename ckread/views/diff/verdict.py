@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
-    from ckread.analysis.diff.renaming import RenameRule
 
 
 _FEW = 3
@@ -26,19 +25,22 @@ def verdict(result: CheckpointDiff) -> str:
     if not result.variables:
         return "nothing to compare: no variable of either side is asked for."
     if result.identical:
-        return _identical(result)
+        nbytes = sum(variable.nbytes for variable in result.variables)
+        held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
+        if not any(variable.is_read for variable in result.variables):
+            return f"identical by checksum: {held}; values were not read."
+        return f"identical: {held}, {_how_compared(result)}."
     if result.identical is None:
         return _not_known(result)
-    sentences = [_first_sentence(result), _restart(result), _not_finite(result)]
+    # Say which counters went back: training was restarted in between.
+    back = [
+        f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
+        for v in result.variables
+        if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
+    ]
+    restart = f"Counters went back: {_listed(back)}." if back else ""
+    sentences = [_first_sentence(result), restart, _not_finite(result)]
     return " ".join(filter(None, sentences))
-
-
-def _identical(result: CheckpointDiff) -> str:
-    nbytes = sum(variable.nbytes for variable in result.variables)
-    held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
-    if not any(variable.is_read for variable in result.variables):
-        return f"identical by checksum: {held}; values were not read."
-    return f"identical: {held}, {_how_compared(result)}."
 
 
 def _how_compared(result: CheckpointDiff) -> str:
@@ -100,7 +102,11 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     paired = [v for v in result.variables if v.a is not None and v.b is not None]
     pairs = [v for v in paired if v.role.is_parameter] or paired
     renamed = [v for v in pairs if v.renamed_from is not None]
-    explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
+    explained = [
+        v
+        for v in renamed
+        if any(rule.apply(v.renamed_from or "") == v.name for rule in result.rules)
+    ]
     if not pairs or len(explained) < len(pairs):
         return ""
     rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
@@ -116,11 +122,6 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     ]
     total = plural(len(pairs), "variable")
     return f"The same {total} under other names ({rules}): {', '.join(parts)}."
-
-
-def _explains(rule: RenameRule, variable: VariableDiff) -> bool:
-    """Tell whether a rule gives the variable's new name."""
-    return rule.apply(variable.renamed_from or "") == variable.name
 
 
 def _how_far(result: CheckpointDiff) -> str:
@@ -164,16 +165,6 @@ def _where(result: CheckpointDiff) -> str:
         return f", {names} stayed as {'it was' if is_one else 'they were'}"
     still_count = len(model) - len(changed)
     return f"; {count_text(still_count)} of {count_text(len(model))} of the model's did not"
-
-
-def _restart(result: CheckpointDiff) -> str:
-    """Say which counters went back: training was restarted in between."""
-    back = [
-        f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
-        for v in result.variables
-        if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
-    ]
-    return f"Counters went back: {_listed(back)}." if back else ""
 
 
 def _not_finite(result: CheckpointDiff) -> str:

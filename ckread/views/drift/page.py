@@ -112,11 +112,36 @@ def _table(view: DriftView) -> tuple[Table[VariableDrift], Hidden]:
     limit = DEFAULT_TOP if view.top is None else view.top
     shown = rows[: None if view.show_all and view.top is None else limit]
     if view.is_blown_up:
-        columns = _failure_columns(view.result)
+        columns = [
+            _name_column(),
+            _step_column(view.result),
+            Column(title="moved by then", shown=_moved_by_then, justify=_RIGHT, rank=1),
+            Column(title="not finite from", shown=lambda v: failure_text(v, view.result)),
+        ]
     elif view.result.index_only:
-        columns = _index_columns(view.result)
+        columns = [
+            _name_column(),
+            _step_column(view.result),
+            Column(title="changed", shown=_times_changed, justify=_RIGHT),
+            Column(title="note", shown=lambda v: note_of(v, view.result), folds=True),
+        ]
     else:
-        columns = _columns(view.result)
+        columns = [
+            _name_column(),
+            Column(title="moved", shown=lambda v: moved_text(v.moved), justify=_RIGHT),
+            _step_column(view.result),
+            Column(
+                title="l2 first",
+                shown=lambda v: norm_text(v.l2, first=True),
+                justify=_POINT,
+                rank=2,
+            ),
+            Column(
+                title="last", shown=lambda v: norm_text(v.l2, first=False), justify=_POINT, rank=1
+            ),
+            Column(title="cosine", shown=_last_cosine, justify=_RIGHT, rank=1),
+            Column(title="note", shown=lambda v: note_of(v, view.result), from_width=100, rank=3),
+        ]
     hidden = Hidden(len(everything) - len(rows), len(rows) - len(shown))
     return Table(columns, shown, row_style=_row_style), hidden
 
@@ -133,38 +158,6 @@ def _step_column(result: RunDrift) -> Column[VariableDrift]:
     n = max(1, len(result.checkpoints) - 1)
     cells = min(MIN_CELLS, n), min(MAX_CELLS, n)
     return Column(title=steps_title(result), draw=step_line, cells=cells)
-
-
-def _columns(result: RunDrift) -> list[Column[VariableDrift]]:
-    return [
-        _name_column(),
-        Column(title="moved", shown=lambda v: moved_text(v.moved), justify=_RIGHT),
-        _step_column(result),
-        Column(
-            title="l2 first", shown=lambda v: norm_text(v.l2, first=True), justify=_POINT, rank=2
-        ),
-        Column(title="last", shown=lambda v: norm_text(v.l2, first=False), justify=_POINT, rank=1),
-        Column(title="cosine", shown=_last_cosine, justify=_RIGHT, rank=1),
-        Column(title="note", shown=lambda v: note_of(v, result), from_width=100, rank=3),
-    ]
-
-
-def _index_columns(result: RunDrift) -> list[Column[VariableDrift]]:
-    return [
-        _name_column(),
-        _step_column(result),
-        Column(title="changed", shown=_times_changed, justify=_RIGHT),
-        Column(title="note", shown=lambda v: note_of(v, result), folds=True),
-    ]
-
-
-def _failure_columns(result: RunDrift) -> list[Column[VariableDrift]]:
-    return [
-        _name_column(),
-        _step_column(result),
-        Column(title="moved by then", shown=_moved_by_then, justify=_RIGHT, rank=1),
-        Column(title="not finite from", shown=lambda v: failure_text(v, result)),
-    ]
 
 
 def _last_cosine(variable: VariableDrift) -> str:

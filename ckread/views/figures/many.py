@@ -293,7 +293,10 @@ def _draw_panel(
     if distribution.finite <= _FEW:
         draw_strokes(axes, distribution, palette, height=0.55)
     else:
-        _draw_counts(axes, distribution, palette, is_log=is_log)
+        histogram = distribution.histogram(bins_for(distribution.finite))
+        counts = np.array(histogram.counts, np.float64)
+        heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
+        draw_stairs(axes, heights, np.array(histogram.edges), palette)
     if low < 0 < high:
         axes.axvline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=3)
     (mean,) = axes.plot([distribution.mean or 0.0], [0], "^", ms=3, color=palette.ink, mec="none")
@@ -311,13 +314,6 @@ def _instead(distribution: Distribution) -> str:
 def bins_for(n: int) -> int:
     """Give how many bins a small histogram of `n` elements has."""
     return int(np.clip(2 * n ** (1 / 3), 8, 48))
-
-
-def _draw_counts(axes: Axes, distribution: Distribution, palette: Palette, *, is_log: bool) -> None:
-    histogram = distribution.histogram(bins_for(distribution.finite))
-    counts = np.array(histogram.counts, np.float64)
-    heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
-    draw_stairs(axes, heights, np.array(histogram.edges), palette)
 
 
 # Forty-nine variables and more: a row of quantiles for each, on one value axis.

@@ -122,7 +122,13 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         if trainable < weights:
             parts.append(f"{weights - trainable:,} frozen")
     if statistics:
-        parts.append(f"{statistics:,} {_statistics_word(tree)}")
+        names = {
+            node.variable.name.rpartition("/")[2]
+            for node, _ in tree.walk()
+            if node.variable is not None and node.variable.role is Role.STATISTIC
+        }
+        statistics_word = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
+        parts.append(f"{statistics:,} {statistics_word}")
     text = ", ".join(parts)
     return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
 
@@ -130,15 +136,6 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
 def _why(summary: CheckpointSummary) -> str:
     has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
     return "the file does not say" if has_optimizer else "no optimizer in the file"
-
-
-def _statistics_word(tree: VariableTree) -> str:
-    names = {
-        node.variable.name.rpartition("/")[2]
-        for node, _ in tree.walk()
-        if node.variable is not None and node.variable.role is Role.STATISTIC
-    }
-    return "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
 
 
 def _dtypes(summary: CheckpointSummary) -> str:
