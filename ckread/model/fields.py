@@ -70,6 +70,11 @@ class Field(Generic[Row]):
         return list(value) if self.kind is Kind.SHAPE else value
 
 
+def named(fields: Iterable[Field[Row]]) -> dict[str, Field[Row]]:
+    """Give fields by their names."""
+    return {field.name: field for field in fields}
+
+
 def document(fields: Iterable[Field[Row]], row: Row) -> dict[str, Any]:
     """Give the fields of a row for JSON, in their order."""
     return {field.name: field.of(row) for field in fields if field.in_json}

@@ -157,16 +157,12 @@ def write_csv(
 def element_texts(chunk: NDArray[np.generic]) -> list[str]:
     """Give every element as the shortest text that reads back to the same value."""
     if chunk.dtype.hasobject:
-        return [_cell(element) for element in chunk.ravel().tolist()]
+        texts = [e.decode("utf-8", "backslashreplace") for e in chunk.ravel().tolist()]
+        return [f"'{text}" if text.startswith(_FORMULA_STARTS) else text for text in texts]
     flat = storable(chunk).ravel()
     if flat.dtype.kind in "fc":
         return [str(element) for element in flat]
     return list(map(str, flat.tolist()))
-
-
-def _cell(element: bytes) -> str:
-    text = element.decode("utf-8", "backslashreplace")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _rows(chunks: Iterable[list[str]], n_columns: int) -> Iterator[list[str]]:

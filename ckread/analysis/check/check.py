@@ -144,7 +144,8 @@ class _Work(NamedTuple):
 
 
 def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
-    prefix = _prefix(checkpoint)
+    is_saved_model = checkpoint.format is Format.SAVED_MODEL
+    prefix = saved_model_prefix(checkpoint.path) if is_saved_model else checkpoint.path
     is_bundle = checkpoint.format in _BUNDLES
     findings, lost = check_layout(checkpoint, prefix) if is_bundle else ([], set())
     findings += check_evidence(checkpoint)
@@ -167,8 +168,14 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_verified, nbytes = seen.n_verified, seen.nbytes
         findings += check_unchecked(checkpoint)
         elements = sum(look.elements for look in seen.looks.values())
-    if work.with_tensorflow:
-        findings += _ask_tensorflow(checkpoint, prefix, findings)
+    if work.with_tensorflow and checkpoint.format in (*_BUNDLES, Format.V1_TABLE):
+        from ckread.analysis.check.tensorflow import check_with_tensorflow
+
+        damaged = CheckReport(prefix, tuple(findings)).damaged
+        findings += check_with_tensorflow(checkpoint, prefix, damaged=damaged)
+    elif work.with_tensorflow:
+        message = "TensorFlow itself does not read this format; Keras does"
+        findings.append(Finding(Level.NOTE, Code.TENSORFLOW, None, None, message))
     return CheckReport(
         checkpoint.path,
         in_order(findings),
@@ -183,22 +190,6 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
     )
-
-
-def _ask_tensorflow(checkpoint: Checkpoint, prefix: str, findings: list[Finding]) -> list[Finding]:
-    from ckread.analysis.check.tensorflow import check_with_tensorflow
-
-    if checkpoint.format not in (*_BUNDLES, Format.V1_TABLE):
-        message = "TensorFlow itself does not read this format; Keras does"
-        return [Finding(Level.NOTE, Code.TENSORFLOW, None, None, message)]
-    damaged = CheckReport(prefix, tuple(findings)).damaged
-    return check_with_tensorflow(checkpoint, prefix, damaged=damaged)
-
-
-def _prefix(checkpoint: Checkpoint) -> str:
-    if checkpoint.format is Format.SAVED_MODEL:
-        return saved_model_prefix(checkpoint.path)
-    return checkpoint.path
 
 
 # Checking what Keras files keep instead of a checksum per tensor.

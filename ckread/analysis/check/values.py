@@ -22,7 +22,7 @@ from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
 from ckread.readers.bundle.strings import verify_variant
 from ckread.readers.dtypes import DataType
-from ckread.readers.slices import region_shape, unravelled
+from ckread.readers.slices import index_in, unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Extent, Fo
         return
     first = next(
         (
-            _index_in(extent, look.first)
+            index_in(extent.region, look.first)
             for (extent, _), look in zip(seen, looks, strict=True)
             if look.first is not None
         ),
@@ -187,12 +187,6 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
 
 
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-
-
-def _index_in(extent: Extent, position: int) -> tuple[int, ...]:
-    """Give the index within the whole tensor of an element of an extent."""
-    within = unravelled(position, region_shape(extent.region))
-    return tuple(start + i for (start, _), i in zip(extent.region, within, strict=True))
 
 
 def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
