@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
-    from ckread.readers.graphs.meta_graph import MetaGraph
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
 

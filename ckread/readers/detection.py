@@ -9,18 +9,8 @@ decides which reader is tried and what an error says, never what is read.
     HDF5         89 'HDF' 0d 0a 1a 0a at byte 0, 512, 1024, 2048, ...
     zip          'PK' 03 04; the names in its central directory tell the rest
     TFRecord     u64 length, u32 masked CRC-32C of these 8 bytes
+    text         history, configuration, a web page, a pointer, or just text
     protobuf     no magic: see `protobuf_kind`
-
-The kinds of file that a person may hand to a checkpoint reader.
-
-What a text is about: history, configuration, a web page, a pointer, or just text.
-
-Protobuf files have no magic: the first fields tell which message it is.
-
-SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
-ONNX          1 version of the format, from 3, then text or messages
-MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
-GraphDef      1 NodeDef: 1 name, 2 operation, both text
 """
 
 from __future__ import annotations
@@ -188,11 +178,7 @@ def detect(path: str) -> Kind:
 
 
 def read_ends(path: str) -> Ends:
-    """Read both ends of a regular file.
-
-    Raises:
-        CheckpointError: as for `detect`.
-    """
+    """Read both ends of a regular file."""
     with open_regular(path) as file:
         nbytes = os.fstat(file.fileno()).st_size
         try:
@@ -308,12 +294,7 @@ _CONTROLS = dict.fromkeys({*range(32)} - {9, 10, 12, 13, 27})
 
 
 def text_kind(head: bytes, nbytes: int) -> Kind | None:
-    """Tell what the text that begins with these bytes is, None if it is not text.
-
-    Args:
-        head: the first bytes, of a file of `nbytes`.
-        nbytes: JSON that is longer than `head` is told by its beginning.
-    """
+    """Tell what the text that begins with these bytes of `nbytes` is, None if it is not text."""
     text = _decoded(head, is_cut=nbytes > len(head))
     if text is None:
         return None
@@ -385,7 +366,13 @@ _N_FIELDS = 3
 
 
 def protobuf_kind(head: bytes) -> Kind | None:
-    """Tell which known message begins with these bytes, None if it is none of them."""
+    """Tell which known message begins with these bytes, None if it is none of them.
+
+    SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
+    ONNX          1 version of the format, from 3, then text or messages
+    MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
+    GraphDef      1 NodeDef: 1 name, 2 operation, both text
+    """
     fields = _first_fields(head)
     match fields:
         case [(1, 0, 1), (2, 2, bytes(graph)), *_] if graph[:1] == b"\x0a":

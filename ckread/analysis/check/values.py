@@ -20,7 +20,7 @@ from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
-from ckread.readers.bundle.strings import verify_variant
+from ckread.readers.bundle.reader import verify_variant
 from ckread.readers.dtypes import DataType
 from ckread.readers.slices import index_in, unravelled
 

@@ -65,11 +65,7 @@ class PlainFile:
     """
 
     def __init__(self, window: FileWindow) -> None:
-        """List the objects.
-
-        Raises:
-            DeclinedError: the file holds something that is not plain, or is damaged.
-        """
+        """List the objects."""
         self._window = window
         self._addresses: dict[str, int] = {}
         self._attributes: dict[int, dict[str, str | list[str]]] = {}
