@@ -147,11 +147,7 @@ class Output:
         self._tell(message, *remedy)
 
     def flush(self) -> None:
-        """Hand everything to the operating system.
-
-        Raises:
-            BrokenPipeError: nobody reads it any more, by now or since long.
-        """
+        """Hand everything to the operating system."""
         self._stdout.flush()
         self._stderr.flush()
         if self._is_pipe_closed:

@@ -162,12 +162,7 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path.
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        CheckpointError: the system does not let it be read.
-    """
+    """Tell what is at a path."""
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:

@@ -50,12 +50,7 @@ def too_large(nbytes: int) -> CheckpointError:
 
 
 def open_shard(path: str) -> RegularFile:
-    """Open a data shard.
-
-    Raises:
-        MissingShardError: it is not there; the message lists those that are.
-        CheckpointError: it cannot be opened.
-    """
+    """Open a data shard."""
     try:
         return RegularFile(path)
     except CheckpointNotFoundError:
@@ -102,15 +97,7 @@ class ExtentStream:
         stop: int | None = None,
         shard: RegularFile | None = None,
     ) -> None:
-        """Prepare to stream; the file is opened with the first chunk.
-
-        Args:
-            extent: what to read.
-            buffer: its length, rounded down to whole elements, is the chunk's.
-            start: first byte within the extent.
-            stop: byte within the extent after the last; None for its end.
-            shard: the file, if it is open already; it then stays open.
-        """
+        """Prepare to stream; the file is opened with the first chunk."""
         self.crc32c = 0
         self._extent = extent
         self._buffer = buffer

@@ -52,9 +52,6 @@ def iter_fields(
 
     The value is an int for wire types 0 (unsigned 64 bits: see `signed`), 1
     and 5 (the bits, unsigned), and a `Span` for wire type 2.
-
-    Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field.
     """
     stop = len(buffer) if stop is None else stop
     while start < stop:
@@ -155,11 +152,7 @@ _U64 = (1 << 64) - 1
 
 
 def parse_varint(buffer: bytes, position: int, stop: int) -> tuple[int, int]:
-    """Give the unsigned 64-bit varint at `position`, and the position after it.
-
-    Raises:
-        CorruptCheckpointError: it runs past `stop`, or is longer than 10 bytes.
-    """
+    """Give the unsigned 64-bit varint at `position`, and the position after it."""
     value = shift = 0
     for at in range(position, min(stop, position + MAX_VARINT_NBYTES)):
         byte = buffer[at]

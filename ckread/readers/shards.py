@@ -45,13 +45,7 @@ def present_shards(prefix: str) -> dict[int, set[int]]:
 
 
 def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
-    """Give the number of shards in the file names; `num_shards` unless only another fits.
-
-    Args:
-        prefix: of the checkpoint.
-        num_shards: what the header says.
-        used: the shards in which tensors lie.
-    """
+    """Give the number of shards in the file names; `num_shards` unless only another fits."""
     families = present_shards(prefix)
     if num_shards in families or len(families) != 1:
         return num_shards

@@ -86,13 +86,7 @@ class Table:
         self.index = read_footer(file)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys and values in the order of the file.
-
-        Raises:
-            CorruptCheckpointError: the bytes contradict the format; `ChecksumError`
-                and `TruncatedFileError` among them.
-            UnsupportedFeatureError: a block is compressed in an unknown way.
-        """
+        """Yield keys and values in the order of the file."""
         last = None
         for handle in self.handles():
             entries = self.read_entries(handle, after=last)
@@ -126,14 +120,7 @@ class Table:
             raise self._corrupt(handle, error.message) from None
 
     def read_block(self, handle: BlockHandle) -> bytes:
-        """Give the expanded block at `handle`, its checksum verified.
-
-        Raises:
-            TruncatedFileError: the block or its trailer runs past the file.
-            CorruptCheckpointError: it is larger than accepted, or its compression is broken.
-            ChecksumError: the stored and the computed CRC-32C differ.
-            UnsupportedFeatureError: the compression type is not known.
-        """
+        """Give the expanded block at `handle`, its checksum verified."""
         offset, size = handle
         file = self.file
         if offset + size + TRAILER_NBYTES > file.nbytes:

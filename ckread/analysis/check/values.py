@@ -59,16 +59,7 @@ class ValueCheck:
 def check_values(
     variables: Sequence[Variable], work: Work = ALONE, *, shards: Sequence[str] = ()
 ) -> ValueCheck:
-    """Read every value of these variables once.
-
-    Args:
-        variables: what to read.
-        work: with how many processes, or where else.
-        shards: paths of the data shards by number, where there are any.
-
-    Raises:
-        CheckpointError: a worker process died.
-    """
+    """Read every value of these variables once."""
     items: list[Item] = []
     places: dict[int, range] = {}
     for i, variable in enumerate(variables):
@@ -215,11 +206,6 @@ _POLYNOMIAL = 0x82F63B78
 
 def changed_byte(stored: int, computed: int, nbytes: int) -> int | None:
     """Give the place of the one byte whose change explains two checksums.
-
-    Args:
-        stored: CRC-32C of the bytes as they were.
-        computed: of the bytes as they are.
-        nbytes: how many they are.
 
     Returns:
         Its offset from the first byte; None if no single byte does, or more than one.

@@ -126,11 +126,7 @@ class Sketch:
         return remaining
 
     def merge(self, other: Sketch) -> None:
-        """Add the elements of another sketch of the same type.
-
-        Raises:
-            ValueError: the types differ.
-        """
+        """Add the elements of another sketch of the same type."""
         if other.dtype is not self.dtype:
             raise ValueError(f"a sketch of {other.dtype} does not merge into one of {self.dtype}")
         self._elements += other._elements

@@ -42,13 +42,7 @@ class TypedLine(NamedTuple):
 
 
 def parse_line(line: str, *, breaks: str = "", is_fish: bool = False) -> TypedLine:
-    r"""Split a command line up to the cursor.
-
-    Args:
-        line: as typed.
-        breaks: characters at which bash begins a new word to complete.
-        is_fish: whether `\'` stands for a quote within `'…'`.
-    """
+    r"""Split a command line up to the cursor."""
     reading = _Reading(line, breaks, is_fish)
     reading.run()
     words = reading.words

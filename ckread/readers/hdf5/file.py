@@ -30,13 +30,7 @@ class HDF5File:
     """
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Open it.
-
-        Raises:
-            MissingDependencyError: h5py is needed and not installed.
-            NotACheckpointError: it is not HDF5.
-            CorruptCheckpointError: HDF5 cannot open it.
-        """
+        """Open it."""
         self.path = window.path
         self.name = name
         self.window = window

@@ -39,14 +39,7 @@ class Packing(NamedTuple):
 def find_packing(
     config: LayerConfig | None, names: Sequence[str], shapes: Sequence[tuple[int, ...]], at: int
 ) -> Packing | None:
-    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure.
-
-    Args:
-        config: the layer's configuration.
-        names: the names of all variables of the layer.
-        shapes: their stored shapes.
-        at: which of them.
-    """
+    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure."""
     stored = shapes[at]
     if config is None or len(stored) != 2 or quantization_mode(config.settings) != "int4":
         return None

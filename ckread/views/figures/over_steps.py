@@ -64,18 +64,7 @@ def plot_over_steps(
     palette: Palette = LIGHT,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw how the distribution of one variable changed.
-
-    Args:
-        name: of the variable.
-        pairs: step and distribution in the order of the run, None where the variable is
-            absent or could not be read.
-        run: what the run is called.
-        dtype: element type.
-        shape: of the variable.
-        palette: `LIGHT` or `DARK`.
-        notes: what is left out.
-    """
+    """Draw how the distribution of one variable changed."""
     steps = f"step {count(pairs[0][0])} to {count(pairs[-1][0])}"
     evidence = [run, f"{len(pairs)} checkpoints, {steps}", dtype, shape_text(shape)]
     plot = plot_ridge if len(pairs) <= MAX_RIDGES else plot_fan

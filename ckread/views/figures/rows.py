@@ -46,13 +46,7 @@ class Row(NamedTuple):
 
 
 def arrange(names: Sequence[str], width: float, *, size: float) -> list[Row]:
-    """Give rows for names in their order, different from each other within a heading.
-
-    Args:
-        names: as many as there are.
-        width: inches that a name may take.
-        size: points.
-    """
+    """Give rows for names in their order, different from each other within a heading."""
     if all(fits(name, width, size=size) for name in names):
         return [Row(name, i, group) for i, (name, group) in enumerate(_by_scope(names))]
     rows: list[Row] = []
@@ -239,12 +233,7 @@ class Layout:
 
 
 def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
-    """Give each variable a row: named where rows are high enough, else bracketed.
-
-    Args:
-        variables: in the order of the rows.
-        top: of the first row, in inches from that of the sheet.
-    """
+    """Give each variable a row: named where rows are high enough, else bracketed."""
     names = [safe_text(variable.name) for variable in variables]
     n = len(names)
     is_named = n <= MAX_NAMED

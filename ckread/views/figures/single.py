@@ -37,14 +37,7 @@ def plot_histogram(
     palette: Palette,
     is_log: bool | None = None,
 ) -> Figure:
-    """Draw the distribution of one variable on a sheet of its own.
-
-    Args:
-        variable: a variable that was measured.
-        evidence: where it is from: file, step.
-        palette: light or dark.
-        is_log: whether counts are on a log axis; None to decide by the counts.
-    """
+    """Draw the distribution of one variable on a sheet of its own."""
     distribution = variable.distribution
     if distribution is None:
         raise ValueError(f"{variable.name} was not measured")
