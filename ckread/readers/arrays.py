@@ -48,12 +48,7 @@ _ALIGNED_NBYTES = 1 << 16
 
 
 def empty_array(shape: Sequence[int], dtype: DataType) -> NDArray[Any]:
-    """Give an array to fill.
-
-    Raises:
-        UnsupportedFeatureError: numpy has not so many dimensions.
-        CheckpointError: there is not that much memory.
-    """
+    """Give an array to fill."""
     if len(shape) > MAX_RANK:
         raise UnsupportedFeatureError(f"{len(shape)} dimensions, numpy has {MAX_RANK} at most")
     kind = numpy_dtype(dtype)

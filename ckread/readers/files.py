@@ -29,12 +29,7 @@ SPECIAL_FILES = {
 
 
 def open_regular(path: str) -> FileIO:
-    """Open a regular file for reading, unbuffered.
-
-    Raises:
-        CheckpointNotFoundError: there is no such file.
-        CheckpointError: it cannot be opened, or is a directory, a pipe or a device.
-    """
+    """Open a regular file for reading, unbuffered."""
     try:
         # A named pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -96,11 +91,7 @@ class RegularFile(Closing):
         return self.identity.nbytes
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give `nbytes` bytes from `offset`.
-
-        Raises:
-            TruncatedFileError: the file ends before them.
-        """
+        """Give `nbytes` bytes from `offset`."""
         self.check_range(offset, nbytes)
         data = self._pread(offset, nbytes)
         if len(data) == nbytes:
@@ -224,11 +215,7 @@ class FileWindow(io.RawIOBase):
         return nbytes
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes of the window.
-
-        Raises:
-            TruncatedFileError: the window or the file ends before them.
-        """
+        """Give bytes of the window."""
         if not 0 <= offset <= offset + nbytes <= self.nbytes:
             found = f"bytes {offset} to {offset + nbytes} of a window of {self.nbytes}"
             raise TruncatedFileError(found, path=self.path, name="")

@@ -52,9 +52,6 @@ def iter_fields(
 
     The value is an int for wire types 0 (unsigned 64 bits: see `signed`), 1
     and 5 (the bits, unsigned), and a `Span` for wire type 2.
-
-    Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field.
     """
     stop = len(buffer) if stop is None else stop
     while start < stop:
@@ -155,11 +152,7 @@ _U64 = (1 << 64) - 1
 
 
 def parse_varint(buffer: bytes, position: int, stop: int) -> tuple[int, int]:
-    """Give the unsigned 64-bit varint at `position`, and the position after it.
-
-    Raises:
-        CorruptCheckpointError: it runs past `stop`, or is longer than 10 bytes.
-    """
+    """Give the unsigned 64-bit varint at `position`, and the position after it."""
     value = shift = 0
     for at in range(position, min(stop, position + MAX_VARINT_NBYTES)):
         byte = buffer[at]
@@ -212,7 +205,10 @@ class FieldStream:
         The value is an int, or the `Span` of wire type 2 in the file.
         """
         while start < stop:
-            head = self._head(start, stop)
+            end = min(stop, start + _HEAD_NBYTES)
+            if not self._start <= start < end <= self._start + len(self._block):
+                self._move(start)
+            head = self._block[start - self._start : end - self._start]
             try:
                 tag, at = parse_varint(head, 0, len(head))
                 number, wire_type = tag >> 3, tag & 7
@@ -246,12 +242,6 @@ class FieldStream:
         return CorruptCheckpointError(
             found, path=self.path, name=self.name, place=f"byte {offset}", offset=offset
         )
-
-    def _head(self, start: int, stop: int) -> bytes:
-        end = min(stop, start + _HEAD_NBYTES)
-        if not self._start <= start < end <= self._start + len(self._block):
-            self._move(start)
-        return self._block[start - self._start : end - self._start]
 
     def _move(self, start: int) -> None:
         self._block = self._file.pread(start, min(BLOCK_NBYTES, self.nbytes - start))

@@ -111,7 +111,14 @@ def _check_disjoint(regions: list[Region], axes: Sequence[int]) -> None:
             continue
         if n_vain == rank:
             budget -= len(group) ** 2 // 2
-            _compare_pairs(group, budget)
+            if budget < 0:
+                raise CorruptCheckpointError(f"{len(group)} slices that no straight cut parts")
+            for i, one in enumerate(group):
+                for other in group[:i]:
+                    if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True)):
+                        raise CorruptCheckpointError(
+                            f"overlapping slices {_text(other)} and {_text(one)}"
+                        )
             continue
         parts = _cut(group, axis)
         vain = n_vain + 1 if len(parts) == 1 else 0
@@ -129,15 +136,6 @@ def _cut(group: list[Region], axis: int) -> list[list[Region]]:
         parts[-1].append(region)
         stop = max(stop, region[axis][1])
     return parts
-
-
-def _compare_pairs(group: list[Region], budget: int) -> None:
-    if budget < 0:
-        raise CorruptCheckpointError(f"{len(group)} slices that no straight cut parts")
-    for i, one in enumerate(group):
-        for other in group[:i]:
-            if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True)):
-                raise CorruptCheckpointError(f"overlapping slices {_text(other)} and {_text(one)}")
 
 
 def _text(region: Region) -> str:

@@ -62,19 +62,7 @@ class TensorBundle(ExtentReader):
     """A V2 checkpoint by its prefix."""
 
     def __init__(self, prefix: str, memo: IndexMemo | None = None) -> None:
-        """Read the index of `prefix`, no data shard.
-
-        Args:
-            prefix: of the checkpoint.
-            memo: indexes of the same run, which may be alike.
-
-        Raises:
-            CheckpointNotFoundError: there is none, and no data shard either.
-            TruncatedFileError: it is absent or short beside a data shard.
-            NotACheckpointError: it is no table.
-            CorruptCheckpointError: it contradicts the format.
-            UnsupportedFeatureError: it wants another version of the reader.
-        """
+        """Read the index of `prefix`, no data shard."""
         super().__init__(prefix, Format.TENSOR_BUNDLE)
         self._place(open_index(prefix, memo))
 

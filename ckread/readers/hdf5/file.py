@@ -25,13 +25,7 @@ class HDF5File:
     """An open HDF5 file, read through a window; `name` is what messages call it."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Open it.
-
-        Raises:
-            MissingDependencyError: h5py is needed and not installed.
-            NotACheckpointError: it is not HDF5.
-            CorruptCheckpointError: HDF5 cannot open it.
-        """
+        """Open it."""
         self.path = window.path
         self.name = name
         self.window = window

@@ -94,7 +94,9 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         inner = slice(start % 2, max(stop - start, 0) + start % 2, step)
     first, last = start // 2, max(-(-stop // 2), start // 2)
     outer = tuple(
-        slice(first, last) if axis == packing.axis else _kept(item)
+        slice(first, last)
+        if axis == packing.axis
+        else (slice(item, item + 1) if isinstance(item, int) else item)
         for axis, item in enumerate(whole)
     )
     after = tuple(
@@ -102,7 +104,3 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         for axis, item in enumerate(whole)
     )
     return outer, after, 2 * (last - first)
-
-
-def _kept(item: int | slice) -> slice:
-    return slice(item, item + 1) if isinstance(item, int) else item

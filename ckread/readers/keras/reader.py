@@ -49,21 +49,7 @@ class KerasReader(ExtentReader):
         stored: tuple[StoredFile, ...] = (),
         verify: Callable[[], CheckpointError | None] | None = None,
     ) -> None:
-        """List the tensors.
-
-        Args:
-            path: what the checkpoint is called.
-            files: the open files, each with other variables; the reader closes them.
-            layout: the format, None to tell it from the file.
-            config: the configuration from an archive, None to look for it in the file.
-            stored: the files on disk, if it is not the file at `path` alone.
-            verify: gives what is wrong by a checksum that covers all tensors, if one does.
-
-        Raises:
-            NotACheckpointError: the files hold no weights.
-            UnsupportedFeatureError: something leads out of the files.
-            CorruptCheckpointError: HDF5 cannot read them.
-        """
+        """List the tensors."""
         listing = list_files(files, read_config(files[0]) if config is None else config)
         if listing.is_empty:
             found, expected = "an HDF5 file without datasets", "Keras weights"

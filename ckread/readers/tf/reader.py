@@ -50,16 +50,7 @@ class TensorFlowReader(ExtentReader):
     is_tensorflow = True
 
     def __init__(self, prefix: str, files: tuple[str, ...] = ()) -> None:
-        """Check the index, then open it with TensorFlow; no value is read.
-
-        Args:
-            prefix: of a V2 checkpoint.
-            files: those of a V1 checkpoint; then `prefix` only names it.
-
-        Raises:
-            MissingDependencyError: TensorFlow is not installed.
-            CheckpointError: the index is damaged, or TensorFlow declines it.
-        """
+        """Check the index, then open it with TensorFlow; no value is read."""
         super().__init__(prefix, Format.V1_TABLE if files else Format.TENSOR_BUNDLE)
         self._native = open_checked(prefix, files)
         self._tensorflow = import_tensorflow(prefix)

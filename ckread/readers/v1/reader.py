@@ -36,16 +36,7 @@ class V1Table(ExtentReader):
     """A V1 checkpoint, one file or several; values are protobuf messages, so none has extents."""
 
     def __init__(self, path: str, files: tuple[str, ...] = ()) -> None:
-        """Read the lists of tensors.
-
-        Args:
-            path: what the checkpoint is called.
-            files: its parts, if it is kept in several files.
-
-        Raises:
-            NotACheckpointError: it is no table.
-            CorruptCheckpointError: the list is damaged, or parts contradict each other.
-        """
+        """Read the lists of tensors."""
         super().__init__(path, Format.V1_TABLE)
         self._parts = [V1Part(file) for file in files or (path,)]
         self.listed = merge([part.listed for part in self._parts], path)
