@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import CheckpointNotFoundError, UnsupportedFeatureError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, UnsupportedFeatureError
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -124,4 +124,14 @@ def _in_directory(directory: str) -> Location:
         return nested.noting(f"{directory} has variables/ and no saved_model.pb.")
     from ckread.model.paths.latest import locate_latest_in
 
-    return locate_latest_in(directory)
+    try:
+        return locate_latest_in(directory)
+    except CheckpointError:
+        state = os.path.join(directory, STATE_FILE_NAME)
+        if not os.path.isfile(state):
+            raise
+        from ckread.model.paths.contents import is_openable, locate_by_content
+
+        if not is_openable(state):
+            raise
+        return locate_by_content(state)  # a Keras file, which may have any name

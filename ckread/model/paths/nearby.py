@@ -7,7 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind, TruncatedFileError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ErrorKind,
+    NotACheckpointError,
+    TruncatedFileError,
+)
+from ckread.model.paths.layouts import layout_of, left_by_save
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -66,8 +73,17 @@ def nothing_in(directory: str) -> CheckpointError:
             place="no complete checkpoint",
             remedy=_ALONE,
         )
-    remedy = _below(directory, names) if names else "It is empty."
-    return CheckpointNotFoundError("no checkpoint in this directory", path=directory, remedy=remedy)
+    layout = layout_of(directory)
+    if layout is not None:
+        return NotACheckpointError(layout[0], path=directory, remedy=layout[1])
+    left = [left_by_save(os.path.join(directory, name)) for name in names]
+    told = [f"{one}, left by a save that was cut short." for one in left if one is not None]
+    held = _below(directory, names) if names else "It is empty."
+    return CheckpointNotFoundError(
+        "no checkpoint in this directory",
+        path=directory,
+        remedy="\n".join([*told, *([held] if held else [])]) or None,
+    )
 
 
 def torn(data: str) -> TruncatedFileError:
