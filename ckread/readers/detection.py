@@ -24,6 +24,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
+from ckread.readers.contract import shown
 from ckread.readers.crc32c import crc32c, unmask
 from ckread.readers.files import COPY_AGAIN, file_error, open_regular
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
@@ -465,8 +466,12 @@ def something_else(
     is_cut = ends.nbytes > END_NBYTES  # text is only known to be text where all of it was seen
     if kind in own or kind in _UNTOLD or (kind in _TEXTS and is_cut):
         return None
+    found = kind.phrase
+    if kind is Kind.TEXT:  # `404: Not Found`
+        words = ends.head.decode("utf-8-sig", "replace").split()
+        found += f" ({shown(' '.join(words)[:40])!r})"
     return CorruptCheckpointError(
-        kind.phrase,
+        found,
         kind=ErrorKind.SOMETHING_ELSE,
         path=path,
         name=os.path.basename(path),

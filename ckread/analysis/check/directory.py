@@ -15,7 +15,7 @@ from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan, step_of
 from ckread.model.run.places import read_marks
-from ckread.readers.files import file_identity
+from ckread.readers.files import STATE_FILE_NAME, file_identity
 from ckread.readers.shards import present_shards, shard_path, stem_of_shard
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_directory(prefix: str) -> list[Finding]:
         *_newer(prefix, names),
         *_leftovers(directory, names),
         *_unindexed(os.path.basename(prefix), names),
-        *_state(directory, names),
+        *(_state(directory, names) if os.path.basename(prefix) != STATE_FILE_NAME else ()),
     ]
 
 

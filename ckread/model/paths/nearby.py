@@ -55,7 +55,12 @@ def nothing_at(path: str) -> CheckpointError:
         )
     if directory and not os.path.isdir(directory):
         return _no_directory(path, directory)
+    tracked = f"{name}.dvc"
     remedy = _what_is_here(directory, name)
+    if tracked in names:
+        remedy = (
+            f"DVC keeps it, and it is not here yet: dvc pull {os.path.join(directory, tracked)}"
+        )
     return CheckpointNotFoundError("no such checkpoint", path=path, remedy=remedy)
 
 
@@ -77,7 +82,7 @@ def nothing_in(directory: str) -> CheckpointError:
     if layout is not None:
         return NotACheckpointError(layout[0], path=directory, remedy=layout[1])
     left = [left_by_save(os.path.join(directory, name)) for name in names]
-    told = [f"{one}, left by a save that was cut short." for one in left if one is not None]
+    told = [f"Left by a save that was cut short: {one}." for one in left if one is not None]
     held = _below(directory, names) if names else "It is empty."
     return CheckpointNotFoundError(
         "no checkpoint in this directory",
