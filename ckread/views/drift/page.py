@@ -31,7 +31,7 @@ from ckread.views.terminal.words import (
     moved_text,
     place,
     plural,
-    word_of_kind,
+    word_of,
 )
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class PipedDrift(Block):
             for entry in self._result.checkpoints
         ]
         words: list[list[str]] = [[] for _ in _COLUMNS]
-        series = [(field.of, word_of_kind(field.kind)) for field in SERIES]
+        series = [(field.of, word_of(field.kind)) for field in SERIES]
         for variable in self._chosen:
             absent = [None] * len(steps)
             columns = [[safe_word(variable.name)] * len(steps), steps]

@@ -62,12 +62,18 @@ class Block:
         from rich.style import Style
 
         styles = styles_of(console.color_system)
-        newline = Segment.line()
         for line in self.lines(Paper(options.max_width, options.encoding)):
+            unstyled = ""  # few long segments: rich takes its time over each
             for text, name, link in line:
                 style = styles.get(name)
+                if style is None and not link:
+                    unstyled += text
+                    continue
+                if unstyled:
+                    yield Segment(unstyled)
+                    unstyled = ""
                 yield Segment(text, (style or Style()) + Style(link=link) if link else style)
-            yield newline
+            yield Segment(f"{unstyled}\n")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Give rich the cells that it takes at least and at most."""

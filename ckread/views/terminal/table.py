@@ -77,10 +77,14 @@ class Column(Generic[Row]):
             give: the record that the field is of, where that is not the row itself.
             look: attributes of the column, over those of the field.
         """
-        word = word_of(field)
+        word, take = word_of(field.kind), field.getter
+
+        def piped(row: Row) -> str:
+            return word(take(row if give is None else give(row)))
+
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": word if give is None else lambda row: word(give(row)),
+            "piped": piped,
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
