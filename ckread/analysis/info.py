@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
-    from ckread.readers.graphs.meta_graph import MetaGraph
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
 
@@ -260,12 +259,8 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
     times = zip(
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
-    found = [time for prefix, time in times if _base(prefix) == base]
+    found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
     return found[-1] if found and 0 < found[-1] < 1e11 else None
-
-
-def _base(prefix: str) -> str:
-    return prefix.replace("\\", "/").rpartition("/")[2]
 
 
 # Which program wrote a checkpoint, as far as its files tell.

@@ -30,11 +30,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def suffix_of(path: str) -> str:
-    """Give the suffix that says how values are written.
-
-    Raises:
-        UsageError: it is none of them.
-    """
+    """Give the suffix that says how values are written."""
     for suffix in SUFFIXES:
         if path.lower().endswith(suffix):
             return suffix

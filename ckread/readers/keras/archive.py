@@ -38,7 +38,7 @@ from ckread.readers.keras.config import (
     parse_object,
     parse_optimizer,
 )
-from ckread.readers.keras.reader import HDF5Reader
+from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ArchiveFacts:
     assets: tuple[str, ...]
 
 
-def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
+def open_keras_archive(path: str) -> tuple[KerasReader, ArchiveFacts]:
     """Open a `.keras` file.
 
     Raises:
@@ -84,7 +84,7 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
     finally:
         archive.close()
     try:
-        reader = HDF5Reader(
+        reader = KerasReader(
             path,
             [file],
             layout=Format.KERAS_ARCHIVE,
@@ -144,11 +144,7 @@ def _verify(archive: ZipMembers, name: str) -> None:
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
-    """Read the configuration and the metadata.
-
-    Raises:
-        CorruptCheckpointError: they are not JSON, too large or too deep.
-    """
+    """Read the configuration and the metadata."""
     config = _json(archive, CONFIG)
     metadata = _json(archive, METADATA)
     compiled = config.get("compile_config")
@@ -226,7 +222,7 @@ def _inflated_window(archive: ZipMembers) -> FileWindow:
 MAX_SHARDS = 100_000
 
 
-def open_sharded_weights(path: str) -> HDF5Reader:
+def open_sharded_weights(path: str) -> KerasReader:
     """Open a `.weights.json` and the files it names.
 
     Raises:
@@ -241,7 +237,7 @@ def open_sharded_weights(path: str) -> HDF5Reader:
             files.append(_open_shard(path, name, names))
             window = files[-1].window
             stored += (StoredFile(window.path, window.nbytes, is_shard=True),)
-        return HDF5Reader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
+        return KerasReader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
     except BaseException:
         for file in files:
             file.close()
@@ -258,12 +254,7 @@ def _read_index(path: str) -> tuple[list[str], tuple[StoredFile, ...]]:
 
 
 def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
-    """Give the names of the files of a parsed index, each once, in order.
-
-    Raises:
-        NotACheckpointError: it has no weight_map.
-        CorruptCheckpointError: a name is not that of a file beside it.
-    """
+    """Give the names of the files of a parsed index, each once, in order."""
     base = os.path.basename(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.info import CheckpointSummary
     from ckread.model.tree import VariableTree
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
     from ckread.views.terminal.page import Block, Line
 

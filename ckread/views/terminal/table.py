@@ -72,10 +72,7 @@ class Column(Generic[Row]):
     def of(cls, field: Field[Any], give: Callable[[Row], Any] | None = None, **look: Any) -> Self:
         """Give the column of a field as the result declares it; the rest is how it looks.
 
-        Args:
-            field: gives name and kind, and so heading, word and alignment in a pipe.
-            give: the record that the field is of, where that is not the row itself.
-            look: attributes of the column, over those of the field.
+        `give` takes the record that the field is of, where that is not the row itself.
         """
         word, take = word_of(field.kind), field.getter
 
@@ -156,12 +153,7 @@ class Table(Block, Generic[Row]):
 
 
 def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give a `# ` line of headings and a line per row.
-
-    Args:
-        columns: what stands side by side.
-        words: of each column, one per row.
-    """
+    """Give a `# ` line of headings and a line per row."""
     titles = ["_".join(column.title.split()) for column in columns]
     titles[0] = f"# {titles[0]}"
     widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
