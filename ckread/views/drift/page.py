@@ -52,12 +52,10 @@ __all__ = ["DriftView", "drift_page", "verdict"]
 
 @dataclass(frozen=True, slots=True)
 class DriftView:
-    """What of a drift is shown.
+    """What of a drift is shown; the verdict is about all of it.
 
-    Attributes:
-        result: all of it; the verdict is about that.
-        top: the so many that moved most; None for as many as a screen takes.
-        show_all: whether variables that stayed finite are shown after a blow-up.
+    `top` are the so many that moved most, None as many as a screen takes; `show_all` shows what
+    stayed finite after a blow-up, too.
     """
 
     result: RunDrift
@@ -182,12 +180,7 @@ _COLUMNS: tuple[Column[VariableDrift], ...] = (
 
 
 class PipedDrift(Block):
-    """A block of a line per variable and checkpoint that holds it.
-
-    Args:
-        result: the checkpoints.
-        chosen: the variables, in the order they stand.
-    """
+    """A line per variable, in the order given, and checkpoint that holds it."""
 
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
@@ -214,12 +207,7 @@ class PipedDrift(Block):
 
 
 class Hidden(NamedTuple):
-    """How many variables a table does not show.
-
-    Attributes:
-        finite: those that stayed finite, after a blow-up.
-        beyond_top: those that moved less than the last row.
-    """
+    """How many variables are left out: finite after a blow-up, or beyond the top."""
 
     finite: int = 0
     beyond_top: int = 0

@@ -88,14 +88,7 @@ class Column(Generic[Row]):
 
 
 class Table(Block, Generic[Row]):
-    """Rows under columns: a block of a page.
-
-    Args:
-        columns: in the order they stand.
-        rows: the records.
-        row_style: theme style of a whole row, over that of its cells.
-        has_header: whether a terminal shows the headings; a pipe always does.
-    """
+    """Rows under columns; `row_style` is the style of a whole row, over that of its cells."""
 
     def __init__(
         self,
