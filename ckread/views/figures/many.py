@@ -14,11 +14,11 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import Scale, draw_stairs, draw_strokes
+from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
-from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
+from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
     count,
     fits,
@@ -123,7 +123,6 @@ def plot_distributions(
 
 _GUTTER = 0.16
 _PANELS_TOP = 0.68
-_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +173,16 @@ def plot_panels(
     n_rows = -(-len(variables) // grid.n_columns)
     limits = _common_limits(variables) if is_shared else None
     axis = "one value axis" if is_shared else "each panel has its own value axis"
-    with drawing(palette):
-        lines = note_lines(_reading(is_log=is_log), *notes)
-        height = _PANELS_TOP + n_rows * grid.pitch + 0.17 + NOTE_PITCH * len(lines)
-        sheet = Sheet(height, palette)
-        sheet.title(title, [*evidence, axis])
+    scale = "logarithmic, " if is_log else ""
+    reading = [
+        f"Height: elements per bin, {scale}scaled to the fullest; 32 elements or fewer: a stroke"
+        " each. Dotted line: zero. Triangle: mean."
+    ]
+    height = _PANELS_TOP + n_rows * grid.pitch + 0.17
+    facts = [*evidence, axis]
+    with new_sheet(
+        height, palette, title=title, evidence=facts, reading=reading, notes=notes
+    ) as sheet:
         for i, variable in enumerate(variables):
             _write_heading(sheet, grid, grid.place(i), variable)
             is_last = i + grid.n_columns >= len(variables)
@@ -188,31 +192,21 @@ def plot_panels(
             _draw_panel(axes, variable, palette, limits=limits, is_log=is_log, width=grid.width)
             if is_shared and not is_last:
                 axes.tick_params(labelbottom=False)
-        sheet.note(lines)
     return sheet.figure
-
-
-def _reading(*, is_log: bool) -> str:
-    scale = "logarithmic, " if is_log else ""
-    return (
-        f"Height: elements per bin, {scale}scaled to the fullest; 32 elements or fewer: a stroke"
-        " each. Dotted line: zero. Triangle: mean."
-    )
 
 
 def _grid_for(variables: Sequence[VariableStatistics]) -> _Grid:
     n_columns, panel_height = (3, 0.62) if len(variables) <= 6 else (5, 0.34)
     grid = _Grid(n_columns, panel_height, 0.18, 0.28, 0)
-    if all(_fits_one_line(variable, grid.width) for variable in variables):
+    one_line = (
+        text_width(v.name, TEXT_SIZE) + text_width(_aside(v), TEXT_SIZE) + 0.12 <= grid.width
+        for v in variables
+    )
+    if all(one_line):
         return grid
     scopes = [split_scope(variable.name)[0] for variable in variables]
     n_lines = 1 if all(fits(scope, grid.width, size=TEXT_SIZE) for scope in scopes) else 2
     return _Grid(n_columns, panel_height, 0.19 + 0.12 * n_lines, 0.27, n_lines)
-
-
-def _fits_one_line(variable: VariableStatistics, width: float) -> bool:
-    both = text_width(variable.name, TEXT_SIZE) + text_width(_aside(variable), TEXT_SIZE)
-    return both + 0.12 <= width
 
 
 def _aside(variable: VariableStatistics) -> str:
@@ -280,22 +274,19 @@ def _draw_panel(
         axes.set_axis_off()
         is_bad = text in ("all NaN", "nothing finite", "damaged")
         color = palette.bad if is_bad else palette.soft
-        place: dict[str, Any] = {
-            "ha": "center",
-            "va": "center",
-            "size": TEXT_SIZE,
-            "transform": axes.transAxes,
-        }
-        axes.text(0.5, 0.45, text, color=color, **place).set_gid("ckread:instead")
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.45, text, color=color, size=TEXT_SIZE, **middle).set_gid("ckread:instead")
         return
     low, high = limits or padded(float(distribution.min or 0), float(distribution.max or 0))
     set_value_axis(axes, low, high, width, gutter=_GUTTER)
-    if distribution.finite <= _FEW:
+    if distribution.finite <= FEW:
         draw_strokes(axes, distribution, palette, height=0.55)
     else:
-        _draw_counts(axes, distribution, palette, is_log=is_log)
-    if low < 0 < high:
-        axes.axvline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=3)
+        histogram = distribution.histogram(bins_for(distribution.finite))
+        counts = np.array(histogram.counts, np.float64)
+        heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
+        draw_stairs(axes, heights, np.array(histogram.edges), palette)
+    draw_zero(axes, palette, zorder=3)
     (mean,) = axes.plot([distribution.mean or 0.0], [0], "^", ms=3, color=palette.ink, mec="none")
     mean.set(clip_on=False, zorder=4, gid="ckread:mean")
 
@@ -311,13 +302,6 @@ def _instead(distribution: Distribution) -> str:
 def bins_for(n: int) -> int:
     """Give how many bins a small histogram of `n` elements has."""
     return int(np.clip(2 * n ** (1 / 3), 8, 48))
-
-
-def _draw_counts(axes: Axes, distribution: Distribution, palette: Palette, *, is_log: bool) -> None:
-    histogram = distribution.histogram(bins_for(distribution.finite))
-    counts = np.array(histogram.counts, np.float64)
-    heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
-    draw_stairs(axes, heights, np.array(histogram.edges), palette)
 
 
 # Forty-nine variables and more: a row of quantiles for each, on one value axis.
@@ -359,8 +343,7 @@ def plot_quantile_rows(
     for i, page in enumerate(pages):
         place, others = page_words(i, items)
         texts = title, [*evidence, place], [*others, *notes]
-        with drawing(palette):
-            figures.append(_draw_page(variables, page, scale, texts, palette))
+        figures.append(_draw_page(variables, page, scale, texts, palette))
     return figures
 
 
@@ -372,21 +355,21 @@ def _draw_page(
     palette: Palette,
 ) -> Figure:
     title, facts, notes = texts
-    n_rows = max(map(len, columns))
-    reading = f"Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median. {_axis(scale)}"
-    lines = note_lines(reading, *notes)
-    sheet = Sheet(_ROWS_TOP + n_rows * _ROW + 0.37 + NOTE_PITCH * len(lines), palette)
-    sheet.title(title, facts)
-    sheet.note(lines)
-    for at, rows in enumerate(columns):
-        _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
+    linear = ""
+    if scale.threshold is not None:
+        linear = f": linear within ±{number(scale.threshold, 1)}, logarithmic beyond"
+    reading = [
+        "Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median.",
+        f"One value axis{linear}.",
+    ]
+    height = _ROWS_TOP + max(map(len, columns)) * _ROW + 0.37
+    with new_sheet(
+        height, palette, title=title, evidence=facts, reading=reading, notes=notes
+    ) as sheet:
+        sheet.write_notes()
+        for at, rows in enumerate(columns):
+            _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
     return sheet.figure
-
-
-def _axis(scale: Scale) -> str:
-    if scale.threshold is None:
-        return "One value axis."
-    return f"One value axis: linear within ±{number(scale.threshold, 1)}, logarithmic beyond."
 
 
 def _draw_column(
