@@ -237,13 +237,7 @@ def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
 
 
 def set_step_axis(axes: Axes, entries: Sequence[RunEntry], width: float) -> None:
-    """Give the x axis its limits, and ticks at checkpoints.
-
-    Args:
-        axes: whose x values are those of `places`.
-        entries: the checkpoints.
-        width: of the axes in inches.
-    """
+    """Give the x axis, `width` inches wide, limits and ticks for the values of `places`."""
     x = places(entries)
     last = x[-1] if x[-1] > x[0] else x[0] + 1
     axes.set_xlim(x[0], last)

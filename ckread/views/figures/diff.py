@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -54,13 +54,7 @@ _AXIS_WIDTH = 3.3
 def plot_diff(
     result: CheckpointDiff, *, palette: Palette, notes: Sequence[str] = ()
 ) -> list[Figure]:
-    """Draw pages of rows, one per variable of the model, identical subtrees folded.
-
-    Args:
-        result: a diff whose values were read.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw pages of rows, one per variable of the model, identical subtrees folded."""
     rows = dot_rows(result.variables)
     places = range(len(rows))
     pages = [places[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [places]
@@ -106,37 +100,28 @@ def _draw_page(
         left = MARGIN + _NAME_WIDTH + 0.08
         axes = sheet.axes(left, _ROWS_TOP, _AXIS_WIDTH, bottom)
         set_distance_axis(axes, limits, bottom)
-        _draw_names(sheet, rows, places)
-        _draw_numbers(sheet, rows, places)
+        _write_rows(sheet, rows, places)
         for row, y in zip(rows, places, strict=True):
             _draw_row(sheet, axes, row, y, limits)
     return sheet.figure
 
 
-def _draw_names(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+def _write_rows(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+    """Write name, relative distance and elements of each row."""
     names = [row.name for row in rows]
-    size = TEXT_SIZE
-    if not all(fits(name, _NAME_WIDTH, size=size) for name in names):
-        names = fit_names(names, _NAME_WIDTH, size=size)
+    if not all(fits(name, _NAME_WIDTH, size=TEXT_SIZE) for name in names):
+        names = fit_names(names, _NAME_WIDTH, size=TEXT_SIZE)
+    at: dict[str, Any] = {"ha": "right", "va": "center_baseline"}
     for row, text, y in zip(rows, names, places, strict=True):
-        right = MARGIN + _NAME_WIDTH
-        gid = f"ckread:name:{row.name}"
-        sheet.text(right, _ROWS_TOP + y, text, size=size, ha="right", va="center_baseline", gid=gid)
-
-
-def _draw_numbers(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
-    relative_right, elements_right = 6.35, WIDTH - MARGIN
+        sheet.text(MARGIN + _NAME_WIDTH, _ROWS_TOP + y, text, gid=f"ckread:name:{row.name}", **at)
+    relative_right, elements_right, soft = 6.35, WIDTH - MARGIN, sheet.palette.soft
     for right, heading in ((relative_right, "relative"), (elements_right, "elements")):
-        soft = sheet.palette.soft
-        sheet.text(right, _ROWS_TOP - 0.14, heading, color=soft, ha="right", va="center_baseline")
-    texts = column([row.relative for row in rows])
-    for row, text, y in zip(rows, texts, places, strict=True):
-        at = _ROWS_TOP + y
+        sheet.text(right, _ROWS_TOP - 0.14, heading, color=soft, **at)
+    for row, text, y in zip(rows, column([row.relative for row in rows]), places, strict=True):
         if text:
-            sheet.text(relative_right, at, text, ha="right", va="center_baseline")
+            sheet.text(relative_right, _ROWS_TOP + y, text, **at)
         elements = count(sum(v.elements for v in row.members))
-        soft = sheet.palette.soft
-        sheet.text(elements_right, at, elements, color=soft, ha="right", va="center_baseline")
+        sheet.text(elements_right, _ROWS_TOP + y, elements, color=soft, **at)
 
 
 def _draw_row(sheet: Sheet, axes: Axes, row: DotRow, y: float, limits: tuple[int, int]) -> None:
@@ -257,14 +242,7 @@ def has_difference(variable: VariableDiff) -> bool:
 def plot_difference(
     result: CheckpointDiff, variable: VariableDiff, difference: Difference, *, palette: Palette
 ) -> Figure:
-    """Draw the values of both sides on common bins, and their differences around 0.
-
-    Args:
-        result: the diff that the variable is of.
-        variable: one that is on both sides.
-        difference: its histograms.
-        palette: light or dark.
-    """
+    """Draw the values of both sides on common bins, and their differences around 0."""
     facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
     if variable.b is not None:
         facts += [str(variable.b.dtype), shape_text(variable.shape)]

@@ -270,16 +270,7 @@ def plot_pair(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw one page of at most 450 variables of a run of two checkpoints.
-
-    Args:
-        result: all of the run; the axis is that of all its variables.
-        variables: those of the page.
-        title: the answer.
-        evidence: what it rests on.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw one page of at most 450 variables of a run of two checkpoints."""
     with drawing(palette):
         layout = lay_out(variables, top=_PAIR_TOP)
     is_written = layout.row_height >= LOWEST_NAMED

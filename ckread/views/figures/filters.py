@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Place = tuple[float, float, float, float]  # left, top, width, height in inches
 
 TILES_PER_ROW = 16
 _TILES_TOP = 0.72
@@ -42,14 +43,7 @@ def plot_filters(
     palette: Palette,
     is_per_kernel: bool = False,
 ) -> Figure:
-    """Draw kernels.
-
-    Args:
-        filters: the kernels.
-        evidence: where they are from: file, step.
-        palette: light or dark.
-        is_per_kernel: whether each tile is stretched to its own largest weight.
-    """
+    """Draw kernels."""
     facts = [*evidence, _what(filters)]
     if filters.kind is KernelKind.DENSE:
         return _plot_map(filters, facts, palette)
@@ -118,15 +112,13 @@ def sheet_axes(sheet: Sheet) -> Axes:
 def draw_tile(
     axes: Axes,
     tile: Floats,
-    place: tuple[float, float, float, float],
+    place: Place,
     scale: float,
     palette: Palette,
     *,
     gid: str,
 ) -> None:
     """Draw one kernel at a place on `sheet_axes`: signed colours, or red, green and blue."""
-    x, y, width, height = place
-    extent = (x, x + width, y + height, y)
     limit = scale or 1
     if tile.ndim == 3:
         tile = np.clip(tile / (2 * limit) + 0.5, 0, 1)
@@ -135,7 +127,7 @@ def draw_tile(
         cmap=DIVERGING_MAP,
         vmin=-limit,
         vmax=limit,
-        extent=extent,
+        extent=_extent(place),
         aspect="auto",
         interpolation="nearest",
     )
@@ -143,7 +135,13 @@ def draw_tile(
     draw_border(axes, place, palette)
 
 
-def draw_border(axes: Axes, place: tuple[float, float, float, float], palette: Palette) -> None:
+def _extent(place: Place) -> Place:
+    """Give left, right, bottom and top of a place, for an image of it."""
+    x, y, width, height = place
+    return x, x + width, y + height, y
+
+
+def draw_border(axes: Axes, place: Place, palette: Palette) -> None:
     """Draw a hairline around a tile, so that white edges hold."""
     from matplotlib.patches import Rectangle
 
@@ -249,13 +247,7 @@ class Responses:
 
 
 def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Palette) -> Figure:
-    """Draw the image, the kernels, and the response of each on one scale.
-
-    Args:
-        responses: what was computed.
-        evidence: file, stride, padding, bias, activation, size of the image.
-        palette: light or dark.
-    """
+    """Draw the image, the kernels, and the response of each on one scale."""
     n = len(responses.maps)
     rows, columns = responses.maps.shape[1:]
     response_height = min(1.5, _RESPONSE * rows / columns)
@@ -278,7 +270,15 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
         for x, heading in ((MARGIN, "image"), (_LEFT, words)):
             sheet.text(x, _RESPONSES_TOP - 0.17, heading, size=HEADING_SIZE, weight="bold")
         axes = sheet_axes(sheet)
-        _draw_image(axes, responses.image, (MARGIN, _RESPONSES_TOP, _IMAGE, image_height), palette)
+        place = (MARGIN, _RESPONSES_TOP, _IMAGE, image_height)
+        low, high = float(responses.image.min()), float(responses.image.max())
+        shown = (responses.image - low) / ((high - low) or 1)
+        shown = shown[..., 0] if shown.shape[2] == 1 else shown
+        drawn = axes.imshow(
+            shown, cmap="gray", vmin=0, vmax=1, extent=_extent(place), aspect="auto"
+        )
+        drawn.set_gid("ckread:image")
+        draw_border(axes, place, palette)
         limit = float(np.abs(responses.maps).max()) or 1.0
         for i in range(n):
             x = _LEFT + (i % RESPONSES_PER_ROW) * _PITCH
@@ -289,19 +289,6 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
             draw_color_bar(sheet, _LEFT, y, responses.filters.scale, "weight")
         draw_color_bar(sheet, _LEFT + 2.3, y, limit, "response", is_positive=responses.relu)
     return sheet.figure
-
-
-def _draw_image(
-    axes: Axes, image: Floats, place: tuple[float, float, float, float], palette: Palette
-) -> None:
-    x, y, width, height = place
-    low, high = float(image.min()), float(image.max())
-    shown = (image - low) / ((high - low) or 1)
-    shown = shown[..., 0] if shown.shape[2] == 1 else shown
-    extent = (x, x + width, y + height, y)
-    drawn = axes.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=extent, aspect="auto")
-    drawn.set_gid("ckread:image")
-    draw_border(axes, place, palette)
 
 
 def _draw_pair(
@@ -318,11 +305,11 @@ def _draw_pair(
     palette = sheet.palette
     draw_tile(axes, filters.tiles[i], place, filters.scale, palette, gid=f"ckread:tile:{i}")
     top = y + _KERNEL + 0.05
-    extent = (x, x + _RESPONSE, top + height, top)
+    below = (x, top, _RESPONSE, height)
     cmap, low = ("gray", 0.0) if responses.relu else (DIVERGING_MAP, -limit)
-    drawn = axes.imshow(one, cmap=cmap, vmin=low, vmax=limit, extent=extent, aspect="auto")
+    drawn = axes.imshow(one, cmap=cmap, vmin=low, vmax=limit, extent=_extent(below), aspect="auto")
     drawn.set_gid(f"ckread:response:{i}")
-    draw_border(axes, (x, top, _RESPONSE, height), palette)
+    draw_border(axes, below, palette)
     beside, largest = x + _KERNEL + 0.05, number(float(one.max()), 2)
     sheet.text(beside, y, str(i), size=DENSE_SIZE)
     sheet.text(beside, y + _KERNEL, largest, size=DENSE_SIZE, color=palette.soft, va="bottom")

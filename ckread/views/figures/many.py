@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,11 @@ MAX_PANELS = 48
 def noun_of(variables: Iterable[VariableStatistics | VariableDrift]) -> str:
     """Say what variables are: weights, if all belong to the model."""
     return "weight" if all(variable.role.is_parameter for variable in variables) else "variable"
+
+
+def last_two(path: str) -> str:
+    """Give the end of a path, with the directory that it is in."""
+    return os.path.join(*path.rstrip(os.sep).split(os.sep)[-2:])
 
 
 def plot_statistics(
@@ -158,20 +164,15 @@ def plot_panels(
     is_shared: bool = False,
     is_log: bool = False,
 ) -> Figure:
-    """Draw small histograms of measured variables, up to 6 in three columns, more in five.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out, under the note on how to read the picture.
-        is_shared: whether all panels have one value axis.
-        is_log: whether counts are on a log axis.
-    """
+    """Draw small histograms of measured variables, up to 6 in three columns, more in five."""
     grid = _grid_for(variables)
     n_rows = -(-len(variables) // grid.n_columns)
-    limits = _common_limits(variables) if is_shared else None
+    limits = None
+    if is_shared:
+        measured = [v.distribution for v in variables if v.distribution]
+        lows = [float(d.min) for d in measured if d.min is not None]
+        highs = [float(d.max) for d in measured if d.max is not None]
+        limits = padded(min(lows), max(highs)) if lows else None
     axis = "one value axis" if is_shared else "each panel has its own value axis"
     scale = "logarithmic, " if is_log else ""
     reading = [
@@ -245,18 +246,6 @@ def _write_heading(
         sheet.text(right, bottom, aside, color=color, ha="right", va="baseline")
 
 
-def _common_limits(variables: Sequence[VariableStatistics]) -> tuple[float, float] | None:
-    finite = [
-        v.distribution for v in variables if v.distribution and v.distribution.min is not None
-    ]
-    if not finite:
-        return None
-    return padded(
-        min(float(d.min) for d in finite if d.min is not None),
-        max(float(d.max) for d in finite if d.max is not None),
-    )
-
-
 def _draw_panel(
     axes: Axes,
     variable: VariableStatistics,
@@ -269,7 +258,10 @@ def _draw_panel(
     distribution = variable.distribution
     axes.set_yticks([])
     axes.set_ylim(0, 1.05)
-    text = _instead(distribution) if distribution else "damaged"
+    text = nothing_finite(distribution) if distribution else "damaged"
+    if distribution and distribution.min == distribution.max and distribution.finite > 1:
+        every = "all" if distribution.finite == distribution.elements else "all others"
+        text = f"{every} {number(float(distribution.min or 0))}"
     if distribution is None or text:
         axes.set_axis_off()
         is_bad = text in ("all NaN", "nothing finite", "damaged")
@@ -289,14 +281,6 @@ def _draw_panel(
     draw_zero(axes, palette, zorder=3)
     (mean,) = axes.plot([distribution.mean or 0.0], [0], "^", ms=3, color=palette.ink, mec="none")
     mean.set(clip_on=False, zorder=4, gid="ckread:mean")
-
-
-def _instead(distribution: Distribution) -> str:
-    """Give what stands in the place of a histogram that would say nothing."""
-    if distribution.min == distribution.max and distribution.finite > 1:
-        every = "all" if distribution.finite == distribution.elements else "all others"
-        return f"{every} {number(float(distribution.min or 0))}"
-    return nothing_finite(distribution)
 
 
 def bins_for(n: int) -> int:
@@ -324,15 +308,7 @@ def plot_quantile_rows(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> list[Figure]:
-    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages."""
     scale = Scale.of([v.distribution for v in variables if v.distribution])
     rows = arrange([v.name for v in variables], _NAME_WIDTH, size=DENSE_SIZE)
     n_rows = ROWS if len(rows) > 2 * ROWS else -(-len(rows) // 2) + 1
@@ -399,25 +375,22 @@ def _draw_column(
             sheet.text(x, y, text, color=palette.soft, gid="ckread:heading", **style)
             continue
         variable = variables[row.item]
-        bad = _not_finite(variable)
-        room = _NAME_WIDTH - (INDENT if is_nested else 0)
+        distribution = variable.distribution
+        if distribution is None:
+            bad = "damaged"
+        elif not distribution.quantiles:
+            bad = "all NaN" if distribution.nan else "empty"
+        else:
+            bad = not_finite(distribution)
+        left = x + (INDENT if is_nested else 0)
+        right = x + _NAME_WIDTH
         if bad:
-            right = x + _NAME_WIDTH
             sheet.text(right, y, bad, color=palette.bad, ha="right", **style)
-            room -= text_width(bad, DENSE_SIZE) + 0.06
-        left = x + _NAME_WIDTH - room if not bad else x + (INDENT if is_nested else 0)
-        name = shorten(row.text, room, size=DENSE_SIZE)
+            right -= text_width(bad, DENSE_SIZE) + 0.06
+        name = shorten(row.text, right - left, size=DENSE_SIZE)
         sheet.text(left, y, name, gid=f"ckread:name:{variable.name}", **style)
-        _draw_row(axes, variable, i + 0.5, palette)
-
-
-def _not_finite(variable: VariableStatistics) -> str:
-    distribution = variable.distribution
-    if distribution is None:
-        return "damaged"
-    if not distribution.quantiles:
-        return "all NaN" if distribution.nan else "empty"
-    return not_finite(distribution)
+        if distribution is not None and distribution.quantiles:
+            _draw_row(axes, variable.name, distribution, i + 0.5, palette)
 
 
 def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
@@ -431,17 +404,16 @@ def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
             axes.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
 
 
-def _draw_row(axes: Axes, variable: VariableStatistics, y: float, palette: Palette) -> None:
-    distribution = variable.distribution
-    if distribution is None or not distribution.quantiles:
-        return
+def _draw_row(
+    axes: Axes, name: str, distribution: Distribution, y: float, palette: Palette
+) -> None:
     q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
     (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.7, solid_capstyle="butt")
-    line.set_gid(f"ckread:q01-q99:{variable.name}")
+    line.set_gid(f"ckread:q01-q99:{name}")
     axes.barh(y, q95 - q05, 0.5, left=q05, color=palette.middle, lw=0, zorder=2)
     axes.barh(y, q75 - q25, 0.5, left=q25, color=palette.data, lw=0, zorder=2.1)
     to_pixels = axes.transData.transform
     is_wide = to_pixels((q75, y))[0] - to_pixels((q25, y))[0] >= _WIDE_PIXELS
     color = palette.paper if is_wide else palette.ink
     median = axes.vlines(q50, y - 0.25, y + 0.25, color=color, lw=0.9, zorder=3)
-    median.set_gid(f"ckread:median:{variable.name}")
+    median.set_gid(f"ckread:median:{name}")

@@ -65,18 +65,7 @@ def plot_over_steps(
     palette: Palette = LIGHT,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw how the distribution of one variable changed.
-
-    Args:
-        name: of the variable.
-        pairs: step and distribution in the order of the run, None where the variable is
-            absent or could not be read.
-        run: what the run is called.
-        dtype: element type.
-        shape: of the variable.
-        palette: `LIGHT` or `DARK`.
-        notes: what is left out.
-    """
+    """Draw how the distribution of one variable changed, from (step, distribution) in order."""
     steps = f"step {count(pairs[0][0])} to {count(pairs[-1][0])}"
     evidence = [run, f"{len(pairs)} checkpoints, {steps}", dtype, shape_text(shape)]
     plot = plot_ridge if len(pairs) <= MAX_RIDGES else plot_fan
@@ -127,7 +116,13 @@ def plot_fan(
         axes.set_ylim(low, high)
         ticks = value_ticks(low, high, _DEPTH)
         axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
-        _set_steps(axes, steps)
+        first, last = float(steps[0]), float(steps[-1])
+        edge = (last - first) / max(1, len(steps) - 1) / 2
+        axes.set_xlim(first - edge, last + edge)
+        room = (last - first) * 0.05
+        round_ones = [x for x in value_ticks(first, last, _WIDTH) if x == int(x)]
+        at = [first, *(x for x in round_ones if first + room < x < last - room), last]
+        axes.set_xticks(at, [count(int(x)) for x in at], parse_math=False)
         draw_bands(axes, steps, table, palette)
         _hatch(axes, steps, is_bad, palette)
         draw_zero(axes, palette, zorder=4, across=True)
@@ -145,16 +140,6 @@ def figures_of(distribution: Distribution | None) -> list[float]:
         return [np.nan] * len(_NAMES)
     quantiles = [quantile.value for quantile in distribution.quantiles]
     return [float(distribution.min), *quantiles, float(distribution.max)]
-
-
-def _set_steps(axes: Axes, steps: NDArray[np.float64]) -> None:
-    first, last = float(steps[0]), float(steps[-1])
-    edge = (last - first) / max(1, len(steps) - 1) / 2
-    axes.set_xlim(first - edge, last + edge)
-    inner = value_ticks(first, last, _WIDTH)
-    room = (last - first) * 0.05
-    ticks = [first, *(t for t in inner if first + room < t < last - room and t == int(t)), last]
-    axes.set_xticks(ticks, [count(int(tick)) for tick in ticks], parse_math=False)
 
 
 def draw_bands(

@@ -42,14 +42,7 @@ def plot_histogram(
     palette: Palette,
     is_log: bool | None = None,
 ) -> Figure:
-    """Draw the distribution of one variable on a sheet of its own.
-
-    Args:
-        variable: a variable that was measured.
-        evidence: where it is from: file, step.
-        palette: light or dark.
-        is_log: whether counts are on a log axis; None to decide by the counts.
-    """
+    """Draw the distribution of one variable on a sheet of its own."""
     distribution = variable.distribution
     if distribution is None:
         raise ValueError(f"{variable.name} was not measured")
@@ -157,18 +150,6 @@ def _draw_moments(axes: Axes, sheet: Sheet, distribution: Distribution) -> None:
 
 
 def _write_table(sheet: Sheet, distribution: Distribution) -> None:
-    y = _TABLE_TOP
-    soft, ink, bad = sheet.palette.soft, sheet.palette.ink, sheet.palette.bad
-    for group in _table(distribution):
-        for label, text in group:
-            sheet.text(_TABLE_LEFT, y, label, color=soft, va="center")
-            color = bad if label == "NaN, Inf" and text != "0" else ink
-            sheet.text(_TABLE_RIGHT, y, text, color=color, ha="right", va="center")
-            y += _ROW
-        y += _ROW / 2
-
-
-def _table(distribution: Distribution) -> list[list[tuple[str, str]]]:
     def shown(value: Any) -> str:
         if isinstance(value, int) and abs(value) < 10**15:
             return count(value) if value >= 0 else fixed(value, 0)
@@ -183,8 +164,16 @@ def _table(distribution: Distribution) -> list[list[tuple[str, str]]]:
     order = [("max", shown(distribution.max)), *reversed(quantiles)]
     not_finite = distribution.nan, distribution.infinite
     bad = ", ".join(map(count, not_finite)) if any(not_finite) else "0"
-    return [
+    groups = [
         [(name, shown(value)) for name, value in moments],
         [*order, ("min", shown(distribution.min))],
         [("zeros", count(distribution.zeros)), ("NaN, Inf", bad)],
     ]
+    y, palette = _TABLE_TOP, sheet.palette
+    for group in groups:
+        for label, text in group:
+            sheet.text(_TABLE_LEFT, y, label, color=palette.soft, va="center")
+            color = palette.bad if label == "NaN, Inf" and text != "0" else palette.ink
+            sheet.text(_TABLE_RIGHT, y, text, color=color, ha="right", va="center")
+            y += _ROW
+        y += _ROW / 2

@@ -33,12 +33,10 @@ def drawable(text: str) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def _has_glyph(character: str) -> bool:
-    if 0xD800 <= ord(character) < 0xE000:
-        return False
-    is_space = character in "\u2009\u00a0"
-    if not (character.isprintable() or is_space):
-        return False
-    return any(_is_in(character, name) for name in (FONTS[0], *_installed()))
+    is_shown = character.isprintable() or character in "\u2009\u00a0"
+    is_half = 0xD800 <= ord(character) < 0xE000  # of a surrogate pair
+    fonts = (FONTS[0], *_installed())
+    return is_shown and not is_half and any(_is_in(character, name) for name in fonts)
 
 
 @lru_cache(maxsize=1 << 12)
