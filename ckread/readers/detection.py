@@ -9,18 +9,8 @@ decides which reader is tried and what an error says, never what is read.
     HDF5         89 'HDF' 0d 0a 1a 0a at byte 0, 512, 1024, 2048, ...
     zip          'PK' 03 04; the names in its central directory tell the rest
     TFRecord     u64 length, u32 masked CRC-32C of these 8 bytes
+    text         history, configuration, a web page, a pointer, or just text
     protobuf     no magic: see `protobuf_kind`
-
-The kinds of file that a person may hand to a checkpoint reader.
-
-What a text is about: history, configuration, a web page, a pointer, or just text.
-
-Protobuf files have no magic: the first fields tell which message it is.
-
-SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
-ONNX          1 version of the format, from 3, then text or messages
-MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
-GraphDef      1 NodeDef: 1 name, 2 operation, both text
 """
 
 from __future__ import annotations
@@ -172,12 +162,7 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path.
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        CheckpointError: the system does not let it be read.
-    """
+    """Tell what is at a path."""
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -188,11 +173,7 @@ def detect(path: str) -> Kind:
 
 
 def read_ends(path: str) -> Ends:
-    """Read both ends of a regular file.
-
-    Raises:
-        CheckpointError: as for `detect`.
-    """
+    """Read both ends of a regular file."""
     with open_regular(path) as file:
         nbytes = os.fstat(file.fileno()).st_size
         try:
@@ -215,11 +196,23 @@ def ends_kind(ends: Ends) -> Kind:
 def _magic_kind(ends: Ends) -> Kind | None:
     head = ends.head
     if ends.tail.endswith(_TABLE_MAGIC):
-        return _table_kind(head)
+        value = _first_value(head)
+        if value is None:
+            return Kind.TABLE
+        # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
+        # SavedTensorSlices has the list of tensors in field 1.
+        return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
     if any(head.startswith(_HDF5_MAGIC, at) for at in (0, *(512 << i for i in range(8)))):
         return Kind.HDF5
     if head.startswith(b"PK\x03\x04"):
-        return _zip_kind(ends)
+        names = _member_names(ends) or _first_members(ends)
+        if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
+            return Kind.KERAS_ARCHIVE
+        if any(name.endswith("data.pkl") for name in names):
+            return Kind.PYTORCH
+        if names and all(name.endswith(".npy") for name in names):
+            return Kind.NPZ
+        return Kind.ZIP
     if head[4:8] == b"TFL3":
         return Kind.TFLITE
     if head[257:262] == b"ustar":
@@ -229,7 +222,9 @@ def _magic_kind(ends: Ends) -> Kind | None:
 
 def _shaped_kind(ends: Ends) -> Kind:
     head = ends.head
-    if _has_record_header(head):
+    stored = int.from_bytes(head[8:12], "little")
+    has_record_header = len(head) >= 12 and unmask(stored) == crc32c(head[:8])
+    if has_record_header:
         return Kind.EVENTS if b"brain.Event:" in head[:64] else Kind.TFRECORD
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= ends.nbytes - 8:
         return Kind.SAFETENSORS
@@ -240,54 +235,26 @@ def _shaped_kind(ends: Ends) -> Kind:
     return protobuf_kind(head) or Kind.BINARY
 
 
-def _table_kind(head: bytes) -> Kind:
-    value = _first_value(head)
-    if value is None:
-        return Kind.TABLE
-    # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
-    # SavedTensorSlices has the list of tensors in field 1.
-    return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
-
-
 def _first_value(head: bytes) -> bytes | None:
     """Give the value of key "" where a table begins with it, as far as it is there.
 
     A compressed block begins with its length and a literal: that much of snappy
     is read here, so that a damaged block still tells what it was.
     """
-    for start in (0, _snappy_literal(head)):
+    tag = _after_varint(head, 0)
+    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
+    snappy_literal = tag + 1 + extra
+    for start in (0, snappy_literal):
         if head[start : start + 2] == b"\x00\x00":
             stop = _after_varint(head, start + 2)
             return head[stop : stop + 64]
     return None
 
 
-def _snappy_literal(head: bytes) -> int:
-    tag = _after_varint(head, 0)
-    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
-    return tag + 1 + extra
-
-
 def _after_varint(data: bytes, at: int) -> int:
     while at < len(data) and data[at] & 0x80:
         at += 1
     return at + 1
-
-
-def _has_record_header(head: bytes) -> bool:
-    stored = int.from_bytes(head[8:12], "little")
-    return len(head) >= 12 and unmask(stored) == crc32c(head[:8])
-
-
-def _zip_kind(ends: Ends) -> Kind:
-    names = _member_names(ends) or _first_members(ends)
-    if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
-        return Kind.KERAS_ARCHIVE
-    if any(name.endswith("data.pkl") for name in names):
-        return Kind.PYTORCH
-    if names and all(name.endswith(".npy") for name in names):
-        return Kind.NPZ
-    return Kind.ZIP
 
 
 def _first_members(ends: Ends) -> set[str]:
@@ -322,12 +289,7 @@ _CONTROLS = dict.fromkeys({*range(32)} - {9, 10, 12, 13, 27})
 
 
 def text_kind(head: bytes, nbytes: int) -> Kind | None:
-    """Tell what the text that begins with these bytes is, None if it is not text.
-
-    Args:
-        head: the first bytes, of a file of `nbytes`.
-        nbytes: JSON that is longer than `head` is told by its beginning.
-    """
+    """Tell what the text that begins with these bytes of `nbytes` is, None if it is not text."""
     text = _decoded(head, is_cut=nbytes > len(head))
     if text is None:
         return None
@@ -366,10 +328,6 @@ def _json_kind(text: str, *, is_cut: bool) -> Kind | None:
         return Kind.HISTORY_JSON if is_history else Kind.JSON
     if _is_history(document, list):
         return Kind.HISTORY_JSON
-    return _object_kind(document)
-
-
-def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
@@ -403,7 +361,13 @@ _N_FIELDS = 3
 
 
 def protobuf_kind(head: bytes) -> Kind | None:
-    """Tell which known message begins with these bytes, None if it is none of them."""
+    """Tell which known message begins with these bytes, None if it is none of them.
+
+    SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
+    ONNX          1 version of the format, from 3, then text or messages
+    MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
+    GraphDef      1 NodeDef: 1 name, 2 operation, both text
+    """
     fields = _first_fields(head)
     match fields:
         case [(1, 0, 1), (2, 2, bytes(graph)), *_] if graph[:1] == b"\x0a":
@@ -413,20 +377,16 @@ def protobuf_kind(head: bytes) -> Kind | None:
         ):
             return Kind.ONNX
         case [(1, 2, bytes(first)), *_]:
-            return _graph_kind(_first_fields(first))
-    return None
-
-
-def _graph_kind(first: list[Field]) -> Kind | None:
-    match first:
-        case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(name) and _is_name(
-            operation
-        ):
-            return Kind.GRAPH_DEF
-        case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
-            return Kind.META_GRAPH
-        case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
-            return Kind.META_GRAPH
+            match _first_fields(first):
+                case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(
+                    name
+                ) and _is_name(operation):
+                    return Kind.GRAPH_DEF
+                case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
+                    return Kind.META_GRAPH
+                case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
+                    return Kind.META_GRAPH
+            return None
     return None
 
 

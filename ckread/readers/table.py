@@ -78,16 +78,7 @@ class Table:
     """
 
     def __init__(self, file: RegularFile, *, max_block_nbytes: int = MAX_BLOCK_NBYTES) -> None:
-        """Read the footer.
-
-        Args:
-            file: an open file; it stays open.
-            max_block_nbytes: of the largest block to accept, stored or expanded.
-
-        Raises:
-            TruncatedFileError: the file is too short to be a table.
-            NotACheckpointError: it does not end as a table does.
-        """
+        """Read the footer of an open file, which stays open."""
         self.file = file
         self.n_blocks = 0
         self.memory = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
@@ -95,13 +86,7 @@ class Table:
         self.index = read_footer(file)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys and values in the order of the file.
-
-        Raises:
-            CorruptCheckpointError: the bytes contradict the format; `ChecksumError`
-                and `TruncatedFileError` among them.
-            UnsupportedFeatureError: a block is compressed in an unknown way.
-        """
+        """Yield keys and values in the order of the file."""
         last = None
         for handle in self.handles():
             entries = self.read_entries(handle, after=last)
@@ -126,12 +111,7 @@ class Table:
     def read_entries(
         self, handle: BlockHandle, *, after: bytes | None = None
     ) -> list[tuple[bytes, bytes]]:
-        """Give the keys and values of one block, its checksum verified first.
-
-        Args:
-            handle: of the block.
-            after: what the first key must be above; None for anything.
-        """
+        """Give the keys and values of one block, all above `after`; its checksum is verified."""
         try:
             return parse_entries(self.read_block(handle), after=after, memory=self.memory)
         except CorruptCheckpointError as error:
@@ -140,14 +120,7 @@ class Table:
             raise self._corrupt(handle, error.message) from None
 
     def read_block(self, handle: BlockHandle) -> bytes:
-        """Give the expanded block at `handle`, its checksum verified.
-
-        Raises:
-            TruncatedFileError: the block or its trailer runs past the file.
-            CorruptCheckpointError: it is larger than accepted, or its compression is broken.
-            ChecksumError: the stored and the computed CRC-32C differ.
-            UnsupportedFeatureError: the compression type is not known.
-        """
+        """Give the expanded block at `handle`, its checksum verified."""
         offset, size = handle
         file = self.file
         if offset + size + TRAILER_NBYTES > file.nbytes:
@@ -194,13 +167,7 @@ class Table:
 
 
 def read_footer(file: RegularFile) -> BlockHandle:
-    """Give the handle of the index block.
-
-    Raises:
-        TruncatedFileError: the file is too short to be a table.
-        NotACheckpointError: it does not end as a table does.
-        CorruptCheckpointError: the handles in the footer are broken.
-    """
+    """Give the handle of the index block."""
     start = file.nbytes - FOOTER_NBYTES
     if start < 0:
         raise TruncatedFileError(
@@ -251,19 +218,20 @@ ENTRY_NBYTES = 200
 def parse_entries(
     block: bytes, *, after: bytes | None = None, memory: int = 1 << 40
 ) -> list[tuple[bytes, bytes]]:
-    """Give the keys and values of an expanded block.
+    """Give the keys and values of an expanded block without its trailer, all above `after`.
 
-    Args:
-        block: without its trailer.
-        after: what the first key must be above; None for anything.
-        memory: bytes that keys and entries may take, roughly: prefix compression
-            makes a gigabyte of keys of half a megabyte.
-
-    Raises:
-        CorruptCheckpointError: its entries or its restart array are broken, its keys
-            do not increase, or they are too much.
+    `memory` bounds what they take: prefix compression makes a gigabyte of keys of half a
+    megabyte.
     """
-    stop = _entries_stop(block)
+    # Give where the restart array begins, each of its restart points checked.
+    if len(block) < 4:
+        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
+    n_restarts = int.from_bytes(block[-4:], "little")
+    stop = len(block) - 4 - 4 * n_restarts
+    if stop < 0 or (stop and not n_restarts):
+        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
+    if stop:
+        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
     entries: list[tuple[bytes, bytes]] = []
     add = entries.append
     at = 0
@@ -304,19 +272,6 @@ def _broken_entry(start: int, is_key: bool) -> CorruptCheckpointError:
     return CorruptCheckpointError(f"entry at byte {start} of it {found}")
 
 
-def _entries_stop(block: bytes) -> int:
-    """Give where the restart array begins, each of its restart points checked."""
-    if len(block) < 4:
-        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
-    n_restarts = int.from_bytes(block[-4:], "little")
-    stop = len(block) - 4 - 4 * n_restarts
-    if stop < 0 or (stop and not n_restarts):
-        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
-    if stop:
-        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
-    return stop
-
-
 def _check_restarts(block: bytes, restarts: tuple[int, ...], stop: int) -> None:
     """Check that restarts begin at 0, increase, and point at whole keys.
 
@@ -340,12 +295,7 @@ MAX_EXPANSION = 22
 
 
 def decompress(data: bytes, max_nbytes: int) -> bytes:
-    """Give the expanded bytes; the length that they claim is checked before.
-
-    Raises:
-        CorruptCheckpointError: they are not snappy, or expand to more than `max_nbytes`.
-        MissingDependencyError: cramjam is not installed.
-    """
+    """Give the expanded bytes; the length that they claim is checked before."""
     nbytes, _ = parse_varint(data, 0, len(data))
     limit = min(max_nbytes, MAX_EXPANSION * len(data) + 64)
     if nbytes > limit:

@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.diff.checksums import content_comparison, has_checksum
+from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
 from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.diff.renaming import parse_rule
+from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
@@ -91,7 +92,10 @@ def diff_checkpoints(
     with ExitStack() as stack:
         with shared_graphs():
             first, second = (stack.enter_context(opened(side)) for side in (a, b))
-        sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
+        sides = [
+            [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
+            for checkpoint in (first, second)
+        ]
         is_wanted = _scope(sides, _several(patterns), as_roles(roles))
         by_values = None if index_only else _pair_by_values(is_wanted)
         match = partial(
@@ -122,15 +126,18 @@ def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
-def _taken(checkpoint: Checkpoint, *, everything: bool) -> list[Variable]:
-    return [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
-
-
 def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
     """Give a function that tells whether a pair, or one side alone, is asked for."""
-    is_named = _pattern_test(sides, patterns)
+    from ckread.model.selection import compile_pattern, select
+
+    if patterns:
+        select([variable for side in sides for variable in side], patterns)
+    tests = [compile_pattern(pattern) for pattern in patterns]
+
+    def is_named(variable: Variable) -> bool:
+        return not tests or any(test(variable.name) or test(variable.key) for test in tests)
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
         present = [variable for variable in (a, b) if variable is not None]
@@ -138,23 +145,6 @@ def _scope(
         return has_role and any(map(is_named, present))
 
     return is_wanted
-
-
-def _pattern_test(
-    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...]
-) -> Callable[[Variable], bool]:
-    """Give the test whether any pattern means a variable.
-
-    Raises:
-        VariableNotFoundError: a pattern means none of either side.
-    """
-    from ckread.model.selection import compile_pattern, select
-
-    if not patterns:
-        return lambda _: True
-    select([variable for side in sides for variable in side], patterns)
-    tests = [compile_pattern(pattern) for pattern in patterns]
-    return lambda variable: any(test(variable.name) or test(variable.key) for test in tests)
 
 
 def _pair_by_values(
@@ -193,9 +183,7 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
     files = [file.path for side in sides for file in side.files()]
     if error.path is None or sum(os.path.basename(path) == name for path in files) < 2:
         return error
-    message = error.message.replace(name, error.path, 1)
-    kept = {"path": error.path, "offset": error.offset, "remedy": error.remedy}
-    return type(error)(message, **kept)  # type: ignore[arg-type]
+    return error.within(name=error.path)
 
 
 def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:
@@ -234,14 +222,6 @@ def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
     )
 
 
-class Work(NamedTuple):
-    """How values are read."""
-
-    jobs: int | None
-    executor: Executor | None
-    progress: Callable[[int], None] | None
-
-
 class Comparing(NamedTuple):
     """How a pair is compared: the indexes, then the values if there is a tolerance."""
 
@@ -272,13 +252,8 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
 def _read(pairs: Sequence[Pair], comparing: Comparing) -> list[Metrics | None]:
     from ckread.analysis.diff.values import compare_pairs
 
-    work = comparing.work
     return compare_pairs(
-        [(pair.a, pair.b) for pair in pairs],
-        comparing.tolerance or Tolerance(),
-        n_jobs=work.jobs,
-        executor=work.executor,
-        progress=work.progress,
+        [(pair.a, pair.b) for pair in pairs], comparing.tolerance or Tolerance(), comparing.work
     )
 
 

@@ -14,7 +14,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
 from ckread.errors import UsageError
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,22 +116,18 @@ def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
             first_changed = at + tally.first_changed
             break
         at += tally.elements
+    known = [tally.max_abs for tally in tallies if tally.max_abs is not None]
+    not_a_number = next((value for value in known if value != value), None)
     return PairTally(
         elements=sum(tally.elements for tally in tallies),
         changed=sum(tally.changed for tally in tallies),
         first_changed=first_changed,
-        max_abs=_largest(tally.max_abs for tally in tallies),
+        max_abs=not_a_number if not_a_number is not None else max(known, default=None),
         sign_flips=sum(tally.sign_flips for tally in tallies),
         is_cast=(all(t.is_cast[0] for t in tallies), all(t.is_cast[1] for t in tallies)),
         same_nan=sum(tally.same_nan for tally in tallies),
         sums=tuple(row for tally in tallies for row in tally.sums),
     )
-
-
-def _largest(values: Iterable[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
-    not_a_number = next((value for value in known if value != value), None)
-    return not_a_number if not_a_number is not None else max(known, default=None)
 
 
 def metrics_of(
@@ -139,7 +137,7 @@ def metrics_of(
     changed_at = tally.first_changed
     common = Metrics(
         changed_elements=tally.changed,
-        first_changed=None if changed_at is None else _unravel(changed_at, shape),
+        first_changed=None if changed_at is None else unravelled(changed_at, shape),
         exact_cast=any(tally.is_cast) if is_retyped else None,
         same_nan=tally.same_nan,
     )
@@ -175,10 +173,7 @@ class _Scaled(NamedTuple):
 
     def value(self) -> float:
         """Give it as a float, infinite if it is too large for one."""
-        try:
-            return math.ldexp(self.mantissa, self.exponent)
-        except OverflowError:
-            return math.inf
+        return times_two_to(self.mantissa, self.exponent)
 
     def root(self) -> float:
         """Give its square root; the exponent is even."""
@@ -201,26 +196,14 @@ def _total(terms: Iterable[tuple[float, int]]) -> _Scaled:
 
 
 def _cosine(aa: _Scaled, bb: _Scaled, ab: _Scaled, dd: _Scaled) -> float:
-    """Give the cosine from the distance where a and b are close, else from the product.
-
-    1 − (‖d‖² − (‖a‖ − ‖b‖)²) / 2‖a‖‖b‖ keeps the digits of 1 − cosine that the inner
-    product loses; far apart it is the other way round.
-    """
+    """Give the cosine from the distance where a and b are close, else from the product."""
     norm_a, norm_b = math.sqrt(aa.mantissa), math.sqrt(bb.mantissa)
     angle = _Scaled(ab.mantissa / norm_a / norm_b, ab.exponent - (aa.exponent + bb.exponent) // 2)
     cosine = angle.value()
-    if cosine > 0.9 and aa.exponent == bb.exponent:
+    if cosine > CLOSE and aa.exponent == bb.exponent:
         distance = _Scaled(dd.mantissa, dd.exponent - aa.exponent).value()
-        cosine = 1 - (distance - (norm_a - norm_b) ** 2) / (2 * norm_a * norm_b)
+        cosine = cosine_from_distance(norm_a, norm_b, distance)
     return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))
-
-
-def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    index: list[int] = []
-    for size in reversed(shape):
-        position, remainder = divmod(position, size)
-        index.append(remainder)
-    return tuple(reversed(index))
 
 
 # When two values count as equal: bit for bit, or close enough.

@@ -53,11 +53,7 @@ class GuardedWindow(io.RawIOBase):
     """
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Find the superblock.
-
-        Raises:
-            UnsupportedFeatureError: offsets or lengths have not 8 bytes.
-        """
+        """Find the superblock."""
         super().__init__()
         self.refusal: CheckpointError | None = None
         self.is_opening = True
@@ -88,12 +84,7 @@ class GuardedWindow(io.RawIOBase):
         return 0
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes by their address, which counts from the superblock.
-
-        Raises:
-            TruncatedFileError: the window ends before them.
-            CorruptCheckpointError: they begin a heap that is damaged.
-        """
+        """Give bytes by their address, which counts from the superblock."""
         data = self._window.pread(self._base + offset, nbytes)
         if data.startswith(b"GCOL\1"):
             self._check_or_refuse(self._base + offset, memoryview(data))
@@ -116,12 +107,7 @@ class GuardedWindow(io.RawIOBase):
         return self._window.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the window goes; give the number of bytes.
-
-        Raises:
-            CorruptCheckpointError: they begin a heap or tree that it would loop on.
-            UnsupportedFeatureError: they begin a cache image.
-        """
+        """Fill `buffer` as far as the window goes; give the number of bytes."""
         if self.refusal is not None:
             raise self.refusal
         start = self._window.tell()

@@ -280,7 +280,13 @@ def _names(
     if class_name in ("SeparableConv1D", "SeparableConv2D"):
         return ("depthwise_kernel", "pointwise_kernel", "bias")[: max(2, len(stored))]
     if class_name in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
-        return _normalization(class_name, settings, len(stored))
+        n = len(stored)
+        moving = ("moving_mean", "moving_variance") if class_name == "BatchNormalization" else ()
+        if settings is None:
+            return ("gamma", "beta", *moving) if n == 2 + len(moving) else moving
+        gamma = ("gamma",) if settings.get("scale", True) else ()
+        beta = ("beta",) if settings.get("center", True) else ()
+        return (*gamma, *beta, *moving)
     if class_name == "Embedding" and stored and stored[0].is_integer:
         return ("embeddings", "embeddings_scale", "embeddings_zero", "g_idx")[: len(stored)]
     return _FIXED.get(class_name, ())
@@ -302,15 +308,6 @@ def _kernel_and_bias(
     if mode == "int4":
         names = names[:n] if n in (len(names), len(names) - 2) else ()
     return names[:1] if n == 1 and names[:1] == ("kernel",) else names
-
-
-def _normalization(class_name: str, settings: Mapping[str, Any] | None, n: int) -> tuple[str, ...]:
-    moving = ("moving_mean", "moving_variance") if class_name == "BatchNormalization" else ()
-    if settings is None:
-        return ("gamma", "beta", *moving) if n == 2 + len(moving) else moving
-    gamma = ("gamma",) if settings.get("scale", True) else ()
-    beta = ("beta",) if settings.get("center", True) else ()
-    return (*gamma, *beta, *moving)
 
 
 def _names_by_form(shapes: list[tuple[int, ...]], called: str) -> tuple[str, ...]:

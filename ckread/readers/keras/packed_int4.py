@@ -39,14 +39,7 @@ class Packing(NamedTuple):
 def find_packing(
     config: LayerConfig | None, names: Sequence[str], shapes: Sequence[tuple[int, ...]], at: int
 ) -> Packing | None:
-    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure.
-
-    Args:
-        config: the layer's configuration.
-        names: the names of all variables of the layer.
-        shapes: their stored shapes.
-        at: which of them.
-    """
+    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure."""
     stored = shapes[at]
     if config is None or len(stored) != 2 or quantization_mode(config.settings) != "int4":
         return None
@@ -108,7 +101,9 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         inner = slice(start % 2, max(stop - start, 0) + start % 2, step)
     first, last = start // 2, max(-(-stop // 2), start // 2)
     outer = tuple(
-        slice(first, last) if axis == packing.axis else _kept(item)
+        slice(first, last)
+        if axis == packing.axis
+        else (slice(item, item + 1) if isinstance(item, int) else item)
         for axis, item in enumerate(whole)
     )
     after = tuple(
@@ -116,7 +111,3 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         for axis, item in enumerate(whole)
     )
     return outer, after, 2 * (last - first)
-
-
-def _kept(item: int | slice) -> slice:
-    return slice(item, item + 1) if isinstance(item, int) else item

@@ -10,8 +10,7 @@ import numpy as np
 from ckread.analysis.diff.records import DiffStatus
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import MODEL_ROLES, structure_change
-from ckread.views.diff.verdict import verdict
+from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
 from ckread.views.figures.axes import (
     decades_of,
     draw_stairs,

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import verdict
+from ckread.views.drift.page import verdict
 from ckread.views.figures.axes import (
     axis_word,
     decades_of,

@@ -10,7 +10,6 @@ import numpy as np
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import place
 from ckread.views.figures.axes import (
     axis_word,
     held_words,
@@ -30,7 +29,7 @@ from ckread.views.figures.text import (
     text_width,
     typeset,
 )
-from ckread.views.terminal.words import value_text
+from ckread.views.terminal.words import place, value_text
 from ckread.views.track import sentence
 
 if TYPE_CHECKING:
