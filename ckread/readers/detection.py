@@ -443,6 +443,7 @@ def _iter_fields(data: bytes) -> Iterator[Field]:
 POINTERS = (Kind.LFS_POINTER, Kind.DVC_POINTER, Kind.ANNEX_POINTER, Kind.HTML)
 """What stands in place of a file and tells why."""
 _TEXTS = (Kind.TEXT, Kind.JSON, Kind.HISTORY_JSON, Kind.HISTORY_CSV, Kind.KERAS_CONFIG)
+_MIN_TEXT_NBYTES = 12
 _UNTOLD = (Kind.BINARY, Kind.ZEROS, Kind.TFRECORD, Kind.PICKLE, Kind.SAFETENSORS, Kind.GRAPH_DEF,
            Kind.ONNX, Kind.DIRECTORY, Kind.PIPE, Kind.DEVICE, Kind.SOCKET)  # fmt: skip
 """What some damaged part may look like as well."""
@@ -463,8 +464,8 @@ def something_else(
     except CheckpointError:
         return None
     kind = ends_kind(ends)
-    is_cut = ends.nbytes > END_NBYTES  # text is only known to be text where all of it was seen
-    if kind in own or kind in _UNTOLD or (kind in _TEXTS and is_cut):
+    is_text = _MIN_TEXT_NBYTES <= ends.nbytes <= END_NBYTES  # all of it was seen, and is enough
+    if kind in own or kind in _UNTOLD or (kind in _TEXTS and not is_text):
         return None
     found = kind.phrase
     if kind is Kind.TEXT:  # `404: Not Found`
