@@ -162,6 +162,24 @@ def _check_fill(layout: Any) -> None:
         raise DeclinedError
 
 
+def unwritten(item: Any) -> str | None:
+    """Say what of a dataset was never written: HDF5 gives fill values for it, without a word."""
+    h5d = h5py_module().h5d
+    shape = item.shape or (0,)
+    layout = item.get_create_plist()
+    kind = layout.get_layout()
+    if 0 in shape or kind == h5d.COMPACT:
+        return None
+    if kind != h5d.CHUNKED:
+        return None if item.get_storage_size() else "never written: the file has no place for it"
+    sizes = zip(shape, layout.get_chunk(), strict=True)
+    expected = math.prod(-(-size // step) for size, step in sizes)
+    n_chunks = item.get_num_chunks() if item.get_storage_size() else 0
+    if n_chunks >= expected:
+        return None
+    return f"{expected - n_chunks} of {expected} chunks were never written"
+
+
 def check_chunks(item: Any) -> None:
     """See that no chunk of a dataset inflates to more than a chunk: the library takes it all."""
     layout = item.get_create_plist()
