@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 
 _MAX_CHUNK_NBYTES = 1 << 30
+_SMALL_CHUNK_NBYTES = 1 << 10
+_MAX_SMALL_CHUNKS = 1 << 16
+"""Each takes HDF5 some microseconds, whatever is in it."""
 _BOMB_FLOOR_NBYTES = 16 << 20
 _MAX_EXPANSION = 1100
 _MAX_TEXT_EXPANSION = 20
@@ -135,6 +138,9 @@ class LibraryFile:
             if chunk > _MAX_CHUNK_NBYTES:
                 limit = f"expected at most {_MAX_CHUNK_NBYTES}"
                 self._refuse(path, f"has chunks of {chunk} bytes, {limit}")
+            if 0 < chunk < _SMALL_CHUNK_NBYTES and nbytes > _MAX_SMALL_CHUNKS * chunk:
+                found = f"is cut into {nbytes // chunk} chunks of {chunk} bytes"
+                self._refuse(path, f"{found}, expected at most {_MAX_SMALL_CHUNKS} of that size")
         is_text = stored.dtype is DataType.STRING
         logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
         is_written = kind == h5d.COMPACT or bool(nbytes) or not logical
