@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.analysis.diff.auto_names import is_renumbered
 from ckread.model.display import Displayed
 from ckread.model.fields import Field, Kind, document, frame
 from ckread.model.selection import find_by_name
@@ -44,6 +45,9 @@ class PairedBy(StrEnum):
     RENAME = "rename"
     """A rule or a map that was given."""
     KEY = "key"
+    """Same path in the object graph, role, word and shape."""
+    ORDER = "order"
+    """Same place among the layers of a class, whose numbers count on from another."""
     SCOPE = "scope"
     """Same name but for a first scope that one side has before all its parameters."""
     OWNER = "owner"
@@ -54,6 +58,8 @@ class PairedBy(StrEnum):
     """Equal values, perhaps in another order."""
     SHAPE = "shape"
     """Same shape and role, and the nearest name: a proposal."""
+    AVERAGE_OF = "average-of"
+    """A weight, and its average in a file that holds averages alone."""
     RULE = "rule"
     """The rule that explains the other renames."""
 
@@ -133,6 +139,8 @@ class VariableDiff:
         is_read: whether values of both sides were compared, not checksums alone.
         old: value of a changed scalar in the first checkpoint.
         new: and in the second.
+        is_codes: whether integers stand against real numbers, which have no unit in common.
+        scale: the variable whose values make real numbers of these, which then were compared.
     """
 
     name: str
@@ -150,6 +158,13 @@ class VariableDiff:
     is_read: bool = False
     old: Scalar | None = None
     new: Scalar | None = None
+    is_codes: bool = False
+    scale: str | None = None
+
+    @property
+    def compared_as(self) -> str | None:
+        """How integers were compared with real numbers: `dequantised`, or as `codes` not at all."""
+        return None if not self.is_codes else "dequantised" if self.scale else "codes"
 
     @property
     def renamed_from(self) -> str | None:
@@ -157,6 +172,11 @@ class VariableDiff:
         if self.a is None or self.b is None or self.a.name == self.b.name:
             return None
         return self.a.name
+
+    @property
+    def is_renumbered(self) -> bool:
+        """Whether its names differ in nothing but numbers that Keras gave."""
+        return self.renamed_from is not None and is_renumbered(self.renamed_from, self.name)
 
     @property
     def side(self) -> Side | None:
@@ -200,6 +220,8 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     Field("renamed_from", Kind.TEXT),
     Field("paired_by", Kind.TEXT),
     Field("confidence", Kind.FIGURE),
+    Field("compared_as", Kind.TEXT),
+    Field("scale", Kind.TEXT),
     Field("permutation", Kind.NESTED, lambda v: v.permutation and list(v.permutation)),
     _figure("changed_elements", Kind.NUMBER),
     Field("first_changed", Kind.NESTED, _first_changed),

@@ -247,7 +247,11 @@ def structure_change(variable: VariableDiff) -> str:
         parts.append(_shape_change(a.shape, b.shape))
     if a.dtype != b.dtype:
         is_cast = variable.metrics is not None and variable.metrics.exact_cast
-        parts.append(f"{a.dtype} → {b.dtype}{', a cast' if is_cast else ''}")
+        how = ", a cast" if is_cast else ""
+        if variable.is_codes:
+            scale = (variable.scale or "").rpartition("/")[2]
+            how = f", by {scale}" if scale else ", codes, not compared"
+        parts.append(f"{a.dtype} → {b.dtype}{how}")
     return ", ".join(parts)
 
 
