@@ -198,10 +198,14 @@ def _text_word(value: object) -> str:
     return ABSENT_WORD if value is None else safe_word(str(value))
 
 
+def _count_word(value: int | None) -> str:
+    return ABSENT_WORD if value is None else str(value)
+
+
 _WRITERS: dict[Kind, Callable[[Any], str]] = {
     Kind.FIGURE: value_word,
-    Kind.COUNT: str,
-    Kind.NUMBER: lambda value: ABSENT_WORD if value is None else str(value),
+    Kind.COUNT: _count_word,
+    Kind.NUMBER: _count_word,
     Kind.TRUTH: {None: ABSENT_WORD, True: "yes", False: "no"}.__getitem__,
     Kind.SHAPE: shape_word,
 }
