@@ -6,8 +6,8 @@ In this order, each stage on what the earlier ones left over:
 2. same content where names were exchanged or shifted;
 3. layers that Keras numbered: same object path, or same place among those of a class;
 4. same name;
-5. same checkpoint key, of one role and shape;
-6. same name once a first scope shared by all parameters of one side is removed;
+5. same name once the first scopes that all parameters of a side share are removed;
+6. same checkpoint key, of one role and shape;
 7. same content: by checksum, and by value fingerprint where values may be read;
 8. averages with the weights they average, where those are not in the file;
 9. same shape and role, and the nearest name: a proposal with a confidence;
@@ -101,8 +101,9 @@ def match_variables(
     take_renumbered(work)
     follow_owners(work)
     take_same_name(work)
-    take_same_key(work)
     take_without_scope(work)
+    follow_owners(work)
+    take_same_key(work)
     follow_owners(work)
     if same_order:
         for left, right in pair_by_content(*work.loose()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.diff.records import PairedBy
@@ -69,19 +70,22 @@ class Pairing:
 
 
 def take_without_scope(work: Pairing) -> None:
-    """Try every depth of a scope shared by all parameters of a side; the best one counts."""
-    candidates = [
-        {
-            name: stripped
-            for name, stripped in _stripped(work.a, depth).items()
-            if stripped in work.b
-        }
-        for depth in range(1, _shared_depth(work.a) + 1)
+    """Try every depth of the scopes that all parameters of a side share; the best one counts.
+
+    Where both sides lose one, shapes have to agree, and of more than one variable.
+    """
+    best: dict[str, str] = {}
+    sides = [
+        [_stripped(side, depth) for depth in range(_shared_depth(side) + 1)]
+        for side in (work.a, work.b)
     ]
-    for depth in range(1, _shared_depth(work.b) + 1):
-        stripped_b = _stripped(work.b, depth)
-        candidates.append({new: old for old, new in stripped_b.items() if new in work.a})
-    best = max(candidates, key=len, default={})
+    for (depth, left), (other, right) in product(*map(enumerate, sides)):
+        by_rest = {rest: name for name, rest in right.items()}
+        found = {name: by_rest[rest] for name, rest in left.items() if rest in by_rest}
+        if depth and other:
+            found = {a: b for a, b in found.items() if is_alike(work.a[a], work.b[b])}
+        if len(found) > max(len(best), bool(depth and other)):
+            best = found
     work.take_by_name(best, PairedBy.SCOPE)
 
 
@@ -99,6 +103,8 @@ def _stripped(side: Mapping[str, Variable], depth: int) -> dict[str, str]:
 
     Within the name of a slot it is the owner's name that loses them.
     """
+    if not depth:
+        return {name: name for name in side}
     some = next(name for name, variable in side.items() if variable.role.is_parameter)
     scope = "/".join(some.split("/")[:depth]) + "/"
     names = {}

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.diff.auto_names import is_renumbered
+from ckread.model.claim import Claim, Strength
 from ckread.model.display import Displayed
 from ckread.model.fields import Field, Kind, document, frame
 from ckread.model.selection import find_by_name
@@ -49,7 +50,7 @@ class PairedBy(StrEnum):
     ORDER = "order"
     """Same place among the layers of a class, whose numbers count on from another."""
     SCOPE = "scope"
-    """Same name but for a first scope that one side has before all its parameters."""
+    """Same name but for the first scopes that a side has before all its parameters."""
     OWNER = "owner"
     """Same slot of two variables that are paired."""
     CONTENT = "content"
@@ -93,6 +94,21 @@ class RenameRule:
             part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
         )
         return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
+
+
+_EVIDENCE = {
+    PairedBy.CONTENT: (Strength.STORED, "equal checksums"),
+    PairedBy.VALUES: (Strength.STORED, "equal values"),
+    PairedBy.KEY: (Strength.STORED, "equal path in the object graph, role and shape"),
+    PairedBy.NAME: (Strength.NAMED, "equal names"),
+    PairedBy.RENAME: (Strength.NAMED, "--rename or --rename-map"),
+    PairedBy.SCOPE: (Strength.NAMED, "equal names below a first scope of one side"),
+    PairedBy.AVERAGE_OF: (Strength.NAMED, "the name of the weight within that of its average"),
+    PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),
+    PairedBy.ORDER: (Strength.DERIVED, "the order of all layers of a class, shapes equal"),
+    PairedBy.RULE: (Strength.DERIVED, "the rule of the other renames"),
+    PairedBy.SHAPE: (Strength.DERIVED, "equal shape and role, nearest name"),
+}
 
 
 class Side(NamedTuple):
@@ -308,7 +324,21 @@ class CheckpointDiff(Displayed):
             "index_only": self.index_only,
             "summary": self.summary,
             "variables": [variable.to_dict() for variable in self.variables],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
+
+    @property
+    def evidence(self) -> tuple[Claim, ...]:
+        """What tells the pairs: one claim for each way by which any were found, strongest first."""
+        counts = Counter(v.paired_by for v in self.variables if v.paired_by is not None)
+        pairs = (
+            Claim("pairs", counts[way], strength, source)
+            for way, (strength, source) in _EVIDENCE.items()
+            if counts[way]
+        )
+        told = "names of the pairs it holds for"
+        rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
+        return (*pairs, *rules)
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable, by name.
