@@ -74,18 +74,17 @@ class HistoryLogger(Callback):  # type: ignore[misc]
             return []
         except (ValueError, RecursionError):
             records = None
-        if _is_log(records):
-            return list(records)
-        self._keep_aside()
-        return []
-
-    def _keep_aside(self) -> None:
+        if isinstance(records, list) and all(
+            isinstance(record, dict) and type(record.get("epoch")) is int for record in records
+        ):
+            return records
         number = 1
         while os.path.lexists(aside := f"{self.path}.unreadable-{number}"):
             number += 1
         os.rename(self.path, aside)
         message = f"{self.path} is not a log of epochs; it was kept aside as {aside}"
-        warnings.warn(message, stacklevel=4)
+        warnings.warn(message, stacklevel=3)
+        return []
 
     def _write(self) -> None:
         directory, name = os.path.split(os.path.abspath(self.path))
@@ -102,12 +101,6 @@ class HistoryLogger(Callback):  # type: ignore[misc]
             if os.path.exists(temporary):
                 os.unlink(temporary)
             raise
-
-
-def _is_log(records: Any) -> bool:
-    return isinstance(records, list) and all(
-        isinstance(record, dict) and type(record.get("epoch")) is int for record in records
-    )
 
 
 def _plain(value: Any) -> float | str:

@@ -71,7 +71,8 @@ def _checkpoint(checkpoint: Checkpoint) -> Page:
     from ckread.views.terminal.html import HEAD_ROWS, MAX_ROWS
     from ckread.views.terminal.words import plural
 
-    variables = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
+    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    variables = [v for v in ordered if v.role is not Role.BOOKKEEPING]
     page = info_page(summarise(checkpoint), build_tree(variables, folds=True))
     n, nbytes = len(variables), sum(variable.nbytes for variable in variables)
     head = variables[: n if n <= MAX_ROWS else HEAD_ROWS]

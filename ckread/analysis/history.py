@@ -1,9 +1,4 @@
-"""Training curves of logs that may have been interrupted, and the best epoch of them.
-
-Which checkpoint of a run holds which epoch.
-
-Logs of one training that was interrupted, put together epoch by epoch.
-"""
+"""Training curves: logs joined epoch by epoch, the best one, and which checkpoint holds it."""
 
 from __future__ import annotations
 
@@ -288,11 +283,7 @@ def numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
 def joined(
     logs: Sequence[HistoryLog],
 ) -> tuple[tuple[int, ...], dict[str, Values], tuple[int, ...]]:
-    """Join logs: of an epoch in several of them, the later log counts.
-
-    Returns:
-        The epochs, rising; the metrics along them; the first epoch of each later log.
-    """
+    """Join logs, of an epoch in several the later: epochs, metrics, first epochs of later logs."""
     source: dict[int, int] = {}
     for number, log in enumerate(logs):
         source.update(dict.fromkeys(log.epochs, number))

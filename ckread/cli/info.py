@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if output.is_json:
             output.json("info", summary.to_dict())
             return 0
-        ordered = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
+        ordered = model_order(checkpoint.values(), checkpoint.evidence)
+        ordered = [v for v in ordered if v.role is not Role.BOOKKEEPING]
         output.render(info_page(summary, build_tree(ordered, folds=output.is_terminal)))
     return 0

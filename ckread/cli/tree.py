@@ -48,7 +48,9 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show the tree."""
     with open_path(arguments.path, arguments, output) as checkpoint:
-        variables = select(model_order(checkpoint), patterns_of(arguments))
+        variables = select(
+            model_order(checkpoint.values(), checkpoint.evidence), patterns_of(arguments)
+        )
         if output.is_json:
             tree = build_tree(variables)
             output.json("tree", {"path": checkpoint.path, "tree": tree.to_dict()})

@@ -107,16 +107,6 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """Close the files. Names and shapes stay; reading values raises `UsageError`."""
         self.reader.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the path, which is opened again where it arrives, with the same reader.
-
-        What it then holds is what is at the path then. A relative path is looked for from
-        the working directory there.
-        """
-        from ckread.model.opening import reopen
-
-        return reopen, (self.path, self.reader.is_tensorflow)
-
     def tree(self, patterns: str | Sequence[str] = (), *, folds: bool = False) -> VariableTree:
         """Give the variables as a tree of scopes with totals, in the order of the model.
 
@@ -131,7 +121,8 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         from ckread.model.selection import select
         from ckread.model.tree import build_tree
 
-        return build_tree(select(model_order(self), patterns), folds=folds)
+        ordered = model_order(self.values(), self.evidence)
+        return build_tree(select(ordered, patterns), folds=folds)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `ls` document: path, format, and every variable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -71,18 +72,14 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
     return _OPENERS[location.format](location, choice)
 
 
-def reopen(path: str, is_by_tensorflow: bool) -> Checkpoint:
-    """Open a checkpoint again that was pickled.
-
-    Args:
-        path: of the checkpoint.
-        is_by_tensorflow: whether TensorFlow's reader read it.
-
-    Raises:
-        CheckpointError: it cannot be opened any more.
-    """
+def _reopen(path: str, is_by_tensorflow: bool) -> Checkpoint:
     reader = ReaderChoice.TENSORFLOW if is_by_tensorflow else ReaderChoice.AUTO
     return open_checkpoint(path, reader=reader)
+
+
+# A checkpoint pickles as its path, which is opened again where it arrives, with the same
+# reader; a relative path is looked for from the working directory there.
+copyreg.pickle(Checkpoint, lambda one: (_reopen, (one.path, one.reader.is_tensorflow)))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ckread.model.selection import natural_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.evidence import Evidence
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
 
@@ -28,16 +28,14 @@ Place = tuple[int, int, str, int, int, str]
 """Part of the table, rank and name of the scope, ranks and name of the variable."""
 
 
-def model_order(
-    checkpoint: Checkpoint, variables: Iterable[Variable] | None = None
-) -> list[Variable]:
-    """Sort variables, all by default: parameters in the order of the model, then the rest.
+def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Variable]:
+    """Sort variables: parameters in the order of the model, then the rest.
 
     The variables of one scope stay together. Of the rest, what lies in a scope comes
     first: the optimizer before a save counter.
     """
-    chosen = list(checkpoint.values() if variables is None else variables)
-    ranks = _ranks(checkpoint)
+    chosen = list(variables)
+    ranks = _ranks(chosen, evidence)
     last = len(ranks)
     first_of_scope: dict[str, int] = {}
     for variable in chosen:
@@ -69,9 +67,8 @@ def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _ranks(checkpoint: Checkpoint) -> dict[str, int]:
+def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order."""
-    evidence = checkpoint.evidence
     if evidence.graph is not None:
         return _graph_order(evidence.graph)
     listed: dict[str, int] = {}
@@ -82,7 +79,7 @@ def _ranks(checkpoint: Checkpoint) -> dict[str, int]:
             listed.setdefault(_scope(one.key), len(listed))
     if not listed:
         return {}
-    return {variable.key: _rank(variable.name, listed) for variable in checkpoint.values()}
+    return {variable.key: _rank(variable.name, listed) for variable in variables}
 
 
 def _rank(name: str, listed: dict[str, int]) -> int:

@@ -5,10 +5,9 @@
     epoch,loss,val_loss                  Keras's `CSVLogger`, whose epochs begin with 0
     0,0.9,0.5
 
-Event files of TensorBoard, or a directory of them, are read below.
 Epochs are counted from 1, as people count and as Keras prints them.
 
-Scalars in TensorBoard's event files; messages through the `tensorboard` package.
+The event files of TensorBoard are records, whose messages the `tensorboard` package reads:
 
     length u64 | masked CRC-32C of it u32 | Event | masked CRC-32C of that u32 | …
 
@@ -68,13 +67,7 @@ class HistoryLog:
 
 
 def read_history_log(path: str) -> HistoryLog:
-    """Read a log of any kind.
-
-    Raises:
-        CheckpointNotFoundError: there is no such file.
-        NotACheckpointError: it is no training log, but a checkpoint's prefix perhaps.
-        MissingDependencyError: it is an event file, and tensorboard is not installed.
-    """
+    """Read a log of any kind; an error says what was found in its place."""
     if os.path.isdir(path) or "tfevents" in os.path.basename(path):
         return read_event_log(path)
     if os.path.exists(f"{path}.index") and not os.path.exists(path):
@@ -91,15 +84,12 @@ def read_history_log(path: str) -> HistoryLog:
 
 
 def parse_json(text: str, path: str = "history") -> HistoryLog:
-    """Give the log in a JSON text.
-
-    Raises:
-        NotACheckpointError: it is not JSON, or JSON of something else.
-    """
+    """Give the log in a JSON text."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _no_log(path, f"JSON that cannot be read ({_reason(error)})") from None
+        reason = getattr(error, "msg", "nested too deeply").lower()
+        raise _no_log(path, f"JSON that cannot be read ({reason})") from None
     if isinstance(document, list) and all(isinstance(row, dict) for row in document) and document:
         numbers = [row.get(_EPOCH) for row in document]
         is_numbered = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
@@ -118,11 +108,7 @@ def parse_json(text: str, path: str = "history") -> HistoryLog:
 
 
 def parse_csv(text: str, path: str = "history") -> HistoryLog:
-    """Give the log of a `CSVLogger`: comma, semicolon or tab between its columns.
-
-    Raises:
-        NotACheckpointError: it has no column with numbers.
-    """
+    """Give the log of a `CSVLogger`: comma, semicolon or tab between its columns."""
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     try:
@@ -166,10 +152,6 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "msg", "nested too deeply").lower()
-
-
 def _no_log(path: str, found: str) -> NotACheckpointError:
     remedy = (
         "A log is a JSON list with a record per epoch, the JSON of History.history, a"
@@ -185,13 +167,7 @@ _VALIDATION = ("validation", "eval", "val")
 
 
 def read_event_log(path: str) -> HistoryLog:
-    """Read the scalars of an event file, or of all below a directory.
-
-    Raises:
-        CheckpointNotFoundError: there is no event file.
-        CorruptCheckpointError: one of them cannot be read.
-        MissingDependencyError: tensorboard is not installed.
-    """
+    """Read the scalars of an event file, or of all below a directory."""
     files = sorted(_event_files(path))
     if not files:
         message = f"{path}: no event file of TensorBoard here"
@@ -202,7 +178,18 @@ def read_event_log(path: str) -> HistoryLog:
         prefix = "val_" if folder.startswith(_VALIDATION) else ""
         for tag, step, value in _scalars(file):
             found.setdefault(f"{prefix}{tag}", {})[step] = value
-    return _log_of_scalars(path, found)
+    by_epoch = {
+        name.replace(_BY_EPOCH, "", 1): {step + 1: value for step, value in values.items()}
+        for name, values in found.items()
+        if name.removeprefix("val_").startswith(_BY_EPOCH)
+    }
+    chosen = by_epoch or found
+    if not chosen:
+        message = f"{path}: event files without a scalar, expected training curves"
+        raise CorruptCheckpointError(message, path=path)
+    places = tuple(sorted({step for values in chosen.values() for step in values}))
+    metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
+    return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
 
 
 def _logs_here(directory: str) -> str | None:
@@ -216,21 +203,6 @@ def _logs_here(directory: str) -> str | None:
         return None
     likely = min(logs, key=lambda name: not any(w in name.lower() for w in ("history", "log")))
     return f"A log of Keras is given by its own name: {os.path.join(directory, likely)}"
-
-
-def _log_of_scalars(path: str, found: dict[str, dict[int, float]]) -> HistoryLog:
-    by_epoch = {
-        name.replace(_BY_EPOCH, "", 1): {step + 1: value for step, value in values.items()}
-        for name, values in found.items()
-        if name.removeprefix("val_").startswith(_BY_EPOCH)
-    }
-    chosen = by_epoch or found
-    if not chosen:
-        message = f"{path}: event files without a scalar, expected training curves"
-        raise CorruptCheckpointError(message, path=path)
-    places = tuple(sorted({step for values in chosen.values() for step in values}))
-    metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
-    return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
 
 
 def _event_files(path: str) -> Iterator[str]:
@@ -260,11 +232,7 @@ def _scalars(path: str) -> Iterator[tuple[str, int, float]]:
 
 
 def _records(path: str) -> Iterator[bytes]:
-    """Yield the records of a file; one that is being written at its end is left out.
-
-    Raises:
-        CorruptCheckpointError: a checksum is wrong.
-    """
+    """Yield the records of a file; one that is being written at its end is left out."""
     with RegularFile(path) as file:
         at = 0
         while at + _HEAD.size <= file.nbytes:

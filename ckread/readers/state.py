@@ -69,13 +69,7 @@ class CheckpointState:
 
 
 def read_state(path: str) -> CheckpointState:
-    """Read a state file.
-
-    Raises:
-        CheckpointNotFoundError: it is not there.
-        CorruptCheckpointError: it is too long, or not the text of a CheckpointState.
-        CheckpointError: it cannot be opened, or is no regular file.
-    """
+    """Read a state file."""
     with open_regular(path) as file:
         text = file.read(MAX_STATE_NBYTES + 1)
     if len(text) > MAX_STATE_NBYTES:
@@ -85,11 +79,7 @@ def read_state(path: str) -> CheckpointState:
 
 
 def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:
-    """Give the record of the text of a state file, which messages call `path`.
-
-    Raises:
-        CorruptCheckpointError: it is not text format, or a known field has another type.
-    """
+    """Give the record of the text of a state file, which messages call `path`."""
     return _Parser(text.removeprefix(_BYTE_ORDER_MARK), path).state()
 
 
@@ -113,7 +103,13 @@ class _Parser:
         strings: dict[bytes, list[str]] = {name: [] for name in _STRINGS}
         numbers: dict[bytes, list[float]] = {name: [] for name in _NUMBERS}
         while self._next.kind != "end":
-            name = self._field_name()
+            name = self._next
+            if (name.kind, name.text) == ("sign", b"["):  # an extension
+                self._skip_brackets()
+            elif name.kind in ("name", "number"):
+                self._take()
+            else:
+                raise self._error(name, "the name of a field")
             if name.text in strings:
                 self._read_values(name, strings[name.text], self._string)
             elif name.text in numbers:
@@ -151,15 +147,6 @@ class _Parser:
             self._take()
             return True
         return False
-
-    def _field_name(self) -> _Token:
-        if self._next.kind == "sign" and self._next.text == b"[":
-            extension = self._next
-            self._skip_brackets()
-            return extension
-        if self._next.kind not in ("name", "number"):
-            raise self._error(self._next, "the name of a field")
-        return self._take()
 
     def _read_values(self, name: _Token, into: list[Value], read: Callable[[], Value]) -> None:
         """Read one value or a list of them; a field that is not repeated stays alone."""

@@ -74,7 +74,11 @@ def test_a_missing_stream_swallows_what_it_gets(monkeypatch: pytest.MonkeyPatch)
 def test_colours_are_those_of_rich(ckread: Terminal) -> None:
     path = str(FIXTURES / "digits_run" / "ckpt-10")
     with package.open(path) as checkpoint:
-        shown = [v for v in model_order(checkpoint) if v.role is not Role.BOOKKEEPING]
+        shown = [
+            v
+            for v in model_order(checkpoint.values(), checkpoint.evidence)
+            if v.role is not Role.BOOKKEEPING
+        ]
         tree = build_tree(shown, folds=True)
         page = info_page(summarise(checkpoint), tree)
     file = io.StringIO()

@@ -38,7 +38,7 @@ def pages(ck: Checkpoint, width: int) -> Iterator[Page]:
         listing = Listing(variables, len(variables), nbytes, by_key=by_key)
         yield listing_page(listing)
         assert all(word.isprintable() for word in listing_lines(listing))
-    ordered = model_order(ck)
+    ordered = model_order(ck.values(), ck.evidence)
     tree, joined = build_tree(ordered), build_tree(ordered, folds=True)
     join_single_scopes(joined)
     yield tree_page(tree, ck.path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan, step_of
-from ckread.model.run.state import read_marks
+from ckread.model.run.places import read_marks
 from ckread.readers.files import file_identity
 from ckread.readers.shards import present_shards, shard_path, stem_of_shard
 

@@ -215,7 +215,7 @@ def _in_order(found: Sequence[VariableDiff], b: Checkpoint) -> tuple[VariableDif
     """Sort in the order of the second checkpoint's model, the removed ones last."""
     from ckread.model.ordering import model_order
 
-    order = {variable.name: i for i, variable in enumerate(model_order(b))}
+    order = {variable.name: i for i, variable in enumerate(model_order(b.values(), b.evidence))}
     return tuple(sorted(found, key=lambda v: len(order) if v.b is None else order[v.name]))
 
 

@@ -74,7 +74,8 @@ def open_columns(run: Run) -> OpenRun:
             entries.append(run.entries[index])
     if not opened:
         raise nothing_left(run)
-    names = {variable.name: None for variable in model_order(opened[-1])}
+    last = opened[-1]
+    names = {variable.name: None for variable in model_order(last.values(), last.evidence)}
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     columns = {
         name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names

@@ -239,7 +239,7 @@ def choose_variables(
         if variable.role not in roles:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     chosen = [variable for variable in matching if variable.role in roles]
-    return model_order(checkpoint, chosen), left_out
+    return model_order(chosen, checkpoint.evidence), left_out
 
 
 # The same statistics in every checkpoint of a run: how a distribution changed.

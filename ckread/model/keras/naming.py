@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.evidence import Identity
 from ckread.model.keras.optimizers import LEGACY_OPTIMIZER, OPTIMIZER, find_keras_optimizers
 from ckread.model.keras.variables import find_keras3, find_legacy, layer_path
-from ckread.model.naming.paths import unique_names
+from ckread.model.naming import unique_names
 from ckread.model.role import Role
 from ckread.readers.keras.config import KerasLayer, iter_layers
 

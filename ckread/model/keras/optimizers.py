@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.keras.slots import (
     AVERAGE,
-    CLASS_NAMES,
     OptimizerVariable,
     Weights,
     find_optimizer_variables,
     keras2_word,
     optimizer_kind,
 )
+from ckread.model.optimizers import CLASS_NAMES
 from ckread.model.role import Role, role_by_word
 
 if TYPE_CHECKING:

@@ -58,14 +58,6 @@ MUON = "muon"
 AVERAGE = "average"
 ACCUMULATOR = "gradient_accumulator"
 KINDS = frozenset({*_INTERLEAVED, "rmsprop", MUON})
-CLASS_NAMES = {
-    name.lower(): name
-    for name in (
-        "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
-        "Muon", "Nadam", "RMSprop", "SGD", "ScheduleFreeAdamW",
-    )
-}  # fmt: skip
-"""Keras's classes by kind."""
 
 
 class Place(NamedTuple):

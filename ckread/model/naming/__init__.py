@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckread.model.naming.by_name import ATTRIBUTES, identify_keys, identify_names
 from ckread.model.naming.objects import identify_objects
+from ckread.model.naming.paths import unique_names as unique_names
 from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:

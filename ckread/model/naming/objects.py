@@ -25,15 +25,17 @@ from ckread.model.naming.paths import (
     names_of_optimizer_only,
     unique_names,
 )
-from ckread.model.naming.slots import SlotClues, find_optimizers, find_slots
+from ckread.model.naming.slots import SlotClues, find_slots
+from ckread.model.optimizers import find_optimizers
 from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.evidence import Evidence
-    from ckread.model.naming.slots import Optimizer, Slot
+    from ckread.model.naming.slots import Slot
     from ckread.model.object_graph import ObjectGraph
+    from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
     from ckread.readers.graphs.meta_graph import SavedModel
 

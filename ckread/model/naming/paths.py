@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
     from ckread.model.naming.path_tree import PathTree
-    from ckread.model.naming.slots import Optimizer, Slot
+    from ckread.model.naming.slots import Slot
     from ckread.model.object_graph import ObjectGraph
+    from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
 
 

@@ -60,7 +60,13 @@ def scan(directory: str) -> list[Candidate]:
     index is sound is left to who opens it.
     """
     names = file_names(directory)
-    found = _bundles(directory, names) or _v1_files(directory, names) or _keras(directory, names)
+    bundles = [
+        _candidate(directory, name, INDEX_SUFFIX, Format.TENSOR_BUNDLE)
+        for name in names
+        if name.endswith(INDEX_SUFFIX)
+    ]
+    found = [candidate for candidate in bundles if candidate is not None]
+    found = found or _v1_files(directory, names) or _keras_files(directory, names)
     return sorted(found, key=lambda candidate: candidate.order)
 
 
@@ -74,7 +80,7 @@ def locate_latest(directory: str, candidates: list[Candidate]) -> Location | Non
     """Give the latest candidate that is what its name says, and say that it was chosen."""
     for candidate in reversed(candidates):
         location = _confirmed(candidate)
-        if location is None:
+        if location is None:  # other programs call their files .index too
             continue
         if len(candidates) == 1:
             return location
@@ -91,19 +97,9 @@ def _confirmed(candidate: Candidate) -> Location | None:
         return at_prefix(candidate.path) or Location(candidate.path, candidate.format, files)
     from ckread.readers.detection import Kind, detect
 
-    # Other programs call their files .index too.
     kind = detect(candidate.path + INDEX_SUFFIX)
     torn = (Kind.BUNDLE_INDEX, Kind.TORN_INDEX, Kind.TABLE, Kind.EMPTY, Kind.ZEROS)
     return at_prefix(candidate.path) if kind in torn else None
-
-
-def _bundles(directory: str, names: list[str]) -> list[Candidate]:
-    return [
-        candidate
-        for name in names
-        if name.endswith(INDEX_SUFFIX)
-        and (candidate := _candidate(directory, name, INDEX_SUFFIX, Format.TENSOR_BUNDLE))
-    ]
 
 
 def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
@@ -111,22 +107,19 @@ def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
     found = {}
     likely = [name for name in names if not name.endswith((META_SUFFIX, *KERAS_SUFFIXES))]
     for name in likely[:_MAX_SNIFFED]:
-        if _is_v1(os.path.join(directory, name)):
-            stem = split_v1_shard(name)[0]
-            candidate = _candidate(directory, name, name[len(stem) :], Format.V1_TABLE)
-            if candidate is not None:
-                found[stem] = candidate
+        try:
+            if not is_v1_file(os.path.join(directory, name)):
+                continue
+        except CheckpointError:
+            continue
+        stem = split_v1_shard(name)[0]
+        candidate = _candidate(directory, name, name[len(stem) :], Format.V1_TABLE)
+        if candidate is not None:
+            found[stem] = candidate
     return list(found.values())
 
 
-def _is_v1(path: str) -> bool:
-    try:
-        return is_v1_file(path)
-    except CheckpointError:
-        return False
-
-
-def _keras(directory: str, names: list[str]) -> list[Candidate]:
+def _keras_files(directory: str, names: list[str]) -> list[Candidate]:
     found = []
     for name in names:
         suffix = keras_suffix(name)

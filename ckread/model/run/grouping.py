@@ -74,44 +74,34 @@ def _series(members: Sequence[Member]) -> Iterable[list[Member]]:
     series of its name, else with the only one, else with the others that were named.
     """
     series: dict[tuple[str, str], list[Member]] = defaultdict(list)
-    for member in members:
+    scanned: list[tuple[str, str]] = []
+    for member in sorted(members, key=lambda m: not m.place.is_scanned):
+        own = (pattern_of(member.place.path), str(member.place.format))
         if member.place.is_scanned:
-            series[_series_of(member)].append(member)
-    scanned = list(series)
-    for member in members:
-        if not member.place.is_scanned:
-            own = _series_of(member)
-            only = scanned[0] if len(scanned) == 1 else ("", "")
-            series[own if own in scanned else only].append(member)
+            scanned = list(dict.fromkeys([*scanned, own]))
+        elif own not in scanned:
+            own = scanned[0] if len(scanned) == 1 else ("", "")
+        series[own].append(member)
     return series.values()
-
-
-def _series_of(member: Member) -> tuple[str, str]:
-    return pattern_of(member.place.path), member.place.format
 
 
 def _in_order(members: list[Member]) -> list[Member]:
     """Sort by step: that of the contents where all have one, else by the numbers of the names."""
     for rank in range(min(len(member.counters) for member in members)):
         steps = [member.counters[rank] for member in members]
-        if None not in steps and (len(set(steps)) == len(steps) or (rank == 0 and _rises(members))):
+        # The best counter may repeat: if it counts at all, equal values are equal steps.
+        rises = rank == 0 and len(set(steps)) > 1
+        if None not in steps and (len(set(steps)) == len(steps) or rises):
             placed = [_with_step(m, step) for m, step in zip(members, steps, strict=True)]
             return sorted(placed, key=lambda m: (m.entry.step or 0, _name_order(m)))
-    named = [_with_step(member, _named_step(member)) for member in members]
+    named = []
+    for member in members:
+        step = step_of(stem_of(member.place.path))
+        best = next(iter(member.counters), None)
+        named.append(_with_step(member, best if step is None else step))
     if all(member.place.is_scanned for member in members):
         return sorted(named, key=_name_order)
     return sorted(named, key=lambda m: -1 if m.entry.step is None else m.entry.step)
-
-
-def _named_step(member: Member) -> int | None:
-    """Give the step that the name tells, else that of the best counter."""
-    step = step_of(stem_of(member.place.path))
-    return step if step is not None else next(iter(member.counters), None)
-
-
-def _rises(members: Sequence[Member]) -> bool:
-    """Tell whether the best counter counts at all, so that equal values are equal steps."""
-    return len({member.counters[0] for member in members}) > 1
 
 
 def _name_order(member: Member) -> tuple[tuple[float, ...], tuple[float, ...], float, int]:
@@ -156,11 +146,9 @@ def _variables(structure: Structure) -> frozenset[tuple[str, tuple[int, ...]]]:
 
 
 def models_of(groups: Sequence[Sequence[Member]]) -> list[int]:
-    """Tell which groups hold the same model, saved under another name or in another format.
+    """Give a number for each group: equal ones hold the same model, under another name perhaps.
 
-    Returns:
-        A number for each group, from 0 in the order of the groups. Models are the same
-        whose parameters have the same leaf names, shapes and types.
+    Models are the same whose parameters have the same leaf names, shapes and types.
     """
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Evidence
     from ckread.model.run.places import Place
-    from ckread.readers.contract import CheckpointReader, TensorRecord
+    from ckread.readers.contract import TensorRecord
 
 _STEP_NAMES = ("global_step", "step", "train_step")
 _ITERATION_NAMES = ("iterations", "iteration", "iter")
@@ -54,18 +54,9 @@ class Structure:
     step_keys: tuple[str, ...]
     iterations_key: str | None
 
-    @property
-    def pairs(self) -> frozenset[tuple[str, tuple[int, ...]]]:
-        """Key and shape of each variable."""
-        return frozenset(tensor[:2] for tensor in self.tensors)
-
 
 class RunOpener:
-    """Opens checkpoints, and remembers how those that were opened are built.
-
-    Attributes:
-        reader: which one opens them: `auto`, `native` or `tensorflow`.
-    """
+    """Opens checkpoints, and remembers how those that were opened are built."""
 
     def __init__(self, reader: str = "auto") -> None:
         self.reader = reader
@@ -73,11 +64,7 @@ class RunOpener:
         self._memo = IndexMemo()
 
     def open(self, place: Place) -> tuple[Checkpoint, Structure]:
-        """Open a checkpoint of a run.
-
-        Raises:
-            CheckpointError: it is gone, being written, damaged or cannot be read here.
-        """
+        """Open a checkpoint of a run; an error says why it cannot be opened now."""
         if place.format is not Format.TENSOR_BUNDLE or self.reader == ReaderChoice.TENSORFLOW:
             checkpoint = open_checkpoint(place.path, reader=self.reader)
             return checkpoint, self._remember(checkpoint)
@@ -89,7 +76,15 @@ class RunOpener:
             reader.close()
             checkpoint = open_checkpoint(place.path, reader=self.reader)
             return checkpoint, self._remember(checkpoint)
-        return _assemble(reader, known), known
+        checkpoint = Checkpoint(
+            reader,
+            known.identities,
+            path=reader.path,
+            evidence=known.evidence,
+            notes=tuple(getattr(reader, "notes", ())),
+            warnings=shard_warnings(reader),
+        )
+        return checkpoint, known
 
     def _remember(self, checkpoint: Checkpoint) -> Structure:
         signature = _signature(checkpoint.reader.tensors)
@@ -122,17 +117,6 @@ def reopened(checkpoint: Checkpoint | None) -> Checkpoint | None:
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     graph = tensors.get(OBJECT_GRAPH_KEY)
     return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))
-
-
-def _assemble(reader: CheckpointReader, structure: Structure) -> Checkpoint:
-    return Checkpoint(
-        reader,
-        structure.identities,
-        path=reader.path,
-        evidence=structure.evidence,
-        notes=tuple(getattr(reader, "notes", ())),
-        warnings=shard_warnings(reader),
-    )
 
 
 def _structure(checkpoint: Checkpoint, number: int) -> Structure:

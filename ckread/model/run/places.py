@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,14 @@ from ckread.model.paths.location import (
     keras_suffix,
     saved_model_prefix,
 )
-from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import scan
-from ckread.model.run.state import StateMarks, read_marks
+from ckread.model.run.entries import RunState
 from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.model.paths.location import Location
 
@@ -84,22 +85,25 @@ def find_places(paths: Iterable[str]) -> Places:
     """
     places = Places()
     for path in paths:
-        for place in _places_at(path, places):
+        expanded = path if os.path.lexists(path) else os.path.expanduser(path)
+        is_directory = expanded.endswith(os.sep) or not at_prefix(expanded)
+        if os.path.isdir(expanded) and is_directory:
+            found = list(_in_directory(expanded, places))
+        else:
+            found = _at_path(path, expanded, places)
+        for place in found:
             places.add(place)
     places.notes += [note for marks in places.marks.values() for note in marks.notes]
     return places
 
 
-def _places_at(path: str, places: Places) -> Iterable[Place]:
-    expanded = path if os.path.lexists(path) else os.path.expanduser(path)
-    if os.path.isdir(expanded) and (expanded.endswith(os.sep) or not at_prefix(expanded)):
-        return list(_in_directory(expanded, places))
+def _at_path(path: str, expanded: str, places: Places) -> list[Place]:
+    """Give the one checkpoint that a path means, else those that it matches as a glob."""
     try:
         return [_place(locate(path))]
     except CheckpointError:
-        if os.path.lexists(expanded) or not glob.has_magic(expanded):
-            raise
-        matched = list(_matched(expanded, places))
+        is_glob = glob.has_magic(expanded) and not os.path.lexists(expanded)
+        matched = list(_matched(expanded, places)) if is_glob else []
         if not matched:
             raise
         return matched
@@ -122,7 +126,7 @@ def _in_directory(directory: str, places: Places) -> Iterator[Place]:
     places.scanned.append(directory)
     places.marks[directory] = read_marks(directory)
     if not found and not places.marks[directory].names:
-        raise nothing_in(directory)
+        yield _place(locate(directory))  # raises, with what is near
     yield from found
 
 
@@ -131,22 +135,20 @@ def _scanned(directory: str) -> Iterator[Place]:
     candidates = scan(directory)
     for candidate in candidates:
         yield Place(candidate.path, candidate.format, is_scanned=True)
+    names = file_names(directory)
     if candidates:
-        yield from _without_index(directory, {candidate.name for candidate in candidates})
+        # Of data shards whose index is absent the prefix: opening it tells why it is none.
+        known = {candidate.name for candidate in candidates}
+        shards = (name for name in names if DATA_SUFFIX.search(name))
+        for prefix in dict.fromkeys(DATA_SUFFIX.sub("", name) for name in shards):
+            if prefix not in known:
+                path = os.path.join(directory, prefix)
+                yield Place(path, Format.TENSOR_BUNDLE, is_scanned=True)
         return
-    for name in sorted(name for name in file_names(directory) if name.isdecimal()):
+    for name in filter(str.isdecimal, names):
         below = os.path.join(directory, name)
         if os.path.isdir(below) and at_saved_model(below):
             yield Place(below, Format.SAVED_MODEL, is_scanned=True)
-
-
-def _without_index(directory: str, known: Collection[str]) -> Iterator[Place]:
-    """Give prefixes of data shards whose index is absent: opening one tells why it is none."""
-    names = (name for name in file_names(directory) if DATA_SUFFIX.search(name))
-    for prefix in dict.fromkeys(DATA_SUFFIX.sub("", name) for name in names):
-        if prefix not in known:
-            path = os.path.join(directory, prefix)
-            yield Place(path, Format.TENSOR_BUNDLE, is_scanned=True)
 
 
 def _matched(pattern: str, places: Places) -> Iterator[Place]:
@@ -157,15 +159,14 @@ def _matched(pattern: str, places: Places) -> Iterator[Place]:
             if at_saved_model(path) or scan(path):
                 found = _in_directory(path, places)
                 yield from (replace(place, is_scanned=True) for place in found)
-        elif _may_be_checkpoint(path):
+        elif _may_be_checkpoint(os.path.basename(path)):
             try:
                 yield _place(locate(path), is_scanned=True)
             except CheckpointError:
                 continue  # other files of a run match its pattern too
 
 
-def _may_be_checkpoint(path: str) -> bool:
-    name = os.path.basename(path)
+def _may_be_checkpoint(name: str) -> bool:
     if name == STATE_FILE_NAME or name.endswith(META_SUFFIX) or DATA_SUFFIX.search(name):
         return False
     return name.endswith(INDEX_SUFFIX) or bool(keras_suffix(name)) or "." not in name[-5:]
@@ -178,3 +179,51 @@ def title_of(paths: Sequence[str]) -> str:
     directories = {os.path.dirname(path) for path in paths}
     only = directories.pop()
     return only if only and not directories else f"{len(paths)} paths"
+
+
+# What the state file of a directory says of each checkpoint in it.
+
+
+@dataclass(frozen=True, slots=True)
+class StateMarks:
+    """A state file, by base names: the directory may have been moved since.
+
+    Attributes:
+        latest: base name of the latest checkpoint; None without a state file.
+        names: base names of all that it names, in its order.
+        times: when they were saved, seconds since 1970, where it says so.
+        notes: why it cannot be read.
+    """
+
+    latest: str | None = None
+    names: tuple[str, ...] = ()
+    times: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def state_of(self, name: str) -> RunState | None:
+        """Give what it says of the checkpoint of a base name, which is on disk."""
+        if self.latest is None:
+            return None
+        if name == self.latest:
+            return RunState.LATEST
+        return RunState.KEPT if name in self.names else RunState.UNTRACKED
+
+
+def read_marks(directory: str) -> StateMarks:
+    """Read the state file of a directory, if there is one that can be read."""
+    path = os.path.join(directory, STATE_FILE_NAME)
+    if not os.path.isfile(path):
+        return StateMarks()
+    try:
+        state = read_state(path)
+    except CheckpointError as error:
+        return StateMarks(notes=(f"The state file cannot be read: {error.message}.",))
+    names = [_base(path) for path in state.all_model_checkpoint_paths]
+    times = state.all_model_checkpoint_timestamps
+    dated = dict(zip(names, times, strict=True)) if len(names) == len(times) else {}
+    latest = _base(state.model_checkpoint_path)
+    return StateMarks(latest, tuple(dict.fromkeys([*names, *([latest] if latest else [])])), dated)
+
+
+def _base(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]

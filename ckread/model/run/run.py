@@ -1,6 +1,6 @@
 """A run: the checkpoints of one training, in order of step.
 
-Looking once at each checkpoint of a run, for what a listing shows.
+Each is opened once, for what a listing shows, and again when it is asked for.
 """
 
 from __future__ import annotations
@@ -117,7 +117,13 @@ class Run(Displayed, Sequence["Checkpoint"]):
 
     def error_now(self, index: int) -> CheckpointError | None:
         """Tell why a checkpoint is not what was listed any more; None if it still is."""
-        return _replaced(self._members[index])
+        member = self._members[index]
+        if file_identity(member.identified_by) == member.identity:
+            return None
+        is_there = os.path.lexists(member.identified_by)
+        what = "overwritten" if is_there else "deleted"
+        message = f"{member.entry.name}: {what} since the run was listed"
+        return CheckpointError(message, path=member.place.path)
 
     def opened(self) -> Iterator[tuple[int, Checkpoint | CheckpointError]]:
         """Yield the index of each checkpoint and either it or the error of opening it.
@@ -131,7 +137,7 @@ class Run(Displayed, Sequence["Checkpoint"]):
             except CheckpointError as error:
                 yield index, error
             else:
-                yield index, _replaced(member) or checkpoint
+                yield index, self.error_now(index) or checkpoint
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
@@ -203,13 +209,15 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         raise skipped[-1].error
     groups = group(members)
     title = title_of(typed)
+    left_out = [f"{found.path} was left out: {found.error.message}." for found in skipped]
+    notes = filter(None, [*places.notes, *left_out, grouping_note(groups)])
     run = Run(
         title,
         groups,
         opener,
         stale=stale(places),
         skipped=tuple(skipped),
-        notes=(*places.notes, *_notes(groups, skipped)),
+        notes=tuple(notes),
     )
     if not len(run):
         missing = ", ".join(entry.name for entry in run.stale[-3:])
@@ -223,22 +231,6 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
 def as_run(source: Run | PathLike | Iterable[PathLike]) -> Run:
     """Give a run as it is, or list that of a path, a glob, or several."""
     return source if isinstance(source, Run) else open_run(source)
-
-
-def _replaced(member: Member) -> CheckpointError | None:
-    """Give the error for a checkpoint that is not the one that was listed."""
-    if file_identity(member.identified_by) == member.identity:
-        return None
-    is_there = os.path.lexists(member.identified_by)
-    what = "overwritten" if is_there else "deleted"
-    message = f"{member.entry.name}: {what} since the run was listed"
-    return CheckpointError(message, path=member.place.path)
-
-
-def _notes(groups: Sequence[Sequence[Member]], skipped: Sequence[SkippedCheckpoint]) -> list[str]:
-    notes = [f"{found.path} was left out: {found.error.message}." for found in skipped]
-    notes += filter(None, [grouping_note(groups)])
-    return notes
 
 
 MAX_KEPT = 30_000
@@ -271,10 +263,14 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         files = checkpoint.files()
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
+    try:
+        written = os.stat(files[0].path).st_mtime
+    except OSError:
+        written = None
     entry = RunEntry(
         path=place.path,
         step=None,
-        time=marks.times.get(name, _saved(files[0].path)),
+        time=marks.times.get(name, written),
         nbytes=sum(file.nbytes or 0 for file in files),
         state=marks.state_of(name),
         iterations=iterations,
@@ -283,13 +279,6 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         is_dated_by_state=name in marks.times,
     )
     return Member(place, entry, structure, counters, given, index, identity, checkpoint)
-
-
-def _saved(path: str) -> float | None:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return None
 
 
 def stale(places: Places) -> tuple[RunEntry, ...]:

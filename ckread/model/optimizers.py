@@ -1,0 +1,224 @@
+"""The optimizers of a checkpoint: the objects that keep slots, and of which class they are.
+
+In the object graph an optimizer is an object that holds lists of variables or slot
+variables; in name-based files only the names of slots speak of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ckread.model.role import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.variable import Variable
+
+
+CLASS_NAMES = {
+    name.lower(): name
+    for name in (
+        "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
+        "Muon", "Nadam", "RMSprop", "SGD", "ScheduleFreeAdamW",
+    )
+}  # fmt: skip
+"""Keras's classes by one lower-case word."""
+
+_INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
+_CHILDREN = frozenset(
+    {"_trainable_variables", "_variables", "_iterations", "_learning_rate", "iter", "decay"}
+    | {"learning_rate", "inner_optimizer", "base_optimizer"}
+)
+_NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """One optimizer object of an object graph.
+
+    Attributes:
+        node: its node id.
+        trainable: the variables it trains by index; None where it keeps no such list.
+        variables: its own variables by index, the weights not among them.
+        lists: local name of each further list, with its items by index; where there is
+            `trainable`, those that run beside it.
+        inner: node id of the optimizer that it wraps, if it wraps one.
+    """
+
+    node: int
+    trainable: dict[int, int] | None
+    variables: dict[int, int]
+    lists: dict[str, dict[int, int]]
+    inner: int | None
+
+
+def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Optimizer]:
+    """Give the optimizers of a graph by node id, in file order.
+
+    Only variable nodes that are `stored` are looked at: those whose keys the file has.
+    """
+
+    def variables(node: int | None) -> dict[int, int]:
+        items = {} if node is None else graph.items(node)
+        return {index: child for index, child in items.items() if child in stored}
+
+    def optimizer(node: int) -> Optimizer:
+        weights = graph.child(node, "_trainable_variables")
+        trainable = None if weights is None else variables(weights)
+        inner = (graph.child(node, name) for name in _INNER)
+        lists = {
+            name: items
+            for child, name in graph.children[node]
+            if name not in _NOT_SLOTS and child not in stored and (items := variables(child))
+            if trainable is None or items.keys() <= trainable.keys()
+        }
+        own = variables(graph.child(node, "_variables"))
+        wrapped = next((child for child in inner if child is not None), None)
+        return Optimizer(node, trainable, own, lists, wrapped)
+
+    return {
+        node: optimizer(node)
+        for node, found in enumerate(graph.nodes)
+        if (found.children or found.slot_variables) and _is_optimizer(graph, node)
+    }
+
+
+def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
+    if graph.nodes[node].slot_variables:
+        return True
+    names = _CHILDREN.intersection([name for _, name in graph.children[node]])
+    if "_variables" in names and names & {"_trainable_variables", "_iterations", "_learning_rate"}:
+        return True
+    if "_iterations" in names and "_learning_rate" in names:
+        return True
+    return bool(
+        ("iter" in names and names & {"learning_rate", "decay"})
+        or names & {"inner_optimizer", "base_optimizer"}
+    )
+
+
+# The class of an optimizer object: by the names of its variables, else by its lists.
+
+_BY_LISTS = (
+    (frozenset({"linears"}), "Ftrl"),
+    (frozenset({"accumulated_delta_vars"}), "Adadelta"),
+    (frozenset({"average_gradients"}), "RMSprop"),
+    (frozenset({"adam_velocities"}), "Muon"),
+    (frozenset({"r", "c", "v"}), "Adafactor"),
+    (frozenset({"m", "u"}), "Adamax"),
+    (frozenset({"u_product"}), "Nadam"),
+    (frozenset({"accumulators"}), "Adagrad"),
+)
+"""Local names that only one optimizer has, the surest first."""
+
+_NUMBERED = re.compile(r"_\d+$")
+
+
+def class_of_object(graph: ObjectGraph, node: int, words: Collection[str]) -> str | None:
+    """Give the class of an optimizer object, with momentum or AMSGrad where it shows.
+
+    `words` are those for the slots of the file, such as `vhat`.
+    """
+    lists = {name.lstrip("_") for _, name in graph.children[node]}
+    for full_name in _full_names(graph, node):
+        for scope in full_name.split("/")[:-1]:
+            kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
+            if kind == "SGD" and not {"momentum", "m"}.isdisjoint(words):
+                return "SGD with momentum"
+            if kind == "Adam" and ("velocity_hats" in lists or "vhat" in words):
+                return "Adam with AMSGrad"
+            if kind:
+                return kind
+    return next((kind for names, kind in _BY_LISTS if names <= lists), None)
+
+
+def _full_names(graph: ObjectGraph, node: int) -> Iterator[str]:
+    """Yield full names of variables of an optimizer: its counters, then its slots."""
+    for child, _ in graph.children[node]:
+        if child in graph.full_names:
+            yield graph.full_names[child]
+    for _, _, slot in graph.nodes[node].slot_variables:
+        yield graph.full_names.get(slot, "")
+    own = graph.child(node, "_variables")
+    for child in () if own is None else graph.items(own).values():
+        yield graph.full_names.get(child, "")
+
+
+# How TensorFlow 1 and its followers end the names of slots.
+
+_CLASSES = (
+    "Adam|AdamW|AdaMax|Nadam|Momentum|MomentumW|RMSProp|RMSprop|Adagrad|AdagradDA|Adadelta|Ftrl"
+    "|ProximalAdagrad|Adafactor|LARSOptimizer|LAMBOptimizer|LazyAdam|PowerSign|AddSign|SGD"
+    "|ExponentialMovingAverage"
+)
+_BY_CLASS = re.compile(rf"(?:{_CLASSES})(?:_\d+)?")
+_KERAS = frozenset(
+    {"m", "v", "vhat", "momentum", "rms", "mg", "accumulator", "linear", "accum_grad", "accum_var"}
+    | {"adam_m", "adam_v", "lamb_m", "lamb_v", "average", "gradient_accumulator"}
+)
+_APPENDED = re.compile(r"(?P<owner>.+)_slot_(?P<word>[a-z]+)")
+_SCOPE = re.compile(rf"training(?:_\d+)?/(?P<optimizer>{_CLASSES})(?:_\d+)?/.+")
+_MOMENTS = {"Adam": "m", "Adam_1": "v"}
+_BY_WORD = {"adam_m": "Adam", "adam_v": "Adam", "lamb_m": "LAMB", "lamb_v": "LAMB"}
+_PRINTED = {"LARSOptimizer": "LARS", "LAMBOptimizer": "LAMB", "AdaMax": "Adamax"}
+
+
+def split_slot(key: str) -> tuple[str, str]:
+    """Split a key into what may be a variable's name, and what may be a slot's word."""
+    if "_slot_" in key:
+        match = _APPENDED.fullmatch(key)
+        if match is not None:
+            return match["owner"], match["word"]
+    owner, _, suffix = key.rpartition("/")
+    return owner, suffix
+
+
+def may_be_slot(key: str, custom: Collection[str]) -> bool:
+    """Tell quickly whether a key can be that of a slot, `custom` words included."""
+    suffix = key.rpartition("/")[2]
+    if slot_word(suffix) is not None or suffix in custom:
+        return True
+    return "_slot_" in suffix or key.startswith("training")
+
+
+@lru_cache(maxsize=4096)
+def slot_word(suffix: str) -> str | None:
+    """Give the word of a slot whose name ends so, None if no optimizer ends names so."""
+    if suffix in _KERAS or suffix in {"vr", "vc"}:
+        return suffix
+    if _BY_CLASS.fullmatch(suffix):
+        return _MOMENTS.get(suffix, suffix)
+    return None
+
+
+def is_slot_scope(key: str) -> bool:
+    """Tell Keras's `training/Adam/Variable_3`: an optimizer's, of an untold weight."""
+    return key.startswith("training") and _SCOPE.match(key) is not None
+
+
+def class_of_key(key: str) -> str | None:
+    """Give the optimizer that the key of a slot names, None if it names none."""
+    if _APPENDED.fullmatch(key):
+        return "Adafactor"
+    suffix = key.rpartition("/")[2]
+    if suffix in _BY_WORD:
+        return _BY_WORD[suffix]
+    scope = _SCOPE.match(key)
+    if scope is not None:
+        name = scope["optimizer"]
+    elif _BY_CLASS.fullmatch(suffix):
+        name = _NUMBERED.sub("", suffix)
+    else:
+        return None
+    return _PRINTED.get(name, name)
+
+
+def classes_of_slots(variables: Iterable[Variable]) -> str | None:
+    """Give the optimizers that the keys of slots name, as in TensorFlow 1; None if none does."""
+    slots = (variable.key for variable in variables if variable.role is Role.SLOT)
+    return " and ".join(sorted({kind for key in slots if (kind := class_of_key(key))})) or None
