@@ -140,8 +140,8 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         target=target.path,
         way=Way.CHECKPOINT,
         call=CALL,
-        values=work.values(model_order(target)),
-        left_over=work.left_over(model_order(saved)),
+        values=work.values(model_order(target.values(), target.evidence)),
+        left_over=work.left_over(model_order(saved.values(), saved.evidence)),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=work.asserts(),
@@ -190,14 +190,11 @@ class _Restore:
         matched = set(self.binding.bound.values())
         nodes = range(len(self.here.graph))
         existing = all(node in matched for node in nodes if self.here.holds(node))
-        saved = range(len(self.there.graph))
-        resolved = all(
-            node in self.binding.bound for node in saved if self.there.graph.nodes[node].attributes
-        )
-        if self.binding.untold:
-            return Asserts(None, existing)
-        consumed = existing and resolved and not self.binding.has_open_slots and not self.unused
-        return Asserts(consumed, existing)
+        resolved = {*self.binding.bound, *self.binding.untold}
+        saved = enumerate(self.there.graph.nodes)
+        is_resolved = all(node in resolved for node, one in saved if one.attributes)
+        consumed = existing and is_resolved and not self.binding.has_open_slots and not self.unused
+        return Asserts(None if consumed and self.binding.untold else consumed, existing)
 
     def assigned_before(self) -> int | None:
         """Count what is assigned before the first exception.
@@ -340,7 +337,7 @@ class _Restore:
         """Say where the way to an object that is not bound leaves what is bound."""
         parting = self.partings.get(target)
         if parting is None:
-            return Code.NO_SUCH_PATH, "nothing there leads to it"
+            return Code.NO_SUCH_PATH, "no optimizer there keeps it as a slot"
         holder, name, child = parting
         saved = self.first[holder]
         path = self.binding.paths.get(saved, "")
