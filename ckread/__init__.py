@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
+    from ckread.analysis.compat.compat import compat as compat
+    from ckread.analysis.compat.records import RestoreForecast as RestoreForecast
     from ckread.analysis.diff.diff import diff_checkpoints as diff
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
@@ -50,6 +52,7 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
+    "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
     "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
@@ -58,6 +61,7 @@ _HOMES = {
     "Variable": ("model.variable", "Variable"),
     "VariableTree": ("model.tree", "VariableTree"),
     "check": ("analysis.check.check", "check"),
+    "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
     "history": ("analysis.history", "history"),
@@ -83,6 +87,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointStatistics",
     "CheckpointSummary",
+    "RestoreForecast",
     "Run",
     "RunDrift",
     "RunStatistics",
@@ -92,6 +97,7 @@ __all__ = [
     "VariableTree",
     "__version__",
     "check",
+    "compat",
     "diff",
     "drift",
     "history",

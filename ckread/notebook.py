@@ -109,4 +109,5 @@ _PAGES: dict[str, Any] = {
     "RunTrack": _by("track", "track_page"),
     "TrainingHistory": _by("history", "history_page"),
     "CheckReport": _by("check", "check_page"),
+    "RestoreForecast": _by("compat", "compat_page", "CompatView"),
 }

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 
 class Group(StrEnum):
-    """The three questions that commands answer, and the rest; in the order of the help."""
+    """The four questions that commands answer, and the rest; in the order of the help."""
 
     CONTENT = "What is in it"
     CHANGE = "What changed"
     SOUND = "Is it sound"
+    RETURN = "Will it come back"
     SHELL = "In the shell"
 
 
@@ -87,6 +88,10 @@ COMMANDS = (
     Command(
         "check", "PATH", "whether it is sound: checksums, shards, finite values",
         Group.SOUND, "ckread.cli.check",
+    ),
+    Command(
+        "compat", "SAVED TARGET [PATTERN…]", "which values a restore brings, what brings the rest",
+        Group.RETURN, "ckread.cli.compat",
     ),
     Command(
         "completion", "SHELL [LINE]", "a script for bash, zsh or fish that completes at TAB",

@@ -69,21 +69,25 @@ class Stored(NamedTuple):
         key: the checkpoint key; None where the program has yet to make the variable.
         dtype: element type.
         shape: size of each dimension.
+        role: what it is for: `weight`, `slot`, `counter` …
     """
 
     name: str
     key: str | None
     dtype: str
     shape: tuple[int, ...]
+    role: str = ""
 
     @classmethod
     def of(cls, variable: Variable) -> Stored:
         """Give what is kept of a variable."""
-        return cls(variable.name, variable.key, str(variable.dtype), variable.shape)
+        role = str(variable.role)
+        return cls(variable.name, variable.key, str(variable.dtype), variable.shape, role)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        return {**self._asdict(), "shape": list(self.shape)}
+        name, key, dtype, shape, _ = self
+        return {"name": name, "key": key, "dtype": dtype, "shape": list(shape)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,6 @@ class ValueForecast:
         code: why it does not simply come back.
         reason: the same in words, with the place where the two part.
         path: the local names that lead to it in the saved graph, where that binds.
-        role: of the value here: `weight`, `slot`, `counter` …
     """
 
     target: Stored
@@ -106,7 +109,6 @@ class ValueForecast:
     code: Code | None = None
     reason: str = ""
     path: str | None = None
-    role: str = ""
 
     @property
     def name(self) -> str:
@@ -144,6 +146,26 @@ class Asserts(NamedTuple):
 
     assert_consumed: bool | None
     assert_existing_objects_matched: bool | None
+
+
+UNTOLD = Asserts(None, None)
+"""There is no status to ask, or an exception comes first."""
+
+
+class Shift(NamedTuple):
+    """The first layer that stands at another place of the model's list here.
+
+    Attributes:
+        name: of the layer.
+        there: its place in the saved graph: `model/_operations/2`.
+        here: its place in the program's.
+        by: how many places later everything after it stands; None where that differs.
+    """
+
+    name: str
+    there: str
+    here: str
+    by: int | None
 
 
 class Rule(NamedTuple):
@@ -201,6 +223,10 @@ class RestoreForecast(Displayed):
         rules: what receives the values of another scope.
         cures: what brings the rest.
         renames: names there and the names here that they are, as far as something tells.
+        shift: the first layer that stands at another place, where that is why.
+        optimizers: the optimizer's class there and here, where both are known.
+        rates: the learning rate there and here, where the restore replaces one that the
+            program set itself.
         notes: what else a reader should know, one sentence each.
         is_name_based: whether the file has names and no objects.
     """
@@ -213,10 +239,13 @@ class RestoreForecast(Displayed):
     left_over: tuple[Stored, ...] = ()
     raises: tuple[Raised, ...] = ()
     assigned_before: int | None = None
-    asserts: Asserts = Asserts(None, None)
+    asserts: Asserts = UNTOLD
     rules: tuple[Rule, ...] = ()
     cures: tuple[Cure, ...] = ()
     renames: tuple[tuple[Stored, Stored], ...] = ()
+    shift: Shift | None = None
+    optimizers: tuple[str, str] | None = None
+    rates: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
     is_name_based: bool = False
 

@@ -12,6 +12,7 @@ from ckread.analysis.compat.records import (
     Outcome,
     Raised,
     RestoreForecast,
+    Shift,
     Stored,
     ValueForecast,
     Way,
@@ -25,7 +26,6 @@ from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from ckread.analysis.compat.objects import Binding
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
@@ -85,7 +85,8 @@ class Objects:
         variable = self.variables.get(key)
         if variable is not None:
             return Stored.of(variable)
-        return Stored(key.partition("/.ATTRIBUTES")[0], None, "int64", ())
+        name = key.partition("/.ATTRIBUTES")[0]
+        return Stored(name, None, "int64", (), str(Role.COUNTER))
 
     def label(self, node: int) -> str:
         """Give the scope that the variables of an object are called by; empty if it has none."""
@@ -145,6 +146,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=work.asserts(),
+        shift=_find_shift(there, here) if work.is_partial else None,
     )
 
 
@@ -167,6 +169,7 @@ class _Restore:
         self._take_deferred()
         self._take_refusal()
         self.raises = tuple(raised for _, _, raised in sorted(self._raised))
+        self.is_partial = any(one.outcome is not Outcome.RESTORED for one in self.found.values())
 
     def values(self, order: Iterable[Variable]) -> tuple[ValueForecast, ...]:
         """Give the values of the program in this order, then what it has yet to make."""
@@ -229,7 +232,7 @@ class _Restore:
         path = self.binding.paths[saved]
         reason = "made on the fly by the optimizer"
         self.found[f"{key} "] = ValueForecast(
-            made, Outcome.RESTORED, value, reason=reason, path=path, role=str(Role.SLOT)
+            made, Outcome.RESTORED, value, reason=reason, path=path
         )
 
     def _take_pair(self, saved: int, target: int) -> None:
@@ -281,11 +284,11 @@ class _Restore:
             reason = f"{value.dtype} there, {wanted.dtype} here"
             self._put(key, Outcome.RAISES, value, Code.OTHER_DTYPE, reason, path)
             message = (
-                f"tensor_name = {saved_key}; expected dtype {_type_word(wanted.dtype)} does not "
-                f"equal original dtype {_type_word(value.dtype)}"
+                f"tensor_name = {saved_key}; expected dtype {type_word(wanted.dtype)} does not "
+                f"equal original dtype {type_word(value.dtype)}"
             )
             self._raise(_READING, saved_key, "InvalidArgumentError", message, key)
-        elif name == VARIABLE_VALUE and not _fits(value.shape, wanted.shape):
+        elif name == VARIABLE_VALUE and not fits(value.shape, wanted.shape):
             reason = f"{shape_text(value.shape)} there, {shape_text(wanted.shape)} here"
             self._put(key, Outcome.RAISES, value, Code.SHAPE, reason, path)
             message = (
@@ -294,10 +297,17 @@ class _Restore:
             )
             self._raise(_ASSIGNING, saved_key, "ValueError", message, key)
         elif place is not None and self.sameness.is_another(source, place):
-            reason = f"{path} is {value.name} there"
+            reason = self._exchanged(path, value.name, place.name)
             self._put(key, Outcome.OTHER, value, Code.OTHER_OBJECT, reason, path)
         else:
             self._put(key, Outcome.RESTORED, value, None, "", path)
+
+    def _exchanged(self, path: str, there: str, here: str) -> str:
+        """Say whose values stand at a path there and here: of layers, where their names differ."""
+        scopes = [name.rpartition("/")[0] for name in (there, here)]
+        if scopes[0] != scopes[1] and all(scopes) and "/" in path:
+            return f"{path.rpartition('/')[0]} is {scopes[0]} there, {scopes[1]} here"
+        return f"{path} is {there} there, {here} here"
 
     def _full_name(self, key: str) -> str:
         for node in self.here.graph.nodes:
@@ -315,10 +325,8 @@ class _Restore:
         reason: str,
         path: str | None,
     ) -> None:
-        variable = self.here.variables.get(key)
-        role = str(variable.role if variable else Role.COUNTER)
         value = self.here.stored(key)
-        self.found[key] = ValueForecast(value, outcome, saved, code, reason, path, role)
+        self.found[key] = ValueForecast(value, outcome, saved, code, reason, path)
 
     def _raise(self, stage: int, saved_key: str, kind: str, message: str, key: str) -> None:
         name = self.here.stored(key).name
@@ -409,9 +417,9 @@ class _Restore:
     def _refuse_slots(self, reason: str) -> None:
         """Mark the slots of the program whose optimizer refuses those of the file."""
         for key, one in self.found.items():
-            if one.outcome is Outcome.KEPT and one.role == Role.SLOT:
+            if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
                 self.found[key] = ValueForecast(
-                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason, None, one.role
+                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
                 )
 
 
@@ -427,7 +435,8 @@ _REFUSED = (
 _TYPE_WORDS = {"float32": "float", "float64": "double", "float16": "half"}
 
 
-def _type_word(dtype: str) -> str:
+def type_word(dtype: str) -> str:
+    """Give TensorFlow's word for a type in messages: `float` for float32."""
     return _TYPE_WORDS.get(dtype, dtype)
 
 
@@ -437,7 +446,7 @@ def _place(key: str) -> str:
     return key if at < 0 else key[: at + len(_ATTRIBUTES)]
 
 
-def _fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
+def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Tell whether a value fits; -1 stands for a size that the variable leaves open."""
     return len(saved) == len(target) and all(
         b in (a, -1) for a, b in zip(saved, target, strict=True)
@@ -450,7 +459,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _partings(graph: ObjectGraph, bound: Mapping[int, int]) -> dict[int, Parting]:
-    """Find for every object that is not bound where the shortest way to it leaves those that are."""
+    """Find where the shortest way to each object that is not bound leaves those that are."""
     found: dict[int, Parting] = {}
     queue: deque[int] = deque()
     for node in bound:
@@ -466,4 +475,35 @@ def _partings(graph: ObjectGraph, bound: Mapping[int, int]) -> dict[int, Parting
             if child not in bound and child not in found:
                 found[child] = found[node]
                 queue.append(child)
+    return found
+
+
+def _find_shift(there: Objects, here: Objects) -> Shift | None:
+    """Find the first layer that stands at another place of the model's list of layers."""
+    ours, theirs = _places(there), _places(here)
+    moved: list[Shift] = []
+    for name, (scope, number) in sorted(ours.items(), key=lambda one: (one[1][0], one[1][1])):
+        other = theirs.get(name)
+        if other is None or other[0] != scope:
+            continue
+        by = other[1] - number
+        if by or moved:
+            moved.append(Shift(name, f"{scope}/{number}", f"{scope}/{other[1]}", by))
+    if not moved:
+        return None
+    is_even = all(one.by == moved[0].by for one in moved) and len(moved) > 1
+    return moved[0] if is_even else moved[0]._replace(by=None)
+
+
+def _places(side: Objects) -> dict[str, tuple[str, int]]:
+    """Give of each layer with variables, by name, the list of layers and its number there."""
+    found: dict[str, tuple[str, int]] = {}
+    paths = {0: ""}
+    for node in side.graph.walk():
+        for child, name in side.graph.children[node]:
+            if child in paths:
+                continue
+            paths[child] = f"{paths[node]}/{name}" if paths[node] else name
+            if name.isdecimal() and "_operations" in paths[node] and side.label(child):
+                found.setdefault(side.label(child), (paths[node], int(name)))
     return found

@@ -150,15 +150,16 @@ def _auto_parts(name: str) -> Iterable[tuple[str, str | None, int]]:
 
 
 _CLASSES = frozenset(
-    """
-    activity_regularization add attention average batch_normalization bidirectional
-    category_encoding concatenate conv1d conv1d_transpose conv2d conv2d_transpose conv3d
-    conv3d_transpose conv_lstm1d conv_lstm2d conv_lstm3d dense depthwise_conv1d
-    depthwise_conv2d einsum_dense embedding functional group_normalization
-    group_query_attention gru gru_cell instance_normalization layer_normalization lstm
-    lstm_cell model multi_head_attention normalization p_re_lu prelu rms_normalization rnn
-    separable_conv1d separable_conv2d sequential simple_rnn simple_rnn_cell
-    spectral_normalization stacked_rnn_cells time_distributed unit_normalization
-    """.split()
-)
+    {
+        "activity_regularization", "add", "attention", "average", "batch_normalization",
+        "bidirectional", "category_encoding", "concatenate", "conv1d", "conv1d_transpose",
+        "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "conv_lstm1d", "conv_lstm2d",
+        "conv_lstm3d", "dense", "depthwise_conv1d", "depthwise_conv2d", "einsum_dense",
+        "embedding", "functional", "group_normalization", "group_query_attention", "gru",
+        "gru_cell", "instance_normalization", "layer_normalization", "lstm", "lstm_cell", "model",
+        "multi_head_attention", "normalization", "p_re_lu", "prelu", "rms_normalization", "rnn",
+        "separable_conv1d", "separable_conv2d", "sequential", "simple_rnn", "simple_rnn_cell",
+        "spectral_normalization", "stacked_rnn_cells", "time_distributed", "unit_normalization",
+    }
+)  # fmt: skip
 """Names that Keras gives layers of its own, counted up in a process."""
