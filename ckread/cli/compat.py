@@ -97,9 +97,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output) -> None:
     if arguments.python:
-        from ckread.analysis.compat.code import python_code
-
-        output.lines(python_code(result))
+        output.lines(result.python)
     elif output.is_json:
         output.json("compat", result.to_dict())
     elif not output.is_quiet:

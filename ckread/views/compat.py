@@ -26,7 +26,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ckread.analysis.compat.records import Cure, RestoreForecast, Stored, ValueForecast
+    from ckread.analysis.compat.records import Cure, RestoreForecast, Shift, Stored, ValueForecast
     from ckread.views.terminal.page import Block, Line, Paper
 
 MAX_ROWS = 24
@@ -211,7 +211,8 @@ def _raising(result: RestoreForecast) -> str:
         kept = next((one for one in result.values if one.outcome is Outcome.KEPT), None)
         why = kept.reason if kept else first.message
         return f"{call} raises {first.type}: {why}."
-    where = ", all in the optimizer" if _all_in_optimizer(raising) else ""
+    is_refused = any(one.code is Code.SLOT_REFUSED for one in raising)
+    where = ", all in the optimizer" if _all_in_optimizer(raising) and not is_refused else ""
     told = f"{call} raises {first.type}: {_problem(raising)}{where}."
     n = result.assigned_before
     if where and n:
@@ -285,7 +286,7 @@ class _Row(NamedTuple):
 
     sign: str
     name: str
-    count: int | None
+    n: int | None
     shape: str
     dtype: str
     source: str
@@ -304,11 +305,9 @@ def _rows(view: CompatView) -> list[_Row]:
         look.sort(key=lambda one: order.index(one.outcome))
     if not look and not view.show_all:
         return []
-    if view.show_all or len(look) <= MAX_ROWS:
-        rows = [_row(one) for one in look]
-    else:
-        rows = _grouped(look)
-    rows = list(_told_once(rows, result.shift))
+    is_long = len(look) > MAX_ROWS and not view.show_all
+    told = _grouped(look) if is_long else [_row(one) for one in look]
+    rows = list(_told_once(told, result.shift))
     is_short = len(look) + len(fine) <= MAX_ROWS
     has_slots = any(one.target.role == Role.SLOT for one in fine)
     if view.show_all or (is_short and not has_slots and not result.raises and len(fine) <= 6):
@@ -351,7 +350,7 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
         scopes = {one.name.rpartition("/")[0] for one in members}
         rows.append(_group_row(_common(scopes, [one.name for one in members]), members))
     if len(rows) > _MAX_GROUPS:
-        hidden = sum(row.count or 1 for row in rows[_MAX_GROUPS:])
+        hidden = sum(row.n or 1 for row in rows[_MAX_GROUPS:])
         more = f"and {count_text(hidden)} more: --all lists them"
         last = _Row(" ", more, None, "", "", "", "", "muted")
         rows = [*rows[:_MAX_GROUPS], last]
@@ -401,21 +400,21 @@ def _group_row(name: str, members: Sequence[ValueForecast]) -> _Row:
     )  # fmt: skip
 
 
-def _told_once(rows: Iterable[_Row], shift: object) -> Iterator[_Row]:
+def _told_once(rows: Iterable[_Row], shift: Shift | None) -> Iterator[_Row]:
     """Leave out a reason that the row above has; say once that all that follows is shifted."""
     above = None
     has_told = False
     for row in rows:
         reason = row.reason
-        if row.count is not None and row.count > 1 and shift is not None:
+        if row.n is not None and row.n > 1 and shift is not None:
             reason = "" if has_told else _shift_text(shift, row)
             has_told = True
         yield row._replace(reason="" if reason == above else reason)
         above = reason or above
 
 
-def _shift_text(shift: object, row: _Row) -> str:
-    name, there, here, by = shift  # type: ignore[misc]
+def _shift_text(shift: Shift, row: _Row) -> str:
+    name, there, here, by = shift
     if row.sign == ">":
         told = row.reason
     else:
@@ -458,7 +457,7 @@ def _in_scopes(names: Sequence[str]) -> str:
 
 
 def _table(rows: Sequence[_Row]) -> Table[_Row]:
-    has_counts = any(row.count is not None for row in rows)
+    has_counts = any(row.n is not None for row in rows)
     has_sources = any(row.source not in ("", ABSENT) for row in rows if row.sign != "=")
     columns: list[Column[_Row]] = [
         Column(title="  value", shown=_name_cell, folds=True),
@@ -470,7 +469,7 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
             columns[0],
             Column(
                 title="values", justify=Justify.RIGHT,
-                shown=lambda row: "" if row.count is None else count_text(row.count),
+                shown=lambda row: "" if row.n is None else count_text(row.n),
             ),
         ]  # fmt: skip
     columns.append(

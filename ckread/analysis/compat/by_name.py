@@ -95,7 +95,7 @@ def forecast_saver(
             for one in node.attributes
             if one.checkpoint_key in by_key
         }
-    work = _Names(there, word="Saver")
+    work = _Names(there, target, word="Saver")
     wanted = None if names is None else {here: name for name, here in names.items()}
     for variable in model_order(target.values(), target.evidence):
         if variable.role is Role.BOOKKEEPING:
@@ -140,7 +140,7 @@ def forecast_init(
     ]
     slots = (Role.SLOT, Role.AVERAGE)
     here = {variable.key: variable for variable in order if variable.role not in slots}
-    work = _Names(there, word="init")
+    work = _Names(there, target, word="init")
     assigned: dict[str, str] = {}
     stop: Raised | None = None
     for source, place in sorted((names or EVERYTHING).items()):
@@ -201,9 +201,15 @@ def _mapped(
 class _Names:
     """The values of a program, decided by names one after the other."""
 
-    def __init__(self, there: Mapping[str, Variable], *, word: str = "") -> None:
+    def __init__(
+        self, there: Mapping[str, Variable], target: Checkpoint | None = None, *, word: str = ""
+    ) -> None:
         self.there = there
         self.word = word
+        self.resources: dict[str, bool] = {}
+        meta_graph = None if target is None else target.evidence.meta_graph
+        for listed in () if meta_graph is None else meta_graph.collections.values():
+            self.resources |= {one.key: one.is_resource for one in listed}
         self.values: list[ValueForecast] = []
         self.raised: list[tuple[int, Raised]] = []
         self.missing: list[str] = []
@@ -228,10 +234,16 @@ class _Names:
             reason = f"{found.dtype} there, {variable.dtype} here"
             self.put(variable, Outcome.RAISES, found, Code.OTHER_DTYPE, reason)
             self._raise_type(variable, found, order, must_be=must_be)
+        elif not fits(found.shape, variable.shape) and must_be:
+            self._take_other_shape(variable, found, order, name)
         elif not fits(found.shape, variable.shape):
             reason = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
             self.put(variable, Outcome.RAISES, found, Code.SHAPE, reason)
-            self._raise_shape(variable, found, order, name, must_be=must_be)
+            message = (
+                f"Received incompatible tensor with shape {found.shape} when attempting to "
+                f"restore variable with shape {variable.shape} and name {name}."
+            )
+            self.raised.append((order, Raised("ValueError", message, variable.name)))
         else:
             self.put(variable, Outcome.RESTORED, found, None, "")
 
@@ -262,21 +274,23 @@ class _Names:
             )
         self.raised.append((order, Raised("InvalidArgumentError", message, variable.name)))
 
-    def _raise_shape(
-        self, variable: Variable, found: Variable, order: int, name: str, *, must_be: bool
-    ) -> None:
-        if must_be:
+    def _take_other_shape(self, variable: Variable, found: Variable, order: int, name: str) -> None:
+        """Decide on a value of another shape in a graph: a resource variable takes it."""
+        shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+        is_resource = self.resources.get(variable.key)
+        if is_resource is None:
+            reason = f"{shapes}; a resource variable takes it, another raises, no .meta tells"
+            self.put(variable, Outcome.UNFORESEEN, found, Code.SHAPE, reason)
+        elif is_resource:
+            reason = f"{shapes}: the variable takes it without a word"
+            self.put(variable, Outcome.OTHER, found, Code.SHAPE, reason)
+        else:
+            self.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
             message = (
-                f"{_ASSIGN} "
-                f"lhs shape= {_shape_list(variable.shape)} rhs shape= {_shape_list(found.shape)}"
+                f"{_ASSIGN} lhs shape= {_shape_list(variable.shape)} "
+                f"rhs shape= {_shape_list(found.shape)}"
             )
             self.raised.append((order, Raised("InvalidArgumentError", message, variable.name)))
-            return
-        message = (
-            f"Received incompatible tensor with shape {found.shape} when attempting to restore "
-            f"variable with shape {variable.shape} and name {name}."
-        )
-        self.raised.append((order, Raised("ValueError", message, variable.name)))
 
     def _alike(self, variable: Variable) -> str:
         """Name the one variable there that has this shape, type and last component."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from ckread.analysis.compat.by_name import (
     forecast_names,
     forecast_saver,
 )
+from ckread.analysis.compat.code import with_code
+from ckread.analysis.compat.cures import with_cures
 from ckread.analysis.compat.keras_files import (
     forecast_in_order,
     forecast_layer_names,
@@ -93,7 +96,20 @@ def compat(
             here = stack.enter_context(opened(target))
         chosen = choose_way(there, here, way)
         result = forecast(there, here, chosen, skip_mismatch=skip_mismatch, names=names)
-        return narrowed(_with_training(result, there, here), patterns)
+        command = command_line(result, way=way, skip_mismatch=skip_mismatch)
+        result = _with_training(result, there, here)
+        result = with_cures(result, there, here, command)
+        return narrowed(with_code(result, there, here), patterns)
+
+
+def command_line(result: RestoreForecast, *, way: str | None, skip_mismatch: bool) -> str:
+    """Give the command line that makes a forecast."""
+    words = ["ckread", "compat", result.saved, result.target]
+    if way is not None:
+        words += ["--as", way]
+    if skip_mismatch:
+        words.append("--skip-mismatch")
+    return shlex.join(words)
 
 
 def _with_training(

@@ -103,6 +103,11 @@ def forecast_paths(
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
+        if len(theirs) != len(ours) and _is_tried_again(group, there):
+            reason = f"Keras looks for it under {_lists_of(group)} too, by its place among layers"
+            for variable in ours.values():
+                work.put(variable, Outcome.UNFORESEEN, None, None, reason)
+            continue
         problem = _take_group(work, group, ours, theirs, skip_mismatch=skip_mismatch)
         if problem:
             failed.append((group, problem))
@@ -166,6 +171,17 @@ def _take_group(
     return problem
 
 
+def _lists_of(group: str) -> str:
+    parent = group.rpartition("/")[0]
+    return f"{parent}/layers" if parent else "layers"
+
+
+def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
+    """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
+    scope = f"{_lists_of(group)}/"
+    return not group.startswith(scope) and any(other.startswith(scope) for other in there)
+
+
 def _older(group: str) -> str:
     """Give where Keras 2.13 kept a group, which Keras 3 looks up too."""
     return group.replace("layers", "_layer_checkpoint_dependencies")
@@ -190,7 +206,7 @@ def _layer_name(variables: Mapping[str, Variable]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layers:
+class Layers:
     """A legacy model: its layers with weights in order, and the weights of its own.
 
     Attributes:
@@ -206,7 +222,7 @@ class _Layers:
     classes: Mapping[str, str]
 
 
-def _layers_of(checkpoint: Checkpoint) -> _Layers:
+def layers_of(checkpoint: Checkpoint) -> Layers:
     """Give the layers of a Keras file.
 
     Raises:
@@ -232,8 +248,8 @@ def _layers_of(checkpoint: Checkpoint) -> _Layers:
             elif _LEGACY_TOP in parts[:2]:
                 has_top = True
                 top.append(variable)
-        return _Layers(layers, tuple(top) if has_top else None, version, classes)
-    return _Layers(_keras3_layers(checkpoint, reader.contents), (), version, classes)
+        return Layers(layers, tuple(top) if has_top else None, version, classes)
+    return Layers(_keras3_layers(checkpoint, reader.contents), (), version, classes)
 
 
 def _keras3_layers(
@@ -267,7 +283,7 @@ def forecast_in_order(
     saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
 ) -> RestoreForecast:
     """Foretell `load_weights` of a legacy `.h5`: the layers side by side."""
-    there, here = _layers_of(saved), _layers_of(target)
+    there, here = layers_of(saved), layers_of(target)
     work = _Work(Sameness(saved.values(), target.values()))
     names = list(there.layers)
     if len(there.layers) != len(here.layers):
@@ -317,7 +333,7 @@ def forecast_layer_names(
     saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
 ) -> RestoreForecast:
     """Foretell `load_weights(by_name=True)` of a legacy `.h5`."""
-    there, here = _layers_of(saved), _layers_of(target)
+    there, here = layers_of(saved), layers_of(target)
     work = _Work(Sameness(saved.values(), target.values()))
     for number, (name, theirs) in enumerate(there.layers.items()):
         ours = here.layers.get(name)
@@ -354,7 +370,7 @@ def forecast_layer_names(
     return _forecast(saved, target, Way.H5_BY_NAME, f"by load_weights({words})", work)
 
 
-def _is_keras2(layers: _Layers) -> bool:
+def _is_keras2(layers: Layers) -> bool:
     return not layers.version.startswith("3")
 
 
@@ -390,7 +406,7 @@ def _miscounted(
 
 def _take_weights(
     work: _Work,
-    here: _Layers,
+    here: Layers,
     layer: str,
     ours: tuple[Variable, ...],
     theirs: tuple[Variable, ...],

@@ -227,6 +227,7 @@ class RestoreForecast(Displayed):
         optimizers: the optimizer's class there and here, where both are known.
         rates: the learning rate there and here, where the restore replaces one that the
             program set itself.
+        python: lines of Python that bring what can be brought, ready to run.
         notes: what else a reader should know, one sentence each.
         is_name_based: whether the file has names and no objects.
     """
@@ -246,6 +247,7 @@ class RestoreForecast(Displayed):
     shift: Shift | None = None
     optimizers: tuple[str, str] | None = None
     rates: tuple[float, float] | None = None
+    python: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     is_name_based: bool = False
 

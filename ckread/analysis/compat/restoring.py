@@ -150,6 +150,23 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     )
 
 
+def count_restored(saved: Checkpoint, target: Checkpoint, graph: ObjectGraph) -> tuple[int, bool]:
+    """Count what would come back if the objects of the program hung together like this.
+
+    Args:
+        saved: the file.
+        target: what the program wrote.
+        graph: its objects, perhaps under another root.
+
+    Returns:
+        The number, and whether an exception is foretold.
+    """
+    there, here = Objects.of(saved), Objects(with_counter(graph), target.values())
+    work = _Restore(there, here, Sameness(saved.values(), target.values()))
+    n = sum(one.outcome is Outcome.RESTORED for one in work.found.values())
+    return n, bool(work.raises)
+
+
 class _Restore:
     """One restore, worked out; the search first, then value by value."""
 
@@ -402,9 +419,7 @@ class _Restore:
                 word = "'_create_or_restore_slot_variable'"
                 kind, message = "AttributeError", f"the object has no attribute {word}"
             self._raised.append((_BINDING, "", Raised(kind, message, None)))
-            holder = self.here.label(refusal.optimizer)
-            reason = f"the optimizer here takes no slots of {holder}" if holder else "refused"
-            self._refuse_slots(reason)
+            self._refuse_slots("the optimizer here refuses the slots of a legacy one")
         for slot in self.binding.untold:
             reason = "an object without variables decides at load time"
             for key in self.there.values(slot).values():

@@ -11,6 +11,7 @@ from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ckread.analysis.diff.matching import is_same_content
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _LEAVES = frozenset(
 )  # fmt: skip
 """Last components that mean something else in one layer."""
 _NUMBERED = re.compile(r"(?P<stem>.*?[^\d_])(?:_(?P<number>\d{1,9}))?")
-_MIN_ELEMENTS = 4
-"""Elements from which equal content is evidence whatever the names."""
 _EXCHANGED = {"m": "momentum", "v": "velocity", "a": "accumulator"}
 """Words of one slot in Keras 2 and Keras 3."""
 
@@ -56,7 +55,7 @@ class Sameness:
         return self._known[pair]
 
     def _decide(self, saved: Variable, target: Variable) -> bool:
-        if _has_equal_content(saved, target):
+        if is_same_content(saved, target):
             return False
         if Role.SLOT in (saved.role, target.role) or Role.AVERAGE in (saved.role, target.role):
             return self._is_another_slot(saved, target)
@@ -96,16 +95,6 @@ class Sameness:
     def _canonical_target(self) -> frozenset[str]:
         numbers = self._numbers[1]
         return frozenset(numbers.get(name, name) for name in self._target)
-
-
-def _has_equal_content(saved: Variable, target: Variable) -> bool:
-    """Tell whether two variables hold the same, which is no constant, by their checksums."""
-    from ckread.analysis.diff.checksums import content_key, is_constant
-
-    if saved.crc32c is None or saved.crc32c != target.crc32c or saved.elements < _MIN_ELEMENTS:
-        return False
-    key = content_key(saved)
-    return key is not None and key == content_key(target) and not is_constant(key)
 
 
 def _renumbered(variables: Mapping[str, Variable]) -> dict[str, str]:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.checksums import ContentKey, content_key, is_big_endian, is_constant
 from ckread.analysis.diff.leftovers import pair_by_content, propose
-from ckread.analysis.diff.pairing import Pair, PairedBy, Pairing, follow_owners, take_without_scope
+from ckread.analysis.diff.pairing import Pair, Pairing, follow_owners, take_without_scope
+from ckread.analysis.diff.pairing import PairedBy as PairedBy
 from ckread.analysis.diff.records import DiffStatus
 from ckread.analysis.diff.renaming import RenameRule, infer_rules, rename_all
 
@@ -231,6 +232,14 @@ def _is_same(a: Variable, b: Variable) -> bool:
         return False
     key = content_key(a)
     return key is not None and key == content_key(b)
+
+
+def is_same_content(a: Variable, b: Variable) -> bool:
+    """Tell by checksums whether two variables hold the same, so much of it that it is evidence."""
+    if a.elements < _MIN_ELEMENTS or not _is_same(a, b):
+        return False
+    key = content_key(a)
+    return key is not None and not is_constant(key)
 
 
 def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:

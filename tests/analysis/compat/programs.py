@@ -219,9 +219,7 @@ def v1(kind: str, *, train: bool = True, scope: str = "") -> Any:
         "rmsprop": lambda: classes.RMSPropOptimizer(0.1),
     }[kind]()
     if train:
-        optimizer.minimize(
-            lambda: tf.reduce_sum(weight * weight + other), var_list=[weight, other]
-        )
+        optimizer.minimize(lambda: tf.reduce_sum(weight * weight + other), var_list=[weight, other])
     return tf.train.Checkpoint(w=weight, v=other, optimizer=optimizer)
 
 
@@ -259,21 +257,19 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
     "adam_extra": lambda: _adam(extra=True),
     "adam_five": lambda: _adam(out=5),
     "adam_renamed": lambda: _adam(names=("p", "q", "r")),
-    "adam_net": lambda: (
-        lambda m: tf.train.Checkpoint(net=m, optimizer=m.optimizer)
-    )(fit(functional(), keras.optimizers.Adam())),
-    "adam_opt": lambda: (
-        lambda m: tf.train.Checkpoint(model=m, opt=m.optimizer)
-    )(fit(functional(), keras.optimizers.Adam())),
+    "adam_net": lambda: (lambda m: tf.train.Checkpoint(net=m, optimizer=m.optimizer))(
+        fit(functional(), keras.optimizers.Adam())
+    ),
+    "adam_opt": lambda: (lambda m: tf.train.Checkpoint(model=m, opt=m.optimizer))(
+        fit(functional(), keras.optimizers.Adam())
+    ),
     "adam_apart": lambda: tf.train.Checkpoint(
         model=functional(), optimizer=fit(functional(), keras.optimizers.Adam()).optimizer
     ),
     "compiled": lambda: _compiled(functional(), keras.optimizers.Adam()),
     "adamw": lambda: checkpoint(fit(functional(), keras.optimizers.AdamW())),
     "sgd": lambda: checkpoint(fit(functional(), keras.optimizers.SGD(0.1))),
-    "momentum": lambda: checkpoint(
-        fit(functional(), keras.optimizers.SGD(0.1, momentum=0.9))
-    ),
+    "momentum": lambda: checkpoint(fit(functional(), keras.optimizers.SGD(0.1, momentum=0.9))),
     "rmsprop": lambda: checkpoint(fit(functional(), keras.optimizers.RMSprop(0.1))),
     "untrained_adam": lambda: tf.train.Checkpoint(
         model=functional(), optimizer=keras.optimizers.Adam()
