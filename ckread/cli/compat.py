@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.compat.compat import compat
 from ckread.analysis.compat.records import Way
-from ckread.cli.arguments import one_of, open_path, patterns_of
+from ckread.cli.arguments import OneOf, open_path, patterns_of
 from ckread.cli.files import read_rename_map, write_rename_map
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
@@ -47,7 +47,7 @@ _EXIT_COMPLETE, _EXIT_PARTIAL = 0, 1
 def add_arguments(parser: Parser) -> None:
     """Add the options of `compat`."""
     parser.add_argument(
-        "--as", metavar="WAY", type=one_of(tuple(Way)), dest="way",
+        "--as", metavar="WAY", type=OneOf(tuple(Way)), dest="way",
         help="checkpoint, saver, init_from_checkpoint, load_weights …",
     )  # fmt: skip
     parser.add_argument(
@@ -113,8 +113,8 @@ def _write_map(
     write_rename_map(path, renames, force=arguments.force)
     paired = set(renames.values())
     lacking = [one.name for one in result.values if one.name not in paired]
-    told = f"wrote {path}: {len(renames)} of {len(result.values)} values"
+    told = f"{len(renames)} of {len(result.values)} values"
     if lacking:
         few = ", ".join(lacking[:6]) + (" …" if len(lacking) > 6 else "")
         told += f"; {len(lacking)} {'has' if len(lacking) == 1 else 'have'} none: {few}"
-    output.wrote(told)
+    output.wrote(path, told)

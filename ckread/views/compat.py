@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.analysis.compat.records import Code, Outcome, Way
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
+from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.analysis.compat.records import Cure, RestoreForecast, Shift, Stored, ValueForecast
-    from ckread.views.terminal.page import Block, Line, Paper
+    from ckread.views.terminal.page import Line, Paper
 
 MAX_ROWS = 24
 """Values that have a row each; of more, those of one subtree and cause share one."""
@@ -82,7 +82,7 @@ def compat_page(view: CompatView) -> Page:
     return Page(*sections, PipedOnly(_piped(result)))
 
 
-class _Title:
+class _Title(Block):
     """The two paths, and how the one is restored into the other: on one line if it fits."""
 
     def __init__(self, result: RestoreForecast) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Displayed, data_frame
+from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, document, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,16 @@ class Stored(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        name, key, dtype, shape, _ = self
-        return {"name": name, "key": key, "dtype": dtype, "shape": list(shape)}
+        return document(STORED_FIELDS, self)
+
+
+STORED_FIELDS: tuple[Field[Stored], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT),
+    Field("dtype", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+)
+"""What is told of a value of one side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +126,22 @@ class ValueForecast:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of `ckread.compat/1`."""
-        return {
-            **self.target.to_dict(),
-            "outcome": str(self.outcome),
-            "code": None if self.code is None else str(self.code),
-            "reason": self.reason or None,
-            "saved": None if self.saved is None else self.saved.to_dict(),
-            "path": self.path,
-        }
+        return document(VALUE_FIELDS, self)
+
+
+VALUE_FIELDS: tuple[Field[ValueForecast], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT, lambda one: one.target.key),
+    Field("dtype", Kind.TEXT, lambda one: one.target.dtype),
+    Field("shape", Kind.SHAPE, lambda one: one.target.shape),
+    Field("outcome", Kind.TEXT),
+    Field("code", Kind.TEXT),
+    Field("reason", Kind.TEXT, lambda one: one.reason or None),
+    Field("saved", Kind.NESTED, lambda one: one.saved and one.saved.to_dict()),
+    Field("saved_name", Kind.TEXT, lambda one: one.saved and one.saved.name, in_json=False),
+    Field("path", Kind.TEXT),
+)
+"""What is told of a value of the program, in JSON and in pandas."""
 
 
 class Raised(NamedTuple):
@@ -310,10 +327,4 @@ class RestoreForecast(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        rows = [
-            {**value.to_dict(), "saved": value.saved and value.saved.name} for value in self.values
-        ]
-        return data_frame(dict.fromkeys(_COLUMNS, "object"), rows, index="name")
-
-
-_COLUMNS = ("outcome", "saved", "shape", "dtype", "code", "reason", "path", "key")
+        return frame(VALUE_FIELDS, self.values, index="name")

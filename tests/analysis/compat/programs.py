@@ -106,8 +106,7 @@ def shared(is_shared: bool = True) -> Any:
 def recurrent(kind: str = "LSTM") -> Any:
     layers = keras.layers
     inputs = keras.Input((5, 4), name="in")
-    x = layers.Embedding(7, 6, name="emb")(keras.Input((5,), name="ids")) if False else inputs
-    x = getattr(layers, kind)(6, name="rnn")(x)
+    x = getattr(layers, kind)(6, name="rnn")(inputs)
     return keras.Model(inputs, layers.Dense(3, name="head")(x))
 
 
@@ -121,7 +120,7 @@ class Sub(keras.Model):  # type: ignore[misc]
         if how == "renamed":
             self.decoder = dec
         elif how == "list":
-            self.parts = [dec, keras.layers.Dense(3, name="dec2")]
+            self.parts: Any = [dec, keras.layers.Dense(3, name="dec2")]
         elif how == "dict":
             self.parts = {"dec": dec, "dec2": keras.layers.Dense(3, name="dec2")}
         elif how == "twice":
@@ -174,7 +173,7 @@ class Linear(tf.Module):  # type: ignore[misc]
         super().__init__(name=name)
         self.size = size
 
-    @tf.Module.with_name_scope
+    @tf.Module.with_name_scope  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> Any:
         if not hasattr(self, "w"):
             self.w = tf.Variable(tf.ones([x.shape[-1], self.size]), name="w")

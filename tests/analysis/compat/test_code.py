@@ -57,9 +57,7 @@ def test_the_code_brings_what_it_says(saved: str, target: str, tmp_path: Path) -
     run(forecast, namespace(program))
     after = live.tensors(program.write(str(tmp_path / "after")))
     there, here = live.tensors(source), live.tensors(before)
-    promised = [
-        (a, b) for a, b in forecast.renames if a.key is not None and b.key is not None
-    ]
+    promised = [(a, b) for a, b in forecast.renames if a.key is not None and b.key is not None]
     is_root = any(line.startswith("checkpoint") for line in forecast.python)
     if is_root:
         n = sum(live.bits(after[b.key]) == live.bits(there[a.key]) for a, b in promised)
