@@ -76,8 +76,7 @@ def compat_page(view: CompatView) -> Page:
     if result.cures:
         sections.append(TerminalOnly(*_cures(result)))
     if rows and any(row.sign != "=" for row in rows):
-        here = f"the program that wrote {result.target}"
-        footer = f"there: {result.saved}. here: {here}."
+        footer = f"there: {result.saved}. here: {result.program}."
         sections.append(TerminalOnly(Prose(Span(safe_text(footer), "muted"))))
     return Page(*sections, PipedOnly(_piped(result)))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS3 = frozenset({"_operations", "call_signature_parameters", "_losses_override"})
 _PARAMETERS = (Role.WEIGHT, Role.STATISTIC)
+_COUNTER = "save_counter"
 
 
 class _Piece(NamedTuple):
@@ -120,10 +121,16 @@ def _objects(result: RestoreForecast, saved: Checkpoint, graph: ObjectGraph) -> 
             ]
             yield from _into_keras(result, pieces, parameters, holder[1])
             return
-    paths = _paths(graph)
-    pieces = [_Piece(b, paths[b.key or ""], a.key or "") for a, b in pairs if b.key in paths]
-    within = [one for one in here if one.key in paths]
-    yield from _into_objects(result, pieces, within)
+    ways = _ways(graph)
+    paths = {key: ways[node] for node, key in graph.variables.items() if node in ways}
+    slots = _slots(graph, ways)
+    pieces = [
+        _Piece(b, paths.get(b.key or "") or slots[b.key or ""], a.key or "")
+        for a, b in pairs
+        if (b.key in paths or b.key in slots) and b.name != _COUNTER
+    ]
+    within = [one for one in here if one.name != _COUNTER]
+    yield from _into_objects(result, pieces, within, set(slots) - set(paths))
 
 
 def _keras_model(graph: ObjectGraph) -> tuple[int, str] | None:
@@ -158,30 +165,58 @@ def _into_keras(
     yield "    weights[name].assign(value)"
 
 
-def _paths(graph: ObjectGraph) -> dict[str, tuple[str, ...]]:
-    """Give of each variable, by key, the local names that lead to it from the root."""
+def _ways(graph: ObjectGraph) -> dict[int, tuple[str, ...]]:
+    """Give of each object the local names that lead to it from the root."""
     ways: dict[int, tuple[str, ...]] = {0: ()}
     for node in graph.walk():
         for child, name in graph.children[node]:
             if child not in ways:
                 ways[child] = (*ways[node], name)
-    return {key: ways[node] for node, key in graph.variables.items() if node in ways}
+    return ways
+
+
+def _slots(
+    graph: ObjectGraph, ways: Mapping[int, tuple[str, ...]]
+) -> dict[str, tuple[object, ...]]:
+    """Give of each slot that an optimizer keeps beside a variable how it is asked for."""
+    return {
+        graph.variables[slot]: (ways[optimizer], ways[variable], word)
+        for optimizer, node in enumerate(graph.nodes)
+        for variable, word, slot in node.slot_variables
+        if slot in graph.variables and optimizer in ways and variable in ways
+    }
 
 
 def _into_objects(
-    result: RestoreForecast, pieces: Sequence[_Piece], of: Sequence[Stored]
+    result: RestoreForecast,
+    pieces: Sequence[_Piece],
+    of: Sequence[Stored],
+    slots: set[str],
 ) -> Iterator[str]:
     what = "`root`, the object that the program saves, by its objects"
     yield from _head(result, what, pieces, of, "values")
+    plain = [(piece.address, piece.key) for piece in pieces if piece.here.key not in slots]
+    beside = [(piece.address, piece.key) for piece in pieces if piece.here.key in slots]
     yield "import tensorflow as tf"
     yield ""
-    yield from _table("saved", [(piece.address, piece.key) for piece in pieces])
+    yield ""
+    yield "def find(path):"
+    yield "    found = root"
+    yield "    for name in path:"
+    yield "        found = tf.train.TrackableView.children(found)[name]"
+    yield "    return found"
+    yield ""
+    yield ""
+    yield from _table("saved", plain)
     yield f"reader = tf.train.load_checkpoint({_quoted(result.saved)})"
     yield "for path, key in saved.items():"
-    yield "    variable = root"
-    yield "    for name in path:"
-    yield "        variable = tf.train.TrackableView.children(variable)[name]"
-    yield "    variable.assign(reader.get_tensor(key))"
+    yield "    find(path).assign(reader.get_tensor(key))"
+    if beside:
+        yield ""
+        yield from _table("slots", beside)
+        yield "for (optimizer, variable, word), key in slots.items():"
+        yield "    slot = find(optimizer).get_slot(find(variable), word)"
+        yield "    slot.assign(reader.get_tensor(key))"
 
 
 # Into a graph of TensorFlow 1.

@@ -269,6 +269,12 @@ class RestoreForecast(Displayed):
     is_name_based: bool = False
 
     @property
+    def program(self) -> str:
+        """What the target is, in words."""
+        is_live = self.target.startswith("live ")
+        return f"the {self.target}" if is_live else f"the program that wrote {self.target}"
+
+    @property
     def complete(self) -> bool:
         """Whether every value of the program comes back, and nothing is raised."""
         return not self.raises and all(v.outcome is Outcome.RESTORED for v in self.values)

@@ -31,11 +31,11 @@ _X = np.ones((8, 4), "f")
 def scramble(checkpoint: Any) -> None:
     """Give every variable that a checkpoint would save numbers of its own."""
     for one in _variables(checkpoint):
-        dtype, shape = one.dtype.as_numpy_dtype, one.shape
-        if one.dtype.is_floating:
-            one.assign(_RANDOM.standard_normal(shape).astype(dtype))
-        elif one.dtype.is_integer:
-            one.assign(_RANDOM.integers(1, 90, shape).astype(dtype))
+        dtype, shape = tf.as_dtype(one.dtype), tuple(one.shape)
+        if dtype.is_floating:
+            one.assign(_RANDOM.standard_normal(shape).astype(dtype.as_numpy_dtype))
+        elif dtype.is_integer:
+            one.assign(_RANDOM.integers(1, 90, shape).astype(dtype.as_numpy_dtype))
 
 
 def _variables(root: Any) -> list[Any]:
@@ -43,7 +43,7 @@ def _variables(root: Any) -> list[Any]:
     from tensorflow.python.checkpoint.util import list_objects
 
     found = list_objects(ObjectGraphView(root))
-    return [one for one in found if isinstance(one, tf.Variable)]
+    return [one for one in found if isinstance(one, (tf.Variable, keras.Variable))]
 
 
 def fit(model: Any, optimizer: Any) -> Any:
@@ -62,7 +62,10 @@ def functional(
     auto: bool = False,
 ) -> Any:
     layers = keras.layers
-    named: Callable[[str], dict[str, str]] = lambda name: {} if auto else {"name": name}
+
+    def named(name: str) -> dict[str, str]:
+        return {} if auto else {"name": name}
+
     inputs = keras.Input((4,), name=None if auto else "in")
     x = layers.Dense(width, **named(names[0]))(inputs)
     if extra:

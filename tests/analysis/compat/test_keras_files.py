@@ -123,7 +123,7 @@ def load(model: Any, path: str, way: str | None, *, skips: bool) -> str | None:
         settings["by_name"] = True
     try:
         model.load_weights(path, **settings)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return type(error).__name__
     return None
 
