@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Code, Outcome, Way
+from ckread.analysis.compat.scopes import common, in_scopes, stem
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 24
 """Values that have a row each; of more, those of one subtree and cause share one."""
 _MAX_GROUPS = 40
-_MAX_NAMED = 7
+_MAX_COMMAND = 56
 
 _SIGNS = {
     Outcome.RESTORED: "=",
@@ -68,7 +68,9 @@ def compat_page(view: CompatView) -> Page:
     rows = _rows(view)
     sections: list[Block | Sequence[Block]] = [[_Title(result), Prose(verdict(result))]]
     if rows:
-        sections.append(TerminalOnly(_table(rows)))
+        folded = [Prose(Span(f"= {row.name}", "muted"), indent=2) for row in rows if row.is_folded]
+        table = _table([row for row in rows if not row.is_folded])
+        sections.append(TerminalOnly(table, *folded))
     sections += [TerminalOnly(note) for note in _notes(result)]
     closing = _closing(result)
     if closing:
@@ -291,6 +293,8 @@ class _Row(NamedTuple):
     source: str
     reason: str
     style: str
+    is_folded: bool = False
+    is_reshaped: bool = False
 
 
 def _rows(view: CompatView) -> list[_Row]:
@@ -304,14 +308,28 @@ def _rows(view: CompatView) -> list[_Row]:
         look.sort(key=lambda one: order.index(one.outcome))
     if not look and not view.show_all:
         return []
+    if result.raises and not fine and not view.show_all and not result.counts["raises"]:
+        return []  # the sentence says it of all of them
     is_long = len(look) > MAX_ROWS and not view.show_all
-    told = _grouped(look) if is_long else [_row(one) for one in look]
+    if is_long and _is_all_one(look, fine, result):
+        told = [_group_row("**", look)]
+    else:
+        told = _grouped(look) if is_long else [_row(one) for one in look]
     rows = list(_told_once(told, result.shift))
     is_short = len(look) + len(fine) <= MAX_ROWS
     has_slots = any(one.target.role == Role.SLOT for one in fine)
     if view.show_all or (is_short and not has_slots and not result.raises and len(fine) <= 6):
         return rows + [_row(one) for one in fine]
     return rows + ([_folded(fine)] if fine else [])
+
+
+def _is_all_one(
+    look: Sequence[ValueForecast], fine: Sequence[ValueForecast], result: RestoreForecast
+) -> bool:
+    """Tell whether all layers stay as they are for one reason: they all stand elsewhere."""
+    is_kept = all(one.outcome is Outcome.KEPT for one in look)
+    has_layers = any(one.target.role in (Role.WEIGHT, Role.STATISTIC) for one in fine)
+    return is_kept and not has_layers and result.shift is not None and result.shift.by is not None
 
 
 def _row(one: ValueForecast) -> _Row:
@@ -334,6 +352,7 @@ def _row(one: ValueForecast) -> _Row:
     return _Row(
         _SIGNS[one.outcome], one.name, None, shape_text(one.target.shape), one.target.dtype,
         source, reason, _STYLES[one.outcome],
+        is_reshaped=one.code is Code.SHAPE,
     )  # fmt: skip
 
 
@@ -346,8 +365,7 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
     rows: list[_Row] = []
     for _, layer in groupby(values, key=_cause):
         members = list(layer)
-        scopes = {one.name.rpartition("/")[0] for one in members}
-        rows.append(_group_row(_common(scopes, [one.name for one in members]), members))
+        rows.append(_group_row(common([one.name for one in members]), members))
     if len(rows) > _MAX_GROUPS:
         hidden = sum(row.n or 1 for row in rows[_MAX_GROUPS:])
         more = f"and {count_text(hidden)} more: --all lists them"
@@ -358,31 +376,10 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
 
 def _cause(one: ValueForecast) -> tuple[object, ...]:
     """Give what values of one row share: outcome, stem of the layer here and there."""
-    here = _stem(one.name)
+    here = stem(one.name)
     if one.outcome is Outcome.OTHER and one.saved is not None:
-        return one.outcome, here, _stem(one.saved.name)
+        return one.outcome, here, stem(one.saved.name)
     return one.outcome, here, one.code
-
-
-def _stem(name: str) -> str:
-    """Give the first word of a layer: `block8` of `block8_conv/kernel`."""
-    scope = name.rpartition("/")[0]
-    head, _, last = scope.rpartition("/")
-    return f"{head}/{last.partition('_')[0]}" if last else name
-
-
-def _common(scopes: Iterable[str], names: Sequence[str]) -> str:
-    """Name the values of scopes of one stem: `head/**`, `block8_*/**`."""
-    found = sorted(set(scopes))
-    if len(names) == 1:
-        return names[0]
-    if len(found) == 1:
-        return f"{found[0]}/**" if found[0] else "**"
-    start = found[0]
-    for scope in found[1:]:
-        while not scope.startswith(start):
-            start = start[:-1]
-    return f"{start}*/**"
 
 
 def _group_row(name: str, members: Sequence[ValueForecast]) -> _Row:
@@ -390,8 +387,7 @@ def _group_row(name: str, members: Sequence[ValueForecast]) -> _Row:
     source = ABSENT
     sources = [one.saved for one in members if one.saved is not None]
     if first.outcome is not Outcome.KEPT and len(sources) == len(members):
-        scopes = {one.name.rpartition("/")[0] for one in sources}
-        source = _common(scopes, [one.name for one in sources])
+        source = common([one.name for one in sources])
     shape = shape_text(first.target.shape) if len(members) == 1 else ""
     return _Row(
         _SIGNS[first.outcome], name, len(members), shape, "", source,
@@ -422,7 +418,8 @@ def _shift_text(shift: Shift, row: _Row) -> str:
         return told
     size = abs(by)
     places = f"{_NUMBERS[size] if size < len(_NUMBERS) else size} place{'s' * (size != 1)}"
-    return f"{told}; what follows stands {places} {'later' if by > 0 else 'earlier'} here"
+    where = "later" if by > 0 else "earlier"
+    return f"{told}; what follows stands {places} {where}{' here' if row.sign == '>' else ', too'}"
 
 
 def _folded(fine: Sequence[ValueForecast]) -> _Row:
@@ -431,36 +428,17 @@ def _folded(fine: Sequence[ValueForecast]) -> _Row:
     if Role.SLOT in roles:
         name = _in_words(fine)
     else:
-        name = f"{_in_scopes([one.name for one in fine])}: {count_text(len(fine))}"
-    return _Row("=", name, None, "", "", "", "", "muted")
-
-
-def _in_scopes(names: Sequence[str]) -> str:
-    """Name values by their scopes: `norm/**, head/**`; numbered ones from first to last."""
-    groups: list[tuple[str, int]] = []
-    for _, part in groupby(names, key=_stem):
-        members = list(part)
-        groups.append((_common({m.rpartition("/")[0] for m in members}, members), len(members)))
-    merged: list[str] = []
-    for _, run in groupby(groups, key=lambda group: re.sub(r"\d+", "#", group[0])):
-        together = [name for name, _ in run]
-        if len(together) > 2:
-            merged.append(f"{together[0]} to {together[-1]}")
-        else:
-            merged += together
-    shown = list(dict.fromkeys(map(safe_text, merged)))
-    if len(shown) > _MAX_NAMED:
-        n_more = len(shown) - _MAX_NAMED + 1
-        shown = [*shown[: _MAX_NAMED - 1], f"{count_text(n_more)} more"]
-    return ", ".join(shown)
+        name = f"{in_scopes([one.name for one in fine])}: {count_text(len(fine))}"
+    return _Row("=", name, None, "", "", "", "", "muted", is_folded=True)
 
 
 def _table(rows: Sequence[_Row]) -> Table[_Row]:
     has_counts = any(row.n is not None for row in rows)
     has_sources = any(row.source not in ("", ABSENT) for row in rows if row.sign != "=")
+    wide = 0 if any(row.is_reshaped for row in rows) else 100
     columns: list[Column[_Row]] = [
         Column(title="  value", shown=_name_cell, folds=True),
-        Column(title="shape", shown=lambda row: row.shape, justify=Justify.RIGHT, from_width=100),
+        Column(title="shape", shown=lambda row: row.shape, from_width=wide),
         Column(title="dtype", shown=lambda row: row.dtype, from_width=100),
     ]
     if has_counts:
@@ -490,7 +468,7 @@ def _name_cell(row: _Row) -> Line:
 
 
 def _notes(result: RestoreForecast) -> Iterator[Block]:
-    if result.rates is not None:
+    if result.rates is not None and result.complete:
         there, here = map(float_text, result.rates)
         yield TerminalOnly(
             Prose(Span("note", "accent"), "  optimizer/learning_rate"),
@@ -531,7 +509,7 @@ def _left_names(left_over: Sequence[Stored]) -> str:
     averages = sum(one.role == Role.AVERAGE for one in left_over)
     rest = [one.name for one in left_over if one.role not in (Role.SLOT, Role.AVERAGE)]
     if len({name.partition("/")[0] for name in rest}) <= MAX_ROWS and rest:
-        names.append(_in_scopes(rest))
+        names.append(in_scopes(rest))
     if slots:
         names.append(plural(slots, "slot"))
     if averages:
@@ -555,7 +533,7 @@ def _asserts(result: RestoreForecast) -> str:
         return f"asserts: both fail; their message shows 10 of the {count_text(len(kept))}."
     others = any(one.outcome is Outcome.OTHER for one in result.values)
     if (others or result.is_name_based) and kept:
-        return f"asserts: both fail, naming {_in_scopes(kept).replace(', ', ' and ')}."
+        return f"asserts: both fail, naming {in_scopes(kept).replace(', ', ' and ')}."
     return "asserts: assert_consumed() and assert_existing_objects_matched() fail."
 
 
@@ -569,10 +547,18 @@ def _cures(result: RestoreForecast) -> list[Block]:
             title="", justify=Justify.RIGHT,
             shown=lambda cure: f"  {count_text(cure.brings)} of {count_text(cure.of)}",
         ),
-        Column(title="", shown=lambda cure: safe_text(cure.way), folds=True),
+        Column(title="", shown=lambda cure: safe_text(_shortened(cure)), folds=True),
     ]  # fmt: skip
     table = Table(columns, list(result.cures), has_header=False)
     return [Prose(Span(f"What brings {what}", "title")), table]
+
+
+def _shortened(cure: Cure) -> str:
+    """Give a cure with its command, which is left out in part where it takes too long a line."""
+    command = cure.command or ""
+    if len(command) <= _MAX_COMMAND or command not in cure.way:
+        return cure.way
+    return cure.way.replace(command, f"ckread compat … {command.rpartition(' ')[2]}")
 
 
 # The piped table: one line per value, whatever their number.

@@ -6,7 +6,7 @@ foretold like everything else.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from ckread.analysis.compat.keras_files import forecast_in_order, forecast_layer
 from ckread.analysis.compat.records import Cure, Outcome, Rule, Stored, Way
 from ckread.analysis.compat.restoring import count_restored, shape_text
 from ckread.analysis.compat.sameness import Sameness
+from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import PairedBy, match_variables
 from ckread.errors import CheckpointError
 from ckread.model.object_graph import ObjectGraph
@@ -60,9 +61,11 @@ def with_cures(
         cures += _other_ways(result, saved, target)
     best = max((cure.brings for cure in cures), default=result.counts["restored"])
     by_name = _by_name(result, pairs, command)
-    if by_name is not None and (by_name.brings > best or not cures):
+    is_more = by_name is not None and by_name.brings > best and not _are_strange(result)
+    if by_name is not None and (is_more or not cures):
         cures.append(by_name)
-    if not cures or cures[-1].brings < total:
+    is_legacy = result.way in (Way.H5_IN_ORDER, Way.H5_BY_NAME)
+    if not is_legacy and (not cures or cures[-1].brings < total):
         cures += _beyond(result, pairs, cures, saved, target)
     return replace(result, cures=tuple(cures))
 
@@ -89,8 +92,21 @@ def find_renames(
     for one in result.values:
         if one.outcome is Outcome.RESTORED and one.saved is not None and one.target.key:
             found[one.target.key] = one.saved, one.target
+    if _are_strange(result):
+        found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
     order = [one.target.key for one in result.values]
     return tuple(found[key] for key in order if key in found)
+
+
+def _are_strange(result: RestoreForecast) -> bool:
+    """Tell whether the moments of the one optimizer are of no use to the other."""
+    if result.optimizers is None:
+        return False
+    families = ["Adam" if "Adam" in kind else kind.split()[0] for kind in result.optimizers]
+    return families[0] != families[1]
+
+
+_OF_OPTIMIZERS = (Role.SLOT, Role.HYPERPARAMETER, Role.AVERAGE)
 
 
 def _lonely(
@@ -224,7 +240,7 @@ def _without_optimizer(
     call = f"tf.train.Checkpoint({', '.join(f'{name}={name}' for name in names)})"
     what = "the model alone" if names == ["model"] else f"{' and '.join(names)} alone"
     way = f"{what}: {call}.restore(…)"
-    if result.optimizers and result.optimizers[0] != result.optimizers[1]:
+    if result.optimizers and _are_strange(result):
         there, here = result.optimizers
         way += f", {there}'s moments are of no use to {here}"
     yield Cure(way, n, len(result.values), None, call)
@@ -281,24 +297,10 @@ def _beyond(
     total = len(result.values)
     if reshaped:
         differ = "differs" if len(reshaped) == 1 else "differ"
-        way = f"{_scopes(reshaped)} {differ} in shape: {shapes}"
+        way = f"{in_scopes(reshaped)} {differ} in shape: {shapes}"
         yield Cure(way, len(reshaped), total)
     if strange:
-        yield Cure(f"nothing there fits {_scopes(strange)}", len(strange), total)
-
-
-def _scopes(names: Sequence[str]) -> str:
-    """Name values by their scopes."""
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        groups[name.rpartition("/")[0]].append(name)
-    told = [
-        members[0] if len(members) == 1 else f"{scope}/**" if scope else members[0]
-        for scope, members in groups.items()
-    ]
-    if len(told) > 4:
-        return f"{', '.join(told[:3])} and {len(told) - 3} more"
-    return ", ".join(told)
+        yield Cure(f"nothing there fits {in_scopes(strange)}", len(strange), total)
 
 
 # Legacy .h5: the other ways that load_weights has.
@@ -321,11 +323,11 @@ def _other_ways(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) 
             total = len(result.values)
             if other.raises:
                 first = next((v for v in other.values if v.outcome is Outcome.RAISES), None)
-                if way is Way.H5_BY_NAME and first is not None and not skips:
+                if result.raises and way is Way.H5_BY_NAME and first is not None and not skips:
                     yield Cure(f"{options}: raises, {first.name} is {first.reason}", 0, total)
                 continue
             n = other.counts["restored"]
             lacking = [v.name for v in other.values if v.outcome is not Outcome.RESTORED]
             if n > result.counts["restored"] or result.raises:
-                but = f": all but {_scopes(lacking)}" if lacking else ""
+                but = f": all but {in_scopes(lacking)}" if lacking else ""
                 yield Cure(f"{options}{but}", n, total, f"{base} {options}")

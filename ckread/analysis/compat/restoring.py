@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.compat.objects import bind
 from ckread.analysis.compat.records import (
     Asserts,
     Code,
@@ -18,6 +17,7 @@ from ckread.analysis.compat.records import (
     Way,
 )
 from ckread.analysis.compat.sameness import Sameness
+from ckread.model.binding import bind
 from ckread.model.object_graph import VARIABLE_VALUE, ObjectGraph
 from ckread.model.ordering import model_order
 from ckread.model.role import Role

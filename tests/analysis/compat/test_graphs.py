@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckread.analysis.compat.objects import bind
+from ckread.model.binding import bind
 from ckread.errors import CheckpointError
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.opening import open_checkpoint
