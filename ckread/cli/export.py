@@ -204,12 +204,7 @@ def _reason(error: CheckpointError) -> str:
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
-    """Write the values of a variable or slice; say what was written.
-
-    Raises:
-        UsageError: the suffix tells no format, or something is there already.
-        CheckpointError: the values cannot be read; nothing is left behind.
-    """
+    """Write the values of a variable or slice; say what was written."""
     suffix = suffix_of(path)
     name = f"{part.variable.name}{part.text}"
     dtype = str(part.variable.dtype)

@@ -138,18 +138,16 @@ class Output:
         stop = "" if error.message.endswith((".", "?", "!")) else "."
         message = Prose(Span("error", "bad"), f": {safe_text(error.message)}{stop}", is_record=True)
         remedy = [
-            Prose(safe_text(line), is_record=True) if not line.startswith(" ") else _kept(line)
+            Prose(safe_text(line), is_record=True)
+            if not line.startswith(" ")
+            else Lines([(Span(safe_text(line)),)])
             for line in (error.remedy or "").split("\n")
             if line
         ]
         self._tell(message, *remedy)
 
     def flush(self) -> None:
-        """Hand everything to the operating system.
-
-        Raises:
-            BrokenPipeError: nobody reads it any more, by now or since long.
-        """
+        """Hand everything to the operating system."""
         self._stdout.flush()
         self._stderr.flush()
         if self._is_pipe_closed:
@@ -173,18 +171,11 @@ class Output:
         with self._outliving():
             self._stdout.flush()
         with self._outliving():
-            self._write_told(Page(blocks))
-
-    def _write_told(self, page: Page) -> None:
-        if is_tty(self._stderr):
-            self._screen(self._stderr).write(page)
-        else:
-            self._stderr.writelines(f"{line}\n" for line in page.piped())
-
-
-def _kept(line: str) -> Lines:
-    """Give a line of names or commands as it stands, to be copied."""
-    return Lines([(Span(safe_text(line)),)])
+            page = Page(blocks)
+            if is_tty(self._stderr):
+                self._screen(self._stderr).write(page)
+            else:
+                self._stderr.writelines(f"{line}\n" for line in page.piped())
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:

@@ -63,7 +63,15 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show, or save, the values."""
-    _check_output(arguments)
+    # See that the file can be written, before anything is read.
+    if arguments.output is not None:
+        from ckread.cli.files import check_free
+        from ckread.views.array_files import suffix_of
+
+        suffix_of(arguments.output)
+        check_free(arguments.output, force=arguments.force)
+    elif arguments.force:
+        raise UsageError("--force goes with -o FILE")
     with open_path(arguments.path, arguments, output) as checkpoint:
         part = find_part(checkpoint, arguments.name)
         if arguments.verify:
@@ -74,22 +82,22 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         elif part.index is not None and checkpoint.format in CHECKSUMMED:
             output.note("a slice is not verified by checksum; --verify reads it all")
         if arguments.output is not None:
-            _save(checkpoint, part, arguments, output)
+            from ckread.cli.export import save_part
+
+            what = save_part(part, arguments.output, force=arguments.force)
+            if output.is_json:
+                document = {
+                    "variable": part.variable.to_dict(),
+                    "slice": part.text or None,
+                    "verified": _is_verified(checkpoint, part, arguments),
+                    "values": None,
+                    "file": arguments.output,
+                }
+                output.json("show", document)
+            output.wrote(arguments.output, what)
         else:
             _show(checkpoint, part, arguments, output)
     return 0
-
-
-def _check_output(arguments: argparse.Namespace) -> None:
-    """See that the file can be written, before anything is read."""
-    if arguments.output is not None:
-        from ckread.cli.files import check_free
-        from ckread.views.array_files import suffix_of
-
-        suffix_of(arguments.output)
-        check_free(arguments.output, force=arguments.force)
-    elif arguments.force:
-        raise UsageError("--force goes with -o FILE")
 
 
 def _show(
@@ -104,7 +112,13 @@ def _show(
         return
     is_abbreviated = output.is_terminal and not arguments.full
     if is_abbreviated and math.prod(part.shape) > MAX_SHOWN and _is_large(part):
-        array = _read_edges(part, arguments, output)
+        from ckread.model.lookup import read_edges
+        from ckread.views.values import EDGE_ITEMS
+
+        if part.index is None and not arguments.verify:
+            output.note("only what is shown was read, without checksum; --verify reads it all")
+        index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
+        array = read_edges(part.variable, index, EDGE_ITEMS)
     else:
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
@@ -122,36 +136,8 @@ def _is_large(part: Part) -> bool:
     return math.prod(part.shape) * itemsize > LARGE_NBYTES
 
 
-def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
-    from ckread.model.lookup import read_edges
-    from ckread.views.values import EDGE_ITEMS
-
-    if part.index is None and not arguments.verify:
-        output.note("only what is shown was read, without checksum; --verify reads it all")
-    index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
-    return read_edges(part.variable, index, EDGE_ITEMS)
-
-
 def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace) -> bool | None:
     """Tell whether a checksum held; None where the format keeps none."""
     if checkpoint.format not in CHECKSUMMED:
         return None
     return part.index is None or bool(arguments.verify)
-
-
-def _save(
-    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
-) -> None:
-    from ckread.cli.export import save_part
-
-    what = save_part(part, arguments.output, force=arguments.force)
-    if output.is_json:
-        document = {
-            "variable": part.variable.to_dict(),
-            "slice": part.text or None,
-            "verified": _is_verified(checkpoint, part, arguments),
-            "values": None,
-            "file": arguments.output,
-        }
-        output.json("show", document)
-    output.wrote(arguments.output, what)

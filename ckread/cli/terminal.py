@@ -61,11 +61,7 @@ class Screen(Console):
         self._pages = pages and not is_dumb and not self.legacy_windows and _is_real(stream)
 
     def write(self, block: Block) -> None:
-        """Write a block, through a pager if it is longer than the screen.
-
-        Raises:
-            BrokenPipeError: nobody reads it.
-        """
+        """Write a block, through a pager if it is longer than the screen."""
         if not self._pages:
             self.print(block, end="", crop=False)
             return
@@ -125,6 +121,7 @@ def progress_of(total_nbytes: int, since: float, screen: Screen) -> Progress:
         """How much is read, how fast, and how long it takes."""
 
         def render(self, task: Task) -> RenderableType:
+            """Give the share that is done, and the time that is left."""
             text = figures_text(task.completed, total_nbytes, time.monotonic() - since)
             return Text(text, no_wrap=True)
 

@@ -226,4 +226,5 @@ def narrowed(result: RestoreForecast, patterns: str | Iterable[str]) -> RestoreF
         result,
         values=tuple(one for one in result.values if is_meant(one.name)),
         left_over=tuple(one for one in result.left_over if is_meant(one.name)),
+        cures=(),
     )

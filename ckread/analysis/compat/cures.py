@@ -16,7 +16,8 @@ from ckread.analysis.compat.records import Cure, Outcome, Rule, Stored, Way
 from ckread.analysis.compat.restoring import count_restored, shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.analysis.compat.scopes import in_scopes
-from ckread.analysis.diff.matching import PairedBy, match_variables
+from ckread.analysis.diff.matching import match_variables
+from ckread.analysis.diff.records import PairedBy
 from ckread.errors import CheckpointError
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.role import Role

@@ -134,14 +134,11 @@ class Scale:
         axes.set_xscale("symlog", linthresh=self.threshold)
         axes.minorticks_off()
         axes.set_xlim(self.low, self.high)
-        ticks = self._ticks()
-        axes.set_xticks(ticks, self._labels(ticks, width), parse_math=False)
-
-    def _ticks(self) -> list[float]:
         first = round(math.log10(self.threshold or 1))
         positive = self._decades(self.high, first)
         negative = self._decades(-self.low, first)
-        return [*(-x for x in reversed(negative)), 0.0, *positive]
+        ticks = [*(-x for x in reversed(negative)), 0.0, *positive]
+        axes.set_xticks(ticks, self._labels(ticks, width), parse_math=False)
 
     def _decades(self, limit: float, first: int) -> list[float]:
         return [10.0**p for p in range(first, first + 40) if 10.0**p <= limit * 1.0001]
@@ -218,13 +215,7 @@ def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
 
 
 def set_step_axis(axes: Axes, entries: Sequence[RunEntry], width: float) -> None:
-    """Give the x axis its limits, and ticks at checkpoints.
-
-    Args:
-        axes: whose x values are those of `places`.
-        entries: the checkpoints.
-        width: of the axes in inches.
-    """
+    """Give the x axis its limits, and ticks at checkpoints."""
     x = places(entries)
     last = x[-1] if x[-1] > x[0] else x[0] + 1
     axes.set_xlim(x[0], last)

@@ -10,8 +10,7 @@ import numpy as np
 from ckread.analysis.diff.records import DiffStatus
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import MODEL_ROLES, structure_change
-from ckread.views.diff.verdict import verdict
+from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
 from ckread.views.figures.axes import decades_of, draw_stairs, set_distance_axis
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, page_words
 from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette, drawing
@@ -102,15 +101,11 @@ def _places(rows: Sequence[DotRow]) -> list[float]:
     """Give the middle of each row in inches from the top of the axes; layers lie apart."""
     places, y = [], _ROW / 2
     for i, row in enumerate(rows):
-        if i and row.group != rows[i - 1].group and _is_layered(rows):
+        if i and row.group != rows[i - 1].group and (len({row.group for row in rows}) < len(rows)):
             y += _ROW / 2
         places.append(y)
         y += _ROW
     return places
-
-
-def _is_layered(rows: Sequence[DotRow]) -> bool:
-    return len({row.group for row in rows}) < len(rows)
 
 
 def _draw_names(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:

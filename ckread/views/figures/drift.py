@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ckread.errors import UsageError
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import verdict
+from ckread.views.drift.page import verdict
 from ckread.views.figures.axes import (
     axis_word,
     decades_of,
@@ -130,7 +130,8 @@ def plot_lines(
     result: RunDrift, *, title: str, evidence: Sequence[str], palette: Palette
 ) -> Figure:
     """Draw a line per variable, and the learning rate in a strip of its own."""
-    rates = _rates(result)
+    known = [rate for rate in result.learning_rate if rate is not None]
+    rates = known if len(known) == len(result.checkpoints) and len(set(known)) > 1 else []
     below = _STRIP + _STRIP_GAP if rates else 0.0
     with drawing(palette):
         lines = note_lines(_lines_reading(result))
@@ -154,11 +155,6 @@ def plot_lines(
         sheet.text(middle, bottom + 0.2, word, size=LABEL_SIZE, color=palette.soft, ha="center")
         sheet.note(lines)
     return sheet.figure
-
-
-def _rates(result: RunDrift) -> list[float]:
-    known = [rate for rate in result.learning_rate if rate is not None]
-    return known if len(known) == len(result.checkpoints) and len(set(known)) > 1 else []
 
 
 def _distances(variable: VariableDrift) -> list[float]:
@@ -298,19 +294,19 @@ def plot_pair(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw one page of at most 450 variables of a run of two checkpoints.
-
-    Args:
-        result: all of the run; the axis is that of all its variables.
-        variables: those of the page.
-        title: the answer.
-        evidence: what it rests on.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw one page of at most 450 variables of a run of two checkpoints."""
     with drawing(palette):
         layout = lay_out(variables, top=_PAIR_TOP)
-        lines = note_lines(_pair_reading(variables, layout), *notes)
+        sentences = ["Rows in the order of the model."] if len(variables) > 1 else []
+        if layout.row_height < LOWEST_NAMED and any(_distance(v) is None for v in variables):
+            n_same = sum(variable.changed[-1] is False for variable in variables)
+            sentences.append(f"No dot: bit-identical ({n_same:,} of {len(variables):,}).")
+        if any(v.moved == math.inf for v in variables):
+            sentences.append("▷ from all zeros, so there is no ratio.")
+        if any(not v.is_finite_at(-1) for v in variables):
+            sentences.append("×: NaN or infinite.")
+        pair_reading = " ".join(sentences)
+        lines = note_lines(pair_reading, *notes)
         height = _PAIR_TOP + layout.depth + 0.3 + NOTE_PITCH * len(lines)
         sheet = Sheet(height, palette)
         sheet.title(title, evidence)
@@ -390,15 +386,3 @@ def _pair_word(variable: VariableDrift) -> str:
     if variable.changed[-1] is False:
         return "identical"
     return "from 0" if variable.moved == math.inf else "reshaped"
-
-
-def _pair_reading(variables: Sequence[VariableDrift], layout: Layout) -> str:
-    sentences = ["Rows in the order of the model."] if len(variables) > 1 else []
-    if layout.row_height < LOWEST_NAMED and any(_distance(v) is None for v in variables):
-        n_same = sum(variable.changed[-1] is False for variable in variables)
-        sentences.append(f"No dot: bit-identical ({n_same:,} of {len(variables):,}).")
-    if any(v.moved == math.inf for v in variables):
-        sentences.append("▷ from all zeros, so there is no ratio.")
-    if any(not v.is_finite_at(-1) for v in variables):
-        sentences.append("×: NaN or infinite.")
-    return " ".join(sentences)

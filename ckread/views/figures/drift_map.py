@@ -439,14 +439,7 @@ def has_rate(result: RunDrift) -> bool:
 def draw_rate(
     sheet: Sheet, corner: tuple[float, float], width: float, rates: Sequence[float | None]
 ) -> None:
-    """Draw the learning rate above the columns of its checkpoints.
-
-    Args:
-        sheet: to draw on.
-        corner: left and top of the map below, in inches.
-        width: of all columns, in inches.
-        rates: one per column.
-    """
+    """Draw the learning rate above the columns of its checkpoints."""
     left, top = corner
     known = np.array(rates, np.float64)
     palette = sheet.palette

@@ -244,13 +244,7 @@ class Responses:
 
 
 def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Palette) -> Figure:
-    """Draw the image, the kernels, and the response of each on one scale.
-
-    Args:
-        responses: what was computed.
-        evidence: file, stride, padding, bias, activation, size of the image.
-        palette: light or dark.
-    """
+    """Draw the image, the kernels, and the response of each on one scale."""
     n = len(responses.maps)
     rows, columns = responses.maps.shape[1:]
     response_height = min(1.5, _RESPONSE * rows / columns)

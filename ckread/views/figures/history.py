@@ -50,7 +50,12 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         lines = note_lines(*_notes(result, bases[MAX_PANELS:]))
         height = _TOP + n_rows * pitch - 0.24 + NOTE_PITCH * len(lines) + 0.12
         sheet = Sheet(height, palette)
-        sheet.title(_title(result), _evidence(result))
+        text = verdict(result).split(". ")[0].removesuffix(".")
+        best = result.best
+        for path in (best.checkpoint, best.nearest) if best else ():
+            if path:
+                text = text.replace(safe_text(path), safe_text(base_name(path)))
+        sheet.title(text, _evidence(result))
         width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
         for i, base in enumerate(panels):
             row, column = divmod(i, n_columns)
@@ -59,15 +64,6 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
             _draw_panel(sheet, result, base, place, rail)
         sheet.note(lines)
     return sheet.figure
-
-
-def _title(result: TrainingHistory) -> str:
-    text = verdict(result).split(". ")[0].removesuffix(".")
-    best = result.best
-    for path in (best.checkpoint, best.nearest) if best else ():
-        if path:
-            text = text.replace(safe_text(path), safe_text(base_name(path)))
-    return text
 
 
 def _evidence(result: TrainingHistory) -> list[str]:
@@ -118,7 +114,13 @@ def _draw_panel(
         draw_rail(bottom, result, palette)
         bottom.set_xlim(axes.get_xlim())
         axes.set_xticks([])
-    _set_epochs(bottom, result, width)
+    low, high = bottom.get_xlim()
+    whole = [tick for tick in value_ticks(low, high, width) if tick == round(tick)]
+    ticks = [tick for tick in whole if result.epochs[0] <= tick <= result.epochs[-1]]
+    if result.epochs[0] not in ticks and len(ticks) < 3:
+        ticks = [result.epochs[0], *ticks]
+    bottom.xaxis.set_major_locator(FixedLocator(ticks))
+    bottom.xaxis.set_major_formatter(FixedFormatter([count(round(tick)) for tick in ticks]))
     soft = palette.soft
     below = y + _DEPTH + rail + 0.2
     sheet.text(x + width / 2, below, result.unit, size=LABEL_SIZE, color=soft, ha="center")
@@ -162,28 +164,13 @@ def draw_curve(
     color = palette.data if is_validation else palette.other
     (line,) = axes.plot(x, y, "-" if is_validation else "--", color=color, lw=1.4, zorder=3)
     line.set(clip_on=False, gid=f"ckread:curve:{name}")
-    dotted = _alone(epochs, values)
+    # Tell which values have no neighbour that a line could lead to.
+    joined = np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (np.diff(epochs) <= 1)
+    dotted: NDArray[np.bool_] = np.isfinite(values)
+    dotted[:-1] &= ~joined
+    dotted[1:] &= ~joined
     dotted |= is_validation and len(epochs) <= _MAX_DOTS
     axes.plot(epochs[dotted], values[dotted], "o", color=color, ms=2.6, mec="none", zorder=3)
-
-
-def _alone(epochs: Floats, values: Floats) -> NDArray[np.bool_]:
-    """Tell which values have no neighbour that a line could lead to."""
-    joined = np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (np.diff(epochs) <= 1)
-    alone: NDArray[np.bool_] = np.isfinite(values)
-    alone[:-1] &= ~joined
-    alone[1:] &= ~joined
-    return alone
-
-
-def _set_epochs(axes: Axes, result: TrainingHistory, width: float) -> None:
-    low, high = axes.get_xlim()
-    whole = [tick for tick in value_ticks(low, high, width) if tick == round(tick)]
-    ticks = [tick for tick in whole if result.epochs[0] <= tick <= result.epochs[-1]]
-    if result.epochs[0] not in ticks and len(ticks) < 3:
-        ticks = [result.epochs[0], *ticks]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([count(round(tick)) for tick in ticks]))
 
 
 def _notes(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:

@@ -90,17 +90,7 @@ def plot_distributions(
     is_shared: bool = False,
     is_log: bool | None = None,
 ) -> list[Figure]:
-    """Draw the distributions of measured variables, one figure per page.
-
-    Args:
-        variables: in the order of the model; at least one.
-        title: of several variables; one alone is titled by its name.
-        evidence: where they are from: file, step, counts.
-        notes: what was left out.
-        palette: `LIGHT` or `DARK`.
-        is_shared: one value axis for all small histograms.
-        is_log: log counts; None to decide for one variable alone.
-    """
+    """Draw the distributions of measured variables, one figure per page."""
     if len(variables) == 1:
         return [plot_histogram(variables[0], evidence=evidence, palette=palette, is_log=is_log)]
     if len(variables) <= MAX_PANELS:
@@ -159,17 +149,7 @@ def plot_panels(
     is_shared: bool = False,
     is_log: bool = False,
 ) -> Figure:
-    """Draw small histograms of measured variables, up to 6 in three columns, more in five.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out, under the note on how to read the picture.
-        is_shared: whether all panels have one value axis.
-        is_log: whether counts are on a log axis.
-    """
+    """Draw small histograms of measured variables, up to 6 in three columns, more in five."""
     grid = _grid_for(variables)
     n_rows = -(-len(variables) // grid.n_columns)
     limits = _common_limits(variables) if is_shared else None
@@ -293,7 +273,10 @@ def _draw_panel(
     if distribution.finite <= _FEW:
         draw_strokes(axes, distribution, palette, height=0.55)
     else:
-        _draw_counts(axes, distribution, palette, is_log=is_log)
+        histogram = distribution.histogram(bins_for(distribution.finite))
+        counts = np.array(histogram.counts, np.float64)
+        heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
+        draw_stairs(axes, heights, np.array(histogram.edges), palette)
     if low < 0 < high:
         axes.axvline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=3)
     (mean,) = axes.plot([distribution.mean or 0.0], [0], "^", ms=3, color=palette.ink, mec="none")
@@ -311,13 +294,6 @@ def _instead(distribution: Distribution) -> str:
 def bins_for(n: int) -> int:
     """Give how many bins a small histogram of `n` elements has."""
     return int(np.clip(2 * n ** (1 / 3), 8, 48))
-
-
-def _draw_counts(axes: Axes, distribution: Distribution, palette: Palette, *, is_log: bool) -> None:
-    histogram = distribution.histogram(bins_for(distribution.finite))
-    counts = np.array(histogram.counts, np.float64)
-    heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
-    draw_stairs(axes, heights, np.array(histogram.edges), palette)
 
 
 # Forty-nine variables and more: a row of quantiles for each, on one value axis.
@@ -340,15 +316,7 @@ def plot_quantile_rows(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> list[Figure]:
-    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages."""
     scale = Scale.of([v.distribution for v in variables if v.distribution])
     rows = arrange([v.name for v in variables], _NAME_WIDTH, size=DENSE_SIZE)
     n_rows = ROWS if len(rows) > 2 * ROWS else -(-len(rows) // 2) + 1

@@ -64,18 +64,7 @@ def plot_over_steps(
     palette: Palette = LIGHT,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw how the distribution of one variable changed.
-
-    Args:
-        name: of the variable.
-        pairs: step and distribution in the order of the run, None where the variable is
-            absent or could not be read.
-        run: what the run is called.
-        dtype: element type.
-        shape: of the variable.
-        palette: `LIGHT` or `DARK`.
-        notes: what is left out.
-    """
+    """Draw how the distribution of one variable changed."""
     steps = f"step {count(pairs[0][0])} to {count(pairs[-1][0])}"
     evidence = [run, f"{len(pairs)} checkpoints, {steps}", dtype, shape_text(shape)]
     plot = plot_ridge if len(pairs) <= MAX_RIDGES else plot_fan
@@ -171,18 +160,11 @@ def draw_bands(
             lw = 1.5 if name == "median" else 0.7
             (line,) = axes.plot(steps, table[:, i], color=palette.data, lw=lw)
             line.set_gid(f"ckread:line:{name}")
-    alone = _isolated(table[:, 4])
-    axes.plot(steps[alone], table[alone, 4], "o", ms=2.5, color=palette.data)
-
-
-def _isolated(
-    values: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Tell which finite values have no finite neighbour: a line would not show them."""
-    finite = np.isfinite(values)
+    # Tell which finite values have no finite neighbour: a line would not show them.
+    finite = np.isfinite(table[:, 4])
     around = np.concatenate([[False], finite, [False]])
-    isolated: NDArray[np.bool_] = finite & ~around[:-2] & ~around[2:]
-    return isolated
+    alone: NDArray[np.bool_] = finite & ~around[:-2] & ~around[2:]
+    axes.plot(steps[alone], table[alone, 4], "o", ms=2.5, color=palette.data)
 
 
 def _hatch(
@@ -219,13 +201,7 @@ def _write_ends(
     low, high = limits
     wanted = [_TOP + (high - value) / (high - low) * _DEPTH for value in values]
     texts = column(values)
-    for name, text, y in zip(_NAMES[::-1], texts, _pushed_apart(wanted), strict=True):
-        sheet.text(_LABEL, y, name, color=sheet.palette.soft, va="center")
-        sheet.text(_NUMBER_RIGHT, y, text, ha="right", va="center")
-
-
-def _pushed_apart(wanted: Sequence[float]) -> list[float]:
-    """Move ascending places apart, to `_APART` at least, and back into the axes from the bottom."""
+    # Move ascending places apart, to `_APART` at least, and back into the axes from the bottom.
     places = list(wanted)
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + _APART)
@@ -233,7 +209,9 @@ def _pushed_apart(wanted: Sequence[float]) -> list[float]:
     for i in reversed(range(len(places))):
         places[i] = min(places[i], limit)
         limit = places[i] - _APART
-    return places
+    for name, text, y in zip(_NAMES[::-1], texts, places, strict=True):
+        sheet.text(_LABEL, y, name, color=sheet.palette.soft, va="center")
+        sheet.text(_NUMBER_RIGHT, y, text, ha="right", va="center")
 
 
 def _fan_reading(pairs: Sequence[Pair]) -> str:
@@ -322,7 +300,12 @@ def _draw_ridges(
         if distribution is None:
             continue
         if share is None:
-            _cross_out(axes, base, (edges[0], edges[-1]), palette, zorder=i + 1)
+            span = (edges[0], edges[-1])
+            zorder = i + 1
+            axes.hlines(base, *span, color=palette.bad, lw=0.9, zorder=zorder)
+            xs = np.linspace(*span, 26)
+            (crosses,) = axes.plot(xs, [base] * 26, "x", ms=3, color=palette.bad, zorder=zorder)
+            crosses.set_gid("ckread:nan")
             continue
         heights = base + share / top * _OVERLAP * _PITCH
         fill = mixed(palette.paper, palette.fill, 0.45 + 0.55 * (i + 1) / len(pairs))
@@ -334,15 +317,6 @@ def _draw_ridges(
         dots = [distribution.quantile(p).value for p in (0.05, 0.5, 0.95)]
         (marks,) = axes.plot(dots, [base] * 3, "o", ms=2.6, color=palette.ink)
         marks.set(mec=palette.paper, mew=0.4, zorder=len(pairs) + 4, gid=f"ckread:dots:{step}")
-
-
-def _cross_out(
-    axes: Axes, y: float, span: tuple[float, float], palette: Palette, *, zorder: float
-) -> None:
-    axes.hlines(y, *span, color=palette.bad, lw=0.9, zorder=zorder)
-    xs = np.linspace(*span, 26)
-    (crosses,) = axes.plot(xs, [y] * 26, "x", ms=3, color=palette.bad, zorder=zorder)
-    crosses.set_gid("ckread:nan")
 
 
 def _write_columns(sheet: Sheet, pairs: Sequence[Pair], step_right: float) -> None:

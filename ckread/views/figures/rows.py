@@ -46,13 +46,7 @@ class Row(NamedTuple):
 
 
 def arrange(names: Sequence[str], width: float, *, size: float) -> list[Row]:
-    """Give rows for names in their order, different from each other within a heading.
-
-    Args:
-        names: as many as there are.
-        width: inches that a name may take.
-        size: points.
-    """
+    """Give rows for names in their order, different from each other within a heading."""
     if all(fits(name, width, size=size) for name in names):
         return [Row(name, i, group) for i, (name, group) in enumerate(_by_scope(names))]
     rows: list[Row] = []
@@ -147,19 +141,20 @@ class Bracket(NamedTuple):
 def brackets(names: Sequence[str], row_height: float) -> list[Bracket]:
     """Split rows into subtrees, finer while most of what comes of it is tall enough."""
     parts = [_PARTS.findall(name) for name in names]
-    shared = _shared(parts)
-    return _split(parts, 0, len(parts), shared, shared, row_height)
-
-
-def _shared(parts: Sequence[list[str]]) -> int:
     least = min(map(len, parts)) - 1
-    return next((d for d in range(least) if len({p[d] for p in parts}) > 1), max(least, 0))
+    shared = next((d for d in range(least) if len({p[d] for p in parts}) > 1), max(least, 0))
+    return _split(parts, 0, len(parts), shared, shared, row_height)
 
 
 def _split(
     parts: Sequence[list[str]], start: int, stop: int, depth: int, above: int, height: float
 ) -> list[Bracket]:
-    children = _children(parts, start, stop, depth)
+    children = []
+    at = start
+    for i in range(start + 1, stop + 1):
+        if i == stop or _part(parts[i], depth) != _part(parts[at], depth):
+            children.append((at, i))
+            at = i
     tall = sum(b - a for a, b in children if (b - a) * height >= TALL)
     if stop - start > 1 and len(children) > 1 and tall >= _COVERED * (stop - start):
         return [
@@ -171,18 +166,6 @@ def _split(
         return _split(parts, start, stop, depth + 1, above, height)
     label = "".join(parts[start][above : depth if stop - start > 1 else None]).strip("/_")
     return [Bracket(start, stop, label)]
-
-
-def _children(
-    parts: Sequence[list[str]], start: int, stop: int, depth: int
-) -> list[tuple[int, int]]:
-    found = []
-    at = start
-    for i in range(start + 1, stop + 1):
-        if i == stop or _part(parts[i], depth) != _part(parts[at], depth):
-            found.append((at, i))
-            at = i
-    return found
 
 
 def _part(parts: Sequence[str], depth: int) -> str:
@@ -250,12 +233,7 @@ class Layout:
 
 
 def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
-    """Give each variable a row: named where rows are high enough, else bracketed.
-
-    Args:
-        variables: in the order of the rows.
-        top: of the first row, in inches from that of the sheet.
-    """
+    """Give each variable a row: named where rows are high enough, else bracketed."""
     names = [safe_text(variable.name) for variable in variables]
     n = len(names)
     is_named = n <= MAX_NAMED
@@ -320,7 +298,10 @@ def _write_brackets(sheet: Sheet, layout: Layout) -> None:
         start = layout.top + bracket.start * layout.row_height
         stop = layout.top + bracket.stop * layout.row_height
         inset = min(0.012, (stop - start) / 4)
-        _draw_vertical(sheet, x, start + inset, stop - inset)
+        y = np.array([(start + inset), (stop - inset)])
+        color = sheet.palette.faint
+        line = Line2D([x / WIDTH] * 2, list(1 - y / sheet.height), color=color, lw=1.0)
+        sheet.figure.add_artist(line)
         middle = (start + stop) / 2
         if stop - start < 0.09 or middle - last < 1.18 * DENSE_SIZE / 72:
             continue
@@ -328,10 +309,3 @@ def _write_brackets(sheet: Sheet, layout: Layout) -> None:
         sheet.text(x - 0.05, middle, label, size=DENSE_SIZE, ha="right", va="center",
                    gid="ckread:bracket")  # fmt: skip
         last = middle
-
-
-def _draw_vertical(sheet: Sheet, x: float, start: float, stop: float) -> None:
-    y = np.array([start, stop])
-    color = sheet.palette.faint
-    line = Line2D([x / WIDTH] * 2, list(1 - y / sheet.height), color=color, lw=1.0)
-    sheet.figure.add_artist(line)

@@ -43,11 +43,6 @@ def note_lines(*notes: str) -> list[str]:
 def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[str, list[str]]:
     """Say which of several pages one is, and where the others are; nothing of an only page.
 
-    Args:
-        i: which page, from 0.
-        pages: the places of what is on each, from 0.
-        noun: what is drawn, where a title does not say it.
-
     Returns:
         A part of the subtitle, and notes.
     """

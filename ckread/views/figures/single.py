@@ -37,38 +37,28 @@ def plot_histogram(
     palette: Palette,
     is_log: bool | None = None,
 ) -> Figure:
-    """Draw the distribution of one variable on a sheet of its own.
-
-    Args:
-        variable: a variable that was measured.
-        evidence: where it is from: file, step.
-        palette: light or dark.
-        is_log: whether counts are on a log axis; None to decide by the counts.
-    """
+    """Draw the distribution of one variable on a sheet of its own."""
     distribution = variable.distribution
     if distribution is None:
         raise ValueError(f"{variable.name} was not measured")
-    facts = (str(variable.dtype), shape_text(variable.shape), _elements(distribution.elements))
+    facts = (
+        str(variable.dtype),
+        shape_text(variable.shape),
+        "1 element" if distribution.elements == 1 else f"{count(distribution.elements)} elements",
+    )
     with drawing(palette):
         sheet = Sheet(_HEIGHT, palette)
         sheet.title(variable.name, [*evidence, *facts])
         if distribution.min is None or distribution.max is None:
-            _write_in_place(sheet, nothing_finite(distribution))
+            text = nothing_finite(distribution)
+            x, y, width, height = _PLOT
+            color = sheet.palette.soft if text == "no elements" else sheet.palette.bad
+            middle = {"ha": "center", "va": "center"}
+            sheet.text(x + width / 2, y + height / 2, text, size=LABEL_SIZE, color=color, **middle)
         else:
             _draw(sheet, distribution, is_log=is_log)
         _write_table(sheet, distribution)
     return sheet.figure
-
-
-def _elements(n: int) -> str:
-    return "1 element" if n == 1 else f"{count(n)} elements"
-
-
-def _write_in_place(sheet: Sheet, text: str) -> None:
-    x, y, width, height = _PLOT
-    color = sheet.palette.soft if text == "no elements" else sheet.palette.bad
-    middle = {"ha": "center", "va": "center"}
-    sheet.text(x + width / 2, y + height / 2, text, size=LABEL_SIZE, color=color, **middle)
 
 
 def _draw(sheet: Sheet, distribution: Distribution, *, is_log: bool | None) -> None:
@@ -92,10 +82,6 @@ def _draw(sheet: Sheet, distribution: Distribution, *, is_log: bool | None) -> N
     value = str(distribution.measure)
     below = y + height + _BAR_HEIGHT + 0.16
     sheet.text(x + width / 2, below, value, color=soft, ha="center", gid="ckread:x")
-    sheet.note(note_lines(_note(distribution)))
-
-
-def _note(distribution: Distribution) -> str:
     bins = (
         f"{_n_bins(distribution)} equal bins"
         if distribution.finite > _FEW
@@ -103,7 +89,8 @@ def _note(distribution: Distribution) -> str:
     )
     if distribution.min == distribution.max:
         bins = "All elements are equal"
-    return f"{bins}. Bar below: 1–99 %, 5–95 %, 25–75 %, median. Grey band: 5–95 %."
+    note = f"{bins}. Bar below: 1–99 %, 5–95 %, 25–75 %, median. Grey band: 5–95 %."
+    sheet.note(note_lines(note))
 
 
 def _n_bins(distribution: Distribution) -> int:

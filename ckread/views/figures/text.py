@@ -138,7 +138,10 @@ def shorten(name: str, width: float, *, size: float) -> str:
     lengths = [min(len(part), most) for part in parts]
 
     def without(n_letters: int) -> str:
-        kept = _levelled(lengths, n_letters)
+        # Take n from the lengths, one at a time from the longest.
+        kept = lengths.copy()
+        for _ in range(n_letters):
+            kept[kept.index(max(kept))] -= 1
         return "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
 
     n_spare = sum(max(0, n - 3) for n in lengths)
@@ -146,14 +149,6 @@ def shorten(name: str, width: float, *, size: float) -> str:
     if fewest > n_spare:
         return cut(without(n_spare), width, size=size)
     return without(fewest)
-
-
-def _levelled(lengths: list[int], n: int) -> list[int]:
-    """Take n from the lengths, one at a time from the longest."""
-    left = lengths.copy()
-    for _ in range(n):
-        left[left.index(max(left))] -= 1
-    return left
 
 
 def _elided(part: str, n_kept: int) -> str:
@@ -286,7 +281,11 @@ def _spaced_ticks(
 ) -> list[float]:
     """Give the closest ticks whose labels keep a gap; with a gutter, two of them lie inside."""
     span = high - low
-    for step in _steps(span / 12, multiples):
+    least = span / 12
+    power = math.floor(math.log10(least))
+    powers = [10.0**p for p in range(power, power + 4)]
+    steps = [m * p for p in powers for m in multiples if m * p >= least]
+    for step in steps:
         ticks = tick_steps(low, high, step)
         labels = tick_labels(ticks)
         widest = max((text_width(t, size) for t in labels), default=0)
@@ -298,12 +297,6 @@ def _spaced_ticks(
         if sum(map(bool, inside)) > 1:
             return ticks
     return [low]
-
-
-def _steps(least: float, multiples: Sequence[int]) -> list[float]:
-    power = math.floor(math.log10(least))
-    powers = [10.0**p for p in range(power, power + 4)]
-    return [m * p for p in powers for m in multiples if m * p >= least]
 
 
 def tick_labels(ticks: Sequence[float]) -> list[str]:

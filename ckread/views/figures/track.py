@@ -10,7 +10,6 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import place
 from ckread.views.figures.axes import axis_word, places, set_heights, set_log_heights, set_step_axis
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
@@ -24,7 +23,7 @@ from ckread.views.figures.text import (
     text_width,
     typeset,
 )
-from ckread.views.terminal.words import value_text
+from ckread.views.terminal.words import place, value_text
 from ckread.views.track import sentence
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from ckread.model.spelling import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -262,6 +264,16 @@ class Prose(Block):
         text = plain(self.line)
         if text:
             yield text if self._is_record else f"# {text}"
+
+
+def heading(name: str, rest: str = "") -> TerminalOnly:
+    """Give the title of a screen: a name from outside in bold, and words after it."""
+    return TerminalOnly(Prose(Span(safe_text(name), "title"), rest))
+
+
+def footer(text: str) -> TerminalOnly:
+    """Give sentences below a table of a screen."""
+    return TerminalOnly(Prose(Span(text, "muted")))
 
 
 def wrap(line: Line, width: int, *, indent: int = 0) -> Iterator[Line]:
