@@ -7,7 +7,7 @@
 
       value                 from
     ! extra/kernel          –     model/_operations/2 is norm there, extra here
-    [… 10 lines]
+    [… 19 lines]
 
 TARGET is any checkpoint that the program wrote: one `save()` of a fresh model
 suffices. Nothing is restored and TensorFlow is not needed: the answer follows from

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
-    from ckread.readers.keras.reader import HDF5Reader, KerasContents
+    from ckread.readers.keras.reader import KerasContents, KerasReader
 
 _VARS = "vars"
 _OPTIMIZER = "optimizer"
@@ -228,7 +228,7 @@ def layers_of(checkpoint: Checkpoint) -> Layers:
     Raises:
         UsageError: the file does not tell them in the order of the model.
     """
-    reader = cast("HDF5Reader", checkpoint.reader)
+    reader = cast("KerasReader", checkpoint.reader)
     version = checkpoint.evidence.keras_version or "1"
     classes = {layer.name: layer.class_name for layer in checkpoint.evidence.layers}
     by_key = {variable.key: variable for variable in checkpoint.values()}

@@ -13,93 +13,55 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import UsageError
-from ckread.readers.contract import CHUNK_NBYTES, ClosingReader, Format, TensorRecord
+from ckread.readers.contract import Format, TensorRecord
 from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.graphs.object_graph import TrackableObjectGraph, parse_object_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Extent, Index, StoredFile
+    from ckread.readers.contract import StoredFile
 
 _VALUE = "VARIABLE_VALUE"
 
 
-class LiveReader(ClosingReader):
+class LiveReader(ExtentReader):
     """The variables of a live program by the keys that a save would give them.
 
     Attributes:
-        path: what the program is, in words.
-        format: `TENSOR_BUNDLE`, which a save would write.
         graph: the object graph that a save would write.
     """
 
-    format = Format.TENSOR_BUNDLE
-
     def __init__(self, target: Any) -> None:
-        """Take the object graph of a `tf.train.Checkpoint`, a trackable, or a dict of them.
-
-        Raises:
-            UsageError: it is nothing that TensorFlow tracks.
-        """
-        self.path = f"live {type(target).__name__}"
+        """Take the objects of a `tf.train.Checkpoint`, a trackable, or a dict of them."""
+        super().__init__(f"live {type(target).__name__}", Format.TENSOR_BUNDLE)
         self._target, view = _view_of(target)  # a view has its root by a weak reference
         message = view.serialize_object_graph()[1]
         self.graph: TrackableObjectGraph = parse_object_graph(message.SerializeToString())
         self._variables = dict(_variables(self.graph, view))
         self._tensors = {key: _record(key, one) for key, one in self._variables.items()}
 
-    @property
-    def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every variable by key."""
-        return self._tensors
-
     def files(self) -> tuple[StoredFile, ...]:
         """Give none: nothing is stored."""
         return ()
 
-    def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give None: the values lie in no file."""
-        return None
-
-    def read(self, key: str) -> NDArray[np.generic]:
+    def _decode(self, key: str) -> NDArray[np.generic]:
         """Give the value that a variable has now."""
         import numpy as np
 
         self.check_open()
         variable = self._variables[key]
         value = variable.numpy() if hasattr(variable, "numpy") else np.asarray(variable.value)
-        record = self._tensors[key]
-        array: NDArray[np.generic] = np.asarray(value)
-        if record.dtype.is_plain:
-            array = array.astype(numpy_dtype(record.dtype), copy=False)
-        return array
-
-    def read_bytes(self, key: str) -> bytes:
-        """Give its bytes, C order, little-endian."""
-        return self.read(key).tobytes()
-
-    def read_strings(self, key: str) -> list[bytes]:
-        """Give the elements of a string variable."""
-        if self._tensors[key].dtype is not DataType.STRING:
-            raise UsageError(f"{self.path}: {key}: no tensor of strings")
-        return [bytes(element) for element in self.read(key).reshape(-1).tolist()]
-
-    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a variable."""
-        import numpy as np
-
-        return np.asarray(self.read(key)[index])
-
-    def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
-        """Yield the value in C order as 1-D arrays."""
-        flat = self.read(key).reshape(-1)
-        step = max(1, nbytes // max(1, flat.itemsize))
-        for start in range(0, flat.size, step):
-            yield flat[start : start + step]
+        dtype = self._record(key).dtype
+        if not dtype.is_plain:
+            strings = np.empty(np.shape(value), object)
+            strings[...] = value
+            return strings
+        return np.asarray(value).astype(numpy_dtype(dtype), copy=False)
 
 
 def _view_of(target: Any) -> tuple[Any, Any]:
