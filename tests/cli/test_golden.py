@@ -46,8 +46,11 @@ CASES = {
     "compat_inserted": ["compat", "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1"],
     "compat_same": ["compat", "digits_run/ckpt-9", "digits_run/ckpt-10"],
     "compat_h5": [
-        "compat", "digits_files/digits_weights_only.h5", "digits_files/digits.h5",
-        "--as", "h5-by-name",
+        "compat",
+        "digits_files/digits_weights_only.h5",
+        "digits_files/digits.h5",
+        "--as",
+        "h5-by-name",
     ],
     "compat_names": ["compat", "tf115_saver/model.ckpt-10", "tf115_saver/model.ckpt-20"],
     "help_program": ["--help"],

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckread.model.binding import bind
 from ckread.errors import CheckpointError
+from ckread.model.binding import bind
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.opening import open_checkpoint
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
