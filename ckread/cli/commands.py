@@ -54,6 +54,9 @@ SHELLS = ("bash", "zsh", "fish")
 """The shells that words are completed in."""
 
 
+_BRIEF = 25
+
+
 class Command(NamedTuple):
     """One command.
 
@@ -78,6 +81,13 @@ class Command(NamedTuple):
     def usage(self) -> str:
         """Its positional arguments in a usage line."""
         return " ".join(positional.usage for positional in self.positionals)
+
+    @property
+    def brief(self) -> str:
+        """The same in the list of commands, where there is no room for a long one."""
+        if len(self.name) + len(self.usage) < _BRIEF:
+            return self.usage
+        return " ".join(one.usage for one in self.positionals if one.is_required)
 
 
 COMMANDS = (

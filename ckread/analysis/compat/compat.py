@@ -23,7 +23,8 @@ from ckread.analysis.compat.keras_files import (
 from ckread.analysis.compat.records import Outcome, Way
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.analysis.training import read_training_state
-from ckread.errors import UsageError
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role
 from ckread.readers.contract import Format
@@ -78,7 +79,8 @@ def compat(
             `h5-in-order`; None for what the two formats mean.
         skip_mismatch: as `load_weights` takes it.
         names: for `saver` the `var_list`, for `init_from_checkpoint` the assignment map:
-            names or scopes in the file to those of the program.
+            names or scopes in the file to those of the program. Otherwise names that are
+            known to be the same variable, for the code that brings the rest.
 
     Raises:
         UsageError: there is no such way between these formats.
@@ -95,10 +97,12 @@ def compat(
             there = stack.enter_context(opened(saved))
             here = stack.enter_context(opened(target))
         chosen = choose_way(there, here, way)
-        result = forecast(there, here, chosen, skip_mismatch=skip_mismatch, names=names)
+        takes_names = chosen in (Way.SAVER, Way.INIT_FROM_CHECKPOINT)
+        settings = names if takes_names else None
+        result = forecast(there, here, chosen, skip_mismatch=skip_mismatch, names=settings)
         command = command_line(result, way=way, skip_mismatch=skip_mismatch)
         result = _with_training(result, there, here)
-        result = with_cures(result, there, here, command)
+        result = with_cures(result, there, here, command, names)
         return narrowed(with_code(result, there, here), patterns)
 
 
@@ -137,7 +141,15 @@ def _with_training(
 
 
 def kind_of(checkpoint: Checkpoint) -> str:
-    """Name the kind of a checkpoint, as far as restoring goes."""
+    """Name the kind of a checkpoint, as far as restoring goes.
+
+    Raises:
+        CheckpointError: it has an object graph that cannot be read.
+    """
+    if checkpoint.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint.reader.tensors:
+        why = "the object graph cannot be read, and what a restore does follows from it"
+        remedy = f"ckread check {shlex.quote(checkpoint.path)} says what is damaged or missing."
+        raise CheckpointError(why, path=checkpoint.path, remedy=remedy)
     if checkpoint.format in _KERAS3:
         return _PATHS
     if checkpoint.format is Format.LEGACY_HDF5:
@@ -181,8 +193,6 @@ def forecast(
     Raises:
         UsageError: it takes no such settings.
     """
-    if names is not None and way not in (Way.SAVER, Way.INIT_FROM_CHECKPOINT):
-        raise UsageError(f"names: {way} takes none, only saver and init_from_checkpoint do")
     if skip_mismatch and way not in (Way.LOAD_WEIGHTS, Way.H5_BY_NAME, Way.H5_IN_ORDER):
         raise UsageError(f"skip_mismatch: {way} takes none, only load_weights does")
     if names is not None:

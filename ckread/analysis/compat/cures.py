@@ -24,7 +24,7 @@ from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.model.checkpoint import Checkpoint
@@ -39,7 +39,11 @@ _COUNTER = "save_counter"
 
 
 def with_cures(
-    result: RestoreForecast, saved: Checkpoint, target: Checkpoint, command: str
+    result: RestoreForecast,
+    saved: Checkpoint,
+    target: Checkpoint,
+    command: str,
+    names: Mapping[str, str] | None = None,
 ) -> RestoreForecast:
     """Add what brings the rest, and the names there with those here.
 
@@ -48,8 +52,9 @@ def with_cures(
         saved: the file.
         target: what the program wrote.
         command: the command line that gave the forecast.
+        names: names there and here that are known to be the same variable.
     """
-    pairs = find_renames(result, saved, target)
+    pairs = find_renames(result, saved, target, names)
     result = replace(result, renames=pairs, rules=tuple(_rules(result)))
     if result.complete:
         return result
@@ -72,14 +77,17 @@ def with_cures(
 
 
 def find_renames(
-    result: RestoreForecast, saved: Checkpoint, target: Checkpoint
+    result: RestoreForecast,
+    saved: Checkpoint,
+    target: Checkpoint,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Stored, Stored], ...]:
     """Pair values that are the same variable: by name, by content, by a shape of its own."""
     sides = [
         [v for v in side.values() if v.role not in (Role.BOOKKEEPING, Role.ALIAS)]
         for side in (saved, target)
     ]
-    matching = match_variables(*sides)
+    matching = match_variables(*sides, renames=names)
     sameness = Sameness(*sides)
     lonely = _lonely(matching.pairs, matching.removed, matching.added)
     found: dict[str, tuple[Stored, Stored]] = {}
