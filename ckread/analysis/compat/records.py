@@ -308,7 +308,7 @@ class RestoreForecast(Displayed):
     def __repr__(self) -> str:
         """Show what goes where, and how many come back."""
         n = self.counts["restored"]
-        return f"<RestoreForecast {self.saved!r} into {self.target!r}: {n} of {len(self)} values>"
+        return f"<ckread.RestoreForecast {self.saved!r} into {self.target!r}: {n} of {len(self)} values>"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of `ckread.compat/1`."""
