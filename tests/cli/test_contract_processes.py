@@ -96,7 +96,13 @@ def test_a_closed_pipe_ends_quietly(
     process.stdout.close()
     _, errors = process.communicate()
     assert errors == b""
-    has_output = "--json" in more or command.name not in ("check", "compat", "diff", "export", "filters")
+    has_output = "--json" in more or command.name not in (
+        "check",
+        "compat",
+        "diff",
+        "export",
+        "filters",
+    )
     assert process.returncode == 141 if has_output else process.returncode in (0, 1, 141)
 
 

@@ -307,8 +307,8 @@ class RestoreForecast(Displayed):
 
     def __repr__(self) -> str:
         """Show what goes where, and how many come back."""
-        n = self.counts["restored"]
-        return f"<ckread.RestoreForecast {self.saved!r} into {self.target!r}: {n} of {len(self)} values>"
+        count = f"{self.counts['restored']} of {len(self)} values"
+        return f"<ckread.RestoreForecast {self.saved!r} into {self.target!r}: {count}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of `ckread.compat/1`."""
