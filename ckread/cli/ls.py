@@ -55,11 +55,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
         everything = list(checkpoint.values())
-        wants_all = (
-            arguments.all
-            or arguments.json
-            or any(Role.BOOKKEEPING in roles for roles in arguments.role)
-        )
+        named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
+        wants_all = arguments.all or arguments.json or named
         candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
         chosen = _chosen(candidates, arguments)
         if output.is_json:

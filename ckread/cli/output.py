@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 class Output:
     """The two streams of a command, and how they are to be written.
 
-    Args:
-        color: `auto`, `always` or `never`.
-        is_json: whether one JSON document is asked for.
-        is_quiet: whether notes are left out.
-        pages: whether a screen longer than the terminal goes through a pager.
-        outlives_pipe: whether a file was asked for, which a reader that has gone must not
-            keep from being written: `flush` then says at the end that it has gone.
-
-    Attributes:
-        is_terminal: whether results are laid out for a screen; otherwise they are
-            piped: whole, aligned, without colour.
+    On a terminal results are laid out for a screen, otherwise piped: whole, aligned, without
+    colour. Where a file was asked for, a reader that has gone does not keep it from being written
+    (`outlives_pipe`): `flush` then says at the end that it has gone.
     """
 
     def __init__(

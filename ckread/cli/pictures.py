@@ -60,8 +60,9 @@ def palette_of(arguments: argparse.Namespace) -> Palette:
 
 def evidence_of(checkpoint: Checkpoint) -> list[str]:
     """Give where a picture of one variable is from: the end of the path, and the step."""
-    end = checkpoint.path.rstrip(os.sep).split(os.sep)[-2:]
-    return [os.path.join(*end), *step_of(checkpoint)]
+    from ckread.views.figures.many import last_two
+
+    return [last_two(checkpoint.path), *step_of(checkpoint)]
 
 
 def step_of(checkpoint: Checkpoint) -> list[str]:

@@ -33,14 +33,7 @@ _NOT_FOUND = (126, 127)
 
 
 class Screen(Console):
-    """A console that writes blocks.
-
-    Args:
-        stream: what it writes to.
-        color: `auto`, `always` or `never`.
-        forced: whether it is taken for a terminal whatever it is.
-        pages: whether what is longer than the screen goes through a pager.
-    """
+    """A console that writes blocks, those longer than the screen through a pager."""
 
     def __init__(
         self, stream: TextIO, *, color: str = "auto", forced: bool = False, pages: bool = False

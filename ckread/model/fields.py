@@ -55,14 +55,14 @@ class Field(Generic[Row]):
     give: Callable[[Row], Any] | None = None
     in_json: bool = True
 
-    def __post_init__(self) -> None:
-        """Take the attribute of its name, unless told otherwise."""
-        if self.give is None:
-            object.__setattr__(self, "give", attrgetter(self.name))
+    @property
+    def getter(self) -> Callable[[Row], Any]:
+        """What takes it from a row as it is there."""
+        return self.give or attrgetter(self.name)
 
     def of(self, row: Row) -> Any:
         """Give the value of a row in Python's own types: words for enums, lists for tuples."""
-        value = self.give(row) if self.give else None
+        value = self.give(row) if self.give else getattr(row, self.name)
         if value is None:
             return None
         if self.kind is Kind.TEXT:

@@ -45,6 +45,19 @@ class ReaderChoice(StrEnum):
 def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Checkpoint:
     """Open a checkpoint; no value is read but the object graph.
 
+    Args:
+        path: a prefix, any file of a checkpoint, its directory (the latest in it),
+            its state file, a SavedModel or a Keras file.
+        reader: `auto`, `native` or `tensorflow`.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there; the remedy names what is near.
+        NotACheckpointError: the file is something else; the message says what.
+        CorruptCheckpointError: its index is damaged or torn.
+        UnsupportedFeatureError: this reader does not read this format.
+        MissingDependencyError: TensorFlow is needed and not installed.
+        UsageError: there is no such reader.
+
     Example:
         >>> with ckread.open("fixtures/digits_run") as checkpoint:
         ...     print(checkpoint.path, len(checkpoint))

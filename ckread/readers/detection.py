@@ -148,13 +148,7 @@ _CENTRAL_HEADER = re.compile(rb"PK\x01\x02.{24}(..).{16}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two ends of a file; they overlap where it is short.
-
-    Attributes:
-        nbytes: size of the file.
-        head: its first bytes.
-        tail: its last bytes.
-    """
+    """The two ends of a file; they overlap where it is short."""
 
     nbytes: int
     head: bytes
@@ -162,7 +156,12 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path."""
+    """Tell what is at a path.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there.
+        CheckpointError: the system does not let it be read.
+    """
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -196,23 +195,11 @@ def ends_kind(ends: Ends) -> Kind:
 def _magic_kind(ends: Ends) -> Kind | None:
     head = ends.head
     if ends.tail.endswith(_TABLE_MAGIC):
-        value = _first_value(head)
-        if value is None:
-            return Kind.TABLE
-        # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
-        # SavedTensorSlices has the list of tensors in field 1.
-        return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
+        return _table_kind(head)
     if any(head.startswith(_HDF5_MAGIC, at) for at in (0, *(512 << i for i in range(8)))):
         return Kind.HDF5
     if head.startswith(b"PK\x03\x04"):
-        names = _member_names(ends) or _first_members(ends)
-        if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
-            return Kind.KERAS_ARCHIVE
-        if any(name.endswith("data.pkl") for name in names):
-            return Kind.PYTORCH
-        if names and all(name.endswith(".npy") for name in names):
-            return Kind.NPZ
-        return Kind.ZIP
+        return _zip_kind(ends)
     if head[4:8] == b"TFL3":
         return Kind.TFLITE
     if head[257:262] == b"ustar":
@@ -222,9 +209,7 @@ def _magic_kind(ends: Ends) -> Kind | None:
 
 def _shaped_kind(ends: Ends) -> Kind:
     head = ends.head
-    stored = int.from_bytes(head[8:12], "little")
-    has_record_header = len(head) >= 12 and unmask(stored) == crc32c(head[:8])
-    if has_record_header:
+    if len(head) >= 12 and unmask(int.from_bytes(head[8:12], "little")) == crc32c(head[:8]):
         return Kind.EVENTS if b"brain.Event:" in head[:64] else Kind.TFRECORD
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= ends.nbytes - 8:
         return Kind.SAFETENSORS
@@ -235,20 +220,32 @@ def _shaped_kind(ends: Ends) -> Kind:
     return protobuf_kind(head) or Kind.BINARY
 
 
+def _table_kind(head: bytes) -> Kind:
+    value = _first_value(head)
+    if value is None:
+        return Kind.TABLE
+    # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
+    # SavedTensorSlices has the list of tensors in field 1.
+    return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
+
+
 def _first_value(head: bytes) -> bytes | None:
     """Give the value of key "" where a table begins with it, as far as it is there.
 
     A compressed block begins with its length and a literal: that much of snappy
     is read here, so that a damaged block still tells what it was.
     """
-    tag = _after_varint(head, 0)
-    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
-    snappy_literal = tag + 1 + extra
-    for start in (0, snappy_literal):
+    for start in (0, _snappy_literal(head)):
         if head[start : start + 2] == b"\x00\x00":
             stop = _after_varint(head, start + 2)
             return head[stop : stop + 64]
     return None
+
+
+def _snappy_literal(head: bytes) -> int:
+    tag = _after_varint(head, 0)
+    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
+    return tag + 1 + extra
 
 
 def _after_varint(data: bytes, at: int) -> int:
@@ -257,20 +254,22 @@ def _after_varint(data: bytes, at: int) -> int:
     return at + 1
 
 
-def _first_members(ends: Ends) -> set[str]:
-    """Give the names that stand before the first members: all there is of a cut archive."""
-    names = set()
-    for match in _LOCAL_HEADER.finditer(ends.head):
-        name = ends.head[match.end() :][: int.from_bytes(match[1], "little")]
-        names.add(name.decode("utf-8", "replace"))
-    return names
+def _zip_kind(ends: Ends) -> Kind:
+    """Tell an archive by the names in its central directory; of a cut one by the first names."""
+    names = _names_after(_CENTRAL_HEADER, ends.tail) or _names_after(_LOCAL_HEADER, ends.head)
+    if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
+        return Kind.KERAS_ARCHIVE
+    if any(name.endswith("data.pkl") for name in names):
+        return Kind.PYTORCH
+    if names and all(name.endswith(".npy") for name in names):
+        return Kind.NPZ
+    return Kind.ZIP
 
 
-def _member_names(ends: Ends) -> set[str]:
-    """Give the names in the central directory, as far as the end of the file holds it."""
+def _names_after(header: re.Pattern[bytes], data: bytes) -> set[str]:
     names = set()
-    for match in _CENTRAL_HEADER.finditer(ends.tail):
-        name = ends.tail[match.end() :][: int.from_bytes(match[1], "little")]
+    for match in header.finditer(data):
+        name = data[match.end() :][: int.from_bytes(match[1], "little")]
         names.add(name.decode("utf-8", "replace"))
     return names
 
@@ -328,6 +327,10 @@ def _json_kind(text: str, *, is_cut: bool) -> Kind | None:
         return Kind.HISTORY_JSON if is_history else Kind.JSON
     if _is_history(document, list):
         return Kind.HISTORY_JSON
+    return _object_kind(document)
+
+
+def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
@@ -377,16 +380,20 @@ def protobuf_kind(head: bytes) -> Kind | None:
         ):
             return Kind.ONNX
         case [(1, 2, bytes(first)), *_]:
-            match _first_fields(first):
-                case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(
-                    name
-                ) and _is_name(operation):
-                    return Kind.GRAPH_DEF
-                case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
-                    return Kind.META_GRAPH
-                case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
-                    return Kind.META_GRAPH
-            return None
+            return _graph_kind(_first_fields(first))
+    return None
+
+
+def _graph_kind(first: list[Field]) -> Kind | None:
+    match first:
+        case [(1, 2, bytes(name)), (2, 2, bytes(operation)), *_] if _is_name(name) and _is_name(
+            operation
+        ):
+            return Kind.GRAPH_DEF
+        case [(2, 2, bytes(operations)), *_] if operations[:1] == b"\x0a":
+            return Kind.META_GRAPH
+        case [(4 | 5, 2, bytes(text)), *_] if _is_name(text):
+            return Kind.META_GRAPH
     return None
 
 

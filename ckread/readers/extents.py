@@ -50,7 +50,12 @@ def too_large(nbytes: int) -> CheckpointError:
 
 
 def open_shard(path: str) -> RegularFile:
-    """Open a data shard."""
+    """Open a data shard.
+
+    Raises:
+        MissingShardError: it is not there; the message lists those that are.
+        CheckpointError: it cannot be opened.
+    """
     try:
         return RegularFile(path)
     except CheckpointNotFoundError:
@@ -97,7 +102,10 @@ class ExtentStream:
         stop: int | None = None,
         shard: RegularFile | None = None,
     ) -> None:
-        """Prepare to stream; the file is opened with the first chunk."""
+        """Prepare to stream bytes `start` to `stop` of an extent in chunks as long as the buffer.
+
+        The file is opened with the first chunk; one that is open already stays so.
+        """
         self.crc32c = 0
         self._extent = extent
         self._buffer = buffer

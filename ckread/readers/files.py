@@ -75,13 +75,7 @@ def _identity(status: os.stat_result) -> FileIdentity:
 
 
 class RegularFile(Closing):
-    """A regular file, open for reading; a context manager.
-
-    Attributes:
-        path: where it lies.
-        name: its base name, for messages.
-        identity: inode, size and time of change when it was opened.
-    """
+    """A regular file, open for reading; its name is for messages; a context manager."""
 
     def __init__(self, path: str) -> None:
         """Open it."""

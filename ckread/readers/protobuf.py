@@ -189,13 +189,7 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 class FieldStream:
-    """A file of protobuf messages.
-
-    Attributes:
-        name: what messages call the file.
-        path: where it lies.
-        nbytes: its size.
-    """
+    """A file of protobuf messages."""
 
     def __init__(self, file: RegularFile) -> None:
         self.name = file.name

@@ -56,12 +56,7 @@ DAMAGED = (
 
 
 class BlockHandle(NamedTuple):
-    """Where a block lies in its table.
-
-    Attributes:
-        offset: bytes from the start of the file.
-        size: bytes of the block, its 5-byte trailer not counted.
-    """
+    """Where a block lies in its table; its 5-byte trailer is not counted."""
 
     offset: int
     size: int
@@ -86,7 +81,13 @@ class Table:
         self.index = read_footer(file)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys and values in the order of the file."""
+        """Yield keys and values in the order of the file.
+
+        Raises:
+            CorruptCheckpointError: the bytes contradict the format; `ChecksumError`
+                and `TruncatedFileError` among them.
+            UnsupportedFeatureError: a block is compressed in an unknown way.
+        """
         last = None
         for handle in self.handles():
             entries = self.read_entries(handle, after=last)
@@ -120,7 +121,14 @@ class Table:
             raise self._corrupt(handle, error.message) from None
 
     def read_block(self, handle: BlockHandle) -> bytes:
-        """Give the expanded block at `handle`, its checksum verified."""
+        """Give the expanded block at `handle`, its checksum verified.
+
+        Raises:
+            TruncatedFileError: the block or its trailer runs past the file.
+            CorruptCheckpointError: it is larger than accepted, or its compression is broken.
+            ChecksumError: the stored and the computed CRC-32C differ.
+            UnsupportedFeatureError: the compression type is not known.
+        """
         offset, size = handle
         file = self.file
         if offset + size + TRAILER_NBYTES > file.nbytes:
@@ -136,9 +144,7 @@ class Table:
         if checksum != computed:
             found = f"stored CRC-32C {checksum:#010x}, computed {computed:#010x}"
             raise self._located(ChecksumError, handle, found)
-        return self._expand(handle, content[:-1], content[-1])
-
-    def _expand(self, handle: BlockHandle, content: bytes, compression: int) -> bytes:
+        content, compression = content[:-1], content[-1]
         if compression == 0:
             return content
         if compression != 1:
@@ -223,15 +229,7 @@ def parse_entries(
     `memory` bounds what they take: prefix compression makes a gigabyte of keys of half a
     megabyte.
     """
-    # Give where the restart array begins, each of its restart points checked.
-    if len(block) < 4:
-        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
-    n_restarts = int.from_bytes(block[-4:], "little")
-    stop = len(block) - 4 - 4 * n_restarts
-    if stop < 0 or (stop and not n_restarts):
-        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
-    if stop:
-        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
+    stop = _entries_stop(block)
     entries: list[tuple[bytes, bytes]] = []
     add = entries.append
     at = 0
@@ -251,7 +249,9 @@ def parse_entries(
         key = last[:shared] + block[at:middle]
         at = middle + value_nbytes
         if shared > len(last) or at > stop:
-            raise _broken_entry(start, shared > len(last))
+            found = "shares more bytes than the key before it has"
+            found = found if shared > len(last) else "runs past its block"
+            raise CorruptCheckpointError(f"entry at byte {start} of it {found}")
         if key <= last and entries:
             raise _not_sorted(key, last)
         memory -= len(key) + ENTRY_NBYTES
@@ -267,21 +267,23 @@ def _not_sorted(key: bytes, last: bytes) -> CorruptCheckpointError:
     return CorruptCheckpointError(f"key {key[:80]!r} after {last[:80]!r}, expected increasing keys")
 
 
-def _broken_entry(start: int, is_key: bool) -> CorruptCheckpointError:
-    found = "shares more bytes than the key before it has" if is_key else "runs past its block"
-    return CorruptCheckpointError(f"entry at byte {start} of it {found}")
-
-
-def _check_restarts(block: bytes, restarts: tuple[int, ...], stop: int) -> None:
-    """Check that restarts begin at 0, increase, and point at whole keys.
+def _entries_stop(block: bytes) -> int:
+    """Give where the restart array begins; its points begin at 0, increase, and are whole keys.
 
     TensorFlow seeks by them, so where they lie it would read something else.
     """
+    if len(block) < 4:
+        raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
+    n_restarts = int.from_bytes(block[-4:], "little")
+    stop = len(block) - 4 - 4 * n_restarts
+    if stop < 0 or (stop and not n_restarts):
+        raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
     last = -1
-    for restart in restarts:
+    for restart in struct.unpack_from(f"<{n_restarts}I", block, stop) if stop else ():
         if not last < restart < stop or block[restart] or (last < 0 and restart):
             raise CorruptCheckpointError(f"restart point at byte {restart} of it, not a whole key")
         last = restart
+    return stop
 
 
 # Raw snappy: the compression of blocks that Google's own writers use.

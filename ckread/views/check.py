@@ -96,27 +96,21 @@ def _unsound(report: CheckReport) -> str:
     if report.damaged:
         return _damaged(report)
     if codes == {Code.NOT_FINITE}:
-        return f"{_not_finite(report)}. The file itself is intact{_checksums(report)}."
+        return _not_finite(report)
     return f"{report.errors[0].message}."
 
 
 def _not_finite(report: CheckReport) -> str:
     n_bare = sum(found.is_all for found in report.errors)
     count = len(report.errors)
-    who = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'}"
-    if n_bare == count:
-        return f"{who} nothing but NaN or infinity"
     some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
-    return f"{who} values that are not finite{some}"
-
-
-def _checksums(report: CheckReport) -> str:
-    if not report.has_checksums or report.is_quick or report.n_verified < report.n_tensors:
-        return ""
-    n_tensors = report.n_tensors
-    return (
-        ": its checksum is right" if n_tensors == 1 else f": all {n_tensors:,} checksums are right"
-    )
+    what = "nothing but NaN or infinity" if n_bare == count else f"values that are not finite{some}"
+    told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
+    right = ""
+    if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
+        right = f": all {report.n_tensors:,} checksums are right"
+        right = ": its checksum is right" if report.n_tensors == 1 else right
+    return f"{told}. The file itself is intact{right}."
 
 
 def _damaged(report: CheckReport) -> str:

@@ -35,14 +35,9 @@ LONG_NAME = 36
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The chosen variables, and what they were chosen from.
+    """The chosen variables in order, and of how many and how large a whole they were chosen.
 
-    Attributes:
-        variables: what is listed, in order.
-        n_all: how many variables there are to choose from.
-        nbytes_all: their bytes.
-        n_hidden: bookkeeping entries left out.
-        by_key: whether raw checkpoint keys stand in place of names.
+    `n_hidden` are bookkeeping entries left out; `by_key` puts raw keys in the place of names.
     """
 
     variables: Sequence[Variable]

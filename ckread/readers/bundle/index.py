@@ -212,7 +212,9 @@ class EntryParser:
                 raise _too_much(len(tensors))
             try:
                 prefix = value[: value[3] + 4]
-                head = heads.get(prefix) or self._add_head(prefix)
+                head = heads.get(prefix)
+                if head is None:
+                    head = heads[prefix] = _parse_head(prefix)
                 dtype, shape, at, nbytes, size_field = head
                 shard = offset = 0
                 if value[at] == _SHARD_TAG:
@@ -241,10 +243,6 @@ class EntryParser:
             crc32c = (masked >> 17 | masked << 15) & 0xFFFFFFFF
             fields = (key, dtype, shape, nbytes, crc32c, shard, offset)
             tensors[key] = make_record(TensorRecord, fields)
-
-    def _add_head(self, prefix: bytes) -> Head:
-        head = self._heads[prefix] = _parse_head(prefix)
-        return head
 
     def _add_slowly(self, stored_key: bytes, value: bytes) -> None:
         key = stored_key.decode("utf-8", "surrogateescape")

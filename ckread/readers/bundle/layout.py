@@ -34,12 +34,7 @@ Piece = tuple["Region", BundleEntry]
 
 
 class BundleLayout:
-    """The places that one index gives.
-
-    Attributes:
-        prefix: of the checkpoint.
-        index: what was read.
-    """
+    """The places that one index gives."""
 
     def __init__(self, prefix: str, index: BundleIndex) -> None:
         self.prefix = prefix

@@ -42,14 +42,10 @@ _PLAIN = b"\0"
 
 
 class _Known(NamedTuple):
-    """An index that was parsed.
+    """An index that was parsed: its pieces and checksums in turn.
 
-    Attributes:
-        tensors: what it lists.
-        parts: its pieces and checksums in turn, as bytes and integers.
-        pieces: all bytes but the checksums.
-        records: of each checksum, the tensor; None where it is that of a block.
-        blocks: start of each data block, and where its checksum is.
+    Of each checksum its tensor is kept, None where it is that of a block; of each block its
+    start and where its checksum is.
     """
 
     tensors: Tensors

@@ -33,14 +33,9 @@ _CHECKSUM_NBYTES = 4
 
 
 class StringTensor(NamedTuple):
-    """What is stored of a string tensor; nothing of it is verified yet.
+    """What is stored of a string tensor, in C order; nothing of it is verified yet.
 
-    Attributes:
-        elements: in C order.
-        lengths_nbytes: bytes of the lengths at the start.
-        stored_lengths_crc32c: unmasked, as stored; None where nothing at all is.
-        lengths_crc32c: unmasked, as computed.
-        crc32c: unmasked, of everything, as the entry counts it.
+    Checksums are unmasked; the stored one of the lengths is None where nothing at all is.
     """
 
     elements: list[bytes]
@@ -57,7 +52,12 @@ def parse_string_tensor(buffer: bytes, n_elements: int, *, big_endian: bool) -> 
         raise CorruptCheckpointError(found)
     if not buffer:
         return StringTensor([], 0, None, 0, 0)
-    lengths, at = _parse_lengths(buffer, n_elements)
+    lengths, at = list(buffer[:n_elements]), n_elements
+    if not buffer[:n_elements].isascii():  # not each is below 128, so in one byte
+        lengths, at = [], 0
+        for _ in range(n_elements):
+            length, at = parse_varint(buffer, at, len(buffer))
+            lengths.append(length)
     start = at + _CHECKSUM_NBYTES
     expected = start + sum(lengths)
     if expected != len(buffer):
@@ -70,18 +70,6 @@ def parse_string_tensor(buffer: bytes, n_elements: int, *, big_endian: bool) -> 
     bounds = accumulate(lengths, initial=start)
     elements = [buffer[first:stop] for first, stop in pairwise(bounds)]
     return StringTensor(elements, at, stored, computed, total)
-
-
-def _parse_lengths(buffer: bytes, n_elements: int) -> tuple[list[int], int]:
-    head = buffer[:n_elements]
-    if head.isascii():  # each length below 128, so in one byte
-        return list(head), n_elements
-    at = 0
-    lengths = []
-    for _ in range(n_elements):
-        length, at = parse_varint(buffer, at, len(buffer))
-        lengths.append(length)
-    return lengths, at
 
 
 def packed_lengths(lengths: list[int], order: str) -> bytes:

@@ -158,7 +158,9 @@ def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:
         elif tag == _FIELD_5 and buffer[first:last] == b"\x08\x01":
             has_values = True
         elif tag == _FIELD_5:
-            has_values = _parse_bool(buffer, (first, last), bool(has_values))
+            flags = iter_fields(buffer, first, last)
+            values = [value != 0 for number, kind, value in flags if (number, kind) == (1, VARINT)]
+            has_values = [bool(has_values), *values][-1]
     return TrackableObject(
         tuple(children), tuple(attributes), tuple(slot_variables), saver, has_values
     )
@@ -216,11 +218,4 @@ def _parse_texts(buffer: bytes, span: Span, texts: tuple[str, ...]) -> list[str]
     for number, wire_type, value in iter_fields(buffer, *span):
         if number <= len(result) and wire_type == LENGTH_DELIMITED:
             result[number - 1] = parse_text(buffer, value)
-    return result
-
-
-def _parse_bool(buffer: bytes, span: Span, result: bool) -> bool:
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number == 1 and wire_type == VARINT:
-            result = value != 0
     return result

@@ -171,13 +171,9 @@ _VARIABLE = 7
 
 
 class SavedVariable(NamedTuple):
-    """One variable.
+    """One variable; its name is its own, often without the layer's, and its shape may be unknown.
 
-    Attributes:
-        name: its own name, often without the layer's; empty if it has none.
-        dtype: its element type.
-        shape: its shape, None if not even the rank is known.
-        trainable: its flag when it was created, whatever was frozen later.
+    Trainable is its flag when it was created, whatever was frozen later.
     """
 
     name: str

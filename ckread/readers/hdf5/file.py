@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.readers.hdf5.messages import Dataset as Dataset
 from ckread.readers.hdf5.messages import DeclinedError
+from ckread.readers.hdf5.messages import path_order as path_order
 from ckread.readers.hdf5.plain import PlainFile
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 
 
 class HDF5File:
-    """An open HDF5 file.
-
-    Attributes:
-        path: the file.
-        name: what messages call it.
-        window: the bytes it is read through.
-    """
+    """An open HDF5 file, read through a window; `name` is what messages call it."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""

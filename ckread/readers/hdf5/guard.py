@@ -47,9 +47,8 @@ _READ_NBYTES = 1 << 16
 class GuardedWindow(io.RawIOBase):
     """A window for HDF5's library; gives no byte any more once it has refused one.
 
-    Attributes:
-        refusal: why; the library may forget what is raised while it reads.
-        is_opening: whether the file is being opened; the reader ends this.
+    The library may forget what is raised while it reads, so `refusal` keeps it. `is_opening`
+    until the reader says that the file is open.
     """
 
     def __init__(self, window: FileWindow, name: str) -> None:

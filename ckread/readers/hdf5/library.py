@@ -61,13 +61,7 @@ _MAX_TEXT_EXPANSION = 20
 
 
 class LibraryFile:
-    """An HDF5 file that is open in h5py.
-
-    Attributes:
-        path: the file.
-        name: what messages call it.
-        window: the bytes it is read through.
-    """
+    """An HDF5 file that is open in h5py, read through a window; `name` is for messages."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
@@ -130,7 +124,10 @@ class LibraryFile:
             shape = (0,) if item.shape is None else tuple(int(size) for size in item.shape)
             nbytes, offset = item.get_storage_size(), item.get_offset()
         if kind == h5d.CHUNKED:
-            self._check_chunks(path, layout.get_chunk(), item.dtype.itemsize)
+            chunk = math.prod(layout.get_chunk()) * item.dtype.itemsize
+            if chunk > _MAX_CHUNK_NBYTES:
+                limit = f"expected at most {_MAX_CHUNK_NBYTES}"
+                self._refuse(path, f"has chunks of {chunk} bytes, {limit}")
         is_text = stored.dtype is DataType.STRING
         logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
         if kind != h5d.CHUNKED and stored.dtype.is_plain:
@@ -138,26 +135,16 @@ class LibraryFile:
         is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
         most = nbytes if is_bare else min(nbytes, self.window.nbytes)
         expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
-        self._check_size(path, logical, stored=most, expansion=expansion)
+        if logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
+            what = f"{logical} bytes of values in {most} stored bytes"
+            raise CorruptCheckpointError(
+                f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
+            )
         if kind != h5d.CONTIGUOUS or not stored.dtype.is_plain or not nbytes:
             offset = None
         with self.guarded(repr(path)):
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
-
-    def _check_chunks(self, path: str, chunk: tuple[int, ...], itemsize: int) -> None:
-        nbytes = math.prod(chunk) * itemsize
-        if nbytes > _MAX_CHUNK_NBYTES:
-            self._refuse(
-                path, f"has chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}"
-            )
-
-    def _check_size(self, path: str, logical: int, *, stored: int, expansion: int) -> None:
-        if logical > max(_BOMB_FLOOR_NBYTES, expansion * stored):
-            what = f"{logical} bytes of values in {stored} stored bytes"
-            raise CorruptCheckpointError(
-                f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
-            )
 
     def _refuse(self, path: str, what: str) -> None:
         raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
@@ -278,13 +265,7 @@ _OPAQUE: dict[str, DataType] = {
 
 
 class StoredType(NamedTuple):
-    """How the elements of a dataset are stored.
-
-    Attributes:
-        dtype: the element type, `UNKNOWN` for what no tensor holds.
-        big_endian: whether multi-byte elements are in network order.
-        has_references: whether elements are references to other objects.
-    """
+    """How the elements of a dataset are stored; `UNKNOWN` is what no tensor holds."""
 
     dtype: DataType
     big_endian: bool = False

@@ -39,12 +39,7 @@ _MAX_TEXT_NBYTES = 64 << 20
 
 
 class Space(NamedTuple):
-    """A dataspace.
-
-    Attributes:
-        shape: size of each dimension.
-        is_null: whether it has no elements at all, not even an empty dimension.
-    """
+    """A dataspace; a null one has no elements at all, not even an empty dimension."""
 
     shape: tuple[int, ...]
     is_null: bool = False

@@ -58,11 +58,7 @@ _UNDEFINED = (1 << 64) - 1
 
 
 class PlainFile:
-    """A file whose objects have been listed.
-
-    Attributes:
-        listed: every dataset, and of every group its path; groups before members.
-    """
+    """A file whose objects have been listed: every dataset, and of every group its path."""
 
     def __init__(self, window: FileWindow) -> None:
         """List the objects."""

@@ -187,15 +187,9 @@ def _weights_window(archive: ZipMembers) -> FileWindow:
         )
     place = archive.place(WEIGHTS)
     if place is not None:
-        offset, nbytes = place
-        return FileWindow(archive.path, offset, nbytes)
-    return _inflated_window(archive)
-
-
-def _inflated_window(archive: ZipMembers) -> FileWindow:
-    """Inflate the weights into a temporary file that has no name once it is open."""
+        return FileWindow(archive.path, *place)
     try:
-        with tempfile.NamedTemporaryFile() as target:
+        with tempfile.NamedTemporaryFile() as target:  # it has no name once it is open
             archive.inflate(WEIGHTS, target)
             target.flush()
             return FileWindow(target.name, is_lasting=False)
@@ -230,27 +224,22 @@ def open_sharded_weights(path: str) -> KerasReader:
         MissingShardError: a file it names is not there.
         CorruptCheckpointError: a name leads out of its directory, or a file is damaged.
     """
-    names, stored = _read_index(path)
+    with RegularFile(path) as index:
+        data = index.pread(0, min(index.nbytes, MAX_JSON_NBYTES + 1))
+        stored = [StoredFile(path, index.nbytes, is_shard=False)]
+    names = shard_names(parse_object(data, "weight_map", path=path, name=index.name), path=path)
     files: list[HDF5File] = []
     try:
         for name in names:
             files.append(_open_shard(path, name, names))
             window = files[-1].window
-            stored += (StoredFile(window.path, window.nbytes, is_shard=True),)
-        return KerasReader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
+            stored.append(StoredFile(window.path, window.nbytes, is_shard=True))
+        sharded = Format.KERAS_WEIGHTS_SHARDED
+        return KerasReader(path, files, layout=sharded, stored=tuple(stored))
     except BaseException:
         for file in files:
             file.close()
         raise
-
-
-def _read_index(path: str) -> tuple[list[str], tuple[StoredFile, ...]]:
-    with RegularFile(path) as file:
-        name = file.name
-        data = file.pread(0, min(file.nbytes, MAX_JSON_NBYTES + 1))
-        stored = (StoredFile(path, file.nbytes, is_shard=False),)
-    names = shard_names(parse_object(data, "weight_map", path=path, name=name), path=path)
-    return names, stored
 
 
 def shard_names(index: dict[str, Any], *, path: str) -> list[str]:

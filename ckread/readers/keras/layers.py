@@ -259,7 +259,11 @@ def variable_names(
     else:
         names = _names(class_name, settings, stored)
     n = len(stored)
-    return list(names) if len(names) == n else _partial_names(class_name, n)
+    if len(names) == n:
+        return list(names)
+    if class_name == "BatchNormalization" and n >= 2:  # certain although the first are in doubt
+        return [""] * (n - 2) + ["moving_mean", "moving_variance"]
+    return [""] * n
 
 
 def quantization_mode(settings: Mapping[str, Any] | None) -> str:
@@ -319,10 +323,3 @@ def _names_by_form(shapes: list[tuple[int, ...]], called: str) -> tuple[str, ...
         return ()
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     return {2: names[:2], 4: names}.get(len(shapes), ())
-
-
-def _partial_names(class_name: str, n: int) -> list[str]:
-    """Keep what is certain although the first of the names are in doubt."""
-    if class_name == "BatchNormalization" and n >= 2:
-        return [""] * (n - 2) + ["moving_mean", "moving_variance"]
-    return [""] * n

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 
 class Packing(NamedTuple):
-    """How a stored int8 array holds an int4 tensor.
-
-    Attributes:
-        axis: the axis along which pairs lie.
-        shape: the shape of the tensor, unpacked.
-    """
+    """How a stored int8 array holds an int4 tensor: the axis of pairs, the unpacked shape."""
 
     axis: int
     shape: tuple[int, ...]
@@ -84,11 +79,9 @@ def unpack(packed: NDArray[np.generic], axis: int, length: int) -> NDArray[np.ge
 
 
 def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
-    """Split an index into one of the packed array, one of what it unpacks to.
+    """Split an index into one of the packed array, of full rank, and one of what it unpacks to.
 
-    Returns:
-        The index of the packed array, of full rank; the index of the unpacked part;
-        the number of elements that part has along the packed axis.
+    The last item is the number of elements that part has along the packed axis.
     """
     whole = (*index, *(slice(None),) * (len(packing.shape) - len(index)))
     wanted = whole[packing.axis]

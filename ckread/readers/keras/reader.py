@@ -8,7 +8,7 @@ from what `KerasReader.contents` tells.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import NotACheckpointError
@@ -16,7 +16,7 @@ from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
-from ckread.readers.hdf5.file import Dataset, HDF5File
+from ckread.readers.hdf5.file import Dataset, HDF5File, path_order
 from ckread.readers.keras.config import KerasConfig, parse_model, parse_object, parse_optimizer
 from ckread.readers.keras.layers import CUSTOM, LayerGroup, Stored, layer_groups, variable_names
 from ckread.readers.keras.packed_int4 import Packing, find_packing, packed_index, unpack
@@ -176,13 +176,7 @@ class KerasContents:
 
 
 class Home(NamedTuple):
-    """Where a tensor lies.
-
-    Attributes:
-        file: the file.
-        dataset: the dataset in it.
-        packing: how int4 is packed into it, None if it is not.
-    """
+    """Where a tensor lies, and how int4 is packed into its dataset if it is."""
 
     file: HDF5File
     dataset: Dataset
@@ -190,14 +184,9 @@ class Home(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """All that is found.
+    """All that is found: datasets by path, in the order of the model if that is known.
 
-    Attributes:
-        homes: every dataset by its path, in the order of the model if that is known.
-        contents: what names and roles are told from.
-        layout: `LEGACY_HDF5` or `KERAS_WEIGHTS`.
-        notes: what is odd, one sentence each.
-        is_empty: whether there is neither a dataset nor a layer.
+    `is_empty` where there is neither a dataset nor a layer; `notes` says what is odd.
     """
 
     homes: dict[str, Home]
@@ -209,34 +198,6 @@ class Listing(NamedTuple):
 
 def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
     """List the datasets of the files of one checkpoint."""
-    homes, groups = _walk(files)
-    repeats = _repeats(homes)
-    if len(files) == 1 and is_legacy(files[0], groups):
-        listed, lost = named_weights(files[0], groups, homes)
-        weights, notes = _weights_once(listed)
-        if lost:
-            count = f"{len(lost)} listed weights are not stored, the first {lost[0]!r}"
-            notes += (f"{count}: the save broke off.",)
-        keys = [weight.key for weight in weights]
-        ordered = {key: homes[key] for key in (*keys, *homes)}
-        contents = KerasContents(config, weights=weights, repeats=repeats)
-        return Listing(ordered, contents, Format.LEGACY_HDF5, notes, is_empty=False)
-    owners = {_owner(group) for group in groups if _is_vars(group)}
-    names = {owner: _layer_name(files, owner) for owner in owners}
-    layers = layer_groups(owners, names, config.model)
-    variables: dict[str, str] = {}
-    for path, members in _members(homes).items():
-        group = layers.get(path)
-        if group is not None:
-            named = _variable_names(group, members)
-            _note_packings(homes, group, members, named)
-            variables |= {one.path: name for one, name in zip(members, named, strict=True) if name}
-    contents = KerasContents(config, layers, variables, repeats=repeats)
-    is_empty = not homes and not owners
-    return Listing(homes, contents, Format.KERAS_WEIGHTS, (), is_empty)
-
-
-def _walk(files: Iterable[HDF5File]) -> tuple[dict[str, Home], set[str]]:
     homes: dict[str, Home] = {}
     groups: set[str] = set()
     for file in files:
@@ -245,26 +206,44 @@ def _walk(files: Iterable[HDF5File]) -> tuple[dict[str, Home], set[str]]:
                 groups.add(item)
             else:
                 homes.setdefault(item.path, Home(file, item))
-    return homes, groups
+    first: dict[tuple[int, int], str] = {}  # by its place: a dataset may be linked twice
+    known = {
+        key: first.setdefault((id(home.file), home.dataset.address), key)
+        for key, home in homes.items()
+    }
+    repeats = {key: one for key, one in known.items() if one != key}
+    if len(files) == 1 and is_legacy(files[0], groups):
+        return _list_legacy(files[0], groups, KerasContents(config, repeats=repeats), homes)
+    owners = {_owner(group) for group in groups if _is_vars(group)}
+    names = {owner: _layer_name(files, owner) for owner in owners}
+    layers = layer_groups(owners, names, config.model)
+    variables: dict[str, str] = {}
+    for path, members in _members(homes).items():
+        if path in layers:
+            named = _name_members(layers[path], members, homes)
+            variables |= {one.path: name for one, name in zip(members, named, strict=True) if name}
+    contents = KerasContents(config, layers, variables, repeats=repeats)
+    is_empty = not homes and not owners
+    return Listing(homes, contents, Format.KERAS_WEIGHTS, (), is_empty)
 
 
-def _repeats(homes: Mapping[str, Home]) -> dict[str, str]:
-    """Find datasets that are linked twice."""
-    first: dict[tuple[int, int], str] = {}
-    repeats = {}
-    for key, home in homes.items():
-        known = first.setdefault((id(home.file), home.dataset.address), key)
-        if known != key:
-            repeats[key] = known
-    return repeats
-
-
-def _weights_once(weights: list[NamedWeight]) -> tuple[tuple[NamedWeight, ...], tuple[str, ...]]:
-    """Keep the first of the entries that name one dataset."""
+def _list_legacy(
+    file: HDF5File, groups: Container[str], contents: KerasContents, homes: dict[str, Home]
+) -> Listing:
+    """Put datasets in the order of the lists; an entry without one is a save that broke off."""
     first: dict[str, NamedWeight] = {}
-    again = [one.name for one in weights if first.setdefault(one.key, one) is not one]
-    notes = (f"{name!r} is listed twice and stored once: one of two was lost." for name in again)
-    return tuple(first.values()), tuple(notes)
+    lost, notes = [], []
+    for one in iter_named_weights(file, groups):
+        if one.key not in homes:
+            lost.append(one.key)
+        elif first.setdefault(one.key, one) is not one:
+            notes.append(f"{one.name!r} is listed twice and stored once: one of two was lost.")
+    if lost:
+        count = f"{len(lost)} listed weights are not stored, the first {lost[0]!r}"
+        notes.append(f"{count}: the save broke off.")
+    ordered = {key: homes[key] for key in (*first, *homes)}
+    contents = replace(contents, weights=tuple(first.values()))
+    return Listing(ordered, contents, Format.LEGACY_HDF5, tuple(notes), is_empty=False)
 
 
 def _is_vars(group: str) -> bool:
@@ -292,31 +271,30 @@ def _members(homes: Mapping[str, Home]) -> dict[str, list[Dataset]]:
         head = key.rpartition("/")[0]
         if _is_vars(head):
             members.setdefault(_owner(head), []).append(home.dataset)
-    return {path: sorted(found, key=_number) for path, found in members.items()}
+    return {
+        path: sorted(found, key=lambda one: path_order(one.path.rpartition("/")[2]))
+        for path, found in members.items()
+    }
 
 
-def _number(dataset: Dataset) -> int:
-    last = dataset.path.rpartition("/")[2]
-    return int(last) if last.isdecimal() and len(last) < 10 else 1 << 32
-
-
-def _variable_names(group: LayerGroup, members: Sequence[Dataset]) -> list[str]:
-    settings = group.config.settings if group.config else None
-    is_custom = group.config is not None and not group.config.is_builtin
-    stored = [Stored(one.shape, "int" in one.dtype) for one in members]
-    class_name = CUSTOM if is_custom else group.class_name
-    called = f"{group.name} {group.attribute}"
-    return variable_names(class_name, settings, stored, called=called)
-
-
-def _note_packings(
-    homes: dict[str, Home], group: LayerGroup, members: Sequence[Dataset], names: Sequence[str]
-) -> None:
+def _name_members(
+    group: LayerGroup, members: Sequence[Dataset], homes: dict[str, Home]
+) -> list[str]:
+    """Name the variables of a layer; note in their homes how int4 is packed."""
+    config = group.config
+    is_custom = config is not None and not config.is_builtin
+    names = variable_names(
+        CUSTOM if is_custom else group.class_name,
+        config.settings if config else None,
+        [Stored(one.shape, "int" in one.dtype) for one in members],
+        called=f"{group.name} {group.attribute}",
+    )
     shapes = [one.shape for one in members]
     for at, one in enumerate(members):
-        packing = find_packing(group.config, names, shapes, at)
+        packing = find_packing(config, names, shapes, at)
         if packing is not None and one.dtype is DataType.INT8:
             homes[one.path] = homes[one.path]._replace(packing=packing)
+    return names
 
 
 # The older layout of Keras weights in HDF5: every layer lists its weights by name.
@@ -340,12 +318,9 @@ _MAX_CHUNKS = 10_000
 
 
 class NamedWeight(NamedTuple):
-    """One entry of a list of weight names.
+    """One entry of a list of weight names: path of its dataset, the entry as written, its layer.
 
-    Attributes:
-        key: path of its dataset.
-        name: the entry, as written.
-        layer: the layer that lists it; empty for the optimizer and the model itself.
+    The layer is empty for the optimizer and the model itself.
     """
 
     key: str
@@ -355,32 +330,22 @@ class NamedWeight(NamedTuple):
 
 def is_legacy(file: HDF5File, groups: Container[str]) -> bool:
     """Tell whether the file lists layers or weights by name."""
-    return MODEL_GROUP in groups or bool(_has_list(file, "", "layer_names"))
+    lists = ("layer_names", "layer_names0")
+    return MODEL_GROUP in groups or any(file.attribute("", name) is not None for name in lists)
 
 
-def named_weights(
-    file: HDF5File, groups: Container[str], datasets: Container[str]
-) -> tuple[list[NamedWeight], list[str]]:
-    """List the weights in the order of the model, then those of the optimizer.
+def iter_named_weights(file: HDF5File, groups: Container[str]) -> Iterator[NamedWeight]:
+    """Yield the entries of the lists in the order of the model, then those of the optimizer.
 
-    Returns:
-        The weights that are stored, and the keys of those that are listed and are not:
-        Keras writes a list first, and breaks off when two names collide.
+    Keras writes a list first, and breaks off when two names collide.
     """
-    listed = list(_listed(file, groups))
-    stored = [weight for weight in listed if weight.key in datasets]
-    return stored, [weight.key for weight in listed if weight.key not in datasets]
-
-
-def _listed(file: HDF5File, groups: Container[str]) -> Iterator[NamedWeight]:
     root = MODEL_GROUP if MODEL_GROUP in groups else ""
-    top_level = _join(root, TOP_LEVEL_GROUP)
     layers = text_list(file, root, "layer_names")
     for layer in layers:
         group = _join(root, layer)
         for name in text_list(file, group, "weight_names") if group in groups else ():
             yield NamedWeight(_join(group, name), name, layer)
-    for group in (top_level, OPTIMIZER_GROUP):
+    for group in (_join(root, TOP_LEVEL_GROUP), OPTIMIZER_GROUP):
         if group in groups and group.rpartition("/")[2] not in layers:
             for name in text_list(file, group, "weight_names"):
                 yield NamedWeight(_join(group, name), name, "")
@@ -398,10 +363,6 @@ def text_list(file: HDF5File, group: str, name: str) -> list[str]:
             break
         texts += part if isinstance(part, list) else [part]
     return texts
-
-
-def _has_list(file: HDF5File, group: str, name: str) -> bool:
-    return any(file.attribute(group, key) is not None for key in (name, f"{name}0"))
 
 
 def _join(group: str, name: str) -> str:

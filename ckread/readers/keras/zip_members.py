@@ -97,16 +97,13 @@ class ZipMembers:
                     f"member {name!r} is encrypted", path=self.path, name=self.name
                 )
             members[name] = info
-        self._check_places(found)
-        return members
-
-    def _check_places(self, found: list[zipfile.ZipInfo]) -> None:
         stop, before = 0, ""
         for info in sorted(found, key=lambda info: info.header_offset):
             if info.header_offset < stop:
                 raise self._corrupt(f"members {before!r} and {info.filename!r} overlap")
             stop = info.header_offset + _LOCAL_HEADER.size + info.compress_size
             before = info.filename
+        return members
 
     def place(self, name: str) -> tuple[int, int] | None:
         """Give offset and size of a stored member's bytes; None if it is compressed."""

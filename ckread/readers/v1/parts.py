@@ -41,13 +41,7 @@ MAX_BLOCK_NBYTES = 3 << 30
 
 
 class V1Tensor(NamedTuple):
-    """One tensor as listed.
-
-    Attributes:
-        dtype: element type.
-        shape: shape of the whole.
-        slices: the slices it is kept in; one that covers it all, as a rule.
-    """
+    """One tensor as listed, in the slices it is kept in: one that covers it all, as a rule."""
 
     dtype: DataType
     shape: tuple[int, ...]
@@ -60,21 +54,15 @@ class V1Tensor(NamedTuple):
 
 
 class V1Part:
-    """One file.
-
-    Attributes:
-        file: open for reading.
-        listed: the tensors of which it holds a slice.
-    """
+    """One file, open for reading, and the tensors of which it holds a slice."""
 
     def __init__(self, path: str) -> None:
         """Read its list."""
         self.file = RegularFile(path)
         try:
             self._table = Table(self.file, max_block_nbytes=MAX_BLOCK_NBYTES)
-            handles = list(self._table.handles())
+            self._handles = list(self._table.handles())
             self._separators = [key for key, _ in self._table.read_entries(self._table.index)]
-            self._handles = handles
             self.listed = self._read_list()
         except BaseException:
             self.file.close()

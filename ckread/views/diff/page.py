@@ -52,13 +52,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DiffView:
-    """What of a diff is shown.
+    """What of a diff is shown; the verdict is about all of it.
 
-    Attributes:
-        result: all of it; the verdict is about that.
-        only: rows of these statuses; empty for all.
-        top: the so many that moved most; None for as many as a screen takes.
-        has_values: whether the values of both sides are there to be read.
+    `only` lets through some statuses, `top` the so many that moved most, None as many as a screen
+    takes; `has_values` tells whether the values of both sides are there to be read.
     """
 
     result: CheckpointDiff

@@ -50,13 +50,9 @@ _MOST_TELLING = "!-+>~?="
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """A row of a table.
+    """A row: a sign (`~ = + - > ! ?`), a name or pattern, and the variables it stands for.
 
-    Attributes:
-        sign: what happened: `~ = + - > ! ?`.
-        name: a name, or the pattern of a group.
-        members: the variables it stands for.
-        what: in words, what figures cannot say.
+    `what` says in words what figures cannot.
     """
 
     sign: str
@@ -228,12 +224,7 @@ _FEW_ROWS = 16
 
 
 class Group(NamedTuple):
-    """Variables that one row stands for.
-
-    Attributes:
-        pattern: a name, or a pattern that says which.
-        members: at least one.
-    """
+    """A pattern, and the variables that one row stands for."""
 
     pattern: str
     members: tuple[VariableDiff, ...]

@@ -31,7 +31,7 @@ from ckread.views.terminal.words import (
     moved_text,
     place,
     plural,
-    word_of_kind,
+    word_of,
 )
 
 if TYPE_CHECKING:
@@ -52,12 +52,10 @@ __all__ = ["DriftView", "drift_page", "verdict"]
 
 @dataclass(frozen=True, slots=True)
 class DriftView:
-    """What of a drift is shown.
+    """What of a drift is shown; the verdict is about all of it.
 
-    Attributes:
-        result: all of it; the verdict is about that.
-        top: the so many that moved most; None for as many as a screen takes.
-        show_all: whether variables that stayed finite are shown after a blow-up.
+    `top` are the so many that moved most, None as many as a screen takes; `show_all` shows what
+    stayed finite after a blow-up, too.
     """
 
     result: RunDrift
@@ -182,12 +180,7 @@ _COLUMNS: tuple[Column[VariableDrift], ...] = (
 
 
 class PipedDrift(Block):
-    """A block of a line per variable and checkpoint that holds it.
-
-    Args:
-        result: the checkpoints.
-        chosen: the variables, in the order they stand.
-    """
+    """A line per variable, in the order given, and checkpoint that holds it."""
 
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
@@ -200,7 +193,7 @@ class PipedDrift(Block):
             for entry in self._result.checkpoints
         ]
         words: list[list[str]] = [[] for _ in _COLUMNS]
-        series = [(field.of, word_of_kind(field.kind)) for field in SERIES]
+        series = [(field.of, word_of(field.kind)) for field in SERIES]
         for variable in self._chosen:
             absent = [None] * len(steps)
             columns = [[safe_word(variable.name)] * len(steps), steps]
@@ -214,12 +207,7 @@ class PipedDrift(Block):
 
 
 class Hidden(NamedTuple):
-    """How many variables a table does not show.
-
-    Attributes:
-        finite: those that stayed finite, after a blow-up.
-        beyond_top: those that moved less than the last row.
-    """
+    """How many variables are left out: finite after a blow-up, or beyond the top."""
 
     finite: int = 0
     beyond_top: int = 0

@@ -153,17 +153,13 @@ def _moved_most(result: RunDrift) -> str:
     if not measured:
         return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
     far, name = max(measured)
-    how = f"{_times(far)} times" if far >= 1.5 else f"{share_in_words(far)} of"
+    how = f"{share_in_words(far)} of"
+    if far >= 1.5:  # in two digits, up to 10,000
+        times = f"{float(f'{far:.1e}'):,.{1 if far < 9.95 else 0}f}".removesuffix(".0")
+        how = f"{float_text(far) if far >= 1e4 else times} times"
     if total == 1:
         return f"{safe_text(name)} moved by {how} its first norm."
     return f"{safe_text(name)} moved most: {how} its first norm."
-
-
-def _times(ratio: float) -> str:
-    """Give a ratio with two digits: `1.8`, `12`, `1,200`; from 10,000 on as `1.20e4`."""
-    if ratio >= 1e4:
-        return float_text(ratio)
-    return f"{float(f'{ratio:.1e}'):,.{1 if ratio < 9.95 else 0}f}".removesuffix(".0")
 
 
 def _unchanged(result: RunDrift) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ckread.analysis.info import CheckpointSummary
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
-    from ckread.readers.graphs.meta_graph import MetaGraph, VariableDef
+    from ckread.readers.graphs.meta_graph import MetaGraph
 
 
 LABEL_CELLS = 12
@@ -47,15 +47,24 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     iterations, rate = training.iterations, training.learning_rate
     done = None if iterations is None else plural(iterations, "iteration")
     at_rate = None if rate is None else f"learning rate {float_text(rate)}"
+    based = f", {'object' if summary.is_object_based else 'name'}-based"
+    if summary.format is Format.SAVED_MODEL:
+        based += " variables"
+    elif summary.format not in _BUNDLES:
+        based = ""
+    dtypes = [
+        f"{dtype} ({plural(n, 'variable') if i == 0 else f'{n:,}'})"
+        for i, (dtype, n) in enumerate(summary.dtypes.items())
+    ]
     facts = [
-        ("format", _format(summary)),
+        ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
         ("saved", ", ".join(filter(None, (when, by, tags)))),
         ("step", _step(summary)),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", ", ".join(filter(None, (done, at_rate)))),
         ("parameters", _parameters(summary, tree)),
-        ("dtypes", _dtypes(summary)),
+        ("dtypes", ", ".join(dtypes)),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
     ]
@@ -64,14 +73,6 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         for label, text in facts
         if text
     ]
-
-
-def _format(summary: CheckpointSummary) -> str:
-    name = _FORMATS[summary.format]
-    based = f", {'object' if summary.is_object_based else 'name'}-based"
-    if summary.format is Format.SAVED_MODEL:
-        return f"{name}{based} variables"
-    return name + based if summary.format in _BUNDLES else name
 
 
 def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
@@ -127,15 +128,6 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
     why = "the file does not say" if has_optimizer else "no optimizer in the file"
     return f"{text}; trainable: unknown ({why})"
-
-
-def _dtypes(summary: CheckpointSummary) -> str:
-    (first, n_first), *rest = list(summary.dtypes.items()) or [("", 0)]
-    if not first:
-        return ""
-    return ", ".join(
-        [f"{first} ({plural(n_first, 'variable')})", *(f"{name} ({n:,})" for name, n in rest)]
-    )
 
 
 # The sentence of `info`: what a checkpoint is, for somebody who has never seen it.
@@ -209,10 +201,21 @@ def graph_facts(graph: MetaGraph | None) -> list[tuple[str, str]]:
     """Give label and text of what a `.meta` file tells; texts may be empty."""
     if graph is None:
         return []
+    known = graph.collections
+    variables = known.get("trainable_variables") or known.get("variables", ())
+    begun = Counter(one.initializer for one in variables if one.initializer)
+    initial = [
+        f"{safe_text(kind)} ({plural(n, 'variable') if i == 0 else f'{n:,}'})"
+        for i, (kind, n) in enumerate(begun.most_common())
+    ]
+    slices = Counter(one.partition.full_name for one in variables if one.partition is not None)
+    parts = [f"{safe_text(name)} in {n:,}" for name, n in slices.items()]
+    if len(parts) > _MAX_PARTITIONED:
+        parts[_MAX_PARTITIONED:] = [f"{len(parts) - _MAX_PARTITIONED:,} more"]
     return [
         ("saver", ", ".join(_saver(graph))),
-        ("initial", ", ".join(_initialisers(graph))),
-        ("slices", ", ".join(_partitioned(graph))),
+        ("initial", ", ".join(initial)),
+        ("slices", ", ".join(parts)),
     ]
 
 
@@ -224,25 +227,3 @@ def _saver(graph: MetaGraph) -> Iterator[str]:
     yield f"keeps the last {saver.max_to_keep:,}" if saver.max_to_keep else "keeps all"
     if 0 < saver.keep_every_n_hours < _NEVER_FOR_GOOD:
         yield f"one every {saver.keep_every_n_hours:g} hours for good"
-
-
-def _initialisers(graph: MetaGraph) -> Iterator[str]:
-    """Count the trained variables by what they began as."""
-    kinds = Counter(one.initializer for one in _variables(graph) if one.initializer)
-    for i, (kind, n_variables) in enumerate(kinds.most_common()):
-        count = f"{n_variables:,}" if i else plural(n_variables, "variable")
-        yield f"{safe_text(kind)} ({count})"
-
-
-def _partitioned(graph: MetaGraph) -> Iterator[str]:
-    slices = Counter(
-        one.partition.full_name for one in _variables(graph) if one.partition is not None
-    )
-    for name, n_slices in list(slices.items())[:_MAX_PARTITIONED]:
-        yield f"{safe_text(name)} in {n_slices:,}"
-    if len(slices) > _MAX_PARTITIONED:
-        yield f"{len(slices) - _MAX_PARTITIONED:,} more"
-
-
-def _variables(graph: MetaGraph) -> tuple[VariableDef, ...]:
-    return graph.collections.get("trainable_variables") or graph.collections.get("variables", ())

@@ -48,12 +48,7 @@ _ALIASES = "aliases: export() stores every weight twice, with equal bytes; they 
 
 
 def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
-    """Lay out a summary.
-
-    Args:
-        summary: the facts.
-        tree: the variables in model order; folded for a terminal, not for a pipe.
-    """
+    """Lay out a summary; the tree is folded for a terminal, not for a pipe."""
     head: list[Block] = [Prose(Span(safe_text(summary.path), "title"))]
     head.append(Prose(sentence_of(summary)))
     for warning in summary.warnings:

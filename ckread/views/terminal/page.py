@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """A piece of a line.
-
-    Attributes:
-        text: printable text.
-        style: a name of the theme, or nothing.
-        link: where it leads on a terminal that follows links; never from a file's content.
-    """
+    """A piece of a line: text, a name of the theme, and a link, never from a file's content."""
 
     text: str
     style: str = ""
@@ -62,12 +56,18 @@ class Block:
         from rich.style import Style
 
         styles = styles_of(console.color_system)
-        newline = Segment.line()
         for line in self.lines(Paper(options.max_width, options.encoding)):
+            unstyled = ""  # few long segments: rich takes its time over each
             for text, name, link in line:
                 style = styles.get(name)
+                if style is None and not link:
+                    unstyled += text
+                    continue
+                if unstyled:
+                    yield Segment(unstyled)
+                    unstyled = ""
                 yield Segment(text, (style or Style()) + Style(link=link) if link else style)
-            yield newline
+            yield Segment(f"{unstyled}\n")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Give rich the cells that it takes at least and at most."""
@@ -82,12 +82,7 @@ class Block:
 
 
 class Lines(Block):
-    """Lines that stand as they are.
-
-    Args:
-        lines: what a terminal shows.
-        piped: what a pipe gets; by default the same text.
-    """
+    """Lines that stand as they are; a pipe gets their text, or what is given for it."""
 
     def __init__(self, lines: Iterable[Line], *, piped: Iterable[str] | None = None) -> None:
         self._lines = tuple(lines)
@@ -125,12 +120,7 @@ class PipedOnly(Block):
 
 
 class Page(Block):
-    """Sections with one blank line between them; a section may be several blocks.
-
-    Attributes:
-        sections: the blocks of each.
-        details: a heading and a page that a notebook opens below; None without.
-    """
+    """Sections with a blank line between; below them a notebook opens the `details`."""
 
     details: tuple[str, Page] | None = None
 
@@ -238,16 +228,9 @@ FOLD_INDENT = 2
 
 
 class Prose(Block):
-    """Sentences, wrapped between words.
+    """Sentences, wrapped between words, all lines but the first set in by `indent` cells.
 
-    Args:
-        spans: the text; styles may change within a word.
-        indent: cells before every line but the first.
-        is_record: whether a pipe gets it bare; otherwise it is a `# ` line there.
-
-    Attributes:
-        line: the text, not wrapped.
-        indent: cells before every line but the first.
+    In a pipe it is a `# ` line, unless it is a record.
     """
 
     def __init__(self, *spans: Span | str, indent: int = 0, is_record: bool = False) -> None:

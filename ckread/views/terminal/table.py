@@ -70,25 +70,25 @@ class Column(Generic[Row]):
 
     @classmethod
     def of(cls, field: Field[Any], give: Callable[[Row], Any] | None = None, **look: Any) -> Self:
-        """Give the column of a field as the result declares it; the rest is how it looks."""
-        word = word_of(field)
+        """Give the column of a field as the result declares it; the rest is how it looks.
+
+        `give` takes the record that the field is of, where that is not the row itself.
+        """
+        word, take = word_of(field.kind), field.getter
+
+        def piped(row: Row) -> str:
+            return word(take(row if give is None else give(row)))
+
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": word if give is None else lambda row: word(give(row)),
+            "piped": piped,
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
 
 
 class Table(Block, Generic[Row]):
-    """Rows under columns: a block of a page.
-
-    Args:
-        columns: in the order they stand.
-        rows: the records.
-        row_style: theme style of a whole row, over that of its cells.
-        has_header: whether a terminal shows the headings; a pipe always does.
-    """
+    """Rows under columns; `row_style` is the style of a whole row, over that of its cells."""
 
     def __init__(
         self,

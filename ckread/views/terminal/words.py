@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.fields import Kind
 from ckread.model.spelling import safe_text, safe_word
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
-    from ckread.model.fields import Field
     from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Block, Line
 
-
-Row = TypeVar("Row")
 
 ABSENT = "–"
 """What is absent or undefined, in a terminal."""
@@ -188,31 +186,29 @@ def time_word(seconds: float) -> str:
 
 NUMERIC = (Kind.FIGURE, Kind.COUNT, Kind.NUMBER)
 """Kinds of fields that a pipe sets to the right."""
-_TRUTHS = {True: "yes", False: "no"}
 
 
-def word_of(field: Field[Row]) -> Callable[[Row], str]:
-    """Give what writes a field of a row for a pipe, as one word; `-` for what is absent."""
-    give, write = field.give, word_of_kind(field.kind)
-    return lambda row: write(give(row) if give else None)
+def word_of(kind: Kind) -> Callable[[Any], str]:
+    """Give what writes a value of a kind for a pipe, as one word; `-` for what is absent."""
+    return _WRITERS.get(kind, _text_word)
 
 
-def word_of_kind(kind: Kind) -> Callable[[Any], str]:
-    """Give what writes a value of a kind for a pipe, as one word."""
-    write: Callable[[Any], str] = str
-    if kind is Kind.TEXT:
-        write = _text_word
-    elif kind is Kind.FIGURE:
-        write = value_word
-    elif kind is Kind.TRUTH:
-        write = _TRUTHS.__getitem__
-    elif kind is Kind.SHAPE:
-        write = shape_word
-    return lambda value: ABSENT_WORD if value is None else write(value)
-
-
+@lru_cache(maxsize=256)
 def _text_word(value: object) -> str:
-    return safe_word(str(value))
+    return ABSENT_WORD if value is None else safe_word(str(value))
+
+
+def _count_word(value: int | None) -> str:
+    return ABSENT_WORD if value is None else str(value)
+
+
+_WRITERS: dict[Kind, Callable[[Any], str]] = {
+    Kind.FIGURE: value_word,
+    Kind.COUNT: _count_word,
+    Kind.NUMBER: _count_word,
+    Kind.TRUTH: {None: ABSENT_WORD, True: "yes", False: "no"}.__getitem__,
+    Kind.SHAPE: shape_word,
+}
 
 
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
