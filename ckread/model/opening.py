@@ -212,6 +212,7 @@ _OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
     Format.KERAS_WEIGHTS: _open_keras,
     Format.KERAS_WEIGHTS_SHARDED: _open_keras,
     Format.LEGACY_HDF5: _open_keras,
+    Format.HDF5: _open_keras,
 }
 
 
