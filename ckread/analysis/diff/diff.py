@@ -43,8 +43,8 @@ _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
 
 
 def diff_checkpoints(
-    a: Checkpoint | str | os.PathLike[str],
-    b: Checkpoint | str | os.PathLike[str],
+    a: Checkpoint | str | os.PathLike[str] | object,
+    b: Checkpoint | str | os.PathLike[str] | object,
     patterns: str | Iterable[str] = (),
     *,
     roles: str | Iterable[str] = (),
@@ -61,8 +61,9 @@ def diff_checkpoints(
     """Compare two checkpoints.
 
     Args:
-        a: the first checkpoint, or its path.
-        b: the second.
+        a: the first checkpoint, or its path; or a live `tf.train.Checkpoint`, `tf.Module`,
+            Keras model or dict of trackables, of which nothing is changed.
+        b: the second, likewise.
         patterns: only variables that one of these matches, on either side.
         roles: only variables of these roles, on either side; empty for every role.
         index_only: read no values: equal is what has equal checksums.

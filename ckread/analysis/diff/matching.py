@@ -209,6 +209,14 @@ def _is_same(a: Variable, b: Variable) -> bool:
     return key is not None and key == content_key(b)
 
 
+def is_same_content(a: Variable, b: Variable) -> bool:
+    """Tell by checksums whether two variables hold the same, so much of it that it is evidence."""
+    if a.elements < _MIN_ELEMENTS or not _is_same(a, b):
+        return False
+    key = content_key(a)
+    return key is not None and not is_constant(key)
+
+
 def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:
     """Give names of a and b whose content occurs once on each side and is no constant."""
     sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
