@@ -8,13 +8,17 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.diff.records import PairedBy
-from ckread.analysis.diff.renumbering import is_alike
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ckread.model.variable import Variable
+
+
+def is_alike(a: Variable, b: Variable) -> bool:
+    """Tell whether two variables may be one: of one role, word and shape."""
+    return (a.role, a.slot, a.shape) == (b.role, b.slot, b.shape)
 
 
 class Pair(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import content_key, is_constant
 from ckread.analysis.diff.auto_names import NUMBERED, auto_name, is_renumbered
+from ckread.analysis.diff.pairing import is_alike
 from ckread.analysis.diff.records import PairedBy
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ def take_renumbered(work: Pairing) -> None:
     n_same = sum(name in right and is_alike(left[name], right[name]) for name in left)
     if not _is_refuted(by_order, left, right) and len(by_order) >= n_same:
         work.take_by_name(by_order, PairedBy.ORDER)
-
-
-def is_alike(a: Variable, b: Variable) -> bool:
-    """Tell whether two variables may be one: of one role, word and shape."""
-    return (a.role, a.slot, a.shape) == (b.role, b.slot, b.shape)
 
 
 def _is_refuted(
