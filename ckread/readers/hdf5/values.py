@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.arrays import empty_array
 from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.slices import iter_slabs
 
@@ -49,7 +50,8 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
         return empty
     if index:
         return _read(file, dataset, index)
-    whole = np.empty(dataset.shape, wanted)
+    file.dataset(dataset.path)  # which sees that it was written, before memory is taken
+    whole = empty_array(dataset.shape, dataset.dtype)
     for slab in _slabs(file, dataset, whole.size):
         whole[slab] = _read(file, dataset, slab)
     return whole
