@@ -13,7 +13,7 @@ import re
 from ckread.errors import CheckpointError, CheckpointNotFoundError
 from ckread.model.paths.location import Location, at_prefix
 from ckread.model.paths.nearby import nothing_in
-from ckread.model.paths.scanning import Candidate, locate_latest, scan, step_of
+from ckread.model.paths.scanning import locate_latest, scan
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
 
@@ -89,13 +89,10 @@ def _with_later(location: Location, directory: str) -> Location:
     last = candidates[-1]
     if _same(last.path, location.path):
         return location.noting(f"{note}the latest, {location.path}.")
-    later = f"; {last.path} has a higher step" if _is_later(last, location.path) else ""
+    own = next((c for c in candidates if _same(c.path, location.path)), None)
+    is_later = own is not None and (own.numbers.known or 0) < (last.numbers.known or 0)
+    later = f"; {last.path} has a higher {last.numbers.unit}" if is_later else ""
     return location.noting(f"{note}{location.path}, which the state file names{later}.")
-
-
-def _is_later(candidate: Candidate, path: str) -> bool:
-    step = step_of(os.path.basename(path))
-    return candidate.step is not None and step is not None and candidate.step > step
 
 
 def _same(one: str, other: str) -> bool:

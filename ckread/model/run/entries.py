@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.paths.location import keras_suffix
-
 if TYPE_CHECKING:
     from ckread.errors import CheckpointError
-
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+    from ckread.model.claim import Claim
 
 
 class RunState(StrEnum):
@@ -36,6 +32,8 @@ class RunEntry:
     Attributes:
         path: its prefix, file or directory.
         step: of training; None where neither content nor name tell.
+        epoch: of training, where the name says so; None otherwise.
+        numbers: of the name, those that order it among its siblings.
         time: when it was saved, seconds since 1970, by the state file or else by
             the file itself; None for one that is not there.
         nbytes: of all its files; None for one that is not there.
@@ -55,6 +53,8 @@ class RunEntry:
     variables: int = 0
     elements: int = 0
     is_dated_by_state: bool = False
+    epoch: int | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,6 +66,8 @@ class RunEntry:
         return {
             "path": self.path,
             "step": self.step,
+            "epoch": self.epoch,
+            "numbers": list(self.numbers),
             "time": self.time,
             "nbytes": self.nbytes,
             "state": None if self.state is None else str(self.state),
@@ -96,10 +98,14 @@ class RunGroup:
         entries: of the checkpoints.
         model: equal for groups of the same model that was saved under another name, or
             in another format: their parameters have the same leaf names, shapes and types.
+        titles: what orders them is called: `step`, `epoch`, or words of their names.
+        claims: of their steps and of the latest, with what told them.
     """
 
     entries: tuple[RunEntry, ...]
     model: int = 0
+    titles: tuple[str, ...] = ("step",)
+    claims: tuple[Claim, ...] = ()
 
     @property
     def latest(self) -> RunEntry:
@@ -110,26 +116,3 @@ class RunGroup:
 def base_name(path: str) -> str:
     """Give the last component of a path, also where it ends in a separator."""
     return os.path.basename(path.rstrip(os.sep)) or path
-
-
-def stem_of(path: str) -> str:
-    """Give the base name without a suffix of Keras, whose digits count nothing."""
-    name = base_name(path)
-    return name.removesuffix(keras_suffix(name) or "")
-
-
-def pattern_of(path: str) -> str:
-    """Give the base name with each number as `#`: equal for checkpoints of one series."""
-    name = base_name(path)
-    suffix = keras_suffix(name) or ""
-    return _NUMBER.sub("#", name.removesuffix(suffix)) + suffix
-
-
-def numbers_of(path: str) -> tuple[float, ...]:
-    """Give the numbers of the base name from left to right: (5, 0.23) for `w.05-0.23.h5`."""
-    return numbers_in(stem_of(path))
-
-
-def numbers_in(text: str) -> tuple[float, ...]:
-    """Give the numbers of a text from left to right."""
-    return tuple(float(number) for number in _NUMBER.findall(text))
