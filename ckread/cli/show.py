@@ -48,7 +48,7 @@ EXAMPLES = (
 )
 
 LARGE_NBYTES = 64 << 20
-"""Bytes from which on no more than the corners are read to show an abbreviated tensor."""
+"""Bytes from which on no more than the edges are read to show an abbreviated tensor."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -104,11 +104,11 @@ def _show(
         return
     is_abbreviated = output.is_terminal and not arguments.full
     if is_abbreviated and math.prod(part.shape) > MAX_SHOWN and _is_large(part):
-        array = _read_corners(part, arguments, output)
+        array = _read_edges(part, arguments, output)
     else:
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
-    output.render(values_page(values, output.width, full=arguments.full))
+    output.render(values_page(values, full=arguments.full))
     if not output.is_terminal:
         output.lines(piped_rows(array))
 
@@ -122,14 +122,14 @@ def _is_large(part: Part) -> bool:
     return math.prod(part.shape) * itemsize > LARGE_NBYTES
 
 
-def _read_corners(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
-    from ckread.model.lookup import read_corners
+def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
+    from ckread.model.lookup import read_edges
     from ckread.views.values import EDGE_ITEMS
 
     if part.index is None and not arguments.verify:
         output.note("only what is shown was read, without checksum; --verify reads it all")
     index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
-    return read_corners(part.variable, index, EDGE_ITEMS)
+    return read_edges(part.variable, index, EDGE_ITEMS)
 
 
 def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace) -> bool | None:
@@ -144,7 +144,7 @@ def _save(
 ) -> None:
     from ckread.cli.export import save_part
 
-    told = save_part(part, arguments.output, force=arguments.force)
+    what = save_part(part, arguments.output, force=arguments.force)
     if output.is_json:
         document = {
             "variable": part.variable.to_dict(),
@@ -154,4 +154,4 @@ def _save(
             "file": arguments.output,
         }
         output.json("show", document)
-    output.wrote(told)
+    output.wrote(arguments.output, what)

@@ -1,9 +1,7 @@
-"""What the files of a checkpoint tell besides its tensors.
+"""What the files tell besides the tensors, and who a stored tensor is. Plain data.
 
-Filled by `opening` from whatever lies beside the tensors; `naming` and `role`
-decide from it, `info` shows parts of it. Everything here is plain data.
-
-Who a stored tensor is: its name, role and relations, as `naming` and `role` find them.
+Evidence is filled by `opening` from whatever lies beside the tensors; `naming` finds
+identities from it, `info` shows parts of it.
 """
 
 from __future__ import annotations

@@ -104,14 +104,16 @@ def _find(checkpoint: Checkpoint, name: str) -> Variable:
         lines = [f"  {variable.name}" for variable in found[:MAX_NAMED]]
         if len(found) > MAX_NAMED:
             lines.append(f"  and {len(found) - MAX_NAMED} more")
-        message = f"{checkpoint.path}: {len(found)} variables match {name}, expected one"
         raise VariableNotFoundError(
-            message, path=checkpoint.path, remedy="\n".join(["They are:", *lines])
+            f"{len(found)} variables match {name}",
+            path=checkpoint.path,
+            expected="one",
+            remedy="\n".join(["They are:", *lines]),
         )
     return found[0]
 
 
-# The corners of an array: all that an abbreviated print of it shows.
+# The edges of an array: all that an abbreviated print of it shows.
 #
 # Of a dimension longer than twice the edge, only the elements at either end are read;
 # one filler between them stands for the rest. A tensor of any size takes some bytes.
@@ -120,29 +122,20 @@ _Piece = tuple["slice", "slice"]
 """What to read of a dimension, and where it goes in the result."""
 
 
-def read_corners(variable: Variable, index: Index, edge: int) -> NDArray[np.generic]:
-    """Read the first and last `edge` elements in every dimension of a part.
-
-    Args:
-        variable: of which.
-        index: the part: one integer or slice per dimension.
-        edge: elements at either end.
-
-    Raises:
-        CheckpointError: as `Variable.read`.
-    """
+def read_edges(variable: Variable, index: Index, edge: int) -> NDArray[np.generic]:
+    """Read the first and last `edge` elements in every dimension of a part."""
     import numpy as np
 
     pieces = [_pieces(item, edge) for item in index if isinstance(item, slice)]
     if not pieces:
         return variable.read(index)
     shape = [dimension[-1][1].stop for dimension in pieces]
-    corners = np.zeros(shape, numpy_dtype(variable.dtype))
+    edges = np.zeros(shape, numpy_dtype(variable.dtype))
     for chosen in product(*pieces):
         rest = iter(chosen)
         part = tuple(item if isinstance(item, int) else next(rest)[0] for item in index)
-        corners[tuple(place for _, place in chosen)] = variable.read(part)
-    return corners
+        edges[tuple(place for _, place in chosen)] = variable.read(part)
+    return edges
 
 
 def _pieces(item: slice, edge: int) -> list[_Piece]:

@@ -109,12 +109,7 @@ class ObjectGraph:
         return dict(sorted(numbered))
 
     def walk(self, start: int = 0, *, ends: Collection[int] = ()) -> Iterator[int]:
-        """Yield every node that can be reached, breadth-first, each once.
-
-        Args:
-            start: where to begin.
-            ends: nodes that are yielded, and not gone beyond.
-        """
+        """Yield every node that can be reached, breadth-first, once; `ends` lead no further."""
         seen = {start}
         queue = deque([start])
         while queue:

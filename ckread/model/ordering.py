@@ -71,7 +71,7 @@ def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order."""
     if evidence.graph is not None:
         return _graph_order(evidence.graph)
-    listed: dict[str, int] = {}
+    listed: dict[str, int] = {}  # scopes
     for layer in evidence.layers:
         listed.setdefault(layer.name.rpartition("/")[2], len(listed))
     if evidence.meta_graph is not None:
@@ -79,21 +79,28 @@ def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
             listed.setdefault(_scope(one.key), len(listed))
     if not listed:
         return {}
-    return {variable.key: _rank(variable.name, listed) for variable in variables}
-
-
-def _rank(name: str, listed: dict[str, int]) -> int:
-    """Give the rank of the scope of a name, or of the innermost part of it that is listed."""
-    scope = _scope(name)
-    if scope in listed:
-        return listed[scope]
-    ranks = (listed[part] for part in reversed(scope.split("/")) if part in listed)
-    return next(ranks, len(listed))
+    ranks = {}
+    for variable in variables:
+        scope = _scope(variable.name)
+        # The scope itself, else the innermost part of it that is listed.
+        parts = (scope, *reversed(scope.split("/")))
+        ranks[variable.key] = next((listed[p] for p in parts if p in listed), len(listed))
+    return ranks
 
 
 def _graph_order(graph: ObjectGraph) -> dict[str, int]:
     """Number the variables as the optimizer lists them, others after the one met before."""
-    met = _depth_first(graph)
+    met: dict[str, None] = {}
+    seen: set[int] = set()
+    to_visit = [0]
+    while to_visit:  # depth first: all of a layer before the next
+        node = to_visit.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in graph.variables:
+            met.setdefault(graph.variables[node])
+        to_visit.extend(child for child, _ in reversed(graph.children[node]))
     listed = _listed(graph)
     last = -1
     places = {}
@@ -118,20 +125,3 @@ def _listed(graph: ObjectGraph) -> dict[str, int]:
             if node in graph.variables:
                 ranks.setdefault(graph.variables[node], len(ranks))
     return ranks
-
-
-def _depth_first(graph: ObjectGraph) -> list[str]:
-    """Give the keys of the variables as they are met, all of a layer before the next."""
-    keys: dict[str, None] = {}
-    seen: set[int] = set()
-    to_visit = [0]
-    while to_visit:
-        node_id = to_visit.pop()
-        if node_id in seen:
-            continue
-        seen.add(node_id)
-        key = graph.variables.get(node_id)
-        if key is not None:
-            keys.setdefault(key)
-        to_visit.extend(child for child, _ in reversed(graph.children[node_id]))
-    return list(keys)

@@ -1,7 +1,4 @@
-"""What a variable is for: the closed list of roles.
-
-What a variable's own name says about its role: the words that frameworks use.
-"""
+"""What a variable is for: the closed list of roles, and the words that tell one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""PATTERN: which variables a person means; and the order they expect names in.
+"""PATTERN: which variables a person means, which they may have meant, and in what order.
 
 `*` stays within one path component, `**` does not, `?` is one character, brackets
 are literal. A pattern without any of these matches every name that contains it.
 Raw checkpoint keys match too, and names in the escaped form in which they are shown.
-
-Names that a person may have meant, and a record by its name.
 """
 
 from __future__ import annotations
@@ -30,19 +28,22 @@ _DIGITS = re.compile(r"\d+")
 
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
     r"""Give the test of one pattern on one name; names as they are displayed, `a\x20b`, do too."""
-    is_match = _compile_literal(pattern)
+    if "*" not in pattern and "?" not in pattern:
+
+        def is_match(name: str) -> bool:
+            return pattern in name
+
+    else:
+        tokens = _TOKENS.findall(pattern)
+        expression = "".join(_WILDCARDS.get(token) or re.escape(token) for token in tokens)
+        fullmatch = re.compile(expression, re.DOTALL).fullmatch
+
+        def is_match(name: str) -> bool:
+            return fullmatch(name) is not None
+
     if "\\" not in pattern:
         return is_match
     return lambda name: is_match(name) or is_match(safe_text(name)) or is_match(safe_word(name))
-
-
-def _compile_literal(pattern: str) -> Callable[[str], bool]:
-    if "*" not in pattern and "?" not in pattern:
-        return lambda name: pattern in name
-    tokens = _TOKENS.findall(pattern)
-    expression = "".join(_WILDCARDS.get(token) or re.escape(token) for token in tokens)
-    fullmatch = re.compile(expression, re.DOTALL).fullmatch
-    return lambda name: fullmatch(name) is not None
 
 
 def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list[Variable]:
@@ -83,12 +84,11 @@ def natural_key(name: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _component_key(component: str) -> str:
-    return _DIGITS.sub(_sortable_number, component)
+    def sortable(match: re.Match[str]) -> str:
+        digits = match[0].lstrip("0")
+        return f"{len(digits):04d}{digits}"
 
-
-def _sortable_number(match: re.Match[str]) -> str:
-    digits = match[0].lstrip("0")
-    return f"{len(digits):04d}{digits}"
+    return _DIGITS.sub(sortable, component)
 
 
 _N_NEAR = 5
@@ -130,7 +130,7 @@ def not_found(name: object, names: Collection[str], path: str) -> VariableNotFou
         remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
     elif names:
         remedy = NONE_NEAR
-    return VariableNotFoundError(f"{path}: no variable {name}", path=path, remedy=remedy)
+    return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
 
 
 def near_names(name: str, names: Collection[str]) -> list[str]:

@@ -11,9 +11,16 @@ def safe_text(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        character if character.isprintable() else _escape(character) for character in text
-    )
+    return "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def safe_word(text: str) -> str:
@@ -25,10 +32,3 @@ def safe_word(text: str) -> str:
 def is_spelled(name: str, text: str) -> bool:
     r"""Tell whether a text is how a name is displayed, `a\x20b`, and not the name itself."""
     return "\\" in text and text in (safe_text(name), safe_word(name))
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

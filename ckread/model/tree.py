@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -76,13 +77,8 @@ class VariableTree(Displayed):
         made: dict[int, dict[str, Any]] = {}
         nodes = [node for node, _ in self.walk()]
         for node in reversed(nodes):
-            made[id(node)] = {
-                "name": node.name,
-                "variables": node.n_variables,
-                "parameters": node.parameters,
-                "nbytes": node.nbytes,
-                "children": [made.pop(id(child)) for child in node.children],
-            }
+            children = [made.pop(id(child)) for child in node.children]
+            made[id(node)] = {**document(NODE_FIELDS, node), "children": children}
         return made[id(self)]
 
     def to_pandas(self) -> Any:
@@ -91,30 +87,27 @@ class VariableTree(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.model.display import data_frame
-
-        totals = {"variables": "int64", "parameters": "int64", "nbytes": "int64"}
-        columns = {"name": "object", "depth": "int64", **totals}
         rows = [
-            {
-                "path": node.path,
-                "name": node.name,
-                "depth": len(lasts),
-                "variables": node.n_variables,
-                "parameters": node.parameters,
-                "nbytes": node.nbytes,
-            }
+            {"path": node.path, "depth": len(lasts), **document(NODE_FIELDS, node)}
             for node, lasts in self.walk()
         ]
+        columns = {"name": Kind.TEXT, "depth": Kind.COUNT} | columns_of(NODE_FIELDS)
         return data_frame(columns, rows, index="path")
+
+
+NODE_FIELDS: tuple[Field[VariableTree], ...] = (
+    Field("name", Kind.TEXT),
+    Field("variables", Kind.COUNT, lambda node: node.n_variables),
+    Field("parameters", Kind.COUNT),
+    Field("nbytes", Kind.COUNT),
+)
+"""What is told of a node: JSON, pandas and the pipe of `tree`."""
 
 
 def build_tree(variables: Iterable[Variable], *, folds: bool = False) -> VariableTree:
     """Make the tree of some variables, scopes in order of their first variable.
 
-    Args:
-        variables: in the order they are to stand.
-        folds: whether slots, averages and aliases of one kind become one node.
+    With `folds`, slots, averages and aliases of one kind become one node.
     """
     builder = _Builder()
     groups: dict[tuple[str, str], list[Variable]] = {}
@@ -146,7 +139,12 @@ class _Builder:
     def fold(self, scope: str, members: list[Variable]) -> None:
         """Put several variables into a scope as one node."""
         parent = self._node(scope) if scope else self._root
-        label = _fold_label(members)
+        first = members[0]
+        if first.role is Role.ALIAS:
+            label = f"aliases of {len(members)} variables"
+        else:
+            word = first.slot or first.name.rpartition("/")[2]
+            label = f"{word} of {len(members)} weights"
         node = self._child(parent, label, f"{scope}/{label}" if scope else label)
         node.folded = tuple(members)
         for variable in members:
@@ -210,14 +208,6 @@ def _fold_group(variable: Variable) -> tuple[str, str] | None:
     if variable.name.startswith(f"{owner}/"):
         return "", kind
     return (scope.removesuffix(owner).rstrip("/") if scope.endswith(owner) else scope), kind
-
-
-def _fold_label(members: list[Variable]) -> str:
-    first = members[0]
-    if first.role is Role.ALIAS:
-        return f"aliases of {len(members)} variables"
-    word = first.slot or first.name.rpartition("/")[2]
-    return f"{word} of {len(members)} weights"
 
 
 def join_single_scopes(root: VariableTree) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckread.errors import UsageError, VariableNotFoundError
-from ckread.model.lookup import find_part, read_corners
+from ckread.model.lookup import find_part, read_edges
 from tests.analysis.array_checkpoint import checkpoint
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -75,21 +75,21 @@ def test_the_shape_of_a_part_is_that_of_its_values(text: str) -> None:
     "shape", [(5,), (7,), (8,), (100,), (20, 30), (2, 50, 9), (0, 40), (40, 0)]
 )
 @pytest.mark.parametrize("edge", [1, 3])
-def test_corners_print_like_the_whole(shape: tuple[int, ...], edge: int) -> None:
+def test_edges_print_like_the_whole(shape: tuple[int, ...], edge: int) -> None:
     values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     variable = checkpoint({"w": values})["w"]
-    corners = read_corners(variable, tuple(slice(0, size, 1) for size in shape), edge)
-    assert corners.dtype == values.dtype
-    assert corners.ndim == values.ndim
-    assert all(size <= 2 * edge + 1 for size in corners.shape if 0 not in shape)
+    edges = read_edges(variable, tuple(slice(0, size, 1) for size in shape), edge)
+    assert edges.dtype == values.dtype
+    assert edges.ndim == values.ndim
+    assert all(size <= 2 * edge + 1 for size in edges.shape if 0 not in shape)
     with np.printoptions(threshold=0, edgeitems=edge):
-        assert str(corners) == str(values) or 0 in shape
+        assert str(edges) == str(values) or 0 in shape
 
 
-def test_corners_of_a_part() -> None:
+def test_edges_of_a_part() -> None:
     values = np.arange(4000).reshape(2, 40, 50)
     variable = checkpoint({"w": values})["w"]
-    corners = read_corners(variable, (1, slice(2, 40, 3), slice(0, 50, 1)), 2)
+    edges = read_edges(variable, (1, slice(2, 40, 3), slice(0, 50, 1)), 2)
     part = values[1, 2:40:3]
-    assert corners[:2, :2].tolist() == part[:2, :2].tolist()
-    assert corners[-2:, -2:].tolist() == part[-2:, -2:].tolist()
+    assert edges[:2, :2].tolist() == part[:2, :2].tolist()
+    assert edges[-2:, -2:].tolist() == part[-2:, -2:].tolist()

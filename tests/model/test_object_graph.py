@@ -68,7 +68,7 @@ def test_a_graph_without_nodes_is_refused() -> None:
         ObjectGraph.from_message(TrackableObjectGraph(()))
 
 
-def test_the_best_path_avoids_optimizers_and_machinery() -> None:
+def test_the_best_path_avoids_optimizers_and_structure() -> None:
     kernel = Var("k")
     root = {
         "optimizer": {"_trainable_variables": items(kernel)},
@@ -84,7 +84,7 @@ def test_the_best_path_avoids_optimizers_and_machinery() -> None:
     assert made.graph.child(optimizer, "_trainable_variables") not in tree.reached
 
 
-def test_machinery_counts_from_the_root_on() -> None:
+def test_structure_counts_from_the_root_on() -> None:
     shared = Var("v")
     made = make({"variables": items(shared), "net": {"deep": {"w": shared}}})
     node = next(iter(made.graph.variables))

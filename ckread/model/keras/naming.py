@@ -2,8 +2,6 @@
 
 The rules are those for every container: what the program called a variable, its
 optimizer's slots under the name of the weight they belong to, unique in the file.
-
-The layers of a Keras file with the parameters they hold, as `info` lists them.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from ckread.model.role import Role
 from ckread.readers.keras.config import KerasLayer, iter_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ckread.model.keras.slots import OptimizerVariable
     from ckread.model.keras.variables import LayerVariable
@@ -55,8 +53,13 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
             variables |= find_keras3({key: own[key]}, contents)
     names = unique_names({key: one.name for key, one in variables.items()})
     found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
-    identities = {key: _of_layer(one, names) for key, one in variables.items()}
-    identities |= {key: Identity(_metric_name(key), Role.METRIC) for key in metric_keys}
+    identities = {
+        key: Identity(names[key], one.role, one.trainable, names.get(one.repeats or ""))
+        for key, one in variables.items()
+    }
+    for key in metric_keys:
+        name = "/".join(part for part in key.split("/") if part != "vars")
+        identities[key] = Identity(name, Role.METRIC)
     identities |= _of_optimizer(found, names)
     unique = unique_names({key: identities[key].name for key in tensors})
     identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
@@ -78,11 +81,6 @@ def _parts(
         else:
             layer.append(key)
     return optimizer, metric, layer
-
-
-def _of_layer(variable: LayerVariable, names: Mapping[str, str]) -> Identity:
-    owner = names[variable.repeats] if variable.repeats else None
-    return Identity(names[variable.key], variable.role, variable.trainable, owner)
 
 
 def _of_optimizer(
@@ -110,10 +108,6 @@ def _of_optimizer(
     return identities
 
 
-def _metric_name(key: str) -> str:
-    return "/".join(part for part in key.split("/") if part != "vars")
-
-
 def _warnings(identities: Mapping[str, Identity]) -> tuple[str, ...]:
     slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
     untold = sum(one.owner is None for one in slots)
@@ -130,64 +124,44 @@ def layer_table(
     variables: Mapping[str, LayerVariable],
     tensors: Mapping[str, TensorRecord],
 ) -> tuple[KerasLayer, ...]:
-    """List the layers: of the configuration in model order, else of the file."""
+    """List the layers with their parameters: in model order if that is told, else of the file."""
     sizes = [
         (one, math.prod(tensors[key].shape))
         for key, one in variables.items()
         if one.role.is_parameter
     ]
-    listed = iter_layers(contents.config.model)
-    if not listed:
-        return _without_config(contents, sizes)
     is_legacy = bool(contents.weights)
-    return tuple(
-        KerasLayer(
-            name=path,
-            class_name=layer.class_name,
-            parameters=_legacy_total(path, sizes) if is_legacy else _total(path, sizes),
-            shape=layer.shape,
-            trainable=layer.trainable,
-            depth=depth,
+
+    def total(layer: str, inner: str = "") -> int:
+        """Sum what a layer holds; in a nested model of a legacy file, what carries its name."""
+        return sum(
+            elements
+            for one, elements in sizes
+            if one.layer == layer or one.layer.startswith(f"{layer}/")
+            if not inner or f"/{inner}/" in f"/{one.name}"
         )
-        for path, layer, depth in listed
-    )
 
-
-def _without_config(
-    contents: KerasContents, sizes: list[tuple[LayerVariable, int]]
-) -> tuple[KerasLayer, ...]:
-    """List what the file calls layers: by name, their classes as far as keys tell them."""
-    if contents.weights:
-        names: Iterable[str] = dict.fromkeys(one.layer for one in contents.weights if one.layer)
-        return tuple(KerasLayer(name, "", _total(name, sizes)) for name in names)
+    listed = iter_layers(contents.config.model)
+    if listed:
+        found = []
+        for path, layer, depth in listed:
+            top, _, inner = path.partition("/") if is_legacy else (path, "", "")
+            parameters = total(top, inner.rpartition("/")[2])
+            found.append(
+                KerasLayer(path, layer.class_name, parameters, layer.shape, layer.trainable, depth)
+            )
+        return tuple(found)
+    if is_legacy:
+        names = dict.fromkeys(one.layer for one in contents.weights if one.layer)
+        return tuple(KerasLayer(name, "", total(name)) for name in names)
     groups = [
         group
-        for path, group in contents.groups.items()
+        for path, group in sorted(contents.groups.items())
         if path and group.parent is not None and not group.parent.path
+        if path.partition("/")[0] != OPTIMIZER
     ]
-    groups = [group for group in groups if group.path.partition("/")[0] != "optimizer"]
     return tuple(
-        KerasLayer(name, group.class_name, total)
-        for group in sorted(groups, key=lambda group: group.path)
-        if (total := _total(name := layer_path(group), sizes)) or group.class_name
-    )
-
-
-def _total(path: str, sizes: Iterable[tuple[LayerVariable, int]]) -> int:
-    prefix = f"{path}/"
-    return sum(
-        elements
-        for variable, elements in sizes
-        if variable.layer == path or variable.layer.startswith(prefix)
-    )
-
-
-def _legacy_total(path: str, sizes: Iterable[tuple[LayerVariable, int]]) -> int:
-    """Sum what a layer lists; inside a nested model, what carries the layer's name."""
-    top, _, inner = path.partition("/")
-    last = inner.rpartition("/")[2]
-    return sum(
-        elements
-        for variable, elements in sizes
-        if variable.layer == top and (not inner or f"/{last}/" in f"/{variable.name}")
+        KerasLayer(name, group.class_name, parameters)
+        for group in groups
+        if (parameters := total(name := layer_path(group))) or group.class_name
     )

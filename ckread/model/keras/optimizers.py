@@ -1,20 +1,8 @@
-"""The optimizers of a Keras file: one, or a LossScaleOptimizer and the one inside it.
+"""The optimizers of a Keras file: which variables are theirs, and which weights they train.
 
-What an optimizer has slots for is trained: that tells flags where no configuration does.
-
-The variables of an optimizer in a legacy Keras file, by their names.
-
-adam/stem_kernel_momentum              Keras 3: the weight's path, `/` as `_`
-loss_scale_optimizer/adam/…            of the optimizer inside
-Adam/m/stem/kernel                     Keras 2.11 and later
-Adam/stem/kernel/m, training/Adam/…    Keras 2 before that
-Adam/iter, iteration, Adam/beta_1      counters and hyperparameters
-
-The order in which a Keras model lists its trainable variables.
-
-Optimizers keep their slots in this order. It is that of the layers in the
-configuration; inside a layer its own variables come first, then those of its parts,
-for which the order is known only of Keras's own layers.
+There is one, or a LossScaleOptimizer with the one inside it. What an optimizer has slots
+for is trained: that tells flags where no configuration does. Legacy files call an
+optimizer's variables by names, Keras 3 numbers them in the order of the model.
 """
 
 from __future__ import annotations
@@ -38,7 +26,7 @@ if TYPE_CHECKING:
 
     from ckread.model.keras.variables import LayerVariable
     from ckread.readers.contract import TensorRecord
-    from ckread.readers.keras.config import LayerConfig, OptimizerConfig
+    from ckread.readers.keras.config import LayerConfig
     from ckread.readers.keras.layers import LayerGroup
     from ckread.readers.keras.reader import KerasContents
 
@@ -62,40 +50,25 @@ def find_keras_optimizers(
         return {}, dict(variables)
     weights = {key: one for key, one in variables.items() if one.role is Role.WEIGHT}
     shapes = {key: tensors[key].shape for key in weights}
-    trained: Counter[tuple[int, ...]] | None = None
+    by_shape: dict[str, bool] = {}
     if contents.weights:
         found = _legacy_optimizer(tensors, keys, contents, weights)
     else:
         given = Weights(shapes, trainable_order(contents, variables))
         found, trained = _optimizers(tensors, keys, contents, given)
-    owners = {variable.owner for _, variable in found.values()}
-    marked = {
-        key: _marked(one, owners, _told_by_shape(shapes, trained)) for key, one in variables.items()
-    }
-    return found, marked
-
-
-def _marked(
-    variable: LayerVariable, owners: set[str | None], by_shape: Mapping[str, bool]
-) -> LayerVariable:
-    if variable.role is not Role.WEIGHT or variable.trainable is not None:
-        return variable
-    if variable.key in owners:
-        return variable._replace(trainable=True)
-    return variable._replace(trainable=by_shape.get(variable.key))
-
-
-def _told_by_shape(
-    shapes: Mapping[str, tuple[int, ...]], trained: Counter[tuple[int, ...]] | None
-) -> dict[str, bool]:
-    """Call trained all weights of a shape, or none, where the slots' shapes say so."""
-    if trained is None:
-        return {}
-    counts = Counter(shapes.values())
-    return {
-        key: bool(trained[shape])
-        for key, shape in shapes.items()
-        if trained[shape] in (0, counts[shape])
+        if trained is not None:
+            counts = Counter(shapes.values())
+            by_shape = {
+                key: bool(trained[shape])
+                for key, shape in shapes.items()
+                if trained[shape] in (0, counts[shape])
+            }
+    told = by_shape | {one.owner: True for _, one in found.values() if one.owner}
+    return found, {
+        key: one._replace(trainable=told.get(key))
+        if one.role is Role.WEIGHT and one.trainable is None
+        else one
+        for key, one in variables.items()
     }
 
 
@@ -105,6 +78,7 @@ def _optimizers(
     contents: KerasContents,
     weights: Weights,
 ) -> tuple[Found, Counter[tuple[int, ...]] | None]:
+    """Tell the numbered variables; give with them how many weights of each shape have slots."""
     trained = None
     is_keras_2 = (contents.config.keras_version or "").startswith("2.")
     groups: dict[str, list[TensorRecord]] = {}
@@ -116,7 +90,7 @@ def _optimizers(
     for path, records in groups.items():
         one = config.inner if path == INNER and config else config
         name = contents.groups[path].name if path in contents.groups else ""
-        told, rest = _outer(records, inner) if path == OPTIMIZER and inner else ({}, records)
+        told, rest = _loss_scale(records, inner) if path == OPTIMIZER and inner else ({}, records)
         variables, trained_here = find_optimizer_variables(rest, weights, one, name=name)
         trained = trained_here or trained
         told |= variables
@@ -130,7 +104,7 @@ def _optimizers(
     return found, trained
 
 
-def _outer(
+def _loss_scale(
     records: list[TensorRecord], inner: list[TensorRecord]
 ) -> tuple[dict[str, OptimizerVariable], list[TensorRecord]]:
     """Tell a LossScaleOptimizer's own variables from its copies of the inner one's."""
@@ -159,21 +133,17 @@ def _legacy_optimizer(
 ) -> Found:
     listed = {weight.key: weight.name.removesuffix(":0") for weight in contents.weights}
     index = index_weights({one.name: (key, tensors[key].shape) for key, one in weights.items()})
+    config = contents.config.optimizer
+    inner = config.inner if config else None
     found: Found = {}
     for key in keys:
         name = listed.get(key, key.removeprefix(LEGACY_OPTIMIZER))
-        path = _legacy_path(name, contents.config.optimizer)
+        path = INNER if inner is not None and inner.name in name.split("/") else OPTIMIZER
         variable = legacy_optimizer_variable(name, tensors[key], index)
         if not variable.word and variable.owner is None:
             path, variable = OPTIMIZER, variable._replace(word=name)
         found[key] = (path, variable)
     return found
-
-
-def _legacy_path(name: str, config: OptimizerConfig | None) -> str:
-    inner = config.inner if config else None
-    is_inner = inner is not None and inner.name in name.split("/")
-    return INNER if is_inner else OPTIMIZER
 
 
 def optimizer_class(contents: KerasContents) -> str | None:
@@ -188,6 +158,14 @@ def optimizer_class(contents: KerasContents) -> str | None:
             return CLASS_NAMES.get(optimizer_kind(None, contents.groups[path].name))
     return None
 
+
+# The variables of an optimizer in a legacy Keras file, by their names.
+#
+# adam/stem_kernel_momentum              Keras 3: the weight's path, `/` as `_`
+# loss_scale_optimizer/adam/…            of the optimizer inside
+# Adam/m/stem/kernel                     Keras 2.11 and later
+# Adam/stem/kernel/m, training/Adam/…    Keras 2 before that
+# Adam/iter, iteration, Adam/beta_1      counters and hyperparameters
 
 _WORDS = {"iteration": "iterations", "iter": "iterations", "iterations": "iterations"}
 
@@ -217,10 +195,11 @@ def legacy_optimizer_variable(
     name: str, record: TensorRecord, weights: NamedWeights
 ) -> OptimizerVariable:
     """Tell what a variable of an optimizer is from its name."""
-    for owner, word in _claims(name, weights):
-        if owner is not None and (owner[1] == record.shape or _is_factor(record.shape, owner[1])):
+    for (owner, shape), word in _readings(name, weights):
+        is_factor = record.shape in (shape[:-1], (*shape[:-2], *shape[-1:])) and len(shape) > 1
+        if record.shape == shape or is_factor:
             kind = Role.AVERAGE if word == AVERAGE else Role.SLOT
-            return OptimizerVariable(kind, word, owner[0])
+            return OptimizerVariable(kind, word, owner)
     last = name.rpartition("/")[2]
     if last in _WORDS:
         return OptimizerVariable(Role.COUNTER, _WORDS[last])
@@ -232,9 +211,9 @@ def legacy_optimizer_variable(
     return OptimizerVariable(Role.SLOT if record.shape else Role.OTHER)
 
 
-def _claims(
+def _readings(
     name: str, weights: NamedWeights
-) -> Iterator[tuple[tuple[str, tuple[int, ...]] | None, str]]:
+) -> Iterator[tuple[tuple[str, tuple[int, ...]], str]]:
     """Yield the weights that a name may be of, the longest name first, and the word left."""
     parts = name.split("/")
     for start in range(1, len(parts)):
@@ -246,15 +225,15 @@ def _claims(
             yield weights.by_name[owner], word
     words = parts[-1].split("_")
     for stop in range(len(words) - 1, 0, -1):
-        flat = "_".join(words[:stop])
-        if flat in weights.by_flat_name:
-            yield weights.by_flat_name[flat], "_".join(words[stop:])
+        weight = weights.by_flat_name.get("_".join(words[:stop]))
+        if weight is not None:
+            yield weight, "_".join(words[stop:])
 
 
-def _is_factor(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Tell whether a slot of this shape is a row or column factor of a weight."""
-    return len(weight) > 1 and shape in (weight[:-1], (*weight[:-2], weight[-1]))
-
+# The order in which a Keras model lists its trainable variables, and optimizers their slots.
+#
+# It is that of the layers in the configuration; inside a layer its own variables come
+# first, then those of its parts, for which the order is known only of Keras's own layers.
 
 _PARTS = (
     "forward_layer", "backward_layer", "layer", "cell", "cells",
@@ -288,7 +267,11 @@ def _walk(
 ) -> list[str] | None:
     """List the variables of a group and of its parts; None where their order is not known."""
     keys = list(own.get(group.path, ()))
-    parts = [part for part in children.get(group.path, ()) if _holds_any(part, own)]
+    parts = [
+        part
+        for part in children.get(group.path, ())
+        if any(path == part.path or path.startswith(f"{part.path}/") for path in own)
+    ]
     ordered = _sorted_parts(group, parts)
     if ordered is None:
         return None
@@ -298,11 +281,6 @@ def _walk(
             return None
         keys += inner
     return keys
-
-
-def _holds_any(group: LayerGroup, own: Mapping[str, list[str]]) -> bool:
-    prefix = f"{group.path}/"
-    return any(path == group.path or path.startswith(prefix) for path in own)
 
 
 def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup] | None:

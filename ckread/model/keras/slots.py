@@ -1,21 +1,19 @@
-"""The variables of an optimizer in a Keras file: counters, rates, slots and their owners.
+"""The numbered variables of a Keras optimizer: counters, rates, slots and their owners.
 
     optimizer/vars/0            iterations
     optimizer/vars/1            learning rate, unless it is a schedule
-    optimizer/vars/2 …          slots, in the order of the plans below
+    optimizer/vars/2 …          slots, in the order of a plan
     optimizer/inner_optimizer   of a LossScaleOptimizer, stored a second time in the outer
 
-A slot's owner is known where the configuration gives the order of the weights, or
-where only one weight has its shape. It is left open otherwise.
-
-How Keras optimizers lay out their slots, by class.
+A plan is a list of places `(variable, word, role)`. By class the slots are
 
     interleaved   every slot of the first variable, then of the second (Adam and most)
     in turn       the first slot of every variable, then the second (RMSprop; AMSGrad's
                   third; averages and gradient accumulators, before the rest)
 
-A plan is a list of places `(variable, word, role)`. Which options were on is told by
-the configuration, else by which plans the shapes allow.
+Which options were on is told by the configuration, else by which plans the shapes allow.
+A slot's owner is known where the configuration gives the order of the weights, or where
+only one weight has its shape. It is left open otherwise.
 
 Reference: keras.optimizers, `build` of each class
 """
@@ -30,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckread.readers.contract import TensorRecord
     from ckread.readers.keras.config import OptimizerConfig
@@ -107,7 +105,11 @@ def iter_plans(kind: str, options: Options, n_slots: int) -> Iterator[list[Place
                 n = n_slots // per_variable
                 yield [
                     *_in_turn(before, n),
-                    *(_interleaved(each, n) if is_interleaved else _in_turn(each, n)),
+                    *(
+                        [Place(i, word) for i in range(n) for word in each]
+                        if is_interleaved
+                        else _in_turn(each, n)
+                    ),
                     *_in_turn(after, n),
                 ]
 
@@ -131,10 +133,6 @@ def _variants(
             yield _INTERLEAVED[kind], ("velocity_hat",) * amsgrad, True
     elif kind in _INTERLEAVED:
         yield _INTERLEAVED[kind], (), True
-
-
-def _interleaved(words: tuple[str, ...], n: int) -> list[Place]:
-    return [Place(i, word) for i in range(n) for word in words]
 
 
 def _in_turn(words: tuple[str, ...], n: int) -> list[Place]:
@@ -233,45 +231,26 @@ def find_optimizer_variables(
     *,
     name: str = "",
 ) -> ToldOptimizer:
-    """Tell what the variables of one optimizer are.
-
-    Args:
-        records: its variables in numeric order.
-        weights: the weights it may train.
-        config: its configuration, if the file has one.
-        name: its name, if the file tells it.
-    """
+    """Tell what the variables of one optimizer are; `records` come in numeric order."""
     kind = optimizer_kind(config, name)
     options = options_of(config.settings) if config else _UNKNOWN
     found: dict[str, OptimizerVariable] = {}
     rest = list(records)
-    if rest and _is_counter(rest[0]):
+    if rest and not rest[0].shape and rest[0].dtype.startswith(("int", "uint")):
         found[rest.pop(0).key] = OptimizerVariable(Role.COUNTER, "iterations")
     if kind == "nadam" and rest and not rest[-1].shape:
         found[rest.pop().key] = OptimizerVariable(Role.HYPERPARAMETER, "u_product")
-    for has_rate in (True, False) if rest and _is_rate(rest[0]) else (False,):
+    is_rate = bool(rest) and not rest[0].shape and "float" in rest[0].dtype
+    rate = OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")
+    for has_rate in (True, False) if is_rate else (False,):
         named = _name_slots(kind, options, rest[has_rate:], weights)
         if named is not None:
-            rate = [OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")] * has_rate
-            told = [*rate, *named[0]]
+            told = [*[rate] * has_rate, *named[0]]
             found |= {record.key: one for record, one in zip(rest, told, strict=True)}
             return ToldOptimizer(found, named[1])
-    found |= {record.key: _untold(record, at) for at, record in enumerate(rest)}
-    return ToldOptimizer(found, None)
-
-
-def _is_counter(record: TensorRecord) -> bool:
-    return not record.shape and record.dtype.startswith(("int", "uint"))
-
-
-def _is_rate(record: TensorRecord) -> bool:
-    return not record.shape and "float" in record.dtype
-
-
-def _untold(record: TensorRecord, at: int) -> OptimizerVariable:
-    if at == 0 and _is_rate(record):
-        return OptimizerVariable(Role.HYPERPARAMETER, "learning_rate")
-    return OptimizerVariable(Role.SLOT if record.shape else Role.OTHER)
+    untold = [OptimizerVariable(Role.SLOT if one.shape else Role.OTHER) for one in rest]
+    found |= {record.key: one for record, one in zip(rest, untold, strict=True)}
+    return ToldOptimizer(found | ({rest[0].key: rate} if is_rate else {}), None)
 
 
 def _name_slots(
@@ -283,7 +262,13 @@ def _name_slots(
     shapes = [record.shape for record in slots]
     fitting = []
     trained = []
-    for plan in _plans(kind, options, shapes, weights):
+    plans: Iterable[list[Place]] = ()
+    if kind == MUON and weights.order:
+        plan = muon_plan([weights.shapes[key] for key in weights.order], shapes)
+        plans = [plan] if plan else []
+    elif kind in KINDS:
+        plans = iter_plans(kind, options, len(shapes))
+    for plan in plans:
         owners = _owners(plan, kind, shapes, weights)
         if owners is not None:
             fitting.append(
@@ -305,16 +290,6 @@ def _whole_shapes(
         for place, shape in zip(plan, shapes, strict=True)
         if place.word not in FACTORS
     }
-
-
-def _plans(
-    kind: str, options: Options, shapes: list[tuple[int, ...]], weights: Weights
-) -> list[list[Place]]:
-    if kind == MUON:
-        order = weights.order
-        plan = muon_plan([weights.shapes[key] for key in order], shapes) if order else None
-        return [plan] if plan else []
-    return list(iter_plans(kind, options, len(shapes))) if kind in KINDS else []
 
 
 def _owners(

@@ -58,7 +58,10 @@ def find_keras3(
         owner = head.removesuffix("vars").rstrip("/")
         group = contents.groups.get(owner) if head.endswith("vars") else None
         if group is None:
-            found[key] = LayerVariable(key, key, _plain_role(record))
+            is_weight = can_be_weight(record.dtype)
+            role = Role.WEIGHT if is_weight else Role.OTHER
+            role = Role.TABLE if record.dtype is DataType.STRING else role
+            found[key] = LayerVariable(key, key, role)
             continue
         variable = contents.variables.get(key, "")
         name = "/".join([*scope_of(group), variable or number])
@@ -92,12 +95,6 @@ def layer_path(group: LayerGroup) -> str:
         names.append(inner.name or inner.attribute)
         inner = inner.parent
     return "/".join(names[::-1])
-
-
-def _plain_role(record: TensorRecord) -> Role:
-    if record.dtype is DataType.STRING:
-        return Role.TABLE
-    return Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER
 
 
 def _role(group: LayerGroup, variable: str, record: TensorRecord) -> Role:
@@ -144,13 +141,11 @@ def _repeats(contents: KerasContents, tensors: Mapping[str, TensorRecord]) -> di
             continue
         prefix = f"{path}/" if path else ""
         copy, original = f"{prefix}vars/0", f"{prefix}layer/vars/0"
-        if copy in tensors and original in tensors and _same_kind(tensors[copy], tensors[original]):
-            repeats[copy] = original
+        if copy in tensors and original in tensors:
+            one, other = tensors[copy], tensors[original]
+            if (one.shape, one.dtype) == (other.shape, other.dtype):
+                repeats[copy] = original
     return repeats
-
-
-def _same_kind(one: TensorRecord, other: TensorRecord) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def find_legacy(

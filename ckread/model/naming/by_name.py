@@ -31,7 +31,14 @@ _LEADS = 3
 
 def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
     """Give the identity of every key of a name-based checkpoint."""
-    flags = _flags(evidence)
+    graph = evidence.meta_graph
+    if graph is None and evidence.saved_model is not None:
+        graph = evidence.saved_model.meta_graph
+    flags: dict[str, bool] = {}
+    if graph is not None and "trainable_variables" in graph.collections:
+        listed = {one.key for one in graph.collections["trainable_variables"]}
+        known = {one.key for variables in graph.collections.values() for one in variables}
+        flags = {key: key in listed for key in known}
     custom = _custom_words(tensors)
     slots = {}
     for key, record in tensors.items():
@@ -143,30 +150,12 @@ def _role_of_name(
         return Role.HYPERPARAMETER
     if word in _ADAPTED and all(f"{scope}/{other}" in tensors for other in _ADAPTED):
         return Role.STATISTIC
-    if key.endswith(_TABLE_ENDS) and _is_table(key, tensors):
+    scope, dash, end = key.rpartition("-")
+    if dash + end in _TABLE_ENDS and all(scope + other in tensors for other in _TABLE_ENDS):
         return Role.TABLE
     if can_be_weight(record.dtype) or flags.get(key):
         return Role.WEIGHT
     return Role.OTHER
-
-
-def _is_table(key: str, tensors: Mapping[str, TensorRecord]) -> bool:
-    for suffix, other in (("-keys", "-values"), ("-values", "-keys")):
-        if key.endswith(suffix):
-            return key.removesuffix(suffix) + other in tensors
-    return False
-
-
-def _flags(evidence: Evidence) -> dict[str, bool]:
-    """Give by key whether a graph lists a variable among its trainable ones."""
-    graph = evidence.meta_graph
-    if graph is None and evidence.saved_model is not None:
-        graph = evidence.saved_model.meta_graph
-    if graph is None or "trainable_variables" not in graph.collections:
-        return {}
-    trainable = {one.key for one in graph.collections["trainable_variables"]}
-    known = {one.key for variables in graph.collections.values() for one in variables}
-    return {key: key in trainable for key in known}
 
 
 # Identities of object-based keys alone, where the object graph is absent or damaged.
@@ -180,23 +169,17 @@ _METRIC = re.compile(r"(^|/)(keras_api/metrics|_metrics|_compile_metrics)/")
 
 def identify_keys(tensors: Mapping[str, TensorRecord]) -> dict[str, Identity]:
     """Give the identity of every key, from the keys, types and shapes alone."""
-    trained = _trained_shapes(tensors)
+    trained: dict[str, set[tuple[int, ...]]] = {}
+    for key, record in tensors.items():
+        optimizer, in_list, _ = key.rpartition("_trainable_variables/")
+        if in_list:
+            trained.setdefault(optimizer, set()).add(record.shape)
     drafts = {key: _draft(key, record, tensors, trained) for key, record in tensors.items()}
     names = unique_names({key: draft.name for key, draft in drafts.items()})
     return {
         key: draft._replace(name=names[key], owner=names.get(draft.owner or ""))
         for key, draft in drafts.items()
     }
-
-
-def _trained_shapes(tensors: Mapping[str, TensorRecord]) -> dict[str, set[tuple[int, ...]]]:
-    """Give the shapes that each Keras 3 optimizer trains, by the path of the optimizer."""
-    shapes: dict[str, set[tuple[int, ...]]] = {}
-    for key, record in tensors.items():
-        optimizer, in_list, _ = key.rpartition("_trainable_variables/")
-        if in_list:
-            shapes.setdefault(optimizer, set()).add(record.shape)
-    return shapes
 
 
 def _draft(

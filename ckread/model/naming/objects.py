@@ -1,14 +1,7 @@
 """Identities of the keys of an object-based checkpoint, from its object graph.
 
-What the object graph of one file says about its variables, before they are named.
-
-The roles of variables that an object graph leads to, slots and aliases aside.
-
-Which weights training moves, by the strongest evidence the files hold.
-
-In order: an optimizer's `_trainable_variables`; the root's list `trainable_variables`
-of a SavedModel; the weights that an optimizer keeps slots for; the flags in
-`saved_model.pb`. An optimizer speaks for the model it trains, not for others.
+First what the graph says of every variable: slot, alias, or a role by the objects around
+it; then names, slots last, because they carry those of their owners.
 """
 
 from __future__ import annotations
@@ -17,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
 from ckread.model.naming.by_name import role_by_attribute
-from ckread.model.naming.path_tree import PathTree, is_machinery, key_path, public
+from ckread.model.naming.path_tree import PathTree, is_structural, key_path, public
 from ckread.model.naming.paths import (
     Namer,
     OtherPaths,
@@ -74,7 +67,7 @@ def _names(
         else:
             first[key] = own.get(node) or key_path(key)
     names = unique_names(first)
-    prefixes = {node: _prefix(file, node) for node in file.optimizers}
+    prefixes = {node: file.prefix(node) for node in file.optimizers}
     wanted = {}
     for key, slot in owned.items():
         owner = file.records[slot.owner].key
@@ -96,16 +89,11 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
     names = namer.name(free)
     names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
-        names.setdefault(node, _prefix(file, optimizer) + public(local_name))
+        names.setdefault(node, file.prefix(optimizer) + public(local_name))
     for node in file.records:
         if node not in names and node not in file.slots and (path := namer.spell(node)):
             names[node] = path
     return names
-
-
-def _prefix(file: ObjectFile, optimizer: int) -> str:
-    """Give what the names of an optimizer's variables begin with."""
-    return "".join(f"{step}/" for step in file.namer.path(optimizer) or ())
 
 
 def _identity(
@@ -153,7 +141,15 @@ class ObjectFile:
     ) -> None:
         self.graph = graph
         self.records = _stored(graph, tensors)
-        self.flags, full_names = _by_saved_model(graph, saved_model)
+        self.flags: dict[int, bool] = {}
+        full_names: Mapping[int, str] = graph.full_names
+        if saved_model is not None:
+            told = saved_model.variables
+            self.flags = {node: found.trainable for node, found in told.items()}
+            full_names = {
+                node: name or (told[node].name.removesuffix(":0") if node in told else "")
+                for node, name in graph.full_names.items()
+            }
         shapes = {node: record.shape for node, record in self.records.items()}
         self.optimizers = find_optimizers(graph, self.records)
         self.trained = frozenset(
@@ -170,9 +166,15 @@ class ObjectFile:
         tree = PathTree(graph, self.optimizers)
         is_plain = saved_model is None and _is_plain(graph)
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
-        told = ObjectRoles(unnamed, self.records)
-        self.roles = {node: self._role(told, tree, node) for node in self.records}
-        dropped = self._only_model(tree) if is_plain else None
+        by_holders = ObjectRoles(unnamed, self.records)
+        self.roles = {node: self._role(by_holders, tree, node) for node in self.records}
+        parameters = [
+            n for n, role in self.roles.items() if role.is_parameter and n in tree.reached
+        ]
+        firsts = {tree.first_step(node) for node in parameters}
+        is_one = len(firsts) == 1 and not any(tree.parent[node] == 0 for node in parameters)
+        # A lone model below a plain root is not repeated in every name.
+        dropped = firsts.pop() if is_plain and is_one else None
         self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped)
 
     def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
@@ -186,15 +188,9 @@ class ObjectFile:
             return told.in_optimizer(node, is_held=node in self.held)
         return told.in_model(node)
 
-    def _only_model(self, tree: PathTree) -> str | None:
-        """Give the root's child below which all weights lie, None if there are several."""
-        weights = [
-            node for node, role in self.roles.items() if role.is_parameter and node in tree.reached
-        ]
-        firsts = {tree.first_step(node) for node in weights}
-        if len(firsts) != 1 or any(tree.parent[node] == 0 for node in weights):
-            return None
-        return firsts.pop()
+    def prefix(self, optimizer: int) -> str:
+        """Give what the names of an optimizer's variables begin with."""
+        return "".join(f"{step}/" for step in self.namer.path(optimizer) or ())
 
 
 def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int, TensorRecord]:
@@ -208,23 +204,10 @@ def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int
 
 def _is_plain(graph: ObjectGraph) -> bool:
     """Tell a `tf.train.Checkpoint` from a model that was saved as the root."""
-    return not any(is_machinery(name) or name == "signatures" for _, name in graph.children[0])
+    return not any(is_structural(name) or name == "signatures" for _, name in graph.children[0])
 
 
-def _by_saved_model(
-    graph: ObjectGraph, saved_model: SavedModel | None
-) -> tuple[dict[int, bool], dict[int, str]]:
-    """Give trainable flags, and full names completed by those of `saved_model.pb`."""
-    if saved_model is None:
-        return {}, graph.full_names
-    variables = {node: found for node, found in saved_model.variables.items() if found.name}
-    flags = {node: found.trainable for node, found in saved_model.variables.items()}
-    full_names = {
-        node: full_name or (variables[node].name.removesuffix(":0") if node in variables else "")
-        for node, full_name in graph.full_names.items()
-    }
-    return flags, full_names
-
+# Roles by the objects around a variable; slots and aliases aside.
 
 _METRICS = frozenset({"metrics", "_metrics", "_compile_metrics", "_tracked_metrics"})
 _ADAPTED = frozenset({"mean", "variance", "adapt_mean", "adapt_variance", "count"})
@@ -264,7 +247,7 @@ class ObjectRoles:
             return Role.STATISTIC
         if can_be_weight(record.dtype):
             return Role.WEIGHT
-        in_layer = any(is_machinery(step) for step in steps[:-2])
+        in_layer = any(is_structural(step) for step in steps[:-2])
         if is_whole(record.dtype) and (in_layer or (tree.parent[node] and beside.has_weights)):
             return Role.WEIGHT if record.shape else Role.STATISTIC
         return Role.OTHER
@@ -272,9 +255,7 @@ class ObjectRoles:
     def in_optimizer(self, node: int, *, is_held: bool) -> Role:
         """Give the role of a variable of an optimizer that is neither a slot nor a weight.
 
-        Args:
-            node: its node id.
-            is_held: whether the optimizer refers to it by a name, not only in a list.
+        It `is_held` if the optimizer refers to it by a name, not only in a list.
         """
         record = self._records[node]
         role = self._by_words(node)
@@ -304,19 +285,15 @@ class ObjectRoles:
             return _NOTHING
         is_item = tree.name[node].isdecimal()
         holder = self._namer.full_names[node].rpartition("/")[0] if is_item else parent
-        found = self._held.get(holder)
-        if found is None:
-            found = self._held[holder] = self._all_of(holder)
-        return found
-
-    def _all_of(self, holder: int | str) -> _Held:
-        if isinstance(holder, str):
-            held = dict(self._namer.scopes.get(holder, {}))
-        else:
-            held = {name: child for child, name in self._namer.graph.children[holder]}
-        nodes = {name: node for name, node in held.items() if node in self._records}
-        has_weights = any(can_be_weight(self._records[node].dtype) for node in nodes.values())
-        return _Held(frozenset(nodes), has_weights)
+        if holder not in self._held:
+            if isinstance(holder, str):
+                children = dict(self._namer.scopes.get(holder, {}))
+            else:
+                children = {name: child for child, name in self._namer.graph.children[holder]}
+            nodes = {name: child for name, child in children.items() if child in self._records}
+            has_weights = any(can_be_weight(self._records[one].dtype) for one in nodes.values())
+            self._held[holder] = _Held(frozenset(nodes), has_weights)
+        return self._held[holder]
 
 
 def _is_metric(names: frozenset[str], local: str, record: TensorRecord) -> bool:
@@ -335,7 +312,13 @@ def _is_statistic(names: frozenset[str], words: set[str]) -> bool:
     return {"mean", "variance"} <= names or {"adapt_mean", "adapt_variance"} <= names
 
 
-_FREEZABLE = frozenset({"_inbound_nodes", "_losses", "call_signature_parameters", "keras_api"})
+# Which weights training moves, by the strongest evidence the files hold: an optimizer's
+# `_trainable_variables`; the root's list `trainable_variables` of a SavedModel; the weights
+# that an optimizer keeps slots for; the flags in `saved_model.pb`. An optimizer speaks for
+# the model it trains, not for others.
+
+_ROOT_LISTS = ("trainable_variables", "non_trainable_variables", "variables")
+_OF_LAYERS = frozenset({"_inbound_nodes", "_losses", "call_signature_parameters", "keras_api"})
 
 
 def find_trainable(
@@ -347,30 +330,32 @@ def find_trainable(
     flags: Mapping[int, bool],
 ) -> dict[int, bool]:
     """Give whether training moves a weight, for the weights of which it can be told."""
+    graph = namer.graph
     told: dict[int, bool] = {}
     trained = {
         node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
     }
     _tell_all(told, namer, weights, trained)
-    listed, all_listed = _root_lists(namer)
-    for node in all_listed & set(weights):
-        told.setdefault(node, node in listed)
+    lists = [graph.child(0, name) for name in _ROOT_LISTS]
+    listed = [set() if node is None else set(graph.items(node).values()) for node in lists]
+    if lists[0] is not None:
+        for node in set().union(*listed) & set(weights):
+            told.setdefault(node, node in listed[0])
     owners = {slot.owner for slot in slots.values()}
     _tell_all(told, namer, [node for node in weights if node not in told], owners)
     if flags:
-        _tell_by_flags(told, namer.graph, weights, flags)
+        # Freezing a layer leaves the flags of its variables as they were.
+        layers = {
+            node
+            for node, children in enumerate(graph.children)
+            if any(name in _OF_LAYERS for _, name in children)
+        }
+        for node in weights:
+            flag = flags.get(node)
+            in_layer = any(parent in layers for parent, _ in graph.parents[node])
+            if flag is False or (flag and not in_layer):
+                told.setdefault(node, flag)
     return told
-
-
-def _tell_by_flags(
-    told: dict[int, bool], graph: ObjectGraph, weights: Iterable[int], flags: Mapping[int, bool]
-) -> None:
-    freezable = _keras_layers(graph)
-    for node in weights:
-        flag = flags.get(node)
-        in_layer = any(parent in freezable for parent, _ in graph.parents[node])
-        if flag is False or (flag and not in_layer):
-            told.setdefault(node, flag)
 
 
 def _tell_all(
@@ -389,22 +374,3 @@ def _model(namer: Namer, node: int) -> str | None:
     if node not in namer.tree.reached:
         return None
     return namer.tree.first_step(node) if namer.is_plain_root else ""
-
-
-def _root_lists(namer: Namer) -> tuple[set[int], set[int]]:
-    """Give the trainable variables, and all variables, by the lists of a SavedModel's root."""
-    names = ("trainable_variables", "non_trainable_variables", "variables")
-    lists = [namer.graph.child(0, name) for name in names]
-    trainable, frozen, every = (
-        set() if node is None else set(namer.graph.items(node).values()) for node in lists
-    )
-    return trainable, (trainable | frozen | every) if lists[0] is not None else set()
-
-
-def _keras_layers(graph: ObjectGraph) -> set[int]:
-    """Give the Keras layers: freezing one leaves the flags of its variables as they were."""
-    return {
-        node
-        for node, children in enumerate(graph.children)
-        if any(name in _FREEZABLE for _, name in children)
-    }

@@ -1,11 +1,8 @@
-"""The best path to every trackable object: past optimizers, through little machinery.
+"""The best path to every trackable object: past optimizers, by names that a person gave.
 
-A built Sequential keeps its layers twice in a SavedModel; its `_layers` are taken last,
+`model/_operations/1/_kernel` says `kernel`; the rest is how Keras keeps its layers. A
+built Sequential keeps its layers twice in a SavedModel; its `_layers` are taken last,
 so that numbers are those of `_operations`, as in a checkpoint of the same model.
-
-Local names of the object graph that no person gave: what frameworks add.
-
-`model/_operations/1/_kernel` says `kernel`; the rest is how Keras keeps its layers.
 """
 
 from __future__ import annotations
@@ -26,13 +23,13 @@ MAX_STEPS = 256
 """A path of more steps is not spelled out: the key path serves instead."""
 
 _Arrival = tuple[int, int, int, str, bool]
-"""Steps so far, node, parent, local name, whether the step is machinery."""
+"""Steps so far, node, parent, local name, whether the step is structure."""
 
 _Queue = deque[_Arrival] | list[_Arrival]
 
 
 class PathTree:
-    """Of each node the path with least machinery, then the shortest, then the first.
+    """Of each node the path with least structure, then the shortest, then the first.
 
     Optimizers come last: `reached` is what some path without one leads to. Their lists
     are not gone into, because slots are named after their weights.
@@ -40,7 +37,7 @@ class PathTree:
     Attributes:
         parent: of each node the previous one on its path; absent where none leads.
         name: local name of the last step, by node.
-        cost: how many steps of the path are machinery, by node.
+        cost: how many steps of the path are structure, by node.
         length: how many steps it has, by node.
         reached: nodes on some path that avoids optimizers.
     """
@@ -55,7 +52,10 @@ class PathTree:
         self._first: dict[int, str] = {0: ""}
         self._grow([0], optimizers)
         self.reached = frozenset(self.parent)
-        self._grow([node for node in self.parent if node in optimizers], self._lists())
+        lists = {
+            node for node, held in enumerate(graph.children) if held and held[0][1].isdecimal()
+        }
+        self._grow([node for node in self.parent if node in optimizers], lists)
 
     def steps(self, node_id: int) -> tuple[str, ...] | None:
         """Give the local names on the path to a node, None if there is none to spell."""
@@ -67,15 +67,8 @@ class PathTree:
             node_id = self.parent[node_id]
         return tuple(reversed(steps))
 
-    def _lists(self) -> set[int]:
-        return {
-            node
-            for node, children in enumerate(self._graph.children)
-            if children and children[0][1].isdecimal()
-        }
-
-    def is_machinery(self, node: int) -> bool:
-        """Tell whether the last step to a node is machinery."""
+    def is_structural(self, node: int) -> bool:
+        """Tell whether the last step to a node is structure."""
         return node != 0 and self.cost[node] > self.cost[self.parent[node]]
 
     def first_step(self, node: int) -> str:
@@ -83,7 +76,7 @@ class PathTree:
         return self._first[node]
 
     def _grow(self, sources: Iterable[int], ends: Collection[int]) -> None:
-        """Settle what the sources lead to: by machinery, then length, then order."""
+        """Settle what the sources lead to: by structure, then length, then order."""
         named: list[_Arrival] = []
         level: list[_Arrival] = []
         for node in sorted(sources, key=self.length.__getitem__):
@@ -99,7 +92,7 @@ class PathTree:
     def _settle(
         self, arrivals: deque[_Arrival], costly: list[_Arrival], ends: Collection[int]
     ) -> None:
-        """Settle one level of machinery; both queues are in order of length."""
+        """Settle one level of structure; both queues are in order of length."""
         children, parents = self._graph.children, self.parent
         named: deque[_Arrival] = deque()
         while arrivals or named:
@@ -107,18 +100,18 @@ class PathTree:
                 arrival = arrivals.popleft()
             else:
                 arrival = named.popleft()
-            length, node, parent, name, machinery = arrival
+            length, node, parent, name, structural = arrival
             if node in parents:
                 continue
             parents[node], self.name[node] = parent, name
             self._first[node] = self._first[parent] if parent else name
-            self.cost[node], self.length[node] = self.cost[parent] + machinery, length
+            self.cost[node], self.length[node] = self.cost[parent] + structural, length
             if children[node] and node not in ends:
                 self._leave(node, named, costly)
 
     def _leave(self, node: int, named: _Queue, costly: _Queue) -> None:
-        """Queue the children of a settled node, those behind machinery apart."""
-        length, settled, within = self.length[node] + 1, self.parent, self.is_machinery(node)
+        """Queue the children of a settled node, those behind structure apart."""
+        length, settled, within = self.length[node] + 1, self.parent, self.is_structural(node)
         children = self._graph.children[node]
         for child, name in children:
             if child in settled:
@@ -126,11 +119,11 @@ class PathTree:
             if name == "_layers" and any(other == "_functional" for _, other in children):
                 self._late.append((length, child, node, name, True))
                 continue
-            machinery = is_machinery(name) or (within and name.isdecimal())
-            (costly if machinery else named).append((length, child, node, name, machinery))
+            structural = is_structural(name) or (within and name.isdecimal())
+            (costly if structural else named).append((length, child, node, name, structural))
 
 
-_MACHINERY = re.compile(
+_STRUCTURAL = re.compile(
     r"_operations|_functional|_layers|layers|_tracked|layer-\d+|layer_with_weights-\d+"
     r"|(?:_?(?:non_)?trainable_|_all_|model_|_)?variables|keras_api|root|_self_.*",
     re.DOTALL,
@@ -140,9 +133,9 @@ _SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 @lru_cache(maxsize=4096)
-def is_machinery(local_name: str) -> bool:
+def is_structural(local_name: str) -> bool:
     """Tell whether a framework, not a person, chose this local name."""
-    return _MACHINERY.fullmatch(local_name) is not None
+    return _STRUCTURAL.fullmatch(local_name) is not None
 
 
 def unescape(text: str) -> str:

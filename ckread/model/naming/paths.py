@@ -1,8 +1,8 @@
 """The names of a model's variables: the full name where it tells, else the path.
 
 Full names are what the program called a variable, but Keras 3 gives all layers of a
-subclassed model the same ones (`sub/kernel`). A full name is *telling* if its scope,
-all but the last component, belongs to one object of the file.
+subclassed model the same ones (`sub/kernel`). A full name identifies a variable if its
+scope, all but the last component, belongs to one object of the file.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections import Counter, deque
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from ckread.model.naming.path_tree import is_machinery, key_path, public
+from ckread.model.naming.path_tree import is_structural, key_path, public
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -81,11 +81,11 @@ class Namer:
     def name(self, nodes: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""
         scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
-        telling = self.telling_groups(scopes)
+        unique = self.of_one_object(scopes)
         told = {
             node: self.full_names[node]
             for node, scope in scopes.items()
-            if scope in telling and self._says_more(node)
+            if scope in unique and self._says_more(node)
         }
         rest = [node for node in scopes if node not in told]
         return told | self._name_by_path(rest, scopes)
@@ -108,7 +108,7 @@ class Namer:
             for node, scope in scopes.items()
             if scope in in_question
         }
-        below = self.telling_groups({node: (leads[node], scopes[node]) for node in leads}, nodes)
+        below = self.of_one_object({node: (leads[node], scopes[node]) for node in leads}, nodes)
         names = {}
         for node in nodes:
             lead = leads[node]
@@ -118,14 +118,12 @@ class Namer:
                 names[node] = self.spell(node) or ""
         return {node: name for node, name in names.items() if name}
 
-    def telling_groups(
+    def of_one_object(
         self, groups: Mapping[int, Hashable], wanted: Iterable[int] | None = None
     ) -> set[Hashable]:
-        """Give the groups of variables whose full names tell, if each group is a scope.
+        """Give the groups of variables that belong to one object each.
 
-        Args:
-            groups: of each variable.
-            wanted: variables whose groups are in question; all by default.
+        Only the groups of `wanted` variables are in question; all by default.
         """
         members: dict[Hashable, list[int]] = {}
         for node in groups if wanted is None else wanted:
@@ -160,9 +158,9 @@ class Namer:
 
 
 def _named_lead(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the steps before the first machinery, the last step of all left out."""
+    """Give the steps before the first structural one, the last step of all left out."""
     for at, step in enumerate(path[:-1]):
-        if is_machinery(step):
+        if is_structural(step):
             return path[:at]
     return path[:-1]
 
@@ -176,7 +174,7 @@ _MAX_PATHS = 16
 class OtherPaths:
     """Gives the paths to variables that pass no optimizer.
 
-    Objects that only machinery leads to are reached on their best path alone.
+    Objects that only structure leads to are reached on their best path alone.
     """
 
     def __init__(self, namer: Namer) -> None:
@@ -188,20 +186,16 @@ class OtherPaths:
         """Give the paths to a variable that differ from the path in its key."""
         paths: dict[str, None] = {}
         for parent, name in self._named_parents(node):
-            for path in self._to(parent):
+            if parent not in self._known:
+                self._known[parent] = tuple(dict.fromkeys(self._walk(parent)))
+            for path in self._known[parent]:
                 paths[f"{path}/{name}" if path else name] = None
         if not paths:
             paths = dict.fromkeys(self._best(node))
         return tuple([path for path in paths if path != own][:_MAX_PATHS])
 
-    def _to(self, holder: int) -> tuple[str, ...]:
-        """Give the paths to an object that holds variables."""
-        found = self._known.get(holder)
-        if found is None:
-            found = self._known[holder] = tuple(dict.fromkeys(self._walk(holder)))
-        return found
-
     def _walk(self, holder: int) -> list[str]:
+        """Give the paths to an object that holds variables."""
         if not self._named_parents(holder):
             return self._best(holder)
         found = []
@@ -236,8 +230,8 @@ class OtherPaths:
         return (
             parent in tree.reached
             and parent not in self._namer.optimizers
-            and not is_machinery(name)
-            and not (name.isdecimal() and tree.is_machinery(parent))
+            and not is_structural(name)
+            and not (name.isdecimal() and tree.is_structural(parent))
         )
 
 
@@ -261,28 +255,25 @@ def names_of_optimizer_only(
     }
     if not silent:
         return {}
-    telling = _telling(namer, optimizers)
+    trained = {
+        node: namer.full_names[node].rpartition("/")[0]
+        for optimizer in optimizers.values()
+        for node in (optimizer.trainable or {}).values()
+    }
+    unique = namer.of_one_object(trained)
     slot_names: dict[int, list[str]] = {node: [] for node in silent}
     for slot, found in slots.items():
         if found.owner in silent:
             slot_names[found.owner].append(namer.full_names[slot])
     return {
-        node: _name(namer.full_names[node], index, slot_names[node], telling)
+        node: _name(namer.full_names[node], index, slot_names[node], unique)
         for node, index in silent.items()
     }
 
 
-def _telling(namer: Namer, optimizers: Mapping[int, Optimizer]) -> set[object]:
-    """Give the telling scopes of all trained variables, reached or not."""
-    trained = {
-        node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
-    }
-    return set(namer.telling_groups({n: namer.full_names[n].rpartition("/")[0] for n in trained}))
-
-
-def _name(full_name: str, index: int, slot_names: list[str], telling: set[object]) -> str:
+def _name(full_name: str, index: int, slot_names: list[str], unique: set[Hashable]) -> str:
     scope, _, variable = full_name.rpartition("/")
-    if scope in telling:
+    if scope in unique:
         return full_name
     layers = [layer for name in slot_names if (layer := _layer(name, scope, variable))]
     if layers:
@@ -304,9 +295,7 @@ def _layer(slot_name: str, model: str, variable: str) -> str:
 def unique_names(names: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
     """Give each key a name of its own: those that share one take their key path.
 
-    Args:
-        names: the wanted name of each key; an empty one counts as shared.
-        taken: names that other keys have already.
+    An empty name counts as shared, and so does one that is taken already.
     """
     taken = set(taken)
     distinct = set(names.values())
@@ -319,18 +308,11 @@ def unique_names(names: Mapping[str, str], taken: Iterable[str] = ()) -> dict[st
     used = {*taken, *given.values()}
     for key in names:
         if key not in given:
-            given[key] = _free(key_path(key) or key, used)
+            own = key_path(key) or key
+            numbered = (f"{own} ({number})" for number in count(2))
+            given[key] = own if own not in used else next(n for n in numbered if n not in used)
             used.add(given[key])
     return {key: given[key] for key in names}
-
-
-def _free(name: str, used: Collection[str]) -> str:
-    if name not in used:
-        return name
-    number = 2
-    while f"{name} ({number})" in used:
-        number += 1
-    return f"{name} ({number})"
 
 
 # The second copy of every variable in a Keras 3 export.

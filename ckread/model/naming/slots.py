@@ -2,15 +2,6 @@
 
 Evidence, strongest first: slot variables of the graph, lists that run beside the
 optimizer's `_trainable_variables`, the order of its `_variables`, full names.
-
-A slot variable's relations, and what they are told by.
-
-Slots told by their order among an optimizer's variables, where no list holds them.
-
-Keras 3's Adafactor and Muon leave gaps in their lists, which are then not saved.
-Adafactor has three slots for every weight; Muon one or two, told by stem and shape.
-
-Optimizers among the trackable objects, and the lists that Keras 3 keeps in them.
 """
 
 from __future__ import annotations
@@ -21,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.naming.path_tree import public
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
 
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.optimizers import Optimizer
@@ -85,10 +76,6 @@ def is_average(word: str) -> bool:
     return word in _AVERAGES
 
 
-if TYPE_CHECKING:
-    _Weights = Mapping[str, Mapping[Shape, list[int]]]
-
-
 _MAX_SCOPES = 4
 """Components before a weight's full name in its slot's: `<optimizer>/<word>/…` and a scope."""
 
@@ -97,30 +84,23 @@ def find_slots(known: SlotClues, optimizers: Mapping[int, Optimizer]) -> dict[in
     """Give the slot variables of a graph by node id."""
     slots: dict[int, Slot] = {}
     own = {node for optimizer in optimizers.values() for node in optimizer.variables.values()}
-    weights = _by_name_and_shape(known, own) if own else {}
+    weights: dict[str, dict[Shape, list[int]]] = {}
+    for node, shape in known.shapes.items() if own else ():
+        if node not in own:
+            weights.setdefault(known.full_names[node], {}).setdefault(shape, []).append(node)
     for node, optimizer in optimizers.items():
-        slots.update(_by_graph(known, node))
+        slots |= {
+            slot: Slot(node, owner, word, is_average(word))
+            for owner, word, slot in known.graph.nodes[node].slot_variables
+            if slot in known.shapes and owner in known.shapes
+        }
         if optimizer.trainable:
-            _add(slots, _by_lists(known, optimizer, optimizer.trainable))
-            _add(slots, _by_order(known, optimizer, optimizer.trainable, slots))
+            slots = _by_lists(known, optimizer, optimizer.trainable) | slots
+            slots = _by_order(known, optimizer, optimizer.trainable, slots) | slots
         elif not known.graph.nodes[node].slot_variables:
             told = _by_full_name(known, optimizer, weights)
-            _add(slots, told)
-            _add(slots, _by_index(optimizer, told))
+            slots = _by_index(optimizer, told) | told | slots
     return slots
-
-
-def _add(slots: dict[int, Slot], found: dict[int, Slot]) -> None:
-    for node, slot in found.items():
-        slots.setdefault(node, slot)
-
-
-def _by_graph(known: SlotClues, node: int) -> dict[int, Slot]:
-    return {
-        slot: Slot(node, owner, word, is_average(word))
-        for owner, word, slot in known.graph.nodes[node].slot_variables
-        if slot in known.shapes and owner in known.shapes
-    }
 
 
 def _by_lists(
@@ -153,40 +133,31 @@ def _by_order(
     rest = [node for node in optimizer.variables.values() if node not in other]
     if not rest:
         return {}
-    return owners_by_order(known, optimizer.node, list(weights.values()), rest)
+    owners = list(weights.values())
+    return _evenly(known, optimizer.node, owners, rest) or _walk(
+        known, optimizer.node, owners, rest
+    )
 
 
-def _by_name_and_shape(known: SlotClues, own: Container[int]) -> _Weights:
-    """Give the variables that are no optimizer's own, by full name, then by shape."""
-    weights: dict[str, dict[Shape, list[int]]] = {}
-    for node, shape in known.shapes.items():
-        if node not in own:
-            by_shape = weights.setdefault(known.full_names[node], {})
-            by_shape.setdefault(shape, []).append(node)
-    return weights
-
-
-def _by_full_name(known: SlotClues, optimizer: Optimizer, weights: _Weights) -> dict[int, Slot]:
+def _by_full_name(
+    known: SlotClues,
+    optimizer: Optimizer,
+    weights: Mapping[str, Mapping[Shape, list[int]]],
+) -> dict[int, Slot]:
     """Read `Adam/m/stem/kernel` of Keras 2, or `m/stem/kernel`: word, weight's full name."""
     slots = {}
     for node in optimizer.variables.values():
         parts = known.full_names[node].split("/", _MAX_SCOPES)
         for at in range(1, min(len(parts), _MAX_SCOPES)):
-            by_shape = weights.get("/".join(parts[at:]))
-            owner = None if by_shape is None else _only(known, node, by_shape)
-            if owner is not None:
+            by_shape = weights.get("/".join(parts[at:]), {})
+            fitting = by_shape.get(known.shapes[node], [])
+            if not fitting and len(by_shape) == 1:
+                fitting = next(iter(by_shape.values()))
+            if len(fitting) == 1 and known.fits(node, fitting[0]):
                 word = parts[at - 1]
-                slots[node] = Slot(optimizer.node, owner, word, is_average(word))
+                slots[node] = Slot(optimizer.node, fitting[0], word, is_average(word))
                 break
     return slots
-
-
-def _only(known: SlotClues, node: int, by_shape: Mapping[Shape, list[int]]) -> int | None:
-    """Give the one variable whose slot this can be, of those of a name; None if unclear."""
-    fitting = by_shape.get(known.shapes[node], [])
-    if not fitting and len(by_shape) == 1:
-        fitting = next(iter(by_shape.values()))
-    return fitting[0] if len(fitting) == 1 and known.fits(node, fitting[0]) else None
 
 
 def _by_index(optimizer: Optimizer, told: Mapping[int, Slot]) -> dict[int, Slot]:
@@ -205,16 +176,14 @@ def _by_index(optimizer: Optimizer, told: Mapping[int, Slot]) -> dict[int, Slot]
     }
 
 
+# Slots by their order among an optimizer's variables, where no list holds them.
+#
+# Keras 3's Adafactor and Muon leave gaps in their lists, which are then not saved.
+# Adafactor has three slots for every weight; Muon one or two, told by stem and shape.
+
 _FACTORS = ("r", "c", "v")
 _MAX_WORDS = 12
 """Words of a variable's name, and of a slot's, beyond which no match is looked for."""
-
-
-def owners_by_order(
-    known: SlotClues, optimizer: int, weights: list[int], slots: list[int]
-) -> dict[int, Slot]:
-    """Pair slots with weights, both in the optimizer's order; what is not told is left out."""
-    return _evenly(known, optimizer, weights, slots) or _walk(known, optimizer, weights, slots)
 
 
 def _evenly(
@@ -264,22 +233,19 @@ def _walk(
     place: _Place | None = None
     for node in slots:
         word = known.word(node, place.owner) if place is not None else ""
-        if place is None or not _is_another(known, node, place, word):
+        is_another = (
+            place is not None
+            and bool(word)
+            and word not in place.words
+            and known.stem(node, word) == place.stem
+            and known.shapes[node] == known.shapes[place.owner]
+        )
+        if not is_another:
             place, word = _next_place(known, node, waiting)
         if place is not None:
             place.words.add(word)
             paired[node] = Slot(optimizer, place.owner, word, is_average(word))
     return paired
-
-
-def _is_another(known: SlotClues, node: int, place: _Place, word: str) -> bool:
-    """Tell whether a slot is one more of the weight that the walk has come to."""
-    return (
-        bool(word)
-        and word not in place.words
-        and known.stem(node, word) == place.stem
-        and known.shapes[node] == known.shapes[place.owner]
-    )
 
 
 def _next_place(

@@ -21,13 +21,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def locate_latest_in(directory: str) -> Location:
-    """Find the checkpoint that a directory stands for; its notes say how it was chosen.
-
-    Raises:
-        CheckpointNotFoundError: there is none.
-        TruncatedFileError: there is only data without an index.
-        CheckpointError: there is only a state file that cannot be read.
-    """
+    """Find the checkpoint that a directory stands for; its notes say how it was chosen."""
     state = os.path.join(directory, STATE_FILE_NAME)
     notes: tuple[str, ...] = ()
     failure: CheckpointError | None = None
@@ -44,7 +38,11 @@ def locate_latest_in(directory: str) -> Location:
     location = locate_latest(directory, scan(directory))
     if location is not None:
         return location.noting(*notes)
-    raise failure or _stale(directory, notes)
+    nothing = failure or nothing_in(directory)
+    if failure is None and notes and isinstance(nothing, CheckpointNotFoundError):
+        remedy = "\n".join([*notes, *([nothing.remedy] if nothing.remedy else [])])
+        raise nothing.within(remedy=remedy)
+    raise nothing
 
 
 def named_in_state(path: str) -> str | None:
@@ -87,22 +85,11 @@ def _with_later(location: Location, directory: str) -> Location:
         return location
     note = f"{directory} holds {len(candidates)} checkpoints; opened "
     last = candidates[-1]
-    if _same(last.path, location.path):
+    if os.path.abspath(last.path) == os.path.abspath(location.path):
         return location.noting(f"{note}the latest, {location.path}.")
-    own = next((c for c in candidates if _same(c.path, location.path)), None)
+    own = next(
+        (c for c in candidates if os.path.abspath(c.path) == os.path.abspath(location.path)), None
+    )
     is_later = own is not None and (own.numbers.known or 0) < (last.numbers.known or 0)
     later = f"; {last.path} has a higher {last.numbers.unit}" if is_later else ""
     return location.noting(f"{note}{location.path}, which the state file names{later}.")
-
-
-def _same(one: str, other: str) -> bool:
-    return os.path.abspath(one) == os.path.abspath(other)
-
-
-def _stale(directory: str, notes: tuple[str, ...]) -> CheckpointError:
-    """Give the error for a directory in which nothing is left but, at most, a state file."""
-    error = nothing_in(directory)
-    if notes and isinstance(error, CheckpointNotFoundError):
-        lines = [*notes, *([error.remedy] if error.remedy else [])]
-        return CheckpointNotFoundError(error.message, path=directory, remedy="\n".join(lines))
-    return error

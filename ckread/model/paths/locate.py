@@ -10,10 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import (
-    CheckpointNotFoundError,
-    UnsupportedFeatureError,
-)
+from ckread.errors import CheckpointNotFoundError, UnsupportedFeatureError
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -62,9 +59,13 @@ def _expanded(path: str) -> str:
         return path
     scheme = _SCHEME.match(path)
     if scheme is not None:
-        message = f"{path}: {scheme[1]}:// is not read, expected a path on this machine"
         remedy = "Copy the checkpoint to this machine first, all of its files."
-        raise UnsupportedFeatureError(message, path=path, remedy=remedy)
+        raise UnsupportedFeatureError(
+            f"{scheme[1]}:// is not read",
+            path=path,
+            expected="a path on this machine",
+            remedy=remedy,
+        )
     return os.path.expanduser(path)
 
 
@@ -72,7 +73,12 @@ def _by_prefix(path: str) -> Location:
     location = at_prefix(path)
     if location is not None:
         return location.noting(*_other_meaning(path))
-    stem = _stem_of_part(path)
+    data = DATA_SUFFIX.search(path)
+    stem = path[: data.start()] if data else None
+    for suffix in (INDEX_SUFFIX, META_SUFFIX):
+        if path.endswith(suffix):
+            # The base name may be empty: `.index` in this directory.
+            stem = path.removesuffix(suffix) or os.path.join(os.curdir, "")
     if stem is not None:
         location = at_prefix(stem)
         if location is not None:
@@ -92,16 +98,6 @@ def _by_prefix(path: str) -> Location:
     return locate_by_content(path)
 
 
-def _stem_of_part(path: str) -> str | None:
-    """Give the prefix of a file of a checkpoint, None if its name is not one of these."""
-    for suffix in (INDEX_SUFFIX, META_SUFFIX):
-        if path.endswith(suffix):
-            # The base name may be empty: `.index` in this directory.
-            return path.removesuffix(suffix) or os.path.join(os.curdir, "")
-    data = DATA_SUFFIX.search(path)
-    return path[: data.start()] if data else None
-
-
 def _other_meaning(path: str) -> tuple[str, ...]:
     """Say so where a prefix called `checkpoint` hides a state file that names another one."""
     if os.path.basename(path) != STATE_FILE_NAME or not os.path.isfile(path):
@@ -117,19 +113,15 @@ def _other_meaning(path: str) -> tuple[str, ...]:
 def _in_directory(directory: str) -> Location:
     location = at_saved_model(directory)
     if location is not None:
-        return _with_variables(location)
+        if os.path.isfile(saved_model_prefix(location.path) + INDEX_SUFFIX):
+            return location
+        remedy = "Its weights, if it has any, are constants of its graph."
+        raise CheckpointNotFoundError(
+            "SavedModel without variables/variables.index", path=location.path, remedy=remedy
+        )
     nested = at_prefix(saved_model_prefix(directory))
     if nested is not None and not os.path.isfile(os.path.join(directory, STATE_FILE_NAME)):
         return nested.noting(f"{directory} has variables/ and no saved_model.pb.")
     from ckread.model.paths.latest import locate_latest_in
 
     return locate_latest_in(directory)
-
-
-def _with_variables(location: Location) -> Location:
-    prefix = saved_model_prefix(location.path)
-    if os.path.isfile(prefix + INDEX_SUFFIX):
-        return location
-    message = f"{location.path}: SavedModel without variables/variables.index"
-    remedy = "Its weights, if it has any, are constants of its graph."
-    raise CheckpointNotFoundError(message, path=location.path, remedy=remedy)

@@ -11,7 +11,7 @@ from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from ckread.readers.contract import CheckpointReader, Extent
+    from ckread.readers.contract import CheckpointReader
 
 
 INDEX_SUFFIX = ".index"
@@ -57,9 +57,17 @@ def at_prefix(prefix: str) -> Location | None:
         MissingShardError: a V1 checkpoint of several files is not whole.
     """
     if os.path.isfile(prefix + INDEX_SUFFIX):
-        return _enclosing_saved_model(prefix) or Location(
-            prefix, Format.TENSOR_BUNDLE, notes=_shadowed(prefix)
-        )
+        directory, name = os.path.split(prefix)
+        if name == "variables" and os.path.basename(os.path.abspath(directory)) == name:
+            model = at_saved_model(directory or os.curdir)
+            if model is not None:
+                return model
+        notes: tuple[str, ...] = ()
+        if is_v1_file(prefix):
+            index = os.path.basename(prefix) + INDEX_SUFFIX
+            own = f"{prefix} is a V1 checkpoint of its own; the V2 checkpoint beside it"
+            notes = (f"{own}, {index}, was opened, as TensorFlow does.",)
+        return Location(prefix, Format.TENSOR_BUNDLE, notes=notes)
     if is_v1_file(prefix):
         stem, count = split_v1_shard(prefix)
         return (
@@ -126,22 +134,6 @@ def _has_graph(directory: str) -> bool:
     return any(os.path.isfile(os.path.join(directory, name)) for name in SAVED_MODEL_FILES)
 
 
-def _enclosing_saved_model(prefix: str) -> Location | None:
-    directory, name = os.path.split(prefix)
-    if name != "variables" or os.path.basename(os.path.abspath(directory)) != "variables":
-        return None
-    return at_saved_model(directory or os.curdir)
-
-
-def _shadowed(prefix: str) -> tuple[str, ...]:
-    if not is_v1_file(prefix):
-        return ()
-    return (
-        f"{prefix} is a V1 checkpoint of its own; the V2 checkpoint beside it, "
-        f"{os.path.basename(prefix)}{INDEX_SUFFIX}, was opened, as TensorFlow does.",
-    )
-
-
 def _v1_shards(stem: str, count: int) -> Location | None:
     """Give the V1 checkpoint that is kept in `stem-00000-of-00002` and so on."""
     directory, base = os.path.split(stem)
@@ -157,8 +149,11 @@ def _v1_shards(stem: str, count: int) -> Location | None:
     absent = sorted(set(range(min(count, MAX_V1_SHARDS))) - present)
     if absent:
         name = f"{base}-{absent[0]:05d}-of-{count:05d}"
-        message = f"{name}: missing part ({absent[0]} of {count}) of a V1 checkpoint"
-        raise MissingShardError(message, path=os.path.join(directory, name))
+        raise MissingShardError(
+            f"missing part ({absent[0]} of {count}) of a V1 checkpoint",
+            path=os.path.join(directory, name),
+            name=name,
+        )
     return Location(stem, Format.V1_TABLE, tuple(files))
 
 
@@ -194,7 +189,10 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     is_complete = True
     for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
         if crc32c is None:
-            extents = _extents(reader, key)
+            try:
+                extents = reader.extents(key) or ()
+            except CheckpointError:
+                extents = ()
             is_complete = is_complete and bool(extents)
             for extent in extents:
                 ends.setdefault(os.path.basename(extent.path), []).append(
@@ -203,13 +201,6 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
         elif shard is not None and offset is not None and shard < len(by_number):
             by_number[shard].append(offset + nbytes)
     return {name: found for name, found in ends.items() if found}, is_complete
-
-
-def _extents(reader: CheckpointReader, key: str) -> tuple[Extent, ...]:
-    try:
-        return reader.extents(key) or ()
-    except CheckpointError:
-        return ()
 
 
 def _missing(names: list[str], count: int) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.fields import Field, Kind, document
+
 if TYPE_CHECKING:
     from ckread.errors import CheckpointError
     from ckread.model.claim import Claim
@@ -61,20 +63,34 @@ class RunEntry:
         """Its base name."""
         return base_name(self.path)
 
+    @property
+    def count(self) -> int | None:
+        """Its step, else its epoch; what its place in the training is shown by."""
+        return self.epoch if self.step is None else self.step
+
+    @property
+    def unit(self) -> str:
+        """What `count` counts: `step` or `epoch`."""
+        return "epoch" if self.step is None and self.epoch is not None else "step"
+
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a checkpoint in JSON documents."""
-        return {
-            "path": self.path,
-            "step": self.step,
-            "epoch": self.epoch,
-            "numbers": list(self.numbers),
-            "time": self.time,
-            "nbytes": self.nbytes,
-            "state": None if self.state is None else str(self.state),
-            "iterations": self.iterations,
-            "variables": self.variables,
-            "elements": self.elements,
-        }
+        return document(ENTRY_FIELDS, self)
+
+
+ENTRY_FIELDS: tuple[Field[RunEntry], ...] = (
+    Field("path", Kind.TEXT),
+    Field("step", Kind.NUMBER),
+    Field("epoch", Kind.NUMBER),
+    Field("numbers", Kind.SHAPE),
+    Field("time", Kind.FIGURE),
+    Field("nbytes", Kind.NUMBER),
+    Field("state", Kind.TEXT),
+    Field("iterations", Kind.NUMBER),
+    Field("variables", Kind.COUNT),
+    Field("elements", Kind.COUNT),
+)
+"""What is told of a checkpoint of a run: JSON, pandas and the pipe of `runs`."""
 
 
 @dataclass(frozen=True, slots=True)

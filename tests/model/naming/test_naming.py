@@ -77,7 +77,7 @@ class TestWeights:
         made = make({"model": {"a": {"_kernel": stem}, "b": {"_kernel": head}}})
         assert made.of(stem).name == "sb/alpha/kernel"
 
-    def test_lazy_sequential_as_attribute_keeps_the_machinery(self) -> None:
+    def test_lazy_sequential_as_attribute_keeps_the_structure(self) -> None:
         kernels = [Var("t/kernel") for _ in range(4)]
         towers = [
             {"_functional": {"_operations": items({}, {"_kernel": a}, {"_kernel": b})}}
