@@ -88,7 +88,7 @@ _NEAR = 1.5
 """Points by which the likeliest number must lead, or the choice is said to be in doubt."""
 _PART = 2
 """Names of each part, at least, in a directory that was trained into twice."""
-_COPY_SECONDS = 2.0
+COPY_SECONDS = 2.0
 """Seconds a file that a copy takes at most: times in alphabetical order then mean nothing."""
 
 
@@ -544,7 +544,7 @@ def _trusted(
     if len(known) < len(times) or 2 * len(set(known)) <= len(known):
         return []
     by_name = [known[i] for i in sorted(range(len(known)), key=lambda i: names[places[i]])]
-    is_copy = all(0 <= b - a <= _COPY_SECONDS for a, b in pairwise(by_name))
+    is_copy = all(0 <= b - a <= COPY_SECONDS for a, b in pairwise(by_name))
     return [] if is_copy else known
 
 

@@ -94,9 +94,9 @@ def sentence(result: RunTrack) -> str:
 def _step_columns(result: RunTrack) -> list[Column[_Row]]:
     """Give the step, and the name beside it where steps alone do not tell which checkpoint."""
     step: Column[_Row] = Column(
-        title="step", shown=lambda row: _step(row), piped=_step_word, justify=Justify.RIGHT
+        title=result.checkpoints[0].unit, shown=_step, piped=_step_word, justify=Justify.RIGHT
     )
-    steps = [entry.step for entry in result.checkpoints]
+    steps = [entry.count for entry in result.checkpoints]
     if None not in steps and len(set(steps)) == len(steps):
         return [step]
     names = [entry.name for entry in result.checkpoints]
@@ -116,13 +116,13 @@ def _step_columns(result: RunTrack) -> list[Column[_Row]]:
 def _step(row: _Row) -> str:
     if row.entry is None:
         return ""
-    return ABSENT if row.entry.step is None else f"{row.entry.step:,}"
+    return ABSENT if row.entry.count is None else f"{row.entry.count:,}"
 
 
 def _step_word(row: _Row) -> str:
-    if row.entry is None or row.entry.step is None:
+    if row.entry is None or row.entry.count is None:
         return ABSENT_WORD
-    return str(row.entry.step)
+    return str(row.entry.count)
 
 
 def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:

@@ -250,15 +250,19 @@ class Moment:
 
     Attributes:
         path: of the checkpoint.
-        step: its step; its place in the run, from 1, where steps are not known.
+        step: its step; None where it is not known.
         time: when it was saved, in seconds since 1970; None where that is not known.
         variables: by name, those of them that it has.
+        epoch: where its name says so; None otherwise.
+        numbers: of its name, those that order it in the run.
     """
 
     path: str
-    step: int
+    step: int | None
     time: float | None
     variables: dict[str, VariableStatistics]
+    epoch: int | None = None
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -271,6 +275,7 @@ class RunStatistics(Displayed):
         moments: the checkpoints, in order of step.
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
+        titles: what orders the moments is called: `step`, `epoch`, or words of the names.
 
     Example:
         >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
@@ -284,6 +289,7 @@ class RunStatistics(Displayed):
     moments: tuple[Moment, ...]
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ("step",)
 
     def __repr__(self) -> str:
         """Show path and how much was measured."""
@@ -304,6 +310,8 @@ class RunStatistics(Displayed):
                 {
                     "path": moment.path,
                     "step": moment.step,
+                    "epoch": moment.epoch,
+                    "numbers": list(moment.numbers),
                     "time": moment.time,
                     "variables": [
                         variable.to_dict(self.n_bins) for variable in moment.variables.values()
@@ -325,7 +333,7 @@ class RunStatistics(Displayed):
             for variable in moment.variables.values()
             if variable.distribution
         ]
-        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.COUNT}
+        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.NUMBER}
         return data_frame(first | _COLUMNS, rows)
 
 
@@ -394,7 +402,7 @@ def statistics_of_run(
         )
         measured = list(map(_measured, places, outcomes))
     moments = tuple(_moment(run, index, measured) for index, _ in found)
-    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes))
+    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes), run.titles)
 
 
 def _measured(
@@ -405,6 +413,5 @@ def _measured(
 
 def _moment(run: Run, index: int, measured: Sequence[tuple[int, VariableStatistics]]) -> Moment:
     entry = run.entries[index]
-    step = index + 1 if entry.step is None else entry.step
     here = {variable.name: variable for at, variable in measured if at == index}
-    return Moment(entry.path, step, entry.time, here)
+    return Moment(entry.path, entry.step, entry.time, here, entry.epoch, entry.numbers)

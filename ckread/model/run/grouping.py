@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckread.model.claim import Claim, Strength
-from ckread.model.numbers import NameNumbers, Series, natural, read_series, words_of
+from ckread.model.numbers import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.model.run.entries import RunEntry, RunState
 from ckread.readers.contract import Format
 
@@ -226,7 +226,9 @@ def _latest(ordered: Group, found: Sequence[Member]) -> Claim:
     name, steps = found[-1].entry.name, ordered.claims[0]
     if steps.value is not None:
         return Claim("latest", name, steps.strength, f"largest {steps.claim}")
-    if ordered.doubt:
+    times = sorted(member.entry.time or 0.0 for member in found)
+    is_newest = len(times) > 1 and (found[-1].entry.time or 0.0) > times[-2] + COPY_SECONDS
+    if ordered.doubt and not is_newest:
         return Claim("latest", None, Strength.UNKNOWN, ordered.doubt)
     return Claim("latest", name, Strength.DERIVED, "saved last")
 
@@ -325,6 +327,18 @@ def _parameters(structure: Structure) -> Counter[tuple[str, tuple[int, ...], str
     )
     return found or Counter(
         (identities[key].name, shape, dtype) for key, shape, dtype in structure.tensors
+    )
+
+
+def renumbered_note(found: Group) -> str:
+    """Say where layers were numbered anew, and whose names are shown; nothing where none were."""
+    anew = [member for member in found.members if member.renames]
+    pairs = [(a, b) for m in anew for a, b in (m.renames or {}).items() if a != b]
+    if not pairs:
+        return ""
+    return (
+        f"{len(anew)} of {len(found.members)} checkpoints number their layers otherwise, such as "
+        f"{pairs[0][0]} for {pairs[0][1]}: shown under the names of {found.members[-1].entry.name}."
     )
 
 

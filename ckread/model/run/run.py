@@ -24,7 +24,14 @@ from ckread.model.run.entries import (
     SkippedCheckpoint,
     base_name,
 )
-from ckread.model.run.grouping import Group, Member, group, grouping_note, models_of
+from ckread.model.run.grouping import (
+    Group,
+    Member,
+    group,
+    grouping_note,
+    models_of,
+    renumbered_note,
+)
 from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
 from ckread.model.run.places import find_places, title_of
 from ckread.readers.contract import Format
@@ -229,8 +236,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     groups = group(members)
     title = title_of(typed)
     left_out = [f"{found.path} was left out: {found.error.message}." for found in skipped]
-    doubt = groups[0].doubt if groups else ""
-    notes = filter(None, [*places.notes, *left_out, doubt, grouping_note(groups)])
+    told = [groups[0].doubt, renumbered_note(groups[0])] if groups else []
+    notes = filter(None, [*places.notes, *left_out, *told, grouping_note(groups)])
     run = Run(
         title,
         groups,

@@ -89,10 +89,10 @@ def drift_page(view: DriftView) -> Page:
 
 
 def _title(result: RunDrift) -> Prose:
-    steps = [entry.step for entry in result.checkpoints]
-    span = f", steps {steps[0]:,} to {steps[-1]:,}" if None not in (steps[0], steps[-1]) else ""
+    steps, unit = [entry.count for entry in result.checkpoints], result.checkpoints[0].unit
+    span = f", {unit}s {steps[0]:,} to {steps[-1]:,}" if None not in (steps[0], steps[-1]) else ""
     if len(steps) == 1 and steps[0] is not None:
-        span = f", step {steps[0]:,}"
+        span = f", {unit} {steps[0]:,}"
     how = ", by checksum, values not read" if result.index_only else ""
     held = f"  {plural(len(result.checkpoints), 'checkpoint')}{span}{how}"
     return Prose(Span(safe_text(result.path), "title"), held)

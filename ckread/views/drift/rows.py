@@ -35,18 +35,18 @@ MIN_CELLS, MAX_CELLS = 8, 24
 
 def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
     """Say which checkpoint: its step, and its name where it has none or shares it."""
-    if entry.step is None:
+    if entry.count is None:
         return safe_text(entry.name)
-    alike = [other for other in among if other.step == entry.step]
+    alike = [other for other in among if other.count == entry.count]
     if len(alike) < 2:
-        return f"step {entry.step:,}"
+        return f"{entry.unit} {entry.count:,}"
     is_named = len({other.name for other in alike}) == len(alike)
-    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
+    return f"{entry.unit} {entry.count:,} ({safe_text(entry.name if is_named else entry.path)})"
 
 
 def steps_title(result: RunDrift) -> str:
     """Give the heading of a sparkline: the steps it spans."""
-    steps = [entry.step for entry in result.checkpoints[1:]]
+    steps = [entry.count for entry in result.checkpoints[1:]]
     if not steps or steps[0] is None or steps[-1] is None:
         return "over the run"
     return f"{steps[0]:,} … {steps[-1]:,}" if len(steps) > 1 else f"{steps[0]:,}"

@@ -98,10 +98,10 @@ def _fits(text: str) -> bool:
 
 
 def _evidence(result: RunDrift, n: int) -> list[str]:
-    steps = [entry.step for entry in result.checkpoints]
+    steps = [entry.count for entry in result.checkpoints]
     span = ""
     if steps[0] is not None and steps[-1] is not None:
-        span = f", step {count(steps[0])} to {count(steps[-1])}"
+        span = f", {result.checkpoints[0].unit} {count(steps[0])} to {count(steps[-1])}"
     name = os.path.basename(result.path.rstrip(os.sep)) or result.path
     held = f"{count(len(result.checkpoints))} checkpoints{span}"
     is_model = all(variable.role.is_parameter for variable in result.variables)

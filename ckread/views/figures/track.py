@@ -103,10 +103,12 @@ def _name(result: RunTrack) -> str:
 
 def _evidence(result: RunTrack) -> list[str]:
     entries = result.checkpoints
-    first, last = entries[0].step, entries[-1].step
+    first, last = entries[0].count, entries[-1].count
     span = ""
     if first is not None and last is not None:
-        span = f", step {count(first)}" + (f" to {count(last)}" if len(entries) > 1 else "")
+        span = f", {entries[0].unit} {count(first)}" + (
+            f" to {count(last)}" if len(entries) > 1 else ""
+        )
     name = [] if len(result.variables) > 1 else [safe_text(_name(result))]
     return [
         *name,
