@@ -199,8 +199,14 @@ def response(
     Raises:
         UsageError: channels, bias or sizes do not fit.
     """
-    _check_response(kernel, image, stride, bias, is_depthwise=is_depthwise)
     height, width, n_in, times = kernel.shape
+    n = n_in * times if is_depthwise else times
+    if stride < 1:
+        raise UsageError(f"stride {stride}, expected 1 or more")
+    if image.shape[2] != n_in:
+        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
+    if bias is not None and bias.shape != (n,):
+        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
     if padding is Padding.SAME:
         image = _padded(image, (height, width), stride)
     rows = (image.shape[0] - height) // stride + 1
@@ -208,7 +214,7 @@ def response(
     if rows < 1 or columns < 1:
         size = "×".join(map(str, image.shape[:2]))
         raise UsageError(f"the image of {size} is smaller than the kernel of {height}×{width}")
-    total = np.zeros((rows, columns, n_in * times if is_depthwise else times))
+    total = np.zeros((rows, columns, n))
     for y in range(height):
         for x in range(width):
             seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
@@ -230,16 +236,3 @@ def _padded(image: Floats, kernel: tuple[int, int], stride: int) -> Floats:
         total = max((-(-size // stride) - 1) * stride + width - size, 0)
         around.append((total // 2, total - total // 2))
     return np.pad(image, (*around, (0, 0)))
-
-
-def _check_response(
-    kernel: Floats, image: Floats, stride: int, bias: Floats | None, *, is_depthwise: bool
-) -> None:
-    n_in, times = kernel.shape[2:]
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
-    if image.shape[2] != n_in:
-        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
-    n = n_in * times if is_depthwise else times
-    if bias is not None and bias.shape != (n,):
-        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")

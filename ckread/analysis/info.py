@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
     from ckread.readers.graphs.meta_graph import MetaGraph
     from ckread.readers.graphs.signatures import Signature, TensorInfo
@@ -101,7 +100,56 @@ class CheckpointSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of the JSON document."""
-        return summary_fields(self)
+        training = self.training
+        optimizer = {"kind": training.optimizer_kind, "name": training.optimizer_name}
+        return {
+            "path": self.path,
+            "format": self.format,
+            "writer": self.writer,
+            "files": [file.path for file in self.files],
+            "shards": [
+                {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
+                for file in self.files
+                if file.is_shard
+            ],
+            "step": training.step,
+            "epoch": training.epoch,
+            "iterations": training.iterations,
+            "learning_rate": training.learning_rate,
+            "save_counter": training.save_counter,
+            "optimizer": optimizer if {*optimizer.values()} != {None} else None,
+            "n_variables": self.n_variables,
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable_parameters,
+            "non_trainable_parameters": self.non_trainable_parameters,
+            "nbytes": self.nbytes,
+            "roles": {role: total.to_dict() for role, total in self.roles.items()},
+            "dtypes": self.dtypes,
+            "tags": self.tags,
+            "signatures": [
+                {
+                    "name": signature.name,
+                    "inputs": _tensor_fields(signature.inputs),
+                    "outputs": _tensor_fields(signature.outputs),
+                }
+                for signature in self.signatures
+            ],
+            "layers": [
+                {
+                    "name": layer.name,
+                    "class": layer.class_name,
+                    "parameters": layer.parameters,
+                    "shape": layer.shape,
+                }
+                for layer in self.layers
+            ],
+            "assets": self.assets,
+            "warnings": self.warnings,
+        }
+
+
+def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
+    return [{"name": one.name, "dtype": one.dtype, "shape": one.shape} for one in tensors]
 
 
 def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
@@ -190,70 +238,6 @@ def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
-# The JSON document of `info`: its fields, in their order.
-
-
-def summary_fields(summary: CheckpointSummary) -> dict[str, Any]:
-    """Give the fields of a summary; what is unknown is None."""
-    training = summary.training
-    return {
-        "path": summary.path,
-        "format": summary.format,
-        "writer": summary.writer,
-        "files": [file.path for file in summary.files],
-        "shards": [_shard_fields(file) for file in summary.files if file.is_shard],
-        "step": training.step,
-        "epoch": training.epoch,
-        "iterations": training.iterations,
-        "learning_rate": training.learning_rate,
-        "save_counter": training.save_counter,
-        "optimizer": _optimizer_fields(training),
-        "n_variables": summary.n_variables,
-        "parameters": summary.parameters,
-        "trainable_parameters": summary.trainable_parameters,
-        "non_trainable_parameters": summary.non_trainable_parameters,
-        "nbytes": summary.nbytes,
-        "roles": {role: total.to_dict() for role, total in summary.roles.items()},
-        "dtypes": summary.dtypes,
-        "tags": summary.tags,
-        "signatures": [_signature_fields(signature) for signature in summary.signatures],
-        "layers": [_layer_fields(layer) for layer in summary.layers],
-        "assets": summary.assets,
-        "warnings": summary.warnings,
-    }
-
-
-def _shard_fields(file: StoredFile) -> dict[str, Any]:
-    return {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
-
-
-def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
-    if training.optimizer_kind is None and training.optimizer_name is None:
-        return None
-    return {"kind": training.optimizer_kind, "name": training.optimizer_name}
-
-
-def _layer_fields(layer: KerasLayer) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "class": layer.class_name,
-        "parameters": layer.parameters,
-        "shape": layer.shape,
-    }
-
-
-def _signature_fields(signature: Signature) -> dict[str, Any]:
-    return {
-        "name": signature.name,
-        "inputs": [_tensor_fields(tensor) for tensor in signature.inputs],
-        "outputs": [_tensor_fields(tensor) for tensor in signature.outputs],
-    }
-
-
-def _tensor_fields(tensor: TensorInfo) -> dict[str, Any]:
-    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}
-
-
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
 #
 # The times of the files tell nothing: copying and cloning change them.
@@ -307,7 +291,8 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
     version = evidence.keras_version
     if version:
         return f"Keras {version}"
-    if evidence.graph is None and not _has_object_graph(checkpoint):
+    is_object_based = any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())
+    if evidence.graph is None and not is_object_based:
         return None
     keras = find_keras(checkpoint)
     return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
@@ -319,18 +304,10 @@ def find_keras(checkpoint: Checkpoint) -> str | None:
     if version:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph
-    return None if graph is None else _keras_of_graph(graph)
-
-
-def _keras_of_graph(graph: ObjectGraph) -> str | None:
     is_keras_2 = False
-    for children in graph.children:
+    for children in graph.children if graph is not None else ():
         names = {name for _, name in children}
         if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
             return "Keras 3"
         is_keras_2 |= _KERAS_2 in names or any(name.startswith(_KERAS_2_LAYER) for name in names)
     return "Keras 2" if is_keras_2 else None
-
-
-def _has_object_graph(checkpoint: Checkpoint) -> bool:
-    return any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())

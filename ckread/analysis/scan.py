@@ -229,7 +229,7 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
     if len(ordered) > 1:
         sizes = [min(item.grid.piece, item.elements - start) for start, _ in ordered]
         computed = [
-            joined_crc32c(
+            crc32c.joined(
                 (part.crc32c[which], size * source.dtype.itemsize)
                 for size, (_, part) in zip(sizes, ordered, strict=True)
             )
@@ -355,14 +355,6 @@ def side_by_side(*streams: Iterable[NDArray[Any]]) -> Iterator[tuple[NDArray[Any
             rest[n:] if rest is not None and rest.size > n else next(source, None)
             for rest, source in zip(rests, sources, strict=True)
         ]
-
-
-def joined_crc32c(parts: Iterable[tuple[int, int]]) -> int:
-    """Give the CRC-32C of a whole from (CRC-32C, bytes) of its parts in their order."""
-    whole = 0
-    for part, nbytes in parts:
-        whole = crc32c.combine(whole, part, nbytes)
-    return whole
 
 
 def batches(

@@ -246,7 +246,13 @@ def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Itera
         ]
     scalars = [v for v in found if v.elements == 1 and v.dtype.is_plain]
     if not scalars:
-        raise _not_a_scalar(found)
+        variable = found[0]
+        shape = "×".join(map(str, variable.shape))
+        example = ",".join("0" * len(variable.shape))
+        raise UsageError(
+            f"{variable.name}: {variable.dtype} of shape {shape} is no scalar",
+            remedy=f"Give an element: {variable.name}[{example}]" if variable.shape else None,
+        )
     return [Target(v.name, v.key, v.name, None, v.role) for v in scalars]
 
 
@@ -266,16 +272,6 @@ def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
         message = f"{variable.name}: the index means several elements, expected one"
         raise UsageError(message, remedy=remedy)
     return True
-
-
-def _not_a_scalar(found: Sequence[Variable]) -> UsageError:
-    variable = found[0]
-    shape = "×".join(map(str, variable.shape))
-    example = ",".join("0" * len(variable.shape))
-    remedy = f"Give an element: {variable.name}[{example}]" if variable.shape else None
-    return UsageError(
-        f"{variable.name}: {variable.dtype} of shape {shape} is no scalar", remedy=remedy
-    )
 
 
 def _no_rate(

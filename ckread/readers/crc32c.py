@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -65,6 +67,14 @@ def combine(first: int, second: int, second_nbytes: int) -> int:
         second_nbytes >>= 1
         power += 1
     return first ^ second
+
+
+def joined(parts: Iterable[tuple[int, int]]) -> int:
+    """Give the CRC-32C of a whole from (CRC-32C, bytes) of its parts in their order."""
+    whole = 0
+    for part, nbytes in parts:
+        whole = combine(whole, part, nbytes)
+    return whole
 
 
 @cache

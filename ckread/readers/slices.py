@@ -194,3 +194,9 @@ def unravelled(position: int, shape: Sequence[int]) -> tuple[int, ...]:
         position, at = divmod(position, max(1, size))
         index.append(at)
     return tuple(reversed(index))
+
+
+def index_in(region: Region, position: int) -> tuple[int, ...]:
+    """Give the index within the whole tensor of an element of a slice."""
+    within = unravelled(position, region_shape(region))
+    return tuple(start + i for (start, _), i in zip(region, within, strict=True))

@@ -103,7 +103,7 @@ def _unsound(report: CheckReport) -> str:
 
 
 def _not_finite(report: CheckReport) -> str:
-    n_bare = sum(found.message.startswith("holds nothing but") for found in report.errors)
+    n_bare = sum(found.is_all for found in report.errors)
     count = len(report.errors)
     who = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'}"
     if n_bare == count:
@@ -313,7 +313,7 @@ def _variable_word(row: _Row) -> str:
 
 def _message(row: _Row) -> str:
     finding = row[1]
-    place = f"{finding.place}: " if finding.place and finding.place not in finding.message else ""
+    place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
     return safe_text(f"{place}{finding.message}")
 
 
@@ -328,6 +328,10 @@ _CODE_WORDS = {
     Code.EVIDENCE: "graph", Code.SHARD_MIXED: "index and shards", Code.VERSION: "version",
     Code.MOMENTS_RESET: "optimizer", Code.TENSORFLOW: "TensorFlow", Code.NO_CHECKSUM: "checksums",
 }  # fmt: skip
+_PLACED = frozenset({
+    Code.BOUNDS, Code.INDEX_BLOCK, Code.MEMBER, Code.STATE_STALE, Code.CHECKSUM, Code.DAMAGED
+})  # fmt: skip
+"""Findings whose message does not name the place itself."""
 _SIZE = re.compile(r"(?<![\w.,/-])(\d+) bytes\b")
 _NUMBER = re.compile(r"(?<![\w.,/-])\d{4,}(?![\w/-]|\.\w)")
 
@@ -392,7 +396,7 @@ def _is_placed(group: Group) -> bool:
     finding = group.finding
     if finding.place is None or len(group.names) != 1 or finding.code is Code.BOUNDS:
         return False
-    return finding.place not in finding.message
+    return finding.code in _PLACED
 
 
 class _Indented(Prose):

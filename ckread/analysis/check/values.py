@@ -22,7 +22,7 @@ from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
 from ckread.readers.bundle.strings import verify_variant
 from ckread.readers.dtypes import DataType
-from ckread.readers.slices import region_shape, unravelled
+from ckread.readers.slices import index_in, unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Extent, Fo
         return
     first = next(
         (
-            _index_in(extent, look.first)
+            index_in(extent.region, look.first)
             for (extent, _), look in zip(seen, looks, strict=True)
             if look.first is not None
         ),
@@ -193,12 +193,6 @@ def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
 
 
-def _index_in(extent: Extent, position: int) -> tuple[int, ...]:
-    """Give the index within the whole tensor of an element of an extent."""
-    within = unravelled(position, region_shape(extent.region))
-    return tuple(start + i for (start, _), i in zip(extent.region, within, strict=True))
-
-
 def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
     """Give the finding for a variable with values that are not finite."""
     is_error = variable.role in _MUST_BE_FINITE
@@ -214,7 +208,8 @@ def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Findi
         message = f"{counted} of {look.elements} elements, the first at [{at}]"
     remedy = "Training broke down before this save: find the last good checkpoint of the run."
     level = Level.ERROR if is_error else Level.WARNING
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+    is_all = look.not_finite == look.elements
+    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
 
 
 MAX_NBYTES = 1 << 16

@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckread.analysis.diff.records import RenameRule
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_DELIMITERS = "/|#,:;!@%~"
 _MAX_RULES = 4
 _N_TRIED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class RenameRule:
-    r"""A substitution on names.
-
-    Attributes:
-        pattern: a regular expression for what is replaced.
-        replacement: what takes its place, with groups as `\1`.
-        is_global: whether every occurrence is replaced, not the first alone.
-    """
-
-    pattern: re.Pattern[str]
-    replacement: str
-    is_global: bool = False
-
-    def apply(self, name: str) -> str:
-        """Give the name under this rule."""
-        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
-
-    def __str__(self) -> str:
-        """Write it as `--rename` takes it."""
-        text = self.pattern.pattern + self.replacement
-        mark = next((mark for mark in _DELIMITERS if mark not in text), "/")
-        old, new = (
-            part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
-        )
-        return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
 
 
 def parse_rule(text: str) -> RenameRule:

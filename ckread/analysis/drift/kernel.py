@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.angles import are_alike, inner_from_distance
+from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product
 from ckread.analysis.scan import Grid, chunk_buffer
 from ckread.readers.dtypes import DataType

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.angles import CLOSE, cosine_from_distance
 from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
+from ckread.analysis.norms import CLOSE, cosine_from_distance
 from ckread.analysis.row_sums import inner_product
 from ckread.analysis.scan import Item, scan, side_by_side
 from ckread.errors import CheckpointError

@@ -400,18 +400,14 @@ def statistics_of_run(
             n_bins,
             Work(n_jobs, executor, progress),
         )
-        measured = list(map(_measured, places, outcomes))
-    moments = tuple(_moment(run, index, measured) for index, _ in found)
-    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes), run.titles)
-
-
-def _measured(
-    place: tuple[int, Variable], outcome: Distribution | CheckpointError
-) -> tuple[int, VariableStatistics]:
-    return place[0], variable_statistics(place[1], outcome)
-
-
-def _moment(run: Run, index: int, measured: Sequence[tuple[int, VariableStatistics]]) -> Moment:
-    entry = run.entries[index]
-    here = {variable.name: variable for at, variable in measured if at == index}
-    return Moment(entry.path, entry.step, entry.time, here, entry.epoch, entry.numbers)
+        measured: dict[int, dict[str, VariableStatistics]] = {index: {} for index, _ in found}
+        for (index, variable), outcome in zip(places, outcomes, strict=True):
+            measured[index][variable.name] = variable_statistics(variable, outcome)
+    moments = []
+    for index, variables in measured.items():
+        entry = run.entries[index]
+        moments.append(
+            Moment(entry.path, entry.step, entry.time, variables, entry.epoch, entry.numbers)
+        )
+    told = (*run.notes, *notes)
+    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.titles)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     UnsupportedFeatureError,
     VariableNotFoundError,
 )
@@ -204,6 +205,13 @@ def _check_entry(entry: BundleEntry, num_shards: int) -> None:
 
 def _join(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
     """Give the checked pieces of a partitioned tensor."""
+    try:
+        return _joined(entry, parts, num_shards)
+    except CorruptCheckpointError as error:
+        raise error.within(kind=ErrorKind.SLICES) from None
+
+
+def _joined(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
     pieces = []
     for part in parts:
         region = region_of(part.tensor_slice, entry.shape)

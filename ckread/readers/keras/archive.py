@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import (
     CheckpointError,
@@ -40,12 +41,15 @@ from ckread.readers.keras.config import (
 from ckread.readers.keras.reader import HDF5Reader
 from ckread.readers.keras.zip_members import ZipMembers
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
-UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
+_UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
 
@@ -97,17 +101,46 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
 def weights_damage(path: str) -> CheckpointError | None:
     """Read the member with the weights to its end; give what is wrong with it, if anything."""
     try:
-        archive = ZipMembers(path)
+        with closing(ZipMembers(path)) as archive:
+            _verify(archive, WEIGHTS)
     except CheckpointError as error:
         return error
-    try:
-        archive.verify(WEIGHTS)
-    except CheckpointError as error:
-        found, remedy = f"{error.told}; {UNNAMED}", error.remedy or COPY_AGAIN
-        return error.within(found=found, expected=None, remedy=remedy)
-    finally:
-        archive.close()
     return None
+
+
+def damaged_members(
+    path: str, verify_weights: Callable[[], None] | None = None
+) -> list[tuple[str, CheckpointError]]:
+    """Verify every member of an archive; give the place of each that is damaged, and why.
+
+    Args:
+        path: of the archive.
+        verify_weights: what verifies the member with the weights, and keeps what it found.
+    """
+    found = []
+    try:
+        with closing(ZipMembers(path)) as archive:
+            for name in archive.members:
+                try:
+                    if name == WEIGHTS and verify_weights is not None:
+                        verify_weights()
+                    else:
+                        _verify(archive, name)
+                except CheckpointError as error:
+                    found.append((f"{archive.name}/{name}", error))
+    except CheckpointError as error:
+        return [(os.path.basename(path), error)]
+    return found
+
+
+def _verify(archive: ZipMembers, name: str) -> None:
+    try:
+        archive.verify(name)
+    except CheckpointError as error:
+        if name != WEIGHTS:
+            raise
+        found, remedy = f"{error.told}; {_UNNAMED}", error.remedy or COPY_AGAIN
+        raise error.within(found=found, expected=None, remedy=remedy) from None
 
 
 def read_facts(archive: ZipMembers) -> ArchiveFacts:

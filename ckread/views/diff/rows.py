@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.diff.pairing import PairedBy
-from ckread.analysis.diff.records import DiffStatus, distance_moved
+from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
 from ckread.views.terminal.words import ABSENT, float_text, shape_text, share_text, value_text
@@ -20,8 +19,7 @@ from ckread.views.terminal.words import ABSENT, float_text, shape_text, share_te
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
-    from ckread.analysis.diff.renaming import RenameRule
+    from ckread.analysis.diff.records import CheckpointDiff, RenameRule, VariableDiff
 
 
 MODEL_ROLES = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.ALIAS)

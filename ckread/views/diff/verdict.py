@@ -14,8 +14,7 @@ from ckread.views.terminal.words import count_text, plural, size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
-    from ckread.analysis.diff.renaming import RenameRule
+    from ckread.analysis.diff.records import CheckpointDiff, RenameRule, VariableDiff
 
 
 _FEW = 3
