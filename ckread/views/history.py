@@ -22,7 +22,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
     from ckread.views.terminal.page import Block, Line
 
 MAX_ROWS = 30
@@ -61,7 +61,7 @@ def shown_rows(result: TrainingHistory) -> list[_Row]:
     n = len(result.epochs)
     if n <= MAX_ROWS:
         return [_Row(at) for at in range(n)]
-    best = result.epochs.index(result.best.epoch) if result.best else 0
+    best = result.at_best or 0
     near = range(best - _SHOWN_AROUND_BEST, best + _SHOWN_AROUND_BEST + 1)
     ends = (*range(_SHOWN_AT_ENDS), *range(n - _SHOWN_AT_ENDS, n))
     shown = sorted({at for at in (*near, *ends) if 0 <= at < n})
@@ -83,15 +83,41 @@ def verdict(result: TrainingHistory) -> str:
 def _best(result: TrainingHistory) -> str:
     best = result.best
     if best is None:
-        return "No metric has a value."
-    text = f"Best {safe_text(best.metric)} {float_text(best.value)} at {result.unit} {best.epoch:,}"
+        has_value = any(v is not None for values in result.metrics.values() for v in values)
+        which = "No name of a metric tells what is best (--best METRIC chooses)."
+        return which if has_value else "No metric has a value."
+    name = safe_text(best.metric)
+    if best.value is None or best.mode is None:
+        return f"{name}: its name does not tell what is best (--mode min or max)."
+    text = f"Best {name} {float_text(best.value)}"
+    if best.epoch is None:
+        return f"{text}, at which {result.unit} is unknown."
+    text += f" at {_where(result, result.epochs.index(best.epoch))}"
     if best.checkpoint is not None:
         return f"{text}, held by {safe_text(best.checkpoint)}."
     if result.run is None:
         return f"{text}."
+    if not result.holders.how:
+        return f"{text}. Which {result.unit} {_held(result)} is unknown."
     if not result.holders.kept:
-        return f"{text}. The checkpoints cannot be matched with {result.unit}s."
+        return f"{text}. No checkpoint holds a {result.unit} of the log."
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
+
+
+def _where(result: TrainingHistory, at: int) -> str:
+    """Say which row: by its epoch, or by all that names it."""
+    if result.unit != "row" or not result.counters:
+        return f"{result.unit} {result.epochs[at]:,}"
+    return ", ".join(
+        f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
+        for name, values in result.counters.items()
+    )
+
+
+def _held(result: TrainingHistory) -> str:
+    """Name a single checkpoint of which it is asked what it holds."""
+    paths = list(result.holders.unplaced)
+    return f"{safe_text(paths[0])} holds" if len(paths) == 1 else "each checkpoint holds"
 
 
 def _joins(result: TrainingHistory) -> list[str]:
@@ -112,7 +138,12 @@ def _has_bad(row: Sequence[float | None]) -> bool:
 
 def _title(result: TrainingHistory) -> Prose:
     name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
-    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
+    n, metrics = len(result.epochs), plural(len(result.metrics), "metric")
+    held = f"  {plural(n, result.unit)}, {metrics}"
+    if result.unit == "step":  # of which a row may stand for many
+        held = (
+            f"  {plural(n, 'row')}, steps {result.epochs[0]:,} to {result.epochs[-1]:,}, {metrics}"
+        )
     seams = [f"{epoch:,}" for epoch in result.seams]
     joined = f", continued at {', '.join(seams)}" if seams else ""
     return Prose(Span(safe_text(name), "title"), held + joined)
@@ -120,11 +151,18 @@ def _title(result: TrainingHistory) -> Prose:
 
 def _footer(result: TrainingHistory, *, is_cut: bool) -> str:
     sentences = []
-    if result.best is not None:
-        word = "smallest" if result.best.mode == "min" else "largest"
-        sentences.append(f"best: {word} {safe_text(result.best.metric)} (--best METRIC chooses).")
+    best = result.best
+    if best is not None and best.mode is not None:
+        word = "smallest" if best.mode == "min" else "largest"
+        sentences.append(f"best: {word} {safe_text(best.metric)} (--best METRIC chooses).")
+        if result.is_best_of_training and len(result.metrics) > 1:
+            sentences.append("It was measured in training: no metric is of validation data.")
     if result.holders.how:
         sentences.append(f"Checkpoints {result.holders.how}.")
+    elif result.run is not None:
+        why = result.holders.why
+        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: --match COLUMN=NUMBER.")
+    sentences += map(safe_text, result.notes)
     if is_cut:
         sentences.append("--all shows every row.")
     return " ".join(sentences)
@@ -134,7 +172,11 @@ def _columns(result: TrainingHistory, names: Sequence[str]) -> list[Column[_Row]
     columns: list[Column[_Row]] = [
         Column(title=result.unit, shown=lambda row: _epoch(result, row), justify=Justify.RIGHT)
     ]
-    columns += [_metric_column(result, name, rank) for rank, name in enumerate(names)]
+    if result.unit == "row" and result.counters:
+        columns = [_counter_column(name, values) for name, values in result.counters.items()]
+    # What is best is never pushed off a narrow screen by a long name beside it.
+    ranks = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    columns += [_metric_column(result, name, ranks.index(name)) for name in names]
     if result.holders.kept:
         columns.append(Column(title="checkpoint", shown=lambda row: _holder(result, row)))
     columns.append(Column(title="", shown=lambda row: _best_word(result, row)))
@@ -145,6 +187,16 @@ def _epoch(result: TrainingHistory, row: _Row) -> str:
     if row.n_hidden:
         return "…"
     return "" if row.at is None else f"{result.epochs[row.at]:,}"
+
+
+def _counter_column(name: str, values: Sequence[int | None]) -> Column[_Row]:
+    def shown(row: _Row) -> str:
+        if row.n_hidden:
+            return "…"
+        number = None if row.at is None else values[row.at]
+        return "" if number is None else f"{number:,}"
+
+    return Column(title=safe_text(name), shown=shown, justify=Justify.RIGHT)
 
 
 def _metric_column(result: TrainingHistory, name: str, rank: int) -> Column[_Row]:
@@ -176,8 +228,7 @@ def _best_word(result: TrainingHistory, row: _Row) -> Line:
 
 
 def _is_best(result: TrainingHistory, row: _Row) -> bool:
-    is_row = row.at is not None and result.best is not None
-    return is_row and result.epochs[row.at or 0] == (result.best and result.best.epoch)
+    return row.at is not None and row.at == result.at_best
 
 
 def _style(result: TrainingHistory) -> Callable[[_Row], str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.drift.drift import drift
-from ckread.analysis.history import history
+from ckread.analysis.history.history import history
 from ckread.analysis.track import track
 from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
