@@ -147,10 +147,7 @@ def _footer(run: Run, *, show_all: bool) -> str:
         units = {entry.unit for entry in entries}
         sentences.append(f"first, last: {units.pop() if len(units) == 1 else 'step or epoch'}.")
         if len({found.model for found in groups}) < len(groups):
-            sentences.append(
-                "model: equal where parameters have the same names, shapes and types; name "
-                "the files themselves to take such groups together."
-            )
+            sentences.append(_same_models(groups))
         n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
         if n_untracked:
             sentences.append(f"The state file does not name {n_untracked:,} of them.")
@@ -165,6 +162,19 @@ def _footer(run: Run, *, show_all: bool) -> str:
             source = "the state file, else from the files"
         sentences.append(f"saved: from {source}.")
     return " ".join(sentences)
+
+
+def _same_models(groups: Sequence[RunGroup]) -> str:
+    """Name the groups that hold one model, and say how to take them together."""
+    by_model: dict[int, list[str]] = {}
+    for i, found in enumerate(groups):
+        by_model.setdefault(found.model, []).append(_letter(i))
+    same = [letters for letters in by_model.values() if len(letters) > 1]
+    named = "; ".join(f"{', '.join(some[:-1])} and {some[-1]}" for some in same[:3])
+    return (
+        f"{named} hold the same model, by names, shapes and types of its parameters: give their "
+        "files by name to take them together."
+    )
 
 
 def _told(run: Run) -> list[str]:

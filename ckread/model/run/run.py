@@ -69,7 +69,7 @@ class Run(Displayed, Sequence["Checkpoint"]):
         claims: of their steps and of the latest, with what told them.
         others: checkpoints of other models that were found, largest group first.
         stale: checkpoints that a state file names and that are not there.
-        skipped: checkpoints that could not be opened, with the error of each.
+        skipped: checkpoints that could not be opened or were left out, with the error of each.
         notes: what had to be decided, one sentence each.
     """
 
@@ -275,6 +275,10 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
             if not place.is_scanned and len(places.found) == 1:
                 raise
             skipped.append(SkippedCheckpoint(place.path, error))
+    for path in places.beside:
+        if os.path.abspath(path) not in places.found:
+            why = "a file of Keras beside checkpoints of TensorFlow; it is taken where it is named"
+            skipped.append(SkippedCheckpoint(path, CheckpointError(why, path=path)))
     return members, skipped
 
 
