@@ -219,8 +219,11 @@ def _by_iterations(run: Run, rows: Rows) -> _Tie | None:
     per_epoch = max(known) // n
     if any(count % per_epoch for count in known):
         return None
+    # Names that count the same epochs leave nothing to suppose.
+    is_sure = all(counted[entry.path] == per_epoch * _number(entry) for entry in run.entries)
+    condition = "" if is_sure else ", if the log ends at the last checkpoint"
     return _Tie(
-        f"by iterations, {per_epoch:,} to an epoch, if the log ends at the last checkpoint",
+        f"by iterations, {per_epoch:,} to an epoch{condition}",
         Strength.DERIVED,
         lambda entry: (counted.get(entry.path) or 0) // per_epoch or None,
     )
@@ -257,15 +260,19 @@ def _is_in_name(name: str, values: Sequence[float | None]) -> bool:
 
 def _by_same_numbers(run: Run, rows: Rows) -> _Tie | None:
     """Match numbers that are just those of the rows: as many checkpoints as epochs."""
-    steps = [entry.step if entry.step is not None else entry.numbers[:1] for entry in run.entries]
-    numbers = [step if isinstance(step, int) else step[0] for step in steps if step != ()]
+    numbers = list(map(_number, run.entries))
     if rows.unit != "epoch" or sorted(numbers) != list(rows.epochs) or len(numbers) < 2:
         return None
     return _Tie(
         f"by number: the checkpoints and the log count {numbers[0]:,} to {numbers[-1]:,}",
         Strength.DERIVED,
-        lambda entry: entry.step if entry.step is not None else next(iter(entry.numbers), None),
+        _number,
     )
+
+
+def _number(entry: RunEntry) -> int:
+    """Give what the name or a save counter says; 0, which is no epoch, where neither does."""
+    return entry.step if entry.step is not None else next(iter(entry.numbers), 0)
 
 
 def _asked(run: Run, rows: Rows, match: Mapping[str, str]) -> _Tie:

@@ -278,7 +278,7 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
     for path in places.beside:
         if os.path.abspath(path) not in places.found:
             why = "a file of Keras beside checkpoints of TensorFlow; it is taken where it is named"
-            skipped.append(SkippedCheckpoint(path, CheckpointError(why, path=path)))
+            skipped.append(SkippedCheckpoint(path, CheckpointError(why)))
     return members, skipped
 
 

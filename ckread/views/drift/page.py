@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -215,15 +215,16 @@ class PipedDrift(Block):
 
     def piped(self) -> Iterator[str]:
         """Give the lines, aligned."""
-        steps = [
-            ABSENT_WORD if entry.step is None else str(entry.step)
-            for entry in self._result.checkpoints
-        ]
+        entries = self._result.checkpoints
+        is_counted = all(entry.count is not None for entry in entries)
+        steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
+        title = entries[0].unit if is_counted else "checkpoint"
+        columns = [_COLUMNS[0], replace(_COLUMNS[1], title=title), *_COLUMNS[2:]]
         words: list[list[str]] = [[] for _ in _COLUMNS]
         for variable in self._chosen:
             for column, found in zip(words, _words(variable, steps), strict=True):
                 column += found
-        return aligned(_COLUMNS, words)
+        return aligned(columns, words)
 
 
 def _words(variable: VariableDrift, steps: Sequence[str]) -> list[Iterable[str]]:
