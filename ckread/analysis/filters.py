@@ -81,11 +81,7 @@ class Filters:
 
 
 def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
-    """Tell what a kernel of this name and shape belongs to.
-
-    Raises:
-        UsageError: it has a number of dimensions that no picture is made of.
-    """
+    """Tell what a kernel of this name and shape belongs to."""
     if len(shape) == 5:
         return KernelKind.CONV3D
     if len(shape) == 4:
@@ -100,12 +96,7 @@ def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
 
 
 def read_kernel(variable: Variable) -> Floats:
-    """Read a kernel whole, verified, as float64.
-
-    Raises:
-        UsageError: it is not a kernel of real numbers, or too large for a picture.
-        CheckpointError: it cannot be read.
-    """
+    """Read a kernel whole, verified, as float64."""
     kernel_kind(variable.name, variable.shape)
     name = variable.name
     if not variable.dtype.is_plain or "complex" in variable.dtype:
@@ -117,16 +108,7 @@ def read_kernel(variable: Variable) -> Floats:
 
 
 def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
-    """Arrange a kernel as tiles.
-
-    Args:
-        name: of the variable.
-        kernel: its values.
-        top: how many tiles at most, the first ones.
-
-    Raises:
-        UsageError: it has a number of dimensions that no picture is made of.
-    """
+    """Arrange a kernel as tiles."""
     kind = kernel_kind(name, kernel.shape)
     tiles, mean_over = _tiles(kernel, kind)
     shown = tiles[:top]
@@ -184,20 +166,8 @@ def response(
 ) -> Floats:
     """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
 
-    Args:
-        kernel: shape (height, width, channels, n), or (…, times) if depthwise.
-        image: shape (rows, columns, channels).
-        stride: of rows and columns.
-        padding: zeros around the image, or none.
-        bias: added per kernel.
-        relu: whether negative responses become 0.
-        is_depthwise: whether each channel has kernels of its own.
-
     Returns:
         Shape (n, rows, columns).
-
-    Raises:
-        UsageError: channels, bias or sizes do not fit.
     """
     height, width, n_in, times = kernel.shape
     n = n_in * times if is_depthwise else times

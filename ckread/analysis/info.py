@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.errors import CheckpointError
+from ckread.model.display import Displayed
 from ckread.model.opening import opened
+from ckread.model.ordering import model_order
 from ckread.model.role import Role
-from ckread.model.tree import RoleTotal, count_parameters, total_by_role
+from ckread.model.tree import RoleTotal, build_tree, count_parameters, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
-    from ckread.readers.graphs.meta_graph import MetaGraph
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
 
@@ -30,10 +32,8 @@ MAX_LOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary:
+class CheckpointSummary(Displayed):
     """What a checkpoint is; None where its files do not say.
-
-    `print(checkpoint)` shows it as a page.
 
     Attributes:
         path: as the user would type it.
@@ -55,6 +55,7 @@ class CheckpointSummary:
         assets: file names in a SavedModel.
         meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
         warnings: what is not as it should be, one or more sentences each.
+        tree: the variables in model order, as a page draws them; it is not pickled.
 
     Example:
         >>> found = ckread.info("fixtures/digits_files/digits.keras")
@@ -81,10 +82,15 @@ class CheckpointSummary:
     assets: tuple[str, ...]
     meta_graph: MetaGraph | None
     warnings: tuple[str, ...]
+    tree: VariableTree | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         """Show path, format and how many parameters."""
         return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
+
+    def __getstate__(self) -> list[Any]:
+        """Pickle the facts; variables would take their reader along."""
+        return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
 
     @property
     def n_variables(self) -> int:
@@ -167,7 +173,13 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
         (38474, 10, 0.000695)
     """
     with opened(checkpoint) as source:
-        return summarise(source)
+        return replace(summarise(source), tree=shown_tree(source))
+
+
+def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
+    """Give the variables as a page draws them: in model order, bookkeeping left out."""
+    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    return build_tree((v for v in ordered if v.role is not Role.BOOKKEEPING), folds=folds)
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -260,12 +272,8 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
     times = zip(
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
-    found = [time for prefix, time in times if _base(prefix) == base]
+    found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
     return found[-1] if found and 0 < found[-1] < 1e11 else None
-
-
-def _base(prefix: str) -> str:
-    return prefix.replace("\\", "/").rpartition("/")[2]
 
 
 # Which program wrote a checkpoint, as far as its files tell.

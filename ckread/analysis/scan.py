@@ -170,18 +170,7 @@ def scan(
     work: Work,
     merge: Callable[[Any, Any], Any] | None = None,
 ) -> Iterator[tuple[Item, Found]]:
-    """Read items and yield what was found of each, as they are done.
-
-    Args:
-        items: what to read, neighbours in a file next to each other.
-        kernel: what is done with the values, a function of a module.
-        work: with how many processes, or where else.
-        merge: puts two partial results together where their order does not matter, so
-            that not all of them are kept.
-
-    Raises:
-        CheckpointError: a worker process died.
-    """
+    """Read items and yield what was found of each, as they are done."""
     pieces, sizes, missing = [], [], []
     for index, item in enumerate(items):
         width, step = item.width, item.grid.piece
@@ -320,11 +309,7 @@ class _Reading:
 
 
 def extent_of(source: Source) -> Extent:
-    """Give where the bytes of a plain variable lie.
-
-    Raises:
-        CheckpointError: its entry is impossible.
-    """
+    """Give where the bytes of a plain variable lie."""
     if isinstance(source, Extent):
         return source
     [extent] = source.extents() or ()
@@ -332,11 +317,7 @@ def extent_of(source: Source) -> Extent:
 
 
 def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
-    """Give where the bytes of a variable lie; None for strings and compressed values.
-
-    Raises:
-        CheckpointError: that cannot be told, or the file is damaged.
-    """
+    """Give where the bytes of a variable lie; None for strings and compressed values."""
     return variable.readable_extents() if variable.dtype.is_plain else None
 
 
@@ -379,12 +360,7 @@ _local = threading.local()
 
 
 def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.uint8]:
-    """Give this thread's own aligned buffer, the same one every time.
-
-    Args:
-        nbytes: its size.
-        number: which one, for work that needs several at a time.
-    """
+    """Give this thread's own aligned buffer, the same one every time."""
     buffers: dict[tuple[int, int], NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
     if (number, nbytes) not in buffers:
         buffers[number, nbytes] = aligned_buffer(nbytes)

@@ -220,12 +220,7 @@ class Target:
 
 
 def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[Target]:
-    """Give what a pattern means among the variables of a run.
-
-    Raises:
-        VariableNotFoundError: nothing; for a learning rate the remedy says why.
-        UsageError: no single number.
-    """
+    """Give what a pattern means among the variables of a run."""
     name, index = (pattern, None) if pattern in candidates else split_index(pattern)
     try:
         exact = candidates.get(name)
@@ -257,11 +252,7 @@ def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Itera
 
 
 def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
-    """Check that an index means one element.
-
-    Raises:
-        UsageError: it means several, or does not fit.
-    """
+    """Check that an index means one element."""
     items = resolve_index(index, variable.shape, variable.name)
     sizes = [len(range(*i.indices(n))) if isinstance(i, slice) else 1
              for i, n in zip(items, variable.shape, strict=False)]  # fmt: skip

@@ -107,11 +107,7 @@ def run(
     n_jobs: int = 1,
     executor: Executor | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (index of the job, its result) for every job, in the order they are done.
-
-    Raises:
-        CheckpointError: a worker process died, killed by a signal or out of memory.
-    """
+    """Yield (index of the job, its result) for every job, in the order they are done."""
     if executor is not None:
         yield from _run_in(executor, jobs, worker)
     elif n_jobs == 1 or len(jobs) < 2:
@@ -172,11 +168,7 @@ _LENGTH_NBYTES = 8
 def run_forked(
     jobs: Sequence[Job], worker: Callable[[Job], Result], n_children: int
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (index of the job, its result) from forked processes, as they are done.
-
-    Raises:
-        CheckpointError: a child died.
-    """
+    """Yield (index of the job, its result) from forked processes, as they are done."""
     children: list[_Child] = []
     upcoming = iter(range(len(jobs)))
     try:

@@ -111,7 +111,7 @@ def assemble(
             identify(reader.tensors, evidence),
             path=location.path,
             evidence=evidence,
-            notes=(*location.notes, *getattr(reader, "notes", ())),
+            notes=(*location.notes, *reader.notes),
             warnings=(*shard_warnings(reader), *graph_warnings, *warnings),
         )
     except BaseException:

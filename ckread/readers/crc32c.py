@@ -53,13 +53,7 @@ def unmask(masked: int) -> int:
 
 
 def combine(first: int, second: int, second_nbytes: int) -> int:
-    """Give the CRC-32C of a concatenation from those of its two parts.
-
-    Args:
-        first: CRC-32C of the first part.
-        second: CRC-32C of the second part.
-        second_nbytes: length of the second part.
-    """
+    """Give the CRC-32C of a concatenation from those of its two parts."""
     power = 0
     while second_nbytes:
         if second_nbytes & 1:

@@ -184,7 +184,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_verified=n_verified,
         nbytes_verified=nbytes,
         elements=elements,
-        n_blocks=getattr(checkpoint.reader, "n_blocks", None),
+        n_blocks=checkpoint.reader.n_blocks,
         n_shards=sum(file.is_shard for file in checkpoint.files()),
         is_quick=work.quick,
         has_checksums=checkpoint.format in _CHECKSUMMED,

@@ -14,10 +14,9 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.bundle.index import EntryParser
+from ckread.readers.bundle.reader import bad_entries
 from ckread.readers.contract import shown
 from ckread.readers.files import RegularFile
-from ckread.readers.messages import parse_bundle_header
 from ckread.readers.shards import present_shards
 from ckread.readers.table import TRAILER_NBYTES, Table
 
@@ -150,7 +149,7 @@ def _gaps(here: list[Place]) -> int:
 
 
 def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:
-    for note in getattr(checkpoint.reader, "notes", ()):
+    for note in checkpoint.reader.notes:
         yield Finding(Level.WARNING, Code.SHARD_OTHER, None, None, note.rstrip("."))
     names = {os.path.basename(file.path) for file in checkpoint.files() if file.is_shard}
     for count, present in sorted(present_shards(prefix).items()):
@@ -222,7 +221,12 @@ def _findings(table: Table) -> Iterator[Finding]:
             yield Finding(Level.ERROR, Code.INDEX_BLOCK, None, place, message, ANOTHER)
             last = separators[number]
             continue
-        yield from _bad_entries(table, entries)
+        for key, damage in bad_entries(entries, table.memory):
+            told = damage.within(path=table.file.path)
+            if key:
+                yield _of_error(told, Code.ENTRY, ANOTHER, _text(key))
+            else:
+                yield _of_error(told, Code.INDEX, ANOTHER)
         last = entries[-1][0] if entries else last
 
 
@@ -241,22 +245,6 @@ def _lost(number: int, count: int, last: bytes | None, separator: bytes) -> str:
     else:
         where = f"do not come after {_key(separator)}"
     return f"lost with block {number + 1} of {count} are the variables whose keys {where}"
-
-
-def _bad_entries(table: Table, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
-    """Parse entry by entry; the one of the empty key is the header."""
-    path, parser = table.file.path, EntryParser(table.memory)
-    for key, value in entries:
-        try:
-            if key == b"":
-                parse_bundle_header(value)
-            else:
-                parser.feed([(key, value)])
-        except CheckpointError as error:
-            if key == b"":
-                yield _of_error(error.within("header", path=path), Code.INDEX, ANOTHER)
-            else:
-                yield _of_error(error.within(path=path), Code.ENTRY, ANOTHER, _text(key))
 
 
 def _text(key: bytes) -> str:

@@ -31,17 +31,7 @@ def check_with_tensorflow(
     damaged: Collection[str] = (),
     seconds: float | None = None,
 ) -> list[Finding]:
-    """Let TensorFlow restore every tensor; the first finding is its verdict.
-
-    Args:
-        checkpoint: what our own reader lists, by name and by key; nothing if it cannot.
-        prefix: of the checkpoint.
-        damaged: names of variables that are known to be; that it refuses them is no news.
-        seconds: it may take; None for what its size is worth.
-
-    Raises:
-        MissingDependencyError: TensorFlow is not installed.
-    """
+    """Let TensorFlow restore every tensor; the first finding is its verdict."""
     from importlib.util import find_spec
 
     if find_spec("tensorflow") is None:

@@ -129,11 +129,7 @@ def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
 def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
-    """Give a function that tells whether a pair, or one side alone, is asked for.
-
-    Raises:
-        VariableNotFoundError: a pattern means no variable of either side.
-    """
+    """Give a function that tells whether a pair, or one side alone, is asked for."""
     from ckread.model.selection import compile_pattern, select
 
     if patterns:

@@ -190,27 +190,20 @@ def _same_value(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], float | int]:
     """Give |b − a| as float64 and its largest value: exact for integers."""
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        exact = _integer_distance(a, b)
+        # Subtract the smaller from the larger modulo 2^64, which is exact.
+        # An int64 below zero beside a uint64 may be further away than uint64 reaches: the
+        # distance then stops at its end.
+        less = a < b
+        left, right = a.astype(np.uint64), b.astype(np.uint64)
+        exact = np.where(less, right - left, left - right)
+        if a.dtype != b.dtype:
+            signed, other = (a, right) if a.dtype.kind == "i" else (b, left)
+            too_far = (signed < 0) & (other > exact)
+            exact[too_far] = np.iinfo(np.uint64).max
         return exact.astype(np.float64), int(exact.max(initial=0))
     distance = np.abs(b.astype(np.result_type(a, b)) - a)
     distance[_same_value(a, b)] = 0  # the same infinity on both sides
     return distance, float(distance.max(initial=0.0))
-
-
-def _integer_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
-    """Subtract the smaller from the larger modulo 2^64, which is exact.
-
-    An int64 below zero beside a uint64 may be further away than uint64 reaches: the
-    distance then stops at its end.
-    """
-    less = a < b
-    left, right = a.astype(np.uint64), b.astype(np.uint64)
-    distance = np.where(less, right - left, left - right)
-    if a.dtype != b.dtype:
-        signed, other = (a, right) if a.dtype.kind == "i" else (b, left)
-        too_far = (signed < 0) & (other > distance)
-        distance[too_far] = np.iinfo(np.uint64).max
-    return distance
 
 
 def _changed(

@@ -161,12 +161,7 @@ EXACT_SIZE = 40
 
 
 def assign(scores: Sequence[Sequence[float]], *, at_least: float = 0.0) -> list[tuple[int, int]]:
-    """Give pairs (row, column) with the largest total score, in order of rows.
-
-    Args:
-        scores: one row per member of the first group.
-        at_least: pairs with a lower score are left out.
-    """
+    """Give pairs (row, column) with the largest total score, in order of rows."""
     if not scores or not scores[0]:
         return []
     if max(len(scores), len(scores[0])) > EXACT_SIZE:

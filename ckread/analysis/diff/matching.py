@@ -66,20 +66,7 @@ def match_variables(
     moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
 ) -> Matching:
-    """Pair the variables of two checkpoints.
-
-    Args:
-        a: those of the first, names unique.
-        b: those of the second, likewise.
-        rules: applied to the names of `a`, one after the other.
-        renames: names or keys of `a` to those of `b`.
-        moved: names of `a` whose values are known to stand under these names in `b`.
-        by_values: what pairs up leftovers by reading values; None reads nothing.
-
-    Raises:
-        UsageError: rules make one name of two.
-        CheckpointError: `by_values` cannot read.
-    """
+    """Pair the variables of two checkpoints."""
     work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
     if renames:
         keys = [{v.key: v.name for v in side} for side in (a, b)]
@@ -173,15 +160,8 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
     What took another's place has the norm that the other had: norms are known from the
     comparison, and only what agrees in them is read again.
 
-    Args:
-        pairs: as they were compared.
-        diffs: what came of it.
-
     Returns:
         Names of the first checkpoint, and of the second, between which values moved.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
     """
     compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
     sides: tuple[dict[object, list[Variable]], ...] = ({}, {})

@@ -207,12 +207,6 @@ def figures(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
     """Give l2, from_first, from_previous and cosine_to_first of each checkpoint.
 
-    Args:
-        sums: shape (checkpoints, N_SUMS), of values divided by 2**exponent.
-        exponent: of the unit.
-        at: indices of these checkpoints: a gap means that there is no checkpoint
-            before to compare with.
-
     Returns:
         The figures, shape (checkpoints, 4); which of them there are; and NaN and
         infinite elements, shape (checkpoints, 2).

@@ -60,12 +60,7 @@ class OpenRun:
 
 
 def open_series(run: Run, *, needs_values: bool) -> OpenRun:
-    """Open every checkpoint of a run, for its index alone.
-
-    Raises:
-        CheckpointNotFoundError: none of them is there any more.
-        MissingShardError: none of them has data, where values are needed.
-    """
+    """Open every checkpoint of a run, for its index alone."""
     opened: list[Checkpoint] = []
     entries, notes, empty = [], [], []
     for index, checkpoint in run.opened():
@@ -110,11 +105,7 @@ def nothing_left(run: Run) -> CheckpointNotFoundError:
 def choose_series(
     opened: OpenRun, patterns: str | Sequence[str], roles: str | Iterable[str] | None
 ) -> tuple[list[Series], dict[Role, int]]:
-    """Give the variables that are asked for, and how many of each role are not.
-
-    Raises:
-        VariableNotFoundError: a pattern means none.
-    """
+    """Give the variables that are asked for, and how many of each role are not."""
     chosen, left_out = choose([series.last for series in opened.series.values()], patterns, roles)
     left_out.pop(Role.BOOKKEEPING, None)
     return [opened.series[variable.name] for variable in chosen], left_out

@@ -72,14 +72,7 @@ class Moments:
 def part_of(
     values: NDArray[Any], low: float, high: float, scratch: NDArray[np.uint8] | None = None
 ) -> Part | IntegerPart:
-    """Measure finite numbers of any real type between `low` and `high`.
-
-    Args:
-        values: the numbers, contiguous and at least one.
-        low: the least of them.
-        high: the greatest.
-        scratch: 8 bytes for each.
-    """
+    """Measure finite numbers of any real type between `low` and `high`."""
     if values.dtype.kind in "iu":
         return integer_part(values, int(low), int(high))
     if low == high:
@@ -92,14 +85,7 @@ def part_of(
 
 
 def float_part(values: Floats, low: float, high: float, *, is_single: bool = False) -> Part:
-    """Measure finite values between `low` and `high`; `values` is used as scratch.
-
-    Args:
-        values: the values, contiguous.
-        low: the least of them.
-        high: the greatest.
-        is_single: whether they were float32, whose sums are exact but for the last bits.
-    """
+    """Measure finite values between `low` and `high`; `values` is used as scratch."""
     largest = max(abs(low), abs(high))
     if _SMALL < largest < _LARGE or largest == 0:
         return Part(values.size, *_two_pass(values, is_single))

@@ -98,21 +98,18 @@ class Sketch:
         self._low, self._high = min(self._low, low), max(self._high, high)
         self._parts.append(part_of(x, low, high, scratch))
         if low == high:
-            self._count_constant(x, low)
+            if low == 0:
+                n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
+                self._counts[ZERO_BINS[0]] += x.size - n_negative
+                self._counts[ZERO_BINS[1]] += n_negative
+                self._zeros += x.size
+            else:
+                self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
             return
         near_zero = self._near_zero()
         count_patterns(x, self.pattern, self._counts, scratch)
         if self._near_zero() != near_zero:
             self._zeros += x.size - int(np.count_nonzero(x))
-
-    def _count_constant(self, x: NDArray[Any], value: float) -> None:
-        if value == 0:
-            n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
-            self._counts[ZERO_BINS[0]] += x.size - n_negative
-            self._counts[ZERO_BINS[1]] += n_negative
-            self._zeros += x.size
-        else:
-            self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
 
     def _near_zero(self) -> int:
         return int(self._counts[ZERO_BINS[0]] + self._counts[ZERO_BINS[1]])
@@ -129,11 +126,7 @@ class Sketch:
         return remaining
 
     def merge(self, other: Sketch) -> None:
-        """Add the elements of another sketch of the same type.
-
-        Raises:
-            ValueError: the types differ.
-        """
+        """Add the elements of another sketch of the same type."""
         if other.dtype is not self.dtype:
             raise ValueError(f"a sketch of {other.dtype} does not merge into one of {self.dtype}")
         self._elements += other._elements
