@@ -13,7 +13,7 @@ from ckread.model.fields import named
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -81,7 +81,7 @@ def _columns() -> list[Column[Row]]:
         def piped(row: Row) -> str:
             return float_word(_FIELDS[name].of(row[0]))
 
-        return of(name, shown=shown, piped=piped, justify=Justify.POINT, **look)
+        return of(name, shown=shown, piped=piped, justify=POINT, **look)
 
     def zeros(row: Row) -> str:
         found = row[0].distribution
@@ -93,7 +93,7 @@ def _columns() -> list[Column[Row]]:
 
     return [
         of("name", shown=itemgetter(1), folds=True),
-        of("shape", shown=lambda row: shape_text(row[0].shape), justify=Justify.RIGHT,
+        of("shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT,
            from_width=110, rank=4),
         figure("min"),
         Column(title="distribution", draw=_draw, rank=1),
@@ -104,7 +104,7 @@ def _columns() -> list[Column[Row]]:
         of("zeros", shown=zeros, rank=3),
         of("nan"),
         of("inf"),
-        Column(title="median", piped=median, justify=Justify.RIGHT),
+        Column(title="median", piped=median, justify=RIGHT),
     ]  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _moment_columns(run: RunStatistics, moments: Mapping[int, Moment]) -> list[C
             number = give(moments[id(row[0])])
             return ABSENT if number is None else count_text(number)
 
-        return Column(title=title, shown=shown, piped=word, justify=Justify.RIGHT)
+        return Column(title=title, shown=shown, piped=word, justify=RIGHT)
 
     def number(at: int) -> Callable[[Moment], int | None]:
         return lambda moment: moment.numbers[at] if at < len(moment.numbers) else None
