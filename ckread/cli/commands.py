@@ -114,6 +114,7 @@ COMMANDS = (
     Command(
         "check", (PATH,), "whether it is sound: checksums, shards, finite values", Group.SOUND
     ),
+    Command("loads", (PATH,), "what a program that loads it would run", Group.SOUND),
     Command(
         "completion", (Positional("SHELL", choices=SHELLS), Positional("LINE", "?")),
         "a script for bash, zsh or fish that completes at TAB", Group.SHELL,
