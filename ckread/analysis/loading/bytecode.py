@@ -80,10 +80,11 @@ def parse(data: bytes) -> Code:
     """
     for layout in _LAYOUTS:
         try:
-            found = _Walk(data, layout).item()
+            walk = _Walk(data, layout)
+            found = walk.item()
         except (MarshalError, IndexError, struct.error, UnicodeDecodeError, RecursionError):
             continue
-        if isinstance(found, Code):
+        if isinstance(found, Code) and walk.is_at_end:
             return found
     raise MarshalError
 
@@ -95,6 +96,11 @@ class _Walk:
         self._layout = layout
         self._refs: list[Any] = []
         self._left = _MAX_ITEMS
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._at == len(self._data)
 
     def item(self, depth: int = 0) -> Any:
         """Read an item and what is in it."""

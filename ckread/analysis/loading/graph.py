@@ -33,6 +33,8 @@ _MAX_SIGNATURES = 32
 _MAX_LISTED = 10_000
 """Operations of one function that are looked at one by one."""
 _MAX_HOPS = 100
+_MAX_CHAIN = 16
+"""Functions that are named on the way to an operation."""
 _CALLS_FROM = {"If": 1, "StatelessIf": 1, "Case": 1, "StatelessCase": 1, "While": 0}
 """At which input of an operation the arguments of its functions begin, where not at the first."""
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall", "StatelessWhile", *_CALLS_FROM}
@@ -200,12 +202,16 @@ class _Graph:
 
     def _chain(self, function: str, root: _Root) -> list[str]:
         """Give the functions from what is called to this one."""
-        chain: list[str] = []
+        found: dict[str, None] = {}
         at: str | None = function or None
-        while at is not None and at not in chain:
-            chain.append(at)
+        while at is not None and at not in found:
+            found[at] = None
             at = root.parents.get(at)
-        return chain[::-1]
+        chain = list(found)[::-1]
+        if len(chain) > _MAX_CHAIN:
+            half = _MAX_CHAIN // 2
+            chain[half:-half] = ["…"]
+        return chain
 
     # What leads to operations.
 

@@ -49,30 +49,28 @@ def exported(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> OnLoading:
         def __init__(self) -> None:
             self.v = tf.Variable([1.0, 2.0])
             whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
-            source = tf.lookup.TextFileInitializer(
-                str(words), tf.string, whole, tf.int64, number
-            )
+            source = tf.lookup.TextFileInitializer(str(words), tf.string, whole, tf.int64, number)
             self.table = tf.lookup.StaticHashTable(source, -1)
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # type: ignore[untyped-decorator]
         def serve(self, path: Any) -> Any:
-            @tf.function
+            @tf.function  # type: ignore[untyped-decorator]
             def inner(path: Any) -> Any:
                 return tf.io.read_file(path)
 
             tf.io.write_file("report.txt", path)
             return inner(path), self.table.lookup(path)
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])  # type: ignore[untyped-decorator]
         def py(self, x: Any) -> Any:
             return tf.py_function(lambda y: y + 1, [x], tf.float32)
 
-        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])  # type: ignore[untyped-decorator]
         def __call__(self, x: Any) -> Any:
             tf.print("called", x)
             return tf.cond(x > 0, lambda: tf.io.write_file("/tmp/branch", "x"), tf.no_op)
 
-        @tf.function(input_signature=[])
+        @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
         def fixed(self) -> Any:
             return tf.io.read_file("/etc/hostname")
 
@@ -89,7 +87,9 @@ def test_a_signature_writes_and_reads(exported: OnLoading) -> None:
     assert served.detail == 'to "report.txt"'
     assert served.constants == ("report.txt",)
     assert served.place[0].startswith("__inference_signature_wrapper_serve")
-    [read] = [fact for fact in exported.facts if fact.when == "signature serve" and "Read" in fact.op]
+    [read] = [
+        fact for fact in exported.facts if fact.when == "signature serve" and "Read" in fact.op
+    ]
     assert read.detail == "at a path from the input"
     assert len(read.place) >= 4, "the function inside the function is named"
 
