@@ -2,10 +2,10 @@
 
     $ ckread loads digits_export
     digits_export
-    Nothing beyond TensorFlow's own ops: 434 nodes, 2 signatures. Files: only its own
-    variables.
+    Nothing beyond TensorFlow's own ops: 434 nodes, 2 signatures. Files: only its
+    own variables.
 
-    [… 4 lines]
+    [… 3 lines]
 
 PATH is what `ckread.open` takes, a `saved_model.pb`, the `.meta` of a TF 1 graph, or a
 pickle: .pkl, .pt, .npy, .npz. Of a graph the operations are followed from what is called

@@ -13,6 +13,7 @@ from ckread.analysis.loading.ops import What
 from ckread.analysis.loading.records import LoadFact as LoadFact
 from ckread.analysis.loading.records import OnLoading as OnLoading
 from ckread.errors import CheckpointError, ErrorKind
+from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import META_SUFFIX
 from ckread.readers.contract import Format
@@ -70,7 +71,8 @@ def of_location(location: Location) -> OnLoading:
         from ckread.analysis.loading.graph import saved_model_on_loading
 
         return saved_model_on_loading(meta, path, "graph")
-    return OnLoading(path, "values")
+    with open_checkpoint(path):  # values it is only if it can be read
+        return OnLoading(path, "values")
 
 
 def _keras(path: str, layout: Format) -> OnLoading:
