@@ -47,6 +47,8 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     iterations, rate = training.iterations, training.learning_rate
     done = None if iterations is None else plural(iterations, "iteration")
+    if done and training.iterations_source:
+        done += f" by {training.iterations_source}"
     at_rate = None if rate is None else f"learning rate {float_text(rate)}"
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
