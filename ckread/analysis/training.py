@@ -145,9 +145,8 @@ def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, st
     by_slots = classes_of_slots(checkpoint.values())
     if graph is None:
         return checkpoint.evidence.optimizer_class or by_slots, path
-    words = {variable.slot for variable in checkpoint.values() if variable.slot}
     found = find_optimizers(graph, graph.variables).values()
-    kinds = {class_of_object(graph, one.node, words) for one in found if one.inner is None}
+    kinds = {class_of_object(graph, one) for one in found if one.inner is None}
     return " and ".join(sorted(filter(None, kinds))) or by_slots, path
 
 

@@ -116,25 +116,36 @@ _BY_LISTS = (
 )
 """Local names that only one optimizer has, the surest first."""
 
+_BY_WORDS = ((frozenset({"m", "v", "vhat"}), "Adam with AMSGrad"), (frozenset({"m", "v"}), "Adam"))
+"""What Keras 2 calls slots; under loss scaling nothing else names its class."""
+
 _NUMBERED = re.compile(r"_\d+$")
+_OUTPUT = re.compile(r":\d+\Z")
 
 
-def class_of_object(graph: ObjectGraph, node: int, words: Collection[str]) -> str | None:
-    """Give the class of an optimizer object, with momentum or AMSGrad where it shows.
-
-    `words` are those for the slots of the file, such as `vhat`.
-    """
-    lists = {name.lstrip("_") for _, name in graph.children[node]}
-    for full_name in _full_names(graph, node):
+def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
+    """Give the class of an optimizer object, with momentum or AMSGrad where it shows."""
+    children = graph.children[optimizer.node]
+    kept = {name.lstrip("_") for name in optimizer.lists}
+    full_names = list(_full_names(graph, optimizer.node))
+    words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
+    words |= {name.split("/")[0] for name in full_names}
+    for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
-            if kind == "SGD" and not {"momentum", "m"}.isdisjoint(words):
+            if kind == "SGD" and ("momentums" in kept or not words.isdisjoint(("momentum", "m"))):
                 return "SGD with momentum"
-            if kind == "Adam" and ("velocity_hats" in lists or "vhat" in words):
+            if kind == "Adam" and ("velocity_hats" in kept or "vhat" in words):
                 return "Adam with AMSGrad"
             if kind:
                 return kind
-    return next((kind for names, kind in _BY_LISTS if names <= lists), None)
+        kind = class_of_key(full_name)
+        if kind:
+            return kind
+    names = {name.lstrip("_") for _, name in children}
+    return next((kind for of_class, kind in _BY_LISTS if of_class <= names), None) or next(
+        (kind for of_class, kind in _BY_WORDS if of_class <= words), None
+    )
 
 
 def _full_names(graph: ObjectGraph, node: int) -> Iterator[str]:
@@ -183,7 +194,7 @@ def may_be_slot(key: str, custom: Collection[str]) -> bool:
     suffix = key.rpartition("/")[2]
     if slot_word(suffix) is not None or suffix in custom:
         return True
-    return "_slot_" in suffix or key.startswith("training")
+    return "_slot_" in suffix or suffix.endswith("-values") or key.startswith("training")
 
 
 @lru_cache(maxsize=4096)
@@ -203,6 +214,7 @@ def is_slot_scope(key: str) -> bool:
 
 def class_of_key(key: str) -> str | None:
     """Give the optimizer that the key of a slot names, None if it names none."""
+    key = _OUTPUT.sub("", key)
     if _APPENDED.fullmatch(key):
         return "Adafactor"
     suffix = key.rpartition("/")[2]
