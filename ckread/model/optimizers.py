@@ -112,6 +112,7 @@ _BY_LISTS = (
     (frozenset({"r", "c", "v"}), "Adafactor"),
     (frozenset({"m", "u"}), "Adamax"),
     (frozenset({"u_product"}), "Nadam"),
+    (frozenset({"momentum_cache"}), "Nadam"),
     (frozenset({"accumulators"}), "Adagrad"),
 )
 """Local names that only one optimizer has, the surest first."""

@@ -89,7 +89,7 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
         and node not in file.slots
         and (role.is_parameter or node not in file.held)
     ]
-    names = namer.name(free)
+    names = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
     names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
         names.setdefault(node, file.prefix(optimizer) + public(local_name))

@@ -78,14 +78,17 @@ class Namer:
             return "/".join((*steps, full_name.rpartition("/")[2]))
         return "/".join((*steps[:-1], public(steps[-1])))
 
-    def name(self, nodes: Iterable[int]) -> dict[int, str]:
+    def name(self, nodes: Iterable[int], weights: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""
         scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
         unique = self.of_one_object(scopes)
+        # A program's names serve all of a model or none of it: a reader could not tell
+        # why one layer is called by its name, and the next by its path.
+        shared = {_root(scopes[node]) for node in weights if scopes[node] not in unique}
         told = {
             node: self.full_names[node]
             for node, scope in scopes.items()
-            if scope in unique and self._says_more(node)
+            if scope in unique and self._says_more(node) and (_root(scope) or node) not in shared
         }
         rest = [node for node in scopes if node not in told]
         return told | self._name_by_path(rest, scopes)
@@ -109,10 +112,12 @@ class Namer:
             if scope in in_question
         }
         below = self.of_one_object({node: (leads[node], scopes[node]) for node in leads}, nodes)
+        mixed = {leads[node] for node in nodes if (leads[node], scopes[node]) not in below}
         names = {}
         for node in nodes:
             lead = leads[node]
-            if lead and self.tree.cost[node] and (lead, scopes[node]) in below:
+            is_told = (lead, scopes[node]) in below and lead not in mixed
+            if lead and self.tree.cost[node] and is_told:
                 names[node] = "/".join((*lead, self.full_names[node]))
             else:
                 names[node] = self.spell(node) or ""
@@ -155,6 +160,12 @@ class Namer:
             for parent, name in self.graph.parents[node]
             if not name.isdecimal() and parent not in self.optimizers
         }
+
+
+def _root(scope: str) -> str:
+    """Give the model that a scope of full names is of; empty if it is that of one layer."""
+    root, slash, _ = scope.partition("/")
+    return root if slash else ""
 
 
 def _named_lead(path: tuple[str, ...]) -> tuple[str, ...]:
