@@ -1,7 +1,8 @@
 """Read TensorFlow checkpoints statically: what is in it, is it sound, what changed.
 
 Public names are resolved when they are first used (PEP 562), so that importing
-the package loads neither numpy nor anything else that is heavy.
+the package loads neither numpy nor anything else that is heavy. How a result looks
+is registered here, since nothing below may know it, and likewise resolved when shown.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.display import shown_by
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
     from ckread.analysis.diff.diff import diff_checkpoints as diff
@@ -75,6 +80,40 @@ _HOMES = {
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
     "track": ("analysis.track", "track"),
 }
+
+_PAGES = {
+    "CheckReport": "check_page",
+    "Checkpoint": "checkpoint_page",
+    "CheckpointDiff": "diff_page",
+    "CheckpointStatistics": "statistics_page",
+    "Run": "run_page",
+    "RunDrift": "drift_page",
+    "RunStatistics": "evolution_page",
+    "RunTrack": "track_page",
+    "TrainingHistory": "history_page",
+    "VariableTree": "tree_page",
+}
+"""Public classes, and the function of `ckread.notebook` that lays each of them out."""
+
+_SHOWN = {(f"ckread.{_HOMES[name][0]}", name): page for name, page in _PAGES.items()}
+
+
+def _show(result: object) -> Any:
+    """Lay a result out by its class; None for a kind that has no page."""
+    kinds = ((kind.__module__, kind.__name__) for kind in type(result).__mro__)
+    page = next((_SHOWN[kind] for kind in kinds if kind in _SHOWN), None)
+    if page is None:
+        return None
+    lay_out: Callable[[object], Any] = getattr(import_module("ckread.notebook"), page)
+    return lay_out(result)
+
+
+def _html(page: Any) -> str:
+    html: str = import_module("ckread.notebook").html_of(page)
+    return html
+
+
+shown_by(_show, _html)
 
 __all__ = [
     "CheckReport",

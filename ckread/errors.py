@@ -1,20 +1,24 @@
 """Every error that a checkpoint, a path or an argument can cause.
 
-A message reads `<file>: <where>: <what was found>, <what was expected>`; the
-remedy, if there is one, is kept apart so that a terminal can give it a line of
-its own. Each class that has a natural built-in parent inherits from it too, so
-`except FileNotFoundError` and `except KeyError` work as a Python user expects.
+A message reads `<file>: <where>: <what was found>, <what was expected>`, and is put
+together from fields that say the same apart; the remedy, if there is one, is no part of
+it, so that a terminal can give it a line of its own. Each class that has a natural
+built-in parent inherits from it too, so `except FileNotFoundError` and `except KeyError`
+work as a Python user expects.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from enum import StrEnum
+from typing import Any, ClassVar, Self
 
 __all__ = [
     "CheckpointError",
     "CheckpointNotFoundError",
     "ChecksumError",
     "CorruptCheckpointError",
+    "ErrorKind",
     "MissingDependencyError",
     "MissingShardError",
     "NotACheckpointError",
@@ -25,15 +29,46 @@ __all__ = [
 ]
 
 
+class ErrorKind(StrEnum):
+    """What went wrong, in a word that programs may decide by; each class has one of its own."""
+
+    FAILED = "failed"
+    """The system refused: no permission, no memory, a disk that fails."""
+    NOT_FOUND = "not-found"
+    NOT_A_CHECKPOINT = "not-a-checkpoint"
+    NO_VARIABLE = "no-variable"
+    USAGE = "usage"
+    CORRUPT = "corrupt"
+    """Damaged, and none of the kinds below."""
+    SLICES = "slices"
+    """Slices of a partitioned tensor that do not fit together."""
+    DUPLICATE = "duplicate"
+    """Two members of an archive have one name: which one is meant cannot be told."""
+    TRUNCATED = "truncated"
+    TORN = "torn"
+    """Parts without the index that its save writes last: being written, or cut short."""
+    CHECKSUM = "checksum"
+    MISSING_SHARD = "missing-shard"
+    UNSUPPORTED = "unsupported"
+    VERSION = "version"
+    """The writer of the file wants another version of its reader."""
+    MISSING_DEPENDENCY = "missing-dependency"
+
+
 class CheckpointError(Exception):
     """What cannot be read, found or understood, and what to do about it.
 
-    Every error that ckread raises is one; each kind is in `ckread.errors`.
+    Every error that ckread raises is one; each class is in `ckread.errors`. Its fields say
+    apart what its message says in one line. It can be pickled whole.
 
     Attributes:
-        message: one line without a final stop, the remedy left out.
+        message: `name: place: found, expected …`, without a final stop, the remedy left out.
+        kind: what went wrong, an `ErrorKind`: decide by this or the class, not by words.
         path: the file it is about, where there is one.
         offset: the byte in that file, where it is known.
+        places: where in the file, from outside in: a tensor, a slice of it, bytes of that.
+        found: what was found there.
+        expected: what was expected in its place, where that can be said.
         remedy: what the user can do: a sentence, or lines of names or commands.
 
     Example:
@@ -41,37 +76,102 @@ class CheckpointError(Exception):
         ...     ckread.open("fixtures/digits_run/ckpt-11")
         ... except ckread.CheckpointError as error:
         ...     print(type(error).__name__, "-", error)
+        ...     print(error.kind, error.path)
         CheckpointNotFoundError - fixtures/digits_run/ckpt-11: ...
+        not-found fixtures/digits_run/ckpt-11
     """
+
+    _kind: ClassVar = ErrorKind.FAILED
 
     def __init__(
         self,
-        message: str,
+        found: str,
         *,
+        kind: ErrorKind | None = None,
         path: str | None = None,
+        name: str | None = None,
         offset: int | None = None,
+        place: str | tuple[str, ...] = (),
+        expected: str | None = None,
         remedy: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        """Put the message together; `name` is what it calls the file, if not by its path."""
+        self.kind = kind or self._kind
         self.path = path
         self.offset = offset
+        self.places = (place,) if isinstance(place, str) else place
+        self.found = found
+        self.expected = expected
         self.remedy = remedy
+        self._name = path if name is None else name
+        self.message = f"{self._name}: {self.detail}" if self._name else self.detail
+        super().__init__(self.message)
         if remedy is not None:
             self.add_note(remedy)  # Python shows it below the message of a traceback
+
+    @property
+    def place(self) -> str | None:
+        """The places in one line; None where it is about the whole file."""
+        return ": ".join(self.places) or None
+
+    @property
+    def told(self) -> str:
+        """What was found and expected, in one line."""
+        return f"{self.found}, expected {self.expected}" if self.expected else self.found
+
+    @property
+    def detail(self) -> str:
+        """The message without the name of the file."""
+        return ": ".join((*self.places, self.told))
 
     def __str__(self) -> str:
         """Give the message alone; `KeyError` would quote it."""
         return self.message
 
+    def within(
+        self,
+        place: str | None = None,
+        *,
+        path: str | None = None,
+        **changed: Any,
+    ) -> Self:
+        """Give this error as told from further out: of a file, of a place around its own.
+
+        Args:
+            place: what its own place is in.
+            path: the file, which the message then calls by its base name.
+            **changed: other fields to give anew.
+        """
+        fields = self._fields()
+        if place:
+            fields["place"] = (place, *self.places)
+        if path:
+            fields |= {"path": path, "name": os.path.basename(path) or path}
+        return type(self)(**(fields | changed))
+
+    @classmethod
+    def of(cls, error: CheckpointError) -> Self:
+        """Give an error of this class that says what another does.
+
+        A field that ends before it should, for one, is no file that does.
+        """
+        return cls(**(error._fields() | {"kind": None}))
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "found": self.found, "kind": self.kind, "path": self.path, "name": self._name,
+            "offset": self.offset, "place": self.places, "expected": self.expected,
+            "remedy": self.remedy,
+        }  # fmt: skip
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle with the keyword arguments, so errors cross processes whole."""
-        state = {"path": self.path, "offset": self.offset, "remedy": self.remedy}
-        return _rebuild, (type(self), self.message, state)
+        """Pickle by its fields, so that errors cross processes whole."""
+        notes = list(getattr(self, "__notes__", ()))
+        return _rebuild, (type(self), self._fields()), {"__notes__": notes} if notes else None
 
 
-def _rebuild(kind: type[CheckpointError], message: str, state: dict[str, Any]) -> CheckpointError:
-    return kind(message, **state)
+def _rebuild(kind: type[CheckpointError], fields: dict[str, Any]) -> CheckpointError:
+    return kind(**fields)
 
 
 # The path or the arguments are wrong.
@@ -80,17 +180,25 @@ def _rebuild(kind: type[CheckpointError], message: str, state: dict[str, Any]) -
 class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
     """Nothing is at this path; the remedy names what is near."""
 
+    _kind = ErrorKind.NOT_FOUND
+
 
 class NotACheckpointError(CheckpointError, ValueError):
     """The file is something else; the message says what it looks like."""
+
+    _kind = ErrorKind.NOT_A_CHECKPOINT
 
 
 class VariableNotFoundError(CheckpointError, KeyError):
     """No variable of this name; the remedy lists the nearest names."""
 
+    _kind = ErrorKind.NO_VARIABLE
+
 
 class UsageError(CheckpointError, ValueError):
     """Arguments that do not fit together, or a slice that does not fit its variable."""
+
+    _kind = ErrorKind.USAGE
 
 
 # The file is damaged, or parts of it are missing.
@@ -99,17 +207,30 @@ class UsageError(CheckpointError, ValueError):
 class CorruptCheckpointError(CheckpointError, ValueError):
     """Bytes that contradict the format."""
 
+    _kind = ErrorKind.CORRUPT
+
 
 class TruncatedFileError(CorruptCheckpointError):
     """A file ends before the bytes that are wanted: a torn save or a partial copy."""
 
+    _kind = ErrorKind.TRUNCATED
+
 
 class ChecksumError(CorruptCheckpointError):
-    """A stored CRC-32C that differs from the computed one; both are in the message."""
+    """A stored CRC-32C (`expected`) that differs from the computed one (`found`)."""
+
+    _kind = ErrorKind.CHECKSUM
+
+    @property
+    def told(self) -> str:
+        """Both checksums, the stored one first."""
+        return f"{self.expected}, {self.found}" if self.expected else self.found
 
 
 class MissingShardError(CheckpointError, FileNotFoundError):
     """A data shard that the index names is not there."""
+
+    _kind = ErrorKind.MISSING_SHARD
 
 
 # The file is sound, and cannot be read here.
@@ -118,6 +239,10 @@ class MissingShardError(CheckpointError, FileNotFoundError):
 class UnsupportedFeatureError(CheckpointError, NotImplementedError):
     """A feature or version of the format that this reader declines."""
 
+    _kind = ErrorKind.UNSUPPORTED
+
 
 class MissingDependencyError(CheckpointError, ImportError):
     """A package is needed that is not installed; the remedy says what to install."""
+
+    _kind = ErrorKind.MISSING_DEPENDENCY

@@ -1,74 +1,42 @@
-"""What `print` and a notebook show of a checkpoint, a run or a result: the command's own page.
+"""What `print`, rich and a notebook show of a checkpoint, a run or a result: the command's page.
 
-Above all layers, like `ckread/__init__.py`: results are shown by the views, and know
-nothing of them. `Displayed` imports this module by its name when something is shown,
-and here the view is imported that this kind of thing has, and no other.
+Each function imports the view that its kind of thing has, and no other. `ckread/__init__.py`
+says which function is for which kind.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from ckread.errors import CheckpointError
-from ckread.views.terminal.page import Page, Paper, plain
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ckread.analysis.check.findings import CheckReport
+    from ckread.analysis.diff.records import CheckpointDiff
+    from ckread.analysis.drift.records import RunDrift
+    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
+    from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.run import Run
     from ckread.model.tree import VariableTree
-
-_TEXT_COLUMNS = 80
-
-
-def text_of(shown: Any) -> str | None:
-    """Give the page of a checkpoint, a run or a result as a terminal shows it.
-
-    None where it cannot be made: its files are closed, damaged or gone.
-    """
-    try:
-        return "\n".join(map(plain, _page(shown).lines(Paper(_TEXT_COLUMNS))))
-    except CheckpointError:
-        return None
+    from ckread.views.terminal.page import Page
 
 
-def html_of(shown: Any) -> str | None:
-    """Give it as HTML, self-contained, escaped, and of bounded length; None likewise."""
+def html_of(page: Page) -> str:
+    """Give a page as a notebook shows it."""
     from ckread.views.terminal.html import html_page
 
-    try:
-        page = _page(shown)
-    except CheckpointError:
-        return None
-    return html_page(page, details=page.details if isinstance(page, _CheckpointPage) else None)
+    return html_page(page)
 
 
-def _page(shown: Any) -> Page:
-    """Lay out whatever it is; the classes are known by name, so that none is imported."""
-    kinds = (kind.__name__ for kind in type(shown).__mro__)
-    page: Page = next(_PAGES[kind] for kind in kinds if kind in _PAGES)(shown)
-    return page
-
-
-class _CheckpointPage(Page):
-    """What a checkpoint is, and a listing that a notebook opens below it.
-
-    Attributes:
-        details: the heading of the listing, and its first rows.
-    """
-
-    def __init__(self, page: Page, details: tuple[str, Page]) -> None:
-        super().__init__(*page.sections)
-        self.details = details
-
-
-def _checkpoint(checkpoint: Checkpoint) -> Page:
+def checkpoint_page(checkpoint: Checkpoint) -> Page:
+    """Say what a checkpoint is; below it a notebook opens a listing."""
     from ckread.analysis.info import summarise
     from ckread.model.ordering import model_order
     from ckread.model.role import Role
     from ckread.model.tree import build_tree
     from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
-    from ckread.views.terminal.html import HEAD_ROWS, MAX_ROWS
+    from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS
     from ckread.views.terminal.words import plural
 
     ordered = model_order(checkpoint.values(), checkpoint.evidence)
@@ -77,36 +45,69 @@ def _checkpoint(checkpoint: Checkpoint) -> Page:
     n, nbytes = len(variables), sum(variable.nbytes for variable in variables)
     head = variables[: n if n <= MAX_ROWS else HEAD_ROWS]
     listing = Listing(head, n, nbytes, n_hidden=len(checkpoint) - n)
-    return _CheckpointPage(page, (plural(n, "variable"), listing_page(listing)))
+    page.details = plural(n, "variable"), listing_page(listing)
+    return page
 
 
-def _tree(tree: VariableTree) -> Page:
+def tree_page(tree: VariableTree) -> Page:
+    """Draw a tree, or a part of it."""
     from ckread.model.spelling import safe_text
-    from ckread.views.tree import tree_page
+    from ckread.views import tree as view
 
-    return tree_page(tree, safe_text(tree.path) or "all variables")
-
-
-def _by(module: str, function: str, view: str | None = None) -> Any:
-    """Give what lays a result out with a function of the views."""
-
-    def lay_out(result: Any) -> Any:
-        views = import_module(f"ckread.views.{module}")
-        shown = result if view is None else getattr(views, view)(result)
-        return getattr(views, function)(shown)
-
-    return lay_out
+    return view.tree_page(tree, safe_text(tree.path) or "all variables")
 
 
-_PAGES: dict[str, Any] = {
-    "Checkpoint": _checkpoint,
-    "VariableTree": _tree,
-    "Run": _by("runs", "runs_page"),
-    "CheckpointStatistics": _by("statistics", "statistics_page"),
-    "RunStatistics": _by("statistics", "evolution_page"),
-    "CheckpointDiff": _by("diff.page", "diff_page", "DiffView"),
-    "RunDrift": _by("drift.page", "drift_page", "DriftView"),
-    "RunTrack": _by("track", "track_page"),
-    "TrainingHistory": _by("history", "history_page"),
-    "CheckReport": _by("check", "check_page"),
-}
+def run_page(run: Run) -> Page:
+    """List the checkpoints of a run."""
+    from ckread.views.runs import runs_page
+
+    return runs_page(run)
+
+
+def statistics_page(result: CheckpointStatistics) -> Page:
+    """Show the statistics of a checkpoint."""
+    from ckread.views import statistics as view
+
+    return view.statistics_page(result)
+
+
+def evolution_page(result: RunStatistics) -> Page:
+    """Show statistics along a run."""
+    from ckread.views import statistics as view
+
+    return view.evolution_page(result)
+
+
+def diff_page(result: CheckpointDiff) -> Page:
+    """Show what changed between two checkpoints."""
+    from ckread.views.diff import page as view
+
+    return view.diff_page(view.DiffView(result))
+
+
+def drift_page(result: RunDrift) -> Page:
+    """Show how the variables of a run moved."""
+    from ckread.views.drift import page as view
+
+    return view.drift_page(view.DriftView(result))
+
+
+def track_page(result: RunTrack) -> Page:
+    """Show numbers over a run."""
+    from ckread.views import track as view
+
+    return view.track_page(result)
+
+
+def history_page(result: TrainingHistory) -> Page:
+    """Show training curves."""
+    from ckread.views import history as view
+
+    return view.history_page(result)
+
+
+def check_page(report: CheckReport) -> Page:
+    """Show what a check found."""
+    from ckread.views import check as view
+
+    return view.check_page(report)

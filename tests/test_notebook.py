@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.live import Live
+from rich.style import Style
+from rich.table import Table as RichTable
 
 import ckread
-from ckread.notebook import _PAGES as PAGES
+from ckread import _PAGES as PAGES
 from ckread.views.terminal.html import CSS
 from ckread.views.terminal.page import STYLES
 from tests.builders import write_bundle
@@ -22,6 +27,8 @@ from tests.places import REAL, ROOT, real
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from rich.console import RichCast
 
 RUN = "fixtures/digits_run"
 ANSWERS: dict[str, Callable[[], Any]] = {
@@ -251,3 +258,62 @@ def test_to_show_a_checkpoint_takes_no_numpy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+# rich shows the same: its consoles, its exports, its live display and its own tables.
+
+
+def _console(**settings: Any) -> Console:
+    return Console(file=io.StringIO(), width=80, force_terminal=True, **settings)
+
+
+@each
+def test_rich_prints_what_print_does(kind: str) -> None:
+    answer = ANSWERS[kind]()
+    console = _console(color_system=None)
+    console.print(answer)
+    assert console.file.getvalue() == f"{answer}\n"  # type: ignore[attr-defined]
+
+
+def test_rich_records_live_and_lays_out_results() -> None:
+    found = ckread.diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3")
+    console = _console(record=True, color_system="256")
+    console.print(found)
+    with Live(cast("RichCast", found), console=console, auto_refresh=False):
+        pass
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert printed.count("conv2/kernel") >= 2
+    assert "\x1b[38;5;31m" in printed
+    assert "#0087af" in console.export_svg(title="diff")
+    grid = RichTable(box=None, show_header=False, padding=0)
+    grid.add_row(cast("RichCast", ckread.open_run(RUN)), "beside")
+    wide = Console(file=io.StringIO(), width=200)
+    wide.print(grid)
+    lines = wide.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].split() == [RUN, "beside"]
+    assert lines[0].index("beside") < 90
+
+
+@pytest.mark.parametrize(("system", "code"), [("256", "38;5;31m"), ("standard", "36m")])
+def test_a_terminal_of_sixteen_colours_keeps_its_own(system: Any, code: str) -> None:
+    console = _console(color_system=system)
+    console.print(ckread.statistics(RUN))
+    assert f"\x1b[{code}" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ground", [(1.0, 1.0, 1.0), (0.122, 0.122, 0.122)])
+def test_the_palette_is_readable_on_white_and_on_black(ground: tuple[float, float, float]) -> None:
+    for name, style in STYLES.items():
+        color = Style.parse(style).color
+        if color is not None:
+            assert _contrast(color.get_truecolor().hex, ground) >= 3.65, name
+
+
+def test_what_is_closed_is_its_repr_to_rich(tmp_path: Path) -> None:
+    checkpoint = ckread.open(write_bundle(tmp_path / "[bold]ckpt", {"w": np.arange(3.0)}))
+    for file in tmp_path.iterdir():
+        file.unlink()
+    checkpoint.close()
+    console = _console(color_system=None)
+    console.print(checkpoint)
+    assert "[bold]ckpt" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.errors import UsageError
 from ckread.model.display import Displayed
+from ckread.model.fields import Kind, data_frame
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, read_history_log
 
@@ -126,9 +127,15 @@ class TrainingHistory(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import history_frame
-
-        return history_frame(self)
+        columns = {**dict.fromkeys(self.metrics, Kind.FIGURE), "checkpoint": Kind.TEXT}
+        rows = [
+            {
+                **{name: values[at] for name, values in self.metrics.items()},
+                "checkpoint": self.holders.kept.get(epoch),
+            }
+            for at, epoch in enumerate(self.epochs)
+        ]
+        return data_frame(columns, rows, index=self.unit, labels=self.epochs, dtype=Kind.COUNT)
 
 
 def history(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed
+from ckread.model.fields import Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import find_by_name, select
@@ -102,9 +103,18 @@ class RunTrack(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import track_frame
-
-        return track_frame(self)
+        columns = {
+            tracked.name: Kind.NUMBER
+            if all(value is None or isinstance(value, int) for value in tracked.values)
+            else Kind.FIGURE
+            for tracked in self.variables
+        }
+        rows = [
+            {tracked.name: tracked.values[at] for tracked in self.variables}
+            for at in range(len(self.checkpoints))
+        ]
+        steps = [entry.step for entry in self.checkpoints]
+        return data_frame(columns, rows, index="step", labels=steps, dtype=Kind.NUMBER)
 
 
 def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str]) -> RunTrack:
@@ -269,14 +279,14 @@ def _no_rate(
     """Say why checkpoints hold no learning rate, if that is what was asked for."""
     if pattern.strip("*/").rpartition("/")[2] not in _RATE_WORDS:
         return None
-    message = f"{run.path}: no learning rate in these checkpoints"
+    found = "no learning rate in these checkpoints"
     counters = [
         v.name
         for v in candidates.values()
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
     if counters:
-        message += ": a schedule object"
+        found += ": a schedule object"
         remedy = (
             "The optimizer computes it from its iterations by a schedule, which is not saved."
             f"\nckread track {run.path} {counters[0]}"
@@ -285,4 +295,4 @@ def _no_rate(
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
     else:
         remedy = "They hold no optimizer at all."
-    return VariableNotFoundError(message, path=run.path, remedy=remedy)
+    return VariableNotFoundError(found, path=run.path, remedy=remedy)

@@ -88,6 +88,7 @@ def add_common(parser: Parser) -> None:
         "--color", metavar="WHEN", type=one_of(COLORS), default="auto",
         help="auto, always or never; NO_COLOR is respected",
     )  # fmt: skip
+    parser.add_argument("--no-pager", action="store_true", help="long screens as they are")
     parser.add_argument("-q", "--quiet", action="store_true", help="results only, no notes")
     parser.add_argument("-h", "--help", action="store_true", help="")
 

@@ -142,7 +142,7 @@ def _compare(
         output.note(f"{path}: {len(known)} names were read from it")
     elif path:
         write_rename_map(path, result.renames)
-        output.wrote(f"wrote {path}: {len(result.renames)} names")
+        output.wrote(path, f"{len(result.renames)} names")
     return result
 
 

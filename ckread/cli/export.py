@@ -153,7 +153,7 @@ def _write(
         if error.path == arguments.output or arguments.salvage:
             raise
         remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
-        raise type(error)(error.message, path=error.path, remedy=remedy) from None
+        raise error.within(remedy=remedy) from None
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
@@ -173,8 +173,8 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
             ],
         }
         output.json("export", document)
-    told = f"wrote {path}: {plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
-    output.wrote(f"{told}{_left_out_text(left_out)}")
+    told = f"{plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
+    output.wrote(path, f"{told}{_left_out_text(left_out)}")
     if left_out:
         from ckread.views.check import with_units
 
@@ -204,7 +204,7 @@ def _reason(error: CheckpointError) -> str:
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
-    """Write the values of a variable or slice; give a sentence that says what was written.
+    """Write the values of a variable or slice; say what was written.
 
     Raises:
         UsageError: the suffix tells no format, or something is there already.
@@ -223,7 +223,7 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
     size = size_text(os.path.getsize(path))
     widened = "" if dtype in _names(part) else f" (stored as {dtype})"
     kind = f"{part.variable.dtype} {shape_text(part.shape)}{widened}"
-    return f"wrote {path}: {kind}, {size}"
+    return f"{kind}, {size}"
 
 
 def _chunks_of_part(part: Part) -> Iterator[NDArray[np.generic]]:

@@ -26,13 +26,13 @@ def check_free(path: str, *, force: bool) -> None:
     """
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
-        raise UsageError(f"{directory}: no such directory to write to", path=path)
+        raise UsageError("no such directory to write to", path=path, name=directory)
     if os.path.lexists(path):
         if os.path.exists(path) and not os.path.isfile(path):
-            raise UsageError(f"{path}: not a regular file, nothing was written", path=path)
+            raise UsageError("not a regular file, nothing was written", path=path)
         if not force:
             remedy = "Choose another name, or add --force to replace it."
-            raise UsageError(f"{path}: exists already", path=path, remedy=remedy)
+            raise UsageError("exists already", path=path, remedy=remedy)
 
 
 @contextmanager
@@ -84,16 +84,18 @@ def read_rename_map(path: str) -> dict[str, str]:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
     except OSError as error:
-        raise CheckpointNotFoundError(f"{path}: {error.strerror}", path=path) from None
+        raise CheckpointNotFoundError(str(error.strerror), path=path) from None
     except (ValueError, RecursionError) as error:
-        message = f"{path}: not a JSON document, {error}"
-        raise CorruptCheckpointError(message, path=path) from None
+        raise CorruptCheckpointError(f"not a JSON document, {error}", path=path) from None
     if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
-        message = f"{path}: not a rename map, expected an object of old names and new names"
-        raise CorruptCheckpointError(message, path=path)
+        raise CorruptCheckpointError(
+            "not a rename map",
+            path=path,
+            expected="an object of old names and new names",
+        )
     twice = [name for name, count in Counter(document.values()).items() if count > 1]
     if twice:
-        raise UsageError(f"{path}: several old names become {twice[0]}", path=path)
+        raise UsageError(f"several old names become {twice[0]}", path=path)
     return document
 
 
@@ -108,7 +110,7 @@ def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
         with new_file(path) as file:
             file.write(f"{text}\n".encode("ascii"))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", path=path) from None
+        raise UsageError(str(error.strerror), path=path) from None
 
 
 # Images as arrays: what matplotlib's own Pillow reads, as grey or colour.
@@ -138,12 +140,12 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
     except FileNotFoundError:
-        raise CheckpointNotFoundError(f"{path}: no such image", path=path) from None
+        raise CheckpointNotFoundError("no such image", path=path) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"{path}: not an image: {error}", path=path) from None
+        raise UsageError(f"not an image: {error}", path=path) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         remedy = "Make it smaller first."
-        raise UsageError(f"{path}: too large an image", path=path, remedy=remedy) from None
+        raise UsageError("too large an image", path=path, remedy=remedy) from None
     low, high = pixel_range
     scaled: NDArray[np.float64] = low + pixels / 255 * (high - low)
     return scaled.reshape(*pixels.shape[:2], n_channels)

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         figure, words = _draw(checkpoint, variable, arguments)
     if target is not None:
         save([figure], target, palette_of(arguments), force=arguments.force)
-        output.wrote(f"wrote {target}: {words}")
+        output.wrote(target, words)
     if output.is_json:
         document = {"file": target, "variables": [variable.name], "left_out": []}
         output.json("filters", document)

@@ -69,6 +69,7 @@ def _run(words: list[str], output: Output) -> int:
             color=options.color,
             is_json=options.json,
             is_quiet=options.quiet,
+            pages=not options.no_pager,
             outlives_pipe=bool(getattr(options, "plot", None) or getattr(options, "output", None)),
         )
         return call.run(output)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ckread.model.spelling import safe_text
 from ckread.views.json_document import encode, schema
-from ckread.views.terminal.page import STYLES, Lines, Page, Paper, Prose, Span, plain
+from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from rich.progress import Progress
+
+    from ckread.cli.terminal import Screen
     from ckread.errors import CheckpointError
     from ckread.views.terminal.page import Block
 
@@ -21,14 +24,17 @@ if TYPE_CHECKING:
 class Output:
     """The two streams of a command, and how they are to be written.
 
+    Args:
+        color: `auto`, `always` or `never`.
+        is_json: whether one JSON document is asked for.
+        is_quiet: whether notes are left out.
+        pages: whether a screen longer than the terminal goes through a pager.
+        outlives_pipe: whether a file was asked for, which a reader that has gone must not
+            keep from being written: `flush` then says at the end that it has gone.
+
     Attributes:
         is_terminal: whether results are laid out for a screen; otherwise they are
             piped: whole, aligned, without colour.
-        is_json: whether one JSON document is asked for.
-        is_quiet: whether notes are left out.
-        outlives_pipe: whether a file was asked for, which a reader that has gone must not
-            keep from being written: `flush` then says at the end that it has gone.
-        width: columns of the terminal.
     """
 
     def __init__(
@@ -37,35 +43,55 @@ class Output:
         color: str = "auto",
         is_json: bool = False,
         is_quiet: bool = False,
+        pages: bool = True,
         outlives_pipe: bool = False,
     ) -> None:
         self._stdout = _open_stream(sys.stdout)
         self._stderr = _open_stream(sys.stderr)
-        forced = color == "always" or (color == "auto" and is_forced())
+        self._color = color
+        self._pages = pages
+        self._is_forced = color == "always" or (color == "auto" and is_forced())
         self.is_json = is_json
         self.is_quiet = is_quiet
         self.outlives_pipe = outlives_pipe
         self._is_pipe_closed = False
-        self.is_terminal = forced or is_tty(self._stdout)
-        self.width = terminal_width()
-        self._has_color = has_color(self._stdout, color)
-        self._has_error_color = has_color(self._stderr, color)
+        self.is_terminal = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page) -> None:
         """Write a page of results."""
         if self.is_terminal:
-            self.render_screen(page)
+            self._show(page, pages=self._pages)
         else:
             self.lines(page.piped())
 
     def render_screen(self, page: Page) -> None:
         """Write a page as a screen shows it, in a pipe too: help."""
-        paper = self._paper(self._stdout)
-        if self._has_color:
-            with self._outliving():
-                _write_coloured(page, self._stdout, paper)
+        if self.is_terminal:
+            self._show(page, pages=False)
         else:
-            self.lines(map(plain, page.lines(paper)))
+            from shutil import get_terminal_size
+
+            self.lines(map(plain, page.lines(Paper(get_terminal_size().columns))))
+
+    def _show(self, page: Page, *, pages: bool) -> None:
+        with self._outliving():
+            self._stdout.flush()
+            self._screen(self._stdout, forced=self._is_forced, pages=pages).write(page)
+
+    def _screen(self, stream: TextIO, *, forced: bool = False, pages: bool = False) -> Screen:
+        from ckread.cli.terminal import Screen
+
+        if is_c_locale() and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="ascii")
+        return Screen(stream, color=self._color, forced=forced, pages=pages)
+
+    def progress(self, total_nbytes: int, since: float) -> Progress | None:
+        """Draw a bar on stderr; None where there is no terminal, or notes are not wanted."""
+        if self.is_quiet or not is_tty(self._stderr):
+            return None
+        from ckread.cli.terminal import progress_of
+
+        return progress_of(total_nbytes, since, self._screen(self._stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results."""
@@ -91,10 +117,13 @@ class Output:
         """Say on stderr what is not right."""
         self._say("warning", "warning", text)
 
-    def wrote(self, text: str) -> None:
-        """Say on stderr what file was written."""
+    def wrote(self, path: str, what: str) -> None:
+        """Say on stderr what file was written, and what it holds; a terminal links it."""
         if not self.is_quiet:
-            self._tell(Prose(safe_text(text), is_record=True))
+            from pathlib import Path
+
+            file = Span(safe_text(path), link=Path(path).absolute().as_uri())
+            self._tell(Prose("wrote ", file, f": {safe_text(what)}", is_record=True))
 
     def error(self, error: CheckpointError) -> None:
         """Report an error: in words on stderr, under --json as a document on stdout."""
@@ -147,45 +176,15 @@ class Output:
             self._write_told(Page(blocks))
 
     def _write_told(self, page: Page) -> None:
-        if not is_tty(self._stderr):
-            self._stderr.writelines(f"{line}\n" for line in page.piped())
-        elif self._has_error_color:
-            _write_coloured(page, self._stderr, self._paper(self._stderr))
+        if is_tty(self._stderr):
+            self._screen(self._stderr).write(page)
         else:
-            paper = self._paper(self._stderr)
-            self._stderr.writelines(f"{plain(line)}\n" for line in page.lines(paper))
-
-    def _paper(self, stream: TextIO) -> Paper:
-        encoding = "ascii" if is_c_locale() else getattr(stream, "encoding", None)
-        return Paper(self.width, encoding or "utf-8")
+            self._stderr.writelines(f"{line}\n" for line in page.piped())
 
 
 def _kept(line: str) -> Lines:
     """Give a line of names or commands as it stands, to be copied."""
     return Lines([(Span(safe_text(line)),)])
-
-
-def _write_coloured(page: Page, stream: TextIO, paper: Paper) -> None:
-    """Write a page in the colours that rich gives its styles.
-
-    By way of the styles alone: `rich.console` takes longer to import than a
-    checkpoint to read.
-    """
-    from rich.color import ColorSystem
-    from rich.style import Style
-
-    codes = {
-        name: Style.parse(style).render("\0", color_system=ColorSystem.STANDARD).split("\0")
-        for name, style in STYLES.items()
-    }
-    none = ("", "")
-    spelled: dict[Span, str] = {}
-    for line in page.lines(paper):
-        for span in line:
-            if span not in spelled:
-                before, after = codes.get(span.style, none)
-                spelled[span] = f"{before}{span.text}{after}"
-        stream.write("".join([spelled[span] for span in line]) + "\n")
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:
@@ -196,26 +195,6 @@ def _open_stream(stream: TextIO | None) -> TextIO:
     if reconfigure is not None:
         reconfigure(errors="backslashreplace", newline="\n")
     return stream
-
-
-# What the terminal is, and what the environment says of it: width, colour, encoding.
-
-DEFAULT_WIDTH = 80
-
-
-def terminal_width() -> int:
-    """Give the columns of the terminal: $COLUMNS, what the terminal says, or 80."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and 0 < int(columns) < 10_000:
-        return int(columns)
-    for descriptor in (1, 2, 0):
-        try:
-            columns_there = os.get_terminal_size(descriptor).columns
-        except (OSError, ValueError):
-            continue
-        if columns_there:
-            return columns_there
-    return DEFAULT_WIDTH
 
 
 def is_tty(stream: TextIO) -> bool:
@@ -229,17 +208,6 @@ def is_tty(stream: TextIO) -> bool:
 def is_forced() -> bool:
     """Tell whether the environment asks for colour in a pipe too."""
     return bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
-
-
-def has_color(stream: TextIO, color: str) -> bool:
-    """Tell whether a stream gets colour, by the option `--color`, else by the environment."""
-    if color != "auto":
-        return color == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    if is_forced():
-        return True
-    return is_tty(stream) and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def is_c_locale() -> bool:

@@ -68,6 +68,6 @@ def hand_over(
         palette = palette_of(arguments)
         n_written = save(pages, arguments.plot, palette, force=arguments.force)
         cut = f", page 1 of {len(pages)}; a .pdf holds all" if n_written < len(pages) else ""
-        output.wrote(f"wrote {arguments.plot}: {what}{cut}")
+        output.wrote(arguments.plot, f"{what}{cut}")
     if arguments.show:
         show(pages)

@@ -108,7 +108,7 @@ def _show(
     else:
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
-    output.render(values_page(values, output.width, full=arguments.full))
+    output.render(values_page(values, full=arguments.full))
     if not output.is_terminal:
         output.lines(piped_rows(array))
 
@@ -144,7 +144,7 @@ def _save(
 ) -> None:
     from ckread.cli.export import save_part
 
-    told = save_part(part, arguments.output, force=arguments.force)
+    what = save_part(part, arguments.output, force=arguments.force)
     if output.is_json:
         document = {
             "variable": part.variable.to_dict(),
@@ -154,4 +154,4 @@ def _save(
             "file": arguments.output,
         }
         output.json("show", document)
-    output.wrote(told)
+    output.wrote(arguments.output, what)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import Displayed
+from ckread.model.fields import frame
 from ckread.model.selection import not_found
-from ckread.model.variable import Variable
+from ckread.model.variable import VARIABLE_FIELDS, Variable
 from ckread.readers.contract import Closing, no_garbage_collection
 
 if TYPE_CHECKING:
@@ -135,10 +136,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.model.display import VARIABLE_COLUMNS, data_frame
-
-        rows = [variable.to_dict() for variable in self.values()]
-        return data_frame(VARIABLE_COLUMNS, rows, index="name")
+        return frame(VARIABLE_FIELDS, self.values(), index="name")
 
     def get(self, name: str, default: Any = None) -> Any:
         """Give the variable of this name or key, else the default, without a search for others."""

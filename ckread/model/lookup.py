@@ -104,9 +104,11 @@ def _find(checkpoint: Checkpoint, name: str) -> Variable:
         lines = [f"  {variable.name}" for variable in found[:MAX_NAMED]]
         if len(found) > MAX_NAMED:
             lines.append(f"  and {len(found) - MAX_NAMED} more")
-        message = f"{checkpoint.path}: {len(found)} variables match {name}, expected one"
         raise VariableNotFoundError(
-            message, path=checkpoint.path, remedy="\n".join(["They are:", *lines])
+            f"{len(found)} variables match {name}",
+            path=checkpoint.path,
+            expected="one",
+            remedy="\n".join(["They are:", *lines]),
         )
     return found[0]
 

@@ -130,7 +130,7 @@ def not_found(name: object, names: Collection[str], path: str) -> VariableNotFou
         remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
     elif names:
         remedy = NONE_NEAR
-    return VariableNotFoundError(f"{path}: no variable {name}", path=path, remedy=remedy)
+    return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
 
 
 def near_names(name: str, names: Collection[str]) -> list[str]:

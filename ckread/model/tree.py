@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -76,13 +77,8 @@ class VariableTree(Displayed):
         made: dict[int, dict[str, Any]] = {}
         nodes = [node for node, _ in self.walk()]
         for node in reversed(nodes):
-            made[id(node)] = {
-                "name": node.name,
-                "variables": node.n_variables,
-                "parameters": node.parameters,
-                "nbytes": node.nbytes,
-                "children": [made.pop(id(child)) for child in node.children],
-            }
+            children = [made.pop(id(child)) for child in node.children]
+            made[id(node)] = {**document(NODE_FIELDS, node), "children": children}
         return made[id(self)]
 
     def to_pandas(self) -> Any:
@@ -91,22 +87,21 @@ class VariableTree(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.model.display import data_frame
-
-        totals = {"variables": "int64", "parameters": "int64", "nbytes": "int64"}
-        columns = {"name": "object", "depth": "int64", **totals}
         rows = [
-            {
-                "path": node.path,
-                "name": node.name,
-                "depth": len(lasts),
-                "variables": node.n_variables,
-                "parameters": node.parameters,
-                "nbytes": node.nbytes,
-            }
+            {"path": node.path, "depth": len(lasts), **document(NODE_FIELDS, node)}
             for node, lasts in self.walk()
         ]
+        columns = {"name": Kind.TEXT, "depth": Kind.COUNT} | columns_of(NODE_FIELDS)
         return data_frame(columns, rows, index="path")
+
+
+NODE_FIELDS: tuple[Field[VariableTree], ...] = (
+    Field("name", Kind.TEXT),
+    Field("variables", Kind.COUNT, lambda node: node.n_variables),
+    Field("parameters", Kind.COUNT),
+    Field("nbytes", Kind.COUNT),
+)
+"""What is told of a node: JSON, pandas and the pipe of `tree`."""
 
 
 def build_tree(variables: Iterable[Variable], *, folds: bool = False) -> VariableTree:

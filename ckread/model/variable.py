@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
+from ckread.model.fields import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES
 
 if TYPE_CHECKING:
@@ -222,23 +223,26 @@ class Variable:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a variable in JSON documents."""
-        crc32c = self.crc32c
-        return {
-            "name": self.name,
-            "key": self.key,
-            "dtype": str(self.dtype),
-            "shape": list(self.shape),
-            "elements": self.elements,
-            "nbytes": self.nbytes,
-            "role": str(self.role),
-            "trainable": self.trainable,
-            "owner": self.owner,
-            "slot": self.slot,
-            "paths": list(self.paths),
-            "crc32c": None if crc32c is None else f"{crc32c:08x}",
-            "shard": self.shard,
-            "offset": self.offset,
-        }
+        return document(VARIABLE_FIELDS, self)
+
+
+VARIABLE_FIELDS: tuple[Field[Variable], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT),
+    Field("dtype", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+    Field("elements", Kind.COUNT),
+    Field("nbytes", Kind.COUNT),
+    Field("role", Kind.TEXT),
+    Field("trainable", Kind.TRUTH),
+    Field("owner", Kind.TEXT),
+    Field("slot", Kind.TEXT),
+    Field("paths", Kind.NESTED, lambda variable: list(variable.paths)),
+    Field("crc32c", Kind.TEXT, lambda v: None if v.crc32c is None else f"{v.crc32c:08x}"),
+    Field("shard", Kind.NUMBER),
+    Field("offset", Kind.NUMBER),
+)
+"""What is told of a variable: JSON, pandas and the pipe of `ls`."""
 
 
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.

@@ -239,8 +239,11 @@ class ClosingReader(Closing):
             UsageError: the checkpoint was closed.
         """
         if self.is_closed:
-            message = f"{self.path}: the checkpoint was closed, its values are not read any more"
-            raise UsageError(message, path=self.path, remedy="Open it again, or close it later.")
+            raise UsageError(
+                "the checkpoint was closed, its values are not read any more",
+                path=self.path,
+                remedy="Open it again, or close it later.",
+            )
 
     def verify_container(self) -> None:
         """Verify what one checksum covers for all tensors; nothing to do in most formats."""

@@ -182,22 +182,25 @@ def read_extent(extent: Extent, shard: RegularFile) -> bytes:
 
 def of_tensor(error: CheckpointError, key: str, *, remedy: str | None = None) -> CheckpointError:
     """Give an error about a place in a shard with the key of the tensor that lies there."""
-    name, separator, found = error.message.partition(": ")
-    is_known = found.startswith(f"{shown(key)}: ")
-    message = error.message if is_known else f"{name}{separator}{shown(key)}: {found}"
-    return type(error)(message, path=error.path, offset=error.offset, remedy=remedy or error.remedy)
+    is_known = shown(key) in error.places
+    return error.within(None if is_known else shown(key), remedy=remedy or error.remedy)
 
 
 def checksum_error(
-    path: str, place: tuple[int, int], stored: int, computed: int, *, key: str = ""
+    path: str, place: tuple[int, int], stored: int, computed: int, *key: str
 ) -> ChecksumError:
-    """Give the error for `place` (offset and size), whose stored checksum is not its own."""
+    """Give the error for `place` (offset and size) of `key`, whose checksum is not its own."""
     offset, nbytes = place
-    name = path.rpartition("/")[2]
-    subject = f"{name}: {key}" if key else name
-    found = f"stored CRC-32C {stored:#010x}, computed {computed:#010x}"
-    message = f"{subject}: bytes {offset} to {offset + nbytes}: {found}"
-    return ChecksumError(message, path=path, offset=offset, remedy=COPY_AGAIN)
+    where = f"bytes {offset} to {offset + nbytes}"
+    return ChecksumError(
+        f"computed {computed:#010x}",
+        expected=f"stored CRC-32C {stored:#010x}",
+        path=path,
+        name=path.rpartition("/")[2],
+        place=(*key, where),
+        offset=offset,
+        remedy=COPY_AGAIN,
+    )
 
 
 def decode(extent: Extent, raw: NDArray[np.uint8]) -> NDArray[np.generic]:

@@ -50,16 +50,16 @@ def open_regular(path: str) -> FileIO:
     if kind != stat.S_IFREG:
         os.close(descriptor)
         found = SPECIAL_FILES.get(kind, "special file")
-        raise CheckpointError(f"{path}: a {found}, expected a regular file", path=path)
+        raise CheckpointError(f"a {found}", expected="a regular file", path=path)
     return FileIO(descriptor, "rb")
 
 
 def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
     """Give the error of this library for one of the operating system; NUL in a path too."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return CheckpointNotFoundError(f"{path}: no such file", path=path)
+        return CheckpointNotFoundError("no such file", path=path)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return CheckpointError(f"{path}: {reason[:1].lower()}{reason[1:]}", path=path)
+    return CheckpointError(reason[:1].lower() + reason[1:], path=path)
 
 
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
@@ -166,14 +166,19 @@ class RegularFile(Closing):
 
     def _too_short(self, offset: int, nbytes: int, end: int) -> TruncatedFileError:
         wanted = f"bytes {offset} to {offset + nbytes}"
-        message = f"{self.name}: {wanted} are wanted, the file ends at byte {end}"
-        remedy = "The file is incomplete: a torn save, or a copy that was cut short."
-        return TruncatedFileError(message, path=self.path, offset=end, remedy=remedy)
+        return TruncatedFileError(
+            f"{wanted} are wanted, the file ends at byte {end}",
+            path=self.path,
+            name=self.name,
+            offset=end,
+            remedy="The file is incomplete: a torn save, or a copy that was cut short.",
+        )
 
     def _failed(self, error: OSError) -> CheckpointError:
         if self._descriptor < 0:
-            message = f"{self.name}: closed while it was read"
-            return UsageError(message, path=self.path, remedy="Close the checkpoint afterwards.")
+            remedy = "Close the checkpoint afterwards."
+            found = "closed while it was read"
+            return UsageError(found, path=self.path, name=self.name, remedy=remedy)
         return file_error(self.path, error)
 
     def has_changed(self) -> bool:
@@ -257,8 +262,8 @@ class FileWindow(io.RawIOBase):
             TruncatedFileError: the window or the file ends before them.
         """
         if not 0 <= offset <= offset + nbytes <= self.nbytes:
-            message = f"bytes {offset} to {offset + nbytes} of a window of {self.nbytes}"
-            raise TruncatedFileError(message, path=self.path)
+            found = f"bytes {offset} to {offset + nbytes} of a window of {self.nbytes}"
+            raise TruncatedFileError(found, path=self.path, name="")
         return self._file.pread(self.start + offset, nbytes)
 
     def close(self) -> None:

@@ -75,7 +75,7 @@ def read_history_log(path: str) -> HistoryLog:
     with open_regular(path) as file:
         data = file.read(MAX_LOG_NBYTES + 1)
     if len(data) > MAX_LOG_NBYTES:
-        raise CheckpointError(f"{path}: more than {MAX_LOG_NBYTES:,} bytes", path=path)
+        raise CheckpointError(f"more than {MAX_LOG_NBYTES:,} bytes", path=path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -157,8 +157,7 @@ def _no_log(path: str, found: str) -> NotACheckpointError:
         "A log is a JSON list with a record per epoch, the JSON of History.history, a"
         " CSVLogger file, or event files of TensorBoard."
     )
-    message = f"{path}: {found}, expected a training log"
-    return NotACheckpointError(message, path=path, remedy=remedy)
+    return NotACheckpointError(found, path=path, expected="a training log", remedy=remedy)
 
 
 _HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
@@ -170,8 +169,9 @@ def read_event_log(path: str) -> HistoryLog:
     """Read the scalars of an event file, or of all below a directory."""
     files = sorted(_event_files(path))
     if not files:
-        message = f"{path}: no event file of TensorBoard here"
-        raise CheckpointNotFoundError(message, path=path, remedy=_logs_here(path))
+        raise CheckpointNotFoundError(
+            "no event file of TensorBoard here", path=path, remedy=_logs_here(path)
+        )
     found: dict[str, dict[int, float]] = {}
     for file in files:
         folder = os.path.basename(os.path.dirname(file))
@@ -185,8 +185,9 @@ def read_event_log(path: str) -> HistoryLog:
     }
     chosen = by_epoch or found
     if not chosen:
-        message = f"{path}: event files without a scalar, expected training curves"
-        raise CorruptCheckpointError(message, path=path)
+        raise CorruptCheckpointError(
+            "event files without a scalar", path=path, expected="training curves"
+        )
     places = tuple(sorted({step for values in chosen.values() for step in values}))
     metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
     return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
@@ -227,8 +228,9 @@ def _scalars(path: str) -> Iterator[tuple[str, int, float]]:
         except (ValueError, TypeError, KeyError):
             continue  # a text, an image, or what a newer writer calls by another type
         except Exception as error:  # protobuf's DecodeError, without importing it
-            message = f"{path}: a record that is no event ({error})"
-            raise CorruptCheckpointError(message, path=path) from None
+            raise CorruptCheckpointError(
+                f"a record that is no event ({error})", path=path
+            ) from None
 
 
 def _records(path: str) -> Iterator[bytes]:
@@ -251,8 +253,13 @@ def _records(path: str) -> Iterator[bytes]:
 
 
 def _damaged(path: str, offset: int) -> CorruptCheckpointError:
-    message = f"{path}: record at byte {offset}: wrong checksum, expected an event"
-    return CorruptCheckpointError(message, path=path, offset=offset)
+    return CorruptCheckpointError(
+        "wrong checksum",
+        path=path,
+        place=f"record at byte {offset}",
+        expected="an event",
+        offset=offset,
+    )
 
 
 def _tensorboard() -> tuple[Any, Any]:

@@ -271,8 +271,9 @@ class FieldStream:
 
     def corrupt(self, found: str, *, offset: int) -> CorruptCheckpointError:
         """Give the error for what is found at a place of the file."""
-        message = f"{self.name}: byte {offset}: {found}"
-        return CorruptCheckpointError(message, path=self.path, offset=offset)
+        return CorruptCheckpointError(
+            found, path=self.path, name=self.name, place=f"byte {offset}", offset=offset
+        )
 
     def _head(self, start: int, stop: int) -> bytes:
         end = min(stop, start + _HEAD_NBYTES)
@@ -286,5 +287,6 @@ class FieldStream:
 
     def _past_end(self, start: int, end: int, stop: int) -> TruncatedFileError:
         found = f"a field that ends at byte {end}, its message ends at byte {stop}"
-        message = f"{self.name}: byte {start}: {found}"
-        return TruncatedFileError(message, path=self.path, offset=start)
+        return TruncatedFileError(
+            found, path=self.path, name=self.name, place=f"byte {start}", offset=start
+        )

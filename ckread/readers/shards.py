@@ -65,13 +65,13 @@ def missing_shard(path: str) -> MissingShardError:
     name = os.path.basename(path)
     match = re.search(_SUFFIX.pattern + r"\Z", path)
     if not match:
-        return MissingShardError(f"{name}: no such file", path=path)
+        return MissingShardError("no such file", path=path, name=name)
     shard_id, num_shards = int(match[1]), int(match[2])
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
-    message = f"{name}: missing data shard ({shard_id} of {num_shards}), which holds the values"
+    found = f"missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        message += f"; here {_listed(present)}"
-    return MissingShardError(message, path=path, remedy=INDEX_SUFFICES)
+        found += f"; here {_listed(present)}"
+    return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
 
 
 def _listed(present: list[int]) -> str:

@@ -73,8 +73,9 @@ def read_state(path: str) -> CheckpointState:
     with open_regular(path) as file:
         text = file.read(MAX_STATE_NBYTES + 1)
     if len(text) > MAX_STATE_NBYTES:
-        message = f"{path}: more than {MAX_STATE_NBYTES:,} bytes, expected a short text"
-        raise CorruptCheckpointError(message, path=path)
+        raise CorruptCheckpointError(
+            f"more than {MAX_STATE_NBYTES:,} bytes", path=path, expected="a short text"
+        )
     return parse_state(text, path)
 
 
@@ -209,8 +210,13 @@ class _Parser:
         line = self._text.count(b"\n", 0, token.offset) + 1
         found = token.text[:40].decode("utf-8", "backslashreplace")
         found = repr(found) if found else "the end of the text"
-        message = f"{self._path}: line {line}: {found}, expected {expected}"
-        return CorruptCheckpointError(message, path=self._path, offset=token.offset)
+        return CorruptCheckpointError(
+            found,
+            path=self._path,
+            place=f"line {line}",
+            expected=expected,
+            offset=token.offset,
+        )
 
 
 # C escapes in the strings of protobuf's text format.

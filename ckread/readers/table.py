@@ -182,9 +182,15 @@ class Table:
     def _located(
         self, kind: type[CheckpointError], handle: BlockHandle, found: str
     ) -> CheckpointError:
-        message = f"{self.file.name}: block at byte {handle.offset}: {found}"
         remedy = None if kind is UnsupportedFeatureError else DAMAGED
-        return kind(message, path=self.file.path, offset=handle.offset, remedy=remedy)
+        return kind(
+            found,
+            path=self.file.path,
+            name=self.file.name,
+            place=f"block at byte {handle.offset}",
+            offset=handle.offset,
+            remedy=remedy,
+        )
 
 
 def read_footer(file: RegularFile) -> BlockHandle:
@@ -197,19 +203,27 @@ def read_footer(file: RegularFile) -> BlockHandle:
     """
     start = file.nbytes - FOOTER_NBYTES
     if start < 0:
-        message = f"{file.name}: {file.nbytes} bytes, expected {FOOTER_NBYTES} or more"
-        raise TruncatedFileError(message, path=file.path)
+        raise TruncatedFileError(
+            f"{file.nbytes} bytes",
+            path=file.path,
+            name=file.name,
+            expected=f"{FOOTER_NBYTES} or more",
+        )
     footer = file.pread(start, FOOTER_NBYTES)
     if footer[-8:] != MAGIC:
-        message = f"{file.name}: ends in {footer[-8:].hex()}, a table ends in {MAGIC.hex()}"
-        raise NotACheckpointError(message, path=file.path, offset=file.nbytes - 8)
+        raise NotACheckpointError(
+            f"ends in {footer[-8:].hex()}, a table ends in {MAGIC.hex()}",
+            path=file.path,
+            name=file.name,
+            offset=file.nbytes - 8,
+        )
     stop = FOOTER_NBYTES - len(MAGIC)
     try:
         _, at = _parse_handle(footer, 0, stop)  # of the metaindex block, which nobody reads
         return _parse_handle(footer, at, stop)[0]
     except CorruptCheckpointError as error:
-        message = f"{file.name}: footer: {error.message}"
-        raise CorruptCheckpointError(message, path=file.path, remedy=DAMAGED) from None
+        damage = CorruptCheckpointError.of(error)
+        raise damage.within("footer", path=file.path, remedy=DAMAGED) from None
 
 
 def _parse_handle(buffer: bytes, at: int, stop: int) -> tuple[BlockHandle, int]:

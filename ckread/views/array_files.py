@@ -38,8 +38,9 @@ def suffix_of(path: str) -> str:
     for suffix in SUFFIXES:
         if path.lower().endswith(suffix):
             return suffix
-    message = f"{path}: no suffix that says how to write it, expected .npy, .npz or .csv"
-    raise UsageError(message, path=path)
+    raise UsageError(
+        "no suffix that says how to write it", path=path, expected=".npy, .npz or .csv"
+    )
 
 
 def storable(chunk: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Line, Lines, Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import (
     count_text,
     float_text,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import VariableStatistics
-    from ckread.views.terminal.page import Block, Paper
+    from ckread.views.terminal.page import Paper
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _HEIGHT = 8
@@ -87,17 +87,13 @@ def _piped_rows(
         yield f"{start:>{width}}  {stop:>{high}}  {n:>{counts}}"
 
 
-class _Drawing:
+class _Drawing(Block):
     """The histogram, its axis, and the line of quantiles."""
 
     def __init__(self, distribution: Distribution) -> None:
         self._distribution = distribution
         self._low = float(distribution.min or 0)
         self._high = float(distribution.max or 0)
-
-    def piped(self) -> Iterator[str]:
-        """Give nothing: a pipe gets edges and counts."""
-        yield from ()
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Draw as wide as the paper, up to 72 cells."""
@@ -163,7 +159,7 @@ def round_ticks(low: float, high: float, n_most: int) -> list[float]:
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-class _Figures:
+class _Figures(Block):
     """Names of figures over their values, in as many pairs of lines as the width asks for."""
 
     def __init__(self, figures: Sequence[tuple[str, str]]) -> None:

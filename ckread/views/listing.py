@@ -112,7 +112,7 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
 def _label(row: _Row) -> Line:
     variable, line = row
     if variable.role is Role.SLOT:
-        return tuple(Span(text, "muted") for text, _ in line)
+        return tuple(Span(span.text, "muted") for span in line)
     return line
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.model.spelling import safe_text
 from ckread.views.array_files import element_texts
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import plural, shape_text, shape_word
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.variable import Variable
-    from ckread.views.terminal.page import Block
+    from ckread.views.terminal.page import Line, Paper
 
 EDGE_ITEMS = 3
 """Elements that stay at either end of a dimension that is abbreviated."""
@@ -43,21 +43,34 @@ class Values:
     shape: tuple[int, ...]
 
 
-def values_page(values: Values, width: int, *, full: bool) -> Page:
-    """Lay out values under a title."""
-    import numpy as np
+class _Array(Block):
+    """Values as numpy prints them, in the width that there is."""
 
+    def __init__(self, array: NDArray[np.generic], *, abbreviates: bool) -> None:
+        self._array = array
+        self._threshold = 0 if abbreviates else max(1, array.size)
+
+    def lines(self, paper: Paper) -> Iterator[Line]:
+        """Print them."""
+        import numpy as np
+
+        text = np.array2string(
+            self._array,
+            max_line_width=paper.width,
+            threshold=self._threshold,
+            edgeitems=EDGE_ITEMS,
+        )
+        for line in text.split("\n"):
+            yield (Span(paper.spell(safe_text(line))),)
+
+
+def values_page(values: Values, *, full: bool) -> Page:
+    """Lay out values under a title."""
     elements = math.prod(values.shape)
     abbreviates = elements > MAX_SHOWN and not full
-    text = np.array2string(
-        values.array,
-        max_line_width=width,
-        threshold=0 if abbreviates else max(1, values.array.size),
-        edgeitems=EDGE_ITEMS,
-    )
     blocks: list[Block] = [
         Prose(*_title(values)),
-        Lines([(Span(safe_text(line)),) for line in text.split("\n")]),
+        _Array(values.array, abbreviates=abbreviates),
     ]
     if abbreviates:
         shown = math.prod(min(size, 2 * EDGE_ITEMS) for size in values.shape)

@@ -13,7 +13,7 @@ from ckread.cli.main import main
 if TYPE_CHECKING:
     import pytest
 
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+ANSI = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
 
 
 class Result(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ from rich.console import Console
 
 import ckread as package
 from ckread.analysis.info import summarise
-from ckread.cli.output import DEFAULT_WIDTH, Output, terminal_width
+from ckread.cli.output import Output
 from ckread.model.ordering import model_order
 from ckread.model.role import Role
 from ckread.model.tree import build_tree
 from ckread.views.info.page import info_page
+from ckread.views.terminal.page import Page, Prose
 from tests.cli.terminal import Stream
 from tests.places import FIXTURES
 
@@ -24,24 +24,17 @@ if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
 
 
-@pytest.mark.parametrize(
-    ("columns", "width"), [("60", 60), ("", 80), ("0", 80), ("-3", 80), ("x", 80), ("99999999", 80)]
-)
+@pytest.mark.parametrize(("columns", "width"), [("60", 60), ("", 80), ("0", 80), ("x", 80)])
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
 def test_the_width_is_that_of_columns_or_the_terminal(
-    monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int, term: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((80, 24)))
-    assert terminal_width() == width
-
-
-def test_without_a_terminal_the_width_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(_: int) -> os.terminal_size:
-        raise OSError
-
-    monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setattr(os, "get_terminal_size", none)
-    assert terminal_width() == DEFAULT_WIDTH
+    monkeypatch.setenv("TERM", term)
+    out = Stream(is_terminal=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    Output(color="never").render(Page(Prose("word " * 40)))
+    assert max(map(len, out.getvalue().splitlines())) == width // 5 * 5 - 1
 
 
 def test_notes_go_to_stderr_unless_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +43,13 @@ def test_notes_go_to_stderr_unless_quiet(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stderr", err)
     Output().note("one\x1b")
     Output().warning("two")
-    Output().wrote("wrote three")
+    Output().wrote("a.npy", "three")
     quiet = Output(is_quiet=True)
     quiet.note("no")
     quiet.warning("no")
-    quiet.wrote("no")
+    quiet.wrote("a.npy", "no")
     assert out.getvalue() == ""
-    assert err.getvalue() == "note: one\\x1b\nwarning: two\nwrote three\n"
+    assert err.getvalue() == "note: one\\x1b\nwarning: two\nwrote a.npy: three\n"
 
 
 def test_a_missing_stream_swallows_what_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:

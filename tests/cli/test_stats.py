@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.cli.progress import ProgressBar, progress_line
+from ckread.cli.progress import ProgressBar
+from ckread.cli.terminal import figures_text
 from ckread.model.opening import open_checkpoint
 from tests.builders import write_bundle
 from tests.corruption import flip
@@ -230,10 +231,8 @@ def test_stats_imports_neither_matplotlib_nor_tensorflow() -> None:
         (3_000_000_000, 2.0, "2.79 of 2.79 GiB  1.40 GiB/s  0 s left"),
     ],
 )
-def test_the_progress_line(done: int, seconds: float, line: str) -> None:
-    text = progress_line(done, 3_000_000_000, seconds)
-    assert text.startswith("reading  ━━━━")
-    assert text.endswith(line.replace(" of", " GiB of"))
+def test_the_figures_beside_the_bar(done: int, seconds: float, line: str) -> None:
+    assert figures_text(done, 3_000_000_000, seconds) == line.replace(" of", " GiB of")
 
 
 def test_no_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def pages(ck: Checkpoint, width: int) -> Iterator[Page]:
     yield tree_page(joined, ck.path, depth=1)
     yield info_page(summarise(ck), build_tree(ordered, folds=True))
     array = np.zeros(2, np.float32)
-    yield values_page(Values(variables[0], "[0]", array, (2,)), width, full=False)
+    yield values_page(Values(variables[0], "[0]", array, (2,)), full=False)
 
 
 @settings(max_examples=30)

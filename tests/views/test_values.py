@@ -38,7 +38,7 @@ ARRAYS = hnp.arrays(
 
 def page_of(array: Any, *, full: bool = False, width: int = 80) -> list[str]:
     variable = checkpoint({"w": array})["w"]
-    page = values_page(Values(variable, "", array, array.shape), width, full=full)
+    page = values_page(Values(variable, "", array, array.shape), full=full)
     return [plain(line) for line in page.lines(Paper(width))]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, document, frame
 
 
 class Level(StrEnum):
@@ -81,7 +82,13 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a finding in the `check` document."""
-        return asdict(self) | {"level": str(self.level), "code": str(self.code)}
+        return document(FINDING_FIELDS, self)
+
+
+FINDING_FIELDS: tuple[Field[Finding], ...] = tuple(
+    Field(name, Kind.TEXT) for name in ("level", "code", "variable", "place", "message", "remedy")
+)
+"""What is told of a finding: JSON, pandas and the pipe of `check`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -166,9 +173,7 @@ class CheckReport(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import findings_frame
-
-        return findings_frame(self.findings)
+        return frame(FINDING_FIELDS, self.findings)
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:

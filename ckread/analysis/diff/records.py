@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, document, frame
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
@@ -107,10 +108,14 @@ class VariableDiff:
         return self.a.name
 
     @property
+    def side(self) -> Side | None:
+        """As the second checkpoint has it, or the first where it was removed."""
+        return self.b or self.a
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Its shape, in the second checkpoint where it is there."""
-        side = self.b or self.a
-        return side.shape if side else ()
+        return self.side.shape if self.side else ()
 
     @property
     def elements(self) -> int:
@@ -119,29 +124,43 @@ class VariableDiff:
 
     def to_dict(self) -> dict[str, Any]:
         """Give its JSON document."""
-        metrics = self.metrics
-        first = metrics.first_changed if metrics else None
-        document: dict[str, Any] = {
-            "name": self.name,
-            "status": self.status and str(self.status),
-            "role": str(self.role),
-            "a": self.a and self.a.to_dict(),
-            "b": self.b and self.b.to_dict(),
-            "renamed_from": self.renamed_from,
-            "paired_by": self.paired_by and str(self.paired_by),
-            "confidence": self.confidence,
-            "permutation": self.permutation and list(self.permutation),
-            "changed_elements": metrics.changed_elements if metrics else None,
-            "first_changed": None if first is None else list(first),
-        }
-        for field in _FIGURES:
-            document[field] = getattr(metrics, field) if metrics else None
-        return document
+        return document(DIFF_FIELDS, self)
 
 
-_FIGURES = (
-    "max_abs", "mean_abs", "l2", "relative_l2", "cosine", "sign_flips", "exact_cast",
-)  # fmt: skip
+def _figure(name: str, kind: Kind) -> Field[VariableDiff]:
+    """Give the field of what was measured; absent where nothing was."""
+    return Field(name, kind, lambda variable: getattr(variable.metrics, name, None))
+
+
+def _first_changed(variable: VariableDiff) -> list[int] | None:
+    index = variable.metrics.first_changed if variable.metrics else None
+    return None if index is None else list(index)
+
+
+DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
+    Field("name", Kind.TEXT),
+    Field("status", Kind.TEXT),
+    Field("role", Kind.TEXT),
+    Field("a", Kind.NESTED, lambda variable: variable.a and variable.a.to_dict()),
+    Field("b", Kind.NESTED, lambda variable: variable.b and variable.b.to_dict()),
+    Field("dtype", Kind.TEXT, lambda v: v.side and v.side.dtype, in_json=False),
+    Field("shape", Kind.SHAPE, in_json=False),
+    Field("elements", Kind.COUNT, in_json=False),
+    Field("renamed_from", Kind.TEXT),
+    Field("paired_by", Kind.TEXT),
+    Field("confidence", Kind.FIGURE),
+    Field("permutation", Kind.NESTED, lambda v: v.permutation and list(v.permutation)),
+    _figure("changed_elements", Kind.NUMBER),
+    Field("first_changed", Kind.NESTED, _first_changed),
+    _figure("max_abs", Kind.FIGURE),
+    _figure("mean_abs", Kind.FIGURE),
+    _figure("l2", Kind.FIGURE),
+    _figure("relative_l2", Kind.FIGURE),
+    _figure("cosine", Kind.FIGURE),
+    _figure("sign_flips", Kind.NUMBER),
+    _figure("exact_cast", Kind.TRUTH),
+)
+"""What is told of a variable of a diff: JSON, pandas and the pipe of `diff`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -226,9 +245,7 @@ class CheckpointDiff(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import diff_frame
-
-        return diff_frame(self.variables)
+        return frame(DIFF_FIELDS, self.variables, index="name")
 
 
 def distance_moved(variables: Iterable[VariableDiff]) -> float | None:

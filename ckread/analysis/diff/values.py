@@ -183,8 +183,7 @@ def _verify(
     for variable, extent, crc32c in zip(pair, extents, computed, strict=True):
         if extent.crc32c is not None and crc32c != extent.crc32c:
             place = extent.offset, extent.nbytes
-            name = variable.name
-            raise checksum_error(extent.path, place, extent.crc32c, crc32c, key=name)
+            raise checksum_error(extent.path, place, extent.crc32c, crc32c, variable.name)
 
 
 def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:

@@ -85,8 +85,9 @@ def open_columns(run: Run) -> OpenRun:
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
     """Give the error for a run of which no checkpoint is left."""
-    message = f"{run.path}: every checkpoint is gone since the run was listed"
-    return CheckpointNotFoundError(message, path=run.path)
+    return CheckpointNotFoundError(
+        "every checkpoint is gone since the run was listed", path=run.path
+    )
 
 
 def choose(

@@ -212,7 +212,7 @@ def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
         extent = extent_of(cell)
         if extent.crc32c is not None and found != extent.crc32c:
             place = extent.offset, extent.nbytes
-            error = checksum_error(extent.path, place, extent.crc32c, found, key=era.column.name)
+            error = checksum_error(extent.path, place, extent.crc32c, found, era.column.name)
             return Failure(era.column.name, at, error)
     return None
 

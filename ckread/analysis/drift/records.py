@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, columns_of, data_frame, document
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
@@ -108,20 +109,27 @@ class VariableDrift:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a variable in the `drift` document."""
-        n = len(self.present)
-        blank: tuple[None, ...] = (None,) * n
-        return {
-            "name": self.name,
-            "role": str(self.role),
-            "dtype": str(self.dtype),
-            "shape": list(self.shape),
-            "l2": list(self.l2 or blank),
-            "from_first": list(self.from_first or blank),
-            "from_previous": list(self.from_previous or blank),
-            "cosine_to_first": list(self.cosine_to_first or blank),
-            "changed": list(self.changed),
-            "first_nonfinite": self.first_nonfinite,
-        }
+        blank = [None] * len(self.present)
+        series = {field.name: list(field.of(self)) or blank for field in SERIES}
+        return document(DRIFT_FIELDS, self) | series | {"first_nonfinite": self.first_nonfinite}
+
+
+DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
+    Field("name", Kind.TEXT),
+    Field("role", Kind.TEXT),
+    Field("dtype", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+)
+"""What is told of a variable of a drift."""
+
+SERIES: tuple[Field[VariableDrift], ...] = (
+    Field("l2", Kind.FIGURE),
+    Field("from_first", Kind.FIGURE),
+    Field("from_previous", Kind.FIGURE),
+    Field("cosine_to_first", Kind.FIGURE),
+    Field("changed", Kind.TRUTH),
+)
+"""What is told of it in each checkpoint: arrays in JSON, columns in pandas and in a pipe."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -190,6 +198,15 @@ class RunDrift(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import drift_frame
-
-        return drift_frame(self)
+        columns = {
+            "name": Kind.TEXT, "role": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.NUMBER,
+            **columns_of(SERIES),
+        }  # fmt: skip
+        rows = []
+        for variable in (*self.variables, *self.causes):
+            fields = variable.to_dict()
+            for at, entry in enumerate(self.checkpoints):
+                here = {field.name: fields[field.name][at] for field in SERIES}
+                where = {"checkpoint": entry.path, "step": entry.step}
+                rows.append({"name": variable.name, "role": fields["role"], **where, **here})
+        return data_frame(columns, rows)

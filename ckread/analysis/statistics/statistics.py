@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
 from ckread.model.ordering import model_order
 from ckread.model.role import Role, as_roles
@@ -55,33 +57,53 @@ class VariableStatistics:
 
     def to_dict(self, n_bins: int = N_BINS) -> dict[str, Any]:
         """Give the fields of a variable in the `stats` document."""
-        fields = {
-            "name": self.name,
-            "key": self.key,
-            "role": str(self.role),
-            "dtype": str(self.dtype),
-            "shape": list(self.shape),
-        }
-        return fields | (_figures(self.distribution, n_bins) if self.distribution else {})
+        fields = document(IDENTITY_FIELDS, self)
+        if self.distribution is None:
+            return fields
+        histogram = self.distribution.histogram(n_bins)
+        fields |= document(FIGURE_FIELDS, self.distribution)
+        counted = {"edges": list(histogram.edges), "counts": list(histogram.counts)}
+        return fields | {"histogram": counted}
+
+    def to_row(self) -> dict[str, Any]:
+        """Give the fields of a row in pandas: figures, and a quantile each."""
+        figures = document(FIGURE_FIELDS, self.distribution)
+        return {**document(IDENTITY_FIELDS, self), **figures, **figures["quantiles"]}
 
 
-def _figures(distribution: Distribution, n_bins: int) -> dict[str, Any]:
-    histogram = distribution.histogram(n_bins)
-    return {
-        "measure": str(distribution.measure),
-        "elements": distribution.elements,
-        "min": distribution.min,
-        "max": distribution.max,
-        "mean": distribution.mean,
-        "std": distribution.std,
-        "l2": distribution.l2,
-        "zeros": distribution.zeros,
-        "nan": distribution.nan,
-        "inf": distribution.infinite,
-        "quantiles": {str(q.probability): q.value for q in distribution.quantiles},
-        "quantile_bounds": {str(q.probability): [q.low, q.high] for q in distribution.quantiles},
-        "histogram": {"edges": list(histogram.edges), "counts": list(histogram.counts)},
-    }
+IDENTITY_FIELDS: tuple[Field[VariableStatistics], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT),
+    Field("role", Kind.TEXT),
+    Field("dtype", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+)
+"""Which variable it is."""
+
+FIGURE_FIELDS: tuple[Field[Any], ...] = (
+    Field("measure", Kind.TEXT),
+    Field("elements", Kind.COUNT),
+    Field("min", Kind.FIGURE),
+    Field("max", Kind.FIGURE),
+    Field("mean", Kind.FIGURE),
+    Field("std", Kind.FIGURE),
+    Field("l2", Kind.FIGURE),
+    Field("zeros", Kind.COUNT),
+    Field("nan", Kind.COUNT),
+    Field("inf", Kind.COUNT, lambda d: d.infinite),
+    Field("quantiles", Kind.NESTED, lambda d: {str(q.probability): q.value for q in d.quantiles}),
+    Field(
+        "quantile_bounds",
+        Kind.NESTED,
+        lambda d: {str(q.probability): [q.low, q.high] for q in d.quantiles},
+    ),
+)
+"""What was measured of a distribution: JSON, pandas and the pipe of `stats`."""
+
+_COLUMNS = {
+    **columns_of((*IDENTITY_FIELDS, *FIGURE_FIELDS)),
+    **{str(probability): Kind.FIGURE for probability in PROBABILITIES},
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -151,9 +173,8 @@ class CheckpointStatistics(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import statistics_frame
-
-        return statistics_frame(self.measured)
+        columns = {name: kind for name, kind in _COLUMNS.items() if name != "name"}
+        return data_frame(columns, [v.to_row() for v in self.measured], index="name")
 
 
 def statistics(
@@ -320,9 +341,14 @@ class RunStatistics(Displayed):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.analysis.frames import run_statistics_frame
-
-        return run_statistics_frame(self)
+        rows = [
+            {"checkpoint": moment.path, "step": moment.step, **variable.to_row()}
+            for moment in self.moments
+            for variable in moment.variables.values()
+            if variable.distribution
+        ]
+        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.COUNT}
+        return data_frame(first | _COLUMNS, rows)
 
 
 def statistics_of_run(

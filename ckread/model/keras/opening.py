@@ -78,6 +78,9 @@ def _seconds(date_saved: str | None) -> float | None:
 
 def refuse_tensorflow(location: Location) -> UnsupportedFeatureError:
     """Give the error for asking TensorFlow to read a Keras file."""
-    message = f"{location.path}: a Keras file, which TensorFlow's reader does not read"
     remedy = "Leave --reader tensorflow out."
-    return UnsupportedFeatureError(message, path=location.path, remedy=remedy)
+    return UnsupportedFeatureError(
+        "a Keras file, which TensorFlow's reader does not read",
+        path=location.path,
+        remedy=remedy,
+    )

@@ -28,16 +28,16 @@ def locate_by_content(path: str) -> Location:
     if kind is Kind.STATE or (name == STATE_FILE_NAME and kind in (Kind.EMPTY, Kind.TEXT)):
         return locate_latest_in(directory or os.curdir)
     if kind not in _FORMATS:
-        message = f"{name}: {kind.phrase}, not a checkpoint"
+        found, expected = f"{kind.phrase}, not a checkpoint", None
         remedy = kind.remedy.format(path=path) or None
         if kind in (Kind.BUNDLE_INDEX, Kind.TORN_INDEX):
-            message = f"{name}: {kind.phrase}, expected a name that ends in {INDEX_SUFFIX}"
+            found, expected = kind.phrase, f"a name that ends in {INDEX_SUFFIX}"
             right = f"{name}{INDEX_SUFFIX}"
             remedy = f"Call it {right} again, as its writer did, with its data beside it."
         elif kind is Kind.SAVED_MODEL:
-            message = f"{name}: {kind.phrase}, expected the name saved_model.pb"
+            found, expected = kind.phrase, "the name saved_model.pb"
             remedy = "The variables of a SavedModel lie in variables/ beside its saved_model.pb."
-        raise NotACheckpointError(message, path=path, remedy=remedy)
+        raise NotACheckpointError(found, path=path, name=name, expected=expected, remedy=remedy)
     suffix = keras_suffix(path)
     if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES[suffix] is Format.KERAS_WEIGHTS:
         return Location(path, Format.KERAS_WEIGHTS)

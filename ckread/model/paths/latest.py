@@ -41,7 +41,7 @@ def locate_latest_in(directory: str) -> Location:
     nothing = failure or nothing_in(directory)
     if failure is None and notes and isinstance(nothing, CheckpointNotFoundError):
         remedy = "\n".join([*notes, *([nothing.remedy] if nothing.remedy else [])])
-        raise CheckpointNotFoundError(nothing.message, path=directory, remedy=remedy)
+        raise nothing.within(remedy=remedy)
     raise nothing
 
 

@@ -59,9 +59,13 @@ def _expanded(path: str) -> str:
         return path
     scheme = _SCHEME.match(path)
     if scheme is not None:
-        message = f"{path}: {scheme[1]}:// is not read, expected a path on this machine"
         remedy = "Copy the checkpoint to this machine first, all of its files."
-        raise UnsupportedFeatureError(message, path=path, remedy=remedy)
+        raise UnsupportedFeatureError(
+            f"{scheme[1]}:// is not read",
+            path=path,
+            expected="a path on this machine",
+            remedy=remedy,
+        )
     return os.path.expanduser(path)
 
 
@@ -111,9 +115,10 @@ def _in_directory(directory: str) -> Location:
     if location is not None:
         if os.path.isfile(saved_model_prefix(location.path) + INDEX_SUFFIX):
             return location
-        message = f"{location.path}: SavedModel without variables/variables.index"
         remedy = "Its weights, if it has any, are constants of its graph."
-        raise CheckpointNotFoundError(message, path=location.path, remedy=remedy)
+        raise CheckpointNotFoundError(
+            "SavedModel without variables/variables.index", path=location.path, remedy=remedy
+        )
     nested = at_prefix(saved_model_prefix(directory))
     if nested is not None and not os.path.isfile(os.path.join(directory, STATE_FILE_NAME)):
         return nested.noting(f"{directory} has variables/ and no saved_model.pb.")

@@ -149,8 +149,11 @@ def _v1_shards(stem: str, count: int) -> Location | None:
     absent = sorted(set(range(min(count, MAX_V1_SHARDS))) - present)
     if absent:
         name = f"{base}-{absent[0]:05d}-of-{count:05d}"
-        message = f"{name}: missing part ({absent[0]} of {count}) of a V1 checkpoint"
-        raise MissingShardError(message, path=os.path.join(directory, name))
+        raise MissingShardError(
+            f"missing part ({absent[0]} of {count}) of a V1 checkpoint",
+            path=os.path.join(directory, name),
+            name=name,
+        )
     return Location(stem, Format.V1_TABLE, tuple(files))
 
 

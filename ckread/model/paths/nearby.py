@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind, TruncatedFileError
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -40,13 +40,16 @@ def nothing_at(path: str) -> CheckpointError:
     if data and name:
         return torn(os.path.join(directory, data[0]))
     if name and name + META_SUFFIX in names:
-        message = f"{name}{META_SUFFIX}: no {name}{INDEX_SUFFIX} beside it"
-        no_values = "It holds a graph, and no values of variables."
-        return CheckpointNotFoundError(message, path=path, remedy=no_values)
+        return CheckpointNotFoundError(
+            f"no {name}{INDEX_SUFFIX} beside it",
+            path=path,
+            name=f"{name}{META_SUFFIX}",
+            remedy="It holds a graph, and no values of variables.",
+        )
     if directory and not os.path.isdir(directory):
         return _no_directory(path, directory)
     remedy = _what_is_here(directory, name)
-    return CheckpointNotFoundError(f"{path}: no such checkpoint", path=path, remedy=remedy)
+    return CheckpointNotFoundError("no such checkpoint", path=path, remedy=remedy)
 
 
 def nothing_in(directory: str) -> CheckpointError:
@@ -55,21 +58,29 @@ def nothing_in(directory: str) -> CheckpointError:
     data = next((name for name in names if DATA_SUFFIX.search(name)), None)
     if data is not None:
         index = DATA_SUFFIX.sub("", data) + INDEX_SUFFIX
-        found = f"{data} is here and {index} is not: a save that is under way, or was cut short"
-        message = f"{directory}: no complete checkpoint: {found}"
-        path = os.path.join(directory, data)
-        return TruncatedFileError(message, path=path, remedy=_ALONE)
-    message = f"{directory}: no checkpoint in this directory"
+        return TruncatedFileError(
+            f"{data} is here and {index} is not: a save that is under way, or was cut short",
+            kind=ErrorKind.TORN,
+            path=os.path.join(directory, data),
+            name=directory,
+            place="no complete checkpoint",
+            remedy=_ALONE,
+        )
     remedy = _below(directory, names) if names else "It is empty."
-    return CheckpointNotFoundError(message, path=directory, remedy=remedy)
+    return CheckpointNotFoundError("no checkpoint in this directory", path=directory, remedy=remedy)
 
 
 def torn(data: str) -> TruncatedFileError:
     """Give the error for a data shard without its index."""
     name = os.path.basename(data)
     index = DATA_SUFFIX.sub("", name) + INDEX_SUFFIX
-    message = f"{index}: absent beside {name}, being written or torn"
-    return TruncatedFileError(message, path=data, remedy=TORN_REMEDY)
+    return TruncatedFileError(
+        f"absent beside {name}, being written or torn",
+        kind=ErrorKind.TORN,
+        path=data,
+        name=index,
+        remedy=TORN_REMEDY,
+    )
 
 
 def summary(directory: str, candidates: Sequence[Candidate]) -> str:
@@ -115,9 +126,8 @@ def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
         directory = above
     near = difflib.get_close_matches(name, file_names(above), n=_N_SHOWN, cutoff=0.6)
     lines = "\n".join(f"  {os.path.join(above, other)}" for other in near)
-    message = f"{path}: no directory {directory}"
     remedy = f"Nearest names:\n{lines}" if near else None
-    return CheckpointNotFoundError(message, path=path, remedy=remedy)
+    return CheckpointNotFoundError(f"no directory {directory}", path=path, remedy=remedy)
 
 
 def _below(directory: str, names: list[str]) -> str | None:

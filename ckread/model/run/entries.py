@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.fields import Field, Kind, document
 from ckread.model.paths.location import keras_suffix
 
 if TYPE_CHECKING:
@@ -63,16 +64,20 @@ class RunEntry:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a checkpoint in JSON documents."""
-        return {
-            "path": self.path,
-            "step": self.step,
-            "time": self.time,
-            "nbytes": self.nbytes,
-            "state": None if self.state is None else str(self.state),
-            "iterations": self.iterations,
-            "variables": self.variables,
-            "elements": self.elements,
-        }
+        return document(ENTRY_FIELDS, self)
+
+
+ENTRY_FIELDS: tuple[Field[RunEntry], ...] = (
+    Field("path", Kind.TEXT),
+    Field("step", Kind.NUMBER),
+    Field("time", Kind.FIGURE),
+    Field("nbytes", Kind.NUMBER),
+    Field("state", Kind.TEXT),
+    Field("iterations", Kind.NUMBER),
+    Field("variables", Kind.COUNT),
+    Field("elements", Kind.COUNT),
+)
+"""What is told of a checkpoint of a run: JSON, pandas and the pipe of `runs`."""
 
 
 @dataclass(frozen=True, slots=True)

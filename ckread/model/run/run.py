@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.display import Displayed
+from ckread.model.fields import Kind, columns_of, data_frame, import_pandas
 from ckread.model.opening import ReaderChoice
 from ckread.model.paths.location import INDEX_SUFFIX
 from ckread.model.paths.scanning import step_of
-from ckread.model.run.entries import RunEntry, RunGroup, RunState, SkippedCheckpoint, base_name
+from ckread.model.run.entries import (
+    ENTRY_FIELDS,
+    RunEntry,
+    RunGroup,
+    RunState,
+    SkippedCheckpoint,
+    base_name,
+)
 from ckread.model.run.grouping import Member, group, grouping_note, models_of
 from ckread.model.run.opening import RunOpener, read_counter, reopened
 from ckread.model.run.places import find_places, title_of
@@ -122,8 +130,9 @@ class Run(Displayed, Sequence["Checkpoint"]):
             return None
         is_there = os.path.lexists(member.identified_by)
         what = "overwritten" if is_there else "deleted"
-        message = f"{member.entry.name}: {what} since the run was listed"
-        return CheckpointError(message, path=member.place.path)
+        return CheckpointError(
+            f"{what} since the run was listed", path=member.place.path, name=member.entry.name
+        )
 
     def opened(self) -> Iterator[tuple[int, Checkpoint | CheckpointError]]:
         """Yield the index of each checkpoint and either it or the error of opening it.
@@ -156,14 +165,12 @@ class Run(Displayed, Sequence["Checkpoint"]):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        from ckread.model.display import ENTRY_COLUMNS, data_frame, import_pandas
-
         rows = [
             {**entry.to_dict(), "group": number}
             for number, found in enumerate(self.groups)
             for entry in found.entries
         ]
-        frame = data_frame(ENTRY_COLUMNS, rows)
+        frame = data_frame({**columns_of(ENTRY_FIELDS), "group": Kind.COUNT}, rows)
         frame["time"] = import_pandas().to_datetime(frame["time"], unit="s", utc=True)
         return frame
 
@@ -221,10 +228,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     )
     if not len(run):
         missing = ", ".join(entry.name for entry in run.stale[-3:])
-        message = f"{title}: no checkpoint here"
-        raise CheckpointNotFoundError(
-            message, path=title, remedy=f"The state file names {missing}, which are not there."
-        )
+        remedy = f"The state file names {missing}, which are not there."
+        raise CheckpointNotFoundError("no checkpoint here", path=title, remedy=remedy)
     return run
 
 

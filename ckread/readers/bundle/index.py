@@ -123,7 +123,7 @@ def _located(error: CheckpointError, file: RegularFile) -> CheckpointError:
     if error.path is not None:
         return error
     remedy = error.remedy or DAMAGED if isinstance(error, CorruptCheckpointError) else error.remedy
-    return type(error)(f"{file.name}: {error.message}", path=file.path, remedy=remedy)
+    return error.within(path=file.path, remedy=remedy)
 
 
 def _parse_header(key: bytes | None, value: bytes) -> BundleHeader:
@@ -280,7 +280,7 @@ class EntryParser:
             entry = parse_bundle_entry(value)
             _check_place(entry)
         except CorruptCheckpointError as error:
-            raise CorruptCheckpointError(f"entry {shown(key)}: {error.message}") from None
+            raise CorruptCheckpointError.of(error).within(f"entry {shown(key)}") from None
         if entry.dtype is DataType.UNKNOWN:
             self.unknown_dtypes[key] = entry.dtype_number
         if entry.slices:

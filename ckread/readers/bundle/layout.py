@@ -56,8 +56,7 @@ class BundleLayout:
         try:
             return self.index.tensors[key]
         except KeyError:
-            message = f"{self.prefix}: no tensor {shown(key)}"
-            raise VariableNotFoundError(message, path=self.prefix) from None
+            raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.prefix) from None
 
     def entry(self, key: str) -> BundleEntry:
         """Give the entry of a tensor as it is stored, its slices included.
@@ -152,9 +151,7 @@ class BundleLayout:
 
     def located(self, error: CheckpointError, key: str) -> CheckpointError:
         """Give an error about an entry with the names of the index and of the tensor."""
-        name = os.path.basename(self.index.path)
-        message = f"{name}: {shown(key)}: {error.message}"
-        return type(error)(message, path=self.index.path, remedy=error.remedy)
+        return error.within(shown(key), path=self.index.path)
 
     def pieces(self, key: str) -> tuple[Piece, ...]:
         """Give the places of a tensor: one, or one per slice.
@@ -222,7 +219,7 @@ def _join(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple
         try:
             _check_entry(part.entry, num_shards)
         except CorruptCheckpointError as error:
-            raise CorruptCheckpointError(f"{where}: {error.message}") from None
+            raise error.within(where) from None
         pieces.append((region, part.entry))
     check_partition([region for region, _ in pieces], entry.shape)
     return tuple(pieces)

@@ -36,6 +36,7 @@ from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    ErrorKind,
     MissingShardError,
     NotACheckpointError,
     TruncatedFileError,
@@ -230,13 +231,10 @@ class TensorBundle(ClosingReader):
         self._place(BundleLayout(self.path, open_index(self.path)))
         new = self._layout.index.tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
-            name = os.path.basename(self._layout.index.path)
             found = "absent" if new is None else f"{new.dtype} {list(new.shape)}"
-            message = (
-                f"{name}: {shown(key)}: {found} since the files changed, "
-                f"{old.dtype} {list(old.shape)} before"
-            )
-            raise CorruptCheckpointError(message, path=self._layout.index.path, remedy=_CHANGED)
+            before = f"{old.dtype} {list(old.shape)} before"
+            error = CorruptCheckpointError(f"{found} since the files changed, {before}")
+            raise error.within(shown(key), path=self._layout.index.path, remedy=_CHANGED)
 
 
 _CHANGED = "The files changed while they were read: a training run may be writing here. Try again."
@@ -415,10 +413,16 @@ def _torn(prefix: str, error: CheckpointError) -> CheckpointError:
     families = present_shards(prefix) if isinstance(error, kinds) else {}
     if not families:
         return error
-    message = error.message
+    found = error.told
     if isinstance(error, CheckpointNotFoundError):
         num_shards = min(families)
         shard = os.path.basename(shard_path(prefix, min(families[num_shards]), num_shards))
-        message = f"{os.path.basename(prefix)}.index: absent beside {shard}"
-    message += ", being written or torn"
-    return TruncatedFileError(message, path=prefix + ".index", remedy=TORN_REMEDY)
+        found = f"absent beside {shard}"
+    return TruncatedFileError(
+        f"{found}, being written or torn",
+        kind=ErrorKind.TORN,
+        path=prefix + ".index",
+        name=f"{os.path.basename(prefix)}.index",
+        place=error.places,
+        remedy=TORN_REMEDY,
+    )

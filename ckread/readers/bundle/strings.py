@@ -107,7 +107,6 @@ def read_string_tensor(
         ChecksumError: lengths or bytes are damaged.
         CheckpointError: memory does not hold them.
     """
-    subject = f"{shard.name}: {shown(key)}"
     n_elements = math.prod(entry.shape)
     try:
         strings = parse_string_tensor(
@@ -118,18 +117,18 @@ def read_string_tensor(
     except CorruptCheckpointError as error:
         if error.path is not None:
             raise
-        message = f"{subject}: {error.message}"
-        raise CorruptCheckpointError(message, path=shard.path, offset=entry.offset) from None
+        damage = CorruptCheckpointError.of(error)
+        raise damage.within(shown(key), path=shard.path, offset=entry.offset) from None
     stored = strings.stored_lengths_crc32c
     if stored is None:
         return []
     if stored != strings.lengths_crc32c:
         place = entry.offset, strings.lengths_nbytes
-        where = f"{key}: lengths"
-        raise checksum_error(shard.path, place, stored, strings.lengths_crc32c, key=where)
+        computed = strings.lengths_crc32c
+        raise checksum_error(shard.path, place, stored, computed, shown(key), "lengths")
     if strings.crc32c != entry.crc32c:
         place = entry.offset, entry.size
-        raise checksum_error(shard.path, place, entry.crc32c, strings.crc32c, key=key)
+        raise checksum_error(shard.path, place, entry.crc32c, strings.crc32c, shown(key))
     return strings.elements
 
 
@@ -157,7 +156,7 @@ def verify_variant(record: TensorRecord, path: str) -> None:
     offset = record.offset or 0
     name = path.rpartition("/")[2]
     if record.nbytes > MAX_NBYTES:
-        raise CorruptCheckpointError(f"{name}: a variant of {record.nbytes} bytes", path=path)
+        raise CorruptCheckpointError(f"a variant of {record.nbytes} bytes", path=path, name=name)
     with open_shard(path) as shard:
         data = shard.pread(offset, record.nbytes)
     at = computed = 0
@@ -165,8 +164,12 @@ def verify_variant(record: TensorRecord, path: str) -> None:
         length, start = parse_varint(data, at, len(data))
         stop = start + length
         if stop + _CHECKSUM_NBYTES > len(data):
-            message = f"{name}: bytes {offset} to {offset + len(data)}: an element runs past them"
-            raise CorruptCheckpointError(message, path=path, offset=offset)
+            raise CorruptCheckpointError(
+                f"bytes {offset} to {offset + len(data)}: an element runs past them",
+                path=path,
+                name=name,
+                offset=offset,
+            )
         computed = extend(computed, struct.pack("<Q", length))
         computed = extend(computed, data[start:stop])
         at = stop + _CHECKSUM_NBYTES
@@ -175,7 +178,11 @@ def verify_variant(record: TensorRecord, path: str) -> None:
             raise checksum_error(path, (offset + start, length), stored, computed)
         computed = extend(computed, data[stop:at])
     if at != len(data):
-        message = f"{name}: bytes {offset} to {offset + len(data)}: elements end at {offset + at}"
-        raise CorruptCheckpointError(message, path=path, offset=offset)
+        raise CorruptCheckpointError(
+            f"bytes {offset} to {offset + len(data)}: elements end at {offset + at}",
+            path=path,
+            name=name,
+            offset=offset,
+        )
     if record.crc32c is not None and computed != record.crc32c:
         raise checksum_error(path, (offset, len(data)), record.crc32c, computed)

@@ -112,8 +112,7 @@ def parse_meta_graph(stream: FieldStream, span: Span) -> MetaGraph:
         return _parse(stream, span)
     except CorruptCheckpointError as error:
         if error.path is None:
-            message = f"{stream.name}: {error.message}"
-            raise type(error)(message, path=stream.path) from None
+            raise error.within(path=stream.path) from None
         raise
 
 
@@ -406,6 +405,7 @@ def read_saved_model(path: str) -> SavedModel:
                 found = f"schema version {value}, expected 1"
                 raise stream.corrupt(found, offset=0)
     if not graphs:
-        message = f"{stream.name}: no graph in it, expected a SavedModel"
-        raise NotACheckpointError(message, path=path)
+        raise NotACheckpointError(
+            "no graph in it", path=path, name=stream.name, expected="a SavedModel"
+        )
     return SavedModel(path, stream.nbytes, tuple(graphs))

@@ -76,8 +76,13 @@ class GuardedWindow(io.RawIOBase):
                 sizes = head[13:15] if head[8] < 2 else head[9:11]
                 if sizes != b"\x08\x08":
                     found = f"offsets of {sizes[0]} bytes and lengths of {sizes[1]}"
-                    message = f"{self._name}: superblock: {found}, expected 8 and 8"
-                    raise UnsupportedFeatureError(message, path=self._window.path)
+                    raise UnsupportedFeatureError(
+                        found,
+                        path=self._window.path,
+                        name=self._name,
+                        place="superblock",
+                        expected="8 and 8",
+                    )
                 return at
             at = 2 * at or 512
         return 0
@@ -134,8 +139,12 @@ class GuardedWindow(io.RawIOBase):
     def _check(self, start: int, read: memoryview) -> None:
         magic, versioned = bytes(read[:4]), bytes(read[:5])
         if self.is_opening and magic == b"MDCI":
-            message = f"{self._name}: an image of HDF5's metadata cache, expected none"
-            raise UnsupportedFeatureError(message, path=self._window.path)
+            raise UnsupportedFeatureError(
+                "an image of HDF5's metadata cache",
+                path=self._window.path,
+                name=self._name,
+                expected="none",
+            )
         asked = (start, len(read))  # how a node of a tree is parsed goes by its length
         if asked in self._checked:
             return
@@ -213,8 +222,7 @@ class GuardedWindow(io.RawIOBase):
             self._children.add(child)
 
     def _refuse(self, where: str, what: str) -> None:
-        message = f"{self._name}: {where}: {what}"
-        raise CorruptCheckpointError(message, path=self._window.path)
+        raise CorruptCheckpointError(what, path=self._window.path, name=self._name, place=where)
 
 
 _CHECKS: dict[bytes, Callable[[GuardedWindow, int], None]] = {

@@ -111,7 +111,7 @@ class LibraryFile:
         for name, kind in found:
             if kind != h5l.TYPE_HARD:
                 what = kinds.get(kind, "a user-defined link")
-                self._refuse(decode(name), f"{what}, expected a group or dataset of this file")
+                self._refuse(decode(name), f"is {what}, expected a group or dataset of this file")
         return sorted((decode(name) for name, _ in found), key=path_order)
 
     def datasets(self) -> Iterator[Dataset | str]:
@@ -137,13 +137,13 @@ class LibraryFile:
             layout = item.get_create_plist()
             kind = layout.get_layout()
             if kind == h5d.VIRTUAL:
-                self._refuse(path, "a virtual dataset, whose values lie in other files")
+                self._refuse(path, "is a virtual dataset, whose values lie in other files")
             if layout.get_external_count():
-                self._refuse(path, "an external dataset, whose values lie in another file")
+                self._refuse(path, "is an external dataset, whose values lie in another file")
             label = self._attribute_of(item, "dtype")
             stored = stored_type(item.dtype, label if isinstance(label, str) else "")
             if stored.has_references:
-                self._refuse(path, "a dataset of object references, expected numbers")
+                self._refuse(path, "is a dataset of object references, expected numbers")
             shape = (0,) if item.shape is None else tuple(int(size) for size in item.shape)
             nbytes, offset = item.get_storage_size(), item.get_offset()
         if kind == h5d.CHUNKED:
@@ -165,19 +165,19 @@ class LibraryFile:
     def _check_chunks(self, path: str, chunk: tuple[int, ...], itemsize: int) -> None:
         nbytes = math.prod(chunk) * itemsize
         if nbytes > _MAX_CHUNK_NBYTES:
-            self._refuse(path, f"chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}")
+            self._refuse(
+                path, f"has chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}"
+            )
 
     def _check_size(self, path: str, logical: int, *, stored: int, expansion: int) -> None:
         if logical > max(_BOMB_FLOOR_NBYTES, expansion * stored):
             what = f"{logical} bytes of values in {stored} stored bytes"
-            message = f"{self.name}: {path!r} holds {what}, a decompression bomb"
-            raise CorruptCheckpointError(message, path=self.path)
+            raise CorruptCheckpointError(
+                f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
+            )
 
     def _refuse(self, path: str, what: str) -> None:
-        message = f"{self.name}: {path!r} is {what}"
-        if what.startswith("chunks"):
-            message = f"{self.name}: {path!r} has {what}"
-        raise UnsupportedFeatureError(message, path=self.path)
+        raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
 
     def dataset(self, path: str) -> Any:
         """Open a listed dataset with h5py.
@@ -269,25 +269,26 @@ def translated(where: str, name: str, window: FileWindow, guard: GuardedWindow) 
     except CheckpointError:
         raise
     except (*_DAMAGE, *_UNSEEN, *_RAISED) as error:
-        raise guard.refusal or _own(error, f"{name}: {where}", name, window) from None
+        raise guard.refusal or _own(error, where, name, window) from None
     if guard.refusal is not None:
         raise guard.refusal
 
 
-def _own(error: Exception, subject: str, name: str, window: FileWindow) -> CheckpointError:
-    path: dict[str, Any] = {"path": window.path}
+def _own(error: Exception, place: str, name: str, window: FileWindow) -> CheckpointError:
+    """Give our error for one of h5py, which tells one cause from another by its words alone."""
+    file: dict[str, Any] = {"path": window.path, "name": name}
     if isinstance(error, _DAMAGE):
-        return CorruptCheckpointError(f"{subject}: {error}", **path)
+        return CorruptCheckpointError(str(error), place=place, **file)
     if isinstance(error, _UNSEEN):
-        return UnsupportedFeatureError(f"{subject}: {_FOUND_UNSEEN}", **path)
+        return UnsupportedFeatureError(_FOUND_UNSEEN, place=place, **file)
     text = " ".join(str(error).split())
     if "truncated file" in text or "addr overflow" in text:
         found = f"the file ends at byte {window.nbytes}, HDF5 expects more"
-        return TruncatedFileError(f"{subject}: {found}", **path)
+        return TruncatedFileError(found, place=place, **file)
     if "file signature not found" in text:
-        return NotACheckpointError(f"{name}: no HDF5 signature", **path)
+        return NotACheckpointError("no HDF5 signature", **file)
     found = f"HDF5 cannot read it, {text[:200] or 'no reason given'}"
-    return CorruptCheckpointError(f"{subject}: {found}", **path)
+    return CorruptCheckpointError(found, place=place, **file)
 
 
 # The element types of HDF5 datasets, as Keras writes them.

@@ -103,8 +103,8 @@ def weights_damage(path: str) -> CheckpointError | None:
     try:
         archive.verify(WEIGHTS)
     except CheckpointError as error:
-        message = f"{error.message}; {UNNAMED}"
-        return type(error)(message, path=error.path, remedy=error.remedy or COPY_AGAIN)
+        found, remedy = f"{error.told}; {UNNAMED}", error.remedy or COPY_AGAIN
+        return error.within(found=found, expected=None, remedy=remedy)
     finally:
         archive.close()
     return None
@@ -144,10 +144,18 @@ def _text(metadata: dict[str, Any], name: str) -> str | None:
 def _weights_window(archive: ZipMembers) -> FileWindow:
     if WEIGHTS not in archive.members:
         if NUMPY_WEIGHTS in archive.members:
-            message = f"{archive.name}: {NUMPY_WEIGHTS} holds pickles, which are never loaded"
-            raise UnsupportedFeatureError(message, path=archive.path, remedy=_SAVE_AGAIN)
-        message = f"{archive.name}: no member {WEIGHTS!r}, expected a Keras archive"
-        raise NotACheckpointError(message, path=archive.path)
+            raise UnsupportedFeatureError(
+                f"{NUMPY_WEIGHTS} holds pickles, which are never loaded",
+                path=archive.path,
+                name=archive.name,
+                remedy=_SAVE_AGAIN,
+            )
+        raise NotACheckpointError(
+            f"no member {WEIGHTS!r}",
+            path=archive.path,
+            name=archive.name,
+            expected="a Keras archive",
+        )
     place = archive.place(WEIGHTS)
     if place is not None:
         offset, nbytes = place
@@ -163,8 +171,12 @@ def _inflated_window(archive: ZipMembers) -> FileWindow:
             target.flush()
             return FileWindow(target.name, is_lasting=False)
     except OSError as error:
-        message = f"{archive.name}: member {WEIGHTS!r}: {str(error.strerror).lower()}"
-        raise CheckpointError(message, path=archive.path) from None
+        raise CheckpointError(
+            str(error.strerror).lower(),
+            path=archive.path,
+            name=archive.name,
+            place=f"member {WEIGHTS!r}",
+        ) from None
 
 
 # Sharded Keras weights: `X.weights.json` and the files it names.
@@ -222,20 +234,21 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
     base = os.path.basename(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):
-        raise NotACheckpointError(f"{base}: no weight_map, expected sharded weights", path=path)
+        raise NotACheckpointError("no weight_map", path=path, name=base, expected="sharded weights")
     names: dict[str, None] = {}
     for group, value in weight_map.items():
         for name in value if isinstance(value, list) else [value]:
             if not _is_plain_name(name):
                 found = f"weight_map of {group!r} names {name!r}"
-                message = f"{base}: {found}, expected a file in the same directory"
-                raise CorruptCheckpointError(message, path=path)
+                raise CorruptCheckpointError(
+                    found, path=path, name=base, expected="a file in the same directory"
+                )
             names[name] = None
     if len(names) > MAX_SHARDS:
         found = f"{len(names)} files, expected at most {MAX_SHARDS}"
-        raise CorruptCheckpointError(f"{base}: weight_map names {found}", path=path)
+        raise CorruptCheckpointError(f"weight_map names {found}", path=path, name=base)
     if not names:
-        raise NotACheckpointError(f"{base}: an empty weight_map", path=path)
+        raise NotACheckpointError("an empty weight_map", path=path, name=base)
     return sorted(names)
 
 
@@ -251,12 +264,16 @@ def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
     if os.path.islink(place) and os.path.dirname(os.path.realpath(place)) != os.path.realpath(
         directory or "."
     ):
-        message = f"{os.path.basename(path)}: {name!r} is a link that leads out of its directory"
-        raise CorruptCheckpointError(message, path=path)
+        raise CorruptCheckpointError(
+            f"{name!r} is a link that leads out of its directory",
+            path=path,
+            name=os.path.basename(path),
+        )
     try:
         return HDF5File(FileWindow(place), name)
     except CheckpointNotFoundError:
         present = [one for one in names if os.path.exists(os.path.join(directory, one))]
         listed = ", ".join(present) or "none of its files"
-        message = f"{os.path.basename(path)}: {name} is not there, present: {listed}"
-        raise MissingShardError(message, path=place) from None
+        raise MissingShardError(
+            f"{name} is not there, present: {listed}", path=place, name=os.path.basename(path)
+        ) from None

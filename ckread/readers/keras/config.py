@@ -329,19 +329,20 @@ def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, 
     """
     if len(data) > MAX_JSON_NBYTES:
         what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"
-        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+        raise CorruptCheckpointError(what, path=path, name=name, place=where)
     if _depth(data) > MAX_DEPTH:
         what = f"nested deeper than {MAX_DEPTH} levels"
-        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+        raise CorruptCheckpointError(what, path=path, name=name, place=where)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        message = f"{name}: {where}: not JSON ({reason[:100]})"
-        raise CorruptCheckpointError(message, path=path) from None
+        raise CorruptCheckpointError(
+            f"not JSON ({reason[:100]})", path=path, name=name, place=where
+        ) from None
     if not isinstance(value, dict):
         what = f"a JSON {type(value).__name__}, expected an object"
-        raise CorruptCheckpointError(f"{name}: {where}: {what}", path=path)
+        raise CorruptCheckpointError(what, path=path, name=name, place=where)
     return value
 
 

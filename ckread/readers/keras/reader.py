@@ -98,8 +98,8 @@ class HDF5Reader(ClosingReader):
         """
         listing = list_files(files, read_config(files[0]) if config is None else config)
         if listing.is_empty:
-            message = f"{files[0].name}: an HDF5 file without datasets, expected Keras weights"
-            raise NotACheckpointError(message, path=path)
+            found, expected = "an HDF5 file without datasets", "Keras weights"
+            raise NotACheckpointError(found, path=path, name=files[0].name, expected=expected)
         self.path = path
         self.format = layout or listing.layout
         self.contents = listing.contents
@@ -147,7 +147,7 @@ class HDF5Reader(ClosingReader):
         """
         error = self._verify() if self._verify is not None else None
         if error is not None:
-            raise type(error)(error.message, path=error.path, remedy=error.remedy)
+            raise error.within()  # a new one each time: a traceback grows on it
 
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small tensor, C order, little-endian; packed int4 unpacked."""
@@ -234,8 +234,7 @@ class HDF5Reader(ClosingReader):
         try:
             return self._homes[key]
         except KeyError:
-            message = f"{self.path}: no tensor {shown(key)}"
-            raise VariableNotFoundError(message, path=self.path) from None
+            raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.path) from None
 
     def _open(self, path: str) -> RegularFile:
         if path not in self._shards:

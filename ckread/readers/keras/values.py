@@ -55,8 +55,9 @@ def _read(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[n
     import numpy as np
 
     if dataset.dtype is DataType.UNKNOWN:
-        message = f"{file.name}: {dataset.path!r} has a type that no tensor has"
-        raise UnsupportedFeatureError(message, path=file.path)
+        raise UnsupportedFeatureError(
+            f"{dataset.path!r} has a type that no tensor has", path=file.path, name=file.name
+        )
     if 0 in dataset.shape:
         empty: NDArray[np.generic] = np.empty(dataset.shape, numpy_dtype(dataset.dtype))[index]
         return empty
@@ -82,9 +83,9 @@ def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
     source = file.dataset(dataset.path)
     nbytes = math.prod(dataset.shape) * source.dtype.itemsize
     if nbytes > MAX_STRINGS_NBYTES:
-        message = f"{file.name}: {dataset.path!r} holds {nbytes} bytes of text"
+        found, most = f"{dataset.path!r} holds {nbytes} bytes of text", MAX_STRINGS_NBYTES
         raise CorruptCheckpointError(
-            f"{message}, expected at most {MAX_STRINGS_NBYTES}", path=file.path
+            found, path=file.path, name=file.name, expected=f"at most {most}"
         )
     strings: list[bytes] = []
     for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):

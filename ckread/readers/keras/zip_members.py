@@ -24,6 +24,7 @@ from ckread.errors import (
     CheckpointError,
     ChecksumError,
     CorruptCheckpointError,
+    ErrorKind,
     UnsupportedFeatureError,
 )
 from ckread.readers.extents import COPY_AGAIN
@@ -68,8 +69,9 @@ class ZipMembers:
             found = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()
-            message = f"{self.name}: not a zip archive ({str(error).lower()})"
-            raise CorruptCheckpointError(message, path=path) from None
+            raise CorruptCheckpointError(
+                f"not a zip archive ({str(error).lower()})", path=path, name=self.name
+            ) from None
         try:
             self.members = self._checked(found)
         except CheckpointError:
@@ -93,12 +95,13 @@ class ZipMembers:
         for info in found:
             name = info.filename
             if name in members:
-                raise self._corrupt(f"two members are called {name!r}")
+                raise self._corrupt(f"two members are called {name!r}", ErrorKind.DUPLICATE)
             if re.search(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:|\0", info.orig_filename):
                 raise self._corrupt(f"member {name!r} leads out of the archive")
             if info.flag_bits & _ENCRYPTED:
-                message = f"{self.name}: member {name!r} is encrypted"
-                raise UnsupportedFeatureError(message, path=self.path)
+                raise UnsupportedFeatureError(
+                    f"member {name!r} is encrypted", path=self.path, name=self.name
+                )
             members[name] = info
         self._check_places(found)
         return members
@@ -158,9 +161,14 @@ class ZipMembers:
                     raise self._corrupt(f"member {name!r}: {found}")
         computed = self._crc32(name)
         if computed != info.CRC:
-            found = f"stored CRC-32 {info.CRC:#010x}, computed {computed:#010x}"
-            message = f"{self.name}: member {name!r}: {found}"[:400]
-            raise ChecksumError(message, path=self.path, remedy=COPY_AGAIN)
+            raise ChecksumError(
+                f"computed {computed:#010x}",
+                expected=f"stored CRC-32 {info.CRC:#010x}",
+                path=self.path,
+                name=self.name,
+                place=f"member {name[:300]!r}",
+                remedy=COPY_AGAIN,
+            )
 
     def _crc32(self, name: str) -> int:
         place = self.place(name)
@@ -218,8 +226,9 @@ class ZipMembers:
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
         except NotImplementedError as error:
-            message = f"{self.name}: member {name!r}: {error}"
-            raise UnsupportedFeatureError(message, path=self.path) from None
+            raise UnsupportedFeatureError(
+                str(error), path=self.path, name=self.name, place=f"member {name!r}"
+            ) from None
 
     def _take(self, name: str, member: IO[bytes], nbytes: int) -> bytes:
         try:
@@ -227,8 +236,8 @@ class ZipMembers:
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error) as error:
             raise self._corrupt(f"member {name!r}: {str(error).lower()}") from None
 
-    def _corrupt(self, found: str) -> CorruptCheckpointError:
-        return CorruptCheckpointError(f"{self.name}: {found[:300]}", path=self.path)
+    def _corrupt(self, found: str, kind: ErrorKind | None = None) -> CorruptCheckpointError:
+        return CorruptCheckpointError(found[:300], kind=kind, path=self.path, name=self.name)
 
 
 _DOUBLED = ("CRC-32", "compressed size", "size")

@@ -49,11 +49,11 @@ def import_tensorflow(path: str) -> Any:
             # Resolved when first used, with log of its own.
             _ = tensorflow.train.load_checkpoint, tensorflow.train.list_variables
     except ImportError as error:
-        message = f"{path}: TensorFlow is needed to read this, and is not installed"
-        if not isinstance(error, ModuleNotFoundError):
-            message = f"{path}: TensorFlow is needed to read this, and cannot be loaded: {error}"
+        is_absent = isinstance(error, ModuleNotFoundError)
+        why = "is not installed" if is_absent else f"cannot be loaded: {error}"
+        found = f"TensorFlow is needed to read this, and {why}"
         remedy = "Install it: pip install tensorflow"
-        raise MissingDependencyError(message, path=path, remedy=remedy) from None
+        raise MissingDependencyError(found, path=path, remedy=remedy) from None
     return tensorflow
 
 
@@ -70,16 +70,11 @@ def our_errors(path: str, key: str | None = None) -> Iterator[None]:
     except CheckpointError:
         raise
     except MemoryError:
-        raise CheckpointError(f"{_place(path, key)}: not enough memory", path=path) from None
+        raise CheckpointError("not enough memory").within(key, path=path) from None
     except Exception as error:
         text = " ".join(str(error).split())
         kind = next((kind for cause, kind in _CAUSES if re.search(cause, text)), CheckpointError)
-        raise kind(f"{_place(path, key)}: TensorFlow says: {text}", path=path) from None
-
-
-def _place(path: str, key: str | None) -> str:
-    name = os.path.basename(path) or path
-    return name if key is None else f"{name}: {key}"
+        raise kind(f"TensorFlow says: {text}").within(key, path=path) from None
 
 
 @contextlib.contextmanager

@@ -172,8 +172,7 @@ class TensorFlowReader(ClosingReader):
         try:
             return self.tensors[key]
         except KeyError:
-            message = f"{self.path}: no tensor {key!r}"
-            raise VariableNotFoundError(message, path=self.path) from None
+            raise VariableNotFoundError(f"no tensor {key!r}", path=self.path) from None
 
 
 def _as_array(value: Any) -> NDArray[np.generic]:
@@ -210,9 +209,8 @@ def _check_slices(bundle: TensorBundle) -> None:
         if record.crc32c is None:
             slices = bundle.entries[record.key].slices
             if len(set(slices)) < len(slices):
-                name = os.path.basename(bundle.path)
-                message = f"{name}.index: {record.key}: the same slice twice, expected once"
-                raise CorruptCheckpointError(message, path=f"{bundle.path}.index")
+                error = CorruptCheckpointError("the same slice twice", expected="once")
+                raise error.within(record.key, path=f"{bundle.path}.index")
 
 
 def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None:
@@ -223,8 +221,12 @@ def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None
     """
     key, dtype = record.key, record.dtype
     if not dtype.is_plain and dtype is not DataType.STRING:
-        message = f"{os.path.basename(native.path)}: {key}: {dtype} has no array form"
-        raise UnsupportedFeatureError(message, path=native.path)
+        raise UnsupportedFeatureError(
+            f"{dtype} has no array form",
+            path=native.path,
+            name=os.path.basename(native.path),
+            place=key,
+        )
     extents = native.extents(key)
     if extents is None:
         # Lengths of strings and fields of messages, which TensorFlow trusts.
@@ -266,8 +268,9 @@ class PlainPath:
                 self._link(prefix, files)
             except OSError as error:
                 self.close()
-                message = f"{prefix}: no plain path for TensorFlow: {error.strerror}"
-                raise CheckpointError(message, path=prefix) from None
+                raise CheckpointError(
+                    f"no plain path for TensorFlow: {error.strerror}", path=prefix
+                ) from None
 
     def close(self) -> None:
         """Remove what was made."""

@@ -82,14 +82,16 @@ class V1Part:
 
     def _read_list(self) -> dict[str, V1Tensor]:
         entries = self._table.read_entries(self._handles[0]) if self._handles else []
-        message = f"{self.file.name}: no list of tensors, expected a V1 checkpoint"
         if not entries or entries[0][0]:
-            raise NotACheckpointError(message, path=self.file.path)
+            found, expected = "no list of tensors", "a V1 checkpoint"
+            raise NotACheckpointError(
+                found, path=self.file.path, name=self.file.name, expected=expected
+            )
         try:
             return parse_list(entries[0][1], memory=self._table.memory)
         except CorruptCheckpointError as error:
-            message = f"{self.file.name}: list of tensors: {error.message}"
-            raise CorruptCheckpointError(message, path=self.file.path) from None
+            where = "list of tensors"
+            raise CorruptCheckpointError.of(error).within(where, path=self.file.path) from None
 
     def find(self, key: str, tensor_slice: TensorSlice) -> bytes | None:
         """Give the stored value of a slice, None if it is not in this part.
@@ -170,8 +172,9 @@ def merge(lists: Iterable[Mapping[str, V1Tensor]], path: str) -> dict[str, V1Ten
                 continue
             if known[:2] != tensor[:2]:
                 found = f"{known.dtype} {known.shape} and {tensor.dtype} {tensor.shape}"
-                message = f"{path}: {shown(name)} is {found} in two of its files"
-                raise CorruptCheckpointError(message, path=path)
+                raise CorruptCheckpointError(
+                    f"{shown(name)} is {found} in two of its files", path=path
+                )
             merged[name] = known._replace(slices=known.slices + tensor.slices)
     return merged
 

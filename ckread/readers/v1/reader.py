@@ -162,8 +162,7 @@ class V1Table(ClosingReader):
         try:
             return self.listed[key]
         except KeyError:
-            message = f"{self.path}: no tensor {shown(key)}"
-            raise VariableNotFoundError(message, path=self.path) from None
+            raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.path) from None
 
     def _find_value(self, key: str, one: TensorSlice) -> bytes:
         for part in self._parts:
@@ -171,8 +170,9 @@ class V1Table(ClosingReader):
             if value is not None:
                 return value
         name = os.path.basename(self.path)
-        message = f"{name}: {shown(key)}: listed, and its values are not there"
-        raise CorruptCheckpointError(message, path=self.path)
+        raise CorruptCheckpointError(
+            "listed, and its values are not there", path=self.path, name=name, place=shown(key)
+        )
 
     @contextmanager
     def _naming(self, key: str) -> Iterator[None]:
@@ -180,5 +180,4 @@ class V1Table(ClosingReader):
         try:
             yield
         except CorruptCheckpointError as error:
-            message = f"{os.path.basename(self.path)}: {shown(key)}: {error.message}"
-            raise type(error)(message, path=self.path) from None
+            raise error.within(shown(key), path=error.path or self.path) from None

@@ -25,7 +25,7 @@ from ckread.views.drift.rows import (
     steps_title,
     verdict,
 )
-from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly
 from ckread.views.terminal.table import Column, Justify, Table, aligned
 from ckread.views.terminal.words import ABSENT_WORD, float_word, plural
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.analysis.drift.records import RunDrift, VariableDrift
-    from ckread.views.terminal.page import Block, Line, Paper
+    from ckread.views.terminal.page import Line, Paper
 
 
 DEFAULT_TOP = 40
@@ -201,7 +201,7 @@ _COLUMNS: tuple[Column[VariableDrift], ...] = (
 _CHANGED_WORDS = {None: ABSENT_WORD, True: "yes", False: "no"}
 
 
-class PipedDrift:
+class PipedDrift(Block):
     """A block of a line per variable and checkpoint that holds it.
 
     Args:
@@ -212,10 +212,6 @@ class PipedDrift:
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
         self._chosen = chosen
-
-    def lines(self, paper: Paper) -> Iterable[Line]:
-        """Give nothing: it is for pipes."""
-        return ()
 
     def piped(self) -> Iterator[str]:
         """Give the lines, aligned."""
@@ -263,7 +259,7 @@ class Hidden(NamedTuple):
     beyond_top: int = 0
 
 
-class DriftFooter:
+class DriftFooter(Block):
     """A block that is laid out after its table: how many steps a cell has is seen there."""
 
     def __init__(self, table: Table[VariableDrift], result: RunDrift, hidden: Hidden) -> None:
@@ -274,21 +270,10 @@ class DriftFooter:
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Wrap the sentences."""
-        sentences = " ".join(filter(None, [self._legend(self._cells(paper)), self._left_out()]))
-        spelled = Prose(Span(sentences, "muted"))
-        yield from spelled.lines(paper)
-
-    def piped(self) -> Iterator[str]:
-        """Give nothing."""
-        return iter(())
-
-    def _cells(self, paper: Paper) -> int:
-        """Count the cells of a sparkline at this width."""
-        for line in list(self._table.lines(paper))[1:2]:
-            drawn = (text for text, style in line if style in ("spark", "bad"))
-            same = (text for text, _ in line if set(text) == {paper.spell(UNCHANGED)})
-            return sum(map(len, (*drawn, *same)))
-        return 1
+        fitted = self._table.fitted(paper)
+        cells = next((column.width for column in fitted if column.column.draw), 1)
+        sentences = " ".join(filter(None, [self._legend(cells), self._left_out()]))
+        yield from Prose(Span(sentences, "muted")).lines(paper)
 
     def _legend(self, cells: int) -> str:
         result = self._result

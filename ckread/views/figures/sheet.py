@@ -180,10 +180,10 @@ def check_target(path: str, *, force: bool) -> None:
     """
     if os.path.splitext(path)[1].lower() not in _SUFFIXES:
         remedy = "Give a name that ends in .png, .svg or .pdf."
-        raise UsageError(f"{path}: not a kind of picture", path=path, remedy=remedy)
+        raise UsageError("not a kind of picture", path=path, remedy=remedy)
     if os.path.exists(path) and not force:
         remedy = "Give --force to replace it, or another name."
-        raise UsageError(f"{path}: exists already", path=path, remedy=remedy)
+        raise UsageError("exists already", path=path, remedy=remedy)
 
 
 def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = False) -> int:
@@ -204,13 +204,13 @@ def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = 
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory or ".")
     except OSError as error:
-        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
+        raise CheckpointError((error.strerror or "").lower(), path=path) from None
     try:
         with os.fdopen(descriptor, "wb") as file, drawing(palette):
             n_pages = _write(pages, file, kind)
         _publish(temporary, path)
     except OSError as error:
-        raise CheckpointError(f"{path}: {(error.strerror or '').lower()}", path=path) from None
+        raise CheckpointError((error.strerror or "").lower(), path=path) from None
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)

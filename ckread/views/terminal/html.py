@@ -1,13 +1,8 @@
 """A page as HTML for a notebook: the same blocks, with real tables, on any ground.
 
-Nothing is fetched and nothing runs. Colours are mixed with the colour of the text
-around, so they are dark on white and light on black without asking which it is.
-Whatever comes from a file is escaped twice over: for a person (`safe_text`), and for
-HTML. A table ends after its first rows, and says how many there are.
-
-How HTML looks: one short style sheet, in which every class begins with `ckread`.
-
-A colour is given twice: as it is, readable on white and on black, for browsers before
+Nothing is fetched and nothing runs. Whatever comes from a file is escaped twice over: for a
+person (`safe_text`), and for HTML. A table ends after its first rows, and says how many there
+are. A colour is given twice: as it is, readable on white and on black, for browsers before
 2023; then mixed with the colour of the text around, which is readable on any ground.
 """
 
@@ -17,35 +12,26 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.spelling import safe_text
-from ckread.views.terminal.page import STYLES, Paper, PipedOnly, Prose, TerminalOnly
-from ckread.views.terminal.table import Justify, Table
+from ckread.views.terminal.page import SIXTEEN, Paper, PipedOnly, Prose, TerminalOnly
+from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS, Justify, Table
 from ckread.views.terminal.words import count_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from ckread.views.terminal.page import Block, Line, Page
+    from ckread.views.terminal.page import Block, Line, Page, Span
     from ckread.views.terminal.table import MeasuredColumn
 
 
-MAX_ROWS = 60
-"""Rows of a table up to which all are shown."""
-HEAD_ROWS = 50
-"""Rows that are shown of a longer one."""
 PAPER = Paper(width=112)
 """What decides on columns and drawings: about as wide as the output of a notebook."""
 
 
-def html_page(page: Page, *, details: tuple[str, Page] | None = None) -> str:
-    """Give a page as one self-contained element.
-
-    Args:
-        page: what is shown.
-        details: a heading, and a page that opens below it.
-    """
+def html_page(page: Page) -> str:
+    """Give a page as one self-contained element; its details open below it."""
     parts = [f'<div class="ckread" dir="ltr"><style>{CSS}</style>', *_sections(page)]
-    if details is not None:
-        heading, more = details
+    if page.details is not None:
+        heading, more = page.details
         parts += ["<details><summary>", _text(heading), "</summary>", *_sections(more)]
         parts.append("</details>")
     return "".join([*parts, "</div>"])
@@ -115,21 +101,16 @@ def _cell(column: MeasuredColumn[Any], at: int, style: str) -> str:
 
 
 def _line(line: Line, *, breaks: bool = False) -> str:
-    return "".join(_span(text, style, breaks=breaks) for text, style in line if text)
+    return "".join(_span(span, breaks=breaks) for span in line if span.text)
 
 
-def _span(text: str, style: str, *, breaks: bool) -> str:
-    html = "<wbr>".join(map(_text, _pieces(text))) if breaks else _text(text)
-    if not style:
+def _span(span: Span, *, breaks: bool) -> str:
+    *scopes, leaf = span.text.split("/") if breaks else [span.text]
+    html = "<wbr>".join(map(_text, [*(f"{scope}/" for scope in scopes), leaf]))
+    if not span.style:
         return html
-    tag = "b" if style in ("title", "bad") else "span"
-    return f'<{tag} class="ckread-{style}">{html}</{tag}>'
-
-
-def _pieces(text: str) -> Iterable[str]:
-    """Cut a name after each slash."""
-    *scopes, leaf = text.split("/")
-    return [*(f"{scope}/" for scope in scopes), leaf]
+    tag = "b" if span.style in ("title", "bad") else "span"
+    return f'<{tag} class="ckread-{span.style}">{html}</{tag}>'
 
 
 def _text(text: str) -> str:
@@ -186,5 +167,5 @@ min-width:20ch;padding-left:2ch;text-indent:-2ch}
 """
 
 CSS = _LAYOUT.replace("\n", "") + "".join(
-    f".ckread .ckread-{name}{{{_declarations(style)}}}" for name, style in STYLES.items()
+    f".ckread .ckread-{name}{{{_declarations(style)}}}" for name, style in SIXTEEN.items()
 )

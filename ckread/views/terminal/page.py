@@ -1,21 +1,25 @@
 """A page: sections of text blocks, laid out for a terminal or written out for a pipe.
 
 Blocks know how to lay themselves out on a paper of some width, as lines of styled
-spans, and how to be piped, as plain lines. A page is also a rich renderable, for
-SVG and notebooks. Nothing here prints, and no text is ever taken for markup.
+spans, and how to be piped, as plain lines. Both are renderables of rich, which prints
+them: it knows the terminal's width, encoding and colours. No text is ever markup.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
     from rich.segment import Segment
+    from rich.style import Style
 
 
 class Span(NamedTuple):
@@ -24,29 +28,58 @@ class Span(NamedTuple):
     Attributes:
         text: printable text.
         style: a name of the theme, or nothing.
+        link: where it leads on a terminal that follows links; never from a file's content.
     """
 
     text: str
     style: str = ""
+    link: str = ""
 
 
 Line = tuple[Span, ...]
 """A line of spans; the empty tuple is a blank line."""
 
+_NARROWEST = 40
+"""Columns below which nothing is laid out well."""
 
-class Block(Protocol):
-    """Part of a page."""
+
+class Block:
+    """Part of a page, which rich prints too."""
 
     def lines(self, paper: Paper) -> Iterable[Line]:
         """Lay it out for a terminal; no line is wider than the paper if that can be."""
-        ...
+        return ()
 
     def piped(self) -> Iterable[str]:
         """Write it out for a pipe: whole, without colour, drawing or folding."""
-        ...
+        return ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Give the segments to rich, in the colours that its terminal takes."""
+        from rich.segment import Segment
+        from rich.style import Style
+
+        styles = styles_of(console.color_system)
+        newline = Segment.line()
+        for line in self.lines(Paper(options.max_width, options.encoding)):
+            for text, name, link in line:
+                style = styles.get(name)
+                yield Segment(text, (style or Style()) + Style(link=link) if link else style)
+            yield newline
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Give rich the cells that it takes at least and at most."""
+        from rich.measure import Measurement
+
+        def widest(width: int) -> int:
+            lines = self.lines(Paper(width, options.encoding))
+            return max((cell_len(plain(line)) for line in lines), default=0)
+
+        most = widest(options.max_width)
+        return Measurement(min(most, widest(_NARROWEST)), most)
 
 
-class Lines:
+class Lines(Block):
     """Lines that stand as they are.
 
     Args:
@@ -60,15 +93,14 @@ class Lines:
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Give the lines, spelled for the paper."""
-        for line in self._lines:
-            yield tuple(Span(paper.spell(span.text), span.style) for span in line)
+        return map(paper.spell_line, self._lines)
 
     def piped(self) -> Iterable[str]:
         """Give the text of the lines."""
         return map(plain, self._lines) if self._piped is None else self._piped
 
 
-class TerminalOnly:
+class TerminalOnly(Block):
     """Blocks that a pipe does not get: totals, footers, drawings."""
 
     def __init__(self, *blocks: Block) -> None:
@@ -78,28 +110,27 @@ class TerminalOnly:
         """Lay the blocks out one below the other."""
         return chain.from_iterable(block.lines(paper) for block in self.blocks)
 
-    def piped(self) -> Iterable[str]:
-        """Give nothing."""
-        return ()
 
-
-class PipedOnly:
+class PipedOnly(Block):
     """Blocks that only a pipe gets."""
 
     def __init__(self, *blocks: Block) -> None:
         self._blocks = blocks
-
-    def lines(self, paper: Paper) -> Iterable[Line]:
-        """Give nothing."""
-        return ()
 
     def piped(self) -> Iterator[str]:
         """Write the blocks out."""
         return chain.from_iterable(block.piped() for block in self._blocks)
 
 
-class Page:
-    """Sections with one blank line between them; a section may be several blocks."""
+class Page(Block):
+    """Sections with one blank line between them; a section may be several blocks.
+
+    Attributes:
+        sections: the blocks of each.
+        details: a heading and a page that a notebook opens below; None without.
+    """
+
+    details: tuple[str, Page] | None = None
 
     def __init__(self, *sections: Block | Sequence[Block]) -> None:
         self.sections = tuple(map(_as_blocks, sections))
@@ -121,17 +152,9 @@ class Page:
             for block in section:
                 yield from block.piped()
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Segment]:
-        """Give the segments of the page to a rich console: SVG, notebook."""
-        from rich.segment import Segment
-        from rich.style import Style
-
-        styles = {name: Style.parse(style) for name, style in STYLES.items()}
-        newline = Segment.line()
-        for line in self.lines(Paper(options.max_width, console.encoding)):
-            for text, style in line:
-                yield Segment(text, styles.get(style))
-            yield newline
+    def text(self) -> str:
+        """Give it as a terminal of 80 columns shows it, without colours."""
+        return "\n".join(map(plain, self.lines(Paper())))
 
 
 def _as_blocks(section: Block | Sequence[Block]) -> tuple[Block, ...]:
@@ -140,7 +163,7 @@ def _as_blocks(section: Block | Sequence[Block]) -> tuple[Block, ...]:
 
 def plain(line: Line) -> str:
     """Give the text of a line, without trailing blanks."""
-    return "".join(text for text, _ in line).rstrip()
+    return "".join(span.text for span in line).rstrip()
 
 
 # What a page is written on: how wide it is, and which glyphs it can take.
@@ -152,8 +175,6 @@ _FALLBACKS = {
     "−": "-", "²": "^2", "³": "^3",
 }  # fmt: skip
 """What stands for a glyph where the encoding lacks it."""
-
-_ALL_ONE_CELL = re.compile(r"[\x20-\x7e\xa0-\u02ff\u0370-\u03ff\u2010-\u2027\u2190-\u21ff─-▟]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +194,10 @@ class Paper:
         """Whether every character can be written."""
         return not self._missing
 
+    def spell_line(self, line: Line) -> Line:
+        """Give a line, each span spelled."""
+        return tuple(span._replace(text=self.spell(span.text)) for span in line)
+
     def spell(self, text: str) -> str:
         """Give the text with what the encoding lacks replaced or escaped."""
         if text.isascii() or not self._missing:
@@ -190,8 +215,11 @@ def missing_glyphs(encoding: str) -> dict[int, str]:
     }
 
 
+_ALL_ONE_CELL = re.compile(r"[\x20-\x7e\xa0-\u02ff\u0370-\u03ff\u2010-\u2027\u2190-\u21ff─-▟]*")
+
+
 def cell_len(text: str) -> int:
-    """Count the terminal cells that a text takes."""
+    """Count the terminal cells that a text takes; rich is asked only where they may be two."""
     if text.isascii() or _ALL_ONE_CELL.fullmatch(text):
         return len(text)
     from rich.cells import cell_len as rich_cell_len
@@ -207,7 +235,7 @@ FOLD_INDENT = 2
 """Cells by which the continuation of a folded name is set in."""
 
 
-class Prose:
+class Prose(Block):
     """Sentences, wrapped between words.
 
     Args:
@@ -227,8 +255,7 @@ class Prose:
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Wrap the text."""
-        spelled = tuple(Span(paper.spell(text), style) for text, style in self.line)
-        yield from wrap(spelled, paper.width, indent=self.indent)
+        yield from wrap(paper.spell_line(self.line), paper.width, indent=self.indent)
 
     def piped(self) -> Iterator[str]:
         """Give it on one line."""
@@ -239,7 +266,7 @@ class Prose:
 
 def wrap(line: Line, width: int, *, indent: int = 0) -> Iterator[Line]:
     """Break a line between words; a word that is wider than a line is folded."""
-    text = "".join(text for text, _ in line)
+    text = "".join(span.text for span in line)
     start = 0
     while start < len(text):
         margin = indent if start else 0
@@ -255,7 +282,7 @@ def wrap(line: Line, width: int, *, indent: int = 0) -> Iterator[Line]:
 
 def fold(line: Line, width: int, *, indent: int = FOLD_INDENT) -> list[Line]:
     """Break a name after `/` or a space, or anywhere if a part is wider than a line."""
-    text = "".join(text for text, _ in line)
+    text = "".join(span.text for span in line)
     if cell_len(text) <= width:
         return [line]
     indent = indent if width > 4 * indent else 0
@@ -291,29 +318,46 @@ def _margin(cells: int) -> Line:
 
 def _slice(line: Line, start: int, stop: int) -> Iterator[Span]:
     at = 0
-    for text, style in line:
-        piece = text[max(0, start - at) : max(0, stop - at)]
+    for span in line:
+        piece = span.text[max(0, start - at) : max(0, stop - at)]
         if piece:
-            yield Span(piece, style)
-        at += len(text)
+            yield span._replace(text=piece)
+        at += len(span.text)
 
 
-# The palette: what each style is for, in the ANSI sixteen, so that the terminal's theme decides.
+# The palette: what each style is for, in hues that hold on white and on black alike.
 #
-# Every colour repeats a word or a sign, so nothing is lost without it.
+# Every colour repeats a word or a sign, so nothing is lost without it. A terminal of sixteen
+# colours has those of its own theme: rich would take an invisible one for the grey.
 
 STYLES: dict[str, str] = {
     "title": "bold",  # what was read, scopes in a tree, the best row
-    "label": "dim",  # column headings, labels of facts
-    "muted": "dim",  # what repeats the row above, slots, guides, footers
-    "spark": "cyan",  # drawn quantities
-    "bar": "cyan",
-    "accent": "cyan",  # the word `note`
-    "good": "green",  # sound, identical, best
-    "bad": "bold red",  # error, unsound, NaN, inf, ×
-    "warning": "yellow",  # the word `warning`, the sign !, stale
-    "added": "green",
-    "removed": "red",
-    "renamed": "magenta",
+    "label": "color(244)",  # column headings, labels of facts
+    "muted": "color(244)",  # what repeats the row above, slots, guides, footers
+    "spark": "color(31)",  # drawn quantities
+    "bar": "color(31)",
+    "accent": "color(31)",  # the word `note`
+    "good": "color(64)",  # sound, identical, best
+    "bad": "bold color(197)",  # error, unsound, NaN, inf, ×
+    "warning": "color(166)",  # the word `warning`, the sign !, stale
+    "added": "color(64)",
+    "removed": "color(167)",
+    "renamed": "color(133)",
 }
-"""Theme name to rich style."""
+"""Theme name to rich style, of 256 colours."""
+
+SIXTEEN: dict[str, str] = {
+    "title": "bold", "label": "dim", "muted": "dim", "spark": "cyan", "bar": "cyan",
+    "accent": "cyan", "good": "green", "bad": "bold red", "warning": "yellow",
+    "added": "green", "removed": "red", "renamed": "magenta",
+}  # fmt: skip
+"""The same where a terminal has sixteen."""
+
+
+@lru_cache
+def styles_of(color_system: str | None) -> dict[str, Style]:
+    """Give the styles for a terminal; one without colours may record, for an SVG."""
+    from rich.style import Style
+
+    theme = SIXTEEN if color_system in ("standard", "windows") else STYLES
+    return {name: Style.parse(style) for name, style in theme.items()}

@@ -3,12 +3,6 @@
 A column says how a row's cell reads in a terminal and, as one word, in a pipe.
 Headers are never cut, names never either: what does not fit is left out in the
 order of rank, then a drawn column takes what is left, then the name folds at `/`.
-
-A column of a table, as data: its heading, its cells, how it is aligned.
-
-Columns with their cells, measured, and made to fit the width of the paper.
-
-A footer that names the columns for which the terminal is too narrow.
 """
 
 from __future__ import annotations
@@ -17,17 +11,24 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from ckread.views.terminal.page import Prose, Span, cell_len, fold, plain
+from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold
+from ckread.views.terminal.words import NUMERIC, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from ckread.model.fields import Field
     from ckread.views.terminal.page import Line, Paper
 
 
 Row = TypeVar("Row")
+
+MAX_ROWS = 60
+"""Rows of a table up to which a notebook shows all."""
+HEAD_ROWS = 50
+"""Rows that it shows of a longer one."""
 
 
 class Justify(Enum):
@@ -67,8 +68,25 @@ class Column(Generic[Row]):
     rank: int = 0
     from_width: int = 0
 
+    @classmethod
+    def of(cls, field: Field[Any], give: Callable[[Row], Any] | None = None, **look: Any) -> Self:
+        """Give the column of a field as the result declares it; the rest is how it looks.
 
-class Table(Generic[Row]):
+        Args:
+            field: gives name and kind, and so heading, word and alignment in a pipe.
+            give: the record that the field is of, where that is not the row itself.
+            look: attributes of the column, over those of the field.
+        """
+        word = word_of(field)
+        found: dict[str, Any] = {
+            "title": field.name,
+            "piped": word if give is None else lambda row: word(give(row)),
+            "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
+        }
+        return cls(**found | look)
+
+
+class Table(Block, Generic[Row]):
     """Rows under columns: a block of a page.
 
     Args:
@@ -246,7 +264,7 @@ class MeasuredColumn(Generic[Row]):
     def whole(self, at: int, style: str) -> Cell:
         """Give one cell, not folded."""
         line, width = self._cells[at] if self._cells else self._drawn(at)
-        return (tuple(Span(text, style) for text, _ in line) if style else line), width
+        return (tuple(Span(span.text, style) for span in line) if style else line), width
 
     def _drawn(self, at: int) -> Cell:
         draw = self.column.draw
@@ -284,7 +302,7 @@ def _with_blanks(cell: Cell, blanks: int) -> Cell:
 
 def _tail_len(line: Line) -> int | None:
     """Count the cells from the decimal point on; None for what is not a number."""
-    text = "".join(text for text, _ in line)
+    text = "".join(span.text for span in line)
     match = _NUMBER.match(text)
     return None if match is None or " " in text else len(text) - match.end()
 
@@ -292,15 +310,13 @@ def _tail_len(line: Line) -> int | None:
 def _spelled(content: str | Line, style: str, paper: Paper) -> Line:
     if isinstance(content, str):
         return (Span(paper.spell(content), style),)
-    if paper.is_unicode:
-        return content
-    return tuple(Span(paper.spell(text), style) for text, style in content)
+    return content if paper.is_unicode else paper.spell_line(content)
 
 
 def _line_len(line: Line) -> int:
     if len(line) == 1:
         return cell_len(line[0].text)
-    return sum(cell_len(text) for text, _ in line)
+    return sum(cell_len(span.text) for span in line)
 
 
 def fit(columns: list[MeasuredColumn[Row]], width: int) -> list[MeasuredColumn[Row]]:
@@ -341,7 +357,7 @@ def _foldable(columns: Iterable[MeasuredColumn[Row]]) -> int:
     return sum(max(0, column.width - MIN_FOLDED_WIDTH) for column in columns if column.column.folds)
 
 
-class NarrowFooter:
+class NarrowFooter(Block):
     """Sentences below a table, and which of its columns are left out at this width."""
 
     def __init__(self, table: Table[Any], text: str) -> None:
@@ -350,18 +366,10 @@ class NarrowFooter:
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Wrap the sentences."""
-        missing = ", ".join(self._missing(paper))
+        fitted = [column.column for column in self._table.fitted(paper)]
+        offered = [column for column in self._table.columns if column.shown and column.title]
+        missing = ", ".join(column.title for column in offered if column not in fitted)
         left_out = f"Left out at this width: {missing}." if missing else ""
         text = " ".join(filter(None, [self._text, left_out]))
         if text:
             yield from Prose(Span(text, "muted")).lines(paper)
-
-    def piped(self) -> Iterator[str]:
-        """Give nothing."""
-        return iter(())
-
-    def _missing(self, paper: Paper) -> list[str]:
-        heading = plain(next(iter(self._table.lines(paper)), ()))
-        words = set(heading.split("  ")) | {part.strip() for part in heading.split("  ")}
-        shown = [column for column in self._table.columns if column.shown is not None]
-        return [c.title for c in shown if c.title and paper.spell(c.title) not in words]

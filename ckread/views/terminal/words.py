@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from ckread.model.fields import Kind
+from ckread.model.spelling import safe_word
 from ckread.views.terminal.page import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
+    from ckread.model.fields import Field
     from ckread.views.terminal.page import Line
 
+
+Row = TypeVar("Row")
 
 ABSENT = "–"
 """What is absent or undefined, in a terminal."""
@@ -153,6 +158,30 @@ def time_text(seconds: float) -> str:
 def time_word(seconds: float) -> str:
     """Give UTC in ISO 8601 for a pipe: `2026-11-20T21:59:33Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+NUMERIC = (Kind.FIGURE, Kind.COUNT, Kind.NUMBER)
+"""Kinds of fields that a pipe sets to the right."""
+_TRUTHS = {True: "yes", False: "no"}
+
+
+def word_of(field: Field[Row]) -> Callable[[Row], str]:
+    """Give what writes a field of a row for a pipe, as one word; `-` for what is absent."""
+    give = field.give
+
+    def word(row: Row) -> str:
+        value = give(row) if give else None
+        if value is None:
+            return ABSENT_WORD
+        if field.kind is Kind.TEXT:
+            return safe_word(str(value))
+        if field.kind is Kind.FIGURE:
+            return value_word(value)
+        if field.kind is Kind.TRUTH:
+            return _TRUTHS[value]
+        return shape_word(value) if field.kind is Kind.SHAPE else str(value)
+
+    return word
 
 
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:

@@ -79,8 +79,8 @@ def test_a_name_in_a_tree_does_not_fold_at_its_guides() -> None:
 @given(SPANS, st.integers(1, 60))
 def test_folding_keeps_every_character_and_the_width(spans: tuple[Span, ...], width: int) -> None:
     folded = fold(spans, width, indent=0)
-    assert "".join(text for line in folded for text, _ in line) == "".join(t for t, _ in spans)
-    widths = [sum(cell_len(text) for text, _ in line) for line in folded]
+    assert "".join(text for line in folded for text, *_ in line) == "".join(t for t, *_ in spans)
+    widths = [sum(cell_len(text) for text, *_ in line) for line in folded]
     assert all(size <= max(width, 2) for size in widths)
 
 
@@ -89,10 +89,10 @@ def test_wrapping_keeps_every_word_and_the_width(
     spans: tuple[Span, ...], width: int, indent: int
 ) -> None:
     lines = list(wrap(spans, width, indent=indent))
-    letters = "".join(text for line in lines for text, _ in line).replace(" ", "")
-    assert letters == "".join(text for text, _ in spans).replace(" ", "")
+    letters = "".join(text for line in lines for text, *_ in line).replace(" ", "")
+    assert letters == "".join(text for text, *_ in spans).replace(" ", "")
     if width > indent + 2:
-        assert all(sum(cell_len(text) for text, _ in line) <= width for line in lines)
+        assert all(sum(cell_len(text) for text, *_ in line) <= width for line in lines)
 
 
 @pytest.mark.parametrize(
