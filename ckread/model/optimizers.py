@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
@@ -28,6 +28,16 @@ CLASS_NAMES = {
     )
 }  # fmt: skip
 """Keras's classes by one lower-case word."""
+
+
+def class_of_config(class_name: str, settings: Mapping[str, Any]) -> str:
+    """Give the class that a configuration names, with momentum or AMSGrad as for the others."""
+    bare = class_name.rpartition(">")[2].removesuffix("V2")
+    kind = CLASS_NAMES.get(bare.replace("_", "").lower(), bare)
+    if kind == "SGD" and settings.get("momentum"):
+        return "SGD with momentum"
+    return "Adam with AMSGrad" if kind == "Adam" and settings.get("amsgrad") else kind
+
 
 _INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
 _CHILDREN = frozenset(

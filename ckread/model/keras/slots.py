@@ -210,7 +210,7 @@ class Weights(NamedTuple):
 
     Attributes:
         shapes: of each, by key.
-        order: the trainable ones in order, None if that is not told.
+        order: those that may be trainable, in order; None if that is not told.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -297,9 +297,7 @@ def _owners(
 ) -> dict[int, str | None] | None:
     """Give the weight of each position of a plan; None if the shapes contradict it."""
     n = max(place.variable for place in plan) + 1
-    if weights.order is not None:
-        if len(weights.order) != n:
-            return None
+    if weights.order is not None and len(weights.order) == n:
         known = {i: weights.shapes[key] for i, key in enumerate(weights.order)}
         return dict(enumerate(weights.order)) if _fit(plan, kind, shapes, known) else None
     whole = _whole_shapes(plan, shapes)
@@ -307,7 +305,33 @@ def _owners(
         return None
     if Counter(whole.values()) - Counter(weights.shapes.values()):
         return None  # more of a shape than there are weights to own them
+    if weights.order is not None and len(weights.order) > n:
+        return _embedded([whole[i] for i in range(n)], weights.order, weights.shapes)
     return {i: _only_one(shape, whole, weights) for i, shape in whole.items()}
+
+
+def _embedded(
+    wanted: Sequence[tuple[int, ...]],
+    order: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[int, str | None] | None:
+    """Find shapes one after the other among ordered weights; None if they are not there.
+
+    A position whose first possible weight is its last one too is certain, others are open.
+    """
+    first: list[str] = []
+    last: list[str] = []
+    for keys, shapes_wanted, found in (
+        (iter(order), wanted, first),
+        (reversed(order), wanted[::-1], last),
+    ):
+        for shape in shapes_wanted:
+            key = next((key for key in keys if shapes[key] == shape), None)
+            if key is None:
+                return None
+            found.append(key)
+    pairs = zip(first, reversed(last), strict=True)
+    return {i: one if one == other else None for i, (one, other) in enumerate(pairs)}
 
 
 def _fit(

@@ -40,7 +40,9 @@ def identify_objects(
     tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
 ) -> dict[str, Identity]:
     """Give the identity of every key of an object-based checkpoint."""
-    file = ObjectFile(tensors, graph, evidence.saved_model)
+    saved = evidence.saved_layers
+    layers = saved.names if saved is not None else {}
+    file = ObjectFile(tensors, graph, evidence.saved_model, layers)
     nodes = {record.key: node for node, record in file.records.items()}
     names = _names(file, nodes, tensors)
     weights = [node for node, role in file.roles.items() if role is Role.WEIGHT]
@@ -68,7 +70,7 @@ def _names(
         if slot is not None:
             owned[key] = slot
         else:
-            first[key] = own.get(node) or key_path(key)
+            first[key] = own.get(node) or file.namer.spell_key(key)
     names = unique_names(first)
     prefixes = {node: file.prefix(node) for node in file.optimizers}
     wanted = {}
@@ -141,6 +143,7 @@ class ObjectFile:
         tensors: Mapping[str, TensorRecord],
         graph: ObjectGraph,
         saved_model: SavedModel | None,
+        layers: Mapping[int, str],
     ) -> None:
         self.graph = graph
         self.records = _stored(graph, tensors)
@@ -180,7 +183,7 @@ class ObjectFile:
         is_one = len(firsts) == 1 and not any(tree.parent[node] == 0 for node in parameters)
         # A lone model below a plain root is not repeated in every name.
         dropped = firsts.pop() if is_plain and is_one else None
-        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped)
+        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped, layers)
 
     def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
         if node in self.aliases:

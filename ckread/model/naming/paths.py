@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class Namer:
         is_plain_root: whether the root is a plain `tf.train.Checkpoint`, not a model.
         dropped: local name of a plain root's only child that holds weights, which
             names do not repeat.
+        layers: names of Keras layers by node id, where a SavedModel tells them.
     """
 
     graph: ObjectGraph
@@ -49,6 +50,7 @@ class Namer:
     full_names: Mapping[int, str]
     is_plain_root: bool = False
     dropped: str | None = None
+    layers: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def scopes(self) -> Mapping[str, Mapping[str, int]]:
@@ -72,11 +74,35 @@ class Namer:
         path = self.path(node)
         if not path:
             return None
-        steps = [step for step in path if step != "_functional"]
+        steps = self._from_layer(node) or [step for step in path if step != "_functional"]
         full_name = self.full_names.get(node, "")
         if steps[-1].isdecimal() and full_name and not _DEFAULT_NAME.fullmatch(full_name):
             return "/".join((*steps, full_name.rpartition("/")[2]))
         return "/".join((*steps[:-1], public(steps[-1])))
+
+    def _from_layer(self, node: int) -> list[str]:
+        """Give the steps from the innermost layer of known name that structure leads to."""
+        steps: list[str] = []
+        while node > 0 and self.layers:
+            if steps and node in self.layers and self.tree.is_structural(node):
+                return [self.layers[node], *reversed(steps)]
+            steps.append(self.tree.name.get(node, ""))
+            node = self.tree.parent.get(node, -1)
+        return []
+
+    @cached_property
+    def _layers_of_root(self) -> Mapping[str, str]:
+        return {
+            name: self.layers[child]
+            for child, name in (self.graph.children[0] if self.layers else ())
+            if child in self.layers and is_structural(name)
+        }
+
+    def spell_key(self, key: str) -> str:
+        """Give the path that a key spells, a layer of the root by its name."""
+        path = key_path(key)
+        first, slash, rest = path.partition("/")
+        return f"{self._layers_of_root.get(first, first)}{slash}{rest}"
 
     def name(self, nodes: Iterable[int], weights: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""

@@ -45,7 +45,7 @@ from ckread.readers.dtypes import DataType
 from ckread.readers.extents import read_extent
 from ckread.readers.files import FileWindow, RegularFile
 from ckread.readers.hdf5.file import HDF5File
-from ckread.readers.keras.config import KerasConfig, parse_model, parse_object, parse_optimizer
+from ckread.readers.keras.config import KerasConfig, parse_compiled, parse_model, parse_object
 from ckread.readers.keras.layers import CUSTOM, LayerGroup, Stored, layer_groups, variable_names
 from ckread.readers.keras.packed_int4 import Packing, find_packing
 from ckread.readers.slices import index_ranges, kept_shape
@@ -526,6 +526,6 @@ def read_config(file: HDF5File) -> KerasConfig:
     version = file.attribute("", "keras_version")
     return KerasConfig(
         model=parse_model(parsed["model_config"]),
-        optimizer=parse_optimizer(parsed["training_config"].get("optimizer_config")),
+        compiled=parse_compiled(parsed["training_config"]) if parsed["training_config"] else None,
         keras_version=version if isinstance(version, str) else None,
     )
