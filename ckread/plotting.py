@@ -122,13 +122,12 @@ def plot_difference(
     from ckread.analysis.diff.diff import diff_checkpoints
     from ckread.analysis.diff.difference import measure_difference
     from ckread.model.opening import opened
-    from ckread.views.figures.diff import plot_difference
+    from ckread.views.figures.diff import has_difference, plot_difference
 
     with opened(a) as first, opened(b) as second:
         result = diff_checkpoints(first, second, name, everything=True)
         found = result[name]
-        has_values = found.metrics is not None and found.metrics.sign_flips is not None
-        if found.a is None or found.b is None or not has_values or found.permutation:
+        if found.a is None or found.b is None or not has_difference(found):
             raise UsageError(f"{name}: not on both sides with real numbers of one shape")
         difference = measure_difference(first[found.a.name], second[found.b.name])
         return plot_difference(result, found, difference, palette=palette_of(dark=dark))
@@ -263,25 +262,21 @@ def plot_statistics(
 
     if isinstance(statistics, RunStatistics):
         return _plot_over_run(statistics, ax, palette_of(dark=dark))
-    from ckread.views.figures.many import plot_distributions
+    from ckread.views.figures.many import noun_of, plot_statistics
     from ckread.views.figures.on_axes import draw_histogram
     from ckread.views.terminal.words import plural
 
     measured = statistics.measured
-    if not measured:
-        raise UsageError(f"{statistics.path}: no variable to draw")
-    if ax is not None:
+    if ax is not None and measured:
         if len(measured) > 1:
             raise _too_many(len(measured))
         draw_histogram(ax, measured[0], palette_of(dark=dark), log=bool(log))
         return figure_of(ax)
-    noun = "weight" if all(variable.role.is_parameter for variable in measured) else "variable"
-    held, n_damaged = plural(len(measured), noun), len(statistics.damaged)
-    pages = plot_distributions(
+    held = plural(len(measured), noun_of(measured))
+    pages = plot_statistics(
+        statistics,
         measured,
-        title=f"{noun.capitalize()}s of {_base(statistics.path)}",
         evidence=[_last_two(statistics.path) if len(measured) == 1 else held],
-        notes=[f"{plural(n_damaged, f'damaged {noun}')} left out."] if n_damaged else [],
         palette=palette_of(dark=dark),
         is_shared=shared,
         is_log=log,
@@ -345,10 +340,6 @@ def plot_filters(
 def _too_many(n: int) -> UsageError:
     remedy = "Give a pattern that means one variable."
     return UsageError(f"{n} variables do not fit one picture, expected 1", remedy=remedy)
-
-
-def _base(path: str) -> str:
-    return os.path.basename(path.rstrip(os.sep)) or path
 
 
 def _last_two(path: str) -> str:

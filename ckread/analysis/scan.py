@@ -1,84 +1,360 @@
-"""Parts of a tensor's bytes as jobs: cut on one grid, put together again by checksum.
+"""Plain bytes of tensors read side by side: the one engine of statistics, check, diff and drift.
 
-The grid of segments and of the chunks within them starts at the tensor's own
-first byte and depends on nothing else, neither on where the tensor lies in its
-file nor on the number of workers: so sums over chunks have the same bits always.
+    for item, found in scan(items, kernel, Work(n_jobs=2)):
+        ...
+
+An item is k extents of equally many elements: one tensor that is measured, the two of a
+pair, the many of a variable along a run. The engine
+
+    cuts      every item into pieces, on a grid that starts at its first element: so sums
+              have the same bits wherever a tensor lies and however many workers there are
+    batches   pieces that are neighbours into jobs
+    runs      the jobs in this process, in forked ones or in any executor (see `workers`)
+    joins     what the pieces gave, and the checksums of their bytes
+    verifies  these against the stored ones
+
+What differs is the kernel, a module-level function
+
+    kernel(extents, parameter, chunks) -> any partial result that pickles
+
+where `chunks` gives for each stretch of elements an iterator over the k arrays of it.
+What has no plain bytes, strings and compressed values, a caller streams through the
+reader instead: `side_by_side` feeds the same kernels.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError
 from ckread.readers import crc32c
-from ckread.readers.contract import CHUNK_NBYTES
+from ckread.readers.contract import CHUNK_NBYTES, Extent
+from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from ckread.analysis.workers import Work
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Extent
+    from ckread.readers.dtypes import DataType
 
-SEGMENT_NBYTES = 32 * CHUNK_NBYTES
-"""Bytes of one segment, the most that one job reads of a tensor: some milliseconds of work."""
+    Source: TypeAlias = "Extent | Variable | _Impossible"
+    """Where bytes lie; or the variable of which that is yet to be found out."""
+    Chunks = Iterator[Iterator[NDArray[Any]]]
+    Kernel = Callable[[Sequence[Extent], Any, Chunks], Any]
+
+PIECE_NBYTES = 32 * CHUNK_NBYTES
+"""Bytes of one piece of an extent: some milliseconds of work."""
+MAX_OPEN_SHARDS = 256
+"""Files that a process keeps open; beyond that they are opened for each chunk."""
+
+
+class Grid(NamedTuple):
+    """How an item is cut.
+
+    Attributes:
+        piece: elements that one job reads at most of each extent.
+        chunk: elements that a kernel gets at once.
+        n_arrays: how many of the arrays of a stretch are there at the same time.
+    """
+
+    piece: int
+    chunk: int
+    n_arrays: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of an extent; it pickles, and any process that sees the file can read it.
+class Item:
+    """Extents of equally many elements, read side by side; it pickles.
 
     Attributes:
-        extent: the extent it is part of.
-        start: first byte, counted from the start of the extent.
-        stop: where it ends, likewise.
+        number: whose they are: it comes back with what was found.
+        sources: the extents, or the variables of one extent each: so a forked worker,
+            not its parent, finds out where their bytes lie. Pickled, they are extents.
+        elements: of each of them.
+        grid: how they are cut.
+        parameter: what the kernel is told.
+        names: what messages call each of them, if anything.
     """
 
-    extent: Extent
+    number: int
+    sources: Sequence[Source]
+    elements: int
+    grid: Grid
+    parameter: Any = None
+    names: Sequence[str] = ()
+
+    @property
+    def width(self) -> int:
+        """Bytes of one element of all extents."""
+        return sum([source.dtype.itemsize for source in self.sources])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Find the extents before this goes to a process that has not the variables."""
+        sources: list[Source] = []
+        for source in self.sources:
+            try:
+                sources.append(extent_of(source))
+            except CheckpointError as error:
+                sources.append(_Impossible(source.dtype, source.crc32c, error))
+        rest = (self.elements, self.grid, self.parameter, self.names)
+        return type(self), (self.number, sources, *rest)
+
+
+def item_of(number: int, extent: Extent, parameter: Any = None) -> Item:
+    """Give the item of one extent alone, cut by bytes."""
+    itemsize = extent.dtype.itemsize
+    grid = Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
+    return Item(number, (extent,), extent.nbytes // itemsize, grid, parameter)
+
+
+class _Impossible(NamedTuple):
+    """In the place of a variable whose bytes lie nowhere; asked for them, it says why."""
+
+    dtype: DataType
+    crc32c: int | None
+    error: CheckpointError
+
+    def extents(self) -> tuple[Extent, ...]:
+        raise self.error
+
+
+class Piece(NamedTuple):
+    """Elements of an item from `start` to `stop`: what a job reads at once.
+
+    Attributes:
+        order: place of the item among all.
+    """
+
+    order: int
+    item: Item
     start: int
     stop: int
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes to read."""
-        return self.stop - self.start
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is all of its extent."""
-        return self.nbytes == self.extent.nbytes
+class Part(NamedTuple):
+    """What a piece gave: a partial result and a checksum per extent, or what is wrong in which."""
 
-
-def split(extent: Extent, nbytes: int = SEGMENT_NBYTES) -> tuple[Segment, ...]:
-    """Cut an extent into segments of `nbytes` bytes, the last one shorter; at least one."""
-    starts = range(0, max(extent.nbytes, 1), nbytes)
-    return tuple(Segment(extent, start, min(start + nbytes, extent.nbytes)) for start in starts)
+    partial: Any
+    crc32c: Sequence[int]
+    which: int = 0
+    error: CheckpointError | None = None
 
 
-def segments_of(
-    variables: Iterable[Variable],
-) -> tuple[dict[int, list[Segment]], dict[int, CheckpointError]]:
-    """Give the segments of each variable whose bytes lie plainly in files, and what cannot be told.
+class Found(NamedTuple):
+    """What all pieces of an item gave.
 
-    Returns:
-        By number of the variable its segments, or the error that keeps them from being
-        found. Strings and compressed values are in neither.
+    Attributes:
+        partials: of its pieces, in their order; without those that could not be read.
+        crc32c: of the bytes of each extent, none where some could not be read.
+        which: which of the extents is damaged.
+        error: what is wrong with it; None where all are sound.
     """
-    segments: dict[int, list[Segment]] = {}
-    errors: dict[int, CheckpointError] = {}
-    for i, variable in enumerate(variables):
-        try:
-            extents = variable.readable_extents() if variable.dtype.is_plain else None
-        except CheckpointError as error:
-            errors[i] = error
-            continue
-        if extents is not None:
-            segments[i] = [segment for extent in extents for segment in split(extent)]
-    return segments, errors
+
+    partials: list[Any]
+    crc32c: Sequence[int]
+    which: int = 0
+    error: CheckpointError | None = None
+
+
+def scan(
+    items: Sequence[Item],
+    kernel: Kernel,
+    work: Work,
+    merge: Callable[[Any, Any], Any] | None = None,
+) -> Iterator[tuple[Item, Found]]:
+    """Read items and yield what was found of each, as they are done.
+
+    Args:
+        items: what to read, neighbours in a file next to each other.
+        kernel: what is done with the values, a function of a module.
+        work: with how many processes, or where else.
+        merge: puts two partial results together where their order does not matter, so
+            that not all of them are kept.
+
+    Raises:
+        CheckpointError: a worker process died.
+    """
+    pieces, sizes, missing = [], [], []
+    for index, item in enumerate(items):
+        width, step = item.width, item.grid.piece
+        for start in range(0, max(item.elements, 1), step):
+            stop = min(start + step, item.elements)
+            pieces.append(Piece(index, item, start, stop))
+            sizes.append((stop - start) * width)
+        missing.append(max(1, -(-item.elements // step)))
+    jobs = [pieces[batch.start : batch.stop] for batch in batches(sizes)]
+    parts: dict[int, dict[int, Part]] = {}
+    totals: dict[int, Any] = {}
+    n_workers = choose_n_jobs(sum(sizes), work.n_jobs)
+    with OpenShards(MAX_OPEN_SHARDS) as shards:
+        executor = work.executor
+        worker = partial(_work_apart, kernel) if executor else _Worker(kernel, shards)
+        for number, results in run(jobs, worker, n_jobs=n_workers, executor=executor):
+            work.advance(
+                sum((piece.stop - piece.start) * piece.item.width for piece in jobs[number])
+            )
+            for (index, item, start, _), part in zip(jobs[number], results, strict=True):
+                if merge is not None and part.partial is not None:
+                    known = totals.get(index)
+                    totals[index] = part.partial if known is None else merge(known, part.partial)
+                    part = part._replace(partial=None)
+                parts.setdefault(index, {})[start] = part
+                missing[index] -= 1
+                if not missing[index]:
+                    found = _joined(item, parts.pop(index))
+                    yield (
+                        item,
+                        found
+                        if merge is None
+                        else found._replace(partials=[totals.pop(index, None)]),
+                    )
+
+
+def _joined(item: Item, parts: dict[int, Part]) -> Found:
+    """Join the checksums of an item's pieces, and compare them with the stored ones."""
+    ordered = sorted(parts.items())
+    partials = [part.partial for _, part in ordered if part.partial is not None]
+    for _, part in ordered:
+        if part.error is not None:
+            return Found(partials, (), part.which, part.error)
+    computed = ordered[0][1].crc32c
+    if len(ordered) > 1:
+        sizes = [min(item.grid.piece, item.elements - start) for start, _ in ordered]
+        computed = [
+            joined_crc32c(
+                (part.crc32c[which], size * source.dtype.itemsize)
+                for size, (_, part) in zip(sizes, ordered, strict=True)
+            )
+            for which, source in enumerate(item.sources)
+        ]
+    for which, (source, found) in enumerate(zip(item.sources, computed, strict=True)):
+        if found != source.crc32c:
+            extent = extent_of(source)
+            if extent.crc32c is not None and found != extent.crc32c:
+                place = extent.offset, extent.nbytes
+                name = item.names[which : which + 1]
+                error = checksum_error(extent.path, place, extent.crc32c, found, *name)
+                return Found(partials, computed, which, error)
+    return Found(partials, computed)
+
+
+class _Worker:
+    """Does jobs in this process or a fork of it, where shards stay open from one to the next."""
+
+    def __init__(self, kernel: Kernel, shards: OpenShards) -> None:
+        self._kernel = kernel
+        self._shards = shards
+
+    def __call__(self, job: Sequence[Piece]) -> list[Part]:
+        return [_read(piece, self._kernel, self._shards) for piece in job]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (_work_apart, self._kernel)
+
+
+def _work_apart(kernel: Kernel, job: Sequence[Piece]) -> list[Part]:
+    """Do a job in a process or thread of others, which keeps nothing open after it."""
+    with OpenShards(MAX_OPEN_SHARDS) as shards:
+        return [_read(piece, kernel, shards) for piece in job]
+
+
+def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
+    reading = _Reading(piece, shards)
+    try:
+        extents = reading.places()
+        return Part(kernel(extents, piece.item.parameter, iter(reading)), reading.crc32c)
+    except CheckpointError as error:
+        return Part(None, (), reading.which, error)
+
+
+class _Reading:
+    """One piece, read stretch by stretch through all its extents.
+
+    Attributes:
+        crc32c: of the bytes read of each extent.
+        which: the extent that is read just now: an error is about this one.
+    """
+
+    def __init__(self, piece: Piece, shards: OpenShards) -> None:
+        self.crc32c = [0] * len(piece.item.sources)
+        self.which = 0
+        self._piece = piece
+        self._shards = shards
+        self._extents: list[Extent] = []
+
+    def places(self) -> list[Extent]:
+        """Find where the bytes lie, and that the files are long enough."""
+        for which, source in enumerate(self._piece.item.sources):
+            self.which = which
+            extent = extent_of(source)
+            self._shards[extent.path].check_range(extent.offset, extent.nbytes)
+            self._extents.append(extent)
+        return self._extents
+
+    def __iter__(self) -> Chunks:
+        _, item, start, stop = self._piece
+        _, step, n_arrays = item.grid
+        widest = max(extent.dtype.itemsize for extent in self._extents)
+        buffers = [chunk_buffer(step * widest, number=number) for number in range(n_arrays)]
+        for at in range(start, stop, step):
+            yield self._arrays(at, min(step, stop - at), buffers)
+
+    def _arrays(
+        self, start: int, n: int, buffers: Sequence[NDArray[np.uint8]]
+    ) -> Iterator[NDArray[Any]]:
+        for which, extent in enumerate(self._extents):
+            self.which = which
+            width = extent.dtype.itemsize
+            raw = buffers[which % len(buffers)][: n * width]
+            self._shards[extent.path].pread_into(raw, extent.offset + start * width)
+            self.crc32c[which] = crc32c.extend(self.crc32c[which], raw)
+            yield decode(extent, raw)
+
+
+def extent_of(source: Source) -> Extent:
+    """Give where the bytes of a plain variable lie.
+
+    Raises:
+        CheckpointError: its entry is impossible.
+    """
+    if isinstance(source, Extent):
+        return source
+    [extent] = source.extents() or ()
+    return extent
+
+
+def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
+    """Give where the bytes of a variable lie; None for strings and compressed values.
+
+    Raises:
+        CheckpointError: that cannot be told, or the file is damaged.
+    """
+    return variable.readable_extents() if variable.dtype.is_plain else None
+
+
+def side_by_side(*streams: Iterable[NDArray[Any]]) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Yield stretches of equal length of streams of as many elements.
+
+    A chunk need only live until the next one of its stream is asked for.
+    """
+    sources = [iter(stream) for stream in streams]
+    rests = [next(source, None) for source in sources]
+    while all(rest is not None for rest in rests):
+        n = min(rest.size for rest in rests if rest is not None)
+        if n:
+            yield tuple(rest[:n] for rest in rests if rest is not None)
+        rests = [
+            rest[n:] if rest is not None and rest.size > n else next(source, None)
+            for rest, source in zip(rests, sources, strict=True)
+        ]
 
 
 def joined_crc32c(parts: Iterable[tuple[int, int]]) -> int:
@@ -90,7 +366,7 @@ def joined_crc32c(parts: Iterable[tuple[int, int]]) -> int:
 
 
 def batches(
-    sizes: Sequence[int], *, nbytes: int = SEGMENT_NBYTES, count: int = 256
+    sizes: Sequence[int], *, nbytes: int = 2 * PIECE_NBYTES, count: int = 256
 ) -> Iterator[range]:
     """Yield ranges of neighbours that together make one job: so many bytes, so many items.
 
@@ -117,8 +393,6 @@ def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.u
         nbytes: its size.
         number: which one, for work that needs several at a time.
     """
-    from ckread.readers.extents import aligned_buffer
-
     buffers: dict[tuple[int, int], NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
     if (number, nbytes) not in buffers:
         buffers[number, nbytes] = aligned_buffer(nbytes)

@@ -45,7 +45,7 @@ import sys
 import traceback
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckread.errors import CheckpointError
 
@@ -77,6 +77,29 @@ def choose_n_jobs(nbytes: int, asked: int | None) -> int:
     if asked is not None:
         return max(1, asked)
     return available_cores() if nbytes >= WORTH_NBYTES else 1
+
+
+class Work(NamedTuple):
+    """How much of the machine an analysis uses.
+
+    Attributes:
+        n_jobs: processes; None for as many as the bytes are worth.
+        executor: where jobs run instead.
+        progress: told the number of bytes that were read, as they are.
+    """
+
+    n_jobs: int | None = 1
+    executor: Executor | None = None
+    progress: Callable[[int], None] | None = None
+
+    def advance(self, nbytes: int) -> None:
+        """Tell that so many bytes more were read."""
+        if self.progress is not None:
+            self.progress(nbytes)
+
+
+ALONE = Work()
+"""In this process."""
 
 
 def run(

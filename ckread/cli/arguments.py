@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from enum import StrEnum
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from ckread.cli.commands import COMMANDS, find_command
+from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.role import Role
 
@@ -27,78 +27,122 @@ Member = TypeVar("Member", bound=StrEnum)
 READERS = ("auto", "native", "tensorflow")
 COLORS = ("auto", "always", "never")
 
-USAGE_WORD = re.compile(r"\[?(?P<name>[A-Z]+)(?P<is_many>…)?[^\s]*")
-"""A word of a usage line, its name and whether there may be many."""
 
+class RaisingParser(argparse.ArgumentParser):
+    """A parser that raises instead of exiting."""
 
-class Parser(argparse.ArgumentParser):
-    """An option parser that raises instead of exiting, and remembers what it was given."""
-
-    def __init__(self) -> None:
+    def __init__(self, prefix_chars: str = "-") -> None:
         # The width is given because finding it out would import shutil.
         formatter = partial(argparse.HelpFormatter, width=80)
         super().__init__(
-            prog="ckread", add_help=False, allow_abbrev=False, usage="", formatter_class=formatter
-        )
-        self.listed: list[argparse.Action] = []
-
-    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:
-        """Add an option; its help is a line of `--help`."""
-        action = super().add_argument(*flags, **settings)
-        self.listed.append(action)
-        return action
+            prog="ckread", add_help=False, allow_abbrev=False, usage="",
+            formatter_class=formatter, prefix_chars=prefix_chars,
+        )  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
-        """Report options that cannot be understood.
+        """Report arguments that cannot be understood.
 
         Raises:
             UsageError: always.
         """
         raise UsageError(message.removeprefix("argument ").replace("-o/--output", "-o"))
 
-    def parse_words(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """Give the options, and the other words in order; all after `--` are words.
+
+class Parser(RaisingParser):
+    """The parser of a command, or of the program itself.
+
+    Options may stand anywhere among the positional arguments, and all after `--` is no
+    option: so argparse is asked twice, for the options and for the words they left.
+
+    Attributes:
+        command: whose parser it is; None for the program's.
+        options: in the order of `--help`.
+    """
+
+    def __init__(self, command: Command | None = None) -> None:
+        super().__init__()
+        self.command = command
+        self.options: list[argparse.Action] = []
+        self._words = RaisingParser(prefix_chars="\0")
+        for word in command.positionals if command else ():
+            # `*` without a default would count as required.
+            self._words.add_argument(
+                word.name.lower() + "s" * word.is_many,
+                metavar=word.name,
+                nargs=word.nargs,
+                type=OneOf(word.choices) if word.choices else str,
+                default=[] if word.is_many else None,
+            )
+
+    def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:
+        """Add an option; its help is a line of `--help`."""
+        action = super().add_argument(*flags, **settings)
+        self.options.append(action)
+        return action
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Give the options, and the positional arguments unless help is asked for.
 
         Raises:
-            UsageError: an option is not known, or its value does not do.
+            UsageError: an option is not known, a value does not do, an argument is missing
+                or one is left over.
         """
         at = list(argv).index("--") if "--" in argv else len(argv)
         arguments, words = self.parse_known_args(list(argv[:at]))
         for word in words:
             if word.startswith("-") and len(word) > 1:
-                raise self._unknown(word)
-        return arguments, [*words, *argv[at + 1 :]]
+                option = word.split("=")[0]
+                near = nearest(option, [flag for x in self.options for flag in x.option_strings])
+                hint = f"Did you mean {near}? " if near else ""
+                remedy = f"{hint}A name that begins with - goes after --."
+                raise UsageError(f"{option}: no such option", remedy=remedy)
+        if self.command is not None and not arguments.help:
+            self._bind(self.command, [*words, *argv[at + 1 :]], arguments)
+        return arguments
 
-    def _unknown(self, word: str) -> UsageError:
-        option = word.split("=")[0]
-        near = nearest(option, [flag for action in self.listed for flag in action.option_strings])
-        hint = f"Did you mean {near}? " if near else ""
-        remedy = f"{hint}A name that begins with - goes after --."
-        return UsageError(f"{option}: no such option", remedy=remedy)
+    def _bind(self, command: Command, words: list[str], arguments: argparse.Namespace) -> None:
+        """Let argparse bind words to the positional arguments; say what does not fit."""
+        remedy = f"Usage: ckread {command.name} {command.usage}"
+        required = [positional for positional in command.positionals if positional.is_required]
+        if len(words) < len(required):
+            missing = required[len(words)].name
+            raise UsageError(f"{command.name}: {missing} is missing", remedy=remedy)
+        _, rest = self._words.parse_known_args(words, arguments)
+        if rest:
+            refuse_lost_path(getattr(arguments, "path", None), words)
+            raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
+
+
+def parser_of(command: Command | None) -> Parser:
+    """Give the parser of a command, or of the program itself."""
+    parser = Parser(command)
+    if command is None:
+        parser.add_argument("-V", "--version", action="store_true", help="the version")
+    else:
+        import_module(command.module).add_arguments(parser)
+        if PATTERNS in command.positionals:
+            parser.add_argument(
+                "-p", "--pattern", metavar="PATTERN", action="append", default=[],
+                dest="pattern_options", help="only these variables, as PATTERN (repeatable)",
+            )  # fmt: skip
+    add_common(parser)
+    return parser
 
 
 def add_common(parser: Parser) -> None:
     """Add what every command has."""
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument(
-        "--reader", metavar="NAME", type=one_of(READERS), default="auto",
+        "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
         help="auto, native or tensorflow",
     )  # fmt: skip
     parser.add_argument(
-        "--color", metavar="WHEN", type=one_of(COLORS), default="auto",
+        "--color", metavar="WHEN", type=OneOf(COLORS), default="auto",
         help="auto, always or never; NO_COLOR is respected",
     )  # fmt: skip
     parser.add_argument("--no-pager", action="store_true", help="long screens as they are")
     parser.add_argument("-q", "--quiet", action="store_true", help="results only, no notes")
-    parser.add_argument("-h", "--help", action="store_true", help="")
-
-
-def add_patterns(parser: Parser) -> None:
-    """Add `-p PATTERN`, which says that a word is a pattern."""
-    parser.add_argument(
-        "-p", "--pattern", metavar="PATTERN", action="append", default=[], dest="pattern_options",
-        help="only these variables, as PATTERN (repeatable)",
-    )  # fmt: skip
+    parser.add_argument("-h", "--help", action="store_true", help="this help")
 
 
 def add_roles(parser: Parser) -> None:
@@ -112,7 +156,7 @@ def add_roles(parser: Parser) -> None:
 def add_sort(parser: Parser, orders: Sequence[str]) -> None:
     """Add `--sort`; the first order is the default."""
     parser.add_argument(
-        "--sort", metavar="ORDER", type=one_of(orders), default=orders[0], help=join_or(orders)
+        "--sort", metavar="ORDER", type=OneOf(orders), default=orders[0], help=join_or(orders)
     )
 
 
@@ -177,11 +221,6 @@ class SeveralOf(Generic[Member]):
         return tuple(map(self._kind, words))
 
 
-def one_of(choices: Sequence[str]) -> OneOf:
-    """Give the type of an option that takes one of some words."""
-    return OneOf(choices)
-
-
 def positive(text: str) -> int:
     """Give the whole number above 0 that an option takes."""
     if text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0:
@@ -199,29 +238,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
-
-
-def bind_words(usage: str, words: Sequence[str], command: str) -> dict[str, Any]:
-    """Give the arguments that a usage names: `path`, and as a list `patterns`.
-
-    Raises:
-        UsageError: a word is missing, or one is left over.
-    """
-    bound: dict[str, Any] = {}
-    rest = list(words)
-    remedy = f"Usage: ckread {command} {usage}"
-    for match in USAGE_WORD.finditer(usage.split(" -")[0]):
-        name, is_optional = match["name"].lower(), match[0].startswith("[")
-        if not rest and not is_optional:
-            raise UsageError(f"{command}: {match['name']} is missing", remedy=remedy)
-        if match["is_many"]:
-            bound[f"{name}s"], rest = rest, []
-        else:
-            bound[name] = rest.pop(0) if rest else None
-    if rest:
-        refuse_lost_path(bound.get("path"), words)
-        raise UsageError(f"{command}: {rest[0]}: one argument too many", remedy=remedy)
-    return bound
 
 
 def patterns_of(arguments: argparse.Namespace) -> list[str]:
@@ -326,29 +342,26 @@ def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
 # The words of commands over a run: leading ones that resolve on disk are its paths.
 
 
-def open_run_words(
-    words: Sequence[str], arguments: argparse.Namespace, output: Output
-) -> tuple[Run, list[str]]:
-    """Open the run that the leading words name; the words after them are patterns.
+def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, list[str]]:
+    """Open the run that RUN and leading PATTERNs name; what follows them are the patterns.
 
     Raises:
         CheckpointError: the first word leads to no checkpoint.
     """
+    from ckread.model.run.places import find_places
     from ckread.model.run.run import open_run
 
+    def is_path(word: str) -> bool:
+        try:
+            return bool(find_places([word]).found)
+        except CheckpointError:
+            return False
+
+    words = [arguments.run, *arguments.patterns]
     n_paths = 1
-    while n_paths < len(words) and _is_path(words[n_paths]):
+    while n_paths < len(words) and is_path(words[n_paths]):
         n_paths += 1
-    run = open_run(list(words[:n_paths]), reader=arguments.reader)
+    run = open_run(words[:n_paths], reader=arguments.reader)
     for note in run.notes:
         output.note(note)
-    return run, [*words[n_paths:], *getattr(arguments, "pattern_options", [])]
-
-
-def _is_path(word: str) -> bool:
-    from ckread.model.run.places import find_places
-
-    try:
-        return bool(find_places([word]).found)
-    except CheckpointError:
-        return False
+    return run, [*words[n_paths:], *arguments.pattern_options]

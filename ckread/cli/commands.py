@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Group(StrEnum):
@@ -15,82 +15,108 @@ class Group(StrEnum):
     SHELL = "In the shell"
 
 
+class Positional(NamedTuple):
+    """A positional argument, as argparse is told of it and as a usage line shows it.
+
+    Attributes:
+        name: what it means; in lower case, with an `s` if there may be many, it is where
+            `run` finds it: `arguments.path`, and as a list `arguments.patterns`.
+        nargs: None for one, `?` for one or none, `+` for one or more, `*` for any number.
+        tail: what may follow in the same word.
+        choices: the words it may be; empty for any.
+    """
+
+    name: str
+    nargs: Literal["?", "+", "*"] | None = None
+    tail: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it takes all the words that are left."""
+        return self.nargs in ("+", "*")
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it takes at least one word."""
+        return self.nargs in (None, "+")
+
+    @property
+    def usage(self) -> str:
+        """`X` for one, `X…` for one or more, `[X]` and `[X…]` where there may be none."""
+        shown = f"{self.name}{self.tail}{'…' * self.is_many}"
+        return shown if self.is_required else f"[{shown}]"
+
+
+PATH, RUN, PATTERNS = Positional("PATH"), Positional("RUN"), Positional("PATTERN", "*")
+SHELLS = ("bash", "zsh", "fish")
+"""The shells that words are completed in."""
+
+
 class Command(NamedTuple):
     """One command.
 
     Attributes:
         name: the word that calls it.
-        usage: its arguments: `X` one, `X…` one or more, `[X…]` any number. The
-            words before `[` or `…`, in lower case, are where `run` finds them
-            (`arguments.path`, and as a list `arguments.patterns`).
+        positionals: its arguments but for the options.
         summary: one line for the help.
         group: the question it answers, if it does.
-        module: where its `add_arguments`, `run` and `EXAMPLES` are.
     """
 
     name: str
-    usage: str
+    positionals: tuple[Positional, ...]
     summary: str
     group: Group
-    module: str
+
+    @property
+    def module(self) -> str:
+        """Where its `add_arguments`, `run` and `EXAMPLES` are."""
+        return f"ckread.cli.{self.name}"
+
+    @property
+    def usage(self) -> str:
+        """Its positional arguments in a usage line."""
+        return " ".join(positional.usage for positional in self.positionals)
 
 
 COMMANDS = (
+    Command("info", (PATH,), "format, step, parameters, bytes by role, tree", Group.CONTENT),
     Command(
-        "info", "PATH", "format, step, parameters, bytes by role, tree",
-        Group.CONTENT, "ckread.cli.info",
+        "ls", (PATH, PATTERNS), "the variables: name, dtype, shape, bytes, role", Group.CONTENT
+    ),
+    Command("tree", (PATH, PATTERNS), "the same as a tree with totals", Group.CONTENT),
+    Command(
+        "show", (PATH, Positional("NAME", tail="[SLICE]")),
+        "values of one variable, or a slice of it", Group.CONTENT,
     ),
     Command(
-        "ls", "PATH [PATTERN…]", "the variables: name, dtype, shape, bytes, role",
-        Group.CONTENT, "ckread.cli.ls",
+        "stats", (PATH, PATTERNS),
+        "min, max, mean, std and distribution of each variable", Group.CONTENT,
     ),
     Command(
-        "tree", "PATH [PATTERN…]", "the same as a tree with totals",
-        Group.CONTENT, "ckread.cli.tree",
+        "filters", (PATH, Positional("NAME")), "convolution kernels as a picture", Group.CONTENT
+    ),
+    Command("export", (PATH, PATTERNS), "variables into a .npz, .npy or .csv file", Group.CONTENT),
+    Command(
+        "diff", (Positional("A"), Positional("B"), PATTERNS),
+        "which variables changed between two, and how far", Group.CHANGE,
+    ),
+    Command("drift", (RUN, PATTERNS), "how every variable moved over a run", Group.CHANGE),
+    Command(
+        "track", (RUN, PATTERNS),
+        "single values over a run: learning rate, iterations", Group.CHANGE,
     ),
     Command(
-        "show", "PATH NAME[SLICE]", "values of one variable, or a slice of it",
-        Group.CONTENT, "ckread.cli.show",
+        "history", (Positional("LOG", "+"),),
+        "training curves, and the checkpoint of the best epoch", Group.CHANGE,
+    ),
+    Command("runs", (Positional("DIR", "+"),), "the checkpoints in a directory", Group.CHANGE),
+    Command(
+        "check", (PATH,), "whether it is sound: checksums, shards, finite values", Group.SOUND
     ),
     Command(
-        "stats", "PATH [PATTERN…]", "min, max, mean, std and distribution of each variable",
-        Group.CONTENT, "ckread.cli.stats",
-    ),
-    Command(
-        "filters", "PATH NAME", "convolution kernels as a picture",
-        Group.CONTENT, "ckread.cli.filters",
-    ),
-    Command(
-        "export", "PATH [PATTERN…]", "variables into a .npz, .npy or .csv file",
-        Group.CONTENT, "ckread.cli.export",
-    ),
-    Command(
-        "diff", "A B [PATTERN…]", "which variables changed between two, and how far",
-        Group.CHANGE, "ckread.cli.diff",
-    ),
-    Command(
-        "drift", "RUN [PATTERN…]", "how every variable moved over a run",
-        Group.CHANGE, "ckread.cli.drift",
-    ),
-    Command(
-        "track", "RUN [PATTERN…]", "single values over a run: learning rate, iterations",
-        Group.CHANGE, "ckread.cli.track",
-    ),
-    Command(
-        "history", "LOG…", "training curves, and the checkpoint of the best epoch",
-        Group.CHANGE, "ckread.cli.history",
-    ),
-    Command(
-        "runs", "DIR…", "the checkpoints in a directory",
-        Group.CHANGE, "ckread.cli.runs",
-    ),
-    Command(
-        "check", "PATH", "whether it is sound: checksums, shards, finite values",
-        Group.SOUND, "ckread.cli.check",
-    ),
-    Command(
-        "completion", "SHELL [LINE]", "a script for bash, zsh or fish that completes at TAB",
-        Group.SHELL, "ckread.cli.completion",
+        "completion", (Positional("SHELL", choices=SHELLS), Positional("LINE", "?")),
+        "a script for bash, zsh or fish that completes at TAB", Group.SHELL,
     ),
 )  # fmt: skip
 

@@ -33,7 +33,7 @@ from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.records import DiffStatus
 from ckread.cli.arguments import SeveralOf, add_roles, add_top, open_path, patterns_of, roles_of
 from ckread.cli.files import read_rename_map, write_rename_map
-from ckread.cli.pictures import add_pictures, check_picture
+from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
@@ -90,7 +90,9 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Compare two checkpoints."""
     keep_blas_in_one_thread()
-    _check(arguments)
+    if arguments.index_only and (arguments.plot or arguments.show):
+        raise UsageError("--index-only: no values to draw", remedy="Leave out --index-only.")
+    draws = wants_picture(arguments)
     with ExitStack() as stack:
         with shared_graphs():
             a, b = (
@@ -100,20 +102,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         result = _compare(a, b, arguments, output)
         has_values = all(file.nbytes is not None for side in (a, b) for file in side.files())
         _report(result, arguments, output, has_values=has_values)
-        if arguments.plot or arguments.show:
-            from ckread.cli.drawing import draw_diff
-
-            draw_diff(a, b, result, arguments, output)
+        if draws:
+            _draw(a, b, result, arguments, output)
     if result.identical is None:
         return _EXIT_NOT_KNOWN
     return _EXIT_IDENTICAL if result.identical else _EXIT_DIFFERENT
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be done before work is done for it."""
-    if arguments.index_only and (arguments.plot or arguments.show):
-        raise UsageError("--index-only: no values to draw", remedy="Leave out --index-only.")
-    check_picture(arguments)
 
 
 def _compare(
@@ -123,7 +116,10 @@ def _compare(
         output.warning(warning)  # files of both sides may have the same names
     path = arguments.rename_map
     known = read_rename_map(path) if path and os.path.exists(path) else None
-    with ProgressBar(_nbytes_to_read(a, b), output) as progress:
+    crcs = {variable.name: variable.crc32c for variable in a.values()}
+    differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
+    nbytes = sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+    with ProgressBar(nbytes, output) as progress:
         result = diff_checkpoints(
             a,
             b,
@@ -146,13 +142,6 @@ def _compare(
     return result
 
 
-def _nbytes_to_read(a: Checkpoint, b: Checkpoint) -> int:
-    """Estimate the bytes of what differs, for the progress bar."""
-    known = {variable.name: variable.crc32c for variable in a.values()}
-    differing = {v.name for v in b.values() if v.crc32c is None or known.get(v.name) != v.crc32c}
-    return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
-
-
 def _report(
     result: CheckpointDiff, arguments: argparse.Namespace, output: Output, *, has_values: bool
 ) -> None:
@@ -164,6 +153,34 @@ def _report(
         output.render(diff_page(view))
     elif not result.identical:
         output.render(verdict_page(result))
+
+
+def _draw(
+    a: Checkpoint,
+    b: Checkpoint,
+    result: CheckpointDiff,
+    arguments: argparse.Namespace,
+    output: Output,
+) -> None:
+    """Draw every variable along the model; one that is asked for alone, before and after."""
+    from ckread.views.figures.diff import has_difference, plot_diff, plot_difference
+    from ckread.views.terminal.words import plural
+
+    palette = palette_of(arguments)
+    patterns = patterns_of(arguments)
+    named = [variable for variable in result.variables if variable.name in patterns]
+    chosen = named if len(patterns) == 1 and named else result.variables
+    only = chosen[0] if len(chosen) == 1 and chosen[0].elements > 1 else None
+    if only is None or only.a is None or only.b is None or not has_difference(only):
+        what = f"{plural(len(result.variables), 'variable')} of {a.path} and {b.path}"
+        pages = plot_diff(result, palette=palette)
+    else:
+        from ckread.analysis.diff.difference import measure_difference
+
+        what = f"{only.name} of {a.path} and {b.path}"
+        difference = measure_difference(a[only.a.name], b[only.b.name])
+        pages = [plot_difference(result, only, difference, palette=palette)]
+    hand_over(pages, what, arguments, output)
 
 
 def _size(text: str) -> float:

@@ -23,14 +23,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_roles, add_top, open_run_words, roles_of
-from ckread.cli.pictures import add_pictures, check_picture
+from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.drift.records import RunDrift
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
@@ -57,8 +56,23 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure the drift of a run, and show it."""
     keep_blas_in_one_thread()
-    check_picture(arguments)
-    result = _measure(arguments, output)
+    from ckread.analysis.drift.drift import drift
+
+    draws = wants_picture(arguments)
+    roles = roles_of(arguments)
+    if roles and len(roles) == len(Role):
+        roles -= {Role.BOOKKEEPING}  # `all` means every role that holds numbers
+    run, patterns = open_run_words(arguments, output)
+    total = sum(entry.nbytes or 0 for entry in run.entries)
+    with ProgressBar(total, output) as progress:
+        result = drift(
+            run,
+            patterns,
+            roles=roles,
+            index_only=arguments.index_only,
+            n_jobs=arguments.jobs,
+            progress=progress,
+        )
     for note in result.notes:
         output.warning(note)
     if output.is_json:
@@ -67,37 +81,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         from ckread.views.drift.page import DriftView, drift_page
 
         output.render(drift_page(DriftView(result, arguments.top, arguments.all)))
-    if arguments.plot or arguments.show:
-        _draw(result, arguments, output)
+    if draws:
+        from ckread.views.figures.drift import plot_drift
+        from ckread.views.terminal.words import plural
+
+        pages = plot_drift(result, palette=palette_of(arguments))
+        hand_over(pages, f"drift of {plural(len(result.variables), 'variable')}", arguments, output)
     return 0
-
-
-def _measure(arguments: argparse.Namespace, output: Output) -> RunDrift:
-    from ckread.analysis.drift.drift import drift
-
-    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
-    total = sum(entry.nbytes or 0 for entry in run.entries)
-    with ProgressBar(total, output) as progress:
-        return drift(
-            run,
-            patterns,
-            roles=_roles(arguments),
-            index_only=arguments.index_only,
-            n_jobs=arguments.jobs,
-            progress=progress,
-        )
-
-
-def _roles(arguments: argparse.Namespace) -> set[Role] | None:
-    """Give the roles asked for; `all` means every one that holds numbers."""
-    asked = roles_of(arguments)
-    return asked - {Role.BOOKKEEPING} if asked and len(asked) == len(Role) else asked
-
-
-def _draw(result: RunDrift, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.pictures import hand_over, palette_of
-    from ckread.views.figures.drift import plot_drift
-    from ckread.views.terminal.words import plural
-
-    pages = plot_drift(result, palette=palette_of(arguments))
-    hand_over(pages, f"drift of {plural(len(result.variables), 'variable')}", arguments, output)

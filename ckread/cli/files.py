@@ -40,7 +40,7 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
     """Open a file that takes its name once it is complete; nothing is left on failure.
 
     Raises:
-        UsageError: as `check_free`.
+        UsageError: as `check_free`, or the system does not let us write there.
     """
     check_free(path, force=force)
     target = os.path.realpath(path)
@@ -52,6 +52,10 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
             os.replace(partial, target)
         else:
             _place(partial, target)
+    except OSError as error:
+        if error.filename != partial:
+            raise
+        raise UsageError((error.strerror or "").lower(), path=path) from None
     finally:
         if os.path.lexists(partial):
             os.unlink(partial)

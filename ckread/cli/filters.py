@@ -14,8 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.arguments import add_top, one_of, open_path, positive
-from ckread.cli.pictures import evidence_of, palette_of
+from ckread.cli.arguments import OneOf, add_top, open_path, positive
+from ckread.cli.pictures import (
+    add_picture_settings,
+    check_target,
+    evidence_of,
+    palette_of,
+    save,
+    show,
+)
 from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
@@ -53,13 +60,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--bias", metavar="NAME", help="variable to add per kernel")
     parser.add_argument("--stride", metavar="N", type=positive, default=1, help="of the layer")
     parser.add_argument(
-        "--padding", metavar="HOW", type=one_of(("same", "valid")), default="same",
+        "--padding", metavar="HOW", type=OneOf(("same", "valid")), default="same",
         help="same or valid",
     )  # fmt: skip
     parser.add_argument("--relu", action="store_true", help="negative responses become 0")
-    parser.add_argument("--dark", action="store_true", help="on a dark ground")
-    parser.add_argument("--show", action="store_true", help="in a window")
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    add_picture_settings(parser)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -78,8 +83,6 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
-    from ckread.views.figures.sheet import check_target, save, show
-
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = checkpoint[arguments.name]
         target = arguments.output
@@ -104,6 +107,7 @@ def _draw(
 ) -> tuple[Any, str]:
     from ckread.analysis.filters import filters_of, kernel_kind, read_kernel
     from ckread.views.figures.filters import plot_filters
+    from ckread.views.terminal.words import float_text, plural, shape_text
 
     kind = kernel_kind(variable.name, variable.shape)
     kernel = read_kernel(variable)
@@ -119,16 +123,9 @@ def _draw(
         palette=palette_of(arguments),
         is_per_kernel=arguments.per_kernel,
     )
-    return figure, _words(filters)
-
-
-def _words(filters: Filters) -> str:
-    from ckread.views.terminal.words import float_text, plural, shape_text
-
     size = shape_text(filters.shape[:3] if filters.n_slices > 1 else filters.tiles.shape[1:3])
     n = plural(len(filters.tiles), "kernel") if filters.kind != "dense" else "the matrix"
-    scale = float_text(filters.scale)
-    return f"{n} of {filters.name}, {size}, scale ±{scale}"
+    return figure, f"{n} of {filters.name}, {size}, scale ±{float_text(filters.scale)}"
 
 
 def _draw_responses(
@@ -144,11 +141,15 @@ def _draw_responses(
 
     if filters.kind not in (KernelKind.CONV2D, KernelKind.DEPTHWISE):
         raise UsageError(f"{filters.name}: a {filters.kind} kernel does not respond to an image")
-    _decline_deeper_layers(filters)
-    image = read_image(arguments.image, filters.shape[2], arguments.range)
-    bias = None
-    if arguments.bias is not None:
-        bias = checkpoint[arguments.bias].numpy().astype("f8")
+    n_in = filters.shape[2]
+    if n_in not in (1, 3):
+        remedy = (
+            "An image has 1 or 3 channels. What a deeper layer sees is the output of the layers "
+            "before it: run the model for that."
+        )
+        raise UsageError(f"{filters.name}: takes {n_in} input channels", remedy=remedy)
+    image = read_image(arguments.image, n_in, arguments.range)
+    bias = checkpoint[arguments.bias].numpy().astype("f8") if arguments.bias else None
     maps = response(
         kernel,
         image,
@@ -173,13 +174,3 @@ def _draw_responses(
     drawn = Responses(filters, image, maps[:n], arguments.relu)
     figure = plot_responses(drawn, evidence=facts, palette=palette_of(arguments))
     return figure, f"{n} responses of {filters.name} to {arguments.image}"
-
-
-def _decline_deeper_layers(filters: Filters) -> None:
-    n_in = filters.shape[2]
-    if n_in not in (1, 3):
-        remedy = (
-            "An image has 1 or 3 channels. What a deeper layer sees is the output of the layers "
-            "before it: run the model for that."
-        )
-        raise UsageError(f"{filters.name}: takes {n_in} input channels", remedy=remedy)

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import one_of
-from ckread.cli.pictures import add_pictures, check_picture
+from ckread.cli.arguments import OneOf
+from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.history import TrainingHistory
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
@@ -42,7 +41,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--run", metavar="RUN", help="the checkpoints of this training")
     parser.add_argument("--best", metavar="METRIC", help="what the best epoch is best by")
     parser.add_argument(
-        "--mode", metavar="MODE", type=one_of(("min", "max")), help="which is better: min or max"
+        "--mode", metavar="MODE", type=OneOf(("min", "max")), help="which is better: min or max"
     )
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
     add_pictures(parser)
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Read logs, and show their curves."""
     from ckread.analysis.history import history
 
-    check_picture(arguments)
+    draws = wants_picture(arguments)
     checkpoints = None
     if arguments.run:
         from ckread.model.run.run import open_run
@@ -67,15 +66,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         from ckread.views.history import history_page
 
         output.render(history_page(result, show_all=arguments.all))
-    if arguments.plot or arguments.show:
-        _draw(result, arguments, output)
+    if draws:
+        from ckread.views.figures.history import plot_history
+        from ckread.views.terminal.words import plural
+
+        figure = plot_history(result, palette=palette_of(arguments))
+        hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)
     return 0
-
-
-def _draw(result: TrainingHistory, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.pictures import hand_over, palette_of
-    from ckread.views.figures.history import plot_history
-    from ckread.views.terminal.words import plural
-
-    figure = plot_history(result, palette=palette_of(arguments))
-    hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)

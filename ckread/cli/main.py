@@ -7,16 +7,14 @@ import gc
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import (
     Parser,
-    add_common,
-    add_patterns,
     also_a_path,
-    bind_words,
     misspelt,
     no_command,
+    parser_of,
 )
 from ckread.cli.commands import COMMANDS, Command, find_command
 from ckread.cli.output import Output
@@ -25,7 +23,6 @@ from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from types import ModuleType
 
 EXIT_DONE = 0
 EXIT_TROUBLE = 2
@@ -51,34 +48,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(*GC_THRESHOLD)
     # And all of them go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
-    output = Output(is_json="--json" in words)
     try:
-        code = _run(words, output)
+        return _run(words)
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)
     except KeyboardInterrupt:
         return _leave_quietly(EXIT_INTERRUPTED)
-    return code
 
 
-def _run(words: list[str], output: Output) -> int:
+def _run(words: list[str]) -> int:
+    """Do what a command line asks for; report what goes wrong."""
+    output = Output(is_json="--json" in words)
     try:
-        call = _parse(words)
-        options = call.arguments
+        parser, arguments = _parse(words)
+        writes = getattr(arguments, "plot", None) or getattr(arguments, "output", None)
         output = Output(
-            color=options.color,
-            is_json=options.json,
-            is_quiet=options.quiet,
-            pages=not options.no_pager,
-            outlives_pipe=bool(getattr(options, "plot", None) or getattr(options, "output", None)),
+            color=arguments.color,
+            is_json=arguments.json,
+            is_quiet=arguments.quiet,
+            pages=not arguments.no_pager,
+            outlives_pipe=bool(writes),
         )
-        return call.run(output)
+        code = _run_command(parser, arguments, output)
+        output.flush()
     except BrokenPipeError:
         raise
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         output.error(_as_checkpoint_error(error, words))
+    else:
+        return code
     try:
         output.flush()
     except BrokenPipeError:
@@ -109,96 +109,59 @@ def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
     return CheckpointError(f"{type(error).__name__}: {error}", remedy=remedy)
 
 
-class _Call(NamedTuple):
-    """What a command line asks for."""
-
-    command: Command | None
-    module: ModuleType | None
-    parser: Parser
-    arguments: argparse.Namespace
-
-    def run(self, output: Output) -> int:
-        """Run the command, or show help or version, and hand all of it over."""
-        code = self._run(output)
-        output.flush()
-        return code
-
-    def _run(self, output: Output) -> int:
-        if self.command is None or self.module is None:
-            return _run_program(self.arguments, output)
-        if self.arguments.help:
-            from ckread.cli.help import command_help
-
-            output.render_screen(command_help(self.command, self.module, self.parser))
-            return EXIT_DONE
-        code: int = self.module.run(self.arguments, output)
-        return code
-
-
-def _run_program(arguments: argparse.Namespace, output: Output) -> int:
-    if arguments.version:
+def _run_command(parser: Parser, arguments: argparse.Namespace, output: Output) -> int:
+    """Run a command, or show help or version."""
+    if parser.command is None and arguments.version:
         output.lines([f"ckread {import_module('ckread').__version__}"])
-    else:
-        from ckread.cli.help import program_help
+    elif parser.command is None or arguments.help:
+        from ckread.cli.help import help_page
 
-        output.render_screen(program_help())
+        output.render_screen(help_page(parser))
+    else:
+        code: int = import_module(parser.command.module).run(arguments, output)
+        return code
     return EXIT_DONE
 
 
-def _parse(words: list[str]) -> _Call:
+def _parse(words: list[str]) -> tuple[Parser, argparse.Namespace]:
+    """Understand a command line: a command, its options and arguments."""
     at = _first_word(words)
     if at is None or not {"--version", "-V"}.isdisjoint(words[:at]):
-        return _parse_program(words[:at])
+        return _parsed(None, words[:at])
     word, others = words[at], [*words[:at], *words[at + 1 :]]
     if word == HELP:
         return _parse_help(others)
     command = find_command(word)
     if command is not None:
         try:
-            return _parse_command(command, others)
+            return _parsed(command, others)
         except UsageError as error:
             raise (also_a_path(word, error) if len(words) == 1 else error) from None
     try:
-        call = _parse_command(COMMANDS[0], words)
+        parser, arguments = _parsed(COMMANDS[0], words)
     except (UsageError, CheckpointNotFoundError) as error:  # a PATH and more: it was a command
         raise misspelt(word, UsageError("")) or no_command(words[at:]) or error from None
-    if call.arguments.help and (unknown := misspelt(word, UsageError(""))):
+    if arguments.help and (unknown := misspelt(word, UsageError(""))):
         raise unknown
-    return call
+    return parser, arguments
 
 
-def _parse_help(words: list[str]) -> _Call:
-    """Understand `help` and `help COMMAND`."""
+def _parse_help(words: list[str]) -> tuple[Parser, argparse.Namespace]:
+    """Understand what follows `help`: nothing, or a command."""
     at = _first_word(words)
     if at is None:
-        return _parse_program(words)
+        return _parsed(None, words)
     command = find_command(words[at])
     if command is None:
         remedy = "ckread --help lists the commands."
         error = UsageError(f"{words[at]}: no such command", remedy=remedy)
         raise misspelt(words[at], error) or error
-    return _parse_command(command, [*words[:at], *words[at + 1 :], "--help"])
+    return _parsed(command, [*words[:at], *words[at + 1 :], "--help"])
 
 
-def _parse_program(words: list[str]) -> _Call:
-    parser = Parser()
-    add_common(parser)
-    parser.add_argument("-V", "--version", action="store_true", help="")
-    arguments, _ = parser.parse_words(words)
-    return _Call(None, None, parser, arguments)
-
-
-def _parse_command(command: Command, words: list[str]) -> _Call:
-    module = import_module(command.module)
-    parser = Parser()
-    module.add_arguments(parser)
-    if "PATTERN" in command.usage:
-        add_patterns(parser)
-    add_common(parser)
-    arguments, rest = parser.parse_words(words)
-    if not arguments.help:
-        vars(arguments).update(bind_words(command.usage, rest, command.name))
-    return _Call(command, module, parser, arguments)
+def _parsed(command: Command | None, words: list[str]) -> tuple[Parser, argparse.Namespace]:
+    parser = parser_of(command)
+    return parser, parser.parse(words)
 
 
 def _first_word(words: list[str]) -> int | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ckread.cli.files import check_free, new_file
+from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -17,24 +20,43 @@ if TYPE_CHECKING:
     from ckread.views.figures.style import Palette
 
 
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
 def add_pictures(parser: Parser) -> None:
-    """Add `--plot FILE`, `--show`, `--dark` and `--force`."""
+    """Add `--plot FILE` and what goes with it."""
     parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    add_picture_settings(parser)
+
+
+def add_picture_settings(parser: Parser) -> None:
+    """Add `--show`, `--dark` and `--force`."""
     parser.add_argument("--show", action="store_true", help="picture in a window")
     parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
     parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
 
 
-def check_picture(arguments: argparse.Namespace) -> None:
-    """See that the picture can be written, before work is done for it.
+def wants_picture(arguments: argparse.Namespace) -> bool:
+    """Tell whether a picture is asked for; see first that it can be written.
 
     Raises:
         UsageError: its suffix is none of ours, or it is there already.
     """
     if arguments.plot:
-        from ckread.views.figures.sheet import check_target
-
         check_target(arguments.plot, force=arguments.force)
+    return bool(arguments.plot or arguments.show)
+
+
+def check_target(path: str, *, force: bool) -> None:
+    """See that a picture can be written, before work is done for it.
+
+    Raises:
+        UsageError: its suffix is none of ours, it is there already, or its directory is not.
+    """
+    if os.path.splitext(path)[1].lower() not in _SUFFIXES:
+        remedy = "Give a name that ends in .png, .svg or .pdf."
+        raise UsageError("not a kind of picture", path=path, remedy=remedy)
+    check_free(path, force=force)
 
 
 def palette_of(arguments: argparse.Namespace) -> Palette:
@@ -62,12 +84,67 @@ def hand_over(
     pages: Sequence[Figure], what: str, arguments: argparse.Namespace, output: Output
 ) -> None:
     """Write pages to the file that is asked for, or show them, and say so."""
-    from ckread.views.figures.sheet import save, show
-
     if arguments.plot:
-        palette = palette_of(arguments)
-        n_written = save(pages, arguments.plot, palette, force=arguments.force)
+        n_written = save(pages, arguments.plot, palette_of(arguments), force=arguments.force)
         cut = f", page 1 of {len(pages)}; a .pdf holds all" if n_written < len(pages) else ""
         output.wrote(arguments.plot, f"{what}{cut}")
     if arguments.show:
         show(pages)
+
+
+def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = False) -> int:
+    """Write pages by the extension of `path`: a PDF holds all, PNG and SVG the first.
+
+    The same pages give the same bytes.
+
+    Returns:
+        How many pages were written.
+
+    Raises:
+        UsageError: as `check_target`.
+    """
+    from ckread.views.figures.style import drawing
+
+    check_target(path, force=force)
+    kind = os.path.splitext(path)[1].lower()
+    with new_file(path, force=force) as file, drawing(palette):
+        if kind == ".pdf":
+            from matplotlib.backends.backend_pdf import PdfPages
+
+            with PdfPages(file, metadata={"CreationDate": None, "Creator": "ckread"}) as pdf:
+                for page in pages:
+                    pdf.savefig(page)
+            return len(pages)
+        is_svg = kind == ".svg"
+        metadata = {"Date": None, "Creator": "ckread"} if is_svg else {"Software": "ckread"}
+        pages[0].savefig(file, format=kind[1:], metadata=metadata)
+        return 1
+
+
+def show(pages: Sequence[Figure]) -> None:
+    """Open a window for each page, until they are closed.
+
+    Raises:
+        UsageError: there is no display.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    remedy = "Give --plot FILE to write the picture to a file."
+    try:
+        # The one place where pyplot may be used: windows are what it is for.
+        import matplotlib.pyplot as plt
+
+        if mpl.get_backend().lower() == "agg":
+            raise UsageError("no display to show a picture on", remedy=remedy)
+        for page in pages:
+            width, height = page.get_size_inches()
+            window = plt.figure(figsize=(width, height), facecolor=page.get_facecolor())
+            image = window.add_axes((0, 0, 1, 1))
+            image.set_axis_off()
+            canvas: Any = FigureCanvasAgg(page)
+            canvas.draw()
+            image.imshow(canvas.buffer_rgba())
+        plt.show()
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"no display to show a picture on: {error}", remedy=remedy) from None

@@ -26,7 +26,14 @@ from ckread.cli.arguments import (
     positive,
     roles_of,
 )
-from ckread.cli.pictures import check_picture
+from ckread.cli.pictures import (
+    add_pictures,
+    evidence_of,
+    hand_over,
+    palette_of,
+    step_of,
+    wants_picture,
+)
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 
@@ -37,13 +44,11 @@ if TYPE_CHECKING:
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import (
         CheckpointStatistics,
-        RunStatistics,
         VariableStatistics,
     )
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.run.run import Run
 
 
 EXAMPLES = (
@@ -63,44 +68,40 @@ def add_arguments(parser: Parser) -> None:
     add_sort(parser, _ORDERS)
     add_top(parser)
     parser.add_argument(
-        "--bins",
-        metavar="N",
-        type=positive,
-        default=64,
+        "--bins", metavar="N", type=positive, default=64,
         help="bins of histograms piped and in JSON",
-    )
+    )  # fmt: skip
     parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
     add_jobs(parser)
-    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
-    parser.add_argument("--show", action="store_true", help="picture in a window")
-    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    add_pictures(parser)
     parser.add_argument("--shared", action="store_true", help="one value axis for all panels")
     parser.add_argument("--log", action="store_true", help="logarithmic counts in the picture")
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure, then show a table, a histogram, JSON, a picture."""
     keep_blas_in_one_thread()
-    check_picture(arguments)
+    draws = wants_picture(arguments)
     if arguments.every:
-        return run_every(arguments, output)
+        return _run_every(arguments, output, draws=draws)
     with open_path(arguments.path, arguments, output) as checkpoint:
         result = _measure(checkpoint, arguments, output)
-        _raise_if_nothing_is_there(result)
+        errors = {str(variable.error): variable.error for variable in result.damaged}
+        for error in errors.values():
+            if len(errors) == 1 and not result.measured and error is not None:
+                raise error  # what keeps every variable from being read is said once
         rows = _in_order(result.variables, arguments.sort)[: arguments.top]
         _report(result, rows, arguments, output)
-        if arguments.plot or arguments.show:
-            from ckread.cli.drawing import draw_statistics
-
-            draw_statistics(checkpoint, result, rows, arguments, output)
+        if draws:
+            _draw(checkpoint, result, rows, arguments, output)
     return _TROUBLE if result.damaged else 0
 
 
 def _measure(
     checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output
 ) -> CheckpointStatistics:
-    from ckread.analysis.statistics.statistics import choose_variables, statistics
+    from ckread.analysis.choosing import choose_variables
+    from ckread.analysis.statistics.statistics import statistics
 
     patterns, roles = patterns_of(arguments), roles_of(arguments)
     chosen, _ = choose_variables(checkpoint, patterns, roles)
@@ -113,15 +114,6 @@ def _measure(
             n_jobs=arguments.jobs,
             progress=progress,
         )
-
-
-def _raise_if_nothing_is_there(result: CheckpointStatistics) -> None:
-    """Say once, as an error, what keeps every variable from being read."""
-    errors = {str(variable.error): variable.error for variable in result.damaged}
-    if len(errors) == 1 and not result.measured:
-        [error] = errors.values()
-        if error is not None:
-            raise error
 
 
 def _report(
@@ -144,22 +136,6 @@ def _report(
         output.render(statistics_page(result, shown=rows))
 
 
-def _in_order(variables: Sequence[VariableStatistics], order: str) -> list[VariableStatistics]:
-    from ckread.model.selection import natural_key
-
-    if order == "model":
-        return list(variables)
-    if order == "name":
-        return sorted(variables, key=lambda v: natural_key(v.name))
-    give = _FIGURES[order]
-
-    def place(variable: VariableStatistics) -> tuple[bool, float]:
-        value = give(variable.distribution) if variable.distribution else None
-        return value is None, 0 if value is None else value
-
-    return sorted(variables, key=place)
-
-
 _FIGURES: dict[str, Callable[[Distribution], float | None]] = {
     "elements": lambda d: -d.elements,
     "min": lambda d: d.min,
@@ -173,20 +149,73 @@ _FIGURES: dict[str, Callable[[Distribution], float | None]] = {
 """What a column is sorted by, the most remarkable first."""
 
 
+def _in_order(variables: Sequence[VariableStatistics], order: str) -> list[VariableStatistics]:
+    from ckread.model.selection import natural_key
+
+    if order == "model":
+        return list(variables)
+    if order == "name":
+        return sorted(variables, key=lambda v: natural_key(v.name))
+
+    def place(variable: VariableStatistics) -> tuple[bool, float]:
+        figures = variable.distribution
+        value = _FIGURES[order](figures) if figures else None
+        return value is None, 0 if value is None else value
+
+    return sorted(variables, key=place)
+
+
+def _draw(
+    checkpoint: Checkpoint,
+    result: CheckpointStatistics,
+    rows: Sequence[VariableStatistics],
+    arguments: argparse.Namespace,
+    output: Output,
+) -> None:
+    """Draw the distributions of the variables that are shown."""
+    from ckread.views.figures.many import noun_of, plot_statistics
+    from ckread.views.terminal.words import plural
+
+    measured = [variable for variable in rows if variable.distribution]
+    noun, n_all = noun_of(measured), len(result.variables)
+    if len(measured) == 1:
+        evidence = evidence_of(checkpoint)
+    else:
+        patterns = patterns_of(arguments)
+        whose = f" (pattern {', '.join(patterns)})" if patterns else ""
+        of_all = f"{len(measured)} of " if len(measured) < n_all else ""
+        order = "" if arguments.sort != "model" else " in the order of the model"
+        evidence = [*step_of(checkpoint), f"{of_all}{plural(n_all, noun)}{whose}{order}"]
+    pages = plot_statistics(
+        result,
+        measured,
+        evidence=evidence,
+        palette=palette_of(arguments),
+        is_shared=arguments.shared,
+        is_log=True if arguments.log else None,
+    )
+    hand_over(pages, f"{plural(len(measured), noun)} of {checkpoint.path}", arguments, output)
+
+
 # `ckread stats RUN NAME --every`: one variable in every checkpoint of a run.
 
 
-def run_every(arguments: argparse.Namespace, output: Output) -> int:
+def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:
     """Measure along a run; give the exit code."""
+    from ckread.analysis.choosing import choose_variables
     from ckread.analysis.statistics.statistics import statistics_of_run
     from ckread.model.run.run import open_run
 
     run = open_run(arguments.path, reader=arguments.reader)
-    with ProgressBar(_nbytes(run, arguments), output) as progress:
+    patterns, roles = patterns_of(arguments), roles_of(arguments)
+    with run[-1] as last:
+        chosen, _ = choose_variables(last, patterns, roles)
+        nbytes = len(run) * sum(variable.nbytes for variable in chosen)
+    with ProgressBar(nbytes, output) as progress:
         result = statistics_of_run(
             run,
-            patterns_of(arguments),
-            roles=roles_of(arguments),
+            patterns,
+            roles=roles,
             n_bins=arguments.bins,
             n_jobs=arguments.jobs,
             progress=progress,
@@ -199,28 +228,15 @@ def run_every(arguments: argparse.Namespace, output: Output) -> int:
         from ckread.views.statistics import evolution_page
 
         output.render(evolution_page(result))
-    if arguments.plot or arguments.show:
-        _draw(result, arguments, output)
-    return 2 if result.damaged else 0
+    if draws:
+        from ckread.views.figures.over_steps import plot_over_run
 
-
-def _nbytes(run: Run, arguments: argparse.Namespace) -> int:
-    from ckread.analysis.statistics.statistics import choose_variables
-
-    with run[-1] as last:
-        chosen, _ = choose_variables(last, patterns_of(arguments), roles_of(arguments))
-        return len(run) * sum(variable.nbytes for variable in chosen)
-
-
-def _draw(result: RunStatistics, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.pictures import hand_over, palette_of
-    from ckread.views.figures.over_steps import plot_over_run
-
-    if len(result.names) != 1:
-        remedy = "Give a PATTERN that means one variable."
-        n = len(result.names)
-        raise UsageError(f"{n} variables over a run do not fit one picture", remedy=remedy)
-    [name] = result.names
-    figure = plot_over_run(result, name, palette=palette_of(arguments))
-    what = f"{name} in {len(result.moments)} checkpoints of {result.path}"
-    hand_over([figure], what, arguments, output)
+        if len(result.names) != 1:
+            remedy = "Give a PATTERN that means one variable."
+            n = len(result.names)
+            raise UsageError(f"{n} variables over a run do not fit one picture", remedy=remedy)
+        [name] = result.names
+        figure = plot_over_run(result, name, palette=palette_of(arguments))
+        what = f"{name} in {len(result.moments)} checkpoints of {result.path}"
+        hand_over([figure], what, arguments, output)
+    return _TROUBLE if result.damaged else 0

@@ -19,14 +19,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_run_words
-from ckread.cli.pictures import add_pictures, check_picture
+from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.track import RunTrack
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
@@ -47,8 +46,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.analysis.track import track
 
     keep_blas_in_one_thread()
-    check_picture(arguments)
-    run, patterns = open_run_words([arguments.run, *arguments.patterns], arguments, output)
+    draws = wants_picture(arguments)
+    run, patterns = open_run_words(arguments, output)
     if not patterns:
         remedy = "Usage: ckread track RUN PATTERN…"
         raise UsageError("track: PATTERN is missing", remedy=remedy)
@@ -61,15 +60,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         from ckread.views.track import track_page
 
         output.render(track_page(result))
-    if arguments.plot or arguments.show:
-        _draw(result, arguments, output)
+    if draws:
+        from ckread.views.figures.track import plot_track
+        from ckread.views.terminal.words import plural
+
+        what = f"{plural(len(result.variables), 'value')} over the run"
+        hand_over([plot_track(result, palette=palette_of(arguments))], what, arguments, output)
     return 0
-
-
-def _draw(result: RunTrack, arguments: argparse.Namespace, output: Output) -> None:
-    from ckread.cli.pictures import hand_over, palette_of
-    from ckread.views.figures.track import plot_track
-    from ckread.views.terminal.words import plural
-
-    figure = plot_track(result, palette=palette_of(arguments))
-    hand_over([figure], f"{plural(len(result.variables), 'value')} over the run", arguments, output)

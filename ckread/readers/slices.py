@@ -185,3 +185,12 @@ def intersect(
         places.append(slice(first, last))
         local.append(range(inside.start - start, inside.stop - start, inside.step))
     return tuple(places), tuple(local)
+
+
+def unravelled(position: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """Give the index of an element by its place in C order."""
+    index: list[int] = []
+    for size in reversed(shape):
+        position, at = divmod(position, max(1, size))
+        index.append(at)
+    return tuple(reversed(index))

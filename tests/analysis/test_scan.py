@@ -1,9 +1,13 @@
-"""Cutting tensors on a grid, and joining checksums."""
+"""The engine: what is cut, batched and joined is read once, verified, and the same anywhere."""
 
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,45 +15,180 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.analysis.scan import (
-    SEGMENT_NBYTES,
-    Segment,
+    PIECE_NBYTES,
+    Grid,
+    Item,
     batches,
     chunk_buffer,
+    item_of,
     joined_crc32c,
-    split,
+    scan,
+    side_by_side,
 )
+from ckread.analysis.workers import ALONE, Work
+from ckread.errors import ChecksumError, CorruptCheckpointError, TruncatedFileError
+from ckread.readers import extents
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.crc32c import crc32c
 from ckread.readers.dtypes import DataType
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
-def _extent(nbytes: int) -> Extent:
-    return Extent("shard", 100, nbytes, DataType.FLOAT32, False, None, ((0, nbytes // 4),))
+    from ckread.analysis.scan import Chunks
 
-
-@pytest.mark.parametrize(
-    ("nbytes", "bounds"),
-    [
-        (0, [(0, 0)]),
-        (4, [(0, 4)]),
-        (SEGMENT_NBYTES, [(0, SEGMENT_NBYTES)]),
-        (SEGMENT_NBYTES + 4, [(0, SEGMENT_NBYTES), (SEGMENT_NBYTES, SEGMENT_NBYTES + 4)]),
-    ],
-)
-def test_segments_cover_an_extent(nbytes: int, bounds: list[tuple[int, int]]) -> None:
-    segments = split(_extent(nbytes))
-    assert [(segment.start, segment.stop) for segment in segments] == bounds
-    assert segments[0].is_whole == (len(segments) == 1)
+SMALL = Grid(piece=100, chunk=30, n_arrays=2)
 
 
-def test_segments_lie_on_the_grid_of_chunks() -> None:
-    assert SEGMENT_NBYTES % CHUNK_NBYTES == 0
+def collect(extents: Sequence[Extent], parameter: Any, chunks: Chunks) -> list[list[list[int]]]:
+    """Give all elements, chunk after chunk and array after array: a kernel."""
+    assert parameter == "as told"
+    found = []
+    for chunk in chunks:
+        arrays = [np.array(array).astype(int).tolist() for array in chunk]
+        assert len(arrays) == len(extents)
+        found.append(arrays)
+    return found
 
 
-def test_a_segment_pickles_small() -> None:
-    segment = Segment(_extent(64), 0, 32)
-    assert pickle.loads(pickle.dumps(segment)) == segment
-    assert len(pickle.dumps(segment)) < 1000
+def add_up(_extents: Sequence[Extent], _parameter: Any, chunks: Chunks) -> float:
+    """Sum all elements: a kernel whose results merge."""
+    return float(sum(array.sum() for chunk in chunks for array in chunk))
+
+
+def extent_of(path: Path, array: np.ndarray[Any, Any], dtype: DataType) -> Extent:
+    """Write an array behind three other bytes."""
+    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    path.write_bytes(b"abc" + data)
+    return Extent(str(path), 3, len(data), dtype, False, crc32c(data), ((0, array.size),))
+
+
+@pytest.fixture
+def aligned(tmp_path: Path) -> tuple[Item, np.ndarray[Any, Any]]:
+    """Give an item of three extents of two types, and what they hold."""
+    array = np.arange(250)
+    sources = [
+        extent_of(tmp_path / "a", array.astype(np.float32), DataType.FLOAT32),
+        extent_of(tmp_path / "b", array.astype(np.int64), DataType.INT64),
+        extent_of(tmp_path / "c", array.astype(np.int16), DataType.INT16),
+    ]
+    return Item(7, sources, 250, SMALL, "as told", ("x", "y", "z")), array
+
+
+def test_pieces_and_chunks_lie_on_one_grid(aligned: tuple[Item, np.ndarray[Any, Any]]) -> None:
+    item, array = aligned
+    read: list[int] = []
+    [(whose, found)] = scan([item], collect, Work(progress=read.append))
+    assert whose is item
+    assert found.error is None
+    assert found.crc32c == [extent.crc32c for extent in item.sources]
+    assert sum(read) == 250 * 14 == 250 * item.width
+    assert [[len(chunk[0]) for chunk in piece] for piece in found.partials] == [
+        [30, 30, 30, 10], [30, 30, 30, 10], [30, 20],
+    ]  # fmt: skip
+    for which in range(3):
+        values = [x for piece in found.partials for chunk in piece for x in chunk[which]]
+        assert values == array.tolist()
+
+
+def test_as_many_arrays_as_were_asked_for_are_there_at_once(tmp_path: Path) -> None:
+    def differ(_extents: Sequence[Extent], _parameter: Any, chunks: Chunks) -> list[float]:
+        return [float((b - a).sum()) for a, b in chunks]
+
+    array = np.arange(40, dtype=np.float32)
+    pair = [extent_of(tmp_path / name, array + i, DataType.FLOAT32) for i, name in enumerate("ab")]
+    [(_, found)] = scan([Item(0, pair, 40, SMALL)], differ, ALONE)
+    assert found.partials == [[30.0, 10.0]]
+
+
+def test_workers_of_every_kind_give_the_same(aligned: tuple[Item, np.ndarray[Any, Any]]) -> None:
+    items = [aligned[0]] * 5
+    alone = [found for _, found in scan(items, collect, ALONE)]
+    assert len(alone) == 5
+    executors: list[Executor | None] = [None, ThreadPoolExecutor(3)]
+    executors.append(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+    for executor in executors:
+        work = Work(n_jobs=2, executor=executor)
+        assert [found for _, found in scan(items, collect, work)] == alone
+        if executor is not None:
+            executor.shutdown()
+
+
+def test_partial_results_merge_where_that_is_asked_for(
+    aligned: tuple[Item, np.ndarray[Any, Any]],
+) -> None:
+    item, array = aligned
+    apart, merged = (
+        found
+        for merge in (None, lambda x, y: x + y)
+        for _, found in scan([item], add_up, ALONE, merge)
+    )
+    assert len(apart.partials) == 3
+    assert merged.partials == [3 * array.sum()] == [sum(apart.partials)]
+
+
+@pytest.mark.parametrize("at", [3, 3 + 249 * 8])
+def test_damage_is_told_of_the_extent_it_is_in(
+    aligned: tuple[Item, np.ndarray[Any, Any]], tmp_path: Path, at: int
+) -> None:
+    data = bytearray((tmp_path / "b").read_bytes())
+    data[at] ^= 1
+    (tmp_path / "b").write_bytes(data)
+    [(_, found)] = scan([aligned[0]], collect, ALONE)
+    assert isinstance(found.error, ChecksumError)
+    assert str(found.error).startswith("b: y: bytes 3 to 2003: stored CRC-32C")
+    assert found.which == 1
+    assert len(found.partials) == 3
+
+
+def test_what_ends_too_early_is_an_error_and_no_result(
+    aligned: tuple[Item, np.ndarray[Any, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "c").write_bytes(b"abc")
+    sound = item_of(1, aligned[0].sources[0])  # type: ignore[arg-type]
+    found = {item.number: found for item, found in scan([aligned[0], sound], add_up, ALONE)}
+    assert isinstance(found[7].error, TruncatedFileError)
+    assert (found[7].which, found[7].partials, found[7].crc32c) == (2, [], ())
+    assert found[1].error is None
+
+
+def test_nothing_is_an_item_too(tmp_path: Path) -> None:
+    extent = extent_of(tmp_path / "a", np.empty(0, np.float32), DataType.FLOAT32)
+    [(_, found)] = scan([item_of(0, extent)], add_up, ALONE)
+    assert (found.partials, found.error) == ([0.0], None)
+
+
+def test_a_shard_is_opened_once_however_many_jobs_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extent = extent_of(tmp_path / "a", np.arange(10, dtype=np.float32), DataType.FLOAT32)
+    opened = Mock(side_effect=extents.open_shard)
+    monkeypatch.setattr(extents, "open_shard", opened)
+    found = list(scan([item_of(i, extent) for i in range(600)], add_up, ALONE))
+    assert len(found) == 600
+    assert opened.call_count == 1
+
+
+def test_an_item_that_is_sent_is_small_and_tells_what_is_wrong_with_its_bytes(
+    aligned: tuple[Item, np.ndarray[Any, Any]],
+) -> None:
+    item, _ = aligned
+    assert pickle.loads(pickle.dumps(item)) == item
+    assert len(pickle.dumps(item)) < 1000
+    bad = Mock(dtype=DataType.FLOAT32, crc32c=None)
+    bad.extents.side_effect = CorruptCheckpointError("w: size is impossible")
+    sent = pickle.loads(pickle.dumps(Item(3, [bad], 4, SMALL)))
+    [(_, found)] = scan([sent], add_up, ALONE)
+    assert str(found.error) == "w: size is impossible"
+
+
+def test_an_extent_alone_is_cut_by_bytes() -> None:
+    extent = Extent("shard", 100, 80, DataType.COMPLEX128, False, None, ((0, 5),))
+    item = item_of(3, extent, "parameter")
+    assert (item.number, item.elements, item.parameter) == (3, 5, "parameter")
+    assert item.grid[:2] == (PIECE_NBYTES // 16, CHUNK_NBYTES // 16)
+    assert PIECE_NBYTES % CHUNK_NBYTES == 0
 
 
 @given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=6))
@@ -65,6 +204,16 @@ def test_batches_hold_every_item_once_and_not_too_many(sizes: list[int]) -> None
     assert [i for batch in found for i in batch] == list(range(len(sizes)))
     assert all(1 <= len(batch) <= 7 for batch in found)
     assert all(len(batch) == 1 or sum(sizes[i] for i in batch) <= 60 for batch in found)
+
+
+@given(n=st.integers(0, 40), cuts=st.lists(st.lists(st.integers(0, 40), max_size=5), max_size=3))
+def test_streams_side_by_side_give_the_same_elements(n: int, cuts: list[list[int]]) -> None:
+    array = np.arange(n)
+    streams = [np.split(array, sorted(min(cut, n) for cut in some)) for some in [*cuts, []]]
+    stretches = list(side_by_side(*streams))
+    assert all(len({array.size for array in stretch}) == 1 for stretch in stretches)
+    for which in range(len(streams)):
+        assert [x for stretch in stretches for x in stretch[which].tolist()] == array.tolist()
 
 
 def test_a_buffer_is_aligned_and_used_again() -> None:

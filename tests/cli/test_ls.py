@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ckread as package
-from ckread.cli.arguments import bind_words
+from ckread.cli.arguments import Parser, add_common
+from ckread.cli.commands import Command, Group, Positional
 from ckread.errors import UsageError
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.cli.terminal import Terminal
 
 TEN = str(FIXTURES / "digits_run" / "ckpt-10")
@@ -82,35 +85,62 @@ def test_the_last_line_counts(ckread: Terminal) -> None:
     assert last("--role", "table") == "0 of 43 variables, 0 B of 450 KiB"
 
 
+PATH, NAME = Positional("PATH"), Positional("NAME", tail="[SLICE]")
+RUN, SOME, ANY = Positional("RUN"), Positional("PATTERN", "+"), Positional("PATTERN", "*")
+A, B, LINE = Positional("A"), Positional("B"), Positional("LINE", "?")
+SHELL = Positional("SHELL", choices=("bash", "zsh"))
+
+
+def bound(positionals: tuple[Positional, ...], *words: str) -> dict[str, object]:
+    """Give what a command with these positional arguments makes of words."""
+    parser = Parser(Command("x", positionals, "", Group.SHELL))
+    add_common(parser)
+    given = vars(parser.parse(words))
+    return {name: given[name] for name in given if name not in vars(parser.parse(["--help"]))}
+
+
 @pytest.mark.parametrize(
-    ("usage", "words", "bound"),
+    ("positionals", "usage", "words", "expected"),
     [
-        ("PATH", ["a"], {"path": "a"}),
-        ("PATH [PATTERN…]", ["a"], {"path": "a", "patterns": []}),
-        ("PATH [PATTERN…]", ["a", "b", "c"], {"path": "a", "patterns": ["b", "c"]}),
-        ("PATH NAME[SLICE]", ["a", "b"], {"path": "a", "name": "b"}),
-        ("RUN PATTERN…", ["a", "b"], {"run": "a", "patterns": ["b"]}),
-        ("PATH [PATTERN…] -o FILE", ["a"], {"path": "a", "patterns": []}),
-        ("A B [PATTERN…]", ["a", "b"], {"a": "a", "b": "b", "patterns": []}),
+        ((PATH,), "PATH", ["a"], {"path": "a"}),
+        ((PATH, ANY), "PATH [PATTERN…]", ["a"], {"path": "a", "patterns": []}),
+        ((PATH, ANY), "PATH [PATTERN…]", "abc", {"path": "a", "patterns": ["b", "c"]}),
+        ((PATH, ANY), "PATH [PATTERN…]", ["a", "-q", "b"], {"path": "a", "patterns": ["b"]}),
+        ((PATH, ANY), "PATH [PATTERN…]", ["--", "-a", "-b"], {"path": "-a", "patterns": ["-b"]}),
+        ((PATH, NAME), "PATH NAME[SLICE]", ["a", "b"], {"path": "a", "name": "b"}),
+        ((RUN, SOME), "RUN PATTERN…", ["a", "b"], {"run": "a", "patterns": ["b"]}),
+        ((A, B, ANY), "A B [PATTERN…]", ["a", "b"], {"a": "a", "b": "b", "patterns": []}),
+        ((SHELL, LINE), "SHELL [LINE]", ["zsh"], {"shell": "zsh", "line": None}),
+        ((SHELL, LINE), "SHELL [LINE]", ["zsh", "--", "-x"], {"shell": "zsh", "line": "-x"}),
     ],
 )
-def test_words_are_bound_as_usage_says(
-    usage: str, words: list[str], bound: dict[str, object]
+def test_words_are_bound_to_the_positional_arguments(
+    positionals: tuple[Positional, ...],
+    usage: str,
+    words: Sequence[str],
+    expected: dict[str, object],
 ) -> None:
-    assert bind_words(usage, words, "x") == bound
+    assert bound(positionals, *words) == expected
+    assert Command("x", positionals, "", Group.SHELL).usage == usage
 
 
 @pytest.mark.parametrize(
-    ("usage", "words", "message"),
+    ("positionals", "words", "message"),
     [
-        ("PATH", [], "x: PATH is missing"),
-        ("A B [PATTERN…]", ["a"], "x: B is missing"),
-        ("RUN PATTERN…", ["a"], "x: PATTERN is missing"),
-        ("PATH NAME[SLICE]", [TEN, "b", "c"], "x: c: one argument too many"),
+        ((PATH,), [], "x: PATH is missing"),
+        ((A, B, ANY), ["a"], "x: B is missing"),
+        ((RUN, SOME), ["a"], "x: PATTERN is missing"),
+        ((PATH, NAME), [TEN, "b", "c"], "x: c: one argument too many"),
+        ((SHELL, LINE), ["bsh"], "SHELL: 'bsh', did you mean bash?"),
+        ((PATH, NAME), ["a", "--", "--"], "the following arguments are required: NAME"),
     ],
 )
-def test_words_that_do_not_fit(usage: str, words: list[str], message: str) -> None:
+def test_words_that_do_not_fit(
+    positionals: tuple[Positional, ...], words: list[str], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
-        bind_words(usage, words, "x")
+        bound(positionals, *words)
     assert str(caught.value) == message
-    assert caught.value.remedy == f"Usage: ckread x {usage}"
+    if message.startswith("x: "):
+        usage = Command("x", positionals, "", Group.SHELL).usage
+        assert caught.value.remedy == f"Usage: ckread x {usage}"

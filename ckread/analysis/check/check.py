@@ -16,6 +16,7 @@ from ckread.analysis.check.index import (
     of_index,
 )
 from ckread.analysis.check.training import check_counters, check_training
+from ckread.analysis.workers import Work
 from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -76,7 +77,7 @@ def check(
         >>> report.sound, [str(finding.code) for finding in report.findings]
         (True, ['dead-units'])
     """
-    work = _Work(quick, with_tensorflow, n_jobs, executor, progress)
+    work = _Work(quick, with_tensorflow, Work(n_jobs, executor, progress))
     if isinstance(target, Checkpoint):
         return _check_open(target, work)
     try:
@@ -150,9 +151,7 @@ class _Work(NamedTuple):
 
     quick: bool
     with_tensorflow: bool
-    n_jobs: int | None
-    executor: Executor | None
-    progress: Callable[[int], None] | None
+    reading: Work
 
 
 def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
@@ -173,13 +172,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
             readable = [] if are_weights_damaged(members) else readable
 
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
-        seen = check_values(
-            readable,
-            shards=shards,
-            n_jobs=work.n_jobs,
-            executor=work.executor,
-            progress=work.progress,
-        )
+        seen = check_values(readable, work.reading, shards=shards)
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
         findings += check_unchecked(checkpoint)

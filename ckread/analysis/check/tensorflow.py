@@ -132,7 +132,7 @@ def _differing(
 
 
 def _is_same(variable: Variable, crc32c: int | None) -> bool:
-    from ckread.analysis.diff.checksums import content_key, is_big_endian
+    from ckread.analysis.checksums import content_key, is_big_endian
 
     key = content_key(variable) if variable.dtype.is_plain else None
     if crc32c is None or key is None or is_big_endian([variable]):

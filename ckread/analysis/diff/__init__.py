@@ -1,6 +1,6 @@
 """What changed between two checkpoints.
 
-The doors are `diff` and `records`, the result. Which variable is which: `pairing`, `renaming`,
-`matching`, `leftovers`, `contents`. How far it moved: `checksums`, `values`, `kernels`,
-`metrics`. `difference` is one variable before and after, for a picture.
+The doors are `diff` and `records`, the result, and `difference`, one variable before and after,
+for a picture. Which variable is which: `pairing`, `renaming`, `matching`, `leftovers`,
+`contents`. How far it moved: `values`, `kernels`, `metrics`.
 """

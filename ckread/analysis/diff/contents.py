@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.checksums import content_key
+from ckread.analysis.checksums import content_key
 from ckread.analysis.diff.kernels import differing_bits
 from ckread.analysis.diff.leftovers import pair_nearest
-from ckread.analysis.diff.values import iter_side_by_side
+from ckread.analysis.scan import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -124,8 +124,7 @@ _MAX_AXES = 6
 def is_same_in_order(a: Variable, b: Variable) -> bool:
     """Tell whether two variables of one type and size are equal bit for bit in C order."""
     return not any(
-        differing_bits(left, right).any()
-        for left, right in iter_side_by_side(a.chunks(), b.chunks())
+        differing_bits(left, right).any() for left, right in side_by_side(a.chunks(), b.chunks())
     )
 
 

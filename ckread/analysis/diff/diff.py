@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.diff.checksums import content_comparison, has_checksum
+from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
 from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.diff.renaming import parse_rule
+from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
@@ -234,14 +235,6 @@ def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
     )
 
 
-class Work(NamedTuple):
-    """How values are read."""
-
-    jobs: int | None
-    executor: Executor | None
-    progress: Callable[[int], None] | None
-
-
 class Comparing(NamedTuple):
     """How a pair is compared: the indexes, then the values if there is a tolerance."""
 
@@ -272,13 +265,8 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
 def _read(pairs: Sequence[Pair], comparing: Comparing) -> list[Metrics | None]:
     from ckread.analysis.diff.values import compare_pairs
 
-    work = comparing.work
     return compare_pairs(
-        [(pair.a, pair.b) for pair in pairs],
-        comparing.tolerance or Tolerance(),
-        n_jobs=work.jobs,
-        executor=work.executor,
-        progress=work.progress,
+        [(pair.a, pair.b) for pair in pairs], comparing.tolerance or Tolerance(), comparing.work
     )
 
 

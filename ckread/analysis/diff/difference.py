@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.diff.values import iter_side_by_side
+from ckread.analysis.scan import side_by_side
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _ranges(a: Variable, b: Variable) -> tuple[float, float, float, int, int]:
 
 
 def _pairs(a: Variable, b: Variable) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    for x, y in iter_side_by_side(a.chunks(), b.chunks()):
+    for x, y in side_by_side(a.chunks(), b.chunks()):
         yield x.astype(np.float64), y.astype(np.float64)
 
 

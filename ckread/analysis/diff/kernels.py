@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.analysis.angles import are_alike, inner_from_distance
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
 from ckread.analysis.row_sums import inner_product, row_sum
 from ckread.analysis.scan import chunk_buffer
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 CAPACITY = 131_072
 """Elements compared at once: the work buffers then stay in the second-level cache."""
-_ALIKE = 100.0
-"""Ratio of ‖a‖² and ‖b‖² up to which the inner product follows from the distance."""
 _RARE = 32
 """Of so many pairs at most one changes its sign where only those are looked at again."""
 _FLOAT64_RANGE = (1e-250, 1e300)
@@ -82,14 +81,14 @@ class PairComparison:
         bb = inner_product(b8, b8)
         is_signed = a.dtype.kind not in "ub"
         n_flips = self._count_flips(*((a8, b8) if a.itemsize < 4 else (a, b))) if is_signed else 0
-        is_alike = aa <= _ALIKE * bb and bb <= _ALIKE * aa
+        is_alike = are_alike(aa, bb)
         ab = math.nan if is_alike else inner_product(a8, b8)
         distance = np.abs(np.subtract(b8, a8, out=a8), out=a8)
         dd = inner_product(distance, distance)
         if not (low <= bb < high and low <= dd < high):
             return None
         if is_alike:
-            ab = (aa + bb - dd) / 2
+            ab = inner_from_distance(aa, bb, dd)
         largest = float(np.maximum.reduce(distance))
         return PairTally(
             elements=n,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.checksums import ContentKey, content_key, is_big_endian, is_constant
+from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
 from ckread.analysis.diff.leftovers import pair_by_content, propose
 from ckread.analysis.diff.pairing import Pair, PairedBy, Pairing, follow_owners, take_without_scope
 from ckread.analysis.diff.records import DiffStatus

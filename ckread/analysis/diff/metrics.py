@@ -14,7 +14,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.analysis.angles import CLOSE, cosine_from_distance
 from ckread.errors import UsageError
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,7 +141,7 @@ def metrics_of(
     changed_at = tally.first_changed
     common = Metrics(
         changed_elements=tally.changed,
-        first_changed=None if changed_at is None else _unravel(changed_at, shape),
+        first_changed=None if changed_at is None else unravelled(changed_at, shape),
         exact_cast=any(tally.is_cast) if is_retyped else None,
         same_nan=tally.same_nan,
     )
@@ -201,26 +203,14 @@ def _total(terms: Iterable[tuple[float, int]]) -> _Scaled:
 
 
 def _cosine(aa: _Scaled, bb: _Scaled, ab: _Scaled, dd: _Scaled) -> float:
-    """Give the cosine from the distance where a and b are close, else from the product.
-
-    1 − (‖d‖² − (‖a‖ − ‖b‖)²) / 2‖a‖‖b‖ keeps the digits of 1 − cosine that the inner
-    product loses; far apart it is the other way round.
-    """
+    """Give the cosine from the distance where a and b are close, else from the product."""
     norm_a, norm_b = math.sqrt(aa.mantissa), math.sqrt(bb.mantissa)
     angle = _Scaled(ab.mantissa / norm_a / norm_b, ab.exponent - (aa.exponent + bb.exponent) // 2)
     cosine = angle.value()
-    if cosine > 0.9 and aa.exponent == bb.exponent:
+    if cosine > CLOSE and aa.exponent == bb.exponent:
         distance = _Scaled(dd.mantissa, dd.exponent - aa.exponent).value()
-        cosine = 1 - (distance - (norm_a - norm_b) ** 2) / (2 * norm_a * norm_b)
+        cosine = cosine_from_distance(norm_a, norm_b, distance)
     return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))
-
-
-def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    index: list[int] = []
-    for size in reversed(shape):
-        position, remainder = divmod(position, size)
-        index.append(remainder)
-    return tuple(reversed(index))
 
 
 # When two values count as equal: bit for bit, or close enough.

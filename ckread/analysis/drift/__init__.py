@@ -1,5 +1,5 @@
 """How every variable moved over a run.
 
-The doors are `drift` and `records`, the result. `columns` puts the variables of all checkpoints
-side by side, `measuring` makes jobs of them, `kernel` reads one stretch through all.
+The doors are `drift` and `records`, the result. `series` puts a variable's place in every
+checkpoint side by side, `kernel` reads it through all of them, `measuring` makes figures of it.
 """

@@ -14,16 +14,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ckread.analysis.drift.columns import (
-    Column,
+from ckread.analysis.drift.records import RunDrift, VariableDrift
+from ckread.analysis.drift.series import (
     OpenRun,
+    Series,
     changes,
-    choose,
+    choose_series,
     learning_rate,
     nothing_left,
-    open_columns,
+    open_series,
 )
-from ckread.analysis.drift.records import RunDrift, VariableDrift
+from ckread.analysis.workers import Work
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from ckread.analysis.drift.measuring import Failure, Measuring
+    from ckread.analysis.drift.measuring import Failure
     from ckread.model.run.run import PathLike, Run
 
 _SETTLING_SECONDS = 0.2
@@ -74,21 +75,19 @@ def drift(
         (4, 0.219)
     """
     run = as_run(run)
-    opened = open_columns(run)
-    chosen, left_out = choose(opened.columns, patterns, roles)
+    opened = open_series(run)
+    chosen, left_out = choose_series(opened, patterns, roles)
     if index_only:
-        variables = [VariableDrift.of(column, changes(column.cells)) for column in chosen]
+        variables = [VariableDrift.of(series, changes(series.cells)) for series in chosen]
         return _result(run, opened, variables, left_out, index_only=True)
-    from ckread.analysis.drift.measuring import Measuring
-
-    measuring = Measuring(n_jobs=n_jobs, executor=executor, progress=progress)
-    variables = _settled(run, opened, chosen, measuring)
+    work = Work(n_jobs, executor, progress)
+    variables = _settled(run, opened, chosen, work)
     causes: list[VariableDrift] = []
     if roles is None and any(v.first_nonfinite is not None for v in variables):
         others = _others(opened, chosen, patterns)
-        causes = _settled(run, opened, others, measuring)
+        causes = _settled(run, opened, others, work)
         if len(causes) and len(causes[0].present) != len(variables[0].present):
-            variables = _settled(run, opened, chosen, measuring)
+            variables = _settled(run, opened, chosen, work)
     return _result(run, opened, variables, left_out, causes=_failed_first(variables, causes))
 
 
@@ -114,13 +113,13 @@ def _result(
 
 
 def _others(
-    opened: OpenRun, chosen: Sequence[Column], patterns: str | Sequence[str]
-) -> list[Column]:
+    opened: OpenRun, chosen: Sequence[Series], patterns: str | Sequence[str]
+) -> list[Series]:
     """Give the variables that may have failed before those chosen: slots, averages, scales."""
-    known = {column.name for column in chosen}
+    known = {series.name for series in chosen}
     roles = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
-    found, _ = choose(opened.columns, patterns, roles)
-    return [column for column in found if column.name not in known]
+    found, _ = choose_series(opened, patterns, roles)
+    return [series for series in found if series.name not in known]
 
 
 def _failed_first(
@@ -135,18 +134,20 @@ def _failed_first(
 
 
 def _settled(
-    run: Run, opened: OpenRun, chosen: Sequence[Column], measuring: Measuring
+    run: Run, opened: OpenRun, chosen: Sequence[Series], work: Work
 ) -> list[VariableDrift]:
     """Measure, and again without what changed meanwhile, until nothing is amiss.
 
     A checkpoint that was deleted or overwritten is taken out altogether. A variable
     whose bytes are damaged in one that stays is absent there.
     """
+    from ckread.analysis.drift.measuring import measure_series
+
     done: dict[str, VariableDrift] = {}
     suspects: set[tuple[str, str]] = set()
     todo = list(chosen)
     while todo:
-        measured, failures = measuring.measure(todo)
+        measured, failures = measure_series(todo, work)
         done.update((variable.name, variable) for variable in measured)
         todo = []
         if not failures:
@@ -160,31 +161,31 @@ def _settled(
                 opened.without(index)
             if not opened.entries:
                 raise nothing_left(run)
-            todo = [column for column in chosen if column.name in opened.columns]
+            todo = [series for series in chosen if series.name in opened.series]
             done.clear()
             continue
         todo = _without_damaged(opened, failures, suspects)
-    return [done[column.name] for column in chosen if column.name in done]
+    return [done[series.name] for series in chosen if series.name in done]
 
 
 def _without_damaged(
     opened: OpenRun, failures: Sequence[Failure], suspects: set[tuple[str, str]]
-) -> list[Column]:
+) -> list[Series]:
     """Give what to measure again; what failed twice is absent from then on."""
     again = {}
     for failure in failures:
-        column = opened.columns[failure.name]
+        series = opened.series[failure.name]
         entry = opened.entries[failure.checkpoint]
         if (failure.name, entry.path) in suspects:
-            column.cells[failure.checkpoint] = None
+            series.cells[failure.checkpoint] = None
             opened.notes.append(
                 f"{failure.name} of {entry.name} was left out: {failure.error.message}."
             )
         suspects.add((failure.name, entry.path))
-        again[failure.name] = column
-    for name, column in list(again.items()):
-        if not any(column.cells):  # damaged wherever it is
-            del again[name], opened.columns[name]
+        again[failure.name] = series
+    for name, series in list(again.items()):
+        if not any(series.cells):  # damaged wherever it is
+            del again[name], opened.series[name]
     return list(again.values())
 
 

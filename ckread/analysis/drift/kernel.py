@@ -1,9 +1,7 @@
-"""The kernel of drift: one stretch of a variable through all checkpoints, chunk by chunk.
+"""The kernel of drift: one piece of a variable through all checkpoints, chunk by chunk.
 
-Each byte of the run is read once, and verified, whatever its size. Where the
-checksums say that the checkpoint before has the same values, its sums are taken over.
-
-One chunk of a variable through all checkpoints, and the sums that figures are made of.
+Each byte of the run is read once, and verified. Where the checksums say that the
+checkpoint before has the same values, its sums are taken over.
 
 Three work buffers hold a chunk of the first checkpoint, of the one before and of the
 one at hand, in float64; differences take the place of the one before. The fewer there
@@ -13,43 +11,39 @@ are, the more of them stays in the second-level cache.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ckread.analysis.angles import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import chunk_buffer
-from ckread.errors import CheckpointError
-from ckread.readers.contract import Extent
-from ckread.readers.crc32c import extend
+from ckread.analysis.scan import Grid, chunk_buffer
 from ckread.readers.dtypes import DataType
-from ckread.readers.extents import OpenShards, decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ckread.model.variable import Variable
+    from ckread.analysis.scan import Chunks
+    from ckread.readers.contract import Extent
 
     Floats = NDArray[np.float64]
-    Source = Extent | Variable | CheckpointError
 
 CHUNK_ELEMENTS = 1 << 16
 """Elements of one chunk: 256 KiB of float32, the optimum that was measured."""
+GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS)
+"""A piece is 4 MiB of float32, in each of the checkpoints."""
 
-_ALIKE = 100.0
-"""Ratio of squared norms up to which the inner product follows from the distance."""
 _RANGE = (1e-280, 1e300)
 
 WIDE = frozenset({DataType.FLOAT64, DataType.COMPLEX128})
 """Types whose squares may leave the range of float64."""
 
 
-class Columns(NamedTuple):
-    """What a row of sums holds, per checkpoint."""
+class Sums(NamedTuple):
+    """The sums that figures are made of, each one per checkpoint."""
 
     xx: Floats
     """‖x‖²."""
@@ -63,7 +57,7 @@ class Columns(NamedTuple):
     infinite: Floats
 
 
-N_COLUMNS = len(Columns._fields)
+N_SUMS = len(Sums._fields)
 
 
 class ChunkSums:
@@ -91,9 +85,15 @@ class ChunkSums:
         if values.dtype.kind == "c":
             values = values.view(f"<f{values.itemsize // 2}")
         if not self._rows:
-            self._buffers = [_buffer(number, values.size) for number in range(3)]
+            # Room for twice the elements: a complex number is two floats.
+            buffers = (chunk_buffer(CHUNK_ELEMENTS * 16, number=number) for number in (1, 2, 3))
+            self._buffers = [buffer.view(np.float64)[: values.size] for buffer in buffers]
             self._first = self._previous = self._buffers[0]
-        x, spare = self._next()
+        first, x, spare = self._buffers
+        if not self._rows:
+            x = first
+        elif self._previous is x:
+            x, spare = spare, x
         np.copyto(x, values, casting="unsafe")
         if self._exponent:
             np.ldexp(x, -self._exponent, out=x)
@@ -111,32 +111,17 @@ class ChunkSums:
         from_first = from_previous
         if self._previous is not self._first:
             from_first = _distance(x, self._first, spare)
-        self._rows.append(
-            [xx, from_first, from_previous, self._inner(x, xx, from_first), nan, infinite]
-        )
+        ff = self._rows[0][0]
+        if are_alike(xx, ff):
+            inner = inner_from_distance(xx, ff, from_first)
+        else:
+            inner = inner_product(x, self._first)
+        self._rows.append([xx, from_first, from_previous, inner, nan, infinite])
         self._previous = x
 
     def rows(self) -> Floats:
-        """Give the sums, shape (checkpoints, columns)."""
+        """Give the sums, shape (checkpoints, N_SUMS)."""
         return np.array(self._rows, np.float64)
-
-    def _next(self) -> tuple[Floats, Floats]:
-        """Give the buffer for the next checkpoint, and that for differences from others."""
-        first, one, other = self._buffers
-        if not self._rows:
-            return first, other
-        return (other, one) if self._previous is one else (one, other)
-
-    def _inner(self, x: Floats, xx: float, from_first: float) -> float:
-        ff = self._rows[0][0]
-        if xx <= _ALIKE * ff and ff <= _ALIKE * xx:
-            return (xx + ff - from_first) / 2
-        return inner_product(x, self._first)
-
-
-def _buffer(number: int, n_floats: int) -> Floats:
-    # Room for twice the elements: a complex number is two floats.
-    return chunk_buffer(CHUNK_ELEMENTS * 16, number=1 + number).view(np.float64)[:n_floats]
 
 
 def _distance(x: Floats, y: Floats, spare: Floats) -> float:
@@ -144,129 +129,40 @@ def _distance(x: Floats, y: Floats, spare: Floats) -> float:
     return inner_product(spare, spare)
 
 
-MAX_OPEN_SHARDS = 256
-"""Files that a job keeps open; beyond that they are opened for each chunk."""
-
-
-@dataclass(frozen=True, slots=True)
-class DriftTask:
-    """A stretch of one variable in each checkpoint that holds it in one shape; it pickles.
+class Measured(NamedTuple):
+    """What a piece gave.
 
     Attributes:
-        variable: whose: a number that comes back with the result.
-        sources: in each checkpoint, in order, the variable that tells where its bytes
-            lie, so that a forked worker, not its parent, finds that out. Pickled, it
-            is the place itself, or what is wrong with it.
-        start: first element.
-        stop: where the stretch ends.
-        nbytes: bytes to read.
-        exponent: values are divided by two to this power, lest squares overflow.
-    """
-
-    variable: int
-    sources: Sequence[Source]
-    start: int
-    stop: int
-    nbytes: int
-    exponent: int = 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        places = tuple(map(_place_of, self.sources))
-        rest = (self.start, self.stop, self.nbytes, self.exponent)
-        return type(self), (self.variable, places, *rest)
-
-
-@dataclass(slots=True)
-class DriftResult:
-    """What a task gave.
-
-    Attributes:
-        variable: of the task.
-        start: of the task.
-        sums: float64, shape (checkpoints, columns); see `Columns`.
-        crc32c: of the bytes read from each checkpoint.
+        sums: float64, shape (checkpoints, N_SUMS); see `Sums`.
         extreme: largest magnitude, where squares left the range of float64.
-        failed: which checkpoint could not be read.
-        error: why.
     """
 
-    variable: int
-    start: int
-    sums: Floats = field(default_factory=lambda: np.zeros((0, N_COLUMNS)))
-    crc32c: list[int] = field(default_factory=list)
-    extreme: float = 0.0
-    failed: int | None = None
-    error: CheckpointError | None = None
+    sums: Floats
+    extreme: float
 
 
-def measure_job(tasks: tuple[DriftTask, ...]) -> list[DriftResult]:
-    """Measure the tasks of a job, in any process; files stay open from one to the next."""
-    with OpenShards(MAX_OPEN_SHARDS) as shards, np.errstate(all="ignore"):
-        return [_measure(task, shards) for task in tasks]
+def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measured:
+    """Measure a variable through the checkpoints, in any process: the kernel.
 
-
-def _measure(task: DriftTask, shards: OpenShards) -> DriftResult:
-    n = len(task.sources)
-    result = DriftResult(task.variable, task.start, np.zeros((n, N_COLUMNS)), [0] * n)
-    extents: list[Extent] = []
-    for source in task.sources:
-        try:
-            extents.append(extent_of(source))
-        except CheckpointError as error:
-            return DriftResult(task.variable, task.start, failed=len(extents), error=error)
-    repeats = _repeats(extents)
-    checksums = result.crc32c
-    buffer = chunk_buffer(CHUNK_ELEMENTS * 16)
-    for start in range(task.start, task.stop, CHUNK_ELEMENTS):
-        stop = min(start + CHUNK_ELEMENTS, task.stop)
-        chunk = ChunkSums(task.exponent)
-        raw = buffer[:0]
-        for j, extent in enumerate(extents):
-            path, offset, nbytes, dtype = extent[:4]
-            width = dtype.itemsize
-            if len(raw) != (stop - start) * width:
-                raw = buffer[: (stop - start) * width]
-            try:
-                shard = shards[path]
-                shard.check_range(offset, nbytes)
-                shard.pread_into(raw, offset + start * width)
-            except CheckpointError as error:
-                return DriftResult(task.variable, task.start, failed=j, error=error)
-            checksums[j] = extend(checksums[j], raw)
-            if repeats[j]:
-                chunk.repeat()
-            else:
-                chunk.add(decode(extent, raw), is_wide=dtype in WIDE)
-        result.sums += chunk.rows()
-        result.extreme = max(result.extreme, chunk.extreme)
-    return result
-
-
-def _place_of(source: Source) -> Extent | CheckpointError:
-    try:
-        return extent_of(source)
-    except CheckpointError as error:
-        return error
-
-
-def extent_of(source: Source) -> Extent:
-    """Give where the bytes of a plain variable lie.
-
-    Raises:
-        CheckpointError: its entry is impossible.
+    Args:
+        extents: its bytes in each of them.
+        exponent: values are divided by two to this power, lest squares overflow.
+        chunks: the values.
     """
-    if isinstance(source, Extent):
-        return source
-    if isinstance(source, CheckpointError):
-        raise source
-    [extent] = source.extents() or ()
-    return extent
-
-
-def _repeats(extents: Sequence[Extent]) -> list[bool]:
-    """Tell of which the checkpoint before has the same bytes, as the checksums say.
-
-    They are read all the same: both checksums are verified.
-    """
-    kept = [(extent.crc32c, extent.dtype, extent.big_endian) for extent in extents]
-    return [False, *(one == other and one[0] is not None for one, other in pairwise(kept))]
+    contents = [(extent.crc32c, extent.dtype, extent.big_endian) for extent in extents]
+    # What has the checksum of the one before is read all the same, and verified.
+    repeats = [False, *(a == b and a[0] is not None for a, b in pairwise(contents))]
+    are_wide = [extent.dtype in WIDE for extent in extents]
+    sums = np.zeros((len(extents), N_SUMS))
+    extreme = 0.0
+    with np.errstate(all="ignore"):
+        for arrays in chunks:
+            chunk = ChunkSums(exponent)
+            for is_repeat, is_wide, values in zip(repeats, are_wide, arrays, strict=True):
+                if is_repeat:
+                    chunk.repeat()
+                else:
+                    chunk.add(values, is_wide=is_wide)
+            sums += chunk.rows()
+            extreme = max(extreme, chunk.extreme)
+    return Measured(sums, extreme)

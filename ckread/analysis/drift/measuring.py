@@ -1,61 +1,32 @@
-"""Measuring variables through a run: jobs for the kernel, and figures from its sums.
-
-Jobs of drift: tasks put together so that all processes are busy to the end.
-
-A job opens every checkpoint once, so the first ones are long; they get shorter, so
-that no process waits long for the others. How long a task takes, the checksums tell:
-values that the checkpoint before has too are read and verified, and not compared.
-
-Drift of what has no plain bytes: compressed, partitioned, of another format.
-
-Each checkpoint is streamed beside the first and the one before it: three times the
-reading, but three chunks of memory, whatever the number of checkpoints.
-
-From sums of squares to figures: norms, relative distances, cosines.
-"""
+"""Measuring the variables of a run: what the kernel reads, and figures from its sums."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from operator import itemgetter, ne
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.values import iter_side_by_side
-from ckread.analysis.drift.columns import changes
-from ckread.analysis.drift.kernel import (
-    CHUNK_ELEMENTS,
-    N_COLUMNS,
-    Columns,
-    DriftResult,
-    DriftTask,
-    extent_of,
-    measure_job,
-)
+from ckread.analysis.angles import CLOSE, cosine_from_distance
+from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure
 from ckread.analysis.drift.records import VariableDrift
+from ckread.analysis.drift.series import changes
 from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import joined_crc32c
-from ckread.analysis.workers import choose_n_jobs, run
+from ckread.analysis.scan import Item, scan, side_by_side
 from ckread.errors import CheckpointError
 from ckread.readers.dtypes import DataType
-from ckread.readers.extents import checksum_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from ckread.analysis.drift.columns import Column
+    from ckread.analysis.drift.series import Series
+    from ckread.analysis.workers import Work
     from ckread.model.variable import Variable
 
     Floats = NDArray[np.float64]
-
-TASK_ELEMENTS = 16 * CHUNK_ELEMENTS
-"""Elements of a task, in each of the checkpoints: 4 MiB of float32."""
 
 
 class Failure(NamedTuple):
@@ -71,112 +42,82 @@ class Era:
     """The checkpoints that hold a variable in one shape.
 
     Attributes:
-        column: whose.
+        series: whose.
         at: indices of these checkpoints.
         cells: the variable in each of them.
         is_plain: whether its bytes lie in one piece in each; else they are streamed.
+        sums: shape (checkpoints, N_SUMS); None where there are no numbers.
+        exponent: of the unit of these: values were divided by two to this power.
+        failure: what could not be read.
     """
 
-    column: Column
+    series: Series
     at: list[int]
     cells: list[Variable]
-    is_plain: bool
+    is_plain: bool = True
+    sums: Floats | None = None
+    exponent: int = 0
+    failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Measuring:
-    """How to work: see `ckread.analysis.drift.drift.drift`."""
-
-    n_jobs: int | None = 1
-    executor: Executor | None = None
-    progress: Callable[[int], None] | None = field(default=None)
-
-    def measure(self, columns: Sequence[Column]) -> tuple[list[VariableDrift], list[Failure]]:
-        """Give the drift of each variable that could be read whole, and what could not."""
-        eras = [era for column in columns for era in _eras(column)]
-        sums: list[np.ndarray[Any, Any] | None] = [None] * len(eras)
-        exponents = [0] * len(eras)
-        failures: dict[int, Failure] = {}
-        plain = [i for i, era in enumerate(eras) if era.is_plain]
-        self._measure_plain(eras, plain, exponents, sums, failures)
-        wide = [i for i in plain if i not in failures and exponents[i]]
-        self._measure_plain(eras, wide, exponents, sums, failures)
-        for i, era in enumerate(eras):
-            if not era.is_plain:
-                self._measure_streamed(era, i, sums, failures)
-        of_column: dict[str, list[int]] = defaultdict(list)
-        for i, era in enumerate(eras):
-            of_column[era.column.name].append(i)
-        measured = [
-            drift_of(
-                column,
-                [Measured(eras[i].at, sums[i], exponents[i]) for i in of_column[column.name]],
-            )
-            for column in columns
-            if not any(i in failures for i in of_column[column.name])
-        ]
-        return measured, list(failures.values())
-
-    def _measure_plain(
-        self,
-        eras: Sequence[Era],
-        chosen: Sequence[int],
-        exponents: list[int],
-        sums: list[np.ndarray[Any, Any] | None],
-        failures: dict[int, Failure],
-    ) -> None:
-        tasks = [task for i in chosen for task in _tasks(i, eras[i], exponents[i])]
-        parts: dict[int, list[DriftResult]] = defaultdict(list)
-        for result in self._run(tasks):
-            parts[result.variable].append(result)
-        for i in chosen:
-            found = sorted(parts[i], key=lambda result: result.start)
-            failure = _failure(eras[i], found)
-            if failure is not None:
-                failures[i] = failure
-                continue
-            sums[i] = sum((result.sums for result in found[1:]), found[0].sums)
-            extreme = max(result.extreme for result in found)
-            if extreme and not exponents[i]:
-                exponents[i] = math.frexp(extreme)[1]
-
-    def _run(self, tasks: Sequence[DriftTask]) -> Iterable[DriftResult]:
-        total = sum(task.nbytes for task in tasks)
-        n_jobs = choose_n_jobs(total, self.n_jobs)
-        jobs = share_out(tasks, n_jobs)
-        for index, results in run(jobs, measure_job, n_jobs=n_jobs, executor=self.executor):
-            if self.progress is not None:
-                self.progress(sum(task.nbytes for task in jobs[index]))
-            yield from results
-
-    def _measure_streamed(
-        self,
-        era: Era,
-        i: int,
-        sums: list[np.ndarray[Any, Any] | None],
-        failures: dict[int, Failure],
-    ) -> None:
-        found = measure_streams(era.cells)
-        if isinstance(found, Unreadable):
-            failures[i] = Failure(era.column.name, era.at[found.which], found.error)
-        else:
-            sums[i] = found
-        if self.progress is not None:
-            self.progress(sum(cell.nbytes for cell in era.cells))
+def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDrift], list[Failure]]:
+    """Give the drift of each variable that could be read whole, and what could not."""
+    eras = [_eras(series) for series in many]
+    every = [era for some in eras for era in some]
+    items = [
+        Item(i, era.cells, era.cells[0].elements, GRID, 0, [era.series.name] * len(era.cells))
+        for i, era in enumerate(every)
+        if era.is_plain
+    ]
+    _scan(items, every, work)
+    # Squares of these left the range of float64: once more, in a unit of their own.
+    _scan(
+        [
+            replace(item, parameter=exponent)
+            for item in items
+            if (exponent := every[item.number].exponent)
+        ],
+        every,
+        work,
+    )
+    for era in every:
+        if not era.is_plain:
+            found = _measure_streams(era)
+            if isinstance(found, Failure):
+                era.failure = found
+            else:
+                era.sums = found
+            work.advance(sum(cell.nbytes for cell in era.cells))
+    measured = [
+        _drift_of(series, some)
+        for series, some in zip(many, eras, strict=True)
+        if not any(era.failure for era in some)
+    ]
+    return measured, [era.failure for era in every if era.failure is not None]
 
 
-def _eras(column: Column) -> Iterable[Era]:
+def _scan(items: Sequence[Item], eras: Sequence[Era], work: Work) -> None:
+    for item, found in scan(items, measure, work):
+        era = eras[item.number]
+        if found.error is not None:
+            era.failure = Failure(era.series.name, era.at[found.which], found.error)
+            continue
+        first, *others = found.partials
+        era.sums = sum((other.sums for other in others), first.sums)
+        extreme = max(partial.extreme for partial in found.partials)
+        if not item.parameter:
+            era.exponent = math.frexp(extreme)[1]
+
+
+def _eras(series: Series) -> list[Era]:
     eras: dict[tuple[int, ...], Era] = {}
-    for index, cell in enumerate(column.cells):
+    for index, cell in enumerate(series.cells):
         if cell is not None:
-            shape = cell.shape
-            era = eras.get(shape)
-            if era is None:
-                era = eras[shape] = Era(column, [], [], is_plain=True)
+            era = eras.setdefault(cell.shape, Era(series, [], []))
             era.at.append(index)
             era.cells.append(cell)
             era.is_plain = era.is_plain and _is_plain(cell)
-    return eras.values()
+    return list(eras.values())
 
 
 def _is_plain(cell: Variable) -> bool:
@@ -191,126 +132,44 @@ def _is_plain(cell: Variable) -> bool:
     return extents is not None and len(extents) == 1
 
 
-def _tasks(number: int, era: Era, exponent: int) -> Iterable[DriftTask]:
-    cells = era.cells
-    n = cells[0].elements
-    width = sum([cell.dtype.itemsize for cell in cells])
-    for start in range(0, max(n, 1), TASK_ELEMENTS):
-        stop = min(start + TASK_ELEMENTS, n)
-        yield DriftTask(number, cells, start, stop, (stop - start) * width, exponent)
-
-
-def _failure(era: Era, results: Sequence[DriftResult]) -> Failure | None:
-    """Give what is wrong with the bytes of a variable: the first that is."""
-    for result in results:
-        if result.error is not None and result.failed is not None:
-            return Failure(era.column.name, era.at[result.failed], result.error)
-    computed = _checksums(era.cells, results)
-    if computed == [cell.crc32c for cell in era.cells]:
-        return None
-    for at, cell, found in zip(era.at, era.cells, computed, strict=True):
-        extent = extent_of(cell)
-        if extent.crc32c is not None and found != extent.crc32c:
-            place = extent.offset, extent.nbytes
-            error = checksum_error(extent.path, place, extent.crc32c, found, era.column.name)
-            return Failure(era.column.name, at, error)
-    return None
-
-
-def _checksums(cells: Sequence[Variable], results: Sequence[DriftResult]) -> list[int]:
-    """Give the checksum of all bytes that were read of each cell."""
-    if len(results) == 1:
-        return results[0].crc32c
-    sizes = [min(TASK_ELEMENTS, cells[0].elements - result.start) for result in results]
-    return [
-        joined_crc32c(
-            (result.crc32c[j], n * cell.dtype.itemsize)
-            for result, n in zip(results, sizes, strict=True)
-        )
-        for j, cell in enumerate(cells)
-    ]
-
-
-JOB_NBYTES = 1000 * 1000 * 1000
-"""Bytes of a job, at most."""
-
-_SHARE = 2
-"""A job is this part of what a process would get of the rest."""
-_MAX_JOBS_EACH = 16
-_COMPARING = 1.5
-"""What comparing values with two others takes, where reading and verifying them takes 1."""
-
-
-def share_out(tasks: Sequence[DriftTask], n_jobs: int) -> list[tuple[DriftTask, ...]]:
-    """Put tasks that are neighbours together into jobs, the longest first.
-
-    Args:
-        tasks: in the order of the files.
-        n_jobs: processes that work.
-    """
-    efforts = [_effort(task) for task in tasks]
-    left = sum(efforts)
-    least = left / (_MAX_JOBS_EACH * n_jobs)
-    jobs: list[tuple[float, tuple[DriftTask, ...]]] = []
-    start = 0
-    while start < len(tasks):
-        wanted = min(max(left / (_SHARE * n_jobs), least), JOB_NBYTES)
-        stop, effort = start + 1, efforts[start]
-        while stop < len(tasks) and effort + efforts[stop] <= wanted:
-            effort += efforts[stop]
-            stop += 1
-        jobs.append((effort, tuple(tasks[start:stop])))
-        left -= effort
-        start = stop
-    jobs.sort(key=itemgetter(0), reverse=True)
-    return [job for _, job in jobs]
-
-
-def _effort(task: DriftTask) -> float:
-    """Estimate the work of a task, in bytes that are read alone."""
-    checksums = [getattr(source, "crc32c", None) for source in task.sources]
-    n_compared: int = sum(map(ne, checksums, checksums[1:]))
-    return task.nbytes * (1 + _COMPARING * n_compared / len(checksums))
-
-
 PIECE_ELEMENTS = 1 << 16
 
 
-class Unreadable(NamedTuple):
-    """Which of the checkpoints cannot be read, and why."""
+def _measure_streams(era: Era) -> Floats | Failure | None:
+    """Give the sums of a variable in each checkpoint; None for what holds no numbers.
 
-    which: int
-    error: CheckpointError
-
-
-def measure_streams(cells: Sequence[Variable]) -> Floats | Unreadable | None:
-    """Give the sums of a variable in each checkpoint; None for what holds no numbers."""
+    Each is streamed beside the first and the one before it: three times the reading,
+    but three chunks of memory, whatever the number of checkpoints.
+    """
+    cells = era.cells
     if not cells[0].dtype.is_plain or cells[0].dtype is DataType.STRING:
         return None
-    sums = np.zeros((len(cells), N_COLUMNS))
+    sums = np.zeros((len(cells), N_SUMS))
     for j, cell in enumerate(cells):
         with np.errstate(all="ignore"):
             try:
-                sums[j] = _measure(cell, cells[0], cells[max(j - 1, 0)], is_first=j == 0)
+                sums[j] = _measure_stream(cell, cells[0], cells[max(j - 1, 0)], is_first=j == 0)
             except CheckpointError as error:
-                return Unreadable(_culprit(cells, j), error)
+                return Failure(era.series.name, era.at[_culprit(cells, j)], error)
     return sums
 
 
-def _measure(x: Variable, first: Variable, before: Variable, *, is_first: bool) -> Floats:
-    row = np.zeros(N_COLUMNS)
+def _measure_stream(x: Variable, first: Variable, before: Variable, *, is_first: bool) -> Floats:
+    row = np.zeros(N_SUMS)
     if is_first:
         for piece in _pieces(x):
             row += _own(piece)
         row[3] = row[0]
         row[2] = np.nan
         return row
-    for here, there in iter_side_by_side(_pieces(x), _pieces(first)):
+    for here, there in side_by_side(_pieces(x), _pieces(first)):
         row += _own(here)
-        row[1] += _squared(here - there)
+        away = here - there
+        row[1] += inner_product(away, away)
         row[3] += inner_product(here, there)
-    for here, there in iter_side_by_side(_pieces(x), _pieces(before)):
-        row[2] += _squared(here - there)
+    for here, there in side_by_side(_pieces(x), _pieces(before)):
+        away = here - there
+        row[2] += inner_product(away, away)
     return row
 
 
@@ -325,15 +184,11 @@ def _pieces(variable: Variable) -> Iterator[Floats]:
 
 
 def _own(x: Floats) -> Floats:
-    row = np.zeros(N_COLUMNS)
-    row[0] = _squared(x)
+    row = np.zeros(N_SUMS)
+    row[0] = inner_product(x, x)
     if not np.isfinite(row[0]):
         row[4], row[5] = np.count_nonzero(np.isnan(x)), np.count_nonzero(np.isinf(x))
     return row
-
-
-def _squared(x: Floats) -> float:
-    return inner_product(x, x)
 
 
 def _culprit(cells: Sequence[Variable], j: int) -> int:
@@ -347,17 +202,13 @@ def _culprit(cells: Sequence[Variable], j: int) -> int:
     return j
 
 
-_CLOSE = 0.9
-"""Cosine above which the distance tells more digits of the angle than the product."""
-
-
 def figures(
     sums: NDArray[np.float64], exponent: int, at: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
     """Give l2, from_first, from_previous and cosine_to_first of each checkpoint.
 
     Args:
-        sums: shape (checkpoints, columns), of values divided by 2**exponent.
+        sums: shape (checkpoints, N_SUMS), of values divided by 2**exponent.
         exponent: of the unit.
         at: indices of these checkpoints: a gap means that there is no checkpoint
             before to compare with.
@@ -366,13 +217,15 @@ def figures(
         The figures, shape (checkpoints, 4); which of them there are; and NaN and
         infinite elements, shape (checkpoints, 2).
     """
-    row = Columns(*sums.T)
+    row = Sums(*sums.T)
     with np.errstate(all="ignore"):
         norms = np.sqrt(row.xx)
         first = _ratio(np.sqrt(row.from_first), norms[:1])
         before = np.concatenate([[np.nan], norms[:-1]])
         previous = _ratio(np.sqrt(row.from_previous), before)
-        cosine = _cosine(row, norms)
+        angle = row.inner / (norms * norms[0])
+        close = cosine_from_distance(norms, norms[0], row.from_first)
+        cosine = np.clip(np.where(angle > CLOSE, close, angle), -1.0, 1.0)
         l2 = np.ldexp(norms, exponent)
     table = np.stack([l2, first, previous, cosine], axis=1)
     known = np.ones(table.shape, np.bool_)
@@ -388,44 +241,23 @@ def _ratio(distance: NDArray[np.float64], norm: NDArray[np.float64]) -> NDArray[
     return np.where(distance == 0, 0.0, distance / norm)
 
 
-def _cosine(row: Columns, norms: NDArray[np.float64]) -> Any:
-    """Give the cosine: where it is near 1 from the distance, which keeps the digits of 1 − cos."""
-    product = norms * norms[0]
-    angle = row.inner / product
-    close = 1 - (row.from_first - (norms - norms[0]) ** 2) / (2 * product)
-    return np.clip(np.where(angle > _CLOSE, close, angle), -1.0, 1.0)
-
-
-class Measured(NamedTuple):
-    """The sums of a variable in the checkpoints that hold it in one shape.
-
-    Attributes:
-        at: indices of these checkpoints.
-        sums: shape (checkpoints, columns); None where there are no numbers.
-        exponent: values were divided by two to this power.
-    """
-
-    at: Sequence[int]
-    sums: NDArray[np.float64] | None
-    exponent: int
-
-
-def drift_of(column: Column, eras: Sequence[Measured]) -> VariableDrift:
+def _drift_of(series: Series, eras: Sequence[Era]) -> VariableDrift:
     """Put together the drift of a variable."""
-    n = len(column.cells)
+    n = len(series.cells)
     table = np.full((n, 4), np.nan)
     counts = np.zeros((n, 2), np.int64)
     known = np.zeros((n, 4), np.bool_)
-    for at, sums, exponent in eras:
-        if sums is not None and len(sums):
-            table[at], known[at], counts[at] = figures(sums, exponent, at)
+    for era in eras:
+        if era.sums is not None:
+            at = era.at
+            table[at], known[at], counts[at] = figures(era.sums, era.exponent, at)
     columns: list[list[float | None]] = table.T.tolist()
     for number, index in np.argwhere(~known.T).tolist():
         columns[number][index] = None
     nonfinite = np.flatnonzero(counts.any(axis=1))
-    changed = changes(column.cells)
+    changed = changes(series.cells)
     return replace(
-        VariableDrift.of(column, _by_value(changed, columns[2])),
+        VariableDrift.of(series, _by_value(changed, columns[2])),
         l2=tuple(columns[0]),
         from_first=tuple(columns[1]),
         from_previous=tuple(columns[2]),

@@ -13,7 +13,7 @@ from ckread.model.selection import find_by_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ckread.analysis.drift.columns import Column
+    from ckread.analysis.drift.series import Series
     from ckread.model.role import Role
     from ckread.model.run.entries import RunEntry
     from ckread.readers.dtypes import DataType
@@ -66,22 +66,22 @@ class VariableDrift:
     first_nonfinite: int | None = None
 
     @classmethod
-    def of(cls, column: Column, changed: Iterable[bool | None]) -> Self:
+    def of(cls, series: Series, changed: Iterable[bool | None]) -> Self:
         """Describe a variable of which nothing was measured.
 
         Args:
-            column: the variable in every checkpoint.
+            series: the variable in every checkpoint.
             changed: whether its bytes differ from the checkpoint before.
         """
-        last = column.last
+        last = series.last
         return cls(
-            name=column.name,
+            name=series.name,
             role=last.role,
             dtype=last.dtype,
             shape=last.shape,
             elements=last.elements,
             slot=last.slot,
-            present=tuple(cell is not None for cell in column.cells),
+            present=tuple(cell is not None for cell in series.cells),
             changed=tuple(changed),
         )
 

@@ -1,25 +1,21 @@
-"""Measuring tensors as jobs: what a worker does, and how its results are put together.
+"""Measuring variables: what one job does, how results are put together, the second read.
 
 What fits one chunk is sorted, so all of it is exact. Larger tensors give a sketch per
-segment. Checksums are taken in the same pass; those of segments are joined.
-
-Results of jobs put together: the distribution of every variable, whatever came first.
-
-Finer bins from a second read, where a sketch has too few of them in use.
-
-The gains of a layer norm lie within 1e-4 of 1, in two of the 65,536 bins of the
-bit pattern. Each such bin is divided evenly, between its bounds and within the
-extremes of the variable, into as many parts as 65,536 allow.
+piece. Where a sketch has too few of its bins in use, the bytes are read again: the
+gains of a layer norm lie within 1e-4 of 1, in two of the 65,536 bins of the bit
+pattern. Each such bin is divided evenly, between its bounds and within the extremes of
+the variable, into as many parts as 65,536 allow.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.scan import Segment, batches, chunk_buffer, joined_crc32c, segments_of
+from ckread.analysis.scan import Item, item_of, plain_extents, scan
 from ckread.analysis.statistics.distribution import (
     Bins,
     Distribution,
@@ -30,110 +26,133 @@ from ckread.analysis.statistics.distribution import (
     with_bins,
 )
 from ckread.analysis.statistics.sketch import N_BINS, Pattern, Sketch
-from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.readers.contract import CHUNK_NBYTES
-from ckread.readers.dtypes import DataType
-from ckread.readers.extents import ExtentStream, OpenShards, decode, verify_extent
+from ckread.readers.dtypes import DataType, numpy_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from ckread.analysis.scan import Chunks
+    from ckread.analysis.workers import Work
     from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
-    from ckread.readers.files import RegularFile
 
     Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One segment to read.
+class Wanted:
+    """What to measure of values.
 
     Attributes:
-        variable: whose it is: an index that comes back with the outcome.
-        segment: what to read.
-        is_whole: whether it is the whole tensor.
+        n_bins: bins of the histogram to draw.
+        is_few: whether they are few enough to be sorted.
         cells: what to divide, on a second read.
     """
 
-    variable: int
-    segment: Segment
-    is_whole: bool
+    n_bins: int
+    is_few: bool
     cells: Cells | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MeasurementJob:
-    """Segments to measure one after the other, and in how many bins to draw them."""
+def measure_variables(
+    variables: Sequence[Variable],
+    n_bins: int,
+    work: Work,
+) -> list[Distribution | CheckpointError]:
+    """Measure variables, of one checkpoint or of several.
 
-    tasks: tuple[Task, ...]
-    n_bins: int
+    Args:
+        variables: what to measure.
+        n_bins: bins of the histogram of each.
+        work: with how many processes, or where else.
 
+    Returns:
+        A distribution for each, or the error that keeps it from being read.
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a task: a distribution, a sketch, counts of a second read, or an error.
-
-    Attributes:
-        task: the task, without its cells.
-        crc32c: of the bytes of the segment.
+    Raises:
+        CheckpointError: a worker process died.
     """
-
-    task: Task
-    crc32c: int = 0
-    distribution: Distribution | None = None
-    sketch: Sketch | None = None
-    counts: NDArray[np.int64] | None = None
-    error: CheckpointError | None = None
-
-
-def measure(job: MeasurementJob) -> list[Outcome]:
-    """Do the tasks of a job; the file stays open from one to the next. Runs in any process."""
-    outcomes: list[Outcome] = []
-    with OpenShards() as shards:
-        for task in job.tasks:
+    outcomes: dict[int, Distribution | CheckpointError] = {}
+    items: list[Item] = []
+    for i, variable in enumerate(variables):
+        try:
+            extents = plain_extents(variable)
+        except CheckpointError as error:
+            outcomes[i] = error
+            continue
+        if extents:
+            is_few = len(extents) == 1 and extents[0].nbytes <= CHUNK_NBYTES
+            items += (item_of(i, extent, Wanted(n_bins, is_few)) for extent in extents)
+    coarse: dict[int, tuple[Bins, Cells]] = {}
+    for i, total in _totals(items, work):
+        outcomes[i] = total
+        if isinstance(total, Sketch):
+            outcomes[i] = sketch_distribution(total, n_bins)
+            cells = cells_to_refine(total)
+            if cells is not None:
+                coarse[i] = sketch_bins(total), cells
+    again = [
+        replace(item, parameter=Wanted(n_bins, False, coarse[item.number][1]))
+        for item in items
+        if item.number in coarse
+    ]
+    for i, counts in _totals(again, work):
+        first = outcomes[i]
+        outcomes[i] = counts
+        if isinstance(first, Distribution) and not isinstance(counts, CheckpointError):
+            outcomes[i] = with_bins(first, refined_bins(*coarse[i], counts), n_bins)
+    for i, variable in enumerate(variables):
+        if i not in outcomes:
             try:
-                shard = shards[task.segment.extent.path]
-                outcomes.append(_measure_task(task, job.n_bins, shard))
+                outcomes[i] = measure_here(variable, n_bins)
             except CheckpointError as error:
-                outcomes.append(Outcome(task, error=error))
-    return outcomes
+                outcomes[i] = error
+            work.advance(variable.nbytes)
+    return [outcomes[i] for i in range(len(variables))]
 
 
-def _measure_task(task: Task, n_bins: int, shard: RegularFile) -> Outcome:
-    segment = task.segment
-    extent = segment.extent
-    stream = ExtentStream(
-        extent, chunk_buffer(), start=segment.start, stop=segment.stop, shard=shard
-    )
-    chunks = (decode(extent, chunk) for chunk in stream)
-    bare = replace(task, cells=None)
-    if task.cells is not None:
-        counts = task.cells.new_counts()
-        for chunk in chunks:
-            task.cells.count(chunk, counts)
-        return Outcome(bare, stream.crc32c, counts=counts)
-    if task.is_whole and segment.nbytes <= CHUNK_NBYTES:
-        values = next(chunks, np.empty(0, decode(extent, chunk_buffer()[:0]).dtype))
-        distribution = exact_distribution(values, extent.dtype, n_bins)
-        for _ in chunks:
-            pass
-        return Outcome(bare, stream.crc32c, distribution=distribution)
-    sketch = sketch_of(chunks, extent.dtype)
-    return Outcome(bare, stream.crc32c, sketch=sketch)
+def _totals(items: Sequence[Item], work: Work) -> Iterator[tuple[int, Any]]:
+    """Yield what all extents of a variable gave together, or the first thing that was wrong."""
+    n_left = Counter(item.number for item in items)
+    totals: dict[int, Any] = {}
+    errors: dict[int, CheckpointError] = {}
+    for item, found in scan(items, measure, work, merge=merged):
+        i = item.number
+        if found.error is not None:
+            errors.setdefault(i, found.error)
+        else:
+            [partial] = found.partials
+            totals[i] = merged(totals[i], partial) if i in totals else partial
+        n_left[i] -= 1
+        if not n_left[i]:
+            total = totals.pop(i, None)
+            yield i, errors.get(i, total)
 
 
-def sketch_of(chunks: Iterable[NDArray[np.generic]], dtype: DataType) -> Sketch:
-    """Sketch a stream of chunks."""
-    sketch = Sketch(dtype)
-    for chunk in chunks:
-        sketch.add(chunk)
-    sketch.settle()
-    return sketch
+def merged(first: Any, second: Any) -> Any:
+    """Put two sketches, or the counts of two parts, together."""
+    if isinstance(first, Sketch):
+        first.merge(second)
+        return first
+    return first + second
+
+
+def measure(
+    extents: Sequence[Extent], wanted: Wanted, chunks: Chunks
+) -> Distribution | Sketch | Counts:
+    """Measure an extent, in any process: the kernel."""
+    [extent] = extents
+    arrays = (values for chunk in chunks for values in chunk)
+    if wanted.cells is not None:
+        return wanted.cells.counted(arrays)
+    if wanted.is_few:
+        values = next(arrays, np.empty(0, numpy_dtype(extent.dtype)))
+        return exact_distribution(values, extent.dtype, wanted.n_bins)
+    return sketch_of(arrays, extent.dtype)
 
 
 def measure_here(variable: Variable, n_bins: int) -> Distribution:
@@ -142,171 +161,31 @@ def measure_here(variable: Variable, n_bins: int) -> Distribution:
     Raises:
         CheckpointError: it cannot be read, or holds no numbers.
     """
-    if variable.dtype is DataType.STRING:
+    dtype = variable.dtype
+    if dtype is DataType.STRING:
         strings = variable.numpy().reshape(-1).tolist()
         lengths = np.fromiter(map(len, strings), np.int64, len(strings))
-        return exact_distribution(lengths, variable.dtype, n_bins)
-    if not variable.dtype.is_plain:
-        raise UnsupportedFeatureError(f"{variable.name}: {variable.dtype} holds no numbers")
-    if variable.elements * variable.dtype.itemsize <= CHUNK_NBYTES:
-        return exact_distribution(variable.numpy(), variable.dtype, n_bins)
-    sketch = sketch_of(variable.chunks(), variable.dtype)
+        return exact_distribution(lengths, dtype, n_bins)
+    if not dtype.is_plain:
+        raise UnsupportedFeatureError(f"{variable.name}: {dtype} holds no numbers")
+    if variable.elements * dtype.itemsize <= CHUNK_NBYTES:
+        return exact_distribution(variable.numpy(), dtype, n_bins)
+    sketch = sketch_of(variable.chunks(), dtype)
     distribution = sketch_distribution(sketch, n_bins)
     cells = cells_to_refine(sketch)
     if cells is None:
         return distribution
-    counts = cells.new_counts()
-    for chunk in variable.chunks():
-        cells.count(chunk, counts)
-    return with_bins(distribution, refined_bins(sketch_bins(sketch), cells, counts), n_bins)
+    bins = refined_bins(sketch_bins(sketch), cells, cells.counted(variable.chunks()))
+    return with_bins(distribution, bins, n_bins)
 
 
-class Gathering:
-    """Outcomes of the segments of one tensor, put together in whatever order they come.
-
-    Attributes:
-        error: the first thing that was wrong with it.
-        distribution: what is known once all segments are there.
-        cells: what a second read should divide, None if that is not needed.
-    """
-
-    def __init__(self, segments: Sequence[Segment], n_bins: int) -> None:
-        self.error: CheckpointError | None = None
-        self.distribution: Distribution | None = None
-        self.cells: Cells | None = None
-        self._segments = segments
-        self._n_bins = n_bins
-        self._crcs: dict[Segment, int] = {}
-        self._sketch: Sketch | None = None
-        self._bins: Bins | None = None
-        self._counts: NDArray[np.int64] | None = None
-
-    def add(self, outcome: Outcome) -> None:
-        """Take one outcome; the last one completes the first or the second read."""
-        self.error = self.error or outcome.error
-        if outcome.error is None:
-            self._crcs[outcome.task.segment] = outcome.crc32c
-        if outcome.distribution is not None:
-            self.distribution = outcome.distribution
-        if outcome.sketch is not None:
-            self._sketch = _merged(self._sketch, outcome.sketch)
-        if outcome.counts is not None:
-            self._counts = outcome.counts if self._counts is None else self._counts + outcome.counts
-        if len(self._crcs) == len(self._segments) and self.error is None:
-            self._complete()
-
-    def outcome(self) -> Distribution | CheckpointError:
-        """Give what came of it."""
-        return self.error or self.distribution or CheckpointError("no bytes were read")
-
-    def _complete(self) -> None:
-        try:
-            self._verify()
-        except CheckpointError as error:
-            self.error = error
-            return
-        if self._sketch is not None:
-            self._complete_first()
-        elif self._counts is not None:
-            self._complete_second()
-
-    def _complete_first(self) -> None:
-        sketch, self._sketch = self._sketch, None
-        if sketch is None:
-            return
-        self.distribution = sketch_distribution(sketch, self._n_bins)
-        self.cells = cells_to_refine(sketch)
-        self._bins = sketch_bins(sketch) if self.cells else None
-
-    def _complete_second(self) -> None:
-        if self.cells and self._bins and self.distribution and self._counts is not None:
-            bins = refined_bins(self._bins, self.cells, self._counts)
-            self.distribution = with_bins(self.distribution, bins, self._n_bins)
-        self.cells = self._counts = None
-
-    def _verify(self) -> None:
-        by_extent: dict[Extent, list[Segment]] = {}
-        for segment in self._segments:
-            by_extent.setdefault(segment.extent, []).append(segment)
-        for extent, segments in by_extent.items():
-            parts = ((self._crcs[segment], segment.nbytes) for segment in segments)
-            verify_extent(extent, joined_crc32c(parts))
-        self._crcs = {}
-
-
-def _merged(first: Sketch | None, second: Sketch) -> Sketch:
-    if first is not None:
-        first.merge(second)
-    return first or second
-
-
-def measure_variables(
-    variables: Sequence[Variable],
-    n_bins: int,
-    *,
-    n_jobs: int | None = 1,
-    executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> list[Distribution | CheckpointError]:
-    """Measure variables, of one checkpoint or of several.
-
-    Args:
-        variables: what to measure.
-        n_bins: bins of the histogram of each.
-        n_jobs: processes to use, None for as many as are worth it.
-        executor: where to work instead.
-        progress: called with the number of bytes whenever some have been read.
-
-    Returns:
-        A distribution for each, or the error that keeps it from being read.
-
-    Raises:
-        CheckpointError: a worker process died.
-    """
-    advance = progress or (lambda nbytes: None)
-    segments, errors = segments_of(variables)
-    nbytes = sum(segment.nbytes for parts in segments.values() for segment in parts)
-    n_processes = choose_n_jobs(nbytes, n_jobs)
-
-    def work(jobs: Sequence[MeasurementJob]) -> Iterator[tuple[int, list[Outcome]]]:
-        return run(jobs, measure, n_jobs=n_processes, executor=executor)
-
-    outcomes = errors | _measure_segments(segments, n_bins, work, advance)
-    for i, variable in enumerate(variables):
-        if i not in outcomes:
-            outcomes[i] = _measure_here(variable, n_bins)
-            advance(variable.nbytes)
-    return [outcomes[i] for i in range(len(variables))]
-
-
-def _measure_segments(
-    segments: dict[int, list[Segment]],
-    n_bins: int,
-    work: Callable[[Sequence[MeasurementJob]], Iterator[tuple[int, list[Outcome]]]],
-    advance: Callable[[int], None],
-) -> dict[int, Distribution | CheckpointError]:
-    """Measure what lies plainly in files: once, and again where bins must be finer."""
-    gatherings = {i: Gathering(parts, n_bins) for i, parts in segments.items()}
-    tasks = [Task(i, part, len(parts) == 1) for i, parts in segments.items() for part in parts]
-    while tasks:
-        jobs = [
-            MeasurementJob(tuple(tasks[i] for i in batch), n_bins)
-            for batch in batches([task.segment.nbytes for task in tasks])
-        ]
-        for index, outcomes in work(jobs):
-            for outcome in outcomes:
-                gatherings[outcome.task.variable].add(outcome)
-            advance(sum(task.segment.nbytes for task in jobs[index].tasks))
-        cells = {i: gathering.cells for i, gathering in gatherings.items() if gathering.cells}
-        tasks = [replace(task, cells=cells[i]) for task in tasks if (i := task.variable) in cells]
-    return {i: gathering.outcome() for i, gathering in gatherings.items()}
-
-
-def _measure_here(variable: Variable, n_bins: int) -> Distribution | CheckpointError:
-    try:
-        return measure_here(variable, n_bins)
-    except CheckpointError as error:
-        return error
+def sketch_of(arrays: Iterable[NDArray[Any]], dtype: DataType) -> Sketch:
+    """Sketch a stream of arrays."""
+    sketch = Sketch(dtype)
+    for values in arrays:
+        sketch.add(values)
+    sketch.settle()
+    return sketch
 
 
 _ENOUGH_BINS = 256
@@ -333,6 +212,13 @@ class Cells:
     def new_counts(self) -> Counts:
         """Give zeros, shape (n_cells + 1, n_parts): the last row is for all other elements."""
         return np.zeros((self.numbers.size + 1, self.n_parts), np.int64)
+
+    def counted(self, arrays: Iterable[NDArray[Any]]) -> Counts:
+        """Count the elements of a stream."""
+        counts = self.new_counts()
+        for values in arrays:
+            self.count(values, counts)
+        return counts
 
     def count(self, values: NDArray[Any], counts: Counts) -> None:
         """Add elements to the counts."""

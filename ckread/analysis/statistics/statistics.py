@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.choosing import choose_variables
 from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
+from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.display import Displayed
 from ckread.model.fields import Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
-from ckread.model.ordering import model_order
-from ckread.model.role import Role, as_roles
-from ckread.model.selection import find_by_name, select
+from ckread.model.selection import find_by_name
 from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.role import Role
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
     from ckread.readers.dtypes import DataType
@@ -217,9 +218,7 @@ def statistics(
     """
     with opened(checkpoint) as source:
         chosen, left_out = choose_variables(source, patterns, roles)
-        outcomes = measure_variables(
-            chosen, n_bins, n_jobs=n_jobs, executor=executor, progress=progress
-        )
+        outcomes = measure_variables(chosen, n_bins, Work(n_jobs, executor, progress))
         measured = tuple(map(variable_statistics, chosen, outcomes))
         has_checksums = source.format in CHECKSUMMED
         return CheckpointStatistics(source.path, measured, left_out, n_bins, has_checksums)
@@ -240,27 +239,6 @@ def variable_statistics(
         distribution,
         error,
     )
-
-
-def choose_variables(
-    checkpoint: Checkpoint, patterns: str | Sequence[str], roles: str | Iterable[str] | None
-) -> tuple[list[Variable], dict[Role, int]]:
-    """Give the variables that are asked for, in model order, and how many of each role are not."""
-    matching = select(checkpoint.values(), patterns)
-    if roles is None:
-        is_model = any(variable.role.is_parameter for variable in matching)
-        roles = [
-            role
-            for role in Role
-            if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
-        ]
-    roles = as_roles(roles)
-    left_out: dict[Role, int] = {}
-    for variable in matching:
-        if variable.role not in roles:
-            left_out[variable.role] = left_out.get(variable.role, 0) + 1
-    chosen = [variable for variable in matching if variable.role in roles]
-    return model_order(chosen, checkpoint.evidence), left_out
 
 
 # The same statistics in every checkpoint of a run: how a distribution changed.
@@ -412,9 +390,7 @@ def statistics_of_run(
         outcomes = measure_variables(
             [variable for _, variable in places],
             n_bins,
-            n_jobs=n_jobs,
-            executor=executor,
-            progress=progress,
+            Work(n_jobs, executor, progress),
         )
         measured = list(map(_measured, places, outcomes))
     moments = tuple(_moment(run, index, measured) for index, _ in found)

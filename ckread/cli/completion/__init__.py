@@ -17,8 +17,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import OneOf
-from ckread.errors import CheckpointError, UsageError
+from ckread.errors import CheckpointError
 
 if TYPE_CHECKING:
     import argparse
@@ -34,9 +33,6 @@ EXAMPLES = (
     ("ckread completion fish | source", "in ~/.config/fish/config.fish"),
 )
 
-SHELL = ("bash", "zsh", "fish")
-"""The shells there are scripts for."""
-
 _SPECIAL = re.compile(r"[^\w/.,:@%+=-]", re.ASCII)
 _SPECIAL_IN_QUOTES = re.compile(r'[$`"\\]')
 _DEFAULT_BREAKS = " \t\n\"'@><=;|&(:"
@@ -49,8 +45,6 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Write the script, or what may stand at the end of a line."""
     shell = arguments.shell
-    if shell not in SHELL:
-        raise UsageError(f"completion: {_unknown(shell)}")
     script = None
     answers = None
     if arguments.line is None:
@@ -64,15 +58,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         output.lines(script.splitlines() if script is not None else answers or [])
     return 0
-
-
-def _unknown(shell: str) -> str:
-    import argparse
-
-    try:
-        return OneOf(SHELL)(shell)
-    except argparse.ArgumentTypeError as error:
-        return str(error)
 
 
 def _answers(shell: str, line: str) -> list[str]:

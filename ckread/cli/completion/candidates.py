@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import re
 from enum import Enum, auto
-from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.cli.arguments import USAGE_WORD, Parser, add_common, add_patterns
-from ckread.cli.commands import COMMANDS, Command, find_command
+from ckread.cli.arguments import parser_of
+from ckread.cli.commands import COMMANDS, RUN, Command, find_command
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import (
     DATA_SUFFIX,
@@ -30,6 +29,8 @@ from ckread.views.terminal.words import shape_text
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ckread.cli.arguments import Parser
 
 
 # What a path that is being typed may become: checkpoints by their prefix, directories, files.
@@ -154,21 +155,13 @@ def candidates(words: Sequence[str], typed: str) -> list[Candidate]:
         if has_value and option is not None:
             found = _values(context, option, value)
             return [given._replace(text=f"{flag}={given.text}") for given in found]
-        return _fitting(_options(context.parser), typed)
+        # The long form of an option, the short one of what has no other.
+        options = [
+            Candidate(option.option_strings[-1], option.help or "", kind=Kind.WORD)
+            for option in context.parser.options
+        ]
+        return _fitting(options, typed)
     return _positional(context, typed)
-
-
-def parser_of(command: Command | None) -> Parser:
-    """Give the parser of a command, or of the program itself."""
-    parser = Parser()
-    if command is None:
-        parser.add_argument("--version", action="store_true", help="the version")
-    else:
-        import_module(command.module).add_arguments(parser)
-        if "PATTERN" in command.usage:
-            add_patterns(parser)
-    add_common(parser)
-    return parser
 
 
 def _context(words: Sequence[str]) -> Context:
@@ -185,7 +178,7 @@ def _context(words: Sequence[str]) -> Context:
             is_literal = True
         elif word.startswith("-") and len(word) > 1 and not is_literal:
             option = None if "=" in word else _option(parser, word)
-            option = option if option is not None and _takes_value(option) else None
+            option = option if option is not None and option.nargs != 0 else None
         elif command is None:
             command = find_command(word) or COMMANDS[0]
             parser = parser_of(command)
@@ -196,19 +189,7 @@ def _context(words: Sequence[str]) -> Context:
 
 
 def _option(parser: Parser, flag: str) -> argparse.Action | None:
-    return next((action for action in parser.listed if flag in action.option_strings), None)
-
-
-def _takes_value(option: argparse.Action) -> bool:
-    return option.nargs != 0
-
-
-def _options(parser: Parser) -> list[Candidate]:
-    """Give the options: long ones, and short ones that have no other form."""
-    return [
-        Candidate(action.option_strings[-1], action.help or "this help", kind=Kind.WORD)
-        for action in parser.listed
-    ]
+    return next((action for action in parser.options if flag in action.option_strings), None)
 
 
 def _values(context: Context, option: argparse.Action, typed: str) -> list[Candidate]:
@@ -225,28 +206,25 @@ def _positional(context: Context, typed: str) -> list[Candidate]:
         commands = [Candidate(c.name, c.summary, kind=Kind.WORD) for c in COMMANDS]
         paths = _meant(context, "PATH", typed) if typed else []
         return [*_fitting(commands, typed), *paths]
-    word = _word_at(context.command, len(context.words))
-    found = _meant(context, word, typed) if word else []
-    if not found and word in NAMES and context.command.usage.startswith("RUN"):
-        return _meant(context, "RUN", typed)  # a run may be several paths
+    positionals, at = context.command.positionals, len(context.words)
+    if at >= len(positionals) and not positionals[-1].is_many:
+        return []
+    word = positionals[min(at, len(positionals) - 1)]
+    if word.choices:
+        return _fitting([Candidate(choice, kind=Kind.WORD) for choice in word.choices], typed)
+    found = _meant(context, word.name, typed)
+    if not found and word.name in NAMES and RUN in positionals:
+        return _meant(context, RUN.name, typed)  # a run may be several paths
     return found
 
 
-def _word_at(command: Command, at: int) -> str | None:
-    """Give the name of a word in a usage line; the last takes the rest if there may be many."""
-    words = list(USAGE_WORD.finditer(command.usage))
-    if at < len(words):
-        return words[at]["name"]
-    return words[-1]["name"] if words and words[-1]["is_many"] else None
-
-
 def _meant(context: Context, word: str, typed: str) -> list[Candidate]:
+    """Give what a word of a usage line, or a metavar, means."""
     if word in PATHS:
         return [Candidate(path, kind=Kind.PATH) for path in PATHS[word](typed)]
     if word in NAMES:
         return variable_names(context.words[0], typed) if context.words else []
-    choices = getattr(import_module(context.command.module), word, ()) if context.command else ()
-    return _fitting([Candidate(choice, kind=Kind.WORD) for choice in choices], typed)
+    return []
 
 
 def _fitting(known: Sequence[Candidate], typed: str) -> list[Candidate]:

@@ -249,6 +249,13 @@ _GAP = 0.62
 _PANEL_WIDTH = (WIDTH - MARGIN - _LEFT - _GAP) / 2
 
 
+def has_difference(variable: VariableDiff) -> bool:
+    """Tell whether a variable has real numbers of one shape on both sides, to be drawn."""
+    metrics = variable.metrics
+    is_real = metrics is not None and metrics.sign_flips is not None
+    return is_real and None not in (variable.a, variable.b) and not variable.permutation
+
+
 def plot_difference(
     result: CheckpointDiff, variable: VariableDiff, difference: Difference, *, palette: Palette
 ) -> Figure:

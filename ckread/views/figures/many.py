@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.errors import UsageError
+from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import Scale, draw_stairs, draw_strokes
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
 from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
@@ -28,19 +30,54 @@ from ckread.views.figures.text import (
     text_width,
     wrap_scope,
 )
-from ckread.views.terminal.words import nothing_finite, shape_text
+from ckread.views.terminal.words import nothing_finite, plural, shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ckread.analysis.drift.records import VariableDrift
     from ckread.analysis.statistics.distribution import Distribution
-    from ckread.analysis.statistics.statistics import VariableStatistics
+    from ckread.analysis.statistics.statistics import CheckpointStatistics, VariableStatistics
 
 
 MAX_PANELS = 48
+
+
+def noun_of(variables: Iterable[VariableStatistics | VariableDrift]) -> str:
+    """Say what variables are: weights, if all belong to the model."""
+    return "weight" if all(variable.role.is_parameter for variable in variables) else "variable"
+
+
+def plot_statistics(
+    result: CheckpointStatistics,
+    variables: Sequence[VariableStatistics],
+    *,
+    evidence: Sequence[str],
+    palette: Palette,
+    is_shared: bool,
+    is_log: bool | None,
+) -> list[Figure]:
+    """Draw the distributions of those variables of a checkpoint that could be measured.
+
+    Raises:
+        UsageError: there are none.
+    """
+    measured = [variable for variable in variables if variable.distribution]
+    if not measured:
+        raise UsageError(f"{result.path}: no variable to draw")
+    noun, n_damaged = noun_of(measured), len(result.damaged)
+    return plot_distributions(
+        measured,
+        title=f"{noun.capitalize()}s of {base_name(result.path)}",
+        evidence=evidence,
+        notes=[f"{plural(n_damaged, f'damaged {noun}')} left out."] if n_damaged else [],
+        palette=palette,
+        is_shared=is_shared,
+        is_log=is_log,
+    )
 
 
 def plot_distributions(

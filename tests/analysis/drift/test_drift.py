@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -17,14 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ckread.analysis.drift import measuring
-from ckread.analysis.drift.columns import changes
 from ckread.analysis.drift.drift import drift
-from ckread.analysis.drift.kernel import DriftTask, measure_job
-from ckread.analysis.drift.measuring import share_out
-from ckread.errors import CorruptCheckpointError, VariableNotFoundError
+from ckread.analysis.drift.series import changes
+from ckread.analysis.scan import Grid
+from ckread.errors import VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.run.run import open_run
-from ckread.readers.contract import Extent, TensorRecord
+from ckread.readers.contract import TensorRecord
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle
 from tests.corruption import flip
@@ -252,16 +250,12 @@ def test_big_endian(tmp_path: Path) -> None:
     _check(_drift(tmp_path)["w"], arrays)
 
 
-def test_the_number_of_workers_changes_no_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_workers_changes_no_bit(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     states = [{f"w{i}": random.standard_normal(SIZE) for i in range(4)} for _ in range(3)]
     _write_run(tmp_path, states)
     run = open_run(tmp_path)
     whole = drift(run)
-    monkeypatch.setattr(measuring, "JOB_NBYTES", 1)
-    assert drift(run) == whole
     assert drift(run, n_jobs=2) == whole
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         assert drift(run, executor=executor) == whole
@@ -277,41 +271,13 @@ def test_nothing_tells_of_a_change_where_one_side_keeps_no_checksum() -> None:
     assert changes([cell(None), cell(None, (2, 2)), cell(5)]) == [None, True, True]
 
 
-def test_jobs_hold_every_task_once_the_longest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of variables that change take longer: what is only verified comes last."""
-    region = ((0, 1000),)
-    still = tuple(Extent("s", 0, 4000, DataType.FLOAT32, False, 7, region) for _ in range(5))
-    moving = tuple(Extent("s", 0, 4000, DataType.FLOAT32, False, j, region) for j in range(5))
-    tasks = [DriftTask(i, moving if i % 2 else still, 0, 1000, 20_000) for i in range(40)]
-    for n_jobs in (1, 2, 7):
-        jobs = share_out(tasks, n_jobs)
-        numbers = [task.variable for job in jobs for task in job]
-        assert sorted(numbers) == list(range(40))
-        assert all(job == tuple(tasks[job[0].variable :][: len(job)]) for job in jobs)
-        assert len(jobs[0]) >= len(jobs[-1]) == 1
-        assert n_jobs < len(jobs) <= 40
-    assert all(job[0].variable % 2 == 0 for job in share_out(tasks, 2)[-3:])
-    monkeypatch.setattr(measuring, "JOB_NBYTES", 1)
-    assert len(share_out(tasks, 2)) == 40
-    assert share_out([], 2) == []
-
-
-def test_a_task_that_is_sent_tells_what_is_wrong_with_its_bytes() -> None:
-    bad = Mock(extents=Mock(side_effect=CorruptCheckpointError("w: size is impossible")))
-    sent = pickle.loads(pickle.dumps(DriftTask(3, [bad], 0, 4, 16)))
-    [result] = measure_job((sent,))
-    assert result.variable == 3
-    assert result.failed == 0
-    assert str(result.error) == "w: size is impossible"
-
-
-def test_tasks_of_a_large_variable_are_joined(
+def test_pieces_of_a_large_variable_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(6)
     arrays = [random.standard_normal(SIZE) for _ in range(3)]
     _write_run(tmp_path, [{"w": array} for array in arrays])
-    monkeypatch.setattr(measuring, "TASK_ELEMENTS", 1000)
+    monkeypatch.setattr(measuring, "GRID", Grid(1000, 700))
     _check(_drift(tmp_path)["w"], arrays)
 
 

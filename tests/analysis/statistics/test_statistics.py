@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.scan import SEGMENT_NBYTES
+from ckread.analysis.scan import PIECE_NBYTES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.statistics.statistics import statistics
+from ckread.analysis.workers import ALONE, Work
 from ckread.errors import (
     CheckpointError,
     ChecksumError,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 def _distribution(prefix: str, name: str, **options: Any) -> Distribution:
     with open_checkpoint(prefix) as checkpoint:
-        [outcome] = measure_variables([checkpoint[name]], 50, **options)
+        [outcome] = measure_variables([checkpoint[name]], 50, Work(**options))
     assert not isinstance(outcome, CheckpointError)
     return outcome
 
@@ -48,7 +49,9 @@ def _check_all(path: str) -> int:
     n = 0
     with open_checkpoint(path) as checkpoint:
         variables = [v for v in checkpoint.values() if v.dtype.is_plain]
-        for variable, outcome in zip(variables, measure_variables(variables, 50), strict=True):
+        for variable, outcome in zip(
+            variables, measure_variables(variables, 50, ALONE), strict=True
+        ):
             if isinstance(outcome, CheckpointError):
                 with pytest.raises(type(outcome)):
                     variable.numpy()
@@ -88,8 +91,8 @@ def test_every_type_and_byte_order(tmp_path: Path, dtype: DataType, n: int) -> N
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarray[Any, Any]]:
-    """Give a checkpoint with one tensor of several segments, and a small one."""
-    n = 2 * SEGMENT_NBYTES // 4 + 1001
+    """Give a checkpoint with one tensor of several pieces, and a small one."""
+    n = 2 * PIECE_NBYTES // 4 + 1001
     array = np.random.default_rng(0).standard_normal(n, np.float32)
     prefix = tmp_path_factory.mktemp("large") / "ckpt"
     return write_bundle(
@@ -97,7 +100,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarray[Any
     ), array
 
 
-def test_a_tensor_of_several_segments(large: tuple[str, np.ndarray[Any, Any]]) -> None:
+def test_a_tensor_of_several_pieces(large: tuple[str, np.ndarray[Any, Any]]) -> None:
     prefix, array = large
     assert_equals_numpy(_distribution(prefix, "big"), array[: array.size])
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckread.cli.arguments import COLORS, READERS, USAGE_WORD
-from ckread.cli.commands import COMMANDS, Command
-from ckread.cli.completion import SHELL
+from ckread.cli.arguments import COLORS, READERS, parser_of
+from ckread.cli.commands import COMMANDS, SHELLS, Command
 from ckread.cli.completion.candidates import (
     LARGE_INDEX_NBYTES,
     NAMES,
@@ -18,7 +17,6 @@ from ckread.cli.completion.candidates import (
     candidates,
     checkpoint_paths,
     next_components,
-    parser_of,
     variable_names,
 )
 from ckread.cli.completion.shells import TypedLine, parse_line
@@ -130,7 +128,7 @@ class TestCandidates:
 
     @each_command
     def test_every_option_of_a_command_is_there(self, command: Command) -> None:
-        flags = {action.option_strings[-1] for action in parser_of(command).listed}
+        flags = {action.option_strings[-1] for action in parser_of(command).options}
         assert set(texts(f"ckread {command.name} -")) == flags
         assert {"--json", "--color", "--quiet", "--help"} <= flags
 
@@ -138,10 +136,10 @@ class TestCandidates:
     def test_every_value_and_every_word_has_something_or_is_known_not_to(
         self, command: Command
     ) -> None:
-        words = [match["name"] for match in USAGE_WORD.finditer(command.usage)]
+        words = [positional.name for positional in command.positionals]
         metavars = [
             str(action.metavar)
-            for action in parser_of(command).listed
+            for action in parser_of(command).options
             if action.nargs != 0 and not getattr(action.type, "choices", None)
         ]
         assert {*words, *metavars} <= {*PATHS, *NAMES, "SHELL"} | UNGUESSED
@@ -154,7 +152,7 @@ class TestCandidates:
         assert texts("ckread stats x --role weight,sl") == ["weight,slot"]
         assert texts("ckread diff a b --only ren") == ["renamed"]
         assert texts("ckread filters a b --padding s") == ["same"]
-        assert texts("ckread completion ") == list(SHELL)
+        assert texts("ckread completion ") == list(SHELLS)
         assert texts("ckread ls x --top ") == []
 
     def test_nothing_is_an_option_after_two_dashes(self, folder: Path) -> None:
@@ -239,14 +237,14 @@ class TestCommand:
     """`ckread completion` itself."""
 
     def test_a_script_for_each_shell(self, ckread: Terminal) -> None:
-        for shell in SHELL:
+        for shell in SHELLS:
             result = ckread("completion", shell)
             assert (result.code, result.err) == (0, "")
             assert result.out.count("completion " + shell + " -- ") == 1
 
     def test_another_shell_is_trouble(self, ckread: Terminal) -> None:
         assert ckread("completion", "tcsh").err == (
-            "error: completion: 'tcsh', expected bash, zsh or fish.\n"
+            "error: SHELL: 'tcsh', expected bash, zsh or fish.\n"
         )
 
     def test_answers(self, folder: Path, ckread: Terminal) -> None:
@@ -273,12 +271,12 @@ class TestCommand:
         self, folder: Path, ckread: Terminal, line: str
     ) -> None:
         assert folder.is_dir()
-        for shell in SHELL:
+        for shell in SHELLS:
             result = ckread("completion", shell, "--", line)
             assert (result.code, result.err) == (0, "")
             assert result.out in ("", "words\n")
 
-    @pytest.mark.parametrize("shell", SHELL)
+    @pytest.mark.parametrize("shell", SHELLS)
     @pytest.mark.parametrize("words", ["", "ls --role ", "ls {} conv1/", "diff {} c", "stats {} "])
     def test_nothing_heavy_is_imported(self, shell: str, words: str) -> None:
         ten = FIXTURES / "digits_run" / "ckpt-10"

@@ -11,10 +11,10 @@ from matplotlib.text import Text
 
 from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.difference import measure_difference
+from ckread.cli.pictures import save
 from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.views.figures.diff import ROWS, dot_rows, plot_diff, plot_difference
-from ckread.views.figures.sheet import save
 from ckread.views.figures.style import DARK, LIGHT, Palette
 from tests.analysis.array_checkpoint import checkpoint
 

@@ -10,9 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from ckread.errors import CheckpointError, UsageError
+from ckread.cli.pictures import check_target, save, show
+from ckread.errors import UsageError
 from ckread.views.figures.many import ROWS, bins_for, plot_distributions
-from ckread.views.figures.sheet import WIDTH, check_target, save, show
+from ckread.views.figures.sheet import WIDTH
 from ckread.views.figures.style import DARK, LIGHT, Palette
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 from tests.views.figures.samples import NAMES, variable, variables
@@ -205,7 +206,7 @@ def test_targets_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"x\.gif: not a kind of picture"):
         check_target("x.gif", force=True)
     pages = plot_distributions(variables(1), title="")
-    with pytest.raises(CheckpointError, match="no such file or directory"):
+    with pytest.raises(UsageError, match="no such directory to write to"):
         save(pages, str(tmp_path / "none" / "x.png"), LIGHT)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckread.analysis.choosing import choose
 from ckread.errors import CheckpointError, CheckpointNotFoundError
 from ckread.model.ordering import model_order
-from ckread.model.role import Role, as_roles
-from ckread.model.selection import select
+from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ Mark = tuple[object, ...]
 
 
 @dataclass(slots=True)
-class Column:
+class Series:
     """One variable in every checkpoint; None where it is absent."""
 
     name: str
@@ -42,23 +42,23 @@ class OpenRun:
 
     Attributes:
         entries: of these checkpoints.
-        columns: by name, in the order of the model of the last checkpoint.
+        series: by name, in the order of the model of the last checkpoint.
         notes: which could not be opened, and why.
     """
 
     entries: list[RunEntry]
-    columns: dict[str, Column]
+    series: dict[str, Series]
     notes: list[str]
 
     def without(self, index: int) -> None:
         """Take a checkpoint out."""
         del self.entries[index]
-        for column in self.columns.values():
-            del column.cells[index]
-        self.columns = {name: c for name, c in self.columns.items() if any(c.cells)}
+        for series in self.series.values():
+            del series.cells[index]
+        self.series = {name: s for name, s in self.series.items() if any(s.cells)}
 
 
-def open_columns(run: Run) -> OpenRun:
+def open_series(run: Run) -> OpenRun:
     """Open every checkpoint of a run, for its index alone.
 
     Raises:
@@ -77,10 +77,8 @@ def open_columns(run: Run) -> OpenRun:
     last = opened[-1]
     names = {variable.name: None for variable in model_order(last.values(), last.evidence)}
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
-    columns = {
-        name: Column(name, [checkpoint.get(name) for checkpoint in opened]) for name in names
-    }
-    return OpenRun(entries, columns, notes)
+    series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
+    return OpenRun(entries, series, notes)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
@@ -90,36 +88,26 @@ def nothing_left(run: Run) -> CheckpointNotFoundError:
     )
 
 
-def choose(
-    columns: dict[str, Column], patterns: str | Sequence[str], roles: str | Iterable[str] | None
-) -> tuple[list[Column], dict[Role, int]]:
+def choose_series(
+    opened: OpenRun, patterns: str | Sequence[str], roles: str | Iterable[str] | None
+) -> tuple[list[Series], dict[Role, int]]:
     """Give the variables that are asked for, and how many of each role are not.
-
-    Without `roles` these are weights and statistics, or, where no such variable
-    matches, all but bookkeeping.
 
     Raises:
         VariableNotFoundError: a pattern means none.
     """
-    matching = select([column.last for column in columns.values()], patterns)
-    if roles is None:
-        is_model = any(variable.role.is_parameter for variable in matching)
-        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
-    roles = as_roles(roles)
-    left_out: dict[Role, int] = {}
-    for variable in matching:
-        if variable.role not in roles and variable.role is not Role.BOOKKEEPING:
-            left_out[variable.role] = left_out.get(variable.role, 0) + 1
-    return [columns[v.name] for v in matching if v.role in roles], left_out
+    chosen, left_out = choose([series.last for series in opened.series.values()], patterns, roles)
+    left_out.pop(Role.BOOKKEEPING, None)
+    return [opened.series[variable.name] for variable in chosen], left_out
 
 
 def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
     """Give the learning rate in each checkpoint; nothing where there is none, or several."""
     found = [
-        column
-        for column in opened.columns.values()
-        if column.last.role is Role.HYPERPARAMETER
-        and column.name.rpartition("/")[2] == "learning_rate"
+        series
+        for series in opened.series.values()
+        if series.last.role is Role.HYPERPARAMETER
+        and series.name.rpartition("/")[2] == "learning_rate"
     ]
     if len(found) != 1:
         return ()

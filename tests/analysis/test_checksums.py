@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.diff.checksums import (
+from ckread.analysis.checksums import (
     ContentKey,
     content_comparison,
     content_key,
