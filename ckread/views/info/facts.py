@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 LABEL_CELLS = 12
+_MAX_WORDS = 4
 MAX_FILES = 3
 """Files that are named one by one."""
 
@@ -46,7 +47,11 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("step", _step(summary)),
         ("epoch", f"{summary.training.epoch:,}" if summary.training.epoch is not None else ""),
         ("training", ", ".join(_training_facts(summary))),
+        ("compiled", _compiled(summary)),
         ("parameters", _parameters(summary, tree)),
+        ("averages", _averages(summary)),
+        ("tables", "; ".join(_hash_tables(summary))),
+        ("state", _state(tree)),
         ("dtypes", _dtypes(summary)),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
@@ -106,12 +111,18 @@ def _training_facts(summary: CheckpointSummary) -> Iterator[str]:
         yield plural(summary.training.iterations, "iteration")
     if summary.training.learning_rate is not None:
         yield f"learning rate {float_text(summary.training.learning_rate)}"
+    if summary.training.schedule is not None:
+        yield f"learning rate by {safe_text(summary.training.schedule)}"
 
 
 def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     """Tell trainable from frozen weights and from statistics, in exact numbers."""
     if not summary.parameters:
         return ""
+    averaged = summary.averaged
+    if averaged is not None:
+        told = f"{summary.parameters:,} by their averages: {averaged.weights:,} in weights"
+        return f"{told}, {averaged.statistics:,} in statistics" if averaged.statistics else told
     weights = summary.roles[Role.WEIGHT].elements if Role.WEIGHT in summary.roles else 0
     statistics = summary.parameters - weights
     trainable = summary.trainable_parameters
@@ -125,6 +136,47 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         parts.append(f"{statistics:,} {_statistics_word(tree)}")
     text = ", ".join(parts)
     return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
+
+
+def _compiled(summary: CheckpointSummary) -> str:
+    loss, metrics = summary.training.loss, summary.training.metrics
+    parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
+    return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
+
+
+def _averages(summary: CheckpointSummary) -> str:
+    if summary.averaged is None:
+        return ""
+    words = ", ".join(map(safe_text, summary.averaged.words))
+    return f"{summary.roles[Role.AVERAGE].variables:,}, {words}"
+
+
+def _hash_tables(summary: CheckpointSummary) -> Iterator[str]:
+    for table in summary.hash_tables:
+        parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
+        beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
+        yield f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
+
+
+def _state(tree: VariableTree) -> str:
+    """Say what is kept beside the model: where, or as what."""
+    found = [
+        node.variable
+        for node, _ in tree.walk()
+        if node.variable is not None and node.variable.role is Role.STATE
+    ]
+    if not found:
+        return ""
+    elements = plural(sum(variable.elements for variable in found), "element")
+    scopes = {variable.name.partition("/")[0] for variable in found}
+    words = Counter(variable.name.rpartition("/")[2] for variable in found)
+    if len(scopes) == 1 and all("/" in variable.name for variable in found):
+        where = f"in {safe_text(scopes.pop())}/**"
+    else:
+        shown = [f"{n:,} {safe_text(word)}" for word, n in words.most_common(_MAX_WORDS)]
+        more = len(words) - len(shown)
+        where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+    return f"{elements} {where}, which no optimizer trains"
 
 
 def _why(summary: CheckpointSummary) -> str:
@@ -171,8 +223,16 @@ def sentence_of(summary: CheckpointSummary) -> str:
     """Say in one sentence what a checkpoint is."""
     if not summary.parameters:
         return _without_parameters(summary)
+    if summary.averaged is not None:
+        step = summary.training.step
+        when = f", at step {step:,}" if step is not None else ""
+        parameters = plural(summary.parameters, "parameter")
+        return f"Averages of {parameters}{when}; the weights themselves are not here."
+    beside = ""
+    if Role.STATE in summary.roles:
+        beside = f", beside {size_text(summary.roles[Role.STATE].nbytes)} of state"
     if _has_optimizer(summary):
-        return f"{_subject(summary)}, {_training_in_words(summary)}."
+        return f"{_subject(summary)}, {_training_in_words(summary)}{beside}."
     if summary.format is Format.SAVED_MODEL:
         purpose = ", for serving" if "serve" in summary.tags else ""
         return f"{_subject(summary)}, without optimizer{purpose}."
@@ -181,7 +241,9 @@ def sentence_of(summary: CheckpointSummary) -> str:
     n_variables = sum(total.variables for role, total in summary.roles.items() if role.is_parameter)
     parameters = plural(summary.parameters, "parameter")
     variables = plural(n_variables, "variable")
-    return f"Weights only: {parameters} in {variables}, no optimizer state."
+    if Role.AVERAGE in summary.roles:
+        return f"Weights of {parameters} and averages of them, no optimizer state."
+    return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
 
 
 def _subject(summary: CheckpointSummary) -> str:
@@ -207,6 +269,8 @@ def _has_optimizer(summary: CheckpointSummary) -> bool:
 def _training_in_words(summary: CheckpointSummary) -> str:
     training = summary.training
     kind = training.optimizer_kind
+    if kind and Role.SLOT not in summary.roles and training.iterations is None:
+        return f"compiled with {safe_text(kind)}, without optimizer state"
     saved = f"saved with {safe_text(kind)}" if kind else "saved with an unknown optimizer"
     if training.iterations is not None:
         return f"{saved} after {plural(training.iterations, 'iteration')}"

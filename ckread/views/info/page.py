@@ -100,12 +100,14 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
 def _role_rows(summary: CheckpointSummary) -> Iterator[_RoleRow]:
     kind = summary.training.optimizer_kind
     slots = f"{kind.split(' with ')[0]} state" if kind else "slots"
-    own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.BOOKKEEPING}
+    own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.STATE}
+    own |= {Role.BOOKKEEPING}
     groups = [
         ("weights", {Role.WEIGHT, Role.STATISTIC}),
         ("aliases", {Role.ALIAS}),
         ("averages", {Role.AVERAGE}),
         (slots, {Role.SLOT}),
+        ("state", {Role.STATE}),
         ("other", set(Role) - own),
     ]
     for label, roles in groups:
