@@ -9,7 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.claim import Claim, Strength
-from ckread.model.optimizers import class_of_object, classes_of_slots, find_optimizers
+from ckread.model.optimizers import (
+    class_of_object,
+    classes_of_slots,
+    find_optimizers,
+    with_variant,
+)
 from ckread.model.role import Role
 from ckread.readers.keras.config import innermost
 
@@ -67,12 +72,13 @@ def read_optimizers(
     told = checkpoint.evidence.optimizer_class or classes_of_slots(checkpoint.values())
     if not inner and (told or checkpoint.evidence.compiled):
         inner = [""]
+    words = {variable.slot for variable in checkpoint.values() if variable.slot}
     states = []
     for path in inner:
         around = [path, *(other for other in counted if path.startswith(f"{other}/"))]
         steps = next((counted[one] for one in around if one in counted), None)
         rate = rated.get(path) or (rated.get("") if len(inner) == 1 else None)
-        kind = kinds.get(path) or (told if len(inner) == 1 else None)
+        kind = kinds.get(path) or (with_variant(told, words) if len(inner) == 1 else None)
         iterations = read(steps)
         states.append(
             OptimizerState(
@@ -91,7 +97,8 @@ def _kinds(checkpoint: Checkpoint) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for one in find_optimizers(graph, graph.variables).values():
         path = _path(graph, one, by_key)
-        if path is not None and one.inner is None:
+        has_slots = bool(graph.nodes[one.node].slot_variables)
+        if path is not None and (one.inner is None or has_slots):
             found[path] = class_of_object(graph, one) or found.get(path)
     return found
 

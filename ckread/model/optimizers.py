@@ -15,6 +15,7 @@ from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
@@ -127,9 +128,14 @@ _BY_LISTS = (
 )
 """Local names that only one optimizer has, the surest first."""
 
+_BY_LIST = (("momentums", "momentum"), ("velocity_hats", "vhat"))
 _BY_WORDS = ((frozenset({"m", "v", "vhat"}), "Adam with AMSGrad"), (frozenset({"m", "v"}), "Adam"))
 """What Keras 2 calls slots; under loss scaling nothing else names its class."""
 
+_SCOPES = frozenset(
+    {"velocity", "velocity_hat", "average_gradient", "accumulated_grad", "accumulated_delta_var"}
+    | {"norm", "u", "r", "c"}
+)
 _NUMBERED = re.compile(r"_\d+$")
 _OUTPUT = re.compile(r":\d+\Z")
 
@@ -144,15 +150,14 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
-            if kind == "SGD" and ("momentums" in kept or not words.isdisjoint(("momentum", "m"))):
-                return "SGD with momentum"
-            if kind == "Adam" and ("velocity_hats" in kept or "vhat" in words):
-                return "Adam with AMSGrad"
             if kind:
-                return kind
+                words |= {word for name, word in _BY_LIST if name in kept}
+                return with_variant(kind, words)
         kind = class_of_key(full_name)
         if kind:
             return kind
+    if "momentums" in optimizer.lists and words & {"m", "momentum"}:
+        return "SGD with momentum"  # Lion's list is called `_momentums`
     names = {name.lstrip("_") for _, name in children}
     return next((kind for of_class, kind in _BY_LISTS if of_class <= names), None) or next(
         (kind for of_class, kind in _BY_WORDS if of_class <= words), None
@@ -216,6 +221,18 @@ def slot_word(suffix: str) -> str | None:
     if _BY_CLASS.fullmatch(suffix):
         return _MOMENTS.get(suffix, suffix)
     return None
+
+
+def with_variant(kind: str | None, words: AbstractSet[str]) -> str | None:
+    """Complete a class by what its slots are called: plain SGD keeps none."""
+    if kind == "SGD" and words & {"momentum", "m"}:
+        return "SGD with momentum"
+    return "Adam with AMSGrad" if kind == "Adam" and words & {"vhat", "velocity_hat"} else kind
+
+
+def is_slot_scope_word(word: str) -> bool:
+    """Tell whether Keras 2 names the slots of an optimizer under such a scope: `m/stem/kernel`."""
+    return word in _KERAS or word in _SCOPES
 
 
 def is_slot_scope(key: str) -> bool:

@@ -38,6 +38,10 @@ def test_a_run() -> None:
         "learning_rate": pytest.approx(3e-3 * 0.85**9, rel=1e-6),
         "save_counter": 10,
         "optimizer": {"kind": "Adam", "name": "optimizer"},
+        "optimizers": document["optimizers"],
+        "learning_rate_schedule": None,
+        "loss": [],
+        "metrics": [],
         "n_variables": 44,
         "parameters": 38474,
         "trainable_parameters": 38378,
@@ -49,7 +53,19 @@ def test_a_run() -> None:
         "signatures": [],
         "layers": [],
         "assets": [],
+        "hash_tables": [],
+        "evidence": document["evidence"],
         "warnings": [],
+    }
+    [adam] = document["optimizers"]
+    assert (adam["name"], adam["kind"], adam["iterations"]) == ("optimizer", "Adam", 900)
+    assert {
+        claim["claim"]: (claim["value"], claim["strength"]) for claim in document["evidence"]
+    } == {
+        "optimizer": ("Adam", "stored"),
+        "learning_rate": (document["learning_rate"], "stored"),
+        "parameters": (38474, "stored"),
+        "trainable_parameters": (38378, "stored"),
     }
     assert document["roles"]["weight"] == {"variables": 12, "elements": 38378, "nbytes": 153512}
 

@@ -18,7 +18,7 @@ from ckread.model.keras.slots import (
     keras2_word,
     optimizer_kind,
 )
-from ckread.model.optimizers import CLASS_NAMES, class_of_config, slot_word
+from ckread.model.optimizers import CLASS_NAMES, class_of_config, is_slot_scope_word
 from ckread.model.role import Role, role_by_word
 from ckread.readers.keras.config import innermost
 
@@ -55,7 +55,8 @@ def find_keras_optimizers(
     if contents.weights:
         found = _legacy_optimizer(tensors, keys, contents, weights)
     else:
-        given = Weights(shapes, trainable_order(contents, variables))
+        untold = {key for key, one in weights.items() if one.trainable is None}
+        given = Weights(shapes, trainable_order(contents, variables), untold)
         found, trained = _optimizers(tensors, keys, contents, given)
         if trained is not None:
             counts = Counter(shapes.values())
@@ -222,7 +223,7 @@ def _readings(
     parts = name.split("/")
     for start in range(1, len(parts)):
         whole = "/".join(parts[start:])
-        if whole in weights.by_name and (start > 1 or slot_word(parts[0])):
+        if whole in weights.by_name and (start > 1 or is_slot_scope_word(parts[0])):
             yield weights.by_name[whole], parts[start - 1]
         owner, _, word = whole.rpartition("/")
         if owner in weights.by_name:
@@ -320,8 +321,10 @@ def _only_trainable(keys: Iterable[str], variables: Mapping[str, LayerVariable])
         variable = variables.get(key)
         if variable is not None and variable.repeats is not None:
             variable = variables[variable.repeats]
-        if variable is None or variable.role is not Role.WEIGHT:
-            continue
-        if variable.trainable is not False:
+        if (
+            variable is not None
+            and variable.role is Role.WEIGHT
+            and variable.trainable is not False
+        ):
             kept[variable.key] = None
     return list(kept)

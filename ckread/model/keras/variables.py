@@ -122,6 +122,8 @@ def _trainable(group: LayerGroup, variable: str, role: Role, record: TensorRecor
     is_fixed = variable in _QUANTIZED_PARTS and mode != "float8"
     if is_fixed or not can_be_weight(record.dtype) or record.dtype is DataType.INT4:
         return False
+    if variable == "kernel" and group.config and group.config.settings.get("lora_rank"):
+        return False  # its low-rank factors are trained, and merged into it when it is saved
     flags = []
     inner: LayerGroup | None = group
     while inner is not None:

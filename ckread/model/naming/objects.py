@@ -94,7 +94,9 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
     names = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
     names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
-        names.setdefault(node, file.prefix(optimizer) + public(local_name))
+        # Keras 2 called it `iter`, later `iteration`: one name in all formats.
+        word = "iterations" if local_name in ("iter", "iteration") else public(local_name)
+        names.setdefault(node, file.prefix(optimizer) + word)
     for node in file.records:
         if node not in names and node not in file.slots and (path := namer.spell(node)):
             names[node] = path

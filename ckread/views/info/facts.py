@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
+    from ckread.analysis.optimizers import OptimizerState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph, VariableDef
@@ -107,6 +108,10 @@ def _step(summary: CheckpointSummary) -> str:
 
 
 def _training_facts(summary: CheckpointSummary) -> Iterator[str]:
+    optimizers = summary.training.optimizers
+    if len(optimizers) > 1 and any(one.iterations is not None for one in optimizers):
+        yield "; ".join(" ".join(_optimizer_facts(one)) for one in optimizers)
+        return
     if summary.training.iterations is not None:
         yield plural(summary.training.iterations, "iteration")
     if summary.training.learning_rate is not None:
@@ -135,7 +140,19 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     if statistics:
         parts.append(f"{statistics:,} {_statistics_word(tree)}")
     text = ", ".join(parts)
+    in_tables = sum(table.rows * table.dimension for table in summary.hash_tables)
+    if in_tables:
+        tables = plural(len(summary.hash_tables), "hash table")
+        text += f" ({in_tables:,} of them in {tables})"
     return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
+
+
+def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
+    yield f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
+    if one.iterations is not None:
+        yield f"after {plural(one.iterations, 'iteration')}"
+    if one.learning_rate is not None:
+        yield f"at learning rate {float_text(one.learning_rate)}"
 
 
 def _compiled(summary: CheckpointSummary) -> str:
@@ -173,7 +190,7 @@ def _state(tree: VariableTree) -> str:
     if len(scopes) == 1 and all("/" in variable.name for variable in found):
         where = f"in {safe_text(scopes.pop())}/**"
     else:
-        shown = [f"{n:,} {safe_text(word)}" for word, n in words.most_common(_MAX_WORDS)]
+        shown = [plural(n, safe_text(word)) for word, n in words.most_common(_MAX_WORDS)]
         more = len(words) - len(shown)
         where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
     return f"{elements} {where}, which no optimizer trains"
