@@ -144,7 +144,7 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     if in_tables:
         tables = plural(len(summary.hash_tables), "hash table")
         text += f" ({in_tables:,} of them in {tables})"
-    return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary)})"
+    return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary, tree)})"
 
 
 def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
@@ -196,9 +196,15 @@ def _state(tree: VariableTree) -> str:
     return f"{elements} {where}, which no optimizer trains"
 
 
-def _why(summary: CheckpointSummary) -> str:
-    has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
-    return "the file does not say" if has_optimizer else "no optimizer in the file"
+def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
+    if Role.SLOT not in summary.roles and summary.training.optimizer_kind is None:
+        return "no optimizer in the file"
+    variables = (node.variable for node, _ in tree.walk() if node.variable is not None)
+    weights = [one for one in variables if one.role is Role.WEIGHT]
+    unknown = sum(weight.trainable is None for weight in weights)
+    if unknown == len(weights):
+        return "the file does not say"
+    return f"nothing tells of {unknown:,} of {len(weights):,} weights"
 
 
 def _statistics_word(tree: VariableTree) -> str:
@@ -222,6 +228,7 @@ def _dtypes(summary: CheckpointSummary) -> str:
 # The sentence of `info`: what a checkpoint is, for somebody who has never seen it.
 
 _IN_WORDS = {
+    Role.STATE: "state variable",
     Role.RANDOM: "random state",
     Role.METRIC: "metric variable",
     Role.TABLE: "lookup table tensor",
