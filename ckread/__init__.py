@@ -86,6 +86,7 @@ _PAGES = {
     "Checkpoint": "checkpoint_page",
     "CheckpointDiff": "diff_page",
     "CheckpointStatistics": "statistics_page",
+    "CheckpointSummary": "summary_page",
     "Run": "run_page",
     "RunDrift": "drift_page",
     "RunStatistics": "evolution_page",

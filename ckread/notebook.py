@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
@@ -30,23 +31,30 @@ def html_of(page: Page) -> str:
 
 def checkpoint_page(checkpoint: Checkpoint) -> Page:
     """Say what a checkpoint is; below it a notebook opens a listing."""
-    from ckread.analysis.info import summarise
+    from ckread.analysis.info import shown_tree, summarise
     from ckread.model.ordering import model_order
     from ckread.model.role import Role
-    from ckread.model.tree import build_tree
     from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
     from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS
     from ckread.views.terminal.words import plural
 
+    page = info_page(summarise(checkpoint), shown_tree(checkpoint))
     ordered = model_order(checkpoint.values(), checkpoint.evidence)
     variables = [v for v in ordered if v.role is not Role.BOOKKEEPING]
-    page = info_page(summarise(checkpoint), build_tree(variables, folds=True))
     n, nbytes = len(variables), sum(variable.nbytes for variable in variables)
     head = variables[: n if n <= MAX_ROWS else HEAD_ROWS]
     listing = Listing(head, n, nbytes, n_hidden=len(checkpoint) - n)
     page.details = plural(n, "variable"), listing_page(listing)
     return page
+
+
+def summary_page(summary: CheckpointSummary) -> Page:
+    """Say what a checkpoint is."""
+    from ckread.model.tree import build_tree
+    from ckread.views.info.page import info_page
+
+    return info_page(summary, summary.tree or build_tree([]))
 
 
 def tree_page(tree: VariableTree) -> Page:

@@ -7,12 +7,12 @@ the data alone is drawn there, and the figure of these axes is given back.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
@@ -261,8 +261,17 @@ def plot_statistics(
     from ckread.analysis.statistics.statistics import RunStatistics
 
     if isinstance(statistics, RunStatistics):
-        return _plot_over_run(statistics, ax, palette_of(dark=dark))
-    from ckread.views.figures.many import noun_of, plot_statistics
+        from ckread.views.figures.on_axes import draw_quantiles
+        from ckread.views.figures.over_steps import distributions_of, plot_over_run
+
+        if len(statistics.names) != 1:
+            raise _too_many(len(statistics.names))
+        [name] = statistics.names
+        if ax is None:
+            return plot_over_run(statistics, name, palette=palette_of(dark=dark))
+        draw_quantiles(ax, name, distributions_of(statistics, name), palette_of(dark=dark))
+        return figure_of(ax)
+    from ckread.views.figures.many import last_two, noun_of, plot_statistics
     from ckread.views.figures.on_axes import draw_histogram
     from ckread.views.terminal.words import plural
 
@@ -276,25 +285,12 @@ def plot_statistics(
     pages = plot_statistics(
         statistics,
         measured,
-        evidence=[_last_two(statistics.path) if len(measured) == 1 else held],
+        evidence=[last_two(statistics.path) if len(measured) == 1 else held],
         palette=palette_of(dark=dark),
         is_shared=shared,
         is_log=log,
     )
     return page_of(pages, page)
-
-
-def _plot_over_run(statistics: RunStatistics, ax: Axes | None, palette: Palette) -> Figure:
-    from ckread.views.figures.on_axes import draw_quantiles
-    from ckread.views.figures.over_steps import distributions_of, plot_over_run
-
-    if len(statistics.names) != 1:
-        raise _too_many(len(statistics.names))
-    [name] = statistics.names
-    if ax is not None:
-        draw_quantiles(ax, name, distributions_of(statistics, name), palette)
-        return figure_of(ax)
-    return plot_over_run(statistics, name, palette=palette)
 
 
 def plot_filters(
@@ -340,7 +336,3 @@ def plot_filters(
 def _too_many(n: int) -> UsageError:
     remedy = "Give a pattern that means one variable."
     return UsageError(f"{n} variables do not fit one picture, expected 1", remedy=remedy)
-
-
-def _last_two(path: str) -> str:
-    return os.path.join(*path.rstrip(os.sep).split(os.sep)[-2:])

@@ -37,6 +37,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "Run": lambda: ckread.open_run(RUN),
     "CheckpointStatistics": lambda: ckread.statistics(RUN),
     "RunStatistics": lambda: ckread.statistics_of_run(RUN, "conv1"),
+    "CheckpointSummary": lambda: ckread.info(f"{RUN}/ckpt-10"),
     "CheckpointDiff": lambda: ckread.diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3"),
     "RunDrift": lambda: ckread.drift(RUN),
     "RunTrack": lambda: ckread.track(RUN, ["learning_rate", "iterations"]),

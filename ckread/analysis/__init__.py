@@ -2,5 +2,5 @@
 
 What reads values goes through `scan`, the one engine, with a kernel of its own, on the
 processes of `workers`. Shared too: `choosing` of variables, `checksums` of contents,
-`row_sums` and `angles`.
+`row_sums` and `norms`.
 """

@@ -38,9 +38,13 @@ def content_key(variable: Variable) -> ContentKey | None:
     """
     checksum = variable.crc32c
     if checksum is None:
-        checksum = _joined(_slices(variable), variable.shape)
-    if checksum is None:
-        return None
+        slices = sorted(_slices(variable), key=lambda extent: extent.region)
+        known = [(part.crc32c, part.nbytes) for part in slices if part.crc32c is not None]
+        if not slices or len(known) < len(slices):
+            return None
+        if not _is_split_by_rows([part.region for part in slices], variable.shape):
+            return None
+        checksum = crc32c.joined(known)
     return ContentKey(variable.dtype, variable.elements, checksum)
 
 
@@ -83,32 +87,15 @@ def content_comparison(
         key, other = content_key(left), content_key(right)
         if key is not None and other is not None:
             return key == other
-        return _is_same_by_slice(left, right)
+        # Where both sides are cut alike, slice by slice.
+        slices, others = ({e.region: e.crc32c for e in _slices(v)} for v in (left, right))
+        if not slices or slices.keys() != others.keys():
+            return None
+        if None in slices.values() or None in others.values():
+            return None
+        return slices == others
 
     return is_same_content
-
-
-def _is_same_by_slice(left: Variable, right: Variable) -> bool | None:
-    """Compare slice by slice where both sides are cut alike."""
-    slices, others = ({e.region: e.crc32c for e in _slices(v)} for v in (left, right))
-    if not slices or slices.keys() != others.keys():
-        return None
-    if None in slices.values() or None in others.values():
-        return None
-    return slices == others
-
-
-def _joined(extents: Sequence[Extent], shape: tuple[int, ...]) -> int | None:
-    """Join the checksums of slices that follow each other in C order."""
-    parts = sorted(extents, key=lambda extent: extent.region)
-    if not parts or not _is_split_by_rows([part.region for part in parts], shape):
-        return None
-    whole = 0
-    for part in parts:
-        if part.crc32c is None:
-            return None
-        whole = crc32c.combine(whole, part.crc32c, part.nbytes)
-    return whole
 
 
 def _is_split_by_rows(
@@ -144,10 +131,7 @@ def is_constant(key: ContentKey) -> bool:
     """
     itemsize = max(1, key.dtype.itemsize)
     patterns = _CONSTANTS.get(key.dtype, ("00" * itemsize, "01" + "00" * (itemsize - 1)))
-    for pattern in patterns:
-        if key.crc32c == _repeated(bytes.fromhex(pattern), key.elements):
-            return True
-    return False
+    return any(key.crc32c == _repeated(bytes.fromhex(p), key.elements) for p in patterns)
 
 
 @lru_cache(maxsize=4096)

@@ -24,9 +24,6 @@ def choose(
 
     Without `roles` these are weights and statistics, or, where no such variable
     matches, all but bookkeeping.
-
-    Raises:
-        VariableNotFoundError: a pattern means none.
     """
     matching = select(variables, patterns)
     if roles is None:

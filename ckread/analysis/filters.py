@@ -81,11 +81,7 @@ class Filters:
 
 
 def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
-    """Tell what a kernel of this name and shape belongs to.
-
-    Raises:
-        UsageError: it has a number of dimensions that no picture is made of.
-    """
+    """Tell what a kernel of this name and shape belongs to."""
     if len(shape) == 5:
         return KernelKind.CONV3D
     if len(shape) == 4:
@@ -100,12 +96,7 @@ def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
 
 
 def read_kernel(variable: Variable) -> Floats:
-    """Read a kernel whole, verified, as float64.
-
-    Raises:
-        UsageError: it is not a kernel of real numbers, or too large for a picture.
-        CheckpointError: it cannot be read.
-    """
+    """Read a kernel whole, verified, as float64."""
     kernel_kind(variable.name, variable.shape)
     name = variable.name
     if not variable.dtype.is_plain or "complex" in variable.dtype:
@@ -117,16 +108,7 @@ def read_kernel(variable: Variable) -> Floats:
 
 
 def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
-    """Arrange a kernel as tiles.
-
-    Args:
-        name: of the variable.
-        kernel: its values.
-        top: how many tiles at most, the first ones.
-
-    Raises:
-        UsageError: it has a number of dimensions that no picture is made of.
-    """
+    """Arrange a kernel as tiles."""
     kind = kernel_kind(name, kernel.shape)
     tiles, mean_over = _tiles(kernel, kind)
     shown = tiles[:top]
@@ -184,23 +166,17 @@ def response(
 ) -> Floats:
     """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
 
-    Args:
-        kernel: shape (height, width, channels, n), or (…, times) if depthwise.
-        image: shape (rows, columns, channels).
-        stride: of rows and columns.
-        padding: zeros around the image, or none.
-        bias: added per kernel.
-        relu: whether negative responses become 0.
-        is_depthwise: whether each channel has kernels of its own.
-
     Returns:
         Shape (n, rows, columns).
-
-    Raises:
-        UsageError: channels, bias or sizes do not fit.
     """
-    _check_response(kernel, image, stride, bias, is_depthwise=is_depthwise)
     height, width, n_in, times = kernel.shape
+    n = n_in * times if is_depthwise else times
+    if stride < 1:
+        raise UsageError(f"stride {stride}, expected 1 or more")
+    if image.shape[2] != n_in:
+        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
+    if bias is not None and bias.shape != (n,):
+        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
     if padding is Padding.SAME:
         image = _padded(image, (height, width), stride)
     rows = (image.shape[0] - height) // stride + 1
@@ -208,7 +184,7 @@ def response(
     if rows < 1 or columns < 1:
         size = "×".join(map(str, image.shape[:2]))
         raise UsageError(f"the image of {size} is smaller than the kernel of {height}×{width}")
-    total = np.zeros((rows, columns, n_in * times if is_depthwise else times))
+    total = np.zeros((rows, columns, n))
     for y in range(height):
         for x in range(width):
             seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
@@ -230,16 +206,3 @@ def _padded(image: Floats, kernel: tuple[int, int], stride: int) -> Floats:
         total = max((-(-size // stride) - 1) * stride + width - size, 0)
         around.append((total // 2, total - total // 2))
     return np.pad(image, (*around, (0, 0)))
-
-
-def _check_response(
-    kernel: Floats, image: Floats, stride: int, bias: Floats | None, *, is_depthwise: bool
-) -> None:
-    n_in, times = kernel.shape[2:]
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
-    if image.shape[2] != n_in:
-        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
-    n = n_in * times if is_depthwise else times
-    if bias is not None and bias.shape != (n,):
-        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.optimizers import optimizer_claims
@@ -17,9 +17,11 @@ from ckread.analysis.parameters import (
 )
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.errors import CheckpointError
+from ckread.model.display import Displayed
 from ckread.model.opening import opened
+from ckread.model.ordering import model_order
 from ckread.model.role import Role
-from ckread.model.tree import RoleTotal, total_by_role
+from ckread.model.tree import RoleTotal, build_tree, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
@@ -29,10 +31,9 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.claim import Claim
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
-    from ckread.readers.graphs.meta_graph import MetaGraph
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
 
@@ -41,10 +42,8 @@ MAX_LOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary:
+class CheckpointSummary(Displayed):
     """What a checkpoint is; None where its files do not say.
-
-    `print(checkpoint)` shows it as a page.
 
     Attributes:
         path: as the user would type it.
@@ -69,6 +68,7 @@ class CheckpointSummary:
         averaged: what averages tell of the parameters, where the weights are not there.
         evidence: what told the claims, one each.
         warnings: what is not as it should be, one or more sentences each.
+        tree: the variables in model order, as a page draws them; it is not pickled.
 
     Example:
         >>> found = ckread.info("fixtures/digits_files/digits.keras")
@@ -98,10 +98,15 @@ class CheckpointSummary:
     averaged: Averaged | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
+    tree: VariableTree | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         """Show path, format and how many parameters."""
         return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
+
+    def __getstate__(self) -> list[Any]:
+        """Pickle the facts; variables would take their reader along."""
+        return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
 
     @property
     def n_variables(self) -> int:
@@ -117,7 +122,62 @@ class CheckpointSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of the JSON document."""
-        return summary_fields(self)
+        training = self.training
+        optimizer = {"kind": training.optimizer_kind, "name": training.optimizer_name}
+        return {
+            "path": self.path,
+            "format": self.format,
+            "writer": self.writer,
+            "files": [file.path for file in self.files],
+            "shards": [
+                {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
+                for file in self.files
+                if file.is_shard
+            ],
+            "step": training.step,
+            "epoch": training.epoch,
+            "iterations": training.iterations,
+            "learning_rate": training.learning_rate,
+            "save_counter": training.save_counter,
+            "optimizer": optimizer if {*optimizer.values()} != {None} else None,
+            "optimizers": [one.to_dict() for one in training.optimizers],
+            "learning_rate_schedule": training.schedule,
+            "loss": training.loss,
+            "metrics": training.metrics,
+            "n_variables": self.n_variables,
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable_parameters,
+            "non_trainable_parameters": self.non_trainable_parameters,
+            "nbytes": self.nbytes,
+            "roles": {role: total.to_dict() for role, total in self.roles.items()},
+            "dtypes": self.dtypes,
+            "tags": self.tags,
+            "signatures": [
+                {
+                    "name": signature.name,
+                    "inputs": _tensor_fields(signature.inputs),
+                    "outputs": _tensor_fields(signature.outputs),
+                }
+                for signature in self.signatures
+            ],
+            "layers": [
+                {
+                    "name": layer.name,
+                    "class": layer.class_name,
+                    "parameters": layer.parameters,
+                    "shape": layer.shape,
+                }
+                for layer in self.layers
+            ],
+            "assets": self.assets,
+            "hash_tables": [table.to_dict() for table in self.hash_tables],
+            "evidence": [claim.to_dict() for claim in self.evidence],
+            "warnings": self.warnings,
+        }
+
+
+def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
+    return [{"name": one.name, "dtype": one.dtype, "shape": one.shape} for one in tensors]
 
 
 def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
@@ -135,7 +195,13 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
         (38474, 10, 0.000695)
     """
     with opened(checkpoint) as source:
-        return summarise(source)
+        return replace(summarise(source), tree=shown_tree(source))
+
+
+def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
+    """Give the variables as a page draws them: in model order, bookkeeping left out."""
+    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    return build_tree((v for v in ordered if v.role is not Role.BOOKKEEPING), folds=folds)
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -213,76 +279,6 @@ def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
-# The JSON document of `info`: its fields, in their order.
-
-
-def summary_fields(summary: CheckpointSummary) -> dict[str, Any]:
-    """Give the fields of a summary; what is unknown is None."""
-    training = summary.training
-    return {
-        "path": summary.path,
-        "format": summary.format,
-        "writer": summary.writer,
-        "files": [file.path for file in summary.files],
-        "shards": [_shard_fields(file) for file in summary.files if file.is_shard],
-        "step": training.step,
-        "epoch": training.epoch,
-        "iterations": training.iterations,
-        "learning_rate": training.learning_rate,
-        "save_counter": training.save_counter,
-        "optimizer": _optimizer_fields(training),
-        "optimizers": [one.to_dict() for one in training.optimizers],
-        "learning_rate_schedule": training.schedule,
-        "loss": training.loss,
-        "metrics": training.metrics,
-        "n_variables": summary.n_variables,
-        "parameters": summary.parameters,
-        "trainable_parameters": summary.trainable_parameters,
-        "non_trainable_parameters": summary.non_trainable_parameters,
-        "nbytes": summary.nbytes,
-        "roles": {role: total.to_dict() for role, total in summary.roles.items()},
-        "dtypes": summary.dtypes,
-        "tags": summary.tags,
-        "signatures": [_signature_fields(signature) for signature in summary.signatures],
-        "layers": [_layer_fields(layer) for layer in summary.layers],
-        "assets": summary.assets,
-        "hash_tables": [table.to_dict() for table in summary.hash_tables],
-        "evidence": [claim.to_dict() for claim in summary.evidence],
-        "warnings": summary.warnings,
-    }
-
-
-def _shard_fields(file: StoredFile) -> dict[str, Any]:
-    return {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
-
-
-def _optimizer_fields(training: TrainingState) -> dict[str, Any] | None:
-    if training.optimizer_kind is None and training.optimizer_name is None:
-        return None
-    return {"kind": training.optimizer_kind, "name": training.optimizer_name}
-
-
-def _layer_fields(layer: KerasLayer) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "class": layer.class_name,
-        "parameters": layer.parameters,
-        "shape": layer.shape,
-    }
-
-
-def _signature_fields(signature: Signature) -> dict[str, Any]:
-    return {
-        "name": signature.name,
-        "inputs": [_tensor_fields(tensor) for tensor in signature.inputs],
-        "outputs": [_tensor_fields(tensor) for tensor in signature.outputs],
-    }
-
-
-def _tensor_fields(tensor: TensorInfo) -> dict[str, Any]:
-    return {"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape}
-
-
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
 #
 # The times of the files tell nothing: copying and cloning change them.
@@ -305,12 +301,8 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
     times = zip(
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
-    found = [time for prefix, time in times if _base(prefix) == base]
+    found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
     return found[-1] if found and 0 < found[-1] < 1e11 else None
-
-
-def _base(prefix: str) -> str:
-    return prefix.replace("\\", "/").rpartition("/")[2]
 
 
 # Which program wrote a checkpoint, as far as its files tell.
@@ -336,7 +328,8 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
     version = evidence.keras_version
     if version:
         return f"Keras {version}"
-    if evidence.graph is None and not _has_object_graph(checkpoint):
+    is_object_based = any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())
+    if evidence.graph is None and not is_object_based:
         return None
     keras = find_keras(checkpoint)
     return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
@@ -348,18 +341,10 @@ def find_keras(checkpoint: Checkpoint) -> str | None:
     if version:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph
-    return None if graph is None else _keras_of_graph(graph)
-
-
-def _keras_of_graph(graph: ObjectGraph) -> str | None:
     is_keras_2 = False
-    for children in graph.children:
+    for children in graph.children if graph is not None else ():
         names = {name for _, name in children}
         if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
             return "Keras 3"
         is_keras_2 |= _KERAS_2 in names or any(name.startswith(_KERAS_2_LAYER) for name in names)
     return "Keras 2" if is_keras_2 else None
-
-
-def _has_object_graph(checkpoint: Checkpoint) -> bool:
-    return any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())

@@ -170,18 +170,7 @@ def scan(
     work: Work,
     merge: Callable[[Any, Any], Any] | None = None,
 ) -> Iterator[tuple[Item, Found]]:
-    """Read items and yield what was found of each, as they are done.
-
-    Args:
-        items: what to read, neighbours in a file next to each other.
-        kernel: what is done with the values, a function of a module.
-        work: with how many processes, or where else.
-        merge: puts two partial results together where their order does not matter, so
-            that not all of them are kept.
-
-    Raises:
-        CheckpointError: a worker process died.
-    """
+    """Read items and yield what was found of each, as they are done."""
     pieces, sizes, missing = [], [], []
     for index, item in enumerate(items):
         width, step = item.width, item.grid.piece
@@ -229,7 +218,7 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
     if len(ordered) > 1:
         sizes = [min(item.grid.piece, item.elements - start) for start, _ in ordered]
         computed = [
-            joined_crc32c(
+            crc32c.joined(
                 (part.crc32c[which], size * source.dtype.itemsize)
                 for size, (_, part) in zip(sizes, ordered, strict=True)
             )
@@ -320,11 +309,7 @@ class _Reading:
 
 
 def extent_of(source: Source) -> Extent:
-    """Give where the bytes of a plain variable lie.
-
-    Raises:
-        CheckpointError: its entry is impossible.
-    """
+    """Give where the bytes of a plain variable lie."""
     if isinstance(source, Extent):
         return source
     [extent] = source.extents() or ()
@@ -332,11 +317,7 @@ def extent_of(source: Source) -> Extent:
 
 
 def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
-    """Give where the bytes of a variable lie; None for strings and compressed values.
-
-    Raises:
-        CheckpointError: that cannot be told, or the file is damaged.
-    """
+    """Give where the bytes of a variable lie; None for strings and compressed values."""
     return variable.readable_extents() if variable.dtype.is_plain else None
 
 
@@ -355,14 +336,6 @@ def side_by_side(*streams: Iterable[NDArray[Any]]) -> Iterator[tuple[NDArray[Any
             rest[n:] if rest is not None and rest.size > n else next(source, None)
             for rest, source in zip(rests, sources, strict=True)
         ]
-
-
-def joined_crc32c(parts: Iterable[tuple[int, int]]) -> int:
-    """Give the CRC-32C of a whole from (CRC-32C, bytes) of its parts in their order."""
-    whole = 0
-    for part, nbytes in parts:
-        whole = crc32c.combine(whole, part, nbytes)
-    return whole
 
 
 def batches(
@@ -387,12 +360,7 @@ _local = threading.local()
 
 
 def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.uint8]:
-    """Give this thread's own aligned buffer, the same one every time.
-
-    Args:
-        nbytes: its size.
-        number: which one, for work that needs several at a time.
-    """
+    """Give this thread's own aligned buffer, the same one every time."""
     buffers: dict[tuple[int, int], NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
     if (number, nbytes) not in buffers:
         buffers[number, nbytes] = aligned_buffer(nbytes)

@@ -215,12 +215,7 @@ class Target:
 
 
 def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[Target]:
-    """Give what a pattern means among the variables of a run.
-
-    Raises:
-        VariableNotFoundError: nothing; for a learning rate the remedy says why.
-        UsageError: no single number.
-    """
+    """Give what a pattern means among the variables of a run."""
     name, index = (pattern, None) if pattern in candidates else split_index(pattern)
     try:
         exact = candidates.get(name)
@@ -241,16 +236,18 @@ def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Itera
         ]
     scalars = [v for v in found if v.elements == 1 and v.dtype.is_plain]
     if not scalars:
-        raise _not_a_scalar(found)
+        variable = found[0]
+        shape = "×".join(map(str, variable.shape))
+        example = ",".join("0" * len(variable.shape))
+        raise UsageError(
+            f"{variable.name}: {variable.dtype} of shape {shape} is no scalar",
+            remedy=f"Give an element: {variable.name}[{example}]" if variable.shape else None,
+        )
     return [Target(v.name, v.key, v.name, None, v.role) for v in scalars]
 
 
 def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
-    """Check that an index means one element.
-
-    Raises:
-        UsageError: it means several, or does not fit.
-    """
+    """Check that an index means one element."""
     items = resolve_index(index, variable.shape, variable.name)
     sizes = [len(range(*i.indices(n))) if isinstance(i, slice) else 1
              for i, n in zip(items, variable.shape, strict=False)]  # fmt: skip
@@ -261,16 +258,6 @@ def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
         message = f"{variable.name}: the index means several elements, expected one"
         raise UsageError(message, remedy=remedy)
     return True
-
-
-def _not_a_scalar(found: Sequence[Variable]) -> UsageError:
-    variable = found[0]
-    shape = "×".join(map(str, variable.shape))
-    example = ",".join("0" * len(variable.shape))
-    remedy = f"Give an element: {variable.name}[{example}]" if variable.shape else None
-    return UsageError(
-        f"{variable.name}: {variable.dtype} of shape {shape} is no scalar", remedy=remedy
-    )
 
 
 def _no_rate(

@@ -22,9 +22,7 @@ damaged files therefore catches `CheckpointError` and gives it as a result.
 Own processes are forked (see below), which takes a millisecond, where that is
 safe: on a system that can, from a process with a single thread. Elsewhere they
 are spawned, and then, as with every spawned pool, the program's main module must
-be importable (`if __name__ == "__main__":`).
-
-A pool of forked processes that live for one list of jobs.
+be importable (`if __name__ == "__main__":`). Forked ones live for one list of jobs:
 
     parent ── job numbers, 4 bytes each ──▶ child
     parent ◀── 8 bytes of length, pickle ── child
@@ -44,7 +42,6 @@ import signal
 import sys
 import traceback
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckread.errors import CheckpointError
@@ -61,6 +58,7 @@ Result = TypeVar("Result")
 WORTH_NBYTES = 256 * 1000 * 1000
 """Bytes below which one process is done before others would have helped."""
 
+_REMEDY = "Was it killed, or out of memory? One process alone may do: --jobs 1."
 _AHEAD = 64
 """Jobs that are handed to an executor before the first result is back."""
 
@@ -109,11 +107,7 @@ def run(
     n_jobs: int = 1,
     executor: Executor | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (index of the job, its result) for every job, in the order they are done.
-
-    Raises:
-        CheckpointError: a worker process died, killed by a signal or out of memory.
-    """
+    """Yield (index of the job, its result) for every job, in the order they are done."""
     if executor is not None:
         yield from _run_in(executor, jobs, worker)
     elif n_jobs == 1 or len(jobs) < 2:
@@ -160,8 +154,7 @@ def _run_in(
                     waiting[executor.submit(worker, job)] = index
                     break
     except BrokenExecutor as error:
-        remedy = "Was it killed, or out of memory? One process alone may do: --jobs 1."
-        raise CheckpointError(f"a worker process died: {error}", remedy=remedy) from None
+        raise CheckpointError(f"a worker process died: {error}", remedy=_REMEDY) from None
     finally:
         for future in waiting:
             future.cancel()
@@ -172,54 +165,103 @@ _NUMBER_NBYTES = 4
 _LENGTH_NBYTES = 8
 
 
-@dataclass(slots=True)
-class _Child:
-    pid: int
-    numbers: int
-    results: int
-    pending: deque[int] = field(default_factory=deque)
-
-
 def run_forked(
     jobs: Sequence[Job], worker: Callable[[Job], Result], n_children: int
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (index of the job, its result) from forked processes, as they are done.
-
-    Raises:
-        CheckpointError: a child died.
-    """
+    """Yield (index of the job, its result) from forked processes, as they are done."""
     children: list[_Child] = []
     upcoming = iter(range(len(jobs)))
     try:
         for _ in range(n_children):
-            children.append(_start(jobs, worker, children))
+            children.append(_Child(jobs, worker, children))
         with selectors.DefaultSelector() as selector:
             for child in children * _IN_HAND:
-                _hand_over(child, upcoming)
+                child.hand_over(upcoming)
             for child in children:
                 selector.register(child.results, selectors.EVENT_READ, child)
             while any(child.pending for child in children):
                 for key, _ in selector.select():
-                    result = _receive(key.data)
-                    index = key.data.pending.popleft()
-                    _hand_over(key.data, upcoming)
+                    child = key.data
+                    result = child.receive()
+                    index = child.pending.popleft()
+                    child.hand_over(upcoming)
                     yield index, result
     finally:
-        _stop(children)
+        for child in children:
+            child.stop()
+        for child in children:
+            child.wait()
 
 
-def _start(jobs: Sequence[Job], worker: Callable[[Job], Result], older: Sequence[_Child]) -> _Child:
-    child_numbers, numbers = os.pipe()
-    results, child_results = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        # A pipe closes only when no process holds its other end any more.
-        for inherited in (numbers, results, *(fd for c in older for fd in (c.numbers, c.results))):
-            os.close(inherited)
-        _serve(child_numbers, child_results, jobs, worker)
-    os.close(child_numbers)
-    os.close(child_results)
-    return _Child(pid, numbers, results)
+class _Child:
+    """A forked process, as its parent sees it.
+
+    Attributes:
+        numbers: the pipe that takes numbers of jobs.
+        results: the pipe that gives what came of them.
+        pending: numbers of the jobs that it has.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], worker: Callable[[Job], Result], older: Sequence[_Child]
+    ) -> None:
+        child_numbers, self.numbers = os.pipe()
+        self.results, child_results = os.pipe()
+        self.pending: deque[int] = deque()
+        self._pid = os.fork()
+        if self._pid == 0:
+            # A pipe closes only when no process holds its other end any more.
+            for child in (self, *older):
+                os.close(child.numbers)
+                os.close(child.results)
+            _serve(child_numbers, child_results, jobs, worker)
+        os.close(child_numbers)
+        os.close(child_results)
+
+    def hand_over(self, upcoming: Iterator[int]) -> None:
+        """Give it the next job, if there is one."""
+        for index in upcoming:
+            self.pending.append(index)
+            try:
+                os.write(self.numbers, index.to_bytes(_NUMBER_NBYTES, "little"))
+            except BrokenPipeError:
+                raise self._death() from None
+            return
+
+    def receive(self) -> Any:
+        """Take a result, or raise what was raised in its place."""
+        length = int.from_bytes(self._read(_LENGTH_NBYTES), "little")
+        is_result, answer = pickle.loads(self._read(length))
+        if not is_result:
+            raise answer
+        return answer
+
+    def _read(self, nbytes: int) -> bytearray:
+        received = bytearray()
+        while len(received) < nbytes:
+            part = os.read(self.results, nbytes - len(received))
+            if not part:
+                raise self._death()
+            received += part
+        return received
+
+    def _death(self) -> CheckpointError:
+        _, status = os.waitpid(self._pid, 0)
+        pid, self._pid = self._pid, 0
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status}"
+        return CheckpointError(f"worker process {pid} died: {how}", remedy=_REMEDY)
+
+    def stop(self) -> None:
+        """Close its pipes, which ends it; in the middle of a job it is killed."""
+        os.close(self.numbers)
+        os.close(self.results)
+        if self.pending and self._pid:
+            os.kill(self._pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        if self._pid:
+            os.waitpid(self._pid, 0)
 
 
 def _serve(
@@ -230,67 +272,17 @@ def _serve(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         while number := os.read(numbers, _NUMBER_NBYTES):
-            payload = _answer(worker, jobs[int.from_bytes(number, "little")])
+            try:
+                job = jobs[int.from_bytes(number, "little")]
+                payload = pickle.dumps((True, worker(job)), protocol=5)
+            except Exception as error:
+                error.add_note("In a worker process:\n" + traceback.format_exc())
+                try:
+                    payload = pickle.dumps((False, error))
+                except Exception:
+                    payload = pickle.dumps((False, RuntimeError(traceback.format_exc())))
             unsent = memoryview(len(payload).to_bytes(_LENGTH_NBYTES, "little") + payload)
             while unsent:
                 unsent = unsent[os.write(results, unsent) :]
     finally:
         os._exit(0)
-
-
-def _answer(worker: Callable[[Job], Result], job: Job) -> bytes:
-    try:
-        return pickle.dumps((True, worker(job)), protocol=5)
-    except Exception as error:
-        error.add_note("In a worker process:\n" + traceback.format_exc())
-        try:
-            return pickle.dumps((False, error))
-        except Exception:
-            return pickle.dumps((False, RuntimeError(traceback.format_exc())))
-
-
-def _hand_over(child: _Child, upcoming: Iterator[int]) -> None:
-    for index in upcoming:
-        child.pending.append(index)
-        try:
-            os.write(child.numbers, index.to_bytes(_NUMBER_NBYTES, "little"))
-        except BrokenPipeError:
-            raise _death(child) from None
-        return
-
-
-def _receive(child: _Child) -> Any:
-    length = int.from_bytes(_read(child, _LENGTH_NBYTES), "little")
-    is_result, answer = pickle.loads(_read(child, length))
-    if not is_result:
-        raise answer
-    return answer
-
-
-def _read(child: _Child, nbytes: int) -> bytearray:
-    received = bytearray()
-    while len(received) < nbytes:
-        part = os.read(child.results, nbytes - len(received))
-        if not part:
-            raise _death(child)
-        received += part
-    return received
-
-
-def _death(child: _Child) -> CheckpointError:
-    _, status = os.waitpid(child.pid, 0)
-    pid, child.pid = child.pid, 0
-    how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status}"
-    remedy = "Was it killed, or out of memory? One process alone may do: --jobs 1."
-    return CheckpointError(f"worker process {pid} died: {how}", remedy=remedy)
-
-
-def _stop(children: Sequence[_Child]) -> None:
-    for child in children:
-        os.close(child.numbers)
-        os.close(child.results)
-        if child.pending and child.pid:
-            os.kill(child.pid, signal.SIGTERM)
-    for child in children:
-        if child.pid:
-            os.waitpid(child.pid, 0)

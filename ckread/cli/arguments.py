@@ -40,11 +40,7 @@ class RaisingParser(argparse.ArgumentParser):
         )  # fmt: skip
 
     def error(self, message: str) -> NoReturn:
-        """Report arguments that cannot be understood.
-
-        Raises:
-            UsageError: always.
-        """
+        """Report arguments that cannot be understood."""
         raise UsageError(message.removeprefix("argument ").replace("-o/--output", "-o"))
 
 
@@ -81,12 +77,7 @@ class Parser(RaisingParser):
         return action
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Give the options, and the positional arguments unless help is asked for.
-
-        Raises:
-            UsageError: an option is not known, a value does not do, an argument is missing
-                or one is left over.
-        """
+        """Give the options, and the positional arguments unless help is asked for."""
         at = list(argv).index("--") if "--" in argv else len(argv)
         arguments, words = self.parse_known_args(list(argv[:at]))
         for word in words:
@@ -186,11 +177,7 @@ class OneOf:
         self.choices = choices
 
     def __call__(self, text: str) -> str:
-        """Give the word.
-
-        Raises:
-            ArgumentTypeError: it is another one.
-        """
+        """Give the word."""
         if text in self.choices:
             return text
         near = nearest(text, self.choices)
@@ -210,11 +197,7 @@ class SeveralOf(Generic[Member]):
         self.choices = [*map(str, kind), *(["all"] if has_all else [])]
 
     def __call__(self, text: str) -> tuple[Member, ...]:
-        """Give the members.
-
-        Raises:
-            ArgumentTypeError: there is no such member.
-        """
+        """Give the members."""
         words = [OneOf(self.choices)(word.strip()) for word in text.split(",")]
         if "all" in words and "all" in self.choices:
             return tuple(self._kind)
@@ -246,11 +229,7 @@ def patterns_of(arguments: argparse.Namespace) -> list[str]:
 
 
 def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
-    """Open a checkpoint with the chosen reader; what was decided becomes notes.
-
-    Raises:
-        CheckpointError: as `ckread.open`.
-    """
+    """Open a checkpoint with the chosen reader; what was decided becomes notes."""
     from ckread.model.opening import open_checkpoint
 
     checkpoint = open_checkpoint(path, reader=arguments.reader)
@@ -263,12 +242,7 @@ def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Check
 
 
 def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
-    """Say that a word is no command, if it could have been meant as one.
-
-    Args:
-        word: the first one.
-        error: what came of it as a path; what it says is near is said too.
-    """
+    """Say that a word is no command, if it could have been meant as one."""
     if os.path.lexists(word) or os.sep in word:
         return None
     near = nearest(word, [command.name for command in COMMANDS])
@@ -281,11 +255,7 @@ def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
 
 
 def no_command(words: Sequence[str]) -> CheckpointError | None:
-    """Say what is wrong where more than a PATH follows no command.
-
-    Args:
-        words: the first one, and what follows it.
-    """
+    """Say what is wrong where more than a PATH follows no command."""
     from ckread.model.paths.locate import locate
 
     word, *rest = words
@@ -313,15 +283,7 @@ def also_a_path(word: str, error: UsageError) -> UsageError:
 
 
 def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
-    """Say that a path leads nowhere before anything is said of the words behind it.
-
-    Args:
-        path: what was taken for the path, if the command takes one.
-        words: all that stands behind the command.
-
-    Raises:
-        CheckpointError: it leads nowhere; the remedy shows the quotes, if these help.
-    """
+    """Say that a path leads nowhere before anything is said of the words behind it."""
     if path is None:
         return
     import shlex
@@ -343,11 +305,7 @@ def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
 
 
 def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, list[str]]:
-    """Open the run that RUN and leading PATTERNs name; what follows them are the patterns.
-
-    Raises:
-        CheckpointError: the first word leads to no checkpoint.
-    """
+    """Open the run that RUN and leading PATTERNs name; what follows them are the patterns."""
     from ckread.model.run.places import find_places
     from ckread.model.run.run import open_run
 

@@ -93,6 +93,8 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
+    from glob import escape, glob
+
     from ckread.analysis.check.check import check, check_unopened
     from ckread.model.run.places import find_places
     from ckread.model.selection import natural_key
@@ -103,7 +105,8 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
         unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
         return _report_run([unopened], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)
-    nbytes = sum(_nbytes(path) for path in paths)
+    files = (file for path in paths for file in glob(f"{escape(path)}.*"))
+    nbytes = sum(map(os.path.getsize, filter(os.path.isfile, files)))  # roughly, for the bar
     with ProgressBar(nbytes, output) as progress:
         reports = [
             check(
@@ -127,13 +130,3 @@ def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, outpu
     else:
         output.render(run_page(arguments.path, reports))
     return _UNSOUND if any(report.errors for report in reports) else 0
-
-
-def _nbytes(path: str) -> int:
-    """Give roughly how much there is to read, for the bar."""
-    directory, base = os.path.split(path)
-    try:
-        with os.scandir(directory or ".") as entries:
-            return sum(e.stat().st_size for e in entries if e.name.startswith(f"{base}."))
-    except OSError:
-        return 0

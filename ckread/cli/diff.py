@@ -101,7 +101,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             )
         result = _compare(a, b, arguments, output)
         has_values = all(file.nbytes is not None for side in (a, b) for file in side.files())
-        _report(result, arguments, output, has_values=has_values)
+        only = frozenset(status for statuses in arguments.only for status in statuses)
+        view = DiffView(result, only, arguments.top, has_values)
+        if output.is_json:
+            output.json("diff", view.to_dict())
+        elif not output.is_quiet:
+            output.render(diff_page(view))
+        elif not result.identical:
+            output.render(verdict_page(result))
         if draws:
             _draw(a, b, result, arguments, output)
     if result.identical is None:
@@ -140,19 +147,6 @@ def _compare(
         write_rename_map(path, result.renames)
         output.wrote(path, f"{len(result.renames)} names")
     return result
-
-
-def _report(
-    result: CheckpointDiff, arguments: argparse.Namespace, output: Output, *, has_values: bool
-) -> None:
-    only = frozenset(status for statuses in arguments.only for status in statuses)
-    view = DiffView(result, only, arguments.top, has_values)
-    if output.is_json:
-        output.json("diff", view.to_dict())
-    elif not output.is_quiet:
-        output.render(diff_page(view))
-    elif not result.identical:
-        output.render(verdict_page(result))
 
 
 def _draw(

@@ -157,7 +157,6 @@ def _write(
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
-
     for chunk in whole_chunks(variable):
         progress(chunk.nbytes)
         yield chunk
@@ -186,18 +185,16 @@ def _left_out_text(left_out: list[LeftOut]) -> str:
     """Name what was left out, and why, in a word for each reason."""
     by_reason: dict[str, list[str]] = {}
     for variable, error in left_out:
-        by_reason.setdefault(_reason(error), []).append(variable.name)
+        if isinstance(error, (MissingShardError, TruncatedFileError)):
+            reason = "missing"
+        else:
+            reason = "damaged" if isinstance(error, CorruptCheckpointError) else "not readable"
+        by_reason.setdefault(reason, []).append(variable.name)
     parts = []
     for reason, names in by_reason.items():
         more = f" and {count_text(len(names) - _SHOWN)} more" if len(names) > _SHOWN else ""
         parts.append(f"{', '.join(names[:_SHOWN])}{more} ({reason})")
     return f"; left out: {', '.join(parts)}" if parts else ""
-
-
-def _reason(error: CheckpointError) -> str:
-    if isinstance(error, (MissingShardError, TruncatedFileError)):
-        return "missing"
-    return "damaged" if isinstance(error, CorruptCheckpointError) else "not readable"
 
 
 # A variable into a file, streamed: the largest tensor never has to fit into memory.
@@ -210,28 +207,21 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
         UsageError: the suffix tells no format, or something is there already.
         CheckpointError: the values cannot be read; nothing is left behind.
     """
-    suffix = suffix_of(path)
-    name = f"{part.variable.name}{part.text}"
-    dtype = str(part.variable.dtype)
+    variable, suffix = part.variable, suffix_of(path)
+    chunks = whole_chunks(variable) if part.index is None else iter([variable.read(part.index)])
+    dtype = stored = str(variable.dtype)
     with new_file(path, force=force) as file:
         if suffix == ".csv":
-            write_csv(file, part.shape, _chunks_of_part(part))
+            write_csv(file, part.shape, chunks)
         elif suffix == ".npz":
-            dtype = write_npz(file, name, part.shape, _chunks_of_part(part)).name
+            stored = write_npz(file, f"{variable.name}{part.text}", part.shape, chunks).name
         else:
-            dtype = write_npy(file, part.shape, _chunks_of_part(part)).name
+            stored = write_npy(file, part.shape, chunks).name
+    # By these names numpy has the element type without converting it.
+    same = dtype, dtype.removeprefix("q"), "" if variable.dtype.is_plain else "bytes"
+    widened = "" if stored in same else f" (stored as {stored})"
     size = size_text(os.path.getsize(path))
-    widened = "" if dtype in _names(part) else f" (stored as {dtype})"
-    kind = f"{part.variable.dtype} {shape_text(part.shape)}{widened}"
-    return f"{kind}, {size}"
-
-
-def _chunks_of_part(part: Part) -> Iterator[NDArray[np.generic]]:
-    """Yield the values in C order."""
-    if part.index is not None:
-        yield part.variable.read(part.index)
-    else:
-        yield from whole_chunks(part.variable)
+    return f"{dtype} {shape_text(part.shape)}{widened}, {size}"
 
 
 def whole_chunks(variable: Variable) -> Iterator[NDArray[np.generic]]:
@@ -240,9 +230,3 @@ def whole_chunks(variable: Variable) -> Iterator[NDArray[np.generic]]:
         yield variable.numpy()
     else:
         yield from variable.chunks()
-
-
-def _names(part: Part) -> tuple[str, ...]:
-    """Give the names by which numpy could call the element type without converting it."""
-    dtype = part.variable.dtype
-    return str(dtype), str(dtype).removeprefix("q"), "bytes" if not dtype.is_plain else ""

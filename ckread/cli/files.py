@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_free(path: str, *, force: bool) -> None:
-    """See that a path may be written, before anything is read.
-
-    Raises:
-        UsageError: something is there already, or its directory is not.
-    """
+    """See that a path may be written, before anything is read."""
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         raise UsageError("no such directory to write to", path=path, name=directory)
@@ -37,11 +33,7 @@ def check_free(path: str, *, force: bool) -> None:
 
 @contextmanager
 def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
-    """Open a file that takes its name once it is complete; nothing is left on failure.
-
-    Raises:
-        UsageError: as `check_free`, or the system does not let us write there.
-    """
+    """Open a file that takes its name once it is complete; nothing is left on failure."""
     check_free(path, force=force)
     target = os.path.realpath(path)
     partial = f"{target}.{os.getpid()}.partial"
@@ -51,7 +43,15 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
         if force:
             os.replace(partial, target)
         else:
-            _place(partial, target)
+            # Give a finished file its name, unless another has taken it meanwhile.
+            try:
+                os.link(partial, target)
+            except FileExistsError:
+                check_free(target, force=False)
+                raise
+            except OSError:  # a file system without links
+                check_free(target, force=False)
+                os.replace(partial, target)
     except OSError as error:
         if error.filename != partial:
             raise
@@ -61,29 +61,11 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
             os.unlink(partial)
 
 
-def _place(partial: str, target: str) -> None:
-    """Give a finished file its name, unless another has taken it meanwhile."""
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        check_free(target, force=False)
-        raise
-    except OSError:  # a file system without links
-        check_free(target, force=False)
-        os.replace(partial, target)
-
-
 # The file of `--rename-map`: names of the first checkpoint and of the second, as JSON.
 
 
 def read_rename_map(path: str) -> dict[str, str]:
-    """Read old names and their new ones from a JSON object.
-
-    Raises:
-        CheckpointNotFoundError: the file cannot be read.
-        CorruptCheckpointError: it is not an object of names.
-        UsageError: two old names have one new name.
-    """
+    """Read old names and their new ones from a JSON object."""
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
@@ -104,11 +86,7 @@ def read_rename_map(path: str) -> dict[str, str]:
 
 
 def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
-    """Write old names and new ones into a new file.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
+    """Write old names and new ones into a new file."""
     text = json.dumps(renames, indent=2, ensure_ascii=True)
     try:
         with new_file(path) as file:
@@ -123,17 +101,8 @@ def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
 def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> NDArray[np.float64]:
     """Read an image; black becomes the first value of `pixel_range`, white the second.
 
-    Args:
-        path: a PNG, a JPEG, or whatever else Pillow reads.
-        n_channels: 1 for grey, 3 for red, green and blue.
-        pixel_range: low and high.
-
     Returns:
         Shape (rows, columns, n_channels).
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        UsageError: it is not an image.
     """
     import numpy as np
     from PIL import Image, UnidentifiedImageError

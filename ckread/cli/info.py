@@ -14,11 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.analysis.info import summarise
+from ckread.analysis.info import shown_tree, summarise
 from ckread.cli.arguments import open_path
-from ckread.model.ordering import model_order
-from ckread.model.role import Role
-from ckread.model.tree import build_tree
 from ckread.views.info.page import info_page
 
 if TYPE_CHECKING:
@@ -45,7 +42,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if output.is_json:
             output.json("info", summary.to_dict())
             return 0
-        ordered = model_order(checkpoint.values(), checkpoint.evidence)
-        ordered = [v for v in ordered if v.role is not Role.BOOKKEEPING]
-        output.render(info_page(summary, build_tree(ordered, folds=output.is_terminal)))
+        tree = shown_tree(checkpoint, folds=output.is_terminal)
+        output.render(info_page(summary, tree))
     return 0

@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
         everything = list(checkpoint.values())
-        wants_all = arguments.all or arguments.json or _names_bookkeeping(arguments)
+        named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
+        wants_all = arguments.all or arguments.json or named
         candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
         chosen = _chosen(candidates, arguments)
         if output.is_json:
@@ -89,10 +90,6 @@ def _chosen(candidates: list[Variable], arguments: argparse.Namespace) -> list[V
         is_owner = compile_pattern(arguments.owner)
         chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
     return in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
-
-
-def _names_bookkeeping(arguments: argparse.Namespace) -> bool:
-    return any(Role.BOOKKEEPING in roles for roles in arguments.role)
 
 
 def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:

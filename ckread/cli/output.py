@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 class Output:
     """The two streams of a command, and how they are to be written.
 
-    Args:
-        color: `auto`, `always` or `never`.
-        is_json: whether one JSON document is asked for.
-        is_quiet: whether notes are left out.
-        pages: whether a screen longer than the terminal goes through a pager.
-        outlives_pipe: whether a file was asked for, which a reader that has gone must not
-            keep from being written: `flush` then says at the end that it has gone.
-
-    Attributes:
-        is_terminal: whether results are laid out for a screen; otherwise they are
-            piped: whole, aligned, without colour.
+    On a terminal results are laid out for a screen, otherwise piped: whole, aligned, without
+    colour. Where a file was asked for, a reader that has gone does not keep it from being written
+    (`outlives_pipe`): `flush` then says at the end that it has gone.
     """
 
     def __init__(
@@ -138,18 +130,16 @@ class Output:
         stop = "" if error.message.endswith((".", "?", "!")) else "."
         message = Prose(Span("error", "bad"), f": {safe_text(error.message)}{stop}", is_record=True)
         remedy = [
-            Prose(safe_text(line), is_record=True) if not line.startswith(" ") else _kept(line)
+            Prose(safe_text(line), is_record=True)
+            if not line.startswith(" ")
+            else Lines([(Span(safe_text(line)),)])
             for line in (error.remedy or "").split("\n")
             if line
         ]
         self._tell(message, *remedy)
 
     def flush(self) -> None:
-        """Hand everything to the operating system.
-
-        Raises:
-            BrokenPipeError: nobody reads it any more, by now or since long.
-        """
+        """Hand everything to the operating system."""
         self._stdout.flush()
         self._stderr.flush()
         if self._is_pipe_closed:
@@ -173,18 +163,11 @@ class Output:
         with self._outliving():
             self._stdout.flush()
         with self._outliving():
-            self._write_told(Page(blocks))
-
-    def _write_told(self, page: Page) -> None:
-        if is_tty(self._stderr):
-            self._screen(self._stderr).write(page)
-        else:
-            self._stderr.writelines(f"{line}\n" for line in page.piped())
-
-
-def _kept(line: str) -> Lines:
-    """Give a line of names or commands as it stands, to be copied."""
-    return Lines([(Span(safe_text(line)),)])
+            page = Page(blocks)
+            if is_tty(self._stderr):
+                self._screen(self._stderr).write(page)
+            else:
+                self._stderr.writelines(f"{line}\n" for line in page.piped())
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:

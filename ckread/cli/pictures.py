@@ -37,22 +37,14 @@ def add_picture_settings(parser: Parser) -> None:
 
 
 def wants_picture(arguments: argparse.Namespace) -> bool:
-    """Tell whether a picture is asked for; see first that it can be written.
-
-    Raises:
-        UsageError: its suffix is none of ours, or it is there already.
-    """
+    """Tell whether a picture is asked for; see first that it can be written."""
     if arguments.plot:
         check_target(arguments.plot, force=arguments.force)
     return bool(arguments.plot or arguments.show)
 
 
 def check_target(path: str, *, force: bool) -> None:
-    """See that a picture can be written, before work is done for it.
-
-    Raises:
-        UsageError: its suffix is none of ours, it is there already, or its directory is not.
-    """
+    """See that a picture can be written, before work is done for it."""
     if os.path.splitext(path)[1].lower() not in _SUFFIXES:
         remedy = "Give a name that ends in .png, .svg or .pdf."
         raise UsageError("not a kind of picture", path=path, remedy=remedy)
@@ -68,8 +60,9 @@ def palette_of(arguments: argparse.Namespace) -> Palette:
 
 def evidence_of(checkpoint: Checkpoint) -> list[str]:
     """Give where a picture of one variable is from: the end of the path, and the step."""
-    end = checkpoint.path.rstrip(os.sep).split(os.sep)[-2:]
-    return [os.path.join(*end), *step_of(checkpoint)]
+    from ckread.views.figures.many import last_two
+
+    return [last_two(checkpoint.path), *step_of(checkpoint)]
 
 
 def step_of(checkpoint: Checkpoint) -> list[str]:
@@ -99,9 +92,6 @@ def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = 
 
     Returns:
         How many pages were written.
-
-    Raises:
-        UsageError: as `check_target`.
     """
     from ckread.views.figures.style import drawing
 
@@ -122,11 +112,7 @@ def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = 
 
 
 def show(pages: Sequence[Figure]) -> None:
-    """Open a window for each page, until they are closed.
-
-    Raises:
-        UsageError: there is no display.
-    """
+    """Open a window for each page, until they are closed."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.lookup import Part
 
 EXAMPLES = (
@@ -63,7 +62,14 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show, or save, the values."""
-    _check_output(arguments)
+    if arguments.output is not None:
+        from ckread.cli.files import check_free
+        from ckread.views.array_files import suffix_of
+
+        suffix_of(arguments.output)
+        check_free(arguments.output, force=arguments.force)
+    elif arguments.force:
+        raise UsageError("--force goes with -o FILE")
     with open_path(arguments.path, arguments, output) as checkpoint:
         part = find_part(checkpoint, arguments.name)
         if arguments.verify:
@@ -73,37 +79,40 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 output.note("this format keeps no checksum of values: nothing was verified")
         elif part.index is not None and checkpoint.format in CHECKSUMMED:
             output.note("a slice is not verified by checksum; --verify reads it all")
-        if arguments.output is not None:
-            _save(checkpoint, part, arguments, output)
-        else:
-            _show(checkpoint, part, arguments, output)
+        verified = None  # where the format keeps no checksum
+        if checkpoint.format in CHECKSUMMED:
+            verified = part.index is None or bool(arguments.verify)
+        if arguments.output is None:
+            _show(part, arguments, output, verified=verified)
+            return 0
+        from ckread.cli.export import save_part
+
+        what = save_part(part, arguments.output, force=arguments.force)
+        if output.is_json:
+            document = {
+                "variable": part.variable.to_dict(),
+                "slice": part.text or None,
+                "verified": verified,
+                "values": None,
+                "file": arguments.output,
+            }
+            output.json("show", document)
+        output.wrote(arguments.output, what)
     return 0
 
 
-def _check_output(arguments: argparse.Namespace) -> None:
-    """See that the file can be written, before anything is read."""
-    if arguments.output is not None:
-        from ckread.cli.files import check_free
-        from ckread.views.array_files import suffix_of
-
-        suffix_of(arguments.output)
-        check_free(arguments.output, force=arguments.force)
-    elif arguments.force:
-        raise UsageError("--force goes with -o FILE")
-
-
 def _show(
-    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
+    part: Part, arguments: argparse.Namespace, output: Output, *, verified: bool | None
 ) -> None:
     from ckread.views.values import MAX_SHOWN, Values, piped_rows, values_document, values_page
 
     if output.is_json:
         values = Values(part.variable, part.text, _read(part), part.shape)
-        verified = _is_verified(checkpoint, part, arguments)
         output.json("show", values_document(values, verified=verified))
         return
-    is_abbreviated = output.is_terminal and not arguments.full
-    if is_abbreviated and math.prod(part.shape) > MAX_SHOWN and _is_large(part):
+    n, nbytes = math.prod(part.shape), math.prod(part.shape) * part.variable.dtype.itemsize
+    is_abbreviated = output.is_terminal and not arguments.full and n > MAX_SHOWN
+    if is_abbreviated and nbytes > LARGE_NBYTES:
         array = _read_edges(part, arguments, output)
     else:
         array = _read(part)
@@ -117,11 +126,6 @@ def _read(part: Part) -> NDArray[np.generic]:
     return part.variable.numpy() if part.index is None else part.variable.read(part.index)
 
 
-def _is_large(part: Part) -> bool:
-    itemsize = part.variable.dtype.itemsize
-    return math.prod(part.shape) * itemsize > LARGE_NBYTES
-
-
 def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
     from ckread.model.lookup import read_edges
     from ckread.views.values import EDGE_ITEMS
@@ -130,28 +134,3 @@ def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> ND
         output.note("only what is shown was read, without checksum; --verify reads it all")
     index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
     return read_edges(part.variable, index, EDGE_ITEMS)
-
-
-def _is_verified(checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace) -> bool | None:
-    """Tell whether a checksum held; None where the format keeps none."""
-    if checkpoint.format not in CHECKSUMMED:
-        return None
-    return part.index is None or bool(arguments.verify)
-
-
-def _save(
-    checkpoint: Checkpoint, part: Part, arguments: argparse.Namespace, output: Output
-) -> None:
-    from ckread.cli.export import save_part
-
-    what = save_part(part, arguments.output, force=arguments.force)
-    if output.is_json:
-        document = {
-            "variable": part.variable.to_dict(),
-            "slice": part.text or None,
-            "verified": _is_verified(checkpoint, part, arguments),
-            "values": None,
-            "file": arguments.output,
-        }
-        output.json("show", document)
-    output.wrote(arguments.output, what)

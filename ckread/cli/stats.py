@@ -91,7 +91,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if len(errors) == 1 and not result.measured and error is not None:
                 raise error  # what keeps every variable from being read is said once
         rows = _in_order(result.variables, arguments.sort)[: arguments.top]
-        _report(result, rows, arguments, output)
+        if output.is_json:
+            from dataclasses import replace
+
+            output.json("stats", replace(result, variables=tuple(rows)).to_dict())
+        elif len(result.variables) == 1:
+            from ckread.views.histogram import histogram_page
+
+            output.render(histogram_page(result.variables[0], result.path, n_bins=arguments.bins))
+        else:
+            from ckread.views.statistics import statistics_page
+
+            output.render(statistics_page(result, shown=rows))
         if draws:
             _draw(checkpoint, result, rows, arguments, output)
     return _TROUBLE if result.damaged else 0
@@ -114,26 +125,6 @@ def _measure(
             n_jobs=arguments.jobs,
             progress=progress,
         )
-
-
-def _report(
-    result: CheckpointStatistics,
-    rows: Sequence[VariableStatistics],
-    arguments: argparse.Namespace,
-    output: Output,
-) -> None:
-    if output.is_json:
-        from dataclasses import replace
-
-        output.json("stats", replace(result, variables=tuple(rows)).to_dict())
-    elif len(result.variables) == 1:
-        from ckread.views.histogram import histogram_page
-
-        output.render(histogram_page(result.variables[0], result.path, n_bins=arguments.bins))
-    else:
-        from ckread.views.statistics import statistics_page
-
-        output.render(statistics_page(result, shown=rows))
 
 
 _FIGURES: dict[str, Callable[[Distribution], float | None]] = {

@@ -33,14 +33,7 @@ _NOT_FOUND = (126, 127)
 
 
 class Screen(Console):
-    """A console that writes blocks.
-
-    Args:
-        stream: what it writes to.
-        color: `auto`, `always` or `never`.
-        forced: whether it is taken for a terminal whatever it is.
-        pages: whether what is longer than the screen goes through a pager.
-    """
+    """A console that writes blocks, those longer than the screen through a pager."""
 
     def __init__(
         self, stream: TextIO, *, color: str = "auto", forced: bool = False, pages: bool = False
@@ -61,11 +54,7 @@ class Screen(Console):
         self._pages = pages and not is_dumb and not self.legacy_windows and _is_real(stream)
 
     def write(self, block: Block) -> None:
-        """Write a block, through a pager if it is longer than the screen.
-
-        Raises:
-            BrokenPipeError: nobody reads it.
-        """
+        """Write a block, through a pager if it is longer than the screen."""
         if not self._pages:
             self.print(block, end="", crop=False)
             return
@@ -125,6 +114,7 @@ def progress_of(total_nbytes: int, since: float, screen: Screen) -> Progress:
         """How much is read, how fast, and how long it takes."""
 
         def render(self, task: Task) -> RenderableType:
+            """Give the share that is done, and the time that is left."""
             text = figures_text(task.completed, total_nbytes, time.monotonic() - since)
             return Text(text, no_wrap=True)
 

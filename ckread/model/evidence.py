@@ -10,11 +10,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ckread.errors import CheckpointError
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.role import Role
     from ckread.readers.graphs.meta_graph import MetaGraph, SavedModel
     from ckread.readers.keras.config import CompiledConfig, KerasLayer
     from ckread.readers.keras.saved_metadata import SavedLayers
+
+
+class UnreadGraph(NamedTuple):
+    """A file with a graph that lies beside the values and cannot be read.
+
+    Attributes:
+        error: why not.
+        lost: what is not known without it.
+    """
+
+    error: CheckpointError
+    lost: str
+
+    @property
+    def warning(self) -> str:
+        """The sentence that says so."""
+        return f"{self.error.message}: {self.lost}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +43,7 @@ class Evidence:
         graph: the object graph of an object-based checkpoint.
         saved_model: what `saved_model.pb` says, decoded statically.
         meta_graph: what the `.meta` file of a TF 1 checkpoint says.
+        unread: which of these two files is there and cannot be read.
         layers: layers of a Keras file, from its configuration, in model order.
         keras_version: the writer's version, in a Keras file.
         saved: when a `.keras` was saved, in seconds since 1970, by the writer's clock.
@@ -37,6 +56,7 @@ class Evidence:
     graph: ObjectGraph | None = None
     saved_model: SavedModel | None = None
     meta_graph: MetaGraph | None = None
+    unread: UnreadGraph | None = None
     layers: tuple[KerasLayer, ...] = ()
     keras_version: str | None = None
     saved: float | None = None

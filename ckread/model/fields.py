@@ -55,19 +55,24 @@ class Field(Generic[Row]):
     give: Callable[[Row], Any] | None = None
     in_json: bool = True
 
-    def __post_init__(self) -> None:
-        """Take the attribute of its name, unless told otherwise."""
-        if self.give is None:
-            object.__setattr__(self, "give", attrgetter(self.name))
+    @property
+    def getter(self) -> Callable[[Row], Any]:
+        """What takes it from a row as it is there."""
+        return self.give or attrgetter(self.name)
 
     def of(self, row: Row) -> Any:
         """Give the value of a row in Python's own types: words for enums, lists for tuples."""
-        value = self.give(row) if self.give else None
+        value = self.give(row) if self.give else getattr(row, self.name)
         if value is None:
             return None
         if self.kind is Kind.TEXT:
             return str(value)
         return list(value) if self.kind is Kind.SHAPE else value
+
+
+def named(fields: Iterable[Field[Row]]) -> dict[str, Field[Row]]:
+    """Give fields by their names."""
+    return {field.name: field for field in fields}
 
 
 def document(fields: Iterable[Field[Row]], row: Row) -> dict[str, Any]:
@@ -76,11 +81,7 @@ def document(fields: Iterable[Field[Row]], row: Row) -> dict[str, Any]:
 
 
 def frame(fields: Iterable[Field[Row]], rows: Iterable[Row], *, index: str | None = None) -> Any:
-    """Give a `pandas.DataFrame` of rows, a column per field.
-
-    Raises:
-        MissingDependencyError: pandas is not installed.
-    """
+    """Give a `pandas.DataFrame` of rows, a column per field."""
     held = [field for field in fields if field.kind is not Kind.NESTED]
     cells = [{field.name: field.of(row) for field in held} for row in rows]
     return data_frame(columns_of(f for f in held if f.name != index), cells, index=index)
@@ -103,18 +104,7 @@ def data_frame(
     labels: Sequence[Any] | None = None,
     dtype: str = "object",
 ) -> Any:
-    """Give a `pandas.DataFrame`; without rows it has its columns all the same.
-
-    Args:
-        columns: name to dtype, in their order.
-        rows: values by name; lists, which pandas cannot group by, become tuples.
-        index: what the index is called; None for the numbers of the rows.
-        labels: the index, where it is no field of the rows.
-        dtype: of the index.
-
-    Raises:
-        MissingDependencyError: pandas is not installed.
-    """
+    """Give a `pandas.DataFrame`; without rows it has its columns all the same."""
     pandas = import_pandas()
     made_index = None
     if index is not None:
@@ -131,11 +121,7 @@ def data_frame(
 
 
 def import_pandas() -> Any:
-    """Give pandas.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+    """Give pandas."""
     try:
         return import_module("pandas")
     except ImportError:

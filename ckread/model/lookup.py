@@ -54,10 +54,6 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
 
     A variable of the whole text comes first, then one of the name before the
     brackets; a name may be a key, or a pattern that means one variable.
-
-    Raises:
-        VariableNotFoundError: there is none, or there are several.
-        UsageError: the brackets hold no index, or one that does not fit.
     """
     if text in checkpoint:
         return Part(checkpoint[text], None, "")

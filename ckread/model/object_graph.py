@@ -38,11 +38,7 @@ class ObjectGraph:
 
     @classmethod
     def from_message(cls, message: TrackableObjectGraph) -> Self:
-        """Make it from the decoded message.
-
-        Raises:
-            CorruptCheckpointError: it has no node, or a reference leads nowhere.
-        """
+        """Make it from the decoded message."""
         graph = cls(tuple(message.nodes))
         n_nodes = len(graph.nodes)
         if not n_nodes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, MissingShardError, UsageError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.evidence import Evidence
+from ckread.model.evidence import Evidence, UnreadGraph
 from ckread.model.naming import OBJECT_GRAPH_KEY, identify
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import (
@@ -101,6 +101,8 @@ def assemble(
     warnings: tuple[str, ...] = (),
 ) -> Checkpoint:
     """Give the checkpoint of an open reader, which is closed if that fails."""
+    if evidence.unread is not None:
+        warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
         evidence = replace(evidence, graph=graph)
@@ -114,7 +116,7 @@ def assemble(
             identities,
             path=location.path,
             evidence=evidence,
-            notes=(*location.notes, *getattr(reader, "notes", ())),
+            notes=(*location.notes, *reader.notes),
             warnings=(*shard_warnings(reader), *graph_warnings, *warnings),
         )
     except BaseException:
@@ -167,7 +169,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
 
 def _open_bundle(location: Location, choice: ReaderChoice) -> Checkpoint:
     reader = _bundle_reader(location.path, choice)
-    return assemble(reader, location, *meta_evidence(location.path))
+    return assemble(reader, location, meta_evidence(location.path))
 
 
 def _open_saved_model(location: Location, choice: ReaderChoice) -> Checkpoint:
@@ -186,7 +188,7 @@ def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
         from ckread.readers.v1.reader import V1Table
 
         reader = V1Table(location.path, location.files)
-    return assemble(reader, location, *meta_evidence(location.path))
+    return assemble(reader, location, meta_evidence(location.path))
 
 
 def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
@@ -239,7 +241,7 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
     try:
         saved_model = read_saved_model(binary)
     except CheckpointError as error:
-        return Evidence(), (f"{error.message}: {_LOST_GRAPH}.",)
+        return Evidence(unread=UnreadGraph(error, _LOST_GRAPH)), ()
     in_graph = saved_model.meta_graph.keras_layers
     if not in_graph and not os.path.isfile(os.path.join(directory, KERAS_METADATA)):
         return Evidence(saved_model=saved_model), ()
@@ -249,14 +251,14 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
     return Evidence(saved_model=saved_model, saved_layers=layers), ()
 
 
-def meta_evidence(prefix: str) -> tuple[Evidence, tuple[str, ...]]:
-    """Read what the `.meta` file beside a prefix tells; give it with warnings."""
+def meta_evidence(prefix: str) -> Evidence:
+    """Read what the `.meta` file beside a prefix tells."""
     path = f"{prefix}{META_SUFFIX}"
     if not os.path.isfile(path):
-        return Evidence(), ()
+        return Evidence()
     from ckread.readers.graphs.meta_graph import read_meta_graph
 
     try:
-        return Evidence(meta_graph=read_meta_graph(path)), ()
+        return Evidence(meta_graph=read_meta_graph(path))
     except CheckpointError as error:
-        return Evidence(), (f"{error.message}: {_LOST_META}.",)
+        return Evidence(unread=UnreadGraph(error, _LOST_META))

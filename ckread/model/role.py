@@ -59,11 +59,7 @@ _PARAMETERS = frozenset((Role.WEIGHT, Role.STATISTIC))
 
 
 def as_roles(roles: str | Iterable[str]) -> frozenset[Role]:
-    """Give roles by their names, of which one may stand alone.
-
-    Raises:
-        UsageError: there is no such role.
-    """
+    """Give roles by their names, of which one may stand alone."""
     names = [roles] if isinstance(roles, str) else roles
     try:
         return frozenset(map(Role, names))

@@ -50,9 +50,6 @@ def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list
     """Give the variables that any of the patterns means; all, if there is no pattern.
 
     One pattern may stand alone, as a string.
-
-    Raises:
-        VariableNotFoundError: a pattern means none; the remedy lists near names.
     """
     candidates = list(variables)
     if not patterns:
@@ -111,11 +108,7 @@ Found = TypeVar("Found", bound=Named)
 
 
 def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
-    """Give the record of this name.
-
-    Raises:
-        VariableNotFoundError: there is none; the remedy lists the nearest names.
-    """
+    """Give the record of this name."""
     for record in records:
         if record.name == name:
             return record

@@ -274,11 +274,7 @@ _REMEDY = "Give integers, ranges as 2:10 or ::2, and ... separated by commas."
 
 
 def split_index(text: str) -> tuple[str, tuple[Any, ...] | None]:
-    """Split `name[1:3, ..., 0]` into name and index; the index is None without brackets.
-
-    Raises:
-        UsageError: brackets at the end hold something else than an index.
-    """
+    """Split `name[1:3, ..., 0]` into name and index; the index is None without brackets."""
     match = _SLICED_NAME.fullmatch(text)
     if match is None:
         return text, None
@@ -307,12 +303,7 @@ def no_index(name: str, brackets: str) -> UsageError:
 
 
 def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
-    """Give one non-negative integer or slice with step ≥ 1 per dimension.
-
-    Raises:
-        UsageError: too many indices, an integer out of range, a step below 1, or
-            an item that is neither an integer, a slice nor an ellipsis.
-    """
+    """Give one non-negative integer or slice with step ≥ 1 per dimension."""
     items = list(index) if isinstance(index, tuple) else [index]
     n_given = sum(item is not ... for item in items)
     if n_given > len(shape) or len(items) - n_given > 1:

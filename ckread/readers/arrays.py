@@ -1,26 +1,12 @@
 """Values of tensors that lie in one extent or in many: whole, in part, as a stream.
 
-The extents of a tensor are disjoint and cover it, and each has its checksum.
-
-A tensor in C order out of extents whose elements do not follow each other in it.
-
-It is assembled band by band: a range of one dimension, whole in those after it, at
-one place of those before it. In C order the elements of an extent come in their own
-C order, so what a band needs of an extent is the next bytes of it. Every extent is
-read once, from start to end, and its checksum verified at its end.
-
-Parts of an array on disk, read with as few bytes and as few calls as make sense.
-
-Places that are wanted and lie close together are read in one go and picked from;
-a gap of more than `MAX_GAP` is skipped. One such read takes at most `SPAN_NBYTES`
-of memory, whatever is wanted of a tensor of whatever size.
-
-Parts and chunks of a tensor that its format lets us read only whole.
+The extents of a tensor are disjoint and cover it, and each has its checksum. Below, in
+order: whole tensors, streams, parts read with few bytes and calls, and parts and chunks
+of tensors that their format lets us read only whole.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +23,7 @@ from ckread.readers.extents import (
     too_large,
     verify_extent,
 )
-from ckread.readers.slices import intersect, is_contiguous, region_shape
+from ckread.readers.slices import intersect, is_contiguous, iter_slabs, region_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,12 +48,7 @@ _ALIGNED_NBYTES = 1 << 16
 
 
 def empty_array(shape: Sequence[int], dtype: DataType) -> NDArray[Any]:
-    """Give an array to fill.
-
-    Raises:
-        UnsupportedFeatureError: numpy has not so many dimensions.
-        CheckpointError: there is not that much memory.
-    """
+    """Give an array to fill."""
     if len(shape) > MAX_RANK:
         raise UnsupportedFeatureError(f"{len(shape)} dimensions, numpy has {MAX_RANK} at most")
     kind = numpy_dtype(dtype)
@@ -83,27 +64,26 @@ def empty_array(shape: Sequence[int], dtype: DataType) -> NDArray[Any]:
 
 
 def check_places(extents: Extents, open_shard: OpenShard) -> None:
-    """Check that shards are there and long enough, before memory is taken.
-
-    Raises:
-        MissingShardError: a shard is not there.
-        TruncatedFileError: it ends before an extent does.
-    """
+    """Check that shards are there and long enough, before memory is taken."""
     for extent in extents:
         open_shard(extent.path).check_range(extent.offset, extent.nbytes)
 
 
 def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> None:
-    """Fill an array with a whole tensor, each extent verified.
-
-    Raises:
-        CheckpointError: an extent cannot be read, or is damaged.
-    """
+    """Fill an array with a whole tensor in this machine's byte order, each extent verified."""
     for extent in extents:
         part = whole[_at(slice(*bounds) for bounds in extent.region)]
         in_place = part.flags.c_contiguous
         target = part if in_place else empty_array(part.shape, extent.dtype)
-        _read_extent(extent, target.reshape(-1).view(np.uint8), open_shard(extent.path))
+        raw, shard = target.reshape(-1).view(np.uint8), open_shard(extent.path)
+        crc32c = 0
+        for start in range(0, extent.nbytes, _READ_NBYTES):
+            chunk = raw[start : start + _READ_NBYTES]
+            shard.pread_into(chunk, extent.offset + start)
+            crc32c = extend(crc32c, chunk)
+        verify_extent(extent, crc32c)
+        if extent.big_endian:
+            swap_in_place(raw, extent.dtype)
         if not in_place:
             part[...] = target
 
@@ -111,38 +91,6 @@ def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> 
 def _at(places: Iterable[slice]) -> tuple[Any, ...]:
     """Give the index of places; its ellipsis keeps a scalar an array."""
     return (*places, ...)
-
-
-def _read_extent(extent: Extent, raw: NDArray[np.uint8], shard: RegularFile) -> None:
-    """Fill `raw` with an extent in the byte order of this machine, verified."""
-    crc32c = 0
-    for start in range(0, extent.nbytes, _READ_NBYTES):
-        chunk = raw[start : start + _READ_NBYTES]
-        shard.pread_into(chunk, extent.offset + start)
-        crc32c = extend(crc32c, chunk)
-    verify_extent(extent, crc32c)
-    if extent.big_endian:
-        swap_in_place(raw, extent.dtype)
-
-
-def read_part(
-    extents: Extents, ranges: Sequence[range], part: NDArray[Any], open_shard: OpenShard
-) -> None:
-    """Fill an array with what a range per dimension picks of a tensor, unverified.
-
-    Raises:
-        CheckpointError: an extent cannot be read.
-    """
-    for extent in extents:
-        places, local = intersect(ranges, extent.region)
-        out = part[_at(places)]
-        if not out.size:
-            continue
-        shape = region_shape(extent.region)
-        shard = open_shard(extent.path)
-        StridedReader(shard, offset=extent.offset, shape=shape, ranges=local).read_into(out)
-    if extents and extents[0].big_endian:
-        swap_in_place(part.reshape(-1).view(np.uint8), extents[0].dtype)
 
 
 def put_strings(whole: NDArray[Any], region: Region, elements: list[bytes]) -> None:
@@ -153,33 +101,45 @@ def put_strings(whole: NDArray[Any], region: Region, elements: list[bytes]) -> N
     part[...] = flat.reshape(part.shape)
 
 
+# Streams. Extents whose elements follow each other in C order are read one after the
+# other. Where they do not, the tensor is assembled slab by slab: in C order the elements
+# of an extent come in their own C order, so what a slab needs of an extent is the next
+# bytes of it. Every extent is read once, from start to end, and verified at its end.
+
+
 def iter_whole(
     extents: Extents, shape: Sequence[int], nbytes: int, open_shard: OpenShard
 ) -> Iterator[NDArray[np.generic]]:
-    """Yield a tensor in C order, as 1-D arrays of at most `nbytes` bytes on one buffer.
-
-    Raises:
-        CheckpointError: an extent cannot be read, or, after its last byte, is damaged.
-    """
-    if not any(extent.nbytes for extent in extents):
-        return iter(())
-    if all(is_contiguous(extent.region, tuple(shape)) for extent in extents):
-        return _iter_consecutive(extents, nbytes, open_shard)
-    return iter_bands(extents, shape, nbytes, open_shard)
-
-
-def _iter_consecutive(
-    extents: Extents, nbytes: int, open_shard: OpenShard
-) -> Iterator[NDArray[np.generic]]:
-    longest = max((extent.nbytes for extent in extents), default=0)
-    buffer = aligned_buffer(min(nbytes, longest) or 1)
+    """Yield a tensor in C order, as 1-D arrays of at most `nbytes` bytes on one buffer."""
+    extents = tuple(extent for extent in extents if extent.nbytes)
+    if not all(is_contiguous(extent.region, tuple(shape)) for extent in extents):
+        yield from _iter_assembled(extents, shape, nbytes, open_shard)
+        return
+    buffer = aligned_buffer(min(nbytes, max((extent.nbytes for extent in extents), default=1)))
     for extent in sorted(extents, key=lambda extent: extent.region):
-        if not extent.nbytes:
-            continue
         stream = ExtentStream(extent, buffer, shard=open_shard(extent.path))
         for chunk in stream:
             yield decode(extent, chunk)
         verify_extent(extent, stream.crc32c)
+
+
+def _iter_assembled(
+    extents: Extents, shape: Sequence[int], nbytes: int, open_shard: OpenShard
+) -> Iterator[NDArray[np.generic]]:
+    dtype = extents[0].dtype
+    buffer = aligned_buffer(nbytes)
+    waiting = sorted(map(_Source, extents), key=lambda one: one.extent.region, reverse=True)
+    active: list[_Source] = []
+    for slab in iter_slabs(shape, nbytes // dtype.itemsize):
+        while waiting and waiting[-1].extent.region[0][0] < slab[0][1]:
+            active.append(waiting.pop())
+        raw = buffer[: math.prod(region_shape(slab)) * dtype.itemsize]
+        values = raw.view(numpy_dtype(dtype))
+        target = values.reshape(region_shape(slab))
+        for source in active:
+            source.put(target, slab, open_shard(source.extent.path))
+        active = [source for source in active if not source.is_done]
+        yield values
 
 
 class _Source:
@@ -190,12 +150,12 @@ class _Source:
         self._done = 0
         self._crc32c = 0
 
-    def put(self, target: NDArray[Any], band: Region, shard: RegularFile) -> None:
-        """Put what the band has of it in its place; verify it at its end."""
-        places = _overlap(band, self.extent.region)
-        if places is None:
-            return
+    def put(self, target: NDArray[Any], slab: Region, shard: RegularFile) -> None:
+        """Put what the slab has of it in its place; verify it at its end."""
+        places, _ = intersect([range(*bounds) for bounds in slab], self.extent.region)
         part = target[places]
+        if not part.size:
+            return
         raw = np.empty(part.nbytes, np.uint8)
         shard.pread_into(raw, self.extent.offset + self._done)
         self._done += len(raw)
@@ -210,64 +170,30 @@ class _Source:
         return self._done == self.extent.nbytes
 
 
-def iter_bands(
-    extents: Sequence[Extent],
-    shape: Sequence[int],
-    nbytes: int,
-    open_shard: Callable[[str], RegularFile],
-) -> Iterator[NDArray[np.generic]]:
-    """Yield a tensor that has elements, as 1-D arrays of at most `nbytes` bytes on one buffer.
-
-    Raises:
-        CheckpointError: an extent cannot be read, or is damaged.
-    """
-    dtype = extents[0].dtype
-    buffer = aligned_buffer(nbytes)
-    filled = (_Source(extent) for extent in extents if extent.nbytes)
-    waiting = sorted(filled, key=lambda source: source.extent.region, reverse=True)
-    active: list[_Source] = []
-    for band in _bands(shape, dtype.itemsize, nbytes):
-        while waiting and waiting[-1].extent.region[0][0] < band[0][1]:
-            active.append(waiting.pop())
-        raw = buffer[: math.prod(region_shape(band)) * dtype.itemsize]
-        values = raw.view(numpy_dtype(dtype))
-        target = values.reshape(region_shape(band))
-        for source in active:
-            source.put(target, band, open_shard(source.extent.path))
-        active = [source for source in active if not source.is_done]
-        yield values
-
-
-def _bands(shape: Sequence[int], itemsize: int, nbytes: int) -> Iterator[Region]:
-    """Yield the bands of a tensor, as large as `nbytes` allows."""
-    axis = len(shape) - 1
-    inner = itemsize
-    while axis and inner * shape[axis] <= nbytes:
-        inner *= shape[axis]
-        axis -= 1
-    step = max(1, nbytes // inner)
-    rest = tuple((0, size) for size in shape[axis + 1 :])
-    for outer in itertools.product(*map(range, shape[:axis])):
-        fixed = tuple((i, i + 1) for i in outer)
-        for start in range(0, shape[axis], step):
-            yield (*fixed, (start, min(start + step, shape[axis])), *rest)
-
-
-def _overlap(band: Region, region: Region) -> tuple[slice, ...] | None:
-    """Give the place within `band` that `region` fills, None if it fills none."""
-    places = []
-    for (start, stop), (first, last) in zip(band, region, strict=True):
-        low, high = max(start, first), min(stop, last)
-        if low >= high:
-            return None
-        places.append(slice(low - start, high - start))
-    return tuple(places)
-
+# Parts, read with as few bytes and as few calls as make sense. Places that are wanted and
+# lie close together are read in one go and picked from; a gap of more than `MAX_GAP` is
+# skipped. One such read takes at most `SPAN_NBYTES` of memory, whatever is wanted.
 
 MAX_GAP = 1 << 15
 """Bytes: reading them costs less than another call."""
 
 SPAN_NBYTES = 1 << 20
+
+
+def read_part(
+    extents: Extents, ranges: Sequence[range], part: NDArray[Any], open_shard: OpenShard
+) -> None:
+    """Fill an array with what a range per dimension picks of a tensor, unverified."""
+    for extent in extents:
+        places, local = intersect(ranges, extent.region)
+        out = part[_at(places)]
+        if not out.size:
+            continue
+        shape = region_shape(extent.region)
+        shard = open_shard(extent.path)
+        StridedReader(shard, offset=extent.offset, shape=shape, ranges=local).read_into(out)
+    if extents and extents[0].big_endian:
+        swap_in_place(part.reshape(-1).view(np.uint8), extents[0].dtype)
 
 
 class StridedReader:
@@ -276,13 +202,9 @@ class StridedReader:
     def __init__(
         self, file: RegularFile, *, offset: int, shape: Sequence[int], ranges: Sequence[range]
     ) -> None:
-        """Prepare to read.
+        """Prepare to read `ranges`, each within its dimension and of step 1 or more.
 
-        Args:
-            file: an open file.
-            offset: of the first byte of the array.
-            shape: of the array.
-            ranges: what is wanted of each dimension: within it, step 1 or more.
+        `offset` is that of the first byte of an array of this shape.
         """
         self._buffer = aligned_buffer(SPAN_NBYTES)
         self._file = file
@@ -291,30 +213,18 @@ class StridedReader:
         self._ranges = ranges
 
     def read_into(self, out: NDArray[Any]) -> None:
-        """Fill `out`, whose shape is that of the ranges, with elements as they are stored.
-
-        Raises:
-            TruncatedFileError: the file ends before them.
-        """
+        """Fill `out`, whose shape is that of the ranges, with elements as they are stored."""
         if not out.size:
             return
-        strides = [out.itemsize] * len(self._shape)
-        for axis in reversed(range(len(self._shape) - 1)):
+        rank = len(self._shape)
+        strides = [out.itemsize] * rank
+        for axis in reversed(range(rank - 1)):
             strides[axis] = strides[axis + 1] * self._shape[axis + 1]
         places = list(zip(strides, self._ranges, strict=True))
-        self._plan([stride * wanted.step for stride, wanted in places], out.itemsize)
-        self._fill(out, 0, self._offset + sum(stride * wanted.start for stride, wanted in places))
-
-    def _plan(self, steps: list[int], itemsize: int) -> None:
-        """Measure each dimension, from the last to the first.
-
-        `_spans[axis]` is the bytes from the first to the last that is wanted of this
-        dimension and those after it; `_is_dense[axis]` tells whether no gap in them
-        is worth skipping.
-        """
-        rank = len(steps)
-        self._steps = steps
-        self._spans = [itemsize] * (rank + 1)
+        steps = self._steps = [stride * wanted.step for stride, wanted in places]
+        # Of each dimension and those after it: the bytes from the first to the last that
+        # is wanted, and whether no gap in them is worth skipping.
+        self._spans = [out.itemsize] * (rank + 1)
         self._is_dense = [True] * (rank + 1)
         for axis in reversed(range(rank)):
             inner = self._spans[axis + 1]
@@ -322,6 +232,7 @@ class StridedReader:
             self._spans[axis] = steps[axis] * (count - 1) + inner
             is_close = count == 1 or steps[axis] - inner <= MAX_GAP
             self._is_dense[axis] = self._is_dense[axis + 1] and is_close
+        self._fill(out, 0, self._offset + sum(stride * wanted.start for stride, wanted in places))
 
     def _fill(self, out: NDArray[Any], axis: int, offset: int) -> None:
         """Fill `out`, of the dimensions from `axis` on, from `offset` in the file."""
@@ -347,6 +258,9 @@ class StridedReader:
         buffer = self._buffer[:nbytes]
         self._file.pread_into(buffer, offset)
         out[...] = np.ndarray(out.shape, out.dtype, buffer, strides=self._steps[axis:])
+
+
+# Of tensors that their format lets us read only whole.
 
 
 def part_of(whole: NDArray[np.generic], index: Index) -> NDArray[np.generic]:

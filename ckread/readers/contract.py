@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from ckread.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -115,7 +113,10 @@ class Extent(NamedTuple):
 
 
 class CheckpointReader(Protocol):
-    """Lists and reads the tensors of one checkpoint; a context manager."""
+    """Lists and reads the tensors of one checkpoint; a context manager.
+
+    This is all that is asked of a reader; `ExtentReader` has most of it.
+    """
 
     path: str
     """What error messages and titles name: the prefix, or the file."""
@@ -130,6 +131,16 @@ class CheckpointReader(Protocol):
         """Every tensor by key, in the order of the file; no value is read."""
         ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be decided, or is odd about the files, one sentence each."""
+        ...
+
+    @property
+    def n_blocks(self) -> int | None:
+        """Blocks of the index, each verified when it was read; None where there are none."""
+        ...
+
     def files(self) -> tuple[StoredFile, ...]:
         """Give the files of the checkpoint, index first, absent shards included."""
         ...
@@ -139,6 +150,10 @@ class CheckpointReader(Protocol):
 
         The extents are disjoint and cover the tensor; no data file is opened. Whoever
         reads them whole calls `verify_container` before, and verifies the checksum of each.
+
+        Raises:
+            VariableNotFoundError: there is no such tensor.
+            CorruptCheckpointError: what the file says of its place is impossible.
         """
         ...
 
@@ -151,6 +166,9 @@ class CheckpointReader(Protocol):
 
         Once: what was found then is said each time. `read`, `read_strings` and
         `iter_chunks` do it by themselves. Nothing to do where each tensor has its own.
+
+        Raises:
+            CorruptCheckpointError: it is damaged; in which of them cannot be told.
         """
         ...
 
@@ -159,22 +177,45 @@ class CheckpointReader(Protocol):
 
         Verified by the tensor's own checksum if it has one, not by that of an archive:
         a counter is not worth reading all of it.
+
+        Raises:
+            UsageError: it holds strings.
+            CheckpointError: as for `read`.
         """
         ...
 
     def read_strings(self, key: str) -> list[bytes]:
-        """Give the verified elements of a string tensor, C order."""
+        """Give the verified elements of a string tensor, C order.
+
+        Raises:
+            UsageError: it holds no strings.
+            CheckpointError: as for `read`.
+        """
         ...
 
     def read(self, key: str) -> NDArray[np.generic]:
         """Give the whole verified tensor: always an array, 0-d for a scalar.
 
         Strings come as an object array of bytes.
+
+        Raises:
+            MissingShardError: the file it lies in is not there.
+            TruncatedFileError: that file ends before its values do.
+            ChecksumError: they are damaged, or the archive they lie in is.
+            CorruptCheckpointError: they contradict the format.
+            UnsupportedFeatureError: the type has no array form.
+            CheckpointError: memory does not hold it.
         """
         ...
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a tensor, reading only what it needs; not verified."""
+        """Give a part of a tensor, reading only what it needs where the format allows it.
+
+        What is read in part is not verified.
+
+        Raises:
+            CheckpointError: as for `read`.
+        """
         ...
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
@@ -182,6 +223,10 @@ class CheckpointReader(Protocol):
 
         An array is valid until the next one is asked for. The checksum is
         verified after the last: what was summed before is void if that raises.
+        Strings come as one array.
+
+        Raises:
+            CheckpointError: as for `read`.
         """
         ...
 
@@ -193,9 +238,6 @@ class CheckpointReader(Protocol):
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters."""
     return key if key.isprintable() else ascii(key)[1:-1]
-
-
-# What is closed at the end of a `with` block, and what is so for good: readers.
 
 
 class Closing:
@@ -214,39 +256,6 @@ class Closing:
     def __exit__(self, *exception: object) -> None:
         """Close it, whatever happened."""
         self.close()
-
-
-class ClosingReader(Closing):
-    """A reader of one checkpoint: it knows whether it was closed.
-
-    Attributes:
-        is_closed: whether `close` was called; values are then not read any more.
-        is_tensorflow: whether TensorFlow reads the values.
-    """
-
-    path: str
-    is_closed: bool = False
-    is_tensorflow: bool = False
-
-    def close(self) -> None:
-        """Close it for good; what it lists stays."""
-        self.is_closed = True
-
-    def check_open(self) -> None:
-        """See that values may be read.
-
-        Raises:
-            UsageError: the checkpoint was closed.
-        """
-        if self.is_closed:
-            raise UsageError(
-                "the checkpoint was closed, its values are not read any more",
-                path=self.path,
-                remedy="Open it again, or close it later.",
-            )
-
-    def verify_container(self) -> None:
-        """Verify what one checksum covers for all tensors; nothing to do in most formats."""
 
 
 # The garbage collector, held off while a hundred thousand records are made.

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -51,13 +53,7 @@ def unmask(masked: int) -> int:
 
 
 def combine(first: int, second: int, second_nbytes: int) -> int:
-    """Give the CRC-32C of a concatenation from those of its two parts.
-
-    Args:
-        first: CRC-32C of the first part.
-        second: CRC-32C of the second part.
-        second_nbytes: length of the second part.
-    """
+    """Give the CRC-32C of a concatenation from those of its two parts."""
     power = 0
     while second_nbytes:
         if second_nbytes & 1:
@@ -65,6 +61,14 @@ def combine(first: int, second: int, second_nbytes: int) -> int:
         second_nbytes >>= 1
         power += 1
     return first ^ second
+
+
+def joined(parts: Iterable[tuple[int, int]]) -> int:
+    """Give the CRC-32C of a whole from (CRC-32C, bytes) of its parts in their order."""
+    whole = 0
+    for part, nbytes in parts:
+        whole = combine(whole, part, nbytes)
+    return whole
 
 
 @cache

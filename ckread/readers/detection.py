@@ -9,18 +9,8 @@ decides which reader is tried and what an error says, never what is read.
     HDF5         89 'HDF' 0d 0a 1a 0a at byte 0, 512, 1024, 2048, ...
     zip          'PK' 03 04; the names in its central directory tell the rest
     TFRecord     u64 length, u32 masked CRC-32C of these 8 bytes
+    text         history, configuration, a web page, a pointer, or just text
     protobuf     no magic: see `protobuf_kind`
-
-The kinds of file that a person may hand to a checkpoint reader.
-
-What a text is about: history, configuration, a web page, a pointer, or just text.
-
-Protobuf files have no magic: the first fields tell which message it is.
-
-SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
-ONNX          1 version of the format, from 3, then text or messages
-MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
-GraphDef      1 NodeDef: 1 name, 2 operation, both text
 """
 
 from __future__ import annotations
@@ -158,13 +148,7 @@ _CENTRAL_HEADER = re.compile(rb"PK\x01\x02.{24}(..).{16}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two ends of a file; they overlap where it is short.
-
-    Attributes:
-        nbytes: size of the file.
-        head: its first bytes.
-        tail: its last bytes.
-    """
+    """The two ends of a file; they overlap where it is short."""
 
     nbytes: int
     head: bytes
@@ -188,11 +172,7 @@ def detect(path: str) -> Kind:
 
 
 def read_ends(path: str) -> Ends:
-    """Read both ends of a regular file.
-
-    Raises:
-        CheckpointError: as for `detect`.
-    """
+    """Read both ends of a regular file."""
     with open_regular(path) as file:
         nbytes = os.fstat(file.fileno()).st_size
         try:
@@ -229,7 +209,7 @@ def _magic_kind(ends: Ends) -> Kind | None:
 
 def _shaped_kind(ends: Ends) -> Kind:
     head = ends.head
-    if _has_record_header(head):
+    if len(head) >= 12 and unmask(int.from_bytes(head[8:12], "little")) == crc32c(head[:8]):
         return Kind.EVENTS if b"brain.Event:" in head[:64] else Kind.TFRECORD
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= ends.nbytes - 8:
         return Kind.SAFETENSORS
@@ -274,13 +254,9 @@ def _after_varint(data: bytes, at: int) -> int:
     return at + 1
 
 
-def _has_record_header(head: bytes) -> bool:
-    stored = int.from_bytes(head[8:12], "little")
-    return len(head) >= 12 and unmask(stored) == crc32c(head[:8])
-
-
 def _zip_kind(ends: Ends) -> Kind:
-    names = _member_names(ends) or _first_members(ends)
+    """Tell an archive by the names in its central directory; of a cut one by the first names."""
+    names = _names_after(_CENTRAL_HEADER, ends.tail) or _names_after(_LOCAL_HEADER, ends.head)
     if "config.json" in names and names & {"metadata.json", "model.weights.h5"}:
         return Kind.KERAS_ARCHIVE
     if any(name.endswith("data.pkl") for name in names):
@@ -290,20 +266,10 @@ def _zip_kind(ends: Ends) -> Kind:
     return Kind.ZIP
 
 
-def _first_members(ends: Ends) -> set[str]:
-    """Give the names that stand before the first members: all there is of a cut archive."""
+def _names_after(header: re.Pattern[bytes], data: bytes) -> set[str]:
     names = set()
-    for match in _LOCAL_HEADER.finditer(ends.head):
-        name = ends.head[match.end() :][: int.from_bytes(match[1], "little")]
-        names.add(name.decode("utf-8", "replace"))
-    return names
-
-
-def _member_names(ends: Ends) -> set[str]:
-    """Give the names in the central directory, as far as the end of the file holds it."""
-    names = set()
-    for match in _CENTRAL_HEADER.finditer(ends.tail):
-        name = ends.tail[match.end() :][: int.from_bytes(match[1], "little")]
+    for match in header.finditer(data):
+        name = data[match.end() :][: int.from_bytes(match[1], "little")]
         names.add(name.decode("utf-8", "replace"))
     return names
 
@@ -322,12 +288,7 @@ _CONTROLS = dict.fromkeys({*range(32)} - {9, 10, 12, 13, 27})
 
 
 def text_kind(head: bytes, nbytes: int) -> Kind | None:
-    """Tell what the text that begins with these bytes is, None if it is not text.
-
-    Args:
-        head: the first bytes, of a file of `nbytes`.
-        nbytes: JSON that is longer than `head` is told by its beginning.
-    """
+    """Tell what the text that begins with these bytes of `nbytes` is, None if it is not text."""
     text = _decoded(head, is_cut=nbytes > len(head))
     if text is None:
         return None
@@ -403,7 +364,13 @@ _N_FIELDS = 3
 
 
 def protobuf_kind(head: bytes) -> Kind | None:
-    """Tell which known message begins with these bytes, None if it is none of them."""
+    """Tell which known message begins with these bytes, None if it is none of them.
+
+    SavedModel    1 schema version = 1, 2 MetaGraphDef (begins with its field 1)
+    ONNX          1 version of the format, from 3, then text or messages
+    MetaGraphDef  1 MetaInfoDef: 2 list of operations, 5 TensorFlow's version
+    GraphDef      1 NodeDef: 1 name, 2 operation, both text
+    """
     fields = _first_fields(head)
     match fields:
         case [(1, 0, 1), (2, 2, bytes(graph)), *_] if graph[:1] == b"\x0a":

@@ -88,11 +88,7 @@ DATA_TYPES: dict[int, DataType] = {member.number: member for member in DataType}
 
 
 def numpy_dtype(dtype: DataType) -> np.dtype[np.generic]:
-    """Give the little-endian numpy type of plain elements, `object` for strings.
-
-    Raises:
-        KeyError: the type has no array form (resource, variant, unknown).
-    """
+    """Give the little-endian numpy type of plain elements, `object` for strings."""
     import numpy as np
 
     if dtype is DataType.STRING:

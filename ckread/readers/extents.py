@@ -32,11 +32,7 @@ COPY_AGAIN = "Copy the file again from where it came."
 
 
 def aligned_buffer(nbytes: int) -> NDArray[np.uint8]:
-    """Give a buffer of bytes whose first lies at a multiple of 64.
-
-    Raises:
-        CheckpointError: there is not that much memory.
-    """
+    """Give a buffer of bytes whose first lies at a multiple of 64."""
     import numpy as np
 
     try:
@@ -75,11 +71,7 @@ class OpenShards(Closing, dict[str, RegularFile]):
         self._most = most
 
     def __missing__(self, path: str) -> RegularFile:
-        """Open a shard.
-
-        Raises:
-            CheckpointError: as `open_shard`.
-        """
+        """Open a shard."""
         if len(self) >= self._most:
             self.pop(next(iter(self))).close()
         shard = self[path] = open_shard(path)
@@ -110,14 +102,9 @@ class ExtentStream:
         stop: int | None = None,
         shard: RegularFile | None = None,
     ) -> None:
-        """Prepare to stream; the file is opened with the first chunk.
+        """Prepare to stream bytes `start` to `stop` of an extent in chunks as long as the buffer.
 
-        Args:
-            extent: what to read.
-            buffer: its length, rounded down to whole elements, is the chunk's.
-            start: first byte within the extent.
-            stop: byte within the extent after the last; None for its end.
-            shard: the file, if it is open already; it then stays open.
+        The file is opened with the first chunk; one that is open already stays so.
         """
         self.crc32c = 0
         self._extent = extent
@@ -127,12 +114,7 @@ class ExtentStream:
         self._shard = shard
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the chunks.
-
-        Raises:
-            MissingShardError: the file is not there.
-            TruncatedFileError: it ends too early.
-        """
+        """Yield the chunks."""
         extent, buffer = self._extent, self._buffer
         itemsize = max(1, extent.dtype.itemsize)
         step = len(buffer) // itemsize * itemsize
@@ -153,22 +135,13 @@ class ExtentStream:
 
 
 def verify_extent(extent: Extent, computed: int) -> None:
-    """Check the checksum of all the bytes of an extent.
-
-    Raises:
-        ChecksumError: it is not the one that is stored.
-    """
+    """Check the checksum of all the bytes of an extent."""
     if extent.crc32c is not None and computed != extent.crc32c:
         raise checksum_error(extent.path, (extent.offset, extent.nbytes), extent.crc32c, computed)
 
 
 def read_extent(extent: Extent, shard: RegularFile) -> bytes:
-    """Give the verified bytes of a small extent, little-endian, without numpy.
-
-    Raises:
-        TruncatedFileError: the file ends before them.
-        ChecksumError: they are damaged.
-    """
+    """Give the verified bytes of a small extent, little-endian, without numpy."""
     data = shard.pread(extent.offset, extent.nbytes)
     verify_extent(extent, crc32c(data))
     width = swap_width(extent.dtype)

@@ -1,14 +1,8 @@
 """Opening regular files: nothing that blocks, and operating system errors as our own.
 
-An open file that is read by place, each read checked against its size first.
-
-`pread` instead of `mmap`: a training run may cut the file short at any moment,
-and a mapped page that is gone kills the process with SIGBUS.
-
-A part of a file that is read as if it were a file of its own.
-
-HDF5 inside a zip archive is read in place through such a window: nothing is
-extracted, and the bytes of a tensor keep a place in the archive that `pread` finds.
+A file is read by place, each read checked against its size first. `pread` instead of
+`mmap`: a training run may cut the file short at any moment, and a mapped page that is
+gone kills the process with SIGBUS.
 """
 
 from __future__ import annotations
@@ -35,12 +29,7 @@ SPECIAL_FILES = {
 
 
 def open_regular(path: str) -> FileIO:
-    """Open a regular file for reading, unbuffered.
-
-    Raises:
-        CheckpointNotFoundError: there is no such file.
-        CheckpointError: it cannot be opened, or is a directory, a pipe or a device.
-    """
+    """Open a regular file for reading, unbuffered."""
     try:
         # A named pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -86,21 +75,10 @@ def _identity(status: os.stat_result) -> FileIdentity:
 
 
 class RegularFile(Closing):
-    """A regular file, open for reading; a context manager.
-
-    Attributes:
-        path: where it lies.
-        name: its base name, for messages.
-        identity: inode, size and time of change when it was opened.
-    """
+    """A regular file, open for reading; its name is for messages; a context manager."""
 
     def __init__(self, path: str) -> None:
-        """Open it.
-
-        Raises:
-            CheckpointNotFoundError: nothing is there.
-            CheckpointError: it cannot be opened, or is no regular file.
-        """
+        """Open it."""
         self.path = path
         self.name = os.path.basename(path)
         self._file = open_regular(path)
@@ -113,11 +91,7 @@ class RegularFile(Closing):
         return self.identity.nbytes
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give `nbytes` bytes from `offset`.
-
-        Raises:
-            TruncatedFileError: the file ends before them.
-        """
+        """Give `nbytes` bytes from `offset`."""
         self.check_range(offset, nbytes)
         data = self._pread(offset, nbytes)
         if len(data) == nbytes:
@@ -139,11 +113,7 @@ class RegularFile(Closing):
             raise self._failed(error) from None
 
     def pread_into(self, buffer: Any, offset: int) -> None:
-        """Fill a writable contiguous buffer of bytes from `offset`.
-
-        Raises:
-            TruncatedFileError: the file ends before it is full.
-        """
+        """Fill a writable contiguous buffer of bytes from `offset`."""
         nbytes = len(buffer)
         try:
             done = os.preadv(self._descriptor, [buffer], offset)
@@ -156,11 +126,7 @@ class RegularFile(Closing):
             raise self._failed(error) from None
 
     def check_range(self, offset: int, nbytes: int) -> None:
-        """Check that the file was long enough when it was opened.
-
-        Raises:
-            TruncatedFileError: it was not.
-        """
+        """Check that the file was long enough when it was opened."""
         if offset + nbytes > self.identity.nbytes:
             raise self._too_short(offset, nbytes, self.identity.nbytes)
 
@@ -196,7 +162,10 @@ class RegularFile(Closing):
 
 
 class FileWindow(io.RawIOBase):
-    """Some bytes of a file, as a seekable raw file.
+    """Some bytes of a file, as a seekable raw file of their own.
+
+    HDF5 inside a zip archive is read in place through it: nothing is extracted, and the
+    bytes of a tensor keep a place in the archive that `pread` finds.
 
     Attributes:
         path: the file.
@@ -208,13 +177,7 @@ class FileWindow(io.RawIOBase):
     def __init__(
         self, path: str, start: int = 0, nbytes: int | None = None, *, is_lasting: bool = True
     ) -> None:
-        """Open the file.
-
-        Raises:
-            CheckpointNotFoundError: nothing is there.
-            TruncatedFileError: the file ends before the window does.
-            CheckpointError: it cannot be opened, or is no regular file.
-        """
+        """Open the file."""
         super().__init__()
         self.path = path
         self.start = start
@@ -243,11 +206,7 @@ class FileWindow(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the window goes; give the number of bytes.
-
-        Raises:
-            TruncatedFileError: the file became shorter than the window.
-        """
+        """Fill `buffer` as far as the window goes; give the number of bytes."""
         view = memoryview(buffer).cast("B")
         nbytes = min(len(view), max(0, self.nbytes - self._position))
         if nbytes:  # a damaged file may send us beyond any place that a file has
@@ -256,11 +215,7 @@ class FileWindow(io.RawIOBase):
         return nbytes
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes of the window.
-
-        Raises:
-            TruncatedFileError: the window or the file ends before them.
-        """
+        """Give bytes of the window."""
         if not 0 <= offset <= offset + nbytes <= self.nbytes:
             found = f"bytes {offset} to {offset + nbytes} of a window of {self.nbytes}"
             raise TruncatedFileError(found, path=self.path, name="")

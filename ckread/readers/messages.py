@@ -40,6 +40,9 @@ MAX_ELEMENTS = (1 << 63) - 1
 
 MAX_SLICES = 1 << 16
 """Of one tensor: each is four bytes of an index, and two hundred of memory."""
+SLICE_NBYTES = 200
+"""Of memory that one of them takes, roughly."""
+
 MAX_ENTRY_NBYTES, MAX_HEADER_NBYTES = 1 << 22, 1 << 16
 
 TensorShape = tuple[int, ...]
@@ -93,11 +96,7 @@ class BundleEntry(NamedTuple):
 
 
 def parse_bundle_header(buffer: bytes) -> BundleHeader:
-    """Decode a BundleHeaderProto.
-
-    Raises:
-        CorruptCheckpointError: it is no such message, or too long to be one.
-    """
+    """Decode a BundleHeaderProto."""
     check_count(len(buffer), MAX_HEADER_NBYTES, "bytes of header")
     num_shards = endianness = producer = min_consumer = 0
     bad_consumers: list[int] = []
@@ -118,12 +117,7 @@ def parse_bundle_header(buffer: bytes) -> BundleHeader:
 
 
 def parse_bundle_entry(buffer: bytes) -> BundleEntry:
-    """Decode a BundleEntryProto.
-
-    Raises:
-        CorruptCheckpointError: it is no such message, too long to be one, or its
-            shape is impossible.
-    """
+    """Decode a BundleEntryProto."""
     check_count(len(buffer), MAX_ENTRY_NBYTES, "bytes")
     dtype_number = shard_id = offset = size = masked = 0
     shape: TensorShape = ()
@@ -152,21 +146,13 @@ def parse_bundle_entry(buffer: bytes) -> BundleEntry:
 
 
 def check_count(count: int, most: int, what: str) -> None:
-    """Check a number of things that no writer makes more of.
-
-    Raises:
-        CorruptCheckpointError: they are more.
-    """
+    """Check a number of things that no writer makes more of."""
     if count > most:
         raise CorruptCheckpointError(f"{count} {what}, expected {most} at most")
 
 
 def parse_tensor_shape(buffer: bytes, span: Span | None = None) -> TensorShape:
-    """Decode a TensorShapeProto; an unknown rank, never written, reads as a scalar.
-
-    Raises:
-        CorruptCheckpointError: it is no such message, or its shape is impossible.
-    """
+    """Decode a TensorShapeProto; an unknown rank, never written, reads as a scalar."""
     sizes = []
     for number, wire_type, value in iter_fields(buffer, *(span or ())):
         if number == 2 and wire_type == LENGTH_DELIMITED:
@@ -181,11 +167,7 @@ def parse_tensor_shape(buffer: bytes, span: Span | None = None) -> TensorShape:
 
 
 def checked_shape(shape: TensorShape) -> TensorShape:
-    """Give `shape` back if a tensor can have it.
-
-    Raises:
-        CorruptCheckpointError: it cannot.
-    """
+    """Give `shape` back if a tensor can have it."""
     if len(shape) > MAX_RANK:
         raise CorruptCheckpointError(
             f"shape of {len(shape)} dimensions, expected {MAX_RANK} at most"
@@ -202,11 +184,7 @@ def checked_shape(shape: TensorShape) -> TensorShape:
 
 
 def parse_tensor_slice(buffer: bytes, span: Span | None = None) -> TensorSlice:
-    """Decode a TensorSliceProto.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a TensorSliceProto."""
     ranges: list[tuple[int, int | None]] = []
     for number, wire_type, value in iter_fields(buffer, *(span or ())):
         if number != 1 or wire_type != LENGTH_DELIMITED:

@@ -4,26 +4,15 @@
     0       varint                       1   8 bytes, little-endian
     2       varint length, that many bytes   5   4 bytes, little-endian
     3, 4    groups: in none of the messages here, refused
+    varint  7 bits per byte, least significant first, high bit = more follow,
+            at most 10 bytes; taken modulo 2**64
 
 Nothing is copied: a length-delimited value comes as its place in the buffer, and
 its fields with `iter_fields(buffer, *value)`. A known field number under another
-wire type is an unknown field, as in protobuf itself: compare both.
+wire type is an unknown field, as in protobuf itself: compare both. Errors name the
+byte counted from the start of the buffer; callers add the file.
 
 Reference: protobuf.dev/programming-guides/encoding/
-
-Varints, the integers of protobuf and LevelDB, checked against where their buffer ends.
-
-    varint    7 bits per byte, least significant first, high bit = more follow,
-              at most 10 bytes; taken modulo 2**64
-
-Errors name the byte counted from the start of the buffer; callers add the file.
-
-Reference: protobuf.dev/programming-guides/encoding/#varints
-
-The fields of a protobuf file that is too large to be read whole.
-
-A graph of 100 MB is one field of its message: its place is noted and it is skipped
-with a seek. What is small is read through one block that moves along the file.
 """
 
 from __future__ import annotations
@@ -61,11 +50,8 @@ def iter_fields(
 ) -> Iterator[tuple[int, int, Any]]:
     """Yield `(field number, wire type, value)` of the message in `buffer[start:stop]`.
 
-    The value is an int for wire types 0 (unsigned 64 bits: see `varint.signed`), 1
+    The value is an int for wire types 0 (unsigned 64 bits: see `signed`), 1
     and 5 (the bits, unsigned), and a `Span` for wire type 2.
-
-    Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field.
     """
     stop = len(buffer) if stop is None else stop
     while start < stop:
@@ -102,10 +88,6 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
     """Give `(tag, start, stop)` of every length-delimited field, the others left out.
 
     As `iter_fields`, twice as fast, for messages of a hundred thousand parts.
-
-    Raises:
-        CorruptCheckpointError: a field runs past the message, or is no field, or there
-            are more than `MAX_PARTS`.
     """
     spans: list[tuple[int, int, int]] = []
     first = start
@@ -147,11 +129,7 @@ def parse_text(buffer: bytes, span: Span) -> str:
 
 
 def parse_varints(buffer: bytes, wire_type: int, value: Any) -> list[int]:
-    """Give the varints of one occurrence of a repeated field, packed or not.
-
-    Raises:
-        CorruptCheckpointError: packed varints do not end where the field does.
-    """
+    """Give the varints of one occurrence of a repeated field, packed or not."""
     if wire_type == VARINT:
         return [value]
     if wire_type != LENGTH_DELIMITED:
@@ -174,11 +152,7 @@ _U64 = (1 << 64) - 1
 
 
 def parse_varint(buffer: bytes, position: int, stop: int) -> tuple[int, int]:
-    """Give the unsigned 64-bit varint at `position`, and the position after it.
-
-    Raises:
-        CorruptCheckpointError: it runs past `stop`, or is longer than 10 bytes.
-    """
+    """Give the unsigned 64-bit varint at `position`, and the position after it."""
     value = shift = 0
     for at in range(position, min(stop, position + MAX_VARINT_NBYTES)):
         byte = buffer[at]
@@ -204,6 +178,10 @@ def signed32(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
+# A protobuf file that is too large to be read whole. A graph of 100 MB is one field of its
+# message: its place is noted and it is skipped with a seek. What is small is read through
+# one block that moves along the file.
+
 BLOCK_NBYTES = 256 * 1024
 MAX_MESSAGE_NBYTES = 64 << 20
 _HEAD_NBYTES = 20
@@ -211,13 +189,7 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 class FieldStream:
-    """A file of protobuf messages.
-
-    Attributes:
-        name: what messages call the file.
-        path: where it lies.
-        nbytes: its size.
-    """
+    """A file of protobuf messages."""
 
     def __init__(self, file: RegularFile) -> None:
         self.name = file.name
@@ -231,12 +203,12 @@ class FieldStream:
         """Yield `(field number, wire type, value)` of the message in bytes `start` to `stop`.
 
         The value is an int, or the `Span` of wire type 2 in the file.
-
-        Raises:
-            CorruptCheckpointError: a field runs past the message, or is no field.
         """
         while start < stop:
-            head = self._head(start, stop)
+            end = min(stop, start + _HEAD_NBYTES)
+            if not self._start <= start < end <= self._start + len(self._block):
+                self._move(start)
+            head = self._block[start - self._start : end - self._start]
             try:
                 tag, at = parse_varint(head, 0, len(head))
                 number, wire_type = tag >> 3, tag & 7
@@ -254,11 +226,7 @@ class FieldStream:
             yield number, wire_type, (begin, start) if nbytes or wire_type == 2 else value
 
     def take(self, span: Span, what: str) -> bytes:
-        """Give the bytes of a field.
-
-        Raises:
-            CorruptCheckpointError: there are more than any such field has.
-        """
+        """Give the bytes of a field."""
         start, stop = span
         if stop - start > MAX_MESSAGE_NBYTES:
             found = f"{what} of {stop - start} bytes, expected at most {MAX_MESSAGE_NBYTES}"
@@ -274,12 +242,6 @@ class FieldStream:
         return CorruptCheckpointError(
             found, path=self.path, name=self.name, place=f"byte {offset}", offset=offset
         )
-
-    def _head(self, start: int, stop: int) -> bytes:
-        end = min(stop, start + _HEAD_NBYTES)
-        if not self._start <= start < end <= self._start + len(self._block):
-            self._move(start)
-        return self._block[start - self._start : end - self._start]
 
     def _move(self, start: int) -> None:
         self._block = self._file.pread(start, min(BLOCK_NBYTES, self.nbytes - start))

@@ -45,13 +45,7 @@ def present_shards(prefix: str) -> dict[int, set[int]]:
 
 
 def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
-    """Give the number of shards in the file names; `num_shards` unless only another fits.
-
-    Args:
-        prefix: of the checkpoint.
-        num_shards: what the header says.
-        used: the shards in which tensors lie.
-    """
+    """Give the number of shards in the file names; `num_shards` unless only another fits."""
     families = present_shards(prefix)
     if num_shards in families or len(families) != 1:
         return num_shards
@@ -70,11 +64,8 @@ def missing_shard(path: str) -> MissingShardError:
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
     found = f"missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        found += f"; here {_listed(present)}"
+        shown = ", ".join(map(str, present[:10]))
+        more = f" and {len(present) - 10} more" if len(present) > 10 else ""
+        listed = f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"
+        found += f"; here {listed}"
     return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
-
-
-def _listed(present: list[int]) -> str:
-    shown = ", ".join(map(str, present[:10]))
-    more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-    return f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"

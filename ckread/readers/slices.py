@@ -9,21 +9,22 @@ A slice is stored under an OrderedCode key, which sorts before all ordinary ones
         n bytes, n minimal with -2**(7n-1) <= x < 2**(7n-1): big-endian two's
         complement, its first n bits inverted
 
+Then numpy's indices as one `range` per dimension, and how an array is cut into slabs.
+
 Reference: tensorflow/core/lib/strings/ordered_code.cc,
 tensorflow/core/util/saved_tensor_slice_util.cc
-
-Numpy-style indices as one `range` per dimension.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.readers.contract import Index
     from ckread.readers.messages import TensorShape, TensorSlice
@@ -59,11 +60,7 @@ def _signed(value: int) -> bytes:
 
 
 def region_of(tensor_slice: TensorSlice, shape: TensorShape) -> Region:
-    """Give the region of a slice of a tensor of this shape.
-
-    Raises:
-        CorruptCheckpointError: it has another rank, or reaches outside.
-    """
+    """Give the region of a slice of a tensor of this shape."""
     if len(tensor_slice) != len(shape):
         found = f"slice of {len(tensor_slice)} dimensions of a tensor of {len(shape)}"
         raise CorruptCheckpointError(found)
@@ -90,12 +87,7 @@ def is_contiguous(region: Region, shape: TensorShape) -> bool:
 
 
 def check_partition(regions: Iterable[Region], shape: TensorShape) -> None:
-    """Check that regions share no element and leave none out.
-
-    Raises:
-        CorruptCheckpointError: they overlap, leave elements out, or are too many
-            to compare where no straight cut parts them.
-    """
+    """Check that regions share no element and leave none out."""
     filled = [region for region in regions if all(start < stop for start, stop in region)]
     _check_disjoint(filled, range(len(shape)))
     covered = sum(math.prod(region_shape(region)) for region in filled)
@@ -119,7 +111,14 @@ def _check_disjoint(regions: list[Region], axes: Sequence[int]) -> None:
             continue
         if n_vain == rank:
             budget -= len(group) ** 2 // 2
-            _compare_pairs(group, budget)
+            if budget < 0:
+                raise CorruptCheckpointError(f"{len(group)} slices that no straight cut parts")
+            for i, one in enumerate(group):
+                for other in group[:i]:
+                    if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True)):
+                        raise CorruptCheckpointError(
+                            f"overlapping slices {_text(other)} and {_text(one)}"
+                        )
             continue
         parts = _cut(group, axis)
         vain = n_vain + 1 if len(parts) == 1 else 0
@@ -137,15 +136,6 @@ def _cut(group: list[Region], axis: int) -> list[list[Region]]:
         parts[-1].append(region)
         stop = max(stop, region[axis][1])
     return parts
-
-
-def _compare_pairs(group: list[Region], budget: int) -> None:
-    if budget < 0:
-        raise CorruptCheckpointError(f"{len(group)} slices that no straight cut parts")
-    for i, one in enumerate(group):
-        for other in group[:i]:
-            if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True)):
-                raise CorruptCheckpointError(f"overlapping slices {_text(other)} and {_text(one)}")
 
 
 def _text(region: Region) -> str:
@@ -187,6 +177,26 @@ def intersect(
     return tuple(places), tuple(local)
 
 
+def iter_slabs(shape: Sequence[int], n_elements: int) -> Iterator[Region]:
+    """Cut an array, in C order, into regions of at most `n_elements`.
+
+    Each is a range of one dimension, whole in those after it, at one place of those before.
+    """
+    if not shape or 0 in shape:
+        yield from () if shape else ((),)
+        return
+    axis, inner = len(shape) - 1, 1
+    while axis and inner * shape[axis] <= n_elements:
+        inner *= shape[axis]
+        axis -= 1
+    step = max(1, n_elements // inner)
+    rest = tuple((0, size) for size in shape[axis + 1 :])
+    for outer in product(*map(range, shape[:axis])):
+        fixed = tuple((i, i + 1) for i in outer)
+        for start in range(0, shape[axis], step):
+            yield (*fixed, (start, min(start + step, shape[axis])), *rest)
+
+
 def unravelled(position: int, shape: Sequence[int]) -> tuple[int, ...]:
     """Give the index of an element by its place in C order."""
     index: list[int] = []
@@ -194,3 +204,9 @@ def unravelled(position: int, shape: Sequence[int]) -> tuple[int, ...]:
         position, at = divmod(position, max(1, size))
         index.append(at)
     return tuple(reversed(index))
+
+
+def index_in(region: Region, position: int) -> tuple[int, ...]:
+    """Give the index within the whole tensor of an element of a slice."""
+    within = unravelled(position, region_shape(region))
+    return tuple(start + i for (start, _), i in zip(region, within, strict=True))

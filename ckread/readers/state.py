@@ -116,7 +116,17 @@ class _Parser:
             elif name.text in numbers:
                 self._read_values(name, numbers[name.text], self._number)
             else:
-                self._skip_value()
+                # Pass over the value of a field that is not known.
+                self._accept(b":")
+                self._accept(b"-")
+                if self._next.text in _CLOSING:
+                    self._skip_brackets()
+                elif self._next.kind == "string":
+                    self._string()
+                elif self._next.kind in ("name", "number"):
+                    self._take()
+                else:
+                    raise self._error(self._next, "a value")
             self._accept(b";", b",")
         latest, paths = strings.values()
         preserved, times = numbers.values()
@@ -179,19 +189,6 @@ class _Parser:
             raise self._error(self._next, "a number")
         self._take()
         return sign * float(match[1] or match[2])
-
-    def _skip_value(self) -> None:
-        """Pass over the value of a field that is not known."""
-        self._accept(b":")
-        self._accept(b"-")
-        if self._next.text in _CLOSING:
-            self._skip_brackets()
-        elif self._next.kind == "string":
-            self._string()
-        elif self._next.kind in ("name", "number"):
-            self._take()
-        else:
-            raise self._error(self._next, "a value")
 
     def _skip_brackets(self) -> None:
         closing: list[bytes] = []

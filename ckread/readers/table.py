@@ -56,12 +56,7 @@ DAMAGED = (
 
 
 class BlockHandle(NamedTuple):
-    """Where a block lies in its table.
-
-    Attributes:
-        offset: bytes from the start of the file.
-        size: bytes of the block, its 5-byte trailer not counted.
-    """
+    """Where a block lies in its table; its 5-byte trailer is not counted."""
 
     offset: int
     size: int
@@ -78,16 +73,7 @@ class Table:
     """
 
     def __init__(self, file: RegularFile, *, max_block_nbytes: int = MAX_BLOCK_NBYTES) -> None:
-        """Read the footer.
-
-        Args:
-            file: an open file; it stays open.
-            max_block_nbytes: of the largest block to accept, stored or expanded.
-
-        Raises:
-            TruncatedFileError: the file is too short to be a table.
-            NotACheckpointError: it does not end as a table does.
-        """
+        """Read the footer of an open file, which stays open."""
         self.file = file
         self.n_blocks = 0
         self.memory = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
@@ -126,12 +112,7 @@ class Table:
     def read_entries(
         self, handle: BlockHandle, *, after: bytes | None = None
     ) -> list[tuple[bytes, bytes]]:
-        """Give the keys and values of one block, its checksum verified first.
-
-        Args:
-            handle: of the block.
-            after: what the first key must be above; None for anything.
-        """
+        """Give the keys and values of one block, all above `after`; its checksum is verified."""
         try:
             return parse_entries(self.read_block(handle), after=after, memory=self.memory)
         except CorruptCheckpointError as error:
@@ -163,9 +144,7 @@ class Table:
         if checksum != computed:
             found = f"stored CRC-32C {checksum:#010x}, computed {computed:#010x}"
             raise self._located(ChecksumError, handle, found)
-        return self._expand(handle, content[:-1], content[-1])
-
-    def _expand(self, handle: BlockHandle, content: bytes, compression: int) -> bytes:
+        content, compression = content[:-1], content[-1]
         if compression == 0:
             return content
         if compression != 1:
@@ -194,13 +173,7 @@ class Table:
 
 
 def read_footer(file: RegularFile) -> BlockHandle:
-    """Give the handle of the index block.
-
-    Raises:
-        TruncatedFileError: the file is too short to be a table.
-        NotACheckpointError: it does not end as a table does.
-        CorruptCheckpointError: the handles in the footer are broken.
-    """
+    """Give the handle of the index block."""
     start = file.nbytes - FOOTER_NBYTES
     if start < 0:
         raise TruncatedFileError(
@@ -251,17 +224,10 @@ ENTRY_NBYTES = 200
 def parse_entries(
     block: bytes, *, after: bytes | None = None, memory: int = 1 << 40
 ) -> list[tuple[bytes, bytes]]:
-    """Give the keys and values of an expanded block.
+    """Give the keys and values of an expanded block without its trailer, all above `after`.
 
-    Args:
-        block: without its trailer.
-        after: what the first key must be above; None for anything.
-        memory: bytes that keys and entries may take, roughly: prefix compression
-            makes a gigabyte of keys of half a megabyte.
-
-    Raises:
-        CorruptCheckpointError: its entries or its restart array are broken, its keys
-            do not increase, or they are too much.
+    `memory` bounds what they take: prefix compression makes a gigabyte of keys of half a
+    megabyte.
     """
     stop = _entries_stop(block)
     entries: list[tuple[bytes, bytes]] = []
@@ -283,7 +249,9 @@ def parse_entries(
         key = last[:shared] + block[at:middle]
         at = middle + value_nbytes
         if shared > len(last) or at > stop:
-            raise _broken_entry(start, shared > len(last))
+            found = "shares more bytes than the key before it has"
+            found = found if shared > len(last) else "runs past its block"
+            raise CorruptCheckpointError(f"entry at byte {start} of it {found}")
         if key <= last and entries:
             raise _not_sorted(key, last)
         memory -= len(key) + ENTRY_NBYTES
@@ -299,34 +267,23 @@ def _not_sorted(key: bytes, last: bytes) -> CorruptCheckpointError:
     return CorruptCheckpointError(f"key {key[:80]!r} after {last[:80]!r}, expected increasing keys")
 
 
-def _broken_entry(start: int, is_key: bool) -> CorruptCheckpointError:
-    found = "shares more bytes than the key before it has" if is_key else "runs past its block"
-    return CorruptCheckpointError(f"entry at byte {start} of it {found}")
-
-
 def _entries_stop(block: bytes) -> int:
-    """Give where the restart array begins, each of its restart points checked."""
+    """Give where the restart array begins; its points begin at 0, increase, and are whole keys.
+
+    TensorFlow seeks by them, so where they lie it would read something else.
+    """
     if len(block) < 4:
         raise TruncatedFileError(f"{len(block)} bytes, expected 4 or more")
     n_restarts = int.from_bytes(block[-4:], "little")
     stop = len(block) - 4 - 4 * n_restarts
     if stop < 0 or (stop and not n_restarts):
         raise CorruptCheckpointError(f"{n_restarts} restart points in {len(block)} bytes")
-    if stop:
-        _check_restarts(block, struct.unpack_from(f"<{n_restarts}I", block, stop), stop)
-    return stop
-
-
-def _check_restarts(block: bytes, restarts: tuple[int, ...], stop: int) -> None:
-    """Check that restarts begin at 0, increase, and point at whole keys.
-
-    TensorFlow seeks by them, so where they lie it would read something else.
-    """
     last = -1
-    for restart in restarts:
+    for restart in struct.unpack_from(f"<{n_restarts}I", block, stop) if stop else ():
         if not last < restart < stop or block[restart] or (last < 0 and restart):
             raise CorruptCheckpointError(f"restart point at byte {restart} of it, not a whole key")
         last = restart
+    return stop
 
 
 # Raw snappy: the compression of blocks that Google's own writers use.
@@ -340,12 +297,7 @@ MAX_EXPANSION = 22
 
 
 def decompress(data: bytes, max_nbytes: int) -> bytes:
-    """Give the expanded bytes; the length that they claim is checked before.
-
-    Raises:
-        CorruptCheckpointError: they are not snappy, or expand to more than `max_nbytes`.
-        MissingDependencyError: cramjam is not installed.
-    """
+    """Give the expanded bytes; the length that they claim is checked before."""
     nbytes, _ = parse_varint(data, 0, len(data))
     limit = min(max_nbytes, MAX_EXPANSION * len(data) + 64)
     if nbytes > limit:

@@ -30,11 +30,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def suffix_of(path: str) -> str:
-    """Give the suffix that says how values are written.
-
-    Raises:
-        UsageError: it is none of them.
-    """
+    """Give the suffix that says how values are written."""
     for suffix in SUFFIXES:
         if path.lower().endswith(suffix):
             return suffix
@@ -157,16 +153,12 @@ def write_csv(
 def element_texts(chunk: NDArray[np.generic]) -> list[str]:
     """Give every element as the shortest text that reads back to the same value."""
     if chunk.dtype.hasobject:
-        return [_cell(element) for element in chunk.ravel().tolist()]
+        texts = [e.decode("utf-8", "backslashreplace") for e in chunk.ravel().tolist()]
+        return [f"'{text}" if text.startswith(_FORMULA_STARTS) else text for text in texts]
     flat = storable(chunk).ravel()
     if flat.dtype.kind in "fc":
         return [str(element) for element in flat]
     return list(map(str, flat.tolist()))
-
-
-def _cell(element: bytes) -> str:
-    text = element.decode("utf-8", "backslashreplace")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _rows(chunks: Iterable[list[str]], n_columns: int) -> Iterator[list[str]]:

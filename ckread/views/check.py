@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
+from operator import itemgetter
 from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import Code, Level
+from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.model.fields import named
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import Column, Table
-from ckread.views.terminal.words import ABSENT_WORD, count_text, plural, size_text
+from ckread.views.terminal.words import count_text, plural, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +60,7 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad and len(reports) == 1:
         return verdict(reports[0])
     if bad:
-        names = ", ".join(_name(report) for report in bad[:5])
+        names = ", ".join(_base(report) for report in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         verb = "is" if len(bad) == 1 else "are"
         return (
@@ -73,10 +75,6 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     which = plural(len(reports), "checkpoint")
     which = which if len(reports) == 1 else f"all {which}"
     return SOUND, f"{which}, {nbytes} read, {checksums}every value finite."
-
-
-def _name(report: CheckReport) -> str:
-    return report.path.rstrip("/").rpartition("/")[2]
 
 
 def _unsound(report: CheckReport) -> str:
@@ -98,27 +96,21 @@ def _unsound(report: CheckReport) -> str:
     if report.damaged:
         return _damaged(report)
     if codes == {Code.NOT_FINITE}:
-        return f"{_not_finite(report)}. The file itself is intact{_checksums(report)}."
+        return _not_finite(report)
     return f"{report.errors[0].message}."
 
 
 def _not_finite(report: CheckReport) -> str:
-    n_bare = sum(found.message.startswith("holds nothing but") for found in report.errors)
+    n_bare = sum(found.is_all for found in report.errors)
     count = len(report.errors)
-    who = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'}"
-    if n_bare == count:
-        return f"{who} nothing but NaN or infinity"
     some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
-    return f"{who} values that are not finite{some}"
-
-
-def _checksums(report: CheckReport) -> str:
-    if not report.has_checksums or report.is_quick or report.n_verified < report.n_tensors:
-        return ""
-    n_tensors = report.n_tensors
-    return (
-        ": its checksum is right" if n_tensors == 1 else f": all {n_tensors:,} checksums are right"
-    )
+    what = "nothing but NaN or infinity" if n_bare == count else f"values that are not finite{some}"
+    told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
+    right = ""
+    if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
+        right = f": all {report.n_tensors:,} checksums are right"
+        right = ": its checksum is right" if report.n_tensors == 1 else right
+    return f"{told}. The file itself is intact{right}."
 
 
 def _damaged(report: CheckReport) -> str:
@@ -185,18 +177,20 @@ def _of_member(report: CheckReport) -> str:
 
 
 _Row = tuple["CheckReport", "Finding"]
+_FIELDS = named(FINDING_FIELDS)
 
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 
 def check_page(report: CheckReport) -> Page:
     """Lay out the report on one checkpoint."""
-    title = Prose(Span(safe_text(report.path), "title"))
-    sections: list[Block | Sequence[Block]] = [[TerminalOnly(title), _verdict(*verdict(report))]]
+    head = [heading(report.path), _verdict(*verdict(report))]
+    sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
     if facts:
         sections.append(TerminalOnly(*facts))
-    shown = [finding for finding in report.findings if not _is_one_of_many(report, finding)]
+    told_at_once = (Code.CHECKSUM, Code.DAMAGED) if _is_mixed(report) else ()
+    shown = [finding for finding in report.findings if finding.code not in told_at_once]
     groups = grouped([("", finding) for finding in shown])
     sections.append(findings_block(groups, len(report.findings) - len(shown)))
     if report.damaged and report.n_verified and not _is_mixed(report):
@@ -215,33 +209,28 @@ def _is_mixed(report: CheckReport) -> bool:
     return any(finding.code is Code.SHARD_MIXED for finding in report.findings)
 
 
-def _is_one_of_many(report: CheckReport, finding: Finding) -> bool:
-    """Tell whether a finding says of one tensor what was said of most of them at once."""
-    return finding.code in (Code.CHECKSUM, Code.DAMAGED) and _is_mixed(report)
-
-
 def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
-    """Lay out the reports on the checkpoints of a run, like findings told once."""
-    title = Prose(Span(safe_text(path), "title"), f"  {plural(len(reports), 'checkpoint')}")
-    rows = _rows_of_run(reports)
-    groups = grouped([(_base(report), finding) for report, finding in rows])
-    return Page(
-        [TerminalOnly(title), _verdict(*verdict_of_run(reports))],
-        findings_block(groups),
-        PipedOnly(_table(rows, has_checkpoint=True)),
-    )
+    """Lay out the reports on the checkpoints of a run, like findings told once.
 
-
-def _rows_of_run(reports: Sequence[CheckReport]) -> list[_Row]:
-    """Give all findings but those about a torn save that has a report of its own."""
+    What is said about a torn save that has a report of its own is left to that.
+    """
     torn = {_base(report) for report in reports if not report.is_listed}
-    return [
+    rows = [
         (report, finding)
         for report in reports
         for finding in report.findings
         if finding.code not in (Code.NEWER, Code.LEFTOVERS)
         or (finding.place or "").removesuffix(".index") not in torn
     ]
+    groups = grouped([(_base(report), finding) for report, finding in rows])
+    return Page(
+        [
+            heading(path, f"  {plural(len(reports), 'checkpoint')}"),
+            _verdict(*verdict_of_run(reports)),
+        ],
+        findings_block(groups),
+        PipedOnly(_table(rows, has_checkpoint=True)),
+    )
 
 
 def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
@@ -296,24 +285,19 @@ def _facts(report: CheckReport) -> list[Block]:
 
 def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]:
     columns: list[Column[_Row]] = [
-        Column(title="level", piped=lambda row: str(row[1].level)),
-        Column(title="code", piped=lambda row: str(row[1].code)),
+        Column.of(_FIELDS["level"], itemgetter(1)),
+        Column.of(_FIELDS["code"], itemgetter(1)),
     ]
     if has_checkpoint:
         columns.append(Column(title="checkpoint", piped=lambda row: safe_word(_base(row[0]))))
-    columns.append(Column(title="variable", piped=_variable_word))
-    columns.append(Column(title="message", piped=_message))
+    columns.append(Column.of(_FIELDS["variable"], itemgetter(1)))
+    columns.append(Column.of(_FIELDS["message"], piped=_message))
     return Table(columns, rows)
-
-
-def _variable_word(row: _Row) -> str:
-    name = row[1].variable
-    return ABSENT_WORD if name is None else safe_word(name)
 
 
 def _message(row: _Row) -> str:
     finding = row[1]
-    place = f"{finding.place}: " if finding.place and finding.place not in finding.message else ""
+    place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
     return safe_text(f"{place}{finding.message}")
 
 
@@ -328,6 +312,10 @@ _CODE_WORDS = {
     Code.EVIDENCE: "graph", Code.SHARD_MIXED: "index and shards", Code.VERSION: "version",
     Code.MOMENTS_RESET: "optimizer", Code.TENSORFLOW: "TensorFlow", Code.NO_CHECKSUM: "checksums",
 }  # fmt: skip
+_PLACED = frozenset({
+    Code.BOUNDS, Code.INDEX_BLOCK, Code.MEMBER, Code.STATE_STALE, Code.CHECKSUM, Code.DAMAGED
+})  # fmt: skip
+"""Findings whose message does not name the place itself."""
 _SIZE = re.compile(r"(?<![\w.,/-])(\d+) bytes\b")
 _NUMBER = re.compile(r"(?<![\w.,/-])\d{4,}(?![\w/-]|\.\w)")
 
@@ -372,8 +360,9 @@ def findings_block(groups: Sequence[Group], n_hidden: int = 0) -> TerminalOnly:
 def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     finding = group.finding
     head = [Span(str(finding.level), _LEVEL_STYLES[finding.level]), Span(f"  {_subject(group)}")]
-    where = _span(group.checkpoints)
-    head.append(Span(f", {where}" if where else ""))
+    if group.checkpoints:
+        first, last = group.checkpoints[0], group.checkpoints[-1]
+        head.append(Span(safe_text(f", {first}" if first == last else f", {first} to {last}")))
     place = f"{finding.place}: " if _is_placed(group) else ""
     message = capital(f"{place}{finding.message}")
     if finding.code is not Code.TENSORFLOW:  # its own words are not ours to write anew
@@ -392,7 +381,7 @@ def _is_placed(group: Group) -> bool:
     finding = group.finding
     if finding.place is None or len(group.names) != 1 or finding.code is Code.BOUNDS:
         return False
-    return finding.place not in finding.message
+    return finding.code in _PLACED
 
 
 class _Indented(Prose):
@@ -416,13 +405,6 @@ def _subject(group: Group) -> str:
         return shown + (f" and {count_text(more)} more" if more > 0 else "")
     subject = _CODE_WORDS.get(finding.code) or finding.place or str(finding.code)
     return with_units(safe_text(subject))
-
-
-def _span(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    shown = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return safe_text(shown)
 
 
 def with_units(text: str) -> str:

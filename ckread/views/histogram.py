@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, footer
 from ckread.views.terminal.words import (
     count_text,
     float_text,
@@ -31,45 +31,31 @@ _TICK_ROOM = 12
 
 
 def histogram_page(variable: VariableStatistics, path: str, *, n_bins: int) -> Page:
-    """Give the distribution of one variable; piped, the edges and counts of its histogram.
-
-    Args:
-        variable: a variable that was measured.
-        path: of its checkpoint.
-        n_bins: bins of the piped histogram.
-    """
+    """Give the distribution of one variable of a checkpoint; piped, a histogram of `n_bins`."""
     distribution = variable.distribution
     if distribution is None:
         return Page(Prose(Span("damaged: ", "bad"), safe_text(str(variable.error))))
-    title = _title(variable, distribution, path)
-    rows = tuple(_piped_rows(variable, distribution, path, n_bins))
-    figures = _Figures(_moments(distribution))
-    if distribution.min is None or distribution.min == distribution.max:
-        said = Lines([(Span(_instead(distribution), "bad" if distribution.nan else ""),)], piped=())
-        return Page(Lines([title], piped=rows), said, figures)
-    reading = "bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median"
-    note = TerminalOnly(Prose(Span(reading, "muted")))
-    sections: tuple[Block, ...] = (
-        _Drawing(distribution),
-        _Figures(_order(distribution)),
-        figures,
-        note,
-    )
-    return Page(Lines([title], piped=rows), *sections)
-
-
-def _title(variable: VariableStatistics, distribution: Distribution, path: str) -> Line:
     facts = f"{variable.dtype} {shape_text(variable.shape)}, "
     what = "" if distribution.measure == "value" else f", of the {distribution.measure}"
     n = plural(distribution.elements, "element")
-    text = f"  {facts}{n}{what}, in {safe_text(path)}"
-    return (Span(safe_text(variable.name), "title"), Span(text, "muted"))
-
-
-def _instead(distribution: Distribution) -> str:
-    every = "all" if distribution.finite == distribution.elements else "all that are finite"
-    constant = f"{every} {float_text(float(distribution.min or 0))}"
-    return nothing_finite(distribution) or constant
+    told = Span(f"  {facts}{n}{what}, in {safe_text(path)}", "muted")
+    rows = tuple(_piped_rows(variable, distribution, path, n_bins))
+    title = Lines([(Span(safe_text(variable.name), "title"), told)], piped=rows)
+    figures = _Figures(_moments(distribution))
+    if distribution.min is None or distribution.min == distribution.max:
+        every = "all" if distribution.finite == distribution.elements else "all that are finite"
+        constant = f"{every} {float_text(float(distribution.min or 0))}"
+        style = "bad" if distribution.nan else ""
+        said = Lines([(Span(nothing_finite(distribution) or constant, style),)], piped=())
+        return Page(title, said, figures)
+    order = [
+        ("min", distribution.min),
+        *((f"{100 * q.probability:.0f} %", q.value) for q in distribution.quantiles),
+        ("max", distribution.max),
+    ]
+    quantiles = _Figures([(name, float_text(float(value or 0))) for name, value in order])
+    reading = footer("bar under the axis: 1 to 99 %, heavy 25 to 75 %, cross at the median")
+    return Page(title, _Drawing(distribution), quantiles, figures, reading)
 
 
 def _piped_rows(
@@ -184,14 +170,6 @@ class _Figures(Block):
             values += text.rjust(width)
         yield (Span(names, "label"),)
         yield (Span(values),)
-
-
-def _order(distribution: Distribution) -> list[tuple[str, str]]:
-    quantiles = [
-        (f"{q.probability:.0%}".replace("%", " %"), q.value) for q in distribution.quantiles
-    ]
-    ends = ("min", float(distribution.min or 0)), ("max", float(distribution.max or 0))
-    return [(name, float_text(value)) for name, value in (ends[0], *quantiles, ends[1])]
 
 
 def _moments(distribution: Distribution) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.analysis.history import TrainingHistory
-    from ckread.views.terminal.page import Block, Line
+    from ckread.views.terminal.page import Line
 
 MAX_ROWS = 30
 _SHOWN_AT_ENDS, _SHOWN_AROUND_BEST = 3, 2
@@ -42,11 +42,19 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
     everything = [_Row(at) for at in range(len(result.epochs))]
     rows = everything if show_all else shown_rows(result)
     names = paired(list(result.metrics))
-    table = Table(_columns(result, names), [_Row(), *rows], row_style=_style(result))
-    head: list[Block] = [TerminalOnly(_title(result)), Prose(verdict(result))]
-    footer = NarrowFooter(table, _footer(result, is_cut=len(rows) < len(everything)))
-    piped = Table(_piped_columns(result, names), everything)
-    return Page(head, TerminalOnly(table), footer, PipedOnly(piped))
+    best = result.epochs.index(result.best.epoch) if result.best else -1
+
+    def style(row: _Row) -> str:
+        return "muted" if row.n_hidden else "title" if row.at == best else ""
+
+    table = Table(_columns(result, names, best), [_Row(), *rows], row_style=style)
+    name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
+    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
+    seams = ", ".join(f"{epoch:,}" for epoch in result.seams)
+    title = heading(name, f"{held}, continued at {seams}" if seams else held)
+    meaning = NarrowFooter(table, _meaning(result, is_cut=len(rows) < len(everything)))
+    piped = PipedOnly(Table(_piped_columns(result, names), everything))
+    return Page([title, Prose(verdict(result))], TerminalOnly(table), meaning, piped)
 
 
 def paired(names: Sequence[str]) -> list[str]:
@@ -77,7 +85,16 @@ def shown_rows(result: TrainingHistory) -> list[_Row]:
 
 def verdict(result: TrainingHistory) -> str:
     """Say which epoch is the best, which checkpoint holds it, and what is missing."""
-    return " ".join(filter(None, [_best(result), *_joins(result)]))
+    sentences = [_best(result)]
+    for first, last in result.gaps[:3]:
+        span = f"Epoch {first:,} is" if first == last else f"Epochs {first:,} to {last:,} are"
+        sentences.append(f"{span} in no log.")
+    curves = [values for values in result.metrics.values() if values]
+    for epoch, *row in zip(result.epochs, *curves, strict=True):
+        if any(value is not None and not math.isfinite(value) for value in row):
+            sentences.append(f"Not finite from {result.unit} {epoch:,} on.")
+            break
+    return " ".join(sentences)
 
 
 def _best(result: TrainingHistory) -> str:
@@ -94,31 +111,7 @@ def _best(result: TrainingHistory) -> str:
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
 
 
-def _joins(result: TrainingHistory) -> list[str]:
-    sentences = []
-    for first, last in result.gaps[:3]:
-        span = f"Epoch {first:,} is" if first == last else f"Epochs {first:,} to {last:,} are"
-        sentences.append(f"{span} in no log.")
-    last_metric = [values for values in result.metrics.values() if values]
-    bad = [e for e, *row in zip(result.epochs, *last_metric, strict=True) if _has_bad(row)]
-    if bad:
-        sentences.append(f"Not finite from {result.unit} {bad[0]:,} on.")
-    return sentences
-
-
-def _has_bad(row: Sequence[float | None]) -> bool:
-    return any(value is not None and not math.isfinite(value) for value in row)
-
-
-def _title(result: TrainingHistory) -> Prose:
-    name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
-    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
-    seams = [f"{epoch:,}" for epoch in result.seams]
-    joined = f", continued at {', '.join(seams)}" if seams else ""
-    return Prose(Span(safe_text(name), "title"), held + joined)
-
-
-def _footer(result: TrainingHistory, *, is_cut: bool) -> str:
+def _meaning(result: TrainingHistory, *, is_cut: bool) -> str:
     sentences = []
     if result.best is not None:
         word = "smallest" if result.best.mode == "min" else "largest"
@@ -130,81 +123,66 @@ def _footer(result: TrainingHistory, *, is_cut: bool) -> str:
     return " ".join(sentences)
 
 
-def _columns(result: TrainingHistory, names: Sequence[str]) -> list[Column[_Row]]:
-    columns: list[Column[_Row]] = [
-        Column(title=result.unit, shown=lambda row: _epoch(result, row), justify=Justify.RIGHT)
-    ]
-    columns += [_metric_column(result, name, rank) for rank, name in enumerate(names)]
-    if result.holders.kept:
-        columns.append(Column(title="checkpoint", shown=lambda row: _holder(result, row)))
-    columns.append(Column(title="", shown=lambda row: _best_word(result, row)))
-    return columns
-
-
-def _epoch(result: TrainingHistory, row: _Row) -> str:
-    if row.n_hidden:
-        return "…"
-    return "" if row.at is None else f"{result.epochs[row.at]:,}"
-
-
-def _metric_column(result: TrainingHistory, name: str, rank: int) -> Column[_Row]:
-    values = result.metrics[name]
-
-    def shown(row: _Row) -> Line:
+def _columns(result: TrainingHistory, names: Sequence[str], best: int) -> list[Column[_Row]]:
+    def epoch(row: _Row) -> str:
         if row.n_hidden:
-            return (Span(""),)
-        if row.at is None:
-            return (Span(curve(values, _CURVE_CELLS), "spark"),)
-        value = values[row.at]
-        is_bad = value is not None and not math.isfinite(value)
-        return (Span(value_text(value), "bad" if is_bad else ""),)
+            return "…"
+        return "" if row.at is None else f"{result.epochs[row.at]:,}"
 
-    return Column(title=safe_text(name), shown=shown, justify=Justify.POINT, rank=rank)
+    def metric(values: Sequence[float | None]) -> Callable[[_Row], Line]:
+        def shown(row: _Row) -> Line:
+            if row.n_hidden:
+                return (Span(""),)
+            if row.at is None:
+                return (Span(curve(values, _CURVE_CELLS), "spark"),)
+            value = values[row.at]
+            is_bad = value is not None and not math.isfinite(value)
+            return (Span(value_text(value), "bad" if is_bad else ""),)
 
+        return shown
 
-def _holder(result: TrainingHistory, row: _Row) -> str:
-    if row.n_hidden:
-        return f"… {plural(row.n_hidden, result.unit)}"
-    if row.at is None:
-        return ""
-    path = result.holders.kept.get(result.epochs[row.at])
-    return safe_text(base_name(path)) if path else ABSENT
+    def holder(row: _Row) -> str:
+        if row.n_hidden:
+            return f"… {plural(row.n_hidden, result.unit)}"
+        path = None if row.at is None else result.holders.kept.get(result.epochs[row.at], ABSENT)
+        return safe_text(base_name(path)) if path else ""
 
-
-def _best_word(result: TrainingHistory, row: _Row) -> Line:
-    return (Span("best" if _is_best(result, row) else "", "good"),)
-
-
-def _is_best(result: TrainingHistory, row: _Row) -> bool:
-    is_row = row.at is not None and result.best is not None
-    return is_row and result.epochs[row.at or 0] == (result.best and result.best.epoch)
-
-
-def _style(result: TrainingHistory) -> Callable[[_Row], str]:
-    return lambda row: "muted" if row.n_hidden else "title" if _is_best(result, row) else ""
+    columns: list[Column[_Row]] = [
+        Column(title=result.unit, shown=epoch, justify=Justify.RIGHT),
+        *(
+            Column(
+                title=safe_text(name),
+                shown=metric(result.metrics[name]),
+                justify=Justify.POINT,
+                rank=rank,
+            )
+            for rank, name in enumerate(names)
+        ),
+    ]
+    if result.holders.kept:
+        columns.append(Column(title="checkpoint", shown=holder))
+    is_best: Column[_Row] = Column(
+        title="", shown=lambda row: "best" if row.at == best else "", style="good"
+    )
+    return [*columns, is_best]
 
 
 def _piped_columns(result: TrainingHistory, names: Sequence[str]) -> list[Column[_Row]]:
-    columns: list[Column[_Row]] = [
-        Column(
-            title=result.unit,
-            piped=lambda row: str(result.epochs[row.at or 0]),
-            justify=Justify.RIGHT,
-        )
-    ]
-    columns += [
-        Column(title=safe_word(name), piped=_word(result, name), justify=Justify.RIGHT)
+    def word(values: Sequence[float | None]) -> Callable[[_Row], str]:
+        return lambda row: value_word(values[row.at or 0])
+
+    def path(row: _Row) -> str:
+        found = result.holders.kept.get(result.epochs[row.at or 0])
+        return safe_word(found) if found else ABSENT_WORD
+
+    epoch: Column[_Row] = Column(
+        title=result.unit,
+        piped=lambda row: str(result.epochs[row.at or 0]),
+        justify=Justify.RIGHT,
+    )
+    metrics: list[Column[_Row]] = [
+        Column(title=safe_word(name), piped=word(result.metrics[name]), justify=Justify.RIGHT)
         for name in names
     ]
-    if result.run is not None:
-        columns.append(Column(title="checkpoint", piped=lambda row: _path(result, row)))
-    return columns
-
-
-def _word(result: TrainingHistory, name: str) -> Callable[[_Row], str]:
-    return lambda row: value_word(result.metrics[name][row.at or 0])
-
-
-def _path(result: TrainingHistory, row: _Row) -> str:
-    path = result.holders.kept.get(result.epochs[row.at or 0])
-    return safe_word(path) if path else ABSENT_WORD
+    held: list[Column[_Row]] = [Column(title="checkpoint", piped=path)] if result.run else []
+    return [epoch, *metrics, *held]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
-from ckread.model.run.entries import RunEntry, RunGroup, RunState
-from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.model.fields import named
+from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
+from ckread.model.spelling import safe_text
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ckread.views.terminal.page import Block, Line
 
 _RIGHT = Justify.RIGHT
+_FIELDS = named(ENTRY_FIELDS)
 _STATE_STYLES: Mapping[RunState | None, str] = {
     RunState.UNTRACKED: "muted",
     RunState.STALE: "warning",
@@ -47,14 +50,14 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     groups = run.groups
     rows = rows_of(run)
     sentence = Prose(_several(groups) if len(groups) > 1 else _sentence(run))
-    head: list[Block] = [TerminalOnly(Prose(Span(safe_text(run.path), "title"))), sentence]
+    head: list[Block] = [heading(run.path), sentence]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
         sections.append(TerminalOnly(_table(rows)))
-    footer = Prose(Span(_footer(groups, show_all=show_all), "muted"))
-    return Page(head, *sections, TerminalOnly(footer), PipedOnly(_table(rows)))
+    meaning = footer(_meaning(groups, show_all=show_all))
+    return Page(head, *sections, meaning, PipedOnly(_table(rows)))
 
 
 def rows_of(run: Run) -> list[_Row]:
@@ -91,9 +94,9 @@ def _sentence(run: Run) -> str:
 def _latest(run: Run) -> str:
     """Say which is the latest, and by what where that is in doubt."""
     last = run.entries[-1]
-    named = [entry for found in run.groups for entry in found.entries]
-    latest = next((entry for entry in named if entry.state is RunState.LATEST), None)
-    is_one = len({os.path.dirname(entry.path) for entry in named}) == 1
+    entries = [entry for found in run.groups for entry in found.entries]
+    latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
+    is_one = len({os.path.dirname(entry.path) for entry in entries}) == 1
     by_step = safe_text(last.name if is_one else last.path)
     if latest is None or latest is last:
         return f"The latest is {by_step}."
@@ -102,27 +105,21 @@ def _latest(run: Run) -> str:
 
 
 def _several(groups: Sequence[RunGroup]) -> str:
+    """Say how many models there are, and whether one was saved under several names."""
     entries = [entry for found in groups for entry in found.entries]
     nbytes = size_text(sum(entry.nbytes or 0 for entry in entries))
     latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
-    named = f" The latest by the state file is {safe_text(latest.name)}." if latest else ""
+    by_state = f" The latest by the state file is {safe_text(latest.name)}." if latest else ""
+    n_models = len({found.model for found in groups})
+    models = f"{n_models} different models" if n_models > 1 else "one and the same model"
+    under = "" if n_models == len(groups) else f" under {len(groups)} names"
     return (
-        f"{plural(len(entries), 'checkpoint')} of {_models(groups)}, {nbytes}."
-        f"{named} drift and track take the largest group, A."
+        f"{plural(len(entries), 'checkpoint')} of {models}{under}, {nbytes}."
+        f"{by_state} drift and track take the largest group, A."
     )
 
 
-def _models(groups: Sequence[RunGroup]) -> str:
-    """Say how many models there are, and whether one was saved under several names."""
-    n_models = len({found.model for found in groups})
-    if n_models == len(groups):
-        return f"{n_models} different models"
-    if n_models == 1:
-        return f"one and the same model under {len(groups)} names"
-    return f"{n_models} different models under {len(groups)} names"
-
-
-def _footer(groups: Sequence[RunGroup], *, show_all: bool) -> str:
+def _meaning(groups: Sequence[RunGroup], *, show_all: bool) -> str:
     entries = [entry for found in groups for entry in found.entries]
     sentences = []
     if len(groups) > 1:
@@ -171,28 +168,36 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
     is_one = len({os.path.dirname(row.entry.path) for row in rows}) == 1
     with_group = any(row.letter for row in rows)
     entries = [row.entry for row in rows]
+
+    def of(name: str, **look: Any) -> Column[_Row]:
+        return Column.of(_FIELDS[name], attrgetter("entry"), **look)
+
+    def iterations(row: _Row) -> str:
+        return "" if row.entry.iterations is None else f"{row.entry.iterations:,}"
+
+    def state(row: _Row) -> Line:
+        return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
+
     columns: list[Column[_Row]] = [
-        Column(
-            title="step", shown=lambda row: _step(row.entry), justify=_RIGHT,
-            piped=lambda row: ABSENT_WORD if row.entry.step is None else str(row.entry.step),
-        ),
-        Column(
-            title="checkpoint", folds=True, piped=lambda row: safe_word(row.entry.path),
+        of("step", shown=lambda row: _step(row.entry)),
+        of(
+            "path", title="checkpoint", folds=True,
             shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
         ),
-        Column(
-            title="iterations", rank=2, justify=_RIGHT, piped=_iterations_word,
-            shown=_iterations if any(e.iterations is not None for e in entries) else None,
+        of(
+            "iterations", rank=2,
+            shown=iterations if any(e.iterations is not None for e in entries) else None,
         ),
-        Column(title="saved", shown=_saved, piped=_saved_word, rank=1),
-        Column(
-            title="bytes", shown=lambda row: _size(row.entry), justify=_RIGHT,
-            piped=lambda row: ABSENT_WORD if row.entry.nbytes is None else str(row.entry.nbytes),
+        of(
+            "time", title="saved", justify=Justify.LEFT, rank=1,
+            shown=lambda row: "" if row.entry.time is None else time_text(row.entry.time),
+            piped=lambda row: (
+                ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)
+            ),
         ),
-        Column(
-            title="state file", shown=_state if any(e.state for e in entries) else None,
-        ),
-        Column(title="state", piped=lambda row: row.entry.state or ABSENT_WORD),
+        of("nbytes", title="bytes", shown=lambda row: _size(row.entry)),
+        Column(title="state file", shown=state if any(e.state for e in entries) else None),
+        of("state"),
         Column(
             title="group", shown=(lambda row: row.letter) if with_group else None,
             piped=(lambda row: row.letter or ABSENT_WORD) if with_group else None,
@@ -207,24 +212,3 @@ def _step(entry: RunEntry) -> str:
 
 def _size(entry: RunEntry) -> str:
     return "" if entry.nbytes is None else size_cell(entry.nbytes)
-
-
-def _iterations(row: _Row) -> str:
-    return "" if row.entry.iterations is None else f"{row.entry.iterations:,}"
-
-
-def _iterations_word(row: _Row) -> str:
-    return ABSENT_WORD if row.entry.iterations is None else str(row.entry.iterations)
-
-
-def _saved(row: _Row) -> str:
-    return "" if row.entry.time is None else time_text(row.entry.time)
-
-
-def _saved_word(row: _Row) -> str:
-    return ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)
-
-
-def _state(row: _Row) -> Line:
-    state = row.entry.state
-    return (Span("" if state is None else str(state), _STATE_STYLES.get(state, "")),)

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
+from ckread.model.fields import named
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Line, Page, Prose, Span, TerminalOnly
+from ckread.model.spelling import safe_text
+from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
     ABSENT,
-    ABSENT_WORD,
     common_prefix,
     count_text,
     float_text,
     float_word,
     muted_repeats,
+    names_below,
     plural,
     shape_text,
-    shape_word,
     share_text,
     sparkline,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import (
@@ -40,144 +42,88 @@ if TYPE_CHECKING:
 def statistics_page(
     statistics: CheckpointStatistics, *, shown: Sequence[VariableStatistics] | None = None
 ) -> Page:
-    """Give the table of the statistics of a checkpoint.
-
-    Args:
-        statistics: what was measured.
-        shown: the rows in their order; by default all of them.
-    """
+    """Give the table of the statistics of a checkpoint; `shown` are the rows, by default all."""
     rows = statistics.variables if shown is None else shown
     said = verdict(statistics)
-    title = Prose(Span(safe_text(statistics.path), "title"))
-    head = [TerminalOnly(title), *said] if said else []
+    head = [heading(statistics.path), *said] if said else []
     names = [safe_text(variable.name) for variable in rows]
     prefix = common_prefix(names)
-    above = [TerminalOnly(Prose(Span(f"names below {prefix}", "label")))] if prefix else []
     short = muted_repeats(name[len(prefix) :] for name in names)
     table = statistics_table(list(zip(rows, short, strict=True)))
-    closing = TerminalOnly(Prose(Span(footer(statistics, len(rows)), "muted")))
-    return Page(head, [*above, table], closing)
+    return Page(head, [*names_below(prefix), table], footer(_measured(statistics, len(rows))))
 
 
 Row = tuple["VariableStatistics", "Line"]
 """A variable, and how its name is shown."""
+_FIELDS = named(STATISTICS_FIELDS)
 
 
 def statistics_table(rows: Sequence[Row], *, first: Column[Row] | None = None) -> Table[Row]:
-    """Give the table itself.
-
-    Args:
-        rows: in their order.
-        first: what stands before the name, and in its place on a terminal.
-    """
+    """Give the table itself; `first` stands before the name, and in its place on a terminal."""
     columns = _columns()
     if first is not None:
-        columns = [replace(columns[0], shown=None), *columns[1:]]
-        columns.insert(0, first)
+        columns = [first, replace(columns[0], shown=None), *columns[1:]]
     return Table(columns, rows)
 
 
 def _columns() -> list[Column[Row]]:
+    def of(name: str, **look: Any) -> Column[Row]:
+        return Column.of(_FIELDS[name], itemgetter(0), **look)
+
+    def figure(name: str, **look: Any) -> Column[Row]:
+        def shown(row: Row) -> str:
+            value = _FIELDS[name].of(row[0])
+            return ABSENT if value is None else float_text(value)
+
+        def piped(row: Row) -> str:
+            return float_word(_FIELDS[name].of(row[0]))
+
+        return of(name, shown=shown, piped=piped, justify=Justify.POINT, **look)
+
+    def zeros(row: Row) -> str:
+        found = row[0].distribution
+        return share_text(found.zeros, found.elements) if found and found.zeros else ABSENT
+
+    def median(row: Row) -> str:
+        found = row[0].distribution
+        return float_word(found.quantile(0.5).value if found and found.quantiles else None)
+
     return [
-        Column(title="name", shown=_name, piped=lambda row: safe_word(row[0].name), folds=True),
-        Column(
-            title="shape",
-            shown=lambda row: shape_text(row[0].shape),
-            piped=lambda row: shape_word(row[0].shape),
-            justify=Justify.RIGHT,
-            from_width=110,
-            rank=4,
-        ),
-        _figure("min", lambda d: d.min),
+        of("name", shown=itemgetter(1), folds=True),
+        of("shape", shown=lambda row: shape_text(row[0].shape), justify=Justify.RIGHT,
+           from_width=110, rank=4),
+        figure("min"),
         Column(title="distribution", draw=_draw, rank=1),
-        _figure("max", lambda d: d.max),
-        _figure("mean", lambda d: d.mean),
-        _figure("std", lambda d: d.std, rank=2),
-        _figure("l2", lambda d: d.l2, rank=4, from_width=110),
-        Column(
-            title="zeros",
-            shown=_zeros,
-            piped=_count(lambda d: d.zeros),
-            justify=Justify.RIGHT,
-            rank=3,
-        ),
-        Column(title="nan", piped=_count(lambda d: d.nan), justify=Justify.RIGHT),
-        Column(title="inf", piped=_count(lambda d: d.infinite), justify=Justify.RIGHT),
-        Column(title="median", piped=_median, justify=Justify.RIGHT),
-    ]
+        figure("max"),
+        figure("mean"),
+        figure("std", rank=2),
+        figure("l2", rank=4, from_width=110),
+        of("zeros", shown=zeros, rank=3),
+        of("nan"),
+        of("inf"),
+        Column(title="median", piped=median, justify=Justify.RIGHT),
+    ]  # fmt: skip
 
 
-def _name(row: Row) -> Line:
-    return row[1]
-
-
-def _figure(
-    title: str,
-    give: Callable[[Distribution], float | None],
-    *,
-    rank: int = 0,
-    from_width: int = 0,
-) -> Column[Row]:
-    def shown(row: Row) -> str:
-        value = give(row[0].distribution) if row[0].distribution else None
-        return ABSENT if value is None else float_text(value)
-
-    def piped(row: Row) -> str:
-        return float_word(give(row[0].distribution) if row[0].distribution else None)
-
-    return Column(
-        title=title,
-        shown=shown,
-        piped=piped,
-        justify=Justify.POINT,
-        rank=rank,
-        from_width=from_width,
-    )
-
-
-def _count(give: Callable[[Distribution], int]) -> Callable[[Row], str]:
-    return lambda row: str(give(row[0].distribution)) if row[0].distribution else ABSENT_WORD
-
-
-def _median(row: Row) -> str:
-    distribution = row[0].distribution
-    if distribution is None or not distribution.quantiles:
-        return ABSENT_WORD
-    return float_word(distribution.quantile(0.5).value)
-
-
-def _zeros(row: Row) -> str:
-    distribution = row[0].distribution
-    if distribution is None or not distribution.zeros:
-        return ABSENT
-    return share_text(distribution.zeros, distribution.elements)
-
-
-def _draw(row: Row, cells: int) -> str | Line:
+def _draw(row: Row, cells: int) -> Line:
     distribution = row[0].distribution
     if distribution is None:
         is_missing = isinstance(row[0].error, MissingShardError)
         return (Span("missing" if is_missing else "damaged", "bad"),)
-    word = _word(distribution)
+    nan, inf = distribution.nan, distribution.infinite
+    word = " ".join(f"{count_text(n)} {word}" for n, word in ((nan, "NaN"), (inf, "inf")) if n)
+    if distribution.elements and nan == distribution.elements:
+        word = "all NaN"
     if not distribution.finite:
         return (Span(word or "empty", "bad" if word else "muted"),)
-    if distribution.min == distribution.max:
-        spark = Span("constant" if distribution.finite > 1 else "", "muted")
-    else:
-        spark = Span("", "spark")
     room = cells - (len(word) + 1 if word else 0)
-    if spark.style == "spark" and room >= 4:
-        spark = Span(sparkline(distribution.histogram(room).counts), "spark")
-    spans = (Span(word, "bad"), Span(" " if word else ""), spark)
+    drawn = Span("")
+    if distribution.min == distribution.max:
+        drawn = Span("constant" if distribution.finite > 1 else "", "muted")
+    elif room >= 4:
+        drawn = Span(sparkline(distribution.histogram(room).counts), "spark")
+    spans = (Span(word, "bad"), Span(" " if word else ""), drawn)
     return tuple(span for span in spans if span.text)
-
-
-def _word(distribution: Distribution) -> str:
-    """Give what is to say of NaN and Inf."""
-    nan, inf = distribution.nan, distribution.infinite
-    if distribution.elements and nan == distribution.elements:
-        return "all NaN"
-    return " ".join(f"{count_text(n)} {word}" for n, word in ((nan, "NaN"), (inf, "inf")) if n)
 
 
 # The sentences around a table of statistics: what is wrong, what was left out.
@@ -219,15 +165,13 @@ def error_lines(damaged: Sequence[VariableStatistics]) -> list[Block]:
     names: dict[str, list[str]] = {}
     for variable in damaged:
         names.setdefault(str(variable.error), []).append(safe_text(variable.name))
-    shown = list(names.items())[:_MAX_ERRORS]
-    lines = [f"  {_some(found)}: {safe_text(message)}" for message, found in shown]
-    if len(names) > len(shown):
-        lines.append(f"  and {len(names) - len(shown)} more (--json lists all)")
+    lines = []
+    for message, (first, *rest) in list(names.items())[:_MAX_ERRORS]:
+        some = f"{first} and {len(rest)} more" if rest else first
+        lines.append(f"  {some}: {safe_text(message)}")
+    if len(names) > _MAX_ERRORS:
+        lines.append(f"  and {len(names) - _MAX_ERRORS} more (--json lists all)")
     return [Prose(line, indent=4) for line in lines]
-
-
-def _some(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _n_not_finite(distribution: Distribution) -> int:
@@ -238,37 +182,25 @@ def _noun(variables: Sequence[VariableStatistics]) -> str:
     return "weight" if all(v.role.is_parameter for v in variables) else "variable"
 
 
-def footer(statistics: CheckpointStatistics, n_shown: int) -> str:
+def _measured(statistics: CheckpointStatistics, n_shown: int) -> str:
     """Say what was measured and checked, and which roles were left out."""
     measured = [v.distribution for v in statistics.measured if v.distribution]
-    n_elements = sum(distribution.elements for distribution in measured)
     n_all = len(statistics.variables)
     shown = "" if n_shown == n_all else f"{count_text(n_shown)} of "
-    noun = _noun(statistics.variables)
+    checked = "the other checksums right" if statistics.damaged else "checksums right"
     parts = [
-        f"{shown}{plural(n_all, noun)}",
-        plural(n_elements, "element"),
+        f"{shown}{plural(n_all, _noun(statistics.variables))}",
+        plural(sum(distribution.elements for distribution in measured), "element"),
         "" if any(map(_n_not_finite, measured)) else "all finite",
-        _checked(statistics),
+        checked if statistics.has_checksums else "no checksums in this format",
     ]
     sentence = ", ".join(part for part in parts if part) + "."
-    roles = [
-        _counted_role(role, n)
-        for role, n in statistics.left_out.items()
-        if role is not Role.BOOKKEEPING
-    ]
+    roles = []
+    for role, n in statistics.left_out.items():
+        if role is not Role.BOOKKEEPING:
+            one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
+            roles.append(plural(n, one, nouns=several))
     return f"{sentence} Left out: {', '.join(roles)} (--role all)." if roles else sentence
-
-
-def _counted_role(role: Role, n: int) -> str:
-    one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
-    return plural(n, one, nouns=several)
-
-
-def _checked(statistics: CheckpointStatistics) -> str:
-    if not statistics.has_checksums:
-        return "no checksums in this format"
-    return "the other checksums right" if statistics.damaged else "checksums right"
 
 
 # Statistics along a run as a table: a row for each checkpoint, a part for each variable.
@@ -284,7 +216,7 @@ def evolution_page(run: RunStatistics) -> Page:
             if name in moment.variables:
                 rows.append((moment.variables[name], (Span(count_text(moment.step)),)))
                 steps[id(moment.variables[name])] = moment.step
-        title = TerminalOnly(Prose(Span(safe_text(name), "title")))
+        title = heading(name)
         step: Column[Row] = Column(
             title="step",
             shown=lambda row: row[1],
@@ -296,5 +228,5 @@ def evolution_page(run: RunStatistics) -> Page:
         n = plural(len(run.damaged), "variable")
         verdict = Prose(Span("damaged:", "bad"), f" {n} could not be read.")
         sections.insert(0, [verdict, *error_lines(run.damaged)])
-    footer = f"{plural(len(run.moments), 'checkpoint')} in {safe_text(run.path)}."
-    return Page(*sections, TerminalOnly(Prose(Span(footer, "muted"))))
+    where = f"{plural(len(run.moments), 'checkpoint')} in {safe_text(run.path)}."
+    return Page(*sections, footer(where))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.model.fields import named
+from ckread.model.run.entries import ENTRY_FIELDS
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.drift.rows import place
-from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly
+from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
 from ckread.views.terminal.words import (
     ABSENT,
-    ABSENT_WORD,
     bar,
     curve,
+    place,
     plural,
     value_text,
     value_word,
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 
     from ckread.analysis.track import RunTrack, TrackedValue
     from ckread.model.run.entries import RunEntry
-    from ckread.views.terminal.page import Block, Line
+    from ckread.views.terminal.page import Line
 
 _BAR_CELLS = (8, 40)
+_FIELDS = named(ENTRY_FIELDS)
 
 
 class _Row(NamedTuple):
@@ -39,31 +42,23 @@ class _Row(NamedTuple):
 def track_page(result: RunTrack) -> Page:
     """Lay out numbers over a run."""
     rows = [_Row(at, entry) for at, entry in enumerate(result.checkpoints)]
+    n = plural(len(rows), "checkpoint")
+    columns = _step_columns(result)
     piped = PipedOnly(_piped_table(result, rows))
-    if len(result.variables) == 1:
-        return Page(*_one(result, rows), piped)
-    return Page(*_several(result, rows), piped)
-
-
-def _one(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
+    if len(result.variables) != 1:
+        columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
+        table = Table(columns, [_Row(None, None), *rows])
+        meaning = "Each curve runs from its own smallest to its own largest value."
+        title = heading(result.path, f"  {n}")
+        return Page(title, TerminalOnly(table), NarrowFooter(table, meaning), piped)
     [variable] = result.variables
-    held = f"  over {safe_text(result.path)}, {plural(len(rows), 'checkpoint')}"
-    title = TerminalOnly(Prose(Span(safe_text(variable.name), "title"), held))
+    columns.append(_value_column(variable))
     known = [value for value in variable.values if value is not None and math.isfinite(value)]
-    columns = [*_step_columns(result), _value_column(variable)]
     if known and (min(known) >= 0 or max(known) <= 0) and any(known):
         columns.append(_bar_column(variable, max(map(abs, known))))
-    return [[title, TerminalOnly(Prose(sentence(result)))], TerminalOnly(Table(columns, rows))]
-
-
-def _several(result: RunTrack, rows: list[_Row]) -> list[Block | list[Block]]:
-    held = f"  {plural(len(rows), 'checkpoint')}"
-    title = TerminalOnly(Prose(Span(safe_text(result.path), "title"), held))
-    columns = _step_columns(result)
-    columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
-    table = Table(columns, [_Row(None, None), *rows])
-    meaning = "Each curve runs from its own smallest to its own largest value."
-    return [title, TerminalOnly(table), NarrowFooter(table, meaning)]
+    title = heading(variable.name, f"  over {safe_text(result.path)}, {n}")
+    said = [title, TerminalOnly(Prose(sentence(result)))]
+    return Page(said, TerminalOnly(Table(columns, rows)), piped)
 
 
 def sentence(result: RunTrack) -> str:
@@ -93,36 +88,27 @@ def sentence(result: RunTrack) -> str:
 
 def _step_columns(result: RunTrack) -> list[Column[_Row]]:
     """Give the step, and the name beside it where steps alone do not tell which checkpoint."""
-    step: Column[_Row] = Column(
-        title="step", shown=lambda row: _step(row), piped=_step_word, justify=Justify.RIGHT
-    )
     steps = [entry.step for entry in result.checkpoints]
-    if None not in steps and len(set(steps)) == len(steps):
-        return [step]
     names = [entry.name for entry in result.checkpoints]
     is_named = len(set(names)) == len(names)
+
+    def step(row: _Row) -> str:
+        if row.entry is None:
+            return ""
+        return ABSENT if row.entry.step is None else f"{row.entry.step:,}"
 
     def name(row: _Row) -> str:
         return "" if row.entry is None else row.entry.name if is_named else row.entry.path
 
-    checkpoint: Column[_Row] = Column(
+    by_step: Column[_Row] = Column.of(_FIELDS["step"], attrgetter("entry"), shown=step)
+    by_name: Column[_Row] = Column(
         title="checkpoint",
         shown=lambda row: safe_text(name(row)),
         piped=lambda row: safe_word(name(row)),
     )
-    return [step, checkpoint] if any(s is not None for s in steps) else [checkpoint]
-
-
-def _step(row: _Row) -> str:
-    if row.entry is None:
-        return ""
-    return ABSENT if row.entry.step is None else f"{row.entry.step:,}"
-
-
-def _step_word(row: _Row) -> str:
-    if row.entry is None or row.entry.step is None:
-        return ABSENT_WORD
-    return str(row.entry.step)
+    if None not in steps and len(set(steps)) == len(steps):
+        return [by_step]
+    return [by_step, by_name] if any(s is not None for s in steps) else [by_name]
 
 
 def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:
@@ -145,13 +131,11 @@ def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
 
 
 def _piped_table(result: RunTrack, rows: list[_Row]) -> Table[_Row]:
-    columns = _step_columns(result)
-    columns += [
-        Column(title=safe_word(v.name), piped=_word(v), justify=Justify.RIGHT)
+    def word(variable: TrackedValue) -> Callable[[_Row], str]:
+        return lambda row: value_word(variable.values[row.at or 0])
+
+    values: list[Column[_Row]] = [
+        Column(title=safe_word(v.name), piped=word(v), justify=Justify.RIGHT)
         for v in result.variables
     ]
-    return Table(columns, rows)
-
-
-def _word(variable: TrackedValue) -> Callable[[_Row], str]:
-    return lambda row: value_word(variable.values[row.at or 0])
+    return Table([*_step_columns(result), *values], rows)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.model.fields import named
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Page, Prose, Span, TerminalOnly
+from ckread.model.tree import NODE_FIELDS
+from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from ckread.views.terminal.page import Line
 
 BAR_CELLS = 12
+_FIELDS = named(NODE_FIELDS)
 
 
 class _Row(NamedTuple):
@@ -26,22 +30,28 @@ class _Row(NamedTuple):
 
 def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
     """Lay out a tree whose root is called `title`, to a depth."""
-    n_deeper = sum(1 for _, lasts in tree.walk() if depth is not None and len(lasts) > depth)
-    footer = Prose(Span(_footer(tree, n_deeper), "muted"))
-    return Page(tree_table(tree, title, depth=depth), TerminalOnly(footer))
+    nodes = list(tree.walk())
+    folds = [node for node, _ in nodes if node.folded]
+    notes = []
+    if folds:
+        folded = [variable for node in folds for variable in node.folded]
+        noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
+        lines = plural(len(folds), "line")
+        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
+    n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
+    if n_deeper:
+        notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
+    return Page(tree_table(tree, title, depth=depth), footer("; ".join(notes)))
 
 
 def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Row]:
     """Give the table of a tree, a row per scope and variable."""
-    return Table(_columns(tree), _rows(tree, title, depth))
-
-
-def _rows(tree: VariableTree, title: str, depth: int | None) -> list[_Row]:
-    return [
+    rows = [
         _Row(node, guides_of(lasts), title if not lasts else node.name, not lasts)
         for node, lasts in tree.walk()
         if depth is None or len(lasts) <= depth
     ]
+    return Table(_columns(tree), rows)
 
 
 def guides_of(lasts: tuple[bool, ...]) -> str:
@@ -53,25 +63,27 @@ def guides_of(lasts: tuple[bool, ...]) -> str:
 
 
 def _columns(tree: VariableTree) -> list[Column[_Row]]:
+    def of(field: str, **look: Any) -> Column[_Row]:
+        return Column.of(_FIELDS[field], attrgetter("node"), **look)
+
+    def name(row: _Row) -> Line:
+        style = "title" if row.node.children or row.is_root else ""
+        return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
+
+    def shape(row: _Row) -> str:
+        return "" if row.node.variable is None else shape_text(row.node.variable.shape)
+
+    def parameters(row: _Row) -> Line:
+        text = count_text(row.node.parameters) if row.node.parameters else ABSENT
+        return (Span(text, "title" if row.node.children else ""),)
+
     return [
-        Column(title="tree", shown=_name, folds=True),
+        Column(title="tree", shown=name, folds=True),
         Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
-        Column(title="shape", shown=_shape, justify=Justify.RIGHT, rank=1),
-        Column(
-            title="variables", piped=lambda row: str(row.node.n_variables), justify=Justify.RIGHT
-        ),
-        Column(
-            title="parameters",
-            shown=_parameters,
-            piped=lambda row: str(row.node.parameters),
-            justify=Justify.RIGHT,
-        ),
-        Column(
-            title="bytes",
-            shown=lambda row: size_cell(row.node.nbytes),
-            piped=lambda row: str(row.node.nbytes),
-            justify=Justify.RIGHT,
-        ),
+        Column(title="shape", shown=shape, justify=Justify.RIGHT, rank=1),
+        of("variables"),
+        of("parameters", shown=parameters),
+        of("nbytes", title="bytes", shown=lambda row: size_cell(row.node.nbytes)),
         Column(
             title="share of bytes",
             draw=lambda row, _: bar(row.node.nbytes / max(1, tree.nbytes), BAR_CELLS),
@@ -80,30 +92,3 @@ def _columns(tree: VariableTree) -> list[Column[_Row]]:
             rank=2,
         ),
     ]
-
-
-def _name(row: _Row) -> Line:
-    style = "title" if row.node.children or row.is_root else ""
-    return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
-
-
-def _shape(row: _Row) -> str:
-    return "" if row.node.variable is None else shape_text(row.node.variable.shape)
-
-
-def _parameters(row: _Row) -> Line:
-    text = count_text(row.node.parameters) if row.node.parameters else ABSENT
-    return (Span(text, "title" if row.node.children else ""),)
-
-
-def _footer(tree: VariableTree, n_deeper: int) -> str:
-    folds = [node for node, _ in tree.walk() if node.folded]
-    notes = []
-    if folds:
-        folded = [variable for node in folds for variable in node.folded]
-        noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
-        lines = plural(len(folds), "line")
-        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
-    if n_deeper:
-        notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
-    return "; ".join(notes)

@@ -28,13 +28,9 @@ MAX_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Values to be shown.
+    """Values to be shown: a variable, the slice as it was typed, its shape, its elements.
 
-    Attributes:
-        variable: whose they are.
-        index: the slice as it was typed, with its brackets; empty for the whole.
-        array: the values; of an array that is only abbreviated, its edges.
-        shape: shape of what is shown, before it is abbreviated.
+    Of an array that is only abbreviated there are only the corners.
     """
 
     variable: Variable

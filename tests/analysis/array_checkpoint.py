@@ -4,74 +4,64 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, Identity
 from ckread.model.role import Role
-from ckread.readers.contract import ClosingReader, Extent, Format, StoredFile, TensorRecord
+from ckread.readers.arrays import chunks_of
+from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
 from ckread.readers.crc32c import crc32c
 from ckread.readers.dtypes import DataType
+from ckread.readers.extent_reader import ExtentReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Index
+T = TypeVar("T")
 
 
-class ArrayReader(ClosingReader):
+class ArrayReader(ExtentReader):
     """The reader's contract over arrays in memory; `n_read` counts arrays that were read."""
-
-    format = Format.TENSOR_BUNDLE
 
     def __init__(
         self, arrays: Mapping[str, NDArray[Any]], *, path: str, has_checksums: bool = True
     ) -> None:
-        self.path = path
+        super().__init__(path, Format.TENSOR_BUNDLE)
         self.arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
         self.has_checksums = has_checksums
         self.n_read = 0
-        self.tensors = {key: self._record(key, array) for key, array in arrays.items()}
+        self.listed: Mapping[str, TensorRecord] = {
+            key: self._listed(key, array) for key, array in arrays.items()
+        }
 
-    def _record(self, key: str, array: NDArray[Any]) -> TensorRecord:
+    def _listed(self, key: str, array: NDArray[Any]) -> TensorRecord:
         dtype = DataType.STRING if array.dtype == object else DataType[array.dtype.name.upper()]
         data = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
         checksum = crc32c(data) if self.has_checksums else None
         return TensorRecord(key, dtype, array.shape, len(data), checksum, 0, 0)
 
+    @property
+    def tensors(self) -> Mapping[str, TensorRecord]:
+        return self.listed
+
     def files(self) -> tuple[StoredFile, ...]:
         return ()
 
-    def extents(self, key: str) -> tuple[Extent, ...] | None:
-        return None
-
-    def read_bytes(self, key: str) -> bytes:
-        self.n_read += 1
-        return self.arrays[key].tobytes()
-
-    def read_strings(self, key: str) -> list[bytes]:
-        self.n_read += 1
-        return list(self.arrays[key].ravel())
-
-    def read(self, key: str) -> NDArray[np.generic]:
-        self.n_read += 1
-        return self.arrays[key]
-
-    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        self.n_read += 1
-        part: NDArray[np.generic] = self.arrays[key][index]
-        return part
-
     def iter_chunks(self, key: str, nbytes: int = 512) -> Iterator[NDArray[np.generic]]:
         self.n_read += 1
-        flat = self.arrays[key].ravel()
-        step = max(1, nbytes // max(1, flat.itemsize))
-        for start in range(0, flat.size, step):
-            yield flat[start : start + step]
+        yield from chunks_of(self.arrays[key], nbytes)
+
+    def _decode(self, key: str) -> NDArray[np.generic]:
+        return self.arrays[key]
+
+    def _settled(self, key: str, read: Callable[[str], T], *, is_verified: bool = True) -> T:
+        self.n_read += 1
+        return read(key)
 
 
 class FileReader(ArrayReader):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from itertools import pairwise
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -21,7 +20,6 @@ from ckread.analysis.scan import (
     batches,
     chunk_buffer,
     item_of,
-    joined_crc32c,
     scan,
     side_by_side,
 )
@@ -189,13 +187,6 @@ def test_an_extent_alone_is_cut_by_bytes() -> None:
     assert (item.number, item.elements, item.parameter) == (3, 5, "parameter")
     assert item.grid[:2] == (PIECE_NBYTES // 16, CHUNK_NBYTES // 16)
     assert PIECE_NBYTES % CHUNK_NBYTES == 0
-
-
-@given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=6))
-def test_checksums_of_parts_join_to_that_of_the_whole(data: bytes, cuts: list[int]) -> None:
-    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    parts = [data[a:b] for a, b in pairwise(edges)]
-    assert joined_crc32c((crc32c(part), len(part)) for part in parts) == crc32c(data)
 
 
 @given(sizes=st.lists(st.integers(0, 50), max_size=100))

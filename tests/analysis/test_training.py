@@ -184,7 +184,7 @@ def state_of_objects(root: dict[str, Any]) -> TrainingState:
     made = make(root)
     evidence = Evidence(graph=made.graph)
     reader = ArrayReader({}, path="ckpt-1")
-    reader.tensors = made.tensors
+    reader.listed = made.tensors
     reader.arrays = dict.fromkeys(made.tensors, np.asarray(np.int64(7)))
     identities = identify(made.tensors, evidence)
     checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
@@ -261,7 +261,7 @@ def test_an_optimizer_alone_loses_nothing() -> None:
         made = make(root)
         evidence = Evidence(graph=made.graph)
         reader = ArrayReader({}, path="ckpt-1")
-        reader.tensors = made.tensors
+        reader.listed = made.tensors
         identities = identify(made.tensors, evidence)
         checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
         assert read_training_state(checkpoint).lost == ()

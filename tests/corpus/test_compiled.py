@@ -19,11 +19,13 @@ from ckread.model.role import Role  # noqa: E402
 if TYPE_CHECKING:
     from pathlib import Path
 
+Layer: Any = keras.layers.Layer
+Layer2: Any = tf_keras.layers.Layer
 X, Y = np.random.default_rng(0).normal(size=(8, 4)).astype("f4"), np.zeros((8, 1), "f4")
 
 
 @keras.saving.register_keras_serializable("ckread_tests")
-class Mix(keras.layers.Layer):  # type: ignore[name-defined]
+class Mix(Layer):  # type: ignore[misc]
     """Two variables that are trained, and one that is not, all of one shape but the first."""
 
     def build(self, shape: Any) -> None:
@@ -35,7 +37,7 @@ class Mix(keras.layers.Layer):  # type: ignore[name-defined]
         return keras.ops.matmul(x, self.a) + self.b + self.limit
 
 
-class Mix2(tf_keras.layers.Layer):  # type: ignore[name-defined]
+class Mix2(Layer2):  # type: ignore[misc]
     """The same in Keras 2."""
 
     def build(self, shape: Any) -> None:

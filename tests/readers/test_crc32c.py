@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.readers.crc32c import combine, crc32c, extend, mask, unmask
+from ckread.readers.crc32c import combine, crc32c, extend, joined, mask, unmask
 
 words = st.integers(0, (1 << 32) - 1)
 
@@ -52,3 +54,10 @@ def test_arrays_need_no_copy_to_bytes() -> None:
 def test_a_gigabyte_of_zeros_can_be_put_behind_without_having_it() -> None:
     once = combine(0x12345678, 0, 1 << 29)
     assert combine(once, 0, 1 << 29) == combine(0x12345678, 0, 1 << 30)
+
+
+@given(data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=6))
+def test_checksums_of_parts_join_to_that_of_the_whole(data: bytes, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    parts = [data[a:b] for a, b in pairwise(edges)]
+    assert joined((crc32c(part), len(part)) for part in parts) == crc32c(data)

@@ -29,18 +29,15 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.opening import open_checkpoint
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
-    META_SUFFIX,
-    SAVED_MODEL_FILES,
     saved_model_prefix,
     shard_warnings,
 )
 from ckread.readers.contract import Format
 from ckread.readers.detection import Kind, detect
-from ckread.readers.keras.archive import UNNAMED, WEIGHTS
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
 
@@ -118,10 +115,7 @@ def check_unopened(
     elif (torn := torn_save(prefix)) is not None:
         findings.append(torn)
     elif os.path.lexists(prefix + INDEX_SUFFIX):
-        told = check_table(prefix + INDEX_SUFFIX)
-        findings += [found for found in told if not _says_less(found, error)]
-        if not findings:
-            findings.append(of_index(error))
+        findings += check_table(prefix + INDEX_SUFFIX, error) or [of_index(error)]
     elif is_archive(error.path):
         findings += check_members(error.path) or [of_file(error)]
     else:
@@ -132,11 +126,6 @@ def check_unopened(
 
         findings += check_with_tensorflow({}, prefix)
     return CheckReport(prefix, in_order(findings), is_listed=False)
-
-
-def _says_less(finding: Finding, error: CheckpointError) -> bool:
-    """Tell whether an error says the same as a finding, and more."""
-    return error.message != finding.message and error.message.startswith(finding.message)
 
 
 def _prefix_of(path: str) -> str:
@@ -155,7 +144,8 @@ class _Work(NamedTuple):
 
 
 def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
-    prefix = _prefix(checkpoint)
+    is_saved_model = checkpoint.format is Format.SAVED_MODEL
+    prefix = saved_model_prefix(checkpoint.path) if is_saved_model else checkpoint.path
     is_bundle = checkpoint.format in _BUNDLES
     findings, lost = check_layout(checkpoint, prefix) if is_bundle else ([], set())
     findings += check_evidence(checkpoint)
@@ -169,7 +159,8 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         if checkpoint.format is Format.KERAS_ARCHIVE:
             members = check_members(checkpoint.path, checkpoint.reader.verify_container)
             findings += members
-            readable = [] if are_weights_damaged(members) else readable
+            weights = f"{os.path.basename(checkpoint.path)}/{WEIGHTS}"
+            readable = [] if any(found.place == weights for found in members) else readable
 
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
         seen = check_values(readable, work.reading, shards=shards)
@@ -177,8 +168,14 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_verified, nbytes = seen.n_verified, seen.nbytes
         findings += check_unchecked(checkpoint)
         elements = sum(look.elements for look in seen.looks.values())
-    if work.with_tensorflow:
-        findings += _ask_tensorflow(checkpoint, prefix, findings)
+    if work.with_tensorflow and checkpoint.format in (*_BUNDLES, Format.V1_TABLE):
+        from ckread.analysis.check.tensorflow import check_with_tensorflow
+
+        damaged = CheckReport(prefix, tuple(findings)).damaged
+        findings += check_with_tensorflow(checkpoint, prefix, damaged=damaged)
+    elif work.with_tensorflow:
+        message = "TensorFlow itself does not read this format; Keras does"
+        findings.append(Finding(Level.NOTE, Code.TENSORFLOW, None, None, message))
     return CheckReport(
         checkpoint.path,
         in_order(findings),
@@ -187,28 +184,12 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_verified=n_verified,
         nbytes_verified=nbytes,
         elements=elements,
-        n_blocks=getattr(checkpoint.reader, "n_blocks", None),
+        n_blocks=checkpoint.reader.n_blocks,
         n_shards=sum(file.is_shard for file in checkpoint.files()),
         is_quick=work.quick,
         has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
     )
-
-
-def _ask_tensorflow(checkpoint: Checkpoint, prefix: str, findings: list[Finding]) -> list[Finding]:
-    from ckread.analysis.check.tensorflow import check_with_tensorflow
-
-    if checkpoint.format not in (*_BUNDLES, Format.V1_TABLE):
-        message = "TensorFlow itself does not read this format; Keras does"
-        return [Finding(Level.NOTE, Code.TENSORFLOW, None, None, message)]
-    damaged = CheckReport(prefix, tuple(findings)).damaged
-    return check_with_tensorflow(checkpoint, prefix, damaged=damaged)
-
-
-def _prefix(checkpoint: Checkpoint) -> str:
-    if checkpoint.format is Format.SAVED_MODEL:
-        return saved_model_prefix(checkpoint.path)
-    return checkpoint.path
 
 
 # Checking what Keras files keep instead of a checksum per tensor.
@@ -229,43 +210,11 @@ def is_archive(path: str) -> bool:
 
 
 def check_members(path: str, verify_weights: Callable[[], None] | None = None) -> list[Finding]:
-    """Verify every member of an archive, whether its contents are of use or not.
-
-    Args:
-        path: of the archive.
-        verify_weights: what verifies the member with the weights, and keeps what it found.
-    """
-    try:
-        archive = ZipMembers(path)
-    except CheckpointError as error:
-        return [_finding(error, os.path.basename(path))]
-    findings = []
-    try:
-        for name in archive.members:
-            try:
-                if name == WEIGHTS and verify_weights is not None:
-                    verify_weights()
-                else:
-                    archive.verify(name)
-            except CheckpointError as error:
-                findings.append(_finding(error, f"{archive.name}/{name}"))
-    finally:
-        archive.close()
-    return findings
-
-
-def _finding(error: CheckpointError, place: str | None) -> Finding:
-    message = error.message
-    if place is not None:
-        message = message.removeprefix(f"{place.partition('/')[0]}: ")
-        if place.endswith(f"/{WEIGHTS}") and UNNAMED not in message:
-            message += f"; {UNNAMED}"
-    return Finding(Level.ERROR, Code.MEMBER, None, place, message, error.remedy or RECOPY)
-
-
-def are_weights_damaged(findings: Sequence[Finding]) -> bool:
-    """Tell whether it is the member with the values that is damaged."""
-    return any((finding.place or "").endswith(f"/{WEIGHTS}") for finding in findings)
+    """Verify every member of an archive, whether its contents are of use or not."""
+    return [
+        Finding(Level.ERROR, Code.MEMBER, None, place, error.detail, error.remedy or RECOPY)
+        for place, error in damaged_members(path, verify_weights)
+    ]
 
 
 def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:
@@ -288,35 +237,14 @@ def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:
 
 def check_evidence(checkpoint: Checkpoint) -> list[Finding]:
     """Give what kept names and roles from being right; of shards more is told elsewhere."""
-    damaged = list(_damaged_files(checkpoint))
+    findings: list[Finding] = []
     told = {*shard_warnings(checkpoint.reader)}
-    return damaged + [
+    unread = checkpoint.evidence.unread
+    if unread is not None and is_damage(unread.error) and os.path.isfile(unread.error.path or ""):
+        findings.append(of_file(unread.error))  # without it the model cannot be loaded
+        told.add(unread.warning)
+    return findings + [
         Finding(Level.WARNING, Code.EVIDENCE, None, None, warning.rstrip("."))
         for warning in checkpoint.warnings
-        if warning not in told and not any(warning.startswith(f.message) for f in damaged)
+        if warning not in told
     ]
-
-
-def _damaged_files(checkpoint: Checkpoint) -> Iterator[Finding]:
-    """Give damage to a `saved_model.pb` or `.meta`: without it the model cannot be loaded."""
-    evidence = checkpoint.evidence
-    if checkpoint.format is Format.SAVED_MODEL and evidence.saved_model is None:
-        from ckread.readers.graphs.meta_graph import read_saved_model
-
-        yield from _damage(os.path.join(checkpoint.path, SAVED_MODEL_FILES[0]), read_saved_model)
-    elif checkpoint.format is not Format.SAVED_MODEL and evidence.meta_graph is None:
-        from ckread.readers.graphs.meta_graph import read_meta_graph
-
-        yield from _damage(f"{checkpoint.path}{META_SUFFIX}", read_meta_graph)
-
-
-def _damage(path: str, read: Callable[[str], object]) -> Iterator[Finding]:
-    if not os.path.isfile(path):
-        return
-    try:
-        read(path)
-    except CheckpointError as error:
-        if is_damage(error):
-            place = os.path.basename(path)
-            remedy = error.remedy or RECOPY
-            yield Finding(Level.ERROR, Code.FILE, None, place, error.message, remedy)

@@ -71,6 +71,7 @@ class Finding:
         place: file and bytes, or file alone.
         message: what was found and expected, without a final stop.
         remedy: what to do: whole sentences; commands on lines that begin with spaces.
+        is_all: whether it is so of every element of the variable; not in the document.
     """
 
     level: Level
@@ -79,6 +80,7 @@ class Finding:
     place: str | None
     message: str
     remedy: str | None = None
+    is_all: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a finding in the `check` document."""

@@ -10,13 +10,13 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.bundle.index import EntryParser
+from ckread.readers.bundle.reader import bad_entries
 from ckread.readers.contract import shown
 from ckread.readers.files import RegularFile
-from ckread.readers.messages import parse_bundle_header
 from ckread.readers.shards import present_shards
 from ckread.readers.table import TRAILER_NBYTES, Table
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.variable import Variable
     from ckread.readers.contract import StoredFile
-    from ckread.readers.table import BlockHandle
 
 
 RECOPY = "Copy the file again from where it came."
@@ -84,7 +82,9 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
             if isinstance(error, UnsupportedFeatureError):
                 extents = None  # told when its value is read
             else:
-                findings.append(_of_entry(variable, error))
+                code = Code.SLICES if error.kind is ErrorKind.SLICES else Code.ENTRY
+                remedy = error.remedy or "Copy the index again from where it came."
+                findings.append(_of_error(error, code, remedy, variable.name))
                 lost.add(variable.name)
                 continue
         for extent in extents or ():
@@ -95,13 +95,6 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
             place = Place(offset, offset + variable.nbytes, variable.name)
             places.setdefault(shards[number], []).append(place)
     return places, findings, lost
-
-
-def _of_entry(variable: Variable, error: CheckpointError) -> Finding:
-    code = Code.SLICES if "slice" in error.message else Code.ENTRY
-    remedy = error.remedy or "Copy the index again from where it came."
-    place = os.path.basename(error.path) if error.path else None
-    return Finding(Level.ERROR, code, variable.name, place, error.message, remedy)
 
 
 def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> Iterator[Finding]:
@@ -156,7 +149,7 @@ def _gaps(here: list[Place]) -> int:
 
 
 def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:
-    for note in getattr(checkpoint.reader, "notes", ()):
+    for note in checkpoint.reader.notes:
         yield Finding(Level.WARNING, Code.SHARD_OTHER, None, None, note.rstrip("."))
     names = {os.path.basename(file.path) for file in checkpoint.files() if file.is_shard}
     for count, present in sorted(present_shards(prefix).items()):
@@ -178,8 +171,11 @@ ANOTHER = "Copy the index again from where it came, or use another checkpoint of
 _MAX_FINDINGS = 1000
 
 
-def check_table(path: str) -> list[Finding]:
-    """Read what can be read of an index, block by block and entry by entry."""
+def check_table(path: str, opening: CheckpointError | None = None) -> list[Finding]:
+    """Read what can be read of an index, block by block and entry by entry.
+
+    The error of `opening` the checkpoint says more than the index alone where the save is torn.
+    """
     findings: list[Finding] = []
     try:
         with RegularFile(path) as file:
@@ -188,21 +184,27 @@ def check_table(path: str) -> list[Finding]:
                 if len(findings) == _MAX_FINDINGS:
                     break
     except CheckpointError as error:
-        findings.append(of_index(error))
+        torn = opening if opening is not None and opening.kind is ErrorKind.TORN else None
+        findings.append(of_index(torn or error))
     return findings
 
 
 def of_file(error: CheckpointError) -> Finding:
     """Give the finding for an error that ends the reading of a file that is no index."""
-    place = os.path.basename(error.path) if error.path else None
-    return Finding(Level.ERROR, Code.FILE, None, place, error.message, error.remedy or RECOPY)
+    return _of_error(error, Code.FILE, error.remedy or RECOPY)
 
 
 def of_index(error: CheckpointError) -> Finding:
     """Give the finding for an error that ends the reading of an index."""
     code = Code.NO_INDEX if isinstance(error, TruncatedFileError) else Code.INDEX
+    return _of_error(error, code, error.remedy or ANOTHER)
+
+
+def _of_error(
+    error: CheckpointError, code: Code, remedy: str, variable: str | None = None
+) -> Finding:
     place = os.path.basename(error.path) if error.path else None
-    return Finding(Level.ERROR, code, None, place, error.message, error.remedy or ANOTHER)
+    return Finding(Level.ERROR, code, variable, place, error.message, remedy)
 
 
 def _findings(table: Table) -> Iterator[Finding]:
@@ -213,20 +215,19 @@ def _findings(table: Table) -> Iterator[Finding]:
             entries = table.read_entries(handle, after=last)
         except CheckpointError as error:
             lost = _lost(number, len(separators), last, separators[number])
-            yield _damaged_block(table, handle, error, lost)
+            stop = handle.offset + handle.size + TRAILER_NBYTES
+            place = f"{table.file.name}, bytes {handle.offset} to {stop}"
+            message = f"{error.message}; {lost}"
+            yield Finding(Level.ERROR, Code.INDEX_BLOCK, None, place, message, ANOTHER)
             last = separators[number]
             continue
-        if number == 0:
-            yield from _header(table.file.name, entries)
-        yield from _bad_entries(table, entries)
+        for key, damage in bad_entries(entries, table.memory):
+            told = damage.within(path=table.file.path)
+            if key:
+                yield _of_error(told, Code.ENTRY, ANOTHER, _text(key))
+            else:
+                yield _of_error(told, Code.INDEX, ANOTHER)
         last = entries[-1][0] if entries else last
-
-
-def _damaged_block(table: Table, handle: BlockHandle, error: CheckpointError, lost: str) -> Finding:
-    stop = handle.offset + handle.size + TRAILER_NBYTES
-    place = f"{table.file.name}, bytes {handle.offset} to {stop}"
-    message = f"{error.message}; {lost}"
-    return Finding(Level.ERROR, Code.INDEX_BLOCK, None, place, message, ANOTHER)
 
 
 def _lost(number: int, count: int, last: bytes | None, separator: bytes) -> str:
@@ -244,27 +245,6 @@ def _lost(number: int, count: int, last: bytes | None, separator: bytes) -> str:
     else:
         where = f"do not come after {_key(separator)}"
     return f"lost with block {number + 1} of {count} are the variables whose keys {where}"
-
-
-def _header(name: str, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
-    try:
-        if entries and entries[0][0] == b"":
-            parse_bundle_header(entries[0][1])
-    except CheckpointError as error:
-        message = f"{name}: header: {error.message}"
-        yield Finding(Level.ERROR, Code.INDEX, None, name, message, ANOTHER)
-
-
-def _bad_entries(table: Table, entries: list[tuple[bytes, bytes]]) -> Iterator[Finding]:
-    name, parser = table.file.name, EntryParser(table.memory)
-    for key, value in entries:
-        if key == b"":
-            continue
-        try:
-            parser.feed([(key, value)])
-        except CheckpointError as error:
-            message = f"{name}: {error.message}"
-            yield Finding(Level.ERROR, Code.ENTRY, _text(key), name, message, ANOTHER)
 
 
 def _text(key: bytes) -> str:

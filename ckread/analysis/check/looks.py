@@ -103,10 +103,24 @@ def look_at(values: NDArray[Any], dtype: DataType) -> Look:
     if name in _WIDE:
         return _look_at_numbers(values)
     if name in _PATTERNS:
-        return _look_at_patterns(values.view(np.uint16), _PATTERNS[name])
+        patterns = values.view(np.uint16)
+        exponent = _PATTERNS[name]
+        low, high = int(np.minimum.reduce(patterns)), int(np.maximum.reduce(patterns))
+        if high < exponent:  # positive and finite, all of them
+            return Look(patterns.size, low=low, high=high, is_zero=high == 0)
+        size = patterns & np.uint16(0x7FFF)
+        greatest = int(np.maximum.reduce(size))
+        if greatest < exponent:
+            return Look(patterns.size, low=low, high=high, is_zero=greatest == 0)
+        bad = size >= exponent
+        n_infinite = int(np.count_nonzero(size == exponent))
+        n_nan = int(np.count_nonzero(bad)) - n_infinite
+        return Look(patterns.size, n_nan, n_infinite, int(np.argmax(bad)), is_zero=False)
     if name in _NARROW:
         return _look_at_numbers(values.astype(np.float32))
-    return _look_at_integers(values)
+    raw = values.view(np.uint8) if values.dtype.kind not in "iub" else values
+    is_zero = not raw.any()
+    return Look(values.size, is_zero=is_zero)
 
 
 def _look_at_numbers(values: NDArray[Any]) -> Look:
@@ -120,23 +134,3 @@ def _look_at_numbers(values: NDArray[Any]) -> Look:
     n_nan = int(np.count_nonzero(nan))
     n_infinite = int(np.count_nonzero(bad)) - n_nan
     return Look(values.size, n_nan, n_infinite, int(np.argmax(bad)), is_zero=False)
-
-
-def _look_at_patterns(patterns: NDArray[np.uint16], exponent: int) -> Look:
-    low, high = int(np.minimum.reduce(patterns)), int(np.maximum.reduce(patterns))
-    if high < exponent:  # positive and finite, all of them
-        return Look(patterns.size, low=low, high=high, is_zero=high == 0)
-    size = patterns & np.uint16(0x7FFF)
-    greatest = int(np.maximum.reduce(size))
-    if greatest < exponent:
-        return Look(patterns.size, low=low, high=high, is_zero=greatest == 0)
-    bad = size >= exponent
-    n_infinite = int(np.count_nonzero(size == exponent))
-    n_nan = int(np.count_nonzero(bad)) - n_infinite
-    return Look(patterns.size, n_nan, n_infinite, int(np.argmax(bad)), is_zero=False)
-
-
-def _look_at_integers(values: NDArray[Any]) -> Look:
-    raw = values.view(np.uint8) if values.dtype.kind not in "iub" else values
-    is_zero = not raw.any()
-    return Look(values.size, is_zero=is_zero)

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.checksums import content_key, is_big_endian
 from ckread.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -30,17 +31,7 @@ def check_with_tensorflow(
     damaged: Collection[str] = (),
     seconds: float | None = None,
 ) -> list[Finding]:
-    """Let TensorFlow restore every tensor; the first finding is its verdict.
-
-    Args:
-        checkpoint: what our own reader lists, by name and by key; nothing if it cannot.
-        prefix: of the checkpoint.
-        damaged: names of variables that are known to be; that it refuses them is no news.
-        seconds: it may take; None for what its size is worth.
-
-    Raises:
-        MissingDependencyError: TensorFlow is not installed.
-    """
+    """Let TensorFlow restore every tensor; the first finding is its verdict."""
     from importlib.util import find_spec
 
     if find_spec("tensorflow") is None:
@@ -127,17 +118,11 @@ def _differing(
         line = results.get(variable.key)
         if line is None:
             yield variable.name, "TensorFlow does not list it"
-        elif line["error"] is None and not _is_same(variable, line["crc32c"]):
-            yield variable.name, "TensorFlow reads other values"
-
-
-def _is_same(variable: Variable, crc32c: int | None) -> bool:
-    from ckread.analysis.checksums import content_key, is_big_endian
-
-    key = content_key(variable) if variable.dtype.is_plain else None
-    if crc32c is None or key is None or is_big_endian([variable]):
-        return True
-    return key.crc32c == crc32c
+        elif line["error"] is None and line["crc32c"] is not None and variable.dtype.is_plain:
+            key = content_key(variable)
+            is_other = key is not None and key.crc32c != line["crc32c"]
+            if is_other and not is_big_endian([variable]):
+                yield variable.name, "TensorFlow reads other values"
 
 
 def _name(checkpoint: Mapping[str, Variable], key: str) -> str:

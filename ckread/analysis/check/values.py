@@ -20,9 +20,9 @@ from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
-from ckread.readers.bundle.strings import verify_variant
+from ckread.readers.bundle.reader import verify_variant
 from ckread.readers.dtypes import DataType
-from ckread.readers.slices import region_shape, unravelled
+from ckread.readers.slices import index_in, unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,16 +59,7 @@ class ValueCheck:
 def check_values(
     variables: Sequence[Variable], work: Work = ALONE, *, shards: Sequence[str] = ()
 ) -> ValueCheck:
-    """Read every value of these variables once.
-
-    Args:
-        variables: what to read.
-        work: with how many processes, or where else.
-        shards: paths of the data shards by number, where there are any.
-
-    Raises:
-        CheckpointError: a worker process died.
-    """
+    """Read every value of these variables once."""
     items: list[Item] = []
     places: dict[int, range] = {}
     for i, variable in enumerate(variables):
@@ -89,7 +80,17 @@ def check_values(
         else:
             _check_here(result, variable, shards)
             work.advance(variable.nbytes)
-    _mixed_shards(result, variables)
+    # Say so where most of the checksums of a checkpoint are wrong: two saves were mixed.
+    n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
+    if n_wrong > 3 and 2 * n_wrong > len(variables):
+        message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
+        remedy = "Shard and index are of different saves: copy both again, from one place."
+        if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
+            message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
+            remedy = "The data was never written out, as after a power loss: use another save."
+        result.findings.insert(
+            0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
+        )
     return result
 
 
@@ -114,7 +115,7 @@ def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Extent, Fo
         return
     first = next(
         (
-            _index_in(extent, look.first)
+            index_in(extent.region, look.first)
             for (extent, _), look in zip(seen, looks, strict=True)
             if look.first is not None
         ),
@@ -176,27 +177,7 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
     _add_intact(result, variable, look, unravelled(look.first or 0, variable.shape))
 
 
-def _mixed_shards(result: ValueCheck, variables: Sequence[Variable]) -> None:
-    """Say so where most of the checksums of a checkpoint are wrong: two saves were mixed."""
-    n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
-    if n_wrong > 3 and 2 * n_wrong > len(variables):
-        message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
-        remedy = "Shard and index are of different saves: copy both again, from one place."
-        if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
-            message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
-            remedy = "The data was never written out, as after a power loss: use another save."
-        result.findings.insert(
-            0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
-        )
-
-
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-
-
-def _index_in(extent: Extent, position: int) -> tuple[int, ...]:
-    """Give the index within the whole tensor of an element of an extent."""
-    within = unravelled(position, region_shape(extent.region))
-    return tuple(start + i for (start, _), i in zip(extent.region, within, strict=True))
 
 
 def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
@@ -214,7 +195,8 @@ def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Findi
         message = f"{counted} of {look.elements} elements, the first at [{at}]"
     remedy = "Training broke down before this save: find the last good checkpoint of the run."
     level = Level.ERROR if is_error else Level.WARNING
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy)
+    is_all = look.not_finite == look.elements
+    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
 
 
 MAX_NBYTES = 1 << 16
@@ -224,11 +206,6 @@ _POLYNOMIAL = 0x82F63B78
 
 def changed_byte(stored: int, computed: int, nbytes: int) -> int | None:
     """Give the place of the one byte whose change explains two checksums.
-
-    Args:
-        stored: CRC-32C of the bytes as they were.
-        computed: of the bytes as they are.
-        nbytes: how many they are.
 
     Returns:
         Its offset from the first byte; None if no single byte does, or more than one.

@@ -42,11 +42,7 @@ class _Block(NamedTuple):
 
 
 def pair_by_values(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable]]:
-    """Pair variables that hold the same values: in order, or with their axes exchanged.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
-    """
+    """Pair variables that hold the same values: in order, or with their axes exchanged."""
     pairs = []
     sides = _in_blocks(a), _in_blocks(b)
     for block in sides[0].keys() & sides[1].keys():
@@ -85,11 +81,7 @@ def _is_same(a: Variable, b: Variable) -> bool:
 
 
 def fingerprint(variable: Variable) -> int:
-    """Give a number that depends on the values of a variable, not on their order.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
-    """
+    """Give a number that depends on the values of a variable, not on their order."""
     total = 0
     for chunk in variable.chunks():
         total += int(np.add.reduce(_scramble(_words(chunk))))
@@ -142,9 +134,6 @@ def find_permutation(a: Variable, b: Variable) -> tuple[int, ...] | None:
     """Give the axes for which `numpy.transpose(a, axes)` is b bit for bit; None if none are.
 
     The axes in their own order are not tried: that is what a comparison in C order tells.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
     """
     if a.dtype != b.dtype or not a.dtype.is_plain or len(a.shape) > _MAX_AXES:
         return None

@@ -92,7 +92,10 @@ def diff_checkpoints(
     with ExitStack() as stack:
         with shared_graphs():
             first, second = (stack.enter_context(opened(side)) for side in (a, b))
-        sides = [_taken(checkpoint, everything=everything) for checkpoint in (first, second)]
+        sides = [
+            [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
+            for checkpoint in (first, second)
+        ]
         is_wanted = _scope(sides, _several(patterns), as_roles(roles))
         by_values = None if index_only else _pair_by_values(is_wanted)
         match = partial(
@@ -123,15 +126,18 @@ def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
-def _taken(checkpoint: Checkpoint, *, everything: bool) -> list[Variable]:
-    return [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
-
-
 def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
     """Give a function that tells whether a pair, or one side alone, is asked for."""
-    is_named = _pattern_test(sides, patterns)
+    from ckread.model.selection import compile_pattern, select
+
+    if patterns:
+        select([variable for side in sides for variable in side], patterns)
+    tests = [compile_pattern(pattern) for pattern in patterns]
+
+    def is_named(variable: Variable) -> bool:
+        return not tests or any(test(variable.name) or test(variable.key) for test in tests)
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
         present = [variable for variable in (a, b) if variable is not None]
@@ -139,23 +145,6 @@ def _scope(
         return has_role and any(map(is_named, present))
 
     return is_wanted
-
-
-def _pattern_test(
-    sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...]
-) -> Callable[[Variable], bool]:
-    """Give the test whether any pattern means a variable.
-
-    Raises:
-        VariableNotFoundError: a pattern means none of either side.
-    """
-    from ckread.model.selection import compile_pattern, select
-
-    if not patterns:
-        return lambda _: True
-    select([variable for side in sides for variable in side], patterns)
-    tests = [compile_pattern(pattern) for pattern in patterns]
-    return lambda variable: any(test(variable.name) or test(variable.key) for test in tests)
 
 
 def _pair_by_values(
@@ -194,9 +183,7 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
     files = [file.path for side in sides for file in side.files()]
     if error.path is None or sum(os.path.basename(path) == name for path in files) < 2:
         return error
-    message = error.message.replace(name, error.path, 1)
-    kept = {"path": error.path, "offset": error.offset, "remedy": error.remedy}
-    return type(error)(message, **kept)  # type: ignore[arg-type]
+    return error.within(name=error.path)
 
 
 def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.angles import are_alike, inner_from_distance
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
+from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product, row_sum
 from ckread.analysis.scan import chunk_buffer
 
@@ -44,22 +44,22 @@ class PairComparison:
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
+        # Of small types float64 holds every value exactly; ml_dtypes are of kind V.
+        is_small = a.dtype.kind in "fbV" or (a.dtype.kind in "iu" and a.itemsize <= 4)
+        is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype and is_small
         for start in range(0, a.size, CAPACITY):
-            stop = start + CAPACITY
-            self._tallies.append(self._compare(a[start:stop], b[start:stop]))
+            left, right = a[start : start + CAPACITY], b[start : start + CAPACITY]
+            tally = None
+            if is_quick:
+                with np.errstate(all="ignore"):
+                    tally = self._compare_quickly(left, right)
+            self._tallies.append(tally or compare_carefully(left, right, self._tolerance))
 
     def tally(self) -> PairTally:
         """Give what was counted so far, and start anew."""
         merged = merge_tallies(self._tallies or [PairTally(max_abs=0)])
         self._tallies = []
         return merged
-
-    def _compare(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally:
-        quick = None
-        if self._tolerance.is_bitwise and a.dtype == b.dtype and _is_small_real(a.dtype):
-            with np.errstate(all="ignore"):
-                quick = self._compare_quickly(a, b)
-        return quick or compare_carefully(a, b, self._tolerance)
 
     def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally | None:
         """Compare finite values of one type; None where care is needed."""
@@ -116,11 +116,6 @@ def _work_buffer(itemsize: int, number: int) -> NDArray[np.uint8]:
     return chunk_buffer(CAPACITY * itemsize, number=number)
 
 
-def _is_small_real(dtype: np.dtype[Any]) -> bool:
-    """Tell whether float64 holds every value of a type exactly; ml_dtypes are kind V."""
-    return dtype.kind in "fbV" or (dtype.kind in "iu" and dtype.itemsize <= 4)
-
-
 def compare_strings(a: Sequence[bytes], b: Sequence[bytes]) -> PairTally:
     """Compare strings element by element; nothing is subtracted."""
     differing = [i for i, (left, right) in enumerate(zip(a, b, strict=True)) if left != right]
@@ -157,7 +152,10 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
         changed = _changed(a, b, wide_a, wide_b, distance, tolerance)
-        a8, b8 = _as_floats(wide_a, wide_b)
+        is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
+        kind = np.complex128 if is_complex else np.float64
+        # Of complex numbers real and imaginary parts, in turn.
+        a8, b8 = (wide.astype(kind).view(np.float64) for wide in (wide_a, wide_b))
         n_changed = int(np.count_nonzero(changed))
         return PairTally(
             elements=a.size,
@@ -165,7 +163,7 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
             first_changed=int(np.argmax(changed)) if n_changed else None,
             max_abs=largest,
             sign_flips=int(np.count_nonzero(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)))),
-            is_cast=_casts(a, b),
+            is_cast=(True, True) if a.dtype == b.dtype else (_is_cast(a, b), _is_cast(b, a)),
             same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),
             sums=(_sums(a8, b8, distance),),
         )
@@ -192,27 +190,20 @@ def _same_value(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
 def _distance(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], float | int]:
     """Give |b − a| as float64 and its largest value: exact for integers."""
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
-        exact = _integer_distance(a, b)
+        # Subtract the smaller from the larger modulo 2^64, which is exact.
+        # An int64 below zero beside a uint64 may be further away than uint64 reaches: the
+        # distance then stops at its end.
+        less = a < b
+        left, right = a.astype(np.uint64), b.astype(np.uint64)
+        exact = np.where(less, right - left, left - right)
+        if a.dtype != b.dtype:
+            signed, other = (a, right) if a.dtype.kind == "i" else (b, left)
+            too_far = (signed < 0) & (other > exact)
+            exact[too_far] = np.iinfo(np.uint64).max
         return exact.astype(np.float64), int(exact.max(initial=0))
     distance = np.abs(b.astype(np.result_type(a, b)) - a)
     distance[_same_value(a, b)] = 0  # the same infinity on both sides
     return distance, float(distance.max(initial=0.0))
-
-
-def _integer_distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
-    """Subtract the smaller from the larger modulo 2^64, which is exact.
-
-    An int64 below zero beside a uint64 may be further away than uint64 reaches: the
-    distance then stops at its end.
-    """
-    less = a < b
-    left, right = a.astype(np.uint64), b.astype(np.uint64)
-    distance = np.where(less, right - left, left - right)
-    if a.dtype != b.dtype:
-        signed, other = (a, right) if a.dtype.kind == "i" else (b, left)
-        too_far = (signed < 0) & (other > distance)
-        distance[too_far] = np.iinfo(np.uint64).max
-    return distance
 
 
 def _changed(
@@ -236,13 +227,6 @@ def _changed(
 def _magnitude(x: NDArray[Any]) -> NDArray[np.float64]:
     magnitude: NDArray[np.float64] = np.abs(x if x.dtype.kind == "c" else x.astype(np.float64))
     return magnitude
-
-
-def _as_floats(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give float64 values; of complex numbers, real and imaginary parts in turn."""
-    if "c" not in a.dtype.kind + b.dtype.kind:
-        return a.astype(np.float64), b.astype(np.float64)
-    return a.astype(np.complex128).view(np.float64), b.astype(np.complex128).view(np.float64)
 
 
 def _sums(a: NDArray[np.float64], b: NDArray[np.float64], distance: NDArray[Any]) -> ChunkSums:
@@ -274,14 +258,8 @@ def _scaled(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return np.ldexp(x, -exponent), exponent
 
 
-def _casts(a: NDArray[Any], b: NDArray[Any]) -> tuple[bool, bool]:
-    """Tell whether b is a cast, and whether a is b cast."""
-    if a.dtype == b.dtype:
-        return True, True
-    return _is_cast(a, b), _is_cast(b, a)
-
-
 def _is_cast(source: NDArray[Any], result: NDArray[Any]) -> bool:
+    """Tell whether one array is the other, cast to its type."""
     if source.dtype.kind == "c" and result.dtype.kind != "c":
         return False  # numpy would drop the imaginary part
     cast = source.astype(result.dtype)

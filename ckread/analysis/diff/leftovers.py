@@ -37,7 +37,7 @@ def pair_by_content(
     """Pair equal checksums of one type and size: of one shape first, then of any."""
     pairs: list[tuple[Variable, Variable]] = []
     left, right = list(a), list(b)
-    for key in (_content_and_shape, _content):
+    for key in (lambda v: _content(v, v.shape), _content):
         for block in _blocks(left, right, key):
             pairs += pair_nearest(*block)
         left, right = _without(left, right, pairs)
@@ -48,20 +48,15 @@ def pair_nearest(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Var
     """Pair variables that hold the same: those of the nearest names, while both sides last."""
     if not (a and b):
         return []
-    block = list(a), list(b)
-    return [(x, y) for x, y, _ in _pair_block(block, at_least=_needed(block))]
-
-
-def _needed(block: Block) -> float:
-    """Give how near names must be: a few equal numbers are no evidence by themselves."""
-    return 0.0 if block[0][0].elements >= FEW else _LIKELY
+    needed = 0.0 if a[0].elements >= FEW else _LIKELY  # a few equal numbers are no evidence
+    return [(x, y) for x, y, _ in _pair_block((list(a), list(b)), at_least=needed)]
 
 
 def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable, float]]:
     """Pair by shape, role and nearest name, with a confidence; other types come second."""
     found: list[tuple[Variable, Variable, float]] = []
     left, right = list(a), list(b)
-    for key, trust in ((_shape_and_type, 1.0), (_shape, _RETYPED)):
+    for key, trust in ((lambda v: (v.dtype, *_shape(v)), 1.0), (_shape, _RETYPED)):
         pairs = []
         for block in _blocks(left, right, key):
             certain = len(block[0]) == len(block[1]) == 1
@@ -102,22 +97,13 @@ def _blocks(
             yield members, second[value]
 
 
-def _content(variable: Variable) -> Hashable:
+def _content(variable: Variable, shape: object = None) -> Hashable:
     key = content_key(variable)
-    return None if key is None else (key, variable.role)
-
-
-def _content_and_shape(variable: Variable) -> Hashable:
-    key = content_key(variable)
-    return None if key is None else (key, variable.shape, variable.role)
+    return None if key is None else (key, shape, variable.role)
 
 
 def _shape(variable: Variable) -> tuple[object, ...]:
     return variable.shape, variable.role, variable.slot
-
-
-def _shape_and_type(variable: Variable) -> Hashable:
-    return variable.dtype, *_shape(variable)
 
 
 def _numbers_and_leaf(variable: Variable) -> Hashable:
@@ -175,12 +161,7 @@ EXACT_SIZE = 40
 
 
 def assign(scores: Sequence[Sequence[float]], *, at_least: float = 0.0) -> list[tuple[int, int]]:
-    """Give pairs (row, column) with the largest total score, in order of rows.
-
-    Args:
-        scores: one row per member of the first group.
-        at_least: pairs with a lower score are left out.
-    """
+    """Give pairs (row, column) with the largest total score, in order of rows."""
     if not scores or not scores[0]:
         return []
     if max(len(scores), len(scores[0])) > EXACT_SIZE:

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
 from ckread.analysis.diff.leftovers import pair_by_content, propose
-from ckread.analysis.diff.pairing import Pair, PairedBy, Pairing, follow_owners, take_without_scope
-from ckread.analysis.diff.records import DiffStatus
-from ckread.analysis.diff.renaming import RenameRule, infer_rules, rename_all
+from ckread.analysis.diff.pairing import Pair, Pairing, follow_owners, take_without_scope
+from ckread.analysis.diff.records import DiffStatus, PairedBy, RenameRule
+from ckread.analysis.diff.renaming import infer_rules, rename_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -66,29 +66,28 @@ def match_variables(
     moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
 ) -> Matching:
-    """Pair the variables of two checkpoints.
-
-    Args:
-        a: those of the first, names unique.
-        b: those of the second, likewise.
-        rules: applied to the names of `a`, one after the other.
-        renames: names or keys of `a` to those of `b`.
-        moved: names of `a` whose values are known to stand under these names in `b`.
-        by_values: what pairs up leftovers by reading values; None reads nothing.
-
-    Raises:
-        UsageError: rules make one name of two.
-        CheckpointError: `by_values` cannot read.
-    """
+    """Pair the variables of two checkpoints."""
     work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
-    _take_given(work, renames or {})
+    if renames:
+        keys = [{v.key: v.name for v in side} for side in (a, b)]
+        work.take_by_name(
+            {
+                old if old in work.a else keys[0].get(old, old): new
+                if new in work.b
+                else keys[1].get(new, new)
+                for old, new in renames.items()
+            },
+            PairedBy.RENAME,
+        )
     work.take_by_name(rename_all(list(work.a), rules), PairedBy.RENAME)
     work.take_by_name(moved or {}, PairedBy.VALUES)
     same_order = is_big_endian(a) == is_big_endian(b)
     if same_order:
         take_moved(work)
     work.take_by_name({name: name for name in work.a}, PairedBy.NAME)
-    _take_same_key(work)
+    by_key = {variable.key: variable.name for variable in work.b.values()}
+    same = {v.name: by_key[v.key] for v in work.a.values() if v.key in by_key}
+    work.take_by_name(same, PairedBy.KEY)
     take_without_scope(work)
     follow_owners(work)
     if same_order:
@@ -98,41 +97,18 @@ def match_variables(
         for left, right in by_values(list(work.a.values()), list(work.b.values())):
             work.take(left, right, PairedBy.VALUES)
     follow_owners(work)
-    _take_proposals(work)
+    for left, right, confidence in propose(list(work.a.values()), list(work.b.values())):
+        work.take(left, right, PairedBy.SHAPE, confidence=confidence)
     follow_owners(work)
-    _take_by_found_rule(work)
-    return _finish(work, b)
-
-
-def _take_given(work: Pairing, renames: Mapping[str, str]) -> None:
-    if not renames:
-        return
-    keys_a, keys_b = ({v.key: v.name for v in side.values()} for side in (work.a, work.b))
-    names = {
-        old if old in work.a else keys_a.get(old, old): new
-        if new in work.b
-        else keys_b.get(new, new)
-        for old, new in renames.items()
-    }
-    work.take_by_name(names, PairedBy.RENAME)
-
-
-def _take_same_key(work: Pairing) -> None:
-    by_key = {variable.key: variable.name for variable in work.b.values()}
-    same = {v.name: by_key[v.key] for v in work.a.values() if v.key in by_key}
-    work.take_by_name(same, PairedBy.KEY)
-
-
-def _take_proposals(work: Pairing) -> None:
-    for a, b, confidence in propose(list(work.a.values()), list(work.b.values())):
-        work.take(a, b, PairedBy.SHAPE, confidence=confidence)
-
-
-def _take_by_found_rule(work: Pairing) -> None:
-    if not (work.a and work.b):
-        return
-    for rule in _found_rules(work.pairs):
+    for rule in _found_rules(work.pairs) if work.a and work.b else ():
         work.take_by_name({name: rule.apply(name) for name in work.a}, PairedBy.RULE)
+    order = {variable.name: i for i, variable in enumerate(b)}
+    return Matching(
+        pairs=tuple(sorted(work.pairs, key=lambda pair: order[pair.b.name])),
+        removed=tuple(work.a.values()),
+        added=tuple(work.b.values()),
+        rules=_found_rules(work.pairs),
+    )
 
 
 def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
@@ -150,16 +126,6 @@ def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
         ]
         rules += infer_rules(renames, [pair.a.name for pair in part if not pair.is_renamed])
     return rules
-
-
-def _finish(work: Pairing, b: Sequence[Variable]) -> Matching:
-    order = {variable.name: i for i, variable in enumerate(b)}
-    return Matching(
-        pairs=tuple(sorted(work.pairs, key=lambda pair: order[pair.b.name])),
-        removed=tuple(work.a.values()),
-        added=tuple(work.b.values()),
-        rules=_found_rules(work.pairs),
-    )
 
 
 _MIN_ELEMENTS = 4
@@ -194,15 +160,8 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
     What took another's place has the norm that the other had: norms are known from the
     comparison, and only what agrees in them is read again.
 
-    Args:
-        pairs: as they were compared.
-        diffs: what came of it.
-
     Returns:
         Names of the first checkpoint, and of the second, between which values moved.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
     """
     compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
     sides: tuple[dict[object, list[Variable]], ...] = ({}, {})

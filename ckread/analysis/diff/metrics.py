@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.angles import CLOSE, cosine_from_distance
+from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
 from ckread.errors import UsageError
 from ckread.readers.slices import unravelled
 
@@ -116,22 +116,18 @@ def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
             first_changed = at + tally.first_changed
             break
         at += tally.elements
+    known = [tally.max_abs for tally in tallies if tally.max_abs is not None]
+    not_a_number = next((value for value in known if value != value), None)
     return PairTally(
         elements=sum(tally.elements for tally in tallies),
         changed=sum(tally.changed for tally in tallies),
         first_changed=first_changed,
-        max_abs=_largest(tally.max_abs for tally in tallies),
+        max_abs=not_a_number if not_a_number is not None else max(known, default=None),
         sign_flips=sum(tally.sign_flips for tally in tallies),
         is_cast=(all(t.is_cast[0] for t in tallies), all(t.is_cast[1] for t in tallies)),
         same_nan=sum(tally.same_nan for tally in tallies),
         sums=tuple(row for tally in tallies for row in tally.sums),
     )
-
-
-def _largest(values: Iterable[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
-    not_a_number = next((value for value in known if value != value), None)
-    return not_a_number if not_a_number is not None else max(known, default=None)
 
 
 def metrics_of(
@@ -177,10 +173,7 @@ class _Scaled(NamedTuple):
 
     def value(self) -> float:
         """Give it as a float, infinite if it is too large for one."""
-        try:
-            return math.ldexp(self.mantissa, self.exponent)
-        except OverflowError:
-            return math.inf
+        return times_two_to(self.mantissa, self.exponent)
 
     def root(self) -> float:
         """Give its square root; the exponent is even."""

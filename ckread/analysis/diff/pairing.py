@@ -7,34 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.analysis.diff.records import PairedBy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ckread.model.variable import Variable
-
-
-class PairedBy(StrEnum):
-    """Why two variables are taken for the same one."""
-
-    NAME = "name"
-    RENAME = "rename"
-    """A rule or a map that was given."""
-    KEY = "key"
-    SCOPE = "scope"
-    """Same name but for a first scope that one side has before all its parameters."""
-    OWNER = "owner"
-    """Same slot of two variables that are paired."""
-    CONTENT = "content"
-    """Equal checksums."""
-    VALUES = "values"
-    """Equal values, perhaps in another order."""
-    SHAPE = "shape"
-    """Same shape and role, and the nearest name: a proposal."""
-    RULE = "rule"
-    """The rule that explains the other renames."""
 
 
 class Pair(NamedTuple):

@@ -13,11 +13,10 @@ from ckread.model.fields import Field, Kind, document, frame
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
 
     from ckread.analysis.diff.metrics import Metrics, Tolerance
-    from ckread.analysis.diff.pairing import PairedBy
-    from ckread.analysis.diff.renaming import RenameRule
     from ckread.model.role import Role
     from ckread.model.variable import Variable
     from ckread.readers.dtypes import DataType
@@ -36,6 +35,58 @@ class DiffStatus(StrEnum):
     RENAMED = "renamed"
     """The same values under another name."""
     IDENTICAL = "identical"
+
+
+class PairedBy(StrEnum):
+    """Why two variables are taken for the same one."""
+
+    NAME = "name"
+    RENAME = "rename"
+    """A rule or a map that was given."""
+    KEY = "key"
+    SCOPE = "scope"
+    """Same name but for a first scope that one side has before all its parameters."""
+    OWNER = "owner"
+    """Same slot of two variables that are paired."""
+    CONTENT = "content"
+    """Equal checksums."""
+    VALUES = "values"
+    """Equal values, perhaps in another order."""
+    SHAPE = "shape"
+    """Same shape and role, and the nearest name: a proposal."""
+    RULE = "rule"
+    """The rule that explains the other renames."""
+
+
+_DELIMITERS = "/|#,:;!@%~"
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRule:
+    r"""A substitution on names.
+
+    Attributes:
+        pattern: a regular expression for what is replaced.
+        replacement: what takes its place, with groups as `\1`.
+        is_global: whether every occurrence is replaced, not the first alone.
+    """
+
+    pattern: re.Pattern[str]
+    replacement: str
+    is_global: bool = False
+
+    def apply(self, name: str) -> str:
+        """Give the name under this rule."""
+        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
+
+    def __str__(self) -> str:
+        """Write it as `--rename` takes it."""
+        text = self.pattern.pattern + self.replacement
+        mark = next((mark for mark in _DELIMITERS if mark not in text), "/")
+        old, new = (
+            part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
+        )
+        return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
 
 
 class Side(NamedTuple):

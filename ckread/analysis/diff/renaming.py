@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckread.analysis.diff.records import RenameRule
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_DELIMITERS = "/|#,:;!@%~"
 _MAX_RULES = 4
 _N_TRIED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class RenameRule:
-    r"""A substitution on names.
-
-    Attributes:
-        pattern: a regular expression for what is replaced.
-        replacement: what takes its place, with groups as `\1`.
-        is_global: whether every occurrence is replaced, not the first alone.
-    """
-
-    pattern: re.Pattern[str]
-    replacement: str
-    is_global: bool = False
-
-    def apply(self, name: str) -> str:
-        """Give the name under this rule."""
-        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
-
-    def __str__(self) -> str:
-        """Write it as `--rename` takes it."""
-        text = self.pattern.pattern + self.replacement
-        mark = next((mark for mark in _DELIMITERS if mark not in text), "/")
-        old, new = (
-            part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
-        )
-        return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
-
-
 def parse_rule(text: str) -> RenameRule:
-    """Parse `s/old/new/`; any character may take the place of the slash.
-
-    Raises:
-        UsageError: it has another form, or `old` is no regular expression.
-    """
+    """Parse `s/old/new/`; any character may take the place of the slash."""
     remedy = "Give s/old/new/ with a regular expression for old, or s|old|new| for names with /."
     mark = text[1:2]
     if text[:1] != "s" or not mark or mark.isalnum() or mark in "\\ ":
@@ -72,11 +39,7 @@ def parse_rule(text: str) -> RenameRule:
 
 
 def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, str]:
-    """Give the new name of every name that the rules, one after the other, change.
-
-    Raises:
-        UsageError: two names that they change become one.
-    """
+    """Give the new name of every name that the rules, one after the other, change."""
     renames: dict[str, str] = {}
     origin: dict[str, str] = {}
     for name in names:
@@ -96,12 +59,7 @@ def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, s
 def infer_rules(
     renames: Sequence[tuple[str, str]], unchanged: Iterable[str] = ()
 ) -> tuple[RenameRule, ...]:
-    """Find the few rules that explain renamed pairs and contradict none.
-
-    Args:
-        renames: old and new name of each renamed pair.
-        unchanged: names that are the same on both sides.
-    """
+    """Find the few rules that explain renamed pairs and contradict none."""
     left = list(renames)
     known = [*renames, *((name, name) for name in unchanged)]
     rules: list[RenameRule] = []
@@ -130,7 +88,9 @@ def _substitution(old: str, new: str) -> tuple[str, str]:
     if not start:
         return "^" + "".join(re.escape(part) + "/" for part in middle_a), _scope(middle_b)
     if not end:
-        return "".join("/" + re.escape(part) for part in middle_a) + "$", _tail(middle_b)
+        return "".join("/" + re.escape(part) for part in middle_a) + "$", _literal(
+            "".join("/" + part for part in middle_b)
+        )
     if middle_a:
         return "/" + "".join(re.escape(part) + "/" for part in middle_a), "/" + _scope(middle_b)
     before = "/".join(a[:start]) + "/"
@@ -143,7 +103,3 @@ def _literal(text: str) -> str:
 
 def _scope(components: list[str]) -> str:
     return _literal("".join(part + "/" for part in components))
-
-
-def _tail(components: list[str]) -> str:
-    return _literal("".join("/" + part for part in components))

@@ -34,17 +34,7 @@ def compare_pairs(
     tolerance: Tolerance,
     work: Work,
 ) -> list[Metrics | None]:
-    """Give the metrics of each pair of equally many elements; None where a type has no values.
-
-    Args:
-        pairs: variables of a and of b.
-        tolerance: when two values are equal.
-        work: with how many processes, or where else.
-
-    Raises:
-        ChecksumError: bytes of one side are damaged.
-        CheckpointError: they cannot be read.
-    """
+    """Give the metrics of each pair of equally many elements; None where a type has no values."""
     items: list[Item] = []
     streamed: list[int] = []
     for i, (a, b) in enumerate(pairs):
@@ -85,11 +75,7 @@ def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:
 
 
 def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> Metrics | None:
-    """Compare what has no plain bytes, chunk by chunk.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
-    """
+    """Compare what has no plain bytes, chunk by chunk."""
     if a.dtype == b.dtype == DataType.STRING:
         strings = (variable.numpy().ravel().tolist() for variable in (a, b))
         return _metrics(compare_strings(*strings), a, b)

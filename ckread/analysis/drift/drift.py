@@ -153,7 +153,11 @@ def _settled(
         if not failures:
             break
         time.sleep(_SETTLING_SECONDS)
-        gone = {failure.checkpoint for failure in failures if _is_replaced(run, opened, failure)}
+        gone = {
+            failure.checkpoint
+            for failure in failures
+            if run.error_now(run.entries.index(opened.entries[failure.checkpoint])) is not None
+        }
         if gone:
             for index in sorted(gone, reverse=True):
                 name = opened.entries[index].name
@@ -187,9 +191,3 @@ def _without_damaged(
         if not any(series.cells):  # damaged wherever it is
             del again[name], opened.series[name]
     return list(again.values())
-
-
-def _is_replaced(run: Run, opened: OpenRun, failure: Failure) -> bool:
-    """Tell whether a checkpoint is another one now than when it was opened, or gone."""
-    entry = opened.entries[failure.checkpoint]
-    return run.error_now(run.entries.index(entry)) is not None

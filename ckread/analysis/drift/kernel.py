@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.angles import are_alike, inner_from_distance
+from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product
 from ckread.analysis.scan import Grid, chunk_buffer
 from ckread.readers.dtypes import DataType
@@ -142,13 +142,7 @@ class Measured(NamedTuple):
 
 
 def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measured:
-    """Measure a variable through the checkpoints, in any process: the kernel.
-
-    Args:
-        extents: its bytes in each of them.
-        exponent: values are divided by two to this power, lest squares overflow.
-        chunks: the values.
-    """
+    """Measure a variable through the checkpoints, in any process: the kernel."""
     contents = [(extent.crc32c, extent.dtype, extent.big_endian) for extent in extents]
     # What has the checksum of the one before is read all the same, and verified.
     repeats = [False, *(a == b and a[0] is not None for a, b in pairwise(contents))]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.angles import CLOSE, cosine_from_distance
 from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
+from ckread.analysis.norms import CLOSE, cosine_from_distance
 from ckread.analysis.row_sums import inner_product
 from ckread.analysis.scan import Item, scan, side_by_side
 from ckread.errors import CheckpointError
@@ -206,12 +206,6 @@ def figures(
     sums: NDArray[np.float64], exponent: int, at: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
     """Give l2, from_first, from_previous and cosine_to_first of each checkpoint.
-
-    Args:
-        sums: shape (checkpoints, N_SUMS), of values divided by 2**exponent.
-        exponent: of the unit.
-        at: indices of these checkpoints: a gap means that there is no checkpoint
-            before to compare with.
 
     Returns:
         The figures, shape (checkpoints, 4); which of them there are; and NaN and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ckread.analysis.choosing import choose
@@ -59,11 +60,7 @@ class OpenRun:
 
 
 def open_series(run: Run) -> OpenRun:
-    """Open every checkpoint of a run, for its index alone.
-
-    Raises:
-        CheckpointNotFoundError: none of them is there any more.
-    """
+    """Open every checkpoint of a run, for its index alone."""
     opened: list[Checkpoint] = []
     entries, notes = [], []
     for index, checkpoint in run.opened():
@@ -91,11 +88,7 @@ def nothing_left(run: Run) -> CheckpointNotFoundError:
 def choose_series(
     opened: OpenRun, patterns: str | Sequence[str], roles: str | Iterable[str] | None
 ) -> tuple[list[Series], dict[Role, int]]:
-    """Give the variables that are asked for, and how many of each role are not.
-
-    Raises:
-        VariableNotFoundError: a pattern means none.
-    """
+    """Give the variables that are asked for, and how many of each role are not."""
     chosen, left_out = choose([series.last for series in opened.series.values()], patterns, roles)
     left_out.pop(Role.BOOKKEEPING, None)
     return [opened.series[variable.name] for variable in chosen], left_out
@@ -111,29 +104,29 @@ def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
     ]
     if len(found) != 1:
         return ()
-    return tuple(map(_scalar, found[0].cells))
-
-
-def _scalar(cell: Variable | None) -> float | None:
-    try:
-        return None if cell is None else float(cell.scalar())
-    except CheckpointError:
-        return None
+    rates: list[float | None] = []
+    for cell in found[0].cells:
+        try:
+            rates.append(None if cell is None else float(cell.scalar()))
+        except CheckpointError:
+            rates.append(None)
+    return tuple(rates)
 
 
 def changes(cells: Sequence[Variable | None]) -> list[bool | None]:
     """Tell of each checkpoint whether the variable differs from the one before, by checksum."""
     marks = [None if cell is None else _mark(cell) for cell in cells]
-    return [None, *map(_is_changed, marks, marks[1:])]
-
-
-def _is_changed(before: Mark | None, mark: Mark | None) -> bool | None:
-    if before is None or mark is None:
-        return None
-    if before == mark:
-        return None if mark[2] is None else False
-    is_known = before[:2] != mark[:2] or None not in (before[2], mark[2])
-    return True if is_known else None
+    found: list[bool | None] = [None]
+    for before, mark in pairwise(marks):
+        if (
+            before is None
+            or mark is None
+            or (before[:2] == mark[:2] and None in (before[2], mark[2]))
+        ):
+            found.append(None)
+        else:
+            found.append(before != mark)
+    return found
 
 
 def _mark(variable: Variable) -> Mark:

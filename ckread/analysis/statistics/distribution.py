@@ -1,18 +1,14 @@
 """The distribution of a variable's elements: figures, quantiles with bounds, histograms.
 
-    exact_distribution     (in `exact`) by sorting: for what fits one chunk
+    exact_distribution     by sorting: for what fits one chunk, and all of it exact
     sketch_distribution    from a one-pass sketch of any amount
 
 Figures are of the finite elements; NaN and infinities are counted. Complex elements
 are measured by their modulus, strings by their length in bytes.
 
-A distribution as bins that do not overlap: quantiles with bounds, and any drawn histogram.
-
-A bin says how many elements lie from `low` to `high`, both inclusive; between bins
-there are none. A bin of no width is a value, and exact. Within the others elements
-are taken to lie evenly.
-
-The distribution of few enough values to sort: all of it exact.
+Where elements lie is kept as bins that do not overlap. A bin says how many lie from
+`low` to `high`, both inclusive; between bins there are none. A bin of no width is a
+value, and exact. Within the others elements are taken to lie evenly.
 """
 
 from __future__ import annotations
@@ -309,21 +305,18 @@ class Bins:
             return math.nan, math.nan, math.nan
         position = (n - 1) * probability
         below = min(math.floor(position), n - 1)
+        # The elements of these two ranks, counted from 0: estimates and their bounds.
         ranks = np.array([below, min(below + 1, n - 1)])
-        first, second = zip(*(x.tolist() for x in self._order_statistics(ranks)), strict=True)
+        ends = np.cumsum(self.counts)
+        at = np.searchsorted(ends, ranks, side="right")
+        counts, lows, highs = self.counts[at], self.low[at], self.high[at]
+        middles = lows + (highs - lows) * ((ranks - (ends[at] - counts) + 0.5) / counts)
+        first, second = zip(*(x.tolist() for x in (middles, lows, highs)), strict=True)
         share = position - below
         estimate, low, high = (
             a * (1 - share) + b * share if a != b else a for a, b in zip(first, second, strict=True)
         )
         return estimate, low, high
-
-    def _order_statistics(self, ranks: Counts) -> tuple[Floats, Floats, Floats]:
-        """Give the elements of these ranks, counted from 0: estimates and their bounds."""
-        ends = np.cumsum(self.counts)
-        at = np.searchsorted(ends, ranks, side="right")
-        counts, low, high = self.counts[at], self.low[at], self.high[at]
-        within = (ranks - (ends[at] - counts) + 0.5) / counts
-        return low + (high - low) * within, low, high
 
     def histogram(self, edges: Floats) -> Counts:
         """Count the elements between ascending `edges`; the last bin includes its end.
@@ -378,23 +371,18 @@ def exact_distribution(values: NDArray[Any], dtype: DataType, n_bins: int) -> Di
     finite = ordered[np.isfinite(ordered)] if ordered.dtype.kind == "f" else ordered
     tally = tally_of_sorted(ordered, finite)
     bins = Bins.from_sorted(finite)
-    drawn = _exact_histogram(finite, n_bins) if finite.size > bins.counts.size else None
-    quantiles = tuple(_exact_quantile(finite, p) for p in PROBABILITIES if finite.size)
-    return distribution_of(measure, tally, quantiles, bins, drawn)
-
-
-def _exact_quantile(ordered: NDArray[Any], probability: float) -> Quantile:
-    position = (ordered.size - 1) * probability
-    below = math.floor(position)
-    first = float(ordered[below])
-    second = float(ordered[min(below + 1, ordered.size - 1)])
-    share = position - below
-    value = first if first == second else first * (1 - share) + second * share
-    return Quantile(probability, value, value, value)
-
-
-def _exact_histogram(ordered: NDArray[Any], n_bins: int) -> Histogram:
-    edges = equal_edges(float(ordered[0]), float(ordered[-1]), n_bins)
-    below = np.searchsorted(ordered, edges, side="left")
-    below[-1] = ordered.size
-    return Histogram(tuple(edges.tolist()), tuple(np.diff(below).tolist()))
+    drawn = None
+    if finite.size > bins.counts.size:
+        edges = equal_edges(float(finite[0]), float(finite[-1]), n_bins)
+        below = np.searchsorted(finite, edges, side="left")
+        below[-1] = finite.size
+        drawn = Histogram(tuple(edges.tolist()), tuple(np.diff(below).tolist()))
+    quantiles: list[Quantile] = []
+    for probability in PROBABILITIES if finite.size else ():
+        position = (finite.size - 1) * probability
+        at = math.floor(position)
+        first, second = float(finite[at]), float(finite[min(at + 1, finite.size - 1)])
+        share = position - at
+        value = first if first == second else first * (1 - share) + second * share
+        quantiles.append(Quantile(probability, value, value, value))
+    return distribution_of(measure, tally, tuple(quantiles), bins, drawn)

@@ -65,16 +65,8 @@ def measure_variables(
 ) -> list[Distribution | CheckpointError]:
     """Measure variables, of one checkpoint or of several.
 
-    Args:
-        variables: what to measure.
-        n_bins: bins of the histogram of each.
-        work: with how many processes, or where else.
-
     Returns:
         A distribution for each, or the error that keeps it from being read.
-
-    Raises:
-        CheckpointError: a worker process died.
     """
     outcomes: dict[int, Distribution | CheckpointError] = {}
     items: list[Item] = []
@@ -156,11 +148,7 @@ def measure(
 
 
 def measure_here(variable: Variable, n_bins: int) -> Distribution:
-    """Measure what lies nowhere plainly: strings, compressed or foreign formats.
-
-    Raises:
-        CheckpointError: it cannot be read, or holds no numbers.
-    """
+    """Measure what lies nowhere plainly: strings, compressed or foreign formats."""
     dtype = variable.dtype
     if dtype is DataType.STRING:
         strings = variable.numpy().reshape(-1).tolist()

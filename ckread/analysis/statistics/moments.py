@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ckread.analysis.norms import times_two_to
 from ckread.analysis.row_sums import inner_product, row_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -68,15 +69,23 @@ class Moments:
     l2: float
 
 
-def float_part(values: Floats, low: float, high: float, *, is_single: bool = False) -> Part:
-    """Measure finite values between `low` and `high`; `values` is used as scratch.
+def part_of(
+    values: NDArray[Any], low: float, high: float, scratch: NDArray[np.uint8] | None = None
+) -> Part | IntegerPart:
+    """Measure finite numbers of any real type between `low` and `high`."""
+    if values.dtype.kind in "iu":
+        return integer_part(values, int(low), int(high))
+    if low == high:
+        return constant_part(float(low), values.size)
+    if scratch is None:
+        return float_part(values.astype(np.float64), low, high)
+    floats = scratch[: 8 * values.size].view(np.float64)
+    np.copyto(floats, values)
+    return float_part(floats, low, high, is_single=values.dtype.itemsize == 4)
 
-    Args:
-        values: the values, contiguous.
-        low: the least of them.
-        high: the greatest.
-        is_single: whether they were float32, whose sums are exact but for the last bits.
-    """
+
+def float_part(values: Floats, low: float, high: float, *, is_single: bool = False) -> Part:
+    """Measure finite values between `low` and `high`; `values` is used as scratch."""
     largest = max(abs(low), abs(high))
     if _SMALL < largest < _LARGE or largest == 0:
         return Part(values.size, *_two_pass(values, is_single))
@@ -136,8 +145,7 @@ def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
     return _pooled_floats([part for part in parts if isinstance(part, Part)])
 
 
-def _pooled_integers(parts: Iterable[IntegerPart]) -> IntegerPart:
-    parts = tuple(parts)
+def _pooled_integers(parts: Sequence[IntegerPart]) -> IntegerPart:
     n = sum(part.n for part in parts)
     total = sum(part.total for part in parts)
     # Distances of means as exact fractions: the means themselves may have no digits left.
@@ -145,11 +153,20 @@ def _pooled_integers(parts: Iterable[IntegerPart]) -> IntegerPart:
     return IntegerPart(n, total, math.fsum((*(part.m2 for part in parts), *apart)))
 
 
-def _pooled_floats(parts: Iterable[Part]) -> Part:
-    parts = tuple(parts)
+def _pooled_floats(parts: Sequence[Part]) -> Part:
     exponent = max(part.exponent for part in parts)
     if any(part.exponent != exponent for part in parts):
-        parts = tuple(_in_unit(part, exponent) for part in parts)
+        parts = [
+            Part(
+                part.n,
+                math.ldexp(part.mean, shift),
+                math.ldexp(part.m2, 2 * shift),
+                math.ldexp(part.rest, shift),
+                exponent,
+            )
+            for part in parts
+            for shift in [part.exponent - exponent]
+        ]
     n = sum(part.n for part in parts)
     mean = math.fsum(part.n * x for part in parts for x in (part.mean, part.rest)) / n
     # Distances from one of the means are exact where all are near each other.
@@ -161,23 +178,10 @@ def _pooled_floats(parts: Iterable[Part]) -> Part:
     return Part(n, mean, m2, middle - (mean - pivot), exponent)
 
 
-def _in_unit(part: Part, exponent: int) -> Part:
-    shift = part.exponent - exponent
-    mean, rest = math.ldexp(part.mean, shift), math.ldexp(part.rest, shift)
-    return Part(part.n, mean, math.ldexp(part.m2, 2 * shift), rest, exponent)
-
-
 def moments(part: Part | IntegerPart) -> Moments:
     """Give mean, deviation and norm of the elements of a part."""
     if isinstance(part, IntegerPart):
         part = Part(part.n, part.total / part.n, part.m2)
     std = math.sqrt(part.m2 / part.n)
     l2 = math.hypot(math.sqrt(part.m2), math.sqrt(part.n) * part.mean)
-    return Moments(part.n, *(_scaled(x, part.exponent) for x in (part.mean, std, l2)))
-
-
-def _scaled(value: float, exponent: int) -> float:
-    try:
-        return math.ldexp(value, exponent)
-    except OverflowError:
-        return math.copysign(math.inf, value)
+    return Moments(part.n, *(times_two_to(x, part.exponent) for x in (part.mean, std, l2)))

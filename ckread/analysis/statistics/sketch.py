@@ -8,7 +8,7 @@ bins exactly, mean, deviation and norm to the last bits. They pickle, small.
         sketch.add(chunk)
     distribution = sketch_distribution(sketch)      # in `distribution`
 
-Histograms over the top 16 bits of a number: 65,536 bins that need no range beforehand.
+Bins are numbered by the top 16 bits of an element: they need no range beforehand.
 
     float32, float64, integers of 32 and 64 bits   top 16 bits of the float32 pattern:
         sign, 8 bits of exponent, 7 of mantissa; bins are 0.4 to 0.8 % wide, and
@@ -19,8 +19,6 @@ Histograms over the top 16 bits of a number: 65,536 bins that need no range befo
 float64 and integers are rounded to float32 for the bins alone; the bounds here
 are those of the values that round into a bin. What is beyond float32 falls into
 the bins of infinity and of zero, and the extremes of the variable bound them.
-
-What is known of elements exactly: how many, zeros, NaN, infinities, extremes.
 """
 
 from __future__ import annotations
@@ -37,9 +35,7 @@ from ckread.analysis.scan import chunk_buffer
 from ckread.analysis.statistics.moments import (
     IntegerPart,
     Part,
-    constant_part,
-    float_part,
-    integer_part,
+    part_of,
     pooled,
     weighted_part,
 )
@@ -47,8 +43,6 @@ from ckread.readers.contract import CHUNK_NBYTES
 from ckread.readers.dtypes import DataType, numpy_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     Counts = NDArray[np.int64]
@@ -82,16 +76,17 @@ class Sketch:
         self._elements += flat.size
         scratch = chunk_buffer(_SCRATCH_NBYTES, number=1)
         with np.errstate(all="ignore"):
-            for piece in _pieces(flat, self.pattern):
-                self._add_piece(piece, scratch)
-
-    def _add_piece(self, piece: NDArray[Any], scratch: NDArray[np.uint8]) -> None:
-        if piece.dtype.kind == "c":
-            piece = np.abs(piece)
-        if self.pattern in (Pattern.FLOAT32, Pattern.ROUNDED):
-            self._measure(piece, scratch)
-        else:
-            count_patterns(piece, self.pattern, self._counts, scratch)
+            # Pieces that fit the scratch: the chunks of a stream come whole, if 4 bytes wide.
+            size = 2 * _PIECE if self.pattern is Pattern.BYTE else _PIECE
+            size = min(size, CHUNK_NBYTES // flat.itemsize)
+            for start in range(0, flat.size, size):
+                piece = flat[start : start + size]
+                if piece.dtype.kind == "c":
+                    piece = np.abs(piece)
+                if self.pattern in (Pattern.FLOAT32, Pattern.ROUNDED):
+                    self._measure(piece, scratch)
+                else:
+                    count_patterns(piece, self.pattern, self._counts, scratch)
 
     def _measure(self, x: NDArray[Any], scratch: NDArray[np.uint8]) -> None:
         low, high = np.minimum.reduce(x).item(), np.maximum.reduce(x).item()
@@ -101,23 +96,20 @@ class Sketch:
                 return
             low, high = np.minimum.reduce(x).item(), np.maximum.reduce(x).item()
         self._low, self._high = min(self._low, low), max(self._high, high)
-        self._parts.append(_part(x, low, high, scratch))
+        self._parts.append(part_of(x, low, high, scratch))
         if low == high:
-            self._count_constant(x, low)
+            if low == 0:
+                n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
+                self._counts[ZERO_BINS[0]] += x.size - n_negative
+                self._counts[ZERO_BINS[1]] += n_negative
+                self._zeros += x.size
+            else:
+                self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
             return
         near_zero = self._near_zero()
         count_patterns(x, self.pattern, self._counts, scratch)
         if self._near_zero() != near_zero:
             self._zeros += x.size - int(np.count_nonzero(x))
-
-    def _count_constant(self, x: NDArray[Any], value: float) -> None:
-        if value == 0:
-            n_negative = int(np.count_nonzero(np.signbit(x))) if x.dtype.kind == "f" else 0
-            self._counts[ZERO_BINS[0]] += x.size - n_negative
-            self._counts[ZERO_BINS[1]] += n_negative
-            self._zeros += x.size
-        else:
-            self._counts[int(x[:1].astype(np.float32).view(np.uint32)[0]) >> 16] += x.size
 
     def _near_zero(self) -> int:
         return int(self._counts[ZERO_BINS[0]] + self._counts[ZERO_BINS[1]])
@@ -134,11 +126,7 @@ class Sketch:
         return remaining
 
     def merge(self, other: Sketch) -> None:
-        """Add the elements of another sketch of the same type.
-
-        Raises:
-            ValueError: the types differ.
-        """
+        """Add the elements of another sketch of the same type."""
         if other.dtype is not self.dtype:
             raise ValueError(f"a sketch of {other.dtype} does not merge into one of {self.dtype}")
         self._elements += other._elements
@@ -191,26 +179,6 @@ class Sketch:
         used, counts = state["_counts"]
         self._counts = np.zeros(N_BINS, np.int64)
         self._counts[used] = counts
-
-
-def _pieces(flat: NDArray[Any], pattern: Pattern) -> Iterator[NDArray[Any]]:
-    """Cut into pieces that fit the scratch: the chunks of a stream come whole, if 4 bytes wide."""
-    size = 2 * _PIECE if pattern is Pattern.BYTE else _PIECE
-    size = min(size, CHUNK_NBYTES // flat.itemsize)
-    for start in range(0, flat.size, size):
-        yield flat[start : start + size]
-
-
-def _part(
-    x: NDArray[Any], low: float, high: float, scratch: NDArray[np.uint8]
-) -> Part | IntegerPart:
-    if x.dtype.kind in "iu":
-        return integer_part(x, int(low), int(high))
-    if low == high:
-        return constant_part(float(low), x.size)
-    floats = scratch[: 8 * x.size].view(np.float64)
-    np.copyto(floats, x)
-    return float_part(floats, low, high, is_single=x.dtype.itemsize == 4)
 
 
 N_BINS = 65_536
@@ -354,17 +322,8 @@ def tally_of_sorted(ordered: NDArray[Any], finite: NDArray[Any]) -> Tally:
         negative_infinite=ordered.size - finite.size - n_nan - n_positive,
         low=finite[0].item() if some else None,
         high=finite[-1].item() if some else None,
-        part=_part_of_sorted(finite) if some else None,
+        part=part_of(finite, finite[0].item(), finite[-1].item()) if some else None,
     )
-
-
-def _part_of_sorted(finite: NDArray[Any]) -> Part | IntegerPart:
-    low, high = finite[0].item(), finite[-1].item()
-    if finite.dtype.kind in "iu":
-        return integer_part(finite, low, high)
-    if low == high:
-        return constant_part(float(low), finite.size)
-    return float_part(finite.astype(np.float64), low, high)
 
 
 def tally_of_patterns(counts: Counts, dtype: DataType) -> Tally:

@@ -58,51 +58,60 @@ class VariableStatistics:
 
     def to_dict(self, n_bins: int = N_BINS) -> dict[str, Any]:
         """Give the fields of a variable in the `stats` document."""
-        fields = document(IDENTITY_FIELDS, self)
-        if self.distribution is None:
-            return fields
-        histogram = self.distribution.histogram(n_bins)
-        fields |= document(FIGURE_FIELDS, self.distribution)
+        found = self.distribution
+        if found is None:
+            return document(STATISTICS_FIELDS[:N_IDENTITY], self)
+        histogram = found.histogram(n_bins)
         counted = {"edges": list(histogram.edges), "counts": list(histogram.counts)}
-        return fields | {"histogram": counted}
+        return document(STATISTICS_FIELDS, self) | {"histogram": counted}
 
     def to_row(self) -> dict[str, Any]:
         """Give the fields of a row in pandas: figures, and a quantile each."""
-        figures = document(FIGURE_FIELDS, self.distribution)
-        return {**document(IDENTITY_FIELDS, self), **figures, **figures["quantiles"]}
+        fields = document(STATISTICS_FIELDS, self)
+        return {**fields, **(fields["quantiles"] or {})}
 
 
-IDENTITY_FIELDS: tuple[Field[VariableStatistics], ...] = (
+def _figure(name: str, kind: Kind, attribute: str | None = None) -> Field[VariableStatistics]:
+    """Give the field of what was measured; absent where nothing was."""
+    return Field(name, kind, lambda v: getattr(v.distribution, attribute or name, None))
+
+
+def _quantiles(variable: VariableStatistics) -> dict[str, float] | None:
+    found = variable.distribution
+    return {str(q.probability): q.value for q in found.quantiles} if found else None
+
+
+def _quantile_bounds(variable: VariableStatistics) -> dict[str, list[float]] | None:
+    found = variable.distribution
+    return {str(q.probability): [q.low, q.high] for q in found.quantiles} if found else None
+
+
+STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
     Field("name", Kind.TEXT),
     Field("key", Kind.TEXT),
     Field("role", Kind.TEXT),
     Field("dtype", Kind.TEXT),
     Field("shape", Kind.SHAPE),
+    _figure("measure", Kind.TEXT),
+    _figure("elements", Kind.COUNT),
+    _figure("min", Kind.FIGURE),
+    _figure("max", Kind.FIGURE),
+    _figure("mean", Kind.FIGURE),
+    _figure("std", Kind.FIGURE),
+    _figure("l2", Kind.FIGURE),
+    _figure("zeros", Kind.COUNT),
+    _figure("nan", Kind.COUNT),
+    _figure("inf", Kind.COUNT, "infinite"),
+    Field("quantiles", Kind.NESTED, _quantiles),
+    Field("quantile_bounds", Kind.NESTED, _quantile_bounds),
 )
-"""Which variable it is."""
+"""What is told of a variable that was measured: JSON, pandas and the pipe of `stats`."""
 
-FIGURE_FIELDS: tuple[Field[Any], ...] = (
-    Field("measure", Kind.TEXT),
-    Field("elements", Kind.COUNT),
-    Field("min", Kind.FIGURE),
-    Field("max", Kind.FIGURE),
-    Field("mean", Kind.FIGURE),
-    Field("std", Kind.FIGURE),
-    Field("l2", Kind.FIGURE),
-    Field("zeros", Kind.COUNT),
-    Field("nan", Kind.COUNT),
-    Field("inf", Kind.COUNT, lambda d: d.infinite),
-    Field("quantiles", Kind.NESTED, lambda d: {str(q.probability): q.value for q in d.quantiles}),
-    Field(
-        "quantile_bounds",
-        Kind.NESTED,
-        lambda d: {str(q.probability): [q.low, q.high] for q in d.quantiles},
-    ),
-)
-"""What was measured of a distribution: JSON, pandas and the pipe of `stats`."""
+N_IDENTITY = 5
+"""The first so many fields say which variable it is."""
 
 _COLUMNS = {
-    **columns_of((*IDENTITY_FIELDS, *FIGURE_FIELDS)),
+    **columns_of(STATISTICS_FIELDS),
     **{str(probability): Kind.FIGURE for probability in PROBABILITIES},
 }
 
@@ -392,19 +401,12 @@ def statistics_of_run(
             n_bins,
             Work(n_jobs, executor, progress),
         )
-        measured = list(map(_measured, places, outcomes))
-    moments = tuple(_moment(run, index, measured) for index, _ in found)
-    return RunStatistics(run.path, names, moments, n_bins, (*run.notes, *notes))
-
-
-def _measured(
-    place: tuple[int, Variable], outcome: Distribution | CheckpointError
-) -> tuple[int, VariableStatistics]:
-    return place[0], variable_statistics(place[1], outcome)
-
-
-def _moment(run: Run, index: int, measured: Sequence[tuple[int, VariableStatistics]]) -> Moment:
-    entry = run.entries[index]
-    step = index + 1 if entry.step is None else entry.step
-    here = {variable.name: variable for at, variable in measured if at == index}
-    return Moment(entry.path, step, entry.time, here)
+        measured: dict[int, dict[str, VariableStatistics]] = {index: {} for index, _ in found}
+        for (index, variable), outcome in zip(places, outcomes, strict=True):
+            measured[index][variable.name] = variable_statistics(variable, outcome)
+    moments = []
+    for index, variables in measured.items():
+        entry = run.entries[index]
+        step = index + 1 if entry.step is None else entry.step
+        moments.append(Moment(entry.path, step, entry.time, variables))
+    return RunStatistics(run.path, names, tuple(moments), n_bins, (*run.notes, *notes))

@@ -137,15 +137,7 @@ class Context(NamedTuple):
 
 
 def candidates(words: Sequence[str], typed: str) -> list[Candidate]:
-    """Give what the word at the cursor may become.
-
-    Args:
-        words: the whole words before it, without the program.
-        typed: the word so far.
-
-    Raises:
-        CheckpointError: the checkpoint that has the names cannot be opened.
-    """
+    """Give what the word at the cursor may become."""
     context = _context(words)
     if context.option is not None:
         return _values(context, context.option, typed)
@@ -273,9 +265,6 @@ def variable_names(path: str, typed: str) -> list[Candidate]:
     """Give what a name may become in the checkpoint at a path; keys where no name fits.
 
     Names that are not printable are given in the escaped form that ckread prints.
-
-    Raises:
-        CheckpointError: it cannot be opened.
     """
     keys = _keys_of_large_index(path, typed)
     if keys is not None:

@@ -42,13 +42,7 @@ class TypedLine(NamedTuple):
 
 
 def parse_line(line: str, *, breaks: str = "", is_fish: bool = False) -> TypedLine:
-    r"""Split a command line up to the cursor.
-
-    Args:
-        line: as typed.
-        breaks: characters at which bash begins a new word to complete.
-        is_fish: whether `\'` stands for a quote within `'…'`.
-    """
+    r"""Split a command line up to the cursor."""
     reading = _Reading(line, breaks, is_fish)
     reading.run()
     words = reading.words
@@ -81,7 +75,10 @@ class _Reading:
             if character in " \t":
                 self._end_word()
             elif character in "<>":
-                self._redirect()
+                if "".join(self.parts).strip("0123456789&"):
+                    self._end_word()
+                self._drop()
+                self.is_redirection = True
             elif character in _ENDS_COMMAND and self.line[self._at : self._at + 1] != ">":
                 self._end_word()
                 self.words.clear()
@@ -143,12 +140,6 @@ class _Reading:
     def _break_at_quote(self, quote: str) -> None:
         if quote in self._breaks:
             self._break()
-
-    def _redirect(self) -> None:
-        if "".join(self.parts).strip("0123456789&"):
-            self._end_word()
-        self._drop()
-        self.is_redirection = True
 
     def _end_word(self) -> None:
         if self._is_begun:

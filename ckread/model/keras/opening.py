@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Identity
     from ckread.model.paths.location import Location
     from ckread.readers.contract import TensorRecord
-    from ckread.readers.keras.reader import HDF5Reader
+    from ckread.readers.keras.reader import KerasReader
 
 
 def open_keras(location: Location) -> Checkpoint:
@@ -60,7 +60,7 @@ def open_keras(location: Location) -> Checkpoint:
         raise
 
 
-def _open_reader(location: Location) -> tuple[HDF5Reader, str | None, tuple[str, ...]]:
+def _open_reader(location: Location) -> tuple[KerasReader, str | None, tuple[str, ...]]:
     """Open the values; give them with the date and the assets of an archive."""
     if location.format is Format.KERAS_ARCHIVE:
         from ckread.readers.keras.archive import open_keras_archive

@@ -259,16 +259,13 @@ def _next_place(
             if queue:
                 word = "_".join(parts[at:])
                 stem = known.stem(node, word)
-                return _Place(_take(known, queue, stem), stem, set()), word
+                # Take the weight that the stem spells, if it is the first or the next; else the
+                # first.
+                for step in range(min(2, len(queue))):
+                    if stem.endswith(known.full_names[queue[step]].replace("/", "_")):
+                        queue.rotate(-step)
+                        break
+                owner = queue[0]
+                queue.rotate(-1)
+                return _Place(owner, stem, set()), word
     return None, ""
-
-
-def _take(known: SlotClues, queue: deque[int], stem: str) -> int:
-    """Take the weight that the stem spells, if it is the first or the next; else the first."""
-    for step in range(min(2, len(queue))):
-        if stem.endswith(known.full_names[queue[step]].replace("/", "_")):
-            queue.rotate(-step)
-            break
-    owner = queue[0]
-    queue.rotate(-1)
-    return owner

@@ -81,7 +81,7 @@ class RunOpener:
             known.identities,
             path=reader.path,
             evidence=known.evidence,
-            notes=tuple(getattr(reader, "notes", ())),
+            notes=reader.notes,
             warnings=shard_warnings(reader),
         )
         return checkpoint, known

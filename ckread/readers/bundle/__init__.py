@@ -1,5 +1,6 @@
 """TensorFlow's V2 checkpoints: an index, and raw data shards.
 
-The door is `reader` (`TensorBundle`). `index` makes records of an index and `memo` keeps those
-of a run; `layout` says where tensors lie, `strings` reads what is no plain bytes.
+The doors are `reader` (`TensorBundle`) and `memo` (indexes of a run, which are alike). `index`
+makes records of an index, `layout` says where tensors lie, `strings` reads what is no plain
+bytes.
 """

@@ -8,15 +8,6 @@ A partitioned tensor has an entry that names its slices, and every slice has one
 its own, which no listing shows.
 
 Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
-
-Entries of a bundle index to records, fast: 100,000 in a quarter of a second.
-
-    08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
-
-Nearly all entries have this form: tags in order, zero fields left out, the size
-that of type and shape. Types and shapes repeat, so their bytes are looked up and
-with them the bytes of the size, which need only be compared. Any other entry goes
-the long way, `messages.parse_bundle_entry`, which gives the same.
 """
 
 from __future__ import annotations
@@ -31,6 +22,7 @@ from ckread.readers.crc32c import MASK_DELTA
 from ckread.readers.dtypes import DataType
 from ckread.readers.files import FileIdentity, RegularFile
 from ckread.readers.messages import (
+    SLICE_NBYTES,
     BundleEntry,
     BundleHeader,
     TensorShape,
@@ -43,8 +35,6 @@ from ckread.readers.table import DAMAGED, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from ckread.readers.bundle.memo import IndexMemo
 
 
 VERSION = 1
@@ -83,24 +73,15 @@ class BundleIndex:
     n_blocks: int
 
 
-def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
-    """Read an index, each block of it verified.
+def read_bundle_index(path: str) -> BundleIndex:
+    """Read an index, each block of it verified."""
+    with RegularFile(path) as file:
+        return parse_bundle_index(file)
 
-    Args:
-        path: the file.
-        memo: indexes of the same run, which may be alike; this one is added.
 
-    Raises:
-        CheckpointNotFoundError: there is none.
-        TruncatedFileError: it is shorter than its footer, or a block runs past it.
-        NotACheckpointError: it does not end as a table does.
-        CorruptCheckpointError: it contradicts the format, or exceeds its bounds.
-        UnsupportedFeatureError: it wants another version of the reader.
-    """
-    with RegularFile(path) as file, no_garbage_collection():
-        known = None if memo is None else memo.recall(file)
-        if known is not None:
-            return known
+def parse_bundle_index(file: RegularFile) -> BundleIndex:
+    """Read an index from an open file."""
+    with no_garbage_collection():
         table = Table(file)
         items = table.items()
         parser = EntryParser(table.memory)
@@ -108,22 +89,14 @@ def read_bundle_index(path: str, memo: IndexMemo | None = None) -> BundleIndex:
             header = _parse_header(*next(items, (None, b"")))
             parser.feed(items)
         except CheckpointError as error:
-            raise _located(error, file) from None
+            if error.path is not None:  # the table's own, which name the file
+                raise
+            remedy = DAMAGED if isinstance(error, CorruptCheckpointError) else None
+            raise error.within(path=file.path, remedy=error.remedy or remedy) from None
         tensors, parts = _join_slices(parser)
-        index = BundleIndex(
-            path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
+        return BundleIndex(
+            file.path, file.identity, header, tensors, parts, parser.unknown_dtypes, table.n_blocks
         )
-        if memo is not None:
-            memo.remember(file, index)
-        return index
-
-
-def _located(error: CheckpointError, file: RegularFile) -> CheckpointError:
-    """Give an error that names the file; the table's own do already."""
-    if error.path is not None:
-        return error
-    remedy = error.remedy or DAMAGED if isinstance(error, CorruptCheckpointError) else error.remedy
-    return error.within(path=file.path, remedy=remedy)
 
 
 def _parse_header(key: bytes | None, value: bytes) -> BundleHeader:
@@ -189,14 +162,21 @@ def _partitioned_record(key: str, entry: BundleEntry, parts: tuple[Part, ...]) -
     )
 
 
+# Entries to records, fast: 100,000 in a quarter of a second.
+#
+#     08 dtype | 12 n shape | 18 shard | 20 offset | 28 size | 35 crc32c
+#
+# Nearly all entries have this form: tags in order, zero fields left out, the size
+# that of type and shape. Types and shapes repeat, so their bytes are looked up and
+# with them the bytes of the size, which need only be compared. Any other entry goes
+# the long way, `messages.parse_bundle_entry`, which gives the same.
+
 Head = tuple[DataType, TensorShape, int, int, bytes | None]
 """Type, shape, bytes in which these are stored, bytes of the values, and the stored
 field of the latter with the tag of the checksum that follows it (None: nothing)."""
 
 _SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
 _RECORD_NBYTES = 400
-SLICE_NBYTES = 200
-"""Of memory that a slice in the entry of a partitioned tensor takes, roughly."""
 
 
 class EntryParser:
@@ -210,11 +190,7 @@ class EntryParser:
     """
 
     def __init__(self, memory: int) -> None:
-        """Start with nothing.
-
-        Args:
-            memory: bytes that keys and records may take, roughly.
-        """
+        """Start with nothing; keys and records may take `memory` bytes, roughly."""
         self.tensors: dict[str, TensorRecord] = {}
         self.partitioned: dict[str, BundleEntry] = {}
         self.nul_entries: dict[bytes, BundleEntry] = {}
@@ -224,11 +200,7 @@ class EntryParser:
         self._heads: dict[bytes, Head] = {}
 
     def feed(self, items: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take keys and their entries in.
-
-        Raises:
-            CorruptCheckpointError: an entry is none, or they are too much.
-        """
+        """Take keys and their entries in."""
         memory = self._memory
         heads = self._heads
         tensors = self.tensors
@@ -240,7 +212,9 @@ class EntryParser:
                 raise _too_much(len(tensors))
             try:
                 prefix = value[: value[3] + 4]
-                head = heads.get(prefix) or self._add_head(prefix)
+                head = heads.get(prefix)
+                if head is None:
+                    head = heads[prefix] = _parse_head(prefix)
                 dtype, shape, at, nbytes, size_field = head
                 shard = offset = 0
                 if value[at] == _SHARD_TAG:
@@ -269,10 +243,6 @@ class EntryParser:
             crc32c = (masked >> 17 | masked << 15) & 0xFFFFFFFF
             fields = (key, dtype, shape, nbytes, crc32c, shard, offset)
             tensors[key] = make_record(TensorRecord, fields)
-
-    def _add_head(self, prefix: bytes) -> Head:
-        head = self._heads[prefix] = _parse_head(prefix)
-        return head
 
     def _add_slowly(self, stored_key: bytes, value: bytes) -> None:
         key = stored_key.decode("utf-8", "surrogateescape")

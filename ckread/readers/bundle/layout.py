@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     UnsupportedFeatureError,
-    VariableNotFoundError,
 )
 from ckread.readers.contract import Extent, shown
 from ckread.readers.dtypes import DataType
@@ -34,12 +34,7 @@ Piece = tuple["Region", BundleEntry]
 
 
 class BundleLayout:
-    """The places that one index gives.
-
-    Attributes:
-        prefix: of the checkpoint.
-        index: what was read.
-    """
+    """The places that one index gives."""
 
     def __init__(self, prefix: str, index: BundleIndex) -> None:
         self.prefix = prefix
@@ -47,26 +42,10 @@ class BundleLayout:
         self._extents: dict[str, tuple[Extent, ...]] = {}
         self._shard_paths: dict[int, str] = {}
 
-    def record(self, key: str) -> TensorRecord:
-        """Give the record of a tensor.
-
-        Raises:
-            VariableNotFoundError: there is none of this key.
-        """
-        try:
-            return self.index.tensors[key]
-        except KeyError:
-            raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.prefix) from None
-
-    def entry(self, key: str) -> BundleEntry:
-        """Give the entry of a tensor as it is stored, its slices included.
-
-        Raises:
-            VariableNotFoundError: there is none of this key.
-        """
-        record = self.record(key)
-        number = self.index.unknown_dtypes.get(key, record.dtype.number)
-        parts = self.index.parts.get(key)
+    def entry(self, record: TensorRecord) -> BundleEntry:
+        """Give the entry of a tensor as it is stored, its slices included."""
+        number = self.index.unknown_dtypes.get(record.key, record.dtype.number)
+        parts = self.index.parts.get(record.key)
         if parts is not None:
             slices = tuple(part.tensor_slice for part in parts)
             return BundleEntry(record.dtype, record.shape, 0, 0, 0, 0, slices, number)
@@ -107,68 +86,51 @@ class BundleLayout:
             self._shard_paths[shard_id] = path
         return path
 
-    def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give where a tensor's plain bytes lie; None if it has none.
-
-        Raises:
-            VariableNotFoundError: there is no such tensor.
-            CorruptCheckpointError: its entry, or one of its slices', is impossible.
-        """
-        record = self.record(key)
-        if not record.dtype.is_plain:
+    def extents(self, record: TensorRecord) -> tuple[Extent, ...] | None:
+        """Give where a tensor's plain bytes lie; None if it has none."""
+        key, dtype, shape, nbytes, crc32c, shard, offset = record
+        if not dtype.is_plain:
             return None
-        whole = self._whole(record)
-        if whole is not None:
-            return (whole,)
+        header = self.index.header
+        if crc32c is not None and shard is not None and offset is not None:  # in one piece
+            nbytes_expected = math.prod(shape) * dtype.itemsize
+            if shard < header.num_shards and nbytes == nbytes_expected:
+                place = self.shard_path(shard), offset, nbytes, dtype
+                return (Extent(*place, header.big_endian, crc32c, _whole_region(shape)),)
         known = self._extents.get(key)
         if known is None:
-            known = tuple(self._extent(region, entry) for region, entry in self.pieces(key))
+            known = tuple(
+                Extent(
+                    path=self.shard_path(entry.shard_id),
+                    offset=entry.offset,
+                    nbytes=entry.size,
+                    dtype=entry.dtype,
+                    big_endian=header.big_endian,
+                    crc32c=entry.crc32c,
+                    region=region,
+                )
+                for region, entry in self.pieces(record)
+            )
             if len(known) > 1:
                 self._extents[key] = known
         return known
-
-    def _whole(self, record: TensorRecord) -> Extent | None:
-        """Give the extent of a tensor in one piece; None if it is in slices or not possible."""
-        _, dtype, shape, nbytes, crc32c, shard, offset = record
-        header = self.index.header
-        if crc32c is None or shard is None or offset is None or shard >= header.num_shards:
-            return None
-        if nbytes != math.prod(shape) * dtype.itemsize:
-            return None
-        path = self.shard_path(shard)
-        return Extent(path, offset, nbytes, dtype, header.big_endian, crc32c, _whole_region(shape))
-
-    def _extent(self, region: Region, entry: BundleEntry) -> Extent:
-        return Extent(
-            path=self.shard_path(entry.shard_id),
-            offset=entry.offset,
-            nbytes=entry.size,
-            dtype=entry.dtype,
-            big_endian=self.index.header.big_endian,
-            crc32c=entry.crc32c,
-            region=region,
-        )
 
     def located(self, error: CheckpointError, key: str) -> CheckpointError:
         """Give an error about an entry with the names of the index and of the tensor."""
         return error.within(shown(key), path=self.index.path)
 
-    def pieces(self, key: str) -> tuple[Piece, ...]:
-        """Give the places of a tensor: one, or one per slice.
-
-        Raises:
-            CorruptCheckpointError: an entry is impossible, or slices do not fit together.
-            UnsupportedFeatureError: it is a variant or a resource, or of an unknown type.
-        """
-        entry = self.entry(key)
+    def pieces(self, record: TensorRecord) -> tuple[Piece, ...]:
+        """Give the places of a tensor, checked: one, or one per slice."""
+        entry = self.entry(record)
+        num_shards = self.index.header.num_shards
         try:
             _check_readable(entry)
-            parts = self.index.parts.get(key)
+            parts = self.index.parts.get(record.key)
             if parts is not None:
-                return _join(entry, parts, self.index.header.num_shards)
-            _check_entry(entry, self.index.header.num_shards)
+                return _join(entry, parts, num_shards)
+            _check_entry(entry, num_shards)
         except (CorruptCheckpointError, UnsupportedFeatureError) as error:
-            raise self.located(error, key) from None
+            raise self.located(error, record.key) from None
         return ((_whole_region(entry.shape), entry),)
 
 
@@ -180,12 +142,11 @@ def _whole_region(shape: tuple[int, ...]) -> Region:
 def _check_readable(entry: BundleEntry) -> None:
     if entry.dtype.is_plain or entry.dtype is DataType.STRING:
         return
+    found = f"a {entry.dtype} tensor holds no array"
+    remedy = "Only the TensorFlow program that wrote it can restore it."
     if entry.dtype is DataType.UNKNOWN:
         found = f"element type {entry.dtype_number} is not known"
         remedy = "It was written by a newer TensorFlow, or its index is damaged."
-        raise UnsupportedFeatureError(found, remedy=remedy)
-    found = f"a {entry.dtype} tensor holds no array"
-    remedy = "Only the TensorFlow program that wrote it can restore it."
     raise UnsupportedFeatureError(found, remedy=remedy)
 
 
@@ -204,6 +165,13 @@ def _check_entry(entry: BundleEntry, num_shards: int) -> None:
 
 def _join(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
     """Give the checked pieces of a partitioned tensor."""
+    try:
+        return _joined(entry, parts, num_shards)
+    except CorruptCheckpointError as error:
+        raise error.within(kind=ErrorKind.SLICES) from None
+
+
+def _joined(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
     pieces = []
     for part in parts:
         region = region_of(part.tensor_slice, entry.shape)

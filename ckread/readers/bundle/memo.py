@@ -16,9 +16,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.readers.bundle.index import ends_in_checksum
-from ckread.readers.contract import TensorRecord
+from ckread.readers.bundle.index import ends_in_checksum, parse_bundle_index
+from ckread.readers.contract import TensorRecord, no_garbage_collection
 from ckread.readers.crc32c import crc32c, unmask
+from ckread.readers.files import RegularFile
 from ckread.readers.protobuf import parse_varint
 from ckread.readers.table import Table, parse_entries
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ckread.readers.bundle.index import BundleIndex
-    from ckread.readers.files import RegularFile
     from ckread.readers.table import BlockHandle
 
 MAX_NBYTES = 1 << 20
@@ -42,14 +42,10 @@ _PLAIN = b"\0"
 
 
 class _Known(NamedTuple):
-    """An index that was parsed.
+    """An index that was parsed: its pieces and checksums in turn.
 
-    Attributes:
-        tensors: what it lists.
-        parts: its pieces and checksums in turn, as bytes and integers.
-        pieces: all bytes but the checksums.
-        records: of each checksum, the tensor; None where it is that of a block.
-        blocks: start of each data block, and where its checksum is.
+    Of each checksum its tensor is kept, None where it is that of a block; of each block its
+    start and where its checksum is.
     """
 
     tensors: Tensors
@@ -82,21 +78,23 @@ class IndexMemo:
         self._known: dict[int, tuple[_Known, BundleIndex]] = {}
         self._n_spare = MAX_KNOWN
 
-    def recall(self, file: RegularFile) -> BundleIndex | None:
-        """Give what an open index says, if it is like one that was parsed.
+    def read(self, path: str) -> BundleIndex:
+        """Read an index: by one that was parsed if it is like it, else as any, and keep it.
 
-        None if it has to be parsed: it is like no other, or damaged.
+        Raises:
+            CheckpointError: as `read_bundle_index`.
         """
-        if file.nbytes not in self._known:
-            return None
-        known, index = self._known[file.nbytes]
-        tensors = known.read(file.pread(0, file.nbytes))
-        if tensors is None:
-            return None
-        return replace(index, path=file.path, identity=file.identity, tensors=tensors)
+        with RegularFile(path) as file, no_garbage_collection():
+            if file.nbytes in self._known:
+                known, index = self._known[file.nbytes]
+                tensors = known.read(file.pread(0, file.nbytes))
+                if tensors is not None:
+                    return replace(index, path=path, identity=file.identity, tensors=tensors)
+            index = parse_bundle_index(file)
+            self._remember(file, index)
+            return index
 
-    def remember(self, file: RegularFile, index: BundleIndex) -> None:
-        """Keep what an open index says, which was parsed."""
+    def _remember(self, file: RegularFile, index: BundleIndex) -> None:
         if not self._n_spare or file.nbytes > MAX_NBYTES:
             return
         self._n_spare -= 1

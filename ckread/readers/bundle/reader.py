@@ -11,26 +11,16 @@ A training run may rewrite the files while they are read: what then does not fit
 is read once more, from the new index.
 
 Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
-
-Values of a bundle's tensors, read from its shards as the layout says.
-
-numpy is imported by what gives arrays; `read_bytes` and `read_strings` do without.
-
-The entries of an index as they are stored, for who asks for one.
-
-Opening the index of a prefix, which a training run may be writing just now.
-
-An index is written in place, after its data: absent, empty or without its footer
-beside a data shard, it is being written, or its writer was killed.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+import struct
 from copy import copy
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ckread.errors import (
     CheckpointError,
@@ -40,63 +30,45 @@ from ckread.errors import (
     MissingShardError,
     NotACheckpointError,
     TruncatedFileError,
-    UsageError,
 )
-from ckread.readers import slices
-from ckread.readers.bundle.index import BundleIndex, read_bundle_index
+from ckread.readers.bundle.index import EntryParser, read_bundle_index
 from ckread.readers.bundle.layout import BundleLayout
 from ckread.readers.bundle.strings import read_string_tensor
-from ckread.readers.contract import CHUNK_NBYTES, ClosingReader, Format, StoredFile, shown
-from ckread.readers.dtypes import DataType
-from ckread.readers.extents import of_tensor, open_shard, read_extent
+from ckread.readers.contract import CHUNK_NBYTES, Format, StoredFile, shown
+from ckread.readers.crc32c import extend, unmask
+from ckread.readers.extent_reader import ExtentReader
+from ckread.readers.extents import checksum_error, of_tensor, open_shard
 from ckread.readers.files import file_identity
-from ckread.readers.messages import BundleEntry
+from ckread.readers.messages import parse_bundle_header
+from ckread.readers.protobuf import parse_varint
 from ckread.readers.shards import present_shards, shard_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.bundle.memo import IndexMemo
-    from ckread.readers.contract import Extent, Index, TensorRecord
-    from ckread.readers.files import RegularFile
-    from ckread.readers.messages import BundleHeader
+    from ckread.readers.contract import Extent, TensorRecord
+    from ckread.readers.messages import BundleEntry, BundleHeader
 
 
 T = TypeVar("T")
 
 
-class TensorBundle(ClosingReader):
-    """A V2 checkpoint by its prefix; implements `CheckpointReader`.
-
-    Attributes:
-        path: the prefix.
-        format: `Format.TENSOR_BUNDLE`.
-    """
+class TensorBundle(ExtentReader):
+    """A V2 checkpoint by its prefix."""
 
     def __init__(self, prefix: str, memo: IndexMemo | None = None) -> None:
-        """Read the index of `prefix`, no data shard.
+        """Read the index of `prefix`, no data shard."""
+        super().__init__(prefix, Format.TENSOR_BUNDLE)
+        self._place(open_index(prefix, memo))
 
-        Args:
-            prefix: of the checkpoint.
-            memo: indexes of the same run, which may be alike.
-
-        Raises:
-            CheckpointNotFoundError: there is none.
-            TruncatedFileError: it is being written, or its save was cut short.
-            NotACheckpointError: it is no table.
-            CorruptCheckpointError: it contradicts the format.
-            UnsupportedFeatureError: it wants another version of the reader.
-        """
-        self.path = prefix
-        self.format = Format.TENSOR_BUNDLE
-        self._place(BundleLayout(prefix, open_index(prefix, memo)))
-
-    def _place(self, layout: BundleLayout) -> None:
-        self._layout = layout
-        self._values = BundleValues(layout)
+    def _place(self, index: BundleIndex) -> None:
+        self._layout = BundleLayout(self.path, index)
+        self._tensors = MappingProxyType(index.tensors)  # slices are not among them
 
     @property
     def header(self) -> BundleHeader:
@@ -105,111 +77,78 @@ class TensorBundle(ClosingReader):
 
     @property
     def n_blocks(self) -> int:
-        """Data blocks of the index, each verified when it was read."""
+        """Data blocks of the index."""
         return self._layout.index.n_blocks
 
     @property
-    def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every tensor by key, in the order of the file; slices are not among them."""
-        return MappingProxyType(self._layout.index.tensors)
-
-    @property
-    def entries(self) -> Mapping[str, BundleEntry]:
-        """The entry of every tensor as it is stored, made when it is asked for."""
-        return BundleEntries(self._layout)
-
-    @property
     def notes(self) -> tuple[str, ...]:
-        """What had to be decided about the names of the files, one sentence each."""
+        """What had to be decided about the names of the files."""
         return self._layout.notes
+
+    def entry(self, key: str) -> BundleEntry:
+        """Give the entry of a tensor as it is stored, its slices included."""
+        return self._layout.entry(self._record(key))
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the index and every data shard, absent ones included."""
         layout = self._layout
-        paths = (layout.shard_path(i) for i in range(layout.num_shards))
-        index = StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)
-        return index, *(StoredFile(path, _size_of(path), is_shard=True) for path in paths)
+        files = [StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)]
+        for path in map(layout.shard_path, range(layout.num_shards)):
+            identity = file_identity(path)
+            nbytes = None if identity is None else identity.nbytes
+            files.append(StoredFile(path, nbytes, is_shard=True))
+        return tuple(files)
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give where a tensor's plain bytes lie, one extent per slice; None for strings.
-
-        Raises:
-            VariableNotFoundError: there is no such tensor.
-            CorruptCheckpointError: its entry, or one of its slices', is impossible.
-        """
-        return self._layout.extents(key)
-
-    def read_bytes(self, key: str) -> bytes:
-        """Give the verified bytes of a small plain tensor, C order, little-endian.
-
-        Raises:
-            CheckpointError: they cannot be read, or are damaged.
-            UsageError: it holds strings.
-        """
-        return self._settled(key, lambda: self._values.read_bytes(key))
-
-    def read_strings(self, key: str) -> list[bytes]:
-        """Give the verified elements of a string tensor, C order; numpy is not needed.
-
-        Raises:
-            CheckpointError: they cannot be read, or are damaged.
-            UsageError: it holds no strings.
-        """
-        return self._settled(key, lambda: self._values.read_strings(key))
-
-    def read(self, key: str) -> NDArray[np.generic]:
-        """Give a whole verified tensor, 0-d for a scalar, objects of bytes for strings.
-
-        Raises:
-            CheckpointError: it cannot be read, or is damaged.
-        """
-        return self._settled(key, lambda: self._values.read(key))
-
-    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a tensor, reading little more than it needs, unverified.
-
-        Strings are read and verified whole.
-
-        Raises:
-            CheckpointError: it cannot be read.
-        """
-        return self._settled(key, lambda: self._values.read_slice(key, index), is_verified=False)
+        """Give where a tensor's plain bytes lie, one extent per slice; None for strings."""
+        return self._layout.extents(self._record(key))
 
     def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
-        """Yield a tensor in C order as 1-D arrays of at most `nbytes` bytes.
-
-        An array is valid until the next one is asked for. Checksums are verified
-        after the last: what was made of them before is void if that raises. Strings
-        come as one array.
-
-        Raises:
-            CheckpointError: it cannot be read, or is damaged.
-        """
-        if self.extents(key) is None:
-            yield self.read(key).reshape(-1)
-            return
+        """Yield a tensor; what was yielded cannot be read anew if the files change."""
         try:
-            yield from self._values.iter_chunks(key, nbytes)
+            yield from super().iter_chunks(key, nbytes)
         except (CorruptCheckpointError, MissingShardError) as error:
             remedy = _CHANGED if self._has_changed() else None
             raise of_tensor(error, key, remedy=remedy) from None
-
-    def close(self) -> None:
-        """Close the data shards for good."""
-        super().close()
-        self._values.close()
 
     def reopened(self) -> TensorBundle:
         """Give another reader of the same index, which is not read again."""
         other = copy(self)
         other.is_closed = False
-        other._place(self._layout)
+        other._shards = {}
         return other
 
-    def _settled(self, key: str, read: Callable[[], T], *, is_verified: bool = True) -> T:
+    def _decode(self, key: str) -> NDArray[np.generic]:
+        """Read a string tensor, or what has no array form and is refused."""
+        from ckread.readers.arrays import put_strings
+
+        pieces = self._layout.pieces(self._record(key))
+        for _, entry in pieces:
+            path = self._layout.shard_path(entry.shard_id)
+            self._open(path).check_range(entry.offset, entry.size)
+        whole = self._empty(key, self._record(key).shape)
+        for region, entry in pieces:
+            put_strings(whole, region, self._read_string_piece(key, entry))
+        return whole
+
+    def _strings(self, key: str) -> list[bytes]:
+        pieces = self._layout.pieces(self._record(key))
+        if len(pieces) != 1:
+            return super()._strings(key)
+        return self._read_string_piece(key, pieces[0][1])
+
+    def _read_string_piece(self, key: str, entry: BundleEntry) -> list[bytes]:
+        shard = self._open(self._layout.shard_path(entry.shard_id))
+        big_endian = self._layout.index.header.big_endian
+        return read_string_tensor(shard, entry, key=shown(key), big_endian=big_endian)
+
+    def _located(self, error: CheckpointError, key: str) -> CheckpointError:
+        return self._layout.located(error, key)
+
+    def _settled(self, key: str, read: Callable[[str], T], *, is_verified: bool = True) -> T:
         """Give what `read` gives; once more, from a new index, if the files changed."""
         try:
-            result = read()
+            result = read(key)
             if is_verified or not self._has_changed():
                 return result
         except (CorruptCheckpointError, MissingShardError) as error:
@@ -217,19 +156,23 @@ class TensorBundle(ClosingReader):
                 raise of_tensor(error, key) from None
         self._reload(key)
         try:
-            return read()
+            return read(key)
         except (CorruptCheckpointError, MissingShardError) as error:
             raise of_tensor(error, key, remedy=_CHANGED) from None
 
     def _has_changed(self) -> bool:
         index = self._layout.index
-        return file_identity(index.path) != index.identity or self._values.has_changed()
+        return file_identity(index.path) != index.identity or any(
+            shard.has_changed() for shard in self._shards.values()
+        )
 
     def _reload(self, key: str) -> None:
-        old = self._layout.record(key)
-        self._values.close()
-        self._place(BundleLayout(self.path, open_index(self.path)))
-        new = self._layout.index.tensors.get(key)
+        """Read the index anew; see that the tensor is still the one that was listed."""
+        old = self._record(key)
+        while self._shards:
+            self._shards.popitem()[1].close()
+        self._place(open_index(self.path))
+        new = self._tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
             found = "absent" if new is None else f"{new.dtype} {list(new.shape)}"
             before = f"{old.dtype} {list(old.shape)} before"
@@ -240,139 +183,10 @@ class TensorBundle(ClosingReader):
 _CHANGED = "The files changed while they were read: a training run may be writing here. Try again."
 
 
-def _size_of(path: str) -> int | None:
-    identity = file_identity(path)
-    return None if identity is None else identity.nbytes
-
-
-_MAX_OPEN_SHARDS = 64
-
-
-class BundleValues:
-    """Reads values by one layout; keeps the shards it has met open."""
-
-    def __init__(self, layout: BundleLayout) -> None:
-        self._layout = layout
-        self._shards: dict[str, RegularFile] = {}
-
-    def has_changed(self) -> bool:
-        """Tell whether an open shard was replaced or written to."""
-        return any(shard.has_changed() for shard in self._shards.values())
-
-    def close(self) -> None:
-        """Close the shards."""
-        while self._shards:
-            self._shards.popitem()[1].close()
-
-    def read_bytes(self, key: str) -> bytes:
-        """Give the verified bytes of a plain tensor, little-endian."""
-        extents = self._layout.extents(key)
-        if extents is None:
-            self._layout.pieces(key)
-            raise UsageError(f"{shown(key)}: a string tensor, expected plain numbers")
-        if len(extents) != 1:
-            return self.read(key).tobytes()
-        return read_extent(extents[0], self._open(extents[0].path))
-
-    def read_strings(self, key: str) -> list[bytes]:
-        """Give the verified elements of a string tensor."""
-        pieces = self._layout.pieces(key)
-        dtype = self._layout.record(key).dtype
-        if dtype is not DataType.STRING:
-            raise UsageError(f"{shown(key)}: {dtype}, expected strings")
-        if len(pieces) != 1:
-            return list(self.read(key).reshape(-1))
-        return self._read_string_piece(key, pieces[0][1])
-
-    def read(self, key: str) -> NDArray[np.generic]:
-        """Give a whole verified tensor."""
-        from ckread.readers.arrays import check_places, put_strings, read_whole
-
-        extents = self._layout.extents(key)
-        if extents is not None:
-            check_places(extents, self._open)
-            whole = self._empty(key)
-            read_whole(extents, whole, self._open)
-            return whole
-        pieces = self._layout.pieces(key)
-        for _, entry in pieces:
-            self._shard_of(entry).check_range(entry.offset, entry.size)
-        whole = self._empty(key)
-        for region, entry in pieces:
-            put_strings(whole, region, self._read_string_piece(key, entry))
-        return whole
-
-    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a tensor, unverified; of strings, from the whole."""
-        from ckread.readers import arrays
-
-        record = self._layout.record(key)
-        extents = self._layout.extents(key)
-        ranges = slices.index_ranges(index, record.shape)
-        if extents is not None:
-            arrays.check_places(extents, self._open)
-            part = self._empty(key, [len(wanted) for wanted in ranges])
-            arrays.read_part(extents, ranges, part, self._open)
-        else:
-            # The ellipsis keeps a scalar an array.
-            wanted: Any = (*slices.as_slices(ranges), ...)
-            part = self.read(key)[wanted]
-        return part.reshape(slices.kept_shape(index, part.shape))
-
-    def iter_chunks(self, key: str, nbytes: int) -> Iterator[NDArray[np.generic]]:
-        """Yield a plain tensor in C order, verified after the last chunk."""
-        from ckread.readers import arrays
-
-        record = self._layout.record(key)
-        extents = self._layout.extents(key) or ()
-        nbytes = max(nbytes, record.dtype.itemsize)
-        return arrays.iter_whole(extents, record.shape, nbytes, self._open)
-
-    def _empty(self, key: str, shape: Sequence[int] | None = None) -> NDArray[Any]:
-        """Give an array for a tensor, or for a part of it of another shape."""
-        from ckread.readers.arrays import empty_array
-
-        record = self._layout.record(key)
-        try:
-            return empty_array(record.shape if shape is None else shape, record.dtype)
-        except CheckpointError as error:
-            raise self._layout.located(error, key) from None
-
-    def _read_string_piece(self, key: str, entry: BundleEntry) -> list[bytes]:
-        shard = self._shard_of(entry)
-        big_endian = self._layout.index.header.big_endian
-        return read_string_tensor(shard, entry, key=shown(key), big_endian=big_endian)
-
-    def _shard_of(self, entry: BundleEntry) -> RegularFile:
-        return self._open(self._layout.shard_path(entry.shard_id))
-
-    def _open(self, path: str) -> RegularFile:
-        shard = self._shards.get(path)
-        if shard is None:
-            if len(self._shards) >= _MAX_OPEN_SHARDS:
-                self._shards.clear()  # a stream that still reads one keeps it open
-            shard = self._shards[path] = open_shard(path)
-        return shard
-
-
-class BundleEntries(Mapping[str, BundleEntry]):
-    """The entries of an index by key, each made when it is asked for."""
-
-    def __init__(self, layout: BundleLayout) -> None:
-        self._layout = layout
-
-    def __getitem__(self, key: str) -> BundleEntry:
-        """Give the entry of a tensor."""
-        return self._layout.entry(key)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over keys, in the order of the file."""
-        return iter(self._layout.index.tensors)
-
-    def __len__(self) -> int:
-        """Count the tensors."""
-        return len(self._layout.index.tensors)
-
+# Opening the index of a prefix, which a training run may be writing just now.
+#
+# An index is written in place, after its data: absent, empty or without its footer
+# beside a data shard, it is being written, or its writer was killed.
 
 TORN_REMEDY = (
     "If a training run is still writing here, try again in a moment. If not, go\n"
@@ -381,23 +195,11 @@ TORN_REMEDY = (
 
 
 def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
-    """Read the index of `prefix`; once more if it changed while it was read.
-
-    Args:
-        prefix: of the checkpoint.
-        memo: indexes of the same run, which may be alike.
-
-    Raises:
-        CheckpointNotFoundError: there is none, and no data shard either.
-        TruncatedFileError: it is absent or short beside a data shard.
-        NotACheckpointError: it is no table.
-        CorruptCheckpointError: it contradicts the format.
-        UnsupportedFeatureError: it wants another version of the reader.
-    """
+    """Read the index of `prefix`; once more if it changed while it was read."""
     path = prefix + ".index"
     before = file_identity(path)
     try:
-        return read_bundle_index(path, memo)
+        return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
         if file_identity(path) == before:
             raise _torn(prefix, error) from None
@@ -426,3 +228,76 @@ def _torn(prefix: str, error: CheckpointError) -> CheckpointError:
         place=error.places,
         remedy=TORN_REMEDY,
     )
+
+
+def bad_entries(
+    items: Iterable[tuple[bytes, bytes]], memory: int
+) -> Iterator[tuple[bytes, CheckpointError]]:
+    """Yield the key of each entry that is none, and why; for an index that cannot be opened.
+
+    The key of the header is empty; `memory` bounds what the entries may take.
+    """
+    parser = EntryParser(memory)
+    for key, value in items:
+        try:
+            if key:
+                parser.feed([(key, value)])
+            else:
+                parse_bundle_header(value)
+        except CheckpointError as error:
+            yield key, error if key else error.within("header")
+
+
+# Variant tensors: states of datasets and lists. They hold no array, but can be verified.
+#
+#     per element   varint64 length, a VariantTensorDataProto of that length,
+#                   u32 masked CRC-32C of everything so far
+#
+# The running checksum goes over each length as u64, the bytes, and the checksum word;
+# its last value is that of the entry.
+#
+# Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.cc, WriteVariantTensor
+
+MAX_VARIANT_NBYTES = 1 << 30
+_CHECKSUM_NBYTES = 4
+
+
+def verify_variant(record: TensorRecord, path: str) -> None:
+    """Verify a variant tensor in the data shard at `path`.
+
+    Raises:
+        CheckpointError: the shard is not there or too short, or the tensor is damaged.
+    """
+    offset = record.offset or 0
+    name = path.rpartition("/")[2]
+    if record.nbytes > MAX_VARIANT_NBYTES:
+        raise CorruptCheckpointError(f"a variant of {record.nbytes} bytes", path=path, name=name)
+    with open_shard(path) as shard:
+        data = shard.pread(offset, record.nbytes)
+    at = computed = 0
+    for _ in range(math.prod(record.shape)):
+        length, start = parse_varint(data, at, len(data))
+        stop = start + length
+        if stop + _CHECKSUM_NBYTES > len(data):
+            raise CorruptCheckpointError(
+                f"bytes {offset} to {offset + len(data)}: an element runs past them",
+                path=path,
+                name=name,
+                offset=offset,
+            )
+        computed = extend(computed, struct.pack("<Q", length))
+        computed = extend(computed, data[start:stop])
+        at = stop + _CHECKSUM_NBYTES
+        stored = unmask(int.from_bytes(data[stop:at], "little"))
+        if stored != computed:
+            raise checksum_error(path, (offset + start, length), stored, computed)
+        computed = extend(computed, data[stop:at])
+    if at != len(data):
+        raise CorruptCheckpointError(
+            f"bytes {offset} to {offset + len(data)}: elements end at {offset + at}",
+            path=path,
+            name=name,
+            offset=offset,
+        )
+    if record.crc32c is not None and computed != record.crc32c:
+        raise checksum_error(path, (offset, len(data)), record.crc32c, computed)

@@ -22,11 +22,12 @@ from ckread.errors import CorruptCheckpointError, NotACheckpointError
 from ckread.readers.files import RegularFile
 from ckread.readers.graphs.signatures import (
     SavedVariable,
-    Signature,
     parse_map_entry,
     parse_signature,
     read_object_variables,
 )
+from ckread.readers.graphs.signatures import Signature as Signature
+from ckread.readers.graphs.signatures import TensorInfo as TensorInfo
 from ckread.readers.protobuf import (
     FIXED32,
     LENGTH_DELIMITED,
@@ -106,11 +107,7 @@ def read_meta_graph(path: str) -> MetaGraph:
 
 
 def parse_meta_graph(stream: FieldStream, span: Span) -> MetaGraph:
-    """Decode the MetaGraphDef at a place of a file.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode the MetaGraphDef at a place of a file."""
     try:
         return _parse(stream, span)
     except CorruptCheckpointError as error:
@@ -273,11 +270,7 @@ class VariableDef:
 
 
 def parse_collection(buffer: bytes, span: Span) -> tuple[list[str], list[Span]]:
-    """Decode a CollectionDef: the names of a node_list, the places of a bytes_list.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a CollectionDef: the names of a node_list, the places of a bytes_list."""
     names: list[str] = []
     messages: list[Span] = []
     for number, wire_type, value in iter_fields(buffer, *span):
@@ -294,11 +287,7 @@ def parse_collection(buffer: bytes, span: Span) -> tuple[list[str], list[Span]]:
 
 
 def parse_variable_def(buffer: bytes, span: Span) -> VariableDef:
-    """Decode a VariableDef.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a VariableDef."""
     texts = {1: "", 6: ""}
     flags: dict[int, bool] = {}
     partition = None

@@ -141,13 +141,26 @@ def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:
         elif tag == _FIELD_2:
             attributes.append(_parse_attribute(buffer, first, last))
         elif tag == _FIELD_3:
-            slot_variables.append(_parse_slot_variable(buffer, (first, last)))
+            span = (first, last)
+            original = slot = 0
+            slot_name = ""
+            for number, wire_type, value in iter_fields(buffer, *span):
+                if number == 1 and wire_type == VARINT:
+                    original = signed32(value)
+                elif number == 2 and wire_type == LENGTH_DELIMITED:
+                    slot_name = parse_text(buffer, value)
+                elif number == 3 and wire_type == VARINT:
+                    slot = signed32(value)
+            parse_slot_variable = SlotVariable(original, slot_name, slot)
+            slot_variables.append(parse_slot_variable)
         elif tag == _FIELD_4:
             saver = RegisteredSaver(*_parse_texts(buffer, (first, last), saver or ("", "")))
         elif tag == _FIELD_5 and buffer[first:last] == b"\x08\x01":
             has_values = True
         elif tag == _FIELD_5:
-            has_values = _parse_bool(buffer, (first, last), bool(has_values))
+            flags = iter_fields(buffer, first, last)
+            values = [value != 0 for number, kind, value in flags if (number, kind) == (1, VARINT)]
+            has_values = [bool(has_values), *values][-1]
     return TrackableObject(
         tuple(children), tuple(attributes), tuple(slot_variables), saver, has_values
     )
@@ -199,30 +212,10 @@ def _parse_attribute(buffer: bytes, start: int, stop: int) -> Attribute:
 _VARIABLE_VALUE = b"\x0a\x0eVARIABLE_VALUE\x12"
 
 
-def _parse_slot_variable(buffer: bytes, span: Span) -> SlotVariable:
-    original = slot = 0
-    slot_name = ""
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number == 1 and wire_type == VARINT:
-            original = signed32(value)
-        elif number == 2 and wire_type == LENGTH_DELIMITED:
-            slot_name = parse_text(buffer, value)
-        elif number == 3 and wire_type == VARINT:
-            slot = signed32(value)
-    return SlotVariable(original, slot_name, slot)
-
-
 def _parse_texts(buffer: bytes, span: Span, texts: tuple[str, ...]) -> list[str]:
     """Give string fields 1 to the number of `texts`, which hold where one is absent."""
     result = list(texts)
     for number, wire_type, value in iter_fields(buffer, *span):
         if number <= len(result) and wire_type == LENGTH_DELIMITED:
             result[number - 1] = parse_text(buffer, value)
-    return result
-
-
-def _parse_bool(buffer: bytes, span: Span, result: bool) -> bool:
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number == 1 and wire_type == VARINT:
-            result = value != 0
     return result

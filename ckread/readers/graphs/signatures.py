@@ -79,11 +79,7 @@ class Signature:
 
 
 def parse_signature(name: str, buffer: bytes, span: Span) -> Signature:
-    """Decode a SignatureDef.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a SignatureDef."""
     inputs: dict[str, TensorInfo] = {}
     outputs: dict[str, TensorInfo] = {}
     method_name = ""
@@ -104,11 +100,7 @@ def _sorted(infos: dict[str, TensorInfo]) -> tuple[TensorInfo, ...]:
 
 
 def parse_map_entry(buffer: bytes, span: Span) -> tuple[str, Span]:
-    """Give the key of a map's entry, and where its message lies.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Give the key of a map's entry, and where its message lies."""
     key, message = "", (span[1], span[1])
     for number, wire_type, value in iter_fields(buffer, *span):
         if number == 1 and wire_type == LENGTH_DELIMITED:
@@ -121,11 +113,7 @@ def parse_map_entry(buffer: bytes, span: Span) -> tuple[str, Span]:
 def parse_tensor_info(
     name: str, buffer: bytes, span: Span, *, depth: int = MAX_DEPTH
 ) -> TensorInfo:
-    """Decode a TensorInfo.
-
-    Raises:
-        CorruptCheckpointError: it is no such message, or nests too deeply.
-    """
+    """Decode a TensorInfo."""
     if not depth:
         raise CorruptCheckpointError(f"composite tensors nested deeper than {MAX_DEPTH} levels")
     tensor = ""
@@ -153,11 +141,7 @@ def parse_tensor_info(
 
 
 def parse_partial_shape(buffer: bytes, span: Span) -> PartialShape | None:
-    """Decode a TensorShapeProto of which parts may be unknown; None if even the rank is.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a TensorShapeProto of which parts may be unknown; None if even the rank is."""
     sizes: list[int | None] = []
     for number, wire_type, value in iter_fields(buffer, *span):
         if number == 3 and wire_type == VARINT and value:
@@ -188,13 +172,9 @@ _VARIABLE = 7
 
 
 class SavedVariable(NamedTuple):
-    """One variable.
+    """One variable; its name is its own, often without the layer's, and its shape may be unknown.
 
-    Attributes:
-        name: its own name, often without the layer's; empty if it has none.
-        dtype: its element type.
-        shape: its shape, None if not even the rank is known.
-        trainable: its flag when it was created, whatever was frozen later.
+    Trainable is its flag when it was created, whatever was frozen later.
     """
 
     name: str
@@ -209,9 +189,6 @@ def read_object_variables(
     """Give the variables of the SavedObjectGraph at a place of a file, by node id.
 
     With them what Keras of TensorFlow 2.2 to 2.4 tells of its layers, as JSON.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
     """
     variables: dict[int, SavedVariable] = {}
     layers: dict[int, str] = {}
@@ -240,11 +217,7 @@ def _keras_metadata(buffer: bytes, span: Span) -> str:
 
 
 def parse_saved_variable(buffer: bytes, span: Span) -> SavedVariable:
-    """Decode a SavedVariable.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Decode a SavedVariable."""
     name = ""
     dtype = trainable = 0
     shape: PartialShape | None = ()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ckread.readers.hdf5.messages import Dataset as Dataset
 from ckread.readers.hdf5.messages import DeclinedError
+from ckread.readers.hdf5.messages import path_order as path_order
 from ckread.readers.hdf5.plain import PlainFile
 
 if TYPE_CHECKING:
@@ -17,26 +19,13 @@ if TYPE_CHECKING:
 
     from ckread.readers.files import FileWindow
     from ckread.readers.hdf5.library import LibraryFile
-    from ckread.readers.hdf5.messages import Dataset
 
 
 class HDF5File:
-    """An open HDF5 file.
-
-    Attributes:
-        path: the file.
-        name: what messages call it.
-        window: the bytes it is read through.
-    """
+    """An open HDF5 file, read through a window; `name` is what messages call it."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Open it.
-
-        Raises:
-            MissingDependencyError: h5py is needed and not installed.
-            NotACheckpointError: it is not HDF5.
-            CorruptCheckpointError: HDF5 cannot open it.
-        """
+        """Open it."""
         self.path = window.path
         self.name = name
         self.window = window
@@ -78,11 +67,7 @@ class HDF5File:
         return self._library.has(path) if self._plain is None else self._plain.has(path)
 
     def attribute(self, path: str, name: str) -> str | list[str] | None:
-        """Give a text attribute, or a list of texts; None where there is none.
-
-        Raises:
-            CorruptCheckpointError: it is larger than any attribute may be.
-        """
+        """Give a text attribute, or a list of texts; None where there is none."""
         if self._plain is None:
             return self._library.attribute(path, name)
         return self._plain.attributes(path).get(name)
@@ -92,12 +77,7 @@ class HDF5File:
         return self._library.dataset(path)
 
     def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
-        """Give the texts of a dataset, None unless they are of variable length.
-
-        Raises:
-            CorruptCheckpointError: they are not where it says, or more than `max_nbytes`.
-            UnsupportedFeatureError: they are kept in a way that is not read here.
-        """
+        """Give the texts of a dataset, None unless they are of variable length."""
         return self._library.variable_texts(dataset, max_nbytes)
 
     def guarded(self, where: str) -> AbstractContextManager[None]:

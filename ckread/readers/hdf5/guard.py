@@ -47,17 +47,12 @@ _READ_NBYTES = 1 << 16
 class GuardedWindow(io.RawIOBase):
     """A window for HDF5's library; gives no byte any more once it has refused one.
 
-    Attributes:
-        refusal: why; the library may forget what is raised while it reads.
-        is_opening: whether the file is being opened; the reader ends this.
+    The library may forget what is raised while it reads, so `refusal` keeps it. `is_opening`
+    until the reader says that the file is open.
     """
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Find the superblock.
-
-        Raises:
-            UnsupportedFeatureError: offsets or lengths have not 8 bytes.
-        """
+        """Find the superblock."""
         super().__init__()
         self.refusal: CheckpointError | None = None
         self.is_opening = True
@@ -88,12 +83,7 @@ class GuardedWindow(io.RawIOBase):
         return 0
 
     def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes by their address, which counts from the superblock.
-
-        Raises:
-            TruncatedFileError: the window ends before them.
-            CorruptCheckpointError: they begin a heap that is damaged.
-        """
+        """Give bytes by their address, which counts from the superblock."""
         data = self._window.pread(self._base + offset, nbytes)
         if data.startswith(b"GCOL\1"):
             self._check_or_refuse(self._base + offset, memoryview(data))
@@ -116,12 +106,7 @@ class GuardedWindow(io.RawIOBase):
         return self._window.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the window goes; give the number of bytes.
-
-        Raises:
-            CorruptCheckpointError: they begin a heap or tree that it would loop on.
-            UnsupportedFeatureError: they begin a cache image.
-        """
+        """Fill `buffer` as far as the window goes; give the number of bytes."""
         if self.refusal is not None:
             raise self.refusal
         start = self._window.tell()

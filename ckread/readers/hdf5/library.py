@@ -61,22 +61,10 @@ _MAX_TEXT_EXPANSION = 20
 
 
 class LibraryFile:
-    """An HDF5 file that is open in h5py.
-
-    Attributes:
-        path: the file.
-        name: what messages call it.
-        window: the bytes it is read through.
-    """
+    """An HDF5 file that is open in h5py, read through a window; `name` is for messages."""
 
     def __init__(self, window: FileWindow, name: str) -> None:
-        """Open it.
-
-        Raises:
-            MissingDependencyError: h5py is not installed.
-            NotACheckpointError: it is not HDF5.
-            CorruptCheckpointError: HDF5 cannot open it.
-        """
+        """Open it."""
         self.path = window.path
         self.name = name
         self.window = window
@@ -97,12 +85,7 @@ class LibraryFile:
         return translated(where, self.name, self.window, self._guard)
 
     def paths(self) -> list[str]:
-        """List every path of the file, groups before what they hold.
-
-        Raises:
-            UnsupportedFeatureError: a link is external, soft or of an unknown kind.
-            CorruptCheckpointError: a group cannot be read.
-        """
+        """List every path of the file, groups before what they hold."""
         h5l = h5py_module().h5l
         kinds = {h5l.TYPE_EXTERNAL: "an external link", h5l.TYPE_SOFT: "a soft link"}
         found: list[tuple[bytes, int]] = []
@@ -115,13 +98,7 @@ class LibraryFile:
         return sorted((decode(name) for name, _ in found), key=path_order)
 
     def datasets(self) -> Iterator[Dataset | str]:
-        """Yield every dataset, and of every group its path.
-
-        Raises:
-            UnsupportedFeatureError: a link or dataset leads out of the file, or
-                holds references.
-            CorruptCheckpointError: an object cannot be read.
-        """
+        """Yield every dataset, and of every group its path."""
         h5d, h5o = h5py_module().h5d, h5py_module().h5o
         for path in self.paths():
             with self.guarded(repr(path)):
@@ -147,7 +124,10 @@ class LibraryFile:
             shape = (0,) if item.shape is None else tuple(int(size) for size in item.shape)
             nbytes, offset = item.get_storage_size(), item.get_offset()
         if kind == h5d.CHUNKED:
-            self._check_chunks(path, layout.get_chunk(), item.dtype.itemsize)
+            chunk = math.prod(layout.get_chunk()) * item.dtype.itemsize
+            if chunk > _MAX_CHUNK_NBYTES:
+                limit = f"expected at most {_MAX_CHUNK_NBYTES}"
+                self._refuse(path, f"has chunks of {chunk} bytes, {limit}")
         is_text = stored.dtype is DataType.STRING
         logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
         if kind != h5d.CHUNKED and stored.dtype.is_plain:
@@ -155,36 +135,22 @@ class LibraryFile:
         is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
         most = nbytes if is_bare else min(nbytes, self.window.nbytes)
         expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
-        self._check_size(path, logical, stored=most, expansion=expansion)
+        if logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
+            what = f"{logical} bytes of values in {most} stored bytes"
+            raise CorruptCheckpointError(
+                f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
+            )
         if kind != h5d.CONTIGUOUS or not stored.dtype.is_plain or not nbytes:
             offset = None
         with self.guarded(repr(path)):
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
-    def _check_chunks(self, path: str, chunk: tuple[int, ...], itemsize: int) -> None:
-        nbytes = math.prod(chunk) * itemsize
-        if nbytes > _MAX_CHUNK_NBYTES:
-            self._refuse(
-                path, f"has chunks of {nbytes} bytes, expected at most {_MAX_CHUNK_NBYTES}"
-            )
-
-    def _check_size(self, path: str, logical: int, *, stored: int, expansion: int) -> None:
-        if logical > max(_BOMB_FLOOR_NBYTES, expansion * stored):
-            what = f"{logical} bytes of values in {stored} stored bytes"
-            raise CorruptCheckpointError(
-                f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
-            )
-
     def _refuse(self, path: str, what: str) -> None:
         raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
 
     def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py.
-
-        Raises:
-            CorruptCheckpointError: a chunk of it is a decompression bomb.
-        """
+        """Open a listed dataset with h5py."""
         if path not in self._datasets:
             with self.guarded(repr(path)):
                 found = self._file[encode(path)]
@@ -193,12 +159,7 @@ class LibraryFile:
         return self._datasets[path]
 
     def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
-        """Give the texts of a dataset, None unless they are of variable length.
-
-        Raises:
-            CorruptCheckpointError: they are not where it says, or more than `max_nbytes`.
-            UnsupportedFeatureError: they are kept in a way that is not read here.
-        """
+        """Give the texts of a dataset, None unless they are of variable length."""
         where = repr(dataset.path)
         item = self.dataset(dataset.path).id
         text = h5py_module().check_string_dtype(item.dtype)
@@ -214,11 +175,7 @@ class LibraryFile:
             return encode(path) in self._file
 
     def attribute(self, path: str, name: str) -> str | list[str] | None:
-        """Give a text attribute, or a list of texts; None where there is none.
-
-        Raises:
-            CorruptCheckpointError: it is larger than any attribute may be.
-        """
+        """Give a text attribute, or a list of texts; None where there is none."""
         with self.guarded(repr(path)):
             item = h5py_module().h5o.open(self._file.id, encode(path) or b"/")
         return self._attribute_of(item, name)
@@ -256,14 +213,7 @@ _FOUND_UNSEEN = "texts of variable length that cannot be found beforehand"
 
 @contextmanager
 def translated(where: str, name: str, window: FileWindow, guard: GuardedWindow) -> Iterator[None]:
-    """Turn whatever is raised about an HDF5 file into an error that names `where`.
-
-    Raises:
-        TruncatedFileError: the file ends early.
-        NotACheckpointError: it is no HDF5 file.
-        UnsupportedFeatureError: texts are kept in a way that is not read here.
-        CorruptCheckpointError: anything else that HDF5 does not accept, or hangs on.
-    """
+    """Turn whatever is raised about an HDF5 file into an error that names `where`."""
     try:
         yield
     except CheckpointError:
@@ -315,13 +265,7 @@ _OPAQUE: dict[str, DataType] = {
 
 
 class StoredType(NamedTuple):
-    """How the elements of a dataset are stored.
-
-    Attributes:
-        dtype: the element type, `UNKNOWN` for what no tensor holds.
-        big_endian: whether multi-byte elements are in network order.
-        has_references: whether elements are references to other objects.
-    """
+    """How the elements of a dataset are stored; `UNKNOWN` is what no tensor holds."""
 
     dtype: DataType
     big_endian: bool = False
@@ -329,12 +273,7 @@ class StoredType(NamedTuple):
 
 
 def stored_type(stored: np.dtype[Any], label: str) -> StoredType:
-    """Tell the element type from h5py's numpy type.
-
-    Args:
-        stored: what `dataset.dtype` gives.
-        label: the attribute `dtype` of the dataset, empty where it has none.
-    """
+    """Tell the element type from h5py's numpy type and the attribute `dtype` of the dataset."""
     import h5py
 
     if h5py.check_ref_dtype(stored) is not None:

@@ -39,23 +39,14 @@ _MAX_TEXT_NBYTES = 64 << 20
 
 
 class Space(NamedTuple):
-    """A dataspace.
-
-    Attributes:
-        shape: size of each dimension.
-        is_null: whether it has no elements at all, not even an empty dimension.
-    """
+    """A dataspace; a null one has no elements at all, not even an empty dimension."""
 
     shape: tuple[int, ...]
     is_null: bool = False
 
 
 def parse_space(data: bytes) -> Space:
-    """Decode a dataspace.
-
-    Raises:
-        DeclinedError: it is of another version.
-    """
+    """Decode a dataspace."""
     version, rank = data[0], data[1]
     if version == 1:
         return Space(struct.unpack_from(f"<{rank}Q", data, 8))
@@ -67,12 +58,7 @@ def parse_space(data: bytes) -> Space:
 def element_type(data: bytes, label: str | list[str] | None) -> tuple[DataType, bool]:
     """Give the element type of a dataset, and whether it is big-endian.
 
-    Args:
-        data: the datatype message.
-        label: the attribute `dtype` of the dataset.
-
-    Raises:
-        DeclinedError: it is no plain number.
+    `label` is the attribute `dtype` of the dataset.
     """
     kind, bits = data[0] & 15, data[1]
     [nbytes] = struct.unpack_from("<I", data, 4)
@@ -97,11 +83,7 @@ def attribute_name(data: bytes) -> str:
 
 
 def attribute_value(data: bytes, source: Source) -> tuple[str, str | list[str] | None]:
-    """Give name and text of an attribute; None in place of what is no text.
-
-    Raises:
-        DeclinedError: it is of another version, or refers to something damaged.
-    """
+    """Give name and text of an attribute; None in place of what is no text."""
     version = data[0]
     sizes = struct.unpack_from("<HHH", data, 2)
     if version not in (1, 2, 3) or (version > 1 and data[1]):
@@ -182,10 +164,7 @@ class GlobalHeap:
     def __init__(self, source: Source, max_nbytes: int) -> None:
         """Read nothing yet.
 
-        Args:
-            source: the file.
-            max_nbytes: what all texts together may have, and all collections, which
-                damage makes overlap.
+        `max_nbytes` bounds all texts together, and all collections, which damage makes overlap.
         """
         self._source = source
         self._max_nbytes = max_nbytes
@@ -194,12 +173,7 @@ class GlobalHeap:
         self._read_nbytes = 0
 
     def texts(self, references: bytes) -> list[bytes]:
-        """Follow references, one after the other.
-
-        Raises:
-            DamagedTextError: a text is shorter than its reference says, or they are too much.
-            DeclinedError: a collection is damaged.
-        """
+        """Follow references, one after the other."""
         return [self._text(*fields) for fields in _REFERENCE.iter_unpack(references)]
 
     def _text(self, length: int, address: int, index: int) -> bytes:
@@ -265,11 +239,7 @@ Messages = list[tuple[int, bytes]]
 
 
 def is_sound_attribute(source: Source, address: int, name: str) -> bool:
-    """Tell whether the texts of an attribute are where it says, as far as this parser sees.
-
-    Raises:
-        DamagedTextError: one is not.
-    """
+    """Tell whether the texts of an attribute are where it says, as far as this parser sees."""
     try:
         for kind, data in read_any_messages(source, address):
             if kind == ATTRIBUTE and attribute_name(data) == name:
@@ -283,21 +253,13 @@ def is_sound_attribute(source: Source, address: int, name: str) -> bool:
 
 
 def text_attributes(messages: Messages, source: Source) -> dict[str, str | list[str]]:
-    """Give those of the attributes among messages that are texts.
-
-    Raises:
-        DeclinedError: one is not plain.
-    """
+    """Give those of the attributes among messages that are texts."""
     found = [attribute_value(data, source) for kind, data in messages if kind == ATTRIBUTE]
     return {name: text for name, text in found if text is not None}
 
 
 def read_messages(source: Source, address: int) -> Messages:
-    """Read the messages of the object at an address, all its blocks.
-
-    Raises:
-        DeclinedError: its header is of another version, or damaged.
-    """
+    """Read the messages of the object at an address, all its blocks."""
     version, _, n_messages, _, nbytes = _HEADER.unpack(source.pread(address, _HEADER.size))
     if version != 1:
         raise DeclinedError
@@ -330,11 +292,7 @@ def _iter_messages(block: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def read_any_messages(source: Source, address: int) -> Messages:
-    """Read the messages of an object whose header is of either version.
-
-    Raises:
-        DeclinedError: it is of neither, or damaged.
-    """
+    """Read the messages of an object whose header is of either version."""
     if source.pread(address, 4) != b"OHDR":
         return read_messages(source, address)
     version, flags = source.pread(address + 4, 2)

@@ -58,23 +58,23 @@ _UNDEFINED = (1 << 64) - 1
 
 
 class PlainFile:
-    """A file whose objects have been listed.
-
-    Attributes:
-        listed: every dataset, and of every group its path; groups before members.
-    """
+    """A file whose objects have been listed: every dataset, and of every group its path."""
 
     def __init__(self, window: FileWindow) -> None:
-        """List the objects.
-
-        Raises:
-            DeclinedError: the file holds something that is not plain, or is damaged.
-        """
+        """List the objects."""
         self._window = window
         self._addresses: dict[str, int] = {}
         self._attributes: dict[int, dict[str, str | list[str]]] = {}
         try:
-            self.listed = self._list(self._root())
+            fields = _SUPERBLOCK.unpack(self._window.pread(0, _SUPERBLOCK.size))
+            signature, version, *_, offset_nbytes, length_nbytes, _ = fields[:9]
+            base, _, end, _ = fields[12:16]
+            if signature != _SIGNATURE or version or (offset_nbytes, length_nbytes) != (8, 8):
+                raise DeclinedError
+            if base or end > self._window.nbytes:
+                raise DeclinedError
+            address: int = fields[17]
+            self.listed = self._list(address)
         except (CheckpointError, struct.error, IndexError, OverflowError, MemoryError):
             raise DeclinedError from None
 
@@ -85,17 +85,6 @@ class PlainFile:
     def attributes(self, path: str) -> dict[str, str | list[str]]:
         """Give the text attributes of an object."""
         return self._attributes.get(self._addresses.get(path, -1), {})
-
-    def _root(self) -> int:
-        fields = _SUPERBLOCK.unpack(self._window.pread(0, _SUPERBLOCK.size))
-        signature, version, *_, offset_nbytes, length_nbytes, _ = fields[:9]
-        base, _, end, _ = fields[12:16]
-        if signature != _SIGNATURE or version or (offset_nbytes, length_nbytes) != (8, 8):
-            raise DeclinedError
-        if base or end > self._window.nbytes:
-            raise DeclinedError
-        address: int = fields[17]
-        return address
 
     def _list(self, root: int) -> list[Dataset | str]:
         """Walk all groups; one that is linked twice is entered once, as h5py does."""

@@ -45,11 +45,7 @@ class _Holder(NamedTuple):
 
 
 def h5py_module() -> ModuleType:
-    """Import h5py.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
+    """Import h5py."""
     try:
         import h5py
     except ImportError:
@@ -62,15 +58,8 @@ def h5py_module() -> ModuleType:
 def read_text(item: Any, name: str, *, is_sound: bool) -> str | list[str] | None:
     """Give a text attribute of an open object, or a list of texts; None without one.
 
-    Args:
-        item: the object.
-        name: the attribute.
-        is_sound: whether its texts are known to be where it says. If not, those of
-            variable length are not read: HDF5 takes whatever memory they claim.
-
-    Raises:
-        AttributeTooLargeError: nothing of it has been read.
-        UnverifiedTextError: likewise.
+    Where `is_sound` does not say that its texts are where it says, those of variable
+    length are not read: HDF5 takes whatever memory they claim.
     """
     h5py = h5py_module()
     key = name.encode()
@@ -132,17 +121,7 @@ _SPARE_NBYTES = 64  # checksums of other filters
 
 
 def read_references(item: Any, source: Source, address: int) -> bytes:
-    """Give all references of an open dataset in C order; zeros where nothing was written.
-
-    Args:
-        item: the dataset, as h5py's `DatasetID`.
-        source: the file.
-        address: where its object header lies.
-
-    Raises:
-        DamagedTextError: there are fewer of them than elements.
-        DeclinedError: they are kept in a way that is not read here.
-    """
+    """Give all references of an open `DatasetID` in C order; zeros where nothing was written."""
     h5d = h5py_module().h5d
     layout = item.get_create_plist()
     shape = tuple(int(size) for size in item.shape or ())
@@ -184,11 +163,7 @@ def _check_fill(layout: Any) -> None:
 
 
 def check_chunks(item: Any) -> None:
-    """See that no chunk of a dataset inflates to more than a chunk: the library takes it all.
-
-    Raises:
-        DamagedTextError: one does.
-    """
+    """See that no chunk of a dataset inflates to more than a chunk: the library takes it all."""
     layout = item.get_create_plist()
     if layout.get_layout() != h5py_module().h5d.CHUNKED:
         return

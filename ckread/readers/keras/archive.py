@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import (
     CheckpointError,
@@ -37,15 +38,18 @@ from ckread.readers.keras.config import (
     parse_model,
     parse_object,
 )
-from ckread.readers.keras.reader import HDF5Reader
+from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
-UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
+_UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
 
@@ -64,7 +68,7 @@ class ArchiveFacts:
     assets: tuple[str, ...]
 
 
-def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
+def open_keras_archive(path: str) -> tuple[KerasReader, ArchiveFacts]:
     """Open a `.keras` file.
 
     Raises:
@@ -80,7 +84,7 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
     finally:
         archive.close()
     try:
-        reader = HDF5Reader(
+        reader = KerasReader(
             path,
             [file],
             layout=Format.KERAS_ARCHIVE,
@@ -97,25 +101,50 @@ def open_keras_archive(path: str) -> tuple[HDF5Reader, ArchiveFacts]:
 def weights_damage(path: str) -> CheckpointError | None:
     """Read the member with the weights to its end; give what is wrong with it, if anything."""
     try:
-        archive = ZipMembers(path)
+        with closing(ZipMembers(path)) as archive:
+            _verify(archive, WEIGHTS)
     except CheckpointError as error:
         return error
-    try:
-        archive.verify(WEIGHTS)
-    except CheckpointError as error:
-        found, remedy = f"{error.told}; {UNNAMED}", error.remedy or COPY_AGAIN
-        return error.within(found=found, expected=None, remedy=remedy)
-    finally:
-        archive.close()
     return None
 
 
-def read_facts(archive: ZipMembers) -> ArchiveFacts:
-    """Read the configuration and the metadata.
+def damaged_members(
+    path: str, verify_weights: Callable[[], None] | None = None
+) -> list[tuple[str, CheckpointError]]:
+    """Verify every member of an archive; give the place of each that is damaged, and why.
 
-    Raises:
-        CorruptCheckpointError: they are not JSON, too large or too deep.
+    Args:
+        path: of the archive.
+        verify_weights: what verifies the member with the weights, and keeps what it found.
     """
+    found = []
+    try:
+        with closing(ZipMembers(path)) as archive:
+            for name in archive.members:
+                try:
+                    if name == WEIGHTS and verify_weights is not None:
+                        verify_weights()
+                    else:
+                        _verify(archive, name)
+                except CheckpointError as error:
+                    found.append((f"{archive.name}/{name}", error))
+    except CheckpointError as error:
+        return [(os.path.basename(path), error)]
+    return found
+
+
+def _verify(archive: ZipMembers, name: str) -> None:
+    try:
+        archive.verify(name)
+    except CheckpointError as error:
+        if name != WEIGHTS:
+            raise
+        found, remedy = f"{error.told}; {_UNNAMED}", error.remedy or COPY_AGAIN
+        raise error.within(found=found, expected=None, remedy=remedy) from None
+
+
+def read_facts(archive: ZipMembers) -> ArchiveFacts:
+    """Read the configuration and the metadata."""
     config = _json(archive, CONFIG)
     metadata = _json(archive, METADATA)
     compiled = config.get("compile_config")
@@ -157,15 +186,9 @@ def _weights_window(archive: ZipMembers) -> FileWindow:
         )
     place = archive.place(WEIGHTS)
     if place is not None:
-        offset, nbytes = place
-        return FileWindow(archive.path, offset, nbytes)
-    return _inflated_window(archive)
-
-
-def _inflated_window(archive: ZipMembers) -> FileWindow:
-    """Inflate the weights into a temporary file that has no name once it is open."""
+        return FileWindow(archive.path, *place)
     try:
-        with tempfile.NamedTemporaryFile() as target:
+        with tempfile.NamedTemporaryFile() as target:  # it has no name once it is open
             archive.inflate(WEIGHTS, target)
             target.flush()
             return FileWindow(target.name, is_lasting=False)
@@ -192,7 +215,7 @@ def _inflated_window(archive: ZipMembers) -> FileWindow:
 MAX_SHARDS = 100_000
 
 
-def open_sharded_weights(path: str) -> HDF5Reader:
+def open_sharded_weights(path: str) -> KerasReader:
     """Open a `.weights.json` and the files it names.
 
     Raises:
@@ -200,36 +223,26 @@ def open_sharded_weights(path: str) -> HDF5Reader:
         MissingShardError: a file it names is not there.
         CorruptCheckpointError: a name leads out of its directory, or a file is damaged.
     """
-    names, stored = _read_index(path)
+    with RegularFile(path) as index:
+        data = index.pread(0, min(index.nbytes, MAX_JSON_NBYTES + 1))
+        stored = [StoredFile(path, index.nbytes, is_shard=False)]
+    names = shard_names(parse_object(data, "weight_map", path=path, name=index.name), path=path)
     files: list[HDF5File] = []
     try:
         for name in names:
             files.append(_open_shard(path, name, names))
             window = files[-1].window
-            stored += (StoredFile(window.path, window.nbytes, is_shard=True),)
-        return HDF5Reader(path, files, layout=Format.KERAS_WEIGHTS_SHARDED, stored=stored)
+            stored.append(StoredFile(window.path, window.nbytes, is_shard=True))
+        sharded = Format.KERAS_WEIGHTS_SHARDED
+        return KerasReader(path, files, layout=sharded, stored=tuple(stored))
     except BaseException:
         for file in files:
             file.close()
         raise
 
 
-def _read_index(path: str) -> tuple[list[str], tuple[StoredFile, ...]]:
-    with RegularFile(path) as file:
-        name = file.name
-        data = file.pread(0, min(file.nbytes, MAX_JSON_NBYTES + 1))
-        stored = (StoredFile(path, file.nbytes, is_shard=False),)
-    names = shard_names(parse_object(data, "weight_map", path=path, name=name), path=path)
-    return names, stored
-
-
 def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
-    """Give the names of the files of a parsed index, each once, in order.
-
-    Raises:
-        NotACheckpointError: it has no weight_map.
-        CorruptCheckpointError: a name is not that of a file beside it.
-    """
+    """Give the names of the files of a parsed index, each once, in order."""
     base = os.path.basename(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict):

@@ -398,17 +398,7 @@ _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, Any]:
-    """Parse a JSON object.
-
-    Args:
-        data: the text, UTF-8.
-        where: what it is, for messages: `config.json`.
-        path: the file it lies in.
-        name: what messages call that file.
-
-    Raises:
-        CorruptCheckpointError: it is too large, too deep, or not a JSON object.
-    """
+    """Parse a JSON object; `where` and `name` are what messages call it and its file."""
     if len(data) > MAX_JSON_NBYTES:
         what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"
         raise CorruptCheckpointError(what, path=path, name=name, place=where)

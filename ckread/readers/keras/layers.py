@@ -259,7 +259,11 @@ def variable_names(
     else:
         names = _names(class_name, settings, stored)
     n = len(stored)
-    return list(names) if len(names) == n else _partial_names(class_name, n)
+    if len(names) == n:
+        return list(names)
+    if class_name == "BatchNormalization" and n >= 2:  # certain although the first are in doubt
+        return [""] * (n - 2) + ["moving_mean", "moving_variance"]
+    return [""] * n
 
 
 def quantization_mode(settings: Mapping[str, Any] | None) -> str:
@@ -280,7 +284,13 @@ def _names(
     if class_name in ("SeparableConv1D", "SeparableConv2D"):
         return ("depthwise_kernel", "pointwise_kernel", "bias")[: max(2, len(stored))]
     if class_name in ("BatchNormalization", "LayerNormalization", "GroupNormalization"):
-        return _normalization(class_name, settings, len(stored))
+        n = len(stored)
+        moving = ("moving_mean", "moving_variance") if class_name == "BatchNormalization" else ()
+        if settings is None:
+            return ("gamma", "beta", *moving) if n == 2 + len(moving) else moving
+        gamma = ("gamma",) if settings.get("scale", True) else ()
+        beta = ("beta",) if settings.get("center", True) else ()
+        return (*gamma, *beta, *moving)
     if class_name == "Embedding" and stored and stored[0].is_integer:
         return ("embeddings", "embeddings_scale", "embeddings_zero", "g_idx")[: len(stored)]
     return _FIXED.get(class_name, ())
@@ -304,15 +314,6 @@ def _kernel_and_bias(
     return names[:1] if n == 1 and names[:1] == ("kernel",) else names
 
 
-def _normalization(class_name: str, settings: Mapping[str, Any] | None, n: int) -> tuple[str, ...]:
-    moving = ("moving_mean", "moving_variance") if class_name == "BatchNormalization" else ()
-    if settings is None:
-        return ("gamma", "beta", *moving) if n == 2 + len(moving) else moving
-    gamma = ("gamma",) if settings.get("scale", True) else ()
-    beta = ("beta",) if settings.get("center", True) else ()
-    return (*gamma, *beta, *moving)
-
-
 def _names_by_form(shapes: list[tuple[int, ...]], called: str) -> tuple[str, ...]:
     """Name the variables of a layer whose class is not known."""
     if len(shapes) == 2 and len(shapes[0]) > 1 and len(shapes[1]) == 1:
@@ -322,10 +323,3 @@ def _names_by_form(shapes: list[tuple[int, ...]], called: str) -> tuple[str, ...
         return ()
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     return {2: names[:2], 4: names}.get(len(shapes), ())
-
-
-def _partial_names(class_name: str, n: int) -> list[str]:
-    """Keep what is certain although the first of the names are in doubt."""
-    if class_name == "BatchNormalization" and n >= 2:
-        return [""] * (n - 2) + ["moving_mean", "moving_variance"]
-    return [""] * n

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 
 class Packing(NamedTuple):
-    """How a stored int8 array holds an int4 tensor.
-
-    Attributes:
-        axis: the axis along which pairs lie.
-        shape: the shape of the tensor, unpacked.
-    """
+    """How a stored int8 array holds an int4 tensor: the axis of pairs, the unpacked shape."""
 
     axis: int
     shape: tuple[int, ...]
@@ -39,14 +34,7 @@ class Packing(NamedTuple):
 def find_packing(
     config: LayerConfig | None, names: Sequence[str], shapes: Sequence[tuple[int, ...]], at: int
 ) -> Packing | None:
-    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure.
-
-    Args:
-        config: the layer's configuration.
-        names: the names of all variables of the layer.
-        shapes: their stored shapes.
-        at: which of them.
-    """
+    """Tell how the variable `at` of a layer is packed, None if it is not or not for sure."""
     stored = shapes[at]
     if config is None or len(stored) != 2 or quantization_mode(config.settings) != "int4":
         return None
@@ -91,11 +79,9 @@ def unpack(packed: NDArray[np.generic], axis: int, length: int) -> NDArray[np.ge
 
 
 def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple[Any, ...], int]:
-    """Split an index into one of the packed array, one of what it unpacks to.
+    """Split an index into one of the packed array, of full rank, and one of what it unpacks to.
 
-    Returns:
-        The index of the packed array, of full rank; the index of the unpacked part;
-        the number of elements that part has along the packed axis.
+    The last item is the number of elements that part has along the packed axis.
     """
     whole = (*index, *(slice(None),) * (len(packing.shape) - len(index)))
     wanted = whole[packing.axis]
@@ -108,7 +94,9 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         inner = slice(start % 2, max(stop - start, 0) + start % 2, step)
     first, last = start // 2, max(-(-stop // 2), start // 2)
     outer = tuple(
-        slice(first, last) if axis == packing.axis else _kept(item)
+        slice(first, last)
+        if axis == packing.axis
+        else (slice(item, item + 1) if isinstance(item, int) else item)
         for axis, item in enumerate(whole)
     )
     after = tuple(
@@ -116,7 +104,3 @@ def packed_index(index: Index, packing: Packing) -> tuple[tuple[Any, ...], tuple
         for axis, item in enumerate(whole)
     )
     return outer, after, 2 * (last - first)
-
-
-def _kept(item: int | slice) -> slice:
-    return slice(item, item + 1) if isinstance(item, int) else item

@@ -54,13 +54,7 @@ class ZipMembers:
     """
 
     def __init__(self, path: str) -> None:
-        """Read the directory.
-
-        Raises:
-            CorruptCheckpointError: there is none, a name occurs twice or leads out, or
-                members overlap.
-            UnsupportedFeatureError: a member is encrypted.
-        """
+        """Read the directory."""
         self.path = path
         self._file = RegularFile(path)
         self.name = self._file.name
@@ -103,23 +97,16 @@ class ZipMembers:
                     f"member {name!r} is encrypted", path=self.path, name=self.name
                 )
             members[name] = info
-        self._check_places(found)
-        return members
-
-    def _check_places(self, found: list[zipfile.ZipInfo]) -> None:
         stop, before = 0, ""
         for info in sorted(found, key=lambda info: info.header_offset):
             if info.header_offset < stop:
                 raise self._corrupt(f"members {before!r} and {info.filename!r} overlap")
             stop = info.header_offset + _LOCAL_HEADER.size + info.compress_size
             before = info.filename
+        return members
 
     def place(self, name: str) -> tuple[int, int] | None:
-        """Give offset and size of a stored member's bytes; None if it is compressed.
-
-        Raises:
-            CorruptCheckpointError: the member is not where the directory says.
-        """
+        """Give offset and size of a stored member's bytes; None if it is compressed."""
         info = self.members[name]
         if info.compress_type != zipfile.ZIP_STORED:
             return None
@@ -141,13 +128,7 @@ class ZipMembers:
         return tuple(fields)
 
     def verify(self, name: str) -> None:
-        """See that a member has the CRC-32 and the sizes that the archive says, twice each.
-
-        Raises:
-            ChecksumError: its bytes are damaged.
-            CorruptCheckpointError: local header and directory differ, or it is no
-                compressed member any more.
-        """
+        """See that a member has the CRC-32 and the sizes that the archive says, twice each."""
         info = self._believable(name)
         _, flags, method, _, _, crc, compressed, size, *_ = self._header(name)
         if method != info.compress_type:
@@ -185,11 +166,7 @@ class ZipMembers:
         return crc
 
     def read(self, name: str, *, max_nbytes: int) -> bytes:
-        """Give the bytes of a small member, verified by its CRC-32.
-
-        Raises:
-            CorruptCheckpointError: it is larger than that, or damaged.
-        """
+        """Give the bytes of a small member, verified by its CRC-32."""
         info = self._believable(name)
         if info.file_size > max_nbytes:
             found = f"{info.file_size} bytes, expected at most {max_nbytes}"
@@ -198,11 +175,7 @@ class ZipMembers:
             return self._take(name, member, info.file_size + 1)
 
     def inflate(self, name: str, target: IO[bytes]) -> None:
-        """Write a compressed member to a file that is already open.
-
-        Raises:
-            CorruptCheckpointError: it expands beyond what it declares, or is damaged.
-        """
+        """Write a compressed member to a file that is already open."""
         info = self._believable(name)
         done = 0
         with self._open(name) as member:

@@ -34,14 +34,7 @@ _CAUSES: tuple[tuple[str, type[CheckpointError]], ...] = (
 
 
 def import_tensorflow(path: str) -> Any:
-    """Give TensorFlow, whose log goes nowhere while it starts.
-
-    Args:
-        path: the checkpoint it is wanted for.
-
-    Raises:
-        MissingDependencyError: it is not installed, or cannot be loaded.
-    """
+    """Give TensorFlow, whose log goes nowhere while it starts."""
     try:
         with _silence():
             import tensorflow
@@ -59,12 +52,7 @@ def import_tensorflow(path: str) -> Any:
 
 @contextlib.contextmanager
 def our_errors(path: str, key: str | None = None) -> Iterator[None]:
-    """Turn whatever TensorFlow raises into an error of this library.
-
-    Args:
-        path: the checkpoint; its base name begins the message.
-        key: the tensor that is read.
-    """
+    """Turn whatever TensorFlow raises into an error of this library."""
     try:
         yield
     except CheckpointError:

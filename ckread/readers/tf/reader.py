@@ -7,10 +7,6 @@ before TensorFlow sees them. What only our reader knows (checksums, shards and
 offsets) comes from there too.
 
 Reference: www.tensorflow.org/api_docs/python/tf/train/load_checkpoint
-
-What is kept from TensorFlow: files at which it would abort, hang or read out of bounds.
-
-Paths that TensorFlow takes as they are: it globs them, and knows schemes and directories.
 """
 
 from __future__ import annotations
@@ -25,19 +21,11 @@ from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
     UnsupportedFeatureError,
-    UsageError,
-    VariableNotFoundError,
 )
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import (
-    CHUNK_NBYTES,
-    ClosingReader,
-    Extent,
-    Format,
-    StoredFile,
-    TensorRecord,
-)
+from ckread.readers.contract import Format
 from ckread.readers.dtypes import DataType
+from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.extents import open_shard
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
@@ -45,37 +33,25 @@ from ckread.readers.tf.library import import_tensorflow, our_errors
 from ckread.readers.v1.reader import V1Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Index
+    from ckread.readers.contract import StoredFile, TensorRecord
 
 
-class TensorFlowReader(ClosingReader):
-    """A V2 or V1 checkpoint, read by TensorFlow; implements `CheckpointReader`.
+class TensorFlowReader(ExtentReader):
+    """A V2 or V1 checkpoint, read by TensorFlow.
 
-    Attributes:
-        path: the prefix, or the V1 file.
-        format: `Format.TENSOR_BUNDLE` or `Format.V1_TABLE`.
+    Nothing has extents: whoever chose this reader wants TensorFlow to read the bytes.
     """
 
     is_tensorflow = True
 
     def __init__(self, prefix: str, files: tuple[str, ...] = ()) -> None:
-        """Check the index, then open it with TensorFlow; no value is read.
-
-        Args:
-            prefix: of a V2 checkpoint.
-            files: those of a V1 checkpoint; then `prefix` only names it.
-
-        Raises:
-            MissingDependencyError: TensorFlow is not installed.
-            CheckpointError: the index is damaged, or TensorFlow declines it.
-        """
-        self.path = prefix
-        self.format = Format.V1_TABLE if files else Format.TENSOR_BUNDLE
+        """Check the index, then open it with TensorFlow; no value is read."""
+        super().__init__(prefix, Format.V1_TABLE if files else Format.TENSOR_BUNDLE)
         self._native = open_checked(prefix, files)
         self._tensorflow = import_tensorflow(prefix)
         names = files or tuple(file.path for file in self.files() if file.nbytes is not None)
@@ -85,12 +61,7 @@ class TensorFlowReader(ClosingReader):
 
     @cached_property
     def tensors(self) -> Mapping[str, TensorRecord]:
-        """Every tensor that TensorFlow lists, by key, in the order of the file.
-
-        Raises:
-            CheckpointError: TensorFlow cannot list it, for instance a name that is
-                not UTF-8.
-        """
+        """Every tensor that TensorFlow lists; some it cannot list, as a name that is not UTF-8."""
         with our_errors(self.path):
             listed = self._tensorflow.train.list_variables(self._plain.path)
         known = self._native.tensors
@@ -100,67 +71,6 @@ class TensorFlowReader(ClosingReader):
         """Give the files of the checkpoint, index first, absent shards included."""
         return self._native.files()
 
-    def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give None: whoever chose this reader wants TensorFlow to read the bytes."""
-        self._record(key)
-        return None
-
-    def read_bytes(self, key: str) -> bytes:
-        """Give the verified bytes of a small plain tensor, C order, little-endian.
-
-        Raises:
-            CheckpointError: as for `read`.
-            UsageError: it holds strings.
-        """
-        if self._record(key).dtype is DataType.STRING:
-            raise UsageError(f"{self.path}: {key}: strings have no plain bytes")
-        array = self.read(key)
-        return array.astype(array.dtype.newbyteorder("<")).tobytes()
-
-    def read_strings(self, key: str) -> list[bytes]:
-        """Give the verified elements of a string tensor, C order.
-
-        Raises:
-            CheckpointError: as for `read`.
-            UsageError: it holds no strings.
-        """
-        if self._record(key).dtype is not DataType.STRING:
-            raise UsageError(f"{self.path}: {key}: no tensor of strings")
-        return [bytes(element) for element in self.read(key).reshape(-1).tolist()]
-
-    def read(self, key: str) -> NDArray[np.generic]:
-        """Give a whole tensor as TensorFlow reads it, 0-d for a scalar.
-
-        Raises:
-            CheckpointError: the bytes are damaged or missing, or TensorFlow does not
-                read this type or this partition.
-        """
-        record = self._record(key)
-        check_readable(record, self._native)
-        with our_errors(self.path, key):
-            value = self._reader.get_tensor(key)
-        return _as_array(value)
-
-    def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
-        """Give a part of a tensor, which TensorFlow reads and verifies whole.
-
-        Raises:
-            CheckpointError: as for `read`.
-        """
-        from ckread.readers.arrays import part_of
-
-        return part_of(self.read(key), index)
-
-    def iter_chunks(self, key: str, nbytes: int = CHUNK_NBYTES) -> Iterator[NDArray[np.generic]]:
-        """Yield a tensor, which TensorFlow reads whole, as 1-D arrays of at most `nbytes`.
-
-        Raises:
-            CheckpointError: as for `read`.
-        """
-        from ckread.readers.arrays import chunks_of
-
-        yield from chunks_of(self.read(key), nbytes)
-
     def close(self) -> None:
         """Let TensorFlow's reader go, and what was made for it."""
         super().close()
@@ -168,33 +78,32 @@ class TensorFlowReader(ClosingReader):
         self._plain.close()
         self._native.close()
 
-    def _record(self, key: str) -> TensorRecord:
-        try:
-            return self.tensors[key]
-        except KeyError:
-            raise VariableNotFoundError(f"no tensor {key!r}", path=self.path) from None
+    def _decode(self, key: str) -> NDArray[np.generic]:
+        """Read a whole tensor; scalars come bare from TensorFlow, and strings as bytes."""
+        import numpy as np
+
+        check_readable(self._record(key), self._native)
+        with our_errors(self.path, key):
+            value: Any = self._reader.get_tensor(key)
+        if isinstance(value, bytes):
+            array = np.empty((), object)
+            array[()] = value
+            return array
+        return np.asarray(value)
 
 
-def _as_array(value: Any) -> NDArray[np.generic]:
-    """Give what TensorFlow returns as an array: scalars come bare, and strings as bytes."""
-    import numpy as np
-
-    if isinstance(value, bytes):
-        array = np.empty((), object)
-        array[()] = value
-        return array
-    return np.asarray(value)
+# What is kept from TensorFlow: files at which it would abort, hang or read out of bounds.
 
 
 def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Table:
-    """Open a checkpoint with our own reader, its whole index verified.
-
-    Raises:
-        CheckpointError: it is damaged, or nothing that TensorFlow should see.
-    """
+    """Open a checkpoint with our own reader, its whole index verified."""
     if not v1_files:
         bundle = TensorBundle(prefix)
-        _check_slices(bundle)
+        for record in bundle.tensors.values():
+            slices = bundle.entry(record.key).slices if record.crc32c is None else ()
+            if len(set(slices)) < len(slices):  # TensorFlow aborts when it opens this
+                error = CorruptCheckpointError("the same slice twice", expected="once")
+                raise error.within(record.key, path=f"{bundle.path}.index")
         return bundle
     for file in v1_files:
         with RegularFile(file) as table:
@@ -203,22 +112,8 @@ def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Tab
     return V1Table(prefix, v1_files)
 
 
-def _check_slices(bundle: TensorBundle) -> None:
-    """Refuse a slice that is listed twice, at which TensorFlow aborts when it opens."""
-    for record in bundle.tensors.values():
-        if record.crc32c is None:
-            slices = bundle.entries[record.key].slices
-            if len(set(slices)) < len(slices):
-                error = CorruptCheckpointError("the same slice twice", expected="once")
-                raise error.within(record.key, path=f"{bundle.path}.index")
-
-
 def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None:
-    """Refuse a tensor of no array type, or one whose bytes are not what its entry says.
-
-    Raises:
-        CheckpointError: its values cannot be read.
-    """
+    """Refuse a tensor of no array type, or one whose bytes are not what its entry says."""
     key, dtype = record.key, record.dtype
     if not dtype.is_plain and dtype is not DataType.STRING:
         raise UnsupportedFeatureError(
@@ -237,6 +132,8 @@ def check_readable(record: TensorRecord, native: TensorBundle | V1Table) -> None
             shard.check_range(extent.offset, extent.nbytes)
 
 
+# Paths that TensorFlow takes as they are: it globs them, and knows schemes and directories.
+
 _NOT_PLAIN = re.compile(r"[][*?\\]|://|[\ud800-\udfff]")
 _V1_PART = re.compile(r"-\d{5,}(-of-\d{5,})")
 
@@ -252,20 +149,18 @@ class PlainPath:
     """
 
     def __init__(self, prefix: str, files: tuple[str, ...]) -> None:
-        """Find or make it.
-
-        Args:
-            prefix: of the checkpoint.
-            files: all that belong to it.
-
-        Raises:
-            CheckpointError: no link can be made.
-        """
+        """Find or make it for the files of a prefix."""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.path = prefix
         if not _is_plain(prefix, files):
             try:
-                self._link(prefix, files)
+                self._directory = tempfile.TemporaryDirectory(prefix="ckread-")
+                link = self.path = os.path.join(self._directory.name, "checkpoint")
+                for file in files:
+                    suffix = file.removeprefix(prefix)
+                    os.symlink(os.path.abspath(file), link + suffix)
+                    if part := _V1_PART.fullmatch(suffix):
+                        self.path = f"{link}-?????{part[1]}"
             except OSError as error:
                 self.close()
                 raise CheckpointError(
@@ -277,15 +172,6 @@ class PlainPath:
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
-
-    def _link(self, prefix: str, files: tuple[str, ...]) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="ckread-")
-        link = self.path = os.path.join(self._directory.name, "checkpoint")
-        for file in files:
-            suffix = file.removeprefix(prefix)
-            os.symlink(os.path.abspath(file), link + suffix)
-            if part := _V1_PART.fullmatch(suffix):
-                self.path = f"{link}-?????{part[1]}"
 
 
 def _is_plain(prefix: str, files: tuple[str, ...]) -> bool:

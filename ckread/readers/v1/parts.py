@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError
-from ckread.readers.bundle.index import SLICE_NBYTES
 from ckread.readers.contract import shown
 from ckread.readers.dtypes import DATA_TYPES, DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.messages import (
     MAX_SLICES,
+    SLICE_NBYTES,
     check_count,
     parse_tensor_shape,
     parse_tensor_slice,
@@ -40,40 +41,28 @@ MAX_BLOCK_NBYTES = 3 << 30
 
 
 class V1Tensor(NamedTuple):
-    """One tensor as listed.
-
-    Attributes:
-        dtype: element type.
-        shape: shape of the whole.
-        slices: the slices it is kept in; one that covers it all, as a rule.
-    """
+    """One tensor as listed, in the slices it is kept in: one that covers it all, as a rule."""
 
     dtype: DataType
     shape: tuple[int, ...]
     slices: tuple[TensorSlice, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values; 0 for strings."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 class V1Part:
-    """One file.
-
-    Attributes:
-        file: open for reading.
-        listed: the tensors of which it holds a slice.
-    """
+    """One file, open for reading, and the tensors of which it holds a slice."""
 
     def __init__(self, path: str) -> None:
-        """Read its list.
-
-        Raises:
-            NotACheckpointError: it is no V1 checkpoint.
-            CorruptCheckpointError: it is damaged.
-        """
+        """Read its list."""
         self.file = RegularFile(path)
         try:
             self._table = Table(self.file, max_block_nbytes=MAX_BLOCK_NBYTES)
-            handles = list(self._table.handles())
+            self._handles = list(self._table.handles())
             self._separators = [key for key, _ in self._table.read_entries(self._table.index)]
-            self._handles = handles
             self.listed = self._read_list()
         except BaseException:
             self.file.close()
@@ -94,11 +83,7 @@ class V1Part:
             raise CorruptCheckpointError.of(error).within(where, path=self.file.path) from None
 
     def find(self, key: str, tensor_slice: TensorSlice) -> bytes | None:
-        """Give the stored value of a slice, None if it is not in this part.
-
-        Raises:
-            CorruptCheckpointError: its block is damaged.
-        """
+        """Give the stored value of a slice, None if it is not in this part."""
         wanted = slice_key(key.encode(errors="surrogateescape"), tensor_slice)
         at = bisect_left(self._separators, wanted)
         if at == len(self._handles):
@@ -110,15 +95,7 @@ class V1Part:
 
 
 def parse_list(buffer: bytes, *, memory: int = 1 << 40) -> dict[str, V1Tensor]:
-    """Decode the first value, a SavedTensorSlices with the list of tensors.
-
-    Args:
-        buffer: the value.
-        memory: bytes that tensors and slices may take, roughly.
-
-    Raises:
-        CorruptCheckpointError: it is no such message, lists a name twice, or is too long.
-    """
+    """Decode the first value, a SavedTensorSlices with the list of tensors; `memory` bounds it."""
     listed: dict[str, V1Tensor] = {}
     for number, wire_type, meta in iter_fields(buffer):
         if number != 1 or wire_type != LENGTH_DELIMITED:
@@ -158,11 +135,7 @@ def _parse_slice_meta(buffer: bytes, span: Span) -> tuple[str, V1Tensor]:
 
 
 def merge(lists: Iterable[Mapping[str, V1Tensor]], path: str) -> dict[str, V1Tensor]:
-    """Join the lists of the parts; a tensor may have slices in several.
-
-    Raises:
-        CorruptCheckpointError: parts differ in the type or shape of a tensor.
-    """
+    """Join the lists of the parts; a tensor may have slices in several."""
     merged: dict[str, V1Tensor] = {}
     for listed in lists:
         for name, tensor in listed.items():
@@ -180,11 +153,7 @@ def merge(lists: Iterable[Mapping[str, V1Tensor]], path: str) -> dict[str, V1Ten
 
 
 def data_span(buffer: bytes) -> Span:
-    """Give the place of the TensorProto in a stored value, a SavedTensorSlices.
-
-    Raises:
-        CorruptCheckpointError: it is no such message.
-    """
+    """Give the place of the TensorProto in a stored value, a SavedTensorSlices."""
     for number, wire_type, data in iter_fields(buffer):
         if number == 2 and wire_type == LENGTH_DELIMITED:
             for inner, inner_type, item in iter_fields(buffer, *data):

@@ -42,12 +42,7 @@ _AT_ONCE = 1 << 22
 def parse_values(
     buffer: bytes, span: Span, dtype: DataType, n_elements: int
 ) -> NDArray[np.generic]:
-    """Give the elements of a TensorProto as a 1-D array.
-
-    Raises:
-        UnsupportedFeatureError: V1 has no field for this type.
-        CorruptCheckpointError: it holds another number of elements.
-    """
+    """Give the elements of a TensorProto as a 1-D array."""
     wanted = _FIELDS.get(dtype)
     if wanted is None:
         raise UnsupportedFeatureError(f"{dtype} in a V1 checkpoint, which has no field for it")

@@ -11,17 +11,22 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.diff.pairing import PairedBy
-from ckread.analysis.diff.records import DiffStatus, distance_moved
+from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.terminal.words import ABSENT, float_text, shape_text, share_text, value_text
+from ckread.views.terminal.words import (
+    ABSENT,
+    move_in_words,
+    moved_text,
+    shape_text,
+    share_text,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
-    from ckread.analysis.diff.renaming import RenameRule
+    from ckread.analysis.diff.records import CheckpointDiff, RenameRule, VariableDiff
 
 
 MODEL_ROLES = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.ALIAS)
@@ -45,13 +50,9 @@ _MOST_TELLING = "!-+>~?="
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """A row of a table.
+    """A row: a sign (`~ = + - > ! ?`), a name or pattern, and the variables it stands for.
 
-    Attributes:
-        sign: what happened: `~ = + - > ! ?`.
-        name: a name, or the pattern of a group.
-        members: the variables it stands for.
-        what: in words, what figures cannot say.
+    `what` says in words what figures cannot.
     """
 
     sign: str
@@ -63,6 +64,12 @@ class DiffRow:
     def only(self) -> VariableDiff | None:
         """The variable, where it stands for one."""
         return self.members[0] if len(self.members) == 1 else None
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether it is of one variable, which moved."""
+        only = self.only
+        return only is not None and only.metrics is not None and not self.is_identical
 
     @property
     def nbytes_changed(self) -> int:
@@ -127,21 +134,19 @@ def _is_measured(variable: VariableDiff) -> bool:
 
 
 def grouped_rows(variables: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> list[DiffRow]:
-    """Give a row for each group that behaves alike; `among` are all that the table shows."""
-    return [
-        DiffRow(sign_of(members), _exact(pattern, members, among), members, describe(members))
-        for pattern, members in group(variables)
-    ]
+    """Give a row for each group that behaves alike; `among` are all that the table shows.
 
-
-def _exact(pattern: str, members: Sequence[VariableDiff], among: Sequence[VariableDiff]) -> str:
-    """Say where a subtree holds others too, which have rows of their own."""
-    if not pattern.endswith("**") or "**" in pattern[:-2]:
-        return pattern
-    n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
-    if n_below == len(members):
-        return pattern
-    return f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
+    Where a subtree holds others too, which have rows of their own, its row says so.
+    """
+    rows = []
+    for pattern, members in group(variables):
+        name = pattern
+        if pattern.endswith("**") and "**" not in pattern[:-2]:
+            n_below = sum(variable.name.startswith(pattern[:-2]) for variable in among)
+            if n_below > len(members):
+                name = f"{pattern}, the rest" if len(pattern) > 2 else "the rest"
+        rows.append(DiffRow(sign_of(members), name, members, describe(members)))
+    return rows
 
 
 def _single(variable: VariableDiff) -> DiffRow:
@@ -196,31 +201,14 @@ def _state_change(members: Sequence[VariableDiff]) -> str:
     return f"{text}, moved {move_in_words(moved)}" if moved else text
 
 
-def moved_text(variable: VariableDiff) -> str:
+def far_moved(variable: VariableDiff) -> str:
     """Give the relative distance: `53.1 %`, `from 0`, `NaN`, `–` where nothing moved."""
     metrics = variable.metrics
     if metrics is None or metrics.l2 is None or variable.status is DiffStatus.IDENTICAL:
         return ABSENT
     if metrics.relative_l2 is None:
-        return "from 0" if metrics.l2 else ABSENT
-    if metrics.relative_l2 == 0:
-        return ABSENT
-    if not math.isfinite(metrics.relative_l2):
-        return float_text(metrics.relative_l2)
-    percent = 100 * metrics.relative_l2
-    if percent < 0.1:
-        return "<0.1 %"
-    return f"{percent:.1f} %" if percent < 999.95 else f"{float_text(metrics.relative_l2)} ×"
-
-
-def move_in_words(moved: float) -> str:
-    """Give a relative distance for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
-    percent = 100 * moved
-    if percent < 0.1:
-        return "<0.1 %"
-    if percent < 999.5:
-        return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
-    return f"{float_text(moved)} times the norm"
+        return moved_text(math.inf if metrics.l2 else None)
+    return "inf" if math.isinf(metrics.relative_l2) else moved_text(metrics.relative_l2)
 
 
 def elements_text(variable: VariableDiff) -> str:
@@ -236,12 +224,7 @@ _FEW_ROWS = 16
 
 
 class Group(NamedTuple):
-    """Variables that one row stands for.
-
-    Attributes:
-        pattern: a name, or a pattern that says which.
-        members: at least one.
-    """
+    """A pattern, and the variables that one row stands for."""
 
     pattern: str
     members: tuple[VariableDiff, ...]
@@ -293,14 +276,10 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     by_subtree = group_by_subtree(others, behaviour)
     if len(by_subtree) > _FEW_ROWS:
         by_subtree = min(by_subtree, _group_by_ending(others), key=len)
-    return by_subtree + _group_slots(slots)
-
-
-def _group_slots(slots: Iterable[VariableDiff]) -> list[Group]:
-    found: dict[str, list[VariableDiff]] = {}
+    by_pattern: dict[str, list[VariableDiff]] = {}
     for variable in slots:
-        found.setdefault(slot_pattern(variable), []).append(variable)
-    return [_named(pattern, members) for pattern, members in found.items()]
+        by_pattern.setdefault(slot_pattern(variable), []).append(variable)
+    return by_subtree + [_named(pattern, members) for pattern, members in by_pattern.items()]
 
 
 def group_by_subtree(
@@ -328,17 +307,12 @@ def _split(
         children.setdefault(child, []).append((components, variable))
     if depth and len(children) == len(members) <= _MIXED_SIZE:
         return [_named(scope + "**", variables)]
-    return [found for child in children.values() for found in _child(child, depth, key)]
-
-
-def _child(
-    members: list[tuple[list[str], VariableDiff]],
-    depth: int,
-    key: Callable[[VariableDiff], Hashable],
-) -> list[Group]:
-    if len(members) == 1:
-        return [Group(members[0][1].name, (members[0][1],))]
-    return _split(members, depth + 1, key)
+    groups: list[Group] = []
+    for below in children.values():
+        only = below[0][1]
+        alone = [Group(only.name, (only,))] if len(below) == 1 else None
+        groups += alone or _split(below, depth + 1, key)
+    return groups
 
 
 def _group_by_ending(variables: Sequence[VariableDiff]) -> list[Group]:

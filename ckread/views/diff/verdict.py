@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from ckread.analysis.diff.records import DiffStatus, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import group_by_subtree, move_in_words, rule_in_words
-from ckread.views.terminal.words import count_text, plural, size_text
+from ckread.views.diff.rows import group_by_subtree, rule_in_words
+from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
-    from ckread.analysis.diff.renaming import RenameRule
 
 
 _FEW = 3
@@ -23,22 +22,22 @@ _FEW = 3
 
 def verdict(result: CheckpointDiff) -> str:
     """Give the verdict: how many changed, how far the weights moved, what stayed."""
+    total = plural(len(result.variables), "variable")
     if not result.variables:
         return "nothing to compare: no variable of either side is asked for."
     if result.identical:
-        return _identical(result)
+        held = f"{total}, {size_text(sum(variable.nbytes for variable in result.variables))}"
+        if not any(variable.is_read for variable in result.variables):
+            return f"identical by checksum: {held}; values were not read."
+        return f"identical: {held}, {_how_compared(result)}."
     if result.identical is None:
-        return _not_known(result)
-    sentences = [_first_sentence(result), _restart(result), _not_finite(result)]
-    return " ".join(filter(None, sentences))
-
-
-def _identical(result: CheckpointDiff) -> str:
-    nbytes = sum(variable.nbytes for variable in result.variables)
-    held = f"{plural(len(result.variables), 'variable')}, {size_text(nbytes)}"
-    if not any(variable.is_read for variable in result.variables):
-        return f"identical by checksum: {held}; values were not read."
-    return f"identical: {held}, {_how_compared(result)}."
+        unknown = sum(variable.status is None for variable in result.variables)
+        return (
+            f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
+            " types and shapes agree."
+        )
+    sentences = [_same_under_other_names(result) or _counts(result), *_warnings(result)]
+    return " ".join(sentences)
 
 
 def _how_compared(result: CheckpointDiff) -> str:
@@ -51,19 +50,8 @@ def _how_compared(result: CheckpointDiff) -> str:
     return "bit for bit"
 
 
-def _not_known(result: CheckpointDiff) -> str:
-    unknown = sum(variable.status is None for variable in result.variables)
-    total = len(result.variables)
-    return (
-        f"not known: {count_text(unknown)} of {plural(total, 'variable')} cannot be compared by"
-        " checksum; names, types and shapes agree."
-    )
-
-
-def _first_sentence(result: CheckpointDiff) -> str:
-    renamed = _same_under_other_names(result)
-    if renamed:
-        return renamed
+def _counts(result: CheckpointDiff) -> str:
+    """Count what changed, and say how far and where."""
     changed = result.summary["changed"]
     parts = [(changed, "changed")] if changed else []
     parts += _structural_parts(result)
@@ -71,7 +59,7 @@ def _first_sentence(result: CheckpointDiff) -> str:
     total = plural(len(result.variables), "variable")
     who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
     words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
-    return f"{_listed(words)}{_how_far(result)}{_where(result)}."
+    return f"{listed(words)}{_how_far(result)}{_where(result)}."
 
 
 def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
@@ -91,7 +79,7 @@ def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tup
     slots = {variable.slot for variable in found}
     if not found or None in slots or len(slots) > _FEW:
         return [(len(found), verb)] if found else []
-    names = _listed(sorted(safe_text(slot) for slot in slots if slot))
+    names = listed(sorted(safe_text(slot) for slot in slots if slot))
     return [(len(found), f"{names} slot{'s' if len(found) > 1 else ''} {verb}")]
 
 
@@ -100,10 +88,14 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     paired = [v for v in result.variables if v.a is not None and v.b is not None]
     pairs = [v for v in paired if v.role.is_parameter] or paired
     renamed = [v for v in pairs if v.renamed_from is not None]
-    explained = [v for v in renamed if any(_explains(rule, v) for rule in result.rules)]
+    explained = [
+        v
+        for v in renamed
+        if any(rule.apply(v.renamed_from or "") == v.name for rule in result.rules)
+    ]
     if not pairs or len(explained) < len(pairs):
         return ""
-    rules = _listed([safe_text(rule_in_words(rule)) for rule in result.rules])
+    rules = listed([safe_text(rule_in_words(rule)) for rule in result.rules])
     same = sum(v.status is DiffStatus.RENAMED for v in pairs)
     held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
     is_read = all(v.is_read for v in pairs if v.status is DiffStatus.RENAMED)
@@ -116,11 +108,6 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
     ]
     total = plural(len(pairs), "variable")
     return f"The same {total} under other names ({rules}): {', '.join(parts)}."
-
-
-def _explains(rule: RenameRule, variable: VariableDiff) -> bool:
-    """Tell whether a rule gives the variable's new name."""
-    return rule.apply(variable.renamed_from or "") == variable.name
 
 
 def _how_far(result: CheckpointDiff) -> str:
@@ -157,42 +144,34 @@ def _where(result: CheckpointDiff) -> str:
             stayed += [v.name for v in still]
             moved += [v.name for v in members if v.status is not DiffStatus.IDENTICAL]
     if len(moved) <= _FEW and len(moved) <= len(stayed):
-        return f", all of the model's in {_listed([safe_text(name) for name in moved])}"
+        return f", all of the model's in {listed([safe_text(name) for name in moved])}"
     if len(stayed) <= _FEW:
-        names = _listed([safe_text(name) for name in stayed])
+        names = listed([safe_text(name) for name in stayed])
         is_one = len(stayed) == 1 and "**" not in stayed[0]
         return f", {names} stayed as {'it was' if is_one else 'they were'}"
     still_count = len(model) - len(changed)
     return f"; {count_text(still_count)} of {count_text(len(model))} of the model's did not"
 
 
-def _restart(result: CheckpointDiff) -> str:
-    """Say which counters went back: training was restarted in between."""
+def _warnings(result: CheckpointDiff) -> Iterator[str]:
+    """Say which counters went back, for training was restarted, and what is not finite."""
     back = [
         f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
         for v in result.variables
         if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
     ]
-    return f"Counters went back: {_listed(back)}." if back else ""
-
-
-def _not_finite(result: CheckpointDiff) -> str:
-    bad = [v for v in result.variables if has_not_finite(v)]
-    if not bad:
-        return ""
-    names = [safe_text(variable.name) for variable in bad[:_FEW]]
-    rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
-    return f"NaN or infinity came or went in {_listed([*names, *rest])}."
+    if back:
+        yield f"Counters went back: {listed(back)}."
+    bad = [safe_text(v.name) for v in result.variables if has_not_finite(v)]
+    if bad:
+        rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
+        yield f"NaN or infinity came or went in {listed([*bad[:_FEW], *rest])}."
 
 
 def has_not_finite(variable: VariableDiff) -> bool:
     """Tell whether NaN or infinity stands on one side only."""
     largest = variable.metrics.max_abs if variable.metrics else None
     return isinstance(largest, float) and not math.isfinite(largest)
-
-
-def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 # Footers of the diff's page: what headings mean, how values were compared, what is left out.

@@ -13,6 +13,8 @@ from ckread.views.terminal.words import (
     ABSENT,
     count_text,
     float_text,
+    listed,
+    place,
     plural,
     share_in_words,
     share_text,
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ckread.analysis.drift.records import RunDrift, VariableDrift
-    from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Line
 
 
@@ -31,17 +32,6 @@ UNCHANGED = "·"
 NOT_FINITE = "×"
 CHANGED = "▇"
 MIN_CELLS, MAX_CELLS = 8, 24
-
-
-def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
-    """Say which checkpoint: its step, and its name where it has none or shares it."""
-    if entry.step is None:
-        return safe_text(entry.name)
-    alike = [other for other in among if other.step == entry.step]
-    if len(alike) < 2:
-        return f"step {entry.step:,}"
-    is_named = len({other.name for other in alike}) == len(alike)
-    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
 
 
 def steps_title(result: RunDrift) -> str:
@@ -64,33 +54,21 @@ def step_line(variable: VariableDrift, cells: int) -> Line:
     marks: list[str] = []
     sizes: list[float] = []
     for start in range(1, n, group):
-        mark, size = _cell(variable, range(start, min(start + group, n)))
-        marks.append(mark)
-        sizes.append(size)
+        indices = range(start, min(start + group, n))
+        found = [size for i in indices if (size := _size(variable, i)) is not None]
+        sizes.append(max(found, default=0.0))
+        mark = "" if any(found) else UNCHANGED if found else " "
+        marks.append(mark if all(map(variable.is_finite_at, indices)) else NOT_FINITE)
     drawn = sparkline([0.0 if math.isinf(size) else size for size in sizes])
-    top = CHANGED
-    glyphs = [
-        mark or (top if math.isinf(size) or not variable.l2 else glyph)
-        for mark, size, glyph in zip(marks, sizes, drawn, strict=True)
-    ]
     spans: list[Span] = []
-    for glyph in glyphs:
-        style = "bad" if glyph == NOT_FINITE else "muted" if glyph == UNCHANGED else "spark"
+    for mark, size, glyph in zip(marks, sizes, drawn, strict=True):
+        shown = mark or (CHANGED if math.isinf(size) or not variable.l2 else glyph)
+        style = "bad" if shown == NOT_FINITE else "muted" if shown == UNCHANGED else "spark"
         if spans and spans[-1].style == style:
-            spans[-1] = Span(spans[-1].text + glyph, style)
+            spans[-1] = Span(spans[-1].text + shown, style)
         else:
-            spans.append(Span(glyph, style))
+            spans.append(Span(shown, style))
     return tuple(spans)
-
-
-def _cell(variable: VariableDrift, indices: range) -> tuple[str, float]:
-    """Give the mark of a cell, or else the size of what it draws."""
-    if any(not variable.is_finite_at(i) for i in indices):
-        return NOT_FINITE, 0.0
-    sizes = [size for i in indices if (size := _size(variable, i)) is not None]
-    if any(sizes):
-        return "", max(sizes)
-    return (UNCHANGED if sizes else " "), 0.0
 
 
 def _size(variable: VariableDrift, index: int) -> float | None:
@@ -101,25 +79,7 @@ def _size(variable: VariableDrift, index: int) -> float | None:
     if not variable.from_previous:
         return 1.0 if changed else None
     distance = variable.from_previous[index]
-    if distance is None or math.isnan(distance):
-        return None
-    return distance
-
-
-def moved_text(moved: float | None) -> str:
-    """Give how far it moved in all: `33.4 %`, `129 ×`, `from 0`, `–`."""
-    if not moved:
-        return ABSENT
-    if math.isinf(moved):
-        return "from 0"
-    return "100.0 %" if moved == 1 else share_text(moved, 1)
-
-
-def cosine_text(cosine: float | None) -> str:
-    """Give a cosine with four decimals; 1 only where it is."""
-    if cosine is None or math.isnan(cosine):
-        return ABSENT
-    return ">0.9999" if 0.99995 <= cosine < 1 else "1" if cosine == 1 else f"{cosine:.4f}"
+    return None if distance is None or math.isnan(distance) else distance
 
 
 def norm_text(values: Sequence[float | None], *, first: bool) -> str:
@@ -193,17 +153,13 @@ def _moved_most(result: RunDrift) -> str:
     if not measured:
         return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
     far, name = max(measured)
-    how = f"{_times(far)} times" if far >= 1.5 else f"{share_in_words(far, 1)} of"
+    how = f"{share_in_words(far)} of"
+    if far >= 1.5:  # in two digits, up to 10,000
+        times = f"{float(f'{far:.1e}'):,.{1 if far < 9.95 else 0}f}".removesuffix(".0")
+        how = f"{float_text(far) if far >= 1e4 else times} times"
     if total == 1:
         return f"{safe_text(name)} moved by {how} its first norm."
     return f"{safe_text(name)} moved most: {how} its first norm."
-
-
-def _times(ratio: float) -> str:
-    """Give a ratio with two digits: `1.8`, `12`, `1,200`; from 10,000 on as `1.20e4`."""
-    if ratio >= 1e4:
-        return float_text(ratio)
-    return f"{float(f'{ratio:.1e}'):,.{1 if ratio < 9.95 else 0}f}".removesuffix(".0")
 
 
 def _unchanged(result: RunDrift) -> list[str]:
@@ -238,7 +194,7 @@ def _named(some: Sequence[str], all_names: Collection[str]) -> str:
     """Name variables by subtrees where few say it, else by their number."""
     subtrees = subtrees_of(some, all_names)
     if len(subtrees) <= _FEW:
-        return _listed([safe_text(name) for name in subtrees])
+        return listed([safe_text(name) for name in subtrees])
     return f"{count_text(len(some))} of {plural(len(all_names), 'variable')}"
 
 
@@ -300,7 +256,3 @@ def _what(variable: VariableDrift) -> str:
     index = variable.first_nonfinite or 0
     nan, infinite = variable.nan[index], variable.infinite[index]
     return "NaN" if nan and not infinite else "infinite" if infinite and not nan else "not finite"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

@@ -1,4 +1,4 @@
-"""Ticks of upright axes: as many as there is room for below each other."""
+"""Axes that several pictures have, with their ticks, and the marks that are drawn on them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from ckread.views.figures.style import TEXT_SIZE
 from ckread.views.figures.text import (
     count,
     number,
+    round_steps,
     set_value_axis,
     text_width,
     tick_labels,
     tick_steps,
+    value_ticks,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from ckread.views.figures.style import Palette
 
 
+FEW = 32
+"""Elements up to which each is a stroke: bars of so few would be fiction."""
 _APART = 0.21
-"""Inches between two ticks, at least."""
+"""Inches between two ticks of an upright axis, at least."""
 
 
 def height_ticks(low: float, high: float, depth: float) -> list[float]:
@@ -38,11 +42,7 @@ def height_ticks(low: float, high: float, depth: float) -> list[float]:
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [low]
-    least = span * _APART / depth
-    power = math.floor(math.log10(least))
-    steps = (m * 10.0**p for p in range(power, power + 3) for m in (1, 2, 5))
-    step = next(step for step in steps if step >= least)
-    return tick_steps(low, high, step)
+    return tick_steps(low, high, round_steps(span * _APART / depth)[0])
 
 
 def set_heights(axes: Axes, low: float, high: float, depth: float) -> None:
@@ -51,6 +51,22 @@ def set_heights(axes: Axes, low: float, high: float, depth: float) -> None:
     ticks = height_ticks(low, high, depth)
     axes.set_yticks(ticks, tick_labels(ticks), parse_math=False)
     axes.grid(axis="y")
+
+
+def set_count_heights(axes: Axes, top: float, depth: float) -> None:
+    """Give the y axis whole ticks from 0 on, and a grid: of elements per bin."""
+    axes.set_ylim(0, top)
+    ticks = [tick for tick in value_ticks(0, top, depth) if tick == round(tick)]
+    axes.set_yticks(ticks, [count(round(tick)) for tick in ticks])
+    axes.grid(axis="y")
+
+
+def draw_zero(axes: Axes, palette: Palette, *, zorder: float, across: bool = False) -> None:
+    """Draw the dotted line at zero, if the axis of values goes over it; `across` if that is y."""
+    low, high = axes.get_ylim() if across else axes.get_xlim()
+    if low < 0 < high:
+        draw = axes.axhline if across else axes.axvline
+        draw(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=zorder)
 
 
 def set_log_heights(axes: Axes, low: float, high: float) -> None:
@@ -134,32 +150,24 @@ class Scale:
         axes.set_xscale("symlog", linthresh=self.threshold)
         axes.minorticks_off()
         axes.set_xlim(self.low, self.high)
-        ticks = self._ticks()
-        axes.set_xticks(ticks, self._labels(ticks, width), parse_math=False)
-
-    def _ticks(self) -> list[float]:
-        first = round(math.log10(self.threshold or 1))
-        positive = self._decades(self.high, first)
-        negative = self._decades(-self.low, first)
-        return [*(-x for x in reversed(negative)), 0.0, *positive]
-
-    def _decades(self, limit: float, first: int) -> list[float]:
-        return [10.0**p for p in range(first, first + 40) if 10.0**p <= limit * 1.0001]
-
-    def _labels(self, ticks: list[float], width: float) -> list[str]:
-        """Label every decade if there is room, else every second or fewer, and zero."""
-        linear = 1.0  # decades' worth of room that the linear part has on either side
-        n_units = (
-            sum(
-                max(0, len(self._decades(x, round(math.log10(self.threshold or 1)))) - 1)
-                for x in (self.high, -self.low)
-            )
-            + 2 * linear
+        first = round(math.log10(self.threshold))
+        decades = [10.0**power for power in range(first, first + 40)]
+        above, below = (
+            [x for x in decades if x <= limit * 1.0001] for limit in (self.high, -self.low)
         )
+        ticks = [*(-x for x in reversed(below)), 0.0, *above]
+        # The linear part takes the room of a decade on either side. Every decade has its
+        # label if there is room, else every second or fewer, counted from zero.
+        n_units = max(0, len(above) - 1) + max(0, len(below) - 1) + 2.0
         every = max(1, math.ceil(0.3 / (width / n_units)))
-        zero = ticks.index(0.0)
-        labels = [tick_labels([t])[0] for t in ticks]
-        return [x if (i - zero) % every == 0 else "" for i, x in enumerate(labels)]
+        axes.set_xticks(
+            ticks,
+            [
+                tick_labels([x])[0] if i % every == 0 else ""
+                for i, x in enumerate(ticks, -len(below))
+            ],
+            parse_math=False,
+        )
 
 
 def _beyond(limit: float, threshold: float) -> float:
@@ -196,6 +204,15 @@ def axis_word(entries: Sequence[RunEntry]) -> str:
     return "checkpoint" if any(entry.step is None for entry in entries) else "step"
 
 
+def held_words(entries: Sequence[RunEntry]) -> str:
+    """Say how many checkpoints there are, and between which steps."""
+    n, first, last = len(entries), entries[0].step, entries[-1].step
+    held = f"{count(n)} checkpoint{'s' * (n > 1)}"
+    if first is None or last is None:
+        return held
+    return f"{held}, step {count(first)}" + (f" to {count(last)}" if n > 1 else "")
+
+
 def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
     """Give indices of checkpoints to be labelled, on an axis with a column for each.
 
@@ -208,8 +225,10 @@ def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
     at = {int(place): i for i, place in enumerate(places(entries))}
     for multiple in _ROUND:
         found = [i for step, i in at.items() if step % multiple == 0]
-        if 3 <= len(found) <= room and _spaced(found, len(entries), width, widest):
-            return found
+        if 3 <= len(found) <= room:
+            apart = min(b - a for a, b in pairwise(found))
+            if apart * width / len(entries) >= widest:
+                return found
     n = len(entries)
     shown = max(1, min(room, n))
     if shown == 1:
@@ -218,29 +237,23 @@ def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:
 
 
 def set_step_axis(axes: Axes, entries: Sequence[RunEntry], width: float) -> None:
-    """Give the x axis its limits, and ticks at checkpoints.
-
-    Args:
-        axes: whose x values are those of `places`.
-        entries: the checkpoints.
-        width: of the axes in inches.
-    """
+    """Give the x axis, `width` inches wide, limits and ticks for the values of `places`."""
     x = places(entries)
     last = x[-1] if x[-1] > x[0] else x[0] + 1
     axes.set_xlim(x[0], last)
     names = labels(entries)
-    at = _ticks_at([(place - x[0]) / (last - x[0]) * width for place in x], entries)
+    least = max(text_width(name, TEXT_SIZE) for name in names) + _GAP
+    at = _ticks_at([(place - x[0]) / (last - x[0]) * width for place in x], x, least)
     axes.set_xticks([x[i] for i in at], [names[i] for i in at], parse_math=False)
 
 
-def _ticks_at(inches: Sequence[float], entries: Sequence[RunEntry]) -> list[int]:
-    """Give indices of checkpoints to be labelled, at uneven places on an axis.
+def _ticks_at(inches: Sequence[float], x: Sequence[float], least: float) -> list[int]:
+    """Give indices of checkpoints to be labelled, at uneven places `x` on an axis.
 
     Round multiples that are checkpoints, if there are three; else first and last, and of
     those between as many as have room.
     """
-    least = max(text_width(name, TEXT_SIZE) for name in labels(entries)) + _GAP
-    steps = [int(place) for place in places(entries)]
+    steps = [int(place) for place in x]
     for multiple in _ROUND:
         found = [i for i, step in enumerate(steps) if step % multiple == 0]
         if len(found) < 3:
@@ -254,11 +267,6 @@ def _ticks_at(inches: Sequence[float], entries: Sequence[RunEntry]) -> list[int]
         if has_room and (is_last or inches[-1] - inches[i] >= least):
             found.append(i)
     return found
-
-
-def _spaced(found: Sequence[int], n: int, width: float, least: float) -> bool:
-    apart = [b - a for a, b in pairwise(found)]
-    return min(apart) * width / n >= least
 
 
 def pushed_apart(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

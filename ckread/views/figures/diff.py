@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ckread.analysis.diff.records import DiffStatus
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import MODEL_ROLES, structure_change
-from ckread.views.diff.verdict import verdict
-from ckread.views.figures.axes import decades_of, draw_stairs, set_distance_axis
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, page_words
-from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette, drawing
+from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
+from ckread.views.figures.axes import (
+    decades_of,
+    draw_stairs,
+    draw_zero,
+    set_count_heights,
+    set_distance_axis,
+)
+from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
     column,
     count,
@@ -23,7 +28,6 @@ from ckread.views.figures.text import (
     number,
     set_value_axis,
     text_width,
-    value_ticks,
 )
 from ckread.views.terminal.words import shape_text
 
@@ -49,13 +53,7 @@ _AXIS_WIDTH = 3.3
 def plot_diff(
     result: CheckpointDiff, *, palette: Palette, notes: Sequence[str] = ()
 ) -> list[Figure]:
-    """Draw pages of rows, one per variable of the model, identical subtrees folded.
-
-    Args:
-        result: a diff whose values were read.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw pages of rows, one per variable of the model, identical subtrees folded."""
     rows = dot_rows(result.variables)
     places = range(len(rows))
     pages = [places[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [places]
@@ -66,9 +64,10 @@ def plot_diff(
         facts.append("relative change ‖after − before‖ ÷ ‖before‖, log scale")
         place, others = page_words(i, pages, "rows")
         shown = [rows[row] for row in page]
-        texts = verdict(result), [*facts, place], [*others, *notes]
-        with drawing(palette):
-            figures.append(_draw_page(*texts, shown, limits, palette))
+        notes_there = [*others, *notes]
+        figures.append(
+            _draw_page(verdict(result), [*facts, place], notes_there, shown, limits, palette)
+        )
     return figures
 
 
@@ -80,63 +79,48 @@ def _draw_page(
     limits: tuple[int, int],
     palette: Palette,
 ) -> Figure:
-    places = _places(rows)
-    bottom = (places[-1] if places else 0) + _ROW / 2
-    sheet = Sheet(_ROWS_TOP + bottom + 0.42 + 0.13 * len(notes), palette)
-    sheet.title(title, facts)
-    reading = (
-        "Circle: weight. Diamond: statistic or moving average. Rows in the order of the model."
-    )
-    sheet.note([reading, *notes])
-    left = MARGIN + _NAME_WIDTH + 0.08
-    axes = sheet.axes(left, _ROWS_TOP, _AXIS_WIDTH, bottom)
-    set_distance_axis(axes, limits, bottom)
-    _draw_names(sheet, rows, places)
-    _draw_numbers(sheet, rows, places)
-    for row, y in zip(rows, places, strict=True):
-        _draw_row(sheet, axes, row, y, limits)
-    return sheet.figure
-
-
-def _places(rows: Sequence[DotRow]) -> list[float]:
-    """Give the middle of each row in inches from the top of the axes; layers lie apart."""
+    # The middle of each row in inches from the top of the axes; layers lie apart.
     places, y = [], _ROW / 2
+    is_layered = len({row.group for row in rows}) < len(rows)
     for i, row in enumerate(rows):
-        if i and row.group != rows[i - 1].group and _is_layered(rows):
+        if i and row.group != rows[i - 1].group and is_layered:
             y += _ROW / 2
         places.append(y)
         y += _ROW
-    return places
+    bottom = (places[-1] if places else 0) + _ROW / 2
+    reading = [
+        "Circle: weight. Diamond: statistic or moving average. Rows in the order of the model."
+    ]
+    height = _ROWS_TOP + bottom + 0.42 - NOTE_PITCH  # that of the first note
+    with new_sheet(
+        height, palette, title=title, evidence=facts, reading=reading, notes=notes
+    ) as sheet:
+        sheet.write_notes()
+        left = MARGIN + _NAME_WIDTH + 0.08
+        axes = sheet.axes(left, _ROWS_TOP, _AXIS_WIDTH, bottom)
+        set_distance_axis(axes, limits, bottom)
+        _write_rows(sheet, rows, places)
+        for row, y in zip(rows, places, strict=True):
+            _draw_row(sheet, axes, row, y, limits)
+    return sheet.figure
 
 
-def _is_layered(rows: Sequence[DotRow]) -> bool:
-    return len({row.group for row in rows}) < len(rows)
-
-
-def _draw_names(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+def _write_rows(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
+    """Write name, relative distance and elements of each row."""
     names = [row.name for row in rows]
-    size = 7.0
-    if not all(fits(name, _NAME_WIDTH, size=size) for name in names):
-        names = fit_names(names, _NAME_WIDTH, size=size)
+    if not all(fits(name, _NAME_WIDTH, size=TEXT_SIZE) for name in names):
+        names = fit_names(names, _NAME_WIDTH, size=TEXT_SIZE)
+    at: dict[str, Any] = {"ha": "right", "va": "center_baseline"}
     for row, text, y in zip(rows, names, places, strict=True):
-        right = MARGIN + _NAME_WIDTH
-        gid = f"ckread:name:{row.name}"
-        sheet.text(right, _ROWS_TOP + y, text, size=size, ha="right", va="center_baseline", gid=gid)
-
-
-def _draw_numbers(sheet: Sheet, rows: Sequence[DotRow], places: Sequence[float]) -> None:
-    relative_right, elements_right = 6.35, WIDTH - MARGIN
+        sheet.text(MARGIN + _NAME_WIDTH, _ROWS_TOP + y, text, gid=f"ckread:name:{row.name}", **at)
+    relative_right, elements_right, soft = 6.35, WIDTH - MARGIN, sheet.palette.soft
     for right, heading in ((relative_right, "relative"), (elements_right, "elements")):
-        soft = sheet.palette.soft
-        sheet.text(right, _ROWS_TOP - 0.14, heading, color=soft, ha="right", va="center_baseline")
-    texts = column([row.relative for row in rows])
-    for row, text, y in zip(rows, texts, places, strict=True):
-        at = _ROWS_TOP + y
+        sheet.text(right, _ROWS_TOP - 0.14, heading, color=soft, **at)
+    for row, text, y in zip(rows, column([row.relative for row in rows]), places, strict=True):
         if text:
-            sheet.text(relative_right, at, text, ha="right", va="center_baseline")
+            sheet.text(relative_right, _ROWS_TOP + y, text, **at)
         elements = count(sum(v.elements for v in row.members))
-        soft = sheet.palette.soft
-        sheet.text(elements_right, at, elements, color=soft, ha="right", va="center_baseline")
+        sheet.text(elements_right, _ROWS_TOP + y, elements, color=soft, **at)
 
 
 def _draw_row(sheet: Sheet, axes: Axes, row: DotRow, y: float, limits: tuple[int, int]) -> None:
@@ -225,7 +209,10 @@ def dot_rows(variables: Sequence[VariableDiff]) -> list[DotRow]:
         if is_still and len(run) > _FOLDED:
             rows.append(DotRow(f"{_layer(run[0])}/**", tuple(run), group))
         else:
-            rows += [DotRow(_label(v), (v,), group) for v in run]
+            for variable in run:
+                name, old = safe_text(variable.name), variable.renamed_from
+                label = name if old is None else f"{safe_text(old)} → {name}"
+                rows.append(DotRow(label, (variable,), group))
     return rows
 
 
@@ -233,15 +220,10 @@ def _layer(variable: VariableDiff) -> str:
     return safe_text(variable.name.rpartition("/")[0])
 
 
-def _label(variable: VariableDiff) -> str:
-    old = variable.renamed_from
-    name = safe_text(variable.name)
-    return name if old is None else f"{safe_text(old)} → {name}"
-
-
 # One variable before and after: both distributions, and that of the differences.
 
-_HEIGHT = 2.8
+_HEIGHT = 2.67
+"""Inches without the note."""
 _PANELS_TOP = 1.0
 _PANEL_HEIGHT = 1.4
 _LEFT = 0.5
@@ -259,23 +241,19 @@ def has_difference(variable: VariableDiff) -> bool:
 def plot_difference(
     result: CheckpointDiff, variable: VariableDiff, difference: Difference, *, palette: Palette
 ) -> Figure:
-    """Draw the values of both sides on common bins, and their differences around 0.
-
-    Args:
-        result: the diff that the variable is of.
-        variable: one that is on both sides.
-        difference: its histograms.
-        palette: light or dark.
-    """
-    with drawing(palette):
-        sheet = Sheet(_HEIGHT, palette)
-        facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
-        if variable.b is not None:
-            facts += [str(variable.b.dtype), shape_text(variable.shape)]
-        sheet.title(safe_text(variable.name), facts)
+    """Draw the values of both sides on common bins, and their differences around 0."""
+    facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
+    if variable.b is not None:
+        facts += [str(variable.b.dtype), shape_text(variable.shape)]
+    with new_sheet(
+        _HEIGHT,
+        palette,
+        title=safe_text(variable.name),
+        evidence=facts,
+        reading=[_metrics(variable)],
+    ) as sheet:
         _draw_values(sheet, difference)
         _draw_moved(sheet, difference)
-        sheet.note([_metrics(variable)])
     return sheet.figure
 
 
@@ -300,9 +278,9 @@ def _metrics(variable: VariableDiff) -> str:
 
 def _draw_values(sheet: Sheet, difference: Difference) -> None:
     palette = sheet.palette
-    axes = _panel(sheet, _LEFT, "values", ticks_of=max(*difference.before, *difference.after, 1))
+    axes = _panel(sheet, _LEFT, "values", n_most=max(*difference.before, *difference.after, 1))
     edges = np.array(difference.edges)
-    _value_axis(axes, edges)
+    _set_values(axes, edges, palette)
     draw_stairs(axes, np.array(difference.after), edges, palette, width=1.2)
     before = axes.stairs(np.array(difference.before), edges, color=palette.ink, lw=0.9)
     before.set(linestyle=(0, (4, 2)), gid="ckread:before")
@@ -323,9 +301,9 @@ def _draw_values(sheet: Sheet, difference: Difference) -> None:
 def _draw_moved(sheet: Sheet, difference: Difference) -> None:
     left = _LEFT + _PANEL_WIDTH + _GAP
     heading = "differences, after − before"
-    axes = _panel(sheet, left, heading, ticks_of=max(*difference.moved, 1))
+    axes = _panel(sheet, left, heading, n_most=max(*difference.moved, 1))
     edges = np.array(difference.moved_edges)
-    _value_axis(axes, edges)
+    _set_values(axes, edges, sheet.palette)
     if any(difference.moved):
         draw_stairs(axes, np.array(difference.moved), edges, sheet.palette, width=1.2)
     left_out = []
@@ -339,7 +317,7 @@ def _draw_moved(sheet: Sheet, difference: Difference) -> None:
         sheet.text(right, _PANELS_TOP - 0.28, text, color=soft, ha="right", va="center_baseline")
 
 
-def _panel(sheet: Sheet, left: float, heading: str, *, ticks_of: int) -> Axes:
+def _panel(sheet: Sheet, left: float, heading: str, *, n_most: int) -> Axes:
     x = left - 0.36
     sheet.text(
         x, _PANELS_TOP - 0.42, heading, size=HEADING_SIZE, weight="bold", va="center_baseline"
@@ -347,17 +325,11 @@ def _panel(sheet: Sheet, left: float, heading: str, *, ticks_of: int) -> Axes:
     soft = sheet.palette.soft
     sheet.text(x, _PANELS_TOP - 0.28, "elements per bin", color=soft, va="center_baseline")
     axes = sheet.axes(left, _PANELS_TOP - 0.12, _PANEL_WIDTH, _PANEL_HEIGHT)
-    axes.set_ylim(0, ticks_of * 1.08)
-    ticks = [tick for tick in value_ticks(0, ticks_of * 1.08, 1.2) if tick == round(tick)]
-    axes.set_yticks(ticks, [count(round(tick)) for tick in ticks])
-    axes.grid(axis="y")
+    set_count_heights(axes, n_most * 1.08, 1.2)
     axes.set_gid(f"ckread:panel:{heading.split(',')[0]}")
     return axes
 
 
-def _value_axis(axes: Axes, edges: NDArray[np.float64]) -> None:
-    low, high = float(edges[0]), float(edges[-1])
-    set_value_axis(axes, low, high, _PANEL_WIDTH)
-    if low < 0 < high:
-        color = axes.xaxis.get_ticklines()[0].get_color()
-        axes.axvline(0, color=color, lw=0.7, ls=(0, (1, 2)), zorder=3)
+def _set_values(axes: Axes, edges: NDArray[np.float64], palette: Palette) -> None:
+    set_value_axis(axes, float(edges[0]), float(edges[-1]), _PANEL_WIDTH)
+    draw_zero(axes, palette, zorder=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -12,20 +11,23 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from ckread.errors import UsageError
+from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import verdict
+from ckread.views.drift.page import verdict
 from ckread.views.figures.axes import (
     axis_word,
     decades_of,
+    held_words,
     places,
     pushed_apart,
     set_distance_axis,
     set_heights,
     set_step_axis,
 )
-from ckread.views.figures.drift_map import MAX_ROWS, plot_map
+from ckread.views.figures.drift_map import MAX_ROWS, plot_map, varying_rate
+from ckread.views.figures.many import noun_of
 from ckread.views.figures.rows import LOWEST_NAMED, Layout, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
 from ckread.views.figures.style import (
     LABEL_SIZE,
     LIGHT,
@@ -98,20 +100,13 @@ def _fits(text: str) -> bool:
 
 
 def _evidence(result: RunDrift, n: int) -> list[str]:
-    steps = [entry.step for entry in result.checkpoints]
-    span = ""
-    if steps[0] is not None and steps[-1] is not None:
-        span = f", step {count(steps[0])} to {count(steps[-1])}"
-    name = os.path.basename(result.path.rstrip(os.sep)) or result.path
-    held = f"{count(len(result.checkpoints))} checkpoints{span}"
-    is_model = all(variable.role.is_parameter for variable in result.variables)
-    noun = "weight" if is_model else "variable"
-    rates = result.learning_rate
-    rate = ""
+    noun = noun_of(result.variables)
+    rates, rate = result.learning_rate, ""
     if len(rates) == 2 and None not in rates:
         shown = [short_number(float(rate or 0)) for rate in dict.fromkeys(rates)]
         rate = f"learning rate {' → '.join(shown)}"
-    return [safe_text(name), held, f"{count(n)} {noun}{'s' if n > 1 else ''}", rate]
+    held = held_words(result.checkpoints)
+    return [safe_text(base_name(result.path)), held, f"{count(n)} {noun}{'s' * (n > 1)}", rate]
 
 
 # Up to six variables of a run: distance from the first checkpoint as lines.
@@ -130,35 +125,49 @@ def plot_lines(
     result: RunDrift, *, title: str, evidence: Sequence[str], palette: Palette
 ) -> Figure:
     """Draw a line per variable, and the learning rate in a strip of its own."""
-    rates = _rates(result)
+    rates = varying_rate(result)
     below = _STRIP + _STRIP_GAP if rates else 0.0
-    with drawing(palette):
-        lines = note_lines(_lines_reading(result))
-        height = _LINES_TOP + _DEPTH + below + 0.62 + NOTE_PITCH * len(lines)
-        sheet = Sheet(height, palette)
-        sheet.title(title, evidence)
+    n_marks = len(result.checkpoints)
+    is_hollow = any(False in variable.changed for variable in result.variables)
+    hollow = "; hollow where the variable is bit-identical to the checkpoint before"
+    failed = [v for v in result.variables if v.first_nonfinite is not None]
+    until = (
+        "; the line goes on where all is finite again."
+        if any(v.is_finite_at(-1) for v in failed)
+        else " from there on."
+    )
+    is_from_zero = any(v.is_finite_at(-1) and v.moved == math.inf for v in result.variables)
+    reading = [
+        f"Marks: checkpoints{hollow if is_hollow else ''}." if n_marks <= MAX_MARKS else "",
+        f"×: NaN or infinite{until}" if failed else "",
+        "From 0: the first norm is 0, so there is no ratio, and no line." if is_from_zero else "",
+        "At the right: last value.",
+    ]
+    bottom = _LINES_TOP + _DEPTH + below
+    with new_sheet(
+        bottom + 0.62, palette, title=title, evidence=evidence, reading=reading
+    ) as sheet:
         heading = "distance from the first checkpoint, ‖w − w₀‖ ÷ ‖w₀‖"
         sheet.text(MARGIN, 0.56, heading, color=palette.soft, gid="ckread:y")
         axes = sheet.axes(_LEFT, _LINES_TOP, _PLOT_WIDTH, _DEPTH)
         axes.set_gid("ckread:lines")
         x = places(result.checkpoints)
-        top = _prepare(axes, result, has_ticks=not rates)
+        largest = max((d for v in result.variables for d in _distances(v) if d == d), default=0.0)
+        top = largest * 1.04 or 1.0
+        set_heights(axes, 0, top, _DEPTH)
+        axes.spines["bottom"].set_visible(True)
+        set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
+        if rates:
+            axes.tick_params(labelbottom=False, length=0)
         ends = [draw_line(axes, i, v, x, palette) for i, v in enumerate(result.variables)]
         _label(sheet, result.variables, ends, top)
         if rates:
             strip = sheet.axes(_LEFT, _LINES_TOP + _DEPTH + _STRIP_GAP, _PLOT_WIDTH, _STRIP)
             _draw_rate(sheet, strip, result, rates)
-        bottom = _LINES_TOP + _DEPTH + below
         middle = _LEFT + _PLOT_WIDTH / 2
         word = axis_word(result.checkpoints)
         sheet.text(middle, bottom + 0.2, word, size=LABEL_SIZE, color=palette.soft, ha="center")
-        sheet.note(lines)
     return sheet.figure
-
-
-def _rates(result: RunDrift) -> list[float]:
-    known = [rate for rate in result.learning_rate if rate is not None]
-    return known if len(known) == len(result.checkpoints) and len(set(known)) > 1 else []
 
 
 def _distances(variable: VariableDrift) -> list[float]:
@@ -166,17 +175,6 @@ def _distances(variable: VariableDrift) -> list[float]:
         math.nan if value is None or not math.isfinite(value) else value
         for value in variable.from_first
     ]
-
-
-def _prepare(axes: Axes, result: RunDrift, *, has_ticks: bool) -> float:
-    largest = max((d for v in result.variables for d in _distances(v) if d == d), default=0.0)
-    top = largest * 1.04 or 1.0
-    set_heights(axes, 0, top, _DEPTH)
-    axes.spines["bottom"].set_visible(True)
-    set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
-    if not has_ticks:
-        axes.tick_params(labelbottom=False, length=0)
-    return top
 
 
 def draw_line(
@@ -213,19 +211,21 @@ def _label(
     at = pushed_apart(wanted, _APART, _LINES_TOP, _LINES_TOP + _DEPTH)
     texts = fit_names([safe_text(v.name) for v in variables], _LABEL_WIDTH, size=TEXT_SIZE)
     numbers = column(
-        [None if _lines_word(v) else end for v, end in zip(variables, ends, strict=True)]
+        [None if _end_word(v) else end for v, end in zip(variables, ends, strict=True)]
     )
     for i, (variable, y, name, value) in enumerate(zip(variables, at, texts, numbers, strict=True)):
         sheet.text(_LABEL_X, y, name, va="center", gid=f"ckread:label:{variable.name}")
         is_bad = not variable.is_finite_at(-1)
         color = sheet.palette.bad if is_bad else sheet.palette.soft
-        shown = _lines_word(variable) or value
+        shown = _end_word(variable) or value
         sheet.text(_NUMBER_RIGHT, y, shown, va="center", ha="right", color=color)
         if any(d == d for d in _distances(variable)[1:]):
-            _draw_leader(sheet, wanted[i], y, sheet.palette.lines[i % 5])
+            at_x = [(_LABEL_X - 0.11) / WIDTH, (_LABEL_X - 0.03) / WIDTH]
+            at_y = [1 - wanted[i] / sheet.height, 1 - y / sheet.height]
+            sheet.figure.add_artist(Line2D(at_x, at_y, color=sheet.palette.lines[i % 5], lw=0.7))
 
 
-def _lines_word(variable: VariableDrift) -> str:
+def _end_word(variable: VariableDrift) -> str:
     """Give the word that stands in place of a last value; empty where the value does."""
     if not variable.is_finite_at(-1):
         return "NaN" if variable.nan[-1] else "inf"
@@ -234,12 +234,6 @@ def _lines_word(variable: VariableDrift) -> str:
     if variable.first_change is None and False in variable.changed:
         return "frozen"
     return "–" if variable.moved is None else ""
-
-
-def _draw_leader(sheet: Sheet, start: float, stop: float, color: str) -> None:
-    x = [(_LABEL_X - 0.11) / WIDTH, (_LABEL_X - 0.03) / WIDTH]
-    y = [1 - start / sheet.height, 1 - stop / sheet.height]
-    sheet.figure.add_artist(Line2D(x, y, color=color, lw=0.7))
 
 
 def _draw_rate(sheet: Sheet, axes: Axes, result: RunDrift, rates: Sequence[float]) -> None:
@@ -260,28 +254,6 @@ def _draw_rate(sheet: Sheet, axes: Axes, result: RunDrift, rates: Sequence[float
     sheet.text(_NUMBER_RIGHT, middle, number(rates[-1]), color=soft, va="center", ha="right")
 
 
-def _lines_reading(result: RunDrift) -> str:
-    sentences = []
-    if len(result.checkpoints) <= MAX_MARKS:
-        sentences.append("Marks: checkpoints")
-        if any(False in variable.changed for variable in result.variables):
-            sentences[0] += "; hollow where the variable is bit-identical to the checkpoint before"
-        sentences[0] += "."
-    if any(v.first_nonfinite is not None for v in result.variables):
-        sentences.append(_bad_words(result))
-    if any(_lines_word(v) == "from 0" for v in result.variables):
-        sentences.append("From 0: the first norm is 0, so there is no ratio, and no line.")
-    sentences.append("At the right: last value.")
-    return " ".join(sentences)
-
-
-def _bad_words(result: RunDrift) -> str:
-    failed = [v for v in result.variables if v.first_nonfinite is not None]
-    if any(v.is_finite_at(-1) for v in failed):
-        return "×: NaN or infinite; the line goes on where all is finite again."
-    return "×: NaN or infinite from there on."
-
-
 # A run of two checkpoints: how far each variable moved between them, as dots on a log axis.
 
 _PAIR_TOP = 0.92
@@ -298,25 +270,27 @@ def plot_pair(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Draw one page of at most 450 variables of a run of two checkpoints.
-
-    Args:
-        result: all of the run; the axis is that of all its variables.
-        variables: those of the page.
-        title: the answer.
-        evidence: what it rests on.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw one page of at most 450 variables of a run of two checkpoints."""
     with drawing(palette):
         layout = lay_out(variables, top=_PAIR_TOP)
-        lines = note_lines(_pair_reading(variables, layout), *notes)
-        height = _PAIR_TOP + layout.depth + 0.3 + NOTE_PITCH * len(lines)
-        sheet = Sheet(height, palette)
-        sheet.title(title, evidence)
+    is_written = layout.row_height >= LOWEST_NAMED
+    n_same = sum(variable.changed[-1] is False for variable in variables)
+    no_dot = f"No dot: bit-identical ({n_same:,} of {len(variables):,})."
+    is_still = any(_distance(variable) is None for variable in variables)
+    is_from_zero = any(variable.moved == math.inf for variable in variables)
+    is_finite = all(variable.is_finite_at(-1) for variable in variables)
+    reading = [
+        "Rows in the order of the model." if len(variables) > 1 else "",
+        no_dot if is_still and not is_written else "",
+        "▷ from all zeros, so there is no ratio." if is_from_zero else "",
+        "" if is_finite else "×: NaN or infinite.",
+    ]
+    height = _PAIR_TOP + layout.depth + 0.3
+    with new_sheet(
+        height, palette, title=title, evidence=evidence, reading=reading, notes=notes
+    ) as sheet:
         words = "relative distance of the last checkpoint from the first, ‖w − w₀‖ ÷ ‖w₀‖ (log)"
         sheet.text(MARGIN, 0.54, words, color=palette.soft, gid="ckread:x")
-        is_written = layout.row_height >= LOWEST_NAMED
         width = WIDTH - MARGIN - layout.left - (_NUMBERS if is_written else 0.1)
         axes = sheet.axes(layout.left, _PAIR_TOP, width, layout.depth)
         decades = decades_of(map(_distance, result.variables))
@@ -325,7 +299,6 @@ def plot_pair(
         if is_written:
             _write_numbers(sheet, layout, variables)
         write_names(sheet, layout)
-        sheet.note(lines)
     return sheet.figure
 
 
@@ -390,15 +363,3 @@ def _pair_word(variable: VariableDrift) -> str:
     if variable.changed[-1] is False:
         return "identical"
     return "from 0" if variable.moved == math.inf else "reshaped"
-
-
-def _pair_reading(variables: Sequence[VariableDrift], layout: Layout) -> str:
-    sentences = ["Rows in the order of the model."] if len(variables) > 1 else []
-    if layout.row_height < LOWEST_NAMED and any(_distance(v) is None for v in variables):
-        n_same = sum(variable.changed[-1] is False for variable in variables)
-        sentences.append(f"No dot: bit-identical ({n_same:,} of {len(variables):,}).")
-    if any(v.moved == math.inf for v in variables):
-        sentences.append("▷ from all zeros, so there is no ratio.")
-    if any(not v.is_finite_at(-1) for v in variables):
-        sentences.append("×: NaN or infinite.")
-    return " ".join(sentences)

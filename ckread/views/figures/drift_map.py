@@ -1,10 +1,8 @@
 """Many variables over the steps of a run: a map of cells, in the order of the model.
 
-The cells of a drift map: how far each variable moved in each step, and five kinds of cell.
-
-The key of a drift map: the colour bar, and swatches of the kinds of cell that occur.
-
-What is drawn on a drift map: cells of five kinds, bars beside them, the learning rate above.
+A cell is how far a variable moved in a step; what did not move, is not finite, absent or
+has nothing before it looks otherwise. Bars beside the rows: how far each moved in all;
+above the columns the learning rate; below the key, of what occurs.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from matplotlib.patches import Rectangle
 
 from ckread.views.figures.axes import axis_word, even_ticks, labels
 from ckread.views.figures.rows import Layout, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, TEXT_SIZE, Palette, drawing, sequential_map
 from ckread.views.figures.text import number, short_number, text_width
 
@@ -55,52 +53,45 @@ def plot_map(
 ) -> Figure:
     """Draw one page of at most 450 variables."""
     cells = cells_of(variables)
+    rates = varying_rate(result)
     with drawing(palette):
-        layout = lay_out(variables, top=1.02 if has_rate(result) else 0.86)
-        n_columns = cells.kinds.shape[1]
-        room = WIDTH - MARGIN - layout.left - _BARS_WIDTH - _BARS_GAP
-        width = min(room, _MAX_COLUMN * n_columns)
-        lines = note_lines(_reading(result), *notes)
-        height = layout.top + layout.depth + 1.16 + NOTE_PITCH * len(lines)
-        sheet = Sheet(height, palette)
-        sheet.title(title, evidence)
+        layout = lay_out(variables, top=1.02 if rates else 0.86)
+    bars = (
+        "Bars: distance of the last from the first, ÷ ‖first‖; none where a variable never "
+        "changed or was 0 at first."
+    )
+    room = WIDTH - MARGIN - layout.left - _BARS_WIDTH - _BARS_GAP
+    width = min(room, _MAX_COLUMN * cells.kinds.shape[1])
+    below = layout.top + layout.depth
+    with new_sheet(
+        below + 1.16,
+        palette,
+        title=title,
+        evidence=evidence,
+        reading=[
+            "Rows in the order of the model, columns: checkpoints.",
+            "" if result.index_only else bars,
+        ],
+        notes=notes,
+    ) as sheet:
         axes = sheet.axes(layout.left, layout.top, width, layout.depth)
         axes.set_gid("ckread:map")
         scale = limits(cells.distances)
         draw_cells(axes, layout, cells, scale, palette, is_index=result.index_only)
         _set_axes(axes, layout, width, result, cells)
         write_names(sheet, layout)
-        if has_rate(result):
-            draw_rate(sheet, (layout.left, layout.top), width, result.learning_rate[cells.first :])
+        if rates:
+            draw_rate(sheet, (layout.left, layout.top), width, rates[cells.first :])
         if not result.index_only:
             x = layout.left + width + _BARS_GAP
             bars_width = min(WIDTH - MARGIN - x, _MAX_BARS_WIDTH)
             draw_bars(sheet, layout, variables, (x, bars_width))
-        soft = palette.soft
-        below = layout.top + layout.depth
-        middle = layout.left + width / 2
+        middle, soft = layout.left + width / 2, palette.soft
         word = axis_word(result.checkpoints)
         sheet.text(middle, below + 0.2, word, size=LABEL_SIZE, color=soft, ha="center")
-        is_dotted = layout.row_height >= DOTTED_FROM
-        draw_key(
-            sheet,
-            kinds_of(cells, is_dotted=is_dotted),
-            scale,
-            below + 0.55,
-            is_index=result.index_only,
-        )
-        sheet.note(lines)
+        found = kinds_of(cells, is_dotted=layout.row_height >= DOTTED_FROM)
+        draw_key(sheet, found, scale, below + 0.55, is_index=result.index_only)
     return sheet.figure
-
-
-def _reading(result: RunDrift) -> str:
-    sentences = ["Rows in the order of the model, columns: checkpoints."]
-    if not result.index_only:
-        sentences.append(
-            "Bars: distance of the last from the first, ÷ ‖first‖; none where a variable never "
-            "changed or was 0 at first."
-        )
-    return " ".join(sentences)
 
 
 def _set_axes(axes: Axes, layout: Layout, width: float, result: RunDrift, cells: Cells) -> None:
@@ -255,16 +246,12 @@ def _draw_scale(sheet: Sheet, scale: tuple[float, float], x: float, y: float) ->
     powers = range(low, low + n_decades + 1, step)
     axes.set_yticks([])
     axes.set_xticks(
-        [(p - low) / n_decades for p in powers], [_decade(p) for p in powers], parse_math=False
+        [(p - low) / n_decades for p in powers],
+        [short_number(10.0**p) for p in powers],
+        parse_math=False,
     )
     words = "relative distance from the checkpoint before, ‖Δ‖ ÷ ‖before‖ (log)"
     sheet.text(MARGIN, y + _BAR_HEIGHT + 0.2, words, color=sheet.palette.soft, gid="ckread:x")
-
-
-def _decade(power: int) -> str:
-    if -3 <= power < 5:
-        return f"{10.0**power:g}"
-    return f"1e{power}".replace("-", "\u2212")
 
 
 def _draw_swatch(sheet: Sheet, x: float, y: float, word: str, kind: Kind | None) -> float:
@@ -430,23 +417,16 @@ def draw_bars(
     sheet.text(x, layout.top - 0.07, "first to last", color=palette.soft, va="bottom")
 
 
-def has_rate(result: RunDrift) -> bool:
-    """Tell whether there is a learning rate that varies."""
+def varying_rate(result: RunDrift) -> list[float]:
+    """Give the learning rate at each checkpoint, nothing where it is constant or not known."""
     known = [rate for rate in result.learning_rate if rate is not None]
-    return len(known) == len(result.checkpoints) and len(set(known)) > 1
+    return known if len(known) == len(result.checkpoints) and len(set(known)) > 1 else []
 
 
 def draw_rate(
-    sheet: Sheet, corner: tuple[float, float], width: float, rates: Sequence[float | None]
+    sheet: Sheet, corner: tuple[float, float], width: float, rates: Sequence[float]
 ) -> None:
-    """Draw the learning rate above the columns of its checkpoints.
-
-    Args:
-        sheet: to draw on.
-        corner: left and top of the map below, in inches.
-        width: of all columns, in inches.
-        rates: one per column.
-    """
+    """Draw the learning rate above the columns of its checkpoints."""
     left, top = corner
     known = np.array(rates, np.float64)
     palette = sheet.palette

@@ -1,12 +1,8 @@
-"""Training curves: a panel per metric, the checkpoints as a rail of squares under the axis.
-
-What is marked on training curves: which is which, the best epoch, the checkpoints.
-"""
+"""Training curves: a panel per metric, the checkpoints as a rail of squares under the axis."""
 
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +11,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text
 from ckread.views.figures.axes import pushed_apart, set_heights, set_log_heights
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import count, drawable, families_of, fits, shorten, value_ticks
 from ckread.views.history import verdict
 
@@ -46,18 +42,20 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
     n_rows = -(-len(panels) // n_columns)
     rail = _RAIL if result.holders.kept else 0.0
     pitch = _DEPTH + rail + _BELOW + 0.34
-    with drawing(palette):
-        lines = note_lines(*_notes(result, bases[MAX_PANELS:]))
-        height = _TOP + n_rows * pitch - 0.24 + NOTE_PITCH * len(lines) + 0.12
-        sheet = Sheet(height, palette)
-        sheet.title(_title(result), _evidence(result))
+    height = _TOP + n_rows * pitch - 0.12
+    with new_sheet(
+        height,
+        palette,
+        title=_title(result),
+        evidence=_evidence(result),
+        reading=_reading(result, bases[MAX_PANELS:]),
+    ) as sheet:
         width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
         for i, base in enumerate(panels):
             row, column = divmod(i, n_columns)
             x = MARGIN + column * (width + _GUTTER) + _LEFT
             place = (x, _TOP + row * pitch, width - _LEFT - _RIGHT)
             _draw_panel(sheet, result, base, place, rail)
-        sheet.note(lines)
     return sheet.figure
 
 
@@ -71,7 +69,7 @@ def _title(result: TrainingHistory) -> str:
 
 
 def _evidence(result: TrainingHistory) -> list[str]:
-    names = [os.path.basename(path.rstrip(os.sep)) for path in result.logs]
+    names = [base_name(path) for path in result.logs]
     held = f"{count(len(result.epochs))} {result.unit}{'s' * (len(result.epochs) != 1)}"
     if result.seams:
         before = dict(zip(result.epochs[1:], result.epochs, strict=False))
@@ -118,7 +116,13 @@ def _draw_panel(
         draw_rail(bottom, result, palette)
         bottom.set_xlim(axes.get_xlim())
         axes.set_xticks([])
-    _set_epochs(bottom, result, width)
+    low, high = bottom.get_xlim()
+    whole = [tick for tick in value_ticks(low, high, width) if tick == round(tick)]
+    ticks = [tick for tick in whole if result.epochs[0] <= tick <= result.epochs[-1]]
+    if result.epochs[0] not in ticks and len(ticks) < 3:
+        ticks = [result.epochs[0], *ticks]
+    bottom.xaxis.set_major_locator(FixedLocator(ticks))
+    bottom.xaxis.set_major_formatter(FixedFormatter([count(round(tick)) for tick in ticks]))
     soft = palette.soft
     below = y + _DEPTH + rail + 0.2
     sheet.text(x + width / 2, below, result.unit, size=LABEL_SIZE, color=soft, ha="center")
@@ -139,18 +143,14 @@ def _set_height(axes: Axes, curves: Sequence[Floats]) -> bool:
     finite = np.concatenate(curves)
     finite = finite[np.isfinite(finite)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low > 0 and high / low > 10 and any(_falls(values) for values in curves):
+    # A log axis is for the end of a curve that falls.
+    ends = [values[np.isfinite(values)][[0, -1]] for values in curves if np.isfinite(values).any()]
+    if low > 0 and high / low > 10 and any(last < first for first, last in ends):
         set_log_heights(axes, low / 1.25, high * 1.25)
         return True
     pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
     set_heights(axes, low - pad, high + pad, _DEPTH)
     return False
-
-
-def _falls(values: Floats) -> bool:
-    """Tell whether a curve ends lower than it began: a log axis is for that end."""
-    finite = values[np.isfinite(values)]
-    return bool(finite.size and finite[-1] < finite[0])
 
 
 def draw_curve(
@@ -176,32 +176,19 @@ def _alone(epochs: Floats, values: Floats) -> NDArray[np.bool_]:
     return alone
 
 
-def _set_epochs(axes: Axes, result: TrainingHistory, width: float) -> None:
-    low, high = axes.get_xlim()
-    whole = [tick for tick in value_ticks(low, high, width) if tick == round(tick)]
-    ticks = [tick for tick in whole if result.epochs[0] <= tick <= result.epochs[-1]]
-    if result.epochs[0] not in ticks and len(ticks) < 3:
-        ticks = [result.epochs[0], *ticks]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FixedFormatter([count(round(tick)) for tick in ticks]))
-
-
-def _notes(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:
-    sentences = []
-    if result.holders.kept:
-        hollow = " (hollow: deleted)" if result.holders.deleted else ""
-        sentences.append(f"Squares: checkpoints{hollow}.")
+def _reading(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:
+    """Say what marks mean that occur, and what is left out."""
+    hollow = " (hollow: deleted)" if result.holders.deleted else ""
+    sentences = [f"Squares: checkpoints{hollow}." if result.holders.kept else ""]
     if result.best is not None:
         word = "smallest" if result.best.mode == "min" else "largest"
         sentences.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
-    if result.seams:
-        sentences.append("Dashed line: where training was resumed.")
-    if result.gaps:
-        sentences.append("A gap in a curve: epochs that are in no log.")
-    if left_out:
-        names = ", ".join(map(safe_text, left_out))
-        sentences.append(f"Left out: {names}.")
-    return [" ".join(sentences)]
+    sentences += [
+        "Dashed line: where training was resumed." if result.seams else "",
+        "A gap in a curve: epochs that are in no log." if result.gaps else "",
+        f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
+    ]
+    return sentences
 
 
 def label_ends(

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import Scale, draw_stairs, draw_strokes
+from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
-from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette, drawing
+from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
     count,
     fits,
@@ -49,6 +50,11 @@ MAX_PANELS = 48
 def noun_of(variables: Iterable[VariableStatistics | VariableDrift]) -> str:
     """Say what variables are: weights, if all belong to the model."""
     return "weight" if all(variable.role.is_parameter for variable in variables) else "variable"
+
+
+def last_two(path: str) -> str:
+    """Give the end of a path, with the directory that it is in."""
+    return os.path.join(*path.rstrip(os.sep).split(os.sep)[-2:])
 
 
 def plot_statistics(
@@ -123,7 +129,6 @@ def plot_distributions(
 
 _GUTTER = 0.16
 _PANELS_TOP = 0.68
-_FEW = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +164,26 @@ def plot_panels(
     is_shared: bool = False,
     is_log: bool = False,
 ) -> Figure:
-    """Draw small histograms of measured variables, up to 6 in three columns, more in five.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out, under the note on how to read the picture.
-        is_shared: whether all panels have one value axis.
-        is_log: whether counts are on a log axis.
-    """
+    """Draw small histograms of measured variables, up to 6 in three columns, more in five."""
     grid = _grid_for(variables)
     n_rows = -(-len(variables) // grid.n_columns)
-    limits = _common_limits(variables) if is_shared else None
+    limits = None
+    if is_shared:
+        measured = [v.distribution for v in variables if v.distribution]
+        lows = [float(d.min) for d in measured if d.min is not None]
+        highs = [float(d.max) for d in measured if d.max is not None]
+        limits = padded(min(lows), max(highs)) if lows else None
     axis = "one value axis" if is_shared else "each panel has its own value axis"
-    with drawing(palette):
-        lines = note_lines(_reading(is_log=is_log), *notes)
-        height = _PANELS_TOP + n_rows * grid.pitch + 0.17 + NOTE_PITCH * len(lines)
-        sheet = Sheet(height, palette)
-        sheet.title(title, [*evidence, axis])
+    scale = "logarithmic, " if is_log else ""
+    reading = [
+        f"Height: elements per bin, {scale}scaled to the fullest; 32 elements or fewer: a stroke"
+        " each. Dotted line: zero. Triangle: mean."
+    ]
+    height = _PANELS_TOP + n_rows * grid.pitch + 0.17
+    facts = [*evidence, axis]
+    with new_sheet(
+        height, palette, title=title, evidence=facts, reading=reading, notes=notes
+    ) as sheet:
         for i, variable in enumerate(variables):
             _write_heading(sheet, grid, grid.place(i), variable)
             is_last = i + grid.n_columns >= len(variables)
@@ -188,31 +193,21 @@ def plot_panels(
             _draw_panel(axes, variable, palette, limits=limits, is_log=is_log, width=grid.width)
             if is_shared and not is_last:
                 axes.tick_params(labelbottom=False)
-        sheet.note(lines)
     return sheet.figure
-
-
-def _reading(*, is_log: bool) -> str:
-    scale = "logarithmic, " if is_log else ""
-    return (
-        f"Height: elements per bin, {scale}scaled to the fullest; 32 elements or fewer: a stroke"
-        " each. Dotted line: zero. Triangle: mean."
-    )
 
 
 def _grid_for(variables: Sequence[VariableStatistics]) -> _Grid:
     n_columns, panel_height = (3, 0.62) if len(variables) <= 6 else (5, 0.34)
     grid = _Grid(n_columns, panel_height, 0.18, 0.28, 0)
-    if all(_fits_one_line(variable, grid.width) for variable in variables):
+    one_line = (
+        text_width(v.name, TEXT_SIZE) + text_width(_aside(v), TEXT_SIZE) + 0.12 <= grid.width
+        for v in variables
+    )
+    if all(one_line):
         return grid
     scopes = [split_scope(variable.name)[0] for variable in variables]
     n_lines = 1 if all(fits(scope, grid.width, size=TEXT_SIZE) for scope in scopes) else 2
     return _Grid(n_columns, panel_height, 0.19 + 0.12 * n_lines, 0.27, n_lines)
-
-
-def _fits_one_line(variable: VariableStatistics, width: float) -> bool:
-    both = text_width(variable.name, TEXT_SIZE) + text_width(_aside(variable), TEXT_SIZE)
-    return both + 0.12 <= width
 
 
 def _aside(variable: VariableStatistics) -> str:
@@ -251,18 +246,6 @@ def _write_heading(
         sheet.text(right, bottom, aside, color=color, ha="right", va="baseline")
 
 
-def _common_limits(variables: Sequence[VariableStatistics]) -> tuple[float, float] | None:
-    finite = [
-        v.distribution for v in variables if v.distribution and v.distribution.min is not None
-    ]
-    if not finite:
-        return None
-    return padded(
-        min(float(d.min) for d in finite if d.min is not None),
-        max(float(d.max) for d in finite if d.max is not None),
-    )
-
-
 def _draw_panel(
     axes: Axes,
     variable: VariableStatistics,
@@ -275,49 +258,34 @@ def _draw_panel(
     distribution = variable.distribution
     axes.set_yticks([])
     axes.set_ylim(0, 1.05)
-    text = _instead(distribution) if distribution else "damaged"
+    text = nothing_finite(distribution) if distribution else "damaged"
+    if distribution and distribution.min == distribution.max and distribution.finite > 1:
+        every = "all" if distribution.finite == distribution.elements else "all others"
+        text = f"{every} {number(float(distribution.min or 0))}"
     if distribution is None or text:
         axes.set_axis_off()
         is_bad = text in ("all NaN", "nothing finite", "damaged")
         color = palette.bad if is_bad else palette.soft
-        place: dict[str, Any] = {
-            "ha": "center",
-            "va": "center",
-            "size": TEXT_SIZE,
-            "transform": axes.transAxes,
-        }
-        axes.text(0.5, 0.45, text, color=color, **place).set_gid("ckread:instead")
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.45, text, color=color, size=TEXT_SIZE, **middle).set_gid("ckread:instead")
         return
     low, high = limits or padded(float(distribution.min or 0), float(distribution.max or 0))
     set_value_axis(axes, low, high, width, gutter=_GUTTER)
-    if distribution.finite <= _FEW:
+    if distribution.finite <= FEW:
         draw_strokes(axes, distribution, palette, height=0.55)
     else:
-        _draw_counts(axes, distribution, palette, is_log=is_log)
-    if low < 0 < high:
-        axes.axvline(0, color=palette.faint, lw=0.7, ls=(0, (1, 2)), zorder=3)
+        histogram = distribution.histogram(bins_for(distribution.finite))
+        counts = np.array(histogram.counts, np.float64)
+        heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
+        draw_stairs(axes, heights, np.array(histogram.edges), palette)
+    draw_zero(axes, palette, zorder=3)
     (mean,) = axes.plot([distribution.mean or 0.0], [0], "^", ms=3, color=palette.ink, mec="none")
     mean.set(clip_on=False, zorder=4, gid="ckread:mean")
-
-
-def _instead(distribution: Distribution) -> str:
-    """Give what stands in the place of a histogram that would say nothing."""
-    if distribution.min == distribution.max and distribution.finite > 1:
-        every = "all" if distribution.finite == distribution.elements else "all others"
-        return f"{every} {number(float(distribution.min or 0))}"
-    return nothing_finite(distribution)
 
 
 def bins_for(n: int) -> int:
     """Give how many bins a small histogram of `n` elements has."""
     return int(np.clip(2 * n ** (1 / 3), 8, 48))
-
-
-def _draw_counts(axes: Axes, distribution: Distribution, palette: Palette, *, is_log: bool) -> None:
-    histogram = distribution.histogram(bins_for(distribution.finite))
-    counts = np.array(histogram.counts, np.float64)
-    heights = np.log1p(counts) / np.log1p(counts.max()) if is_log else counts / counts.max()
-    draw_stairs(axes, heights, np.array(histogram.edges), palette)
 
 
 # Forty-nine variables and more: a row of quantiles for each, on one value axis.
@@ -340,15 +308,7 @@ def plot_quantile_rows(
     palette: Palette,
     notes: Sequence[str] = (),
 ) -> list[Figure]:
-    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages.
-
-    Args:
-        variables: in the order in which they are drawn.
-        title: the answer.
-        evidence: parts of the subtitle.
-        palette: light or dark.
-        notes: what is left out.
-    """
+    """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages."""
     scale = Scale.of([v.distribution for v in variables if v.distribution])
     rows = arrange([v.name for v in variables], _NAME_WIDTH, size=DENSE_SIZE)
     n_rows = ROWS if len(rows) > 2 * ROWS else -(-len(rows) // 2) + 1
@@ -359,8 +319,7 @@ def plot_quantile_rows(
     for i, page in enumerate(pages):
         place, others = page_words(i, items)
         texts = title, [*evidence, place], [*others, *notes]
-        with drawing(palette):
-            figures.append(_draw_page(variables, page, scale, texts, palette))
+        figures.append(_draw_page(variables, page, scale, texts, palette))
     return figures
 
 
@@ -372,21 +331,21 @@ def _draw_page(
     palette: Palette,
 ) -> Figure:
     title, facts, notes = texts
-    n_rows = max(map(len, columns))
-    reading = f"Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median. {_axis(scale)}"
-    lines = note_lines(reading, *notes)
-    sheet = Sheet(_ROWS_TOP + n_rows * _ROW + 0.37 + NOTE_PITCH * len(lines), palette)
-    sheet.title(title, facts)
-    sheet.note(lines)
-    for at, rows in enumerate(columns):
-        _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
+    linear = ""
+    if scale.threshold is not None:
+        linear = f": linear within ±{number(scale.threshold, 1)}, logarithmic beyond"
+    reading = [
+        "Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median.",
+        f"One value axis{linear}.",
+    ]
+    height = _ROWS_TOP + max(map(len, columns)) * _ROW + 0.37
+    with new_sheet(
+        height, palette, title=title, evidence=facts, reading=reading, notes=notes
+    ) as sheet:
+        sheet.write_notes()
+        for at, rows in enumerate(columns):
+            _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
     return sheet.figure
-
-
-def _axis(scale: Scale) -> str:
-    if scale.threshold is None:
-        return "One value axis."
-    return f"One value axis: linear within ±{number(scale.threshold, 1)}, logarithmic beyond."
 
 
 def _draw_column(
@@ -416,25 +375,22 @@ def _draw_column(
             sheet.text(x, y, text, color=palette.soft, gid="ckread:heading", **style)
             continue
         variable = variables[row.item]
-        bad = _not_finite(variable)
-        room = _NAME_WIDTH - (INDENT if is_nested else 0)
+        distribution = variable.distribution
+        if distribution is None:
+            bad = "damaged"
+        elif not distribution.quantiles:
+            bad = "all NaN" if distribution.nan else "empty"
+        else:
+            bad = not_finite(distribution)
+        left = x + (INDENT if is_nested else 0)
+        right = x + _NAME_WIDTH
         if bad:
-            right = x + _NAME_WIDTH
             sheet.text(right, y, bad, color=palette.bad, ha="right", **style)
-            room -= text_width(bad, DENSE_SIZE) + 0.06
-        left = x + _NAME_WIDTH - room if not bad else x + (INDENT if is_nested else 0)
-        name = shorten(row.text, room, size=DENSE_SIZE)
+            right -= text_width(bad, DENSE_SIZE) + 0.06
+        name = shorten(row.text, right - left, size=DENSE_SIZE)
         sheet.text(left, y, name, gid=f"ckread:name:{variable.name}", **style)
-        _draw_row(axes, variable, i + 0.5, palette)
-
-
-def _not_finite(variable: VariableStatistics) -> str:
-    distribution = variable.distribution
-    if distribution is None:
-        return "damaged"
-    if not distribution.quantiles:
-        return "all NaN" if distribution.nan else "empty"
-    return not_finite(distribution)
+        if distribution is not None and distribution.quantiles:
+            _draw_row(axes, variable.name, distribution, i + 0.5, palette)
 
 
 def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
@@ -448,17 +404,16 @@ def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
             axes.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
 
 
-def _draw_row(axes: Axes, variable: VariableStatistics, y: float, palette: Palette) -> None:
-    distribution = variable.distribution
-    if distribution is None or not distribution.quantiles:
-        return
+def _draw_row(
+    axes: Axes, name: str, distribution: Distribution, y: float, palette: Palette
+) -> None:
     q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
     (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.7, solid_capstyle="butt")
-    line.set_gid(f"ckread:q01-q99:{variable.name}")
+    line.set_gid(f"ckread:q01-q99:{name}")
     axes.barh(y, q95 - q05, 0.5, left=q05, color=palette.middle, lw=0, zorder=2)
     axes.barh(y, q75 - q25, 0.5, left=q25, color=palette.data, lw=0, zorder=2.1)
     to_pixels = axes.transData.transform
     is_wide = to_pixels((q75, y))[0] - to_pixels((q25, y))[0] >= _WIDE_PIXELS
     color = palette.paper if is_wide else palette.ink
     median = axes.vlines(q50, y - 0.25, y + 0.25, color=color, lw=0.9, zorder=3)
-    median.set_gid(f"ckread:median:{variable.name}")
+    median.set_gid(f"ckread:median:{name}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.role import Role
-from ckread.views.figures.axes import draw_stairs, draw_strokes, places
+from ckread.views.figures.axes import FEW, draw_stairs, draw_strokes, places
 from ckread.views.figures.diff import dot_rows
 from ckread.views.figures.drift import draw_line
 from ckread.views.figures.filters import draw_tile
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 MAX_LINES = 10
 MAX_ROWS = 60
-_FEW = 32
 _GAP = 0.25
 
 
@@ -65,7 +64,7 @@ def draw_histogram(
         raise UsageError(f"{variable.name}: no finite element to draw")
     axes.set_title(drawable(variable.name), parse_math=False)
     axes.set_xlabel(str(distribution.measure))
-    if distribution.finite <= _FEW or distribution.min == distribution.max:
+    if distribution.finite <= FEW or distribution.min == distribution.max:
         draw_strokes(axes, distribution, palette, height=1.0)
         axes.set_yticks([])
         return

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from matplotlib.lines import Line2D
 
 from ckread.model.spelling import safe_text
@@ -16,7 +15,7 @@ from ckread.views.figures.style import DENSE_SIZE, TEXT_SIZE
 from ckread.views.figures.text import fit_names, fits, shorten, text_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ckread.analysis.drift.records import VariableDrift
     from ckread.views.figures.sheet import Sheet
@@ -46,48 +45,31 @@ class Row(NamedTuple):
 
 
 def arrange(names: Sequence[str], width: float, *, size: float) -> list[Row]:
-    """Give rows for names in their order, different from each other within a heading.
-
-    Args:
-        names: as many as there are.
-        width: inches that a name may take.
-        size: points.
-    """
+    """Give rows for names in their order, different from each other within a heading."""
     if all(fits(name, width, size=size) for name in names):
-        return [Row(name, i, group) for i, (name, group) in enumerate(_by_scope(names))]
-    rows: list[Row] = []
-    for group, (start, stop, scope) in enumerate(_runs(names, width, size)):
-        run = range(start, stop)
+        rows, scopes = [], [name.rpartition("/")[0] for name in names]
+        group = 0
+        for i, name in enumerate(names):
+            group += i > 0 and scopes[i] != scopes[i - 1]
+            rows.append(Row(name, i, group))
+        return rows
+    rows, start, group = [], 0, 0
+    while start < len(names):
+        stop, scope = _run_from(names, start, width - INDENT, size)
         room = width - (INDENT if scope else 0)
-        texts = fit_names([names[i][len(scope) :] for i in run], room, size=size)
+        texts = fit_names([name[len(scope) :] for name in names[start:stop]], room, size=size)
         if scope:
             rows.append(Row(scope, None, group))
-        rows += [Row(text, i, group) for i, text in zip(run, texts, strict=True)]
+        rows += [Row(text, i, group) for i, text in enumerate(texts, start)]
+        start, group = stop, group + 1
     return rows
 
 
-def _by_scope(names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    group, last = -1, None
-    for name in names:
-        scope = name.rpartition("/")[0]
-        group += scope != last
-        last = scope
-        yield name, group
-
-
-def _runs(names: Sequence[str], width: float, size: float) -> Iterator[tuple[int, int, str]]:
-    """Yield runs of neighbours with the scope that is written above them, if any.
-
-    The widest scope whose remainders all fit.
-    """
-    start = 0
-    while start < len(names):
-        stop, scope = _run_from(names, start, width - INDENT, size)
-        yield start, stop, scope
-        start = stop
-
-
 def _run_from(names: Sequence[str], start: int, room: float, size: float) -> tuple[int, str]:
+    """Give the end of a run of neighbours, and the scope that is written above them, if any.
+
+    It is the widest scope whose remainders all fit.
+    """
     parts = names[start].split("/")
     best = (start + 1, "")
     # A long name has a heading of its own rather than a letter of each component.
@@ -147,13 +129,9 @@ class Bracket(NamedTuple):
 def brackets(names: Sequence[str], row_height: float) -> list[Bracket]:
     """Split rows into subtrees, finer while most of what comes of it is tall enough."""
     parts = [_PARTS.findall(name) for name in names]
-    shared = _shared(parts)
+    least = max(0, min(map(len, parts)) - 1)
+    shared = next((d for d in range(least) if len({p[d] for p in parts}) > 1), least)
     return _split(parts, 0, len(parts), shared, shared, row_height)
-
-
-def _shared(parts: Sequence[list[str]]) -> int:
-    least = min(map(len, parts)) - 1
-    return next((d for d in range(least) if len({p[d] for p in parts}) > 1), max(least, 0))
 
 
 def _split(
@@ -250,12 +228,7 @@ class Layout:
 
 
 def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
-    """Give each variable a row: named where rows are high enough, else bracketed.
-
-    Args:
-        variables: in the order of the rows.
-        top: of the first row, in inches from that of the sheet.
-    """
+    """Give each variable a row: named where rows are high enough, else bracketed."""
     names = [safe_text(variable.name) for variable in variables]
     n = len(names)
     is_named = n <= MAX_NAMED
@@ -310,28 +283,19 @@ def write_names(sheet: Sheet, layout: Layout) -> None:
                 layout.left - 0.08, middle, band.text, size=layout.text_size, ha="right",
                 va="center", gid="ckread:name",
             )  # fmt: skip
-    _write_brackets(sheet, layout)
-
-
-def _write_brackets(sheet: Sheet, layout: Layout) -> None:
     last = -math.inf
-    x = layout.left - 0.05
+    x, faint = layout.left - 0.05, sheet.palette.faint
     for bracket in layout.brackets:
         start = layout.top + bracket.start * layout.row_height
         stop = layout.top + bracket.stop * layout.row_height
         inset = min(0.012, (stop - start) / 4)
-        _draw_vertical(sheet, x, start + inset, stop - inset)
+        ends = [1 - (start + inset) / sheet.height, 1 - (stop - inset) / sheet.height]
+        sheet.figure.add_artist(Line2D([x / WIDTH] * 2, ends, color=faint, lw=1.0))
         middle = (start + stop) / 2
-        if stop - start < 0.09 or middle - last < 1.18 * DENSE_SIZE / 72:
-            continue
-        label = shorten(bracket.label, _BRACKET_WIDTH, size=DENSE_SIZE)
-        sheet.text(x - 0.05, middle, label, size=DENSE_SIZE, ha="right", va="center",
-                   gid="ckread:bracket")  # fmt: skip
-        last = middle
-
-
-def _draw_vertical(sheet: Sheet, x: float, start: float, stop: float) -> None:
-    y = np.array([start, stop])
-    color = sheet.palette.faint
-    line = Line2D([x / WIDTH] * 2, list(1 - y / sheet.height), color=color, lw=1.0)
-    sheet.figure.add_artist(line)
+        if stop - start >= 0.09 and middle - last >= 1.18 * DENSE_SIZE / 72:
+            label = shorten(bracket.label, _BRACKET_WIDTH, size=DENSE_SIZE)
+            sheet.text(
+                x - 0.05, middle, label, size=DENSE_SIZE, ha="right", va="center",
+                gid="ckread:bracket",
+            )  # fmt: skip
+            last = middle

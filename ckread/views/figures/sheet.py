@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +19,7 @@ from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE,
 from ckread.views.figures.text import count, cut, drawable, families_of, text_width, wrap_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.text import Text
@@ -29,24 +30,41 @@ MARGIN = 0.14
 SCREEN_DPI = 100
 """Points to an inch on a screen; the PNG itself is finer."""
 _SEPARATOR = "  ·  "
-
-
 NOTE_PITCH = 0.13
 
 
-def note_lines(*notes: str) -> list[str]:
-    """Break notes into the lines that a sheet must have room for."""
-    width = WIDTH - 2 * MARGIN
-    return [line for note in notes if note for line in wrap_text(note, width, size=TEXT_SIZE)]
+@contextmanager
+def new_sheet(
+    height: float,
+    palette: Palette,
+    *,
+    title: str,
+    evidence: Sequence[str],
+    reading: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Iterator[Sheet]:
+    """Give a sheet with its title, in the house style; its notes are written at the end.
+
+    Args:
+        height: inches, without the notes.
+        palette: light or dark.
+        title: the answer.
+        evidence: parts of the subtitle.
+        reading: sentences on how to read it, the first note; empty ones are left out.
+        notes: what is left out, each on lines of its own.
+    """
+    with drawing(palette):
+        width = WIDTH - 2 * MARGIN
+        said = [" ".join(filter(None, reading)), *notes]
+        lines = [line for note in said if note for line in wrap_text(note, width, size=TEXT_SIZE)]
+        sheet = Sheet(height + NOTE_PITCH * len(lines), palette, lines)
+        sheet.title(title, evidence)
+        yield sheet
+        sheet.write_notes()
 
 
 def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[str, list[str]]:
     """Say which of several pages one is, and where the others are; nothing of an only page.
-
-    Args:
-        i: which page, from 0.
-        pages: the places of what is on each, from 0.
-        noun: what is drawn, where a title does not say it.
 
     Returns:
         A part of the subtitle, and notes.
@@ -100,12 +118,13 @@ class Sheet:
         height: inches.
     """
 
-    def __init__(self, height: float, palette: Palette) -> None:
+    def __init__(self, height: float, palette: Palette, notes: Sequence[str] = ()) -> None:
         self.height = height
         self.palette = palette
         self.figure = SheetFigure(figsize=(WIDTH, height))
         self.figure.palette = palette
         FigureCanvasAgg(self.figure)
+        self._notes = list(notes)
 
     def text(
         self,
@@ -158,7 +177,12 @@ class Sheet:
         self.text(MARGIN, 0.32, subtitle, size=LABEL_SIZE, color=soft, gid="ckread:subtitle")
 
     def note(self, lines: Sequence[str]) -> None:
-        """Write lines of `note_lines` at the bottom: how to read it, and what is left out."""
-        for i, line in enumerate(lines):
-            y = self.height - 0.09 - NOTE_PITCH * (len(lines) - 1 - i)
+        """Write lines at the bottom."""
+        for i, line in enumerate(lines, 1 - len(lines)):
+            y = self.height - 0.09 + NOTE_PITCH * i
             self.text(MARGIN, y, line, color=self.palette.soft, va="bottom", gid="ckread:note")
+
+    def write_notes(self) -> None:
+        """Write, once, how to read the picture and what is left out."""
+        self.note(self._notes)
+        self._notes.clear()

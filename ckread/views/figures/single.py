@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.views.figures.axes import draw_quantile_bar, draw_stairs, draw_strokes
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, note_lines
-from ckread.views.figures.style import LABEL_SIZE, Palette, drawing
-from ckread.views.figures.text import count, fixed, number, padded, set_value_axis, value_ticks
+from ckread.views.figures.axes import (
+    FEW,
+    draw_quantile_bar,
+    draw_stairs,
+    draw_strokes,
+    set_count_heights,
+)
+from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.style import LABEL_SIZE, Palette
+from ckread.views.figures.text import count, fixed, number, padded, set_value_axis
 from ckread.views.terminal.words import nothing_finite, shape_text
 
 if TYPE_CHECKING:
@@ -26,7 +32,6 @@ _HEIGHT = 3.3
 _PLOT = (0.62, 0.72, 4.75, 1.82)
 _BAR_HEIGHT = 0.22
 _TABLE_LEFT, _TABLE_RIGHT, _TABLE_TOP, _ROW = 5.59, WIDTH - MARGIN - 0.02, 0.78, 0.142
-_FEW = 32
 _LOG_ABOVE = 1000
 
 
@@ -37,38 +42,24 @@ def plot_histogram(
     palette: Palette,
     is_log: bool | None = None,
 ) -> Figure:
-    """Draw the distribution of one variable on a sheet of its own.
-
-    Args:
-        variable: a variable that was measured.
-        evidence: where it is from: file, step.
-        palette: light or dark.
-        is_log: whether counts are on a log axis; None to decide by the counts.
-    """
+    """Draw the distribution of one variable on a sheet of its own."""
     distribution = variable.distribution
     if distribution is None:
         raise ValueError(f"{variable.name} was not measured")
-    facts = (str(variable.dtype), shape_text(variable.shape), _elements(distribution.elements))
-    with drawing(palette):
-        sheet = Sheet(_HEIGHT, palette)
-        sheet.title(variable.name, [*evidence, *facts])
+    n = distribution.elements
+    facts = [str(variable.dtype), shape_text(variable.shape)]
+    facts.append("1 element" if n == 1 else f"{count(n)} elements")
+    with new_sheet(_HEIGHT, palette, title=variable.name, evidence=[*evidence, *facts]) as sheet:
         if distribution.min is None or distribution.max is None:
-            _write_in_place(sheet, nothing_finite(distribution))
+            text = nothing_finite(distribution)
+            x, y, width, height = _PLOT
+            color = palette.soft if text == "no elements" else palette.bad
+            middle = {"ha": "center", "va": "center"}
+            sheet.text(x + width / 2, y + height / 2, text, size=LABEL_SIZE, color=color, **middle)
         else:
             _draw(sheet, distribution, is_log=is_log)
         _write_table(sheet, distribution)
     return sheet.figure
-
-
-def _elements(n: int) -> str:
-    return "1 element" if n == 1 else f"{count(n)} elements"
-
-
-def _write_in_place(sheet: Sheet, text: str) -> None:
-    x, y, width, height = _PLOT
-    color = sheet.palette.soft if text == "no elements" else sheet.palette.bad
-    middle = {"ha": "center", "va": "center"}
-    sheet.text(x + width / 2, y + height / 2, text, size=LABEL_SIZE, color=color, **middle)
 
 
 def _draw(sheet: Sheet, distribution: Distribution, *, is_log: bool | None) -> None:
@@ -92,18 +83,13 @@ def _draw(sheet: Sheet, distribution: Distribution, *, is_log: bool | None) -> N
     value = str(distribution.measure)
     below = y + height + _BAR_HEIGHT + 0.16
     sheet.text(x + width / 2, below, value, color=soft, ha="center", gid="ckread:x")
-    sheet.note(note_lines(_note(distribution)))
-
-
-def _note(distribution: Distribution) -> str:
-    bins = (
-        f"{_n_bins(distribution)} equal bins"
-        if distribution.finite > _FEW
-        else "Each stroke is one element"
-    )
     if distribution.min == distribution.max:
         bins = "All elements are equal"
-    return f"{bins}. Bar below: 1–99 %, 5–95 %, 25–75 %, median. Grey band: 5–95 %."
+    elif distribution.finite > FEW:
+        bins = f"{_n_bins(distribution)} equal bins"
+    else:
+        bins = "Each stroke is one element"
+    sheet.note([f"{bins}. Bar below: 1–99 %, 5–95 %, 25–75 %, median. Grey band: 5–95 %."])
 
 
 def _n_bins(distribution: Distribution) -> int:
@@ -115,7 +101,7 @@ def _draw_heights(
     axes: Axes, sheet: Sheet, distribution: Distribution, *, is_log: bool | None
 ) -> str:
     palette = sheet.palette
-    if distribution.finite <= _FEW or distribution.min == distribution.max:
+    if distribution.finite <= FEW or distribution.min == distribution.max:
         axes.set_ylim(0, 1)
         axes.set_yticks([])
         draw_strokes(axes, distribution, palette, height=0.7)
@@ -132,11 +118,9 @@ def _draw_heights(
         axes.minorticks_off()
         powers = range(len(str(int(counts.max()))))
         axes.set_yticks([10.0**p for p in powers], [count(10**p) for p in powers])
+        axes.grid(axis="y")
     else:
-        axes.set_ylim(0, counts.max() * 1.14)
-        ticks = [tick for tick in value_ticks(0, counts.max() * 1.14, 1.4) if tick == round(tick)]
-        axes.set_yticks(ticks, [count(round(tick)) for tick in ticks])
-    axes.grid(axis="y")
+        set_count_heights(axes, counts.max() * 1.14, 1.4)
     shown = np.where(counts > 0, counts, floor)
     draw_stairs(axes, shown, edges, palette, baseline=floor, width=1.2)
     return "elements per bin (log)" if is_log else "elements per bin"
@@ -166,18 +150,6 @@ def _draw_moments(axes: Axes, sheet: Sheet, distribution: Distribution) -> None:
 
 
 def _write_table(sheet: Sheet, distribution: Distribution) -> None:
-    y = _TABLE_TOP
-    for group in _table(distribution):
-        for label, text in group:
-            sheet.text(_TABLE_LEFT, y, label, color=sheet.palette.soft, va="center")
-            is_bad = label == "NaN, Inf" and text != "0"
-            color = sheet.palette.bad if is_bad else sheet.palette.ink
-            sheet.text(_TABLE_RIGHT, y, text, color=color, ha="right", va="center")
-            y += _ROW
-        y += _ROW / 2
-
-
-def _table(distribution: Distribution) -> list[list[tuple[str, str]]]:
     def shown(value: Any) -> str:
         if isinstance(value, int) and abs(value) < 10**15:
             return count(value) if value >= 0 else fixed(value, 0)
@@ -192,8 +164,16 @@ def _table(distribution: Distribution) -> list[list[tuple[str, str]]]:
     order = [("max", shown(distribution.max)), *reversed(quantiles)]
     not_finite = distribution.nan, distribution.infinite
     bad = ", ".join(map(count, not_finite)) if any(not_finite) else "0"
-    return [
+    groups = [
         [(name, shown(value)) for name, value in moments],
         [*order, ("min", shown(distribution.min))],
         [("zeros", count(distribution.zeros)), ("NaN, Inf", bad)],
     ]
+    y, palette = _TABLE_TOP, sheet.palette
+    for group in groups:
+        for label, text in group:
+            sheet.text(_TABLE_LEFT, y, label, color=palette.soft, va="center")
+            color = palette.bad if label == "NaN, Inf" and text != "0" else palette.ink
+            sheet.text(_TABLE_RIGHT, y, text, color=color, ha="right", va="center")
+            y += _ROW
+        y += _ROW / 2

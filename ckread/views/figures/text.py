@@ -33,12 +33,10 @@ def drawable(text: str) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def _has_glyph(character: str) -> bool:
-    if 0xD800 <= ord(character) < 0xE000:
-        return False
-    is_space = character in "\u2009\u00a0"
-    if not (character.isprintable() or is_space):
-        return False
-    return any(_is_in(character, name) for name in (FONTS[0], *_installed()))
+    is_shown = character.isprintable() or character in "\u2009\u00a0"
+    is_half = 0xD800 <= ord(character) < 0xE000  # of a surrogate pair
+    fonts = (FONTS[0], *_installed())
+    return is_shown and not is_half and any(_is_in(character, name) for name in fonts)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -138,7 +136,9 @@ def shorten(name: str, width: float, *, size: float) -> str:
     lengths = [min(len(part), most) for part in parts]
 
     def without(n_letters: int) -> str:
-        kept = _levelled(lengths, n_letters)
+        kept = lengths.copy()
+        for _ in range(n_letters):
+            kept[kept.index(max(kept))] -= 1
         return "/".join(_elided(part, n) for part, n in zip(parts, kept, strict=True))
 
     n_spare = sum(max(0, n - 3) for n in lengths)
@@ -146,14 +146,6 @@ def shorten(name: str, width: float, *, size: float) -> str:
     if fewest > n_spare:
         return cut(without(n_spare), width, size=size)
     return without(fewest)
-
-
-def _levelled(lengths: list[int], n: int) -> list[int]:
-    """Take n from the lengths, one at a time from the longest."""
-    left = lengths.copy()
-    for _ in range(n):
-        left[left.index(max(left))] -= 1
-    return left
 
 
 def _elided(part: str, n_kept: int) -> str:
@@ -172,7 +164,10 @@ def fit_names(names: list[str], width: float, *, size: float) -> list[str]:
     for alike in by_shown.values():
         if len(alike) > 1:
             for i, text in zip(alike, _told_apart([names[i] for i in alike]), strict=True):
-                shown[i] = text if fits(text, width, size=size) else _by_tail(text, width, size)
+                # What does not fit is shortened in its middle, the start longer than the end.
+                shorter = (_elided(text, n) for n in range(len(text), 2, -1))
+                fitting = (one for one in shorter if fits(one, width, size=size))
+                shown[i] = next(fitting, _ELLIPSIS)
     return shown
 
 
@@ -183,15 +178,6 @@ def _told_apart(names: list[str]) -> list[str]:
     tails = [name[head:] for name in names]
     start = max(0, head - 4)
     return [_ELLIPSIS + name[start:head] + tail for name, tail in zip(names, tails, strict=True)]
-
-
-def _by_tail(text: str, width: float, size: float) -> str:
-    """Shorten in the middle of the text as a whole, the start longer than the end."""
-    for n_kept in range(len(text) - 1, 2, -1):
-        shown = _elided(text, n_kept)
-        if fits(shown, width, size=size):
-            return shown
-    return _ELLIPSIS
 
 
 # Numbers and ticks in pictures: three digits, a true minus, steps of 1, 2 and 5.
@@ -286,7 +272,7 @@ def _spaced_ticks(
 ) -> list[float]:
     """Give the closest ticks whose labels keep a gap; with a gutter, two of them lie inside."""
     span = high - low
-    for step in _steps(span / 12, multiples):
+    for step in round_steps(span / 12, multiples):
         ticks = tick_steps(low, high, step)
         labels = tick_labels(ticks)
         widest = max((text_width(t, size) for t in labels), default=0)
@@ -300,7 +286,8 @@ def _spaced_ticks(
     return [low]
 
 
-def _steps(least: float, multiples: Sequence[int]) -> list[float]:
+def round_steps(least: float, multiples: Sequence[int] = (1, 2, 5)) -> list[float]:
+    """Give round distances from `least` on, the smallest first."""
     power = math.floor(math.log10(least))
     powers = [10.0**p for p in range(power, power + 4)]
     return [m * p for p in powers for m in multiples if m * p >= least]

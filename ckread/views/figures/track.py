@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckread.errors import UsageError
+from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text
-from ckread.views.drift.rows import place
-from ckread.views.figures.axes import axis_word, places, set_heights, set_log_heights, set_step_axis
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, note_lines
-from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
+from ckread.views.figures.axes import (
+    axis_word,
+    held_words,
+    places,
+    set_heights,
+    set_log_heights,
+    set_step_axis,
+)
+from ckread.views.figures.sheet import MARGIN, WIDTH, new_sheet
+from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette
 from ckread.views.figures.text import (
-    count,
     drawable,
     families_of,
     fits,
@@ -24,7 +29,7 @@ from ckread.views.figures.text import (
     text_width,
     typeset,
 )
-from ckread.views.terminal.words import value_text
+from ckread.views.terminal.words import place, value_text
 from ckread.views.track import sentence
 
 if TYPE_CHECKING:
@@ -56,14 +61,21 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
         remedy = "Give patterns that mean fewer."
         raise UsageError(f"{n} values do not fit one picture, expected 1 to 12", remedy=remedy)
     depth = 1.0 if n == 1 else max(0.42, min(0.8, 4.2 / n))
-    notes = "Values between checkpoints are not known: each holds until the next."
-    if any(v is not None and not math.isfinite(v) for row in result.variables for v in row.values):
-        notes += " ×: NaN or infinite."
-    with drawing(palette):
-        lines = note_lines(notes)
-        height = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.5 + NOTE_PITCH * len(lines) + 0.12
-        sheet = Sheet(height, palette)
-        sheet.title(_title(result), _evidence(result))
+    numbers = [v for row in result.variables for v in row.values if v is not None]
+    reading = [
+        "Values between checkpoints are not known: each holds until the next.",
+        "" if all(map(math.isfinite, numbers)) else "×: NaN or infinite.",
+    ]
+    bottom = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP
+    run = safe_text(base_name(result.path))
+    held = [held_words(result.checkpoints), "read from the checkpoints"]
+    with new_sheet(
+        bottom + 0.62,
+        palette,
+        title=_title(result) if n == 1 else f"{n} values over {run}",
+        evidence=[run, *held] if n == 1 else held,
+        reading=reading,
+    ) as sheet:
         x = places(result.checkpoints)
         for i, variable in enumerate(result.variables):
             top = _TOP + i * (depth + _PITCH_GAP)
@@ -72,57 +84,31 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
                 sheet.text(_LEFT, top - 0.2, name, gid="ckread:name")
             axes = sheet.axes(_LEFT, top, _PLOT_WIDTH, depth)
             axes.set_gid(f"ckread:strip:{variable.name}")
-            _draw(sheet, axes, variable, x, (top, depth))
-            _annotate(sheet, axes, variable, result.checkpoints, is_alone=n == 1)
+            _draw(axes, variable, x, depth, palette)
+            _annotate(axes, variable, result.checkpoints, palette, is_alone=n == 1)
             set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
             if i < n - 1:
                 axes.tick_params(labelbottom=False, length=0)
-        below = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP + 0.2
-        middle = _LEFT + _PLOT_WIDTH / 2
+        middle, soft = _LEFT + _PLOT_WIDTH / 2, palette.soft
         word = axis_word(result.checkpoints)
-        sheet.text(middle, below, word, size=LABEL_SIZE, color=palette.soft, ha="center")
-        sheet.note(lines)
+        sheet.text(middle, bottom + 0.2, word, size=LABEL_SIZE, color=soft, ha="center")
     return sheet.figure
 
 
 def _title(result: RunTrack) -> str:
-    if len(result.variables) == 1:
-        name = safe_text(result.variables[0].name)
-        said = typeset(sentence(result).removesuffix("."))
-        for answer in (said, said.split(", ")[0]):
-            title = f"{name}: {answer[:1].lower()}{answer[1:]}"
-            if fits(title, WIDTH - 2 * MARGIN, size=TITLE_SIZE, bold=True):
-                return title
-        return name
-    return f"{len(result.variables)} values over {safe_text(_name(result))}"
-
-
-def _name(result: RunTrack) -> str:
-    return os.path.basename(result.path.rstrip(os.sep)) or result.path
-
-
-def _evidence(result: RunTrack) -> list[str]:
-    entries = result.checkpoints
-    first, last = entries[0].step, entries[-1].step
-    span = ""
-    if first is not None and last is not None:
-        span = f", step {count(first)}" + (f" to {count(last)}" if len(entries) > 1 else "")
-    name = [] if len(result.variables) > 1 else [safe_text(_name(result))]
-    return [
-        *name,
-        f"{count(len(entries))} checkpoint{'s' * (len(entries) > 1)}{span}",
-        "read from the checkpoints",
-    ]
+    """Give the name of the only value, and as much of what is said of it as fits."""
+    name = safe_text(result.variables[0].name)
+    said = typeset(sentence(result).removesuffix("."))
+    for answer in (said, said.split(", ")[0]):
+        title = f"{name}: {answer[:1].lower()}{answer[1:]}"
+        if fits(title, WIDTH - 2 * MARGIN, size=TITLE_SIZE, bold=True):
+            return title
+    return name
 
 
 def _draw(
-    sheet: Sheet,
-    axes: Axes,
-    variable: TrackedValue,
-    x: Sequence[float],
-    place_of: tuple[float, float],
+    axes: Axes, variable: TrackedValue, x: Sequence[float], depth: float, palette: Palette
 ) -> None:
-    palette, (_, depth) = sheet.palette, place_of
     y = np.array([math.nan if v is None else float(v) for v in variable.values])
     y[~np.isfinite(y)] = math.nan
     low, high, is_log = limits(y)
@@ -135,11 +121,8 @@ def _draw(
     if len(x) <= _MAX_DOTS:
         (dots,) = axes.plot(x, y, "o", color=palette.data, ms=2.6, mec="none")
         dots.set(clip_on=False, zorder=4)
-    bad = [
-        at
-        for at, v in zip(x, variable.values, strict=True)
-        if v is not None and not math.isfinite(v)
-    ]
+    pairs = zip(x, variable.values, strict=True)
+    bad = [at for at, value in pairs if value is not None and not math.isfinite(value)]
     if bad:
         (crosses,) = axes.plot(bad, [low] * len(bad), "x", color=palette.bad, ms=5, mew=1.4)
         crosses.set(clip_on=False, zorder=5, gid=f"ckread:bad:{variable.name}")
@@ -165,10 +148,10 @@ def limits(y: NDArray[np.float64]) -> tuple[float, float, bool]:
 
 
 def _annotate(
-    sheet: Sheet,
     axes: Axes,
     variable: TrackedValue,
     entries: Sequence[RunEntry],
+    palette: Palette,
     *,
     is_alone: bool,
 ) -> None:
@@ -178,7 +161,7 @@ def _annotate(
         return
     x = places(entries)
     at, last = known[-1]
-    options: dict[str, Any] = {"size": TEXT_SIZE, "color": sheet.palette.ink, "parse_math": False}
+    options: dict[str, Any] = {"size": TEXT_SIZE, "color": palette.ink, "parse_math": False}
     text = f"last {_text(last)}"
     _, share = axes.transAxes.inverted().transform(axes.transData.transform((0, last)))
     va = "center" if share > _CLEAR else "bottom"  # clear of the last step below the axis

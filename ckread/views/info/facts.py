@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.optimizers import OptimizerState
+    from ckread.analysis.training import TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
-    from ckread.readers.graphs.meta_graph import MetaGraph, VariableDef
+    from ckread.readers.graphs.meta_graph import MetaGraph
 
 
 LABEL_CELLS = 12
@@ -36,24 +37,38 @@ _FORMATS = {
     Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
 }
+_BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 _BATCH_NORM = ("moving_mean", "moving_variance")
 
 
 def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     """Give the facts as blocks, labels in a column of their own."""
+    training = summary.training
+    when = None if summary.saved is None else time_text(summary.saved)[:-3]
+    by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
+    based = f", {'object' if summary.is_object_based else 'name'}-based"
+    if summary.format is Format.SAVED_MODEL:
+        based += " variables"
+    elif summary.format not in _BUNDLES:
+        based = ""
+    dtypes = [
+        f"{dtype} ({plural(n, 'variable') if i == 0 else f'{n:,}'})"
+        for i, (dtype, n) in enumerate(summary.dtypes.items())
+    ]
     facts = [
-        ("format", _format(summary)),
+        ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
-        ("saved", _saved(summary)),
+        ("saved", ", ".join(filter(None, (when, by, tags)))),
         ("step", _step(summary)),
-        ("epoch", f"{summary.training.epoch:,}" if summary.training.epoch is not None else ""),
-        ("training", ", ".join(_training_facts(summary))),
-        ("compiled", _compiled(summary)),
+        ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
+        ("training", _training(training)),
+        ("compiled", _compiled(training)),
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
         ("tables", "; ".join(_hash_tables(summary))),
         ("state", _state(tree)),
-        ("dtypes", _dtypes(summary)),
+        ("dtypes", ", ".join(dtypes)),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
     ]
@@ -62,15 +77,6 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         for label, text in facts
         if text
     ]
-
-
-def _format(summary: CheckpointSummary) -> str:
-    name = _FORMATS[summary.format]
-    if summary.format is Format.TENSOR_BUNDLE or summary.format is Format.V1_TABLE:
-        return f"{name}, {'object' if summary.is_object_based else 'name'}-based"
-    if summary.format is Format.SAVED_MODEL:
-        return f"{name}, {'object' if summary.is_object_based else 'name'}-based variables"
-    return name
 
 
 def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
@@ -92,32 +98,11 @@ def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
         yield f"{len(present)} of {len(shards):,} data shards{size}"
 
 
-def _saved(summary: CheckpointSummary) -> str:
-    when = None if summary.saved is None else time_text(summary.saved)[:-3]
-    by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
-    tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
-    return ", ".join(part for part in (when, by, tags) if part)
-
-
 def _step(summary: CheckpointSummary) -> str:
     step, source = summary.training.step, summary.training.step_source
     if step is None:
-        is_export = summary.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE)
-        return "not recorded" if is_export else ""
+        return "not recorded" if summary.format in _BUNDLES else ""
     return f"{step:,} by {safe_text(source)}" if source else f"{step:,}"
-
-
-def _training_facts(summary: CheckpointSummary) -> Iterator[str]:
-    optimizers = summary.training.optimizers
-    if len(optimizers) > 1 and any(one.iterations is not None for one in optimizers):
-        yield "; ".join(" ".join(_optimizer_facts(one)) for one in optimizers)
-        return
-    if summary.training.iterations is not None:
-        yield plural(summary.training.iterations, "iteration")
-    if summary.training.learning_rate is not None:
-        yield f"learning rate {float_text(summary.training.learning_rate)}"
-    if summary.training.schedule is not None:
-        yield f"learning rate by {safe_text(summary.training.schedule)}"
 
 
 def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
@@ -138,13 +123,33 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         if trainable < weights:
             parts.append(f"{weights - trainable:,} frozen")
     if statistics:
-        parts.append(f"{statistics:,} {_statistics_word(tree)}")
+        names = {
+            node.variable.name.rpartition("/")[2]
+            for node, _ in tree.walk()
+            if node.variable is not None and node.variable.role is Role.STATISTIC
+        }
+        kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
+        parts.append(f"{statistics:,} {kind}")
     text = ", ".join(parts)
     in_tables = sum(table.rows * table.dimension for table in summary.hash_tables)
     if in_tables:
         tables = plural(len(summary.hash_tables), "hash table")
         text += f" ({in_tables:,} of them in {tables})"
     return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary, tree)})"
+
+
+def _training(training: TrainingState) -> str:
+    """Say how far the optimizer came, or each of several."""
+    if len(training.optimizers) > 1:
+        told = ["; ".join(" ".join(_optimizer_facts(one)) for one in training.optimizers)]
+        return told[0] if any(one.iterations is not None for one in training.optimizers) else ""
+    iterations, rate = training.iterations, training.learning_rate
+    facts = [
+        None if iterations is None else plural(iterations, "iteration"),
+        None if rate is None else f"learning rate {float_text(rate)}",
+        training.schedule and f"learning rate by {safe_text(training.schedule)}",
+    ]
+    return ", ".join(filter(None, facts))
 
 
 def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
@@ -155,8 +160,8 @@ def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
         yield f"at learning rate {float_text(one.learning_rate)}"
 
 
-def _compiled(summary: CheckpointSummary) -> str:
-    loss, metrics = summary.training.loss, summary.training.metrics
+def _compiled(training: TrainingState) -> str:
+    loss, metrics = training.loss, training.metrics
     parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
     return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
 
@@ -207,24 +212,6 @@ def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
     return f"nothing tells of {unknown:,} of {len(weights):,} weights"
 
 
-def _statistics_word(tree: VariableTree) -> str:
-    names = {
-        node.variable.name.rpartition("/")[2]
-        for node, _ in tree.walk()
-        if node.variable is not None and node.variable.role is Role.STATISTIC
-    }
-    return "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
-
-
-def _dtypes(summary: CheckpointSummary) -> str:
-    (first, n_first), *rest = list(summary.dtypes.items()) or [("", 0)]
-    if not first:
-        return ""
-    return ", ".join(
-        [f"{first} ({plural(n_first, 'variable')})", *(f"{name} ({n:,})" for name, n in rest)]
-    )
-
-
 # The sentence of `info`: what a checkpoint is, for somebody who has never seen it.
 
 _IN_WORDS = {
@@ -247,60 +234,41 @@ def sentence_of(summary: CheckpointSummary) -> str:
     """Say in one sentence what a checkpoint is."""
     if not summary.parameters:
         return _without_parameters(summary)
+    parameters = plural(summary.parameters, "parameter")
+    training = summary.training
     if summary.averaged is not None:
-        step = summary.training.step
-        when = f", at step {step:,}" if step is not None else ""
-        parameters = plural(summary.parameters, "parameter")
+        when = "" if training.step is None else f", at step {training.step:,}"
         return f"Averages of {parameters}{when}; the weights themselves are not here."
-    beside = ""
-    if Role.STATE in summary.roles:
-        beside = f", beside {size_text(summary.roles[Role.STATE].nbytes)} of state"
-    if _has_optimizer(summary):
-        return f"{_subject(summary)}, {_training_in_words(summary)}{beside}."
-    if summary.format is Format.SAVED_MODEL:
-        purpose = ", for serving" if "serve" in summary.tags else ""
-        return f"{_subject(summary)}, without optimizer{purpose}."
-    if summary.keras is not None:
-        return f"{_subject(summary)}, without optimizer state."
-    n_variables = sum(total.variables for role, total in summary.roles.items() if role.is_parameter)
-    parameters = plural(summary.parameters, "parameter")
-    variables = plural(n_variables, "variable")
-    if Role.AVERAGE in summary.roles:
-        return f"Weights of {parameters} and averages of them, no optimizer state."
-    return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
-
-
-def _subject(summary: CheckpointSummary) -> str:
-    parameters = plural(summary.parameters, "parameter")
+    state = summary.roles.get(Role.STATE)
+    beside = f", beside {size_text(state.nbytes)} of state" if state is not None else ""
+    kind, iterations = training.optimizer_kind, training.iterations
+    has_optimizer = Role.SLOT in summary.roles or kind is not None or iterations is not None
+    is_export = summary.format is Format.SAVED_MODEL
+    if not has_optimizer and not is_export and summary.keras is None:
+        totals = [total for role, total in summary.roles.items() if role.is_parameter]
+        variables = plural(sum(total.variables for total in totals), "variable")
+        if Role.AVERAGE in summary.roles:
+            return f"Weights of {parameters} and averages of them, no optimizer state."
+        return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
         maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
     what = "model"
-    if summary.format is Format.SAVED_MODEL:
+    if is_export:
         what = "export" if summary.keras == "Keras 3" else "SavedModel"
-    return f"A {maker} {what} of {parameters}"
-
-
-def _has_optimizer(summary: CheckpointSummary) -> bool:
-    training = summary.training
-    return (
-        Role.SLOT in summary.roles
-        or training.optimizer_kind is not None
-        or training.iterations is not None
-    )
-
-
-def _training_in_words(summary: CheckpointSummary) -> str:
-    training = summary.training
-    kind = training.optimizer_kind
-    if kind and Role.SLOT not in summary.roles and training.iterations is None:
-        return f"compiled with {safe_text(kind)}, without optimizer state"
-    saved = f"saved with {safe_text(kind)}" if kind else "saved with an unknown optimizer"
-    if training.iterations is not None:
-        return f"{saved} after {plural(training.iterations, 'iteration')}"
-    if training.step is not None:
-        return f"{saved} at step {training.step:,}"
-    return saved
+    subject = f"A {maker} {what} of {parameters}"
+    if kind and iterations is None and Role.SLOT not in summary.roles:
+        return f"{subject}, compiled with {safe_text(kind)}, without optimizer state."
+    if has_optimizer:
+        told = f"{subject}, saved with {safe_text(kind) if kind else 'an unknown optimizer'}"
+        if iterations is not None:
+            return f"{told} after {plural(iterations, 'iteration')}{beside}."
+        when = f" at step {training.step:,}" if training.step is not None else ""
+        return f"{told}{when}{beside}."
+    if is_export:
+        purpose = ", for serving" if "serve" in summary.tags else ""
+        return f"{subject}, without optimizer{purpose}."
+    return f"{subject}, without optimizer state."
 
 
 def _without_parameters(summary: CheckpointSummary) -> str:
@@ -326,10 +294,21 @@ def graph_facts(graph: MetaGraph | None) -> list[tuple[str, str]]:
     """Give label and text of what a `.meta` file tells; texts may be empty."""
     if graph is None:
         return []
+    known = graph.collections
+    variables = known.get("trainable_variables") or known.get("variables", ())
+    begun = Counter(one.initializer for one in variables if one.initializer)
+    initial = [
+        f"{safe_text(kind)} ({plural(n, 'variable') if i == 0 else f'{n:,}'})"
+        for i, (kind, n) in enumerate(begun.most_common())
+    ]
+    slices = Counter(one.partition.full_name for one in variables if one.partition is not None)
+    parts = [f"{safe_text(name)} in {n:,}" for name, n in slices.items()]
+    if len(parts) > _MAX_PARTITIONED:
+        parts[_MAX_PARTITIONED:] = [f"{len(parts) - _MAX_PARTITIONED:,} more"]
     return [
         ("saver", ", ".join(_saver(graph))),
-        ("initial", ", ".join(_initialisers(graph))),
-        ("slices", ", ".join(_partitioned(graph))),
+        ("initial", ", ".join(initial)),
+        ("slices", ", ".join(parts)),
     ]
 
 
@@ -341,25 +320,3 @@ def _saver(graph: MetaGraph) -> Iterator[str]:
     yield f"keeps the last {saver.max_to_keep:,}" if saver.max_to_keep else "keeps all"
     if 0 < saver.keep_every_n_hours < _NEVER_FOR_GOOD:
         yield f"one every {saver.keep_every_n_hours:g} hours for good"
-
-
-def _initialisers(graph: MetaGraph) -> Iterator[str]:
-    """Count the trained variables by what they began as."""
-    kinds = Counter(one.initializer for one in _variables(graph) if one.initializer)
-    for i, (kind, n_variables) in enumerate(kinds.most_common()):
-        count = f"{n_variables:,}" if i else plural(n_variables, "variable")
-        yield f"{safe_text(kind)} ({count})"
-
-
-def _partitioned(graph: MetaGraph) -> Iterator[str]:
-    slices = Counter(
-        one.partition.full_name for one in _variables(graph) if one.partition is not None
-    )
-    for name, n_slices in list(slices.items())[:_MAX_PARTITIONED]:
-        yield f"{safe_text(name)} in {n_slices:,}"
-    if len(slices) > _MAX_PARTITIONED:
-        yield f"{len(slices) - _MAX_PARTITIONED:,} more"
-
-
-def _variables(graph: MetaGraph) -> tuple[VariableDef, ...]:
-    return graph.collections.get("trainable_variables") or graph.collections.get("variables", ())

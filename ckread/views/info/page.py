@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.info.facts import facts_of, sentence_of
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
+from ckread.views.terminal.page import (
+    Lines,
+    Page,
+    PipedOnly,
+    Prose,
+    Span,
+    TerminalOnly,
+    cell_len,
+    footer,
+)
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.info import CheckpointSummary
     from ckread.model.tree import VariableTree
-    from ckread.readers.graphs.signatures import Signature, TensorInfo
+    from ckread.readers.graphs.meta_graph import Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
     from ckread.views.terminal.page import Block, Line
 
@@ -39,14 +48,16 @@ _ALIASES = "aliases: export() stores every weight twice, with equal bytes; they 
 
 
 def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
-    """Lay out a summary.
-
-    Args:
-        summary: the facts.
-        tree: the variables in model order; folded for a terminal, not for a pipe.
-    """
-    title = Prose(Span(safe_text(summary.path), "title"))
-    head = [title, Prose(sentence_of(summary)), *_warnings(summary)]
+    """Lay out a summary; the tree is folded for a terminal, not for a pipe."""
+    head: list[Block] = [Prose(Span(safe_text(summary.path), "title"))]
+    head.append(Prose(sentence_of(summary)))
+    for warning in summary.warnings:
+        first, *rest = warning.split("\n")
+        head.append(Prose(Span("warning", "warning"), f": {safe_text(first)}"))
+        for line in rest:
+            text = safe_text(line)
+            is_name = line.startswith(" ")
+            head.append(Lines([(Span(text),)], piped=[f"# {text}"]) if is_name else Prose(text))
     drawn: list[Block] = [] if summary.layers else [TerminalOnly(scope_table(tree))]
     return Page(
         head,
@@ -58,73 +69,59 @@ def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
     )
 
 
-def _warnings(summary: CheckpointSummary) -> Iterator[Block]:
-    for warning in summary.warnings:
-        first, *rest = warning.split("\n")
-        yield Prose(Span("warning", "warning"), f": {safe_text(first)}")
-        for line in rest:
-            is_name = line.startswith(" ")
-            text = safe_text(line)
-            yield Lines([(Span(text),)], piped=[f"# {text}"]) if is_name else Prose(text)
-
-
 class _RoleRow(NamedTuple):
     label: str
     n_variables: int
     elements: int
     nbytes: int
-    share: str
-    part: float
+    share: str = ""
+    part: float = 0.0
 
 
 def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     """Give bytes by role, if there is more than one row of them."""
-    rows = list(_role_rows(summary))
-    if len(rows) < 2:
-        return []
-    nbytes = sum(row.nbytes for row in rows)
-    rows = [
-        row._replace(share=share_text(row.nbytes, nbytes), part=row.nbytes / max(1, nbytes))
-        for row in rows
-    ]
-    total = _RoleRow(
-        "total", sum(row.n_variables for row in rows), sum(row.elements for row in rows),
-        nbytes, "", 0.0,
-    )  # fmt: skip
-    table = Table(_ROLE_COLUMNS, [*rows, total], row_style=_role_style)
-    is_explained = Role.ALIAS in summary.roles
-    note = [TerminalOnly(Prose(Span(_ALIASES, "muted")))] if is_explained else []
-    return [table, *note]
-
-
-def _role_rows(summary: CheckpointSummary) -> Iterator[_RoleRow]:
     kind = summary.training.optimizer_kind
     slots = f"{kind.split(' with ')[0]} state" if kind else "slots"
     own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.STATE}
     own |= {Role.BOOKKEEPING}
-    groups = [
+    nbytes = summary.nbytes - (
+        summary.roles[Role.BOOKKEEPING].nbytes if Role.BOOKKEEPING in summary.roles else 0
+    )
+    rows = []
+    for label, roles in (
         ("weights", {Role.WEIGHT, Role.STATISTIC}),
         ("aliases", {Role.ALIAS}),
         ("averages", {Role.AVERAGE}),
         (slots, {Role.SLOT}),
         ("state", {Role.STATE}),
         ("other", set(Role) - own),
-    ]
-    for label, roles in groups:
+    ):
         totals = [total for role, total in summary.roles.items() if role in roles]
         if totals:
-            yield _RoleRow(
-                label,
-                sum(total.variables for total in totals),
-                sum(total.elements for total in totals),
-                sum(total.nbytes for total in totals),
-                "",
-                0.0,
+            held = sum(total.nbytes for total in totals)
+            rows.append(
+                _RoleRow(
+                    label,
+                    sum(total.variables for total in totals),
+                    sum(total.elements for total in totals),
+                    held,
+                    share_text(held, nbytes),
+                    held / max(1, nbytes),
+                )
             )
-
-
-def _role_style(row: _RoleRow) -> str:
-    return "muted" if row.label == "total" else ""
+    if len(rows) < 2:
+        return []
+    n_variables, elements = (
+        sum(row.n_variables for row in rows),
+        sum(row.elements for row in rows),
+    )
+    total = _RoleRow("total", n_variables, elements, nbytes)
+    table = Table(
+        _ROLE_COLUMNS,
+        [*rows, total],
+        row_style=lambda row: "muted" if row.label == "total" else "",
+    )
+    return [table, footer(_ALIASES)] if Role.ALIAS in summary.roles else [table]
 
 
 _ROLE_COLUMNS: list[Column[_RoleRow]] = [
@@ -176,9 +173,21 @@ class _Row(NamedTuple):
 
 
 def scope_table(tree: VariableTree) -> Table[_Row]:
-    """Give a table of the scopes at depth 1, or below what all names begin with."""
+    """Give a table of the scopes at depth 1, or below what all names begin with.
+
+    A scope that holds all parameters is opened one level more.
+    """
     top = _top(tree)
-    rows = list(_rows(top, tree))
+    rows = []
+    for child in top.children:
+        is_last = child is top.children[-1]
+        rows.append(_row(child, tree, guide="└─ " if is_last else "├─ "))
+        is_model = child.parameters == tree.parameters > 0
+        if is_model and any(inner.children for inner in child.children):
+            above = "   " if is_last else "│  "
+            for inner in child.children:
+                guide = "└─ " if inner is child.children[-1] else "├─ "
+                rows.append(_row(inner, tree, guide=above + guide))
     if len(rows) > MAX_SCOPES:
         left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} (ckread tree)"
         rows = [*rows[: MAX_SCOPES - 1], _Row("└─ ", left_out, 0, "", 0.0, ("",))]
@@ -186,19 +195,6 @@ def scope_table(tree: VariableTree) -> Table[_Row]:
         counted = count_text(top.n_variables)
         rows.insert(0, _Row("", top.path, top.parameters, "", 0.0, (counted,)))
     return Table(_columns(rows), rows)
-
-
-def _rows(top: VariableTree, tree: VariableTree) -> Iterator[_Row]:
-    """Give a row per child; a child that holds all parameters is opened one level more."""
-    for child in top.children:
-        is_last = child is top.children[-1]
-        yield _row(child, tree, guide="└─ " if is_last else "├─ ")
-        is_model = child.parameters == tree.parameters > 0
-        if is_model and any(inner.children for inner in child.children):
-            above = "   " if is_last else "│  "
-            for inner in child.children:
-                guide = "└─ " if inner is child.children[-1] else "├─ "
-                yield _row(inner, tree, guide=above + guide)
 
 
 def level_of(tree: VariableTree) -> int:
@@ -233,13 +229,15 @@ def _contents(node: VariableTree) -> list[str]:
         return counted
     folds = [child for child in node.children if child.folded]
     if folds:
-        return [*_told_folds(node, folds), *counted]
+        by_count = groupby(folds, key=lambda fold: fold.name.partition(" of ")[2])
+        text = "; ".join(
+            f"{', '.join(safe_text(fold.name.partition(' of ')[0]) for fold in same)} of {rest}"
+            for rest, same in by_count
+        )
+        others = ", ".join(safe_text(child.name) for child in node.children if not child.folded)
+        return [f"{text}; {others}", text, *counted] if others else [text, *counted]
     if len(node.children) > MAX_TOLD:
         return counted
-    return [*_told_variables(node), *counted]
-
-
-def _told_variables(node: VariableTree) -> list[str]:
     told = [
         (safe_text(child.name), shape_text(child.variable.shape))
         for child in node.children
@@ -248,26 +246,32 @@ def _told_variables(node: VariableTree) -> list[str]:
     groups = [(shape, [name for name, _ in same]) for shape, same in groupby(told, lambda t: t[1])]
     whole = ", ".join(f"{', '.join(names)} {shape}" for shape, names in groups)
     if len(groups) > 1 or len(told) < 3:
-        return [whole]
+        return [whole, *counted]
     shape, (first, second, *rest) = groups[0]
-    return [whole, f"{first}, {second} and {len(rest)} more, all {shape}"]
-
-
-def _told_folds(node: VariableTree, folds: list[VariableTree]) -> list[str]:
-    by_count = groupby(folds, key=lambda fold: fold.name.partition(" of ")[2])
-    told = "; ".join(
-        f"{', '.join(safe_text(fold.name.partition(' of ')[0]) for fold in same)} of {rest}"
-        for rest, same in by_count
-    )
-    others = ", ".join(safe_text(child.name) for child in node.children if not child.folded)
-    return [f"{told}; {others}", told] if others else [told]
+    return [whole, f"{first}, {second} and {len(rest)} more, all {shape}", *counted]
 
 
 def _columns(rows: list[_Row]) -> list[Column[_Row]]:
     largest = max((row.part for row in rows), default=0.0) or 1.0
+    longest = max((cell_len(row.contents[0]) for row in rows), default=0)
+
+    def name(row: _Row) -> Line:
+        return Span(row.guide, "muted"), Span(safe_text(row.name), "" if row.guide else "title")
+
+    def longest_that_fits(row: _Row, cells: int) -> str:
+        fitting = (text for text in row.contents if cell_len(text) <= cells)
+        return next(fitting, row.contents[-1])
+
+    contents: Column[_Row] = Column(
+        title="variables", draw=longest_that_fits, cells=(9, longest), rank=1
+    )
+    if all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows):  # counts alone
+        contents = Column(
+            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
+        )
     return [
-        Column(title="tree", shown=_name, folds=True),
-        Column(title="parameters", shown=_parameters_of_row, justify=Justify.RIGHT),
+        Column(title="tree", shown=name, folds=True),
+        Column(title="parameters", shown=parameters_text, justify=Justify.RIGHT),
         Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
         Column(
             title="",
@@ -277,31 +281,12 @@ def _columns(rows: list[_Row]) -> list[Column[_Row]]:
             rank=2,
             from_width=72,
         ),
-        _contents_column(rows),
+        contents,
     ]
 
 
-def _contents_column(rows: list[_Row]) -> Column[_Row]:
-    """Give the column of what scopes hold: counts to the right if there are only counts."""
-    longest = max((cell_len(row.contents[0]) for row in rows), default=0)
-    if all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows):
-        return Column(
-            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
-        )
-    return Column(title="variables", draw=_longest_that_fits, cells=(9, longest), rank=1)
-
-
-def _longest_that_fits(row: _Row, cells: int) -> str:
-    fitting = (text for text in row.contents if cell_len(text) <= cells)
-    return next(fitting, row.contents[-1])
-
-
-def _name(row: _Row) -> Line:
-    style = "title" if not row.guide else ""
-    return Span(row.guide, "muted"), Span(safe_text(row.name), style)
-
-
-def _parameters_of_row(row: _Row) -> str:
+def parameters_text(row: _Row | KerasLayer) -> str:
+    """Give the parameters of a scope or layer."""
     return count_text(row.parameters) if row.parameters else ABSENT
 
 
@@ -333,8 +318,8 @@ def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Tab
     def share(layer: KerasLayer) -> str:
         return share_text(layer.parameters, whole) if layer.parameters and whole else ""
 
-    def draw(layer: KerasLayer, cells: int) -> str:
-        return bar((layer.parameters or 0) / max(1, whole), cells)
+    def shape(layer: KerasLayer) -> str:
+        return "" if layer.shape is None else shape_text(layer.shape)
 
     columns: list[Column[KerasLayer]] = [
         Column(
@@ -348,29 +333,28 @@ def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Tab
             shown=lambda layer: safe_text(layer.class_name),
             piped=lambda layer: safe_word(layer.class_name),
         ),
-        Column(title="output", shown=_shape if tells_shapes else None, piped=_shape_word, rank=2),
+        Column(
+            title="output",
+            shown=shape if tells_shapes else None,
+            piped=lambda layer: ABSENT_WORD if layer.shape is None else shape_word(layer.shape),
+            rank=2,
+        ),
         Column(
             title="parameters",
-            shown=_parameters_of_layer,
+            shown=parameters_text,
             piped=lambda layer: ABSENT_WORD if layer.parameters is None else str(layer.parameters),
             justify=Justify.RIGHT,
         ),
         Column(title="", shown=share, justify=Justify.RIGHT, rank=1),
-        Column(title="", draw=draw, cells=(BAR_CELLS, BAR_CELLS), style="bar", rank=3),
+        Column(
+            title="",
+            draw=lambda layer, cells: bar((layer.parameters or 0) / max(1, whole), cells),
+            cells=(BAR_CELLS, BAR_CELLS),
+            style="bar",
+            rank=3,
+        ),
     ]
     return Table(columns, layers)
-
-
-def _parameters_of_layer(layer: KerasLayer) -> str:
-    return count_text(layer.parameters) if layer.parameters else ABSENT
-
-
-def _shape(layer: KerasLayer) -> str:
-    return "" if layer.shape is None else shape_text(layer.shape)
-
-
-def _shape_word(layer: KerasLayer) -> str:
-    return ABSENT_WORD if layer.shape is None else shape_word(layer.shape)
 
 
 # The signatures of a SavedModel: what it takes and what it gives.
@@ -386,17 +370,17 @@ def signature_blocks(signatures: Sequence[Signature]) -> list[Block]:
     """Give a table of signatures; nothing if there are none."""
     if not signatures:
         return []
-    shown = [row for signature in signatures for row in _shown_rows(signature)]
-    piped = [row for signature in signatures for row in _piped_rows(signature)]
+    shown: list[_ShownRow] = []
+    piped: list[_PipedRow] = []
+    for signature in signatures:
+        name = safe_text(signature.name)
+        pairs = zip_longest(_texts(signature.inputs), _texts(signature.outputs), fillvalue="")
+        for given, made in list(pairs) or [("", "")]:
+            shown.append((name, given, made))
+            name = ""
+        piped += [(signature.name, "input", tensor) for tensor in signature.inputs]
+        piped += [(signature.name, "output", tensor) for tensor in signature.outputs]
     return [TerminalOnly(Table(_SHOWN_COLUMNS, shown)), PipedOnly(Table(_PIPED_COLUMNS, piped))]
-
-
-def _shown_rows(signature: Signature) -> Iterator[_ShownRow]:
-    name = safe_text(signature.name)
-    pairs = zip_longest(_texts(signature.inputs), _texts(signature.outputs), fillvalue="")
-    for given, made in list(pairs) or [("", "")]:
-        yield name, given, made
-        name = ""
 
 
 def _texts(tensors: Sequence[TensorInfo]) -> Iterator[str]:
@@ -405,13 +389,6 @@ def _texts(tensors: Sequence[TensorInfo]) -> Iterator[str]:
         yield f"{safe_text(tensor.name)} {tensor.dtype} {shape_text(tensor.shape)}{kind}"
     if len(tensors) > MAX_TENSORS:
         yield f"… {len(tensors) - MAX_TENSORS} more (--json)"
-
-
-def _piped_rows(signature: Signature) -> Iterator[_PipedRow]:
-    for tensor in signature.inputs:
-        yield signature.name, "input", tensor
-    for tensor in signature.outputs:
-        yield signature.name, "output", tensor
 
 
 _SHOWN_COLUMNS: list[Column[_ShownRow]] = [

@@ -19,7 +19,7 @@ from ckread.views.terminal.words import count_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.views.terminal.page import Block, Line, Page, Span
+    from ckread.views.terminal.page import Block, Line, Page
     from ckread.views.terminal.table import MeasuredColumn
 
 
@@ -53,16 +53,12 @@ def _block(block: Block) -> Iterator[str]:
     elif isinstance(block, Table):
         yield from _table(block)
     elif isinstance(block, Prose):
-        yield _prose(block)
+        indent = block.indent
+        hang = f' style="padding-left:{indent}ch;text-indent:-{indent}ch"' if indent else ""
+        yield f'<p class="ckread-prose"{hang}>{_line(block.line)}</p>'
     else:
         for line in block.lines(PAPER):
             yield f'<div class="ckread-line">{_line(line) or "<br>"}</div>'
-
-
-def _prose(prose: Prose) -> str:
-    """Give a paragraph; lines after the first are set in as a terminal does."""
-    hang = f' style="padding-left:{prose.indent}ch;text-indent:-{prose.indent}ch"'
-    return f'<p class="ckread-prose"{hang if prose.indent else ""}>{_line(prose.line)}</p>'
 
 
 def _table(table: Table[Any]) -> Iterator[str]:
@@ -79,7 +75,10 @@ def _table(table: Table[Any]) -> Iterator[str]:
     yield "<tbody>"
     for at in range(len(table.rows)):
         style = table.style_of(at)
-        cells = (f"<td{_class(column)}>{_cell(column, at, style)}</td>" for column in columns)
+        cells = []
+        for column in columns:  # a name may break after a slash
+            html = _line(column.whole(at, style)[0], breaks=column.column.folds)
+            cells.append(f"<td{_class(column)}>{html}</td>")
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</tbody></table>"
     if n_all > len(table.rows):
@@ -93,24 +92,14 @@ def _class(column: MeasuredColumn[Any]) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-def _cell(column: MeasuredColumn[Any], at: int, style: str) -> str:
-    line, _ = column.whole(at, style)
-    html = _line(line)
-    # Where a name may break: after a slash that is no part of a tag.
-    return _line(line, breaks=True) if column.column.folds else html
-
-
 def _line(line: Line, *, breaks: bool = False) -> str:
-    return "".join(_span(span, breaks=breaks) for span in line if span.text)
-
-
-def _span(span: Span, *, breaks: bool) -> str:
-    *scopes, leaf = span.text.split("/") if breaks else [span.text]
-    html = "<wbr>".join(map(_text, [*(f"{scope}/" for scope in scopes), leaf]))
-    if not span.style:
-        return html
-    tag = "b" if span.style in ("title", "bad") else "span"
-    return f'<{tag} class="ckread-{span.style}">{html}</{tag}>'
+    html = []
+    for text, style, _ in line:
+        *scopes, leaf = text.split("/") if breaks else [text]
+        content = "<wbr>".join(map(_text, [*(f"{scope}/" for scope in scopes), leaf]))
+        tag = "b" if style in ("title", "bad") else "span"
+        html.append(f'<{tag} class="ckread-{style}">{content}</{tag}>' if style else content)
+    return "".join(html)
 
 
 def _text(text: str) -> str:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from ckread.model.spelling import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class Span(NamedTuple):
-    """A piece of a line.
-
-    Attributes:
-        text: printable text.
-        style: a name of the theme, or nothing.
-        link: where it leads on a terminal that follows links; never from a file's content.
-    """
+    """A piece of a line: text, a name of the theme, and a link, never from a file's content."""
 
     text: str
     style: str = ""
@@ -60,12 +56,18 @@ class Block:
         from rich.style import Style
 
         styles = styles_of(console.color_system)
-        newline = Segment.line()
         for line in self.lines(Paper(options.max_width, options.encoding)):
+            unstyled = ""  # few long segments: rich takes its time over each
             for text, name, link in line:
                 style = styles.get(name)
+                if style is None and not link:
+                    unstyled += text
+                    continue
+                if unstyled:
+                    yield Segment(unstyled)
+                    unstyled = ""
                 yield Segment(text, (style or Style()) + Style(link=link) if link else style)
-            yield newline
+            yield Segment(f"{unstyled}\n")
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Give rich the cells that it takes at least and at most."""
@@ -80,12 +82,7 @@ class Block:
 
 
 class Lines(Block):
-    """Lines that stand as they are.
-
-    Args:
-        lines: what a terminal shows.
-        piped: what a pipe gets; by default the same text.
-    """
+    """Lines that stand as they are; a pipe gets their text, or what is given for it."""
 
     def __init__(self, lines: Iterable[Line], *, piped: Iterable[str] | None = None) -> None:
         self._lines = tuple(lines)
@@ -123,12 +120,7 @@ class PipedOnly(Block):
 
 
 class Page(Block):
-    """Sections with one blank line between them; a section may be several blocks.
-
-    Attributes:
-        sections: the blocks of each.
-        details: a heading and a page that a notebook opens below; None without.
-    """
+    """Sections with a blank line between; below them a notebook opens the `details`."""
 
     details: tuple[str, Page] | None = None
 
@@ -236,16 +228,9 @@ FOLD_INDENT = 2
 
 
 class Prose(Block):
-    """Sentences, wrapped between words.
+    """Sentences, wrapped between words, all lines but the first set in by `indent` cells.
 
-    Args:
-        spans: the text; styles may change within a word.
-        indent: cells before every line but the first.
-        is_record: whether a pipe gets it bare; otherwise it is a `# ` line there.
-
-    Attributes:
-        line: the text, not wrapped.
-        indent: cells before every line but the first.
+    In a pipe it is a `# ` line, unless it is a record.
     """
 
     def __init__(self, *spans: Span | str, indent: int = 0, is_record: bool = False) -> None:
@@ -262,6 +247,16 @@ class Prose(Block):
         text = plain(self.line)
         if text:
             yield text if self._is_record else f"# {text}"
+
+
+def heading(name: str, rest: str = "") -> TerminalOnly:
+    """Give the title of a screen: a name from outside in bold, and words after it."""
+    return TerminalOnly(Prose(Span(safe_text(name), "title"), rest))
+
+
+def footer(text: str) -> TerminalOnly:
+    """Give sentences below a table of a screen."""
+    return TerminalOnly(Prose(Span(text, "muted")))
 
 
 def wrap(line: Line, width: int, *, indent: int = 0) -> Iterator[Line]:

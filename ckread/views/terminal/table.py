@@ -72,29 +72,23 @@ class Column(Generic[Row]):
     def of(cls, field: Field[Any], give: Callable[[Row], Any] | None = None, **look: Any) -> Self:
         """Give the column of a field as the result declares it; the rest is how it looks.
 
-        Args:
-            field: gives name and kind, and so heading, word and alignment in a pipe.
-            give: the record that the field is of, where that is not the row itself.
-            look: attributes of the column, over those of the field.
+        `give` takes the record that the field is of, where that is not the row itself.
         """
-        word = word_of(field)
+        word, take = word_of(field.kind), field.getter
+
+        def piped(row: Row) -> str:
+            return word(take(row if give is None else give(row)))
+
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": word if give is None else lambda row: word(give(row)),
+            "piped": piped,
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
 
 
 class Table(Block, Generic[Row]):
-    """Rows under columns: a block of a page.
-
-    Args:
-        columns: in the order they stand.
-        rows: the records.
-        row_style: theme style of a whole row, over that of its cells.
-        has_header: whether a terminal shows the headings; a pipe always does.
-    """
+    """Rows under columns; `row_style` is the style of a whole row, over that of its cells."""
 
     def __init__(
         self,
@@ -126,7 +120,10 @@ class Table(Block, Generic[Row]):
             if is_whole:
                 yield _join([column.whole(at, style) for column in columns], columns)
             else:
-                yield from _row_lines([column.cell(at, style) for column in columns], columns)
+                cells = [column.cell(at, style) for column in columns]
+                for n in range(max(map(len, cells), default=0)):
+                    parts = [cell[n] if n < len(cell) else _NOTHING for cell in cells]
+                    yield _join(parts, columns)
 
     def fitted(self, paper: Paper) -> list[MeasuredColumn[Row]]:
         """Give the columns that fit the paper, measured, drawings as wide as there is room."""
@@ -149,32 +146,18 @@ class Table(Block, Generic[Row]):
 
 
 def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give a `# ` line of headings and a line per row.
-
-    Args:
-        columns: what stands side by side.
-        words: of each column, one per row.
-    """
+    """Give a `# ` line of headings and a line per row."""
     titles = ["_".join(column.title.split()) for column in columns]
     titles[0] = f"# {titles[0]}"
     widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
-    template = GAP.join(
-        _template(column, width, is_last=column is columns[-1])
+    formats = [
+        f"%{width}s" if column.justify is not Justify.LEFT
+        else "%s" if column is columns[-1] else f"%-{width}s"
         for column, width in zip(columns, widths, strict=True)
-    )
+    ]  # fmt: skip
+    template = GAP.join(formats)
     yield (template % tuple(titles)).rstrip()
     yield from map(template.__mod__, zip(*words, strict=True))
-
-
-def _template(column: Column[Row], width: int, *, is_last: bool) -> str:
-    if column.justify is not Justify.LEFT:
-        return f"%{width}s"
-    return "%s" if is_last else f"%-{width}s"
-
-
-def _row_lines(cells: list[list[Cell]], columns: list[MeasuredColumn[Row]]) -> Iterator[Line]:
-    for at in range(max(map(len, cells), default=0)):
-        yield _join([cell[at] if at < len(cell) else _NOTHING for cell in cells], columns)
 
 
 _NOTHING: Cell = ((), 0)
@@ -241,7 +224,7 @@ class MeasuredColumn(Generic[Row]):
             known = _KnownCells(column.style, paper)
             self._cells = [known[content] for content in map(column.shown, rows)]
             if column.justify is Justify.POINT:
-                self._align_points()
+                self._cells = _on_the_point(self._cells)
             self._widest = max((width for _, width in self._cells), default=0)
             self.width = max(self._widest, cell_len(self.title))
 
@@ -263,22 +246,29 @@ class MeasuredColumn(Generic[Row]):
 
     def whole(self, at: int, style: str) -> Cell:
         """Give one cell, not folded."""
-        line, width = self._cells[at] if self._cells else self._drawn(at)
+        if self._cells:
+            line, width = self._cells[at]
+        else:
+            drawing = self.column.draw(self._rows[at], self.width) if self.column.draw else ""
+            line = _spelled(drawing, self.column.style, self._paper)
+            width = _line_len(line)
         return (tuple(Span(span.text, style) for span in line) if style else line), width
 
-    def _drawn(self, at: int) -> Cell:
-        draw = self.column.draw
-        drawing = draw(self._rows[at], self.width) if draw else ""
-        line = _spelled(drawing, self.column.style, self._paper)
-        return line, _line_len(line)
 
-    def _align_points(self) -> None:
-        tails = [_tail_len(line) for line, _ in self._cells]
-        longest = max((tail for tail in tails if tail is not None), default=0)
-        self._cells = [
-            cell if tail is None else _with_blanks(cell, longest - tail)
-            for cell, tail in zip(self._cells, tails, strict=True)
-        ]
+def _on_the_point(cells: list[Cell]) -> list[Cell]:
+    """Give cells with blanks after them, so that numbers stand with their points in line."""
+    tails: list[int | None] = []
+    for line, _ in cells:
+        text = "".join(span.text for span in line)
+        match = _NUMBER.match(text)
+        tails.append(None if match is None or " " in text else len(text) - match.end())
+    longest = max((tail for tail in tails if tail is not None), default=0)
+    return [
+        ((*line, Span(" " * (longest - tail))), width + longest - tail)
+        if tail is not None
+        else (line, width)
+        for (line, width), tail in zip(cells, tails, strict=True)
+    ]
 
 
 class _KnownCells(dict["str | Line", Cell]):
@@ -295,18 +285,6 @@ class _KnownCells(dict["str | Line", Cell]):
         return cell
 
 
-def _with_blanks(cell: Cell, blanks: int) -> Cell:
-    line, width = cell
-    return (*line, Span(" " * blanks)), width + blanks
-
-
-def _tail_len(line: Line) -> int | None:
-    """Count the cells from the decimal point on; None for what is not a number."""
-    text = "".join(span.text for span in line)
-    match = _NUMBER.match(text)
-    return None if match is None or " " in text else len(text) - match.end()
-
-
 def _spelled(content: str | Line, style: str, paper: Paper) -> Line:
     if isinstance(content, str):
         return (Span(paper.spell(content), style),)
@@ -321,9 +299,11 @@ def _line_len(line: Line) -> int:
 
 def fit(columns: list[MeasuredColumn[Row]], width: int) -> list[MeasuredColumn[Row]]:
     """Leave out, stretch and fold columns until the table is no wider than the paper."""
-    while _total(columns) > width + _foldable(columns):
+    while True:
+        folding = [column for column in columns if column.column.folds]
+        foldable = sum(max(0, column.width - MIN_FOLDED_WIDTH) for column in folding)
         ranked = max(columns, key=lambda column: column.column.rank)
-        if ranked.column.rank == 0:
+        if _total(columns) <= width + foldable or ranked.column.rank == 0:
             break
         columns = [column for column in columns if column is not ranked]
     spare = width - _total(columns)
@@ -332,29 +312,18 @@ def fit(columns: list[MeasuredColumn[Row]], width: int) -> list[MeasuredColumn[R
             widened = min(column.column.cells[1], column.width + spare)
             spare -= max(0, widened - column.width)
             column.width = max(column.width, widened)
-    _fold_widest(columns, -spare)
-    return columns
-
-
-def _fold_widest(columns: list[MeasuredColumn[Row]], deficit: int) -> None:
-    """Narrow the columns of names, always the widest of them."""
-    folding = [column for column in columns if column.column.folds]
-    while deficit > 0 and folding:
+    while spare < 0 and folding:  # always the widest of the names
         widest = max(folding, key=lambda column: column.width)
         if widest.width <= max(cell_len(widest.title), MIN_WIDTH):
             break
         widest.width -= 1
-        deficit -= 1
+        spare += 1
+    return columns
 
 
 def _total(columns: Iterable[MeasuredColumn[Row]]) -> int:
     widths = [column.width for column in columns]
     return sum(widths) + len(GAP) * (len(widths) - 1)
-
-
-def _foldable(columns: Iterable[MeasuredColumn[Row]]) -> int:
-    """Count the cells by which names can be narrowed before columns are left out."""
-    return sum(max(0, column.width - MIN_FOLDED_WIDTH) for column in columns if column.column.folds)
 
 
 class NarrowFooter(Block):

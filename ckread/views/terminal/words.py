@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.fields import Kind
-from ckread.model.spelling import safe_word
-from ckread.views.terminal.page import Span
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
-    from ckread.model.fields import Field
-    from ckread.views.terminal.page import Line
+    from ckread.model.run.entries import RunEntry
+    from ckread.views.terminal.page import Block, Line
 
-
-Row = TypeVar("Row")
 
 ABSENT = "–"
 """What is absent or undefined, in a terminal."""
@@ -122,14 +121,39 @@ def share_text(part: float, whole: float) -> str:
     return f"{percent:.1f} %"
 
 
-def share_in_words(part: float, whole: float) -> str:
+def share_in_words(share: float) -> str:
     """Give a share for a sentence, two digits: `13 %`, `3.0 %`."""
-    percent = 100 * part / whole if whole else 0.0
+    percent = 100 * share
     if 0 < percent < 0.1:
         return "<0.1 %"
     if 99.5 <= percent < 100:
         return ">99 %"
     return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
+
+
+def moved_text(moved: float | None) -> str:
+    """Give how far something moved by its norm: `33.4 %`, `129 ×`, `from 0`, `NaN`, `–`."""
+    if not moved:
+        return ABSENT
+    if math.isnan(moved):
+        return "NaN"
+    if math.isinf(moved):
+        return "from 0"
+    return "100.0 %" if moved == 1 else share_text(moved, 1)
+
+
+def move_in_words(moved: float) -> str:
+    """Give the same for a sentence: `13 %`, `3.0 %`, `12.0 times the norm`."""
+    return share_in_words(moved) if moved < 9.995 else f"{float_text(moved)} times the norm"
+
+
+def cosine_text(cosine: float | None) -> str:
+    """Give a cosine with four decimals; 1 only where it is."""
+    if cosine is None:
+        return ABSENT
+    if math.isnan(cosine) or abs(cosine) == 1:
+        return float_text(cosine).removesuffix(".00")
+    return ">0.9999" if cosine >= 0.99995 else f"{max(cosine, -0.9999):.4f}"
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
@@ -162,31 +186,50 @@ def time_word(seconds: float) -> str:
 
 NUMERIC = (Kind.FIGURE, Kind.COUNT, Kind.NUMBER)
 """Kinds of fields that a pipe sets to the right."""
-_TRUTHS = {True: "yes", False: "no"}
 
 
-def word_of(field: Field[Row]) -> Callable[[Row], str]:
-    """Give what writes a field of a row for a pipe, as one word; `-` for what is absent."""
-    give = field.give
+def word_of(kind: Kind) -> Callable[[Any], str]:
+    """Give what writes a value of a kind for a pipe, as one word; `-` for what is absent."""
+    return _WRITERS.get(kind, _text_word)
 
-    def word(row: Row) -> str:
-        value = give(row) if give else None
-        if value is None:
-            return ABSENT_WORD
-        if field.kind is Kind.TEXT:
-            return safe_word(str(value))
-        if field.kind is Kind.FIGURE:
-            return value_word(value)
-        if field.kind is Kind.TRUTH:
-            return _TRUTHS[value]
-        return shape_word(value) if field.kind is Kind.SHAPE else str(value)
 
-    return word
+@lru_cache(maxsize=256)
+def _text_word(value: object) -> str:
+    return ABSENT_WORD if value is None else safe_word(str(value))
+
+
+def _count_word(value: int | None) -> str:
+    return ABSENT_WORD if value is None else str(value)
+
+
+_WRITERS: dict[Kind, Callable[[Any], str]] = {
+    Kind.FIGURE: value_word,
+    Kind.COUNT: _count_word,
+    Kind.NUMBER: _count_word,
+    Kind.TRUTH: {None: ABSENT_WORD, True: "yes", False: "no"}.__getitem__,
+    Kind.SHAPE: shape_word,
+}
 
 
 def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
     """Give the count with its noun: `1 variable`, `12 variables`."""
     return f"{count_text(count)} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
+    """Say which checkpoint: its step, and its name where it has none or shares it."""
+    if entry.step is None:
+        return safe_text(entry.name)
+    alike = [other for other in among if other.step == entry.step]
+    if len(alike) < 2:
+        return f"step {entry.step:,}"
+    is_named = len({other.name for other in alike}) == len(alike)
+    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Give words as a list in a sentence: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 # Names in a column: what they share is said once, what repeats is muted, nothing is cut.
@@ -203,6 +246,11 @@ def common_prefix(names: Sequence[str]) -> str:
     at = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     prefix = first[: first.rfind("/", 0, at) + 1]
     return prefix if len(prefix) >= MIN_SHARED_CELLS else ""
+
+
+def names_below(prefix: str) -> list[Block]:
+    """Say above a table of a screen what its names have in common."""
+    return [TerminalOnly(Prose(Span(f"names below {prefix}", "label")))] if prefix else []
 
 
 def muted_repeats(names: Iterable[str]) -> Iterator[Line]:
@@ -236,39 +284,29 @@ def bar(share: float, cells: int) -> str:
 def sparkline(values: Sequence[float]) -> str:
     """Draw one cell per value, to the row's own top; blank only for exactly none."""
     top = max((value for value in values if math.isfinite(value)), default=0.0)
-    return "".join(_spark(value, top) for value in values)
-
-
-def _spark(value: float, top: float) -> str:
-    if not math.isfinite(value):
-        return "×"
-    if value <= 0 or top <= 0:
-        return " "
-    return _SPARKS[min(len(_SPARKS) - 1, int(value / top * len(_SPARKS)))]
+    return "".join(_spark(value / top if value > 0 and top else None, value) for value in values)
 
 
 def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
     """Draw a curve in at most so many cells; a cell of several values has their last."""
-    group = max(1, math.ceil(len(values) / cells))
-    picked = [_last_of(values[i : i + group]) for i in range(0, len(values), group)]
+    size = max(1, math.ceil(len(values) / cells))
+    groups = [values[i : i + size] for i in range(0, len(values), size)]
+    picked = [next((v for v in reversed(group) if v is not None), None) for group in groups]
     finite = [value for value in picked if value is not None and math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    return "".join(_level(value, low, high) for value in picked)
+    span = high - low
+
+    def share(value: float | None) -> float | None:
+        return None if value is None else (value - low) / span if span else 0.5
+
+    return "".join(_spark(share(value), value) for value in picked)
 
 
-def _last_of(values: Sequence[float | None]) -> float | None:
-    return next((value for value in reversed(values) if value is not None), None)
-
-
-def _level(value: float | None, low: float, high: float) -> str:
-    if value is None:
-        return " "
-    if not math.isfinite(value):
+def _spark(share: float | None, value: float | None) -> str:
+    """Draw a cell: blank where there is no share, `×` for a value that is not finite."""
+    if value is not None and not math.isfinite(value):
         return "×"
-    if high == low:
-        return _SPARKS[len(_SPARKS) // 2]
-    share = (value - low) / (high - low)
-    return _SPARKS[min(len(_SPARKS) - 1, int(share * len(_SPARKS)))]
+    return " " if share is None else _SPARKS[min(len(_SPARKS) - 1, int(share * len(_SPARKS)))]
 
 
 def nothing_finite(distribution: Distribution) -> str:

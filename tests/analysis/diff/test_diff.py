@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckread.analysis.diff.diff import diff_checkpoints
-from ckread.analysis.diff.pairing import PairedBy
-from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, distance_moved
+from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, PairedBy, distance_moved
 from ckread.errors import ChecksumError, MissingDependencyError, TruncatedFileError, UsageError
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import ArrayReader, FileReader, checkpoint

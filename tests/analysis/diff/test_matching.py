@@ -9,7 +9,7 @@ import numpy as np
 from ckread.analysis.diff import leftovers
 from ckread.analysis.diff.contents import fingerprint, pair_by_values
 from ckread.analysis.diff.matching import Matching, match_variables
-from ckread.analysis.diff.pairing import PairedBy
+from ckread.analysis.diff.records import PairedBy
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import checkpoint

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ckread.readers.bundle.memo import IndexMemo
 
 ONES = np.ones(4, np.float32)
 INDEX_ONLY = "ls, tree, info and diff --index-only need only the index, which is here."
@@ -407,9 +406,9 @@ def test_an_index_that_was_finished_while_it_was_read(
     whole = (tmp_path / "m.index").read_bytes()
     truncate(f"{prefix}.index", 60)
 
-    def read_and_finish(path: str, memo: IndexMemo | None = None) -> BundleIndex:
+    def read_and_finish(path: str) -> BundleIndex:
         try:
-            return read_bundle_index(path, memo)
+            return read_bundle_index(path)
         finally:
             (tmp_path / "m.index").write_bytes(whole)
 
@@ -423,9 +422,9 @@ def test_an_index_that_changed_and_is_still_torn(
     prefix = write_bundle(tmp_path / "m", {"w": ONES})
     truncate(f"{prefix}.index", 0)
 
-    def read_and_grow(path: str, memo: IndexMemo | None = None) -> BundleIndex:
+    def read_and_grow(path: str) -> BundleIndex:
         try:
-            return read_bundle_index(path, memo)
+            return read_bundle_index(path)
         finally:
             with (tmp_path / "m.index").open("ab") as file:
                 file.write(b"a")

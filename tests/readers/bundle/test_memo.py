@@ -48,7 +48,7 @@ def _builder(seed: int) -> BundleBuilder:
 def _read(path: str, memo: IndexMemo | None = None) -> BundleIndex | tuple[str, str | None]:
     """Give an index, or what is wrong with it."""
     try:
-        return read_bundle_index(path, memo)
+        return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
         return str(error), error.remedy
 

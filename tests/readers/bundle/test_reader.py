@@ -283,10 +283,9 @@ def test_entries_and_extents_of_a_bundle(tmp_path: Path) -> None:
     with TensorBundle(prefix) as bundle:
         assert (bundle.path, bundle.format) == (prefix, Format.TENSOR_BUNDLE)
         assert (bundle.header.num_shards, bundle.n_blocks, bundle.notes) == (2, 1, ())
-        entry = bundle.entries["a"]
+        entry = bundle.entry("a")
         assert (entry.shape, entry.shard_id, entry.offset, entry.size) == ((2, 3), 1, 0, 12)
-        assert bundle.entries["t"].slices == tuple(ROWS)
-        assert dict(bundle.entries).keys() == set(bundle.tensors)
+        assert bundle.entry("t").slices == tuple(ROWS)
         shard = f"{prefix}.data-00001-of-00002"
         region = ((0, 2), (0, 3))
         extent = Extent(shard, 0, 12, DataType.INT16, False, crc32c(bytes(12)), region)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ckread.readers.keras.reader import HDF5Reader
+    from ckread.readers.keras.reader import KerasReader
 
 PLAIN: dict[str, tuple[Any, DataType]] = {
     "float32": (np.array([[1.5, np.nan], [-0.0, np.inf]], "f4"), DataType.FLOAT32),
@@ -49,7 +49,7 @@ def _file(path: Path, fill: Callable[[h5py.File], object], **options: Any) -> st
     return str(path)
 
 
-def _one(path: Path, value: Any, **options: Any) -> HDF5Reader:
+def _one(path: Path, value: Any, **options: Any) -> KerasReader:
     return open_hdf5(_file(path, lambda file: file.create_dataset("x", data=value, **options)))
 
 

@@ -95,7 +95,7 @@ def test_shares(part: float, whole: float, text: str) -> None:
 
 
 def test_shares_in_sentences_have_two_digits() -> None:
-    told = [share_in_words(part, 1000) for part in (0, 0.5, 30, 131, 994, 999, 1000)]
+    told = [share_in_words(part / 1000) for part in (0, 0.5, 30, 131, 994, 999, 1000)]
     assert told == ["0.0 %", "<0.1 %", "3.0 %", "13 %", "99 %", ">99 %", "100 %"]
 
 

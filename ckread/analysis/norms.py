@@ -1,4 +1,4 @@
-"""Inner products and angles of two vectors by way of their distance, which keeps the digits.
+"""Norms, inner products and angles of vectors, from sums of squares and without losing digits.
 
 Where x and y are close, x·y = (‖x‖² + ‖y‖² − ‖x − y‖²) / 2 costs no pass over them, and
 
@@ -10,11 +10,20 @@ Floats or arrays of them alike, and so without numpy.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 CLOSE = 0.9
 """Cosine above which the distance tells more digits of the angle than the product."""
 _ALIKE = 100.0
+
+
+def times_two_to(value: float, exponent: int) -> float:
+    """Give value · 2^exponent, infinite if that is too large for a float."""
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def are_alike(xx: float, yy: float) -> bool:

@@ -1,0 +1,87 @@
+"""The values of HDF5 datasets: whole, in part, or as a stream.
+
+Contiguous datasets are plain bytes and are read with `pread` like those of a
+TensorFlow checkpoint. Compact and chunked ones and strings go through HDF5, slab by
+slab, so that no more than a slab is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.slices import iter_slabs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from ckread.readers.hdf5.file import Dataset, HDF5File
+
+MAX_STRINGS_NBYTES = 1 << 30
+_STRINGS_AT_ONCE = 256
+
+
+def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
+    """Give a part of a dataset as an array, 0-d where the index leaves no dimension.
+
+    Raises:
+        UnsupportedFeatureError: the type has no array form.
+        CorruptCheckpointError: HDF5 cannot read it.
+    """
+    if dataset.dtype is DataType.UNKNOWN:
+        raise UnsupportedFeatureError(
+            f"{dataset.path!r} has a type that no tensor has", path=file.path, name=file.name
+        )
+    wanted = numpy_dtype(dataset.dtype)
+    if dataset.dtype is DataType.STRING:
+        strings = np.empty(math.prod(dataset.shape), object)
+        strings[:] = read_strings(file, dataset)
+        return np.array(strings.reshape(dataset.shape)[index], object)
+    if 0 in dataset.shape:
+        empty: NDArray[np.generic] = np.empty(dataset.shape, wanted)[index]
+        return empty
+    source = file.dataset(dataset.path)
+    with file.guarded(repr(dataset.path)):
+        values = np.asarray(source[index if dataset.shape else ()])
+    return values.view(wanted) if values.dtype.kind == "V" else values.astype(wanted, copy=False)
+
+
+def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
+    """Give the elements of a string dataset in C order.
+
+    Raises:
+        CorruptCheckpointError: HDF5 cannot read them, or they expand without end.
+        UnsupportedFeatureError: they are kept in a way that is not read here.
+    """
+    variable = file.variable_texts(dataset, MAX_STRINGS_NBYTES)
+    if variable is not None:
+        return variable
+    source = file.dataset(dataset.path)
+    nbytes = math.prod(dataset.shape) * source.dtype.itemsize
+    if nbytes > MAX_STRINGS_NBYTES:
+        found, most = f"{dataset.path!r} holds {nbytes} bytes of text", MAX_STRINGS_NBYTES
+        raise CorruptCheckpointError(
+            found, path=file.path, name=file.name, expected=f"at most {most}"
+        )
+    strings: list[bytes] = []
+    for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
+        with file.guarded(repr(dataset.path)):
+            value = source[tuple(slice(*bounds) for bounds in slab)]
+        items = [value] if isinstance(value, bytes | str) else value.ravel().tolist()
+        strings += [item if isinstance(item, bytes) else str(item).encode() for item in items]
+    return strings
+
+
+def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArray[np.generic]]:
+    """Yield a dataset in C order as 1-D arrays of at most `nbytes` bytes; strings all at once."""
+    if dataset.dtype is DataType.STRING:
+        yield read_part(file, dataset, ()).reshape(-1)
+        return
+    for slab in iter_slabs(dataset.shape, max(1, nbytes // max(1, dataset.dtype.itemsize))):
+        yield read_part(file, dataset, tuple(slice(*bounds) for bounds in slab)).reshape(-1)

@@ -1,0 +1,182 @@
+"""Errors: fields, the message made of them, the way through pickle; nobody decides by words."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ckread
+from ckread import errors
+from ckread.errors import CheckpointError, ChecksumError, CorruptCheckpointError, ErrorKind
+from ckread.model.variable import Variable
+from tests.places import FIXTURES, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CLASSES = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
+FIELDS = ("message", "kind", "path", "offset", "place", "found", "expected", "remedy")
+
+
+def _fields(error: CheckpointError) -> dict[str, object]:
+    return {field: getattr(error, field) for field in FIELDS}
+
+
+def _whole(error_class: type[CheckpointError]) -> CheckpointError:
+    error = error_class(
+        "3 bytes", path="run/x", name="x", offset=7, place="w", expected="4", remedy="Wait."
+    )
+    error.add_note("said by a program")
+    return error
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+def test_every_class_goes_through_pickle_whole(error_class: type[CheckpointError]) -> None:
+    error = _whole(error_class)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        arrived = pickle.loads(pickle.dumps(error.within("outer"), protocol))
+        assert type(arrived) is error_class
+        assert _fields(arrived) == _fields(error.within("outer"))
+        assert arrived.within("out").message == error.within("outer").within("out").message
+    assert pickle.loads(pickle.dumps(error)).__notes__ == ["Wait.", "said by a program"]
+    bare = pickle.loads(pickle.dumps(error_class("x")))
+    assert _fields(bare) == dict.fromkeys(FIELDS) | {
+        "message": "x", "found": "x", "kind": error_class("x").kind
+    }  # fmt: skip
+    assert not hasattr(bare, "__notes__")
+
+
+def test_every_class_has_a_kind_of_its_own() -> None:
+    kinds = [error_class("x").kind for error_class in CLASSES]
+    assert len(set(kinds)) == len(kinds)
+    assert {*kinds, "slices", "duplicate", "torn", "version"} == set(ErrorKind)
+    assert CorruptCheckpointError("x", kind=ErrorKind.SLICES).kind == "slices"
+
+
+def test_the_message_is_made_of_the_fields() -> None:
+    assert _whole(CheckpointError).message == "x: w: 3 bytes, expected 4"
+    assert CheckpointError("gone", path="a/b").message == "a/b: gone"
+    assert CheckpointError("gone", path="a/b", name="").message == "gone"
+    error = CheckpointError("gone").within("slice [0:1]").within("w", path="a/b")
+    assert (error.message, error.places) == ("b: w: slice [0:1]: gone", ("w", "slice [0:1]"))
+    assert (error.path, error.place, error.detail) == ("a/b", "w: slice [0:1]", error.message[3:])
+    assert error.within(remedy="Go.", name="c").message == "c: w: slice [0:1]: gone"
+    told = ChecksumError("computed 0x2", expected="stored CRC-32C 0x1", path="b", place="w")
+    assert told.message == "b: w: stored CRC-32C 0x1, computed 0x2"
+    field = CorruptCheckpointError.of(errors.TruncatedFileError("ends", offset=3))
+    assert (type(field), field.kind, field.offset) == (CorruptCheckpointError, "corrupt", 3)
+
+
+def test_fields_of_errors_from_files(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as gone:
+        ckread.open(FIXTURES / "digits_run" / "ckpt-11")
+    assert gone.value.kind is ErrorKind.NOT_FOUND
+    for suffix in (".index", ".data-00000-of-00001"):
+        data = bytearray((FIXTURES / "digits_run" / f"ckpt-10{suffix}").read_bytes())
+        data[4000:4001] = bytes((data[4000] ^ 1,)) if suffix != ".index" else data[4000:4001]
+        (tmp_path / f"ckpt-10{suffix}").write_bytes(data)
+    with ckread.open(tmp_path / "ckpt-10") as checkpoint, pytest.raises(ChecksumError) as wrong:
+        list(map(Variable.numpy, checkpoint.values()))
+    error = wrong.value
+    assert (error.kind, error.path) == ("checksum", str(tmp_path / "ckpt-10.data-00000-of-00001"))
+    assert error.places[1].startswith("bytes ")
+    assert error.found.startswith("computed 0x")
+    assert error.expected is not None
+    assert error.expected.startswith("stored CRC-32C 0x")
+    (tmp_path / "ckpt-10.index").unlink()
+    with pytest.raises(CheckpointError) as torn:
+        ckread.open(tmp_path / "ckpt-10")
+    assert torn.value.kind is ErrorKind.TORN
+
+
+# Nobody decides by prose.
+
+TEXTS = {"message", "remedy", "found", "expected", "told", "detail", "remedies"}
+ON_STRINGS = {
+    "startswith", "endswith", "partition", "rpartition", "removeprefix", "removesuffix", "replace",
+    "find", "index", "split", "count",
+}  # fmt: skip
+FOREIGN = {
+    ("ckread/readers/hdf5/library.py", "_own"),
+    ("ckread/readers/tf/library.py", "our_errors"),
+    ("ckread/readers/logs.py", "_reason"),
+}
+"""Where words of other libraries become kinds of ours: they tell nothing apart by a field."""
+TYPOGRAPHY = {("ckread/cli/output.py", "endswith"), ("ckread/views/info/page.py", "split")}
+"""A stop at the end of a sentence, and lines."""
+
+
+def _is_prose(node: ast.AST) -> bool:
+    """Tell whether an expression is the text of an error, finding or warning."""
+    if isinstance(node, ast.Attribute):
+        owner = ast.unparse(node.value).rpartition(".")[2]
+        is_record = any(
+            word in owner for word in ("error", "finding", "found", "damage", "failure")
+        )
+        return node.attr in TEXTS and (is_record or node.attr == "message")
+    is_str = isinstance(node, ast.Call) and ast.unparse(node.func) == "str"
+    return is_str and "error" in ast.unparse(node)
+
+
+def _decisions(tree: ast.Module, module: str) -> Iterator[str]:
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef) or (module, function.name) in FOREIGN:
+            continue
+        for node in ast.walk(function):
+            told = f"{module}, {function.name}: {ast.unparse(node)}"
+            if isinstance(node, ast.Compare) and isinstance(
+                node.ops[0], (ast.In, ast.NotIn, ast.Eq, ast.NotEq)
+            ):
+                texts = [_is_prose(side) for side in (node.left, *node.comparators)]
+                if any(texts) and not all(texts):  # two alike are grouped, not understood
+                    yield told
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                is_search = ast.unparse(node.func).startswith("re.")
+                asked = node.args if is_search else [node.func.value]
+                is_asked = is_search or node.func.attr in ON_STRINGS
+                is_allowed = (module, node.func.attr) in TYPOGRAPHY
+                if is_asked and not is_allowed and any(map(_is_prose, asked)):
+                    yield told
+
+
+def test_no_decision_on_prose() -> None:
+    found = [
+        decision
+        for path in sorted((ROOT / "ckread").rglob("*.py"))
+        for decision in _decisions(
+            ast.parse(path.read_text(encoding="utf-8")), str(path.relative_to(ROOT))
+        )
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "'slice' in error.message", "error.message == text", "str(error).startswith('x')",
+        "re.search('x', error.message)", "self.error.told.partition(': ')",
+        "finding.remedy in texts",
+    ],
+)  # fmt: skip
+def test_a_decision_on_prose_is_seen(line: str) -> None:
+    assert list(_decisions(ast.parse(f"def f():\n    {line}"), "x.py"))
+
+
+def test_no_error_names_its_file_twice() -> None:
+    """With `path` the message begins with it: it is not written into what was found as well."""
+    twice = []
+    for path in sorted((ROOT / "ckread").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            named = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            begin = ast.unparse(node.args[0]).lstrip("f\"'")
+            if ast.unparse(node.func).endswith("Error") and "path" in named:
+                names = {named["path"], named.get("name", named["path"])}
+                twice += [begin for name in names if begin.startswith(f"{{{name}}}: ")]
+                twice += [begin for _ in [0] if begin in ("message", "error.message")]
+    assert not twice
