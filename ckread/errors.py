@@ -50,6 +50,8 @@ class ErrorKind(StrEnum):
     CHECKSUM = "checksum"
     MISSING_SHARD = "missing-shard"
     UNSUPPORTED = "unsupported"
+    SOMETHING_ELSE = "something-else"
+    """A part of a checkpoint is another file by its bytes: a pointer, a web page."""
     VERSION = "version"
     """The writer of the file wants another version of its reader."""
     MISSING_DEPENDENCY = "missing-dependency"

@@ -43,6 +43,8 @@ class Format(StrEnum):
     KERAS_WEIGHTS = "keras_weights"
     KERAS_WEIGHTS_SHARDED = "keras_weights_sharded"
     LEGACY_HDF5 = "legacy_hdf5"
+    HDF5 = "hdf5"
+    """A file of numbers that nothing marks as one of Keras."""
 
 
 CHECKSUMMED = frozenset(

@@ -23,13 +23,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
-from ckread.errors import CorruptCheckpointError
+from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
+from ckread.readers.contract import shown
 from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.files import file_error, open_regular
+from ckread.readers.files import COPY_AGAIN, file_error, open_regular
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 
 class Kind(Enum):
@@ -77,6 +78,7 @@ class Kind(Enum):
         "A frozen graph keeps its weights as constants: it has no variables.",
     )
     TFRECORD = "TFRecord file"
+    TFJS = "TensorFlow.js model", "Convert it to a Keras file first: tensorflowjs_converter"
     TFLITE = "TensorFlow Lite model"
     ONNX = "ONNX model"
     PYTORCH = "PyTorch file"
@@ -87,6 +89,8 @@ class Kind(Enum):
 
     # A download that went wrong.
     LFS_POINTER = "Git LFS pointer", "The file itself is not here yet: git lfs pull"
+    DVC_POINTER = "DVC pointer", "The file itself is not here yet: dvc pull"
+    ANNEX_POINTER = "git-annex pointer", "The file itself is not here yet: git annex get"
     HTML = "HTML page", "The download gave a web page instead of the file."
     EMPTY = "empty file"
     ZEROS = "file of zero bytes", "It was being written when the system stopped, or copied in part."
@@ -279,6 +283,8 @@ _STATE = re.compile(
     r"\s*(?:#[^\n]*(?:\n\s*|\Z))*(?:all_)?model_checkpoint_(?:path|timestamp)s?\s*:"
 )
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
+_DVC_POINTER = re.compile(r"(?:[\w.]+: .*\n)*outs:\n *- (?:md5|etag|checksum|hash|size|path): ")
+_ANNEX_POINTER = re.compile(r"/annex/objects/\S+\s*\Z")
 _HTML = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _HISTORY_HEADER = re.compile(
     r"(?m)\A(?:[\w ./-]+,)*(?:epoch|step|loss|accuracy)(?:,[\w ./-]+)*\r?$"
@@ -300,6 +306,10 @@ def text_kind(head: bytes, nbytes: int) -> Kind | None:
         return Kind.STATE
     if text.startswith(_LFS_POINTER):
         return Kind.LFS_POINTER
+    if _DVC_POINTER.match(text):
+        return Kind.DVC_POINTER
+    if _ANNEX_POINTER.match(text):
+        return Kind.ANNEX_POINTER
     if _HTML.match(text):
         return Kind.HTML
     return Kind.HISTORY_CSV if _HISTORY_HEADER.search(text) else Kind.TEXT
@@ -334,6 +344,8 @@ def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
+    if "modelTopology" in document or "weightsManifest" in document:
+        return Kind.TFJS
     if "class_name" in document and "config" in document:
         return Kind.KERAS_CONFIG
     return Kind.JSON
@@ -345,6 +357,8 @@ def _cut_json_kind(text: str) -> Kind | None:
         return None
     if '"weight_map"' in text and ".weights.h5" in text:
         return Kind.WEIGHTS_JSON
+    if '"modelTopology"' in text or '"weightsManifest"' in text:
+        return Kind.TFJS
     if re.match(r'\s*(?:\[\s*)?\{\s*"\w*(?:loss|accuracy|epoch)"\s*:', text):
         return Kind.HISTORY_JSON
     return Kind.KERAS_CONFIG if re.match(r'\s*\{\s*"class_name"', text) else Kind.JSON
@@ -421,3 +435,47 @@ def _iter_fields(data: bytes) -> Iterator[Field]:
                 return
     except CorruptCheckpointError:
         return
+
+
+# Parts of a checkpoint that are something else, as a clone or a download that went wrong
+# leaves them. They are asked for when magic, size or checksum does not fit.
+
+POINTERS = (Kind.LFS_POINTER, Kind.DVC_POINTER, Kind.ANNEX_POINTER, Kind.HTML)
+"""What stands in place of a file and tells why."""
+_TEXTS = (Kind.TEXT, Kind.JSON, Kind.HISTORY_JSON, Kind.HISTORY_CSV, Kind.KERAS_CONFIG)
+_MIN_TEXT_NBYTES = 12
+_UNTOLD = (Kind.BINARY, Kind.ZEROS, Kind.TFRECORD, Kind.PICKLE, Kind.SAFETENSORS, Kind.GRAPH_DEF,
+           Kind.ONNX, Kind.DIRECTORY, Kind.PIPE, Kind.DEVICE, Kind.SOCKET)  # fmt: skip
+"""What some damaged part may look like as well."""
+
+
+def something_else(
+    path: str, expected: str, own: Container[Kind] = ()
+) -> CorruptCheckpointError | None:
+    """Give the error for a part of a checkpoint that is something else, None if nothing tells.
+
+    Args:
+        path: of the part, which did not fit.
+        expected: what it should be: `a data shard`.
+        own: kinds that such a part may be, whole or damaged.
+    """
+    try:
+        ends = read_ends(path)
+    except CheckpointError:
+        return None
+    kind = ends_kind(ends)
+    is_text = _MIN_TEXT_NBYTES <= ends.nbytes <= END_NBYTES  # all of it was seen, and is enough
+    if kind in own or kind in _UNTOLD or (kind in _TEXTS and not is_text):
+        return None
+    found = kind.phrase
+    if kind is Kind.TEXT:  # `404: Not Found`
+        words = ends.head.decode("utf-8-sig", "replace").split()
+        found += f" ({shown(' '.join(words)[:40])!r})"
+    return CorruptCheckpointError(
+        found,
+        kind=ErrorKind.SOMETHING_ELSE,
+        path=path,
+        name=os.path.basename(path),
+        expected=expected,
+        remedy=(kind not in _TEXTS and kind.remedy.format(path=path)) or COPY_AGAIN,
+    )

@@ -11,12 +11,18 @@ from __future__ import annotations
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, ChecksumError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ChecksumError,
+    CorruptCheckpointError,
+    ErrorKind,
+)
 from ckread.readers.contract import Closing, shown
 from ckread.readers.crc32c import crc32c, extend
 from ckread.readers.dtypes import DataType, numpy_dtype
-from ckread.readers.files import RegularFile
-from ckread.readers.shards import missing_shard
+from ckread.readers.files import COPY_AGAIN, RegularFile
+from ckread.readers.shards import missing_shard, not_a_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Extent
 
 ALIGNMENT = 64
-COPY_AGAIN = "Copy the file again from where it came."
 
 
 def aligned_buffer(nbytes: int) -> NDArray[np.uint8]:
@@ -57,9 +62,14 @@ def open_shard(path: str) -> RegularFile:
         CheckpointError: it cannot be opened.
     """
     try:
-        return RegularFile(path)
+        return _Shard(path)
     except CheckpointNotFoundError:
         raise missing_shard(path) from None
+
+
+class _Shard(RegularFile):
+    def _too_short(self, offset: int, nbytes: int, end: int) -> CorruptCheckpointError:
+        return not_a_shard(self.path) or super()._too_short(offset, nbytes, end)
 
 
 class OpenShards(Closing, dict[str, RegularFile]):
@@ -155,14 +165,19 @@ def read_extent(extent: Extent, shard: RegularFile) -> bytes:
 
 def of_tensor(error: CheckpointError, key: str, *, remedy: str | None = None) -> CheckpointError:
     """Give an error about a place in a shard with the key of the tensor that lies there."""
+    if error.kind is ErrorKind.SOMETHING_ELSE:  # not of one tensor more than of another
+        return error
     is_known = shown(key) in error.places
     return error.within(None if is_known else shown(key), remedy=remedy or error.remedy)
 
 
 def checksum_error(
     path: str, place: tuple[int, int], stored: int, computed: int, *key: str
-) -> ChecksumError:
+) -> CorruptCheckpointError:
     """Give the error for `place` (offset and size) of `key`, whose checksum is not its own."""
+    other = not_a_shard(path)
+    if other is not None:
+        return other
     offset, nbytes = place
     where = f"bytes {offset} to {offset + nbytes}"
     return ChecksumError(

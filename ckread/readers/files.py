@@ -13,11 +13,20 @@ import stat
 from io import FileIO
 from typing import Any, NamedTuple
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, TruncatedFileError, UsageError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    TruncatedFileError,
+    UsageError,
+)
 from ckread.readers.contract import Closing
 
 STATE_FILE_NAME = "checkpoint"
 """What TensorFlow calls the state file of a directory."""
+
+COPY_AGAIN = "Copy the file again from where it came."
+"""What to do about damage, where nothing says more."""
 
 SPECIAL_FILES = {
     stat.S_IFDIR: "directory",
@@ -130,7 +139,7 @@ class RegularFile(Closing):
         if offset + nbytes > self.identity.nbytes:
             raise self._too_short(offset, nbytes, self.identity.nbytes)
 
-    def _too_short(self, offset: int, nbytes: int, end: int) -> TruncatedFileError:
+    def _too_short(self, offset: int, nbytes: int, end: int) -> CorruptCheckpointError:
         wanted = f"bytes {offset} to {offset + nbytes}"
         return TruncatedFileError(
             f"{wanted} are wanted, the file ends at byte {end}",

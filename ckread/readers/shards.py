@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import MissingShardError
+from ckread.errors import CorruptCheckpointError, MissingShardError
 
 _SUFFIX = re.compile(r"\.data-(\d{5,9})-of-(\d{5,9})")
 INDEX_SUFFICES = "ls, tree, info and diff --index-only need only the index, which is here."
@@ -69,3 +69,15 @@ def missing_shard(path: str) -> MissingShardError:
         listed = f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"
         found += f"; here {listed}"
     return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
+
+
+def not_a_shard(path: str) -> CorruptCheckpointError | None:
+    """Give the error for a data shard that is something else by its bytes; None if it may be one.
+
+    For a shard whose size or checksums do not fit: a tensor may look like anything.
+    """
+    if stem_of_shard(os.path.basename(path)) is None:
+        return None
+    from ckread.readers.detection import something_else
+
+    return something_else(path, "a data shard")

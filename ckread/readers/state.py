@@ -76,7 +76,12 @@ def read_state(path: str) -> CheckpointState:
         raise CorruptCheckpointError(
             f"more than {MAX_STATE_NBYTES:,} bytes", path=path, expected="a short text"
         )
-    return parse_state(text, path)
+    try:
+        return parse_state(text, path)
+    except CorruptCheckpointError as error:
+        from ckread.readers.detection import Kind, something_else
+
+        raise something_else(path, "a state file", (Kind.STATE, Kind.TEXT)) or error from None
 
 
 def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:

@@ -93,10 +93,7 @@ def write_npy(
 
 
 def write_npz(
-    file: IO[bytes],
-    name: str,
-    shape: tuple[int, ...],
-    chunks: Iterable[NDArray[np.generic]],
+    file: IO[bytes], name: str, shape: tuple[int, ...], chunks: Iterable[NDArray[np.generic]]
 ) -> np.dtype[np.generic]:
     """Write one array under its name into an archive that `numpy.load` reads."""
     [dtype] = write_members(file, [(name, shape, chunks)])

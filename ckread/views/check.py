@@ -84,6 +84,9 @@ def _unsound(report: CheckReport) -> str:
             return sentence
     if Code.SHARD_MISSING in codes:
         return _missing(report)
+    other = next((found for found in report.errors if found.code is Code.SOMETHING_ELSE), None)
+    if other is not None:
+        return f"{other.message}."
     mixed = next((found for found in report.errors if found.code is Code.SHARD_MIXED), None)
     if mixed is not None:
         return f"{mixed.message}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
-from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -148,13 +148,10 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int) -> list[C
         return safe_text(base_name(path)) if path else ""
 
     columns: list[Column[_Row]] = [
-        Column(title=result.unit, shown=epoch, justify=Justify.RIGHT),
+        Column(title=result.unit, shown=epoch, justify=RIGHT),
         *(
             Column(
-                title=safe_text(name),
-                shown=metric(result.metrics[name]),
-                justify=Justify.POINT,
-                rank=rank,
+                title=safe_text(name), shown=metric(result.metrics[name]), justify=POINT, rank=rank
             )
             for rank, name in enumerate(names)
         ),
@@ -176,12 +173,10 @@ def _piped_columns(result: TrainingHistory, names: Sequence[str]) -> list[Column
         return safe_word(found) if found else ABSENT_WORD
 
     epoch: Column[_Row] = Column(
-        title=result.unit,
-        piped=lambda row: str(result.epochs[row.at or 0]),
-        justify=Justify.RIGHT,
+        title=result.unit, piped=lambda row: str(result.epochs[row.at or 0]), justify=RIGHT
     )
     metrics: list[Column[_Row]] = [
-        Column(title=safe_word(name), piped=word(result.metrics[name]), justify=Justify.RIGHT)
+        Column(title=safe_word(name), piped=word(result.metrics[name]), justify=RIGHT)
         for name in names
     ]
     held: list[Column[_Row]] = [Column(title="checkpoint", piped=path)] if result.run else []

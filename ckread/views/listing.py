@@ -11,7 +11,7 @@ from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
 from ckread.model.variable import VARIABLE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     common_prefix,
     count_text,
@@ -93,7 +93,7 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
     return [
         of("key" if listing.by_key else "name", shown=label, folds=True),
         of("dtype", shown=lambda row: row[0].dtype, rank=1),
-        Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=Justify.RIGHT),
+        Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT),
         of("shape"),
         of("elements", shown=lambda row: count_text(row[0].elements), rank=3, from_width=100),
         of("nbytes", title="bytes", shown=lambda row: size_cell(row[0].nbytes)),

@@ -11,7 +11,7 @@ from ckread.model.fields import named
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.model.spelling import safe_text
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ckread.model.run.run import Run
     from ckread.views.terminal.page import Block, Line
 
-_RIGHT = Justify.RIGHT
 _FIELDS = named(ENTRY_FIELDS)
 _STATE_STYLES: Mapping[RunState | None, str] = {
     RunState.UNTRACKED: "muted",
@@ -148,17 +147,17 @@ def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
     columns: list[Column[tuple[str, RunGroup]]] = [
         Column(title="group", shown=lambda row: row[0]),
         Column(title="model", shown=(lambda row: str(row[1].model + 1)) if is_shared else None),
-        Column(title="checkpoints", shown=lambda row: f"{len(row[1].entries):,}", justify=_RIGHT),
-        Column(title="first", shown=lambda row: _step(row[1].entries[0]), justify=_RIGHT),
-        Column(title="last", shown=lambda row: _step(row[1].latest), justify=_RIGHT),
+        Column(title="checkpoints", shown=lambda row: f"{len(row[1].entries):,}", justify=RIGHT),
+        Column(title="first", shown=lambda row: _step(row[1].entries[0]), justify=RIGHT),
+        Column(title="last", shown=lambda row: _step(row[1].latest), justify=RIGHT),
         Column(
             title="variables",
             shown=lambda row: f"{row[1].latest.variables:,}",
-            justify=_RIGHT,
+            justify=RIGHT,
             rank=1,
         ),
-        Column(title="elements", shown=lambda row: f"{row[1].latest.elements:,}", justify=_RIGHT),
-        Column(title="bytes each", shown=lambda row: _size(row[1].latest), justify=_RIGHT, rank=2),
+        Column(title="elements", shown=lambda row: f"{row[1].latest.elements:,}", justify=RIGHT),
+        Column(title="bytes each", shown=lambda row: _size(row[1].latest), justify=RIGHT, rank=2),
         Column(title="latest", shown=lambda row: safe_text(row[1].latest.name), from_width=100),
     ]
     return Table(columns, [(_letter(i), found) for i, found in enumerate(groups)])
@@ -189,7 +188,7 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
             shown=iterations if any(e.iterations is not None for e in entries) else None,
         ),
         of(
-            "time", title="saved", justify=Justify.LEFT, rank=1,
+            "time", title="saved", justify=LEFT, rank=1,
             shown=lambda row: "" if row.entry.time is None else time_text(row.entry.time),
             piped=lambda row: (
                 ABSENT_WORD if row.entry.time is None else time_word(row.entry.time)

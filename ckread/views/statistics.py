@@ -12,7 +12,7 @@ from ckread.model.fields import named
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     common_prefix,
@@ -78,7 +78,7 @@ def _columns() -> list[Column[Row]]:
         def piped(row: Row) -> str:
             return float_word(_FIELDS[name].of(row[0]))
 
-        return of(name, shown=shown, piped=piped, justify=Justify.POINT, **look)
+        return of(name, shown=shown, piped=piped, justify=POINT, **look)
 
     def zeros(row: Row) -> str:
         found = row[0].distribution
@@ -90,7 +90,7 @@ def _columns() -> list[Column[Row]]:
 
     return [
         of("name", shown=itemgetter(1), folds=True),
-        of("shape", shown=lambda row: shape_text(row[0].shape), justify=Justify.RIGHT,
+        of("shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT,
            from_width=110, rank=4),
         figure("min"),
         Column(title="distribution", draw=_draw, rank=1),
@@ -101,7 +101,7 @@ def _columns() -> list[Column[Row]]:
         of("zeros", shown=zeros, rank=3),
         of("nan"),
         of("inf"),
-        Column(title="median", piped=median, justify=Justify.RIGHT),
+        Column(title="median", piped=median, justify=RIGHT),
     ]  # fmt: skip
 
 
@@ -221,7 +221,7 @@ def evolution_page(run: RunStatistics) -> Page:
             title="step",
             shown=lambda row: row[1],
             piped=lambda row: str(steps[id(row[0])]),
-            justify=Justify.RIGHT,
+            justify=RIGHT,
         )
         sections.append([title, statistics_table(rows, first=step)])
     if run.damaged:

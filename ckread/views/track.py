@@ -10,16 +10,8 @@ from ckread.model.fields import named
 from ckread.model.run.entries import ENTRY_FIELDS
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
-from ckread.views.terminal.table import Column, Justify, NarrowFooter, Table
-from ckread.views.terminal.words import (
-    ABSENT,
-    bar,
-    curve,
-    place,
-    plural,
-    value_text,
-    value_word,
-)
+from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
+from ckread.views.terminal.words import ABSENT, bar, curve, place, plural, value_text, value_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +111,7 @@ def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:
         is_bad = value is not None and not math.isfinite(value)
         return (Span(value_text(value), "bad" if is_bad else ""),)
 
-    return Column(title=safe_text(variable.name), shown=shown, justify=Justify.POINT, rank=rank)
+    return Column(title=safe_text(variable.name), shown=shown, justify=POINT, rank=rank)
 
 
 def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
@@ -135,7 +127,6 @@ def _piped_table(result: RunTrack, rows: list[_Row]) -> Table[_Row]:
         return lambda row: value_word(variable.values[row.at or 0])
 
     values: list[Column[_Row]] = [
-        Column(title=safe_word(v.name), piped=word(v), justify=Justify.RIGHT)
-        for v in result.variables
+        Column(title=safe_word(v.name), piped=word(v), justify=RIGHT) for v in result.variables
     ]
     return Table([*_step_columns(result), *values], rows)

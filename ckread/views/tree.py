@@ -10,7 +10,7 @@ from ckread.model.role import Role
 from ckread.model.spelling import safe_text, safe_word
 from ckread.model.tree import NODE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _columns(tree: VariableTree) -> list[Column[_Row]]:
     return [
         Column(title="tree", shown=name, folds=True),
         Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
-        Column(title="shape", shown=shape, justify=Justify.RIGHT, rank=1),
+        Column(title="shape", shown=shape, justify=RIGHT, rank=1),
         of("variables"),
         of("parameters", shown=parameters),
         of("nbytes", title="bytes", shown=lambda row: size_cell(row.node.nbytes)),

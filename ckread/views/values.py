@@ -51,10 +51,7 @@ class _Array(Block):
         import numpy as np
 
         text = np.array2string(
-            self._array,
-            max_line_width=paper.width,
-            threshold=self._threshold,
-            edgeitems=EDGE_ITEMS,
+            self._array, max_line_width=paper.width, threshold=self._threshold, edgeitems=EDGE_ITEMS
         )
         for line in text.split("\n"):
             yield (Span(paper.spell(safe_text(line))),)
@@ -64,10 +61,7 @@ def values_page(values: Values, *, full: bool) -> Page:
     """Lay out values under a title."""
     elements = math.prod(values.shape)
     abbreviates = elements > MAX_SHOWN and not full
-    blocks: list[Block] = [
-        Prose(*_title(values)),
-        _Array(values.array, abbreviates=abbreviates),
-    ]
+    blocks: list[Block] = [Prose(*_title(values)), _Array(values.array, abbreviates=abbreviates)]
     if abbreviates:
         shown = math.prod(min(size, 2 * EDGE_ITEMS) for size in values.shape)
         left_out = f"{shown:,} of {plural(elements, 'element')} shown"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.analysis.check.directory import check_directory, torn_in, torn_save
 from ckread.analysis.check.findings import CheckReport, Code, Finding, Level, in_order
 from ckread.analysis.check.index import (
-    RECOPY,
     check_layout,
     check_table,
     is_damage,
@@ -21,6 +20,7 @@ from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    ErrorKind,
     MissingShardError,
     NotACheckpointError,
     UnsupportedFeatureError,
@@ -34,6 +34,7 @@ from ckread.model.paths.location import (
 )
 from ckread.readers.contract import Format
 from ckread.readers.detection import Kind, detect
+from ckread.readers.files import COPY_AGAIN
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def check_unopened(
         raise error
     prefix = _prefix_of(error.path)
     findings: list[Finding] = []
-    if isinstance(error, UnsupportedFeatureError):
+    if error.kind is ErrorKind.SOMETHING_ELSE:
+        findings.append(of_file(error))
+    elif isinstance(error, UnsupportedFeatureError):
         if not os.path.lexists(error.path):
             raise error
         findings.append(Finding(Level.ERROR, Code.VERSION, None, None, error.message, error.remedy))
@@ -198,7 +201,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
 # and the variable is not. HDF5 keeps no checksum of plain values: damage to them cannot be
 # told at all, which a report must say.
 
-_HDF5 = (Format.KERAS_WEIGHTS, Format.LEGACY_HDF5)
+_HDF5 = (Format.KERAS_WEIGHTS, Format.LEGACY_HDF5, Format.HDF5)
 
 
 def is_archive(path: str) -> bool:
@@ -212,7 +215,7 @@ def is_archive(path: str) -> bool:
 def check_members(path: str, verify_weights: Callable[[], None] | None = None) -> list[Finding]:
     """Verify every member of an archive, whether its contents are of use or not."""
     return [
-        Finding(Level.ERROR, Code.MEMBER, None, place, error.detail, error.remedy or RECOPY)
+        Finding(Level.ERROR, Code.MEMBER, None, place, error.detail, error.remedy or COPY_AGAIN)
         for place, error in damaged_members(path, verify_weights)
     ]
 

@@ -11,17 +11,20 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan, step_of
 from ckread.model.run.places import read_marks
-from ckread.readers.files import file_identity
+from ckread.readers.files import STATE_FILE_NAME, file_identity
 from ckread.readers.shards import present_shards, shard_path, stem_of_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LEFT = "This is what an unfinished save leaves; it can be deleted once no run is writing."
-_TEMPORARY = re.compile(r"_temp\Z|\.(?:data-\d+-of-\d+|data\.|index)?\.?tempstate\d*\Z")
+_TEMPORARY = re.compile(
+    r"_temp(?:_[0-9a-f]{8,})?\Z|\.(?:data-\d+-of-\d+|data\.|index)?\.?tempstate\d*\Z"
+)
 _STEP = re.compile(r"\d+\Z")
 
 
@@ -33,7 +36,7 @@ def check_directory(prefix: str) -> list[Finding]:
         *_newer(prefix, names),
         *_leftovers(directory, names),
         *_unindexed(os.path.basename(prefix), names),
-        *_state(directory, names),
+        *(_state(directory, names) if os.path.basename(prefix) != STATE_FILE_NAME else ()),
     ]
 
 
@@ -77,15 +80,7 @@ def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
     for name in names:
         if not _is_left(directory, name):
             continue
-        path = os.path.join(directory, name)
-        if os.path.isdir(path):
-            inside = [os.path.join(path, other) for other in file_names(path)]
-            sizes = [identity.nbytes for other in inside if (identity := file_identity(other))]
-            n_files = "1 file" if len(sizes) == 1 else f"{len(sizes)} files"
-            found = f"{name}/ holds {n_files}, {sum(sizes)} bytes"
-        else:
-            identity = file_identity(path)
-            found = f"{name} is there, {identity.nbytes if identity else 0} bytes"
+        found = left_by_save(os.path.join(directory, name)) or name
         yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
 
 
@@ -100,12 +95,7 @@ def _unindexed(base: str, names: list[str]) -> Iterator[Finding]:
 
 def _is_left(directory: str, name: str) -> bool:
     """Tell whether a name is one that only an unfinished save leaves."""
-    if ".tempstate" in name or name.startswith("checkpoint.tmp"):
-        return True
-    inside = os.path.join(directory, name)
-    if not name.endswith("_temp") or not os.path.isdir(inside):
-        return False
-    return all(part.startswith("part-") for part in file_names(inside))
+    return left_by_save(os.path.join(directory, name)) is not None
 
 
 def _state(directory: str, names: list[str]) -> Iterator[Finding]:

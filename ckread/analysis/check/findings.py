@@ -28,6 +28,7 @@ class Code(StrEnum):
     INDEX = "index"
     INDEX_BLOCK = "index-block"
     FILE = "file-damaged"
+    SOMETHING_ELSE = "something-else"
     VERSION = "version"
     ENTRY = "entry"
     SLICES = "slices"

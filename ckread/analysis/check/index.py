@@ -16,8 +16,8 @@ from ckread.errors import (
 )
 from ckread.readers.bundle.reader import bad_entries
 from ckread.readers.contract import shown
-from ckread.readers.files import RegularFile
-from ckread.readers.shards import present_shards
+from ckread.readers.files import COPY_AGAIN, RegularFile
+from ckread.readers.shards import not_a_shard, present_shards
 from ckread.readers.table import TRAILER_NBYTES, Table
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ckread.readers.contract import StoredFile
 
 
-RECOPY = "Copy the file again from where it came."
 _ANOTHER_SAVE = "Shard and index may belong to different saves: copy both again."
 
 
@@ -48,6 +47,11 @@ def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], se
     for file in checkpoint.files():
         if file.is_shard:
             here = sorted(places.get(file.path, []), key=lambda place: (place.start, place.stop))
+            other = _not_a_shard(checkpoint, file, here)
+            if other is not None:
+                findings.append(of_file(other))
+                lost |= {place.variable for place in here}
+                continue
             findings += _check_shard(file, here, is_complete=is_complete)
             beyond = [place for place in here if place.stop > (file.nbytes or 0)]
             gone = here if file.nbytes is None else beyond
@@ -57,6 +61,20 @@ def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], se
         findings += named
     findings += _other_families(checkpoint, prefix)
     return findings, lost
+
+
+def _not_a_shard(
+    checkpoint: Checkpoint, file: StoredFile, here: list[Place]
+) -> CheckpointError | None:
+    """Give the error for a shard that is something else, and does not hold its first tensor."""
+    other = not_a_shard(file.path) if file.nbytes is not None and here else None
+    if other is None:
+        return None
+    try:
+        checkpoint[here[0].variable].numpy()
+    except CheckpointError as error:
+        return other if is_damage(error) else None
+    return None
 
 
 def _beyond(file: StoredFile, gone: list[Place]) -> Iterator[Finding]:
@@ -113,7 +131,7 @@ def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> I
             f"{name} ends at byte {file.nbytes}, the index expects its end at byte {end}: "
             f"{n_lost} {'variable lies' if n_lost == 1 else 'variables lie'} beyond it"
         )
-        remedy = f"{RECOPY} It was cut short, or belongs to another save."
+        remedy = f"{COPY_AGAIN} It was cut short, or belongs to another save."
         yield Finding(Level.ERROR, Code.SHARD_SHORT, None, name, message, remedy)
     elif file.nbytes > end and is_complete:
         message = f"{name} is {file.nbytes - end} bytes longer than the index says"
@@ -191,7 +209,10 @@ def check_table(path: str, opening: CheckpointError | None = None) -> list[Findi
 
 def of_file(error: CheckpointError) -> Finding:
     """Give the finding for an error that ends the reading of a file that is no index."""
-    return _of_error(error, Code.FILE, error.remedy or RECOPY)
+    is_other = error.kind is ErrorKind.SOMETHING_ELSE
+    return _of_error(
+        error, Code.SOMETHING_ELSE if is_other else Code.FILE, error.remedy or COPY_AGAIN
+    )
 
 
 def of_index(error: CheckpointError) -> Finding:

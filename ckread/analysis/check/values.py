@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
-from ckread.analysis.check.index import RECOPY, is_damage
+from ckread.analysis.check.index import is_damage
 from ckread.analysis.check.looks import Look, joined, look, look_at_all
 from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
@@ -22,6 +22,7 @@ from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
 from ckread.readers.bundle.reader import verify_variant
 from ckread.readers.dtypes import DataType
+from ckread.readers.files import COPY_AGAIN
 from ckread.readers.slices import index_in, unravelled
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _damaged(
     is_checksum = isinstance(error, ChecksumError)
     code = Code.CHECKSUM if is_checksum else Code.DAMAGED
     found = error.told if is_checksum else error.message
-    remedy = error.remedy or RECOPY
+    remedy = error.remedy or COPY_AGAIN
     return Finding(Level.ERROR, code, variable.name, place, f"{part}{found}", remedy)
 
 
@@ -166,7 +167,7 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
         if is_damage(error):
             code = Code.CHECKSUM if isinstance(error, ChecksumError) else Code.DAMAGED
             found = Finding(
-                Level.ERROR, code, variable.name, None, error.message, error.remedy or RECOPY
+                Level.ERROR, code, variable.name, None, error.message, error.remedy or COPY_AGAIN
             )
         else:
             found = Finding(

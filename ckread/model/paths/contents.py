@@ -18,6 +18,11 @@ _FORMATS = {
 }
 
 
+def is_openable(path: str) -> bool:
+    """Tell whether a file is a checkpoint by itself, whatever its name."""
+    return detect(path) in _FORMATS
+
+
 def locate_by_content(path: str) -> Location:
     """Find the checkpoint that a file is, or that it names if it is a state file.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind
 from ckread.model.paths.location import Location, at_prefix
 from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import locate_latest, scan, step_of
@@ -30,7 +30,8 @@ def locate_latest_in(directory: str) -> Location:
             named = read_state(state).model_checkpoint_path
         except CheckpointError as error:
             failure = error
-            notes = (f"The state file cannot be read: {error.message}.",)
+            remedy = error.remedy if error.kind is ErrorKind.SOMETHING_ELSE else None
+            notes = (f"The state file cannot be read: {error.message}. {remedy or ''}".strip(),)
         else:
             location, notes = _named_by_state(directory, named)
             if location is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
-from ckread.errors import CheckpointNotFoundError, UnsupportedFeatureError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, UnsupportedFeatureError
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -124,4 +125,26 @@ def _in_directory(directory: str) -> Location:
         return nested.noting(f"{directory} has variables/ and no saved_model.pb.")
     from ckread.model.paths.latest import locate_latest_in
 
-    return locate_latest_in(directory)
+    try:
+        location = locate_latest_in(directory)
+        return _left_by_save(directory, location) if "_temp" in directory else location
+    except CheckpointError:
+        state = os.path.join(directory, STATE_FILE_NAME)
+        if not os.path.isfile(state):
+            raise
+        from ckread.model.paths.contents import is_openable, locate_by_content
+
+        if not is_openable(state):
+            raise
+        return locate_by_content(state)  # a Keras file, which may have any name
+
+
+def _left_by_save(directory: str, location: Location) -> Location:
+    """Say so where a directory holds no checkpoint but parts of one."""
+    from ckread.model.paths.layouts import is_save_part, left_by_save
+
+    left = left_by_save(os.path.abspath(directory)) if is_save_part(location.path) else None
+    if left is None:
+        return location
+    note = f"Left by a save that was cut short: {left}; opened {os.path.basename(location.path)}."
+    return replace(location, notes=(note,))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format
+from ckread.readers.shards import not_a_shard
 
 if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader
@@ -148,6 +149,13 @@ def _v1_shards(stem: str, count: int) -> Location | None:
     present = {int(path.rsplit("-", 3)[1]) for path in files}
     absent = sorted(set(range(min(count, MAX_V1_SHARDS))) - present)
     if absent:
+        path = os.path.join(directory, f"{base}-{absent[0]:05d}-of-{count:05d}")
+        if os.path.isfile(path):
+            from ckread.readers.detection import Kind, something_else
+
+            other = something_else(path, "a part of a V1 checkpoint", (Kind.V1_TABLE, Kind.TABLE))
+            if other is not None:
+                raise other
         name = f"{base}-{absent[0]:05d}-of-{count:05d}"
         raise MissingShardError(
             f"missing part ({absent[0]} of {count}) of a V1 checkpoint",
@@ -168,7 +176,7 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
     missing = [os.path.basename(file.path) for file in shards if file.nbytes is None]
     ends, is_complete = shard_ends(reader)
     wrong = [
-        _wrong_size(name, file.nbytes, ends[name])
+        _wrong_size(file.path, file.nbytes, ends[name])
         for file in shards
         if (name := os.path.basename(file.path)) in ends
         and file.nbytes is not None
@@ -213,8 +221,11 @@ def _missing(names: list[str], count: int) -> str:
     return f"{start}. Names, shapes and checksums can be read, {which} cannot."
 
 
-def _wrong_size(name: str, nbytes: int, ends: list[int]) -> str:
-    end = max(ends)
+def _wrong_size(path: str, nbytes: int, ends: list[int]) -> str:
+    end, name = max(ends), os.path.basename(path)
+    other = not_a_shard(path)
+    if other is not None:
+        return " ".join(filter(None, (f"{other.message}.", other.remedy)))
     if nbytes > end:
         return (
             f"{name} is {nbytes - end} bytes longer than its index says: the two may belong to "

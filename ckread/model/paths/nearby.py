@@ -7,7 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind, TruncatedFileError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ErrorKind,
+    NotACheckpointError,
+    TruncatedFileError,
+)
+from ckread.model.paths.layouts import layout_of, left_by_save
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -48,7 +55,12 @@ def nothing_at(path: str) -> CheckpointError:
         )
     if directory and not os.path.isdir(directory):
         return _no_directory(path, directory)
+    tracked = f"{name}.dvc"
     remedy = _what_is_here(directory, name)
+    if tracked in names:
+        remedy = (
+            f"DVC keeps it, and it is not here yet: dvc pull {os.path.join(directory, tracked)}"
+        )
     return CheckpointNotFoundError("no such checkpoint", path=path, remedy=remedy)
 
 
@@ -66,8 +78,17 @@ def nothing_in(directory: str) -> CheckpointError:
             place="no complete checkpoint",
             remedy=_ALONE,
         )
-    remedy = _below(directory, names) if names else "It is empty."
-    return CheckpointNotFoundError("no checkpoint in this directory", path=directory, remedy=remedy)
+    layout = layout_of(directory)
+    if layout is not None:
+        return NotACheckpointError(layout[0], path=directory, remedy=layout[1])
+    left = [left_by_save(os.path.join(directory, name)) for name in names]
+    told = [f"Left by a save that was cut short: {one}." for one in left if one is not None]
+    held = _below(directory, names) if names else "It is empty."
+    return CheckpointNotFoundError(
+        "no checkpoint in this directory",
+        path=directory,
+        remedy="\n".join([*told, *([held] if held else [])]) or None,
+    )
 
 
 def torn(data: str) -> TruncatedFileError:

@@ -20,6 +20,7 @@ from ckread.model.paths.location import (
     split_v1_shard,
 )
 from ckread.readers.contract import Format
+from ckread.readers.shards import present_shards
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
@@ -95,11 +96,12 @@ def _confirmed(candidate: Candidate) -> Location | None:
     if candidate.format is not Format.TENSOR_BUNDLE:
         files = (candidate.path,) if candidate.format is Format.V1_TABLE else ()
         return at_prefix(candidate.path) or Location(candidate.path, candidate.format, files)
-    from ckread.readers.detection import Kind, detect
+    from ckread.readers.detection import POINTERS, Kind, detect
 
     kind = detect(candidate.path + INDEX_SUFFIX)
-    torn = (Kind.BUNDLE_INDEX, Kind.TORN_INDEX, Kind.TABLE, Kind.EMPTY, Kind.ZEROS)
-    return at_prefix(candidate.path) if kind in torn else None
+    known = (Kind.BUNDLE_INDEX, Kind.TORN_INDEX, Kind.TABLE, Kind.EMPTY, Kind.ZEROS, *POINTERS)
+    is_index = kind in known or present_shards(candidate.path)  # if something else, it is told
+    return at_prefix(candidate.path) if is_index else None
 
 
 def _v1_files(directory: str, names: list[str]) -> list[Candidate]:

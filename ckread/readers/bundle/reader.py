@@ -41,7 +41,7 @@ from ckread.readers.extents import checksum_error, of_tensor, open_shard
 from ckread.readers.files import file_identity
 from ckread.readers.messages import parse_bundle_header
 from ckread.readers.protobuf import parse_varint
-from ckread.readers.shards import present_shards, shard_path
+from ckread.readers.shards import not_a_shard, present_shards, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -153,7 +153,8 @@ class TensorBundle(ExtentReader):
                 return result
         except (CorruptCheckpointError, MissingShardError) as error:
             if not self._has_changed():
-                raise of_tensor(error, key) from None
+                other = not_a_shard(error.path) if error.path else None
+                raise other or of_tensor(error, key) from None
         self._reload(key)
         try:
             return read(key)
@@ -210,7 +211,17 @@ def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
 
 
 def _torn(prefix: str, error: CheckpointError) -> CheckpointError:
-    """Give the error of a torn save, if data shards make it one."""
+    """Give the error of an index that is something else, or of a torn save.
+
+    Data shards make it one; empty, or of zeros, an index is about to be written.
+    """
+    if not isinstance(error, CheckpointNotFoundError):
+        from ckread.readers.detection import Kind, something_else
+
+        own = Kind.BUNDLE_INDEX, Kind.TORN_INDEX, Kind.V1_TABLE, Kind.TABLE, Kind.EMPTY
+        other = something_else(f"{prefix}.index", "the index of a checkpoint", own)
+        if other is not None:
+            return other
     kinds = CheckpointNotFoundError, TruncatedFileError, NotACheckpointError
     families = present_shards(prefix) if isinstance(error, kinds) else {}
     if not families:

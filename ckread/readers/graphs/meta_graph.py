@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ from ckread.readers.protobuf import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 _SAVER_VERSIONS = ("legacy", "V1", "V2")
@@ -101,9 +102,23 @@ def read_meta_graph(path: str) -> MetaGraph:
         CheckpointNotFoundError: it is not there.
         CorruptCheckpointError: it is no such message.
     """
-    with RegularFile(path) as file:
+    with RegularFile(path) as file, _naming_what_it_is(path, "META_GRAPH"):
         stream = FieldStream(file)
+        if not stream.nbytes:
+            raise CorruptCheckpointError("an empty file", path=path, name=file.name)
         return parse_meta_graph(stream, (0, stream.nbytes))
+
+
+@contextmanager
+def _naming_what_it_is(path: str, kind: str) -> Iterator[None]:
+    """Say what a file is that is no such graph, if its bytes tell."""
+    try:
+        yield
+    except (CorruptCheckpointError, NotACheckpointError) as error:
+        from ckread.readers.detection import Kind, something_else
+
+        own = Kind[kind]
+        raise something_else(path, f"a {own.phrase}", (own,)) or error from None
 
 
 def parse_meta_graph(stream: FieldStream, span: Span) -> MetaGraph:
@@ -389,7 +404,7 @@ def read_saved_model(path: str) -> SavedModel:
         NotACheckpointError: it holds no graph.
         CorruptCheckpointError: it is no such message.
     """
-    with RegularFile(path) as file:
+    with RegularFile(path) as file, _naming_what_it_is(path, "SAVED_MODEL"):
         stream = FieldStream(file)
         graphs = []
         for number, wire_type, value in stream.fields(0, stream.nbytes):
@@ -398,8 +413,8 @@ def read_saved_model(path: str) -> SavedModel:
             elif number == 1 and wire_type == VARINT and value != 1:
                 found = f"schema version {value}, expected 1"
                 raise stream.corrupt(found, offset=0)
-    if not graphs:
-        raise NotACheckpointError(
-            "no graph in it", path=path, name=stream.name, expected="a SavedModel"
-        )
+        if not graphs:
+            raise NotACheckpointError(
+                "no graph in it", path=path, name=stream.name, expected="a SavedModel"
+            )
     return SavedModel(path, stream.nbytes, tuple(graphs))

@@ -28,8 +28,8 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.contract import Format, StoredFile
-from ckread.readers.extents import COPY_AGAIN
-from ckread.readers.files import FileWindow, RegularFile
+from ckread.readers.detection import Kind, something_else
+from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
 from ckread.readers.hdf5.file import HDF5File
 from ckread.readers.keras.config import (
     MAX_JSON_NBYTES,
@@ -226,7 +226,12 @@ def open_sharded_weights(path: str) -> KerasReader:
     with RegularFile(path) as index:
         data = index.pread(0, min(index.nbytes, MAX_JSON_NBYTES + 1))
         stored = [StoredFile(path, index.nbytes, is_shard=False)]
-    names = shard_names(parse_object(data, "weight_map", path=path, name=index.name), path=path)
+    try:
+        parsed = parse_object(data, "weight_map", path=path, name=index.name)
+    except CorruptCheckpointError as error:
+        own = Kind.WEIGHTS_JSON, Kind.JSON, Kind.TEXT
+        raise something_else(path, "an index of Keras weights", own) or error from None
+    names = shard_names(parsed, path=path)
     files: list[HDF5File] = []
     try:
         for name in names:
@@ -283,6 +288,8 @@ def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
         )
     try:
         return HDF5File(FileWindow(place), name)
+    except (NotACheckpointError, CorruptCheckpointError) as error:
+        raise something_else(place, "a file of Keras weights", (Kind.HDF5,)) or error from None
     except CheckpointNotFoundError:
         present = [one for one in names if os.path.exists(os.path.join(directory, one))]
         listed = ", ".join(present) or "none of its files"

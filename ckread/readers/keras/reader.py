@@ -52,7 +52,7 @@ class KerasReader(ExtentReader):
         """List the tensors."""
         listing = list_files(files, read_config(files[0]) if config is None else config)
         if listing.is_empty:
-            found, expected = "an HDF5 file without datasets", "Keras weights"
+            found, expected = "an HDF5 file without datasets", "weights"
             raise NotACheckpointError(found, path=path, name=files[0].name, expected=expected)
         super().__init__(path, layout or listing.layout)
         self.contents = listing.contents
@@ -223,8 +223,8 @@ def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
             named = _name_members(layers[path], members, homes)
             variables |= {one.path: name for one, name in zip(members, named, strict=True) if name}
     contents = KerasContents(config, layers, variables, repeats=repeats)
-    is_empty = not homes and not owners
-    return Listing(homes, contents, Format.KERAS_WEIGHTS, (), is_empty)
+    layout = Format.KERAS_WEIGHTS if owners else Format.HDF5
+    return Listing(homes, contents, layout, (), is_empty=not homes and not owners)
 
 
 def _list_legacy(

@@ -27,8 +27,7 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
-from ckread.readers.extents import COPY_AGAIN
-from ckread.readers.files import FileWindow, RegularFile
+from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
 
 if TYPE_CHECKING:
     from typing import IO

@@ -23,7 +23,7 @@ from ckread.views.diff.rows import (
 )
 from ckread.views.diff.verdict import index_footer, unread_footer, value_footer, verdict
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     bar,
     common_prefix,
@@ -31,6 +31,7 @@ from ckread.views.terminal.words import (
     float_text,
     float_word,
     names_below,
+    shape_word,
     size_cell,
 )
 
@@ -168,9 +169,7 @@ def _named_sign(row: DiffRow, prefix: str = "") -> Line:
     return (Span(row.sign, SIGN_STYLES.get(row.sign, "")), Span(f" {name}"))
 
 
-def _figure(
-    text: Callable[[VariableDiff], str],
-) -> Callable[[DiffRow], Line]:
+def _figure(text: Callable[[VariableDiff], str]) -> Callable[[DiffRow], Line]:
     """Give the cell of a figure of single variables; NaN and infinity stand out."""
 
     def shown(row: DiffRow) -> Line:
@@ -201,25 +200,25 @@ def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]
     if any(row.only is not None and row.only.metrics is not None for row in rows):
         largest = max((_bar_size(row) for row in rows), default=0.0)
         columns += [
-            Column(title="moved", shown=_figure(far_moved), justify=Justify.RIGHT),
+            Column(title="moved", shown=_figure(far_moved), justify=RIGHT),
             Column(
                 title="", style="bar", cells=(_BAR_CELLS, _BAR_CELLS), rank=3,
                 draw=lambda row, cells: bar(_bar_size(row) / largest if largest else 0, cells),
             ),
             Column(
-                title="max |Δ|", shown=_metric("max_abs", _float_text), justify=Justify.POINT
+                title="max |Δ|", shown=_metric("max_abs", _float_text), justify=POINT
             ),
             Column(
-                title="mean |Δ|", shown=_metric("mean_abs", _float_text), justify=Justify.POINT,
+                title="mean |Δ|", shown=_metric("mean_abs", _float_text), justify=POINT,
                 rank=4, from_width=100,
             ),
             Column(
-                title="cosine", shown=_metric("cosine", cosine_text), justify=Justify.RIGHT, rank=1
+                title="cosine", shown=_metric("cosine", cosine_text), justify=RIGHT, rank=1
             ),
-            Column(title="elements", shown=_figure(elements_text), justify=Justify.RIGHT, rank=2),
+            Column(title="elements", shown=_figure(elements_text), justify=RIGHT, rank=2),
             Column(
                 title="sign flips", shown=_metric("sign_flips", "{:,}".format),
-                justify=Justify.RIGHT, rank=5, from_width=100,
+                justify=RIGHT, rank=5, from_width=100,
             ),
         ]  # fmt: skip
     if any(row.what for row in rows):
@@ -241,7 +240,7 @@ _INDEX_COLUMNS: list[Column[DiffRow]] = [
     Column(
         title="bytes",
         shown=lambda row: size_cell(row.nbytes_changed) if row.nbytes_changed else "",
-        justify=Justify.RIGHT,
+        justify=RIGHT,
     ),
     Column(title="variables", shown=lambda row: row.what),
 ]
@@ -266,6 +265,11 @@ def _relative(variable: VariableDiff) -> str:
     return "inf" if is_from_zero else float_word(metrics.relative_l2 if metrics else None)
 
 
+def _shape(variable: VariableDiff) -> str:
+    shapes = [side.shape for side in (variable.a, variable.b) if side is not None]
+    return "->".join(dict.fromkeys(map(shape_word, shapes)))
+
+
 _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
     Column.of(_FIELDS["name"]),
@@ -277,4 +281,5 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["elements"]),
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
+    Column.of(_FIELDS["shape"], piped=_shape),
 ]

@@ -24,15 +24,8 @@ from ckread.views.drift.rows import (
     verdict,
 )
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import Column, Justify, Table, aligned
-from ckread.views.terminal.words import (
-    ABSENT_WORD,
-    cosine_text,
-    moved_text,
-    place,
-    plural,
-    word_of,
-)
+from ckread.views.terminal.table import POINT, RIGHT, Column, Table, aligned
+from ckread.views.terminal.words import ABSENT_WORD, cosine_text, moved_text, place, plural, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,8 +36,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TOP = 40
 """Variables that a terminal shows unless `--top` says otherwise."""
-
-_RIGHT, _POINT = Justify.RIGHT, Justify.POINT
 
 
 __all__ = ["DriftView", "drift_page", "verdict"]
@@ -147,23 +138,21 @@ def _columns(view: DriftView) -> list[Column[VariableDrift]]:
         return [
             name,
             steps,
-            Column(title="moved by then", shown=moved_by_then, justify=_RIGHT, rank=1),
+            Column(title="moved by then", shown=moved_by_then, justify=RIGHT, rank=1),
             Column(title="not finite from", shown=lambda v: failure_text(v, result)),
         ]
     if result.index_only:
-        changed: Column[VariableDrift] = Column(
-            title="changed", shown=times_changed, justify=_RIGHT
-        )
+        changed: Column[VariableDrift] = Column(title="changed", shown=times_changed, justify=RIGHT)
         return [name, steps, changed, note(folds=True)]
     return [
         name,
-        Column(title="moved", shown=lambda v: moved_text(v.moved), justify=_RIGHT),
+        Column(title="moved", shown=lambda v: moved_text(v.moved), justify=RIGHT),
         steps,
         Column(
-            title="l2 first", shown=lambda v: norm_text(v.l2, first=True), justify=_POINT, rank=2
+            title="l2 first", shown=lambda v: norm_text(v.l2, first=True), justify=POINT, rank=2
         ),
-        Column(title="last", shown=lambda v: norm_text(v.l2, first=False), justify=_POINT, rank=1),
-        Column(title="cosine", shown=last_cosine, justify=_RIGHT, rank=1),
+        Column(title="last", shown=lambda v: norm_text(v.l2, first=False), justify=POINT, rank=1),
+        Column(title="cosine", shown=last_cosine, justify=RIGHT, rank=1),
         note(from_width=100, rank=3),
     ]
 
@@ -174,7 +163,7 @@ def _columns(view: DriftView) -> list[Column[VariableDrift]]:
 
 _COLUMNS: tuple[Column[VariableDrift], ...] = (
     Column(title="name"),
-    Column(title="step", justify=_RIGHT),
+    Column(title="step", justify=RIGHT),
     *(Column.of(field) for field in SERIES),
 )
 

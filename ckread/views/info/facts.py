@@ -36,6 +36,7 @@ _FORMATS = {
     Format.KERAS_WEIGHTS: "Keras weights (.weights.h5)",
     Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
+    Format.HDF5: "HDF5 file, not of Keras",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 _BATCH_NORM = ("moving_mean", "moving_variance")

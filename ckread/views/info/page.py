@@ -18,7 +18,7 @@ from ckread.views.terminal.page import (
     cell_len,
     footer,
 )
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -117,9 +117,7 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     )
     total = _RoleRow("total", n_variables, elements, nbytes)
     table = Table(
-        _ROLE_COLUMNS,
-        [*rows, total],
-        row_style=lambda row: "muted" if row.label == "total" else "",
+        _ROLE_COLUMNS, [*rows, total], row_style=lambda row: "muted" if row.label == "total" else ""
     )
     return [table, footer(_ALIASES)] if Role.ALIAS in summary.roles else [table]
 
@@ -134,16 +132,16 @@ _ROLE_COLUMNS: list[Column[_RoleRow]] = [
         title="variables",
         shown=lambda row: f"{row.n_variables:,}",
         piped=lambda row: str(row.n_variables),
-        justify=Justify.RIGHT,
+        justify=RIGHT,
     ),
-    Column(title="elements", piped=lambda row: str(row.elements), justify=Justify.RIGHT),
+    Column(title="elements", piped=lambda row: str(row.elements), justify=RIGHT),
     Column(
         title="bytes",
         shown=lambda row: size_cell(row.nbytes),
         piped=lambda row: str(row.nbytes),
-        justify=Justify.RIGHT,
+        justify=RIGHT,
     ),
-    Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
+    Column(title="", shown=lambda row: row.share, justify=RIGHT),
     Column(
         title="",
         draw=lambda row, cells: bar(row.part, cells),
@@ -267,12 +265,12 @@ def _columns(rows: list[_Row]) -> list[Column[_Row]]:
     )
     if all(row.contents[-1] == row.contents[0].split(" ")[0] for row in rows):  # counts alone
         contents = Column(
-            title="variables", shown=lambda row: row.contents[-1], justify=Justify.RIGHT, rank=1
+            title="variables", shown=lambda row: row.contents[-1], justify=RIGHT, rank=1
         )
     return [
         Column(title="tree", shown=name, folds=True),
-        Column(title="parameters", shown=parameters_text, justify=Justify.RIGHT),
-        Column(title="", shown=lambda row: row.share, justify=Justify.RIGHT),
+        Column(title="parameters", shown=parameters_text, justify=RIGHT),
+        Column(title="", shown=lambda row: row.share, justify=RIGHT),
         Column(
             title="",
             draw=lambda row, cells: bar(row.part / largest, cells),
@@ -343,9 +341,9 @@ def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Tab
             title="parameters",
             shown=parameters_text,
             piped=lambda layer: ABSENT_WORD if layer.parameters is None else str(layer.parameters),
-            justify=Justify.RIGHT,
+            justify=RIGHT,
         ),
-        Column(title="", shown=share, justify=Justify.RIGHT, rank=1),
+        Column(title="", shown=share, justify=RIGHT, rank=1),
         Column(
             title="",
             draw=lambda layer, cells: bar((layer.parameters or 0) / max(1, whole), cells),

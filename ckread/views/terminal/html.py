@@ -125,10 +125,7 @@ def _declarations(style: str) -> str:
             declared.append("opacity:.66")
         else:
             hue = _HUES[word]
-            declared += [
-                f"color:{hue}",
-                f"color:color-mix(in srgb,{hue} {_SHARE}%,currentColor)",
-            ]
+            declared += [f"color:{hue}", f"color:color-mix(in srgb,{hue} {_SHARE}%,currentColor)"]
     return ";".join(declared)
 
 

@@ -40,6 +40,9 @@ class Justify(Enum):
     """Numbers on the decimal point; other words to the right."""
 
 
+LEFT, RIGHT, POINT = Justify
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[Row]):
     """One column of a table of rows.
@@ -62,7 +65,7 @@ class Column(Generic[Row]):
     piped: Callable[[Row], str] | None = None
     draw: Callable[[Row, int], str | Line] | None = None
     cells: tuple[int, int] = (8, 24)
-    justify: Justify = Justify.LEFT
+    justify: Justify = LEFT
     style: str = ""
     folds: bool = False
     rank: int = 0

@@ -275,7 +275,7 @@ def test_leftovers_are_known_by_their_names(name: str, torn: Path) -> None:
     else:
         (left,) = told
         assert (left.level, left.place) == (Level.WARNING, name)
-        assert left.message == f"{name} is there, 7 bytes"
+        assert left.message == f"{name} is a file of 7 bytes"
 
 
 @pytest.mark.parametrize(("inside", "is_left"), [("part-00000-of-00001.index", True), ("a", False)])
@@ -288,7 +288,8 @@ def test_a_temporary_directory_is_known_by_what_it_holds(
         report = check(tmp_path)
         assert (report.path, report.sound) == (str(tmp_path / "ckpt-8"), False)
         left = _one(report, Code.LEFTOVERS)
-        assert left.message == "ckpt-8_temp/ holds 1 file, 9 bytes"
+        told = "ckpt-8_temp/ is a folder of 1 file, 9 bytes: no part of ckpt-8 in it is whole"
+        assert left.message == told
     prefix = _builder().write(tmp_path / "m")
     codes = {finding.code for finding in check(prefix).findings}
     assert codes == ({Code.LEFTOVERS} if is_left else set())

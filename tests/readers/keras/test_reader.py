@@ -308,7 +308,7 @@ def test_an_hdf5_file_without_weights(tmp_path: Path) -> None:
     path = _file(tmp_path / "w.h5", lambda file: file.create_group("a"))
     with pytest.raises(NotACheckpointError) as caught:
         open_hdf5(path)
-    message = "w.h5: an HDF5 file without datasets, expected Keras weights"
+    message = "w.h5: an HDF5 file without datasets, expected weights"
     assert str(caught.value) == message
 
 
