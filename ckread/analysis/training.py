@@ -5,16 +5,17 @@ Only scalars are read, without numpy; what cannot be read is None.
 
 from __future__ import annotations
 
-import os
-import re
+import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
+from ckread.model.numbers import NameNumbers
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.optimizers import find_optimizers
+from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _STEPS = ("global_step", "step", "train_step")
+_POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
+"""Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class TrainingState:
         step_source: where the step was found, in words.
         epoch: an `epoch` variable, else the epoch in the file name.
         iterations: of the optimizer; None where several differ.
-        learning_rate: likewise; None with a schedule too, which is not saved.
+        iterations_source: what told them where no counter did, in words.
+        learning_rate: as `iterations`; None with a schedule too, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
         optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
             optimizers, with `and`, where there are several.
@@ -54,6 +58,7 @@ class TrainingState:
     step_source: str | None = None
     epoch: int | None = None
     iterations: int | None = None
+    iterations_source: str | None = None
     learning_rate: float | None = None
     save_counter: int | None = None
     optimizer_kind: str | None = None
@@ -83,12 +88,17 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     global_step = _outermost(scalars, _STEPS)
     counter = _outermost(scalars, ("save_counter",))
     epoch = _integer(_outermost(scalars, ("epoch",)))
-    number = number_in_name(checkpoint)
+    is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
+    number = read_name(checkpoint.path)[0] if is_named else NameNumbers()
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
+    done, source = None if iterations is None else int(iterations), None
+    if global_step is None and all(one.iterations is None for one in optimizers):
+        done, source = _iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
-        iterations=None if iterations is None else int(iterations),
+        iterations=done,
+        iterations_source=source,
         learning_rate=agreed(one.learning_rate for one in optimizers),
         save_counter=_integer(counter),
         optimizer_kind=" and ".join(kinds) or None,
@@ -100,6 +110,28 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         lost=find_lost(checkpoint),
     )
     return _with_step(state, global_step, number)
+
+
+def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+    """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
+
+    They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
+    That the betas are the usual ones is told by both powers giving one number.
+    """
+    powers = {_word(v): _value(v) for v in checkpoint.values() if _word(v) in _POWERS}
+    found = []
+    for word, beta in _POWERS.items():
+        power = powers.get(word)
+        if power is None or not 0 <= power < 1:
+            return None, None
+        # In float32 the first has sunk to zero after 830 steps, and tells no more then.
+        found.append(math.log(power) / math.log(beta) - 1 if power > 1e-37 else math.inf)
+    by_first, by_second = found
+    least = 750 if by_first == math.inf else by_first
+    is_one = by_first == math.inf or abs(by_second - by_first) <= 0.5 + 1e-3 * by_first
+    if by_second == math.inf or not is_one or by_second < least - 1:
+        return None, None
+    return round(by_second), "beta2_power"
 
 
 def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -138,13 +170,16 @@ def _holds_a_model(graph: ObjectGraph) -> bool:
 
 
 def _with_step(
-    state: TrainingState, global_step: Variable | None, number: FileNumber
+    state: TrainingState, global_step: Variable | None, number: NameNumbers
 ) -> TrainingState:
     """Choose the step by its sources in order, and say where the file name disagrees."""
     stored = _integer(global_step)
+    # A `Checkpoint` made anew for each save counts every save as its first.
+    saves = state.save_counter
+    is_first = saves in (0, 1) and number.step not in (None, saves)
     sources = [
         (stored, global_step.name if global_step is not None else ""),
-        (state.save_counter, "save counter"),
+        (None if is_first else saves, "save counter"),
         (number.step, "file name"),
     ]
     known = [(value, source) for value, source in sources if value is not None]
@@ -183,45 +218,3 @@ def _value(variable: Variable | None) -> int | float | None:
         return variable.scalar()
     except CheckpointError:
         return None
-
-
-# The number that a file name carries: a step, or an epoch where it says so.
-
-_EXTENSIONS = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".ckpt")
-_FILE_NUMBER = re.compile(
-    r"(?:^|[-_.=]|(?P<epoch>epochs?[-_.=]?)|(?:steps?|iter|ckpt|cp|checkpoint)[-_.=]?)"
-    r"(?P<number>\d{1,18})(?=$|[-_.])",
-    re.IGNORECASE,
-)
-_DECIMAL = re.compile(r"\d+\.\d+")
-
-
-class FileNumber(NamedTuple):
-    """What a file name says.
-
-    Attributes:
-        step: its last whole number, if it does not say that it is an epoch.
-        epoch: the number after the word epoch.
-    """
-
-    step: int | None = None
-    epoch: int | None = None
-
-
-def number_in_name(checkpoint: Checkpoint) -> FileNumber:
-    """Give the number in the file name; a SavedModel's directory has a version, no step."""
-    if checkpoint.format is Format.SAVED_MODEL:
-        return FileNumber()
-    return number_in(os.path.basename(checkpoint.path))
-
-
-def number_in(name: str) -> FileNumber:
-    """Give the last whole number of a base name that stands on its own."""
-    for extension in _EXTENSIONS:
-        name = name.removesuffix(extension)
-    name = _DECIMAL.sub("~", name)
-    found = list(_FILE_NUMBER.finditer(name))
-    if not found:
-        return FileNumber()
-    number = int(found[-1]["number"])
-    return FileNumber(epoch=number) if found[-1]["epoch"] else FileNumber(step=number)
