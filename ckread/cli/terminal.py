@@ -114,7 +114,7 @@ def progress_of(total_nbytes: int, since: float, screen: Screen) -> Progress:
         """How much is read, how fast, and how long it takes."""
 
         def render(self, task: Task) -> RenderableType:
-            """Give the share that is done, and the time that is left."""
+            """Give them as they stand."""
             text = figures_text(task.completed, total_nbytes, time.monotonic() - since)
             return Text(text, no_wrap=True)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ckread.cli.commands import Command
 
-NEVER = {"tensorflow", "keras", "google.protobuf", "pandas", "rich.console", "argcomplete"}
+NEVER = {"tensorflow", "keras", "google.protobuf", "pandas", "argcomplete"}
 DRAWS = {"matplotlib", "PIL"}
 VALUES = {"numpy", "ml_dtypes", "h5py"}
 
