@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ckread.cli.arguments import add_why
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import CheckpointError
 
@@ -53,6 +54,7 @@ def add_arguments(parser: Parser) -> None:
         "--with-tensorflow", action="store_true", help="let TensorFlow restore every tensor too"
     )
     add_jobs(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import OneOf
+from ckread.cli.arguments import OneOf, add_why
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
     add_pictures(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:

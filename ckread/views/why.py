@@ -42,12 +42,14 @@ def _told(claims: Sequence[Claim]) -> list[Block]:
     for claim in claims:
         label = Span(_name(claim).ljust(cells), "label")
         if claim.strength is Strength.UNKNOWN:
-            said = f"unknown; would be told by: {claim.source}"
+            said = f"unknown: {claim.source}"
         else:
             said = f"{_value(claim)}: {claim.source}"
         blocks.append(Prose(label, safe_text(said), indent=cells))
         for doubt in claim.against[:_MAX_AGAINST]:
-            blocks.append(Prose(" " * cells, Span(safe_text(f"not {doubt}"), "muted"), indent=cells))
+            blocks.append(
+                Prose(" " * cells, Span(safe_text(f"not {doubt}"), "muted"), indent=cells)
+            )
     return blocks
 
 
