@@ -46,10 +46,8 @@ def _told(claims: Sequence[Claim]) -> list[Block]:
         else:
             said = f"{_value(claim)}: {claim.source}"
         blocks.append(Prose(label, safe_text(said), indent=cells))
-        for doubt in claim.against[:_MAX_AGAINST]:
-            blocks.append(
-                Prose(" " * cells, Span(safe_text(f"not {doubt}"), "muted"), indent=cells)
-            )
+        doubts = [Span(safe_text(f"not {doubt}"), "muted") for doubt in claim.against]
+        blocks += [Prose(" " * cells, doubt, indent=cells) for doubt in doubts[:_MAX_AGAINST]]
     return blocks
 
 
