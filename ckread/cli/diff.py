@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if output.is_json:
             output.json("diff", view.to_dict())
         elif not output.is_quiet:
-            output.render(diff_page(view))
+            output.render(diff_page(view), result.evidence)
         elif not result.identical:
             output.render(verdict_page(result))
         if draws:

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.drift.page import DriftView, drift_page
 
-        output.render(drift_page(DriftView(result, arguments.top, arguments.all)))
+        output.render(drift_page(DriftView(result, arguments.top, arguments.all)), result.evidence)
     if draws:
         from ckread.views.figures.drift import plot_drift
         from ckread.views.terminal.words import plural

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.history import history_page
 
-        output.render(history_page(result, show_all=arguments.all))
+        output.render(history_page(result, show_all=arguments.all), result.evidence)
     if draws:
         from ckread.views.figures.history import plot_history
         from ckread.views.terminal.words import plural

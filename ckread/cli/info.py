@@ -44,5 +44,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.json("info", summary.to_dict())
             return 0
         tree = shown_tree(checkpoint, folds=output.is_terminal)
-        output.render(info_page(summary, tree))
+        output.render(info_page(summary, tree), summary.evidence)
     return 0

@@ -52,5 +52,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     elif output.is_quiet:
         output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)
     else:
-        output.render(runs_page(found, show_all=arguments.all))
+        output.render(runs_page(found, show_all=arguments.all), found.claims)
     return 0

@@ -220,7 +220,7 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     else:
         from ckread.views.statistics import evolution_page
 
-        output.render(evolution_page(result))
+        output.render(evolution_page(result), result.evidence)
     if draws:
         from ckread.views.figures.over_steps import plot_over_run
 

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.track import track_page
 
-        output.render(track_page(result))
+        output.render(track_page(result), result.evidence)
     if draws:
         from ckread.views.figures.track import plot_track
         from ckread.views.terminal.words import plural

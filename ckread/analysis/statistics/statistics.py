@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.claim import Claim
     from ckread.model.role import Role
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
@@ -280,6 +281,7 @@ class RunStatistics(Displayed):
         moments: the checkpoints, in order of step.
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
+        evidence: what told the steps, and the latest.
 
     Example:
         >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
@@ -293,6 +295,7 @@ class RunStatistics(Displayed):
     moments: tuple[Moment, ...]
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was measured."""
@@ -320,6 +323,7 @@ class RunStatistics(Displayed):
                 }
                 for moment in self.moments
             ],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:
@@ -409,4 +413,5 @@ def statistics_of_run(
         entry = run.entries[index]
         step = index + 1 if entry.step is None else entry.step
         moments.append(Moment(entry.path, step, entry.time, variables))
-    return RunStatistics(run.path, names, tuple(moments), n_bins, (*run.notes, *notes))
+    told = (*run.notes, *notes)
+    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.claims)
