@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
+    from ckread.analysis.compat.compat import compat as compat
+    from ckread.analysis.compat.records import RestoreForecast as RestoreForecast
     from ckread.analysis.diff.diff import diff_checkpoints as diff
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
@@ -55,6 +57,7 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
+    "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
     "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
@@ -63,6 +66,7 @@ _HOMES = {
     "Variable": ("model.variable", "Variable"),
     "VariableTree": ("model.tree", "VariableTree"),
     "check": ("analysis.check.check", "check"),
+    "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
     "history": ("analysis.history", "history"),
@@ -83,6 +87,7 @@ _HOMES = {
 
 _PAGES = {
     "CheckReport": "check_page",
+    "RestoreForecast": "compat_page",
     "Checkpoint": "checkpoint_page",
     "CheckpointDiff": "diff_page",
     "CheckpointStatistics": "statistics_page",
@@ -123,6 +128,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointStatistics",
     "CheckpointSummary",
+    "RestoreForecast",
     "Run",
     "RunDrift",
     "RunStatistics",
@@ -132,6 +138,7 @@ __all__ = [
     "VariableTree",
     "__version__",
     "check",
+    "compat",
     "diff",
     "drift",
     "history",

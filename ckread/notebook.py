@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckread.analysis.check.findings import CheckReport
+    from ckread.analysis.compat.records import RestoreForecast
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.history import TrainingHistory
@@ -119,3 +120,10 @@ def check_page(report: CheckReport) -> Page:
     from ckread.views import check as view
 
     return view.check_page(report)
+
+
+def compat_page(result: RestoreForecast) -> Page:
+    """Show what a restore brings."""
+    from ckread.views import compat as view
+
+    return view.compat_page(view.CompatView(result))

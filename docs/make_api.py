@@ -25,10 +25,11 @@ CHAPTERS = {
     "Open": ("open", "open_run", "Checkpoint", "Variable", "VariableTree", "Run"),
     "Ask": (
         "info", "statistics", "statistics_of_run", "diff", "drift", "track", "history", "check",
+        "compat",
     ),
     "Answers": (
         "CheckpointSummary", "CheckpointStatistics", "RunStatistics", "CheckpointDiff",
-        "RunDrift", "RunTrack", "TrainingHistory", "CheckReport",
+        "RunDrift", "RunTrack", "TrainingHistory", "CheckReport", "RestoreForecast",
     ),
     "Pictures": (
         "plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",

@@ -43,6 +43,9 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "RunTrack": lambda: ckread.track(RUN, ["learning_rate", "iterations"]),
     "TrainingHistory": lambda: ckread.history(f"{RUN}/history.json", RUN),
     "CheckReport": lambda: ckread.check(f"{RUN}/ckpt-10"),
+    "RestoreForecast": lambda: ckread.compat(
+        "fixtures/restoring/pretrained/ckpt-1", "fixtures/restoring/mine/ckpt-1"
+    ),
 }
 each = pytest.mark.parametrize("kind", ANSWERS)
 

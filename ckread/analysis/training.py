@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CheckpointError
+from ckread.model.binding import bind
+from ckread.model.object_graph import ObjectGraph
 from ckread.model.optimizers import class_of_object, classes_of_slots, find_optimizers
 from ckread.model.role import Role
 from ckread.readers.contract import Format
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
 
 
@@ -90,7 +91,10 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
 
 
 def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Give the names of weights that an optimizer trains and no model in the file holds."""
+    """Give the names of weights that an optimizer trains and no model in the file holds.
+
+    They are what a restore into the same objects leaves if its optimizers hold nothing.
+    """
     graph = checkpoint.evidence.graph
     if graph is None:
         return ()
@@ -103,8 +107,13 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     }
     if not suspects or not _holds_a_model(graph):
         return ()
-    reached = set(graph.walk(ends=find_optimizers(graph, graph.variables)))
-    lost = [key for node, key in graph.variables.items() if key in suspects and node not in reached]
+    optimizers = find_optimizers(graph, graph.variables)
+    alone = [
+        one._replace(children=()) if node in optimizers else one
+        for node, one in enumerate(graph.nodes)
+    ]
+    bound = bind(graph, ObjectGraph(tuple(alone))).bound
+    lost = [key for node, key in graph.variables.items() if key in suspects and node not in bound]
     return tuple(suspects[key] for key in lost)
 
 

@@ -7,11 +7,12 @@ from typing import Literal, NamedTuple
 
 
 class Group(StrEnum):
-    """The three questions that commands answer, and the rest; in the order of the help."""
+    """The four questions that commands answer, and the rest; in the order of the help."""
 
     CONTENT = "What is in it"
     CHANGE = "What changed"
     SOUND = "Is it sound"
+    RETURN = "Will it come back"
     SHELL = "In the shell"
 
 
@@ -53,6 +54,9 @@ SHELLS = ("bash", "zsh", "fish")
 """The shells that words are completed in."""
 
 
+_BRIEF = 25
+
+
 class Command(NamedTuple):
     """One command.
 
@@ -77,6 +81,13 @@ class Command(NamedTuple):
     def usage(self) -> str:
         """Its positional arguments in a usage line."""
         return " ".join(positional.usage for positional in self.positionals)
+
+    @property
+    def brief(self) -> str:
+        """The same in the list of commands, where there is no room for a long one."""
+        if len(self.name) + len(self.usage) < _BRIEF:
+            return self.usage
+        return " ".join(one.usage for one in self.positionals if one.is_required)
 
 
 COMMANDS = (
@@ -113,6 +124,10 @@ COMMANDS = (
     Command("runs", (Positional("DIR", "+"),), "the checkpoints in a directory", Group.CHANGE),
     Command(
         "check", (PATH,), "whether it is sound: checksums, shards, finite values", Group.SOUND
+    ),
+    Command(
+        "compat", (Positional("SAVED"), Positional("TARGET"), PATTERNS),
+        "which values a restore brings, what brings the rest", Group.RETURN,
     ),
     Command(
         "completion", (Positional("SHELL", choices=SHELLS), Positional("LINE", "?")),

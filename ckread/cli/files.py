@@ -85,11 +85,11 @@ def read_rename_map(path: str) -> dict[str, str]:
     return document
 
 
-def write_rename_map(path: str, renames: Mapping[str, str]) -> None:
-    """Write old names and new ones into a new file."""
+def write_rename_map(path: str, renames: Mapping[str, str], *, force: bool = False) -> None:
+    """Write old names and new ones into a file, which is new unless `force` is given."""
     text = json.dumps(renames, indent=2, ensure_ascii=True)
     try:
-        with new_file(path) as file:
+        with new_file(path, force=force) as file:
             file.write(f"{text}\n".encode("ascii"))
     except OSError as error:
         raise UsageError(str(error.strerror), path=path) from None

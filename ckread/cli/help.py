@@ -28,7 +28,7 @@ def help_page(parser: Parser) -> Page:
 
 def _of_program() -> Page:
     commands = [
-        (group, [(f"{c.name} {c.usage}", c.summary) for c in COMMANDS if c.group is group])
+        (group, [(f"{c.name} {c.brief}", c.summary) for c in COMMANDS if c.group is group])
         for group in Group
     ]
     options = [*_option_rows(_common()), ("--help, --version", "")]

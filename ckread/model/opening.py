@@ -83,15 +83,34 @@ copyreg.pickle(Checkpoint, lambda one: (_reopen, (one.path, one.reader.is_tensor
 
 
 @contextmanager
-def opened(source: Checkpoint | str | os.PathLike[str]) -> Iterator[Checkpoint]:
-    """Give a checkpoint that is open already, or open a path and close it in the end."""
+def opened(source: Checkpoint | str | os.PathLike[str] | object) -> Iterator[Checkpoint]:
+    """Give a checkpoint that is open already, open a path, or take a live program's objects."""
     if isinstance(source, Checkpoint):
         yield source
         return
-    if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(f"expected a Checkpoint or a path, found {source!r}")
-    with open_checkpoint(source) as checkpoint:
+    if isinstance(source, (str, os.PathLike)):
+        checkpoint = open_checkpoint(source)
+    else:
+        checkpoint = open_live(source)
+    with checkpoint:
         yield checkpoint
+
+
+def open_live(target: object) -> Checkpoint:
+    """Give the objects of a running program as a checkpoint that holds what they hold now.
+
+    Raises:
+        UsageError: it is nothing that TensorFlow tracks.
+    """
+    if not isinstance(target, dict) and not hasattr(target, "_trackable_children"):
+        raise TypeError(f"expected a Checkpoint, a path or a live program, found {target!r:.80}")
+    from ckread.model.object_graph import ObjectGraph
+    from ckread.readers.tf.live import LiveReader
+
+    reader = LiveReader(target)
+    evidence = Evidence(graph=ObjectGraph.from_message(reader.graph))
+    identities = identify(reader.tensors, evidence)
+    return Checkpoint(reader, identities, path=reader.path, evidence=evidence)
 
 
 def assemble(

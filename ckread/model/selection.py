@@ -59,15 +59,15 @@ def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list
         is_match = compile_pattern(pattern)
         found = {v.key for v in candidates if is_match(v.name) or is_match(v.key)}
         if not found:
-            raise _nothing_matches(pattern, candidates)
+            raise nothing_matches(pattern, [variable.name for variable in candidates])
         chosen |= found
     return [variable for variable in candidates if variable.key in chosen]
 
 
-def _nothing_matches(pattern: str, candidates: list[Variable]) -> VariableNotFoundError:
+def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError:
+    """Give the error for a pattern that means none of these names."""
     import difflib
 
-    names = [variable.name for variable in candidates]
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = difflib.get_close_matches(pattern.strip("*/"), list(parts)[:20_000], n=5, cutoff=0.5)
     remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else NONE_NEAR

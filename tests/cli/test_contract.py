@@ -47,6 +47,7 @@ METADATA: dict[str, list[list[str]]] = {
     "history": [["history", "history.json"]],
     "runs": [["runs", "."]],
     "check": [],
+    "compat": [],
     "completion": [["completion", "bash", "--", "ckread ls ckpt-10 conv"]],
 }
 """Of every command the calls that need no data shard."""

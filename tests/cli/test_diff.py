@@ -46,7 +46,7 @@ def test_different_is_1_and_the_verdict_comes_first(run: Any) -> None:
     assert re.match(r"# \d+ of 43 variables changed; the weights among them moved \d+ %", first)
     assert header.split()[1:4] == ["status", "name", "relative_l2"]
     assert len(rows) == 43
-    assert all(len(row.split()) == 10 for row in rows)
+    assert all(len(row.split()) == 11 for row in rows)
 
 
 def test_identical_is_0_and_silent_with_q(run: Any, tmp_path: Path) -> None:

@@ -43,11 +43,21 @@ CASES = {
     "history_run": ["history", "digits_run/history.json", "--run", "digits_run"],
     "runs_run": ["runs", "digits_run"],
     "check_run": ["check", "digits_run", "--every"],
+    "compat_inserted": ["compat", "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1"],
+    "compat_same": ["compat", "digits_run/ckpt-9", "digits_run/ckpt-10"],
+    "compat_h5": [
+        "compat",
+        "digits_files/digits_weights_only.h5",
+        "digits_files/digits.h5",
+        "--as",
+        "h5-by-name",
+    ],
+    "compat_names": ["compat", "tf115_saver/model.ckpt-10", "tf115_saver/model.ckpt-20"],
     "help_program": ["--help"],
     "help_diff": ["diff", "--help"],
 }
 
-DIFFERENT = ("diff_run", "diff_only_index")
+DIFFERENT = ("diff_run", "diff_only_index", "compat_inserted")
 """Cases whose exit code is 1."""
 
 WITHOUT_SCREEN = ("filters", "export", "completion")

@@ -51,6 +51,10 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     ),
     f"history {LOG} --run {RUN}": lambda: library.history(LOG, RUN).to_dict(),
     f"runs {RUN}": lambda: open_run(RUN).to_dict(),
+    f"compat {A} {B}": lambda: library.compat(A, B).to_dict(),
+    f"compat {A} fixtures/digits_export kernel": (
+        lambda: library.compat(A, "fixtures/digits_export", "kernel").to_dict()
+    ),
     f"check {A}": lambda: library.check(A).to_dict(),
     f"check {A} --quick": lambda: library.check(A, quick=True).to_dict(),
 }

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
+from ckread.analysis.diff.codes import compare_dequantised, have_no_common_unit, scale_of
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
 from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
@@ -41,8 +43,8 @@ _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
 
 
 def diff_checkpoints(
-    a: Checkpoint | str | os.PathLike[str],
-    b: Checkpoint | str | os.PathLike[str],
+    a: Checkpoint | str | os.PathLike[str] | object,
+    b: Checkpoint | str | os.PathLike[str] | object,
     patterns: str | Iterable[str] = (),
     *,
     roles: str | Iterable[str] = (),
@@ -59,8 +61,9 @@ def diff_checkpoints(
     """Compare two checkpoints.
 
     Args:
-        a: the first checkpoint, or its path.
-        b: the second.
+        a: the first checkpoint, or its path; or a live `tf.train.Checkpoint`, `tf.Module`,
+            Keras model or dict of trackables, of which nothing is changed.
+        b: the second, likewise.
         patterns: only variables that one of these matches, on either side.
         roles: only variables of these roles, on either side; empty for every role.
         index_only: read no values: equal is what has equal checksums.
@@ -106,6 +109,7 @@ def diff_checkpoints(
             content_comparison(*sides),
             None if index_only else tolerance,
             Work(n_jobs, executor, progress),
+            (first, second),
         )
         try:
             variables = _variables(matching, is_wanted, compare)
@@ -228,6 +232,7 @@ class Comparing(NamedTuple):
     is_same_content: Callable[[Variable, Variable], bool | None]
     tolerance: Tolerance | None
     work: Work
+    sides: tuple[Mapping[str, Variable], Mapping[str, Variable]] = ({}, {})
 
 
 def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff]:
@@ -237,33 +242,47 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         CheckpointError: values cannot be read, or are damaged.
     """
     same = [comparing.is_same_content(pair.a, pair.b) for pair in pairs]
+    codes = {i for i, pair in enumerate(pairs) if have_no_common_unit(pair.a, pair.b)}
+    scales: dict[int, str] = {}
     metrics: dict[int, Metrics | None] = {}
     if comparing.tolerance is not None:
         metrics = {i: IDENTICAL for i, equal in enumerate(same) if equal}
-        to_read = [i for i, equal in enumerate(same) if not equal and _is_comparable(pairs[i])]
-        measured = _read([pairs[i] for i in to_read], comparing) if to_read else []
-        metrics.update(zip(to_read, measured, strict=True))
+        to_read = [
+            i
+            for i, (a, b, *_) in enumerate(pairs)
+            if not same[i] and a.elements == b.elements and i not in codes
+        ]
+        if to_read:
+            from ckread.analysis.diff.values import compare_pairs
+
+            read = [(pairs[i].a, pairs[i].b) for i in to_read]
+            measured = compare_pairs(read, comparing.tolerance, comparing.work)
+            metrics.update(zip(to_read, measured, strict=True))
+        for i in codes:
+            a, b = pairs[i].a, pairs[i].b
+            found = [scale_of(v, side) for v, side in zip((a, b), comparing.sides, strict=True)]
+            scale = next(filter(None, found), None)
+            if scale is not None and a.shape == b.shape:
+                metrics[i] = compare_dequantised(a, b, scale, comparing.tolerance)
+                scales[i] = scale.name
     return [
-        _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i])
+        replace(
+            _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i]),
+            is_codes=i in codes,
+            scale=scales.get(i),
+        )
         for i, pair in enumerate(pairs)
     ]
 
 
-def _read(pairs: Sequence[Pair], comparing: Comparing) -> list[Metrics | None]:
-    from ckread.analysis.diff.values import compare_pairs
-
-    return compare_pairs(
-        [(pair.a, pair.b) for pair in pairs], comparing.tolerance or Tolerance(), comparing.work
-    )
-
-
-def _is_comparable(pair: Pair) -> bool:
-    return pair.a.elements == pair.b.elements
-
-
 def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | None:
     """Give how axes were exchanged: looked for where values differ, but not their norm."""
-    if metrics is None or not metrics.changed_elements or not metrics.l2_a:
+    if (
+        pair.a.dtype != pair.b.dtype
+        or metrics is None
+        or not metrics.changed_elements
+        or not metrics.l2_a
+    ):
         return None
     if len(pair.a.shape) < 2 or metrics.l2_b is None:
         return None

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.checksums import content_key
+from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     Block = tuple[list[Variable], list[Variable]]
 
+_OF_A_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.SLOT)
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 FEW = 4
 """Elements from which equal content is evidence, whatever the names."""
@@ -61,6 +63,8 @@ def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable
         for block in _blocks(left, right, key):
             certain = len(block[0]) == len(block[1]) == 1
             for x, y, similarity in _pair_block(block, at_least=_LIKELY):
+                if x.elements == 1 and x.role in _OF_A_MODEL:
+                    continue  # one number: what is near then is the name alone
                 bonus = 0.1 if certain else 0.0
                 pairs.append((x, y, round(min(0.95, trust * similarity + bonus), 2)))
         left, right = _without(left, right, [(x, y) for x, y, _ in pairs])
@@ -99,7 +103,7 @@ def _blocks(
 
 def _content(variable: Variable, shape: object = None) -> Hashable:
     key = content_key(variable)
-    return None if key is None else (key, shape, variable.role)
+    return None if key is None else (key, shape, variable.role, variable.slot)
 
 
 def _shape(variable: Variable) -> tuple[object, ...]:

@@ -3,15 +3,19 @@
 In this order, each stage on what the earlier ones left over:
 
 1. renames that the caller gives, and moves that an earlier comparison found;
-2. same name; but where names were exchanged or shifted, same content;
-3. same checkpoint key;
-4. same name once a first scope shared by all parameters of one side is removed;
-5. same content: by checksum, and by value fingerprint where values may be read;
-6. same shape and role, and the nearest name: a proposal with a confidence;
-7. the rule that explains the renames found so far, for what changed its shape.
+2. same content where names were exchanged or shifted;
+3. layers that Keras numbered: same object path, or same place among those of a class;
+4. same name;
+5. same name once the first scopes that all parameters of a side share are removed;
+6. same checkpoint key, of one role and shape;
+7. same content: by checksum, and by value fingerprint where values may be read;
+8. averages with the weights they average, where those are not in the file;
+9. same shape and role, and the nearest name: a proposal with a confidence;
+10. the rule that explains the renames found so far, for what changed its shape.
 
-After each, slots and averages follow their owners. No variable is used twice, and
-nothing here imports numpy.
+After each, slots and averages follow their owners, by the word for them: what has an owner
+is found by no other way but its name. No variable is used twice, and nothing here imports
+numpy.
 
 Layers that were exchanged or shifted: their content is found under another name.
 """
@@ -24,9 +28,19 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
 from ckread.analysis.diff.leftovers import pair_by_content, propose
-from ckread.analysis.diff.pairing import Pair, Pairing, follow_owners, take_without_scope
+from ckread.analysis.diff.pairing import (
+    Pair,
+    Pairing,
+    follow_owners,
+    take_averages,
+    take_beside,
+    take_same_key,
+    take_same_name,
+    take_without_scope,
+)
 from ckread.analysis.diff.records import DiffStatus, PairedBy, RenameRule
 from ckread.analysis.diff.renaming import infer_rules, rename_all
+from ckread.analysis.diff.renumbering import take_renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -84,21 +98,24 @@ def match_variables(
     same_order = is_big_endian(a) == is_big_endian(b)
     if same_order:
         take_moved(work)
-    work.take_by_name({name: name for name in work.a}, PairedBy.NAME)
-    by_key = {variable.key: variable.name for variable in work.b.values()}
-    same = {v.name: by_key[v.key] for v in work.a.values() if v.key in by_key}
-    work.take_by_name(same, PairedBy.KEY)
+    take_renumbered(work)
+    follow_owners(work)
+    take_same_name(work)
     take_without_scope(work)
     follow_owners(work)
+    take_same_key(work)
+    follow_owners(work)
     if same_order:
-        for left, right in pair_by_content(work.a.values(), work.b.values()):
+        for left, right in pair_by_content(*work.loose()):
             work.take(left, right, PairedBy.CONTENT)
-    if by_values and work.a and work.b:
-        for left, right in by_values(list(work.a.values()), list(work.b.values())):
+    if by_values and all(loose := work.loose()):
+        for left, right in by_values(*loose):
             work.take(left, right, PairedBy.VALUES)
     follow_owners(work)
-    for left, right, confidence in propose(list(work.a.values()), list(work.b.values())):
+    take_averages(work)
+    for left, right, confidence in propose(*work.loose()):
         work.take(left, right, PairedBy.SHAPE, confidence=confidence)
+    take_beside(work)
     follow_owners(work)
     for rule in _found_rules(work.pairs) if work.a and work.b else ():
         work.take_by_name({name: rule.apply(name) for name in work.a}, PairedBy.RULE)
@@ -190,6 +207,14 @@ def _is_same(a: Variable, b: Variable) -> bool:
         return False
     key = content_key(a)
     return key is not None and key == content_key(b)
+
+
+def is_same_content(a: Variable, b: Variable) -> bool:
+    """Tell by checksums whether two variables hold the same, so much of it that it is evidence."""
+    if a.elements < _MIN_ELEMENTS or not _is_same(a, b):
+        return False
+    key = content_key(a)
+    return key is not None and not is_constant(key)
 
 
 def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:

@@ -1,20 +1,24 @@
-"""Pairs of variables of two checkpoints, and the work of finding them.
-
-Pairing by structure: a scope that one side has more, and slots that follow owners.
-"""
+"""Pairs of variables of two checkpoints, and the work of finding them by names and structure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.diff.records import PairedBy
+from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ckread.model.variable import Variable
+
+
+def is_alike(a: Variable, b: Variable) -> bool:
+    """Tell whether two variables may be one: of one role, word and shape."""
+    return (a.role, a.slot, a.shape) == (b.role, b.slot, b.shape)
 
 
 class Pair(NamedTuple):
@@ -46,6 +50,7 @@ class Pairing:
     b: dict[str, Variable]
     pairs: list[Pair] = field(default_factory=list)
     partner: dict[str, str] = field(default_factory=dict)
+    reshaped: set[tuple[str, str]] = field(default_factory=set)
 
     def take(
         self, a: Variable, b: Variable, paired_by: PairedBy, *, confidence: float = 1.0
@@ -54,6 +59,12 @@ class Pairing:
         del self.a[a.name], self.b[b.name]
         self.pairs.append(Pair(a, b, paired_by, confidence))
         self.partner[a.name] = b.name
+        if a.shape != b.shape:
+            self.reshaped.add((a.name, b.name))
+
+    def loose(self) -> tuple[list[Variable], list[Variable]]:
+        """Give what is left of both sides and follows no owner."""
+        return tuple([v for v in side.values() if v.owner is None] for side in (self.a, self.b))  # type: ignore[return-value]
 
     def take_by_name(self, names: Mapping[str, str], paired_by: PairedBy) -> None:
         """Pair what is left under these names (of a: of b)."""
@@ -63,19 +74,22 @@ class Pairing:
 
 
 def take_without_scope(work: Pairing) -> None:
-    """Try every depth of a scope shared by all parameters of a side; the best one counts."""
-    candidates = [
-        {
-            name: stripped
-            for name, stripped in _stripped(work.a, depth).items()
-            if stripped in work.b
-        }
-        for depth in range(1, _shared_depth(work.a) + 1)
+    """Try every depth of the scopes that all parameters of a side share; the best one counts.
+
+    Where both sides lose one, shapes have to agree, and of more than one variable.
+    """
+    best: dict[str, str] = {}
+    sides = [
+        [_stripped(side, depth) for depth in range(_shared_depth(side) + 1)]
+        for side in (work.a, work.b)
     ]
-    for depth in range(1, _shared_depth(work.b) + 1):
-        stripped_b = _stripped(work.b, depth)
-        candidates.append({new: old for old, new in stripped_b.items() if new in work.a})
-    best = max(candidates, key=len, default={})
+    for (depth, left), (other, right) in product(*map(enumerate, sides)):
+        by_rest = {rest: name for name, rest in right.items()}
+        found = {name: by_rest[rest] for name, rest in left.items() if rest in by_rest}
+        if depth and other:
+            found = {a: b for a, b in found.items() if is_alike(work.a[a], work.b[b])}
+        if len(found) > max(len(best), bool(depth and other)):
+            best = found
     work.take_by_name(best, PairedBy.SCOPE)
 
 
@@ -93,6 +107,8 @@ def _stripped(side: Mapping[str, Variable], depth: int) -> dict[str, str]:
 
     Within the name of a slot it is the owner's name that loses them.
     """
+    if not depth:
+        return {name: name for name in side}
     some = next(name for name, variable in side.items() if variable.role.is_parameter)
     scope = "/".join(some.split("/")[:depth]) + "/"
     names = {}
@@ -106,15 +122,73 @@ def _stripped(side: Mapping[str, Variable], depth: int) -> dict[str, str]:
 
 
 def follow_owners(work: Pairing) -> None:
-    """Pair the slots and averages of paired variables by the writer's word for them."""
+    """Pair the slots and averages of paired variables by the writer's word for them.
+
+    Whatever number their key has; of another shape only where their owners are.
+    """
     slots: defaultdict[tuple[str, object, str | None], list[str]] = defaultdict(list)
     for name, variable in work.b.items():
         if variable.owner is not None:
             slots[variable.owner, variable.role, variable.slot].append(name)
     names = {}
     for name, variable in work.a.items():
-        owner = work.partner.get(variable.owner or "")
-        found = slots.get((owner, variable.role, variable.slot), []) if owner else []
-        if found:
-            names[name] = found.pop(0)
+        owner = work.partner.get(variable.owner or "", "")
+        found = slots.get((owner, variable.role, variable.slot), [])
+        for at, other in enumerate(found):
+            if work.b[other].shape == variable.shape or (variable.owner, owner) in work.reshaped:
+                names[name] = found.pop(at)
+                break
     work.take_by_name(names, PairedBy.OWNER)
+
+
+def take_same_name(work: Pairing) -> None:
+    """Pair equal names; a slot only with that of the same word, of the same owner."""
+    names = {}
+    for name, a in work.a.items():
+        b = work.b.get(name)
+        if b is None or (a.owner is not None and work.partner.get(a.owner, b.owner) != b.owner):
+            continue
+        is_slot = Role.SLOT in (a.role, b.role)
+        if not is_slot or is_alike(a, b) or (a.owner is not None and a.slot == b.slot):
+            names[name] = name
+    work.take_by_name(names, PairedBy.NAME)
+
+
+def take_same_key(work: Pairing) -> None:
+    """Pair equal keys of one role and shape; a place in an optimizer's list identifies nothing."""
+    by_key = {v.key: v for v in work.b.values()}
+    names = {
+        variable.name: other.name
+        for variable in work.a.values()
+        if (other := by_key.get(variable.key)) is not None
+        and is_alike(variable, other)
+        and variable.owner is None is other.owner
+        and Role.SLOT is not variable.role
+    }
+    work.take_by_name(names, PairedBy.KEY)
+
+
+def take_beside(work: Pairing) -> None:
+    """Pair what stands beside a proposed pair under the same last word: a bias by its kernel."""
+    for pair in [pair for pair in work.pairs if pair.paired_by is PairedBy.SHAPE]:
+        scope, other = (v.name.rpartition("/")[0] for v in (pair.a, pair.b))
+        for name, a in list(work.a.items()):
+            above, _, leaf = name.rpartition("/")
+            b = work.b.get(f"{other}/{leaf}")
+            if above == scope and b is not None and is_alike(a, b):
+                work.take(a, b, PairedBy.SHAPE, confidence=pair.confidence)
+
+
+def take_averages(work: Pairing) -> None:
+    """Pair weights with their averages, where the other file holds none of the weights."""
+    names: dict[str, str] = {}
+    sides = [(work.a, work.b, False), (work.b, work.a, True)]
+    for weights, others, is_turned in sides:
+        for name, average in others.items():
+            if average.role is not Role.AVERAGE or not average.slot:
+                continue
+            weight = weights.get(average.owner or name.removesuffix(f"/{average.slot}"))
+            if weight and weight.role.is_parameter and weight.shape == average.shape:
+                pair = (name, weight.name) if is_turned else (weight.name, name)
+                names.setdefault(*pair)
+    work.take_by_name(names, PairedBy.AVERAGE_OF)

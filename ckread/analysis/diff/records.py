@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.analysis.diff.auto_names import is_renumbered
+from ckread.model.claim import Claim, Strength
 from ckread.model.display import Displayed
 from ckread.model.fields import Field, Kind, document, frame
 from ckread.model.selection import find_by_name
@@ -44,8 +46,11 @@ class PairedBy(StrEnum):
     RENAME = "rename"
     """A rule or a map that was given."""
     KEY = "key"
+    """Same path in the object graph, role, word and shape."""
+    ORDER = "order"
+    """Same place among the layers of a class, whose numbers count on from another."""
     SCOPE = "scope"
-    """Same name but for a first scope that one side has before all its parameters."""
+    """Same name but for the first scopes that a side has before all its parameters."""
     OWNER = "owner"
     """Same slot of two variables that are paired."""
     CONTENT = "content"
@@ -54,6 +59,8 @@ class PairedBy(StrEnum):
     """Equal values, perhaps in another order."""
     SHAPE = "shape"
     """Same shape and role, and the nearest name: a proposal."""
+    AVERAGE_OF = "average-of"
+    """A weight, and its average in a file that holds averages alone."""
     RULE = "rule"
     """The rule that explains the other renames."""
 
@@ -87,6 +94,21 @@ class RenameRule:
             part.replace(mark, "\\" + mark) for part in (self.pattern.pattern, self.replacement)
         )
         return f"s{mark}{old}{mark}{new}{mark}" + "g" * self.is_global
+
+
+_EVIDENCE = {
+    PairedBy.CONTENT: (Strength.STORED, "equal checksums"),
+    PairedBy.VALUES: (Strength.STORED, "equal values"),
+    PairedBy.KEY: (Strength.STORED, "equal path in the object graph, role and shape"),
+    PairedBy.NAME: (Strength.NAMED, "equal names"),
+    PairedBy.RENAME: (Strength.NAMED, "--rename or --rename-map"),
+    PairedBy.SCOPE: (Strength.NAMED, "equal names below a first scope of one side"),
+    PairedBy.AVERAGE_OF: (Strength.NAMED, "the name of the weight within that of its average"),
+    PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),
+    PairedBy.ORDER: (Strength.DERIVED, "the order of all layers of a class, shapes equal"),
+    PairedBy.RULE: (Strength.DERIVED, "the rule of the other renames"),
+    PairedBy.SHAPE: (Strength.DERIVED, "equal shape and role, nearest name"),
+}
 
 
 class Side(NamedTuple):
@@ -133,6 +155,8 @@ class VariableDiff:
         is_read: whether values of both sides were compared, not checksums alone.
         old: value of a changed scalar in the first checkpoint.
         new: and in the second.
+        is_codes: whether integers stand against real numbers, which have no unit in common.
+        scale: the variable whose values make real numbers of these, which then were compared.
     """
 
     name: str
@@ -150,6 +174,13 @@ class VariableDiff:
     is_read: bool = False
     old: Scalar | None = None
     new: Scalar | None = None
+    is_codes: bool = False
+    scale: str | None = None
+
+    @property
+    def compared_as(self) -> str | None:
+        """How integers were compared with real numbers: `dequantised`, or as `codes` not at all."""
+        return None if not self.is_codes else "dequantised" if self.scale else "codes"
 
     @property
     def renamed_from(self) -> str | None:
@@ -157,6 +188,11 @@ class VariableDiff:
         if self.a is None or self.b is None or self.a.name == self.b.name:
             return None
         return self.a.name
+
+    @property
+    def is_renumbered(self) -> bool:
+        """Whether its names differ in nothing but numbers that Keras gave."""
+        return self.renamed_from is not None and is_renumbered(self.renamed_from, self.name)
 
     @property
     def side(self) -> Side | None:
@@ -200,6 +236,8 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     Field("renamed_from", Kind.TEXT),
     Field("paired_by", Kind.TEXT),
     Field("confidence", Kind.FIGURE),
+    Field("compared_as", Kind.TEXT),
+    Field("scale", Kind.TEXT),
     Field("permutation", Kind.NESTED, lambda v: v.permutation and list(v.permutation)),
     _figure("changed_elements", Kind.NUMBER),
     Field("first_changed", Kind.NESTED, _first_changed),
@@ -286,7 +324,21 @@ class CheckpointDiff(Displayed):
             "index_only": self.index_only,
             "summary": self.summary,
             "variables": [variable.to_dict() for variable in self.variables],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
+
+    @property
+    def evidence(self) -> tuple[Claim, ...]:
+        """What tells the pairs: one claim for each way by which any were found, strongest first."""
+        counts = Counter(v.paired_by for v in self.variables if v.paired_by is not None)
+        pairs = (
+            Claim("pairs", counts[way], strength, source)
+            for way, (strength, source) in _EVIDENCE.items()
+            if counts[way]
+        )
+        told = "names of the pairs it holds for"
+        rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
+        return (*pairs, *rules)
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable, by name.

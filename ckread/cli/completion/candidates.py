@@ -107,6 +107,8 @@ PATHS: dict[str, Callable[[str], list[str]]] = {
     "PATH": checkpoint_paths,
     "A": checkpoint_paths,
     "B": checkpoint_paths,
+    "SAVED": checkpoint_paths,
+    "TARGET": checkpoint_paths,
     "RUN": checkpoint_paths,
     "DIR": directory_paths,
     "LOG": file_paths,

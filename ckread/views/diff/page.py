@@ -31,6 +31,7 @@ from ckread.views.terminal.words import (
     float_text,
     float_word,
     names_below,
+    shape_word,
     size_cell,
 )
 
@@ -264,6 +265,11 @@ def _relative(variable: VariableDiff) -> str:
     return "inf" if is_from_zero else float_word(metrics.relative_l2 if metrics else None)
 
 
+def _shape(variable: VariableDiff) -> str:
+    shapes = [side.shape for side in (variable.a, variable.b) if side is not None]
+    return "->".join(dict.fromkeys(map(shape_word, shapes)))
+
+
 _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
     Column.of(_FIELDS["name"]),
@@ -275,4 +281,5 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["elements"]),
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
+    Column.of(_FIELDS["shape"], piped=_shape),
 ]

@@ -45,7 +45,7 @@ _SIGNS = {
     None: "?",
 }
 SIGN_STYLES = {"+": "added", "-": "removed", ">": "renamed", "!": "warning"}
-_MOST_TELLING = "!-+>~?="
+_MOST_TELLING = "!-+>≡~?="
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ def sign_of(members: Iterable[VariableDiff]) -> str:
 
 
 def _sign(variable: VariableDiff) -> str:
+    if variable.paired_by is PairedBy.AVERAGE_OF:
+        return "≡"
     if variable.status is DiffStatus.CHANGED and variable.renamed_from is not None:
         return ">"
     return _SIGNS[variable.status]
@@ -150,7 +152,23 @@ def grouped_rows(variables: Sequence[VariableDiff], among: Sequence[VariableDiff
 
 
 def _single(variable: VariableDiff) -> DiffRow:
-    return DiffRow(_sign(variable), variable.name, (variable,), structure_change(variable))
+    is_average = variable.paired_by is PairedBy.AVERAGE_OF and variable.role is Role.AVERAGE
+    name = variable.renamed_from if is_average and variable.renamed_from else variable.name
+    return DiffRow(_sign(variable), name, (variable,), structure_change(variable))
+
+
+def renumbering_in_words(variables: Iterable[VariableDiff]) -> str:
+    """Say how numbered layers were numbered anew: `conv2d_79 … → conv2d_19 …`."""
+    steps: dict[str, str] = {}
+    for variable in variables:
+        if variable.is_renumbered:
+            old, new = (name.split("/") for name in (variable.renamed_from or "", variable.name))
+            steps.update([next((a, b) for a, b in zip(old, new, strict=True) if a != b)])
+    first: dict[str, tuple[str, str]] = {}
+    for before, after in sorted(steps.items(), key=lambda step: (len(step[0]), step[0])):
+        first.setdefault(before.rstrip("0123456789").rstrip("_"), (before, after))
+    shown = [f"{before} … → {after} …" for before, after in first.values()][:_FEW_STILL]
+    return ", ".join((*shown, *(["…"] if len(first) > _FEW_STILL else [])))
 
 
 def origin_rows(result: CheckpointDiff, variables: Iterable[VariableDiff]) -> list[DiffRow]:
@@ -158,7 +176,8 @@ def origin_rows(result: CheckpointDiff, variables: Iterable[VariableDiff]) -> li
     rows = []
     for variable in variables:
         old = variable.renamed_from
-        if old is None or variable.paired_by is PairedBy.OWNER:
+        is_told = variable.paired_by in (PairedBy.OWNER, PairedBy.AVERAGE_OF)
+        if old is None or is_told or variable.is_renumbered:
             continue
         if any(rule.apply(old) == variable.name for rule in result.rules):
             continue
@@ -247,7 +266,11 @@ def structure_change(variable: VariableDiff) -> str:
         parts.append(_shape_change(a.shape, b.shape))
     if a.dtype != b.dtype:
         is_cast = variable.metrics is not None and variable.metrics.exact_cast
-        parts.append(f"{a.dtype} → {b.dtype}{', a cast' if is_cast else ''}")
+        how = ", a cast" if is_cast else ""
+        if variable.is_codes:
+            scale = (variable.scale or "").rpartition("/")[2]
+            how = f", by {scale}" if scale else ", codes, not compared"
+        parts.append(f"{a.dtype} → {b.dtype}{how}")
     return ", ".join(parts)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.records import DiffStatus, distance_moved
+from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
-from ckread.views.diff.rows import group_by_subtree, rule_in_words
+from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
 from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def verdict(result: CheckpointDiff) -> str:
             f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
             " types and shapes agree."
         )
-    sentences = [_same_under_other_names(result) or _counts(result), *_warnings(result)]
-    return " ".join(sentences)
+    told = _averages(result) or _same_under_other_names(result) or _counts(result)
+    return " ".join([told, *_warnings(result)])
 
 
 def _how_compared(result: CheckpointDiff) -> str:
@@ -62,13 +62,20 @@ def _counts(result: CheckpointDiff) -> str:
     return f"{listed(words)}{_how_far(result)}{_where(result)}."
 
 
-def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
+def _structural_parts(result: CheckpointDiff, *, with_names: bool = True) -> list[tuple[int, str]]:
     """Give counts of what did not only change its values, and what to say of them."""
-    parts = []
-    for status, what in (("reshaped", "shape"), ("retyped", "type"), ("renamed", "name")):
-        count = result.summary[status]
-        if count:
-            parts.append((count, f"{'has' if count == 1 else 'have'} another {what}"))
+    renamed = [v for v in result.variables if v.renamed_from is not None]
+    rule = renumbering_in_words(renamed)
+    counts = [
+        (result.summary["reshaped"], "shape"),
+        (result.summary["retyped"], "type"),
+        (len(renamed) if with_names else 0, f"name ({rule})" if rule else "name"),
+    ]
+    parts = [
+        (count, f"{'has' if count == 1 else 'have'} another {what}")
+        for count, what in counts
+        if count
+    ]
     parts += _arrivals(result, DiffStatus.ADDED, "came in")
     parts += _arrivals(result, DiffStatus.REMOVED, "went out")
     return parts
@@ -76,45 +83,72 @@ def _structural_parts(result: CheckpointDiff) -> list[tuple[int, str]]:
 
 def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tuple[int, str]]:
     found = [variable for variable in result.variables if variable.status is status]
-    slots = {variable.slot for variable in found}
-    if not found or None in slots or len(slots) > _FEW:
+    words = sorted({safe_text(v.slot) for v in found if v.slot})
+    is_slots = found and all(variable.slot for variable in found) and len(words) <= _FEW
+    if not is_slots:
         return [(len(found), verb)] if found else []
-    names = listed(sorted(safe_text(slot) for slot in slots if slot))
-    return [(len(found), f"{names} slot{'s' if len(found) > 1 else ''} {verb}")]
+    kind = "average" if all(v.role is Role.AVERAGE for v in found) else "slot"
+    return [(len(found), f"{listed(words)} {kind}{'s' if len(found) > 1 else ''} {verb}")]
+
+
+def _averages(result: CheckpointDiff) -> str:
+    """Tell of weights of which the other side holds averages alone, where that is all."""
+    pairs = [v for v in result.variables if v.paired_by is PairedBy.AVERAGE_OF]
+    both = [v for v in result.variables if v.a and v.b]
+    if not pairs or any(v.role.is_parameter and v not in pairs for v in both):
+        return ""
+    is_b = pairs[0].role is Role.AVERAGE
+    holder, other = ("b", "a") if is_b else ("a", "b")
+    alone = DiffStatus.REMOVED if is_b else DiffStatus.ADDED
+    left = sum(v.status is alone and v.role.is_parameter for v in result.variables)
+    n, total = count_text(len(pairs)), plural(len(pairs) + left, "variable")
+    which = f"{n} of {total}" if left else f"all {total}"
+    moved = distance_moved(pairs)
+    far = f", {move_in_words(moved)} from them" if moved and math.isfinite(moved) else ""
+    return f"{holder} holds only averages: those of {which} of {other}{far}."
 
 
 def _same_under_other_names(result: CheckpointDiff) -> str:
     """Tell a rename that holds for all once, and then what remains."""
     paired = [v for v in result.variables if v.a is not None and v.b is not None]
     pairs = [v for v in paired if v.role.is_parameter] or paired
-    renamed = [v for v in pairs if v.renamed_from is not None]
-    explained = [
-        v
-        for v in renamed
-        if any(rule.apply(v.renamed_from or "") == v.name for rule in result.rules)
-    ]
-    if not pairs or len(explained) < len(pairs):
+    if not pairs or any(v.renamed_from is None for v in pairs):
         return ""
-    rules = listed([safe_text(rule_in_words(rule)) for rule in result.rules])
+    rules = [
+        (rule, [v for v in pairs if rule.apply(v.renamed_from or "") == v.name])
+        for rule in result.rules
+    ]
+    words = [rule_in_words(rule) for rule, members in rules if members]
+    if all(v.is_renumbered for v in pairs):
+        words = [renumbering_in_words(pairs)]
+    elif {v.name for _, members in rules for v in members} != {v.name for v in pairs}:
+        return ""
+    followers = [v for v in paired if v.owner and v.renamed_from]
     same = sum(v.status is DiffStatus.RENAMED for v in pairs)
     held = "all have" if same == len(pairs) else f"{count_text(same)} have" if same else "none has"
     is_read = all(v.is_read for v in pairs if v.status is DiffStatus.RENAMED)
     parts = [f"{held} the same {'values' if is_read else 'checksums'}"]
-    if result.summary["changed"] and not result.index_only:
-        changed = count_text(result.summary["changed"])
-        parts.append(f"{changed} changed{_how_far(result)}")
-    parts += [
-        f"{count_text(n)} {what}" for n, what in _structural_parts(result) if "name" not in what
-    ]
-    total = plural(len(pairs), "variable")
-    return f"The same {total} under other names ({rules}): {', '.join(parts)}."
+    changed = sum(v.status is DiffStatus.CHANGED and v not in followers for v in paired)
+    if changed and not result.index_only:
+        parts.append(f"{count_text(changed)} changed{_how_far(result)}")
+    parts += [f"{count_text(n)} {what}" for n, what in _structural_parts(result, with_names=False)]
+    total, names = plural(len(pairs), "variable"), listed([safe_text(word) for word in words])
+    told = f"The same {total} under other names ({names}): {', '.join(parts)}."
+    if followers:
+        is_plain = all(v.role is Role.SLOT for v in followers)
+        kind = plural(len(followers), "slot" if is_plain else "slot or average")
+        told += f" Their {kind} {'follow' if len(followers) > 1 else 'follows'} them."
+    return told
 
 
 def _how_far(result: CheckpointDiff) -> str:
     weights = [v for v in result.variables if v.role is Role.WEIGHT]
     changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
     moved = distance_moved(changed)
-    if not moved or not math.isfinite(moved):
+    paired = [v for v in weights if v.a is not None and v.b is not None]
+    n_elements = [sum(v.elements for v in members) for members in (paired, weights)]
+    is_most = 2 * len(paired) > len(weights) and 2 * n_elements[0] > n_elements[1]
+    if not moved or not math.isfinite(moved) or not is_most:
         return ""
     whose = "the weights" if len(changed) == len(weights) else "the weights among them"
     return f"; {whose} moved {move_in_words(moved)}"
@@ -195,6 +229,11 @@ def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_sh
         sentences.append("=: equal by checksum, not read.")
     if any(v.metrics and v.metrics.same_nan for v in result.variables):
         sentences.append("NaN in the same place on both sides counts as equal.")
+    if average := next((v for v in result.variables if v.paired_by is PairedBy.AVERAGE_OF), None):
+        a, b = ("a", "b") if average.role is Role.AVERAGE else ("b", "a")
+        sentences.append(f"≡: {a}'s variable against {b}'s average of it.")
+    if any(v.scale for v in result.variables):
+        sentences.append("Integer codes count as what they stand for: divided by their scale.")
     if result.verified:
         right = "What was read has the right checksums." if is_unread else "Checksums right."
         sentences.append(right)

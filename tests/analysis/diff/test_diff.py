@@ -305,7 +305,9 @@ def test_damage_on_one_side_is_an_error_that_names_the_variable(tmp_path: Path) 
 def test_the_json_document_has_the_promised_fields() -> None:
     after = AFTER | {"conv/bias": BEFORE["conv/bias"] + np.float32(np.nan)}
     document = diff_checkpoints(checkpoint(BEFORE), checkpoint(after)).to_dict()
-    assert list(document) == ["a", "b", "identical", "index_only", "summary", "variables"]
+    assert list(document) == [
+        "a", "b", "identical", "index_only", "summary", "variables", "evidence"
+    ]  # fmt: skip
     rows = {row["name"]: row for row in document["variables"]}
     assert {
         "name", "status", "role", "a", "b", "renamed_from", "changed_elements", "first_changed",

@@ -61,8 +61,10 @@ def test_a_map_may_use_names_or_keys() -> None:
 
 def test_same_key_under_another_name() -> None:
     a = checkpoint({"layer/0": values(1, 3)}, names={"layer/0": "a/kernel"})
-    b = checkpoint({"layer/0": values(2, 9)}, names={"layer/0": "stem/b"})
+    b = checkpoint({"layer/0": values(2, 3)}, names={"layer/0": "stem/b"})
     assert paired(match(a, b)) == {"a/kernel": ("stem/b", PairedBy.KEY)}
+    other = checkpoint({"layer/0": values(2, 9)}, names={"layer/0": "stem/b"})
+    assert paired(match(a, other)) == {}
 
 
 def test_a_scope_that_all_parameters_share_is_removed() -> None:

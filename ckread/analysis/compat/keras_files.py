@@ -1,0 +1,506 @@
+"""`load_weights` of Keras: by path, layer by layer in order, or by the names of layers.
+
+A `.weights.h5` or `.keras` is read path by path: a layer takes its variables if the file
+has as many at its path, each of its shape. A legacy `.h5` has lists of layers and of their
+weights, which are walked side by side, or looked up by the layer's name.
+
+Reference: keras/src/saving/saving_lib.py, keras/src/legacy/saving/legacy_h5_format.py,
+tf_keras/src/saving/legacy/hdf5_format.py
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from ckread.analysis.compat.records import (
+    Asserts,
+    Code,
+    Outcome,
+    Raised,
+    RestoreForecast,
+    Stored,
+    ValueForecast,
+    Way,
+)
+from ckread.analysis.compat.restoring import shape_text
+from ckread.analysis.compat.sameness import Sameness
+from ckread.errors import UsageError
+from ckread.model.ordering import model_order
+from ckread.model.role import Role
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+    from ckread.readers.keras.reader import KerasContents, KerasReader
+
+_VARS = "vars"
+_OPTIMIZER = "optimizer"
+_LEGACY_OPTIMIZER = "optimizer_weights"
+_LEGACY_TOP = "top_level_model_weights"
+_RECURRENT = ("LSTM", "GRU", "Bidirectional", "RNN")
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is decided so far."""
+
+    sameness: Sameness
+    found: dict[str, ValueForecast] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    raises: list[Raised] = field(default_factory=list)
+    assigned_before: int | None = None
+
+    def put(
+        self,
+        variable: Variable,
+        outcome: Outcome,
+        saved: Variable | None = None,
+        code: Code | None = None,
+        reason: str = "",
+    ) -> None:
+        """Note what becomes of a variable."""
+        if saved is not None:
+            self.used.add(saved.key)
+        fits = outcome is Outcome.RESTORED and saved is not None
+        if fits and saved is not None and self.sameness.is_another(saved, variable):
+            outcome, code = Outcome.OTHER, Code.OTHER_OBJECT
+            reason = f"{saved.name} stands in its place there"
+        source = None if saved is None else Stored.of(saved)
+        here = Stored.of(variable)
+        self.found[variable.key] = ValueForecast(here, outcome, source, code, reason)
+
+    def stop(self, raised: Raised) -> None:
+        """Note an exception; only what was assigned before the first one counts."""
+        if not self.raises:
+            self.assigned_before = sum(
+                one.outcome in (Outcome.RESTORED, Outcome.OTHER) for one in self.found.values()
+            )
+        self.raises.append(raised)
+
+
+def forecast_paths(
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+) -> RestoreForecast:
+    """Foretell `load_weights` of a `.weights.h5` or `.keras`.
+
+    Args:
+        saved: the file.
+        target: what the model wrote.
+        skip_mismatch: whether layers that do not fit are passed over with a warning.
+    """
+    there, here = _by_group(saved.values()), _by_group(target.values())
+    work = _Work(Sameness(saved.values(), target.values()))
+    failed: list[tuple[str, str]] = []
+    for group, ours in here.items():
+        theirs = there.get(group, there.get(_older(group), {}))
+        if group.split("/")[0] == _OPTIMIZER and len(theirs) != len(ours):
+            word = f"{len(theirs)} variables of the optimizer there, {len(ours)} here"
+            for variable in ours.values():
+                work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
+            continue
+        if len(theirs) != len(ours) and _is_tried_again(group, there):
+            reason = f"Keras looks for it under {_lists_of(group)} too, by its place among layers"
+            for variable in ours.values():
+                work.put(variable, Outcome.UNFORESEEN, None, None, reason)
+            continue
+        problem = _take_group(work, group, ours, theirs, skip_mismatch=skip_mismatch)
+        if problem:
+            failed.append((group, problem))
+    if failed and not skip_mismatch:
+        group, problem = failed[0]
+        layer = _layer_name(here[group])
+        message = (
+            f"A total of {len(failed)} objects could not be loaded. Example error message for "
+            f"object {layer}: {problem}"
+        )
+        work.stop(Raised("ValueError", message, next(iter(here[group].values())).name))
+    words = "by load_weights, by path"
+    if skip_mismatch:
+        words = "by load_weights(skip_mismatch=True), by path"
+    return _forecast(saved, target, Way.LOAD_WEIGHTS, words, work)
+
+
+def _take_group(
+    work: _Work,
+    group: str,
+    ours: Mapping[str, Variable],
+    theirs: Mapping[str, Variable],
+    *,
+    skip_mismatch: bool,
+) -> str:
+    """Decide on the variables of one layer; give what Keras says if it does not fit."""
+    outcome = Outcome.KEPT if skip_mismatch else Outcome.RAISES
+    layer = _layer_name(ours)
+    if len(theirs) != len(ours):
+        have = f"{len(theirs)} there" if theirs else "nothing there"
+        reason = f"{group} has {len(ours)} variables here, {have}"
+        code = Code.SKIPPED if skip_mismatch else Code.NO_SUCH_PATH
+        for variable in ours.values():
+            work.put(variable, outcome, None, code, reason)
+        return (
+            f"Layer '{layer}' expected {len(ours)} variables, but received {len(theirs)} "
+            "variables during loading."
+        )
+    problem = ""
+    for number, variable in ours.items():
+        found = theirs.get(number)
+        if problem:
+            reason = f"{layer} is left after its first mismatch"
+            work.put(variable, outcome, found, Code.SKIPPED, reason)
+        elif found is None:
+            problem = f"Unable to open object (object '{number}' doesn't exist)"
+            reason = f"no {group}/{_VARS}/{number} there"
+            work.put(variable, outcome, None, Code.NO_SUCH_PATH, reason)
+        elif found.shape != variable.shape:
+            problem = (
+                "The shape of the target variable and the shape of the target value in "
+                f"`variable.assign(value)` must match. variable.shape={variable.shape}, "
+                f"Received: value.shape={found.shape}."
+            )
+            word = "skipped: " if skip_mismatch else ""
+            reason = f"{word}{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+            code = Code.SKIPPED if skip_mismatch else Code.SHAPE
+            work.put(variable, outcome, found, code, reason)
+        else:
+            work.put(variable, Outcome.RESTORED, found)
+    return problem
+
+
+def _lists_of(group: str) -> str:
+    parent = group.rpartition("/")[0]
+    return f"{parent}/layers" if parent else "layers"
+
+
+def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
+    """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
+    scope = f"{_lists_of(group)}/"
+    return not group.startswith(scope) and any(other.startswith(scope) for other in there)
+
+
+def _older(group: str) -> str:
+    """Give where Keras 2.13 kept a group, which Keras 3 looks up too."""
+    return group.replace("layers", "_layer_checkpoint_dependencies")
+
+
+def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:
+    """Give the variables of each layer by number, the layers by path."""
+    groups: defaultdict[str, dict[str, Variable]] = defaultdict(dict)
+    for variable in variables:
+        group, _, number = variable.key.rpartition("/")
+        if group == _VARS or group.endswith(f"/{_VARS}"):
+            groups[group.removesuffix(_VARS).rstrip("/")][number] = variable
+    return {
+        group: dict(sorted(members.items(), key=lambda one: (len(one[0]), one[0])))
+        for group, members in groups.items()
+    }
+
+
+def _layer_name(variables: Mapping[str, Variable]) -> str:
+    first = next(iter(variables.values()))
+    return first.name.rpartition("/")[0].rpartition("/")[2] or first.name
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A legacy model: its layers with weights in order, and the weights of its own.
+
+    Attributes:
+        layers: of each layer, its weights; those without are there too.
+        top: the weights of the model itself; None where the file has no list of them.
+        version: of the Keras that wrote it.
+        classes: the class of each layer, where it is known.
+    """
+
+    layers: Mapping[str, tuple[Variable, ...]]
+    top: tuple[Variable, ...] | None
+    version: str
+    classes: Mapping[str, str]
+
+
+def layers_of(checkpoint: Checkpoint) -> Layers:
+    """Give the layers of a Keras file.
+
+    Raises:
+        UsageError: the file does not tell them in the order of the model.
+    """
+    reader = cast("KerasReader", checkpoint.reader)
+    version = checkpoint.evidence.keras_version or "1"
+    classes = {layer.name: layer.class_name for layer in checkpoint.evidence.layers}
+    by_key = {variable.key: variable for variable in checkpoint.values()}
+    if checkpoint.format is Format.LEGACY_HDF5:
+        layers: dict[str, tuple[Variable, ...]] = {}
+        top: list[Variable] = []
+        has_top = False
+        for key, _, layer in reader.contents.weights:
+            parts = key.split("/")
+            if parts[0] == _LEGACY_OPTIMIZER:
+                continue
+            variable = by_key.get(key) or by_key.get(reader.contents.repeats.get(key, ""))
+            if variable is None:
+                continue
+            if layer:
+                layers[layer] = (*layers.get(layer, ()), variable)
+            elif _LEGACY_TOP in parts[:2]:
+                has_top = True
+                top.append(variable)
+        return Layers(layers, tuple(top) if has_top else None, version, classes)
+    return Layers(_keras3_layers(checkpoint, reader.contents), (), version, classes)
+
+
+def _keras3_layers(
+    checkpoint: Checkpoint, contents: KerasContents
+) -> dict[str, tuple[Variable, ...]]:
+    groups = _by_group(checkpoint.values())
+    names = {path: group.name for path, group in contents.groups.items()}
+    layers: dict[str, tuple[Variable, ...]] = {}
+    for path, members in groups.items():
+        parts = path.split("/")
+        if parts[0] == _OPTIMIZER:
+            continue
+        if len(parts) != 2 or parts[0] != "layers" or not names.get(path):
+            raise _untold(checkpoint, f"{path} lies deeper than one layer")
+        layers[names[path]] = tuple(members.values())
+    order = [layer.name for layer in checkpoint.evidence.layers]
+    if not set(layers) <= set(order) or len(set(order)) != len(order):
+        raise _untold(checkpoint, "the order of the layers is not in the file")
+    return {name: layers[name] for name in order if name in layers}
+
+
+def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
+    message = f"{checkpoint.path}: what a legacy .h5 brings cannot be foretold: {why}"
+    remedy = "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,"
+    return UsageError(
+        message, path=checkpoint.path, remedy=f"{remedy}\nor model.save('target.h5')."
+    )
+
+
+def forecast_in_order(
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+) -> RestoreForecast:
+    """Foretell `load_weights` of a legacy `.h5`: the layers side by side."""
+    there, here = layers_of(saved), layers_of(target)
+    work = _Work(Sameness(saved.values(), target.values()))
+    names = list(there.layers)
+    if len(there.layers) != len(here.layers):
+        message = (
+            "Layer count mismatch when loading weights from file. Model expected "
+            f"{len(here.layers)} layers, found {len(names)} saved layers."
+        )
+        work.stop(Raised("ValueError", message))
+        words = f"{len(names)} layers with weights there, {len(here.layers)} here"
+        for variables in here.layers.values():
+            for variable in variables:
+                work.put(variable, Outcome.KEPT, None, Code.OTHER_OBJECT, words)
+    else:
+        is_old = _is_keras2(here)
+        for number, (name, layer) in enumerate(zip(names, here.layers, strict=True)):
+            title = f"layer #{number} (named {layer}"
+            ours, theirs = here.layers[layer], there.layers[name]
+            if len(ours) != len(theirs):
+                message = (
+                    f"Weight count mismatch for {title} in the current model, {name} in the "
+                    f"save file). Layer expects {len(ours)} weight(s). Received {len(theirs)} "
+                    "saved weight(s)"
+                )
+                _miscounted(work, ours, theirs, message, raises=True)
+            else:
+                _take_weights(
+                    work,
+                    here,
+                    layer,
+                    ours,
+                    theirs,
+                    title=f"{title})",
+                    skip_mismatch=skip_mismatch,
+                    saved_version=there.version,
+                )
+        if is_old and work.raises:
+            work.assigned_before = _assigned_in_keras2(work)
+    if there.top is not None and len(there.layers) == len(here.layers):
+        _take_top(work, here.top or (), there.top, skip_mismatch=skip_mismatch)
+    call = "by load_weights, in order"
+    if skip_mismatch:
+        call = "by load_weights(skip_mismatch=True), in order"
+    return _forecast(saved, target, Way.H5_IN_ORDER, call, work)
+
+
+def forecast_layer_names(
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+) -> RestoreForecast:
+    """Foretell `load_weights(by_name=True)` of a legacy `.h5`."""
+    there, here = layers_of(saved), layers_of(target)
+    work = _Work(Sameness(saved.values(), target.values()))
+    for number, (name, theirs) in enumerate(there.layers.items()):
+        ours = here.layers.get(name)
+        if ours is None:
+            continue
+        title = f"layer #{number} (named {name})"
+        if len(ours) != len(theirs):
+            message = (
+                f"Weight count mismatch for {title}. Layer expects {len(ours)} weight(s). "
+                f"Received {len(theirs)} saved weight(s)"
+            )
+            _miscounted(work, ours, theirs, message, raises=not skip_mismatch)
+        else:
+            _take_weights(
+                work,
+                here,
+                name,
+                ours,
+                theirs,
+                title=title,
+                skip_mismatch=skip_mismatch,
+                saved_version=there.version,
+            )
+    for name, ours in here.layers.items():
+        for variable in ours:
+            if variable.key not in work.found:
+                reason = f"no layer {name} there"
+                work.put(variable, Outcome.KEPT, None, Code.NO_SUCH_PATH, reason)
+    if there.top is not None:
+        _take_top(work, here.top or (), there.top, skip_mismatch=skip_mismatch)
+    if _is_keras2(here) and work.raises:
+        work.assigned_before = 0
+    words = "by_name=True, skip_mismatch=True" if skip_mismatch else "by_name=True"
+    return _forecast(saved, target, Way.H5_BY_NAME, f"by load_weights({words})", work)
+
+
+def _is_keras2(layers: Layers) -> bool:
+    return not layers.version.startswith("3")
+
+
+def _assigned_in_keras2(work: _Work) -> int:
+    """Keras 2 looks at all layers first, then assigns one by one to the first other shape."""
+    if any(one.message.startswith("Weight count") for one in work.raises):
+        return 0
+    n = 0
+    for one in work.found.values():
+        if one.outcome is Outcome.RAISES:
+            break
+        n += one.outcome in (Outcome.RESTORED, Outcome.OTHER)
+    return n
+
+
+def _miscounted(
+    work: _Work,
+    ours: Iterable[Variable],
+    theirs: tuple[Variable, ...],
+    message: str,
+    *,
+    raises: bool,
+) -> None:
+    """Note a layer that has another number of weights there."""
+    variables = tuple(ours)
+    reason = f"{len(theirs)} weights there, {len(variables)} here"
+    outcome, code = (Outcome.RAISES, Code.OTHER_OBJECT) if raises else (Outcome.KEPT, Code.SKIPPED)
+    if raises:
+        work.stop(Raised("ValueError", message, variables[0].name if variables else None))
+    for variable in variables:
+        work.put(variable, outcome, None, code, reason)
+
+
+def _take_weights(
+    work: _Work,
+    here: Layers,
+    layer: str,
+    ours: tuple[Variable, ...],
+    theirs: tuple[Variable, ...],
+    *,
+    title: str,
+    skip_mismatch: bool,
+    saved_version: str,
+) -> None:
+    """Decide on the weights of a layer, one by one."""
+    converts = _is_keras2(here) and _may_convert(here.classes.get(layer, ""), ours, theirs)
+    if _is_keras2(here) and saved_version.startswith("1") and saved_version[1:2] in ("", "."):
+        converts = True
+    for variable, found in zip(ours, theirs, strict=True):
+        if converts:
+            reason = "Keras converts weights of this layer while loading"
+            work.put(variable, Outcome.UNFORESEEN, found, None, reason)
+        elif found.shape == variable.shape:
+            work.put(variable, Outcome.RESTORED, found)
+        elif skip_mismatch:
+            shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+            work.put(variable, Outcome.KEPT, found, Code.SKIPPED, f"skipped: {shapes}")
+        else:
+            shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+            message = (
+                f"Shape mismatch in {title}for weight {variable.name}. Weight expects shape "
+                f"{variable.shape}. Received saved weight with shape {found.shape}"
+            )
+            work.stop(Raised("ValueError", message, variable.name))
+            work.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
+
+
+def _may_convert(class_name: str, ours: tuple[Variable, ...], theirs: tuple[Variable, ...]) -> bool:
+    """Tell whether Keras 2 may turn the weights of a layer into other ones."""
+    shapes = [(a.shape, b.shape) for a, b in zip(ours, theirs, strict=True)]
+    if all(a == b for a, b in shapes):
+        return False
+    if class_name in _RECURRENT:
+        return True
+    first, other = shapes[0]
+    is_transposed = len(other) == 4 and tuple(other[i] for i in (3, 2, 0, 1)) == first
+    is_bias = any(len(a) != len(b) and a[-1:] == b[-1:] for a, b in shapes)
+    return is_transposed or is_bias
+
+
+def _take_top(
+    work: _Work,
+    ours: tuple[Variable, ...],
+    theirs: tuple[Variable, ...],
+    *,
+    skip_mismatch: bool,
+) -> None:
+    """Decide on the weights of the model itself."""
+    if len(ours) != len(theirs):
+        message = (
+            "Weight count mismatch for top-level weights when loading weights from file. Model "
+            f"expects {len(ours)} top-level weight(s). Received {len(theirs)} saved top-level "
+            "weight(s)"
+        )
+        _miscounted(work, ours, theirs, message, raises=not skip_mismatch)
+        return
+    for variable, found in zip(ours, theirs, strict=True):
+        if found.shape == variable.shape:
+            work.put(variable, Outcome.RESTORED, found)
+            continue
+        shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+        if skip_mismatch:
+            work.put(variable, Outcome.KEPT, found, Code.SKIPPED, f"skipped: {shapes}")
+            continue
+        message = (
+            f"Shape mismatch in top-level modelfor weight {variable.name}. Weight expects shape "
+            f"{variable.shape}. Received saved weight with shape {found.shape}"
+        )
+        work.stop(Raised("ValueError", message, variable.name))
+        work.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
+
+
+def _forecast(
+    saved: Checkpoint, target: Checkpoint, way: Way, call: str, work: _Work
+) -> RestoreForecast:
+    order = model_order(target.values(), target.evidence)
+    values = tuple(work.found[variable.key] for variable in order if variable.key in work.found)
+    left_over = tuple(
+        Stored.of(variable)
+        for variable in model_order(saved.values(), saved.evidence)
+        if variable.role is not Role.BOOKKEEPING and variable.key not in work.used
+    )
+    return RestoreForecast(
+        saved=saved.path,
+        target=target.path,
+        way=way,
+        call=call,
+        values=values,
+        left_over=left_over,
+        raises=tuple(work.raises),
+        assigned_before=work.assigned_before if work.raises else None,
+        asserts=Asserts(None, None),
+    )

@@ -1,0 +1,336 @@
+"""What a restore would do, value by value: the result of every way of restoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ckread.model.display import Displayed
+from ckread.model.fields import Field, Kind, document, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckread.model.variable import Variable
+
+
+class Way(StrEnum):
+    """How a file is loaded into a program."""
+
+    CHECKPOINT = "checkpoint"
+    """`tf.train.Checkpoint.restore`."""
+    SAVER = "saver"
+    """`tf.compat.v1.train.Saver.restore`."""
+    INIT_FROM_CHECKPOINT = "init_from_checkpoint"
+    """`tf.compat.v1.train.init_from_checkpoint`."""
+    LOAD_WEIGHTS = "load_weights"
+    """`load_weights` of a `.weights.h5` or `.keras`, by path."""
+    H5_BY_NAME = "h5-by-name"
+    """`load_weights(by_name=True)` of a legacy `.h5`."""
+    H5_IN_ORDER = "h5-in-order"
+    """`load_weights` of a legacy `.h5`, layer by layer."""
+
+
+class Outcome(StrEnum):
+    """What becomes of one value."""
+
+    RESTORED = "restored"
+    """It comes back."""
+    OTHER = "other"
+    """It receives the value of another variable."""
+    KEPT = "kept"
+    """It keeps its initial value."""
+    RAISES = "raises"
+    """It makes the call raise."""
+    DEFERRED = "deferred"
+    """It comes when the object that it belongs to makes its variables."""
+    UNFORESEEN = "unforeseen"
+    """The files do not tell."""
+
+
+class Code(StrEnum):
+    """Why a value does not simply come back."""
+
+    OTHER_OBJECT = "other-object"
+    NO_SUCH_PATH = "no-such-path"
+    OTHER_DTYPE = "other-dtype"
+    SHAPE = "shape"
+    SLOT_REFUSED = "slot-refused"
+    SHADOWED = "shadowed"
+    SKIPPED = "skipped"
+    REGISTERED_SAVER = "registered-saver"
+
+
+class Stored(NamedTuple):
+    """A value of one side.
+
+    Attributes:
+        name: what ckread calls it there.
+        key: the checkpoint key; None where the program has yet to make the variable.
+        dtype: element type.
+        shape: size of each dimension.
+        role: what it is for: `weight`, `slot`, `counter` …
+    """
+
+    name: str
+    key: str | None
+    dtype: str
+    shape: tuple[int, ...]
+    role: str = ""
+
+    @classmethod
+    def of(cls, variable: Variable) -> Stored:
+        """Give what is kept of a variable."""
+        role = str(variable.role)
+        return cls(variable.name, variable.key, str(variable.dtype), variable.shape, role)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields by name."""
+        return document(STORED_FIELDS, self)
+
+
+STORED_FIELDS: tuple[Field[Stored], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT),
+    Field("dtype", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+)
+"""What is told of a value of one side."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueForecast:
+    """What becomes of one value of the program.
+
+    Attributes:
+        target: the value here.
+        outcome: what becomes of it.
+        saved: the value there that reaches it, or would; None if none does.
+        code: why it does not simply come back.
+        reason: the same in words, with the place where the two part.
+        path: the local names that lead to it in the saved graph, where that binds.
+    """
+
+    target: Stored
+    outcome: Outcome
+    saved: Stored | None = None
+    code: Code | None = None
+    reason: str = ""
+    path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the value is called here."""
+        return self.target.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of `ckread.compat/1`."""
+        return document(VALUE_FIELDS, self)
+
+
+VALUE_FIELDS: tuple[Field[ValueForecast], ...] = (
+    Field("name", Kind.TEXT),
+    Field("key", Kind.TEXT, lambda one: one.target.key),
+    Field("dtype", Kind.TEXT, lambda one: one.target.dtype),
+    Field("shape", Kind.SHAPE, lambda one: one.target.shape),
+    Field("outcome", Kind.TEXT),
+    Field("code", Kind.TEXT),
+    Field("reason", Kind.TEXT, lambda one: one.reason or None),
+    Field("saved", Kind.NESTED, lambda one: one.saved and one.saved.to_dict()),
+    Field("saved_name", Kind.TEXT, lambda one: one.saved and one.saved.name, in_json=False),
+    Field("path", Kind.TEXT),
+)
+"""What is told of a value of the program, in JSON and in pandas."""
+
+
+class Raised(NamedTuple):
+    """An exception that is foretold.
+
+    Attributes:
+        type: its class: `ValueError`, `NotFoundError` …
+        message: how TensorFlow or Keras words it.
+        value: name of the value here that causes it, where one does.
+    """
+
+    type: str
+    message: str
+    value: str | None = None
+
+
+class Asserts(NamedTuple):
+    """Which assertions of the status object pass; None where they are not foretold."""
+
+    assert_consumed: bool | None
+    assert_existing_objects_matched: bool | None
+
+
+UNTOLD = Asserts(None, None)
+"""There is no status to ask, or an exception comes first."""
+
+
+class Shift(NamedTuple):
+    """The first layer that stands at another place of the model's list here.
+
+    Attributes:
+        name: of the layer.
+        there: its place in the saved graph: `model/_operations/2`.
+        here: its place in the program's.
+        by: how many places later everything after it stands; None where that differs.
+    """
+
+    name: str
+    there: str
+    here: str
+    by: int | None
+
+
+class Rule(NamedTuple):
+    """Values of one scope that receive those of another.
+
+    Attributes:
+        source: the scope there.
+        target: the scope here.
+        values: how many.
+    """
+
+    source: str
+    target: str
+    values: int
+
+
+class Cure(NamedTuple):
+    """What brings values that do not come back.
+
+    Attributes:
+        way: what is done, in words.
+        brings: how many values then come back.
+        of: of how many.
+        command: the command line that shows it or writes its code; None if there is none.
+        code: the call to write in the program; None if the command gives it.
+    """
+
+    way: str
+    brings: int
+    of: int
+    command: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class RestoreForecast(Displayed):
+    """What becomes of every value of a program when a file is restored into it.
+
+    Example:
+        >>> found = ckread.compat("fixtures/digits_run/ckpt-9", "fixtures/digits_run/ckpt-10")
+        >>> found.complete, found.counts["restored"], found.asserts.assert_consumed
+        (True, 43, True)
+
+    Attributes:
+        saved: path of what is restored.
+        target: path of what the program wrote, or what the live program is.
+        way: how it is restored.
+        call: the call in words.
+        values: every value of the program, in the order of its model.
+        left_over: values of the file that find no place.
+        raises: exceptions that are foretold, the one that is raised first.
+        assigned_before: how many values are assigned before the first exception; None
+            without one, or where that is not certain.
+        asserts: which assertions of `tf.train.Checkpoint` pass.
+        rules: what receives the values of another scope.
+        cures: what brings the rest.
+        renames: names there and the names here that they are, as far as something tells.
+        shift: the first layer that stands at another place, where that is why.
+        optimizers: the optimizer's class there and here, where both are known.
+        rates: the learning rate there and here, where the restore replaces one that the
+            program set itself.
+        python: lines of Python that bring what can be brought, ready to run.
+        notes: what else a reader should know, one sentence each.
+        is_name_based: whether the file has names and no objects.
+    """
+
+    saved: str
+    target: str
+    way: Way
+    call: str
+    values: tuple[ValueForecast, ...]
+    left_over: tuple[Stored, ...] = ()
+    raises: tuple[Raised, ...] = ()
+    assigned_before: int | None = None
+    asserts: Asserts = UNTOLD
+    rules: tuple[Rule, ...] = ()
+    cures: tuple[Cure, ...] = ()
+    renames: tuple[tuple[Stored, Stored], ...] = ()
+    shift: Shift | None = None
+    optimizers: tuple[str, str] | None = None
+    rates: tuple[float, float] | None = None
+    python: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_name_based: bool = False
+
+    @property
+    def program(self) -> str:
+        """What the target is, in words."""
+        is_live = self.target.startswith("live ")
+        return f"the {self.target}" if is_live else f"the program that wrote {self.target}"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every value of the program comes back, and nothing is raised."""
+        return not self.raises and all(v.outcome is Outcome.RESTORED for v in self.values)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many values have each outcome; and how many of the file find no place."""
+        counts = {str(outcome): 0 for outcome in Outcome}
+        for value in self.values:
+            counts[str(value.outcome)] += 1
+        return {**counts, "left_over": len(self.left_over)}
+
+    def __len__(self) -> int:
+        """Count the values of the program."""
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[ValueForecast]:
+        """Iterate over the values of the program."""
+        return iter(self.values)
+
+    def __getitem__(self, name: str) -> ValueForecast:
+        """Give what becomes of the value of this name.
+
+        Raises:
+            VariableNotFoundError: there is none.
+        """
+        from ckread.model.selection import find_by_name
+
+        return find_by_name(self.values, name, self.target)
+
+    def __repr__(self) -> str:
+        """Show what goes where, and how many come back."""
+        count = f"{self.counts['restored']} of {len(self)} values"
+        return f"<ckread.RestoreForecast {self.saved!r} into {self.target!r}: {count}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of `ckread.compat/1`."""
+        return {
+            "saved": self.saved,
+            "target": self.target,
+            "way": str(self.way),
+            "complete": self.complete,
+            "counts": self.counts,
+            "values": [value.to_dict() for value in self.values],
+            "left_over": [value.to_dict() for value in self.left_over],
+            "raises": [one._asdict() for one in self.raises],
+            "assigned_before": self.assigned_before,
+            "asserts": self.asserts._asdict(),
+            "rules": [{"from": r.source, "to": r.target, "values": r.values} for r in self.rules],
+            "cures": [cure._asdict() for cure in self.cures],
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per value of the program, by name.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return frame(VALUE_FIELDS, self.values, index="name")

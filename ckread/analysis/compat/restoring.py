@@ -1,0 +1,524 @@
+"""`tf.train.Checkpoint.restore`: what becomes of every value of a program with objects."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckread.analysis.compat.records import (
+    Asserts,
+    Code,
+    Outcome,
+    Raised,
+    RestoreForecast,
+    Shift,
+    Stored,
+    ValueForecast,
+    Way,
+)
+from ckread.analysis.compat.sameness import Sameness
+from ckread.model.binding import bind
+from ckread.model.object_graph import VARIABLE_VALUE, ObjectGraph
+from ckread.model.ordering import model_order
+from ckread.model.role import Role
+from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.variable import Variable
+
+CALL = "by tf.train.Checkpoint.restore"
+_COUNTER = "save_counter"
+_ATTRIBUTES = ".ATTRIBUTES/"
+_BUILT = frozenset({"_operations", "layer_with_weights"})
+"""Lists of layers that are all built."""
+
+
+class Parting(NamedTuple):
+    """Where the way to an object of the program leaves what is bound.
+
+    Attributes:
+        holder: the last object of the program that is bound.
+        name: the local name it knows the next one by.
+        child: that next object.
+    """
+
+    holder: int
+    name: str
+    child: int
+
+
+class Objects:
+    """The objects of one side with the values they hold.
+
+    Attributes:
+        graph: the object graph.
+        variables: what is stored, by checkpoint key.
+    """
+
+    def __init__(self, graph: ObjectGraph, variables: Iterable[Variable]) -> None:
+        self.graph = graph
+        self.variables = {variable.key: variable for variable in variables}
+        self._labels: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Objects:
+        """Take those of an object-based checkpoint."""
+        graph = checkpoint.evidence.graph
+        if graph is None:
+            raise ValueError("no object graph")
+        return cls(graph, checkpoint.values())
+
+    def values(self, node: int) -> dict[str, str]:
+        """Give the checkpoint keys of an object's values by what they are of it."""
+        return {one.name: one.checkpoint_key for one in self.graph.nodes[node].attributes}
+
+    def holds(self, node: int) -> bool:
+        """Tell whether an object has values of its own."""
+        one = self.graph.nodes[node]
+        return bool(one.attributes) or bool(one.registered_saver)
+
+    def stored(self, key: str) -> Stored:
+        """Give a value; the save counter may be yet to be made."""
+        variable = self.variables.get(key)
+        if variable is not None:
+            return Stored.of(variable)
+        name = key.partition("/.ATTRIBUTES")[0]
+        return Stored(name, None, "int64", (), str(Role.COUNTER))
+
+    def label(self, node: int) -> str:
+        """Give the scope that the variables of an object are called by; empty if it has none."""
+        if node not in self._labels:
+            self._labels[node] = self._find_label(node)
+        return self._labels[node]
+
+    def _find_label(self, node: int) -> str:
+        scopes: list[str] = []
+        for below in _few(self.graph, node):
+            for key in self.values(below).values():
+                variable = self.variables.get(key)
+                if variable is not None:
+                    scope, _, leaf = variable.name.rpartition("/")
+                    scopes.append(scope or leaf)
+            if scopes:
+                break
+        return scopes[0] if scopes else ""
+
+
+def _few(graph: ObjectGraph, node: int, limit: int = 40) -> Iterator[int]:
+    for count, below in enumerate(graph.walk(node)):
+        if count == limit:
+            return
+        yield below
+
+
+def with_counter(graph: ObjectGraph) -> ObjectGraph:
+    """Give the objects of a program as `restore` leaves them: it makes a save counter."""
+    if graph.child(0, _COUNTER) is not None:
+        return graph
+    key = f"{_COUNTER}/{_ATTRIBUTES}{VARIABLE_VALUE}"
+    counter = TrackableObject((), (Attribute(VARIABLE_VALUE, _COUNTER, key),), (), None, True)
+    root = graph.nodes[0]
+    root = root._replace(children=(*root.children, Child(len(graph), _COUNTER)))
+    return ObjectGraph((root, *graph.nodes[1:], counter))
+
+
+def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
+    """Say what becomes of every value of a program when an object-based file is restored.
+
+    Args:
+        saved: the file, with an object graph.
+        target: what the program wrote, with one too.
+    """
+    there = Objects.of(saved)
+    here = Objects.of(target)
+    here.graph = with_counter(here.graph)
+    work = _Restore(there, here, Sameness(saved.values(), target.values()))
+    return RestoreForecast(
+        saved=saved.path,
+        target=target.path,
+        way=Way.CHECKPOINT,
+        call=CALL,
+        values=work.values(model_order(target.values(), target.evidence)),
+        left_over=work.left_over(model_order(saved.values(), saved.evidence)),
+        raises=work.raises,
+        assigned_before=work.assigned_before(),
+        asserts=work.asserts(),
+        shift=_find_shift(there, here) if work.is_partial else None,
+    )
+
+
+def count_restored(saved: Checkpoint, target: Checkpoint, graph: ObjectGraph) -> tuple[int, bool]:
+    """Count what would come back if the objects of the program hung together like this.
+
+    Args:
+        saved: the file.
+        target: what the program wrote.
+        graph: its objects, perhaps under another root.
+
+    Returns:
+        The number, and whether an exception is foretold.
+    """
+    there, here = Objects.of(saved), Objects(with_counter(graph), target.values())
+    work = _Restore(there, here, Sameness(saved.values(), target.values()))
+    n = sum(one.outcome is Outcome.RESTORED for one in work.found.values())
+    return n, bool(work.raises)
+
+
+class _Restore:
+    """One restore, worked out; the search first, then value by value."""
+
+    def __init__(self, there: Objects, here: Objects, sameness: Sameness) -> None:
+        self.there = there
+        self.here = here
+        self.sameness = sameness
+        self.binding = bind(there.graph, here.graph)
+        self.first = self.binding.first()
+        self.partings = _partings(here.graph, self.first)
+        self.found: dict[str, ValueForecast] = {}
+        self.used: set[str] = set()
+        self.unused = False
+        self._raised: list[tuple[int, str, Raised]] = []
+        self._take_bound()
+        self._take_unbound()
+        self._take_deferred()
+        self._take_refusal()
+        self.raises = tuple(raised for _, _, raised in sorted(self._raised))
+        self.is_partial = any(one.outcome is not Outcome.RESTORED for one in self.found.values())
+
+    def values(self, order: Iterable[Variable]) -> tuple[ValueForecast, ...]:
+        """Give the values of the program in this order, then what it has yet to make."""
+        left = dict(self.found)
+        roles = {variable.key: str(variable.role) for variable in order}
+        taken = [left.pop(key) for key in roles if key in left]
+        return (*taken, *left.values())
+
+    def left_over(self, order: Iterable[Variable]) -> tuple[Stored, ...]:
+        """Give what of the file finds no place."""
+        return tuple(
+            Stored.of(variable)
+            for variable in order
+            if variable.role is not Role.BOOKKEEPING and variable.key not in self.used
+        )
+
+    def asserts(self) -> Asserts:
+        """Say which assertions pass; none is reached after an exception."""
+        if self._raised:
+            return Asserts(None, None)
+        matched = set(self.binding.bound.values())
+        nodes = range(len(self.here.graph))
+        existing = all(node in matched for node in nodes if self.here.holds(node))
+        resolved = {*self.binding.bound, *self.binding.untold}
+        saved = enumerate(self.there.graph.nodes)
+        is_resolved = all(node in resolved for node, one in saved if one.attributes)
+        consumed = existing and is_resolved and not self.binding.has_open_slots and not self.unused
+        return Asserts(None if consumed and self.binding.untold else consumed, existing)
+
+    def assigned_before(self) -> int | None:
+        """Count what is assigned before the first exception.
+
+        Values are assigned in the order of the saved keys, after all of them were read.
+        """
+        if not self._raised:
+            return None
+        stage, place, _ = min(self._raised)
+        if stage < _ASSIGNING:
+            return 0
+        fine = (Outcome.RESTORED, Outcome.OTHER)
+        return sum(
+            one.outcome in fine and one.saved is not None and _place(one.saved.key or "") < place
+            for one in self.found.values()
+        )
+
+    def _take_bound(self) -> None:
+        for target, saved in self.first.items():
+            if target < 0:
+                self._take_made(saved)
+            elif self.here.holds(target) or self.there.holds(saved):
+                self._take_pair(saved, target)
+        for saved in self.binding.bound:
+            self.used.update(self.there.values(saved).values())
+
+    def _take_made(self, saved: int) -> None:
+        """Note a slot that the optimizer makes on the fly; it has the saved shape."""
+        [key] = self.there.values(saved).values()
+        value = self.there.stored(key)
+        made = value._replace(key=None)
+        path = self.binding.paths[saved]
+        reason = "made on the fly by the optimizer"
+        self.found[f"{key} "] = ValueForecast(
+            made, Outcome.RESTORED, value, reason=reason, path=path
+        )
+
+    def _take_pair(self, saved: int, target: int) -> None:
+        """Decide on the values of an object of the program and the saved one bound to it."""
+        ours, theirs = self.there.values(saved), self.here.values(target)
+        path = self.binding.paths[saved]
+        savers = [side.nodes[node].registered_saver for side, node in self._nodes(saved, target)]
+        saver = next(filter(None, savers), None)
+        if saver is not None:
+            reason = f'a registered saver ("{saver.name}") decides at load time'
+            for key in theirs.values() or [f"{path}/{_ATTRIBUTES}{saver.name}"]:
+                self._put(key, Outcome.UNFORESEEN, None, Code.REGISTERED_SAVER, reason, path)
+            return
+        if ours and not theirs:
+            self.unused = True
+            return
+        for name, key in theirs.items():
+            if name in ours:
+                self._take_value(ours[name], key, name, path)
+            elif not ours:
+                label = self.there.label(saved)
+                reason = f"{path} holds no value there" if not label else f"{path} is {label} there"
+                self._put(key, Outcome.KEPT, None, Code.OTHER_OBJECT, reason, path)
+            elif name == VARIABLE_VALUE:
+                wanted = f"{_place(next(iter(ours.values())))}{_ATTRIBUTES}{VARIABLE_VALUE}"
+                reason = f"{path} is no variable there"
+                self._put(key, Outcome.RAISES, None, Code.OTHER_OBJECT, reason, path)
+                message = f"Key {wanted} not found in checkpoint"
+                self._raise(_READING, wanted, "NotFoundError", message, key)
+            else:
+                reason = f"{path} holds other values there"
+                self._put(key, Outcome.UNFORESEEN, None, Code.OTHER_OBJECT, reason, path)
+
+    def _nodes(self, saved: int, target: int) -> Iterator[tuple[ObjectGraph, int]]:
+        yield self.there.graph, saved
+        yield self.here.graph, target
+
+    def _take_value(self, saved_key: str, key: str, name: str, path: str) -> None:
+        source = self.there.variables.get(saved_key)
+        place = self.here.variables.get(key)
+        if source is None:
+            reason = f"{saved_key} is not in the file"
+            self._put(key, Outcome.RAISES, None, Code.NO_SUCH_PATH, reason, path)
+            message = f"Key {saved_key} not found in checkpoint"
+            self._raise(_READING, saved_key, "NotFoundError", message, key)
+            return
+        value, wanted = Stored.of(source), self.here.stored(key)
+        if value.dtype != wanted.dtype:
+            reason = f"{value.dtype} there, {wanted.dtype} here"
+            self._put(key, Outcome.RAISES, value, Code.OTHER_DTYPE, reason, path)
+            message = (
+                f"tensor_name = {saved_key}; expected dtype {type_word(wanted.dtype)} does not "
+                f"equal original dtype {type_word(value.dtype)}"
+            )
+            self._raise(_READING, saved_key, "InvalidArgumentError", message, key)
+        elif name == VARIABLE_VALUE and not fits(value.shape, wanted.shape):
+            reason = f"{shape_text(value.shape)} there, {shape_text(wanted.shape)} here"
+            self._put(key, Outcome.RAISES, value, Code.SHAPE, reason, path)
+            message = (
+                f"Received incompatible tensor with shape {value.shape} when attempting to "
+                f"restore variable with shape {wanted.shape} and name {self._full_name(key)}:0."
+            )
+            self._raise(_ASSIGNING, saved_key, "ValueError", message, key)
+        elif place is not None and self.sameness.is_another(source, place):
+            reason = self._exchanged(path, value.name, place.name)
+            self._put(key, Outcome.OTHER, value, Code.OTHER_OBJECT, reason, path)
+        else:
+            self._put(key, Outcome.RESTORED, value, None, "", path)
+
+    def _exchanged(self, path: str, there: str, here: str) -> str:
+        """Say whose values stand at a path there and here: of layers, where their names differ."""
+        scopes = [name.rpartition("/")[0] for name in (there, here)]
+        if scopes[0] != scopes[1] and all(scopes) and "/" in path:
+            return f"{path.rpartition('/')[0]} is {scopes[0]} there, {scopes[1]} here"
+        return f"{path} is {there} there, {here} here"
+
+    def _full_name(self, key: str) -> str:
+        for node in self.here.graph.nodes:
+            for one in node.attributes:
+                if one.checkpoint_key == key:
+                    return one.full_name.removesuffix(":0")
+        return key
+
+    def _put(
+        self,
+        key: str,
+        outcome: Outcome,
+        saved: Stored | None,
+        code: Code | None,
+        reason: str,
+        path: str | None,
+    ) -> None:
+        value = self.here.stored(key)
+        self.found[key] = ValueForecast(value, outcome, saved, code, reason, path)
+
+    def _raise(self, stage: int, saved_key: str, kind: str, message: str, key: str) -> None:
+        name = self.here.stored(key).name
+        self._raised.append((stage, _place(saved_key), Raised(kind, message, name)))
+
+    def _take_unbound(self) -> None:
+        for target in range(len(self.here.graph)):
+            if target in self.first or not self.here.holds(target):
+                continue
+            code, reason = self._why(target)
+            for key in self.here.values(target).values():
+                if key not in self.found:
+                    self._put(key, Outcome.KEPT, None, code, reason, None)
+
+    def _why(self, target: int) -> tuple[Code, str]:
+        """Say where the way to an object that is not bound leaves what is bound."""
+        parting = self.partings.get(target)
+        if parting is None:
+            return Code.NO_SUCH_PATH, "no optimizer there keeps it as a slot"
+        holder, name, child = parting
+        saved = self.first[holder]
+        path = self.binding.paths.get(saved, "")
+        place = f"{path}/{name}" if path else name
+        partner = self.there.graph.child(saved, name)
+        if partner is not None:
+            taken = self.binding.paths.get(partner, "")
+            return Code.SHADOWED, f"{place} is {taken or 'the root'} there, which is bound before"
+        ours, theirs = self.there.label(saved), self.here.label(holder)
+        if path and target == child and ours != theirs and self.here.graph.nodes[target].attributes:
+            is_there = ours or "nothing with values"
+            return Code.OTHER_OBJECT, f"{path} is {is_there} there, {theirs} here"
+        if name.isdecimal():
+            label = self.here.label(child) or "an object"
+            return Code.NO_SUCH_PATH, f"{place} is {label} here, nothing there"
+        strangers = [word for word in self._strangers(saved) if word != _COUNTER]
+        if not path and len(strangers) == 1:
+            return Code.NO_SUCH_PATH, f"root/{strangers[0]} there, root/{name} here"
+        return Code.NO_SUCH_PATH, f"no {place} there"
+
+    def _strangers(self, saved: int) -> list[str]:
+        """Give the local names of a saved object that nothing here has."""
+        return [name for holder, _, name in self.binding.deferred if holder == saved]
+
+    def _take_deferred(self) -> None:
+        """Find objects of the program that have no values yet but have some there."""
+        empty: dict[int, bool] = {}
+        for holder, child, _ in self.binding.deferred:
+            if child in self.binding.bound or not self.there.values(child):
+                continue
+            target = self.binding.bound[holder]
+            path = self.binding.paths[holder]
+            if target < 0 or not path or "_operations" in path.split("/"):
+                continue
+            if target not in empty:
+                below = self.here.graph.walk(target)
+                empty[target] = not any(self.here.holds(node) for node in below)
+            if not empty[target]:
+                continue
+            reason = "no variable of it here yet; it comes if the object makes it later"
+            for key in self.there.values(child).values():
+                value = self.there.stored(key)
+                made = value._replace(key=None)
+                self.used.add(key)
+                self.found[f"{key} "] = ValueForecast(
+                    made, Outcome.DEFERRED, value, None, reason, path
+                )
+
+    def _take_refusal(self) -> None:
+        refusal = self.binding.refusal
+        if refusal is not None:
+            kind, message = "ValueError", _REFUSED
+            if refusal.is_strange:
+                word = "'_create_or_restore_slot_variable'"
+                kind, message = "AttributeError", f"the object has no attribute {word}"
+            self._raised.append((_BINDING, "", Raised(kind, message, None)))
+            self._refuse_slots("the optimizer here refuses the slots of a legacy one")
+        for slot in self.binding.untold:
+            reason = "an object without variables decides at load time"
+            for key in self.there.values(slot).values():
+                value = self.there.stored(key)
+                self.used.add(key)
+                self.found[f"{key} "] = ValueForecast(
+                    value._replace(key=None), Outcome.UNFORESEEN, value, None, reason
+                )
+
+    def _refuse_slots(self, reason: str) -> None:
+        """Mark the slots of the program whose optimizer refuses those of the file."""
+        for key, one in self.found.items():
+            if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
+                self.found[key] = ValueForecast(
+                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
+                )
+
+
+_BINDING, _READING, _ASSIGNING = 0, 1, 2
+"""When an exception comes: before anything is read, before anything is assigned, between."""
+
+_REFUSED = (
+    "You are trying to restore a checkpoint from a legacy Keras optimizer into a v2.11+ "
+    "Optimizer, which can cause errors. Please update the optimizer referenced in your code "
+    "to be an instance of `tf.keras.optimizers.legacy.Optimizer`."
+)
+
+_TYPE_WORDS = {"float32": "float", "float64": "double", "float16": "half"}
+
+
+def type_word(dtype: str) -> str:
+    """Give TensorFlow's word for a type in messages: `float` for float32."""
+    return _TYPE_WORDS.get(dtype, dtype)
+
+
+def _place(key: str) -> str:
+    """Give the part of a checkpoint key by which TensorFlow orders what it assigns."""
+    at = key.find(_ATTRIBUTES)
+    return key if at < 0 else key[: at + len(_ATTRIBUTES)]
+
+
+def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Tell whether a value fits; -1 stands for a size that the variable leaves open."""
+    return len(saved) == len(target) and all(
+        b in (a, -1) for a, b in zip(saved, target, strict=True)
+    )
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Give `3×3×16×32`, and `scalar`."""
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def _partings(graph: ObjectGraph, bound: Mapping[int, int]) -> dict[int, Parting]:
+    """Find where the shortest way to each object that is not bound leaves those that are."""
+    found: dict[int, Parting] = {}
+    queue: deque[int] = deque()
+    for node in bound:
+        if node < 0:
+            continue
+        for child, name in graph.children[node]:
+            if child not in bound and child not in found:
+                found[child] = Parting(node, name, child)
+                queue.append(child)
+    while queue:
+        node = queue.popleft()
+        for child, _ in graph.children[node]:
+            if child not in bound and child not in found:
+                found[child] = found[node]
+                queue.append(child)
+    return found
+
+
+def _find_shift(there: Objects, here: Objects) -> Shift | None:
+    """Find the first layer that stands at another place of the model's list of layers."""
+    ours, theirs = _places(there), _places(here)
+    moved: list[Shift] = []
+    for name, (scope, number) in sorted(ours.items(), key=lambda one: (one[1][0], one[1][1])):
+        other = theirs.get(name)
+        if other is None or other[0] != scope:
+            continue
+        by = other[1] - number
+        if by or moved:
+            moved.append(Shift(name, f"{scope}/{number}", f"{scope}/{other[1]}", by))
+    if not moved:
+        return None
+    is_even = all(one.by == moved[0].by for one in moved) and len(moved) > 1
+    return moved[0] if is_even else moved[0]._replace(by=None)
+
+
+def _places(side: Objects) -> dict[str, tuple[str, int]]:
+    """Give of each layer with variables, by name, the list of layers and its number there."""
+    found: dict[str, tuple[str, int]] = {}
+    paths = {0: ""}
+    for node in side.graph.walk():
+        for child, name in side.graph.children[node]:
+            if child in paths:
+                continue
+            paths[child] = f"{paths[node]}/{name}" if paths[node] else name
+            if name.isdecimal() and "_operations" in paths[node] and side.label(child):
+                found.setdefault(side.label(child), (paths[node], int(name)))
+    return found

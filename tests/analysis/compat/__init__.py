@@ -1,0 +1,1 @@
+"""Forecasts of restores, against TensorFlow's and Keras's own."""

@@ -1,0 +1,69 @@
+"""Object graphs rebuilt as live objects, without model code, to be restored into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ckread.model.object_graph import VARIABLE_VALUE, ObjectGraph
+from ckread.readers.dtypes import DataType
+from tests.analysis.compat import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.readers.contract import TensorRecord
+
+tf: Any = programs.__dict__["tf"]
+_STRANGE = (DataType.STRING, DataType.VARIANT, DataType.RESOURCE, DataType.UNKNOWN)
+MAX_NODES = 700
+MAX_ELEMENTS = 2_000_000
+
+
+def can_be_rebuilt(checkpoint: Checkpoint) -> bool:
+    """Tell whether a graph is made of plain variables and plain objects only."""
+    graph = checkpoint.evidence.graph
+    if graph is None or len(graph) > MAX_NODES:
+        return False
+    records = checkpoint.reader.tensors
+    elements = 0
+    for node in graph.nodes:
+        if node.slot_variables or node.registered_saver:
+            return False
+        if not node.attributes:
+            continue
+        if [one.name for one in node.attributes] != [VARIABLE_VALUE]:
+            return False
+        record = records.get(node.attributes[0].checkpoint_key)
+        if record is None or record.dtype in _STRANGE:
+            return False
+        elements += record.nbytes // max(1, record.dtype.itemsize)
+    return elements <= MAX_ELEMENTS
+
+
+def rebuild(graph: ObjectGraph, records: Mapping[str, TensorRecord]) -> list[Any]:
+    """Make the objects of a graph; all variables are zeros."""
+    from tensorflow.python.trackable.autotrackable import AutoTrackable
+
+    objects: list[Any] = []
+    for node in graph.nodes:
+        if node.attributes:
+            record = records[node.attributes[0].checkpoint_key]
+            zeros = tf.zeros(record.shape, tf.as_dtype(str(record.dtype)))
+            objects.append(tf.Variable(zeros, trainable=False))
+        else:
+            objects.append(AutoTrackable())
+    for at, children in enumerate(graph.children):
+        for child, name in children:
+            objects[at]._track_trackable(objects[child], name, overwrite=True)
+    return objects
+
+
+def restored_by_tensorflow(prefix: str, root: Any) -> dict[int, int]:
+    """Restore into live objects; give the identity of the object bound to each saved node."""
+    from tensorflow.python.checkpoint.checkpoint import TrackableSaver
+    from tensorflow.python.checkpoint.graph_view import ObjectGraphView
+
+    status = TrackableSaver(ObjectGraphView(root)).restore(prefix)
+    status.expect_partial()
+    return {node: id(one) for node, one in status._checkpoint.object_by_proto_id.items()}

@@ -1,0 +1,126 @@
+"""The forecast of a restore against what TensorFlow does: bits, assertions, exceptions."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ckread.analysis.compat.records import Outcome
+from ckread.analysis.compat.restoring import forecast_restore
+from ckread.model.opening import open_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from ckread.analysis.compat.records import RestoreForecast
+
+pytestmark = [pytest.mark.oracle, pytest.mark.slow]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    programs = pytest.importorskip("tests.analysis.compat.programs")
+    tf = pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Let TensorFlow's own warnings alone: they are not what is tried here."""
+    logging.disable(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Give the checkpoint of a program, written once."""
+    folder: Path = tmp_path_factory.mktemp("compat")
+    known: dict[str, str] = {}
+
+    def write(name: str) -> str:
+        if name not in known:
+            known[name] = programs.make(name).save(str(folder / name / "ckpt"))
+        return known[name]
+
+    return write
+
+
+def tensors(prefix: str) -> dict[str, Any]:
+    """Read all values with TensorFlow."""
+    reader = tf.train.load_checkpoint(prefix)
+    keys = reader.get_variable_to_shape_map()
+    return {key: reader.get_tensor(key) for key in keys if not key.startswith("_CHECK")}
+
+
+def bits(value: Any) -> tuple[Any, bytes]:
+    is_text = str(getattr(value, "dtype", "object")) == "object"
+    return ((), repr(value).encode()) if is_text else (value.shape, value.tobytes())
+
+
+def restore(program: Any, prefix: str) -> tuple[str | None, bool | None, bool | None]:
+    """Restore as a user does; give the exception's class and which assertions pass."""
+    try:
+        status = program.restore(prefix)
+    except Exception as error:
+        return type(error).__name__, None, None
+    passes = []
+    for check in (status.assert_consumed, status.assert_existing_objects_matched):
+        try:
+            check()
+            passes.append(True)
+        except AssertionError:
+            passes.append(False)
+    status.expect_partial()
+    return None, passes[0], passes[1]
+
+
+def assigned(forecast: RestoreForecast) -> dict[str, str]:
+    """Give the keys that are assigned, with the saved keys they come from."""
+    fine = (Outcome.RESTORED, Outcome.OTHER)
+    pairs = {
+        one.target.key: one.saved.key
+        for one in forecast.values
+        if one.outcome in fine and one.saved is not None and one.saved.key and one.target.key
+    }
+    if forecast.raises:
+        made = sum(one.target.key is None for one in forecast.values if one.outcome in fine)
+        assert not made or not forecast.assigned_before
+        order = sorted(pairs, key=lambda key: pairs[key].split(".ATTRIBUTES/")[0])
+        pairs = {key: pairs[key] for key in order[: forecast.assigned_before]}
+    return pairs
+
+
+def expected_state(
+    forecast: RestoreForecast, before: Mapping[str, Any], saved: Mapping[str, Any]
+) -> dict[str, Any]:
+    state = dict(before)
+    state |= {key: saved[source] for key, source in assigned(forecast).items()}
+    return state
+
+
+@pytest.mark.parametrize(("saved", "target"), programs.PAIRS)
+def test_what_is_foretold_is_what_tensorflow_does(
+    saved: str, target: str, written: Callable[[str], str], tmp_path: Path
+) -> None:
+    source = written(saved)
+    program = programs.make(target)
+    before = program.save(str(tmp_path / "before"))
+    with open_checkpoint(source) as there, open_checkpoint(before) as here:
+        forecast = forecast_restore(there, here)
+    error, consumed, existing = restore(program, source)
+    assert (forecast.raises[0].type if forecast.raises else None) == error
+    assert forecast.asserts == (consumed, existing)
+    after = tensors(program.write(str(tmp_path / "after")))
+    state = expected_state(forecast, tensors(before), tensors(source))
+    assert {key: bits(after[key]) for key in state} == {key: bits(state[key]) for key in state}
+    with open_checkpoint(str(tmp_path / "after")) as now:
+        made = {key for key in after if key not in state}
+        foretold = [one for one in forecast.values if one.target.key is None]
+        arrived = [one for one in foretold if one.outcome is Outcome.RESTORED]
+        untold = any(one.outcome is Outcome.UNFORESEEN for one in forecast.values)
+        if not error and not untold:
+            assert {now[key].name for key in made} == {one.name for one in arrived}
