@@ -5,15 +5,15 @@ Only scalars are read, without numpy; what cannot be read is None.
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
+from ckread.model.numbers import NameNumbers
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.optimizers import class_of_object, classes_of_slots, find_optimizers
+from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 
@@ -76,7 +76,8 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     global_step = _outermost(scalars, _STEPS)
     counter = _outermost(scalars, ("save_counter",))
     epoch = _integer(_outermost(scalars, ("epoch",)))
-    number = number_in_name(checkpoint)
+    is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
+    number = read_name(checkpoint.path)[0] if is_named else NameNumbers()
     kind, name = _optimizer(checkpoint, optimizer)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
@@ -126,13 +127,16 @@ def _holds_a_model(graph: ObjectGraph) -> bool:
 
 
 def _with_step(
-    state: TrainingState, global_step: Variable | None, number: FileNumber
+    state: TrainingState, global_step: Variable | None, number: NameNumbers
 ) -> TrainingState:
     """Choose the step by its sources in order, and say where the file name disagrees."""
     stored = _integer(global_step)
+    # A `Checkpoint` made anew for each save counts every save as its first.
+    saves = state.save_counter
+    is_first = saves in (0, 1) and number.step not in (None, saves)
     sources = [
         (stored, global_step.name if global_step is not None else ""),
-        (state.save_counter, "save counter"),
+        (None if is_first else saves, "save counter"),
         (number.step, "file name"),
     ]
     known = [(value, source) for value, source in sources if value is not None]
@@ -193,45 +197,3 @@ def _value(variable: Variable | None) -> int | float | None:
         return variable.scalar()
     except CheckpointError:
         return None
-
-
-# The number that a file name carries: a step, or an epoch where it says so.
-
-_EXTENSIONS = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".ckpt")
-_FILE_NUMBER = re.compile(
-    r"(?:^|[-_.=]|(?P<epoch>epochs?[-_.=]?)|(?:steps?|iter|ckpt|cp|checkpoint)[-_.=]?)"
-    r"(?P<number>\d{1,18})(?=$|[-_.])",
-    re.IGNORECASE,
-)
-_DECIMAL = re.compile(r"\d+\.\d+")
-
-
-class FileNumber(NamedTuple):
-    """What a file name says.
-
-    Attributes:
-        step: its last whole number, if it does not say that it is an epoch.
-        epoch: the number after the word epoch.
-    """
-
-    step: int | None = None
-    epoch: int | None = None
-
-
-def number_in_name(checkpoint: Checkpoint) -> FileNumber:
-    """Give the number in the file name; a SavedModel's directory has a version, no step."""
-    if checkpoint.format is Format.SAVED_MODEL:
-        return FileNumber()
-    return number_in(os.path.basename(checkpoint.path))
-
-
-def number_in(name: str) -> FileNumber:
-    """Give the last whole number of a base name that stands on its own."""
-    for extension in _EXTENSIONS:
-        name = name.removesuffix(extension)
-    name = _DECIMAL.sub("~", name)
-    found = list(_FILE_NUMBER.finditer(name))
-    if not found:
-        return FileNumber()
-    number = int(found[-1]["number"])
-    return FileNumber(epoch=number) if found[-1]["epoch"] else FileNumber(step=number)

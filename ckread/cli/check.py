@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_why
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, NotACheckpointError
 
 if TYPE_CHECKING:
     import argparse
@@ -109,18 +109,26 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     paths = sorted((place.path for place in found), key=natural_key)
     files = (file for path in paths for file in glob(f"{escape(path)}.*"))
     nbytes = sum(map(os.path.getsize, filter(os.path.isfile, files)))  # roughly, for the bar
+    reports, foreign = [], []
     with ProgressBar(nbytes, output) as progress:
-        reports = [
-            check(
-                path,
-                quick=arguments.quick,
-                reader=arguments.reader,
-                with_tensorflow=arguments.with_tensorflow,
-                n_jobs=arguments.jobs,
-                progress=progress,
-            )
-            for path in paths
-        ]
+        for path in paths:
+            try:
+                report = check(
+                    path,
+                    quick=arguments.quick,
+                    reader=arguments.reader,
+                    with_tensorflow=arguments.with_tensorflow,
+                    n_jobs=arguments.jobs,
+                    progress=progress,
+                )
+            except NotACheckpointError as error:
+                foreign.append(error)
+            else:
+                reports.append(report)
+    if foreign and not reports:
+        raise foreign[-1]
+    for found_else in foreign:
+        output.note(f"{found_else.path or arguments.path} was left out: {found_else.message}.")
     return _report_run(reports, arguments, output)
 
 

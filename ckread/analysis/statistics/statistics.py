@@ -260,15 +260,19 @@ class Moment:
 
     Attributes:
         path: of the checkpoint.
-        step: its step; its place in the run, from 1, where steps are not known.
+        step: its step; None where it is not known.
         time: when it was saved, in seconds since 1970; None where that is not known.
         variables: by name, those of them that it has.
+        epoch: where its name says so; None otherwise.
+        numbers: of its name, those that order it in the run.
     """
 
     path: str
-    step: int
+    step: int | None
     time: float | None
     variables: dict[str, VariableStatistics]
+    epoch: int | None = None
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -281,6 +285,7 @@ class RunStatistics(Displayed):
         moments: the checkpoints, in order of step.
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
+        titles: what orders the moments is called: `step`, `epoch`, or words of the names.
         evidence: what told the steps, and the latest.
 
     Example:
@@ -295,6 +300,7 @@ class RunStatistics(Displayed):
     moments: tuple[Moment, ...]
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ("step",)
     evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
@@ -316,6 +322,8 @@ class RunStatistics(Displayed):
                 {
                     "path": moment.path,
                     "step": moment.step,
+                    "epoch": moment.epoch,
+                    "numbers": list(moment.numbers),
                     "time": moment.time,
                     "variables": [
                         variable.to_dict(self.n_bins) for variable in moment.variables.values()
@@ -338,7 +346,7 @@ class RunStatistics(Displayed):
             for variable in moment.variables.values()
             if variable.distribution
         ]
-        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.COUNT}
+        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.NUMBER}
         return data_frame(first | _COLUMNS, rows)
 
 
@@ -411,7 +419,8 @@ def statistics_of_run(
     moments = []
     for index, variables in measured.items():
         entry = run.entries[index]
-        step = index + 1 if entry.step is None else entry.step
-        moments.append(Moment(entry.path, step, entry.time, variables))
+        moments.append(
+            Moment(entry.path, entry.step, entry.time, variables, entry.epoch, entry.numbers)
+        )
     told = (*run.notes, *notes)
-    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.claims)
+    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.titles, run.claims)
