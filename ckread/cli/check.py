@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if output.is_json:
         output.json("check", report.to_dict())
     elif not output.is_quiet or report.errors:
-        output.render(check_page(report))
+        output.render(check_page(report), report.evidence)
     return _UNSOUND if report.errors else 0
 
 

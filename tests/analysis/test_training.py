@@ -207,6 +207,18 @@ def test_a_whole_run(fixtures_dir: Path) -> None:
         "save_counter": 10,
         "optimizer_kind": "Adam",
         "optimizer_name": "optimizer",
+        "optimizers": (
+            {
+                "name": "optimizer",
+                "kind": "Adam",
+                "iterations": 900,
+                "learning_rate": state.learning_rate,
+                "schedule": None,
+            },
+        ),
+        "schedule": None,
+        "loss": (),
+        "metrics": (),
         "lost": (),
         "warnings": (),
     }

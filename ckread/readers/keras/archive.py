@@ -34,9 +34,9 @@ from ckread.readers.hdf5.file import HDF5File
 from ckread.readers.keras.config import (
     MAX_JSON_NBYTES,
     KerasConfig,
+    parse_compiled,
     parse_model,
     parse_object,
-    parse_optimizer,
 )
 from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
@@ -148,10 +148,9 @@ def read_facts(archive: ZipMembers) -> ArchiveFacts:
     config = _json(archive, CONFIG)
     metadata = _json(archive, METADATA)
     compiled = config.get("compile_config")
-    optimizer = compiled.get("optimizer") if isinstance(compiled, dict) else None
     keras = KerasConfig(
         model=parse_model(config),
-        optimizer=parse_optimizer(optimizer),
+        compiled=parse_compiled(compiled) if isinstance(compiled, dict) else None,
         keras_version=_text(metadata, "keras_version"),
     )
     assets = (name for name in archive.members if name.startswith(ASSETS) and name[-1:] != "/")

@@ -17,7 +17,7 @@ from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.file import Dataset, HDF5File, path_order
-from ckread.readers.keras.config import KerasConfig, parse_model, parse_object, parse_optimizer
+from ckread.readers.keras.config import KerasConfig, parse_compiled, parse_model, parse_object
 from ckread.readers.keras.layers import CUSTOM, LayerGroup, Stored, layer_groups, variable_names
 from ckread.readers.keras.packed_int4 import Packing, find_packing, packed_index, unpack
 from ckread.readers.slices import iter_slabs
@@ -379,6 +379,6 @@ def read_config(file: HDF5File) -> KerasConfig:
     version = file.attribute("", "keras_version")
     return KerasConfig(
         model=parse_model(parsed["model_config"]),
-        optimizer=parse_optimizer(parsed["training_config"].get("optimizer_config")),
+        compiled=parse_compiled(parsed["training_config"]) if parsed["training_config"] else None,
         keras_version=version if isinstance(version, str) else None,
     )
