@@ -5,6 +5,7 @@ Only scalars are read, without numpy; what cannot be read is None.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 
 _STEPS = ("global_step", "step", "train_step")
+_POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
+"""Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class TrainingState:
         step_source: where the step was found, in words.
         epoch: an `epoch` variable, else the epoch in the file name.
         iterations: of the optimizer; None where several differ.
+        iterations_source: what told them where no counter did, in words.
         learning_rate: likewise; None with a schedule too, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
         optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
@@ -56,6 +60,7 @@ class TrainingState:
     step_source: str | None = None
     epoch: int | None = None
     iterations: int | None = None
+    iterations_source: str | None = None
     learning_rate: float | None = None
     save_counter: int | None = None
     optimizer_kind: str | None = None
@@ -92,9 +97,13 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     number, series = read_name(checkpoint.path) if is_named else (NameNumbers(), Series((), ()))
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
+    done, source = None if iterations is None else int(iterations), None
+    if done is None and global_step is None:
+        done, source = _iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
-        iterations=None if iterations is None else int(iterations),
+        iterations=done,
+        iterations_source=source,
         learning_rate=agreed(one.learning_rate for one in optimizers),
         save_counter=_integer(counter),
         optimizer_kind=" and ".join(kinds) or None,
@@ -107,6 +116,28 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     )
     told = _with_step(state, global_step, number)
     return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
+
+
+def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+    """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
+
+    They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
+    That the betas are the usual ones is told by both powers giving one number.
+    """
+    powers = {_word(v): _value(v) for v in checkpoint.values() if _word(v) in _POWERS}
+    found = []
+    for word, beta in _POWERS.items():
+        power = powers.get(word)
+        if power is None or not 0 <= power < 1:
+            return None, None
+        # In float32 the first has sunk to zero after 830 steps, and tells no more then.
+        found.append(math.log(power) / math.log(beta) - 1 if power > 1e-37 else math.inf)
+    by_first, by_second = found
+    least = 750 if by_first == math.inf else by_first
+    is_one = by_first == math.inf or abs(by_second - by_first) <= 0.5 + 1e-3 * by_first
+    if by_second == math.inf or not is_one or by_second < least - 1:
+        return None, None
+    return round(by_second), "beta2_power"
 
 
 def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -184,6 +215,8 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
         is_named = source == "file name"
         strength = Strength.NAMED if is_named else Strength.STORED
         yield Claim("step", state.step, strength, in_name if is_named else source, against)
+    if state.iterations_source is not None:
+        yield Claim("iterations", state.iterations, Strength.DERIVED, state.iterations_source)
     if state.epoch is not None:
         strength = Strength.STORED if is_epoch_stored else Strength.NAMED
         told = "variable epoch" if is_epoch_stored else in_name

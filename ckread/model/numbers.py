@@ -421,7 +421,8 @@ def _tell_apart(chosen: _Chosen, free: Sequence[_Column], groups: Sequence[_Colu
     if _is_told(chosen.used):
         return
     counter = chosen.epoch or chosen.step
-    assert counter is not None
+    if counter is None:
+        return
     for column in free:
         if chosen.step is None and column.at > counter.at and _is_told([counter, column]):
             chosen.step = column

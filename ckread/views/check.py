@@ -92,6 +92,8 @@ def _unsound(report: CheckReport) -> str:
         return f"{mixed.message}."
     if Code.SHARD_SHORT in codes:
         return f"a data shard was cut short, or belongs to another save.{_unreadable(report)}"
+    if Code.AMBIGUOUS in codes:
+        return "members of the archive have one name: which of them is meant cannot be told."
     if Code.MEMBER in codes:
         return _of_member(report)
     if Code.FILE in codes and not report.damaged:
@@ -313,6 +315,7 @@ _CODE_WORDS = {
     Code.NO_INDEX: "no index", Code.LEFTOVERS: "leftovers", Code.STATE_STALE: "state file",
     Code.STATE_FILE: "state file", Code.STEP: "step", Code.LOST: "not restored",
     Code.EVIDENCE: "graph", Code.SHARD_MIXED: "index and shards", Code.VERSION: "version",
+    Code.NOT_TRAINED: "not trained", Code.AMBIGUOUS: "archive", Code.VOCABULARY: "vocabulary",
     Code.MOMENTS_RESET: "optimizer", Code.TENSORFLOW: "TensorFlow", Code.NO_CHECKSUM: "checksums",
 }  # fmt: skip
 _PLACED = frozenset({

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
 from ckread.model.fields import named
 from ckread.model.role import Role
-from ckread.model.run.entries import base_name
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
@@ -239,8 +239,8 @@ def _moment_columns(run: RunStatistics, moments: Mapping[int, Moment]) -> list[C
         columns.append(
             Column(
                 title="checkpoint",
-                shown=lambda row: safe_text(base_name(moments[id(row[0])].path)),
-                piped=lambda row: safe_word(base_name(moments[id(row[0])].path)),
+                shown=lambda row: safe_text(os.path.basename(moments[id(row[0])].path)),
+                piped=lambda row: safe_word(os.path.basename(moments[id(row[0])].path)),
             )
         )
     return columns

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.compat.keras_files import forecast_in_order, forecast_layer_names
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SURE = frozenset(
     {PairedBy.NAME, PairedBy.SCOPE, PairedBy.OWNER, PairedBy.CONTENT, PairedBy.RENAME}
 )
-_MAX_ROOTS = 4
+_MAX_ROOTS = 3
 """Children of a root that are tried under each other's names."""
 _COUNTER = "save_counter"
 
@@ -87,6 +87,9 @@ def find_renames(
         [v for v in side.values() if v.role not in (Role.BOOKKEEPING, Role.ALIAS)]
         for side in (saved, target)
     ]
+    if result.complete and names is None:
+        pairs = ((one.saved, one.target) for one in result.values if one.target.key)
+        return tuple((saved, here) for saved, here in pairs if saved is not None)
     matching = match_variables(*sides, renames=names)
     sameness = Sameness(*sides)
     lonely = _lonely(matching.pairs, matching.removed, matching.added)
@@ -165,7 +168,7 @@ def _by_root(
         return
     best: tuple[int, str] = (result.counts["restored"], "")
     for graph, call in _roots(there, here):
-        n, raises = count_restored(saved, target, graph)
+        n, raises = count_restored(saved, target, graph, best[0])
         if n > best[0] and not raises:
             best = n, call
     if best[1]:
@@ -174,29 +177,25 @@ def _by_root(
 
 def _roots(there: ObjectGraph, here: ObjectGraph) -> Iterator[tuple[ObjectGraph, str]]:
     """Give the program's objects under other roots, with the call that makes each."""
-    known = {name for _, name in here.children[0]}
-    strangers = [name for _, name in there.children[0] if name not in known]
-    ours = {name for _, name in there.children[0]}
-    mine = [(child, name) for child, name in here.children[0] if name not in ours]
-    mine = [(child, name) for child, name in mine if name != _COUNTER]
-    strangers = [name for name in strangers if name != _COUNTER]
-    if not 0 < len(mine) <= _MAX_ROOTS or len(strangers) > _MAX_ROOTS:
-        mine = []
-    for names in permutations(strangers, min(len(strangers), len(mine))):
-        changed = {name: new for (_, name), new in zip(mine, names, strict=False)}
-        children = tuple(Child(child, changed.get(name, name)) for child, name in here.children[0])
-        yield _with_root(here, children), _call(here, changed)
+    ours, theirs = _names(there, 0), _names(here, 0)
+    strangers = [name for _, name in there.children[0] if name not in theirs | {_COUNTER}]
+    mine = [name for _, name in here.children[0] if name not in ours | {_COUNTER}]
+    n = min(len(strangers), len(mine))
+    if n > 0 and max(len(strangers), len(mine)) <= _MAX_ROOTS:
+        for chosen in combinations(mine, n):
+            for names in permutations(strangers, n):
+                changed = dict(zip(chosen, names, strict=True))
+                children = tuple(
+                    Child(child, changed.get(name, name)) for child, name in here.children[0]
+                )
+                yield _with_root(here, children), _call(here, changed)
     for child, name in here.children[0]:
-        if name == _COUNTER or not here.children[child]:
-            continue
-        rest = [Child(*one) for one in here.children[0] if one[1] != name]
-        yield (
-            _with_root(here, (*here.children[child], *rest)),
-            _call(here, {}, root=name),
-        )
-    if len(strangers) == 1 or len(there.children[0]) <= 2:
-        for stranger in strangers[:1]:
-            yield _held(here, stranger), f"tf.train.Checkpoint({stranger}=model)"
+        if name != _COUNTER and _names(here, child) & ours:
+            rest = [Child(*one) for one in here.children[0] if one[1] != name]
+            yield _with_root(here, (*here.children[child], *rest)), _call(here, {}, root=name)
+    for child, name in there.children[0]:
+        if name.isidentifier() and _names(there, child) & theirs:
+            yield _held(here, name), f"tf.train.Checkpoint({name}=model)"
 
 
 def _call(here: ObjectGraph, changed: dict[str, str], *, root: str | None = None) -> str:

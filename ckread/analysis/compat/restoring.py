@@ -62,6 +62,7 @@ class Objects:
         self.graph = graph
         self.variables = {variable.key: variable for variable in variables}
         self._labels: dict[int, str] = {}
+        self._stored: dict[str, Stored] = {}
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Objects:
@@ -82,9 +83,12 @@ class Objects:
 
     def stored(self, key: str) -> Stored:
         """Give a value; the save counter may be yet to be made."""
+        if key in self._stored:
+            return self._stored[key]
         variable = self.variables.get(key)
         if variable is not None:
-            return Stored.of(variable)
+            stored = self._stored[key] = Stored.of(variable)
+            return stored
         name = key.partition("/.ATTRIBUTES")[0]
         return Stored(name, None, "int64", (), str(Role.COUNTER))
 
@@ -150,18 +154,24 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     )
 
 
-def count_restored(saved: Checkpoint, target: Checkpoint, graph: ObjectGraph) -> tuple[int, bool]:
+def count_restored(
+    saved: Checkpoint, target: Checkpoint, graph: ObjectGraph, above: int = 0
+) -> tuple[int, bool]:
     """Count what would come back if the objects of the program hung together like this.
 
     Args:
         saved: the file.
         target: what the program wrote.
         graph: its objects, perhaps under another root.
+        above: a number that is of no interest if it is not passed.
 
     Returns:
         The number, and whether an exception is foretold.
     """
     there, here = Objects.of(saved), Objects(with_counter(graph), target.values())
+    first = bind(there.graph, here.graph).first()
+    if sum(there.holds(one) and here.holds(at) for at, one in first.items() if at >= 0) <= above:
+        return 0, False
     work = _Restore(there, here, Sameness(saved.values(), target.values()))
     n = sum(one.outcome is Outcome.RESTORED for one in work.found.values())
     return n, bool(work.raises)
@@ -198,7 +208,7 @@ class _Restore:
     def left_over(self, order: Iterable[Variable]) -> tuple[Stored, ...]:
         """Give what of the file finds no place."""
         return tuple(
-            Stored.of(variable)
+            self.there.stored(variable.key)
             for variable in order
             if variable.role is not Role.BOOKKEEPING and variable.key not in self.used
         )
@@ -256,8 +266,8 @@ class _Restore:
         """Decide on the values of an object of the program and the saved one bound to it."""
         ours, theirs = self.there.values(saved), self.here.values(target)
         path = self.binding.paths[saved]
-        savers = [side.nodes[node].registered_saver for side, node in self._nodes(saved, target)]
-        saver = next(filter(None, savers), None)
+        saver = self.there.graph.nodes[saved].registered_saver
+        saver = saver or self.here.graph.nodes[target].registered_saver
         if saver is not None:
             reason = f'a registered saver ("{saver.name}") decides at load time'
             for key in theirs.values() or [f"{path}/{_ATTRIBUTES}{saver.name}"]:
@@ -283,10 +293,6 @@ class _Restore:
                 reason = f"{path} holds other values there"
                 self._put(key, Outcome.UNFORESEEN, None, Code.OTHER_OBJECT, reason, path)
 
-    def _nodes(self, saved: int, target: int) -> Iterator[tuple[ObjectGraph, int]]:
-        yield self.there.graph, saved
-        yield self.here.graph, target
-
     def _take_value(self, saved_key: str, key: str, name: str, path: str) -> None:
         source = self.there.variables.get(saved_key)
         place = self.here.variables.get(key)
@@ -296,7 +302,7 @@ class _Restore:
             message = f"Key {saved_key} not found in checkpoint"
             self._raise(_READING, saved_key, "NotFoundError", message, key)
             return
-        value, wanted = Stored.of(source), self.here.stored(key)
+        value, wanted = self.there.stored(saved_key), self.here.stored(key)
         if value.dtype != wanted.dtype:
             reason = f"{value.dtype} there, {wanted.dtype} here"
             self._put(key, Outcome.RAISES, value, Code.OTHER_DTYPE, reason, path)

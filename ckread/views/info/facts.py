@@ -145,8 +145,9 @@ def _training(training: TrainingState) -> str:
         told = ["; ".join(" ".join(_optimizer_facts(one)) for one in training.optimizers)]
         return told[0] if any(one.iterations is not None for one in training.optimizers) else ""
     iterations, rate = training.iterations, training.learning_rate
+    by = f" by {training.iterations_source}" if training.iterations_source else ""
     facts = [
-        None if iterations is None else plural(iterations, "iteration"),
+        None if iterations is None else plural(iterations, "iteration") + by,
         None if rate is None else f"learning rate {float_text(rate)}",
         training.schedule and f"learning rate by {safe_text(training.schedule)}",
     ]

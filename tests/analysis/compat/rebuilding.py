@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.binding import SlotManner, slot_manner
 from ckread.model.object_graph import VARIABLE_VALUE, ObjectGraph
 from ckread.readers.dtypes import DataType
 from tests.analysis.compat import programs
@@ -28,7 +29,7 @@ def can_be_rebuilt(checkpoint: Checkpoint) -> bool:
     records = checkpoint.reader.tensors
     elements = 0
     for node in graph.nodes:
-        if node.slot_variables or node.registered_saver:
+        if node.registered_saver:
             return False
         if not node.attributes:
             continue
@@ -42,20 +43,47 @@ def can_be_rebuilt(checkpoint: Checkpoint) -> bool:
 
 
 def rebuild(graph: ObjectGraph, records: Mapping[str, TensorRecord]) -> list[Any]:
-    """Make the objects of a graph; all variables are zeros."""
+    """Make the objects of a graph; all variables are zeros.
+
+    What keeps slots, or refuses them, has the method by which TensorFlow asks for them.
+    """
     from tensorflow.python.trackable.autotrackable import AutoTrackable
 
+    class Making(AutoTrackable):  # type: ignore[misc]
+        """As the optimizers of TensorFlow 1 and Keras's legacy ones."""
+
+        def _create_or_restore_slot_variable(
+            self, slot_variable_position: Any, slot_name: str, variable: Any, **_: Any
+        ) -> Any:
+            key = id(variable), slot_name
+            slots = self.__dict__.setdefault("_made_slots", {})
+            if key not in slots and slot_variable_position.is_simple_variable():
+                [value] = slot_variable_position.value_tensors().values()
+                slots[key] = tf.Variable(tf.zeros_like(value), trainable=False)
+            return slots.get(key)
+
+    class Refusing(AutoTrackable):  # type: ignore[misc]
+        """As the optimizers of tf.keras since 2.11."""
+
+        def _create_or_restore_slot_variable(self, **_: Any) -> Any:
+            raise ValueError("no slots of legacy optimizers")
+
+    kinds = {SlotManner.MAKES: Making, SlotManner.REFUSES: Refusing}
     objects: list[Any] = []
-    for node in graph.nodes:
+    for number, node in enumerate(graph.nodes):
         if node.attributes:
             record = records[node.attributes[0].checkpoint_key]
             zeros = tf.zeros(record.shape, tf.as_dtype(str(record.dtype)))
             objects.append(tf.Variable(zeros, trainable=False))
         else:
-            objects.append(AutoTrackable())
+            objects.append(kinds.get(slot_manner(graph, number), AutoTrackable)())
     for at, children in enumerate(graph.children):
         for child, name in children:
             objects[at]._track_trackable(objects[child], name, overwrite=True)
+    for at, one in enumerate(graph.nodes):
+        for variable, word, slot in one.slot_variables:
+            slots = objects[at].__dict__.setdefault("_made_slots", {})
+            slots[id(objects[variable]), word] = objects[slot]
     return objects
 
 

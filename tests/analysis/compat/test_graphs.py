@@ -69,20 +69,28 @@ def disagreement(
     keys = {}
     fits = True
     for target, source in first.items():
+        if target < 0:
+            continue
         one, other = there[0].variables.get(source), here[0].variables.get(target)
         if one is not None and other is not None:
             keys[target] = one
             a, b = there[1][one], here[1][other]
             fits &= a.shape == b.shape and a.dtype == b.dtype
+    if binding.untold:
+        return None  # it says that it cannot tell
     objects = rebuilding.rebuild(*here)
     try:
         live = rebuilding.restored_by_tensorflow(saved, objects[0])
     except Exception as error:
-        return None if not fits else f"raises {error!r:.200}"
-    if not fits:
+        is_foretold = not fits or binding.refusal is not None
+        return None if is_foretold else f"raises {error!r:.200}"
+    if not fits or binding.refusal is not None:
         return "raises nothing"
-    if live != {source: id(objects[target]) for source, target in binding.bound.items()}:
+    plain = {source: at for source, at in binding.bound.items() if at >= 0}
+    if live.keys() != binding.bound.keys():
         return "binds others"
+    if any(live[source] != id(objects[target]) for source, target in plain.items()):
+        return "binds other objects"
     for target, key in keys.items():
         if values(saved, key) != objects[target].numpy().tobytes():
             return f"gives {key} another value"
