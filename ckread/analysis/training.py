@@ -42,7 +42,7 @@ class TrainingState:
         epoch: an `epoch` variable, else the epoch in the file name.
         iterations: of the optimizer; None where several differ.
         iterations_source: what told them where no counter did, in words.
-        learning_rate: likewise; None with a schedule too, which is not saved.
+        learning_rate: as `iterations`; None with a schedule too, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
         optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
             optimizers, with `and`, where there are several.
@@ -98,7 +98,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
-    if done is None and global_step is None:
+    if global_step is None and all(one.iterations is None for one in optimizers):
         done, source = _iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,

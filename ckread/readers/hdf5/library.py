@@ -42,6 +42,7 @@ from ckread.readers.hdf5.texts import (
     h5py_module,
     read_references,
     read_text,
+    unwritten,
 )
 
 if TYPE_CHECKING:
@@ -54,10 +55,19 @@ if TYPE_CHECKING:
 
 
 _MAX_CHUNK_NBYTES = 1 << 30
+_SMALL_CHUNK_NBYTES = 1 << 10
+_MAX_SMALL_CHUNKS = 1 << 16
+"""Each takes HDF5 some microseconds, whatever is in it."""
 _BOMB_FLOOR_NBYTES = 16 << 20
 _MAX_EXPANSION = 1100
 _MAX_TEXT_EXPANSION = 20
 """Texts are in memory all at once; other values are streamed."""
+
+
+_UNWRITTEN = (
+    "HDF5 gives its fill value, zero as a rule, in place of what was never written. The save\n"
+    "was cut short, or its writer left it out: use another save."
+)
 
 
 class LibraryFile:
@@ -117,7 +127,7 @@ class LibraryFile:
                 self._refuse(path, "is a virtual dataset, whose values lie in other files")
             if layout.get_external_count():
                 self._refuse(path, "is an external dataset, whose values lie in another file")
-            label = self._attribute_of(item, "dtype")
+            label = self._attribute_of(item, "dtype") if item.dtype.kind == "V" else None
             stored = stored_type(item.dtype, label if isinstance(label, str) else "")
             if stored.has_references:
                 self._refuse(path, "is a dataset of object references, expected numbers")
@@ -128,14 +138,18 @@ class LibraryFile:
             if chunk > _MAX_CHUNK_NBYTES:
                 limit = f"expected at most {_MAX_CHUNK_NBYTES}"
                 self._refuse(path, f"has chunks of {chunk} bytes, {limit}")
+            if 0 < chunk < _SMALL_CHUNK_NBYTES and nbytes > _MAX_SMALL_CHUNKS * chunk:
+                found = f"is cut into {nbytes // chunk} chunks of {chunk} bytes"
+                self._refuse(path, f"{found}, expected at most {_MAX_SMALL_CHUNKS} of that size")
         is_text = stored.dtype is DataType.STRING
         logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
-        if kind != h5d.CHUNKED and stored.dtype.is_plain:
+        is_written = kind == h5d.COMPACT or bool(nbytes) or not logical
+        if kind != h5d.CHUNKED and stored.dtype.is_plain and is_written:
             nbytes = logical
         is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
         most = nbytes if is_bare else min(nbytes, self.window.nbytes)
         expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
-        if logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
+        if is_written and logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
             what = f"{logical} bytes of values in {most} stored bytes"
             raise CorruptCheckpointError(
                 f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
@@ -150,11 +164,16 @@ class LibraryFile:
         raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
 
     def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py."""
+        """Open a listed dataset with h5py, whose values are all in the file."""
         if path not in self._datasets:
             with self.guarded(repr(path)):
                 found = self._file[encode(path)]
+                missing = unwritten(found.id)
                 check_chunks(found.id)
+            if missing is not None:
+                raise CorruptCheckpointError(
+                    missing, path=self.path, name=self.name, place=repr(path), remedy=_UNWRITTEN
+                )
             self._datasets[path] = found
         return self._datasets[path]
 

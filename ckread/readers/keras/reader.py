@@ -12,7 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import NotACheckpointError
-from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
+from ckread.readers.contract import (
+    Extent,
+    Format,
+    StoredFile,
+    TensorRecord,
+    no_garbage_collection,
+)
 from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
@@ -61,12 +67,13 @@ class KerasReader(ExtentReader):
         self._stored = stored or (StoredFile(path, files[0].window.nbytes, is_shard=True),)
         self._homes = listing.homes
         self._verify = verify
-        tensors: dict[str, TensorRecord] = {}
-        for key, (file, dataset, packing) in listing.homes.items():
-            dtype = DataType.INT4 if packing else dataset.dtype
-            shape = packing.shape if packing else dataset.shape
-            shard, offset = files.index(file), _place(file, dataset)
-            tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
+        with no_garbage_collection():
+            tensors: dict[str, TensorRecord] = {}
+            for key, (file, dataset, packing) in listing.homes.items():
+                dtype = DataType.INT4 if packing else dataset.dtype
+                shape = packing.shape if packing else dataset.shape
+                shard, offset = files.index(file), _place(file, dataset)
+                tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
         self._tensors = tensors
 
     @property
