@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
     from ckread.analysis.drift.records import RunDrift as RunDrift
-    from ckread.analysis.history import TrainingHistory as TrainingHistory
-    from ckread.analysis.history import history as history
+    from ckread.analysis.history.history import TrainingHistory as TrainingHistory
+    from ckread.analysis.history.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
     from ckread.analysis.info import info as info
     from ckread.analysis.statistics.statistics import CheckpointStatistics as CheckpointStatistics
@@ -62,14 +62,14 @@ _HOMES = {
     "RunDrift": ("analysis.drift.records", "RunDrift"),
     "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
     "RunTrack": ("analysis.track", "RunTrack"),
-    "TrainingHistory": ("analysis.history", "TrainingHistory"),
+    "TrainingHistory": ("analysis.history.history", "TrainingHistory"),
     "Variable": ("model.variable", "Variable"),
     "VariableTree": ("model.tree", "VariableTree"),
     "check": ("analysis.check.check", "check"),
     "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
-    "history": ("analysis.history", "history"),
+    "history": ("analysis.history.history", "history"),
     "info": ("analysis.info", "info"),
     "open": ("model.opening", "open_checkpoint"),
     "open_run": ("model.run.run", "open_run"),

@@ -3,9 +3,10 @@
     logger = HistoryLogger("run/history.json")
     model.fit(…, initial_epoch=logger.initial_epoch, callbacks=[logger, …])
 
-The file is the JSON of a list with a record per epoch, `[{"epoch": 1, "loss": …}]`,
-which `ckread history` reads. It is replaced as a whole after each epoch, so a crash
-at any moment leaves either the old or the new one.
+The file is the JSON of a list with a record per epoch, `[{"epoch": 1, "iterations": 90,
+"loss": …}]`, which `ckread history` reads; by the iterations it knows which checkpoint
+holds which epoch. It is replaced as a whole after each epoch, so a crash at any moment
+leaves either the old or the new one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 class HistoryLogger(Callback):  # type: ignore[misc]
     """Writes the metrics of each epoch to a JSON file, and continues it after a restart.
 
-    An epoch that is trained again replaces its record. A file that is there and is
-    not such a log is never overwritten: it is kept aside, with a warning.
+    An epoch that is trained again replaces its record. A list of records that another
+    program wrote is continued, its records numbered from 1 where they have no epoch. A
+    file that is no such log is never overwritten: it is kept aside, with a warning.
 
     Attributes:
         path: the file.
@@ -61,6 +63,9 @@ class HistoryLogger(Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write the record of an epoch; Keras counts epochs from 0."""
         record: dict[str, Any] = {"epoch": epoch + 1}
+        iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
+        if iterations is not None:
+            record["iterations"] = int(iterations)
         record.update((name, _plain(value)) for name, value in (logs or {}).items())
         kept = [known for known in self.records if known["epoch"] != epoch + 1]
         self.records = sorted([*kept, record], key=lambda known: int(known["epoch"]))
@@ -74,10 +79,8 @@ class HistoryLogger(Callback):  # type: ignore[misc]
             return []
         except (ValueError, RecursionError):
             records = None
-        if isinstance(records, list) and all(
-            isinstance(record, dict) and type(record.get("epoch")) is int for record in records
-        ):
-            return records
+        if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+            return _numbered(records)
         number = 1
         while os.path.lexists(aside := f"{self.path}.unreadable-{number}"):
             number += 1
@@ -101,6 +104,15 @@ class HistoryLogger(Callback):  # type: ignore[misc]
             if os.path.exists(temporary):
                 os.unlink(temporary)
             raise
+
+
+def _numbered(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Count the epochs from 1, as `ckread history` reads such a list."""
+    epochs = [record.get("epoch") for record in records]
+    if not all(type(epoch) is int for epoch in epochs):
+        return [{**record, "epoch": at} for at, record in enumerate(records, 1)]
+    shift = 1 if 0 in epochs else 0
+    return [{**record, "epoch": record["epoch"] + shift} for record in records]
 
 
 def _plain(value: Any) -> float | str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack

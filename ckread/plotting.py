@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint

@@ -88,7 +88,7 @@ RECORDS = (
     ("ckread.analysis.diff.metrics", ("Metrics",)),
     ("ckread.analysis.drift.records", ("VariableDrift",)),
     ("ckread.analysis.track", ("TrackedValue",)),
-    ("ckread.analysis.history", ("BestEpoch",)),
+    ("ckread.analysis.history.history", ("BestEpoch",)),
     ("ckread.analysis.check.findings", ("Finding",)),
 )
 """What answers are made of: where it is, and its names."""

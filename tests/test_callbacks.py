@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ckread.analysis.history import history
+from ckread.analysis.history.history import history
 from ckread.model.run.run import open_run
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_a_training_that_is_killed_in_mid_epoch_and_resumed(tmp_path: Path, way:
     after = json.loads(path.read_text())
     assert [record["epoch"] for record in after] == [1, 2, 3, 4, 5]
     assert after[:2] == before
-    assert set(after[0]) == {"epoch", "loss", "val_loss"}
+    assert set(after[0]) == {"epoch", "iterations", "loss", "val_loss"}
     assert after[2]["loss"] < before[0]["loss"]
 
     result = history(path, open_run(tmp_path / "run"))
@@ -151,7 +151,26 @@ def test_values_that_are_not_finite_are_read_back(tmp_path: Path) -> None:
     assert values[1:] == (math.inf, -math.inf, 1.0)
 
 
-@pytest.mark.parametrize("text", ["{", '{"loss": [1]}', "[[1]]", '[{"loss": 1}]', "\x00"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"loss": 3.0}, {"loss": 2.0}],
+        [{"epoch": 0, "loss": 3.0}, {"epoch": 1, "loss": 2.0}],
+        [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}],
+    ],
+)
+def test_a_plain_list_of_records_is_continued(tmp_path: Path, rows: list[dict[str, float]]) -> None:
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps(rows))
+    logger = _logger(path)
+    assert logger.initial_epoch == 2
+    logger.on_epoch_end(2, {"loss": 1.0})
+    assert json.loads(path.read_text()) == [
+        {"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}, {"epoch": 3, "loss": 1.0},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["{", '{"loss": [1]}', "[[1]]", "\x00"])
 def test_a_file_that_is_no_log_is_kept_aside(tmp_path: Path, text: str) -> None:
     path = tmp_path / "history.json"
     for number in (1, 2):

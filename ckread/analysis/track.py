@@ -88,7 +88,12 @@ class RunTrack(Displayed):
         return {
             "path": self.path,
             "checkpoints": [
-                {"path": entry.path, "step": entry.step, "time": entry.time}
+                {
+                    "path": entry.path,
+                    "step": entry.step,
+                    "epoch": entry.epoch,
+                    "time": entry.time,
+                }
                 for entry in self.checkpoints
             ],
             "variables": [variable.to_dict() for variable in self.variables],

@@ -5,15 +5,17 @@ Only scalars are read, without numpy; what cannot be read is None.
 
 from __future__ import annotations
 
-import os
-import re
+import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
+from ckread.model.numbers import NameNumbers
 from ckread.model.object_graph import ObjectGraph
-from ckread.model.optimizers import class_of_object, classes_of_slots, find_optimizers
+from ckread.model.optimizers import find_optimizers
+from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 
 _STEPS = ("global_step", "step", "train_step")
-_ITERATIONS = ("iterations", "iter", "iteration")
-_RATES = ("learning_rate", "lr")
+_POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
+"""Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,17 @@ class TrainingState:
         step: the global step, else the save counter, else the number in the file name.
         step_source: where the step was found, in words.
         epoch: an `epoch` variable, else the epoch in the file name.
-        iterations: of the innermost optimizer.
-        learning_rate: of the innermost optimizer; None with a schedule, which is not saved.
+        iterations: of the optimizer; None where several differ.
+        iterations_source: what told them where no counter did, in words.
+        learning_rate: as `iterations`; None with a schedule too, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
         optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
             optimizers, with `and`, where there are several.
         optimizer_name: the path that its variables' names begin with.
+        optimizers: all of them, each with its own iterations and learning rate.
+        schedule: class of the schedule that gives the learning rate.
+        loss: names of the losses the model was compiled with.
+        metrics: names of the metrics, likewise.
         lost: names of weights that only the optimizer holds: Keras will not restore them.
         warnings: where file name, step and counters disagree, one sentence each.
     """
@@ -51,10 +58,15 @@ class TrainingState:
     step_source: str | None = None
     epoch: int | None = None
     iterations: int | None = None
+    iterations_source: str | None = None
     learning_rate: float | None = None
     save_counter: int | None = None
     optimizer_kind: str | None = None
     optimizer_name: str | None = None
+    optimizers: tuple[OptimizerState, ...] = ()
+    schedule: str | None = None
+    loss: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -70,24 +82,56 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         for variable in checkpoint.values()
         if variable.role in (Role.COUNTER, Role.HYPERPARAMETER) and variable.elements == 1
     ]
-    iterations = _innermost(scalars, _ITERATIONS)
-    optimizer = None if iterations is None else _parent(iterations)
-    rate = _innermost([v for v in scalars if optimizer in (None, _parent(v))], _RATES)
+    optimizers = read_optimizers(checkpoint, scalars, _value)
+    iterations = agreed(one.iterations for one in optimizers)
+    compiled = checkpoint.evidence.compiled
     global_step = _outermost(scalars, _STEPS)
     counter = _outermost(scalars, ("save_counter",))
     epoch = _integer(_outermost(scalars, ("epoch",)))
-    number = number_in_name(checkpoint)
-    kind, name = _optimizer(checkpoint, optimizer)
+    is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
+    number = read_name(checkpoint.path)[0] if is_named else NameNumbers()
+    kinds = sorted({one.kind for one in optimizers if one.kind is not None})
+    named = [one.name for one in optimizers if one.name and one.iterations is not None]
+    done, source = None if iterations is None else int(iterations), None
+    if global_step is None and all(one.iterations is None for one in optimizers):
+        done, source = _iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
-        iterations=_integer(iterations),
-        learning_rate=_value(rate),
+        iterations=done,
+        iterations_source=source,
+        learning_rate=agreed(one.learning_rate for one in optimizers),
         save_counter=_integer(counter),
-        optimizer_kind=kind,
-        optimizer_name=name,
+        optimizer_kind=" and ".join(kinds) or None,
+        optimizer_name=named[0] if named else None,
+        optimizers=optimizers,
+        schedule=next((one.schedule for one in optimizers if one.schedule), None),
+        loss=compiled.loss if compiled is not None else (),
+        metrics=compiled.metrics if compiled is not None else (),
         lost=find_lost(checkpoint),
     )
     return _with_step(state, global_step, number)
+
+
+def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+    """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
+
+    They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
+    That the betas are the usual ones is told by both powers giving one number.
+    """
+    powers = {_word(v): _value(v) for v in checkpoint.values() if _word(v) in _POWERS}
+    found = []
+    for word, beta in _POWERS.items():
+        power = powers.get(word)
+        if power is None or not 0 <= power < 1:
+            return None, None
+        # In float32 the first has sunk to zero after 830 steps, and tells no more then.
+        found.append(math.log(power) / math.log(beta) - 1 if power > 1e-37 else math.inf)
+    by_first, by_second = found
+    least = 750 if by_first == math.inf else by_first
+    is_one = by_first == math.inf or abs(by_second - by_first) <= 0.5 + 1e-3 * by_first
+    if by_second == math.inf or not is_one or by_second < least - 1:
+        return None, None
+    return round(by_second), "beta2_power"
 
 
 def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -126,13 +170,16 @@ def _holds_a_model(graph: ObjectGraph) -> bool:
 
 
 def _with_step(
-    state: TrainingState, global_step: Variable | None, number: FileNumber
+    state: TrainingState, global_step: Variable | None, number: NameNumbers
 ) -> TrainingState:
     """Choose the step by its sources in order, and say where the file name disagrees."""
     stored = _integer(global_step)
+    # A `Checkpoint` made anew for each save counts every save as its first.
+    saves = state.save_counter
+    is_first = saves in (0, 1) and number.step not in (None, saves)
     sources = [
         (stored, global_step.name if global_step is not None else ""),
-        (state.save_counter, "save counter"),
+        (None if is_first else saves, "save counter"),
         (number.step, "file name"),
     ]
     known = [(value, source) for value, source in sources if value is not None]
@@ -148,24 +195,6 @@ def _with_step(
     return replace(state, step=step, step_source=source, warnings=warnings)
 
 
-def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, str | None]:
-    """Give the class of the optimizer, of all if there are several; and whose steps count."""
-    graph = checkpoint.evidence.graph
-    by_slots = classes_of_slots(checkpoint.values())
-    if graph is None:
-        return checkpoint.evidence.optimizer_class or by_slots, path
-    words = {variable.slot for variable in checkpoint.values() if variable.slot}
-    found = find_optimizers(graph, graph.variables).values()
-    kinds = {class_of_object(graph, one.node, words) for one in found if one.inner is None}
-    return " and ".join(sorted(filter(None, kinds))) or by_slots, path
-
-
-def _innermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
-    """Give the variable called so that lies deepest, the first of several."""
-    found = [variable for variable in variables if _word(variable) in words]
-    return max(found, key=lambda variable: variable.name.count("/"), default=None)
-
-
 def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
     found = [variable for variable in variables if _word(variable) in words]
@@ -174,10 +203,6 @@ def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variabl
 
 def _word(variable: Variable) -> str:
     return variable.name.rpartition("/")[2]
-
-
-def _parent(variable: Variable) -> str:
-    return variable.name.rpartition("/")[0]
 
 
 def _integer(variable: Variable | None) -> int | None:
@@ -193,45 +218,3 @@ def _value(variable: Variable | None) -> int | float | None:
         return variable.scalar()
     except CheckpointError:
         return None
-
-
-# The number that a file name carries: a step, or an epoch where it says so.
-
-_EXTENSIONS = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".ckpt")
-_FILE_NUMBER = re.compile(
-    r"(?:^|[-_.=]|(?P<epoch>epochs?[-_.=]?)|(?:steps?|iter|ckpt|cp|checkpoint)[-_.=]?)"
-    r"(?P<number>\d{1,18})(?=$|[-_.])",
-    re.IGNORECASE,
-)
-_DECIMAL = re.compile(r"\d+\.\d+")
-
-
-class FileNumber(NamedTuple):
-    """What a file name says.
-
-    Attributes:
-        step: its last whole number, if it does not say that it is an epoch.
-        epoch: the number after the word epoch.
-    """
-
-    step: int | None = None
-    epoch: int | None = None
-
-
-def number_in_name(checkpoint: Checkpoint) -> FileNumber:
-    """Give the number in the file name; a SavedModel's directory has a version, no step."""
-    if checkpoint.format is Format.SAVED_MODEL:
-        return FileNumber()
-    return number_in(os.path.basename(checkpoint.path))
-
-
-def number_in(name: str) -> FileNumber:
-    """Give the last whole number of a base name that stands on its own."""
-    for extension in _EXTENSIONS:
-        name = name.removesuffix(extension)
-    name = _DECIMAL.sub("~", name)
-    found = list(_FILE_NUMBER.finditer(name))
-    if not found:
-        return FileNumber()
-    number = int(found[-1]["number"])
-    return FileNumber(epoch=number) if found[-1]["epoch"] else FileNumber(step=number)

@@ -9,10 +9,15 @@
     [… 13 lines]
 
 LOG is the JSON of a list with a record per epoch (what `ckread.callbacks.HistoryLogger`
-writes), the JSON of Keras's `History.history`, a `CSVLogger` file, or event files of
+writes) or of a record per line, the JSON of Keras's `History.history` or of a pandas
+DataFrame, a table with a header (`CSVLogger`, `DataFrame.to_csv`), or event files of
 TensorBoard or their directory. Several logs of a resumed training are joined: of an
-epoch in two of them the later log counts. Checkpoints are matched with epochs by
-their step, else by the iterations of their optimizer.
+epoch in two of them the later log counts.
+
+A checkpoint is put at an epoch only where something ties the two: a step, an epoch or
+iterations that both hold, an epoch in its name, or iterations to an epoch that all
+checkpoints agree on. Where nothing does, --match COLUMN=NUMBER says it: which number of
+the names a column is (the first is 1), or of a single checkpoint the column's value.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import OneOf
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
+from ckread.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -43,13 +49,17 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--mode", metavar="MODE", type=OneOf(("min", "max")), help="which is better: min or max"
     )
+    parser.add_argument(
+        "--match", metavar="COLUMN=NUMBER", action="append", default=[],
+        help="the column of the log that a number of the names is",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
     add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Read logs, and show their curves."""
-    from ckread.analysis.history import history
+    from ckread.analysis.history.history import history
 
     draws = wants_picture(arguments)
     checkpoints = None
@@ -59,7 +69,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         checkpoints = open_run(arguments.run, reader=arguments.reader)
         for note in checkpoints.notes:
             output.note(note)
-    result = history(arguments.logs, checkpoints, best=arguments.best, mode=arguments.mode)
+    match = dict(_pair(text) for text in arguments.match)
+    if match and checkpoints is None:
+        raise UsageError("--match without --run: there is no checkpoint to match")
+    result = history(
+        arguments.logs, checkpoints, best=arguments.best, mode=arguments.mode, match=match
+    )
     if output.is_json:
         output.json("history", result.to_dict())
     else:
@@ -73,3 +88,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         figure = plot_history(result, palette=palette_of(arguments))
         hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)
     return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, sign, number = text.rpartition("=")
+    if not (column and sign and number):
+        raise UsageError(f"--match {text}: expected COLUMN=NUMBER, such as epoch=10")
+    return column, number

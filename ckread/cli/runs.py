@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
+_N_TOLD = 8
+"""Checkpoints of which it is told one by one why they were left out."""
+
 EXAMPLES = (
     ("ckread runs digits_run", "every checkpoint in a directory"),
     ('ckread runs "runs/*" --all', "several runs, every checkpoint listed"),
@@ -43,8 +46,11 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the checkpoints."""
     found = open_run(arguments.dirs, reader=arguments.reader)
-    for skipped in found.skipped:
+    for skipped in found.skipped[:_N_TOLD]:
         output.warning(f"{skipped.path} was left out: {skipped.error.message}.")
+    if len(found.skipped) > _N_TOLD:
+        more = len(found.skipped) - _N_TOLD
+        output.warning(f"{more:,} more were left out; --json lists them.")
     if output.is_json:
         output.json("runs", found.to_dict())
     elif output.is_quiet:

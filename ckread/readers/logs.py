@@ -1,21 +1,17 @@
-"""Training logs: what was measured at the end of each epoch.
+"""Training logs as people keep them: what was measured at the end of each epoch.
 
-    [{"epoch": 1, "loss": 0.9, …}, …]    JSON, a list with a record per epoch
+    [{"epoch": 1, "loss": 0.9, …}, …]    JSON, a list with a record per epoch; or a record a line
     {"loss": [0.9, …], …}                JSON of Keras's `History.history`
+    {"loss": {"0": 0.9, …}, …}           JSON of pandas, in each of its orients that has names
     epoch,loss,val_loss                  Keras's `CSVLogger`, whose epochs begin with 0
     0,0.9,0.5
+    ,loss,val_loss                       `DataFrame.to_csv`: the column without a name counts rows
 
-Epochs are counted from 1, as people count and as Keras prints them.
+and the event files of TensorBoard. Epochs are counted from 1, as people count and as Keras
+prints them; steps and episodes are taken as they stand.
 
-The event files of TensorBoard are records, whose messages the `tensorboard` package reads:
-
-    length u64 | masked CRC-32C of it u32 | Event | masked CRC-32C of that u32 | …
-
-Keras writes `train/` and `validation/` below a log directory, with tags such as
-`epoch_loss` and the epoch, from 0, as step: these read as `loss` and `val_loss` by
-epoch. Anything else is a scalar by step, under its own tag.
-
-Reference: github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/event.proto
+A log that was appended to holds several trainings: where its epochs begin anew with the first
+one they are counted on, where they go back a little the later rows count. Both are noted.
 """
 
 from __future__ import annotations
@@ -24,27 +20,37 @@ import csv
 import io
 import json
 import os
-import struct
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
-    CorruptCheckpointError,
-    MissingDependencyError,
-    NotACheckpointError,
-)
-from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.files import RegularFile, open_regular
+from ckread.errors import CheckpointError, NotACheckpointError
+from ckread.readers.files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
+    from collections.abc import Iterable, Mapping, Sequence
 
 MAX_LOG_NBYTES = 1 << 28
+_MAX_DEPTH = 4
+"""Levels of a JSON document that are looked through for a log."""
 _NOT_FINITE = {"nan": float("nan"), "infinity": float("inf"), "-infinity": float("-inf")}
-_EPOCH = "epoch"
+_BY_EPOCH = "epoch_"
+_OF_LISTS = "\0lists"
+"""Marks rows made of lists of different lengths: a short one may be of any of the rows."""
+
+_EPOCH = re.compile(r"n?_?(?:epochs?|ep|epoch_?(?:num(?:ber)?|no|idx|index|#)|epoche|epoca|эпоха)")
+_STEP = re.compile(
+    r"(?:global_?|train_?(?:ing_)?)?(?:steps?|iterations?|iters?|it|batch(?:es)?|num_updates)"
+)
+_EPISODE = re.compile(r"episodes?|games?|trials?")
+_IDENTIFIER = re.compile(
+    r"|index|unnamed: \d+|(?:.*[ _-])?(?:id|idx|uuid|seed|fold|run|model|name|pid|rank|host)"
+    r"|(?:total|max|num|n|number)[ _]?(?:of[ _])?epoc+h?s?|batch[ _]?size|version|date"
+    r"|timestamp|wall[ _]?time"
+)
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +59,31 @@ class HistoryLog:
 
     Attributes:
         path: the file or directory.
-        epochs: numbers of the epochs, rising, from 1.
+        epochs: what numbers its rows, rising: epochs from 1, steps or episodes as they stand.
         metrics: values by name, along the epochs; None where there is none.
         is_numbered: whether the file itself numbers its epochs.
-        unit: `epoch`, or `step` where it was logged by step.
+        unit: `epoch`, `step`, `episode`, or `row` where it takes two columns to name one.
+        counters: what else counts along the rows, as it stands in the file, by name.
+        seams: the first epoch of each later training in the same file.
+        unplaced: metrics with fewer values than there are rows: which ones they are of is unknown.
+        notes: what had to be decided to read it, one sentence each.
     """
 
     path: str
     epochs: tuple[int, ...]
     metrics: dict[str, tuple[float | None, ...]]
     is_numbered: bool = True
-    unit: str = _EPOCH
+    unit: str = "epoch"
+    counters: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    seams: tuple[int, ...] = ()
+    unplaced: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_history_log(path: str) -> HistoryLog:
     """Read a log of any kind; an error says what was found in its place."""
     if os.path.isdir(path) or "tfevents" in os.path.basename(path):
-        return read_event_log(path)
+        return _event_log(path)
     if os.path.exists(f"{path}.index") and not os.path.exists(path):
         raise _no_log(path, "a checkpoint")
     with open_regular(path) as file:
@@ -83,73 +97,309 @@ def read_history_log(path: str) -> HistoryLog:
     return parse_json(text, path) if text.lstrip()[:1] in ("[", "{") else parse_csv(text, path)
 
 
+def _event_log(path: str) -> HistoryLog:
+    from ckread.readers.event_files import read_scalars
+
+    found = read_scalars(path)
+    by_epoch = {
+        name.replace(_BY_EPOCH, "", 1): {step + 1: value for step, value in values.items()}
+        for name, values in found.items()
+        if name.removeprefix("val_").startswith(_BY_EPOCH)
+    }
+    chosen = by_epoch or found
+    places = tuple(sorted({step for values in chosen.values() for step in values}))
+    metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
+    return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
+
+
 def parse_json(text: str, path: str = "history") -> HistoryLog:
-    """Give the log in a JSON text."""
+    """Give the log in a JSON text, or in a text of JSON lines."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply").lower()
-        raise _no_log(path, f"JSON that cannot be read ({reason})") from None
-    if isinstance(document, list) and all(isinstance(row, dict) for row in document) and document:
-        numbers = [row.get(_EPOCH) for row in document]
-        is_numbered = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
-        shift = 1 if is_numbered and min(numbers) == 0 else 0
-        epochs = [n + shift for n in numbers] if is_numbered else range(1, len(document) + 1)
-        return _log_of_rows(path, zip(epochs, document, strict=True), is_numbered=is_numbered)
-    if isinstance(document, dict) and isinstance(document.get("history"), dict):
-        document = document["history"]
-    if isinstance(document, dict) and document:
-        columns = {k: v for k, v in document.items() if isinstance(v, list) and v}
-        n = max(map(len, columns.values()), default=0)
-        rows = [{k: v[i] for k, v in columns.items() if i < len(v)} for i in range(n)]
-        if rows:
-            return _log_of_rows(path, enumerate(rows, 1), is_numbered=False)
-    raise _no_log(path, "JSON of something else")
+        document = _json_lines(text)
+        if document is None:
+            reason = getattr(error, "msg", "nested too deeply").lower()
+            raise _no_log(path, f"JSON that cannot be read ({reason})") from None
+    rows = _records(document)
+    if not rows:
+        raise _no_log(path, "JSON of something else")
+    return _log_of_parts(path, [rows])
+
+
+def _json_lines(text: str) -> list[Any] | None:
+    """Read a record from each line; the last may be cut short, while it is being written."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    records = []
+    for at, line in enumerate(lines):
+        try:
+            records.append(json.loads(line))
+        except (ValueError, RecursionError):
+            if at < len(lines) - 1:
+                return None
+    return records if records and all(isinstance(record, dict) for record in records) else None
+
+
+def _records(document: Any, depth: int = 0) -> list[Row]:
+    """Find the longest list of records, in whatever way it is written down."""
+    if depth > _MAX_DEPTH:
+        return []
+    if isinstance(document, list):
+        is_records = document and all(isinstance(row, dict) for row in document)
+        return [_flat(row) for row in document] if is_records else []
+    if not isinstance(document, dict):
+        return []
+    columns, data = document.get("columns"), document.get("data")
+    if isinstance(columns, list) and isinstance(data, list):  # pandas, orient="split"
+        rows = [row for row in data if isinstance(row, list)]
+        return [dict(zip(map(str, columns), row, strict=False)) for row in rows]
+    dicts = {name: value for name, value in document.items() if isinstance(value, dict)}
+    if dicts and len(dicts) == len(document) and all(map(_is_index, dicts.values())):
+        places = sorted({at for values in dicts.values() for at in values}, key=int)
+        return [{name: v[at] for name, v in dicts.items() if at in v} for at in places]
+    if dicts and _is_index(dicts) and len(dicts) == len(document):  # orient="index"
+        return [_flat(dicts[at]) for at in sorted(dicts, key=int)]
+    found = [_records(value, depth + 1) for value in document.values()]
+    lists = {
+        name: value
+        for name, value in document.items()
+        if isinstance(value, list) and value and not any(isinstance(v, dict | list) for v in value)
+    }
+    n = max(map(len, lists.values()), default=0)
+    own = [{name: v[at] for name, v in lists.items() if at < len(v)} for at in range(n)]
+    longest = max([*found, own], key=lambda rows: (len(rows), len(rows[0]) if rows else 0))
+    if longest is own and len(set(map(len, lists.values()))) > 1:
+        longest = [{**row, _OF_LISTS: True} for row in own]
+    epochs = document.get("epoch")
+    if longest is not own and isinstance(epochs, list) and len(epochs) == len(longest):
+        return [{"epoch": epoch, **row} for epoch, row in zip(epochs, longest, strict=True)]
+    return longest
+
+
+def _is_index(values: Mapping[Any, Any]) -> bool:
+    """Tell whether keys are those of an index of pandas that counts."""
+    return bool(values) and all(isinstance(key, str) and key.isdecimal() for key in values)
+
+
+def _flat(row: Mapping[str, Any]) -> Row:
+    """Put what is nested once beside the rest: `train` and `loss` as `train_loss`."""
+    flat: Row = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat.update((f"{name}_{inner}", v) for inner, v in value.items())
+        else:
+            flat[str(name)] = value
+    return flat
 
 
 def parse_csv(text: str, path: str = "history") -> HistoryLog:
-    """Give the log of a `CSVLogger`: comma, semicolon or tab between its columns."""
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    """Give the log in a table: comma, semicolon, tab, bar or blanks between its columns."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.lstrip().startswith("#")]
+    comments = [line.lstrip("# \t") for line in lines if line.lstrip().startswith("#")]
+    if kept and comments and not re.search("[a-df-zA-DF-Z]", kept[0]):
+        kept = [comments[-1], *kept]  # as `numpy.savetxt` writes a header
+    if not kept:
+        raise _no_log(path, "no column of numbers")
+    separator = max(",;\t|", key=kept[0].count)
+    if separator not in kept[0]:
+        kept, separator = [" ".join(line.split()) for line in kept], " "
     try:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=separator))
+        table = list(csv.reader(io.StringIO("\n".join(kept)), delimiter=separator))
     except csv.Error as error:
         raise _no_log(path, f"a table that cannot be read ({error})") from None
-    numbers = [_number(row.get(_EPOCH)) for row in rows]
-    is_numbered = bool(rows) and all(n is not None and n == n and n % 1 == 0 for n in numbers)
-    if is_numbered:
-        epochs: Iterable[int] = [int(n) + 1 for n in numbers if n is not None]
-    else:
-        epochs = range(1, len(rows) + 1)
-    return _log_of_rows(path, zip(epochs, rows, strict=True), is_numbered=is_numbered)
+    header = [name.strip() for name in table[0]]
+    notes: list[str] = []
+    if len(table) > 2 and len(table[-1]) < len(header) and not text.endswith("\n"):
+        table.pop()
+        notes.append("The last row is cut short, and was left out.")
+    parts: list[list[Row]] = [[]]
+    for cells in table[1:]:
+        if [cell.strip() for cell in cells] == header:
+            parts.append([])
+        else:
+            parts[-1].append(dict(zip(header, cells, strict=False)))
+    has_commas = separator in ";\t" and not any("." in line for line in kept[1:])
+    if has_commas:
+        parts = [[{k: v.replace(",", ".") for k, v in row.items()} for row in p] for p in parts]
+    # Keras's CSVLogger counts from 0 on, also where it goes on at 10; its metrics are sorted.
+    is_keras = header[0] == "epoch" and header[1:] == sorted(header[1:])
+    parts = [part for part in parts if part]
+    return _log_of_parts(path, parts, is_from_zero=is_keras, notes=notes)
 
 
-def _log_of_rows(
-    path: str, rows: Iterable[tuple[int, Mapping[Any, Any]]], *, is_numbered: bool
+def _log_of_parts(
+    path: str,
+    parts: Sequence[Sequence[Row]],
+    *,
+    is_from_zero: bool = False,
+    notes: Iterable[str] = (),
 ) -> HistoryLog:
-    """Put rows in order of epoch; of an epoch that was logged twice the later counts."""
-    by_epoch: dict[int, dict[str, float | None]] = {}
-    names: dict[str, None] = {}
-    for epoch, row in rows:
-        values = {str(k): _number(v) for k, v in row.items() if k not in (_EPOCH, None)}
-        by_epoch[epoch] = values
-        names.update(dict.fromkeys(name for name, value in values.items() if value is not None))
-    if not names:
+    """Number the rows of one or more tables, and put them in order.
+
+    Args:
+        path: what messages call the log.
+        parts: rows, in each part those below one header.
+        is_from_zero: whether epochs that begin with 2 or more are known to count from 0.
+        notes: what was decided before.
+    """
+    rows = [{name.strip(): value for name, value in row.items()} for part in parts for row in part]
+    starts = [sum(map(len, parts[:at])) for at in range(1, len(parts))]
+    counting = _Counting(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    metrics = [
+        name
+        for name in names
+        if name not in counting.all
+        and not _IDENTIFIER.fullmatch(name.lower())
+        and any(_number(row.get(name)) is not None for row in rows)
+    ]
+    if not metrics:
         raise _no_log(path, "no column of numbers")
-    epochs = tuple(sorted(by_epoch))
-    metrics = {name: tuple(by_epoch[e].get(name) for e in epochs) for name in names}
-    return HistoryLog(path, epochs, metrics, is_numbered)
+    told = list(notes)
+    lengths = {name: sum(name in row for row in rows) for name in metrics}
+    unplaced = {}
+    if not counting.full and _OF_LISTS in rows[0]:
+        longest = max(lengths.values())
+        short = [name for name in metrics if lengths[name] < longest]
+        metrics = [name for name in metrics if name not in short]
+        unplaced = {
+            name: tuple(_number(row[name]) for row in rows if name in row) for name in short
+        }
+        told += [
+            f"{name} has {lengths[name]:,} values for {longest:,} rows: which ones they are of "
+            "is unknown."
+            for name in short
+        ]
+    numbers, unit = counting.number(metrics)
+    if unit == "epoch" and counting.epoch:
+        first = min(numbers)
+        shift = 1 if first == 0 or (is_from_zero and first > 1) else 0
+        numbers = [number + shift for number in numbers]
+    joins = [at not in starts and counting.is_joined(at, metrics) for at in range(len(rows))]
+    numbers, seams, why = _continued(numbers, joins, unit)
+    merged: dict[int, Row] = {}
+    for number, row in zip(numbers, rows, strict=True):
+        known = {name: value for name, value in row.items() if _number(value) is not None}
+        merged[number] = {**(merged.get(number, {})), **known}
+    order = sorted(merged)
+    return HistoryLog(
+        path=path,
+        epochs=tuple(order),
+        metrics={n: tuple(_number(merged[at].get(n)) for at in order) for n in metrics},
+        is_numbered=bool(counting.full),
+        unit=unit,
+        counters={n: tuple(_whole(merged[at].get(n)) for at in order) for n in counting.all},
+        seams=tuple(seams),
+        unplaced=unplaced,
+        notes=(*told, *why),
+    )
+
+
+class _Counting:
+    """The columns of a log that count: epochs, steps, episodes."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        names = dict.fromkeys(name for row in rows for name in row)
+        counting = [
+            name
+            for name in names
+            if any(words.fullmatch(_plain(name)) for words in (_EPOCH, _STEP, _EPISODE))
+        ]
+        numbers = {n: [row.get(n) for row in rows if _number(row.get(n)) is not None]
+                   for n in counting}  # fmt: skip
+        self.all = [n for n in counting if numbers[n] and None not in map(_whole, numbers[n])]
+        self.full = [name for name in self.all if len(numbers[name]) == len(rows)]
+        self.epoch = next((n for n in self.full if _EPOCH.fullmatch(_plain(n))), None)
+
+    def number(self, metrics: Sequence[str]) -> tuple[list[int], str]:
+        """Give what numbers the rows, and its unit.
+
+        Rows of one epoch are one row, unless they hold different values of one metric at
+        different steps: then the steps count, or rows where steps begin anew in each epoch.
+        """
+        others = [name for name in self.full if name != self.epoch]
+        if self.epoch is None:
+            if not others:
+                return list(range(1, len(self.rows) + 1)), "epoch"
+            is_episode = bool(_EPISODE.fullmatch(_plain(others[0])))
+            return self._values(others[0]), "episode" if is_episode else "step"
+        epochs = self._values(self.epoch)
+        is_joined = all(
+            epochs[at] != epochs[at - 1] or self.is_joined(at, metrics)
+            for at in range(1, len(epochs))
+        )
+        if not others or is_joined:
+            return epochs, "epoch"
+        steps = self._values(others[0])
+        if all(a < b for a, b in pairwise(steps)):
+            return steps, "step"
+        if len(set(zip(epochs, steps, strict=True))) == len(steps):
+            return list(range(1, len(steps) + 1)), "row"
+        return epochs, "epoch"
+
+    def _values(self, name: str) -> list[int]:
+        return [_whole(row.get(name)) or 0 for row in self.rows]
+
+    def is_joined(self, at: int, metrics: Sequence[str]) -> bool:
+        """Tell whether a row and the one before it hold no values of the same metric."""
+        before, here = self.rows[at - 1], self.rows[at]
+        return at > 0 and not any(
+            _number(before.get(name)) is not None and _number(here.get(name)) is not None
+            for name in metrics
+        )
+
+
+def _continued(
+    numbers: list[int], joins: Sequence[bool], unit: str
+) -> tuple[list[int], list[int], list[str]]:
+    """Count on where a later training begins anew; give the numbers, the seams, and notes.
+
+    `joins` tells which rows belong to the one before: of an epoch in two parts.
+    """
+    if len(set(numbers)) == len(numbers):
+        return numbers, [], []
+    shifted, seams, again, shift = list(numbers), [], [], 0
+    for at in range(1, len(numbers)):
+        if numbers[at] <= numbers[at - 1] and not joins[at]:
+            if numbers[at] == numbers[0] and unit == "epoch":
+                shift = max(shifted[:at]) - numbers[at] + 1
+                seams.append(numbers[at] + shift)
+            else:
+                again.append(numbers[at] + shift)
+        shifted[at] = numbers[at] + shift
+    notes = []
+    if seams:
+        shown = ", ".join(f"{seam:,}" for seam in seams[:3]) + (", …" if len(seams) > 3 else "")
+        notes.append(f"Its epochs begin anew: a later training is counted on, from {shown}.")
+    if again:
+        notes.append(f"From {unit} {again[0]:,} on it was logged again; the later rows count.")
+        seams += again
+    return shifted, sorted(seams), notes
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, str) and value.strip().lower() in _NOT_FINITE:
-        return _NOT_FINITE[value.strip().lower()]
+    if isinstance(value, str):
+        text = value.strip().lower().removesuffix("%")
+        if text in _NOT_FINITE:
+            return _NOT_FINITE[text]
+        value = text.replace("_", "?")  # Python would read 1_000
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number % 1 == 0 else None
 
 
 def _no_log(path: str, found: str) -> NotACheckpointError:
@@ -158,117 +408,3 @@ def _no_log(path: str, found: str) -> NotACheckpointError:
         " CSVLogger file, or event files of TensorBoard."
     )
     return NotACheckpointError(found, path=path, expected="a training log", remedy=remedy)
-
-
-_HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
-_BY_EPOCH = "epoch_"
-_VALIDATION = ("validation", "eval", "val")
-
-
-def read_event_log(path: str) -> HistoryLog:
-    """Read the scalars of an event file, or of all below a directory."""
-    files = sorted(_event_files(path))
-    if not files:
-        raise CheckpointNotFoundError(
-            "no event file of TensorBoard here", path=path, remedy=_logs_here(path)
-        )
-    found: dict[str, dict[int, float]] = {}
-    for file in files:
-        folder = os.path.basename(os.path.dirname(file))
-        prefix = "val_" if folder.startswith(_VALIDATION) else ""
-        for tag, step, value in _scalars(file):
-            found.setdefault(f"{prefix}{tag}", {})[step] = value
-    by_epoch = {
-        name.replace(_BY_EPOCH, "", 1): {step + 1: value for step, value in values.items()}
-        for name, values in found.items()
-        if name.removeprefix("val_").startswith(_BY_EPOCH)
-    }
-    chosen = by_epoch or found
-    if not chosen:
-        raise CorruptCheckpointError(
-            "event files without a scalar", path=path, expected="training curves"
-        )
-    places = tuple(sorted({step for values in chosen.values() for step in values}))
-    metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
-    return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
-
-
-def _logs_here(directory: str) -> str | None:
-    """Name a log of Keras in a directory that has no event file."""
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:
-        return None
-    logs = [name for name in names if name.lower().endswith((".json", ".csv"))]
-    if not logs:
-        return None
-    likely = min(logs, key=lambda name: not any(w in name.lower() for w in ("history", "log")))
-    return f"A log of Keras is given by its own name: {os.path.join(directory, likely)}"
-
-
-def _event_files(path: str) -> Iterator[str]:
-    if os.path.isfile(path):
-        yield path
-        return
-    for directory, folders, names in os.walk(path):
-        folders.sort()
-        yield from (os.path.join(directory, name) for name in names if "tfevents" in name)
-
-
-def _scalars(path: str) -> Iterator[tuple[str, int, float]]:
-    event_class, make_ndarray = _tensorboard()
-    for record in _records(path):
-        try:
-            event = event_class.FromString(record)
-            for value in event.summary.value:
-                if value.HasField("simple_value"):
-                    yield value.tag, event.step, value.simple_value
-                elif value.HasField("tensor") and not value.tensor.tensor_shape.dim:
-                    yield value.tag, event.step, float(make_ndarray(value.tensor).item())
-        except (ValueError, TypeError, KeyError):
-            continue  # a text, an image, or what a newer writer calls by another type
-        except Exception as error:  # protobuf's DecodeError, without importing it
-            raise CorruptCheckpointError(
-                f"a record that is no event ({error})", path=path
-            ) from None
-
-
-def _records(path: str) -> Iterator[bytes]:
-    """Yield the records of a file; one that is being written at its end is left out."""
-    with RegularFile(path) as file:
-        at = 0
-        while at + _HEAD.size <= file.nbytes:
-            head = file.pread(at, _HEAD.size)
-            length, masked = _HEAD.unpack(head)
-            if crc32c(head[:8]) != unmask(masked):
-                raise _damaged(path, at)
-            stop = at + _HEAD.size + length + _TAIL.size
-            if stop > file.nbytes:
-                return
-            data = file.pread(at + _HEAD.size, length + _TAIL.size)
-            if crc32c(data[:length]) != unmask(_TAIL.unpack(data[length:])[0]):
-                raise _damaged(path, at)
-            yield data[:length]
-            at = stop
-
-
-def _damaged(path: str, offset: int) -> CorruptCheckpointError:
-    return CorruptCheckpointError(
-        "wrong checksum",
-        path=path,
-        place=f"record at byte {offset}",
-        expected="an event",
-        offset=offset,
-    )
-
-
-def _tensorboard() -> tuple[Any, Any]:
-    """Give the message class of events, and what makes arrays; TensorFlow is not imported."""
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.util.tensor_util import make_ndarray
-    except ImportError:
-        message = "event files are read through tensorboard, which is not installed"
-        remedy = "Install it: pip install 'ckread[tensorboard]'"
-        raise MissingDependencyError(message, remedy=remedy) from None
-    return Event, make_ndarray

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
 from ckread.model.fields import named
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, heading
+from ckread.views.terminal.page import (
+    Lines,
+    Page,
+    PipedOnly,
+    Prose,
+    Span,
+    TerminalOnly,
+    footer,
+    heading,
+)
 from ckread.views.terminal.table import Column, Table
 from ckread.views.terminal.words import count_text, plural, size_text
 
@@ -92,6 +101,8 @@ def _unsound(report: CheckReport) -> str:
         return f"{mixed.message}."
     if Code.SHARD_SHORT in codes:
         return f"a data shard was cut short, or belongs to another save.{_unreadable(report)}"
+    if Code.AMBIGUOUS in codes:
+        return "members of the archive have one name: which of them is meant cannot be told."
     if Code.MEMBER in codes:
         return _of_member(report)
     if Code.FILE in codes and not report.damaged:
@@ -185,8 +196,8 @@ _FIELDS = named(FINDING_FIELDS)
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 
-def check_page(report: CheckReport) -> Page:
-    """Lay out the report on one checkpoint."""
+def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str = "") -> Page:
+    """Lay out the report on one checkpoint, with the section on loading it and its note."""
     head = [heading(report.path), _verdict(*verdict(report))]
     sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
@@ -204,6 +215,8 @@ def check_page(report: CheckReport) -> Page:
         command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
         last = Prose("Where in the run it began is shown by:")
         sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
+    if on_loading:
+        sections += [on_loading, [footer(note)]]
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
 
@@ -313,6 +326,7 @@ _CODE_WORDS = {
     Code.NO_INDEX: "no index", Code.LEFTOVERS: "leftovers", Code.STATE_STALE: "state file",
     Code.STATE_FILE: "state file", Code.STEP: "step", Code.LOST: "not restored",
     Code.EVIDENCE: "graph", Code.SHARD_MIXED: "index and shards", Code.VERSION: "version",
+    Code.NOT_TRAINED: "not trained", Code.AMBIGUOUS: "archive", Code.VOCABULARY: "vocabulary",
     Code.MOMENTS_RESET: "optimizer", Code.TENSORFLOW: "TensorFlow", Code.NO_CHECKSUM: "checksums",
 }  # fmt: skip
 _PLACED = frozenset({

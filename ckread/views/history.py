@@ -22,7 +22,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
     from ckread.views.terminal.page import Line
 
 MAX_ROWS = 30
@@ -42,14 +42,19 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
     everything = [_Row(at) for at in range(len(result.epochs))]
     rows = everything if show_all else shown_rows(result)
     names = paired(list(result.metrics))
-    best = result.epochs.index(result.best.epoch) if result.best else -1
+    best = result.at_best
 
     def style(row: _Row) -> str:
-        return "muted" if row.n_hidden else "title" if row.at == best else ""
+        is_best = row.at is not None and row.at == best
+        return "muted" if row.n_hidden else "title" if is_best else ""
 
     table = Table(_columns(result, names, best), [_Row(), *rows], row_style=style)
     name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
-    held = f"  {plural(len(result.epochs), result.unit)}, {plural(len(result.metrics), 'metric')}"
+    n, metrics = len(result.epochs), plural(len(result.metrics), "metric")
+    held = f"  {plural(n, result.unit)}, {metrics}"
+    if result.unit == "step":  # of which a row may stand for many
+        span = f"steps {result.epochs[0]:,} to {result.epochs[-1]:,}"
+        held = f"  {plural(n, 'row')}, {span}, {metrics}"
     seams = ", ".join(f"{epoch:,}" for epoch in result.seams)
     title = heading(name, f"{held}, continued at {seams}" if seams else held)
     meaning = NarrowFooter(table, _meaning(result, is_cut=len(rows) < len(everything)))
@@ -69,7 +74,7 @@ def shown_rows(result: TrainingHistory) -> list[_Row]:
     n = len(result.epochs)
     if n <= MAX_ROWS:
         return [_Row(at) for at in range(n)]
-    best = result.epochs.index(result.best.epoch) if result.best else 0
+    best = result.at_best or 0
     near = range(best - _SHOWN_AROUND_BEST, best + _SHOWN_AROUND_BEST + 1)
     ends = (*range(_SHOWN_AT_ENDS), *range(n - _SHOWN_AT_ENDS, n))
     shown = sorted({at for at in (*near, *ends) if 0 <= at < n})
@@ -100,30 +105,63 @@ def verdict(result: TrainingHistory) -> str:
 def _best(result: TrainingHistory) -> str:
     best = result.best
     if best is None:
-        return "No metric has a value."
-    text = f"Best {safe_text(best.metric)} {float_text(best.value)} at {result.unit} {best.epoch:,}"
+        has_value = any(v is not None for values in result.metrics.values() for v in values)
+        which = "No name of a metric tells what is best (--best METRIC chooses)."
+        return which if has_value else "No metric has a value."
+    name = safe_text(best.metric)
+    if best.value is None or best.mode is None:
+        return f"{name}: its name does not tell what is best (--mode min or max)."
+    text = f"Best {name} {float_text(best.value)}"
+    if best.epoch is None:
+        return f"{text}, at which {result.unit} is unknown."
+    text += f" at {_where(result, result.epochs.index(best.epoch))}"
     if best.checkpoint is not None:
         return f"{text}, held by {safe_text(best.checkpoint)}."
     if result.run is None:
         return f"{text}."
+    if not result.holders.how:
+        return f"{text}. Which {result.unit} {_held(result)} is unknown."
     if not result.holders.kept:
-        return f"{text}. The checkpoints cannot be matched with {result.unit}s."
+        return f"{text}. No checkpoint holds a {result.unit} of the log."
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
+
+
+def _where(result: TrainingHistory, at: int) -> str:
+    """Say which row: by its epoch, or by all that names it."""
+    if result.unit != "row" or not result.counters:
+        return f"{result.unit} {result.epochs[at]:,}"
+    return ", ".join(
+        f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
+        for name, values in result.counters.items()
+    )
+
+
+def _held(result: TrainingHistory) -> str:
+    """Name a single checkpoint of which it is asked what it holds."""
+    paths = list(result.holders.unplaced)
+    return f"{safe_text(paths[0])} holds" if len(paths) == 1 else "each checkpoint holds"
 
 
 def _meaning(result: TrainingHistory, *, is_cut: bool) -> str:
     sentences = []
-    if result.best is not None:
-        word = "smallest" if result.best.mode == "min" else "largest"
-        sentences.append(f"best: {word} {safe_text(result.best.metric)} (--best METRIC chooses).")
+    best = result.best
+    if best is not None and best.mode is not None:
+        word = "smallest" if best.mode == "min" else "largest"
+        sentences.append(f"best: {word} {safe_text(best.metric)} (--best METRIC chooses).")
+        if result.is_best_of_training and len(result.metrics) > 1:
+            sentences.append("It was measured in training: no metric is of validation data.")
     if result.holders.how:
         sentences.append(f"Checkpoints {result.holders.how}.")
+    elif result.run is not None:
+        why = result.holders.why
+        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: --match COLUMN=NUMBER.")
+    sentences += map(safe_text, result.notes)
     if is_cut:
         sentences.append("--all shows every row.")
     return " ".join(sentences)
 
 
-def _columns(result: TrainingHistory, names: Sequence[str], best: int) -> list[Column[_Row]]:
+def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) -> list[Column[_Row]]:
     def epoch(row: _Row) -> str:
         if row.n_hidden:
             return "…"
@@ -147,19 +185,38 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int) -> list[C
         path = None if row.at is None else result.holders.kept.get(result.epochs[row.at], ABSENT)
         return safe_text(base_name(path)) if path else ""
 
+    def counter(values: Sequence[int | None]) -> Callable[[_Row], str]:
+        def shown(row: _Row) -> str:
+            number = None if row.at is None else values[row.at]
+            return "…" if row.n_hidden else "" if number is None else f"{number:,}"
+
+        return shown
+
     columns: list[Column[_Row]] = [
         Column(title=result.unit, shown=epoch, justify=RIGHT),
-        *(
-            Column(
-                title=safe_text(name), shown=metric(result.metrics[name]), justify=POINT, rank=rank
-            )
-            for rank, name in enumerate(names)
-        ),
+    ]
+    if result.unit == "row" and result.counters:
+        columns = [
+            Column(title=safe_text(name), shown=counter(values), justify=RIGHT)
+            for name, values in result.counters.items()
+        ]
+    # What is best is never pushed off a narrow screen by a long name beside it.
+    ranks = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    columns += [
+        Column(
+            title=safe_text(name),
+            shown=metric(result.metrics[name]),
+            justify=POINT,
+            rank=ranks.index(name),
+        )
+        for name in names
     ]
     if result.holders.kept:
         columns.append(Column(title="checkpoint", shown=holder))
     is_best: Column[_Row] = Column(
-        title="", shown=lambda row: "best" if row.at == best else "", style="good"
+        title="",
+        shown=lambda row: "best" if row.at is not None and row.at == best else "",
+        style="good",
     )
     return [*columns, is_best]
 

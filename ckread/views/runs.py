@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.claim import Strength
 from ckread.model.fields import named
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
-from ckread.model.spelling import safe_text
+from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
@@ -23,7 +24,7 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ckread.model.run.run import Run
     from ckread.views.terminal.page import Block, Line
@@ -33,6 +34,7 @@ _STATE_STYLES: Mapping[RunState | None, str] = {
     RunState.UNTRACKED: "muted",
     RunState.STALE: "warning",
 }
+_COUNTED = {2: "two", 3: "three"}
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -48,15 +50,16 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     """Lay out the checkpoints of a run; its groups alone where there are several models."""
     groups = run.groups
     rows = rows_of(run)
+    titles = run.titles if len(groups) == 1 else ("step",)
     sentence = Prose(_several(groups) if len(groups) > 1 else _sentence(run))
     head: list[Block] = [heading(run.path), sentence]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
-        sections.append(TerminalOnly(_table(rows)))
-    meaning = footer(_meaning(groups, show_all=show_all))
-    return Page(head, *sections, meaning, PipedOnly(_table(rows)))
+        sections.append(TerminalOnly(_table(rows, titles)))
+    meaning = footer(_meaning(run, show_all=show_all))
+    return Page(head, *sections, meaning, PipedOnly(_table(rows, titles)))
 
 
 def rows_of(run: Run) -> list[_Row]:
@@ -69,9 +72,9 @@ def rows_of(run: Run) -> list[_Row]:
         for entry in found.entries
     ]
     stale = [_Row(entry) for entry in run.stale]
-    if has_letters:
+    if has_letters or not stale:
         return rows + stale
-    return sorted(rows + stale, key=lambda row: -1 if row.entry.step is None else row.entry.step)
+    return sorted(rows + stale, key=lambda row: (row.entry.numbers, row.entry.count or -1))
 
 
 def _letter(i: int) -> str:
@@ -80,14 +83,24 @@ def _letter(i: int) -> str:
 
 def _sentence(run: Run) -> str:
     nbytes = size_text(sum(entry.nbytes or 0 for entry in run.entries))
-    steps = [step for step in run.steps if step is not None]
-    span = ""
-    if len(steps) > 1:
-        span = f", steps {steps[0]:,} to {steps[-1]:,}"
-    elif steps:
-        span = f", step {steps[0]:,}"
+    span = _span(run)
     stale = f" The state file names {len(run.stale)} more that are not here." if run.stale else ""
     return f"{plural(len(run), 'checkpoint')}{span}, {nbytes}. {_latest(run)}{stale}"
+
+
+def _span(run: Run) -> str:
+    """Say which steps, epochs or numbers the checkpoints are of."""
+    counts = [entry.count for entry in run.entries if entry.count is not None]
+    unit = run.entries[0].unit
+    if not counts and len(run.titles) == 1 and len(run.entries[0].numbers) == 1:
+        counts, unit = [entry.numbers[0] for entry in run.entries], run.titles[0]
+        unit = unit if unit == "version" else "number"
+    if len(counts) > 1:
+        return f", {unit}s {counts[0]:,} to {counts[-1]:,}"
+    if counts:
+        return f", {unit} {counts[0]:,}"
+    several = f", ordered by the {_COUNTED.get(len(run.titles), 'many')} numbers of their names"
+    return several if len(run.titles) > 1 else ""
 
 
 def _latest(run: Run) -> str:
@@ -97,10 +110,14 @@ def _latest(run: Run) -> str:
     latest = next((entry for entry in entries if entry.state is RunState.LATEST), None)
     is_one = len({os.path.dirname(entry.path) for entry in entries}) == 1
     by_step = safe_text(last.name if is_one else last.path)
+    claim = next((one for one in run.claims if one.claim == "latest"), None)
+    if claim is not None and claim.value is None:
+        return "Which is the latest is unknown."
     if latest is None or latest is last:
         return f"The latest is {by_step}."
     by_state = safe_text(latest.name if is_one else latest.path)
-    return f"The latest by the state file is {by_state}, by step {by_step}."
+    how = f"by {last.unit}" if last.count is not None else "by its name"
+    return f"The latest by the state file is {by_state}, {how} {by_step}."
 
 
 def _several(groups: Sequence[RunGroup]) -> str:
@@ -118,21 +135,22 @@ def _several(groups: Sequence[RunGroup]) -> str:
     )
 
 
-def _meaning(groups: Sequence[RunGroup], *, show_all: bool) -> str:
+def _meaning(run: Run, *, show_all: bool) -> str:
+    groups = run.groups
     entries = [entry for found in groups for entry in found.entries]
     sentences = []
     if len(groups) > 1:
-        sentences.append("first, last: step.")
+        units = {entry.unit for entry in entries}
+        sentences.append(f"first, last: {units.pop() if len(units) == 1 else 'step or epoch'}.")
         if len({found.model for found in groups}) < len(groups):
-            sentences.append(
-                "model: equal where parameters have the same names, shapes and types; name "
-                "the files themselves to take such groups together."
-            )
+            sentences.append(_same_models(groups))
         n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
         if n_untracked:
             sentences.append(f"The state file does not name {n_untracked:,} of them.")
         if not show_all:
             sentences.append(f"--all lists all {len(entries):,}.")
+    if len(groups) == 1:
+        sentences += _told(run)
     if len(groups) == 1 or show_all:
         dated = [entry.is_dated_by_state for entry in entries]
         source = "the state file" if all(dated) else "the files"
@@ -142,14 +160,41 @@ def _meaning(groups: Sequence[RunGroup], *, show_all: bool) -> str:
     return " ".join(sentences)
 
 
+def _same_models(groups: Sequence[RunGroup]) -> str:
+    """Name the groups that hold one model, and say how to take them together."""
+    by_model: dict[int, list[str]] = {}
+    for i, found in enumerate(groups):
+        by_model.setdefault(found.model, []).append(_letter(i))
+    same = [letters for letters in by_model.values() if len(letters) > 1]
+    named = "; ".join(f"{', '.join(some[:-1])} and {some[-1]}" for some in same[:3])
+    return (
+        f"{named} hold the same model, by names, shapes and types of its parameters: give their "
+        "files by name to take them together."
+    )
+
+
+def _told(run: Run) -> list[str]:
+    """Say what told the steps, unless the files hold them; and what is not known."""
+    sentences = []
+    for claim in run.claims[:1]:
+        if claim.strength is Strength.NAMED:
+            sentences.append(f"{claim.claim}s: by {safe_text(claim.source)}.")
+        elif claim.strength is Strength.UNKNOWN and len(run.titles) > 1:
+            sentences.append(f"{', '.join(run.titles)}: from the names. {claim.source}")
+        elif claim.strength is Strength.UNKNOWN and len(run) > 1:
+            text = safe_text(claim.source)
+            sentences.append(text if text.endswith(".") else f"{claim.claim}s: unknown; {text}.")
+    return sentences
+
+
 def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
     is_shared = len({found.model for found in groups}) < len(groups)
     columns: list[Column[tuple[str, RunGroup]]] = [
         Column(title="group", shown=lambda row: row[0]),
         Column(title="model", shown=(lambda row: str(row[1].model + 1)) if is_shared else None),
         Column(title="checkpoints", shown=lambda row: f"{len(row[1].entries):,}", justify=RIGHT),
-        Column(title="first", shown=lambda row: _step(row[1].entries[0]), justify=RIGHT),
-        Column(title="last", shown=lambda row: _step(row[1].latest), justify=RIGHT),
+        Column(title="first", shown=lambda row: _count(row[1].entries[0]), justify=RIGHT),
+        Column(title="last", shown=lambda row: _count(row[1].latest), justify=RIGHT),
         Column(
             title="variables",
             shown=lambda row: f"{row[1].latest.variables:,}",
@@ -163,7 +208,7 @@ def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
     return Table(columns, [(_letter(i), found) for i, found in enumerate(groups)])
 
 
-def _table(rows: Sequence[_Row]) -> Table[_Row]:
+def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
     is_one = len({os.path.dirname(row.entry.path) for row in rows}) == 1
     with_group = any(row.letter for row in rows)
     entries = [row.entry for row in rows]
@@ -178,7 +223,7 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
         return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
 
     columns: list[Column[_Row]] = [
-        of("step", shown=lambda row: _step(row.entry)),
+        *_number_columns(entries, titles),
         of(
             "path", title="checkpoint", folds=True,
             shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
@@ -205,8 +250,37 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
     return Table(columns, rows)
 
 
-def _step(entry: RunEntry) -> str:
-    return ABSENT if entry.step is None else f"{entry.step:,}"
+def _number_columns(entries: Sequence[RunEntry], titles: Sequence[str]) -> list[Column[_Row]]:
+    """Give a column for each number that orders the run, and one for steps in a pipe."""
+
+    def column(title: str, give: Callable[[RunEntry], int | None], *, is_shown: bool) -> Any:
+        def shown(row: _Row) -> str:
+            number = give(row.entry)
+            return ABSENT if number is None else f"{number:,}"
+
+        def piped(row: _Row) -> str:
+            number = give(row.entry)
+            return ABSENT_WORD if number is None else str(number)
+
+        return Column(title=title, shown=shown if is_shown else None, piped=piped, justify=RIGHT)
+
+    def number(at: int) -> Callable[[RunEntry], int | None]:
+        return lambda entry: entry.numbers[at] if at < len(entry.numbers) else None
+
+    columns = [
+        column(safe_word(title), number(at), is_shown=True)
+        for at, title in enumerate(titles)
+        if title not in ("step", "epoch")
+    ]
+    if any(entry.epoch is not None for entry in entries):
+        columns.append(column("epoch", lambda entry: entry.epoch, is_shown=True))
+    has_steps = any(entry.step is not None for entry in entries)
+    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps or not columns))
+    return columns
+
+
+def _count(entry: RunEntry) -> str:
+    return ABSENT if entry.count is None else f"{entry.count:,}"
 
 
 def _size(entry: RunEntry) -> str:

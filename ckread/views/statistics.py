@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,12 @@ from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
 from ckread.model.fields import named
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
+from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
+    ABSENT_WORD,
     common_prefix,
     count_text,
     float_text,
@@ -28,11 +30,12 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import (
         CheckpointStatistics,
+        Moment,
         RunStatistics,
         VariableStatistics,
     )
@@ -58,11 +61,11 @@ Row = tuple["VariableStatistics", "Line"]
 _FIELDS = named(STATISTICS_FIELDS)
 
 
-def statistics_table(rows: Sequence[Row], *, first: Column[Row] | None = None) -> Table[Row]:
+def statistics_table(rows: Sequence[Row], *, first: Sequence[Column[Row]] = ()) -> Table[Row]:
     """Give the table itself; `first` stands before the name, and in its place on a terminal."""
     columns = _columns()
-    if first is not None:
-        columns = [first, replace(columns[0], shown=None), *columns[1:]]
+    if first:
+        columns = [*first, replace(columns[0], shown=None), *columns[1:]]
     return Table(columns, rows)
 
 
@@ -132,6 +135,7 @@ _MAX_ERRORS = 8
 _ROLE_WORDS = {
     Role.ALIAS: ("alias", "aliases"),
     Role.SLOT: ("optimizer slot", "optimizer slots"),
+    Role.STATE: ("state variable", "state variables"),
     Role.RANDOM: ("random state", "random states"),
     Role.OTHER: ("other variable", "other variables"),
 }
@@ -205,24 +209,52 @@ def _measured(statistics: CheckpointStatistics, n_shown: int) -> str:
 # Statistics along a run as a table: a row for each checkpoint, a part for each variable.
 
 
+def _moment_columns(run: RunStatistics, moments: Mapping[int, Moment]) -> list[Column[Row]]:
+    """Give what tells the checkpoints apart: step, epoch or numbers, else their names."""
+
+    def column(title: str, give: Callable[[Moment], int | None]) -> Column[Row]:
+        def word(row: Row) -> str:
+            number = give(moments[id(row[0])])
+            return ABSENT_WORD if number is None else str(number)
+
+        def shown(row: Row) -> str:
+            number = give(moments[id(row[0])])
+            return ABSENT if number is None else count_text(number)
+
+        return Column(title=title, shown=shown, piped=word, justify=RIGHT)
+
+    def number(at: int) -> Callable[[Moment], int | None]:
+        return lambda moment: moment.numbers[at] if at < len(moment.numbers) else None
+
+    columns = [
+        column(safe_word(title), number(at))
+        for at, title in enumerate(run.titles)
+        if title not in ("step", "epoch")
+    ]
+    if any(moment.epoch is not None for moment in moments.values()):
+        columns.append(column("epoch", lambda moment: moment.epoch))
+    if any(moment.step is not None for moment in moments.values()):
+        columns.append(column("step", lambda moment: moment.step))
+    if not columns:
+        columns.append(
+            Column(
+                title="checkpoint",
+                shown=lambda row: safe_text(os.path.basename(moments[id(row[0])].path)),
+                piped=lambda row: safe_word(os.path.basename(moments[id(row[0])].path)),
+            )
+        )
+    return columns
+
+
 def evolution_page(run: RunStatistics) -> Page:
     """Give a table per variable, the checkpoints in order of step."""
     sections: list[list[Block]] = []
-    steps = {}
     for name in run.names:
-        rows: list[tuple[VariableStatistics, Line]] = []
-        for moment in run.moments:
-            if name in moment.variables:
-                rows.append((moment.variables[name], (Span(count_text(moment.step)),)))
-                steps[id(moment.variables[name])] = moment.step
-        title = heading(name)
-        step: Column[Row] = Column(
-            title="step",
-            shown=lambda row: row[1],
-            piped=lambda row: str(steps[id(row[0])]),
-            justify=RIGHT,
+        moments = {id(m.variables[name]): m for m in run.moments if name in m.variables}
+        rows: list[Row] = [(m.variables[name], ()) for m in moments.values()]
+        sections.append(
+            [heading(name), statistics_table(rows, first=_moment_columns(run, moments))]
         )
-        sections.append([title, statistics_table(rows, first=step)])
     if run.damaged:
         n = plural(len(run.damaged), "variable")
         verdict = Prose(Span("damaged:", "bad"), f" {n} could not be read.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.fields import named
@@ -11,7 +10,16 @@ from ckread.model.run.entries import ENTRY_FIELDS
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
-from ckread.views.terminal.words import ABSENT, bar, curve, place, plural, value_text, value_word
+from ckread.views.terminal.words import (
+    ABSENT,
+    ABSENT_WORD,
+    bar,
+    curve,
+    place,
+    plural,
+    value_text,
+    value_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,19 +88,24 @@ def sentence(result: RunTrack) -> str:
 
 def _step_columns(result: RunTrack) -> list[Column[_Row]]:
     """Give the step, and the name beside it where steps alone do not tell which checkpoint."""
-    steps = [entry.step for entry in result.checkpoints]
+    steps = [entry.count for entry in result.checkpoints]
     names = [entry.name for entry in result.checkpoints]
     is_named = len(set(names)) == len(names)
 
     def step(row: _Row) -> str:
         if row.entry is None:
             return ""
-        return ABSENT if row.entry.step is None else f"{row.entry.step:,}"
+        return ABSENT if row.entry.count is None else f"{row.entry.count:,}"
+
+    def word(row: _Row) -> str:
+        is_known = row.entry is not None and row.entry.count is not None
+        return str(row.entry.count) if is_known and row.entry else ABSENT_WORD
 
     def name(row: _Row) -> str:
         return "" if row.entry is None else row.entry.name if is_named else row.entry.path
 
-    by_step: Column[_Row] = Column.of(_FIELDS["step"], attrgetter("entry"), shown=step)
+    unit = result.checkpoints[0].unit
+    by_step: Column[_Row] = Column(title=unit, shown=step, piped=word, justify=RIGHT)
     by_name: Column[_Row] = Column(
         title="checkpoint",
         shown=lambda row: safe_text(name(row)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.training import FileNumber, TrainingState, number_in, read_training_state
+from ckread.analysis.training import TrainingState, read_training_state
 from ckread.errors import MissingShardError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
@@ -28,29 +28,6 @@ def state_of(path: str = "model.ckpt", *, fmt: Format = Format.TENSOR_BUNDLE, **
     reader.format = fmt
     identities = identify(reader.tensors, Evidence())
     return read_training_state(Checkpoint(reader, identities, path=path, evidence=Evidence()))
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        ("model.ckpt-1000", FileNumber(step=1000)),
-        ("ckpt-10", FileNumber(step=10)),
-        ("cp-0010.ckpt", FileNumber(step=10)),
-        ("weights.05-0.32.h5", FileNumber(step=5)),
-        ("model_v2-7", FileNumber(step=7)),
-        ("epoch_3", FileNumber(epoch=3)),
-        ("ckpt.epoch12.weights.h5", FileNumber(epoch=12)),
-        ("step500", FileNumber(step=500)),
-        ("0007", FileNumber(step=7)),
-        ("resnet50.ckpt", FileNumber()),
-        ("model.ckpt", FileNumber()),
-        ("run-1e9b", FileNumber()),
-        ("0.25", FileNumber()),
-        ("", FileNumber()),
-    ],
-)
-def test_number_in_a_file_name(name: str, number: FileNumber) -> None:
-    assert number_in(name) == number
 
 
 def test_nothing_is_known_of_plain_weights() -> None:
@@ -226,10 +203,23 @@ def test_a_whole_run(fixtures_dir: Path) -> None:
         "step_source": "file name and save counter",
         "epoch": None,
         "iterations": 900,
+        "iterations_source": None,
         "learning_rate": state.learning_rate,
         "save_counter": 10,
         "optimizer_kind": "Adam",
         "optimizer_name": "optimizer",
+        "optimizers": (
+            {
+                "name": "optimizer",
+                "kind": "Adam",
+                "iterations": 900,
+                "learning_rate": state.learning_rate,
+                "schedule": None,
+            },
+        ),
+        "schedule": None,
+        "loss": (),
+        "metrics": (),
         "lost": (),
         "warnings": (),
     }

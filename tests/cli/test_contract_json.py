@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.cli.terminal import Result, Terminal
 
 RECORDS = {
-    "variable", "scope", "side", "tensor", "distribution", "left", "moment", "finding", "report",
+    "variable", "scope", "side", "tensor", "distribution", "left", "moment", "claim", "finding",
+    "report", "on_loading", "facts",
 }  # fmt: skip
 """Titles of the page that are records in documents, and no documents."""
 

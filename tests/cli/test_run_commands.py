@@ -156,10 +156,11 @@ def test_keras_files_and_exports_as_runs(call: Call, tmp_path: Path) -> None:
             FIXTURES / "digits_files/digits.weights.h5", tmp_path / f"w.{number}.weights.h5"
         )
         shutil.copytree(FIXTURES / "digits_export", tmp_path / "export" / str(number))
-    for folder in (tmp_path, tmp_path / "export"):
+    names = ["w.1.weights.h5", "w.2.weights.h5"]  # models, perhaps, and versions: no steps
+    for folder, expected in ((tmp_path, names), (tmp_path / "export", ["1", "2"])):
         code, out, _ = call("drift", str(folder), "conv1/kernel")
         records = _records(out)
         assert code == 0
-        assert [record[1] for record in records] == ["1", "2"]
+        assert [record[1] for record in records] == expected
         assert records[1][3:5] == ["0", "0"]
         assert records[1][6] == "no"

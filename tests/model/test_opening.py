@@ -26,7 +26,6 @@ from ckread.errors import (
 from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
-from ckread.model.paths.scanning import step_of
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import Format
 from ckread.readers.dtypes import DataType
@@ -435,22 +434,6 @@ def test_steps_are_numbers_not_text(run: Path) -> None:
     assert locate("run").path == "run/ckpt-9000"
 
 
-@pytest.mark.parametrize(
-    ("name", "step"),
-    [
-        ("ckpt-10", 10),
-        ("model.ckpt-5000", 5000),
-        ("weights.05-0.23", 5),
-        ("checkpoint", None),
-        ("epoch_3", 3),
-        ("v1.5", None),
-        ("", None),
-    ],
-)
-def test_the_step_of_a_name(name: str, step: int | None) -> None:
-    assert step_of(name) == step
-
-
 def test_without_numbers_the_last_written_is_taken(tmp_path: Path) -> None:
     for name, when in (("b", 200), ("a", 300), ("c", 100)):
         save(tmp_path / name)
@@ -531,7 +514,7 @@ def test_several_families_and_one_checkpoint(
     )
     save("best-1")
     assert error_of("x", CheckpointNotFoundError)[1] == (
-        "This directory holds best-1, model-3; the latest is model-3."
+        "This directory holds model-3, best-1; the latest is best-1."
     )
 
 

@@ -40,7 +40,9 @@ def test_records_that_count_from_0_are_counted_from_1() -> None:
 def test_a_history_of_keras() -> None:
     log = parse_json('{"loss": [3.0, 2.0], "val_loss": [4.0]}')
     assert log.epochs == (1, 2)
-    assert log.metrics == {"loss": (3, 2), "val_loss": (4, None)}
+    assert log.metrics == {"loss": (3, 2)}
+    assert log.unplaced == {"val_loss": (4,)}
+    assert log.notes == ("val_loss has 1 values for 2 rows: which ones they are of is unknown.",)
     assert not log.is_numbered
     assert parse_json('{"history": {"loss": [1]}, "epoch": [0]}').metrics == {"loss": (1,)}
 
@@ -126,6 +128,107 @@ def test_what_json_holds_is_read_back(rows: list[dict[str, float]]) -> None:
     log = parse_json(json.dumps([{"epoch": i, **row} for i, row in enumerate(rows, 1)]))
     for name, values in log.metrics.items():
         assert list(values) == [row.get(name) for row in rows]
+
+
+ROWS = {"loss": [4.0, 3.0, 2.0, 2.5], "val_loss": [5.0, 4.5, 4.25, 4.75]}
+
+
+def _table(first: str, start: int, *, separator: str = ",", comma: str = ".") -> str:
+    lines = [separator.join(filter(None, [first, *ROWS]))]
+    for at, values in enumerate(zip(*ROWS.values(), strict=True), start):
+        cells = [f"{value:.3f}".replace(".", comma) for value in values]
+        lines.append(separator.join([str(at), *cells] if first else cells))
+    return "\n".join(lines) + "\n"
+
+
+RECORDS = [dict(zip(ROWS, values, strict=True)) for values in zip(*ROWS.values(), strict=True)]
+BY_ROW = {name: {str(at): v for at, v in enumerate(values)} for name, values in ROWS.items()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _table("epoch", 0),
+        _table("epoch", 1),
+        _table(" Epoch", 1, separator=", "),
+        _table("EPOCH", 0, separator="\t"),
+        _table("epoch", 1, separator=";", comma=","),
+        _table("epoch_num", 1, separator="|"),
+        _table("epoch", 1, separator="   "),
+        "# made by hand\n\n" + _table("epoch", 0),
+        "#" + _table("epoch", 0, separator=" "),
+        "," + _table("", 0).replace("\n", "\n7,").removesuffix("7,"),
+        "Unnamed: 0," + _table("", 0).replace("\n", "\n7,").removesuffix("7,"),
+        json.dumps(RECORDS),
+        json.dumps(ROWS),
+        json.dumps({"history": ROWS, "params": {"epochs": 4}}),
+        json.dumps({"epochs": 4, "log": [{"epoch": i, **r} for i, r in enumerate(RECORDS)]}),
+        json.dumps({**ROWS, "epoch": [0, 1, 2, 3]}),
+        json.dumps(BY_ROW),
+        json.dumps({str(at): row for at, row in enumerate(RECORDS)}),
+        json.dumps({"columns": list(ROWS), "index": [0, 1, 2, 3],
+                    "data": [list(row.values()) for row in RECORDS]}),
+        json.dumps({"schema": {"fields": []},
+                    "data": [{"index": i, **row} for i, row in enumerate(RECORDS)]}),
+        "\n".join(json.dumps({"epoch": i, **row}) for i, row in enumerate(RECORDS)),
+        "\n".join(json.dumps(row) for row in RECORDS) + '\n{"loss": 1',
+        "\n".join(json.dumps({"epoch": i, name: row[name]}) for i, row in enumerate(RECORDS)
+                  for name in row),
+    ],
+)  # fmt: skip
+def test_one_log_in_every_way_that_people_write_it(text: str) -> None:
+    log = parse_json(text) if text.lstrip()[:1] in "[{" else parse_csv(text)
+    assert (log.unit, log.epochs) == ("epoch", (1, 2, 3, 4))
+    assert {name: list(values) for name, values in log.metrics.items()} == ROWS
+    assert (log.seams, log.notes, log.unplaced) == ((), (), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "epochs"),
+    [
+        ("step,loss\n100,1\n200,2\n", "step", (100, 200)),
+        ("global_step,loss\n0,1\n50,2\n", "step", (0, 50)),
+        ("Wall time,Step,Value\n2021-03-04 10:00,0,1\n2021-03-04 10:01,1,2\n", "step", (0, 1)),
+        ("episode,reward\n1,1\n2,2\n", "episode", (1, 2)),
+        ("epoch,loss\n10,1\n11,2\n", "epoch", (11, 12)),
+        ("epoch,val_loss,loss\n10,1,1\n11,2,2\n", "epoch", (10, 11)),
+        ("epoch,step,loss\n1,10,1\n1,20,2\n2,30,3\n", "step", (10, 20, 30)),
+        ("epoch,iteration,loss\n1,10,1\n1,20,2\n2,10,3\n", "row", (1, 2, 3)),
+    ],
+)  # fmt: skip
+def test_what_numbers_the_rows(text: str, unit: str, epochs: tuple[int, ...]) -> None:
+    log = parse_csv(text)
+    assert (log.unit, log.epochs) == (unit, epochs)
+
+
+def test_counters_and_identifiers_are_no_metrics() -> None:
+    log = parse_csv("epoch,iterations,run_id,total_epochs,name,loss\n0,90,7,5,a,1\n1,180,7,5,b,2\n")
+    assert set(log.metrics) == {"loss"}
+    assert log.counters == {"epoch": (0, 1), "iterations": (90, 180)}
+    some = parse_json('[{"epoch": 1, "loss": 2}, {"epoch": 2, "loss": 1, "iterations": 4}]')
+    assert some.counters["iterations"] == (None, 4)
+    assert set(some.metrics) == {"loss"}
+
+
+@pytest.mark.parametrize("header", ["", "epoch,loss\n"])
+def test_a_training_begun_anew_is_counted_on(header: str) -> None:
+    log = parse_csv(f"epoch,loss\n0,9\n1,8\n2,7\n{header}0,6\n1,5\n")
+    assert log.epochs == (1, 2, 3, 4, 5)
+    assert list(log.metrics["loss"]) == [9, 8, 7, 6, 5]
+    assert list(log.seams) == [4]
+    assert log.notes == ("Its epochs begin anew: a later training is counted on, from 4.",)
+
+
+def test_a_training_that_goes_back_a_little_replaces_rows() -> None:
+    log = parse_csv("epoch,loss\n0,9\n1,8\n2,7\n1,6\n2,5\n")
+    assert list(log.metrics["loss"]) == [9, 6, 5]
+    assert log.notes == ("From epoch 2 on it was logged again; the later rows count.",)
+
+
+def test_a_last_row_that_is_being_written_is_left_out() -> None:
+    log = parse_csv("epoch,loss,acc\n0,9,0.1\n1,8")
+    assert log.epochs == (1,)
+    assert log.notes == ("The last row is cut short, and was left out.",)
 
 
 def _event(**fields: Any) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.drift.drift import drift
-from ckread.analysis.history import history
+from ckread.analysis.history.history import history
 from ckread.analysis.track import track
 from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
@@ -236,7 +236,7 @@ def test_runs_of_one_model_in_several_formats() -> None:
     for width in (60, *WIDTHS):
         shown = _shown(runs_page(run), width).replace("\n", " ")
         assert "4 checkpoints of one and the same model under 4 names, 728 KiB." in shown
-        assert "model: equal where parameters have the same names" in shown
+        assert "hold the same model, by names, shapes and types" in shown
     lines = _shown(runs_page(run), 120).splitlines()
     assert [line.split()[:3] for line in lines[4:8]] == [[x, "1", "1"] for x in "ABCD"]
 

@@ -214,10 +214,13 @@ def is_archive(path: str) -> bool:
 
 def check_members(path: str, verify_weights: Callable[[], None] | None = None) -> list[Finding]:
     """Verify every member of an archive, whether its contents are of use or not."""
-    return [
-        Finding(Level.ERROR, Code.MEMBER, None, place, error.detail, error.remedy or COPY_AGAIN)
-        for place, error in damaged_members(path, verify_weights)
-    ]
+    findings = []
+    for place, error in damaged_members(path, verify_weights):
+        code, remedy = Code.MEMBER, error.remedy or COPY_AGAIN
+        if error.kind is ErrorKind.DUPLICATE:
+            code, remedy = Code.AMBIGUOUS, "Pack it again with the member that is meant."
+        findings.append(Finding(Level.ERROR, code, None, place, error.detail, remedy))
+    return findings
 
 
 def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:

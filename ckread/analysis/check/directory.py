@@ -11,9 +11,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.model.numbers import natural
 from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
-from ckread.model.paths.scanning import scan, step_of
+from ckread.model.paths.scanning import scan
 from ckread.model.run.places import read_marks
 from ckread.readers.files import STATE_FILE_NAME, file_identity
 from ckread.readers.shards import present_shards, shard_path, stem_of_shard
@@ -43,7 +44,7 @@ def check_directory(prefix: str) -> list[Finding]:
 def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
     """Give the finding for a torn save that came after this one, the last that is whole."""
     directory, base = os.path.split(prefix)
-    kind, step = _STEP.sub("", base), step_of(base)
+    kind, step = _STEP.sub("", base), _number(base)
     if step is None or kind == base or f"{base}.index" not in names:
         return
     later = {stem: _later(stem, kind, step) for stem in unfinished(directory, names)}
@@ -60,9 +61,15 @@ def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
         yield Finding(Level.WARNING, Code.NEWER, None, stem, message, remedy)
 
 
+def _number(base: str) -> int | None:
+    """Give the number that a base name ends in: it sets one save of a series before another."""
+    found = _STEP.search(base)
+    return int(found[0]) if found else None
+
+
 def _later(stem: str, kind: str, step: int) -> int | None:
     """Give the step of another checkpoint of a series, if it is a later one."""
-    number = step_of(stem)
+    number = _number(stem)
     is_later = _STEP.sub("", stem) == kind and number is not None and number > step
     return number if is_later else None
 
@@ -146,19 +153,16 @@ def torn_save(prefix: str) -> Finding | None:
 def torn_in(directory: str) -> str | None:
     """Give the prefix of the last save that a directory without a checkpoint was to hold."""
     stems = unfinished(directory, file_names(directory))
-    ordered = sorted(stems, key=lambda stem: (step_of(stem) or -1, stem))
+    ordered = sorted(stems, key=natural)
     return os.path.join(directory, ordered[-1]) if ordered else None
 
 
 def _remedy(directory: str, base: str) -> str:
     """Say what to do about a torn save: wait, or go back to the whole one before it."""
-    step = step_of(base)
-    before = [
-        candidate
-        for candidate in scan(directory)
-        if step is not None and candidate.step is not None and candidate.step < step
-    ]
+    kind = _STEP.sub("", base)
+    alike = [c.path for c in scan(directory) if _STEP.sub("", c.name) == kind != base]
+    before = [path for path in alike if natural(path) < natural(os.path.join(directory, base))]
     wait = "If a training run is still writing here, try again in a moment."
     if not before:
         return f"{wait} If not, what is here cannot be restored: use another save."
-    return f"{wait} If not, go back to {before[-1].path}, the one before."
+    return f"{wait} If not, go back to {before[-1]}, the one before."

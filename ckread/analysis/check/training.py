@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
@@ -11,7 +12,7 @@ from ckread.errors import CheckpointError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 _SECOND_MOMENTS = ("velocity", "v", "Adam_1", "accumulator", "rms")
 """Slots that sum squares of gradients, by the writers' words: once above zero, zero no more."""
+_ACCUMULATORS = ("accumulator", "Adagrad")
+_OF_TRAINING = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.SLOT)
+_KERNELS = ("kernel", "weights", "depthwise_kernel")
+_HUGE = 1e10
+_MANY = 100
+"""Iterations after which whatever gets gradients has got one."""
 _LONG = 50_000
 """Iterations after which an average of gradients long past may have sunk to zero in float32."""
 
@@ -48,9 +55,13 @@ def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState
 def check_training(
     checkpoint: Checkpoint, looks: Mapping[str, Look], state: TrainingState
 ) -> list[Finding]:
-    """Look for weights that are constant, never trained or dead in part."""
-    findings = list(_constants(checkpoint, looks))
+    """Look for weights that are constant, huge, never trained or dead in part."""
+    is_start = state.iterations == 0 or (state.iterations is None and state.step == 0)
+    findings = [] if is_start else list(_constants(checkpoint, looks))
+    findings += _exploding(checkpoint, looks)
     slots = [variable for variable in checkpoint.values() if variable.role is Role.SLOT]
+    if not slots:
+        return findings if is_start else [*findings, *_dead_columns(checkpoint, looks)]
     seen = [looks[slot.name] for slot in slots if slot.name in looks]
     if len(seen) > 1 and all(look.is_zero for look in seen):
         if state.iterations:
@@ -60,6 +71,7 @@ def check_training(
             )
             findings.append(Finding(Level.WARNING, Code.MOMENTS_RESET, None, None, message))
         return findings
+    findings += _untrained_copies(checkpoint, slots, looks)
     is_long = (state.iterations or 0) > _LONG
     by_owner: dict[str, list[Variable]] = {}
     for slot in slots:
@@ -68,7 +80,96 @@ def check_training(
         if slot.slot in _SECOND_MOMENTS and slot.owner and slot.name in looks:
             beside = [other for other in by_owner[slot.owner] if other is not slot]
             findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
+        if slot.slot in _ACCUMULATORS and slot.owner and slot.name in looks:
+            findings += _untouched(slot, looks[slot.name], state.iterations or state.step or 0)
     return findings
+
+
+def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    """Give what is finite and no sound training leaves: huge values, variances of zero."""
+    for variable in checkpoint.values():
+        look = looks.get(variable.name)
+        if look is None or variable.role not in _OF_TRAINING or not look.elements:
+            continue
+        largest = look.largest
+        if largest is not None and largest > _HUGE and not look.not_finite:
+            message = f"holds finite values up to {largest:.3g} in size: training diverges"
+            remedy = "Find the last checkpoint of the run in which they were small."
+            yield Finding(Level.WARNING, Code.EXPLODING, variable.name, None, message, remedy)
+        is_variance = variable.role is Role.STATISTIC and variable.name.endswith("variance")
+        if is_variance and look.is_zero:
+            message = f"its {look.elements} elements are all 0, where training begins with 1"
+            yield Finding(Level.WARNING, Code.ZERO_VARIANCE, variable.name, None, message)
+
+
+def _untouched(slot: Variable, look: Look, iterations: int) -> Iterator[Finding]:
+    """Give the finding for an accumulator that stands at the one number it began with."""
+    is_still = look.is_constant and not look.is_zero and look.elements > 1
+    if is_still and iterations >= _MANY:
+        message = (
+            f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in all "
+            f"{look.elements} elements after {iterations} iterations"
+        )
+        yield Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message)
+
+
+def _untrained_copies(
+    checkpoint: Checkpoint, slots: Sequence[Variable], looks: Mapping[str, Look]
+) -> Iterator[Finding]:
+    """Give weights without slots beside trained ones of the same name but for its numbers.
+
+    That they stand at their initial values is told by their vectors: all 0, or all 1.
+    """
+    weights = [v for v in checkpoint.values() if v.role is Role.WEIGHT]
+    trained = {slot.owner for slot in slots}
+    twins = {(_unnumbered(v.name), v.shape) for v in weights if v.name in trained}
+    copies = [
+        v for v in weights if v.name not in trained and (_unnumbered(v.name), v.shape) in twins
+    ]
+    vectors = [looks[v.name] for v in copies if len(v.shape) == 1 and v.name in looks]
+    if vectors and all(look.is_zero or (look.is_constant and look.low == 1) for look in vectors):
+        names = ", ".join(v.name for v in copies[:3]) + (" and more" if len(copies) > 3 else "")
+        message = (
+            f"{len(copies)} of {len(weights)} weights have no slot and stand at their initial "
+            f"values ({names}), beside others of their names that are trained: "
+            "as where a graph was built twice"
+        )
+        yield Finding(Level.WARNING, Code.NOT_TRAINED, None, None, message)
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"_\d+(?=/|\Z)", "", name)
+
+
+def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    """Give units of which all weights are 0 and the bias too: no slots tell of gradients here."""
+    for kernel in checkpoint.values():
+        scope, _, leaf = kernel.name.rpartition("/")
+        look = looks.get(kernel.name)
+        is_kernel = kernel.role is Role.WEIGHT and leaf in _KERNELS and len(kernel.shape) > 1
+        if not is_kernel or look is None or look.is_zero or _is_transposed(kernel):
+            continue
+        try:
+            first = kernel.read((0,) * (len(kernel.shape) - 1))
+        except CheckpointError:
+            continue
+        dead = _zero_units(kernel) if (first == 0).any() else []
+        bias = next(filter(None, map(checkpoint.get, (f"{scope}/bias", f"{scope}/biases"))), None)
+        if dead and bias is not None and bias.shape == kernel.shape[-1:]:
+            zero = set(_zero_units(bias))
+            dead = [unit for unit in dead if unit in zero]
+        if dead and len(dead) < kernel.shape[-1]:
+            each = kernel.elements // kernel.shape[-1]
+            with_bias = "" if bias is None else ", and so is the bias"
+            what = "its" if len(dead) == 1 else "their"
+            told = f"{_units(kernel, dead)} cannot answer: {what} {each} weights are 0{with_bias}"
+            yield Finding(Level.WARNING, Code.DEAD_UNITS, kernel.name, None, told)
+
+
+def _units(kernel: Variable, dead: Sequence[int]) -> str:
+    shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
+    which = f"index {shown}" if len(dead) == 1 else f"indices {shown}"
+    return f"{len(dead)} of {kernel.shape[-1]} units ({which})"
 
 
 def _no_gradient(n_units: int, *, is_long: bool) -> str:
@@ -133,12 +234,10 @@ def _is_transposed(owner: Variable) -> bool:
 def _dead_units(
     owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
 ) -> Finding:
-    shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
-    which = f"index {shown}" if len(dead) == 1 else f"indices {shown}"
     each = owner.elements // owner.shape[-1]
     seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
     message = (
-        f"{len(dead)} of {owner.shape[-1]} units ({which}) {seen}: {slot.slot} of the optimizer "
+        f"{_units(owner, dead)} {seen}: {slot.slot} of the optimizer "
         f"is 0 in {its} {each} elements{with_bias}"
     )
     return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
@@ -146,7 +245,7 @@ def _dead_units(
 
 def _bias_slot(checkpoint: Checkpoint, slot: Variable, owner: Variable) -> Variable | None:
     scope, _, leaf = owner.name.rpartition("/")
-    if leaf not in ("kernel", "weights", "depthwise_kernel"):
+    if leaf not in _KERNELS:
         return None
     wanted = {f"{scope}/bias", f"{scope}/biases"}
     for other in checkpoint.values():

@@ -66,6 +66,7 @@ def drift(
     Raises:
         VariableNotFoundError: a pattern means no variable of the run.
         CheckpointNotFoundError: no checkpoint is left.
+        MissingShardError: of all checkpoints only the indexes are here.
         CheckpointError: a worker process died.
 
     Example:
@@ -75,7 +76,7 @@ def drift(
         (4, 0.219)
     """
     run = as_run(run)
-    opened = open_series(run)
+    opened = open_series(run, needs_values=not index_only)
     chosen, left_out = choose_series(opened, patterns, roles)
     if index_only:
         variables = [VariableDrift.of(series, changes(series.cells)) for series in chosen]

@@ -183,7 +183,12 @@ class RunDrift(Displayed):
             "path": self.path,
             "index_only": self.index_only,
             "checkpoints": [
-                {"path": entry.path, "step": entry.step, "time": entry.time}
+                {
+                    "path": entry.path,
+                    "step": entry.step,
+                    "epoch": entry.epoch,
+                    "time": entry.time,
+                }
                 for entry in self.checkpoints
             ],
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],

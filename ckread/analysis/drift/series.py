@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ckread.analysis.choosing import choose
-from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
 from ckread.model.ordering import model_order
 from ckread.model.role import Role
 
@@ -59,16 +59,28 @@ class OpenRun:
         self.series = {name: s for name, s in self.series.items() if any(s.cells)}
 
 
-def open_series(run: Run) -> OpenRun:
+def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     """Open every checkpoint of a run, for its index alone."""
     opened: list[Checkpoint] = []
-    entries, notes = [], []
+    entries, notes, empty = [], [], []
     for index, checkpoint in run.opened():
+        entry = run.entries[index]
         if isinstance(checkpoint, CheckpointError):
-            notes.append(f"{run.entries[index].name} was left out: {checkpoint.message}.")
+            notes.append(f"{entry.name} was left out: {checkpoint.message}.")
+        elif needs_values and _has_no_data(checkpoint):
+            empty.append(entry)
         else:
             opened.append(checkpoint)
-            entries.append(run.entries[index])
+            entries.append(entry)
+    if empty and not opened:
+        raise MissingShardError(
+            f"no data is here, of {len(empty):,} checkpoints only the indexes",
+            path=run.path,
+            remedy="--index-only compares their checksums, without a value.",
+        )
+    if empty:
+        shown = ", ".join(entry.name for entry in empty[:3]) + (", …" if len(empty) > 3 else "")
+        notes.append(f"{len(empty):,} checkpoints were left out, their data is not here: {shown}.")
     if not opened:
         raise nothing_left(run)
     last = opened[-1]
@@ -76,6 +88,11 @@ def open_series(run: Run) -> OpenRun:
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
     return OpenRun(entries, series, notes)
+
+
+def _has_no_data(checkpoint: Checkpoint) -> bool:
+    shards = [file for file in checkpoint.files() if file.is_shard]
+    return bool(shards) and all(file.nbytes is None for file in shards)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:

@@ -259,15 +259,19 @@ class Moment:
 
     Attributes:
         path: of the checkpoint.
-        step: its step; its place in the run, from 1, where steps are not known.
+        step: its step; None where it is not known.
         time: when it was saved, in seconds since 1970; None where that is not known.
         variables: by name, those of them that it has.
+        epoch: where its name says so; None otherwise.
+        numbers: of its name, those that order it in the run.
     """
 
     path: str
-    step: int
+    step: int | None
     time: float | None
     variables: dict[str, VariableStatistics]
+    epoch: int | None = None
+    numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -280,6 +284,7 @@ class RunStatistics(Displayed):
         moments: the checkpoints, in order of step.
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
+        titles: what orders the moments is called: `step`, `epoch`, or words of the names.
 
     Example:
         >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
@@ -293,6 +298,7 @@ class RunStatistics(Displayed):
     moments: tuple[Moment, ...]
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ("step",)
 
     def __repr__(self) -> str:
         """Show path and how much was measured."""
@@ -313,6 +319,8 @@ class RunStatistics(Displayed):
                 {
                     "path": moment.path,
                     "step": moment.step,
+                    "epoch": moment.epoch,
+                    "numbers": list(moment.numbers),
                     "time": moment.time,
                     "variables": [
                         variable.to_dict(self.n_bins) for variable in moment.variables.values()
@@ -334,7 +342,7 @@ class RunStatistics(Displayed):
             for variable in moment.variables.values()
             if variable.distribution
         ]
-        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.COUNT}
+        first = {"name": Kind.TEXT, "checkpoint": Kind.TEXT, "step": Kind.NUMBER}
         return data_frame(first | _COLUMNS, rows)
 
 
@@ -407,6 +415,8 @@ def statistics_of_run(
     moments = []
     for index, variables in measured.items():
         entry = run.entries[index]
-        step = index + 1 if entry.step is None else entry.step
-        moments.append(Moment(entry.path, step, entry.time, variables))
-    return RunStatistics(run.path, names, tuple(moments), n_bins, (*run.notes, *notes))
+        moments.append(
+            Moment(entry.path, entry.step, entry.time, variables, entry.epoch, entry.numbers)
+        )
+    told = (*run.notes, *notes)
+    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.titles)

@@ -13,7 +13,7 @@ import re
 from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind
 from ckread.model.paths.location import Location, at_prefix
 from ckread.model.paths.nearby import nothing_in
-from ckread.model.paths.scanning import locate_latest, scan, step_of
+from ckread.model.paths.scanning import locate_latest, scan
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
 
@@ -88,7 +88,9 @@ def _with_later(location: Location, directory: str) -> Location:
     last = candidates[-1]
     if os.path.abspath(last.path) == os.path.abspath(location.path):
         return location.noting(f"{note}the latest, {location.path}.")
-    step = step_of(os.path.basename(location.path))
-    is_later = last.step is not None and step is not None and last.step > step
-    later = f"; {last.path} has a higher step" if is_later else ""
+    own = next(
+        (c for c in candidates if os.path.abspath(c.path) == os.path.abspath(location.path)), None
+    )
+    is_later = own is not None and (own.numbers.known or 0) < (last.numbers.known or 0)
+    later = f"; {last.path} has a higher {last.numbers.unit}" if is_later else ""
     return location.noting(f"{note}{location.path}, which the state file names{later}.")

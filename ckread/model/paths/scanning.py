@@ -8,6 +8,7 @@ import stat
 from typing import NamedTuple
 
 from ckread.errors import CheckpointError
+from ckread.model.numbers import NameNumbers, Series, read_series
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
@@ -22,7 +23,6 @@ from ckread.model.paths.location import (
 from ckread.readers.contract import Format
 from ckread.readers.shards import present_shards
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
 _MAX_SNIFFED = 200
 """Files without a telling name whose content is looked at, in search of V1 checkpoints."""
@@ -34,28 +34,25 @@ class Candidate(NamedTuple):
     Attributes:
         path: its prefix or file.
         format: as its name tells it.
-        step: last whole number of its name; None if there is none.
         saved: when its index or file was last written, seconds since 1970.
+        numbers: what its name says of its place in a training, beside its siblings.
+        series: the names that differ from its own in their numbers only; None while not looked at.
     """
 
     path: str
     format: Format
-    step: int | None
     saved: float
+    numbers: NameNumbers = NameNumbers()
+    series: Series | None = None
 
     @property
     def name(self) -> str:
         """Its base name."""
         return os.path.basename(self.path)
 
-    @property
-    def order(self) -> tuple[int, float, str]:
-        """What sorts candidates: by step, then by time; those without a step first."""
-        return -1 if self.step is None else self.step, self.saved, self.path
-
 
 def scan(directory: str) -> list[Candidate]:
-    """List the checkpoints of a directory, earliest first.
+    """List the checkpoints of a directory: the largest series last, in it the latest.
 
     TensorFlow's own; Keras files only where there are none of these. Whether an
     index is sound is left to who opens it.
@@ -67,14 +64,39 @@ def scan(directory: str) -> list[Candidate]:
         if name.endswith(INDEX_SUFFIX)
     ]
     found = [candidate for candidate in bundles if candidate is not None]
-    found = found or _v1_files(directory, names) or _keras_files(directory, names)
-    return sorted(found, key=lambda candidate: candidate.order)
+    return _in_order(found or _v1_files(directory, names) or keras_files(directory, names))
 
 
-def step_of(name: str) -> int | None:
-    """Give the last whole number of a base name: 5 for `weights.05-0.23`."""
-    whole = [number for number in _NUMBER.findall(name) if "." not in number]
-    return int(whole[-1]) if whole else None
+def _in_order(found: list[Candidate]) -> list[Candidate]:
+    read = read_series([one.name for one in found], [one.saved for one in found])
+    return [
+        found[place]._replace(numbers=numbers, series=series)
+        for series in reversed(read)
+        for place, numbers in zip(series.order, series.numbers, strict=True)
+    ]
+
+
+def read_name(path: str) -> tuple[NameNumbers, Series]:
+    """Tell what the name of a checkpoint says, beside those in its directory that are alike."""
+    directory, base = os.path.split(path)
+    suffix = keras_suffix(base)
+    start = re.split(r"\d", base, maxsplit=1)[0]
+    own = suffix or (INDEX_SUFFIX if os.path.isfile(path + INDEX_SUFFIX) else "")
+    names = {
+        name.removesuffix("" if suffix else own): name
+        for name in file_names(directory)
+        if name.startswith(start) and (name.endswith(own) if own else "." not in name[-5:])
+    }
+    names.setdefault(base, base + ("" if suffix else own))
+    times: list[float | None] = []
+    for name in names.values():
+        try:
+            times.append(os.stat(os.path.join(directory, name)).st_mtime)
+        except (OSError, ValueError):
+            times.append(None)
+    place = list(names).index(base)
+    series = next(one for one in read_series(list(names), times) if place in one.order)
+    return series.numbers[series.order.index(place)], series
 
 
 def locate_latest(directory: str, candidates: list[Candidate]) -> Location | None:
@@ -85,10 +107,13 @@ def locate_latest(directory: str, candidates: list[Candidate]) -> Location | Non
             continue
         if len(candidates) == 1:
             return location
+        series = candidate.series or Series((), ())
+        how = "the latest" if series.titles else "the last written"
+        if series.doubt:
+            how = "the last by number" if series.titles else "one of them"
         shown = directory or os.curdir
-        how = "the latest" if candidate.step is not None else "the last written"
         note = f"{shown} holds {len(candidates)} checkpoints; opened {how}, {candidate.path}."
-        return location.noting(note)
+        return location.noting(note, *([series.doubt] if series.doubt else []))
     return None
 
 
@@ -121,7 +146,8 @@ def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
     return list(found.values())
 
 
-def _keras_files(directory: str, names: list[str]) -> list[Candidate]:
+def keras_files(directory: str, names: list[str]) -> list[Candidate]:
+    """Give the files of Keras among the names of a directory."""
     found = []
     for name in names:
         suffix = keras_suffix(name)
@@ -140,5 +166,4 @@ def _candidate(directory: str, name: str, suffix: str, kept: Format) -> Candidat
     if not stat.S_ISREG(status.st_mode):
         return None
     bare = path.removesuffix(suffix)
-    visible = name.removesuffix(suffix or keras_suffix(name) or "")
-    return Candidate(bare, kept, step_of(visible), status.st_mtime)
+    return Candidate(bare, kept, status.st_mtime)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.fields import Field, Kind, document
-from ckread.model.paths.location import keras_suffix
 
 if TYPE_CHECKING:
     from ckread.errors import CheckpointError
-
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+    from ckread.model.claim import Claim
 
 
 class RunState(StrEnum):
@@ -37,6 +34,8 @@ class RunEntry:
     Attributes:
         path: its prefix, file or directory.
         step: of training; None where neither content nor name tell.
+        epoch: of training, where the name says so; None otherwise.
+        numbers: of the name, those that order it among its siblings.
         time: when it was saved, seconds since 1970, by the state file or else by
             the file itself; None for one that is not there.
         nbytes: of all its files; None for one that is not there.
@@ -56,11 +55,23 @@ class RunEntry:
     variables: int = 0
     elements: int = 0
     is_dated_by_state: bool = False
+    epoch: int | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
         """Its base name."""
         return base_name(self.path)
+
+    @property
+    def count(self) -> int | None:
+        """Its step, else its epoch; what its place in the training is shown by."""
+        return self.epoch if self.step is None else self.step
+
+    @property
+    def unit(self) -> str:
+        """What `count` counts: `step` or `epoch`."""
+        return "epoch" if self.step is None and self.epoch is not None else "step"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a checkpoint in JSON documents."""
@@ -70,6 +81,8 @@ class RunEntry:
 ENTRY_FIELDS: tuple[Field[RunEntry], ...] = (
     Field("path", Kind.TEXT),
     Field("step", Kind.NUMBER),
+    Field("epoch", Kind.NUMBER),
+    Field("numbers", Kind.SHAPE),
     Field("time", Kind.FIGURE),
     Field("nbytes", Kind.NUMBER),
     Field("state", Kind.TEXT),
@@ -101,10 +114,14 @@ class RunGroup:
         entries: of the checkpoints.
         model: equal for groups of the same model that was saved under another name, or
             in another format: their parameters have the same leaf names, shapes and types.
+        titles: what orders them is called: `step`, `epoch`, or words of their names.
+        claims: of their steps and of the latest, with what told them.
     """
 
     entries: tuple[RunEntry, ...]
     model: int = 0
+    titles: tuple[str, ...] = ("step",)
+    claims: tuple[Claim, ...] = ()
 
     @property
     def latest(self) -> RunEntry:
@@ -115,26 +132,3 @@ class RunGroup:
 def base_name(path: str) -> str:
     """Give the last component of a path, also where it ends in a separator."""
     return os.path.basename(path.rstrip(os.sep)) or path
-
-
-def stem_of(path: str) -> str:
-    """Give the base name without a suffix of Keras, whose digits count nothing."""
-    name = base_name(path)
-    return name.removesuffix(keras_suffix(name) or "")
-
-
-def pattern_of(path: str) -> str:
-    """Give the base name with each number as `#`: equal for checkpoints of one series."""
-    name = base_name(path)
-    suffix = keras_suffix(name) or ""
-    return _NUMBER.sub("#", name.removesuffix(suffix)) + suffix
-
-
-def numbers_of(path: str) -> tuple[float, ...]:
-    """Give the numbers of the base name from left to right: (5, 0.23) for `w.05-0.23.h5`."""
-    return numbers_in(stem_of(path))
-
-
-def numbers_in(text: str) -> tuple[float, ...]:
-    """Give the numbers of a text from left to right."""
-    return tuple(float(number) for number in _NUMBER.findall(text))

@@ -1,24 +1,31 @@
-"""Which checkpoints belong together: by base name, then by how they are built.
+"""Which checkpoints belong together, in what order, and what told it.
 
 Base names that differ only in their numbers are a series. Within it, checkpoints
 that hold the same variables are of one model. A model may change during a run, a
 layer unfrozen, a vocabulary grown: so two groups that follow one another and share
-most of their variables are one run, while groups that take turns, and differ in more
-than a variable or two, are of several models that were saved under one name.
+most of their variables are one run, and so are two whose variables differ only in the
+numbers that Keras gives to layers (`dense`, then `dense_2`). Groups that take turns, and
+differ in more than a variable or two, are of several models that were saved under one name.
+
+What the files hold orders them first: the global step, the save counter. Else their names do,
+by the rule of `ckread.model.numbers`, else the optimizer's iterations, else the times saved.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckread.model.paths.scanning import step_of
-from ckread.model.run.entries import RunEntry, numbers_in, numbers_of, pattern_of, stem_of
+from ckread.model.claim import Claim, Strength
+from ckread.model.numbers import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
+from ckread.model.run.entries import RunEntry, RunState
+from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.opening import Structure
@@ -33,7 +40,9 @@ NEARLY_ALL = 0.9
 structures take turns, share of the larger one's: a variable is absent in some of them."""
 
 MAX_NAMED = 4
-"""Groups that a note names."""
+"""Groups, or files, that a note names."""
+
+_LAYER_NUMBER = re.compile(r"_\d+(?=/|_|:|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class Member:
         identified_by: the file that is a new one when the checkpoint is.
         identity: of that file, from before it was read.
         checkpoint: itself, with its data files closed, where it is remembered.
+        renames: what its variables are called in this run, where layers were numbered anew.
     """
 
     place: Place
@@ -59,83 +69,230 @@ class Member:
     identified_by: str = ""
     identity: FileIdentity | None = None
     checkpoint: Checkpoint | None = None
+    renames: Mapping[str, str] | None = None
 
 
-def group(members: Iterable[Member]) -> list[list[Member]]:
-    """Give groups in order of step, the largest first, of equal ones that of more elements."""
-    groups = [found for same in _series(list(members)) for found in _by_structure(_in_order(same))]
-    return sorted(groups, key=lambda found: (-len(found), -found[-1].entry.elements))
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Checkpoints of one model, in order.
+
+    Attributes:
+        members: the checkpoints.
+        titles: what orders them is called: `step`, `epoch`, or words of their names.
+        claims: of their steps and of the latest, with what told them.
+        doubt: what is not known of their order, one sentence; empty where nothing is.
+    """
+
+    members: tuple[Member, ...]
+    titles: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    doubt: str = ""
 
 
-def _series(members: Sequence[Member]) -> Iterable[list[Member]]:
-    """Part members by base name and format; a path that was named by itself joins what it can.
+def group(members: Sequence[Member]) -> list[Group]:
+    """Give groups in order, the largest first, of equal ones that of more elements."""
+    groups = [
+        replace(ordered, members=tuple(found), claims=(*ordered.claims, _latest(ordered, found)))
+        for same, series in _series(members)
+        for ordered in [_in_order(same, series)]
+        for found in _by_structure(ordered.members)
+    ]
+    return sorted(groups, key=_rank)
+
+
+def _rank(found: Group) -> tuple[int, int, int, float, str]:
+    entries = [member.entry for member in found.members]
+    known = max(e.step if e.step is not None else (e.epoch or 0) for e in entries)
+    newest = max(e.time or 0.0 for e in entries)
+    return -len(entries), -entries[-1].elements, -known, -newest, entries[0].path
+
+
+def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None]]:
+    """Part members by name and format; a path that was named by itself joins what it can.
 
     Who names a path wants that checkpoint, whatever it is called: it goes with the
     series of its name, else with the only one, else with the others that were named.
     """
-    series: dict[tuple[str, str], list[Member]] = defaultdict(list)
-    scanned: list[tuple[str, str]] = []
-    for member in sorted(members, key=lambda m: not m.place.is_scanned):
-        own = (pattern_of(member.place.path), str(member.place.format))
-        if member.place.is_scanned:
-            scanned = list(dict.fromkeys([*scanned, own]))
-        elif own not in scanned:
-            own = scanned[0] if len(scanned) == 1 else ("", "")
-        series[own].append(member)
-    return series.values()
+    by_format: dict[Format, list[Member]] = defaultdict(list)
+    for member in members:
+        by_format[member.place.format].append(member)
+    read: list[tuple[list[Member], Series | None]] = []
+    for same in by_format.values():
+        names = _names([member.place.path for member in same])
+        found = read_series(names, [member.entry.time for member in same])
+        read += [([same[place] for place in series.order], series) for series in found]
+    named = [one for one in read if not any(member.place.is_scanned for member in one[0])]
+    scanned = [one for one in read if one not in named]
+    if len(named) == 1 and not scanned:
+        return [named[0]]
+    loose = [member for same, _ in named for member in same]
+    if loose and len(scanned) == 1:
+        return [([*scanned[0][0], *loose], None)]
+    return [*scanned, (loose, None)] if loose else scanned
 
 
-def _in_order(members: list[Member]) -> list[Member]:
-    """Sort by step: that of the contents where all have one, else by the numbers of the names."""
+def _names(paths: Sequence[str]) -> list[str]:
+    """Give base names; below directories that differ in numbers only (`run_1`, `run_2`) both."""
+    directories = [os.path.dirname(path.rstrip(os.sep)) for path in paths]
+    bases = [os.path.basename(path.rstrip(os.sep)) or path for path in paths]
+    if len(set(directories)) == 1 or len(set(map(words_of, directories))) > 1:
+        return bases
+    above = [os.path.basename(directory) for directory in directories]
+    return [os.path.join(*both) for both in zip(above, bases, strict=True)]
+
+
+def _in_order(members: list[Member], series: Series | None) -> Group:
+    """Put one series in order: by the contents where all tell, else by the names, else by time."""
+    numbers = series.numbers if series else [_alone(member) for member in members]
+    members = [
+        _with_numbers(member, number) for member, number in zip(members, numbers, strict=True)
+    ]
     for rank in range(min(len(member.counters) for member in members)):
         steps = [member.counters[rank] for member in members]
         # The best counter may repeat: if it counts at all, equal values are equal steps.
         rises = rank == 0 and len(set(steps)) > 1
         if None not in steps and (len(set(steps)) == len(steps) or rises):
-            placed = [_with_step(m, step) for m, step in zip(members, steps, strict=True)]
-            return sorted(placed, key=lambda m: (m.entry.step or 0, _name_order(m)))
-    named = []
-    for member in members:
-        step = step_of(stem_of(member.place.path))
-        best = next(iter(member.counters), None)
-        named.append(_with_step(member, best if step is None else step))
-    if all(member.place.is_scanned for member in members):
-        return sorted(named, key=_name_order)
-    return sorted(named, key=lambda m: -1 if m.entry.step is None else m.entry.step)
+            return _by_counter(members, rank)
+    iterations = [member.entry.iterations for member in members]
+    if series is None:
+        is_counted = all(n.known is not None for n in numbers)
+        placed = sorted(members, key=lambda m: (_known(m.entry) if is_counted else 0, m.given))
+        claim = _steps(placed, "file name")
+        return Group(tuple(placed), ("step",) if is_counted else (), (claim,))
+    if not series.titles and None not in iterations and len(set(iterations)) == len(iterations):
+        placed = sorted(members, key=lambda m: m.entry.iterations or 0)
+        claim = _steps(placed, "the optimizer's iterations order them", series.against)
+        return Group(tuple(placed), (), (claim,))
+    claim = _steps(members, series.source or series.doubt, series.against)
+    is_version = members[0].place.format is Format.SAVED_MODEL and series.titles == ("step",)
+    titles = ("version",) if is_version else series.titles
+    return Group(tuple(members), titles, (claim,), series.doubt)
 
 
-def _name_order(member: Member) -> tuple[tuple[float, ...], tuple[float, ...], float, int]:
-    """Order by the numbers of the name, then by those of the directories above it."""
-    path, entry = member.place.path, member.entry
-    return numbers_of(path), numbers_in(os.path.dirname(path)), entry.time or 0.0, member.given
+def _alone(member: Member) -> NameNumbers:
+    return read_series([os.path.basename(member.place.path.rstrip(os.sep))], [None])[0].numbers[0]
 
 
-def _with_step(member: Member, step: int | None) -> Member:
-    return replace(member, entry=replace(member.entry, step=step))
+def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
+    """Note what the name says; the directory of a SavedModel has a version, no step."""
+    if member.place.format is Format.SAVED_MODEL:
+        return replace(member, entry=replace(member.entry, numbers=numbers.values))
+    step = numbers.step
+    if numbers.known is None:
+        step = next(iter(member.counters), None)
+    entry = replace(member.entry, step=step, epoch=numbers.epoch, numbers=numbers.values)
+    return replace(member, entry=entry)
 
 
-def _by_structure(members: list[Member]) -> list[list[Member]]:
-    """Part members, which are in order, by how they are built."""
+def _known(entry: RunEntry) -> int:
+    numbers = [n for n in (entry.step, entry.epoch) if n is not None]
+    return numbers[0] if numbers else -1
+
+
+def _by_counter(members: Sequence[Member], rank: int) -> Group:
+    """Order by a counter that all of them hold."""
+    placed = [replace(m, entry=replace(m.entry, step=m.counters[rank])) for m in members]
+    placed.sort(key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0))
+    structure = placed[0].structure
+    name = structure.identities[structure.step_keys[rank]].name
+    shown = _span([member.entry.step for member in placed])
+    return Group(tuple(placed), ("step",), (Claim("step", shown, Strength.STORED, name),))
+
+
+def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()) -> Claim:
+    """Claim what the names say of the steps, or of the epochs."""
+    by_step = [member.entry.step for member in members]
+    by_epoch = [member.entry.epoch for member in members]
+    kind = "epoch" if None in by_step and None not in by_epoch else "step"
+    shown = _span(by_epoch if kind == "epoch" else by_step)
+    if shown is None:
+        unknown = source or "no counter in the files, and no number of the names counts"
+        return Claim(kind, None, Strength.UNKNOWN, unknown, against)
+    return Claim(kind, shown, Strength.NAMED, source, against)
+
+
+def _span(steps: Sequence[int | None]) -> str | None:
+    known = [step for step in steps if step is not None]
+    if not known or len(known) < len(steps):
+        return None
+    return f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,}"
+
+
+def _latest(ordered: Group, found: Sequence[Member]) -> Claim:
+    """Claim which of a group is the latest."""
+    by_state = next((m for m in found if m.entry.state is RunState.LATEST), None)
+    if by_state is not None:
+        return Claim("latest", by_state.entry.name, Strength.STORED, "the state file")
+    name, steps = found[-1].entry.name, ordered.claims[0]
+    if steps.value is not None:
+        return Claim("latest", name, steps.strength, f"largest {steps.claim}")
+    times = sorted(member.entry.time or 0.0 for member in found)
+    is_newest = len(times) > 1 and (found[-1].entry.time or 0.0) > times[-2] + COPY_SECONDS
+    if ordered.doubt and not is_newest:
+        return Claim("latest", None, Strength.UNKNOWN, ordered.doubt)
+    return Claim("latest", name, Strength.DERIVED, "saved last")
+
+
+def _by_structure(members: Sequence[Member]) -> list[list[Member]]:
+    """Part members, which are in order, by how they are built; those named by hand stay together.
+
+    Who names files takes them for one run, whatever they hold.
+    """
     places: dict[int, list[int]] = defaultdict(list)
     for place, member in enumerate(members):
         places[member.structure.number].append(place)
+    by_hand = not any(member.place.is_scanned for member in members)
     groups: list[list[int]] = []
     for found in sorted(places.values()):
-        joined = next((old for old in reversed(groups) if _is_one_run(members, old, found)), None)
+        joined = next(
+            (old for old in reversed(groups) if by_hand or _is_one_run(members, old, found)), None
+        )
         if joined is None:
             groups.append(found)
         else:
             joined[:] = sorted(joined + found)
-    return [[members[place] for place in found] for found in groups]
+    return [_under_one_name([members[place] for place in found]) for found in groups]
+
+
+def _under_one_name(members: list[Member]) -> list[Member]:
+    """Give the variables of all the names of the last, where only layers were numbered anew."""
+    last = members[-1].structure
+    renames = {
+        member.structure.number: _renumbered(member.structure, last)
+        for member in members
+        if member.structure is not last
+    }
+    return [replace(member, renames=renames.get(member.structure.number)) for member in members]
+
+
+def _renumbered(a: Structure, b: Structure) -> dict[str, str] | None:
+    """Pair names that differ in the numbers of layers alone; None where that is not all."""
+    names = [
+        sorted(
+            ((natural(s.identities[key].name), s.identities[key].name, shape, dtype)
+             for key, shape, dtype in s.tensors),
+        )
+        for s in (a, b)
+    ]  # fmt: skip
+    if len(names[0]) != len(names[1]):
+        return None
+    renames = {}
+    for (_, one, *rest), (_, other, *other_rest) in zip(*names, strict=True):
+        if rest != other_rest or _LAYER_NUMBER.sub("", one) != _LAYER_NUMBER.sub("", other):
+            return None
+        renames[one] = other
+    return renames
 
 
 def _is_one_run(members: Sequence[Member], old: Sequence[int], new: Sequence[int]) -> bool:
     """Tell whether a model changed during one run, and not two models were saved by turns."""
     before = next(place for place in reversed(old) if place < new[0])
-    a, b = _variables(members[before].structure), _variables(members[new[0]].structure)
+    one, other = members[before].structure, members[new[0]].structure
+    a, b = _variables(one), _variables(other)
     shared, larger, smaller = len(a & b), max(len(a), len(b)), min(len(a), len(b))
     if old[-1] < new[0]:
-        return shared > MOSTLY * larger or shared >= NEARLY_ALL * smaller > 0
+        is_alike = shared > MOSTLY * larger or shared >= NEARLY_ALL * smaller > 0
+        return is_alike or _renumbered(one, other) is not None
     return shared >= NEARLY_ALL * larger > 0
 
 
@@ -145,7 +302,7 @@ def _variables(structure: Structure) -> frozenset[tuple[str, tuple[int, ...]]]:
     return frozenset((names[key].name, shape) for key, shape, _ in structure.tensors)
 
 
-def models_of(groups: Sequence[Sequence[Member]]) -> list[int]:
+def models_of(groups: Sequence[Group]) -> list[int]:
     """Give a number for each group: equal ones hold the same model, under another name perhaps.
 
     Models are the same whose parameters have the same leaf names, shapes and types.
@@ -153,7 +310,7 @@ def models_of(groups: Sequence[Sequence[Member]]) -> list[int]:
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []
     for found in groups:
-        parameters = _parameters(found[-1].structure)
+        parameters = _parameters(found.members[-1].structure)
         if parameters not in known:
             known.append(parameters)
         numbers.append(known.index(parameters))
@@ -173,25 +330,42 @@ def _parameters(structure: Structure) -> Counter[tuple[str, tuple[int, ...], str
     )
 
 
-def grouping_note(groups: Sequence[Sequence[Member]]) -> str:
-    """Say which group was taken and what the others are; nothing where there is one."""
+def renumbered_note(found: Group) -> str:
+    """Say where layers were numbered anew, and whose names are shown; nothing where none were."""
+    anew = [member for member in found.members if member.renames]
+    pairs = [(a, b) for m in anew for a, b in (m.renames or {}).items() if a != b]
+    if not pairs:
+        return ""
+    return (
+        f"{len(anew)} of {len(found.members)} checkpoints number their layers otherwise, such as "
+        f"{pairs[0][0]} for {pairs[0][1]}: shown under the names of {found.members[-1].entry.name}."
+    )
+
+
+def grouping_note(groups: Sequence[Group]) -> str:
+    """Say which group was taken, and what was left out for what reason; nothing where all were."""
     if len(groups) < 2:
         return ""
-    total = sum(map(len, groups))
-    n_models = len(set(models_of(groups)))
+    total = sum(len(found.members) for found in groups)
+    models = models_of(groups)
+    n_models = len(set(models))
     of = f"{n_models} different models" if n_models > 1 else "one model"
     if n_models < len(groups):
         of += f" under {len(groups)} names"
-    others = [_span(found) for found in groups[1 : 1 + MAX_NAMED]]
+    others = []
+    for found, model in list(zip(groups, models, strict=True))[1 : 1 + MAX_NAMED]:
+        why = " (the same model)" if model == models[0] else " (another model)"
+        others.append(_extent(found) + (why if 1 < n_models < len(groups) else ""))
     more = len(groups) - 1 - len(others)
     rest = ", ".join(others) + (f" and {more} more groups" if more else "")
     return (
         f"Of {total} checkpoints of {of} the largest group was taken: "
-        f"{_span(groups[0])}. Left out: {rest}."
+        f"{_extent(groups[0])}. Left out: {rest}."
     )
 
 
-def _span(found: Sequence[Member]) -> str:
+def _extent(found: Group) -> str:
     """Count a group from its first to its last: those of others may lie between."""
-    first, last = found[0].entry.name, found[-1].entry.name
-    return first if len(found) == 1 else f"{len(found)} from {first} to {last}"
+    first, last = found.members[0].entry.name, found.members[-1].entry.name
+    n = len(found.members)
+    return first if n == 1 else f"{n} from {first} to {last}"

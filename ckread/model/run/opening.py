@@ -114,6 +114,23 @@ def reopened(checkpoint: Checkpoint | None) -> Checkpoint | None:
     )
 
 
+def renamed(checkpoint: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
+    """Give a checkpoint whose variables are called what they are called in its run."""
+    identities = {}
+    for variable in checkpoint.values():
+        owner = variable.owner and names.get(variable.owner, variable.owner)
+        name = names.get(variable.name, variable.name)
+        identities[variable.key] = variable.identity._replace(name=name, owner=owner)
+    return Checkpoint(
+        checkpoint.reader,
+        identities,
+        path=checkpoint.path,
+        evidence=checkpoint.evidence,
+        notes=checkpoint.notes,
+        warnings=checkpoint.warnings,
+    )
+
+
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     graph = tensors.get(OBJECT_GRAPH_KEY)
     return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))

@@ -25,7 +25,7 @@ from ckread.model.paths.location import (
     keras_suffix,
     saved_model_prefix,
 )
-from ckread.model.paths.scanning import scan
+from ckread.model.paths.scanning import keras_files, scan
 from ckread.model.run.entries import RunState
 from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
@@ -62,12 +62,14 @@ class Places:
         scanned: directories that were looked through.
         marks: what the state files say, by directory.
         notes: what had to be decided, one sentence each.
+        beside: files of Keras in a directory whose checkpoints are TensorFlow's.
     """
 
     found: dict[str, Place] = field(default_factory=dict)
     scanned: list[str] = field(default_factory=list)
     marks: dict[str, StateMarks] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
     def add(self, place: Place) -> None:
         """Take a place, unless it is known; what the user named stays named."""
@@ -119,6 +121,8 @@ def _in_directory(directory: str, places: Places) -> Iterator[Place]:
         yield _place(model)
         return
     found = list(_scanned(directory.rstrip(os.sep) or directory))
+    if any(place.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) for place in found):
+        places.beside += [one.path for one in keras_files(directory, file_names(directory))]
     if not found and (nested := at_prefix(saved_model_prefix(directory))):
         yield _place(nested)
         return

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, overload
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.display import Displayed
 from ckread.model.fields import Kind, columns_of, data_frame, import_pandas
+from ckread.model.numbers import read_series
 from ckread.model.opening import ReaderChoice
 from ckread.model.paths.location import INDEX_SUFFIX
-from ckread.model.paths.scanning import step_of
 from ckread.model.run.entries import (
     ENTRY_FIELDS,
     RunEntry,
@@ -24,8 +24,15 @@ from ckread.model.run.entries import (
     SkippedCheckpoint,
     base_name,
 )
-from ckread.model.run.grouping import Member, group, grouping_note, models_of
-from ckread.model.run.opening import RunOpener, read_counter, reopened
+from ckread.model.run.grouping import (
+    Group,
+    Member,
+    group,
+    grouping_note,
+    models_of,
+    renumbered_note,
+)
+from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
 from ckread.model.run.places import find_places, title_of
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
@@ -58,16 +65,18 @@ class Run(Displayed, Sequence["Checkpoint"]):
     Attributes:
         path: what names the run: its directory, or what was typed.
         entries: what is known of each checkpoint, in the order of the sequence.
+        titles: what orders the sequence is called: `step`, `epoch`, or words of the names.
+        claims: of their steps and of the latest, with what told them.
         others: checkpoints of other models that were found, largest group first.
         stale: checkpoints that a state file names and that are not there.
-        skipped: checkpoints that could not be opened, with the error of each.
+        skipped: checkpoints that could not be opened or were left out, with the error of each.
         notes: what had to be decided, one sentence each.
     """
 
     def __init__(
         self,
         path: str,
-        groups: Sequence[Sequence[Member]],
+        groups: Sequence[Group],
         opener: RunOpener,
         *,
         stale: tuple[RunEntry, ...] = (),
@@ -75,11 +84,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         notes: tuple[str, ...] = (),
     ) -> None:
         self.path = path
-        self._members = tuple(groups[0]) if groups else ()
+        main = groups[0] if groups else Group(())
+        self._members = main.members
+        self.titles = main.titles
+        self.claims = main.claims
         self.entries = tuple(member.entry for member in self._members)
         models = models_of(groups) if len(groups) > 1 else ()
         self.others = tuple(
-            RunGroup(tuple(m.entry for m in found), model)
+            RunGroup(tuple(m.entry for m in found.members), model, found.titles, found.claims)
             for found, model in zip(groups[1:], models[1:], strict=True)
         )
         self.stale = stale
@@ -116,7 +128,7 @@ class Run(Displayed, Sequence["Checkpoint"]):
     @property
     def groups(self) -> tuple[RunGroup, ...]:
         """The models that were found, largest first; the run is the first of them."""
-        return (RunGroup(self.entries), *self.others)
+        return (RunGroup(self.entries, 0, self.titles, self.claims), *self.others)
 
     @property
     def steps(self) -> tuple[int | None, ...]:
@@ -154,8 +166,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         models = [found.model + 1 for found in self.groups]
         groups[0] += [entry.to_dict() for entry in self.stale]
         skipped = [{"path": found.path, "message": str(found.error)} for found in self.skipped]
-        told = {"skipped": skipped, "notes": list(self.notes)}
-        return {"path": self.path, "groups": groups, "models": models, **told}
+        return {
+            "path": self.path,
+            "groups": groups,
+            "models": models,
+            "skipped": skipped,
+            "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.claims],
+        }
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per checkpoint, in order of step.
@@ -175,7 +193,8 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return frame
 
     def _open(self, member: Member) -> Checkpoint:
-        return reopened(member.checkpoint) or self._opener.open(member.place)[0]
+        checkpoint = reopened(member.checkpoint) or self._opener.open(member.place)[0]
+        return checkpoint if member.renames is None else renamed(checkpoint, member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
@@ -217,7 +236,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     groups = group(members)
     title = title_of(typed)
     left_out = [f"{found.path} was left out: {found.error.message}." for found in skipped]
-    notes = filter(None, [*places.notes, *left_out, grouping_note(groups)])
+    told = [groups[0].doubt, renumbered_note(groups[0])] if groups else []
+    notes = filter(None, [*places.notes, *left_out, *told, grouping_note(groups)])
     run = Run(
         title,
         groups,
@@ -255,6 +275,10 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
             if not place.is_scanned and len(places.found) == 1:
                 raise
             skipped.append(SkippedCheckpoint(place.path, error))
+    for path in places.beside:
+        if os.path.abspath(path) not in places.found:
+            why = "a file of Keras beside checkpoints of TensorFlow; it is taken where it is named"
+            skipped.append(SkippedCheckpoint(path, CheckpointError(why)))
     return members, skipped
 
 
@@ -294,5 +318,14 @@ def stale(places: Places) -> tuple[RunEntry, ...]:
         for name in places.marks[directory].names
     ]
     absent = [path for path in named if os.path.abspath(path) not in places.found]
-    entries = (RunEntry(path, step_of(base_name(path)), state=RunState.STALE) for path in absent)
-    return tuple(entry for entry in entries if not os.path.lexists(entry.path + INDEX_SUFFIX))
+    absent = [path for path in absent if not os.path.lexists(path + INDEX_SUFFIX)]
+    names = [base_name(path) for path in [*absent, *places.found]]
+    numbers = {
+        place: number
+        for series in read_series(names, [None] * len(names))
+        for place, number in zip(series.order, series.numbers, strict=True)
+    }
+    return tuple(
+        RunEntry(path, n.step, state=RunState.STALE, epoch=n.epoch, numbers=n.values)
+        for path, n in ((path, numbers[i]) for i, path in enumerate(absent))
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from ckread.views.drift.rows import (
 )
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table, aligned
-from ckread.views.terminal.words import ABSENT_WORD, cosine_text, moved_text, place, plural, word_of
+from ckread.views.terminal.words import cosine_text, moved_text, place, plural, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,10 +74,10 @@ class DriftView:
 def drift_page(view: DriftView) -> Page:
     """Lay out a drift."""
     result = view.result
-    steps = [entry.step for entry in result.checkpoints]
-    span = f", steps {steps[0]:,} to {steps[-1]:,}" if None not in (steps[0], steps[-1]) else ""
+    steps, unit = [entry.count for entry in result.checkpoints], result.checkpoints[0].unit
+    span = f", {unit}s {steps[0]:,} to {steps[-1]:,}" if None not in (steps[0], steps[-1]) else ""
     if len(steps) == 1 and steps[0] is not None:
-        span = f", step {steps[0]:,}"
+        span = f", {unit} {steps[0]:,}"
     how = ", by checksum, values not read" if result.index_only else ""
     title = heading(result.path, f"  {plural(len(steps), 'checkpoint')}{span}{how}")
     word, colon, rest = verdict(result).partition(": ")
@@ -177,19 +177,20 @@ class PipedDrift(Block):
 
     def piped(self) -> Iterator[str]:
         """Give the lines, aligned."""
-        steps = [
-            ABSENT_WORD if entry.step is None else str(entry.step)
-            for entry in self._result.checkpoints
-        ]
+        entries = self._result.checkpoints
+        is_counted = all(entry.count is not None for entry in entries)
+        steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
+        title = entries[0].unit if is_counted else "checkpoint"
+        columns = [_COLUMNS[0], replace(_COLUMNS[1], title=title), *_COLUMNS[2:]]
         words: list[list[str]] = [[] for _ in _COLUMNS]
         series = [(field.of, word_of(field.kind)) for field in SERIES]
         for variable in self._chosen:
             absent = [None] * len(steps)
-            columns = [[safe_word(variable.name)] * len(steps), steps]
-            columns += [list(map(write, give(variable) or absent)) for give, write in series]
-            for column, found in zip(words, columns, strict=True):
+            here = [[safe_word(variable.name)] * len(steps), steps]
+            here += [list(map(write, give(variable) or absent)) for give, write in series]
+            for column, found in zip(words, here, strict=True):
                 column += compress(found, variable.present)
-        return aligned(_COLUMNS, words)
+        return aligned(columns, words)
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
@@ -36,7 +36,7 @@ MIN_CELLS, MAX_CELLS = 8, 24
 
 def steps_title(result: RunDrift) -> str:
     """Give the heading of a sparkline: the steps it spans."""
-    steps = [entry.step for entry in result.checkpoints[1:]]
+    steps = [entry.count for entry in result.checkpoints[1:]]
     if not steps or steps[0] is None or steps[-1] is None:
         return "over the run"
     return f"{steps[0]:,} … {steps[-1]:,}" if len(steps) > 1 else f"{steps[0]:,}"
@@ -148,7 +148,9 @@ def _moved_most(result: RunDrift) -> str:
         who = f"All {count_text(total)}" if n_changed == total else count_text(n_changed)
         rest = " variables" if n_changed == total else f" of {plural(total, 'variable')}"
         return f"{who}{rest} changed."
-    moved = [(v.moved, v.name) for v in result.variables if v.moved]
+    parameters = [v for v in result.variables if v.role.is_parameter]
+    moved = [(v.moved, v.name) for v in parameters or result.variables if v.moved]
+    moved = moved or [(v.moved, v.name) for v in result.variables if v.moved]
     measured = [(far, name) for far, name in moved if math.isfinite(far)]
     if not measured:
         return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
@@ -226,15 +228,21 @@ def _blow_up(result: RunDrift, failed: Sequence[VariableDrift]) -> str:
     totals = Counter(_kind(variable) for variable in result.variables)
     clauses = [
         _clause(members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints))
-        for (index, kind), members in sorted(groups.items(), key=lambda item: item[0])
+        for (index, kind), members in sorted(groups.items(), key=_weights_first)
     ]
     first = min(index for index, _ in groups)
-    rest = f", {len(clauses) - _FEW} more groups later" if len(clauses) > _FEW else ""
+    rest = f", {len(clauses) - _FEW} more groups" if len(clauses) > _FEW else ""
     good = "No checkpoint has finite values only."
     if first:
         name = safe_text(result.checkpoints[first - 1].name)
         good = f"{name} is the last one with finite values only."
     return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
+
+
+def _weights_first(group: tuple[tuple[int, str], Sequence[VariableDrift]]) -> tuple[Any, ...]:
+    """Order groups: what a model loses before what its optimizer does, then by checkpoint."""
+    place, members = group
+    return not members[0].role.is_parameter, *place
 
 
 def _kind(variable: VariableDrift) -> str:

@@ -185,7 +185,7 @@ _ROUND = [m * 10**p for p in range(13) for m in (1, 2, 5)]
 
 def places(entries: Sequence[RunEntry]) -> list[float]:
     """Give where each checkpoint stands on an axis: at its step, or at its number."""
-    steps = [entry.step for entry in entries if entry.step is not None]
+    steps = [entry.count for entry in entries if entry.count is not None]
     is_rising = all(a < b for a, b in pairwise(steps))
     if len(steps) < len(entries) or not is_rising:
         return [float(i) for i in range(1, len(entries) + 1)]
@@ -194,23 +194,23 @@ def places(entries: Sequence[RunEntry]) -> list[float]:
 
 def labels(entries: Sequence[RunEntry]) -> list[str]:
     """Give what each checkpoint is called on an axis: its step, else its number."""
-    steps = [entry.step for entry in entries]
+    steps = [entry.count for entry in entries]
     known = [step for step in steps if step is not None]
     return [count(n) for n in (known if len(known) == len(steps) else range(1, len(steps) + 1))]
 
 
 def axis_word(entries: Sequence[RunEntry]) -> str:
-    """Give what the labels of an axis are: steps, or numbers of checkpoints."""
-    return "checkpoint" if any(entry.step is None for entry in entries) else "step"
+    """Give what the labels of an axis are: steps, epochs, or numbers of checkpoints."""
+    return "checkpoint" if any(e.count is None for e in entries) else entries[0].unit
 
 
 def held_words(entries: Sequence[RunEntry]) -> str:
     """Say how many checkpoints there are, and between which steps."""
-    n, first, last = len(entries), entries[0].step, entries[-1].step
+    n, first, last = len(entries), entries[0].count, entries[-1].count
     held = f"{count(n)} checkpoint{'s' * (n > 1)}"
     if first is None or last is None:
         return held
-    return f"{held}, step {count(first)}" + (f" to {count(last)}" if n > 1 else "")
+    return f"{held}, {entries[0].unit} {count(first)}" + (f" to {count(last)}" if n > 1 else "")
 
 
 def even_ticks(entries: Sequence[RunEntry], width: float) -> list[int]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
 
     Floats = NDArray[np.float64]
 
@@ -180,7 +180,7 @@ def _reading(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:
     """Say what marks mean that occur, and what is left out."""
     hollow = " (hollow: deleted)" if result.holders.deleted else ""
     sentences = [f"Squares: checkpoints{hollow}." if result.holders.kept else ""]
-    if result.best is not None:
+    if result.best is not None and result.best.mode is not None:
         word = "smallest" if result.best.mode == "min" else "largest"
         sentences.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
     sentences += [
@@ -220,7 +220,7 @@ def mark_best(
 ) -> None:
     """Draw a line at the best epoch, a ring on the curve, and who holds it."""
     best = result.best
-    if best is None:
+    if best is None or best.epoch is None:
         return
     at = result.epochs.index(best.epoch)
     axes.axvline(best.epoch, color=palette.mark, lw=1.0, zorder=2)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.filters import Filters
-    from ckread.analysis.history import TrainingHistory
+    from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import VariableStatistics
     from ckread.analysis.track import RunTrack
@@ -148,8 +148,9 @@ def draw_history(axes: Axes, result: TrainingHistory, metric: str, palette: Pale
             draw_curve(axes, name, epochs, values, palette, is_validation=name is names[-1])
             lines.append(axes.lines[before])
             lines[-1].set_clip_on(True)
-    if result.best is not None and result.best.metric in names:
-        lines.append(axes.axvline(result.best.epoch, color=palette.mark, lw=1.0))
+    best = result.best
+    if best is not None and best.epoch is not None and best.metric in names:
+        lines.append(axes.axvline(best.epoch, color=palette.mark, lw=1.0))
         names.append("best")
     axes.set(xlabel=result.unit)
     axes.set_ylabel(drawable(metric), parse_math=False)

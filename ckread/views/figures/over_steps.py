@@ -38,7 +38,10 @@ MAX_RIDGES = 24
 
 def distributions_of(statistics: RunStatistics, name: str) -> list[tuple[int, Distribution | None]]:
     """Give step and distribution of a variable in each checkpoint, None where there is none."""
-    found = [(moment.step, moment.variables.get(name)) for moment in statistics.moments]
+    moments = statistics.moments
+    known = [moment.epoch if moment.step is None else moment.step for moment in moments]
+    places = known if None not in known else range(1, len(moments) + 1)
+    found = [(at or 0, m.variables.get(name)) for at, m in zip(places, moments, strict=True)]
     return [(step, None if known is None else known.distribution) for step, known in found]
 
 

@@ -217,14 +217,14 @@ def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
 
 
 def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
-    """Say which checkpoint: its step, and its name where it has none or shares it."""
-    if entry.step is None:
+    """Say which checkpoint: its step or epoch, and its name where it has none or shares it."""
+    if entry.count is None:
         return safe_text(entry.name)
-    alike = [other for other in among if other.step == entry.step]
+    alike = [other for other in among if other.count == entry.count]
     if len(alike) < 2:
-        return f"step {entry.step:,}"
+        return f"{entry.unit} {entry.count:,}"
     is_named = len({other.name for other in alike}) == len(alike)
-    return f"step {entry.step:,} ({safe_text(entry.name if is_named else entry.path)})"
+    return f"{entry.unit} {entry.count:,} ({safe_text(entry.name if is_named else entry.path)})"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ckread.errors import CheckpointNotFoundError, TruncatedFileError, UsageError
-from ckread.model.run.entries import RunState, numbers_of, pattern_of
+from ckread.model.run.entries import RunState
 from ckread.model.run.run import open_run
 from ckread.readers.dtypes import DataType
 from tests.builders import BundleBuilder, write_bundle
@@ -68,12 +66,12 @@ def test_a_copy_without_a_number_has_the_step_of_its_content(tmp_path: Path) -> 
     ("names", "steps"),
     [
         (["w.01-0.34", "w.02-0.31", "w.10-0.29"], [1, 2, 10]),
-        (["-mlp0-10000", "-mlp0-20000", "-mlp1-10000"], [10000, 20000, 10000]),
+        (["-mlp0-10000", "-mlp0-20000", "-mlp1-10000"], [None, None, None]),
         (["cp-0001.ckpt", "cp-0002.ckpt", "cp-0010.ckpt"], [1, 2, 10]),
     ],
 )
 def test_names_that_differ_in_numbers_are_one_series(
-    tmp_path: Path, names: list[str], steps: list[int]
+    tmp_path: Path, names: list[str], steps: list[int | None]
 ) -> None:
     for name in reversed(names):
         write_bundle(tmp_path / name, {"w": W})
@@ -81,18 +79,6 @@ def test_names_that_differ_in_numbers_are_one_series(
     assert [entry.name for entry in run.entries] == names
     assert list(run.steps) == steps
     assert run.others == ()
-
-
-def test_numbers_of_a_suffix_count_nothing() -> None:
-    assert numbers_of("run/w.05-0.23.h5") == (5, 0.23)
-    assert pattern_of("run/w.05-0.23.h5") == "w.#-#.h5"
-
-
-@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=4))
-def test_a_pattern_holds_no_digit(numbers: list[int]) -> None:
-    name = "-".join(f"x{number}" for number in numbers)
-    assert not any(character.isdigit() for character in pattern_of(name))
-    assert numbers_of(name) == tuple(numbers)
 
 
 def test_other_names_are_other_groups(tmp_path: Path) -> None:
@@ -226,9 +212,12 @@ def test_a_glob_is_grouped_as_a_directory_is(tmp_path: Path) -> None:
         write_bundle(tmp_path / name, {"w": W})
     run = open_run(tmp_path / "*")
     assert [entry.name for entry in run.entries] == ["ckpt-1", "ckpt-2"]
-    assert [[e.name for e in found.entries] for found in run.others] == [["best"], ["ema-1"]]
+    names = sorted([e.name for e in found.entries] for found in run.others)
+    assert names == [["best"], ["ema-1"]]
     assert [found.model for found in run.groups] == [0, 0, 0]
-    assert run.notes[-1].endswith("2 from ckpt-1 to ckpt-2. Left out: best, ema-1.")
+    assert run.notes[-1].endswith(
+        ("2 from ckpt-1 to ckpt-2. Left out: best, ema-1.", "Left out: ema-1, best.")
+    )
 
 
 def test_a_glob_of_directories_is_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -252,14 +241,13 @@ def test_a_path_that_is_named_joins_the_series_beside_it(tmp_path: Path) -> None
     assert run.others == ()
 
 
-def test_explicit_paths_of_other_models_are_grouped(tmp_path: Path) -> None:
+def test_explicit_paths_are_one_run_whatever_they_hold(tmp_path: Path) -> None:
     for name in ("one-1", "two-2"):
         write_bundle(tmp_path / name, {"w": W})
     write_bundle(tmp_path / "three-3", {"a": B, "b": W, "c": B})
     run = open_run([tmp_path / name for name in ("one-1", "three-3", "two-2")])
-    assert [entry.name for entry in run.entries] == ["one-1", "two-2"]
-    assert [found.model for found in run.groups] == [0, 1]
-    assert run.notes[-1].startswith("Of 3 checkpoints of 2 different models the largest")
+    assert [entry.name for entry in run.entries] == ["one-1", "three-3", "two-2"]
+    assert run.others == ()
 
 
 def test_explicit_paths_belong_together_whatever_they_are_called(tmp_path: Path) -> None:
@@ -274,7 +262,9 @@ def test_numbered_exports_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
         shutil.copytree(fixtures_dir / "digits_export", tmp_path / number)
     run = open_run(tmp_path)
     assert [entry.name for entry in run.entries] == ["3", "20"]
-    assert run.steps == (3, 20)
+    assert run.steps == (None, None)  # a version is no step
+    assert run.titles == ("version",)
+    assert [entry.numbers for entry in run.entries] == [(3,), (20,)]
 
 
 def test_keras_files_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
@@ -289,9 +279,10 @@ def test_keras_files_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
 def test_exports_of_a_glob_are_in_order(tmp_path: Path, fixtures_dir: Path) -> None:
     for number in ("20", "3", "100"):
         shutil.copytree(fixtures_dir / "digits_export", tmp_path / "export" / number)
-    assert open_run(tmp_path / "export/*").steps == (3, 20, 100)
+    run = open_run(tmp_path / "export/*")
+    assert [entry.numbers for entry in run.entries] == [(3,), (20,), (100,)]
     named = [tmp_path / "export/100", tmp_path / "export/20"]
-    assert open_run(named).steps == (20, 100)
+    assert [entry.numbers for entry in open_run(named).entries] == [(20,), (100,)]
 
 
 def test_archives_of_keras_with_the_epoch_in_the_name(tmp_path: Path, fixtures_dir: Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ckread.analysis.drift.drift import drift
 from ckread.analysis.drift.records import RunDrift, VariableDrift
-from ckread.analysis.history import history
+from ckread.analysis.history.history import history
 from ckread.analysis.track import track
 from ckread.errors import UsageError
 from ckread.model.role import Role

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import re
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
+from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
 from ckread.model.display import Displayed
 from ckread.model.fields import Kind, data_frame
@@ -17,25 +17,9 @@ from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, read_history_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.model.run.run import PathLike, Run
-
-
-_SMALLER = re.compile(
-    r"loss|err|mse|mae|mape|msle|rmse|perplexity|entropy|divergence|distance|wer\b|cer\b|fid\b|nll"
-)
-_LARGER = re.compile(
-    r"acc|auc|precision|recall|f1|f_?score|fbeta|iou|dice|score|bleu|rouge|r2|similarity|reward"
-    r"|sensitivity|specificity|map\b|top_?\d"
-)
-
-
-class BestMode(StrEnum):
-    """Which value of a metric is the best."""
-
-    MIN = "min"
-    MAX = "max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +28,18 @@ class BestEpoch:
 
     Attributes:
         metric: its name.
-        mode: whether the smallest or the largest value is best.
-        epoch: the first with this value.
-        value: of the metric.
+        mode: whether the smallest or the largest value is best; None where the name of the
+            only metric does not tell.
+        epoch: the first with this value; None where the log does not say which.
+        value: of the metric; None without a mode.
         checkpoint: path of the checkpoint that holds it; None if none does.
         nearest: path of the one nearest to it, where none does.
     """
 
     metric: str
-    mode: BestMode
-    epoch: int
-    value: float
+    mode: BestMode | None = None
+    epoch: int | None = None
+    value: float | None = None
     checkpoint: str | None = None
     nearest: str | None = None
 
@@ -62,7 +47,7 @@ class BestEpoch:
         """Give the fields of the best epoch in JSON documents."""
         return {
             "metric": self.metric,
-            "mode": str(self.mode),
+            "mode": self.mode and str(self.mode),
             "epoch": self.epoch,
             "value": self.value,
             "checkpoint": self.checkpoint,
@@ -76,14 +61,16 @@ class TrainingHistory(Displayed):
 
     Attributes:
         logs: paths of the logs, in the order in which they were joined.
-        epochs: numbers, rising, from 1; steps where the logs count these.
+        epochs: numbers, rising, from 1; steps, episodes or rows where the logs count these.
         metrics: values by name, along the epochs; None where there is none.
         seams: the first epoch of each later log that continues an earlier one.
         gaps: first and last of epochs that are in no log.
         best: the best epoch; None where no metric has a value.
         holders: the checkpoints, by epoch.
-        unit: `epoch` or `step`.
+        unit: `epoch`, `step`, `episode`, or `row` where it takes several columns to name one.
         run: what the checkpoints are called; None if none were given.
+        counters: what else counts along the epochs, by name, as it stands in the logs.
+        notes: what had to be decided to read the logs, one sentence each.
 
     Example:
         >>> found = ckread.history("fixtures/digits_run/history.json")
@@ -100,6 +87,19 @@ class TrainingHistory(Displayed):
     holders: Holders
     unit: str = "epoch"
     run: str | None = None
+    counters: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def at_best(self) -> int | None:
+        """The place of the best epoch among `epochs`; None where there is none."""
+        epoch = None if self.best is None else self.best.epoch
+        return None if epoch is None else self.epochs.index(epoch)
+
+    @property
+    def is_best_of_training(self) -> bool:
+        """Whether the best epoch is best by what was measured on the data trained on."""
+        return self.best is not None and is_of_training(self.best.metric)
 
     def __repr__(self) -> str:
         """Show the logs and how much is in them."""
@@ -113,12 +113,15 @@ class TrainingHistory(Displayed):
             "unit": self.unit,
             "epochs": list(self.epochs),
             "metrics": {name: list(values) for name, values in self.metrics.items()},
+            "counters": {name: list(values) for name, values in self.counters.items()},
             "seams": list(self.seams),
             "gaps": [list(gap) for gap in self.gaps],
             "best": None if self.best is None else self.best.to_dict(),
             "checkpoints": [
                 {"epoch": epoch, "path": path} for epoch, path in self.holders.kept.items()
             ],
+            "notes": list(self.notes),
+            "evidence": [] if self.run is None else [self.holders.claim.to_dict()],
         }
 
     def to_pandas(self) -> Any:
@@ -144,6 +147,7 @@ def history(
     *,
     best: str | None = None,
     mode: str | None = None,
+    match: Mapping[str, int | str] | None = None,
 ) -> TrainingHistory:
     """Join logs of one training, and find its best epoch.
 
@@ -152,8 +156,12 @@ def history(
             does not number its epochs continues the one before it.
         run: the checkpoints, or what `open_run` takes, to tell which of them holds
             the best epoch.
-        best: the metric; `val_loss` by default, else `loss`, else the first.
+        best: the metric; by default one of validation data before one of the training's, a
+            loss before others, as far as the names tell.
         mode: `min` or `max`; told from the metric's name by default.
+        match: how checkpoints and log belong together, where nothing tells: the name of a
+            column, and which number of the checkpoints' names it is (from 1, or the word
+            before it); for a single checkpoint the value of the column.
 
     Raises:
         CheckpointError: a log cannot be read.
@@ -171,103 +179,61 @@ def history(
     units = {log.unit for log in found}
     if len(units) > 1:
         raise UsageError("some logs count epochs and some steps: they cannot be joined")
-    epochs, metrics, seams = joined(found)
+    epochs, columns, seams = joined(found)
+    names = dict.fromkeys(name for log in found for name in log.metrics)
+    counters = {n: tuple(map(_whole, v)) for n, v in columns.items() if n not in names}
+    metrics = {name: columns[name] for name in names}
     checkpoints = None if run is None else as_run(run)
-    holders = match_epochs(checkpoints, epochs)
+    rows = Rows(epochs, found[0].unit, counters, metrics)
+    told = {name: str(value) for name, value in (match or {}).items()}
+    holders = match_epochs(checkpoints, rows, told)
+    unplaced = {name: values for log in found for name, values in log.unplaced.items()}
     return TrainingHistory(
         logs=tuple(log.path for log in found),
         epochs=epochs,
         metrics=metrics,
-        seams=seams,
+        seams=tuple(sorted({*seams, *(at for log in found for at in log.seams)})),
         gaps=gaps(epochs) if found[0].unit == "epoch" else (),
-        best=_best(epochs, metrics, best, mode, holders),
+        best=_best(rows, unplaced, best, mode, holders),
         holders=holders,
         unit=found[0].unit,
         run=None if checkpoints is None else checkpoints.path,
+        counters=counters,
+        notes=tuple(note for log in found for note in log.notes),
     )
 
 
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
 def _best(
-    epochs: Sequence[int],
-    metrics: dict[str, Values],
+    rows: Rows,
+    unplaced: dict[str, Values],
     metric: str | None,
     mode: str | None,
     holders: Holders,
 ) -> BestEpoch | None:
-    name = metric or next((m for m in ("val_loss", "loss") if m in metrics), next(iter(metrics)))
+    metrics = {**rows.metrics, **unplaced}
+    name = metric or choose_metric(metrics)
+    if name is None:
+        return BestEpoch(next(iter(metrics))) if len(metrics) == 1 else None
     if name not in metrics:
         remedy = f"There are {', '.join(metrics)}."
         raise UsageError(f"no metric {name} in these logs", remedy=remedy)
-    chosen = _mode(name, mode)
+    chosen = mode_of(name, mode)
+    epochs = rows.epochs if name in rows.metrics else [None] * len(metrics[name])
     known = [(v, e) for v, e in zip(metrics[name], epochs, strict=True) if v is not None]
     finite = [pair for pair in known if not math.isnan(pair[0])]
     if not finite:
         return None
     sign = 1 if chosen is BestMode.MIN else -1
-    value, epoch = min(finite, key=lambda pair: (sign * pair[0], pair[1]))
+    value, epoch = min(finite, key=lambda pair: (sign * pair[0], pair[1] or 0))
+    if epoch is None:
+        return BestEpoch(name, chosen, None, value)
     checkpoint = holders.kept.get(epoch)
     nearest = None if checkpoint else holders.nearest(epoch)
     return BestEpoch(name, chosen, epoch, value, checkpoint, nearest)
-
-
-def _mode(metric: str, asked: str | None) -> BestMode:
-    if asked is not None:
-        try:
-            return BestMode(asked)
-        except ValueError:
-            raise UsageError(f"no mode {asked!r}, expected min or max") from None
-    name = metric.removeprefix("val_").lower()
-    is_smaller, is_larger = bool(_SMALLER.search(name)), bool(_LARGER.search(name))
-    if is_smaller == is_larger:
-        remedy = "Say which is better: --mode min or --mode max."
-        raise UsageError(f"{metric}: its name does not tell what is best", remedy=remedy)
-    return BestMode.MIN if is_smaller else BestMode.MAX
-
-
-@dataclass(frozen=True, slots=True)
-class Holders:
-    """The checkpoints by epoch.
-
-    Attributes:
-        kept: path by epoch, of those on disk.
-        deleted: epochs of those that the state file still names.
-        how: by what they were matched, in words; empty where they could not be.
-    """
-
-    kept: dict[int, str] = field(default_factory=dict)
-    deleted: tuple[int, ...] = ()
-    how: str = ""
-
-    def nearest(self, epoch: int) -> str | None:
-        """Give the checkpoint nearest to an epoch, the earlier one of two."""
-        near = min(self.kept, key=lambda known: (abs(known - epoch), known), default=None)
-        return None if near is None else self.kept[near]
-
-
-def match_epochs(run: Run | None, epochs: Sequence[int]) -> Holders:
-    """Match checkpoints with epochs: by step where these count epochs, else by iterations.
-
-    Iterations count batches: their greatest common divisor is taken for an epoch's.
-    """
-    if run is None or not len(run):
-        return Holders()
-    steps = [entry.step for entry in run.entries]
-    stale = [entry.step for entry in run.stale]
-    known = [step for step in steps if step is not None]
-    if len(known) == len(steps) and max(known) <= max(epochs) and len(set(known)) == len(known):
-        kept = {step: entry.path for step, entry in zip(known, run.entries, strict=True)}
-        deleted = tuple(step for step in stale if step is not None and step not in kept)
-        return Holders(kept, deleted, "by step")
-    iterations = [entry.iterations for entry in run.entries if entry.iterations]
-    counted = iterations if len(iterations) == len(steps) else known
-    if not counted or len(counted) != len(steps):
-        return Holders()
-    per_epoch = math.gcd(*counted)
-    numbers = [count // per_epoch for count in counted] if per_epoch else []
-    if not numbers or max(numbers) > max(epochs) or len(set(numbers)) != len(numbers):
-        return Holders()
-    kept = {number: entry.path for number, entry in zip(numbers, run.entries, strict=True)}
-    return Holders(kept, (), f"by iterations, {per_epoch:,} to an epoch")
 
 
 Values = tuple[float | None, ...]
@@ -281,7 +247,7 @@ def numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
     for log in logs:
         if not log.is_numbered and numbered:
             epochs = tuple(epoch + last for epoch in log.epochs)
-            log = HistoryLog(log.path, epochs, log.metrics, log.is_numbered, log.unit)
+            log = replace(log, epochs=epochs, seams=tuple(at + last for at in log.seams))
         numbered.append(log)
         last = log.epochs[-1]
     return sorted(numbered, key=lambda log: log.epochs[0])
@@ -290,18 +256,17 @@ def numbered(logs: list[HistoryLog]) -> list[HistoryLog]:
 def joined(
     logs: Sequence[HistoryLog],
 ) -> tuple[tuple[int, ...], dict[str, Values], tuple[int, ...]]:
-    """Join logs, of an epoch in several the later: epochs, metrics, first epochs of later logs."""
+    """Join logs, of an epoch in several the later: epochs, columns, first epochs of later logs."""
     source: dict[int, int] = {}
     for number, log in enumerate(logs):
         source.update(dict.fromkeys(log.epochs, number))
     epochs = tuple(sorted(source))
     places = [{epoch: i for i, epoch in enumerate(log.epochs)} for log in logs]
-    names = dict.fromkeys(name for log in logs for name in log.metrics)
+    columns: list[dict[str, Values]] = [{**log.counters, **log.metrics} for log in logs]
+    names = dict.fromkeys(name for held in columns for name in held)
     metrics = {
         name: tuple(
-            logs[source[e]].metrics[name][places[source[e]][e]]
-            if name in logs[source[e]].metrics
-            else None
+            columns[source[e]][name][places[source[e]][e]] if name in columns[source[e]] else None
             for e in epochs
         )
         for name in names
