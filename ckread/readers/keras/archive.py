@@ -157,6 +157,12 @@ def read_facts(archive: ZipMembers) -> ArchiveFacts:
     return ArchiveFacts(keras, _text(metadata, "date_saved"), tuple(assets))
 
 
+def read_configuration(path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read the configuration of a `.keras` file as it stands, and the names of its members."""
+    with closing(ZipMembers(path)) as archive:
+        return _json(archive, CONFIG), tuple(archive.members)
+
+
 def _json(archive: ZipMembers, member: str) -> dict[str, Any]:
     if member not in archive.members:
         return {}
