@@ -6,13 +6,22 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.optimizers import optimizer_claims
+from ckread.analysis.parameters import (
+    Averaged,
+    HashTable,
+    count,
+    find_averaged,
+    find_hash_tables,
+    parameter_claims,
+)
 from ckread.analysis.training import TrainingState, read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
 from ckread.model.ordering import model_order
 from ckread.model.role import Role
-from ckread.model.tree import RoleTotal, build_tree, count_parameters, total_by_role
+from ckread.model.tree import RoleTotal, build_tree, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import read_state
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.claim import Claim
     from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
     from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
@@ -54,6 +64,9 @@ class CheckpointSummary(Displayed):
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
         meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
+        hash_tables: embeddings kept as hash tables; their values are parameters.
+        averaged: what averages tell of the parameters, where the weights are not there.
+        evidence: what told the claims, one each.
         warnings: what is not as it should be, one or more sentences each.
         tree: the variables in model order, as a page draws them; it is not pickled.
 
@@ -81,6 +94,9 @@ class CheckpointSummary(Displayed):
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
     meta_graph: MetaGraph | None
+    hash_tables: tuple[HashTable, ...]
+    averaged: Averaged | None
+    evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
     tree: VariableTree | None = field(default=None, compare=False)
 
@@ -124,6 +140,10 @@ class CheckpointSummary(Displayed):
             "learning_rate": training.learning_rate,
             "save_counter": training.save_counter,
             "optimizer": optimizer if {*optimizer.values()} != {None} else None,
+            "optimizers": [one.to_dict() for one in training.optimizers],
+            "learning_rate_schedule": training.schedule,
+            "loss": training.loss,
+            "metrics": training.metrics,
             "n_variables": self.n_variables,
             "parameters": self.parameters,
             "trainable_parameters": self.trainable_parameters,
@@ -150,6 +170,8 @@ class CheckpointSummary(Displayed):
                 for layer in self.layers
             ],
             "assets": self.assets,
+            "hash_tables": [table.to_dict() for table in self.hash_tables],
+            "evidence": [claim.to_dict() for claim in self.evidence],
             "warnings": self.warnings,
         }
 
@@ -188,7 +210,8 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
     saved_model = checkpoint.evidence.saved_model
     training = read_training_state(checkpoint)
     roles = total_by_role(variables)
-    parameters = count_parameters(variables)
+    averaged = find_averaged(variables)
+    parameters = count(variables, averaged)
     return CheckpointSummary(
         path=checkpoint.path,
         format=checkpoint.format,
@@ -208,6 +231,12 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
         meta_graph=checkpoint.evidence.meta_graph,
+        hash_tables=find_hash_tables(variables),
+        averaged=averaged,
+        evidence=(
+            *optimizer_claims(checkpoint, training.optimizers),
+            *parameter_claims(checkpoint, variables, parameters),
+        ),
         warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
     )
 

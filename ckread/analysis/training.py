@@ -9,11 +9,12 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
 from ckread.model.numbers import NameNumbers
 from ckread.model.object_graph import ObjectGraph
-from ckread.model.optimizers import class_of_object, classes_of_slots, find_optimizers
+from ckread.model.optimizers import find_optimizers
 from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
 from ckread.readers.contract import Format
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 
 _STEPS = ("global_step", "step", "train_step")
-_ITERATIONS = ("iterations", "iter", "iteration")
-_RATES = ("learning_rate", "lr")
 _POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
 """Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
@@ -40,13 +39,17 @@ class TrainingState:
         step: the global step, else the save counter, else the number in the file name.
         step_source: where the step was found, in words.
         epoch: an `epoch` variable, else the epoch in the file name.
-        iterations: of the innermost optimizer.
+        iterations: of the optimizer; None where several differ.
         iterations_source: what told them where no counter did, in words.
-        learning_rate: of the innermost optimizer; None with a schedule, which is not saved.
+        learning_rate: as `iterations`; None with a schedule too, which is not saved.
         save_counter: how often `tf.train.Checkpoint` had saved.
         optimizer_kind: its class, such as `Adam` or `SGD with momentum`; those of all
             optimizers, with `and`, where there are several.
         optimizer_name: the path that its variables' names begin with.
+        optimizers: all of them, each with its own iterations and learning rate.
+        schedule: class of the schedule that gives the learning rate.
+        loss: names of the losses the model was compiled with.
+        metrics: names of the metrics, likewise.
         lost: names of weights that only the optimizer holds: Keras will not restore them.
         warnings: where file name, step and counters disagree, one sentence each.
     """
@@ -60,6 +63,10 @@ class TrainingState:
     save_counter: int | None = None
     optimizer_kind: str | None = None
     optimizer_name: str | None = None
+    optimizers: tuple[OptimizerState, ...] = ()
+    schedule: str | None = None
+    loss: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -75,26 +82,31 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         for variable in checkpoint.values()
         if variable.role in (Role.COUNTER, Role.HYPERPARAMETER) and variable.elements == 1
     ]
-    iterations = _innermost(scalars, _ITERATIONS)
-    optimizer = None if iterations is None else _parent(iterations)
-    rate = _innermost([v for v in scalars if optimizer in (None, _parent(v))], _RATES)
+    optimizers = read_optimizers(checkpoint, scalars, _value)
+    iterations = agreed(one.iterations for one in optimizers)
+    compiled = checkpoint.evidence.compiled
     global_step = _outermost(scalars, _STEPS)
     counter = _outermost(scalars, ("save_counter",))
     epoch = _integer(_outermost(scalars, ("epoch",)))
     is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
     number = read_name(checkpoint.path)[0] if is_named else NameNumbers()
-    kind, name = _optimizer(checkpoint, optimizer)
-    done, source = _integer(iterations), None
-    if done is None and global_step is None:
+    kinds = sorted({one.kind for one in optimizers if one.kind is not None})
+    named = [one.name for one in optimizers if one.name and one.iterations is not None]
+    done, source = None if iterations is None else int(iterations), None
+    if global_step is None and all(one.iterations is None for one in optimizers):
         done, source = _iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
         iterations_source=source,
-        learning_rate=_value(rate),
+        learning_rate=agreed(one.learning_rate for one in optimizers),
         save_counter=_integer(counter),
-        optimizer_kind=kind,
-        optimizer_name=name,
+        optimizer_kind=" and ".join(kinds) or None,
+        optimizer_name=named[0] if named else None,
+        optimizers=optimizers,
+        schedule=next((one.schedule for one in optimizers if one.schedule), None),
+        loss=compiled.loss if compiled is not None else (),
+        metrics=compiled.metrics if compiled is not None else (),
         lost=find_lost(checkpoint),
     )
     return _with_step(state, global_step, number)
@@ -183,24 +195,6 @@ def _with_step(
     return replace(state, step=step, step_source=source, warnings=warnings)
 
 
-def _optimizer(checkpoint: Checkpoint, path: str | None) -> tuple[str | None, str | None]:
-    """Give the class of the optimizer, of all if there are several; and whose steps count."""
-    graph = checkpoint.evidence.graph
-    by_slots = classes_of_slots(checkpoint.values())
-    if graph is None:
-        return checkpoint.evidence.optimizer_class or by_slots, path
-    words = {variable.slot for variable in checkpoint.values() if variable.slot}
-    found = find_optimizers(graph, graph.variables).values()
-    kinds = {class_of_object(graph, one.node, words) for one in found if one.inner is None}
-    return " and ".join(sorted(filter(None, kinds))) or by_slots, path
-
-
-def _innermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
-    """Give the variable called so that lies deepest, the first of several."""
-    found = [variable for variable in variables if _word(variable) in words]
-    return max(found, key=lambda variable: variable.name.count("/"), default=None)
-
-
 def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
     found = [variable for variable in variables if _word(variable) in words]
@@ -209,10 +203,6 @@ def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variabl
 
 def _word(variable: Variable) -> str:
     return variable.name.rpartition("/")[2]
-
-
-def _parent(variable: Variable) -> str:
-    return variable.name.rpartition("/")[0]
 
 
 def _integer(variable: Variable | None) -> int | None:

@@ -151,6 +151,13 @@ def add_sort(parser: Parser, orders: Sequence[str]) -> None:
     )
 
 
+def add_strict(parser: Parser) -> None:
+    """Add `--strict`."""
+    parser.add_argument(
+        "--strict", action="store_true", help="exit code 1 for what loading would run"
+    )
+
+
 def add_top(parser: Parser, meaning: str = "the first N only") -> None:
     """Add `--top N`."""
     parser.add_argument("--top", metavar="N", type=positive, help=meaning)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.role import Role
     from ckread.readers.graphs.meta_graph import MetaGraph, SavedModel
-    from ckread.readers.keras.config import KerasLayer
+    from ckread.readers.keras.config import CompiledConfig, KerasLayer
+    from ckread.readers.keras.saved_metadata import SavedLayers
 
 
 class UnreadGraph(NamedTuple):
@@ -46,7 +47,9 @@ class Evidence:
         layers: layers of a Keras file, from its configuration, in model order.
         keras_version: the writer's version, in a Keras file.
         saved: when a `.keras` was saved, in seconds since 1970, by the writer's clock.
-        optimizer_class: what a Keras model was compiled with: `Adam`.
+        optimizer_class: what a Keras model was compiled with: `SGD with momentum`.
+        compiled: the rest of what it was compiled with.
+        saved_layers: the Keras objects of a SavedModel of Keras 2.
         assets: names of the members of a `.keras` that are neither weights nor model.
     """
 
@@ -58,6 +61,8 @@ class Evidence:
     keras_version: str | None = None
     saved: float | None = None
     optimizer_class: str | None = None
+    compiled: CompiledConfig | None = None
+    saved_layers: SavedLayers | None = None
     assets: tuple[str, ...] = ()
 
 

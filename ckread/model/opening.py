@@ -125,9 +125,14 @@ def assemble(
     try:
         graph, graph_warnings = read_object_graph(reader)
         evidence = replace(evidence, graph=graph)
+        identities = identify(reader.tensors, evidence)
+        if evidence.saved_layers is not None:
+            from ckread.model.keras.opening import with_saved_layers
+
+            evidence = with_saved_layers(evidence, reader.tensors, identities)
         return Checkpoint(
             reader,
-            identify(reader.tensors, evidence),
+            identities,
             path=location.path,
             evidence=evidence,
             notes=(*location.notes, *reader.notes),
@@ -241,6 +246,7 @@ _OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
 # without them, so one that is damaged is a warning, not an error.
 
 _LOST_GRAPH = "signatures, tags and flags are not known"
+KERAS_METADATA = "keras_metadata.pb"
 _LOST_META = "which variables were trainable is not known"
 
 
@@ -253,9 +259,16 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
         warning = f"{os.path.basename(text)} is a graph as text, which is not read: {_LOST_GRAPH}."
         return Evidence(), (warning,)
     try:
-        return Evidence(saved_model=read_saved_model(binary)), ()
+        saved_model = read_saved_model(binary)
     except CheckpointError as error:
         return Evidence(unread=UnreadGraph(error, _LOST_GRAPH)), ()
+    in_graph = saved_model.meta_graph.keras_layers
+    if not in_graph and not os.path.isfile(os.path.join(directory, KERAS_METADATA)):
+        return Evidence(saved_model=saved_model), ()
+    from ckread.readers.keras.saved_metadata import read_saved_layers
+
+    layers = read_saved_layers(directory, in_graph)
+    return Evidence(saved_model=saved_model, saved_layers=layers), ()
 
 
 def meta_evidence(prefix: str) -> Evidence:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ckread.model.object_graph import ObjectGraph
     from ckread.model.variable import Variable
@@ -28,6 +29,16 @@ CLASS_NAMES = {
     )
 }  # fmt: skip
 """Keras's classes by one lower-case word."""
+
+
+def class_of_config(class_name: str, settings: Mapping[str, Any]) -> str:
+    """Give the class that a configuration names, with momentum or AMSGrad as for the others."""
+    bare = class_name.rpartition(">")[2].removesuffix("V2")
+    kind = CLASS_NAMES.get(bare.replace("_", "").lower(), bare)
+    if kind == "SGD" and settings.get("momentum"):
+        return "SGD with momentum"
+    return "Adam with AMSGrad" if kind == "Adam" and settings.get("amsgrad") else kind
+
 
 _INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
 _CHILDREN = frozenset(
@@ -112,29 +123,45 @@ _BY_LISTS = (
     (frozenset({"r", "c", "v"}), "Adafactor"),
     (frozenset({"m", "u"}), "Adamax"),
     (frozenset({"u_product"}), "Nadam"),
+    (frozenset({"momentum_cache"}), "Nadam"),
     (frozenset({"accumulators"}), "Adagrad"),
 )
 """Local names that only one optimizer has, the surest first."""
 
+_BY_LIST = (("momentums", "momentum"), ("velocity_hats", "vhat"))
+_BY_WORDS = ((frozenset({"m", "v", "vhat"}), "Adam with AMSGrad"), (frozenset({"m", "v"}), "Adam"))
+"""What Keras 2 calls slots; under loss scaling nothing else names its class."""
+
+_SCOPES = frozenset(
+    {"velocity", "velocity_hat", "average_gradient", "accumulated_grad", "accumulated_delta_var"}
+    | {"norm", "u", "r", "c"}
+)
 _NUMBERED = re.compile(r"_\d+$")
+_OUTPUT = re.compile(r":\d+\Z")
 
 
-def class_of_object(graph: ObjectGraph, node: int, words: Collection[str]) -> str | None:
-    """Give the class of an optimizer object, with momentum or AMSGrad where it shows.
-
-    `words` are those for the slots of the file, such as `vhat`.
-    """
-    lists = {name.lstrip("_") for _, name in graph.children[node]}
-    for full_name in _full_names(graph, node):
+def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
+    """Give the class of an optimizer object, with momentum or AMSGrad where it shows."""
+    children = graph.children[optimizer.node]
+    kept = {name.lstrip("_") for name in optimizer.lists}
+    full_names = list(_full_names(graph, optimizer.node))
+    words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
+    words |= {name.split("/")[0] for name in full_names}
+    for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
-            if kind == "SGD" and not {"momentum", "m"}.isdisjoint(words):
-                return "SGD with momentum"
-            if kind == "Adam" and ("velocity_hats" in lists or "vhat" in words):
-                return "Adam with AMSGrad"
             if kind:
-                return kind
-    return next((kind for names, kind in _BY_LISTS if names <= lists), None)
+                words |= {word for name, word in _BY_LIST if name in kept}
+                return with_variant(kind, words)
+        kind = class_of_key(full_name)
+        if kind:
+            return kind
+    if "momentums" in optimizer.lists and words & {"m", "momentum"}:
+        return "SGD with momentum"  # Lion's list is called `_momentums`
+    names = {name.lstrip("_") for _, name in children}
+    return next((kind for of_class, kind in _BY_LISTS if of_class <= names), None) or next(
+        (kind for of_class, kind in _BY_WORDS if of_class <= words), None
+    )
 
 
 def _full_names(graph: ObjectGraph, node: int) -> Iterator[str]:
@@ -183,7 +210,7 @@ def may_be_slot(key: str, custom: Collection[str]) -> bool:
     suffix = key.rpartition("/")[2]
     if slot_word(suffix) is not None or suffix in custom:
         return True
-    return "_slot_" in suffix or key.startswith("training")
+    return "_slot_" in suffix or suffix.endswith("-values") or key.startswith("training")
 
 
 @lru_cache(maxsize=4096)
@@ -196,6 +223,18 @@ def slot_word(suffix: str) -> str | None:
     return None
 
 
+def with_variant(kind: str | None, words: AbstractSet[str]) -> str | None:
+    """Complete a class by what its slots are called: plain SGD keeps none."""
+    if kind == "SGD" and words & {"momentum", "m"}:
+        return "SGD with momentum"
+    return "Adam with AMSGrad" if kind == "Adam" and words & {"vhat", "velocity_hat"} else kind
+
+
+def is_slot_scope_word(word: str) -> bool:
+    """Tell whether Keras 2 names the slots of an optimizer under such a scope: `m/stem/kernel`."""
+    return word in _KERAS or word in _SCOPES
+
+
 def is_slot_scope(key: str) -> bool:
     """Tell Keras's `training/Adam/Variable_3`: an optimizer's, of an untold weight."""
     return key.startswith("training") and _SCOPE.match(key) is not None
@@ -203,6 +242,7 @@ def is_slot_scope(key: str) -> bool:
 
 def class_of_key(key: str) -> str | None:
     """Give the optimizer that the key of a slot names, None if it names none."""
+    key = _OUTPUT.sub("", key)
     if _APPENDED.fullmatch(key):
         return "Adafactor"
     suffix = key.rpartition("/")[2]

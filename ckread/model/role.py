@@ -30,6 +30,8 @@ class Role(StrEnum):
     """A shadow copy of a weight, such as an exponential moving average."""
     SLOT = "slot"
     """Optimizer state with a value per element, row or column of a weight."""
+    STATE = "state"
+    """What a program keeps beside its model: a replay buffer, pruning masks, running sums."""
     HYPERPARAMETER = "hyperparameter"
     """A scalar that steers training: learning rate, betas, loss scale."""
     COUNTER = "counter"
@@ -70,22 +72,26 @@ def as_roles(roles: str | Iterable[str]) -> frozenset[Role]:
 
 STATISTICS = frozenset(
     {"moving_mean", "moving_variance", "moving_stddev", "vector_u", "sn_u"}
+    | {"running_mean", "running_var", "running_variance"}
     | {"renorm_mean", "renorm_stddev", "renorm_mean_weight", "renorm_stddev_weight"}
 )
 """Last components of variables that are updated without gradient."""
 
 COUNTERS = frozenset(
     {"global_step", "step", "train_step", "iterations", "iteration", "iter", "save_counter"}
-    | {"epoch", "local_step", "counter", "good_steps", "step_counter"}
+    | {"epoch", "local_step", "counter", "good_steps", "step_counter", "pruning_step"}
 )
 """Last components of integer scalars that count."""
+
+_FLOATING_COUNTERS = frozenset({"global_step", "train_step", "iterations", "_counter"})
+"""Those that count in floats too."""
 
 HYPERPARAMETERS = frozenset(
     {"learning_rate", "lr", "beta_1", "beta_2", "beta1", "beta2", "decay", "momentum", "rho"}
     | {"epsilon", "beta1_power", "beta2_power", "beta_1_power", "beta_2_power", "weight_decay"}
     | {"current_loss_scale", "dynamic_scale", "loss_scale", "u_product", "initial_learning_rate"}
     | {"l1_regularization_strength", "l2_regularization_strength", "learning_rate_power"}
-    | {"initial_accumulator_value", "momentum_cache"}
+    | {"initial_accumulator_value", "momentum_cache", "rank", "lora_rank", "lora_alpha"}
 )
 """Last components of scalars that steer training."""
 
@@ -120,7 +126,8 @@ def role_by_word(word: str, dtype: DataType, shape: tuple[int, ...]) -> Role | N
         return Role.RANDOM
     if Role.STATISTIC in roles and can_be_weight(dtype):
         return Role.STATISTIC
-    if Role.COUNTER in roles and shape in ((), (1,)) and (is_whole(dtype) or word == "_counter"):
+    is_count = is_whole(dtype) or (word in _FLOATING_COUNTERS and can_be_weight(dtype))
+    if Role.COUNTER in roles and shape in ((), (1,)) and is_count:
         return Role.COUNTER
     if Role.HYPERPARAMETER in roles and shape == () and dtype is not DataType.STRING:
         return Role.HYPERPARAMETER

@@ -135,6 +135,7 @@ _MAX_ERRORS = 8
 _ROLE_WORDS = {
     Role.ALIAS: ("alias", "aliases"),
     Role.SLOT: ("optimizer slot", "optimizer slots"),
+    Role.STATE: ("state variable", "state variables"),
     Role.RANDOM: ("random state", "random states"),
     Role.OTHER: ("other variable", "other variables"),
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import ckread
@@ -14,6 +15,7 @@ from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.views.info.facts import sentence_of
 from ckread.views.json_document import encode
+from tests.builders import write_bundle
 from tests.places import FIXTURES, frozen
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ def test_a_run() -> None:
         "learning_rate": pytest.approx(3e-3 * 0.85**9, rel=1e-6),
         "save_counter": 10,
         "optimizer": {"kind": "Adam", "name": "optimizer"},
+        "optimizers": document["optimizers"],
+        "learning_rate_schedule": None,
+        "loss": [],
+        "metrics": [],
         "n_variables": 44,
         "parameters": 38474,
         "trainable_parameters": 38378,
@@ -49,7 +55,19 @@ def test_a_run() -> None:
         "signatures": [],
         "layers": [],
         "assets": [],
+        "hash_tables": [],
+        "evidence": document["evidence"],
         "warnings": [],
+    }
+    [adam] = document["optimizers"]
+    assert (adam["name"], adam["kind"], adam["iterations"]) == ("optimizer", "Adam", 900)
+    assert {
+        claim["claim"]: (claim["value"], claim["strength"]) for claim in document["evidence"]
+    } == {
+        "optimizer": ("Adam", "stored"),
+        "learning_rate": (document["learning_rate"], "stored"),
+        "parameters": (38474, "stored"),
+        "trainable_parameters": (38378, "stored"),
     }
     assert document["roles"]["weight"] == {"variables": 12, "elements": 38378, "nbytes": 153512}
 
@@ -160,3 +178,72 @@ def test_the_time_comes_from_the_state_file_alone(tmp_path: Path) -> None:
 def test_the_writer(path: str, writer: str | None, keras: str | None) -> None:
     summary = summary_of(FIXTURES / path)
     assert (summary.writer, summary.keras) == (writer, keras)
+
+
+# Figures where something else than weights holds the parameters.
+
+
+def written(folder: Path, arrays: dict[str, Any]) -> CheckpointSummary:
+    return summary_of(write_bundle(folder / "model.ckpt", arrays))
+
+
+def test_averages_alone_have_the_figures_of_what_they_average(tmp_path: Path) -> None:
+    kernel, mean = np.ones((3, 4), "f4"), np.ones(4, "f4")
+    shadow = "ExponentialMovingAverage"
+    averages = {f"a/kernel/{shadow}": kernel, f"bn/moving_mean/{shadow}": mean}
+    found = written(tmp_path, averages | {"global_step": np.int64(7)})
+    assert (found.parameters, found.trainable_parameters) == (16, None)
+    assert found.averaged is not None
+    assert (found.averaged.weights, found.averaged.statistics) == (12, 4)
+    assert sentence_of(found) == (
+        "Averages of 16 parameters, at step 7; the weights themselves are not here."
+    )
+    claims = {claim.claim: claim for claim in found.evidence}
+    assert claims["parameters"].strength == "derived"
+    both = written(tmp_path, averages | {"a/kernel": kernel, "bn/moving_mean": mean})
+    assert (both.parameters, both.averaged) == (16, None)
+    assert sentence_of(both).startswith("Weights of 16 parameters and averages of them")
+
+
+def test_an_embedding_in_hash_tables_has_rows_and_a_dimension(tmp_path: Path) -> None:
+    row = np.ones(8, "f4")
+    arrays: dict[str, np.ndarray[Any, Any]] = {"w": row, "w/Adagrad": row}
+    for part in (0, 1):
+        for scope in (f"emb/part_{part}", f"emb/part_{part}/Adagrad"):
+            arrays |= {f"{scope}-keys": np.arange(5), f"{scope}-values": np.ones((5, 3), "f4")}
+    found = written(tmp_path, arrays)
+    assert (found.parameters, found.trainable_parameters) == (38, 38)
+    [table] = found.hash_tables
+    assert table.to_dict() == {
+        "name": "emb", "rows": 10, "dimension": 3, "parts": 2, "slots": ("Adagrad",),
+    }  # fmt: skip
+
+
+def test_state_is_said_beside_the_model(tmp_path: Path) -> None:
+    kernel = np.ones((3, 4), "f4")
+    arrays = {"a/kernel": kernel, "a/kernel/Momentum": kernel, "a/mask": kernel}
+    found = written(tmp_path, arrays)
+    assert found.parameters == 12
+    assert found.roles[Role.STATE].elements == 12
+    assert sentence_of(found) == (
+        "A TensorFlow model of 12 parameters, saved with Momentum, beside 48 B of state."
+    )
+    assert {claim.claim: claim.value for claim in found.evidence}["state"] == 12
+
+
+def test_what_nothing_tells_is_unknown_with_what_would_tell(tmp_path: Path) -> None:
+    found = written(tmp_path, {"a/kernel": np.ones(3, "f4")})
+    [trainable] = [one for one in found.evidence if one.claim == "trainable_parameters"]
+    assert (trainable.value, trainable.strength) == (None, "unknown")
+    assert "slots" in trainable.source
+
+
+@pytest.mark.parametrize("prefix", sorted(frozen()))
+def test_every_claim_has_a_source_and_a_value_unless_it_is_unknown(prefix: str) -> None:
+    try:
+        found = summary_of(FIXTURES / prefix)
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    for claim in found.evidence:
+        assert claim.source
+        assert (claim.value is None) == (claim.strength == "unknown")

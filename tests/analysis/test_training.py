@@ -203,10 +203,23 @@ def test_a_whole_run(fixtures_dir: Path) -> None:
         "step_source": "file name and save counter",
         "epoch": None,
         "iterations": 900,
+        "iterations_source": None,
         "learning_rate": state.learning_rate,
         "save_counter": 10,
         "optimizer_kind": "Adam",
         "optimizer_name": "optimizer",
+        "optimizers": (
+            {
+                "name": "optimizer",
+                "kind": "Adam",
+                "iterations": 900,
+                "learning_rate": state.learning_rate,
+                "schedule": None,
+            },
+        ),
+        "schedule": None,
+        "loss": (),
+        "metrics": (),
         "lost": (),
         "warnings": (),
     }

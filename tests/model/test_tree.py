@@ -159,6 +159,6 @@ def test_roles_add_up_to_all_bytes_in_the_order_of_roles() -> None:
     totals = total_by_role([*reversed(OTHERS), STATISTIC, TRAINED, FROZEN])
     assert list(totals) == list(Role)
     assert totals[Role.WEIGHT] == RoleTotal(variables=2, elements=11, nbytes=44)
-    assert sum(total.nbytes for total in totals.values()) == 44 + 16 + 11 * 36
+    assert sum(total.nbytes for total in totals.values()) == 44 + 16 + 12 * 36
     assert totals[Role.SLOT].to_dict() == {"variables": 1, "elements": 9, "nbytes": 36}
     assert total_by_role([TRAINED]).keys() == {Role.WEIGHT}

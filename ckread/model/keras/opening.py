@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckread.errors import UnsupportedFeatureError
@@ -10,10 +13,16 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.keras.naming import identify_keras
 from ckread.model.keras.optimizers import optimizer_class
+from ckread.model.optimizers import class_of_config
 from ckread.readers.contract import Format
+from ckread.readers.keras.config import KerasLayer, innermost, iter_layers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckread.model.evidence import Identity
     from ckread.model.paths.location import Location
+    from ckread.readers.contract import TensorRecord
     from ckread.readers.keras.reader import KerasReader
 
 
@@ -35,6 +44,7 @@ def open_keras(location: Location) -> Checkpoint:
             keras_version=config.keras_version,
             saved=_seconds(date_saved),
             optimizer_class=optimizer_class(reader.contents),
+            compiled=config.compiled,
             assets=assets,
         )
         return Checkpoint(
@@ -83,4 +93,37 @@ def refuse_tensorflow(location: Location) -> UnsupportedFeatureError:
         "a Keras file, which TensorFlow's reader does not read",
         path=location.path,
         remedy=remedy,
+    )
+
+
+def with_saved_layers(
+    evidence: Evidence, tensors: Mapping[str, TensorRecord], identities: Mapping[str, Identity]
+) -> Evidence:
+    """Complete what is known of a SavedModel by its Keras objects: layers, what it was compiled to.
+
+    The layers are listed where they hold all parameters of the model.
+    """
+    if evidence.saved_layers is None:
+        return evidence
+    config = evidence.saved_layers.config
+    sizes: Counter[str] = Counter()
+    for key, identity in identities.items():
+        if identity.role.is_parameter:
+            for scope in set(identity.name.split("/")[:-1]):
+                sizes[scope] += math.prod(tensors[key].shape)
+    layers = tuple(
+        KerasLayer(path, one.class_name, sizes[one.name], one.shape, one.trainable, depth)
+        for path, one, depth in iter_layers(config.model)
+    )
+    total = sum(
+        math.prod(tensors[key].shape) for key, one in identities.items() if one.role.is_parameter
+    )
+    is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
+    optimizer = innermost(config.optimizer)
+    kind = class_of_config(optimizer.class_name, optimizer.settings) if optimizer else None
+    return replace(
+        evidence,
+        layers=layers if is_whole else (),
+        compiled=config.compiled,
+        optimizer_class=kind,
     )

@@ -18,8 +18,9 @@ from ckread.model.keras.slots import (
     keras2_word,
     optimizer_kind,
 )
-from ckread.model.optimizers import CLASS_NAMES
+from ckread.model.optimizers import CLASS_NAMES, class_of_config, is_slot_scope_word
 from ckread.model.role import Role, role_by_word
+from ckread.readers.keras.config import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,7 +55,8 @@ def find_keras_optimizers(
     if contents.weights:
         found = _legacy_optimizer(tensors, keys, contents, weights)
     else:
-        given = Weights(shapes, trainable_order(contents, variables))
+        untold = {key for key, one in weights.items() if one.trainable is None}
+        given = Weights(shapes, trainable_order(contents, variables), untold)
         found, trained = _optimizers(tensors, keys, contents, given)
         if trained is not None:
             counts = Counter(shapes.values())
@@ -63,7 +65,11 @@ def find_keras_optimizers(
                 for key, shape in shapes.items()
                 if trained[shape] in (0, counts[shape])
             }
-    told = by_shape | {one.owner: True for _, one in found.values() if one.owner}
+    slots = [one for _, one in found.values() if one.role is Role.SLOT]
+    told = by_shape | {one.owner: True for one in slots if one.owner}
+    if slots and all(one.owner for one in slots):
+        # Of all that the optimizer trains it keeps slots.
+        told = dict.fromkeys(weights, False) | told
     return found, {
         key: one._replace(trainable=told.get(key))
         if one.role is Role.WEIGHT and one.trainable is None
@@ -148,11 +154,9 @@ def _legacy_optimizer(
 
 def optimizer_class(contents: KerasContents) -> str | None:
     """Give the class of the optimizer that does the work, if the file tells it."""
-    config = contents.config.optimizer
-    while config is not None and config.inner is not None:
-        config = config.inner
+    config = innermost(contents.config.optimizer)
     if config is not None:
-        return config.class_name
+        return class_of_config(config.class_name, config.settings)
     for path in (INNER, OPTIMIZER):
         if path in contents.groups:
             return CLASS_NAMES.get(optimizer_kind(None, contents.groups[path].name))
@@ -163,6 +167,7 @@ def optimizer_class(contents: KerasContents) -> str | None:
 #
 # adam/stem_kernel_momentum              Keras 3: the weight's path, `/` as `_`
 # loss_scale_optimizer/adam/…            of the optimizer inside
+# m/stem/kernel                          Keras 2, of the optimizer inside
 # Adam/m/stem/kernel                     Keras 2.11 and later
 # Adam/stem/kernel/m, training/Adam/…    Keras 2 before that
 # Adam/iter, iteration, Adam/beta_1      counters and hyperparameters
@@ -218,7 +223,7 @@ def _readings(
     parts = name.split("/")
     for start in range(1, len(parts)):
         whole = "/".join(parts[start:])
-        if start > 1 and whole in weights.by_name:
+        if whole in weights.by_name and (start > 1 or is_slot_scope_word(parts[0])):
             yield weights.by_name[whole], parts[start - 1]
         owner, _, word = whole.rpartition("/")
         if owner in weights.by_name:
@@ -245,7 +250,11 @@ _CELLS = "cells"
 def trainable_order(
     contents: KerasContents, variables: Mapping[str, LayerVariable]
 ) -> list[str] | None:
-    """Give the keys of the trainable variables in the model's order, None if not told."""
+    """Give the keys of what may be trained in the model's order, None if not told.
+
+    Weights of somebody's own layers are among them: which of those are trained, the shapes
+    of the slots tell.
+    """
     if contents.weights:
         return _only_trainable((weight.key for weight in contents.weights), variables)
     root = contents.groups.get("")
@@ -305,19 +314,17 @@ def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup
     return sorted(parts, key=lambda part: _PARTS.index(part.attribute.lstrip("_")))
 
 
-def _only_trainable(
-    keys: Iterable[str], variables: Mapping[str, LayerVariable]
-) -> list[str] | None:
-    """Keep the trainable ones, each once; None if a weight's flag is not known."""
+def _only_trainable(keys: Iterable[str], variables: Mapping[str, LayerVariable]) -> list[str]:
+    """Keep the weights that may be trained, each once."""
     kept: dict[str, None] = {}
     for key in keys:
         variable = variables.get(key)
         if variable is not None and variable.repeats is not None:
             variable = variables[variable.repeats]
-        if variable is None or variable.role is not Role.WEIGHT:
-            continue
-        if variable.trainable is None:
-            return None
-        if variable.trainable:
+        if (
+            variable is not None
+            and variable.role is Role.WEIGHT
+            and variable.trainable is not False
+        ):
             kept[variable.key] = None
     return list(kept)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ckread.readers.contract import TensorRecord
     from ckread.readers.keras.config import OptimizerConfig
@@ -174,6 +174,10 @@ def slot_shape(word: str, kind: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:-1] if word == "r" else (*shape[:-2], shape[-1])
 
 
+_MAX_TRIED = 20_000
+_MAX_WAYS = 100
+"""Ways to leave weights out of the order, and steps to find them, that are tried."""
+
 _UNKNOWN = Options(None, None, None, None, None)
 
 
@@ -210,11 +214,13 @@ class Weights(NamedTuple):
 
     Attributes:
         shapes: of each, by key.
-        order: the trainable ones in order, None if that is not told.
+        order: those that may be trainable, in order; None if that is not told.
+        open: those of them of which it is not told whether they are.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     order: Sequence[str] | None
+    open: Collection[str] = ()
 
 
 def optimizer_kind(config: OptimizerConfig | None, name: str) -> str:
@@ -297,9 +303,7 @@ def _owners(
 ) -> dict[int, str | None] | None:
     """Give the weight of each position of a plan; None if the shapes contradict it."""
     n = max(place.variable for place in plan) + 1
-    if weights.order is not None:
-        if len(weights.order) != n:
-            return None
+    if weights.order is not None and len(weights.order) == n:
         known = {i: weights.shapes[key] for i, key in enumerate(weights.order)}
         return dict(enumerate(weights.order)) if _fit(plan, kind, shapes, known) else None
     whole = _whole_shapes(plan, shapes)
@@ -307,7 +311,38 @@ def _owners(
         return None
     if Counter(whole.values()) - Counter(weights.shapes.values()):
         return None  # more of a shape than there are weights to own them
+    if weights.order is not None and len(weights.order) > n:
+        return _embedded([whole[i] for i in range(n)], weights)
     return {i: _only_one(shape, whole, weights) for i, shape in whole.items()}
+
+
+def _embedded(wanted: Sequence[tuple[int, ...]], weights: Weights) -> dict[int, str | None] | None:
+    """Find shapes one after the other among ordered weights; None if they are not there.
+
+    A layer that is not Keras's own may keep some of its variables from being trained: those
+    are the last of its own. What every way to leave some out agrees on is certain.
+    """
+    order = weights.order or ()
+    ways: list[tuple[str, ...]] = []
+    stack: list[tuple[int, tuple[str, ...], str]] = [(0, (), "")]
+    for _ in range(_MAX_TRIED):
+        if not stack or len(ways) > _MAX_WAYS:
+            break
+        at, taken, closed = stack.pop()
+        if at == len(order):
+            ways += [taken] if len(taken) == len(wanted) else []
+            continue
+        key = order[at]
+        owner = key.rpartition("/")[0]
+        if key in weights.open:
+            stack.append((at + 1, taken, owner))
+        fits = len(taken) < len(wanted) and weights.shapes[key] == wanted[len(taken)]
+        if fits and not (closed == owner and key in weights.open):
+            stack.append((at + 1, (*taken, key), ""))
+    if not ways or stack:
+        return None
+    alike = [set(keys) for keys in zip(*ways, strict=True)]
+    return {i: keys.pop() if len(keys) == 1 else None for i, keys in enumerate(alike)}
 
 
 def _fit(

@@ -15,7 +15,7 @@ from ckread.readers.keras.config import iter_layers
 from ckread.readers.keras.layers import STATISTICS, quantization_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ckread.readers.contract import TensorRecord
     from ckread.readers.keras.config import LayerConfig
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _QUANTIZED_PARTS = frozenset({"kernel_scale", "kernel_zero", "g_idx", "awq_scales"})
 _QUANTIZED_PARTS |= {"embeddings_scale", "embeddings_zero"}
+_PREPROCESSING = {"TextVectorization", "StringLookup", "IntegerLookup", "Discretization"}
 _SEED_WORDS = ("seed_generator",)
+_PRUNED = ("pruning_step", "kernel", "depthwise_kernel", "embeddings")
 _LEGACY_STATISTICS = STATISTICS - {"mean", "variance", "count"}
 
 
@@ -102,6 +104,8 @@ def _role(group: LayerGroup, variable: str, record: TensorRecord) -> Role:
         return Role.TABLE
     if any(text.startswith(_SEED_WORDS) for text in (group.attribute, group.name)):
         return Role.RANDOM
+    if group.class_name in _PREPROCESSING:
+        return Role.STATISTIC
     if variable:
         return Role.STATISTIC if variable in STATISTICS else Role.WEIGHT
     # Of a layer that is not known: only integers that no kernel is made of are not moved.
@@ -118,12 +122,15 @@ def _trainable(group: LayerGroup, variable: str, role: Role, record: TensorRecor
     is_fixed = variable in _QUANTIZED_PARTS and mode != "float8"
     if is_fixed or not can_be_weight(record.dtype) or record.dtype is DataType.INT4:
         return False
+    if variable == "kernel" and group.config and group.config.settings.get("lora_rank"):
+        return False  # its low-rank factors are trained, and merged into it when it is saved
     flags = []
     inner: LayerGroup | None = group
     while inner is not None:
         flags.append(inner.config.trainable if inner.config else None)
         inner = inner.parent
-    return _all_flags(flags, is_known=bool(variable))
+    is_own = group.config is None or group.config.is_builtin
+    return _all_flags(flags, is_known=bool(variable) and is_own)
 
 
 def _all_flags(flags: list[bool | None], *, is_known: bool) -> bool | None:
@@ -154,13 +161,14 @@ def find_legacy(
     """Give the variables of the layers of a legacy file, and what no list names."""
     configs = {path: layer for path, layer, _ in iter_layers(contents.config.model)}
     root = contents.config.model
+    names = {weight.name.removesuffix(":0") for weight in contents.weights}
     found: dict[str, LayerVariable] = {}
     for weight in contents.weights:
         if weight.key not in tensors:
             continue  # of the optimizer
         name = weight.name.removesuffix(":0")
         config = configs.get(weight.layer)
-        role = _legacy_role(name, config, tensors[weight.key])
+        role = _legacy_role(name, config, tensors[weight.key], names)
         trainable = _legacy_trainable(name, config, root) if role is Role.WEIGHT else None
         if role is Role.STATISTIC:
             trainable = False
@@ -171,15 +179,24 @@ def find_legacy(
     return found
 
 
-def _legacy_role(name: str, config: LayerConfig | None, record: TensorRecord) -> Role:
+def _legacy_role(
+    name: str, config: LayerConfig | None, record: TensorRecord, names: Collection[str]
+) -> Role:
     last = name.rpartition("/")[2]
     if record.dtype is DataType.STRING:
         return Role.TABLE
     if last.startswith(("seed_generator", "StateVar", "state_var")):
         return Role.RANDOM
-    is_normalization = config is not None and config.class_name == "Normalization"
+    if config is not None and config.class_name in _PREPROCESSING:
+        return Role.STATISTIC
+    scope = name.removesuffix(last)
+    is_normalization = all(f"{scope}{other}" in names for other in ("mean", "variance", "count"))
     if last in (STATISTICS if is_normalization else _LEGACY_STATISTICS):
         return Role.STATISTIC
+    if last == "pruning_step" and not record.shape:
+        return Role.COUNTER
+    if last in ("mask", "threshold") and any(f"{scope}{word}" in names for word in _PRUNED):
+        return Role.STATE
     if can_be_weight(record.dtype):
         return Role.WEIGHT
     return Role.STATISTIC
@@ -188,11 +205,24 @@ def _legacy_role(name: str, config: LayerConfig | None, record: TensorRecord) ->
 def _legacy_trainable(
     name: str, config: LayerConfig | None, root: LayerConfig | None
 ) -> bool | None:
-    """Follow the flags of nested models down to the layer that the name is of."""
+    """Follow the flags of nested models down to the layer that the name is of.
+
+    A flag says what training moves only of Keras's own layers: in another's, some variables
+    may be made not to be trained.
+    """
     flags = [root.trainable if root else None]
     names = set(name.split("/"))
+    is_known = True
     while config is not None:
         flags.insert(0, config.trainable)
         inner = [layer for layer in config.layers if layer.name in names]
+        below = () if len(inner) == 1 else (one for _, one, _ in iter_layers(config))
+        is_known = is_known and all(map(_has_only_weights, (config, *below)))
         config = inner[0] if len(inner) == 1 else None
-    return _all_flags(flags, is_known=True)
+    return _all_flags(flags, is_known=is_known)
+
+
+def _has_only_weights(config: LayerConfig) -> bool:
+    """Tell a layer of Keras, wrapped layers included, whose weights all follow its flag."""
+    parts = (part for parts in config.parts.values() for part in parts)
+    return config.is_builtin and all(part.is_builtin for part in parts if part.parts or part.layers)

@@ -12,69 +12,167 @@ from typing import TYPE_CHECKING
 from ckread.model.evidence import Identity
 from ckread.model.naming.path_tree import key_path, unescape
 from ckread.model.naming.paths import unique_names
+from ckread.model.naming.state import buffers, is_state_name, is_state_word, is_weight_word
 from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
-from ckread.model.role import Role, can_be_weight, role_by_word
+from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
+from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import TensorRecord
-    from ckread.readers.dtypes import DataType
 
 
 _ADAPTED = ("mean", "variance", "count")
-_TABLE_ENDS = ("-keys", "-values")
+_MEAN = ("total", "count")
+_TABLE = ("keys", "values")
+_TABLE_SLOTS = ("Adam", "Adagrad", "AdamAsync", "Ftrl", "Momentum", "RMSProp", "m", "v")
+_TABLE_ENDS = ("-keys", "-values", "-freqs", "-versions")
 _LEADS = 3
 """Scopes before or components after a variable's own name that a slot's name may have."""
 
+_OUTPUT = re.compile(r":\d+\Z")
+_DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
+_PART = re.compile(r"_mht_\d+of\d+\Z")
+
 
 def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
-    """Give the identity of every key of a name-based checkpoint."""
-    graph = evidence.meta_graph
-    if graph is None and evidence.saved_model is not None:
-        graph = evidence.saved_model.meta_graph
-    flags: dict[str, bool] = {}
-    if graph is not None and "trainable_variables" in graph.collections:
-        listed = {one.key for one in graph.collections["trainable_variables"]}
-        known = {one.key for variables in graph.collections.values() for one in variables}
-        flags = {key: key in listed for key in known}
-    custom = _custom_words(tensors)
-    slots = {}
-    for key, record in tensors.items():
-        if may_be_slot(key, custom) and (slot := _slot(key, record, tensors, custom)) is not None:
-            slots[key] = slot
-    trained = {slot.owner for slot in slots.values() if slot.role is Role.SLOT and slot.owner}
-    identities = {}
-    for key, role in _roles(tensors, slots, flags):
-        if role is Role.WEIGHT:
-            trainable = flags.get(key, key in trained if trained else None)
-            identities[key] = Identity(key, role, trainable)
-        else:
-            identities[key] = slots.get(key) or Identity(
-                key, role, False if role is Role.STATISTIC else None
+    """Give the identity of every key of a name-based checkpoint.
+
+    A saver that was given `{v.name: v}` writes keys that end in `:0`, which no name has.
+    """
+    names = {key: _OUTPUT.sub("", key) if key[-1:].isdigit() else key for key in tensors}
+    is_by_output = 2 * sum(key != name for key, name in names.items()) > len(names)
+    if not is_by_output or len(set(names.values())) < len(names):
+        names = {key: key for key in tensors}
+    records = {names[key]: record for key, record in tensors.items()}
+    found = _Names(records, evidence).identities()
+    return {key: found[name] for key, name in names.items()}
+
+
+class _Names:
+    """The variables of a name-based checkpoint, by name."""
+
+    def __init__(self, tensors: Mapping[str, TensorRecord], evidence: Evidence) -> None:
+        self._tensors = tensors
+        graph = evidence.meta_graph
+        if graph is None and evidence.saved_model is not None:
+            graph = evidence.saved_model.meta_graph
+        listed = graph.collections if graph is not None else {}
+        self._flags: dict[str, bool] = {}
+        if "trainable_variables" in listed:
+            trainable = {one.key for one in listed["trainable_variables"]}
+            known = {one.key for variables in listed.values() for one in variables}
+            self._flags = {key: key in trainable for key in known}
+        self._of_model = {one.key for one in listed.get("model_variables", ())}
+        custom = _custom_words(tensors)
+        self._slots = {
+            key: slot
+            for key, record in tensors.items()
+            if may_be_slot(key, custom)
+            and (slot := _slot(key, record, tensors, custom)) is not None
+        }
+        self._trained = {
+            slot.owner for slot in self._slots.values() if slot.role is Role.SLOT and slot.owner
+        }
+        self._buffers = (
+            buffers(
+                ((key.rpartition("/")[0], record) for key, record in tensors.items()),
+                {name.rpartition("/")[0] for name in self._trained},
             )
-    return identities
+            if self._trained or self._flags
+            else set()
+        )
+
+    def identities(self) -> dict[str, Identity]:
+        """Give the identity of every variable."""
+        found = {}
+        for key, role in self._roles():
+            if role is Role.WEIGHT:
+                told = key in self._trained if self._trained else None
+                found[key] = Identity(key, role, self._flags.get(key, told))
+            else:
+                found[key] = self._slots.get(key) or Identity(
+                    key, role, False if role is Role.STATISTIC else None
+                )
+        return found
+
+    def _roles(self) -> Iterator[tuple[str, Role]]:
+        """Yield name and role in file order; names of one kind, which most are, are told once."""
+        told: dict[tuple[str, DataType, tuple[int, ...]], Role] = {}
+        for key, record in self._tensors.items():
+            if key in self._slots:
+                yield key, self._slots[key].role
+                continue
+            scope, _, word = key.rpartition("/")
+            if self._flags or self._buffers or key in self._trained:
+                yield key, self._role(key, record)
+                continue
+            kind = word, record.dtype, record.shape
+            role = told.get(kind)
+            if role is None or key.startswith("training") or "eplay" in scope:
+                role = self._role(key, record)
+                depends_on_others = word in _ADAPTED or word in _MEAN or word.endswith(_TABLE_ENDS)
+                is_by_scope = key.startswith("training") or is_state_name(f"{scope}/")
+                if not depends_on_others and not is_by_scope:
+                    told[kind] = role
+            yield key, role
+
+    def _role(self, name: str, record: TensorRecord) -> Role:
+        """Give the role of what is no slot: what is trained first, then words, then the rest."""
+        scope, _, word = name.rpartition("/")
+        beside = f"{scope}/" if scope else ""
+        role = role_by_word(_OUTPUT.sub("", word), record.dtype, record.shape)
+        if role not in (None, Role.HYPERPARAMETER):
+            return role
+        if name in self._trained or self._flags.get(name):
+            return Role.WEIGHT
+        if role is not None:
+            return role
+        is_number = can_be_weight(record.dtype)
+        if not record.shape and is_slot_scope(name) and is_number:
+            return Role.HYPERPARAMETER
+        if word in _ADAPTED and all(f"{beside}{other}" in self._tensors for other in _ADAPTED):
+            return Role.STATISTIC
+        if word in _MEAN and all(f"{beside}{other}" in self._tensors for other in _MEAN):
+            return Role.METRIC
+        if word.endswith(_TABLE_ENDS) and (table := _table(name, self._tensors)) is not None:
+            return Role.WEIGHT if table else Role.TABLE
+        if is_state_name(name) or scope in self._buffers:
+            return Role.STATE
+        if not is_number:
+            return self._role_of_whole(word, record)
+        is_left_out = self._flags.get(name) is False and name not in self._of_model
+        return Role.STATE if is_left_out and not is_weight_word(word) else Role.WEIGHT
+
+    def _role_of_whole(self, word: str, record: TensorRecord) -> Role:
+        """Give the role of integers and truths: beside something trained they are no weights."""
+        is_known = is_whole(record.dtype) or record.dtype is DataType.BOOL
+        if not is_known or not (self._trained or self._flags):
+            return Role.OTHER
+        if record.shape:
+            return Role.STATE
+        is_counter = is_whole(record.dtype) and _DEFAULT_NAME.fullmatch(word)
+        return Role.COUNTER if is_counter else Role.OTHER
 
 
-def _roles(
-    tensors: Mapping[str, TensorRecord], slots: Mapping[str, Identity], flags: Mapping[str, bool]
-) -> Iterator[tuple[str, Role]]:
-    """Yield key and role in file order; keys of one kind, which most are, are told once."""
-    told: dict[tuple[str, DataType, tuple[int, ...]], Role] = {}
-    for key, record in tensors.items():
-        if key in slots:
-            yield key, slots[key].role
-            continue
-        word = key.rpartition("/")[2]
-        kind = word, record.dtype, record.shape
-        role = None if key.startswith("training") else told.get(kind)
-        if role is None:
-            role = _role_of_name(key, record, tensors, flags)
-            depends_on_others = word in _ADAPTED or word.endswith(_TABLE_ENDS) or bool(flags)
-            if not depends_on_others and not key.startswith("training"):
-                told[kind] = role
-        yield key, role
+def _table(name: str, tensors: Mapping[str, TensorRecord]) -> bool | None:
+    """Tell the values of an embedding that is kept as a hash table; None if it is no table.
+
+    Its values are vectors, and more than a lookup shows: it is called so, its rows are
+    counted, or an optimizer keeps a table beside it.
+    """
+    stem, _, end = name.rpartition("-")
+    if not all(f"{stem}-{other}" in tensors for other in _TABLE):
+        return None
+    values = tensors[f"{stem}-values"]
+    if end != "values" or not can_be_weight(values.dtype) or len(values.shape) != 2:
+        return False
+    part = _PART.search(stem)
+    bare, suffix = _PART.sub("", stem), f"{part[0] if part else ''}-values"
+    has_slots = any(f"{bare}/{word}{suffix}" in tensors for word in _TABLE_SLOTS)
+    return "emb" in stem.lower() or f"{stem}-freqs" in tensors or bool(part) or has_slots
 
 
 def _slot(
@@ -84,6 +182,13 @@ def _slot(
     custom: frozenset[str],
 ) -> Identity | None:
     """Give the identity of a slot or average, None for anything else."""
+    stem, _, end = key.rpartition("-")
+    if end == "values" and f"{stem}-keys" in tensors:
+        part = _PART.search(stem)
+        owner, suffix = split_slot(_PART.sub("", stem))
+        values = f"{owner}{part[0] if part else ''}-values"
+        word = slot_word(suffix)
+        return Identity(key, Role.SLOT, None, values, word) if word and values in tensors else None
     owner, suffix = split_slot(key)
     word = slot_word(suffix)
     if not owner or (word is None and suffix not in custom):
@@ -133,29 +238,11 @@ def _custom_words(tensors: Mapping[str, TensorRecord]) -> frozenset[str]:
             found[suffix] = found.get(suffix, 0) + 1
         else:
             lone.add(suffix)
-    return frozenset(suffix for suffix, n in found.items() if n > 1 and suffix not in lone)
-
-
-def _role_of_name(
-    key: str,
-    record: TensorRecord,
-    tensors: Mapping[str, TensorRecord],
-    flags: Mapping[str, bool],
-) -> Role:
-    scope, _, word = key.rpartition("/")
-    role = role_by_word(word, record.dtype, record.shape)
-    if role is not None:
-        return role
-    if not record.shape and is_slot_scope(key) and can_be_weight(record.dtype):
-        return Role.HYPERPARAMETER
-    if word in _ADAPTED and all(f"{scope}/{other}" in tensors for other in _ADAPTED):
-        return Role.STATISTIC
-    scope, dash, end = key.rpartition("-")
-    if dash + end in _TABLE_ENDS and all(scope + other in tensors for other in _TABLE_ENDS):
-        return Role.TABLE
-    if can_be_weight(record.dtype) or flags.get(key):
-        return Role.WEIGHT
-    return Role.OTHER
+    return frozenset(
+        suffix
+        for suffix, n in found.items()
+        if n > 1 and suffix not in lone and not is_state_word(suffix)
+    )
 
 
 # Identities of object-based keys alone, where the object graph is absent or damaged.
@@ -169,12 +256,14 @@ _METRIC = re.compile(r"(^|/)(keras_api/metrics|_metrics|_compile_metrics)/")
 
 def identify_keys(tensors: Mapping[str, TensorRecord]) -> dict[str, Identity]:
     """Give the identity of every key, from the keys, types and shapes alone."""
-    trained: dict[str, set[tuple[int, ...]]] = {}
-    for key, record in tensors.items():
-        optimizer, in_list, _ = key.rpartition("_trainable_variables/")
-        if in_list:
-            trained.setdefault(optimizer, set()).add(record.shape)
-    drafts = {key: _draft(key, record, tensors, trained) for key, record in tensors.items()}
+    optimizers = set()
+    for key in tensors:
+        path = key.partition(ATTRIBUTES)[0]
+        for mark in ("_trainable_variables/", "_iterations", "_learning_rate"):
+            before, found, after = path.rpartition(mark)
+            if found and before[-1:] in ("", "/") and (not after or mark.endswith("/")):
+                optimizers.add(before)
+    drafts = {key: _draft(key, record, tensors, optimizers) for key, record in tensors.items()}
     names = unique_names({key: draft.name for key, draft in drafts.items()})
     return {
         key: draft._replace(name=names[key], owner=names.get(draft.owner or ""))
@@ -186,12 +275,12 @@ def _draft(
     key: str,
     record: TensorRecord,
     tensors: Mapping[str, TensorRecord],
-    trained: Mapping[str, set[tuple[int, ...]]],
+    optimizers: Collection[str],
 ) -> Identity:
     """Give an identity whose owner is still a key and whose name may be shared."""
     path, _, attribute = key.rpartition(ATTRIBUTES)
     if attribute != "VARIABLE_VALUE":
-        return Identity(key_path(key), role_by_attribute(key))
+        return Identity(key_path(key), role_by_attribute(key, tensors))
     owner, is_slot, rest = path.partition(_SLOT)
     optimizer, _, word = rest.rpartition("/")
     if is_slot and word:
@@ -200,29 +289,31 @@ def _draft(
         stored = owner_key if owner_key in tensors else None
         role = Role.AVERAGE if word == "average" else Role.SLOT
         return Identity(name, role, owner=stored, slot=unescape(word))
-    return Identity(key_path(key), _role_of_path(path, record, trained))
-
-
-def _role_of_path(
-    path: str, record: TensorRecord, trained: Mapping[str, set[tuple[int, ...]]]
-) -> Role:
+    name = key_path(key)
     if _METRIC.search(path):
-        return Role.METRIC
-    role = role_by_word(path.rpartition("/")[2], record.dtype, record.shape)
-    if role is not None:
-        return role
+        return Identity(name, Role.METRIC)
+    word = path.rpartition("/")[2]
+    found = role_by_word(word, record.dtype, record.shape)
+    if found is not None:
+        return Identity(name, found, False if found is Role.STATISTIC else None)
+    optimizer, is_trained, _ = path.rpartition("_trainable_variables/")
+    if is_trained and optimizer in optimizers:
+        return Identity(name, Role.WEIGHT, True)
+    # Keras 3 keeps its slots in one list, after iterations and learning rate.
     optimizer, in_list, _ = path.rpartition("_variables/")
-    if in_list and optimizer in trained:
-        is_slot = record.shape and record.shape in trained[optimizer]
-        return Role.SLOT if is_slot else Role.OTHER
-    return Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER
+    if in_list and optimizer in optimizers:
+        return Identity(name, Role.SLOT if record.shape else Role.OTHER)
+    if is_state_name(unescape(path)):
+        return Identity(name, Role.STATE)
+    return Identity(name, Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER)
 
 
-def role_by_attribute(key: str) -> Role:
+def role_by_attribute(key: str, tensors: Mapping[str, TensorRecord]) -> Role:
     """Give the role of a key that is not the value of a variable."""
     attribute = key.rpartition(ATTRIBUTES)[2]
-    if attribute.endswith(("-keys", "-values")):
-        return Role.TABLE
+    if attribute.endswith(_TABLE_ENDS):
+        is_slot = _SLOT in key
+        return (Role.SLOT if is_slot else Role.WEIGHT) if _table(key, tensors) else Role.TABLE
     if "ITERATOR" in attribute:
         return Role.ITERATOR
     if key == "_CHECKPOINTABLE_OBJECT_GRAPH" or attribute == "OBJECT_CONFIG_JSON":

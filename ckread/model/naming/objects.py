@@ -6,6 +6,7 @@ it; then names, slots last, because they carry those of their owners.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
@@ -19,11 +20,13 @@ from ckread.model.naming.paths import (
     unique_names,
 )
 from ckread.model.naming.slots import SlotClues, find_slots
+from ckread.model.naming.state import buffers, is_state_name, is_weight_word
 from ckread.model.optimizers import find_optimizers
 from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
+from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.model.naming.slots import Slot
@@ -37,7 +40,9 @@ def identify_objects(
     tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
 ) -> dict[str, Identity]:
     """Give the identity of every key of an object-based checkpoint."""
-    file = ObjectFile(tensors, graph, evidence.saved_model)
+    saved = evidence.saved_layers
+    layers = saved.names if saved is not None else {}
+    file = ObjectFile(tensors, graph, evidence.saved_model, layers)
     nodes = {record.key: node for node, record in file.records.items()}
     names = _names(file, nodes, tensors)
     weights = [node for node, role in file.roles.items() if role is Role.WEIGHT]
@@ -48,7 +53,7 @@ def identify_objects(
     return {
         key: _identity(file, nodes[key], names, trainable, paths)
         if key in nodes
-        else Identity(names[key], role_by_attribute(key))
+        else Identity(names[key], role_by_attribute(key, tensors))
         for key in tensors
     }
 
@@ -65,7 +70,7 @@ def _names(
         if slot is not None:
             owned[key] = slot
         else:
-            first[key] = own.get(node) or key_path(key)
+            first[key] = own.get(node) or file.namer.spell_key(key)
     names = unique_names(first)
     prefixes = {node: file.prefix(node) for node in file.optimizers}
     wanted = {}
@@ -86,10 +91,12 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
         and node not in file.slots
         and (role.is_parameter or node not in file.held)
     ]
-    names = namer.name(free)
+    names = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
     names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
-        names.setdefault(node, file.prefix(optimizer) + public(local_name))
+        # Keras 2 called it `iter`, later `iteration`: one name in all formats.
+        word = "iterations" if local_name in ("iter", "iteration") else public(local_name)
+        names.setdefault(node, file.prefix(optimizer) + word)
     for node in file.records:
         if node not in names and node not in file.slots and (path := namer.spell(node)):
             names[node] = path
@@ -125,7 +132,7 @@ class ObjectFile:
         records: of each variable that is stored, its tensor.
         flags: of each variable of a SavedModel, whether it was made trainable.
         optimizers: the optimizer objects.
-        trained: the variables that an optimizer lists as those it trains.
+        trained: the variables that an optimizer lists as those it trains, or has slots for.
         held: of each variable that an optimizer holds under a name, both.
         slots: of each slot and average, its relations.
         aliases: of each alias, the variable that it repeats.
@@ -138,6 +145,7 @@ class ObjectFile:
         tensors: Mapping[str, TensorRecord],
         graph: ObjectGraph,
         saved_model: SavedModel | None,
+        layers: Mapping[int, str],
     ) -> None:
         self.graph = graph
         self.records = _stored(graph, tensors)
@@ -166,7 +174,9 @@ class ObjectFile:
         tree = PathTree(graph, self.optimizers)
         is_plain = saved_model is None and _is_plain(graph)
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
-        by_holders = ObjectRoles(unnamed, self.records)
+        self.trained |= {slot.owner for slot in self.slots.values() if not slot.is_average}
+        others = self.records.keys() - self.slots.keys() - self.held.keys()
+        by_holders = ObjectRoles(unnamed, self.records, self.trained, others)
         self.roles = {node: self._role(by_holders, tree, node) for node in self.records}
         parameters = [
             n for n, role in self.roles.items() if role.is_parameter and n in tree.reached
@@ -175,7 +185,7 @@ class ObjectFile:
         is_one = len(firsts) == 1 and not any(tree.parent[node] == 0 for node in parameters)
         # A lone model below a plain root is not repeated in every name.
         dropped = firsts.pop() if is_plain and is_one else None
-        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped)
+        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped, layers)
 
     def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
         if node in self.aliases:
@@ -211,6 +221,7 @@ def _is_plain(graph: ObjectGraph) -> bool:
 
 _METRICS = frozenset({"metrics", "_metrics", "_compile_metrics", "_tracked_metrics"})
 _ADAPTED = frozenset({"mean", "variance", "adapt_mean", "adapt_variance", "count"})
+_DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 _MOVING = frozenset({"hidden", "_hidden", "average"})
 
 
@@ -227,10 +238,27 @@ _NOTHING = _Held(frozenset(), has_weights=False)
 class ObjectRoles:
     """Tells the roles of the variables of one graph."""
 
-    def __init__(self, namer: Namer, records: Mapping[int, TensorRecord]) -> None:
+    def __init__(
+        self,
+        namer: Namer,
+        records: Mapping[int, TensorRecord],
+        trained: Collection[int],
+        others: Collection[int],
+    ) -> None:
         self._namer = namer
         self._records = records
+        self._trained = trained
         self._held: dict[int | str, _Held] = {}
+        tree = namer.tree
+        # Only of a plain root does the first step tell one model from another.
+        is_told = bool(trained) and namer.is_plain_root
+        self._models = (
+            {tree.first_step(n) for n in trained if n in tree.reached} if is_told else None
+        )
+        self._buffers: set[Hashable] = set()
+        if is_told:
+            rows = [(tree.first_step(n), records[n]) for n in others if tree.parent.get(n, -1) >= 0]
+            self._buffers = buffers(rows, self._models or ())
 
     def in_model(self, node: int) -> Role:
         """Give the role of a variable that no optimizer holds as its own."""
@@ -245,12 +273,27 @@ class ObjectRoles:
             return role
         if _is_statistic(beside.names, {local, word}):
             return Role.STATISTIC
-        if can_be_weight(record.dtype):
-            return Role.WEIGHT
+        first = tree.first_step(node)
+        names = "/".join(steps), self._namer.full_names[node]
+        if any(map(is_state_name, names)) or first in self._buffers:
+            return Role.STATE
         in_layer = any(is_structural(step) for step in steps[:-2])
-        if is_whole(record.dtype) and (in_layer or (tree.parent[node] and beside.has_weights)):
-            return Role.WEIGHT if record.shape else Role.STATISTIC
-        return Role.OTHER
+        if can_be_weight(record.dtype):
+            # An optimizer in the file lists all that it trains: what is neither in its models
+            # nor called like a weight is kept beside them.
+            is_beside = self._models is not None and first not in self._models
+            is_weight = in_layer or is_weight_word(local) or is_weight_word(word)
+            return Role.STATE if is_beside and not is_weight else Role.WEIGHT
+        if in_layer or (tree.parent[node] and beside.has_weights):
+            is_quantised = record.dtype in (DataType.INT8, DataType.UINT8)
+            return Role.WEIGHT if is_quantised and record.shape else Role.STATISTIC
+        is_known = is_whole(record.dtype) or record.dtype is DataType.BOOL
+        if not is_known or not self._trained:
+            return Role.OTHER
+        if record.shape:
+            return Role.STATE
+        is_counter = is_whole(record.dtype) and _DEFAULT_NAME.fullmatch(word)
+        return Role.COUNTER if is_counter else Role.OTHER
 
     def in_optimizer(self, node: int, *, is_held: bool) -> Role:
         """Give the role of a variable of an optimizer that is neither a slot nor a weight.
@@ -291,7 +334,11 @@ class ObjectRoles:
             else:
                 children = {name: child for child, name in self._namer.graph.children[holder]}
             nodes = {name: child for name, child in children.items() if child in self._records}
-            has_weights = any(can_be_weight(self._records[one].dtype) for one in nodes.values())
+            has_weights = any(
+                can_be_weight(self._records[one].dtype)
+                and (one in self._trained or is_weight_word(name))
+                for name, one in nodes.items()
+            )
             self._held[holder] = _Held(frozenset(nodes), has_weights)
         return self._held[holder]
 

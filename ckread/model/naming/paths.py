@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class Namer:
         is_plain_root: whether the root is a plain `tf.train.Checkpoint`, not a model.
         dropped: local name of a plain root's only child that holds weights, which
             names do not repeat.
+        layers: names of Keras layers by node id, where a SavedModel tells them.
     """
 
     graph: ObjectGraph
@@ -49,6 +50,7 @@ class Namer:
     full_names: Mapping[int, str]
     is_plain_root: bool = False
     dropped: str | None = None
+    layers: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def scopes(self) -> Mapping[str, Mapping[str, int]]:
@@ -72,20 +74,47 @@ class Namer:
         path = self.path(node)
         if not path:
             return None
-        steps = [step for step in path if step != "_functional"]
+        steps = self._from_layer(node) or [step for step in path if step != "_functional"]
         full_name = self.full_names.get(node, "")
         if steps[-1].isdecimal() and full_name and not _DEFAULT_NAME.fullmatch(full_name):
             return "/".join((*steps, full_name.rpartition("/")[2]))
         return "/".join((*steps[:-1], public(steps[-1])))
 
-    def name(self, nodes: Iterable[int]) -> dict[int, str]:
+    def _from_layer(self, node: int) -> list[str]:
+        """Give the steps from the innermost layer of known name that structure leads to."""
+        steps: list[str] = []
+        while node > 0 and self.layers:
+            if steps and node in self.layers and self.tree.is_structural(node):
+                return [self.layers[node], *reversed(steps)]
+            steps.append(self.tree.name.get(node, ""))
+            node = self.tree.parent.get(node, -1)
+        return []
+
+    @cached_property
+    def _layers_of_root(self) -> Mapping[str, str]:
+        return {
+            name: self.layers[child]
+            for child, name in (self.graph.children[0] if self.layers else ())
+            if child in self.layers and is_structural(name)
+        }
+
+    def spell_key(self, key: str) -> str:
+        """Give the path that a key spells, a layer of the root by its name."""
+        path = key_path(key)
+        first, slash, rest = path.partition("/")
+        return f"{self._layers_of_root.get(first, first)}{slash}{rest}"
+
+    def name(self, nodes: Iterable[int], weights: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""
         scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
         unique = self.of_one_object(scopes)
+        # A program's names serve all of a model or none of it: a reader could not tell
+        # why one layer is called by its name, and the next by its path.
+        shared = {_root(scopes[node]) for node in weights if scopes[node] not in unique}
         told = {
             node: self.full_names[node]
             for node, scope in scopes.items()
-            if scope in unique and self._says_more(node)
+            if scope in unique and self._says_more(node) and (_root(scope) or node) not in shared
         }
         rest = [node for node in scopes if node not in told]
         return told | self._name_by_path(rest, scopes)
@@ -109,10 +138,12 @@ class Namer:
             if scope in in_question
         }
         below = self.of_one_object({node: (leads[node], scopes[node]) for node in leads}, nodes)
+        mixed = {leads[node] for node in nodes if (leads[node], scopes[node]) not in below}
         names = {}
         for node in nodes:
             lead = leads[node]
-            if lead and self.tree.cost[node] and (lead, scopes[node]) in below:
+            is_told = (lead, scopes[node]) in below and lead not in mixed
+            if lead and self.tree.cost[node] and is_told:
                 names[node] = "/".join((*lead, self.full_names[node]))
             else:
                 names[node] = self.spell(node) or ""
@@ -155,6 +186,12 @@ class Namer:
             for parent, name in self.graph.parents[node]
             if not name.isdecimal() and parent not in self.optimizers
         }
+
+
+def _root(scope: str) -> str:
+    """Give the model that a scope of full names is of; empty if it is that of one layer."""
+    root, slash, _ = scope.partition("/")
+    return root if slash else ""
 
 
 def _named_lead(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ class MetaGraph:
         assets: file names of its assets.
         variables: variables of its object graph by node id, equal to the ids of the
             object graph in the checkpoint.
+        keras_layers: what Keras tells of its layers, as JSON, likewise; mostly empty, since
+            TensorFlow 2.5 writes it to a file of its own.
     """
 
     tags: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ class MetaGraph:
     signatures: tuple[Signature, ...] = ()
     assets: tuple[str, ...] = ()
     variables: Mapping[int, SavedVariable] = field(default_factory=dict)
+    keras_layers: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_meta_graph(path: str) -> MetaGraph:
@@ -136,11 +139,12 @@ def _parse(stream: FieldStream, span: Span) -> MetaGraph:
     signatures: dict[str, Signature] = {}
     assets: dict[str, None] = {}
     variables: dict[int, SavedVariable] = {}
+    layers: dict[int, str] = {}
     for number, wire_type, value in stream.fields(*span):
         if wire_type != LENGTH_DELIMITED or number == 2:
             continue
         if number == 7:
-            variables = read_object_variables(stream, value)
+            variables, layers = read_object_variables(stream, value)
             continue
         if number == 4 and not _is_wanted(stream, value):
             continue
@@ -168,6 +172,7 @@ def _parse(stream: FieldStream, span: Span) -> MetaGraph:
         signatures=tuple(signatures[name] for name in sorted(signatures)),
         assets=tuple(assets),
         variables=variables,
+        keras_layers=layers,
     )
 
 

@@ -167,6 +167,7 @@ def parse_partial_shape(buffer: bytes, span: Span) -> PartialShape | None:
 # Reference: tensorflow/core/protobuf/saved_object_graph.proto
 
 _NODES = 1
+_USER_OBJECT = 4
 _VARIABLE = 7
 
 
@@ -182,9 +183,15 @@ class SavedVariable(NamedTuple):
     trainable: bool
 
 
-def read_object_variables(stream: FieldStream, span: Span) -> dict[int, SavedVariable]:
-    """Give the variables of the SavedObjectGraph at a place of a file, by node id."""
+def read_object_variables(
+    stream: FieldStream, span: Span
+) -> tuple[dict[int, SavedVariable], dict[int, str]]:
+    """Give the variables of the SavedObjectGraph at a place of a file, by node id.
+
+    With them what Keras of TensorFlow 2.2 to 2.4 tells of its layers, as JSON.
+    """
     variables: dict[int, SavedVariable] = {}
+    layers: dict[int, str] = {}
     node_id = 0
     for number, wire_type, value in stream.fields(*span):
         if number != _NODES or wire_type != LENGTH_DELIMITED:
@@ -193,8 +200,20 @@ def read_object_variables(stream: FieldStream, span: Span) -> dict[int, SavedVar
         for inner, inner_type, item in iter_fields(buffer):
             if inner == _VARIABLE and inner_type == LENGTH_DELIMITED:
                 variables[node_id] = parse_saved_variable(buffer, item)
+            elif inner == _USER_OBJECT and inner_type == LENGTH_DELIMITED:
+                layers[node_id] = _keras_metadata(buffer, item)
         node_id += 1
-    return variables
+    return variables, {node: text for node, text in layers.items() if text}
+
+
+def _keras_metadata(buffer: bytes, span: Span) -> str:
+    """Give the metadata of a SavedUserObject of Keras: 1 identifier, 3 metadata."""
+    texts = {1: "", 3: ""}
+    for number, wire_type, value in iter_fields(buffer, *span):
+        if number in texts and wire_type == LENGTH_DELIMITED:
+            texts[number] = parse_text(buffer, value)
+    is_layer = texts[1].startswith("_tf_keras") and "metric" not in texts[1]
+    return texts[3] if is_layer else ""
 
 
 def parse_saved_variable(buffer: bytes, span: Span) -> SavedVariable:

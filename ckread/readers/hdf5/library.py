@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
@@ -42,6 +43,7 @@ from ckread.readers.hdf5.texts import (
     h5py_module,
     read_references,
     read_text,
+    unwritten,
 )
 
 if TYPE_CHECKING:
@@ -54,10 +56,19 @@ if TYPE_CHECKING:
 
 
 _MAX_CHUNK_NBYTES = 1 << 30
+_SMALL_CHUNK_NBYTES = 1 << 10
+_MAX_SMALL_CHUNKS = 1 << 16
+"""Each takes HDF5 some microseconds, whatever is in it."""
 _BOMB_FLOOR_NBYTES = 16 << 20
 _MAX_EXPANSION = 1100
 _MAX_TEXT_EXPANSION = 20
 """Texts are in memory all at once; other values are streamed."""
+
+
+_UNWRITTEN = (
+    "HDF5 gives its fill value, zero as a rule, in place of what was never written. The save\n"
+    "was cut short, or its writer left it out: use another save."
+)
 
 
 class LibraryFile:
@@ -94,7 +105,11 @@ class LibraryFile:
         for name, kind in found:
             if kind != h5l.TYPE_HARD:
                 what = kinds.get(kind, "a user-defined link")
-                self._refuse(decode(name), f"is {what}, expected a group or dataset of this file")
+                self._refuse(
+                    decode(name),
+                    f"is {what}, expected a group or dataset of this file",
+                    leads_out=kind == h5l.TYPE_EXTERNAL,
+                )
         return sorted((decode(name) for name, _ in found), key=path_order)
 
     def datasets(self) -> Iterator[Dataset | str]:
@@ -114,10 +129,14 @@ class LibraryFile:
             layout = item.get_create_plist()
             kind = layout.get_layout()
             if kind == h5d.VIRTUAL:
-                self._refuse(path, "is a virtual dataset, whose values lie in other files")
+                self._refuse(
+                    path, "is a virtual dataset, whose values lie in other files", leads_out=True
+                )
             if layout.get_external_count():
-                self._refuse(path, "is an external dataset, whose values lie in another file")
-            label = self._attribute_of(item, "dtype")
+                self._refuse(
+                    path, "is an external dataset, whose values lie in another file", leads_out=True
+                )
+            label = self._attribute_of(item, "dtype") if item.dtype.kind == "V" else None
             stored = stored_type(item.dtype, label if isinstance(label, str) else "")
             if stored.has_references:
                 self._refuse(path, "is a dataset of object references, expected numbers")
@@ -128,14 +147,18 @@ class LibraryFile:
             if chunk > _MAX_CHUNK_NBYTES:
                 limit = f"expected at most {_MAX_CHUNK_NBYTES}"
                 self._refuse(path, f"has chunks of {chunk} bytes, {limit}")
+            if 0 < chunk < _SMALL_CHUNK_NBYTES and nbytes > _MAX_SMALL_CHUNKS * chunk:
+                found = f"is cut into {nbytes // chunk} chunks of {chunk} bytes"
+                self._refuse(path, f"{found}, expected at most {_MAX_SMALL_CHUNKS} of that size")
         is_text = stored.dtype is DataType.STRING
         logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
-        if kind != h5d.CHUNKED and stored.dtype.is_plain:
+        is_written = kind == h5d.COMPACT or bool(nbytes) or not logical
+        if kind != h5d.CHUNKED and stored.dtype.is_plain and is_written:
             nbytes = logical
         is_bare = kind == h5d.CONTIGUOUS and stored.dtype.is_plain  # the file must have them all
         most = nbytes if is_bare else min(nbytes, self.window.nbytes)
         expansion = _MAX_TEXT_EXPANSION if is_text else _MAX_EXPANSION
-        if logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
+        if is_written and logical > max(_BOMB_FLOOR_NBYTES, expansion * most):
             what = f"{logical} bytes of values in {most} stored bytes"
             raise CorruptCheckpointError(
                 f"{path!r} holds {what}, a decompression bomb", path=self.path, name=self.name
@@ -146,15 +169,22 @@ class LibraryFile:
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
-    def _refuse(self, path: str, what: str) -> None:
-        raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
+    def _refuse(self, path: str, what: str, *, leads_out: bool = False) -> None:
+        kind = ErrorKind.LEADS_OUT if leads_out else None
+        found = f"{path!r} {what}"
+        raise UnsupportedFeatureError(found, kind=kind, path=self.path, name=self.name)
 
     def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py."""
+        """Open a listed dataset with h5py, whose values are all in the file."""
         if path not in self._datasets:
             with self.guarded(repr(path)):
                 found = self._file[encode(path)]
+                missing = unwritten(found.id)
                 check_chunks(found.id)
+            if missing is not None:
+                raise CorruptCheckpointError(
+                    missing, path=self.path, name=self.name, place=repr(path), remedy=_UNWRITTEN
+                )
             self._datasets[path] = found
         return self._datasets[path]
 

@@ -20,6 +20,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError
+from ckread.readers.contract import no_garbage_collection
 from ckread.readers.hdf5.messages import (
     ATTRIBUTE,
     CONTINUATION,
@@ -55,6 +56,9 @@ _IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, 0x0E, 0x12, 0x16}
 """NIL, fill values, group info, comments, times of change, reference counts."""
 
 _UNDEFINED = (1 << 64) - 1
+_BLOCK_NBYTES = 1 << 16
+_MAX_BLOCKS = 128
+_MAX_ALIKE = 1 << 12
 
 
 class PlainFile:
@@ -62,19 +66,23 @@ class PlainFile:
 
     def __init__(self, window: FileWindow) -> None:
         """List the objects."""
-        self._window = window
+        self._source = _Blocks(window)
+        self._nbytes = window.nbytes
+        self._alike: dict[bytes, tuple[Dataset, dict[str, str | list[str]]]] = {}
+        self._places: list[int] = []
         self._addresses: dict[str, int] = {}
         self._attributes: dict[int, dict[str, str | list[str]]] = {}
         try:
-            fields = _SUPERBLOCK.unpack(self._window.pread(0, _SUPERBLOCK.size))
+            fields = _SUPERBLOCK.unpack(self._source.pread(0, _SUPERBLOCK.size))
             signature, version, *_, offset_nbytes, length_nbytes, _ = fields[:9]
             base, _, end, _ = fields[12:16]
             if signature != _SIGNATURE or version or (offset_nbytes, length_nbytes) != (8, 8):
                 raise DeclinedError
-            if base or end > self._window.nbytes:
+            if base or end > self._nbytes:
                 raise DeclinedError
             address: int = fields[17]
-            self.listed = self._list(address)
+            with no_garbage_collection():
+                self.listed = self._list(address)
         except (CheckpointError, struct.error, IndexError, OverflowError, MemoryError):
             raise DeclinedError from None
 
@@ -99,6 +107,10 @@ class PlainFile:
                 if path in listed or len(listed) > _MAX_OBJECTS or path.count("/") > _MAX_DEPTH:
                     raise DeclinedError
                 self._addresses[path] = address
+                alike = self._like_another(path, address)
+                if alike is not None:
+                    listed[path] = alike
+                    continue
                 messages = self._messages(address)
                 tables = _tables(messages)
                 listed[path] = path if tables else self._dataset(path, address, messages)
@@ -115,29 +127,61 @@ class PlainFile:
             raise DeclinedError
         return tables
 
+    def _like_another(self, path: str, address: int) -> Dataset | None:
+        """Give a dataset whose header is that of another but for the place of its values."""
+        head, block = self._header(address)
+        for at in self._places:
+            found = self._alike.get(head + block[:at] + block[at + 8 :])
+            if found is not None:
+                other, self._attributes[address] = found
+                offset = int.from_bytes(block[at : at + 8], "little")
+                if offset + other.nbytes > self._nbytes:
+                    raise DeclinedError
+                return other._replace(path=path, offset=offset, address=address)
+        return None
+
+    def _remember(self, dataset: Dataset, layout: bytes) -> None:
+        """Keep a dataset whose header is one block, for those that are like it."""
+        head, block = self._header(dataset.address)
+        if dataset.offset is None or block.count(layout) != 1 or len(self._alike) > _MAX_ALIKE:
+            return
+        at = block.index(layout) + 2
+        if at not in self._places:
+            self._places.append(at)
+        found = dataset, self._attributes[dataset.address]
+        self._alike[head + block[:at] + block[at + 8 :]] = found
+
+    def _header(self, address: int) -> tuple[bytes, bytes]:
+        """Give the fields of an object header that matter, and its first block."""
+        head = self._source.pread(address, 16)
+        nbytes = int.from_bytes(head[8:12], "little")
+        is_short = nbytes <= _BLOCK_NBYTES
+        block = self._source.pread(address + 16, nbytes) if is_short else b""
+        return head[:4] + head[8:12], block
+
     def _messages(self, address: int) -> Messages:
         """Read the messages of an object, and keep its attributes."""
-        messages = read_messages(self._window, address)
+        messages = read_messages(self._source, address)
         if address not in self._attributes:
-            self._attributes[address] = text_attributes(messages, self._window)
+            self._attributes[address] = text_attributes(messages, self._source)
         return messages
 
     def _members(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
         """Yield names and addresses of what a group holds."""
-        magic, version, nbytes, _, segment = _HEAP.unpack(self._window.pread(heap, _HEAP.size))
+        magic, version, nbytes, _, segment = _HEAP.unpack(self._source.pread(heap, _HEAP.size))
         if magic != b"HEAP" or version or nbytes > MAX_HEADER_NBYTES:
             raise DeclinedError
-        names = self._window.pread(segment, nbytes)
+        names = self._source.pread(segment, nbytes)
         pending, seen = [tree], set[int]()
         while pending:
             if pending[-1] in seen or len(seen) > _MAX_OBJECTS:
                 raise DeclinedError
             seen.add(pending[-1])
-            head = self._window.pread(pending[-1], _TREE.size)
+            head = self._source.pread(pending[-1], _TREE.size)
             magic, kind, level, n_entries, _, _ = _TREE.unpack(head)
             if magic != b"TREE" or kind:
                 raise DeclinedError
-            keys = self._window.pread(pending.pop() + _TREE.size, 8 + 16 * n_entries)
+            keys = self._source.pread(pending.pop() + _TREE.size, 8 + 16 * n_entries)
             children = struct.unpack(f"<{2 * n_entries + 1}Q", keys)[1::2]
             if level:
                 pending += children[::-1]
@@ -146,10 +190,10 @@ class PlainFile:
                 yield from self._leaf(child, names)
 
     def _leaf(self, address: int, names: bytes) -> Iterator[tuple[str, int]]:
-        magic, version, _, n_symbols = _LEAF.unpack(self._window.pread(address, _LEAF.size))
+        magic, version, _, n_symbols = _LEAF.unpack(self._source.pread(address, _LEAF.size))
         if magic != b"SNOD" or version != 1:
             raise DeclinedError
-        entries = self._window.pread(address + _LEAF.size, _ENTRY.size * n_symbols)
+        entries = self._source.pread(address + _LEAF.size, _ENTRY.size * n_symbols)
         for offset, target, cache in _ENTRY.iter_unpack(entries):
             stop = names.find(b"\0", offset)
             if cache > 1 or stop <= offset:  # 2 is a soft link
@@ -166,7 +210,10 @@ class PlainFile:
         dtype, big_endian = element_type(found[_DATATYPE], label)
         space = parse_space(found[_DATASPACE])
         offset, nbytes = self._place(found[_LAYOUT], space, dtype)
-        return Dataset(path, dtype, space.shape, nbytes, offset, big_endian, address)
+        dataset = Dataset(path, dtype, space.shape, nbytes, offset, big_endian, address)
+        if all(kind != CONTINUATION for kind, _ in messages):
+            self._remember(dataset, found[_LAYOUT])
+        return dataset
 
     def _place(self, layout: bytes, space: Space, dtype: DataType) -> tuple[int | None, int]:
         version, kind, address, stored = struct.unpack("<BBQQ", layout[:18])
@@ -175,7 +222,7 @@ class PlainFile:
             raise DeclinedError
         if not nbytes:
             return None, 0
-        if address == _UNDEFINED or address + nbytes > self._window.nbytes:
+        if address == _UNDEFINED or address + nbytes > self._nbytes:
             raise DeclinedError
         return address, nbytes
 
@@ -186,3 +233,26 @@ def _tables(messages: Messages) -> list[tuple[int, int]]:
     if len(found) > 1 or (found and any(kind in (_DATATYPE, _LAYOUT) for kind, _ in messages)):
         raise DeclinedError
     return [struct.unpack("<QQ", data[:16]) for data in found]
+
+
+class _Blocks:
+    """The bytes of a window, read a block at a time: headers are small and lie close together."""
+
+    def __init__(self, window: FileWindow) -> None:
+        self._window = window
+        self._blocks: dict[int, bytes] = {}
+
+    def pread(self, offset: int, nbytes: int) -> bytes:
+        """Give bytes of the window."""
+        number, at = divmod(offset, _BLOCK_NBYTES)
+        if at + nbytes > _BLOCK_NBYTES or offset < 0:
+            return self._window.pread(offset, nbytes)
+        block = self._blocks.get(number)
+        if block is None:
+            start = number * _BLOCK_NBYTES
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            size = max(0, min(_BLOCK_NBYTES, self._window.nbytes - start))
+            block = self._blocks[number] = self._window.pread(start, size) if size else b""
+        data = block[at : at + nbytes]
+        return data if len(data) == nbytes else self._window.pread(offset, nbytes)

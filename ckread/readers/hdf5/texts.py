@@ -121,17 +121,16 @@ _SPARE_NBYTES = 64  # checksums of other filters
 
 
 def read_references(item: Any, source: Source, address: int) -> bytes:
-    """Give all references of an open `DatasetID` in C order; zeros where nothing was written."""
+    """Give all references of an open `DatasetID` in C order; all were written."""
     h5d = h5py_module().h5d
     layout = item.get_create_plist()
     shape = tuple(int(size) for size in item.shape or ())
     nbytes = math.prod(shape) * REFERENCE_NBYTES
     kind = layout.get_layout()
+    if not nbytes:
+        return b""
     if kind == h5d.CHUNKED:
         return _chunked(item, layout, shape)
-    if kind != h5d.COMPACT and not item.get_storage_size():
-        _check_fill(layout)
-        return bytes(nbytes)
     try:
         message = _layout_message(source, address)
         if kind == h5d.COMPACT:
@@ -156,10 +155,22 @@ def _enough(references: bytes, nbytes: int) -> bytes:
     return references[:nbytes]
 
 
-def _check_fill(layout: Any) -> None:
-    """See that what was never written is empty text."""
-    if layout.fill_value_defined() == h5py_module().h5d.FILL_VALUE_USER_DEFINED:
-        raise DeclinedError
+def unwritten(item: Any) -> str | None:
+    """Say what of a dataset was never written: HDF5 gives fill values for it, without a word."""
+    h5d = h5py_module().h5d
+    shape = (0,) if item.shape is None else item.shape
+    layout = item.get_create_plist()
+    kind = layout.get_layout()
+    if 0 in shape or kind == h5d.COMPACT:
+        return None
+    if kind != h5d.CHUNKED:
+        return None if item.get_storage_size() else "never written: the file has no place for it"
+    sizes = zip(shape, layout.get_chunk(), strict=True)
+    expected = math.prod(-(-size // step) for size, step in sizes)
+    n_chunks = item.get_num_chunks() if item.get_storage_size() else 0
+    if n_chunks >= expected:
+        return None
+    return f"{expected - n_chunks} of {expected} chunks were never written"
 
 
 def check_chunks(item: Any) -> None:
@@ -193,8 +204,6 @@ def _chunked(item: Any, layout: Any, shape: tuple[int, ...]) -> bytes:
     chunk = tuple(int(size) for size in layout.get_chunk())
     whole = np.zeros(shape, f"V{REFERENCE_NBYTES}")
     places = list(_places(item))
-    if len(places) < math.prod(-(-size // step) for size, step in zip(shape, chunk, strict=True)):
-        _check_fill(layout)
     filters = [layout.get_filter(i)[0] for i in range(layout.get_nfilters())]
     for place, _ in places:
         mask, stored = item.read_direct_chunk(place)

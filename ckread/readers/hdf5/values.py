@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.arrays import empty_array
 from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.slices import iter_slabs
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_STRINGS_NBYTES = 1 << 30
 _STRINGS_AT_ONCE = 256
+_CHUNKS_AT_ONCE = 1 << 12
 
 
 def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
@@ -46,10 +48,33 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
     if 0 in dataset.shape:
         empty: NDArray[np.generic] = np.empty(dataset.shape, wanted)[index]
         return empty
-    source = file.dataset(dataset.path)
+    if index:
+        return _read(file, dataset, index)
+    file.dataset(dataset.path)  # which sees that it was written, before memory is taken
+    whole = empty_array(dataset.shape, dataset.dtype)
+    for slab in _slabs(file, dataset, whole.size):
+        whole[slab] = _read(file, dataset, slab)
+    return whole
+
+
+def _read(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
+    source, wanted = file.dataset(dataset.path), numpy_dtype(dataset.dtype)
     with file.guarded(repr(dataset.path)):
         values = np.asarray(source[index if dataset.shape else ()])
     return values.view(wanted) if values.dtype.kind == "V" else values.astype(wanted, copy=False)
+
+
+def _slabs(file: HDF5File, dataset: Dataset, n_elements: int) -> Iterator[tuple[slice, ...]]:
+    """Cut a dataset into slabs of few chunks: HDF5 takes seven kilobytes for each of a read."""
+    chunk = file.dataset(dataset.path).chunks
+    while chunk and n_elements > 1:
+        first = next(iter_slabs(dataset.shape, n_elements), ())
+        touched = (-(-stop // size) for (_, stop), size in zip(first, chunk, strict=True))
+        if math.prod(touched) <= _CHUNKS_AT_ONCE:
+            break
+        n_elements //= 2
+    for slab in iter_slabs(dataset.shape, max(1, n_elements)):
+        yield tuple(slice(*bounds) for bounds in slab)
 
 
 def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
@@ -83,5 +108,8 @@ def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArra
     if dataset.dtype is DataType.STRING:
         yield read_part(file, dataset, ()).reshape(-1)
         return
-    for slab in iter_slabs(dataset.shape, max(1, nbytes // max(1, dataset.dtype.itemsize))):
-        yield read_part(file, dataset, tuple(slice(*bounds) for bounds in slab)).reshape(-1)
+    if 0 in dataset.shape or not dataset.dtype.itemsize:
+        yield read_part(file, dataset, ()).reshape(-1)
+        return
+    for slab in _slabs(file, dataset, max(1, nbytes // dataset.dtype.itemsize)):
+        yield _read(file, dataset, slab).reshape(-1)

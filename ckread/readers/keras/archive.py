@@ -34,9 +34,9 @@ from ckread.readers.hdf5.file import HDF5File
 from ckread.readers.keras.config import (
     MAX_JSON_NBYTES,
     KerasConfig,
+    parse_compiled,
     parse_model,
     parse_object,
-    parse_optimizer,
 )
 from ckread.readers.keras.reader import KerasReader
 from ckread.readers.keras.zip_members import ZipMembers
@@ -158,14 +158,19 @@ def read_facts(archive: ZipMembers) -> ArchiveFacts:
     config = _json(archive, CONFIG)
     metadata = _json(archive, METADATA)
     compiled = config.get("compile_config")
-    optimizer = compiled.get("optimizer") if isinstance(compiled, dict) else None
     keras = KerasConfig(
         model=parse_model(config),
-        optimizer=parse_optimizer(optimizer),
+        compiled=parse_compiled(compiled) if isinstance(compiled, dict) else None,
         keras_version=_text(metadata, "keras_version"),
     )
     assets = (name for name in archive.members if name.startswith(ASSETS) and name[-1:] != "/")
     return ArchiveFacts(keras, _text(metadata, "date_saved"), tuple(assets))
+
+
+def read_configuration(path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read the configuration of a `.keras` file as it stands, and the names of its members."""
+    with closing(ZipMembers(path)) as archive:
+        return _json(archive, CONFIG), tuple(archive.members)
 
 
 def _json(archive: ZipMembers, member: str) -> dict[str, Any]:

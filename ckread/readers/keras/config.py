@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 MAX_NESTING = 50
@@ -102,18 +102,38 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledConfig:
+    """What a model was compiled with.
+
+    Attributes:
+        optimizer: the optimizer.
+        loss: name of the loss; of several, one for each output in turn.
+        metrics: names of the metrics.
+    """
+
+    optimizer: OptimizerConfig | None = None
+    loss: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class KerasConfig:
     """What the configuration of a Keras file says.
 
     Attributes:
         model: the model; None where only the weights were saved.
-        optimizer: what it was compiled with.
+        compiled: what it was compiled with; None where it was not, or that was not saved.
         keras_version: the writer's version.
     """
 
     model: LayerConfig | None = None
-    optimizer: OptimizerConfig | None = None
+    compiled: CompiledConfig | None = None
     keras_version: str | None = None
+
+    @property
+    def optimizer(self) -> OptimizerConfig | None:
+        """The optimizer it was compiled with."""
+        return self.compiled.optimizer if self.compiled else None
 
 
 def parse_model(entry: Any) -> LayerConfig | None:
@@ -138,6 +158,41 @@ def parse_optimizer(entry: Any, depth: int = 3) -> OptimizerConfig | None:
         settings,
         parse_optimizer(inner, depth - 1),
     )
+
+
+def innermost(optimizer: OptimizerConfig | None) -> OptimizerConfig | None:
+    """Give the optimizer that does the work: the one inside a LossScaleOptimizer."""
+    while optimizer is not None and optimizer.inner is not None:
+        optimizer = optimizer.inner
+    return optimizer
+
+
+def parse_compiled(entry: Mapping[str, Any]) -> CompiledConfig:
+    """Give what a `compile_config`, or a `training_config`, says."""
+    optimizer = entry.get("optimizer_config", entry.get("optimizer"))
+    return CompiledConfig(
+        parse_optimizer(optimizer),
+        tuple(dict.fromkeys(_names_in(entry.get("loss")))),
+        tuple(dict.fromkeys(_names_in([entry.get("metrics"), entry.get("weighted_metrics")]))),
+    )
+
+
+def _names_in(entry: Any, depth: int = 5) -> Iterator[str]:
+    """Yield the names of losses or metrics: texts, objects, or lists and maps of these."""
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, list) and depth:
+        for one in entry:
+            yield from _names_in(one, depth - 1)
+    elif isinstance(entry, dict) and depth:
+        class_name, settings = entry.get("class_name"), entry.get("config")
+        if not isinstance(class_name, str):
+            yield from _names_in(list(entry.values()), depth - 1)
+        elif isinstance(settings, str):
+            yield settings
+        else:
+            name = settings.get("name") if isinstance(settings, dict) else None
+            yield name if isinstance(name, str) else class_name.rpartition(">")[2]
 
 
 def iter_layers(model: LayerConfig | None) -> list[tuple[str, LayerConfig, int]]:
@@ -185,7 +240,34 @@ def _is_builtin(entry: dict[str, Any], class_name: str) -> bool:
         return False
     if "module" in entry:
         return isinstance(module, str) and module.partition(".")[0] in ("keras", "tf_keras")
-    return ">" not in class_name
+    return class_name in _KERAS_2_CLASSES
+
+
+# Keras 2 writes no module: what is not in this list is somebody's own, or rarely a new one.
+_KERAS_2_CLASSES = {
+    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout",
+    "Attention", "Average", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "Bidirectional",
+    "CategoryEncoding", "CenterCrop", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D",
+    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvLSTM1D", "ConvLSTM2D",
+    "ConvLSTM2DCell", "ConvLSTM3D", "Convolution1D", "Convolution2D", "Convolution3D",
+    "Cropping1D", "Cropping2D", "Cropping3D", "CuDNNGRU", "CuDNNLSTM", "Deconvolution2D",
+    "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Discretization", "Dot", "Dropout", "ELU",
+    "EinsumDense", "Embedding", "Flatten", "Functional", "GRU", "GRUCell", "GRUCellV2", "GRUV2",
+    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    "GroupNormalization", "Hashing", "InputLayer", "IntegerLookup", "LSTM", "LSTMCell",
+    "LSTMCellV2", "LSTMV2", "Lambda", "LayerNormalization", "LeakyReLU", "LocallyConnected1D",
+    "LocallyConnected2D", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum",
+    "Merge", "Minimum", "Model", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
+    "Permute", "RNN", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+    "SeparableConv1D", "SeparableConv2D", "Sequential", "SimpleRNN", "SimpleRNNCell",
+    "SlicingOpLambda", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "SpectralNormalization", "StackedRNNCells", "StringLookup", "Subtract",
+    "SyncBatchNormalization", "TFOpLambda", "TensorFlowOpLayer", "TextVectorization",
+    "ThresholdedReLU", "TimeDistributed", "UnitNormalization", "UpSampling1D", "UpSampling2D",
+    "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+}  # fmt: skip
 
 
 def _parse_layers(settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ...]:

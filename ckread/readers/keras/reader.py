@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import NotACheckpointError
-from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
+from ckread.readers.contract import (
+    Extent,
+    Format,
+    StoredFile,
+    TensorRecord,
+    no_garbage_collection,
+)
 from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.file import Dataset, HDF5File, path_order
-from ckread.readers.keras.config import KerasConfig, parse_model, parse_object, parse_optimizer
+from ckread.readers.keras.config import KerasConfig, parse_compiled, parse_model, parse_object
 from ckread.readers.keras.layers import CUSTOM, LayerGroup, Stored, layer_groups, variable_names
 from ckread.readers.keras.packed_int4 import Packing, find_packing, packed_index, unpack
 from ckread.readers.slices import iter_slabs
@@ -61,12 +67,13 @@ class KerasReader(ExtentReader):
         self._stored = stored or (StoredFile(path, files[0].window.nbytes, is_shard=True),)
         self._homes = listing.homes
         self._verify = verify
-        tensors: dict[str, TensorRecord] = {}
-        for key, (file, dataset, packing) in listing.homes.items():
-            dtype = DataType.INT4 if packing else dataset.dtype
-            shape = packing.shape if packing else dataset.shape
-            shard, offset = files.index(file), _place(file, dataset)
-            tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
+        with no_garbage_collection():
+            tensors: dict[str, TensorRecord] = {}
+            for key, (file, dataset, packing) in listing.homes.items():
+                dtype = DataType.INT4 if packing else dataset.dtype
+                shape = packing.shape if packing else dataset.shape
+                shard, offset = files.index(file), _place(file, dataset)
+                tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
         self._tensors = tensors
 
     @property
@@ -371,14 +378,28 @@ def _join(group: str, name: str) -> str:
 
 def read_config(file: HDF5File) -> KerasConfig:
     """Read the configuration that a legacy whole-model file has in its attributes."""
+    parsed = _attributes(file)
+    version = file.attribute("", "keras_version")
+    return KerasConfig(
+        model=parse_model(parsed["model_config"]),
+        compiled=parse_compiled(parsed["training_config"]) if parsed["training_config"] else None,
+        keras_version=version if isinstance(version, str) else None,
+    )
+
+
+def read_configurations(path: str) -> dict[str, dict[str, Any]]:
+    """Read the configurations in the attributes of an HDF5 file as they stand, by their name."""
+    file = HDF5File(FileWindow(path), os.path.basename(path))
+    try:
+        return _attributes(file)
+    finally:
+        file.close()
+
+
+def _attributes(file: HDF5File) -> dict[str, dict[str, Any]]:
     parsed = {}
     for name in ("model_config", "training_config"):
         text = file.attribute("", name)
         data = text.encode(errors="surrogateescape") if isinstance(text, str) else b""
         parsed[name] = parse_object(data, name, path=file.path, name=file.name) if data else {}
-    version = file.attribute("", "keras_version")
-    return KerasConfig(
-        model=parse_model(parsed["model_config"]),
-        optimizer=parse_optimizer(parsed["training_config"].get("optimizer_config")),
-        keras_version=version if isinstance(version, str) else None,
-    )
+    return parsed

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
+    from ckread.analysis.optimizers import OptimizerState
+    from ckread.analysis.training import TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph
 
 
 LABEL_CELLS = 12
+_MAX_WORDS = 4
 MAX_FILES = 3
 """Files that are named one by one."""
 
@@ -45,11 +48,6 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
-    iterations, rate = training.iterations, training.learning_rate
-    done = None if iterations is None else plural(iterations, "iteration")
-    if done and training.iterations_source:
-        done += f" by {training.iterations_source}"
-    at_rate = None if rate is None else f"learning rate {float_text(rate)}"
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
         based += " variables"
@@ -65,8 +63,12 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("saved", ", ".join(filter(None, (when, by, tags)))),
         ("step", _step(summary)),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
-        ("training", ", ".join(filter(None, (done, at_rate)))),
+        ("training", _training(training)),
+        ("compiled", _compiled(training)),
         ("parameters", _parameters(summary, tree)),
+        ("averages", _averages(summary)),
+        ("tables", "; ".join(_hash_tables(summary))),
+        ("state", _state(tree)),
         ("dtypes", ", ".join(dtypes)),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
@@ -108,6 +110,10 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     """Tell trainable from frozen weights and from statistics, in exact numbers."""
     if not summary.parameters:
         return ""
+    averaged = summary.averaged
+    if averaged is not None:
+        told = f"{summary.parameters:,} by their averages: {averaged.weights:,} in weights"
+        return f"{told}, {averaged.statistics:,} in statistics" if averaged.statistics else told
     weights = summary.roles[Role.WEIGHT].elements if Role.WEIGHT in summary.roles else 0
     statistics = summary.parameters - weights
     trainable = summary.trainable_parameters
@@ -126,16 +132,92 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
         parts.append(f"{statistics:,} {kind}")
     text = ", ".join(parts)
-    if trainable is not None:
-        return text
-    has_optimizer = Role.SLOT in summary.roles or summary.training.optimizer_kind is not None
-    why = "the file does not say" if has_optimizer else "no optimizer in the file"
-    return f"{text}; trainable: unknown ({why})"
+    in_tables = sum(table.rows * table.dimension for table in summary.hash_tables)
+    if in_tables:
+        tables = plural(len(summary.hash_tables), "hash table")
+        text += f" ({in_tables:,} of them in {tables})"
+    return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary, tree)})"
+
+
+def _training(training: TrainingState) -> str:
+    """Say how far the optimizer came, or each of several."""
+    if len(training.optimizers) > 1:
+        told = ["; ".join(" ".join(_optimizer_facts(one)) for one in training.optimizers)]
+        return told[0] if any(one.iterations is not None for one in training.optimizers) else ""
+    iterations, rate = training.iterations, training.learning_rate
+    by = f" by {training.iterations_source}" if training.iterations_source else ""
+    facts = [
+        None if iterations is None else plural(iterations, "iteration") + by,
+        None if rate is None else f"learning rate {float_text(rate)}",
+        training.schedule and f"learning rate by {safe_text(training.schedule)}",
+    ]
+    return ", ".join(filter(None, facts))
+
+
+def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
+    yield f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
+    if one.iterations is not None:
+        yield f"after {plural(one.iterations, 'iteration')}"
+    if one.learning_rate is not None:
+        yield f"at learning rate {float_text(one.learning_rate)}"
+
+
+def _compiled(training: TrainingState) -> str:
+    loss, metrics = training.loss, training.metrics
+    parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
+    return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
+
+
+def _averages(summary: CheckpointSummary) -> str:
+    if summary.averaged is None:
+        return ""
+    words = ", ".join(map(safe_text, summary.averaged.words))
+    return f"{summary.roles[Role.AVERAGE].variables:,}, {words}"
+
+
+def _hash_tables(summary: CheckpointSummary) -> Iterator[str]:
+    for table in summary.hash_tables:
+        parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
+        beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
+        yield f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
+
+
+def _state(tree: VariableTree) -> str:
+    """Say what is kept beside the model: where, or as what."""
+    found = [
+        node.variable
+        for node, _ in tree.walk()
+        if node.variable is not None and node.variable.role is Role.STATE
+    ]
+    if not found:
+        return ""
+    elements = plural(sum(variable.elements for variable in found), "element")
+    scopes = {variable.name.partition("/")[0] for variable in found}
+    words = Counter(variable.name.rpartition("/")[2] for variable in found)
+    if len(scopes) == 1 and all("/" in variable.name for variable in found):
+        where = f"in {safe_text(scopes.pop())}/**"
+    else:
+        shown = [plural(n, safe_text(word)) for word, n in words.most_common(_MAX_WORDS)]
+        more = len(words) - len(shown)
+        where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+    return f"{elements} {where}, which no optimizer trains"
+
+
+def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
+    if Role.SLOT not in summary.roles and summary.training.optimizer_kind is None:
+        return "no optimizer in the file"
+    variables = (node.variable for node, _ in tree.walk() if node.variable is not None)
+    weights = [one for one in variables if one.role is Role.WEIGHT]
+    unknown = sum(weight.trainable is None for weight in weights)
+    if unknown == len(weights):
+        return "the file does not say"
+    return f"nothing tells of {unknown:,} of {len(weights):,} weights"
 
 
 # The sentence of `info`: what a checkpoint is, for somebody who has never seen it.
 
 _IN_WORDS = {
+    Role.STATE: "state variable",
     Role.RANDOM: "random state",
     Role.METRIC: "metric variable",
     Role.TABLE: "lookup table tensor",
@@ -156,13 +238,20 @@ def sentence_of(summary: CheckpointSummary) -> str:
         return _without_parameters(summary)
     parameters = plural(summary.parameters, "parameter")
     training = summary.training
+    if summary.averaged is not None:
+        when = "" if training.step is None else f", at step {training.step:,}"
+        return f"Averages of {parameters}{when}; the weights themselves are not here."
+    state = summary.roles.get(Role.STATE)
+    beside = f", beside {size_text(state.nbytes)} of state" if state is not None else ""
     kind, iterations = training.optimizer_kind, training.iterations
     has_optimizer = Role.SLOT in summary.roles or kind is not None or iterations is not None
     is_export = summary.format is Format.SAVED_MODEL
     if not has_optimizer and not is_export and summary.keras is None:
         totals = [total for role, total in summary.roles.items() if role.is_parameter]
         variables = plural(sum(total.variables for total in totals), "variable")
-        return f"Weights only: {parameters} in {variables}, no optimizer state."
+        if Role.AVERAGE in summary.roles:
+            return f"Weights of {parameters} and averages of them, no optimizer state."
+        return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
         maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
@@ -170,11 +259,14 @@ def sentence_of(summary: CheckpointSummary) -> str:
     if is_export:
         what = "export" if summary.keras == "Keras 3" else "SavedModel"
     subject = f"A {maker} {what} of {parameters}"
+    if kind and iterations is None and Role.SLOT not in summary.roles:
+        return f"{subject}, compiled with {safe_text(kind)}, without optimizer state."
     if has_optimizer:
         told = f"{subject}, saved with {safe_text(kind) if kind else 'an unknown optimizer'}"
         if iterations is not None:
-            return f"{told} after {plural(iterations, 'iteration')}."
-        return f"{told} at step {training.step:,}." if training.step is not None else f"{told}."
+            return f"{told} after {plural(iterations, 'iteration')}{beside}."
+        when = f" at step {training.step:,}" if training.step is not None else ""
+        return f"{told}{when}{beside}."
     if is_export:
         purpose = ", for serving" if "serve" in summary.tags else ""
         return f"{subject}, without optimizer{purpose}."

@@ -82,7 +82,8 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     """Give bytes by role, if there is more than one row of them."""
     kind = summary.training.optimizer_kind
     slots = f"{kind.split(' with ')[0]} state" if kind else "slots"
-    own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.BOOKKEEPING}
+    own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.STATE}
+    own |= {Role.BOOKKEEPING}
     nbytes = summary.nbytes - (
         summary.roles[Role.BOOKKEEPING].nbytes if Role.BOOKKEEPING in summary.roles else 0
     )
@@ -92,6 +93,7 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
         ("aliases", {Role.ALIAS}),
         ("averages", {Role.AVERAGE}),
         (slots, {Role.SLOT}),
+        ("state", {Role.STATE}),
         ("other", set(Role) - own),
     ):
         totals = [total for role, total in summary.roles.items() if role in roles]

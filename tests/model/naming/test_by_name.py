@@ -186,7 +186,10 @@ def test_lists_of_keras3_tell_slots_by_shape_but_not_owners() -> None:
     trained = "optimizer/_trainable_variables/0"
     slot = identity_of("optimizer/_variables/2", Var(), trained)
     assert slot == Identity("optimizer/_variables/2", Role.SLOT)
-    assert identity_of("optimizer/_variables/2", Var(shape=(9,)), trained).role is Role.OTHER
+    factor = identity_of("optimizer/_variables/2", Var(shape=(9,)), trained)
+    assert factor.role is Role.SLOT
+    assert factor.owner is None
+    assert identity_of("optimizer/_variables/2", Var(shape=()), trained).role is Role.OTHER
 
 
 def test_the_graph_itself_is_bookkeeping() -> None:

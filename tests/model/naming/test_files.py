@@ -80,7 +80,7 @@ def test_real_checkpoints(real_dir: Path) -> None:
             {
                 "sequential/dense/kernel": Role.WEIGHT,
                 "optimizer/base_optimizer/sequential/dense/kernel/momentum": Role.SLOT,
-                "optimizer/base_optimizer/iter": Role.COUNTER,
+                "optimizer/base_optimizer/iterations": Role.COUNTER,
                 "optimizer/loss_scale/current_loss_scale": Role.HYPERPARAMETER,
                 "optimizer/loss_scale/good_steps": Role.COUNTER,
             },

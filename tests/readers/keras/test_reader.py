@@ -241,12 +241,14 @@ def test_what_leads_out_of_the_file_is_refused(
 
 def test_a_filter_bomb_is_refused(tmp_path: Path) -> None:
     def fill(file: h5py.File) -> None:
-        file.create_dataset("a", (1 << 40,), "f4", chunks=(1 << 20,), compression="gzip")
+        bomb = file.create_dataset("a", (1 << 40,), "f4", chunks=(1 << 20,), compression="gzip")
+        bomb[0] = 1
 
     with pytest.raises(CorruptCheckpointError) as caught:
         open_hdf5(_file(tmp_path / "w.h5", fill))
-    found = "4398046511104 bytes of values in 0 stored bytes"
-    assert str(caught.value) == f"w.h5: 'a' holds {found}, a decompression bomb"
+    message = str(caught.value)
+    assert message.startswith("w.h5: 'a' holds 4398046511104 bytes of values in ")
+    assert message.endswith(" stored bytes, a decompression bomb")
 
 
 def test_a_dataset_that_compresses_well_is_no_bomb(tmp_path: Path) -> None:
