@@ -72,7 +72,7 @@ class TrainingState:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        return asdict(self)
+        return asdict(self) | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
 
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
