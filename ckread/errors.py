@@ -54,6 +54,8 @@ class ErrorKind(StrEnum):
     """A part of a checkpoint is another file by its bytes: a pointer, a web page."""
     VERSION = "version"
     """The writer of the file wants another version of its reader."""
+    LEADS_OUT = "leads-out"
+    """A link or dataset of an HDF5 file whose values lie in another file."""
     MISSING_DEPENDENCY = "missing-dependency"
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ckread.cli.arguments import add_strict, add_why
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import CheckpointError, NotACheckpointError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ckread.analysis.check.findings import CheckReport
+    from ckread.analysis.loading.loading import OnLoading
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
@@ -52,7 +54,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--with-tensorflow", action="store_true", help="let TensorFlow restore every tensor too"
     )
+    add_strict(parser)
     add_jobs(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -63,11 +67,39 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.views.check import check_page
 
     report = _check(arguments.path, arguments, output)
+    found = _on_loading(arguments.path)
+    facts = found.facts if found is not None else ()
     if output.is_json:
-        output.json("check", report.to_dict())
-    elif not output.is_quiet or report.errors:
-        output.render(check_page(report))
-    return _UNSOUND if report.errors else 0
+        told = None if found is None else [fact.to_dict() for fact in facts]
+        output.json("check", {**report.to_dict(), "on_loading": told})
+    elif not output.is_quiet or report.errors or (facts and arguments.strict):
+        if found is None:
+            output.render(check_page(report), report.evidence)
+        else:
+            from ckread.views.loads import STRICT, check_section
+
+            page = check_page(report, check_section(found), STRICT if facts else "")
+            output.render(page, report.evidence)
+    return _UNSOUND if report.errors or (facts and arguments.strict) else 0
+
+
+def _on_loading(path: str) -> OnLoading | None:
+    """Tell what loading a graph or a configuration would do; None where there is none to read."""
+    from ckread.model.paths.locate import locate
+    from ckread.model.paths.location import META_SUFFIX
+    from ckread.readers.contract import Format
+
+    try:
+        location = locate(path)
+        has_graph = os.path.isfile(location.path + META_SUFFIX)
+        if location.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) and not has_graph:
+            return None
+        from ckread.analysis.loading.loading import of_location
+
+        found = of_location(location)
+    except CheckpointError:  # the report says what is damaged
+        return None
+    return None if found.kind == "values" else found
 
 
 def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckReport:

@@ -125,6 +125,7 @@ COMMANDS = (
     Command(
         "check", (PATH,), "whether it is sound: checksums, shards, finite values", Group.SOUND
     ),
+    Command("loads", (PATH,), "what a program that loads it would run", Group.SOUND),
     Command(
         "compat", (Positional("SAVED"), Positional("TARGET"), PATTERNS),
         "which values a restore brings, what brings the rest", Group.RETURN,

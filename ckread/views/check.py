@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
 from ckread.model.fields import named
 from ckread.model.spelling import safe_text, safe_word
-from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, heading
+from ckread.views.terminal.page import (
+    Lines,
+    Page,
+    PipedOnly,
+    Prose,
+    Span,
+    TerminalOnly,
+    footer,
+    heading,
+)
 from ckread.views.terminal.table import Column, Table
 from ckread.views.terminal.words import count_text, plural, size_text
 
@@ -187,8 +196,8 @@ _FIELDS = named(FINDING_FIELDS)
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 
-def check_page(report: CheckReport) -> Page:
-    """Lay out the report on one checkpoint."""
+def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str = "") -> Page:
+    """Lay out the report on one checkpoint, with the section on loading it and its note."""
     head = [heading(report.path), _verdict(*verdict(report))]
     sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
@@ -206,6 +215,8 @@ def check_page(report: CheckReport) -> Page:
         command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
         last = Prose("Where in the run it began is shown by:")
         sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
+    if on_loading:
+        sections += [on_loading, [footer(note)]]
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
 

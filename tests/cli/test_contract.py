@@ -47,6 +47,7 @@ METADATA: dict[str, list[list[str]]] = {
     "history": [["history", "history.json"]],
     "runs": [["runs", "."]],
     "check": [],
+    "loads": [["loads", "ckpt-10"]],
     "compat": [],
     "completion": [["completion", "bash", "--", "ckread ls ckpt-10 conv"]],
 }

@@ -37,6 +37,7 @@ MAY_NOT_IMPORT = {
     "runs": NEVER | DRAWS | VALUES,
     "check": NEVER | DRAWS | VALUES - {"numpy"},
     "check --quick": NEVER | DRAWS | VALUES,
+    "loads": NEVER | DRAWS | VALUES,
     "compat": NEVER | DRAWS | VALUES,
     "completion": NEVER | DRAWS | VALUES | {"rich"},
 }
@@ -102,6 +103,7 @@ def test_a_closed_pipe_ends_quietly(
         "diff",
         "export",
         "filters",
+        "loads",
     )
     assert process.returncode == 141 if has_output else process.returncode in (0, 1, 141)
 

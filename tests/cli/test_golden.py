@@ -43,6 +43,8 @@ CASES = {
     "history_run": ["history", "digits_run/history.json", "--run", "digits_run"],
     "runs_run": ["runs", "digits_run"],
     "check_run": ["check", "digits_run", "--every"],
+    "loads_export": ["loads", "digits_export"],
+    "loads_keras": ["loads", "digits_files/digits.keras"],
     "compat_inserted": ["compat", "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1"],
     "compat_same": ["compat", "digits_run/ckpt-9", "digits_run/ckpt-10"],
     "compat_h5": [

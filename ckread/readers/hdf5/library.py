@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
+    ErrorKind,
     NotACheckpointError,
     TruncatedFileError,
     UnsupportedFeatureError,
@@ -104,7 +105,11 @@ class LibraryFile:
         for name, kind in found:
             if kind != h5l.TYPE_HARD:
                 what = kinds.get(kind, "a user-defined link")
-                self._refuse(decode(name), f"is {what}, expected a group or dataset of this file")
+                self._refuse(
+                    decode(name),
+                    f"is {what}, expected a group or dataset of this file",
+                    leads_out=kind == h5l.TYPE_EXTERNAL,
+                )
         return sorted((decode(name) for name, _ in found), key=path_order)
 
     def datasets(self) -> Iterator[Dataset | str]:
@@ -124,9 +129,13 @@ class LibraryFile:
             layout = item.get_create_plist()
             kind = layout.get_layout()
             if kind == h5d.VIRTUAL:
-                self._refuse(path, "is a virtual dataset, whose values lie in other files")
+                self._refuse(
+                    path, "is a virtual dataset, whose values lie in other files", leads_out=True
+                )
             if layout.get_external_count():
-                self._refuse(path, "is an external dataset, whose values lie in another file")
+                self._refuse(
+                    path, "is an external dataset, whose values lie in another file", leads_out=True
+                )
             label = self._attribute_of(item, "dtype") if item.dtype.kind == "V" else None
             stored = stored_type(item.dtype, label if isinstance(label, str) else "")
             if stored.has_references:
@@ -160,8 +169,10 @@ class LibraryFile:
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
-    def _refuse(self, path: str, what: str) -> None:
-        raise UnsupportedFeatureError(f"{path!r} {what}", path=self.path, name=self.name)
+    def _refuse(self, path: str, what: str, *, leads_out: bool = False) -> None:
+        kind = ErrorKind.LEADS_OUT if leads_out else None
+        found = f"{path!r} {what}"
+        raise UnsupportedFeatureError(found, kind=kind, path=self.path, name=self.name)
 
     def dataset(self, path: str) -> Any:
         """Open a listed dataset with h5py, whose values are all in the file."""

@@ -143,6 +143,16 @@ def _verify(archive: ZipMembers, name: str) -> None:
         raise error.within(found=found, expected=None, remedy=remedy) from None
 
 
+def read_member(path: str, name: str, *, max_nbytes: int) -> bytes:
+    """Give the bytes of a small member, verified by its CRC-32.
+
+    Raises:
+        CorruptCheckpointError: it is larger than that, or damaged.
+    """
+    with closing(ZipMembers(path)) as archive:
+        return archive.read(name, max_nbytes=max_nbytes)
+
+
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
     """Read the configuration and the metadata."""
     config = _json(archive, CONFIG)
@@ -155,6 +165,12 @@ def read_facts(archive: ZipMembers) -> ArchiveFacts:
     )
     assets = (name for name in archive.members if name.startswith(ASSETS) and name[-1:] != "/")
     return ArchiveFacts(keras, _text(metadata, "date_saved"), tuple(assets))
+
+
+def read_configuration(path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read the configuration of a `.keras` file as it stands, and the names of its members."""
+    with closing(ZipMembers(path)) as archive:
+        return _json(archive, CONFIG), tuple(archive.members)
 
 
 def _json(archive: ZipMembers, member: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import NotACheckpointError
 from ckread.readers.contract import (
@@ -378,14 +378,28 @@ def _join(group: str, name: str) -> str:
 
 def read_config(file: HDF5File) -> KerasConfig:
     """Read the configuration that a legacy whole-model file has in its attributes."""
-    parsed = {}
-    for name in ("model_config", "training_config"):
-        text = file.attribute("", name)
-        data = text.encode(errors="surrogateescape") if isinstance(text, str) else b""
-        parsed[name] = parse_object(data, name, path=file.path, name=file.name) if data else {}
+    parsed = _attributes(file)
     version = file.attribute("", "keras_version")
     return KerasConfig(
         model=parse_model(parsed["model_config"]),
         compiled=parse_compiled(parsed["training_config"]) if parsed["training_config"] else None,
         keras_version=version if isinstance(version, str) else None,
     )
+
+
+def read_configurations(path: str) -> dict[str, dict[str, Any]]:
+    """Read the configurations in the attributes of an HDF5 file as they stand, by their name."""
+    file = HDF5File(FileWindow(path), os.path.basename(path))
+    try:
+        return _attributes(file)
+    finally:
+        file.close()
+
+
+def _attributes(file: HDF5File) -> dict[str, dict[str, Any]]:
+    parsed = {}
+    for name in ("model_config", "training_config"):
+        text = file.attribute("", name)
+        data = text.encode(errors="surrogateescape") if isinstance(text, str) else b""
+        parsed[name] = parse_object(data, name, path=file.path, name=file.name) if data else {}
+    return parsed

@@ -1,0 +1,112 @@
+"""What a program that loads a file would run, read or write.
+
+Told from the file alone; nothing is imported, built or run. That its bytes are whole is
+another question, which `check` answers.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ckread.analysis.loading.ops import What
+from ckread.analysis.loading.records import LoadFact as LoadFact
+from ckread.analysis.loading.records import OnLoading as OnLoading
+from ckread.errors import CheckpointError, ErrorKind
+from ckread.model.opening import open_checkpoint
+from ckread.model.paths.locate import locate
+from ckread.model.paths.location import META_SUFFIX
+from ckread.readers.contract import Format
+
+if TYPE_CHECKING:
+    from ckread.model.paths.location import Location
+
+SAVED_MODEL = "saved_model.pb"
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".npz", ".joblib")
+_KERAS = (Format.KERAS_ARCHIVE, Format.KERAS_WEIGHTS, Format.LEGACY_HDF5)
+
+
+def on_loading(path: str) -> OnLoading:
+    """Tell what loading a checkpoint, a model, a graph or a pickle would do.
+
+    Args:
+        path: as for `ckread.open`; also a `saved_model.pb`, a `.meta`, or a pickle:
+            `.pkl`, `.pt`, `.npy`, `.npz`.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there.
+        NotACheckpointError: it is none of these.
+        CorruptCheckpointError: it is damaged, so that it cannot be told.
+
+    Example:
+        >>> from ckread.analysis.loading.loading import on_loading
+        >>> found = on_loading("fixtures/digits_export")
+        >>> found.facts, found.n_signatures
+        ((), 2)
+    """
+    if os.path.isfile(path):
+        if path.endswith(PICKLES):
+            from ckread.analysis.loading.pickles import pickle_facts
+
+            facts = pickle_facts(path, os.path.basename(path))
+            return OnLoading(path, "pickle", tuple(facts))
+        if path.endswith(META_SUFFIX):
+            from ckread.analysis.loading.graph import saved_model_on_loading
+
+            return saved_model_on_loading(path, path, "graph")
+    return of_location(locate(path))
+
+
+def of_location(location: Location) -> OnLoading:
+    """Tell what loading what lies at a place would do."""
+    path = location.path
+    if location.format is Format.SAVED_MODEL:
+        from ckread.analysis.loading.graph import saved_model_on_loading
+
+        return saved_model_on_loading(os.path.join(path, SAVED_MODEL), path)
+    if location.format in _KERAS:
+        return _keras(path, location.format)
+    meta = path + META_SUFFIX
+    if os.path.isfile(meta):
+        from ckread.analysis.loading.graph import saved_model_on_loading
+
+        return saved_model_on_loading(meta, path, "graph")
+    with open_checkpoint(path):  # values it is only if it can be read
+        return OnLoading(path, "values")
+
+
+def _keras(path: str, layout: Format) -> OnLoading:
+    """Tell what Keras would do for the configuration, and whether the weights lead elsewhere."""
+    from ckread.analysis.loading.keras import config_facts
+    from ckread.readers.keras.archive import open_keras_archive, read_configuration
+    from ckread.readers.keras.reader import open_hdf5, read_configurations
+
+    facts: list[LoadFact] = []
+    n_objects = 0
+    if layout is Format.KERAS_ARCHIVE:
+        config, members = read_configuration(path)
+        facts, n_objects = config_facts(config, "config.json", is_legacy=False)
+        if any(name.endswith((".pkl", ".pickle", ".npy", ".npz")) for name in members):
+            from ckread.analysis.loading.pickles import pickle_facts
+
+            facts += pickle_facts(path, os.path.basename(path))
+    try:
+        if layout is Format.KERAS_ARCHIVE:
+            reader, _ = open_keras_archive(path)
+        else:
+            reader = open_hdf5(path)
+        reader.close()
+    except CheckpointError as error:
+        if error.kind is ErrorKind.LEADS_OUT:
+            found = LoadFact(
+                What.EXTERNAL_LINK, "load_model", "load", (os.path.basename(path),), "HDF5",
+                f"{error.told}; Keras from 3.13.2 on refuses it",
+            )  # fmt: skip
+            return OnLoading(path, "keras", (*facts, found), n_layers=n_objects)
+        if layout is not Format.KERAS_ARCHIVE:
+            raise
+    if layout is not Format.KERAS_ARCHIVE:
+        for name, config in read_configurations(path).items():
+            more, n = config_facts(config, name, is_legacy=True)
+            facts, n_objects = facts + more, n_objects + n
+    return OnLoading(path, "keras", tuple(facts), n_layers=n_objects)

@@ -1,0 +1,181 @@
+"""The page of `ckread loads`: what a program that loads the file would run, read or write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckread.analysis.loading.ops import KNOWN_FROM, What
+from ckread.model.spelling import safe_text, safe_word
+from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
+from ckread.views.terminal.page import heading as titled
+from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.words import plural
+
+if TYPE_CHECKING:
+    from ckread.analysis.loading.records import LoadFact, OnLoading
+    from ckread.views.terminal.page import Block
+
+_SCOPE = (
+    "This is about what a program that loads the file would do, in any branch of it; soundness "
+    "(check) is about its bytes."
+)
+STRICT = (
+    'Soundness is about the bytes; "on loading" is about what a program that loads the file '
+    "would run. --strict makes it count."
+)
+_LIBRARY = f"TensorFlow {KNOWN_FROM.split()[-1]}"
+_STYLES = {What.PRINTS: "muted", What.CUSTOM_OP: ""}
+_CHAINS = 3
+
+
+def loads_page(found: OnLoading) -> Page:
+    """Lay out what loading a file would do."""
+    said = sentence(found)
+    notes = [" ".join(_chains(found)), _not_listed(found), _SCOPE]
+    return Page(
+        [titled(found.path), Prose(f"{said[:1].upper()}{said[1:]}")],
+        TerminalOnly(*_rows(found)) if found.facts else [],
+        [footer(note) for note in notes if note],
+        PipedOnly(_table(found)),
+    )
+
+
+def check_section(found: OnLoading) -> list[Block]:
+    """Lay out the same as a section of `check`: one line where there is nothing to tell."""
+    if found.kind == "values":
+        return []
+    if not found.facts:
+        line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
+        return [TerminalOnly(line)]
+    width = 4 + max(len(fact.what.words) for fact in found.facts)
+    rows: list[Block] = [TerminalOnly(Lines([(Span("on loading", "label"),)]))]
+    for fact in found.facts:
+        head = Span(f"  {fact.what.words:<{width - 2}}", _STYLES.get(fact.what, "warning"))
+        where = _where(fact)
+        when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
+        rows.append(TerminalOnly(Prose(head, f"{when}{where}", indent=width)))
+        rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {when}{where}")))
+    return rows
+
+
+def sentence(found: OnLoading) -> str:
+    """Sum up what loading a file would do; what can be said of most files is said of them."""
+    if found.facts:
+        return _told(found)
+    if found.kind == "keras":
+        return f"nothing but Keras's own classes: {plural(found.n_layers, 'object')}, no code."
+    if found.kind == "pickle":
+        return "nothing is imported but what pickled arrays need."
+    if found.kind == "values":
+        return "nothing: it holds values, no graph and no configuration."
+    size = plural(found.n_nodes, "node")
+    if found.kind == "saved-model":
+        size = f"{size}, {plural(found.n_signatures, 'signature')}"
+    if found.tables:
+        n = found.tables
+        files = plural(n, "text file")
+        return f"reads {files} into {plural(n, 'table')} when it is initialized: {size}."
+    own = " Files: only its own variables." if found.kind == "saved-model" else ""
+    return f"nothing beyond TensorFlow's own ops: {size}.{own}"
+
+
+_SUBJECTS = {
+    "initialization": "initializing it",
+    "saving": "saving or restoring it",
+    "deletion": "deleting the object",
+    "run": "running its graph",
+}
+
+
+def _told(found: OnLoading) -> str:
+    """Say what calls and loading do, each subject once, and which ops are missing."""
+    by_when: dict[str, dict[What, None]] = {}
+    for fact in found.facts:
+        if fact.what is not What.CUSTOM_OP:
+            by_when.setdefault(_subject(fact), {})[fact.what] = None
+    clauses = [f"{subject} {_verbs(list(what))}" for subject, what in by_when.items()]
+    sentences = [f"{'; '.join(clauses)}."] if clauses else []
+    custom = dict.fromkeys(f.op for f in found.facts if f.what is What.CUSTOM_OP)
+    if custom:
+        n = plural(len(custom), "op")
+        sentences.append(f"Needs {n} that {_LIBRARY} does not have: {', '.join(custom)}.")
+    return safe_text(" ".join(sentences))
+
+
+def _subject(fact: LoadFact) -> str:
+    if fact.trigger in ("signature", "call"):
+        called = fact.when.removeprefix("signature ").removeprefix("call of ")
+        return f"calling {'the object' if called == 'object' else called}"
+    if fact.trigger == "nothing":
+        return "a function that nothing reaches"
+    return _SUBJECTS.get(fact.trigger, fact.when)
+
+
+def _verbs(whats: list[What]) -> str:
+    words = [what.words for what in whats]
+    if {"writes files", "reads files"} <= set(words):
+        words.remove("reads files")
+        words[words.index("writes files")] = "writes and reads files"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _where(fact: LoadFact) -> str:
+    """Say which operation it is, and what is known of it."""
+    if fact.trigger == "load":
+        place = safe_text("/".join(fact.place[:-1]))
+        return f"{safe_text(fact.detail)}.{f' In {place}.' if place else ''}"
+    n = f" ({fact.n:,})" if fact.n > 1 else ""
+    detail = f", {fact.detail}" if fact.detail else ""
+    function = f", in {fact.place[-2]}" if len(fact.place) > 1 and not detail else ""
+    return safe_text(f"{fact.op}{n}{detail}{function}")
+
+
+def _rows(found: OnLoading) -> list[Block]:
+    """Give a line for each fact, what and when in columns, the rest set in below itself."""
+    facts = found.facts
+    what_width = 2 + max(len("what"), *(len(fact.what.words) for fact in facts))
+    when_width = 2 + min(30, max(len("when"), *(len(safe_text(fact.when)) for fact in facts)))
+    head = f"{'what':<{what_width}}{'when':<{when_width}}where"
+    rows: list[Block] = [Lines([(Span(head, "label"),)])]
+    for fact in facts:
+        what = Span(f"{fact.what.words:<{what_width}}", _STYLES.get(fact.what, "warning"))
+        when = f"{safe_text(fact.when):<{when_width}}"
+        rows.append(Prose(what, f"{when}{_where(fact)}", indent=what_width + when_width))
+    return rows
+
+
+def _chains(found: OnLoading) -> list[str]:
+    """Say by which functions a signature leads to an operation."""
+    chains = []
+    for fact in found.facts:
+        if fact.trigger == "signature" and len(fact.place) > 1:
+            name = fact.when.removeprefix("signature ")
+            chains.append(safe_text(f"{name}: {', '.join(fact.place[:-1])}, then {fact.op}."))
+    more = f" And {len(chains) - _CHAINS} more (--json)." if len(chains) > _CHAINS else ""
+    return [*chains[:_CHAINS], *([more] if more else [])]
+
+
+def _not_listed(found: OnLoading) -> str:
+    if not found.not_listed:
+        return ""
+    whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
+    return f"Not listed: saving and restoring, as in every {whose}."
+
+
+def _when_word(fact: LoadFact) -> str:
+    """Give what leads there as one word, `signature:serve`."""
+    name = fact.when.removeprefix("signature ").removeprefix("call of ")
+    is_named = fact.trigger in ("signature", "call")
+    return safe_word(f"{fact.trigger}:{name}" if is_named else name.replace(" ", "-"))
+
+
+def _table(found: OnLoading) -> Table[LoadFact]:
+    columns: list[Column[LoadFact]] = [
+        Column(title="what", piped=lambda fact: fact.what.value),
+        Column(title="when", piped=_when_word),
+        Column(title="where", piped=lambda fact: safe_word("/".join(fact.place))),
+        Column(title="op", piped=lambda fact: safe_word(fact.op)),
+        Column(title="count", piped=lambda fact: str(fact.n), justify=Justify.RIGHT),
+        Column(title="detail", piped=lambda fact: safe_word(fact.detail) if fact.detail else "-"),
+    ]
+    return Table(columns, list(found.facts))

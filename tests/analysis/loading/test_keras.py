@@ -1,0 +1,228 @@
+"""What Keras would run, import or read for a configuration: files of every known trick."""
+
+from __future__ import annotations
+
+import base64
+import json
+import marshal
+import re
+import zipfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+
+from ckread.analysis.loading.bytecode import MarshalError, describe, parse
+from ckread.analysis.loading.loading import on_loading
+from ckread.analysis.loading.ops import What
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ckread.analysis.loading.records import LoadFact
+
+ARCHIVE = FIXTURES / "digits_files" / "digits.keras"
+
+
+def code_of(function: Any) -> str:
+    return base64.b64encode(marshal.dumps(function.__code__)).decode()
+
+
+def use_environment(x: Any) -> Any:
+    import os
+
+    return x * len(os.getenv("HOME", "")) * 2
+
+
+def lambda_of(function: Any, **config: Any) -> dict[str, Any]:
+    return {
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "config": {"name": "scale", "function": function, **config},
+        "registered_name": None,
+    }
+
+
+def bytecode() -> dict[str, Any]:
+    return {
+        "class_name": "__lambda__",
+        "config": {"code": code_of(use_environment), "defaults": None, "closure": None},
+    }
+
+
+def named(name: str, module: str = "builtins") -> dict[str, Any]:
+    return {
+        "module": module, "class_name": "function", "config": name, "registered_name": name,
+    }  # fmt: skip
+
+
+def model_of(*layers: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": "sequential", "layers": list(layers)},
+        "registered_name": None,
+    }
+
+
+def archive(path: Path, config: dict[str, Any], **members: bytes) -> str:
+    """Write a `.keras` file with a configuration, and the weights of another."""
+    with zipfile.ZipFile(ARCHIVE) as source, zipfile.ZipFile(path, "w") as target:
+        target.writestr("config.json", json.dumps(config))
+        for name in ("metadata.json", "model.weights.h5"):
+            target.writestr(name, source.read(name))
+        for name, data in members.items():
+            target.writestr(name, data)
+    return str(path)
+
+
+def facts_of(path: Path, *layers: dict[str, Any]) -> list[LoadFact]:
+    return list(on_loading(archive(path / "m.keras", model_of(*layers))).facts)
+
+
+def test_honest_files_say_nothing() -> None:
+    for name in ("digits.keras", "digits.h5", "digits.weights.h5"):
+        assert on_loading(str(FIXTURES / "digits_files" / name)).facts == ()
+
+
+def test_a_lambda_of_bytecode(tmp_path: Path) -> None:
+    [fact] = facts_of(tmp_path, lambda_of(bytecode()))
+    assert fact.what is What.RUNS_PYTHON
+    assert fact.place == ("config.json", "sequential", "scale")
+    assert fact.detail.startswith("Lambda layer scale: bytecode, ")
+    assert "one function; names it uses: " in fact.detail
+    assert {"os", "getenv", "len"} <= set(re.findall(r"\w+", fact.detail))
+    assert "'HOME'" in fact.detail
+    assert fact.detail.endswith("load_model refuses it unless safe_mode=False")
+
+
+def test_a_lambda_of_a_named_function(tmp_path: Path) -> None:
+    [fact] = facts_of(tmp_path, lambda_of(named("my_function")))
+    assert fact.what is What.RUNS_PYTHON
+    assert "calls my_function, a function that the program has to give" in fact.detail
+
+
+def test_a_lambda_in_a_nested_model_and_in_a_wrapper(tmp_path: Path) -> None:
+    inner = model_of(lambda_of(bytecode()))
+    wrapper = {
+        "module": "keras.layers",
+        "class_name": "TimeDistributed",
+        "config": {"name": "each", "layer": lambda_of(bytecode())},
+        "registered_name": None,
+    }
+    places = [fact.place for fact in facts_of(tmp_path, inner, wrapper)]
+    assert places == [
+        ("config.json", "sequential", "sequential", "scale"),
+        ("config.json", "sequential", "each", "scale"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layer", "what", "words"),
+    [
+        # CVE-2025-1550: any module was imported, any function of it called.
+        ({"module": "os", "class_name": "function", "config": "system"}, What.IMPORTS, "os"),
+        ({"module": "subprocess", "class_name": "Popen", "config": {}}, What.IMPORTS, "Popen"),
+        # CVE-2025-8747: functions of Keras itself.
+        (lambda_of(named("get_file", "keras.utils")), What.NETWORK, "keras.utils.get_file"),
+        (lambda_of(named("load_model", "keras.models")), What.READS_FILES, "load_model"),
+        # CVE-2025-9906: what lets a later Lambda run.
+        (
+            lambda_of(named("enable_unsafe_deserialization", "keras.config")),
+            What.RUNS_PYTHON,
+            "keras.config.enable_unsafe_deserialization",
+        ),
+        (lambda_of(named("exec")), What.RUNS_PYTHON, "exec of Python"),
+        # CVE-2025-12058: a vocabulary may be a path.
+        (
+            {
+                "module": "keras.layers",
+                "class_name": "StringLookup",
+                "config": {"name": "words", "vocabulary": "/etc/passwd"},
+            },
+            What.READS_FILES,
+            "/etc/passwd",
+        ),
+    ],
+)
+def test_modules_and_functions(
+    tmp_path: Path, layer: dict[str, Any], what: What, words: str
+) -> None:
+    facts = facts_of(tmp_path, layer)
+    assert any(fact.what is what and words in fact.detail for fact in facts), facts
+
+
+def test_a_class_of_the_users_own_is_said_to_be_imported(tmp_path: Path) -> None:
+    layer = {"module": "mine.layers", "class_name": "Attention", "config": {"name": "a"}}
+    [fact] = facts_of(tmp_path, layer)
+    assert fact.what is What.IMPORTS
+    assert fact.detail.startswith("class Attention of module mine.layers; Keras before 3.9")
+
+
+def test_a_legacy_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    layer = {
+        "class_name": "Lambda",
+        "config": {
+            "name": "old",
+            "function": [code_of(use_environment) + "\n", None, None],
+            "function_type": "lambda",
+        },
+    }
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        file["model_weights/w"] = np.zeros(3, "f4")
+    [fact] = on_loading(str(path)).facts
+    assert fact.what is What.RUNS_PYTHON
+    assert fact.place == ("model_config", "s", "old")
+    assert "getenv" in fact.detail
+    assert "Keras before 3.11.3 and tf_keras run it" in fact.detail
+
+
+@pytest.mark.parametrize("kind", ["link", "dataset", "virtual"])
+def test_values_in_other_files(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.zeros(3, "f4")
+        if kind == "link":
+            file["layers/dense/vars/1"] = h5py.ExternalLink("/etc/passwd", "/x")
+        elif kind == "dataset":
+            file.create_dataset("layers/dense/vars/1", (8,), "u1", external=[("/etc/passwd", 0, 8)])
+        else:
+            layout = h5py.VirtualLayout((3,), "f4")
+            layout[:] = h5py.VirtualSource("/tmp/other.h5", "w", (3,))
+            file.create_virtual_dataset("layers/dense/vars/1", layout)
+    [fact] = on_loading(str(path)).facts
+    assert fact.what is What.EXTERNAL_LINK
+    assert "layers/dense/vars/1" in fact.detail
+
+
+def test_bytecode_is_described_without_being_unmarshalled() -> None:
+    found = parse(marshal.dumps(use_environment.__code__))
+    assert found.name == "use_environment"
+    assert {"os", "getenv", "len"} <= set(found.names)
+    assert "HOME" in found.constants
+    outer = compile("def f():\n def g(): return h\n return g", "x", "exec")
+    assert "3 functions" in describe(base64.b64encode(marshal.dumps(outer)).decode())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"c", b"\xe3" + b"\0" * 50, b"(" * 5000, marshal.dumps([1, 2]), b"\xff" * 300],
+)
+def test_what_is_no_code(data: bytes) -> None:
+    with pytest.raises(MarshalError):
+        parse(data)
+    assert "of a form that is not known" in describe(base64.b64encode(data).decode())
+    assert "not base64" in describe("é!")
+
+
+def test_truncated_code_never_fails_otherwise() -> None:
+    whole = marshal.dumps(use_environment.__code__)
+    for at in range(len(whole)):
+        with suppress(MarshalError):  # older code lacks the last table
+            assert parse(whole[:at]).name == "use_environment"
