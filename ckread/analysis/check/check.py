@@ -192,6 +192,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         is_quick=work.quick,
         has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
+        evidence=state.claims,
     )
 
 

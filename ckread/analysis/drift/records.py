@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.analysis.drift.series import Series
+    from ckread.model.claim import Claim
     from ckread.model.role import Role
     from ckread.model.run.entries import RunEntry
     from ckread.readers.dtypes import DataType
@@ -146,6 +147,7 @@ class RunDrift(Displayed):
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
         learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
+        evidence: what told the steps, and the latest.
 
     Example:
         >>> found = ckread.drift("fixtures/digits_run", index_only=True)
@@ -163,6 +165,7 @@ class RunDrift(Displayed):
     causes: tuple[VariableDrift, ...] = ()
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was compared."""
@@ -193,6 +196,7 @@ class RunDrift(Displayed):
             ],
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:
