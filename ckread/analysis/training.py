@@ -75,9 +75,9 @@ class TrainingState:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        fields = asdict(replace(self, claims=()))
+        fields = asdict(replace(self, claims=(), optimizers=()))
         del fields["claims"]
-        return fields
+        return fields | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
 
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
