@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if path and known is None:
         _write_map(path, result, arguments, output)
     elif known is not None:
-        output.note(f"{path}: {len(known)} names were read from it")
+        read = "1 name was" if len(known) == 1 else f"{len(known)} names were"
+        output.note(f"{path}: {read} read from it")
     _show(result, arguments, output)
     return _EXIT_COMPLETE if result.complete else _EXIT_PARTIAL
 

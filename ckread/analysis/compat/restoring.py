@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import (
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 CALL = "by tf.train.Checkpoint.restore"
 _COUNTER = "save_counter"
 _ATTRIBUTES = ".ATTRIBUTES/"
-_BUILT = frozenset({"_operations", "layer_with_weights"})
-"""Lists of layers that are all built."""
+_KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
+"""Local names that layers and models of Keras 3 have."""
 
 
 class Parting(NamedTuple):
@@ -395,27 +396,52 @@ class _Restore:
 
     def _take_deferred(self) -> None:
         """Find objects of the program that have no values yet but have some there."""
-        empty: dict[int, bool] = {}
-        for holder, child, _ in self.binding.deferred:
+        places = {path: self.binding.bound[saved] for saved, path in self.binding.paths.items()}
+        known: dict[int, Outcome | None] = {}
+        for holder, child, name in self.binding.deferred:
             if child in self.binding.bound or not self.there.values(child):
                 continue
             target = self.binding.bound[holder]
             path = self.binding.paths[holder]
-            if target < 0 or not path or "_operations" in path.split("/"):
-                continue
-            if target not in empty:
-                below = self.here.graph.walk(target)
-                empty[target] = not any(self.here.holds(node) for node in below)
-            if not empty[target]:
+            if target not in known:
+                known[target] = self._awaited(target, path, places)
+            outcome = known[target]
+            if outcome is None:
                 continue
             reason = "no variable of it here yet; it comes if the object makes it later"
+            if outcome is Outcome.UNFORESEEN:
+                reason = "not built here: how Keras 3 builds it decides; build before restore()"
             for key in self.there.values(child).values():
                 value = self.there.stored(key)
                 made = value._replace(key=None)
                 self.used.add(key)
                 self.found[f"{key} "] = ValueForecast(
-                    made, Outcome.DEFERRED, value, None, reason, path
+                    made, outcome, value, None, reason, f"{path}/{name}"
                 )
+
+    def _awaited(self, target: int, path: str, places: Mapping[str, int]) -> Outcome | None:
+        """Say what becomes of values for which an object may yet make variables.
+
+        TensorFlow keeps them for the object. A Keras 3 layer that is built by a call of its
+        model may take them or not; an optimizer that is not built takes them.
+        """
+        parts = path.split("/")
+        if target < 0 or not path or "_operations" in parts:
+            return None
+        if parts[-1] == "_variables":
+            optimizer = places.get("/".join(parts[:-1]), -1)
+            listed = self.here.graph.child(optimizer, "_trainable_variables") if parts[1:] else None
+            is_built = listed is None or bool(self.here.graph.children[listed])
+            return None if is_built else Outcome.DEFERRED
+        if any(self.here.holds(node) for node in self.here.graph.walk(target)):
+            return None
+        return Outcome.UNFORESEEN if self._is_keras3 else Outcome.DEFERRED
+
+    @cached_property
+    def _is_keras3(self) -> bool:
+        """Whether anything on either side has a local name that only Keras 3 gives."""
+        sides = (self.there.graph.children, self.here.graph.children)
+        return any(name in _KERAS3 for side in sides for each in side for _, name in each)
 
     def _take_refusal(self) -> None:
         refusal = self.binding.refusal

@@ -124,3 +124,91 @@ def test_what_is_foretold_is_what_tensorflow_does(
         untold = any(one.outcome is Outcome.UNFORESEEN for one in forecast.values)
         if not error and not untold:
             assert {now[key].name for key in made} == {one.name for one in arrived}
+
+
+@pytest.mark.parametrize(
+    ("saved", "target", "counts"),
+    [
+        ("tower", "tower_inserted", {"other": 12, "raises": 2, "kept": 6, "restored": 13}),
+        ("tower", "tower_renamed", {"other": 0, "kept": 0, "restored": 27}),
+        ("plain", "renamed", {"other": 0, "kept": 0, "restored": 9}),
+        ("auto", "auto", {"other": 0, "kept": 0, "restored": 9}),
+        ("adam", "adamw", {"other": 0, "kept": 0, "restored": 23}),
+        ("adam", "adam_renamed", {"other": 0, "kept": 0, "restored": 23}),
+        ("adam", "adam_net", {"other": 0, "kept": 2, "restored": 21}),
+        ("old_adam", "old_sgd", {"other": 0, "kept": 1, "restored": 16}),
+        ("sub", "sub_unbuilt", {"restored": 1, "unforeseen": 4}),
+        ("stack", "stack_unbuilt", {"restored": 1, "deferred": 4}),
+        ("adam", "untrained_adam", {"restored": 11, "deferred": 12}),
+        ("module_shared", "module", {"kept": 1}),
+        ("generator", "generator", {"kept": 0, "unforeseen": 0, "restored": 3}),
+    ],
+)
+def test_whose_value_it_is(
+    saved: str, target: str, counts: dict[str, int], written: Callable[[str], str]
+) -> None:
+    import ckread
+
+    found = ckread.compat(written(saved), written(target))
+    assert {name: found.counts[name] for name in counts} == counts
+    for one in found.values:
+        if one.outcome is Outcome.OTHER:
+            assert one.saved is not None
+            assert one.saved.name.split("/")[0] != one.name.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("saved", "target", "n"), [("adam", "untrained_adam", 12), ("stack", "stack_unbuilt", 4)]
+)
+def test_what_is_deferred_comes_when_it_is_made(
+    saved: str, target: str, n: int, written: Callable[[str], str], tmp_path: Path
+) -> None:
+    source = written(saved)
+    program = programs.make(target)
+    with (
+        open_checkpoint(source) as there,
+        open_checkpoint(program.save(str(tmp_path / "before"))) as here,
+    ):
+        forecast = forecast_restore(there, here)
+    program.restore(source)
+    if target == "untrained_adam":
+        program.optimizer.build(program.model.trainable_variables)
+    else:
+        x = tf.ones([1, 4])
+        for layer in program.net.layers:
+            x = layer(x)
+    after, values = tensors(program.write(str(tmp_path / "after"))), tensors(source)
+    deferred = [one for one in forecast.values if one.outcome is Outcome.DEFERRED]
+    assert len(deferred) == n
+    arrived = {bits(value) for value in after.values()}
+    for one in deferred:
+        assert one.saved is not None
+        assert bits(values[one.saved.key or ""]) in arrived
+
+
+def test_ten_thousand_objects_without_numpy(tmp_path: Path) -> None:
+    import json
+    import subprocess
+    import sys
+
+    root = tf.train.Checkpoint(layers=[])
+    for number in range(1000):
+        layer = tf.Module()
+        for name in ("kernel", "bias", "gamma", "beta"):
+            setattr(layer, name, tf.Variable([float(number)], name=f"layer{number}/{name}"))
+        layer.parts = [tf.Module() for _ in range(4)]
+        root.layers.append(layer)
+    prefix = root.save(str(tmp_path / "large"))
+    code = (
+        "import gc, json, sys, time; import ckread; ckread.compat; gc.set_threshold(200_000);"
+        "start = time.process_time(); found = ckread.compat(*sys.argv[1:]);"
+        "took = time.process_time() - start;"
+        "print(json.dumps([took, found.complete, 'numpy' in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, prefix, prefix], capture_output=True, check=True
+    )
+    took, is_complete, has_numpy = json.loads(done.stdout)
+    assert is_complete
+    assert not has_numpy
+    assert took < 1.5, "0.3 s on a quiet machine"
