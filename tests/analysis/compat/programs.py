@@ -236,6 +236,18 @@ def _adam(**settings: Any) -> Any:
     return checkpoint(fit(functional(**settings), keras.optimizers.Adam()))
 
 
+def _tables(n: int, *, other: bool = False) -> Any:
+    """Give lookup tables of so many entries."""
+    table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)
+    table.insert(tf.range(n, dtype=tf.int64), tf.range(n, dtype=tf.float32) + 0.5)
+    words = tf.lookup.experimental.DenseHashTable(
+        tf.string, tf.int64, -1, empty_key="", deleted_key="-"
+    )
+    words.insert(tf.constant(["a", "b"]), tf.constant([n, 2 * n], tf.int64))
+    parts = {"table": table, "other" if other else "words": words}
+    return tf.train.Checkpoint(a=tf.Variable([1.0]), **parts)
+
+
 def _beside(optimizer: Any, **settings: Any) -> Any:
     """Give a model as root, with its optimizer attached, and not compiled with it."""
     trained = fit(functional(**settings), optimizer)
@@ -344,6 +356,8 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
         a=tf.Variable([1.0]), b=tf.train.Checkpoint(n=tf.Variable(1))
     ),
     "strings": lambda: tf.train.Checkpoint(a=tf.Variable("text"), b=tf.Variable(2.0)),
+    "tables": lambda: _tables(3),
+    "other_tables": lambda: _tables(5, other=True),
     "generator": lambda: tf.train.Checkpoint(
         a=tf.Variable([1.0]), g=tf.random.Generator.from_seed(3)
     ),
@@ -389,6 +403,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("root_adam", "root"), ("root", "root_adam"), ("root_old", "root_old"),
     ("old_adam", "root_old"), ("root_old", "old_adam"), ("root_module", "root_module"),
     ("module", "root_module"), ("root_module", "module"),
+    ("tables", "tables"), ("tables", "other_tables"), ("other_tables", "tables"),
+    ("tables", "float32"), ("float32", "tables"),
     ("generator", "float32"), ("float32", "generator"), ("float64", "float64"),
 )  # fmt: skip
 """What is restored, and into which program."""
