@@ -53,7 +53,7 @@ def test_every_class_goes_through_pickle_whole(error_class: type[CheckpointError
 def test_every_class_has_a_kind_of_its_own() -> None:
     kinds = [error_class("x").kind for error_class in CLASSES]
     assert len(set(kinds)) == len(kinds)
-    assert {*kinds, "slices", "duplicate", "torn", "version"} == set(ErrorKind)
+    assert {*kinds, "slices", "duplicate", "torn", "version"} <= set(ErrorKind)
     assert CorruptCheckpointError("x", kind=ErrorKind.SLICES).kind == "slices"
 
 

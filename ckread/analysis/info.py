@@ -234,6 +234,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         hash_tables=find_hash_tables(variables),
         averaged=averaged,
         evidence=(
+            *training.claims,
             *optimizer_claims(checkpoint, training.optimizers),
             *parameter_claims(checkpoint, variables, parameters),
         ),

@@ -5,8 +5,7 @@ A checkpoint may hold several, an actor's and a critic's, with steps and rates o
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.claim import Claim, Strength
 from ckread.model.optimizers import (
@@ -16,7 +15,6 @@ from ckread.model.optimizers import (
     with_variant,
 )
 from ckread.model.role import Role
-from ckread.readers.keras.config import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,8 +30,7 @@ _ITERATIONS = ("iterations", "iter", "iteration")
 _RATES = ("learning_rate", "lr")
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizerState:
+class OptimizerState(NamedTuple):
     """One optimizer; None where the files do not say.
 
     Attributes:
@@ -52,7 +49,7 @@ class OptimizerState:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of JSON documents."""
-        return asdict(self)
+        return self._asdict()
 
 
 def read_optimizers(
@@ -122,17 +119,21 @@ def _with_config(
 ) -> tuple[OptimizerState, ...]:
     """Complete the one optimizer by what the model was compiled with."""
     compiled = checkpoint.evidence.compiled
-    config = innermost(compiled.optimizer) if compiled is not None else None
-    if config is None or len(states) != 1:
+    if compiled is None or len(states) != 1:
+        return tuple(states)
+    from ckread.readers.keras.config import innermost
+
+    config = innermost(compiled.optimizer)
+    if config is None:
         return tuple(states)
     [one] = states
     rate = config.settings.get("learning_rate", config.settings.get("lr"))
     schedule = rate.get("class_name") if isinstance(rate, dict) else None
     if one.learning_rate is None and isinstance(rate, (int, float)) and rate is not True:
-        one = replace(one, learning_rate=float(rate))
+        one = one._replace(learning_rate=float(rate))
     if isinstance(schedule, str):
-        one = replace(one, schedule=schedule.rpartition(">")[2])
-    return (replace(one, kind=checkpoint.evidence.optimizer_class or one.kind),)
+        one = one._replace(schedule=schedule.rpartition(">")[2])
+    return (one._replace(kind=checkpoint.evidence.optimizer_class or one.kind),)
 
 
 def _word(variable: Variable) -> str:
@@ -164,7 +165,7 @@ def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -
         elif one.kind is not None:
             strength, source = Strength.NAMED, "the names of its slots"
         else:
-            strength, source = Strength.UNKNOWN, "a configuration, or slots of known names"
+            strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
         yield Claim(f"optimizer{name}", one.kind, strength, source)
         if one.learning_rate is not None:
             stored = any(_word(v) in _RATES and v.elements == 1 for v in checkpoint.values())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.claim import Claim, Strength
 from ckread.model.role import Role, role_by_word
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 _PART = re.compile(r"(?:/part_\d+)?(?:_mht_\d+of\d+)?-values\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class HashTable:
+class HashTable(NamedTuple):
     """An embedding that is kept as hash tables, in one part or several.
 
     Attributes:
@@ -39,7 +37,7 @@ class HashTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of JSON documents."""
-        return asdict(self)
+        return self._asdict()
 
 
 def find_hash_tables(variables: Sequence[Variable]) -> tuple[HashTable, ...]:
@@ -64,8 +62,7 @@ def find_hash_tables(variables: Sequence[Variable]) -> tuple[HashTable, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Averaged:
+class Averaged(NamedTuple):
     """Parameters of which only the averages are in the file.
 
     Attributes:
@@ -137,7 +134,7 @@ def _trainable_claim(
     evidence = checkpoint.evidence
     if value is None:
         unknown = sum(v.role is Role.WEIGHT and v.trainable is None for v in variables)
-        source = "slots of an optimizer, or flags of Keras's own layers"
+        source = "told by slots of an optimizer, or flags of Keras's own layers"
         against = (f"{unknown:,} weights that nothing in the file tells",)
         return Claim("trainable_parameters", None, Strength.UNKNOWN, source, against)
     lists = any("_trainable_variables/" in variable.key for variable in variables)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.claim import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
@@ -56,6 +57,7 @@ class RunTrack(Displayed):
         checkpoints: in order of step; values go along them.
         variables: what was asked for, in the order of the patterns.
         notes: what was left out and why, one sentence each.
+        evidence: what told the steps, and the latest.
 
     Example:
         >>> ckread.track("fixtures/digits_run", "iterations").to_pandas().tail(2)
@@ -69,6 +71,7 @@ class RunTrack(Displayed):
     checkpoints: tuple[RunEntry, ...]
     variables: tuple[TrackedValue, ...]
     notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was followed."""
@@ -98,6 +101,7 @@ class RunTrack(Displayed):
             ],
             "variables": [variable.to_dict() for variable in self.variables],
             "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:
@@ -168,7 +172,7 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         TrackedValue(target.label, tuple(values), target.role)
         for target, values in zip(targets, columns, strict=True)
     )
-    return RunTrack(run.path, tuple(entries), variables, tuple(notes))
+    return RunTrack(run.path, tuple(entries), variables, tuple(notes), run.claims)
 
 
 def _value(checkpoint: Checkpoint, target: Target, notes: list[str]) -> Number:

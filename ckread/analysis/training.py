@@ -6,13 +6,14 @@ Only scalars are read, without numpy; what cannot be read is None.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
-from ckread.model.numbers import NameNumbers
+from ckread.model.claim import Claim, Strength
+from ckread.model.numbers import NameNumbers, Series
 from ckread.model.object_graph import ObjectGraph
 from ckread.model.optimizers import find_optimizers
 from ckread.model.paths.scanning import read_name
@@ -20,7 +21,7 @@ from ckread.model.role import Role
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -52,6 +53,7 @@ class TrainingState:
         metrics: names of the metrics, likewise.
         lost: names of weights that only the optimizer holds: Keras will not restore them.
         warnings: where file name, step and counters disagree, one sentence each.
+        claims: on step and epoch, with what told them.
     """
 
     step: int | None = None
@@ -69,10 +71,13 @@ class TrainingState:
     metrics: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = field(default=(), compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        return asdict(self)
+        fields = asdict(replace(self, claims=(), optimizers=()))
+        del fields["claims"]
+        return fields | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
 
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
@@ -89,7 +94,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     counter = _outermost(scalars, ("save_counter",))
     epoch = _integer(_outermost(scalars, ("epoch",)))
     is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
-    number = read_name(checkpoint.path)[0] if is_named else NameNumbers()
+    number, series = read_name(checkpoint.path) if is_named else (NameNumbers(), Series((), ()))
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
@@ -109,7 +114,8 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         metrics=compiled.metrics if compiled is not None else (),
         lost=find_lost(checkpoint),
     )
-    return _with_step(state, global_step, number)
+    told = _with_step(state, global_step, number)
+    return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
 
 
 def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
@@ -193,6 +199,28 @@ def _with_step(
         what = known[0][1] if stored is not None else "the save counter"
         warnings = (f"The file name says {number.step}, but {what} is {step}.",)
     return replace(state, step=step, step_source=source, warnings=warnings)
+
+
+def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:
+    """Yield the claims on step and epoch, with what told them."""
+    in_name = series.source or "file name"
+    source = state.step_source or ""
+    if state.step is None:
+        untold = "no counter in the file, and no number of its name counts"
+        yield Claim("step", None, Strength.UNKNOWN, untold, series.against)
+    else:
+        against = series.against
+        if state.save_counter not in (None, state.step):
+            against = (f"{state.save_counter}: counts the saves of one process", *against)
+        is_named = source == "file name"
+        strength = Strength.NAMED if is_named else Strength.STORED
+        yield Claim("step", state.step, strength, in_name if is_named else source, against)
+    if state.iterations_source is not None:
+        yield Claim("iterations", state.iterations, Strength.DERIVED, state.iterations_source)
+    if state.epoch is not None:
+        strength = Strength.STORED if is_epoch_stored else Strength.NAMED
+        told = "variable epoch" if is_epoch_stored else in_name
+        yield Claim("epoch", state.epoch, strength, told)
 
 
 def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:

@@ -136,6 +136,13 @@ def add_common(parser: Parser) -> None:
     parser.add_argument("-h", "--help", action="store_true", help="this help")
 
 
+def add_why(parser: Parser) -> None:
+    """Add `--why`, which `Output.render` heeds."""
+    parser.add_argument(
+        "--why", action="store_true", help="what told each claim, and what was not believed"
+    )
+
+
 def add_roles(parser: Parser) -> None:
     """Add `--role`, to be given to `has_role`."""
     parser.add_argument(

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_strict
+from ckread.cli.arguments import add_strict, add_why
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import CheckpointError, NotACheckpointError
 
@@ -56,6 +56,7 @@ def add_arguments(parser: Parser) -> None:
     )
     add_strict(parser)
     add_jobs(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -73,11 +74,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.json("check", {**report.to_dict(), "on_loading": told})
     elif not output.is_quiet or report.errors or (facts and arguments.strict):
         if found is None:
-            output.render(check_page(report))
+            output.render(check_page(report), report.evidence)
         else:
             from ckread.views.loads import STRICT, check_section
 
-            output.render(check_page(report, check_section(found), STRICT if facts else ""))
+            page = check_page(report, check_section(found), STRICT if facts else "")
+            output.render(page, report.evidence)
     return _UNSOUND if report.errors or (facts and arguments.strict) else 0
 
 

@@ -31,7 +31,15 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.records import DiffStatus
-from ckread.cli.arguments import SeveralOf, add_roles, add_top, open_path, patterns_of, roles_of
+from ckread.cli.arguments import (
+    SeveralOf,
+    add_roles,
+    add_top,
+    add_why,
+    open_path,
+    patterns_of,
+    roles_of,
+)
 from ckread.cli.files import read_rename_map, write_rename_map
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
@@ -85,6 +93,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
     add_jobs(parser)
     add_pictures(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -106,7 +115,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if output.is_json:
             output.json("diff", view.to_dict())
         elif not output.is_quiet:
-            output.render(diff_page(view))
+            output.render(diff_page(view), result.evidence)
         elif not result.identical:
             output.render(verdict_page(result))
         if draws:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_roles, add_top, open_run_words, roles_of
+from ckread.cli.arguments import add_roles, add_top, add_why, open_run_words, roles_of
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.model.role import Role
@@ -51,6 +51,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="every row, however many")
     add_jobs(parser)
     add_pictures(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.drift.page import DriftView, drift_page
 
-        output.render(drift_page(DriftView(result, arguments.top, arguments.all)))
+        output.render(drift_page(DriftView(result, arguments.top, arguments.all)), result.evidence)
     if draws:
         from ckread.views.figures.drift import plot_drift
         from ckread.views.terminal.words import plural

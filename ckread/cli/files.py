@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
+import struct
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, UsageError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    UsageError,
+)
+from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,13 +73,13 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
 # The file of `--rename-map`: names of the first checkpoint and of the second, as JSON.
 
 
+_MAX_MAP_NBYTES = 64 << 20
+
+
 def read_rename_map(path: str) -> dict[str, str]:
     """Read old names and their new ones from a JSON object."""
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except OSError as error:
-        raise CheckpointNotFoundError(str(error.strerror), path=path) from None
+        document = json.loads(read_bounded(path, _MAX_MAP_NBYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptCheckpointError(f"not a JSON document, {error}", path=path) from None
     if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
@@ -98,6 +107,16 @@ def write_rename_map(path: str, renames: Mapping[str, str], *, force: bool = Fal
 # Images as arrays: what matplotlib's own Pillow reads, as grey or colour.
 
 
+_MAX_IMAGE_NBYTES = 64 << 20
+_MAX_PIXELS = 1 << 24
+"""Of an image that is put through a layer: 16 million take 400 MB on the way."""
+_BROKEN_IMAGE = (
+    OSError, ValueError, SyntaxError, RuntimeError, struct.error, EOFError, LookupError,
+    ArithmeticError, TypeError, AttributeError, AssertionError, MemoryError,
+)  # fmt: skip
+"""What Pillow's many plugins raise about bytes that they cannot read."""
+
+
 def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> NDArray[np.float64]:
     """Read an image; black becomes the first value of `pixel_range`, white the second.
 
@@ -110,15 +129,26 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(io.BytesIO(read_bounded(path, _MAX_IMAGE_NBYTES))) as image:
+                _check_pixels(image.size, path)
                 pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
-    except FileNotFoundError:
+    except CheckpointNotFoundError:
         raise CheckpointNotFoundError("no such image", path=path) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except CheckpointError:
+        raise
+    except (UnidentifiedImageError, *_BROKEN_IMAGE) as error:
         raise UsageError(f"not an image: {error}", path=path) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        remedy = "Make it smaller first."
-        raise UsageError("too large an image", path=path, remedy=remedy) from None
+        raise _too_large(path) from None
     low, high = pixel_range
     scaled: NDArray[np.float64] = low + pixels / 255 * (high - low)
     return scaled.reshape(*pixels.shape[:2], n_channels)
+
+
+def _check_pixels(size: tuple[int, int], path: str) -> None:
+    if math.prod(size) > _MAX_PIXELS:
+        raise _too_large(path)
+
+
+def _too_large(path: str) -> UsageError:
+    return UsageError("too large an image", path=path, remedy="Make it smaller first.")

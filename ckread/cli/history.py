@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import OneOf
+from ckread.cli.arguments import OneOf, add_why
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.errors import UsageError
 
@@ -55,6 +55,7 @@ def add_arguments(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="a row for every epoch")
     add_pictures(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.history import history_page
 
-        output.render(history_page(result, show_all=arguments.all))
+        output.render(history_page(result, show_all=arguments.all), result.evidence)
     if draws:
         from ckread.views.figures.history import plot_history
         from ckread.views.terminal.words import plural

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.info import shown_tree, summarise
-from ckread.cli.arguments import open_path
+from ckread.cli.arguments import add_why, open_path
 from ckread.views.info.page import info_page
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ EXAMPLES = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `info`: it has none of its own."""
+    """Add the options of `info`."""
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -43,5 +44,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.json("info", summary.to_dict())
             return 0
         tree = shown_tree(checkpoint, folds=output.is_terminal)
-        output.render(info_page(summary, tree))
+        output.render(info_page(summary, tree), summary.evidence)
     return 0

@@ -67,6 +67,7 @@ def _run(words: list[str]) -> int:
             is_json=arguments.json,
             is_quiet=arguments.quiet,
             pages=not arguments.no_pager,
+            tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),
         )
         code = _run_command(parser, arguments, output)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ckread.cli.terminal import Screen
     from ckread.errors import CheckpointError
+    from ckread.model.claim import Claim
     from ckread.views.terminal.page import Block
 
 
@@ -36,12 +37,14 @@ class Output:
         is_json: bool = False,
         is_quiet: bool = False,
         pages: bool = True,
+        tells_why: bool = False,
         outlives_pipe: bool = False,
     ) -> None:
         self._stdout = _open_stream(sys.stdout)
         self._stderr = _open_stream(sys.stderr)
         self._color = color
         self._pages = pages
+        self._tells_why = tells_why
         self._is_forced = color == "always" or (color == "auto" and is_forced())
         self.is_json = is_json
         self.is_quiet = is_quiet
@@ -49,8 +52,12 @@ class Output:
         self._is_pipe_closed = False
         self.is_terminal = self._is_forced or is_tty(self._stdout)
 
-    def render(self, page: Page) -> None:
-        """Write a page of results."""
+    def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
+        """Write a page of results, and what told its claims where that is asked for."""
+        if self._tells_why:
+            from ckread.views.why import with_why
+
+            page = with_why(page, claims)
         if self.is_terminal:
             self._show(page, pages=self._pages)
         else:

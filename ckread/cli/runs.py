@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckread.cli.arguments import add_why
 from ckread.model.run.run import open_run
 from ckread.views.runs import rows_of, runs_page
 
@@ -41,6 +42,7 @@ EXAMPLES = (
 def add_arguments(parser: Parser) -> None:
     """Add the options of `runs`."""
     parser.add_argument("--all", action="store_true", help="every checkpoint of every model")
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -56,5 +58,5 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     elif output.is_quiet:
         output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)
     else:
-        output.render(runs_page(found, show_all=arguments.all))
+        output.render(runs_page(found, show_all=arguments.all), found.claims)
     return 0

@@ -26,9 +26,11 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
-from ckread.errors import UsageError
+from ckread.errors import UsageError, VariableNotFoundError
 from ckread.model.lookup import find_part
+from ckread.model.spelling import safe_text
 from ckread.readers.contract import CHECKSUMMED
+from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
     from ckread.model.lookup import Part
 
 EXAMPLES = (
@@ -71,7 +74,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     elif arguments.force:
         raise UsageError("--force goes with -o FILE")
     with open_path(arguments.path, arguments, output) as checkpoint:
-        part = find_part(checkpoint, arguments.name)
+        try:
+            part = find_part(checkpoint, arguments.name)
+        except VariableNotFoundError:
+            if not _show_vocabulary(checkpoint, arguments, output):
+                raise
+            return 0
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass
@@ -90,6 +98,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         what = save_part(part, arguments.output, force=arguments.force)
         if output.is_json:
             document = {
+                "vocabulary": None,
                 "variable": part.variable.to_dict(),
                 "slice": part.text or None,
                 "verified": verified,
@@ -99,6 +108,24 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.json("show", document)
         output.wrote(arguments.output, what)
     return 0
+
+
+def _show_vocabulary(checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output) -> bool:
+    """Print the words of a lookup layer, one a line; tell whether the name means one."""
+    from ckread.analysis.vocabulary import find_vocabulary
+
+    found = find_vocabulary(checkpoint, arguments.name)
+    if found is None:
+        return False
+    if arguments.output is not None:
+        raise UsageError("-o takes variables; a vocabulary is text: write it with >")
+    if output.is_json:
+        values = {"variable": None, "slice": None, "verified": None, "values": list(found.words)}
+        output.json("show", {**values, "file": None, "vocabulary": found.source})
+        return True
+    output.note(f"{plural(len(found.words), 'word')} of {found.name}, from {found.source}")
+    output.lines(map(safe_text, found.words))
+    return True
 
 
 def _show(

@@ -21,6 +21,7 @@ from ckread.cli.arguments import (
     add_roles,
     add_sort,
     add_top,
+    add_why,
     open_path,
     patterns_of,
     positive,
@@ -76,6 +77,7 @@ def add_arguments(parser: Parser) -> None:
     add_pictures(parser)
     parser.add_argument("--shared", action="store_true", help="one value axis for all panels")
     parser.add_argument("--log", action="store_true", help="logarithmic counts in the picture")
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -218,7 +220,7 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     else:
         from ckread.views.statistics import evolution_page
 
-        output.render(evolution_page(result))
+        output.render(evolution_page(result), result.evidence)
     if draws:
         from ckread.views.figures.over_steps import plot_over_run
 

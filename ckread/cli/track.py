@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import open_run_words
+from ckread.cli.arguments import add_why, open_run_words
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
@@ -39,6 +39,7 @@ EXAMPLES = (
 def add_arguments(parser: Parser) -> None:
     """Add the options of `track`."""
     add_pictures(parser)
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     else:
         from ckread.views.track import track_page
 
-        output.render(track_page(result))
+        output.render(track_page(result), result.evidence)
     if draws:
         from ckread.views.figures.track import plot_track
         from ckread.views.terminal.words import plural

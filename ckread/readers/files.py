@@ -52,6 +52,24 @@ def open_regular(path: str) -> FileIO:
     return FileIO(descriptor, "rb")
 
 
+def read_bounded(path: str, max_nbytes: int) -> bytes:
+    """Give all of a small regular file; a larger one is refused before it takes memory.
+
+    Raises:
+        CheckpointError: as `open_regular`, or it has more bytes.
+    """
+    with open_regular(path) as file:
+        try:
+            data = file.read(max_nbytes + 1)
+            while len(data) <= max_nbytes and (more := file.read(max_nbytes + 1 - len(data))):
+                data += more
+        except OSError as error:
+            raise file_error(path, error) from None
+    if len(data) > max_nbytes:
+        raise CheckpointError(f"more than {max_nbytes:,} bytes", path=path)
+    return data
+
+
 def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
     """Give the error of this library for one of the operating system; NUL in a path too."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):

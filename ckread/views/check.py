@@ -287,7 +287,8 @@ def _facts(report: CheckReport) -> list[Block]:
         missing = sum(f.code is Code.SHARD_MISSING for f in report.findings)
         wrong = codes & {Code.SHARD_SHORT, Code.SHARD_LONG}
         length = "" if missing or wrong else ", of the exact length"
-        rows.append(("shards", f"{report.n_shards - missing} of {report.n_shards}{length}"))
+        if Code.INDEX not in codes:
+            rows.append(("shards", f"{report.n_shards - missing} of {report.n_shards}{length}"))
     if not report.is_quick:
         what = "checksums right" if report.has_checksums else "read whole"
         rows.append(("tensors", f"{report.n_verified} of {report.n_tensors} {what}"))

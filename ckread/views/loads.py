@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.analysis.loading.ops import KNOWN_FROM, What
+from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
@@ -31,9 +31,10 @@ _CHAINS = 3
 def loads_page(found: OnLoading) -> Page:
     """Lay out what loading a file would do."""
     said = sentence(found)
+    said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
     notes = [" ".join(_chains(found)), _not_listed(found), _SCOPE]
     return Page(
-        [titled(found.path), Prose(f"{said[:1].upper()}{said[1:]}")],
+        [titled(found.path), Prose(said)],
         TerminalOnly(*_rows(found)) if found.facts else [],
         [footer(note) for note in notes if note],
         PipedOnly(_table(found)),
@@ -63,7 +64,12 @@ def sentence(found: OnLoading) -> str:
     if found.facts:
         return _told(found)
     if found.kind == "keras":
-        return f"nothing but Keras's own classes: {plural(found.n_layers, 'object')}, no code."
+        told = f"no code and no module but Keras's own: {plural(found.n_layers, 'object')}"
+        if found.own:
+            classes = plural(len(found.own), "class", nouns="classes")
+            names = safe_text(", ".join(found.own[:3]))
+            told = f"{told}, {classes} that the program has to register ({names})"
+        return f"{told}."
     if found.kind == "pickle":
         return "nothing is imported but what pickled arrays need."
     if found.kind == "values":
@@ -91,15 +97,18 @@ def _told(found: OnLoading) -> str:
     """Say what calls and loading do, each subject once, and which ops are missing."""
     by_when: dict[str, dict[What, None]] = {}
     for fact in found.facts:
-        if fact.what is not What.CUSTOM_OP:
+        if fact.what is not What.CUSTOM_OP and fact.op != UNREAD_CODE:
             by_when.setdefault(_subject(fact), {})[fact.what] = None
     clauses = [f"{subject} {_verbs(list(what))}" for subject, what in by_when.items()]
     sentences = [f"{'; '.join(clauses)}."] if clauses else []
+    if any(fact.op == UNREAD_CODE for fact in found.facts):
+        sentences.append("holds code that Keras does not read.")
     custom = dict.fromkeys(f.op for f in found.facts if f.what is What.CUSTOM_OP)
     if custom:
         n = plural(len(custom), "op")
-        sentences.append(f"Needs {n} that {_LIBRARY} does not have: {', '.join(custom)}.")
-    return safe_text(" ".join(sentences))
+        sentences.append(f"needs {n} that {_LIBRARY} does not have: {', '.join(custom)}.")
+    first, *rest = sentences
+    return safe_text(" ".join([first, *(f"{x[:1].upper()}{x[1:]}" for x in rest)]))
 
 
 def _subject(fact: LoadFact) -> str:
@@ -121,7 +130,7 @@ def _verbs(whats: list[What]) -> str:
 
 def _where(fact: LoadFact) -> str:
     """Say which operation it is, and what is known of it."""
-    if fact.trigger == "load":
+    if fact.trigger == "load" or fact.op == UNREAD_CODE:
         place = safe_text("/".join(fact.place[:-1]))
         return f"{safe_text(fact.detail)}.{f' In {place}.' if place else ''}"
     n = f" ({fact.n:,})" if fact.n > 1 else ""

@@ -114,6 +114,7 @@ def values_document(values: Values, *, verified: bool | None) -> dict[str, Any]:
         "verified": verified,
         "values": nested(values.array),
         "file": None,
+        "vocabulary": None,
     }
 
 

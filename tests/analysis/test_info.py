@@ -64,6 +64,7 @@ def test_a_run() -> None:
     assert {
         claim["claim"]: (claim["value"], claim["strength"]) for claim in document["evidence"]
     } == {
+        "step": (10, "stored"),
         "optimizer": ("Adam", "stored"),
         "learning_rate": (document["learning_rate"], "stored"),
         "parameters": (38474, "stored"),

@@ -169,7 +169,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         seen = check_values(readable, work.reading, shards=shards)
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
         n_verified, nbytes = seen.n_verified, seen.nbytes
-        findings += check_unchecked(checkpoint)
+        findings += [*check_unchecked(checkpoint), *_check_vocabularies(checkpoint)]
         elements = sum(look.elements for look in seen.looks.values())
     if work.with_tensorflow and checkpoint.format in (*_BUNDLES, Format.V1_TABLE):
         from ckread.analysis.check.tensorflow import check_with_tensorflow
@@ -192,6 +192,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         is_quick=work.quick,
         has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
+        evidence=state.claims,
     )
 
 
@@ -221,6 +222,23 @@ def check_members(path: str, verify_weights: Callable[[], None] | None = None) -
             code, remedy = Code.AMBIGUOUS, "Pack it again with the member that is meant."
         findings.append(Finding(Level.ERROR, code, None, place, error.detail, remedy))
     return findings
+
+
+def _check_vocabularies(checkpoint: Checkpoint) -> list[Finding]:
+    """Name the lookup layers whose vocabulary is not in the file."""
+    from ckread.analysis.vocabulary import missing_vocabularies
+
+    missing = missing_vocabularies(checkpoint)
+    if not missing:
+        return []
+    shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    is_one = len(missing) == 1
+    message = (
+        f"the file holds no vocabulary of {shown}: {'it comes' if is_one else 'they come'} back "
+        "empty"
+    )
+    remedy = "Give the layer its vocabulary again, or save the model as .keras once it is adapted."
+    return [Finding(Level.WARNING, Code.VOCABULARY, None, None, message, remedy)]
 
 
 def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:

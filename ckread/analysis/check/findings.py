@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import Displayed
 from ckread.model.fields import Field, Kind, document, frame
+
+if TYPE_CHECKING:
+    from ckread.model.claim import Claim
 
 
 class Level(StrEnum):
@@ -117,6 +120,7 @@ class CheckReport(Displayed):
         has_checksums: whether the format keeps checksums of all values.
         step: what the step was found by, in words.
         is_listed: whether the index could be read, so that there is a listing.
+        evidence: what told the step.
 
     Example:
         >>> report = ckread.check("fixtures/digits_run/ckpt-10")
@@ -139,6 +143,7 @@ class CheckReport(Displayed):
     has_checksums: bool = True
     step: str | None = None
     is_listed: bool = True
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path, verdict and number of findings."""
@@ -173,6 +178,7 @@ class CheckReport(Displayed):
             "sound": self.sound,
             "findings": [finding.to_dict() for finding in self.findings],
             "verified": {"variables": self.n_verified, "nbytes": self.nbytes_verified},
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:

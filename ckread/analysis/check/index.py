@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import StoredFile
 
 
+_MAX_UNUSED = 16
 _ANOTHER_SAVE = "Shard and index may belong to different saves: copy both again."
 
 
@@ -44,9 +45,13 @@ def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], se
     places, findings, lost = _places(checkpoint)
     is_complete = not lost
     named: list[Finding] = []
+    unused: list[StoredFile] = []
     for file in checkpoint.files():
         if file.is_shard:
             here = sorted(places.get(file.path, []), key=lambda place: (place.start, place.stop))
+            if file.nbytes is None and not here:
+                unused.append(file)
+                continue
             other = _not_a_shard(checkpoint, file, here)
             if other is not None:
                 findings.append(of_file(other))
@@ -57,6 +62,11 @@ def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], se
             gone = here if file.nbytes is None else beyond
             lost |= {place.variable for place in gone}
             named += _beyond(file, gone)
+    if len(unused) <= _MAX_UNUSED:
+        findings += [one for file in unused for one in _check_shard(file, [], is_complete=True)]
+    else:
+        message = f"the header counts {len(unused)} data shards that hold nothing and are not there"
+        findings.append(Finding(Level.ERROR, Code.INDEX, None, None, message, ANOTHER))
     if len(lost) < len(checkpoint):  # else it is said of the shards, and need not be of each
         findings += named
     findings += _other_families(checkpoint, prefix)

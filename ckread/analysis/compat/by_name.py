@@ -287,10 +287,11 @@ class _Names:
         else:
             self.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
             message = (
-                f"{_ASSIGN} lhs shape= {_shape_list(variable.shape)} "
-                f"rhs shape= {_shape_list(found.shape)}"
+                "Assign requires shapes of both tensors to match. "
+                f"lhs shape= {_shape_list(variable.shape)} rhs shape= {_shape_list(found.shape)}"
             )
-            self.raised.append((order, Raised("InvalidArgumentError", message, variable.name)))
+            raised = Raised("InvalidArgumentError", message, variable.name, is_shape=True)
+            self.raised.append((order, raised))
 
     def _alike(self, variable: Variable) -> str:
         """Name the one variable there that has this shape, type and last component."""
@@ -357,10 +358,7 @@ def _assigned(work: _Names, raised: list[tuple[int, Raised]], *, certain: bool) 
 
 def _is_shape(raised: Raised) -> bool:
     """Tell whether a Saver raises only once it assigns: others may be assigned by then."""
-    return raised.type == "InvalidArgumentError" and raised.message.startswith(_ASSIGN)
-
-
-_ASSIGN = "Assign requires shapes of both tensors to match."
+    return raised.is_shape
 
 
 def _left_over(saved: Checkpoint, used: Iterable[str]) -> tuple[Stored, ...]:

@@ -272,11 +272,9 @@ def _keras3_layers(
 
 
 def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
-    message = f"{checkpoint.path}: what a legacy .h5 brings cannot be foretold: {why}"
+    found = f"what a legacy .h5 brings cannot be foretold: {why}"
     remedy = "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,"
-    return UsageError(
-        message, path=checkpoint.path, remedy=f"{remedy}\nor model.save('target.h5')."
-    )
+    return UsageError(found, path=checkpoint.path, remedy=f"{remedy}\nor model.save('target.h5').")
 
 
 def forecast_in_order(
@@ -376,7 +374,7 @@ def _is_keras2(layers: Layers) -> bool:
 
 def _assigned_in_keras2(work: _Work) -> int:
     """Keras 2 looks at all layers first, then assigns one by one to the first other shape."""
-    if any(one.message.startswith("Weight count") for one in work.raises):
+    if any(one.is_count for one in work.raises):
         return 0
     n = 0
     for one in work.found.values():
@@ -399,7 +397,8 @@ def _miscounted(
     reason = f"{len(theirs)} weights there, {len(variables)} here"
     outcome, code = (Outcome.RAISES, Code.OTHER_OBJECT) if raises else (Outcome.KEPT, Code.SKIPPED)
     if raises:
-        work.stop(Raised("ValueError", message, variables[0].name if variables else None))
+        first = variables[0].name if variables else None
+        work.stop(Raised("ValueError", message, first, is_count=True))
     for variable in variables:
         work.put(variable, outcome, None, code, reason)
 

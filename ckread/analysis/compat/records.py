@@ -151,11 +151,15 @@ class Raised(NamedTuple):
         type: its class: `ValueError`, `NotFoundError` …
         message: how TensorFlow or Keras words it.
         value: name of the value here that causes it, where one does.
+        is_shape: whether it is for another shape.
+        is_count: whether it is for another number of weights in a layer.
     """
 
     type: str
     message: str
     value: str | None = None
+    is_shape: bool = False
+    is_count: bool = False
 
 
 class Asserts(NamedTuple):
@@ -320,7 +324,10 @@ class RestoreForecast(Displayed):
             "counts": self.counts,
             "values": [value.to_dict() for value in self.values],
             "left_over": [value.to_dict() for value in self.left_over],
-            "raises": [one._asdict() for one in self.raises],
+            "raises": [
+                {"type": one.type, "message": one.message, "value": one.value}
+                for one in self.raises
+            ],
             "assigned_before": self.assigned_before,
             "asserts": self.asserts._asdict(),
             "rules": [{"from": r.source, "to": r.target, "values": r.values} for r in self.rules],

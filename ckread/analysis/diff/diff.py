@@ -269,6 +269,7 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         replace(
             _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i]),
             is_codes=i in codes,
+            role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
             scale=scales.get(i),
         )
         for i, pair in enumerate(pairs)

@@ -110,6 +110,7 @@ def _result(
         tuple(causes),
         tuple(opened.notes),
         () if index_only else learning_rate(opened),
+        run.claims,
     )
 
 

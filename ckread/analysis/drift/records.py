@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.analysis.drift.series import Series
+    from ckread.model.claim import Claim
     from ckread.model.role import Role
     from ckread.model.run.entries import RunEntry
     from ckread.readers.dtypes import DataType
@@ -66,12 +67,13 @@ class VariableDrift:
     first_nonfinite: int | None = None
 
     @classmethod
-    def of(cls, series: Series, changed: Iterable[bool | None]) -> Self:
-        """Describe a variable of which nothing was measured.
+    def of(cls, series: Series, changed: Iterable[bool | None], **figures: Any) -> Self:
+        """Describe a variable, of which nothing was measured if there are no figures.
 
         Args:
             series: the variable in every checkpoint.
             changed: whether its bytes differ from the checkpoint before.
+            **figures: the other fields.
         """
         last = series.last
         return cls(
@@ -83,6 +85,7 @@ class VariableDrift:
             slot=last.slot,
             present=tuple(cell is not None for cell in series.cells),
             changed=tuple(changed),
+            **figures,
         )
 
     @property
@@ -146,6 +149,7 @@ class RunDrift(Displayed):
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
         learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
+        evidence: what told the steps, and the latest.
 
     Example:
         >>> found = ckread.drift("fixtures/digits_run", index_only=True)
@@ -163,6 +167,7 @@ class RunDrift(Displayed):
     causes: tuple[VariableDrift, ...] = ()
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was compared."""
@@ -193,6 +198,7 @@ class RunDrift(Displayed):
             ],
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:

@@ -19,6 +19,7 @@ from ckread.readers.logs import HistoryLog, read_history_log
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ckread.model.claim import Claim
     from ckread.model.run.run import PathLike, Run
 
 
@@ -106,6 +107,11 @@ class TrainingHistory(Displayed):
         n = f"{len(self.epochs)} {self.unit}s, {len(self.metrics)} metrics"
         return f"<ckread.TrainingHistory {', '.join(map(repr, self.logs))}: {n}>"
 
+    @property
+    def evidence(self) -> tuple[Claim, ...]:
+        """What ties checkpoints to the log; empty where none are given."""
+        return () if self.run is None else (self.holders.claim,)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `history` document."""
         return {
@@ -121,7 +127,7 @@ class TrainingHistory(Displayed):
                 {"epoch": epoch, "path": path} for epoch, path in self.holders.kept.items()
             ],
             "notes": list(self.notes),
-            "evidence": [] if self.run is None else [self.holders.claim.to_dict()],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:

@@ -14,8 +14,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.errors import UsageError
+from ckread.errors import CheckpointError, UsageError
 from ckread.model.claim import Claim, Strength
+from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,9 +185,9 @@ def _epoch_of_backup(path: str) -> int | None:
     if os.path.basename(path) != "latest.weights.h5":
         return None
     try:
-        with open(os.path.join(os.path.dirname(path), _BACKUP), encoding="utf-8") as file:
-            found: Any = json.load(file)
-    except (OSError, ValueError):
+        data = read_bounded(os.path.join(os.path.dirname(path), _BACKUP), 1 << 16)
+        found: Any = json.loads(data)
+    except (CheckpointError, ValueError):
         return None
     is_whole = isinstance(found, dict) and found.get("batch") == 0
     return found["epoch"] if is_whole and isinstance(found.get("epoch"), int) else None

@@ -8,6 +8,7 @@ What saves and restores is reached like that by every export, and is not listed.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,13 @@ from ckread.analysis.loading.ops import (
     is_known,
 )
 from ckread.analysis.loading.records import LoadFact, OnLoading, together
-from ckread.readers.graphs.operations import INITIALIZATION, GraphFile, is_internal
+from ckread.readers.graphs.operations import (
+    INITIALIZATION,
+    KERAS_METADATA,
+    GraphFile,
+    is_internal,
+    read_keras_metadata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,6 +87,9 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
             not_listed += told.not_listed
             totals.update(told.totals())
             metadata += [one.metadata for one in operations.objects if one.metadata]
+    beside = os.path.join(os.path.dirname(path), KERAS_METADATA)
+    if kind == "saved-model" and os.path.isfile(beside):
+        metadata += read_keras_metadata(beside)
     if metadata:
         from ckread.analysis.loading.keras import metadata_facts
 

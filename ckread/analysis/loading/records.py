@@ -67,6 +67,7 @@ class OnLoading:
         n_nodes: operations of all graphs and functions.
         n_signatures: what users call.
         n_layers: objects of a Keras configuration.
+        own: classes of a Keras configuration that the program has to register.
         tables: text files of its own that are read into tables as it is initialized.
         reached: functions that a signature or the initialization reaches.
         by_object: further ones that calling the loaded object reaches.
@@ -80,6 +81,7 @@ class OnLoading:
     n_nodes: int = 0
     n_signatures: int = 0
     n_layers: int = 0
+    own: tuple[str, ...] = ()
     tables: int = 0
     reached: int = 0
     by_object: int = 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.claim import Claim
     from ckread.model.role import Role
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
@@ -285,6 +286,7 @@ class RunStatistics(Displayed):
         n_bins: bins of each histogram in `to_dict`.
         notes: what was left out, one sentence each.
         titles: what orders the moments is called: `step`, `epoch`, or words of the names.
+        evidence: what told the steps, and the latest.
 
     Example:
         >>> found = ckread.statistics_of_run("fixtures/digits_run", "bias")
@@ -299,6 +301,7 @@ class RunStatistics(Displayed):
     n_bins: int = N_BINS
     notes: tuple[str, ...] = ()
     titles: tuple[str, ...] = ("step",)
+    evidence: tuple[Claim, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was measured."""
@@ -328,6 +331,7 @@ class RunStatistics(Displayed):
                 }
                 for moment in self.moments
             ],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:
@@ -419,4 +423,4 @@ def statistics_of_run(
             Moment(entry.path, entry.step, entry.time, variables, entry.epoch, entry.numbers)
         )
     told = (*run.notes, *notes)
-    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.titles)
+    return RunStatistics(run.path, names, tuple(moments), n_bins, told, run.titles, run.claims)

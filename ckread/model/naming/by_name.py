@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from ckread.model.evidence import Identity
 from ckread.model.naming.path_tree import key_path, unescape
 from ckread.model.naming.paths import unique_names
-from ckread.model.naming.state import buffers, is_state_name, is_state_word, is_weight_word
+from ckread.model.naming.state import (
+    buffers,
+    is_state_name,
+    is_state_scope,
+    is_state_word,
+    is_weight_word,
+)
 from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
 from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
 from ckread.readers.dtypes import DataType
@@ -42,10 +48,10 @@ def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> d
 
     A saver that was given `{v.name: v}` writes keys that end in `:0`, which no name has.
     """
-    names = {key: _OUTPUT.sub("", key) if key[-1:].isdigit() else key for key in tensors}
+    names = {key: _OUTPUT.sub("", key) if ":" in key[-4:] else key for key in tensors}
     is_by_output = 2 * sum(key != name for key, name in names.items()) > len(names)
     if not is_by_output or len(set(names.values())) < len(names):
-        names = {key: key for key in tensors}
+        return _Names(tensors, evidence).identities()
     records = {names[key]: record for key, record in tensors.items()}
     found = _Names(records, evidence).identities()
     return {key: found[name] for key, name in names.items()}
@@ -100,22 +106,19 @@ class _Names:
 
     def _roles(self) -> Iterator[tuple[str, Role]]:
         """Yield name and role in file order; names of one kind, which most are, are told once."""
-        told: dict[tuple[str, DataType, tuple[int, ...]], Role] = {}
+        told: dict[tuple[str, DataType, tuple[int, ...], bool], Role] = {}
+        depends_on_all = bool(self._flags or self._buffers)
         for key, record in self._tensors.items():
             if key in self._slots:
                 yield key, self._slots[key].role
                 continue
             scope, _, word = key.rpartition("/")
-            if self._flags or self._buffers or key in self._trained:
-                yield key, self._role(key, record)
-                continue
-            kind = word, record.dtype, record.shape
-            role = told.get(kind)
-            if role is None or key.startswith("training") or "eplay" in scope:
+            kind = word, record.dtype, record.shape, key in self._trained
+            role = None if depends_on_all or scope.startswith("training") else told.get(kind)
+            if role is None or (role is Role.WEIGHT and is_state_scope(scope)):
                 role = self._role(key, record)
                 depends_on_others = word in _ADAPTED or word in _MEAN or word.endswith(_TABLE_ENDS)
-                is_by_scope = key.startswith("training") or is_state_name(f"{scope}/")
-                if not depends_on_others and not is_by_scope:
+                if not depends_on_others and not is_state_scope(scope):
                     told[kind] = role
             yield key, role
 

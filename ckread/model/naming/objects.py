@@ -176,7 +176,9 @@ class ObjectFile:
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
         self.trained |= {slot.owner for slot in self.slots.values() if not slot.is_average}
         others = self.records.keys() - self.slots.keys() - self.held.keys()
-        by_holders = ObjectRoles(unnamed, self.records, self.trained, others)
+        listed = graph.child(0, "trainable_variables") if saved_model is not None else None
+        trained = self.trained.union(graph.items(listed).values() if listed is not None else ())
+        by_holders = ObjectRoles(unnamed, self.records, trained, others)
         self.roles = {node: self._role(by_holders, tree, node) for node in self.records}
         parameters = [
             n for n, role in self.roles.items() if role.is_parameter and n in tree.reached
@@ -268,6 +270,8 @@ class ObjectRoles:
         beside = self._beside(node)
         if not _METRICS.isdisjoint(steps[:-1]) or _is_metric(beside.names, local, record):
             return Role.METRIC
+        if node in self._trained:
+            return Role.WEIGHT
         role = self._by_words(node)
         if role is not None:
             return role

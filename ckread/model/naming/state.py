@@ -49,10 +49,16 @@ def is_weight_word(word: str) -> bool:
     return _WEIGHT.fullmatch(word) is not None
 
 
+@lru_cache(maxsize=4096)
+def is_state_scope(scope: str) -> bool:
+    """Tell whether a scope is that of a known container: `replay_buffer/_table`."""
+    return _CONTAINER.search(scope) is not None
+
+
 def is_state_name(name: str) -> bool:
     """Tell by its scopes, or by its own word, that a variable is not of a model."""
     scope, _, word = name.rpartition("/")
-    return is_state_word(word) or _CONTAINER.search(scope) is not None
+    return is_state_word(word) or is_state_scope(scope)
 
 
 def buffers(

@@ -47,6 +47,7 @@ _SMALL_NBYTES = 1 << 20
 """Bytes of a function or node up to which it is decoded in memory."""
 _MAX_STRING_NBYTES = 1 << 16
 
+KERAS_METADATA = "keras_metadata.pb"
 INITIALIZATION = ("__saved_model_init_op", "__saved_model_main_op")
 """Signatures that loading runs."""
 _INITIALIZATION_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
@@ -349,6 +350,20 @@ class GraphFile:
                     if inner == 2:
                         bound += parse_varints(buffer, wire_type, item)
                 found.bound[name] = tuple(bound)
+
+
+def read_keras_metadata(path: str) -> list[str]:
+    """Read the metadata of a SavedModel's Keras objects, each a JSON text.
+
+    SavedMetadata { 1 nodes { 5 metadata } }
+    """
+    with RegularFile(path) as file:
+        stream = FieldStream(file)
+        return [
+            _texts(stream.take(span, "node")).get(5, "")
+            for number, wire_type, span in stream.fields(0, stream.nbytes)
+            if number == 1 and wire_type == LENGTH_DELIMITED
+        ]
 
 
 def is_internal(signature: str) -> bool:

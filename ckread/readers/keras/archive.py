@@ -143,6 +143,16 @@ def _verify(archive: ZipMembers, name: str) -> None:
         raise error.within(found=found, expected=None, remedy=remedy) from None
 
 
+def read_member(path: str, name: str, *, max_nbytes: int) -> bytes:
+    """Give the bytes of a small member, verified by its CRC-32.
+
+    Raises:
+        CorruptCheckpointError: it is larger than that, or damaged.
+    """
+    with closing(ZipMembers(path)) as archive:
+        return archive.read(name, max_nbytes=max_nbytes)
+
+
 def read_facts(archive: ZipMembers) -> ArchiveFacts:
     """Read the configuration and the metadata."""
     config = _json(archive, CONFIG)

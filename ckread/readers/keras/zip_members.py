@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from typing import IO
 
 MAX_MEMBERS = 100_000
-MAX_EXPANSION = 1100
-"""Deflate gives 1032 bytes for one at best."""
+MAX_EXPANSION = 50
+"""Weights shrink to a half, where most of them are zero to a tenth. Deflate could give 1032."""
+FLOOR_NBYTES = 256 << 20
+"""What a member may expand to at any rate: a small model may be nothing but zeros."""
 MAX_INFLATED_NBYTES = 64 << 30
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_DEFLATE = 1100
 _ENCRYPTED = 0x41
 _SIZES_FOLLOW = 0x08
 _IN_ZIP64 = 0xFFFFFFFF
@@ -186,7 +189,16 @@ class ZipMembers:
 
     def _believable(self, name: str) -> zipfile.ZipInfo:
         info = self.members[name]
-        limit = min(MAX_INFLATED_NBYTES, MAX_EXPANSION * info.compress_size + 1024)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            found = f"is compressed by method {info.compress_type}"
+            raise UnsupportedFeatureError(
+                f"member {name!r} {found}",
+                path=self.path,
+                name=self.name,
+                expected="0 (stored) or 8 (deflated)",
+            )
+        limit = max(MAX_EXPANSION * info.compress_size, FLOOR_NBYTES)
+        limit = min(MAX_INFLATED_NBYTES, limit, _DEFLATE * info.compress_size + 1024)
         if info.compress_type != zipfile.ZIP_STORED and info.file_size > limit:
             found = f"{info.file_size} bytes from {info.compress_size}, a decompression bomb"
             raise self._corrupt(f"member {name!r} declares {found}")

@@ -1,0 +1,120 @@
+"""Vocabularies of lookup layers: which a file holds, and which come back empty."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import ckread
+from ckread.analysis.check.check import check
+from ckread.analysis.check.findings import Code
+from ckread.analysis.vocabulary import Vocabulary, find_vocabulary, missing_vocabularies
+from ckread.cli.main import main
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIGITS = FIXTURES / "digits_files" / "digits.keras"
+
+
+def _layer(class_name: str, name: str, vocabulary: Any) -> dict[str, Any]:
+    return {
+        "module": "keras.layers",
+        "class_name": class_name,
+        "config": {"name": name, "vocabulary": vocabulary},
+        "registered_name": None,
+    }
+
+
+def _with(path: Path, layers: list[dict[str, Any]], assets: dict[str, str]) -> str:
+    """Write the digits anew with further layers in the configuration, and members."""
+    with zipfile.ZipFile(DIGITS) as source, zipfile.ZipFile(path, "w") as target:
+        for info in source.infolist():
+            data = source.read(info)
+            if info.filename == "config.json":
+                config = json.loads(data)
+                config["config"]["layers"] += layers
+                data = json.dumps(config).encode()
+            target.writestr(info.filename, data)
+        for name, text in assets.items():
+            target.writestr(name, text)
+    return str(path)
+
+
+ASSET = "assets/layers/text_vectorization/vocabulary.txt"
+
+
+def test_words_in_the_configuration_and_in_an_asset(tmp_path: Path) -> None:
+    layers = [
+        _layer("StringLookup", "colour", ["red", "grün"]),
+        _layer("IntegerLookup", "age", [3, 5]),
+        _layer("TextVectorization", "text", None),
+    ]
+    path = _with(tmp_path / "m.keras", layers, {ASSET: "\n[UNK]\nthe cat\n"})
+    with ckread.open(path) as checkpoint:
+        assert missing_vocabularies(checkpoint) == []
+        colour = find_vocabulary(checkpoint, "colour")
+        assert colour == Vocabulary("colour", "the configuration", ("red", "grün"))
+        age = find_vocabulary(checkpoint, "age")
+        assert age is not None
+        assert age.words == ("3", "5")
+        for name in ("text", ASSET, "vocabulary.txt", "text_vectorization/vocabulary.txt"):
+            found = find_vocabulary(checkpoint, name)
+            assert found is not None
+            assert (found.source, found.words) == (ASSET, ("", "[UNK]", "the cat"))
+        assert find_vocabulary(checkpoint, "hidden") is None
+    assert not [f for f in check(path).findings if f.code is Code.VOCABULARY]
+
+
+@pytest.mark.parametrize("class_name", ["StringLookup", "IntegerLookup", "TextVectorization"])
+def test_words_that_are_not_there_come_back_empty(tmp_path: Path, class_name: str) -> None:
+    path = _with(tmp_path / "m.keras", [_layer(class_name, "lookup", None)], {})
+    (told,) = [f for f in check(path).findings if f.code is Code.VOCABULARY]
+    assert told.message == "the file holds no vocabulary of lookup: it comes back empty"
+    own = _layer(class_name, "lookup", None) | {"registered_name": "My>Lookup"}
+    for layer in (own, _layer(class_name, "lookup", "words.txt"), _layer("Dense", "x", None)):
+        with ckread.open(_with(tmp_path / "other.keras", [layer], {})) as checkpoint:
+            assert missing_vocabularies(checkpoint) == []
+
+
+def test_show_prints_the_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [_layer("StringLookup", "colour", ["red", "\x1b[1mgreen"])]
+    path = _with(tmp_path / "m.keras", layers, {})
+    assert main(["show", path, "colour"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "red\n\\x1b[1mgreen\n"
+    assert "2 words of colour, from the configuration" in captured.err
+    assert main(["show", path, "colour", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["values"] == ["red", "\x1b[1mgreen"]
+    assert document["vocabulary"] == "the configuration"
+    assert main(["show", path, "colours"]) == 2
+    assert main(["show", path, "colour", "-o", str(tmp_path / "x.npy")]) == 2
+
+
+@pytest.mark.oracle
+def test_live_models(tmp_path: Path) -> None:
+    """A checkpoint of objects keeps the counts of the words alone, an export the words."""
+    import keras
+    import tensorflow as tf
+
+    text = keras.layers.TextVectorization(output_sequence_length=3, name="text")
+    text.adapt(["the cat sat", "the dog ran"])
+    words = keras.Input((), dtype="string")
+    model = keras.Model(words, keras.layers.Embedding(9, 2)(text(words)))
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt"))
+    with ckread.open(tmp_path / "m.keras") as checkpoint:
+        found = find_vocabulary(checkpoint, "text")
+        assert found is not None
+        assert list(found.words) == text.get_vocabulary()
+        assert missing_vocabularies(checkpoint) == []
+    with ckread.open(tmp_path / "m.h5") as checkpoint:
+        assert missing_vocabularies(checkpoint) == ["text"]
+    with ckread.open(tmp_path / "ckpt") as checkpoint:
+        assert len(missing_vocabularies(checkpoint)) == 1
