@@ -88,6 +88,7 @@ _NEAR = 1.5
 """Points by which the likeliest number must lead, or the choice is said to be in doubt."""
 _PART = 2
 """Names of each part, at least, in a directory that was trained into twice."""
+UNTOLD = "Neither the names nor the times tell which is the latest."
 COPY_SECONDS = 2.0
 """Seconds a file that a copy takes at most: times in alphabetical order then mean nothing."""
 
@@ -186,7 +187,9 @@ def read_series(names: Sequence[str], times: Sequence[float | None]) -> list[Ser
     ]
     newest = [max((times[i] or 0.0 for i in one.order), default=0.0) for one in series]
     known = [max((n.known or 0 for n in one.numbers), default=0) for one in series]
-    ranks = sorted(range(len(series)), key=lambda i: (-len(series[i].order), -known[i], -newest[i]))
+    last = [natural(names[one.order[-1]]) for one in series]
+    ranks = sorted(range(len(series)), key=last.__getitem__, reverse=True)
+    ranks.sort(key=lambda i: (-len(series[i].order), -known[i], -newest[i]))
     return [series[i] for i in ranks]
 
 
@@ -210,6 +213,7 @@ class _Column:
         self.is_whole = self.kinds == {"whole"}
         self.said, self.word, self.is_before = _said(cut[0], at)
         self.is_glued = cut[0].texts[at] == self.word
+        self.is_of_checksum = _is_of_checksum(cut[0], at)
 
     @property
     def values(self) -> list[int]:
@@ -256,6 +260,15 @@ def _said(name: _Name, at: int) -> tuple[_Said, str, bool]:
             found.append((kind, later[0], False))
     told = [one for one in found if one[0] is not _Said.NOTHING]
     return min(told or found, default=(_Said.NOTHING, "", True), key=lambda one: one[0])
+
+
+def _is_of_checksum(name: _Name, at: int) -> bool:
+    """Tell whether a number stands between letters, all of them hexadecimal: `dbd2644e`."""
+    before = re.search(r"[^\W\d_]+\Z", name.texts[at])
+    after = re.match(r"[^\W\d_]+", name.texts[at + 1])
+    if before is None or after is None:
+        return False
+    return bool(re.fullmatch("[0-9a-f]{6,}", before[0] + name.tokens[at].text + after[0]))
 
 
 def _is_glued(text: str, *, to_left: bool) -> bool:
@@ -305,7 +318,7 @@ def _read(
         order.sort(key=trusted.__getitem__)
         doubt = "Trained again into this directory: lower numbers are newer, so times order them."
     elif not chosen.keys and not trusted:
-        doubt = doubt or "Neither the names nor the times tell which is the latest."
+        doubt = doubt or UNTOLD
     return Series(
         order=tuple(places[i] for i in order),
         numbers=tuple(chosen.number(i) for i in order),
@@ -366,8 +379,9 @@ def _lone(columns: Sequence[_Column], places: list[int]) -> Series:
 
     Only a number that a word calls epoch or step counts.
     """
-    # A letter between digits, as in a checksum, is no word.
+    # A letter between digits is no word, nor are those of a checksum.
     named = [c for c in columns if c.is_whole and (len(c.word) > 1 or c.at == 0 or not c.is_glued)]
+    named = [column for column in named if not column.is_of_checksum]
     epoch = next((c for c in named if c.said is _Said.EPOCH), None)
     step = next((c for c in named if c.said is _Said.STEP), None)
     step = step or next((c for c in reversed(named) if c.said is _Said.SAVE), None)

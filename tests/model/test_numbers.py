@@ -40,6 +40,8 @@ def written(draw: st.DrawFn) -> dict[str, Any]:
     metric = draw(st.sampled_from((None, *METRICS)))
     has_metric_first = metric is not None and kind != "none" and draw(st.booleans())
     constant = draw(st.sampled_from(("", "_bs32", "_lr1e-05", "_dim256", "_20210304-101500")))
+    if word == "." and (model + constant)[-1].isdigit():
+        word = "-"  # 32.1 is a decimal, or a version
     separator = draw(st.sampled_from(("-", "_")))
     suffix = draw(st.sampled_from(SUFFIXES))
     names = []
@@ -104,6 +106,8 @@ def test_any_names_are_read_and_none_is_lost(names: list[str]) -> None:
         ("0007", None, None),
         ("resnet50.ckpt", None, None),
         ("run-1e9b", None, None),
+        ("model@dbd2644e", None, None),
+        ("e50.h5", 50, None),
         ("0.25", None, None),
         ("", None, None),
     ],
@@ -202,7 +206,7 @@ def test_the_largest_series_is_the_first() -> None:
     names = ["best-7", "ckpt-1", "ckpt-2", "final"]
     found = read_series(names, [0.0] * 4)
     assert [[names[i] for i in one.order] for one in found] == [
-        ["ckpt-1", "ckpt-2"], ["best-7"], ["final"],
+        ["ckpt-1", "ckpt-2"], ["final"], ["best-7"],
     ]  # fmt: skip
 
 

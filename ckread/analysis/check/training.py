@@ -93,7 +93,9 @@ def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
             continue
         largest = look.largest
         if largest is not None and largest > _HUGE and not look.not_finite:
-            message = f"holds finite values up to {largest:.3g} in size: training diverges"
+            message = (
+                f"holds finite values up to {largest:.3g} in size, as where a training diverged"
+            )
             remedy = "Find the last checkpoint of the run in which they were small."
             yield Finding(Level.WARNING, Code.EXPLODING, variable.name, None, message, remedy)
         is_variance = variable.role is Role.STATISTIC and variable.name.endswith("variance")
