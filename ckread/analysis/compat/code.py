@@ -113,7 +113,9 @@ def _objects(result: RestoreForecast, saved: Checkpoint, graph: ObjectGraph) -> 
         names = {key: graph.full_names[node] for node, key in graph.variables.items()}
         inside = {graph.variables.get(node) for node in graph.walk(holder[0])}
         is_unique = len({names.get(one.key or "") for one in parameters}) == len(parameters)
-        if parameters and is_unique and all(one.key in inside for one in parameters):
+        is_alone = all(b.role in _PARAMETERS or b.name == _COUNTER for _, b in pairs)
+        is_whole = is_alone and all(one.key in inside for one in parameters)
+        if parameters and is_unique and is_whole:
             pieces = [
                 _Piece(b, names[b.key or ""], a.key or "")
                 for a, b in pairs
