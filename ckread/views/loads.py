@@ -32,7 +32,7 @@ def loads_page(found: OnLoading) -> Page:
     """Lay out what loading a file would do."""
     said = sentence(found)
     said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
-    notes = [" ".join(_chains(found)), _not_listed(found), _SCOPE]
+    notes = [" ".join(_chains(found)), _not_listed(found), _index_words(found), _SCOPE]
     return Page(
         [titled(found.path), Prose(said)],
         TerminalOnly(*_rows(found)) if found.facts else [],
@@ -45,9 +45,12 @@ def check_section(found: OnLoading) -> list[Block]:
     """Lay out the same as a section of `check`: one line where there is nothing to tell."""
     if found.kind == "values":
         return []
+    changed: list[Block] = []
+    if found.index_as_exported is False:
+        changed = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
-        return [TerminalOnly(line)]
+        return [TerminalOnly(line), *changed]
     width = 4 + max(len(fact.what.words) for fact in found.facts)
     rows: list[Block] = [TerminalOnly(Lines([(Span("on loading", "label"),)]))]
     for fact in found.facts:
@@ -56,7 +59,7 @@ def check_section(found: OnLoading) -> list[Block]:
         when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
         rows.append(TerminalOnly(Prose(head, f"{when}{where}", indent=width)))
         rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {when}{where}")))
-    return rows
+    return [*rows, *changed]
 
 
 def sentence(found: OnLoading) -> str:
@@ -162,6 +165,15 @@ def _chains(found: OnLoading) -> list[str]:
             chains.append(safe_text(f"{name}: {', '.join(fact.place[:-1])}, then {fact.op}."))
     more = f" And {len(chains) - _CHAINS} more (--json)." if len(chains) > _CHAINS else ""
     return [*chains[:_CHAINS], *([more] if more else [])]
+
+
+def _index_words(found: OnLoading) -> str:
+    """Say whether the values are those that the export was made with."""
+    if found.index_as_exported is None:
+        return ""
+    if found.index_as_exported:
+        return "The index of its values is the one it was exported with (fingerprint.pb)."
+    return "The index of its values is not the one it was exported with (fingerprint.pb)."
 
 
 def _not_listed(found: OnLoading) -> str:

@@ -106,6 +106,11 @@ def find_renames(
             found[one.target.key] = one.saved, one.target
     if _are_strange(result):
         found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
+    graph = target.evidence.graph
+    if graph is not None:  # a table's keys and values are no variables that can be assigned
+        assigned = set(graph.variables.values())
+        came = {one.target.key for one in result.values if one.outcome is Outcome.RESTORED}
+        found = {key: pair for key, pair in found.items() if key in assigned or key in came}
     order = [one.target.key for one in result.values]
     return tuple(found[key] for key in order if key in found)
 

@@ -173,9 +173,10 @@ def _by_epoch(run: Run, rows: Rows) -> _Tie | None:
     # Names that begin with 0 count as the log did before it was counted from 1.
     raw = [value for name, v in rows.counters.items() if "epoch" in name.lower() for value in v]
     shift = rows.epochs[0] - (raw[0] or 0) if raw and min(epochs) == 0 else 0
+    is_stored = all(entry.is_epoch_stored for entry in run.entries)
     return _Tie(
-        "by epoch, of the names",
-        Strength.NAMED,
+        "by epoch, as the checkpoints hold it" if is_stored else "by epoch, of the names",
+        Strength.STORED if is_stored else Strength.NAMED,
         lambda entry: None if entry.epoch is None else entry.epoch + shift,
     )
 

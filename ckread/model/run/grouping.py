@@ -180,7 +180,8 @@ def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     step = numbers.step
     if numbers.known is None:
         step = next(iter(member.counters), None)
-    entry = replace(member.entry, step=step, epoch=numbers.epoch, numbers=numbers.values)
+    epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
+    entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
     return replace(member, entry=entry)
 
 
@@ -226,6 +227,8 @@ def _latest(ordered: Group, found: Sequence[Member]) -> Claim:
     name, steps = found[-1].entry.name, ordered.claims[0]
     if steps.value is not None:
         return Claim("latest", name, steps.strength, f"largest {steps.claim}")
+    if len(ordered.titles) > 1:
+        return Claim("latest", name, Strength.NAMED, "largest numbers of the name")
     times = sorted(member.entry.time or 0.0 for member in found)
     is_newest = len(times) > 1 and (found[-1].entry.time or 0.0) > times[-2] + COPY_SECONDS
     if ordered.doubt and not is_newest:

@@ -6,6 +6,7 @@ The payloads are harmless: nothing here is loaded or called.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from ckread.analysis.loading.loading import on_loading
 from ckread.analysis.loading.ops import SAVING, What, has_functions, is_known
+from ckread.readers.graphs.fingerprint import fingerprint64, is_index_as_exported
 from ckread.readers.graphs.operations import GraphFile
 from tests.places import FIXTURES, REAL
 
@@ -178,6 +180,23 @@ def test_an_op_of_a_library_and_a_print_to_a_file(tf: Any, tmp_path: Path) -> No
     assert ("custom-op", "signature serve", "MyOwnOp") in told(found)
     log = only(found, What.WRITES_FILES, "PrintV2")
     assert log.constants == ("file:///tmp/log",)
+
+
+def test_fingerprints_are_those_of_tensorflow(tf: Any, tmp_path: Path) -> None:
+    for n in [*range(140), 1000, 4097]:
+        data = bytes((i * 37 + n) % 256 for i in range(n))
+        [stored] = tf.fingerprint([data], method="farmhash64").numpy()
+        assert fingerprint64(data) == int.from_bytes(bytes(stored), "little"), n
+    found = [is_index_as_exported(os.path.dirname(path)) for path in _saved_models()]
+    assert False not in found
+    assert found.count(True) >= 4
+    changed = tmp_path / "changed"
+    shutil.copytree(FIXTURES / "digits_export", changed)
+    other = FIXTURES / "six_ways" / "functional" / "saved_model" / "variables" / "variables.index"
+    shutil.copy(other, changed / "variables" / "variables.index")
+    assert on_loading(str(changed)).index_as_exported is False
+    (changed / "fingerprint.pb").write_bytes(b"\xff\xff")
+    assert on_loading(str(changed)).index_as_exported is None
 
 
 def _saved_models() -> list[str]:
