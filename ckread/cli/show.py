@@ -76,10 +76,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with open_path(arguments.path, arguments, output) as checkpoint:
         try:
             part = find_part(checkpoint, arguments.name)
-        except VariableNotFoundError:
-            if not _show_vocabulary(checkpoint, arguments, output):
-                raise
-            return 0
+        except VariableNotFoundError as error:
+            if _show_vocabulary(checkpoint, arguments, output):
+                return 0
+            from ckread.analysis.vocabulary import vocabulary_names
+
+            names = vocabulary_names(checkpoint)
+            lines = [error.remedy or "", "Vocabularies:", *(f"  {name}" for name in names[:8])]
+            raise error.within(remedy="\n".join(filter(None, lines))) if names else error from None
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass

@@ -192,10 +192,17 @@ class GraphFile:
         return {node.name: node for node in nodes}
 
     def string(self, node: Node, attribute: str = "value") -> str | None:
-        """Give the text that an attribute holds, or the one string of its tensor; else None."""
+        """Give the text that an attribute holds, or the strings of its tensor; else None."""
+        texts = self.strings(node, attribute)
+        return ", ".join(texts) if texts else None
+
+    def strings(
+        self, node: Node, attribute: str = "value", *, max_nbytes: int = _MAX_STRING_NBYTES
+    ) -> list[str]:
+        """Give the text that an attribute holds, or its tensor's strings; none if too large."""
         start, stop = node.span
-        if stop - start > _MAX_STRING_NBYTES:
-            return None
+        if stop - start > max_nbytes:
+            return []
         buffer = self._stream.take(node.span, "node")
         for number, wire_type, at in iter_fields(buffer):
             if number != 5 or wire_type != LENGTH_DELIMITED:
@@ -205,15 +212,14 @@ class GraphFile:
                 continue
             for kind, inner_type, inner in iter_fields(buffer, *value):
                 if kind == 2 and inner_type == LENGTH_DELIMITED:
-                    return parse_text(buffer, inner)
+                    return [parse_text(buffer, inner)]
                 if kind == 8 and inner_type == LENGTH_DELIMITED:  # 8 string_val
-                    texts = [
+                    return [
                         parse_text(buffer, text)
                         for part, part_type, text in iter_fields(buffer, *inner)
                         if part == 8 and part_type == LENGTH_DELIMITED
                     ]
-                    return ", ".join(texts) if texts else None
-        return None
+        return []
 
     def _messages(self, span: Span) -> Iterator[tuple[int, Span]]:
         for number, wire_type, value in self._stream.fields(*span):
