@@ -68,9 +68,10 @@ class Output:
         if self.is_terminal:
             self._show(page, pages=False)
         else:
-            from shutil import get_terminal_size
-
-            self.lines(map(plain, page.lines(Paper(get_terminal_size().columns))))
+            # As shutil tells it, which loads three compressors for that.
+            columns = os.environ.get("COLUMNS", "")
+            width = int(columns) if columns.isdecimal() and 0 < len(columns) < 5 else 0
+            self.lines(map(plain, page.lines(Paper(width or 80))))
 
     def _show(self, page: Page, *, pages: bool) -> None:
         with self._outliving():

@@ -66,7 +66,7 @@ _WORDS = {
         _Said.EPOCH: "epoch epochs ep eps epc e epoca epocas época épocas epoque époque epoche"
         " эпоха 轮",
         _Said.STEP: "step steps iter iters iteration iterations it its episode episodes game games"
-        " round rounds batches updates globalstep gstep",
+        " round rounds batches updates kimg globalstep gstep",
         _Said.SAVE: "ckpt ckpts cp chkpt chkpnt checkpoint checkpoints snapshot at",
         _Said.WEAK: "i s t b n batch gen generation update",
         _Said.GROUP: "fold folds kfold cv seed run runs stage phase part trial exp period cycle"
@@ -79,8 +79,9 @@ _WORDS = {
         " level ball depth bits",
     }.items()
 }
-_LONG = 3
-"""Letters from which a word counts also at the end of a longer one: `trainloss`, `myepoch`."""
+_ENDINGS = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "ckpt", "checkpoint"}
+_ENDINGS |= {"loss", "accuracy", "score", "reward", "size", "seed", "fold", "轮"}
+"""Words that count also at the end of a longer one: `trainloss`, `myepoch`."""
 
 MAX_ENUMERATED = 10
 """Names numbered from 0 or 1 without a gap: up to so many may as well be models or folds."""
@@ -284,7 +285,7 @@ def _kind_of(word: str, *, is_glued: bool = True) -> _Said:
     if small.startswith("val"):
         return _Said.NEVER
     for said, words in _WORDS.items():
-        if small in words or any(small.endswith(w) for w in words if len(w) > _LONG):
+        if small in words or any(small.endswith(w) for w in words & _ENDINGS):
             return said
     return _Said.NOTHING
 
@@ -407,7 +408,11 @@ def _choose(
     free = [c for c in whole if c.said in (_Said.NOTHING, _Said.WEAK)]
     groups = [c for c in whole if c.said in (_Said.GROUP, _Said.NEVER)]
     epoch = max(by[_Said.EPOCH], key=_n_different, default=None)
-    steps = by[_Said.STEP] or by[_Said.SAVE]
+    # A number after `checkpoint` that repeats is one of several that count together.
+    saves = [c for c in by[_Said.SAVE] if c.is_unique or epoch is not None or by[_Said.STEP]]
+    free += [c for c in by[_Said.SAVE] if c not in saves]
+    free.sort(key=lambda column: column.at)
+    steps = by[_Said.STEP] or saves
     step = max(steps, key=lambda c: (_n_different(c), _score(c, steps, times)), default=None)
     if epoch is None and step is None and not free:
         free = [c for c in groups if c.word.lower() == "exp" and c.is_padded and c.is_unique]
@@ -475,10 +480,10 @@ def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: boo
     Checkpoints of TensorFlow are numbered by their saver; files of Keras by whoever saves.
     """
     values = sorted(column.values)
-    if column.is_padded or any(other is not column for other in varying):
+    if not is_keras or column.is_padded or any(other is not column for other in varying):
         return False
-    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1 and is_keras
-    is_size = all(v % 32 == 0 and v <= 1024 for v in values) and values[0] > 0
+    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    is_size = all(0 < v <= 1024 and v % 32 == 0 for v in values)
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 

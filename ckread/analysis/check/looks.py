@@ -57,14 +57,6 @@ class Look:
         return self.low is not None and not self.not_finite and self.low == self.high
 
     @property
-    def largest(self) -> float | None:
-        """The greatest size of an element; None where it was not looked for.
-
-        Bit patterns of types of 16 bits are at most 65535: none of them looks huge.
-        """
-        return None if self.low is None or self.high is None else max(-self.low, self.high)
-
-    @property
     def not_finite(self) -> int:
         """How many are NaN or infinite."""
         return self.nan + self.infinite

@@ -2,8 +2,6 @@
 
 The indexes come first: equal type, size and checksum answer "the same" without a
 byte of values. Only what is left is read, side by side, once.
-
-Pairs of variables, compared: the indexes first, values where those cannot tell.
 """
 
 from __future__ import annotations

@@ -111,7 +111,8 @@ def locate_latest(directory: str, candidates: list[Candidate]) -> Location | Non
         how = "the latest" if series.titles else "the last written"
         doubt = series.doubt or doubt_among(candidate, candidates)
         if doubt:
-            how = "the last by number" if series.titles and series.doubt else "one of them"
+            by = "numbers" if len(series.titles) > 1 else "number"
+            how = f"the last by {by}" if series.titles and series.doubt else "one of them"
         shown = directory or os.curdir
         note = f"{shown} holds {len(candidates)} checkpoints; opened {how}, {candidate.path}."
         return location.noting(note, *([doubt] if doubt else []))
