@@ -26,12 +26,12 @@ def times_two_to(value: float, exponent: int) -> float:
         return math.copysign(math.inf, value)
 
 
-def are_alike(xx: float, yy: float) -> bool:
+def are_alike(xx: Any, yy: Any) -> Any:
     """Tell by squared norms whether the inner product follows from the distance."""
-    return xx <= _ALIKE * yy and yy <= _ALIKE * xx
+    return (xx <= _ALIKE * yy) & (yy <= _ALIKE * xx)
 
 
-def inner_from_distance(xx: float, yy: float, dd: float) -> float:
+def inner_from_distance(xx: Any, yy: Any, dd: Any) -> Any:
     """Give the inner product from squared norms and the squared distance."""
     return (xx + yy - dd) / 2
 

@@ -165,7 +165,7 @@ def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -
         elif one.kind is not None:
             strength, source = Strength.NAMED, "the names of its slots"
         else:
-            strength, source = Strength.UNKNOWN, "a configuration, or slots of known names"
+            strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
         yield Claim(f"optimizer{name}", one.kind, strength, source)
         if one.learning_rate is not None:
             stored = any(_word(v) in _RATES and v.elements == 1 for v in checkpoint.values())

@@ -134,8 +134,8 @@ def _trainable_claim(
     evidence = checkpoint.evidence
     if value is None:
         unknown = sum(v.role is Role.WEIGHT and v.trainable is None for v in variables)
-        source = "slots of an optimizer, or flags of Keras's own layers"
-        against = (f"{unknown:,} weights that nothing in the file tells",)
+        source = "told by slots of an optimizer, or flags of Keras's own layers"
+        against = (f"the others alone: {unknown:,} of the weights are told by nothing",)
         return Claim("trainable_parameters", None, Strength.UNKNOWN, source, against)
     lists = any("_trainable_variables/" in variable.key for variable in variables)
     if lists:

@@ -13,24 +13,23 @@ pair, the many of a variable along a run. The engine
     joins     what the pieces gave, and the checksums of their bytes
     verifies  these against the stored ones
 
-What differs is the kernel, a module-level function
-
-    kernel(extents, parameter, chunks) -> any partial result that pickles
-
-where `chunks` gives for each stretch of elements an iterator over the k arrays of it.
-What has no plain bytes, strings and compressed values, a caller streams through the
-reader instead: `side_by_side` feeds the same kernels.
+What differs is the kernel (see `Kernel`). Small items that are neighbours are read in one
+go, and those of equally many elements given to it together, as the rows of one array: a
+checkpoint may hold 100,000 of them. What has no plain bytes, strings and compressed
+values, a caller streams through the reader instead: `side_by_side` feeds the same kernels.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ckread.analysis.workers import choose_n_jobs, run
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, CorruptCheckpointError
+from ckread.model.variable import Variable, whole_extents
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
@@ -42,18 +41,39 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
-    from ckread.model.variable import Variable
     from ckread.readers.dtypes import DataType
 
     Source: TypeAlias = "Extent | Variable | _Impossible"
     """Where bytes lie; or the variable of which that is yet to be found out."""
     Chunks = Iterator[Iterator[NDArray[Any]]]
-    Kernel = Callable[[Sequence[Extent], Any, Chunks], Any]
+    One = Callable[[Sequence[Extent], Any, Chunks], Any]
+    Many = Callable[[Sequence[DataType], Any, Iterator[NDArray[Any]]], Sequence[Any]]
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
+
+
+SMALL_ELEMENTS = 1023
+"""Elements of a small item, at most: its sums are made in one stretch, without rows."""
+_MAX_GAP = 4096
+"""Bytes between two small tensors that are read with them, rather than skipped."""
+
+
+class Kernel(NamedTuple):
+    """What is done with values: functions of a module, whose results pickle.
+
+    Attributes:
+        one: makes a partial result of a piece, `one(extents, parameter, chunks)`, where
+            `chunks` gives for each stretch of elements an iterator over its k arrays.
+        many: makes a result of each of some small items, `many(dtypes, parameter, arrays)`,
+            where `arrays` iterates over k arrays of shape (items, elements); None where
+            `one` is to be asked.
+    """
+
+    one: One
+    many: Many | None = None
 
 
 class Grid(NamedTuple):
@@ -108,11 +128,16 @@ class Item:
         return type(self), (self.number, sources, *rest)
 
 
-def item_of(number: int, extent: Extent, parameter: Any = None) -> Item:
+def item_of(number: int, source: Extent | Variable, parameter: Any = None) -> Item:
     """Give the item of one extent alone, cut by bytes."""
-    itemsize = extent.dtype.itemsize
-    grid = Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
-    return Item(number, (extent,), extent.nbytes // itemsize, grid, parameter)
+    itemsize = source.dtype.itemsize
+    n_elements = source.nbytes // itemsize
+    return Item(number, (source,), n_elements, _grid_of_bytes(itemsize), parameter)
+
+
+@cache
+def _grid_of_bytes(itemsize: int) -> Grid:
+    return Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
 
 
 class _Impossible(NamedTuple):
@@ -122,7 +147,7 @@ class _Impossible(NamedTuple):
     crc32c: int | None
     error: CheckpointError
 
-    def extents(self) -> tuple[Extent, ...]:
+    def readable_extents(self) -> tuple[Extent, ...]:
         raise self.error
 
 
@@ -140,12 +165,17 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a piece gave: a partial result and a checksum per extent, or what is wrong in which."""
+    """What a piece gave: a partial result and a checksum per extent, or what is wrong in which.
+
+    Attributes:
+        is_verified: whether it is all of its item, and its checksums are right.
+    """
 
     partial: Any
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
+    is_verified: bool = False
 
 
 class Found(NamedTuple):
@@ -172,14 +202,16 @@ def scan(
 ) -> Iterator[tuple[Item, Found]]:
     """Read items and yield what was found of each, as they are done."""
     pieces, sizes, missing = [], [], []
-    for index, item in enumerate(items):
-        width, step = item.width, item.grid.piece
-        for start in range(0, max(item.elements, 1), step):
-            stop = min(start + step, item.elements)
-            pieces.append(Piece(index, item, start, stop))
+    for order, item in enumerate(items):
+        width, step, n = item.width, item.grid.piece, item.elements
+        starts = range(0, n, step) if n > step else (0,)
+        missing.append(len(starts))
+        for start in starts:
+            stop = min(start + step, n)
+            pieces.append(Piece(order, item, start, stop))
             sizes.append((stop - start) * width)
-        missing.append(max(1, -(-item.elements // step)))
-    jobs = [pieces[batch.start : batch.stop] for batch in batches(sizes)]
+    ranges = list(batches(sizes))
+    jobs = [pieces[batch.start : batch.stop] for batch in ranges]
     parts: dict[int, dict[int, Part]] = {}
     totals: dict[int, Any] = {}
     n_workers = choose_n_jobs(sum(sizes), work.n_jobs)
@@ -187,24 +219,22 @@ def scan(
         executor = work.executor
         worker = partial(_work_apart, kernel) if executor else _Worker(kernel, shards)
         for number, results in run(jobs, worker, n_jobs=n_workers, executor=executor):
-            work.advance(
-                sum((piece.stop - piece.start) * piece.item.width for piece in jobs[number])
-            )
-            for (index, item, start, _), part in zip(jobs[number], results, strict=True):
+            work.advance(sum(sizes[i] for i in ranges[number]))
+            for (order, item, start, _), part in zip(jobs[number], results, strict=True):
+                if part.is_verified:
+                    yield item, Found([part.partial], ())
+                    continue
                 if merge is not None and part.partial is not None:
-                    known = totals.get(index)
-                    totals[index] = part.partial if known is None else merge(known, part.partial)
+                    known = totals.get(order)
+                    totals[order] = part.partial if known is None else merge(known, part.partial)
                     part = part._replace(partial=None)
-                parts.setdefault(index, {})[start] = part
-                missing[index] -= 1
-                if not missing[index]:
-                    found = _joined(item, parts.pop(index))
-                    yield (
-                        item,
-                        found
-                        if merge is None
-                        else found._replace(partials=[totals.pop(index, None)]),
-                    )
+                parts.setdefault(order, {})[start] = part
+                missing[order] -= 1
+                if not missing[order]:
+                    found = _joined(item, parts.pop(order))
+                    if merge is not None:
+                        found = found._replace(partials=[totals.pop(order, None)])
+                    yield item, found
 
 
 def _joined(item: Item, parts: dict[int, Part]) -> Found:
@@ -243,7 +273,7 @@ class _Worker:
         self._shards = shards
 
     def __call__(self, job: Sequence[Piece]) -> list[Part]:
-        return [_read(piece, self._kernel, self._shards) for piece in job]
+        return _do(job, self._kernel, self._shards)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial, (_work_apart, self._kernel)
@@ -252,14 +282,91 @@ class _Worker:
 def _work_apart(kernel: Kernel, job: Sequence[Piece]) -> list[Part]:
     """Do a job in a process or thread of others, which keeps nothing open after it."""
     with OpenShards(MAX_OPEN_SHARDS) as shards:
-        return [_read(piece, kernel, shards) for piece in job]
+        return _do(job, kernel, shards)
 
 
-def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
+def _do(job: Sequence[Piece], kernel: Kernel, shards: OpenShards) -> list[Part]:
+    parts: list[Part | None] = [None] * len(job)
+    if kernel.many is not None:
+        alike: dict[Any, list[int]] = {}
+        for i, (_, item, start, stop) in enumerate(job):
+            if start == 0 < stop == item.elements <= SMALL_ELEMENTS:
+                dtypes = tuple([source.dtype for source in item.sources])
+                alike.setdefault((stop, dtypes, id(item.parameter)), []).append(i)
+        for members in alike.values():
+            if len(members) > 1:
+                block = _Block([job[i].item for i in members], shards)
+                for i, part in zip(members, block.measure(kernel.many), strict=True):
+                    parts[i] = part
+    return [
+        part or _read(piece, kernel.one, shards) for part, piece in zip(parts, job, strict=True)
+    ]
+
+
+class _Block:
+    """Small items of equally many elements, of the same types, read together."""
+
+    def __init__(self, items: Sequence[Item], shards: OpenShards) -> None:
+        self._items = items
+        self._shards = shards
+        self._unsound: set[int] = set()
+
+    def measure(self, many: Many) -> list[Part | None]:
+        """Give the part of each item; None where it must be read alone, to tell what is wrong."""
+        try:
+            dtypes = [source.dtype for source in self._items[0].sources]
+            results = many(dtypes, self._items[0].parameter, self._arrays())
+        except CheckpointError:
+            return [None] * len(self._items)
+        return [
+            None if result is None or i in self._unsound else Part(result, (), is_verified=True)
+            for i, result in enumerate(results)
+        ]
+
+    def _arrays(self) -> Iterator[NDArray[Any]]:
+        import numpy as np
+
+        for which in range(len(self._items[0].sources)):
+            extents = extents_of([item.sources[which] for item in self._items])
+            tensors = self._tensors(extents)
+            first = extents[0]
+            nbytes = self._items[0].elements * first.dtype.itemsize
+            if any(len(tensor) != nbytes for tensor in tensors):
+                raise CorruptCheckpointError("tensors of one shape and type differ in size")
+            for i, (extent, tensor) in enumerate(zip(extents, tensors, strict=True)):
+                is_sound = extent.crc32c is None or crc32c.crc32c(tensor) == extent.crc32c
+                if not is_sound or extent.big_endian != first.big_endian:
+                    self._unsound.add(i)
+            yield decode(first, np.frombuffer(b"".join(tensors), np.uint8)).reshape(
+                len(extents), -1
+            )
+
+    def _tensors(self, extents: Sequence[Extent]) -> list[bytes]:
+        """Read extents of one size, those that lie near each other in one go."""
+        tensors = [b""] * len(extents)
+        ordered = sorted(range(len(extents)), key=lambda i: extents[i][:2])
+        near: list[int] = []
+        for i, following in zip_longest(ordered, ordered[1:]):
+            near.append(i)
+            path, offset, nbytes = extents[i][:3]
+            if following is not None:
+                other, at, _ = extents[following][:3]
+                if other == path and at - offset - nbytes <= _MAX_GAP:
+                    continue
+            start = extents[near[0]].offset
+            data = self._shards[path].pread(start, offset + nbytes - start)
+            for i in near:
+                at = extents[i].offset - start
+                tensors[i] = data[at : at + extents[i].nbytes]
+            near.clear()
+        return tensors
+
+
+def _read(piece: Piece, one: One, shards: OpenShards) -> Part:
     reading = _Reading(piece, shards)
     try:
         extents = reading.places()
-        return Part(kernel(extents, piece.item.parameter, iter(reading)), reading.crc32c)
+        return Part(one(extents, piece.item.parameter, iter(reading)), reading.crc32c)
     except CheckpointError as error:
         return Part(None, (), reading.which, error)
 
@@ -312,8 +419,16 @@ def extent_of(source: Source) -> Extent:
     """Give where the bytes of a plain variable lie."""
     if isinstance(source, Extent):
         return source
-    [extent] = source.extents() or ()
+    [extent] = source.readable_extents() or ()
     return extent
+
+
+def extents_of(sources: Sequence[Source]) -> list[Extent]:
+    """Give where the bytes of many plain variables lie."""
+    variables = [source for source in sources if isinstance(source, Variable)]
+    if len(variables) == len(sources):
+        return whole_extents(variables)
+    return [extent_of(source) for source in sources]
 
 
 def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
@@ -339,7 +454,7 @@ def side_by_side(*streams: Iterable[NDArray[Any]]) -> Iterator[tuple[NDArray[Any
 
 
 def batches(
-    sizes: Sequence[int], *, nbytes: int = 2 * PIECE_NBYTES, count: int = 256
+    sizes: Sequence[int], *, nbytes: int = 2 * PIECE_NBYTES, count: int = 4096
 ) -> Iterator[range]:
     """Yield ranges of neighbours that together make one job: so many bytes, so many items.
 

@@ -1,7 +1,4 @@
-"""Scalars and single elements over a run: learning rate, iterations, `kernel[0,3]`.
-
-Which numbers a pattern means: scalars, or one element of a variable.
-"""
+"""Scalars and single elements over a run: learning rate, iterations, `kernel[0,3]`."""
 
 from __future__ import annotations
 

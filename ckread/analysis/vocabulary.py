@@ -2,8 +2,9 @@
 
 A `.keras` keeps the words of a StringLookup, IntegerLookup or TextVectorization in its
 configuration, where they were given, or as a member of the archive, where they were learnt;
-a SavedModel as files below `assets/`. Other HDF5 files and checkpoints of objects keep none:
-there the layer comes back empty, unless the program gives it its words again.
+a SavedModel as files below `assets/`, or as constants of its graph. Other HDF5 files and
+checkpoints of objects keep none: there the layer comes back empty, unless the program gives
+it its words again.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ _CLASSES = ("StringLookup", "IntegerLookup", "TextVectorization")
 _KERAS = (Format.KERAS_ARCHIVE, Format.KERAS_WEIGHTS, Format.LEGACY_HDF5)
 _OBJECTS = Format.TENSOR_BUNDLE
 _ASSET = re.compile(r"(?:^|/)(?P<layer>\w+)(?:/_lookup_layer)?/vocabulary\.txt\Z")
+_ANY = "vocabulary"
+"""What stands for the one vocabulary among the constants of a graph, which have no names."""
 _COUNTS = "/token_counts/table-keys"
-MAX_NBYTES = 1 << 28
+MAX_NBYTES = 1 << 26
 
 
 class Vocabulary(NamedTuple):
@@ -53,6 +56,11 @@ def find_vocabulary(checkpoint: Checkpoint, name: str) -> Vocabulary | None:
         words = layer.settings.get("vocabulary")
         if path == name and isinstance(words, list):
             return Vocabulary(path, "the configuration", tuple(map(str, words)))
+    constants = _constants(checkpoint)
+    if name == _ANY and len(constants) == 1:
+        name = next(iter(constants))
+    if name in constants:
+        return Vocabulary(name, f"the constant {name} of its graph", constants[name])
     names = [*_assets(checkpoint)]
     found = [one for one in names if one == name or one.endswith(f"/{name}")]
     if not found:
@@ -64,6 +72,29 @@ def find_vocabulary(checkpoint: Checkpoint, name: str) -> Vocabulary | None:
         return None
     text = _read(checkpoint, found[0]).decode("utf-8", "replace")
     return Vocabulary(name, found[0], tuple(text.removesuffix("\n").split("\n") if text else ()))
+
+
+def vocabulary_names(checkpoint: Checkpoint) -> list[str]:
+    """Name the vocabularies that the file holds, as `find_vocabulary` takes them."""
+    given = [path for path, one in _lookups(checkpoint) if one.settings.get("vocabulary")]
+    return [*given, *_assets(checkpoint), *_constants(checkpoint)]
+
+
+def _constants(checkpoint: Checkpoint) -> dict[str, tuple[str, ...]]:
+    """Give the constants of a SavedModel's graphs that hold several strings, by node name."""
+    if checkpoint.format is not Format.SAVED_MODEL or checkpoint.evidence.saved_model is None:
+        return {}
+    from ckread.readers.graphs.operations import GraphFile
+
+    found = {}
+    with GraphFile(checkpoint.evidence.saved_model.path, lambda op: False) as file:
+        for graph in file.saved_model():
+            for node in graph.nodes.values():
+                if node.op == "Const":
+                    words = file.strings(node, max_nbytes=MAX_NBYTES)
+                    if len(words) > 1:
+                        found[node.name] = tuple(words)
+    return found
 
 
 def missing_vocabularies(checkpoint: Checkpoint) -> list[str]:

@@ -5,7 +5,7 @@
     Nothing beyond TensorFlow's own ops: 434 nodes, 2 signatures. Files: only its
     own variables.
 
-    [… 3 lines]
+    [… 4 lines]
 
 PATH is what `ckread.open` takes, a `saved_model.pb`, the `.meta` of a TF 1 graph, or a
 pickle: .pkl, .pt, .npy, .npz. Of a graph the operations are followed from what is called

@@ -76,10 +76,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with open_path(arguments.path, arguments, output) as checkpoint:
         try:
             part = find_part(checkpoint, arguments.name)
-        except VariableNotFoundError:
-            if not _show_vocabulary(checkpoint, arguments, output):
-                raise
-            return 0
+        except VariableNotFoundError as error:
+            if _show_vocabulary(checkpoint, arguments, output):
+                return 0
+            from ckread.analysis.vocabulary import vocabulary_names
+
+            names = vocabulary_names(checkpoint)
+            lines = [error.remedy or "", "Vocabularies:", *(f"  {name}" for name in names[:8])]
+            raise error.within(remedy="\n".join(filter(None, lines))) if names else error from None
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass
@@ -140,7 +144,13 @@ def _show(
     n, nbytes = math.prod(part.shape), math.prod(part.shape) * part.variable.dtype.itemsize
     is_abbreviated = output.is_terminal and not arguments.full and n > MAX_SHOWN
     if is_abbreviated and nbytes > LARGE_NBYTES:
-        array = _read_edges(part, arguments, output)
+        from ckread.model.lookup import read_edges
+        from ckread.views.values import EDGE_ITEMS
+
+        if part.index is None and not arguments.verify:
+            output.note("only what is shown was read, without checksum; --verify reads it all")
+        index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
+        array = read_edges(part.variable, index, EDGE_ITEMS)
     else:
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
@@ -151,13 +161,3 @@ def _show(
 
 def _read(part: Part) -> NDArray[np.generic]:
     return part.variable.numpy() if part.index is None else part.variable.read(part.index)
-
-
-def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
-    from ckread.model.lookup import read_edges
-    from ckread.views.values import EDGE_ITEMS
-
-    if part.index is None and not arguments.verify:
-        output.note("only what is shown was read, without checksum; --verify reads it all")
-    index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
-    return read_edges(part.variable, index, EDGE_ITEMS)

@@ -66,7 +66,7 @@ _WORDS = {
         _Said.EPOCH: "epoch epochs ep eps epc e epoca epocas época épocas epoque époque epoche"
         " эпоха 轮",
         _Said.STEP: "step steps iter iters iteration iterations it its episode episodes game games"
-        " round rounds batches updates globalstep gstep",
+        " round rounds batches updates kimg globalstep gstep",
         _Said.SAVE: "ckpt ckpts cp chkpt chkpnt checkpoint checkpoints snapshot at",
         _Said.WEAK: "i s t b n batch gen generation update",
         _Said.GROUP: "fold folds kfold cv seed run runs stage phase part trial exp period cycle"
@@ -79,8 +79,9 @@ _WORDS = {
         " level ball depth bits",
     }.items()
 }
-_LONG = 3
-"""Letters from which a word counts also at the end of a longer one: `trainloss`, `myepoch`."""
+_ENDINGS = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "ckpt", "checkpoint"}
+_ENDINGS |= {"loss", "accuracy", "score", "reward", "size", "seed", "fold", "轮"}
+"""Words that count also at the end of a longer one: `trainloss`, `myepoch`."""
 
 MAX_ENUMERATED = 10
 """Names numbered from 0 or 1 without a gap: up to so many may as well be models or folds."""
@@ -88,6 +89,7 @@ _NEAR = 1.5
 """Points by which the likeliest number must lead, or the choice is said to be in doubt."""
 _PART = 2
 """Names of each part, at least, in a directory that was trained into twice."""
+UNTOLD = "Neither the names nor the times tell which is the latest."
 COPY_SECONDS = 2.0
 """Seconds a file that a copy takes at most: times in alphabetical order then mean nothing."""
 
@@ -186,7 +188,9 @@ def read_series(names: Sequence[str], times: Sequence[float | None]) -> list[Ser
     ]
     newest = [max((times[i] or 0.0 for i in one.order), default=0.0) for one in series]
     known = [max((n.known or 0 for n in one.numbers), default=0) for one in series]
-    ranks = sorted(range(len(series)), key=lambda i: (-len(series[i].order), -known[i], -newest[i]))
+    last = [natural(names[one.order[-1]]) for one in series]
+    ranks = sorted(range(len(series)), key=last.__getitem__, reverse=True)
+    ranks.sort(key=lambda i: (-len(series[i].order), -known[i], -newest[i]))
     return [series[i] for i in ranks]
 
 
@@ -210,6 +214,7 @@ class _Column:
         self.is_whole = self.kinds == {"whole"}
         self.said, self.word, self.is_before = _said(cut[0], at)
         self.is_glued = cut[0].texts[at] == self.word
+        self.is_of_checksum = _is_of_checksum(cut[0], at)
 
     @property
     def values(self) -> list[int]:
@@ -258,6 +263,15 @@ def _said(name: _Name, at: int) -> tuple[_Said, str, bool]:
     return min(told or found, default=(_Said.NOTHING, "", True), key=lambda one: one[0])
 
 
+def _is_of_checksum(name: _Name, at: int) -> bool:
+    """Tell whether a number stands between letters, all of them hexadecimal: `dbd2644e`."""
+    before = re.search(r"[^\W\d_]+\Z", name.texts[at])
+    after = re.match(r"[^\W\d_]+", name.texts[at + 1])
+    if before is None or after is None:
+        return False
+    return bool(re.fullmatch("[0-9a-f]{6,}", before[0] + name.tokens[at].text + after[0]))
+
+
 def _is_glued(text: str, *, to_left: bool) -> bool:
     edge = text[:1] if to_left else text[-1:]
     return bool(edge) and (edge.isalpha() or edge == "%")
@@ -271,7 +285,7 @@ def _kind_of(word: str, *, is_glued: bool = True) -> _Said:
     if small.startswith("val"):
         return _Said.NEVER
     for said, words in _WORDS.items():
-        if small in words or any(small.endswith(w) for w in words if len(w) > _LONG):
+        if small in words or any(small.endswith(w) for w in words & _ENDINGS):
             return said
     return _Said.NOTHING
 
@@ -305,7 +319,7 @@ def _read(
         order.sort(key=trusted.__getitem__)
         doubt = "Trained again into this directory: lower numbers are newer, so times order them."
     elif not chosen.keys and not trusted:
-        doubt = doubt or "Neither the names nor the times tell which is the latest."
+        doubt = doubt or UNTOLD
     return Series(
         order=tuple(places[i] for i in order),
         numbers=tuple(chosen.number(i) for i in order),
@@ -366,8 +380,9 @@ def _lone(columns: Sequence[_Column], places: list[int]) -> Series:
 
     Only a number that a word calls epoch or step counts.
     """
-    # A letter between digits, as in a checksum, is no word.
+    # A letter between digits is no word, nor are those of a checksum.
     named = [c for c in columns if c.is_whole and (len(c.word) > 1 or c.at == 0 or not c.is_glued)]
+    named = [column for column in named if not column.is_of_checksum]
     epoch = next((c for c in named if c.said is _Said.EPOCH), None)
     step = next((c for c in named if c.said is _Said.STEP), None)
     step = step or next((c for c in reversed(named) if c.said is _Said.SAVE), None)
@@ -393,7 +408,11 @@ def _choose(
     free = [c for c in whole if c.said in (_Said.NOTHING, _Said.WEAK)]
     groups = [c for c in whole if c.said in (_Said.GROUP, _Said.NEVER)]
     epoch = max(by[_Said.EPOCH], key=_n_different, default=None)
-    steps = by[_Said.STEP] or by[_Said.SAVE]
+    # A number after `checkpoint` that repeats is one of several that count together.
+    saves = [c for c in by[_Said.SAVE] if c.is_unique or epoch is not None or by[_Said.STEP]]
+    free += [c for c in by[_Said.SAVE] if c not in saves]
+    free.sort(key=lambda column: column.at)
+    steps = by[_Said.STEP] or saves
     step = max(steps, key=lambda c: (_n_different(c), _score(c, steps, times)), default=None)
     if epoch is None and step is None and not free:
         free = [c for c in groups if c.word.lower() == "exp" and c.is_padded and c.is_unique]
@@ -461,10 +480,10 @@ def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: boo
     Checkpoints of TensorFlow are numbered by their saver; files of Keras by whoever saves.
     """
     values = sorted(column.values)
-    if column.is_padded or any(other is not column for other in varying):
+    if not is_keras or column.is_padded or any(other is not column for other in varying):
         return False
-    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1 and is_keras
-    is_size = all(v % 32 == 0 and v <= 1024 for v in values) and values[0] > 0
+    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    is_size = all(0 < v <= 1024 and v % 32 == 0 for v in values)
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 

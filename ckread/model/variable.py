@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.fields import Field, Kind, document
-from ckread.readers.contract import CHUNK_NBYTES
+from ckread.readers.contract import CHUNK_NBYTES, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import EllipsisType
 
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
-    from ckread.readers.contract import CheckpointReader, Extent, Index, TensorRecord
+    from ckread.readers.contract import CheckpointReader, Index, TensorRecord
     from ckread.readers.dtypes import DataType
 
 
@@ -243,6 +243,38 @@ VARIABLE_FIELDS: tuple[Field[Variable], ...] = (
     Field("offset", Kind.NUMBER),
 )
 """What is told of a variable: JSON, pandas and the pipe of `ls`."""
+
+
+def is_whole(variable: Variable) -> bool:
+    """Tell whether what its file lists of a variable says that its bytes lie in one piece."""
+    record = variable._record
+    is_listed = record.crc32c is not None and record.shard is not None and record.dtype.is_plain
+    return is_listed and not variable._reader.is_tensorflow
+
+
+def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
+    """Give the one extent of each of many variables that are whole.
+
+    What is the same for all that lie in one shard is asked once. Their regions are left out.
+
+    Raises:
+        CheckpointError: that of one cannot be told, or its checkpoint was closed.
+    """
+    known: dict[tuple[int, int | None], Extent] = {}
+    extents = []
+    for variable in variables:
+        _, dtype, _, nbytes, crc32c, shard, offset = variable._record
+        place = id(variable._reader), shard
+        first = known.get(place)
+        if first is None:
+            [first] = variable.readable_extents() or ()
+            known[place] = first
+        if offset is None or shard is None:
+            [extent] = variable.readable_extents() or ()
+        else:
+            extent = Extent(first[0], offset, nbytes, dtype, first[4], crc32c, ())
+        extents.append(extent)
+    return extents
 
 
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.

@@ -198,18 +198,23 @@ class FileWindow(io.RawIOBase):
         path: the file.
         start: first byte of the window in the file.
         nbytes: size of the window.
-        is_lasting: whether the file can be opened again at `path`.
+        is_lasting: whether its bytes lie in the file at `path`, so that it can be opened again.
     """
 
     def __init__(
-        self, path: str, start: int = 0, nbytes: int | None = None, *, is_lasting: bool = True
+        self,
+        path: str,
+        start: int = 0,
+        nbytes: int | None = None,
+        *,
+        inflated: RegularFile | None = None,
     ) -> None:
-        """Open the file."""
+        """Open the file, or look at one that is inflated from it."""
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = is_lasting
-        self._file = RegularFile(path)
+        self.is_lasting = inflated is None
+        self._file = inflated or RegularFile(path)
         self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0

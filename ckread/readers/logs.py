@@ -1,7 +1,7 @@
 """Training logs as people keep them: what was measured at the end of each epoch.
 
     [{"epoch": 1, "loss": 0.9, …}, …]    JSON, a list with a record per epoch; or a record a line
-    {"loss": [0.9, …], …}                JSON of Keras's `History.history`
+    {"loss": [0.9, …], …}                JSON of Keras's `History.history`, or `str` of it
     {"loss": {"0": 0.9, …}, …}           JSON of pandas, in each of its orients that has names
     epoch,loss,val_loss                  Keras's `CSVLogger`, whose epochs begin with 0
     0,0.9,0.5
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_LOG_NBYTES = 1 << 28
 _MAX_DEPTH = 4
 """Levels of a JSON document that are looked through for a log."""
+_MAX_LITERAL = 1 << 24
+"""Characters of a Python literal that are parsed."""
 _NOT_FINITE = {"nan": float("nan"), "infinity": float("inf"), "-infinity": float("-inf")}
 _BY_EPOCH = "epoch_"
 _OF_LISTS = "\0lists"
@@ -117,7 +119,7 @@ def parse_json(text: str, path: str = "history") -> HistoryLog:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        document = _json_lines(text)
+        document = _json_lines(text) or _python_literal(text)
         if document is None:
             reason = getattr(error, "msg", "nested too deeply").lower()
             raise _no_log(path, f"JSON that cannot be read ({reason})") from None
@@ -138,6 +140,20 @@ def _json_lines(text: str) -> list[Any] | None:
             if at < len(lines) - 1:
                 return None
     return records if records and all(isinstance(record, dict) for record in records) else None
+
+
+def _python_literal(text: str) -> Any:
+    """Read what `str(history.history)` gives; None where it is something else."""
+    if len(text) > _MAX_LITERAL or "'" not in text:
+        return None
+    import ast
+
+    plain = re.sub(r"\b(?:np|numpy)\.\w+\(([^()]*)\)", r"\1", text)
+    plain = re.sub(r"(?<![\w'])-?(?:nan|inf)\b", r"'\g<0>'", plain)
+    try:
+        return ast.literal_eval(plain)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _records(document: Any, depth: int = 0) -> list[Row]:
@@ -250,27 +266,21 @@ def _log_of_parts(
     metrics = [
         name
         for name in names
-        if name not in counting.all
+        if name not in counting.named
         and not _IDENTIFIER.fullmatch(name.lower())
         and any(_number(row.get(name)) is not None for row in rows)
     ]
     if not metrics:
         raise _no_log(path, "no column of numbers")
-    told = list(notes)
-    lengths = {name: sum(name in row for row in rows) for name in metrics}
     unplaced = {}
     if not counting.full and _OF_LISTS in rows[0]:
-        longest = max(lengths.values())
-        short = [name for name in metrics if lengths[name] < longest]
-        metrics = [name for name in metrics if name not in short]
-        unplaced = {
-            name: tuple(_number(row[name]) for row in rows if name in row) for name in short
-        }
-        told += [
-            f"{name} has {lengths[name]:,} values for {longest:,} rows: which ones they are of "
-            "is unknown."
-            for name in short
-        ]
+        unplaced = _short_lists(rows, metrics)
+        metrics = [name for name in metrics if name not in unplaced]
+    short = [
+        f"{name} has {len(values):,} values for {len(rows):,} rows: which ones they are of is "
+        "unknown."
+        for name, values in unplaced.items()
+    ]
     numbers, unit = counting.number(metrics)
     if unit == "epoch" and counting.epoch:
         first = min(numbers)
@@ -292,8 +302,17 @@ def _log_of_parts(
         counters={n: tuple(_whole(merged[at].get(n)) for at in order) for n in counting.all},
         seams=tuple(seams),
         unplaced=unplaced,
-        notes=(*told, *why),
+        notes=(*notes, *short, *why),
     )
+
+
+def _short_lists(
+    rows: Sequence[Row], metrics: Sequence[str]
+) -> dict[str, tuple[float | None, ...]]:
+    """Give the values of metrics that were logged less often than others."""
+    found = {name: tuple(_number(row[name]) for row in rows if name in row) for name in metrics}
+    longest = max(map(len, found.values()))
+    return {name: values for name, values in found.items() if len(values) < longest}
 
 
 class _Counting:
@@ -302,14 +321,14 @@ class _Counting:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
         names = dict.fromkeys(name for row in rows for name in row)
-        counting = [
+        self.named = [
             name
             for name in names
             if any(words.fullmatch(_plain(name)) for words in (_EPOCH, _STEP, _EPISODE))
         ]
         numbers = {n: [row.get(n) for row in rows if _number(row.get(n)) is not None]
-                   for n in counting}  # fmt: skip
-        self.all = [n for n in counting if numbers[n] and None not in map(_whole, numbers[n])]
+                   for n in self.named}  # fmt: skip
+        self.all = [n for n in self.named if numbers[n] and None not in map(_whole, numbers[n])]
         self.full = [name for name in self.all if len(numbers[name]) == len(rows)]
         self.epoch = next((n for n in self.full if _EPOCH.fullmatch(_plain(n))), None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.analysis.loading.ops import KNOWN_FROM, What
+from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
 from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
@@ -31,9 +31,17 @@ _CHAINS = 3
 def loads_page(found: OnLoading) -> Page:
     """Lay out what loading a file would do."""
     said = sentence(found)
-    notes = [" ".join(_chains(found)), _not_listed(found), _SCOPE]
+    said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
+    whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
+    not_listed = f"Not listed: saving and restoring, as in every {whose}."
+    notes = [
+        " ".join(_chains(found)),
+        not_listed if found.not_listed else "",
+        _index_words(found),
+        _SCOPE,
+    ]
     return Page(
-        [titled(found.path), Prose(f"{said[:1].upper()}{said[1:]}")],
+        [titled(found.path), Prose(said)],
         TerminalOnly(*_rows(found)) if found.facts else [],
         [footer(note) for note in notes if note],
         PipedOnly(_table(found)),
@@ -44,9 +52,12 @@ def check_section(found: OnLoading) -> list[Block]:
     """Lay out the same as a section of `check`: one line where there is nothing to tell."""
     if found.kind == "values":
         return []
+    changed: list[Block] = []
+    if found.index_as_exported is False:
+        changed = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
-        return [TerminalOnly(line)]
+        return [TerminalOnly(line), *changed]
     width = 4 + max(len(fact.what.words) for fact in found.facts)
     rows: list[Block] = [TerminalOnly(Lines([(Span("on loading", "label"),)]))]
     for fact in found.facts:
@@ -55,7 +66,7 @@ def check_section(found: OnLoading) -> list[Block]:
         when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
         rows.append(TerminalOnly(Prose(head, f"{when}{where}", indent=width)))
         rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {when}{where}")))
-    return rows
+    return [*rows, *changed]
 
 
 def sentence(found: OnLoading) -> str:
@@ -63,7 +74,12 @@ def sentence(found: OnLoading) -> str:
     if found.facts:
         return _told(found)
     if found.kind == "keras":
-        return f"nothing but Keras's own classes: {plural(found.n_layers, 'object')}, no code."
+        told = f"no code and no module but Keras's own: {plural(found.n_layers, 'object')}"
+        if found.own:
+            classes = plural(len(found.own), "class", nouns="classes")
+            names = safe_text(", ".join(found.own[:3]))
+            told = f"{told}, {classes} that the program has to register ({names})"
+        return f"{told}."
     if found.kind == "pickle":
         return "nothing is imported but what pickled arrays need."
     if found.kind == "values":
@@ -91,15 +107,18 @@ def _told(found: OnLoading) -> str:
     """Say what calls and loading do, each subject once, and which ops are missing."""
     by_when: dict[str, dict[What, None]] = {}
     for fact in found.facts:
-        if fact.what is not What.CUSTOM_OP:
+        if fact.what is not What.CUSTOM_OP and fact.op != UNREAD_CODE:
             by_when.setdefault(_subject(fact), {})[fact.what] = None
     clauses = [f"{subject} {_verbs(list(what))}" for subject, what in by_when.items()]
     sentences = [f"{'; '.join(clauses)}."] if clauses else []
+    if any(fact.op == UNREAD_CODE for fact in found.facts):
+        sentences.append("holds code that Keras does not read.")
     custom = dict.fromkeys(f.op for f in found.facts if f.what is What.CUSTOM_OP)
     if custom:
         n = plural(len(custom), "op")
-        sentences.append(f"Needs {n} that {_LIBRARY} does not have: {', '.join(custom)}.")
-    return safe_text(" ".join(sentences))
+        sentences.append(f"needs {n} that {_LIBRARY} does not have: {', '.join(custom)}.")
+    first, *rest = sentences
+    return safe_text(" ".join([first, *(f"{x[:1].upper()}{x[1:]}" for x in rest)]))
 
 
 def _subject(fact: LoadFact) -> str:
@@ -121,7 +140,7 @@ def _verbs(whats: list[What]) -> str:
 
 def _where(fact: LoadFact) -> str:
     """Say which operation it is, and what is known of it."""
-    if fact.trigger == "load":
+    if fact.trigger == "load" or fact.op == UNREAD_CODE:
         place = safe_text("/".join(fact.place[:-1]))
         return f"{safe_text(fact.detail)}.{f' In {place}.' if place else ''}"
     n = f" ({fact.n:,})" if fact.n > 1 else ""
@@ -155,11 +174,13 @@ def _chains(found: OnLoading) -> list[str]:
     return [*chains[:_CHAINS], *([more] if more else [])]
 
 
-def _not_listed(found: OnLoading) -> str:
-    if not found.not_listed:
+def _index_words(found: OnLoading) -> str:
+    """Say whether the values are those that the export was made with."""
+    if found.index_as_exported is None:
         return ""
-    whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
-    return f"Not listed: saving and restoring, as in every {whose}."
+    if found.index_as_exported:
+        return "The index of its values is the one it was exported with (fingerprint.pb)."
+    return "The index of its values is not the one it was exported with (fingerprint.pb)."
 
 
 def _when_word(fact: LoadFact) -> str:

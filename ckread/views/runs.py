@@ -275,7 +275,7 @@ def _number_columns(entries: Sequence[RunEntry], titles: Sequence[str]) -> list[
     if any(entry.epoch is not None for entry in entries):
         columns.append(column("epoch", lambda entry: entry.epoch, is_shown=True))
     has_steps = any(entry.step is not None for entry in entries)
-    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps or not columns))
+    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps))
     return columns
 
 

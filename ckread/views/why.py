@@ -27,12 +27,10 @@ def with_why(page: Page, claims: Iterable[Claim]) -> Page:
     """
     ordered = sorted(claims, key=lambda claim: _ORDER.index(claim.strength))
     if not ordered:
-        ordered_blocks: list[Block] = [Prose("Nothing is claimed here that a file does not hold.")]
-    else:
-        ordered_blocks = _told(ordered)
-    piped = [Prose(_piped(claim)) for claim in ordered]
+        return page
     title = Lines([(Span("why", "label"),)])
-    return Page(*page.sections, [TerminalOnly(title, *ordered_blocks), PipedOnly(*piped)])
+    piped = [Prose(_piped(claim)) for claim in ordered]
+    return Page(*page.sections, [TerminalOnly(title, *_told(ordered)), PipedOnly(*piped)])
 
 
 def _told(claims: Sequence[Claim]) -> list[Block]:

@@ -43,7 +43,7 @@ class ArrayReader(ExtentReader):
         dtype = DataType.STRING if array.dtype == object else DataType[array.dtype.name.upper()]
         data = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
         checksum = crc32c(data) if self.has_checksums else None
-        return TensorRecord(key, dtype, array.shape, len(data), checksum, 0, 0)
+        return TensorRecord(key, dtype, array.shape, len(data), checksum, None, None)
 
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:

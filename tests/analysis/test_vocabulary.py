@@ -11,7 +11,12 @@ import pytest
 import ckread
 from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import Code
-from ckread.analysis.vocabulary import Vocabulary, find_vocabulary, missing_vocabularies
+from ckread.analysis.vocabulary import (
+    Vocabulary,
+    find_vocabulary,
+    missing_vocabularies,
+    vocabulary_names,
+)
 from ckread.cli.main import main
 from tests.places import FIXTURES
 
@@ -97,7 +102,7 @@ def test_show_prints_the_words(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.oracle
-def test_live_models(tmp_path: Path) -> None:
+def test_live_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A checkpoint of objects keeps the counts of the words alone, an export the words."""
     import keras
     import tensorflow as tf
@@ -109,6 +114,16 @@ def test_live_models(tmp_path: Path) -> None:
     model.save(tmp_path / "m.keras")
     model.save(tmp_path / "m.h5")
     tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt"))
+    model.export(tmp_path / "export")
+    with ckread.open(tmp_path / "export") as checkpoint:
+        assert missing_vocabularies(checkpoint) == []
+        (constant,) = vocabulary_names(checkpoint)
+        for name in (constant, "vocabulary"):
+            found = find_vocabulary(checkpoint, name)
+            assert found is not None
+            assert list(found.words) == text.get_vocabulary(include_special_tokens=False)
+    assert main(["show", str(tmp_path / "export"), "nothing"]) == 2
+    assert f"Vocabularies:\n  {constant}\n" in capsys.readouterr().err
     with ckread.open(tmp_path / "m.keras") as checkpoint:
         found = find_vocabulary(checkpoint, "text")
         assert found is not None

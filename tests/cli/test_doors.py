@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ import ckread
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive
+from ckread.readers.keras.zip_members import ZipMembers
 from tests.builders import entry_bytes, header_bytes, table_bytes
 from tests.hazards.bounded import refused
 from tests.places import FIXTURES
@@ -125,6 +128,35 @@ def test_a_deflated_archive_of_zeros_is_no_bomb(tmp_path: Path) -> None:
         for name, variable in stored.items():
             assert np.array_equal(checkpoint[name].numpy(), variable.numpy())
     assert ckread.check(path).sound
+
+
+def test_weights_are_inflated_as_far_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To list them takes their headers, not the values behind these."""
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        group = file.create_group("layers/dense/vars")
+        group["0"] = np.arange(3, dtype=np.float32)
+        group["1"] = np.zeros(4 << 20, np.float32)
+    path = _repacked(
+        tmp_path / "m.keras", zipfile.ZIP_DEFLATED, model_weights_h5=weights.getvalue()
+    )
+    n_read = []
+    take = ZipMembers._take
+
+    def count(self: ZipMembers, name: str, member: IO[bytes], nbytes: int) -> bytes:
+        data = take(self, name, member, nbytes)
+        n_read.append(len(data) if name == "model.weights.h5" else 0)
+        return data
+
+    monkeypatch.setattr(ZipMembers, "_take", count)
+    reader, _ = open_keras_archive(path)
+    assert list(reader.tensors) == ["layers/dense/vars/0", "layers/dense/vars/1"]
+    assert sum(n_read) < 4 << 20
+    assert reader.read("layers/dense/vars/0").tolist() == [0, 1, 2]
+    assert not reader.read("layers/dense/vars/1").any()
+    reader.close()
 
 
 def test_weights_that_expand_without_end(tmp_path: Path) -> None:

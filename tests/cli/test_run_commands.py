@@ -164,3 +164,77 @@ def test_keras_files_and_exports_as_runs(call: Call, tmp_path: Path) -> None:
         assert [record[1] for record in records] == expected
         assert records[1][3:5] == ["0", "0"]
         assert records[1][6] == "no"
+
+
+def test_a_run_without_data_is_told_once(call: Call, tmp_path: Path) -> None:
+    for step in range(1, 6):
+        write_bundle(tmp_path / f"ckpt-{step}", {f"w{i}": np.full(3, step) for i in range(9)})
+        (tmp_path / f"ckpt-{step}.data-00000-of-00001").unlink()
+    code, out, err = call("drift", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        f"error: {tmp_path}: no data is here, of 5 checkpoints only the indexes.",
+        "--index-only compares their checksums, without a value.",
+    ]
+    code, out, _ = call("drift", str(tmp_path), "--index-only")
+    assert code == 0
+    assert len(_records(out)) == 45
+
+
+def test_a_checkpoint_without_data_is_left_out(call: Call, tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        write_bundle(tmp_path / f"ckpt-{step}", {f"w{i}": np.full(3, step) for i in range(9)})
+    (tmp_path / "ckpt-2.data-00000-of-00001").unlink()
+    code, out, err = call("drift", str(tmp_path))
+    assert code == 0
+    assert err == "warning: 1 checkpoint was left out, its data is not here: ckpt-2.\n"
+    assert {record[1] for record in _records(out)} == {"1", "3"}
+
+
+def test_check_every_goes_on_past_what_is_no_checkpoint(call: Call, tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "digits_files/digits.weights.h5", tmp_path / "w.weights.h5")
+    (tmp_path / "notes.h5").write_text("no checkpoint")
+    code, out, err = call("check", str(tmp_path), "--every")
+    assert code == 0
+    assert "sound" in out
+    assert err == f"note: {tmp_path}/notes.h5 was left out: notes.h5: text, not a checkpoint.\n"
+    (tmp_path / "w.weights.h5").unlink()
+    assert call("check", str(tmp_path), "--every")[0] == 2
+
+
+def test_epochs_of_names_are_called_so(call: Call, tmp_path: Path) -> None:
+    for epoch in (9, 10):
+        write_bundle(tmp_path / f"m_epoch{epoch}_bs32", {"w": np.full(3, epoch)})
+    _, out, _ = call("runs", str(tmp_path))
+    assert "2 checkpoints, epochs 9 to 10" in out
+    assert call("drift", str(tmp_path))[1].splitlines()[1].split()[:3] == ["#", "name", "epoch"]
+    document = json.loads(call("runs", str(tmp_path), "--json")[1])
+    assert [entry["epoch"] for entry in document["groups"][0]] == [9, 10]
+    assert [entry["step"] for entry in document["groups"][0]] == [None, None]
+    assert document["evidence"][0]["from"] == "file name, after `epoch`"
+    about = json.loads(call("info", str(tmp_path), "--json")[1])
+    assert (about["step"], about["epoch"]) == (None, 10)
+
+
+def test_two_numbers_stand_in_two_columns(call: Call, tmp_path: Path) -> None:
+    for epoch in (1, 11, 2):
+        for iteration in (100, 200):
+            write_bundle(tmp_path / f"-mlp{epoch}-{iteration}", {"mlp/w": np.full(3, epoch)})
+    _, out, _ = call("runs", str(tmp_path))
+    assert out.splitlines()[0].endswith("The latest is -mlp11-200.")
+    assert [record[:2] for record in _records(out)][-3:] == [
+        ["2", "200"], ["11", "100"], ["11", "200"],
+    ]  # fmt: skip
+    _, out, _ = call("stats", str(tmp_path), "mlp/w", "--every")
+    assert [record[:2] for record in _records(out)][:2] == [["1", "100"], ["1", "200"]]
+
+
+def test_matching_is_asked_for_in_words(call: Call, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model", {"w": np.ones(3)})
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,loss,val_loss\n1,3,4\n2,2,3\n")
+    words = ("history", str(log), "--run", str(tmp_path / "model"))
+    assert f"Which epoch {tmp_path}/model holds is unknown." in call(*words)[1]
+    assert f"held by {tmp_path}/model." in call(*words, "--match", "epoch=2")[1]
+    assert call(*words, "--match", "epoch")[0] == 2
+    assert call("history", str(log), "--match", "epoch=2")[0] == 2

@@ -40,6 +40,8 @@ def written(draw: st.DrawFn) -> dict[str, Any]:
     metric = draw(st.sampled_from((None, *METRICS)))
     has_metric_first = metric is not None and kind != "none" and draw(st.booleans())
     constant = draw(st.sampled_from(("", "_bs32", "_lr1e-05", "_dim256", "_20210304-101500")))
+    if word == "." and (model + constant)[-1].isdigit():
+        word = "-"  # 32.1 is a decimal, or a version
     separator = draw(st.sampled_from(("-", "_")))
     suffix = draw(st.sampled_from(SUFFIXES))
     names = []
@@ -104,6 +106,8 @@ def test_any_names_are_read_and_none_is_lost(names: list[str]) -> None:
         ("0007", None, None),
         ("resnet50.ckpt", None, None),
         ("run-1e9b", None, None),
+        ("model@dbd2644e", None, None),
+        ("e50.h5", 50, None),
         ("0.25", None, None),
         ("", None, None),
     ],
@@ -135,6 +139,11 @@ def test_a_name_alone_tells_only_by_a_word(name: str, epoch: int | None, step: i
         (["m_e6_62%.h5", "m_e7_70%.h5"], [6, 7]),
         (["model_1.h5", "model_2.h5", "model_3.h5"], [None, None, None]),
         (["model_32.h5", "model_64.h5", "model_256.h5"], [None, None, None]),
+        (["checkpoint_1_1000", "checkpoint_1_2000", "checkpoint_2_3000"], [1000, 2000, 3000]),
+        (["epoch=1-step=500.ckpt", "epoch=2-step=1000.ckpt"], [500, 1000]),
+        (["background_3-0.5.h5", "background_7-0.4.h5"], [3, 7]),
+        (["agent_ep500_score120", "agent_ep900_score90"], [500, 900]),
+        (["10k.ckpt", "20k.ckpt"], [None, None]),
         (["nums-2500", "nums-10000", "nums-57500"], [2500, 10000, 57500]),
         (["模型_第1轮.h5", "模型_第10轮.h5"], [1, 10]),
     ],
@@ -202,7 +211,7 @@ def test_the_largest_series_is_the_first() -> None:
     names = ["best-7", "ckpt-1", "ckpt-2", "final"]
     found = read_series(names, [0.0] * 4)
     assert [[names[i] for i in one.order] for one in found] == [
-        ["ckpt-1", "ckpt-2"], ["best-7"], ["final"],
+        ["ckpt-1", "ckpt-2"], ["final"], ["best-7"],
     ]  # fmt: skip
 
 

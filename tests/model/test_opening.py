@@ -513,9 +513,7 @@ def test_several_families_and_one_checkpoint(
         "This directory holds one checkpoint: model-3"
     )
     save("best-1")
-    assert error_of("x", CheckpointNotFoundError)[1] == (
-        "This directory holds model-3, best-1; the latest is best-1."
-    )
+    assert error_of("x", CheckpointNotFoundError)[1] == "This directory holds model-3, best-1."
 
 
 def test_directories_without_a_checkpoint(run: Path) -> None:

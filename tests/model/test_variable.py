@@ -124,8 +124,8 @@ def test_the_fields_of_json_documents() -> None:
         "slot": None,
         "paths": [],
         "crc32c": "e3069283",
-        "shard": 0,
-        "offset": 0,
+        "shard": None,
+        "offset": None,
     }
     assert type(document["dtype"]) is type(document["role"]) is str
     unchecked = checkpoint({"a": KERNEL}, has_checksums=False)["a"]

@@ -161,6 +161,8 @@ BY_ROW = {name: {str(at): v for at, v in enumerate(values)} for name, values in 
         "Unnamed: 0," + _table("", 0).replace("\n", "\n7,").removesuffix("7,"),
         json.dumps(RECORDS),
         json.dumps(ROWS),
+        str(ROWS),
+        str(ROWS).replace("4.0,", "np.float64(4.0),"),
         json.dumps({"history": ROWS, "params": {"epochs": 4}}),
         json.dumps({"epochs": 4, "log": [{"epoch": i, **r} for i, r in enumerate(RECORDS)]}),
         json.dumps({**ROWS, "epoch": [0, 1, 2, 3]}),

@@ -8,12 +8,13 @@ Types of 16 bits and less are looked at by their bit patterns, which is faster.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,14 +57,6 @@ class Look:
         return self.low is not None and not self.not_finite and self.low == self.high
 
     @property
-    def largest(self) -> float | None:
-        """The greatest size of an element; None where it was not looked for.
-
-        Bit patterns of types of 16 bits are at most 65535: none of them looks huge.
-        """
-        return None if self.low is None or self.high is None else max(-self.low, self.high)
-
-    @property
     def not_finite(self) -> int:
         """How many are NaN or infinite."""
         return self.nan + self.infinite
@@ -90,17 +83,40 @@ def look(extents: Sequence[Extent], _: None, chunks: Chunks) -> Look:
     return look_at_all((values for chunk in chunks for values in chunk), extents[0].dtype)
 
 
+def look_many(
+    dtypes: Sequence[DataType], _: None, arrays: Iterator[NDArray[Any]]
+) -> list[Look | None]:
+    """Look at small tensors of one size and type, the rows of an array; None where one is odd."""
+    values, name = next(arrays), str(dtypes[0])
+    if name in _WIDE:
+        parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
+        with np.errstate(invalid="ignore"):
+            lows, highs = np.minimum.reduce(parts, axis=1), np.maximum.reduce(parts, axis=1)
+        are_finite, are_zero = np.isfinite(lows) & np.isfinite(highs), (lows == 0) & (highs == 0)
+    elif name in _PATTERNS:
+        patterns = values.view(np.uint16)
+        lows, highs = np.minimum.reduce(patterns, axis=1), np.maximum.reduce(patterns, axis=1)
+        sizes = np.maximum.reduce(patterns & np.uint16(0x7FFF), axis=1)
+        are_finite, are_zero = sizes < _PATTERNS[name], sizes == 0
+    else:
+        return [look_at(row, dtypes[0]) for row in values]
+    n = values.shape[1]
+    columns = (column.tolist() for column in (lows, highs, are_zero, are_finite))
+    return [
+        Look(n, low=low, high=high, is_zero=is_zero) if is_finite else None
+        for low, high, is_zero, is_finite in zip(*columns, strict=True)
+    ]
+
+
 def look_at_all(arrays: Iterable[NDArray[Any]], dtype: DataType) -> Look:
     """Look at a stream of arrays."""
-    return joined(look_at(values, dtype) for values in arrays)
+    return joined([look_at(values, dtype) for values in arrays])
 
 
-def joined(looks: Iterable[Look]) -> Look:
+def joined(looks: Sequence[Look]) -> Look:
     """Put looks at parts of a tensor together, in their order."""
-    whole = Look()
-    for look in looks:
-        whole = whole.joined(look)
-    return whole
+    first, *others = looks or [Look()]
+    return reduce(Look.joined, others, first)
 
 
 def look_at(values: NDArray[Any], dtype: DataType) -> Look:

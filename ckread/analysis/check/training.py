@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
+from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -91,15 +93,29 @@ def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
         look = looks.get(variable.name)
         if look is None or variable.role not in _OF_TRAINING or not look.elements:
             continue
-        largest = look.largest
-        if largest is not None and largest > _HUGE and not look.not_finite:
-            message = f"holds finite values up to {largest:.3g} in size: training diverges"
+        largest = _largest(look, variable.dtype)
+        if largest > _HUGE and not look.not_finite:
+            message = (
+                f"holds finite values up to {largest:.3g} in size, as where a training diverged"
+            )
             remedy = "Find the last checkpoint of the run in which they were small."
             yield Finding(Level.WARNING, Code.EXPLODING, variable.name, None, message, remedy)
         is_variance = variable.role is Role.STATISTIC and variable.name.endswith("variance")
         if is_variance and look.is_zero:
             message = f"its {look.elements} elements are all 0, where training begins with 1"
             yield Finding(Level.WARNING, Code.ZERO_VARIANCE, variable.name, None, message)
+
+
+def _largest(look: Look, dtype: DataType) -> float:
+    """Give the greatest size that a look tells of; of bfloat16 that of the greatest pattern.
+
+    A pattern with its sign is above all without: then it is the size of the least number.
+    """
+    if look.low is None or look.high is None:
+        return 0.0
+    if dtype is DataType.BFLOAT16:
+        return float(struct.unpack("<f", struct.pack("<I", (int(look.high) & 0x7FFF) << 16))[0])
+    return 0.0 if dtype is DataType.FLOAT16 else max(-look.low, look.high)
 
 
 def _untouched(slot: Variable, look: Look, iterations: int) -> Iterator[Finding]:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.index import is_damage
-from ckread.analysis.check.looks import Look, joined, look, look_at_all
-from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
+from ckread.analysis.check.looks import Look, joined, look, look_at_all, look_many
+from ckread.analysis.scan import Item, Kernel, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
+from ckread.model.variable import is_whole
 from ckread.readers.bundle.reader import verify_variant
 from ckread.readers.dtypes import DataType
 from ckread.readers.files import COPY_AGAIN
@@ -64,23 +65,26 @@ def check_values(
     items: list[Item] = []
     places: dict[int, range] = {}
     for i, variable in enumerate(variables):
-        try:
-            extents = plain_extents(variable)
-        except CheckpointError:  # told when it is read
-            continue
-        if extents is not None:
-            places[i] = range(len(items), len(items) + len(extents))
-            items += (item_of(j, extent) for j, extent in zip(places[i], extents, strict=True))
-    found = {
-        item.number: (extent_of(item.sources[0]), found) for item, found in scan(items, look, work)
-    }
+        sources: Sequence[Extent | Variable] | None = (variable,)
+        if not is_whole(variable):
+            try:
+                sources = plain_extents(variable)
+            except CheckpointError:  # told when it is read
+                continue
+        if sources is not None:
+            places[i] = range(len(items), len(items) + len(sources))
+            items += [item_of(j, source) for j, source in zip(places[i], sources, strict=True)]
+    found = {item.number: found for item, found in scan(items, Kernel(look, look_many), work)}
     result = ValueCheck()
     for i, variable in enumerate(variables):
-        if i in places:
-            _add(result, variable, [found[j] for j in places[i]])
-        else:
-            _check_here(result, variable, shards)
-            work.advance(variable.nbytes)
+        try:
+            if i in places:
+                _add(result, variable, [(items[j].sources[0], found[j]) for j in places[i]])
+                continue
+        except CheckpointError:  # its entry is impossible: told when it is read
+            pass
+        _check_here(result, variable, shards)
+        work.advance(variable.nbytes)
     # Say so where most of the checksums of a checkpoint are wrong: two saves were mixed.
     n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
     if n_wrong > 3 and 2 * n_wrong > len(variables):
@@ -95,34 +99,29 @@ def check_values(
     return result
 
 
-def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Extent, Found]]) -> None:
+def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Any, Found]]) -> None:
     """Add what was found in the extents of a variable."""
-    is_sound = True
-    for extent, found in seen:
-        if found.error is None:
-            continue
-        is_sound = False
-        finding = _damaged(variable, found.error, extent, n_extents=len(seen))
-        if found.crc32c and len(result.findings) < _NARROWED:
-            at = changed_byte(extent.crc32c or 0, found.crc32c[0], extent.nbytes)
-            if at is not None:
-                where = f", as if only byte {extent.offset + at} had changed"
-                finding = replace(finding, message=finding.message + where)
-        result.findings.append(finding)
+    is_sound = all(found.error is None for _, found in seen)
     looks = [joined(found.partials) for _, found in seen]
-    if not is_sound:
-        is_read = all(found.crc32c for _, found in seen)
-        result.n_blank += is_read and all(look.is_zero for look in looks)
+    if is_sound:
+        first: tuple[int, ...] = ()
+        for (source, _), look in zip(seen, looks, strict=True):
+            if look.first is not None and not first:
+                first = index_in(extent_of(source).region, look.first)
+        _add_intact(result, variable, joined(looks), first)
         return
-    first = next(
-        (
-            index_in(extent.region, look.first)
-            for (extent, _), look in zip(seen, looks, strict=True)
-            if look.first is not None
-        ),
-        (),
-    )
-    _add_intact(result, variable, joined(looks), first)
+    for source, found in seen:
+        if found.error is not None:
+            extent = extent_of(source)
+            finding = _damaged(variable, found.error, extent, n_extents=len(seen))
+            if found.crc32c and len(result.findings) < _NARROWED:
+                at = changed_byte(extent.crc32c or 0, found.crc32c[0], extent.nbytes)
+                if at is not None:
+                    where = f", as if only byte {extent.offset + at} had changed"
+                    finding = replace(finding, message=finding.message + where)
+            result.findings.append(finding)
+    is_read = all(found.crc32c for _, found in seen)
+    result.n_blank += is_read and all(look.is_zero for look in looks)
 
 
 def _add_intact(result: ValueCheck, variable: Variable, look: Look, first: tuple[int, ...]) -> None:

@@ -72,12 +72,17 @@ def _head(
 ) -> Iterator[str]:
     """Say what the code brings and what not."""
     brought = {piece.here.key for piece in pieces}
-    lacking = [_line(one.name) for one in of if one.key not in brought]
+    fitting = {here.key for _, here in result.renames}
+    lacking = [_line(one.name) for one in of if one.key not in brought | fitting]
+    others = [_line(one.name) for one in of if one.key in fitting - brought]
     told = f"{_line(result.saved)} into {what}: {len(pieces)} of its {len(of)} {noun}."
     yield from _comment(told)
     if lacking:
         few = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" * (len(lacking) > 12))
         yield from _comment(f"Not brought, nothing there fits: {few}.")
+    if others:
+        few = ", ".join(others[:12]) + (f" and {len(others) - 12} more" * (len(others) > 12))
+        yield from _comment(f"Not brought by this, restore() brings: {few}.")
 
 
 def _comment(text: str) -> Iterator[str]:
@@ -113,7 +118,9 @@ def _objects(result: RestoreForecast, saved: Checkpoint, graph: ObjectGraph) -> 
         names = {key: graph.full_names[node] for node, key in graph.variables.items()}
         inside = {graph.variables.get(node) for node in graph.walk(holder[0])}
         is_unique = len({names.get(one.key or "") for one in parameters}) == len(parameters)
-        if parameters and is_unique and all(one.key in inside for one in parameters):
+        is_alone = all(b.role in _PARAMETERS or b.name == _COUNTER for _, b in pairs)
+        is_whole = is_alone and all(one.key in inside for one in parameters)
+        if parameters and is_unique and is_whole:
             pieces = [
                 _Piece(b, names[b.key or ""], a.key or "")
                 for a, b in pairs

@@ -169,6 +169,8 @@ def choose_way(saved: Checkpoint, target: Checkpoint, way: str | None = None) ->
     if not ways:
         message = f"{saved.path} → {target.path}: {between}: no call of TensorFlow or Keras does it"
         remedy = "ckread diff compares what the two hold."
+        if target.path.startswith("live ") and kinds[0] in (_PATHS, _LISTS):
+            remedy = "Let the model write such a file, model.save_weights(…), and name that."
         raise UsageError(message, remedy=remedy)
     if way is None:
         return ways[0]

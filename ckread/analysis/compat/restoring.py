@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 CALL = "by tf.train.Checkpoint.restore"
 _COUNTER = "save_counter"
+_NO_COUNTER = (
+    "restore() makes a save_counter, which this file does not have: both assertions fail for it "
+    "alone. read() makes none."
+)
 _ATTRIBUTES = ".ATTRIBUTES/"
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
@@ -74,8 +78,19 @@ class Objects:
         return cls(graph, checkpoint.values())
 
     def values(self, node: int) -> dict[str, str]:
-        """Give the checkpoint keys of an object's values by what they are of it."""
-        return {one.name: one.checkpoint_key for one in self.graph.nodes[node].attributes}
+        """Give the checkpoint keys of an object's values by what they are of it.
+
+        A table has one attribute, and keeps keys and values under what its key begins.
+        """
+        found: dict[str, str] = {}
+        for name, _, key in self.graph.nodes[node].attributes:
+            parts = [] if key in self.variables else self._parts(key)
+            found |= {f"{name}{part}": f"{key}{part}" for part in parts} or {name: key}
+        return found
+
+    def _parts(self, key: str) -> list[str]:
+        start = f"{key}-"
+        return [one[len(key) :] for one in self.variables if one.startswith(start)]
 
     def holds(self, node: int) -> bool:
         """Tell whether an object has values of its own."""
@@ -139,8 +154,14 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     """
     there = Objects.of(saved)
     here = Objects.of(target)
-    here.graph = with_counter(here.graph)
+    has_counter = any(side.graph.child(0, _COUNTER) is not None for side in (there, here))
+    notes = () if has_counter else (_NO_COUNTER,)
+    if has_counter:
+        here.graph = with_counter(here.graph)
     work = _Restore(there, here, Sameness(saved.values(), target.values()))
+    asserts = work.asserts()
+    if not has_counter and not work.raises:
+        asserts = Asserts(False, False)
     return RestoreForecast(
         saved=saved.path,
         target=target.path,
@@ -150,8 +171,9 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         left_over=work.left_over(model_order(saved.values(), saved.evidence)),
         raises=work.raises,
         assigned_before=work.assigned_before(),
-        asserts=work.asserts(),
+        asserts=asserts,
         shift=_find_shift(there, here) if work.is_partial else None,
+        notes=notes,
     )
 
 

@@ -2,8 +2,6 @@
 
 The indexes come first: equal type, size and checksum answer "the same" without a
 byte of values. Only what is left is read, side by side, once.
-
-Pairs of variables, compared: the indexes first, values where those cannot tell.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
-from ckread.analysis.diff.codes import compare_dequantised, have_no_common_unit, scale_of
+from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
 from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
@@ -260,15 +258,16 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
             metrics.update(zip(to_read, measured, strict=True))
         for i in codes:
             a, b = pairs[i].a, pairs[i].b
-            found = [scale_of(v, side) for v, side in zip((a, b), comparing.sides, strict=True)]
-            scale = next(filter(None, found), None)
-            if scale is not None and a.shape == b.shape:
-                metrics[i] = compare_dequantised(a, b, scale, comparing.tolerance)
-                scales[i] = scale.name
+            found = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
+            decoding = next(filter(None, found), None)
+            if decoding is not None and a.shape == b.shape:
+                metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
+                scales[i] = decoding.scale.name
     return [
         replace(
             _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i]),
             is_codes=i in codes,
+            role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
             scale=scales.get(i),
         )
         for i, pair in enumerate(pairs)

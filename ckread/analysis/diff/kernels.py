@@ -44,9 +44,7 @@ class PairComparison:
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
-        # Of small types float64 holds every value exactly; ml_dtypes are of kind V.
-        is_small = a.dtype.kind in "fbV" or (a.dtype.kind in "iu" and a.itemsize <= 4)
-        is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype and is_small
+        is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype and _is_small(a.dtype)
         for start in range(0, a.size, CAPACITY):
             left, right = a[start : start + CAPACITY], b[start : start + CAPACITY]
             tally = None
@@ -109,6 +107,57 @@ class PairComparison:
             return int(np.count_nonzero((a[at] != 0) & (b[at] != 0)))
         above = np.not_equal(np.greater(a, 0), np.greater(b, 0, out=other), out=other)
         return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
+
+
+def compare_many(a: NDArray[Any], b: NDArray[Any]) -> list[PairTally | None]:
+    """Compare the rows of two arrays bit for bit; None for a pair of rows that needs care.
+
+    A row has fewer elements than sums are made of in one stretch (see `row_sums`), so that
+    all sums have the same bits as those of `PairComparison`.
+    """
+    n = a.shape[1]
+    if a.dtype != b.dtype or not _is_small(a.dtype):
+        return [None] * len(a)
+    low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
+    with np.errstate(all="ignore"):
+        changed = differing_bits(a.reshape(-1), b.reshape(-1)).reshape(a.shape)
+        a8, b8 = a.astype(np.float64), b.astype(np.float64)
+        aa, bb, ab = (0.0 + np.vecdot(x, y) for x, y in ((a8, a8), (b8, b8), (a8, b8)))
+        distance = np.abs(b8 - a8)
+        dd = 0.0 + np.vecdot(distance, distance)
+        sums = 0.0 + distance.sum(axis=1)
+        ab = np.where(are_alike(aa, bb), inner_from_distance(aa, bb, dd), ab)
+        is_quick = (low <= aa) & (aa < high)
+        is_changed = changed.any(axis=1)
+        is_quick &= ~is_changed | ((low <= bb) & (bb < high) & (low <= dd) & (dd < high))
+        flips = ((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0))
+    number: type[int | float] = int if a.dtype.kind in "iub" else float
+    columns = (
+        column.tolist()
+        for column in (
+            is_quick, np.count_nonzero(changed, axis=1), np.argmax(changed, axis=1),
+            np.maximum.reduce(distance, axis=1), np.count_nonzero(flips, axis=1),
+            aa, bb, ab, dd, sums,
+        )
+    )  # fmt: skip
+    tallies: list[PairTally | None] = []
+    for quick, n_changed, first, largest, n_flips, *row in zip(*columns, strict=True):
+        if not quick:
+            tallies.append(None)
+        elif not n_changed:
+            tallies.append(
+                PairTally(n, max_abs=number(0), sums=(ChunkSums(row[0], row[0], row[0], 0.0, 0.0),))
+            )
+        else:
+            tallies.append(
+                PairTally(n, n_changed, first, number(largest), n_flips, sums=(ChunkSums(*row),))
+            )
+    return tallies
+
+
+def _is_small(dtype: np.dtype[Any]) -> bool:
+    """Tell whether float64 holds every value of a real type exactly; ml_dtypes are of kind V."""
+    return dtype.kind in "fbV" or (dtype.kind in "iu" and dtype.itemsize <= 4)
 
 
 def _work_buffer(itemsize: int, number: int) -> NDArray[np.uint8]:

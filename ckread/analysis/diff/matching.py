@@ -16,8 +16,6 @@ In this order, each stage on what the earlier ones left over:
 After each, slots and averages follow their owners, by the word for them: what has an owner
 is found by no other way but its name. No variable is used twice, and nothing here imports
 numpy.
-
-Layers that were exchanged or shifted: their content is found under another name.
 """
 
 from __future__ import annotations
@@ -161,7 +159,7 @@ def take_moved(work: Pairing) -> None:
         if name in work.b and _is_same(variable, work.b[name])
     }
     suspects, others = (
-        [variable for name, variable in side.items() if name not in same]
+        [v for name, v in side.items() if name not in same and v.owner is None]
         for side in (work.a, work.b)
     )
     if not (suspects and others):
@@ -185,6 +183,8 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
     for a, b, *_ in pairs:
         metrics = compared.get(b.name)
         if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
+            continue
+        if a.owner is not None:  # slots follow
             continue
         for side, variable, norm in zip(sides, (a, b), (metrics.l2_a, metrics.l2_b), strict=True):
             if norm:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 def take_renumbered(work: Pairing) -> None:
     """Pair numbered layers by object path, and where none tells in order, before names do."""
+    if len(work.a) == len(work.b) and all(
+        (other := work.b.get(name)) is not None and other.key == v.key for name, v in work.a.items()
+    ):
+        return  # nothing speaks against the names
     left, right = (
         {name: v for name, v in side.items() if v.owner is None and auto_name(name)}
         for side in (work.a, work.b)

@@ -7,15 +7,27 @@ this process.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_strings
+from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_many, compare_strings
 from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
-from ckread.analysis.scan import PIECE_NBYTES, Grid, Item, plain_extents, scan, side_by_side
+from ckread.analysis.scan import (
+    PIECE_NBYTES,
+    Grid,
+    Item,
+    Kernel,
+    plain_extents,
+    scan,
+    side_by_side,
+)
+from ckread.model.variable import is_whole
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.scan import Chunks
@@ -38,17 +50,19 @@ def compare_pairs(
     items: list[Item] = []
     streamed: list[int] = []
     for i, (a, b) in enumerate(pairs):
+        if is_whole(a) and is_whole(b):
+            grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
+            items.append(Item(i, (a, b), a.elements, grid, tolerance, (a.name, b.name)))
+            continue
         left, right = plain_extents(a), plain_extents(b)
         if left and right and len(left) == len(right) == 1:
-            sizes = a.dtype.itemsize, b.dtype.itemsize
-            grid = Grid(PIECE_NBYTES // max(sizes), CAPACITY, n_arrays=2)
-            n = left[0].nbytes // sizes[0]
-            items.append(Item(i, (*left, *right), n, grid, tolerance, (a.name, b.name)))
+            grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
+            items.append(Item(i, (*left, *right), a.elements, grid, tolerance, (a.name, b.name)))
         else:
             streamed.append(i)
     metrics: dict[int, Metrics | None] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, compare, work):
+    for item, found in scan(items, Kernel(compare, compare_small), work):
         if found.error is not None:
             errors[item.number] = found.error
         else:
@@ -61,12 +75,25 @@ def compare_pairs(
     return [metrics[i] for i in range(len(pairs))]
 
 
+@cache
+def _grid(itemsize: int) -> Grid:
+    return Grid(PIECE_NBYTES // itemsize, CAPACITY, n_arrays=2)
+
+
 def compare(_extents: Sequence[Extent], tolerance: Tolerance, chunks: Chunks) -> PairTally:
     """Compare two extents, in any process: the kernel."""
     comparison = PairComparison(tolerance)
     for a, b in chunks:
         comparison.add(a, b)
     return comparison.tally()
+
+
+def compare_small(
+    _: Sequence[DataType], tolerance: Tolerance, arrays: Iterator[NDArray[Any]]
+) -> list[PairTally | None]:
+    """Compare small tensors of one size and type, the rows of two arrays."""
+    a, b = arrays
+    return compare_many(a, b) if tolerance.is_bitwise else [None] * len(a)
 
 
 def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:

@@ -18,11 +18,11 @@ import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import Grid, chunk_buffer
+from ckread.analysis.scan import SMALL_ELEMENTS, Grid, chunk_buffer
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -160,3 +160,52 @@ def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measure
             sums += chunk.rows()
             extreme = max(extreme, chunk.extreme)
     return Measured(sums, extreme)
+
+
+def measure_many(
+    dtypes: Sequence[DataType], exponent: int, arrays: Iterator[NDArray[Any]]
+) -> list[Measured | None]:
+    """Measure small variables of one size, the rows of an array for each checkpoint.
+
+    A row has fewer elements than sums are made of in one stretch (see `row_sums`), so
+    that all sums have the same bits as those of `measure`.
+    """
+    first = previous = np.empty((0, 0))
+    sums = np.zeros((0, 0, 0))
+    extremes = np.zeros(0)
+    with np.errstate(all="ignore"):
+        for at, (dtype, values) in enumerate(zip(dtypes, arrays, strict=True)):
+            x = values.view(f"f{values.itemsize // 2}") if values.dtype.kind == "c" else values
+            x = x.astype(np.float64)
+            if x.shape[1] > SMALL_ELEMENTS:
+                return [None] * len(x)
+            if exponent:
+                np.ldexp(x, -exponent, out=x)
+            if not at:
+                first = previous = x
+                sums, extremes = np.zeros((len(x), len(dtypes), N_SUMS)), np.zeros(len(x))
+            xx = 0.0 + np.vecdot(x, x)
+            row = sums[:, at]
+            row[:, 0] = xx
+            if not np.isfinite(xx).all():
+                row[:, 4] = np.count_nonzero(np.isnan(x), axis=1)
+                row[:, 5] = np.count_nonzero(np.isinf(x), axis=1)
+            if dtype in WIDE:
+                is_out = (xx <= _RANGE[0]) | (xx >= _RANGE[1])
+                is_out &= (row[:, 4] == 0) & (row[:, 5] == 0)
+                largest = np.abs(x).max(axis=1)
+                extremes = np.where(is_out, np.maximum(extremes, largest), extremes)
+            if not at:
+                row[:, 1], row[:, 2], row[:, 3] = xx * 0, np.nan, xx
+                continue
+            away = x - previous
+            row[:, 1] = row[:, 2] = 0.0 + np.vecdot(away, away)
+            if previous is not first:
+                away = x - first
+                row[:, 1] = 0.0 + np.vecdot(away, away)
+            ff = sums[:, 0, 0]
+            inner = 0.0 + np.vecdot(x, first)
+            close = inner_from_distance(xx, ff, row[:, 1])
+            row[:, 3] = np.where(are_alike(xx, ff), close, inner)
+            previous = x
+    return [Measured(rows, extreme) for rows, extreme in zip(sums, extremes.tolist(), strict=True)]

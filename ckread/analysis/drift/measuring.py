@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure
+from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure, measure_many
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
 from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import Item, scan, side_by_side
+from ckread.analysis.scan import Item, Kernel, scan, side_by_side
 from ckread.errors import CheckpointError
+from ckread.model.variable import is_whole
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
     Floats = NDArray[np.float64]
+
+
+_FIGURES_AT_ONCE = 1 << 16
 
 
 class Failure(NamedTuple):
@@ -49,6 +53,7 @@ class Era:
         sums: shape (checkpoints, N_SUMS); None where there are no numbers.
         exponent: of the unit of these: values were divided by two to this power.
         failure: what could not be read.
+        figures: made of the sums.
     """
 
     series: Series
@@ -58,6 +63,7 @@ class Era:
     sums: Floats | None = None
     exponent: int = 0
     failure: Failure | None = None
+    figures: Figures | None = None
 
 
 def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDrift], list[Failure]]:
@@ -71,15 +77,8 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
     ]
     _scan(items, every, work)
     # Squares of these left the range of float64: once more, in a unit of their own.
-    _scan(
-        [
-            replace(item, parameter=exponent)
-            for item in items
-            if (exponent := every[item.number].exponent)
-        ],
-        every,
-        work,
-    )
+    wide = [item for item in items if every[item.number].exponent]
+    _scan([replace(item, parameter=every[item.number].exponent) for item in wide], every, work)
     for era in every:
         if not era.is_plain:
             found = _measure_streams(era)
@@ -88,6 +87,7 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
             else:
                 era.sums = found
             work.advance(sum(cell.nbytes for cell in era.cells))
+    _add_figures(every)
     measured = [
         _drift_of(series, some)
         for series, some in zip(many, eras, strict=True)
@@ -97,7 +97,7 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
 
 
 def _scan(items: Sequence[Item], eras: Sequence[Era], work: Work) -> None:
-    for item, found in scan(items, measure, work):
+    for item, found in scan(items, Kernel(measure, measure_many), work):
         era = eras[item.number]
         if found.error is not None:
             era.failure = Failure(era.series.name, era.at[found.which], found.error)
@@ -122,9 +122,8 @@ def _eras(series: Series) -> list[Era]:
 
 def _is_plain(cell: Variable) -> bool:
     """Tell whether the bytes lie in one piece; a checksum of the whole says so too."""
-    record = cell.record
-    if record.crc32c is not None and record.shard is not None:
-        return record.dtype.is_plain
+    if is_whole(cell):
+        return True
     try:
         extents = cell.readable_extents()
     except CheckpointError:  # told when it is streamed
@@ -202,35 +201,67 @@ def _culprit(cells: Sequence[Variable], j: int) -> int:
     return j
 
 
-def figures(
-    sums: NDArray[np.float64], exponent: int, at: Sequence[int]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Give l2, from_first, from_previous and cosine_to_first of each checkpoint.
+class Figures(NamedTuple):
+    """What is told of a variable in the checkpoints of an era, one figure for each.
 
-    Returns:
-        The figures, shape (checkpoints, 4); which of them there are; and NaN and
-        infinite elements, shape (checkpoints, 2).
+    Attributes:
+        columns: l2, from_first, from_previous and cosine_to_first; None where there is none.
+        nan: elements that are NaN.
+        infinite: elements that are infinite.
     """
-    row = Sums(*sums.T)
+
+    columns: list[list[float | None]]
+    nan: list[int]
+    infinite: list[int]
+
+
+def _add_figures(eras: Sequence[Era]) -> None:
+    """Make the figures of eras from their sums; all that lie in the same checkpoints at once."""
+    alike: dict[tuple[int, ...], list[Era]] = {}
+    for era in eras:
+        if era.sums is not None:
+            alike.setdefault(tuple(era.at), []).append(era)
+    for at, members in alike.items():
+        step = max(1, _FIGURES_AT_ONCE // len(at))
+        for start in range(0, len(members), step):
+            some = members[start : start + step]
+            sums = np.stack([era.sums for era in some if era.sums is not None])
+            found = figures(sums, [era.exponent for era in some], at)
+            for era, known in zip(some, found, strict=True):
+                era.figures = known
+
+
+def figures(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[Figures]:
+    """Give the figures of some variables.
+
+    Args:
+        sums: shape (variables, checkpoints, N_SUMS), of values divided by 2**exponent.
+        exponents: of the unit of each variable.
+        at: indices of the checkpoints: a gap means that none is there to compare with.
+    """
+    row = Sums(*np.moveaxis(sums, 2, 0))
     with np.errstate(all="ignore"):
         norms = np.sqrt(row.xx)
-        first = _ratio(np.sqrt(row.from_first), norms[:1])
-        before = np.concatenate([[np.nan], norms[:-1]])
+        start = norms[:, :1]
+        first = _ratio(np.sqrt(row.from_first), start)
+        before = np.concatenate([np.full_like(start, np.nan), norms[:, :-1]], axis=1)
         previous = _ratio(np.sqrt(row.from_previous), before)
-        angle = row.inner / (norms * norms[0])
-        close = cosine_from_distance(norms, norms[0], row.from_first)
+        angle = row.inner / (norms * start)
+        close = cosine_from_distance(norms, start, row.from_first)
         cosine = np.clip(np.where(angle > CLOSE, close, angle), -1.0, 1.0)
-        l2 = np.ldexp(norms, exponent)
+        l2 = np.ldexp(norms, np.array(exponents)[:, None])
     table = np.stack([l2, first, previous, cosine], axis=1)
     known = np.ones(table.shape, np.bool_)
-    follows = np.diff(np.asarray(at), prepend=at[0] - 2) == 1
-    known[:, 2] = follows
-    known[:, 3] = (norms != 0) & (norms[0] != 0)
-    counts = np.stack([row.nan, row.infinite], axis=1).astype(np.int64)
-    return table, known, counts
+    known[:, 2] = np.diff(np.asarray(at), prepend=at[0] - 2) == 1
+    known[:, 3] = (norms != 0) & (start != 0)
+    columns: list[list[list[float | None]]] = table.tolist()
+    for i, number, index in np.argwhere(~known).tolist():
+        columns[i][number][index] = None
+    counts = np.stack([row.nan, row.infinite], axis=1).astype(np.int64).tolist()
+    return [Figures(some, *number) for some, number in zip(columns, counts, strict=True)]
 
 
-def _ratio(distance: NDArray[np.float64], norm: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(distance: Floats, norm: Floats) -> Floats:
     """Divide; no distance from a norm of 0 is 0, any other is infinite."""
     return np.where(distance == 0, 0.0, distance / norm)
 
@@ -238,27 +269,28 @@ def _ratio(distance: NDArray[np.float64], norm: NDArray[np.float64]) -> NDArray[
 def _drift_of(series: Series, eras: Sequence[Era]) -> VariableDrift:
     """Put together the drift of a variable."""
     n = len(series.cells)
-    table = np.full((n, 4), np.nan)
-    counts = np.zeros((n, 2), np.int64)
-    known = np.zeros((n, 4), np.bool_)
-    for era in eras:
-        if era.sums is not None:
-            at = era.at
-            table[at], known[at], counts[at] = figures(era.sums, era.exponent, at)
-    columns: list[list[float | None]] = table.T.tolist()
-    for number, index in np.argwhere(~known.T).tolist():
-        columns[number][index] = None
-    nonfinite = np.flatnonzero(counts.any(axis=1))
-    changed = changes(series.cells)
-    return replace(
-        VariableDrift.of(series, _by_value(changed, columns[2])),
+    whole = eras[0].figures
+    if whole is None or len(eras[0].at) < n:
+        whole = Figures([[None] * n for _ in range(4)], [0] * n, [0] * n)
+        for era in eras:
+            if era.figures is not None:
+                parts: list[list[Any]] = [*era.figures.columns, *era.figures[1:]]
+                lines: list[list[Any]] = [*whole.columns, *whole[1:]]
+                for part, line in zip(parts, lines, strict=True):
+                    for index, figure in zip(era.at, part, strict=True):
+                        line[index] = figure
+    columns, nan, infinite = whole
+    bad = (i for i, (a, b) in enumerate(zip(nan, infinite, strict=True)) if a or b)
+    return VariableDrift.of(
+        series,
+        _by_value(changes(series.cells), columns[2]),
         l2=tuple(columns[0]),
         from_first=tuple(columns[1]),
         from_previous=tuple(columns[2]),
         cosine_to_first=tuple(columns[3]),
-        nan=tuple(counts[:, 0].tolist()),
-        infinite=tuple(counts[:, 1].tolist()),
-        first_nonfinite=int(nonfinite[0]) if nonfinite.size else None,
+        nan=tuple(nan),
+        infinite=tuple(infinite),
+        first_nonfinite=next(bad, None),
     )
 
 

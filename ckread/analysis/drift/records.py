@@ -67,12 +67,13 @@ class VariableDrift:
     first_nonfinite: int | None = None
 
     @classmethod
-    def of(cls, series: Series, changed: Iterable[bool | None]) -> Self:
-        """Describe a variable of which nothing was measured.
+    def of(cls, series: Series, changed: Iterable[bool | None], **figures: Any) -> Self:
+        """Describe a variable, of which nothing was measured if there are no figures.
 
         Args:
             series: the variable in every checkpoint.
             changed: whether its bytes differ from the checkpoint before.
+            **figures: the other fields.
         """
         last = series.last
         return cls(
@@ -84,6 +85,7 @@ class VariableDrift:
             slot=last.slot,
             present=tuple(cell is not None for cell in series.cells),
             changed=tuple(changed),
+            **figures,
         )
 
     @property

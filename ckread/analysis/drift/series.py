@@ -80,7 +80,12 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         )
     if empty:
         shown = ", ".join(entry.name for entry in empty[:3]) + (", …" if len(empty) > 3 else "")
-        notes.append(f"{len(empty):,} checkpoints were left out, their data is not here: {shown}.")
+        who = (
+            "1 checkpoint was left out, its"
+            if len(empty) == 1
+            else (f"{len(empty):,} checkpoints were left out, their")
+        )
+        notes.append(f"{who} data is not here: {shown}.")
     if not opened:
         raise nothing_left(run)
     last = opened[-1]

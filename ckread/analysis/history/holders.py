@@ -103,8 +103,19 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
     """
     if run is None or not len(run):
         return Holders()
-    ties = [_asked(run, rows, match)] if match else _ties(run, rows)
-    for tie in ties:
+    ties = (
+        [_asked(run, rows, match)]
+        if match
+        else [
+            *_by_counters(run, rows),
+            _by_epoch(run, rows),
+            _by_pairs(run, rows),
+            _by_iterations(run, rows),
+            _by_metric(run, rows),
+            _by_same_numbers(run, rows),
+        ]
+    )
+    for tie in filter(None, ties):
         places = {entry.path: tie.place(entry) for entry in run.entries}
         known = {path: at for path, at in places.items() if at is not None}
         if len(known) < len(places):
@@ -118,13 +129,6 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
         return Holders(kept, known, (), deleted, tie.how, strength=tie.strength)
     paths = tuple(entry.path for entry in run.entries)
     return Holders(unplaced=paths, why=_missing(run, rows))
-
-
-def _ties(run: Run, rows: Rows) -> list[_Tie]:
-    """Give the ways that are open, the strongest first."""
-    found = [*_by_counters(run, rows), _by_epoch(run, rows), _by_pairs(run, rows)]
-    found += [_by_iterations(run, rows), _by_metric(run, rows), _by_same_numbers(run, rows)]
-    return [tie for tie in found if tie is not None]
 
 
 def _by_counters(run: Run, rows: Rows) -> list[_Tie]:
@@ -173,9 +177,10 @@ def _by_epoch(run: Run, rows: Rows) -> _Tie | None:
     # Names that begin with 0 count as the log did before it was counted from 1.
     raw = [value for name, v in rows.counters.items() if "epoch" in name.lower() for value in v]
     shift = rows.epochs[0] - (raw[0] or 0) if raw and min(epochs) == 0 else 0
+    is_stored = all(entry.is_epoch_stored for entry in run.entries)
     return _Tie(
-        "by epoch, of the names",
-        Strength.NAMED,
+        "by epoch, as the checkpoints hold it" if is_stored else "by epoch, of the names",
+        Strength.STORED if is_stored else Strength.NAMED,
         lambda entry: None if entry.epoch is None else entry.epoch + shift,
     )
 

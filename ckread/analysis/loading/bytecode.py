@@ -72,6 +72,17 @@ def describe(text: str) -> str:
     return f"{size}, {n}{used}{fixed}"
 
 
+def is_code_text(text: str) -> bool:
+    """Tell whether a text is base64 of marshalled code."""
+    if not text.startswith(("4w", "Yw")):  # of `c`, with or without the bit for references
+        return False
+    try:
+        parse(base64.b64decode("".join(text.split()), validate=True))
+    except (MarshalError, binascii.Error, ValueError):
+        return False
+    return True
+
+
 def parse(data: bytes) -> Code:
     """Walk marshalled code.
 

@@ -8,6 +8,7 @@ What saves and restores is reached like that by every export, and is not listed.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,14 @@ from ckread.analysis.loading.ops import (
     is_known,
 )
 from ckread.analysis.loading.records import LoadFact, OnLoading, together
-from ckread.readers.graphs.operations import INITIALIZATION, GraphFile, is_internal
+from ckread.readers.graphs.fingerprint import is_index_as_exported
+from ckread.readers.graphs.operations import (
+    INITIALIZATION,
+    KERAS_METADATA,
+    GraphFile,
+    is_internal,
+    read_keras_metadata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,6 +88,11 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
             not_listed += told.not_listed
             totals.update(told.totals())
             metadata += [one.metadata for one in operations.objects if one.metadata]
+    folder, as_exported = os.path.dirname(path), None
+    if kind == "saved-model":
+        as_exported = is_index_as_exported(folder)
+        beside = os.path.join(folder, KERAS_METADATA)
+        metadata += read_keras_metadata(beside) if os.path.isfile(beside) else []
     if metadata:
         from ckread.analysis.loading.keras import metadata_facts
 
@@ -87,6 +100,7 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
     return OnLoading(
         shown, kind, together(facts), not_listed,
         n_nodes=totals["nodes"], n_signatures=totals["signatures"], tables=totals["tables"],
+        index_as_exported=as_exported,
         reached=totals["reached"], by_object=totals["by_object"], unreached=totals["unreached"],
     )  # fmt: skip
 

@@ -14,10 +14,10 @@ by `safe_mode` before 3.11.3 (CVE-2025-9905).
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.loading.bytecode import describe
-from ckread.analysis.loading.ops import What
+from ckread.analysis.loading.bytecode import describe, is_code_text
+from ckread.analysis.loading.ops import UNREAD_CODE, What
 from ckread.analysis.loading.records import LoadFact
 
 if TYPE_CHECKING:
@@ -52,27 +52,40 @@ _BUILTINS = {
     "delattr", "globals", "locals", "vars",
 }  # fmt: skip
 _LOOKUPS = {"StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"}
+_SHORTEST_CODE = 60
 _REFUSED = "load_model refuses it unless safe_mode=False"
 _REFUSED_LATELY = f"{_REFUSED}, Keras before 3.11.3 and tf_keras run it"
+_OF_SAVED_MODEL = "load_model of tf_keras reads it as code, tf.saved_model.load does not"
 _MAX_DEPTH = 200
 
 
-def config_facts(config: Any, member: str, *, is_legacy: bool) -> tuple[list[LoadFact], int]:
-    """Tell what Keras would do for a configuration; and count its objects.
+class Configuration(NamedTuple):
+    """What a configuration holds.
 
-    Args:
-        config: the parsed JSON.
-        member: where it is, `config.json`.
-        is_legacy: whether it is of a file of Keras 2, an `.h5`.
+    Attributes:
+        facts: what Keras would do for it.
+        n_objects: how many objects it describes.
+        own: classes that the program has to register.
     """
-    walk = _Walk(member, is_legacy=is_legacy, imports=True)
+
+    facts: list[LoadFact]
+    n_objects: int
+    own: tuple[str, ...]
+
+
+def read_through(config: Any, member: str, *, is_legacy: bool) -> Configuration:
+    """Tell what Keras would do for a configuration, the parsed JSON of a member or attribute.
+
+    An `.h5` is legacy: Keras of other versions holds other things in it back.
+    """
+    walk = _Walk(member, _REFUSED_LATELY if is_legacy else _REFUSED, imports=True)
     facts = list(walk.told(config, ()))
-    return facts, walk.n_objects
+    return Configuration(facts, walk.n_objects, tuple(walk.own))
 
 
 def metadata_facts(documents: Sequence[str]) -> list[LoadFact]:
     """Tell what Keras would do for the metadata that objects of a SavedModel have."""
-    walk = _Walk("", is_legacy=True, imports=False)
+    walk = _Walk("keras_metadata.pb", _OF_SAVED_MODEL, imports=False)
     facts: dict[LoadFact, None] = {}
     for text in documents:
         try:
@@ -88,11 +101,12 @@ def metadata_facts(documents: Sequence[str]) -> list[LoadFact]:
 class _Walk:
     """Goes through a configuration, object by object."""
 
-    def __init__(self, member: str, *, is_legacy: bool, imports: bool) -> None:
-        self._member = (member,) if member else ()
-        self._is_legacy = is_legacy
+    def __init__(self, member: str, refused: str, *, imports: bool) -> None:
+        self._member = member
+        self._refused = refused
         self._imports = imports
         self.n_objects = 0
+        self.own: dict[str, None] = {}
 
     def told(self, value: Any, place: tuple[str, ...], depth: int = 0) -> Iterator[LoadFact]:
         """Yield what is told of a value and all that is in it; `place` is the layers around it."""
@@ -102,22 +116,28 @@ class _Walk:
             for one in value:
                 yield from self.told(one, place, depth + 1)
         elif isinstance(value, dict):
+            inner = place
             if isinstance(value.get("class_name"), str):
                 self.n_objects += 1
-                name = _name_of(value)
-                inner = (*place, name) if name else place
+                config = value.get("config")
+                named = config.get("name") if isinstance(config, dict) else None
+                names = [one for one in (named, value.get("name")) if isinstance(one, str)]
+                inner = (*place, *names[:1])
                 yield from self._object(value, inner)
-            else:
-                inner = place
             for key, one in value.items():
-                if not (key == "function" and value.get("function_type") == "lambda"):
+                is_code = value.get(f"{key}_type") == "lambda" or key == "code"
+                if not is_code:
                     yield from self.told(one, inner, depth + 1)
+        elif isinstance(value, str) and len(value) > _SHORTEST_CODE and is_code_text(value):
+            detail = f"{describe(value)}, at a place where Keras reads no code"
+            where = (self._member, *place, "code")
+            yield LoadFact(What.RUNS_PYTHON, "nothing", "nothing", where, UNREAD_CODE, detail)
 
     def _object(self, entry: dict[str, Any], place: tuple[str, ...]) -> Iterator[LoadFact]:
         class_name, config = entry["class_name"], entry.get("config")
         module = entry.get("module")
         if class_name == "__lambda__" and isinstance(config, dict):
-            yield self._code(config.get("code"), place, _REFUSED)
+            yield self._code(config.get("code"), place)
             return
         if class_name == "Lambda" and isinstance(config, dict):
             yield from self._lambda(config, place)
@@ -127,6 +147,8 @@ class _Walk:
                 detail = f'{class_name} reads its vocabulary at "{vocabulary}"'
                 yield self._fact(What.READS_FILES, place, class_name, detail, (vocabulary,))
         if not isinstance(module, str) or not module or not self._imports:
+            if entry.get("registered_name") and class_name != "function":
+                self.own[class_name] = None
             return
         name = config if class_name == "function" and isinstance(config, str) else class_name
         first, *parts = module.split(".")
@@ -149,24 +171,25 @@ class _Walk:
 
     def _lambda(self, config: dict[str, Any], place: tuple[str, ...]) -> Iterator[LoadFact]:
         """Tell what a Lambda calls; code in an object `__lambda__` is told of where that is."""
-        refused = _REFUSED_LATELY if self._is_legacy else _REFUSED
         for key in ("function", "output_shape", "mask"):
             function = config.get(key)
+            if isinstance(function, dict) and function.get("class_name") == "__tuple__":
+                function = function.get("items")
             if isinstance(function, dict) and function.get("class_name") in ("function", None):
                 function = function.get("config")
             if isinstance(function, list) and function and config.get(f"{key}_type") == "lambda":
-                yield self._code(function[0], place, refused)
+                yield self._code(function[0], place)
             elif isinstance(function, str) and key == "function":
                 if config.get("function_type") == "lambda":
-                    yield self._code(function, place, refused)
+                    yield self._code(function, place)
                     continue
                 detail = f"Lambda layer {place[-1] if place else ''} calls {function}, a function "
                 detail += "that the program has to give"
                 yield self._fact(What.RUNS_PYTHON, place, "Lambda", detail, ())
 
-    def _code(self, code: Any, place: tuple[str, ...], refused: str) -> LoadFact:
+    def _code(self, code: Any, place: tuple[str, ...]) -> LoadFact:
         told = describe(code) if isinstance(code, str) else "code of a form that is not known"
-        detail = f"Lambda layer {place[-1] if place else ''}: {told}. {refused}"
+        detail = f"Lambda layer {place[-1] if place else ''}: {told}. {self._refused}"
         return self._fact(What.RUNS_PYTHON, place, "Lambda", detail, ())
 
     def _fact(
@@ -177,17 +200,7 @@ class _Walk:
         detail: str,
         constants: tuple[str, ...],
     ) -> LoadFact:
-        return LoadFact(what, "load_model", "load", (*self._member, *place), op, detail, constants)
-
-
-def _name_of(entry: dict[str, Any]) -> str:
-    """Give the name of an object: its own, or what its configuration says."""
-    config = entry.get("config")
-    inner = config.get("name") if isinstance(config, dict) else None
-    for name in (inner, entry.get("name")):
-        if isinstance(name, str):
-            return name
-    return ""
+        return LoadFact(what, "load_model", "load", (self._member, *place), op, detail, constants)
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:

@@ -44,6 +44,12 @@ def on_loading(path: str) -> OnLoading:
         >>> found.facts, found.n_signatures
         ((), 2)
     """
+    folder = os.path.dirname(path) if os.path.basename(path) == SAVED_MODEL else path
+    graph = os.path.join(folder, SAVED_MODEL)
+    if os.path.isfile(graph):  # with variables or without
+        from ckread.analysis.loading.graph import saved_model_on_loading
+
+        return saved_model_on_loading(graph, folder or os.curdir)
     if os.path.isfile(path):
         if path.endswith(PICKLES):
             from ckread.analysis.loading.pickles import pickle_facts
@@ -77,19 +83,27 @@ def of_location(location: Location) -> OnLoading:
 
 def _keras(path: str, layout: Format) -> OnLoading:
     """Tell what Keras would do for the configuration, and whether the weights lead elsewhere."""
-    from ckread.analysis.loading.keras import config_facts
+    from ckread.analysis.loading.keras import read_through
     from ckread.readers.keras.archive import open_keras_archive, read_configuration
     from ckread.readers.keras.reader import open_hdf5, read_configurations
 
-    facts: list[LoadFact] = []
-    n_objects = 0
+    members: tuple[str, ...] = ()
     if layout is Format.KERAS_ARCHIVE:
         config, members = read_configuration(path)
-        facts, n_objects = config_facts(config, "config.json", is_legacy=False)
-        if any(name.endswith((".pkl", ".pickle", ".npy", ".npz")) for name in members):
-            from ckread.analysis.loading.pickles import pickle_facts
+        configurations = {"config.json": config}
+    elif layout is Format.LEGACY_HDF5:
+        configurations = read_configurations(path)
+    else:
+        configurations = {}
+    told = [
+        read_through(config, name, is_legacy=layout is not Format.KERAS_ARCHIVE)
+        for name, config in configurations.items()
+    ]
+    facts = [fact for one in told for fact in one.facts]
+    if any(name.endswith((".pkl", ".pickle", ".npy", ".npz")) for name in members):
+        from ckread.analysis.loading.pickles import pickle_facts
 
-            facts += pickle_facts(path, os.path.basename(path))
+        facts += pickle_facts(path, os.path.basename(path))
     try:
         if layout is Format.KERAS_ARCHIVE:
             reader, _ = open_keras_archive(path)
@@ -98,15 +112,15 @@ def _keras(path: str, layout: Format) -> OnLoading:
         reader.close()
     except CheckpointError as error:
         if error.kind is ErrorKind.LEADS_OUT:
-            found = LoadFact(
-                What.EXTERNAL_LINK, "load_model", "load", (os.path.basename(path),), "HDF5",
-                f"{error.told}; Keras from 3.13.2 on refuses it",
-            )  # fmt: skip
-            return OnLoading(path, "keras", (*facts, found), n_layers=n_objects)
-        if layout is not Format.KERAS_ARCHIVE:
+            detail = f"{error.told}; Keras from 3.13.2 on refuses it"
+            place = (os.path.basename(path),)
+            facts.append(LoadFact(What.EXTERNAL_LINK, "load_model", "load", place, "HDF5", detail))
+        elif layout is not Format.KERAS_ARCHIVE:  # of an archive the configuration is told
             raise
-    if layout is not Format.KERAS_ARCHIVE:
-        for name, config in read_configurations(path).items():
-            more, n = config_facts(config, name, is_legacy=True)
-            facts, n_objects = facts + more, n_objects + n
-    return OnLoading(path, "keras", tuple(facts), n_layers=n_objects)
+    return OnLoading(
+        path,
+        "keras" if any(configurations.values()) or facts else "values",
+        tuple(facts),
+        n_layers=sum(one.n_objects for one in told),
+        own=tuple(name for one in told for name in one.own),
+    )

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cache
 
 KNOWN_FROM = "tensorflow 2.21"
+UNREAD_CODE = "code"
+"""What code is called that lies where nothing reads it."""
 
 
 class What(StrEnum):

@@ -67,7 +67,10 @@ class OnLoading:
         n_nodes: operations of all graphs and functions.
         n_signatures: what users call.
         n_layers: objects of a Keras configuration.
+        own: classes of a Keras configuration that the program has to register.
         tables: text files of its own that are read into tables as it is initialized.
+        index_as_exported: whether the index of a SavedModel is the one that its
+            `fingerprint.pb` names; None where nothing tells.
         reached: functions that a signature or the initialization reaches.
         by_object: further ones that calling the loaded object reaches.
         unreached: those that nothing reaches.
@@ -80,7 +83,9 @@ class OnLoading:
     n_nodes: int = 0
     n_signatures: int = 0
     n_layers: int = 0
+    own: tuple[str, ...] = ()
     tables: int = 0
+    index_as_exported: bool | None = None
     reached: int = 0
     by_object: int = 0
     unreached: int = 0
@@ -97,6 +102,7 @@ class OnLoading:
                 "by_object": self.by_object,
                 "unreached": self.unreached,
             },
+            "index_as_exported": self.index_as_exported,
             "ops_known_from": KNOWN_FROM,
         }
 

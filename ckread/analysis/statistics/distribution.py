@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ckread.analysis.statistics.moments import moments
+from ckread.analysis.statistics.moments import moments, moments_of_rows
 from ckread.analysis.statistics.sketch import (
     ZERO_BINS,
     Pattern,
@@ -107,10 +107,10 @@ class Distribution:
         mean: the mean of the finite ones, or None.
         std: their standard deviation (of the population), or None.
         l2: the root of the sum of their squares, or None.
-        quantiles: in the order of `PROBABILITIES`; empty where none is finite.
         bins: where the finite ones lie, as fine as it was kept.
         drawn: a histogram from min to max in the number of bins that was asked for,
             exact or from finer bins than were kept; None where `bins` are the finest.
+        known: quantiles from finer bins than were kept; empty where `bins` are the finest.
     """
 
     measure: Measure
@@ -124,9 +124,16 @@ class Distribution:
     mean: float | None
     std: float | None
     l2: float | None
-    quantiles: tuple[Quantile, ...]
     bins: Bins
     drawn: Histogram | None = None
+    known: tuple[Quantile, ...] = ()
+
+    @property
+    def quantiles(self) -> tuple[Quantile, ...]:
+        """Those of `PROBABILITIES`, in their order; empty where none is finite."""
+        if self.known or self.min is None:
+            return self.known
+        return tuple(Quantile(p, *self.bins.quantile(p)) for p in PROBABILITIES)
 
     @property
     def infinite(self) -> int:
@@ -140,9 +147,9 @@ class Distribution:
 
     def quantile(self, probability: float) -> Quantile:
         """Estimate any quantile from the bins."""
-        for known in self.quantiles:
-            if known.probability == probability:
-                return known
+        for quantile in self.known:
+            if quantile.probability == probability:
+                return quantile
         return Quantile(probability, *self.bins.quantile(probability))
 
     def histogram(self, n_bins: int) -> Histogram:
@@ -178,14 +185,14 @@ def equal_edges(low: float, high: float, n_bins: int) -> NDArray[np.float64]:
 def sketch_distribution(sketch: Sketch, n_bins: int, bins: Bins | None = None) -> Distribution:
     """Give the distribution a sketch knows of; `bins` may be finer ones of a second read."""
     empty = Bins(np.empty(0), np.empty(0), np.empty(0, np.int64))
-    figures = distribution_of(measure_of(sketch.dtype), sketch.tally(), (), empty)
+    figures = distribution_of(measure_of(sketch.dtype), sketch.tally(), empty)
     return with_bins(figures, sketch_bins(sketch) if bins is None else bins, n_bins)
 
 
 def with_bins(distribution: Distribution, bins: Bins, n_bins: int) -> Distribution:
     """Give the same distribution with quantiles and histogram from other, finer bins."""
     quantiles = tuple(Quantile(p, *bins.quantile(p)) for p in PROBABILITIES if bins.n)
-    finest = replace(distribution, quantiles=quantiles, bins=bins, drawn=None)
+    finest = replace(distribution, known=quantiles, bins=bins, drawn=None)
     drawn = finest.histogram(n_bins) if bins.counts.size > N_BINS else None
     return replace(finest, bins=bins.condensed(), drawn=drawn)
 
@@ -193,9 +200,9 @@ def with_bins(distribution: Distribution, bins: Bins, n_bins: int) -> Distributi
 def distribution_of(
     measure: Measure,
     tally: Tally,
-    quantiles: tuple[Quantile, ...],
     bins: Bins,
     drawn: Histogram | None = None,
+    known: tuple[Quantile, ...] = (),
 ) -> Distribution:
     """Put a distribution together from its parts."""
     figures = moments(tally.part) if tally.part else None
@@ -211,9 +218,9 @@ def distribution_of(
         mean=figures.mean if figures else None,
         std=figures.std if figures else None,
         l2=figures.l2 if figures else None,
-        quantiles=quantiles,
         bins=bins,
         drawn=drawn,
+        known=known,
     )
 
 
@@ -262,11 +269,13 @@ class Bins:
         low: float64, shape (n_bins,), the least an element of the bin can be.
         high: float64, shape (n_bins,), the greatest.
         counts: int64, shape (n_bins,), elements in the bin, more than none.
+        are_single: whether every bin is one element.
     """
 
     low: Floats
     high: Floats
     counts: Counts
+    are_single: bool = False
 
     @classmethod
     def from_sorted(cls, values: NDArray[Any]) -> Self:
@@ -277,7 +286,7 @@ class Bins:
         """
         if values.size <= N_BINS:
             points = values.astype(np.float64)
-            return cls(points, points, np.ones(values.size, np.int64))
+            return cls(points, points, np.ones(values.size, np.int64), are_single=True)
         by_count = np.arange(N_BINS) * values.size // N_BINS
         low, high = float(values[0]), float(values[-1])
         share = np.arange(1, N_BINS) / N_BINS
@@ -292,7 +301,7 @@ class Bins:
     @property
     def n(self) -> int:
         """Elements of all bins."""
-        return int(self.counts.sum())
+        return self.counts.size if self.are_single else int(self.counts.sum())
 
     def quantile(self, probability: float) -> tuple[float, float, float]:
         """Give an estimate of a quantile, as numpy defines it, and the bounds around it.
@@ -303,6 +312,8 @@ class Bins:
         n = self.n
         if not n:
             return math.nan, math.nan, math.nan
+        if self.are_single:
+            return quantile_of_sorted(self.low, probability)
         position = (n - 1) * probability
         below = min(math.floor(position), n - 1)
         # The elements of these two ranks, counted from 0: estimates and their bounds.
@@ -364,25 +375,62 @@ def exact_distribution(values: NDArray[Any], dtype: DataType, n_bins: int) -> Di
     """Measure values of `dtype` by sorting them; strings are given by their lengths."""
     measure = measure_of(dtype)
     values = np.abs(values) if measure is Measure.MODULUS else values
-    if values.dtype.isbuiltin != 1 or values.dtype.char in "e?":
-        # Types of ml_dtypes, half, truth values: float32 holds all of them, and sorts fast.
-        values = values.astype(np.int16 if is_integral(dtype) else np.float32)
-    ordered = np.sort(values, axis=None)
+    ordered = np.sort(_comparable(values, dtype), axis=None)
     finite = ordered[np.isfinite(ordered)] if ordered.dtype.kind == "f" else ordered
     tally = tally_of_sorted(ordered, finite)
     bins = Bins.from_sorted(finite)
-    drawn = None
-    if finite.size > bins.counts.size:
-        edges = equal_edges(float(finite[0]), float(finite[-1]), n_bins)
-        below = np.searchsorted(finite, edges, side="left")
-        below[-1] = finite.size
-        drawn = Histogram(tuple(edges.tolist()), tuple(np.diff(below).tolist()))
-    quantiles: list[Quantile] = []
-    for probability in PROBABILITIES if finite.size else ():
-        position = (finite.size - 1) * probability
-        at = math.floor(position)
-        first, second = float(finite[at]), float(finite[min(at + 1, finite.size - 1)])
-        share = position - at
-        value = first if first == second else first * (1 - share) + second * share
-        quantiles.append(Quantile(probability, value, value, value))
-    return distribution_of(measure, tally, tuple(quantiles), bins, drawn)
+    if bins.are_single:
+        return distribution_of(measure, tally, bins)
+    edges = equal_edges(float(finite[0]), float(finite[-1]), n_bins)
+    below = np.searchsorted(finite, edges, side="left")
+    below[-1] = finite.size
+    drawn = Histogram(tuple(edges.tolist()), tuple(np.diff(below).tolist()))
+    known = tuple(Quantile(p, *quantile_of_sorted(finite, p)) for p in PROBABILITIES)
+    return distribution_of(measure, tally, bins, drawn, known)
+
+
+def exact_distributions(values: NDArray[Any], dtype: DataType) -> list[Distribution | None]:
+    """Measure the rows of an array, as `exact_distribution` does each of them.
+
+    None for a row that needs care: one with NaN or infinities, or with values whose
+    squares leave the range of float64. A row has fewer elements than sums are made of in
+    one stretch (see `row_sums`), so that all figures have the same bits.
+    """
+    n = values.shape[1]
+    if measure_of(dtype) is Measure.MODULUS:
+        return [None] * len(values)
+    ordered = np.sort(_comparable(values, dtype), axis=1)
+    if ordered.dtype.kind in "iu":
+        return [exact_distribution(row, dtype, 0) for row in ordered]
+    points = ordered.astype(np.float64)
+    zeros = (n - np.count_nonzero(ordered, axis=1)).tolist()
+    lows, highs = ordered[:, 0].tolist(), ordered[:, -1].tolist()
+    rows = zip(points, zeros, lows, highs, moments_of_rows(points, lows, highs), strict=True)
+    ones = np.ones(n, np.int64)
+    return [
+        None
+        if figures is None
+        else Distribution(
+            Measure.VALUE, n, n_zeros, 0, 0, 0, low, high, *figures,
+            Bins(row, row, ones, True),
+        )
+        for row, n_zeros, low, high, figures in rows
+    ]  # fmt: skip
+
+
+def _comparable(values: NDArray[Any], dtype: DataType) -> NDArray[Any]:
+    """Give types of ml_dtypes, half, truth values as float32: it holds all, and sorts fast."""
+    if values.dtype.isbuiltin != 1 or values.dtype.char in "e?":
+        return values.astype(np.int16 if is_integral(dtype) else np.float32)
+    return values
+
+
+def quantile_of_sorted(ordered: NDArray[Any], probability: float) -> tuple[float, float, float]:
+    """Give a quantile of sorted finite values, as numpy defines it, and its bounds: itself."""
+    position = (ordered.size - 1) * probability
+    below = math.floor(position)
+    first = float(ordered[below])
+    second = float(ordered[min(below + 1, ordered.size - 1)])
+    share = position - below
+    value = first if first == second else first * (1 - share) + second * share
+    return value, value, value

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.scan import Item, item_of, plain_extents, scan
+from ckread.analysis.scan import Item, Kernel, item_of, plain_extents, scan
 from ckread.analysis.statistics.distribution import (
     Bins,
     Distribution,
     exact_distribution,
+    exact_distributions,
     rounded_bins,
     sketch_bins,
     sketch_distribution,
@@ -27,6 +28,7 @@ from ckread.analysis.statistics.distribution import (
 )
 from ckread.analysis.statistics.sketch import N_BINS, Pattern, Sketch
 from ckread.errors import CheckpointError, UnsupportedFeatureError
+from ckread.model.variable import is_whole
 from ckread.readers.contract import CHUNK_NBYTES
 from ckread.readers.dtypes import DataType, numpy_dtype
 
@@ -70,15 +72,18 @@ def measure_variables(
     """
     outcomes: dict[int, Distribution | CheckpointError] = {}
     items: list[Item] = []
+    few, many = Wanted(n_bins, is_few=True), Wanted(n_bins, is_few=False)
     for i, variable in enumerate(variables):
-        try:
-            extents = plain_extents(variable)
-        except CheckpointError as error:
-            outcomes[i] = error
-            continue
+        extents: Sequence[Extent | Variable] | None = (variable,)
+        if not is_whole(variable):
+            try:
+                extents = plain_extents(variable)
+            except CheckpointError as error:
+                outcomes[i] = error
+                continue
         if extents:
             is_few = len(extents) == 1 and extents[0].nbytes <= CHUNK_NBYTES
-            items += (item_of(i, extent, Wanted(n_bins, is_few)) for extent in extents)
+            items += [item_of(i, extent, few if is_few else many) for extent in extents]
     coarse: dict[int, tuple[Bins, Cells]] = {}
     for i, total in _totals(items, work):
         outcomes[i] = total
@@ -112,7 +117,7 @@ def _totals(items: Sequence[Item], work: Work) -> Iterator[tuple[int, Any]]:
     n_left = Counter(item.number for item in items)
     totals: dict[int, Any] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, measure, work, merge=merged):
+    for item, found in scan(items, Kernel(measure, measure_many), work, merge=merged):
         i = item.number
         if found.error is not None:
             errors.setdefault(i, found.error)
@@ -131,6 +136,14 @@ def merged(first: Any, second: Any) -> Any:
         first.merge(second)
         return first
     return first + second
+
+
+def measure_many(
+    dtypes: Sequence[DataType], wanted: Wanted, arrays: Iterator[NDArray[Any]]
+) -> list[Distribution | None]:
+    """Measure small tensors of one size and type, the rows of an array."""
+    values = next(arrays)
+    return exact_distributions(values, dtypes[0]) if wanted.is_few else [None] * len(values)
 
 
 def measure(

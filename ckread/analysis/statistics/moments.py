@@ -22,7 +22,7 @@ from ckread.analysis.norms import times_two_to
 from ckread.analysis.row_sums import inner_product, row_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -185,3 +185,33 @@ def moments(part: Part | IntegerPart) -> Moments:
     std = math.sqrt(part.m2 / part.n)
     l2 = math.hypot(math.sqrt(part.m2), math.sqrt(part.n) * part.mean)
     return Moments(part.n, *(times_two_to(x, part.exponent) for x in (part.mean, std, l2)))
+
+
+def moments_of_rows(
+    rows: Floats, lows: Sequence[float], highs: Sequence[float]
+) -> Iterator[tuple[float, float, float] | None]:
+    """Yield mean, deviation and norm of each row, as `moments` of its part are; None for care.
+
+    Args:
+        rows: values, shape (rows, elements), fewer elements than a row of `row_sums` has.
+        lows: the least of each row, NaN or infinite where not all are finite.
+        highs: the greatest.
+    """
+    n = rows.shape[1]
+    with np.errstate(all="ignore"):
+        means = (0.0 + rows.sum(axis=1)) / n
+        away = rows - means[:, None]
+        m2 = np.vecdot(away, away)
+        rests = 0.0 + away.sum(axis=1)
+        m2 = np.maximum(0.0, m2 - rests * rests / n)
+        stds = np.sqrt(m2 / n).tolist()
+        roots = np.sqrt(m2).tolist()
+    root_of_n = math.sqrt(n)
+    for low, high, mean, std, root in zip(lows, highs, means.tolist(), stds, roots, strict=True):
+        largest = max(abs(high), abs(low))  # NaN, which only the greatest can be, stays
+        if low == high and largest < _LARGE:
+            yield low, 0.0, math.hypot(0.0, root_of_n * low)
+        elif _SMALL < largest < _LARGE:
+            yield mean, std, math.hypot(root, root_of_n * mean)
+        else:
+            yield None

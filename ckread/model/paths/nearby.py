@@ -22,7 +22,7 @@ from ckread.model.paths.location import (
     at_saved_model,
     file_names,
 )
-from ckread.model.paths.scanning import Candidate, scan
+from ckread.model.paths.scanning import Candidate, doubt_among, scan
 from ckread.readers.bundle.reader import TORN_REMEDY
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def summary(directory: str, candidates: Sequence[Candidate]) -> str:
     else:
         more = len(names) - _N_SHOWN
         held = ", ".join(names[-_N_SHOWN:]) + (f" and {more} more" if more > 0 else "")
-    return f"{where} holds {held}; the latest is {latest.path}."
+    is_told = not doubt_among(latest, list(candidates))
+    return f"{where} holds {held}" + (f"; the latest is {latest.path}." if is_told else ".")
 
 
 def _stem(name: str) -> str:

@@ -8,7 +8,7 @@ import stat
 from typing import NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.model.numbers import NameNumbers, Series, read_series
+from ckread.model.numbers import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
@@ -109,12 +109,29 @@ def locate_latest(directory: str, candidates: list[Candidate]) -> Location | Non
             return location
         series = candidate.series or Series((), ())
         how = "the latest" if series.titles else "the last written"
-        if series.doubt:
-            how = "the last by number" if series.titles else "one of them"
+        doubt = series.doubt or doubt_among(candidate, candidates)
+        if doubt:
+            by = "numbers" if len(series.titles) > 1 else "number"
+            how = f"the last by {by}" if series.titles and series.doubt else "one of them"
         shown = directory or os.curdir
         note = f"{shown} holds {len(candidates)} checkpoints; opened {how}, {candidate.path}."
-        return location.noting(note, *([series.doubt] if series.doubt else []))
+        return location.noting(note, *([doubt] if doubt else []))
     return None
+
+
+def doubt_among(chosen: Candidate, candidates: list[Candidate]) -> str:
+    """Say so where other names stand as high as the chosen one, and are as new."""
+    n, known = len(chosen.series.order) if chosen.series else 0, chosen.numbers.known
+    last = {id(one.series): one for one in candidates if one.series is not None}
+    rivals = [one for one in last.values() if one.series is not chosen.series]
+    is_doubted = any(
+        one.series is not None
+        and len(one.series.order) == n
+        and one.numbers.known == known
+        and abs(one.saved - chosen.saved) <= COPY_SECONDS
+        for one in rivals
+    )
+    return UNTOLD if is_doubted else ""
 
 
 def _confirmed(candidate: Candidate) -> Location | None:

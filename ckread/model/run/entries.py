@@ -34,7 +34,7 @@ class RunEntry:
     Attributes:
         path: its prefix, file or directory.
         step: of training; None where neither content nor name tell.
-        epoch: of training, where the name says so; None otherwise.
+        epoch: of training, by a counter in the file, else by its name; None otherwise.
         numbers: of the name, those that order it among its siblings.
         time: when it was saved, seconds since 1970, by the state file or else by
             the file itself; None for one that is not there.
@@ -44,6 +44,7 @@ class RunEntry:
         variables: how many it holds, bookkeeping left out.
         elements: of these variables.
         is_dated_by_state: whether `time` is the state file's.
+        is_epoch_stored: whether `epoch` is that of a counter.
     """
 
     path: str
@@ -57,6 +58,7 @@ class RunEntry:
     is_dated_by_state: bool = False
     epoch: int | None = None
     numbers: tuple[int, ...] = ()
+    is_epoch_stored: bool = False
 
     @property
     def name(self) -> str:

@@ -44,6 +44,7 @@ class Structure:
         evidence: besides the tensors.
         step_keys: the counters that tell the step, the best first.
         iterations_key: the counter of the optimizer.
+        epoch_key: the counter of epochs.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Structure:
     evidence: Evidence
     step_keys: tuple[str, ...]
     iterations_key: str | None
+    epoch_key: str | None = None
 
 
 class RunOpener:
@@ -153,6 +155,7 @@ def _structure(checkpoint: Checkpoint, number: int) -> Structure:
         evidence=checkpoint.evidence,
         step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
         iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
+        epoch_key=next(iter(_named(counters, ("epoch",))), None),
     )
 
 

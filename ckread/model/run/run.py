@@ -289,6 +289,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     with checkpoint:
         counters = tuple(read_counter(checkpoint, key) for key in structure.step_keys)
         iterations = read_counter(checkpoint, structure.iterations_key)
+        epoch = read_counter(checkpoint, structure.epoch_key)
         files = checkpoint.files()
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
@@ -306,6 +307,8 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         variables=len(structure.tensors),
         elements=structure.elements,
         is_dated_by_state=name in marks.times,
+        epoch=epoch,
+        is_epoch_stored=epoch is not None,
     )
     return Member(place, entry, structure, counters, given, index, identity, checkpoint)
 

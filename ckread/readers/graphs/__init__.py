@@ -1,6 +1,6 @@
 """The graphs that TensorFlow stores beside values.
 
 The doors are `object_graph` (trackable objects), `meta_graph` (the graph of `.meta` files and
-SavedModels) and `operations` (what a graph would run); `signatures` says what a SavedModel takes,
-gives and holds.
+SavedModels), `operations` (what a graph would run) and `fingerprint` (what was exported);
+`signatures` says what a SavedModel takes, gives and holds.
 """

@@ -47,6 +47,7 @@ _SMALL_NBYTES = 1 << 20
 """Bytes of a function or node up to which it is decoded in memory."""
 _MAX_STRING_NBYTES = 1 << 16
 
+KERAS_METADATA = "keras_metadata.pb"
 INITIALIZATION = ("__saved_model_init_op", "__saved_model_main_op")
 """Signatures that loading runs."""
 _INITIALIZATION_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "table_initializer")
@@ -186,14 +187,22 @@ class GraphFile:
 
     def nodes_of(self, function: Function) -> dict[str, Node]:
         """Read all operations of a function, with what they take."""
-        nodes = (self._node(span) for span in self._node_spans(function.span))
+        parts = self._messages(function.span)
+        nodes = (self._node(span) for number, span in parts if number == 3)
         return {node.name: node for node in nodes}
 
     def string(self, node: Node, attribute: str = "value") -> str | None:
-        """Give the text that an attribute holds, or the one string of its tensor; else None."""
+        """Give the text that an attribute holds, or the strings of its tensor; else None."""
+        texts = self.strings(node, attribute)
+        return ", ".join(texts) if texts else None
+
+    def strings(
+        self, node: Node, attribute: str = "value", *, max_nbytes: int = _MAX_STRING_NBYTES
+    ) -> list[str]:
+        """Give the text that an attribute holds, or its tensor's strings; none if too large."""
         start, stop = node.span
-        if stop - start > _MAX_STRING_NBYTES:
-            return None
+        if stop - start > max_nbytes:
+            return []
         buffer = self._stream.take(node.span, "node")
         for number, wire_type, at in iter_fields(buffer):
             if number != 5 or wire_type != LENGTH_DELIMITED:
@@ -203,15 +212,14 @@ class GraphFile:
                 continue
             for kind, inner_type, inner in iter_fields(buffer, *value):
                 if kind == 2 and inner_type == LENGTH_DELIMITED:
-                    return parse_text(buffer, inner)
+                    return [parse_text(buffer, inner)]
                 if kind == 8 and inner_type == LENGTH_DELIMITED:  # 8 string_val
-                    texts = [
+                    return [
                         parse_text(buffer, text)
                         for part, part_type, text in iter_fields(buffer, *inner)
                         if part == 8 and part_type == LENGTH_DELIMITED
                     ]
-                    return ", ".join(texts) if texts else None
-        return None
+        return []
 
     def _messages(self, span: Span) -> Iterator[tuple[int, Span]]:
         for number, wire_type, value in self._stream.fields(*span):
@@ -277,9 +285,6 @@ class GraphFile:
 
     def _intern(self, raw: bytes) -> str:
         return self._interned.setdefault(raw, raw.decode("utf-8", "surrogateescape"))
-
-    def _node_spans(self, function: Span) -> Iterator[Span]:
-        return (value for number, value in self._messages(function) if number == 3)
 
     def _node(self, span: Span) -> Node:
         """Decode a node; what is large in it is skipped."""
@@ -349,6 +354,20 @@ class GraphFile:
                     if inner == 2:
                         bound += parse_varints(buffer, wire_type, item)
                 found.bound[name] = tuple(bound)
+
+
+def read_keras_metadata(path: str) -> list[str]:
+    """Read the metadata of a SavedModel's Keras objects, each a JSON text.
+
+    SavedMetadata { 1 nodes { 5 metadata } }
+    """
+    with RegularFile(path) as file:
+        stream = FieldStream(file)
+        return [
+            _texts(stream.take(span, "node")).get(5, "")
+            for number, wire_type, span in stream.fields(0, stream.nbytes)
+            if number == 1 and wire_type == LENGTH_DELIMITED
+        ]
 
 
 def is_internal(signature: str) -> bool:

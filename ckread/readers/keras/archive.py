@@ -13,7 +13,6 @@ Reference: keras.io/guides/serialization_and_saving
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -39,7 +38,7 @@ from ckread.readers.keras.config import (
     parse_object,
 )
 from ckread.readers.keras.reader import KerasReader
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.keras.zip_members import InflatedFile, ZipMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,18 +202,7 @@ def _weights_window(archive: ZipMembers) -> FileWindow:
     place = archive.place(WEIGHTS)
     if place is not None:
         return FileWindow(archive.path, *place)
-    try:
-        with tempfile.NamedTemporaryFile() as target:  # it has no name once it is open
-            archive.inflate(WEIGHTS, target)
-            target.flush()
-            return FileWindow(target.name, is_lasting=False)
-    except OSError as error:
-        raise CheckpointError(
-            str(error.strerror).lower(),
-            path=archive.path,
-            name=archive.name,
-            place=f"member {WEIGHTS!r}",
-        ) from None
+    return FileWindow(archive.path, inflated=InflatedFile(archive.path, WEIGHTS))
 
 
 # Sharded Keras weights: `X.weights.json` and the files it names.

@@ -4,9 +4,9 @@
     central directory                              names, sizes, methods, CRC-32
 
 A stored member (method 0) is a window of the archive. A deflated one is inflated
-into an anonymous temporary file, once its declared size is believable. Names are
-compared, never used as paths. Members lie one after the other: where they overlap, a
-small archive would make endless work.
+into a file without a name, as far as it is read, if its declared size is believable.
+Names are compared, never used as paths. Members lie one after the other: where they
+overlap, a small archive would make endless work.
 
 Reference: PKWARE APPNOTE.TXT, 4.3
 """
@@ -14,11 +14,14 @@ Reference: PKWARE APPNOTE.TXT, 4.3
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
+import tempfile
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from ckread.errors import (
     CheckpointError,
@@ -27,7 +30,13 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
-from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
+from ckread.readers.files import (
+    COPY_AGAIN,
+    FileIdentity,
+    FileWindow,
+    RegularFile,
+    file_error,
+)
 
 if TYPE_CHECKING:
     from typing import IO
@@ -176,17 +185,6 @@ class ZipMembers:
         with self._open(name) as member:
             return self._take(name, member, info.file_size + 1)
 
-    def inflate(self, name: str, target: IO[bytes]) -> None:
-        """Write a compressed member to a file that is already open."""
-        info = self._believable(name)
-        done = 0
-        with self._open(name) as member:
-            while block := self._take(name, member, _READ_NBYTES):
-                done += len(block)
-                if done > info.file_size:
-                    raise self._corrupt(f"member {name!r} is longer than {info.file_size} bytes")
-                target.write(block)
-
     def _believable(self, name: str) -> zipfile.ZipInfo:
         info = self.members[name]
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -229,3 +227,56 @@ _DOUBLED = ("CRC-32", "compressed size", "size")
 
 def _raw(name: str, encoding: str) -> bytes:
     return name.encode(encoding, errors="replace")
+
+
+class InflatedFile(RegularFile):
+    """A compressed member as a file of its own, inflated as far as it was ever asked for."""
+
+    def __init__(self, path: str, name: str) -> None:
+        """Inflate nothing yet."""
+        self.path = path
+        self.name = name
+        self._archive = ZipMembers(path)
+        try:
+            info = self._archive._believable(name)
+            self._member = self._archive._open(name)
+            try:
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # without a name
+            except OSError as error:
+                raise file_error(path, error) from None
+        except BaseException:
+            self._archive.close()
+            raise
+        self._descriptor = self._file.fileno()
+        self.identity = FileIdentity(0, info.file_size, 0)
+        self._done = 0
+        self._lock = Lock()
+
+    def pread(self, offset: int, nbytes: int) -> bytes:
+        """Give bytes, inflated before."""
+        self._inflate(offset, nbytes)
+        return super().pread(offset, nbytes)
+
+    def pread_into(self, buffer: Any, offset: int) -> None:
+        """Fill a buffer with bytes, inflated before."""
+        self._inflate(offset, len(buffer))
+        super().pread_into(buffer, offset)
+
+    def close(self) -> None:
+        """Let what was inflated go."""
+        super().close()
+        self._member.close()
+        self._archive.close()
+
+    def _inflate(self, offset: int, nbytes: int) -> None:
+        self.check_range(offset, nbytes)
+        with self._lock:
+            while self._done < offset + nbytes:
+                block = self._archive._take(self.name, self._member, _READ_NBYTES)
+                if not block:
+                    raise self._too_short(offset, nbytes, self._done)
+                try:
+                    os.pwrite(self._descriptor, block, self._done)
+                except OSError as error:
+                    raise file_error(self.path, error) from None
+                self._done += len(block)

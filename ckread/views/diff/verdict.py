@@ -233,7 +233,7 @@ def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_sh
         a, b = ("a", "b") if average.role is Role.AVERAGE else ("b", "a")
         sentences.append(f"≡: {a}'s variable against {b}'s average of it.")
     if any(v.scale for v in result.variables):
-        sentences.append("Integer codes count as what they stand for: divided by their scale.")
+        sentences.append("Integer codes count as what they stand for by their scale.")
     if result.verified:
         right = "What was read has the right checksums." if is_unread else "Checksums right."
         sentences.append(right)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ckread.model.claim import Strength
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
 from ckread.readers.contract import Format
@@ -57,11 +58,13 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         f"{dtype} ({plural(n, 'variable') if i == 0 else f'{n:,}'})"
         for i, (dtype, n) in enumerate(summary.dtypes.items())
     ]
+    step = "not recorded" if summary.format in _BUNDLES else ""
+    step = step if training.step is None else f"{training.step:,}"
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
         ("saved", ", ".join(filter(None, (when, by, tags)))),
-        ("step", _step(summary)),
+        ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
         ("compiled", _compiled(training)),
@@ -74,10 +77,13 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("assets", ", ".join(map(safe_text, summary.assets))),
     ]
     return [
-        Prose(Span(label.ljust(LABEL_CELLS), "label"), text, indent=LABEL_CELLS, is_record=True)
+        Prose(
+            Span(label.ljust(LABEL_CELLS), "label"), text, Span(_by(summary, label), "muted"),
+            indent=LABEL_CELLS, is_record=True,
+        )
         for label, text in facts
         if text
-    ]
+    ]  # fmt: skip
 
 
 def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
@@ -99,11 +105,13 @@ def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
         yield f"{len(present)} of {len(shards):,} data shards{size}"
 
 
-def _step(summary: CheckpointSummary) -> str:
-    step, source = summary.training.step, summary.training.step_source
-    if step is None:
-        return "not recorded" if summary.format in _BUNDLES else ""
-    return f"{step:,} by {safe_text(source)}" if source else f"{step:,}"
+def _by(summary: CheckpointSummary, label: str) -> str:
+    """Say in a few words what told a fact, where the file does not hold it as it is."""
+    training = summary.training
+    if label == "step" and training.step_source:
+        return f" by {safe_text(training.step_source)}"
+    is_named = any(c.claim == label and c.strength is Strength.NAMED for c in training.claims)
+    return " by file name" if label == "epoch" and is_named else ""
 
 
 def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:

@@ -76,6 +76,18 @@ def test_values_that_explode(tmp_path: Path, factor: float, n_told: int, dtype: 
         assert told[0].message.startswith(f"holds finite values up to {abs(factor):.3g} in size")
 
 
+@pytest.mark.parametrize(("factor", "n_told"), [(1e3, 0), (1e12, 1), (-1e12, 1)])
+def test_values_of_sixteen_bits_that_explode(tmp_path: Path, factor: float, n_told: int) -> None:
+    kernel = np.clip(values(1, 6, 5), 0.1, 1)
+    kernel[2, 3] = factor
+    builder = BundleBuilder()
+    short = (kernel.view(np.uint32) >> 16).astype(np.uint16)
+    builder.add("x/kernel", short, DataType.BFLOAT16)
+    builder.add("y/kernel", np.full((2, 2), -6e4, np.float16), DataType.FLOAT16)
+    told = found(builder.write(tmp_path / "model"), Code.EXPLODING)
+    assert [finding.variable for finding in told] == ["x/kernel"] * n_told
+
+
 def test_what_is_large_and_no_part_of_a_training(tmp_path: Path) -> None:
     counts = {"global_step": np.array(1 << 40, np.int64), "x/kernel": values(1, 3, 3)}
     assert found(saved(tmp_path, counts), Code.EXPLODING) == []

@@ -236,6 +236,26 @@ def _adam(**settings: Any) -> Any:
     return checkpoint(fit(functional(**settings), keras.optimizers.Adam()))
 
 
+def _tables(n: int, *, other: bool = False) -> Any:
+    """Give lookup tables of so many entries."""
+    table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)
+    table.insert(tf.range(n, dtype=tf.int64), tf.range(n, dtype=tf.float32) + 0.5)
+    words = tf.lookup.experimental.DenseHashTable(
+        tf.string, tf.int64, -1, empty_key="", deleted_key="-"
+    )
+    words.insert(tf.constant(["a", "b"]), tf.constant([n, 2 * n], tf.int64))
+    parts = {"table": table, "other" if other else "words": words}
+    return tf.train.Checkpoint(a=tf.Variable([1.0]), **parts)
+
+
+def _beside(optimizer: Any, **settings: Any) -> Any:
+    """Give a model as root, with its optimizer attached, and not compiled with it."""
+    trained = fit(functional(**settings), optimizer)
+    model = functional(**settings)
+    model.set_weights(trained.get_weights())
+    return tf.train.Checkpoint(model, optimizer=optimizer)
+
+
 def _compiled(model: Any, optimizer: Any) -> Any:
     return tf.train.Checkpoint(model=fit(model, optimizer))
 
@@ -253,6 +273,13 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
     "auto_extra": lambda: checkpoint(functional(auto=True, extra=True)),
     "net": lambda: tf.train.Checkpoint(net=functional()),
     "root": lambda: tf.train.Checkpoint(functional()),
+    "root_adam": lambda: _beside(keras.optimizers.Adam()),
+    "root_momentum": lambda: _beside(keras.optimizers.SGD(0.1, momentum=0.9)),
+    "root_extra": lambda: _beside(keras.optimizers.Adam(), extra=True),
+    "root_old": lambda: (lambda m: tf.train.Checkpoint(m, optimizer=m.optimizer))(
+        legacy(_OLD.Adam())
+    ),
+    "root_module": lambda: tf.train.Checkpoint(Module(), step=tf.Variable(3)),
     "in_list": lambda: tf.train.Checkpoint(parts=[functional(), tf.Variable(3.0)]),
     "in_dict": lambda: tf.train.Checkpoint(parts={"model": functional(), "n": tf.Variable(3)}),
     "adam": lambda: _adam(),
@@ -329,6 +356,8 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
         a=tf.Variable([1.0]), b=tf.train.Checkpoint(n=tf.Variable(1))
     ),
     "strings": lambda: tf.train.Checkpoint(a=tf.Variable("text"), b=tf.Variable(2.0)),
+    "tables": lambda: _tables(3),
+    "other_tables": lambda: _tables(5, other=True),
     "generator": lambda: tf.train.Checkpoint(
         a=tf.Variable([1.0]), g=tf.random.Generator.from_seed(3)
     ),
@@ -369,6 +398,13 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("float32", "object_for_value"), ("object_for_value", "float32"),
     ("float32", "python_state"), ("python_state", "float32"), ("float32", "strings"),
     ("strings", "strings"), ("strings", "float32"), ("generator", "generator"),
+    ("root_adam", "root_adam"), ("adam", "root_adam"), ("root_adam", "adam"),
+    ("root_adam", "root_momentum"), ("root_adam", "root_extra"), ("root_extra", "root_adam"),
+    ("root_adam", "root"), ("root", "root_adam"), ("root_old", "root_old"),
+    ("old_adam", "root_old"), ("root_old", "old_adam"), ("root_module", "root_module"),
+    ("module", "root_module"), ("root_module", "module"),
+    ("tables", "tables"), ("tables", "other_tables"), ("other_tables", "tables"),
+    ("tables", "float32"), ("float32", "tables"),
     ("generator", "float32"), ("float32", "generator"), ("float64", "float64"),
 )  # fmt: skip
 """What is restored, and into which program."""

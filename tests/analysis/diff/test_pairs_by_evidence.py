@@ -292,6 +292,34 @@ def test_codes_are_compared_by_their_scale(
     assert found.metrics.relative_l2 < 0.01
 
 
+def test_codes_in_groups_with_a_zero_point() -> None:
+    kernel, table = values(3, 6, 4), values(4, 5, 6)
+    index = np.array([0, 0, 0, 1, 1, 1], np.float32)
+    zero = np.array([[1, -2, 0, 3], [2, 0, -1, 1]], np.int8)
+    scale = np.abs(values(5, 2, 4)) / 50 + np.float32(0.01)
+    rows = index.astype(int)
+    codes = np.round(kernel / scale[rows] + zero[rows]).clip(-128, 127).astype(np.int8)
+    beside = {"h/kernel_scale": scale, "h/kernel_zero": zero, "h/g_idx": index}
+    found = diff_checkpoints(
+        checkpoint({"h/kernel": (codes - zero[rows].astype(np.float32)) * scale[rows]}),
+        checkpoint({"h/kernel": codes} | beside),
+    )["h/kernel"]
+    assert (found.compared_as, found.metrics and found.metrics.changed_elements) == (
+        "dequantised", 0
+    )  # fmt: skip
+    table_scale, table_zero = (
+        np.ascontiguousarray(np.resize(part, (5, 2))) for part in (scale, zero)
+    )
+    table_codes = np.round(table * 9).astype(np.int8)
+    real = (table_codes - table_zero[:, rows].astype(np.float32)) * table_scale[:, rows]
+    beside = {"e/embeddings_scale": table_scale, "e/embeddings_zero": table_zero, "e/g_idx": index}
+    codes_there = checkpoint({"e/embeddings": table_codes} | beside)
+    same = diff_checkpoints(checkpoint({"e/embeddings": real}), codes_there)["e/embeddings"]
+    assert (same.compared_as, same.metrics and same.metrics.changed_elements) == ("dequantised", 0)
+    far = beside | {"e/g_idx": index * np.float32(1e9), "e/embeddings": table_codes}
+    assert diff_checkpoints(checkpoint({"e/embeddings": real}), checkpoint(far)).variables
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "bool"])
 def test_codes_without_a_scale_are_not_compared(dtype: str) -> None:
     a = checkpoint({"k": values(1, 5, 4)})

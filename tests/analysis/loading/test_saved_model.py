@@ -6,6 +6,7 @@ The payloads are harmless: nothing here is loaded or called.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from ckread.analysis.loading.loading import on_loading
 from ckread.analysis.loading.ops import SAVING, What, has_functions, is_known
+from ckread.readers.graphs.fingerprint import fingerprint64, is_index_as_exported
 from ckread.readers.graphs.operations import GraphFile
 from tests.places import FIXTURES, REAL
 
@@ -180,6 +182,23 @@ def test_an_op_of_a_library_and_a_print_to_a_file(tf: Any, tmp_path: Path) -> No
     assert log.constants == ("file:///tmp/log",)
 
 
+def test_fingerprints_are_those_of_tensorflow(tf: Any, tmp_path: Path) -> None:
+    for n in [*range(140), 1000, 4097]:
+        data = bytes((i * 37 + n) % 256 for i in range(n))
+        [stored] = tf.fingerprint([data], method="farmhash64").numpy()
+        assert fingerprint64(data) == int.from_bytes(bytes(stored), "little"), n
+    found = [is_index_as_exported(os.path.dirname(path)) for path in _saved_models()]
+    assert False not in found
+    assert found.count(True) >= 4
+    changed = tmp_path / "changed"
+    shutil.copytree(FIXTURES / "digits_export", changed)
+    other = FIXTURES / "six_ways" / "functional" / "saved_model" / "variables" / "variables.index"
+    shutil.copy(other, changed / "variables" / "variables.index")
+    assert on_loading(str(changed)).index_as_exported is False
+    (changed / "fingerprint.pb").write_bytes(b"\xff\xff")
+    assert on_loading(str(changed)).index_as_exported is None
+
+
 def _saved_models() -> list[str]:
     roots = [root for root in (FIXTURES, REAL) if root.is_dir()]
     return sorted(str(path) for root in roots for path in root.rglob("saved_model.pb"))
@@ -218,3 +237,85 @@ def test_the_registry_is_that_of_the_installed_tensorflow(tf: Any) -> None:
     for op in ops.op:
         assert is_known(op.name)
         assert has_functions(op.name) == any(a.type in ("func", "list(func)") for a in op.attr)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_keras_itself_writes(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    tf_keras = pytest.importorskip("tf_keras")
+
+    own_layer = type(
+        "Mine", (keras.layers.Layer,), {"call": lambda _, x: x, "__module__": "__main__"}
+    )
+    for library, names in ((keras, ("a.keras", "a.h5")), (tf_keras, ("b.keras", "b.h5", "b"))):
+        layers = library.layers
+        doubled = layers.Lambda(lambda x: x * 2, name="scale")
+        model = library.Sequential([layers.Input((4,)), doubled, layers.Dense(2)])
+        for name in names:
+            path = str(tmp_path / name)
+            model.save(path, **({"save_format": "tf"} if name == "b" else {}))
+            [fact] = on_loading(path).facts
+            assert fact.what is What.RUNS_PYTHON, path
+            assert fact.detail.startswith("Lambda layer scale: bytecode, "), path
+            assert "constants: 2" in fact.detail, path
+    own = keras.Sequential([keras.Input((4,)), own_layer(), keras.layers.Dense(2)])
+    own.save(tmp_path / "own.keras")
+    found = on_loading(str(tmp_path / "own.keras"))
+    assert found.facts == ()
+    assert found.own == ("Mine",)
+
+
+def test_a_graph_of_tensorflow_1(tf: Any, tmp_path: Path) -> None:
+    graph = tf.Graph()
+    with graph.as_default():
+        variable = tf.compat.v1.get_variable("v", [2])
+        path = tf.compat.v1.placeholder(tf.string, [])
+        tf.io.read_file(path)
+        tf.compat.v1.py_func(lambda x: x, [variable], tf.float32)
+        saver = tf.compat.v1.train.Saver()
+        saver.export_meta_graph(str(tmp_path / "model.meta"))
+    found = on_loading(str(tmp_path / "model.meta"))
+    assert told(found) == {
+        ("runs-python", "session.run", "PyFunc"),
+        ("reads-files", "session.run", "ReadFile"),
+    }
+    assert found.not_listed["SaveV2"] == 1
+
+
+def test_a_large_graph_takes_little(tf: Any, tmp_path: Path) -> None:
+    """100 MiB of constants and 2,000 functions, each calling the next."""
+    import subprocess
+    import sys
+
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    graph = model.meta_graphs.add()
+    for i in range(100):
+        node = graph.graph_def.node.add(name=f"c{i}", op="Const")
+        node.attr["value"].tensor.tensor_content = bytes(1 << 20)
+    call = graph.graph_def.node.add(name="out", op="StatefulPartitionedCall")
+    call.attr["f"].func.name = "f0"
+    for i in range(2000):
+        function = graph.graph_def.library.function.add()
+        function.signature.name = f"f{i}"
+        for j in range(20):
+            function.node_def.add(name=f"n{j}", op="AddV2", input=["x", "x"])
+        inner = function.node_def.add(name="call", op="PartitionedCall")
+        inner.attr["f"].func.name = f"f{i + 1}"
+    graph.graph_def.library.function[-1].node_def.add(name="p", op="PyFunc")
+    graph.signature_def["serve"].outputs["y"].name = "out:0"
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    del model
+    script = (
+        "import re, sys, time; from ckread.analysis.loading.loading import on_loading;"
+        "found = on_loading(sys.argv[1]); status = open('/proc/self/status').read();"
+        "peak = int(re.search(r'VmHWM:\\s+(\\d+) kB', status)[1]) // 1024;"
+        "print(len(found.facts), len(found.facts[0].place), peak, time.process_time())"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    n_facts, depth, mebibytes, seconds = map(float, done.stdout.split())
+    assert (n_facts, depth) == (1, 18)
+    assert mebibytes < 100
+    assert seconds < 3

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointNotFoundError, TruncatedFileError, UsageError
 from ckread.model.run.entries import RunState
 from ckread.model.run.run import open_run
@@ -378,3 +379,59 @@ def test_the_runs_of_tfx_are_in_order(real_dir: Path) -> None:
     name = "tfx__components__testdata__trainer__current__Format-Serving"
     assert open_run(folder / name).steps == (0, 999, 1000)
     assert open_run(folder / f"{name}@d989bbd7").steps == (6993, 7992, 8991, 9990, 10000)
+
+
+def test_an_epoch_in_the_file_goes_before_that_of_the_name(tmp_path: Path) -> None:
+    for name, epoch in (("w_epoch1", 4), ("w_epoch2", 5)):
+        builder = BundleBuilder()
+        builder.add("epoch", np.array(epoch), DataType.INT64)
+        builder.add("w", W, DataType.FLOAT32)
+        builder.write(tmp_path / name)
+    run = open_run(tmp_path)
+    assert [entry.epoch for entry in run.entries] == [4, 5]
+    assert [entry.numbers for entry in run.entries] == [(1,), (2,)]
+    with run[1] as checkpoint:
+        assert read_training_state(checkpoint).epoch == 5
+
+
+def test_layers_numbered_anew_are_one_run_under_one_name(tmp_path: Path) -> None:
+    for step in range(1, 7):
+        layers = ("dense", "dense_1") if step < 4 else ("dense_2", "dense_3")
+        held = {f"{layer}/kernel": np.full(shape, step, np.float32)
+                for layer, shape in zip(layers, ((3, 4), (4, 1)), strict=True)}  # fmt: skip
+        write_bundle(tmp_path / f"ckpt-{step}", held)
+    run = open_run(tmp_path)
+    assert run.others == ()
+    assert [sorted(checkpoint) for checkpoint in run] == [["dense_2/kernel", "dense_3/kernel"]] * 6
+    assert [float(c["dense_2/kernel"].read()[0, 0]) for c in run] == [1, 2, 3, 4, 5, 6]
+    assert run.notes == (
+        "3 of 6 checkpoints number their layers otherwise, such as dense/kernel for "
+        "dense_2/kernel: shown under the names of ckpt-6.",
+    )
+
+
+def test_layers_of_other_shapes_are_another_model(tmp_path: Path) -> None:
+    for step in range(1, 5):
+        layer, n = ("dense", 4) if step < 3 else ("dense_1", 5)
+        write_bundle(tmp_path / f"ckpt-{step}", {f"{layer}/kernel": np.ones((3, n), np.float32)})
+    assert [len(found.entries) for found in open_run(tmp_path).groups] == [2, 2]
+
+
+def test_files_of_keras_beside_others_are_told(tmp_path: Path, fixtures_dir: Path) -> None:
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": W})
+    shutil.copy(fixtures_dir / "digits_files/digits.weights.h5", tmp_path / "best.weights.h5")
+    run = open_run(tmp_path)
+    assert [skipped.path for skipped in run.skipped] == [str(tmp_path / "best.weights.h5")]
+    assert "a file of Keras beside checkpoints of TensorFlow" in run.notes[0]
+    assert len(open_run([tmp_path, tmp_path / "best.weights.h5"]).skipped) == 0
+
+
+def test_what_is_told_and_by_what(tmp_path: Path) -> None:
+    for name in ("w-01-92", "w-02-97", "w-03-95"):
+        write_bundle(tmp_path / name, {"w": W})
+    steps, latest = open_run(tmp_path).claims
+    assert (steps.value, str(steps.strength)) == ("1 to 3", "named")
+    assert steps.source == "file name, the first number that differs"
+    assert steps.against == ("92, 97, 95: another number is likelier",)
+    assert (latest.value, latest.source) == ("w-03-95", "largest step")

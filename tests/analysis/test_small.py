@@ -1,0 +1,115 @@
+"""Small tensors together give the figures, bit for bit, that each of them gives alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ckread.analysis import scan
+from ckread.analysis.check.values import check_values
+from ckread.analysis.diff.diff import diff_checkpoints as diff
+from ckread.analysis.drift.drift import drift
+from ckread.analysis.statistics.statistics import statistics
+from ckread.model.opening import open_checkpoint
+from ckread.readers.dtypes import DataType, numpy_dtype
+from tests.builders import BundleBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TYPES = [
+    DataType.FLOAT32, DataType.FLOAT64, DataType.FLOAT16, DataType.BFLOAT16, DataType.INT8,
+    DataType.INT32, DataType.INT64, DataType.UINT64, DataType.BOOL, DataType.COMPLEX64,
+    DataType.COMPLEX128, DataType.FLOAT8_E4M3FN, DataType.INT4,
+]  # fmt: skip
+KINDS = ["plain", "constant", "special", "bits"]
+SPECIAL = [0.0, -0.0, 1.0, np.nan, np.inf, -np.inf, 1e-45, 3e38, 1e200, 1e-200, -7.0]
+
+
+def tensor(random: np.random.Generator, dtype: DataType, n: int, kind: str) -> Any:
+    """Make a tensor: of ordinary numbers, a constant, special numbers, or any bits at all."""
+    target = numpy_dtype(dtype)
+    if kind == "bits" and dtype not in (DataType.BOOL, DataType.INT4):
+        return random.integers(0, 256, n * target.itemsize, np.uint8).view(target)
+    values = random.standard_normal(n) * 3
+    if kind == "constant":
+        values[:] = random.choice(SPECIAL)
+    if kind == "special":
+        values[random.random(n) < 0.3] = random.choice(SPECIAL)
+    with np.errstate(all="ignore"):
+        if target.kind in "iub" or dtype is DataType.INT4:
+            values = np.nan_to_num(values, posinf=3, neginf=-3).clip(-3, 3)
+            values = np.abs(values) if target.kind == "u" else values
+        return values.astype(target)
+
+
+def write(directory: Path, seed: int, dtype: DataType, n: int, kinds: list[str]) -> None:
+    """Write three checkpoints of the same tensors; some change, some stay."""
+    random = np.random.default_rng(seed)
+    tensors = [tensor(random, dtype, n, kind) for kind in kinds]
+    for step in range(1, 4):
+        builder = BundleBuilder()
+        for i, array in enumerate(tensors):
+            builder.add(f"layer_{i}/kernel", array, dtype)
+            builder.add_gap(i % 3 * 3000)
+        builder.write(directory / f"ckpt-{step}")
+        tensors = [
+            array if random.random() < 0.4 else tensor(random, dtype, n, kind)
+            for array, kind in zip(tensors, kinds, strict=True)
+        ]
+
+
+def found(directory: Path) -> list[Any]:
+    """Give everything that the four analyses say of the checkpoints."""
+    a, b = directory / "ckpt-1", directory / "ckpt-2"
+    with open_checkpoint(a) as checkpoint:
+        looked = check_values(list(checkpoint.values()))
+    said = [repr((f.code, f.message)) for f in looked.findings], repr(looked.looks)
+    return [
+        repr(statistics(a).to_dict()),
+        repr(diff(a, b).to_dict()),
+        repr(drift(directory).to_dict()),
+        said,
+    ]
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32),
+    dtype=st.sampled_from(TYPES),
+    n=st.sampled_from([1, 2, 7, 8, 9, 127, 128, 130, 1000, 1023, 1024]),
+    kinds=st.lists(
+        st.sampled_from(["plain", "constant", "special", "bits"]), min_size=2, max_size=7
+    ),
+)
+def test_rows_have_the_bits_of_tensors_alone(
+    seed: int, dtype: DataType, n: int, kinds: list[str]
+) -> None:
+    with TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
+        write(Path(temporary), seed, dtype, n, kinds)
+        together = found(Path(temporary))
+        patch.setattr(scan, "SMALL_ELEMENTS", 0)
+        assert found(Path(temporary)) == together
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-3004], lambda data: b"\1" + data[1:]])
+def test_what_is_damaged_among_small_ones_is_told_of_it_alone(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    write(tmp_path, 0, DataType.FLOAT32, 10, ["plain"] * 5)
+    shard = tmp_path / "ckpt-1.data-00000-of-00001"
+    shard.write_bytes(damage(shard.read_bytes()))
+    with pytest.MonkeyPatch.context() as patch, open_checkpoint(tmp_path / "ckpt-1") as checkpoint:
+        together = statistics(checkpoint), check_values(list(checkpoint.values()))
+        patch.setattr(scan, "SMALL_ELEMENTS", 0)
+        alone = statistics(checkpoint), check_values(list(checkpoint.values()))
+    assert [str(v.error) for v in together[0].damaged] == [str(v.error) for v in alone[0].damaged]
+    assert len(together[0].damaged) == 1
+    assert together[1].findings == alone[1].findings
+    assert len(together[1].findings) == 1
