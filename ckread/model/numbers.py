@@ -481,10 +481,10 @@ def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: boo
     Checkpoints of TensorFlow are numbered by their saver; files of Keras by whoever saves.
     """
     values = sorted(column.values)
-    if column.is_padded or any(other is not column for other in varying):
+    if not is_keras or column.is_padded or any(other is not column for other in varying):
         return False
-    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1 and is_keras
-    is_size = all(v % 32 == 0 and v <= 1024 for v in values) and values[0] > 0
+    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    is_size = all(0 < v <= 1024 and v % 32 == 0 for v in values)
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 

@@ -90,7 +90,8 @@ def take_without_scope(work: Pairing) -> None:
             found = {a: b for a, b in found.items() if is_alike(work.a[a], work.b[b])}
         if len(found) > max(len(best), bool(depth and other)):
             best = found
-    work.take_by_name(best, PairedBy.SCOPE)
+    loose = {name: other for name, other in best.items() if work.a[name].owner is None}
+    work.take_by_name(loose, PairedBy.SCOPE)  # what has an owner follows it
 
 
 def _shared_depth(side: Mapping[str, Variable]) -> int:

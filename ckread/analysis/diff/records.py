@@ -102,7 +102,7 @@ _EVIDENCE = {
     PairedBy.KEY: (Strength.STORED, "equal path in the object graph, role and shape"),
     PairedBy.NAME: (Strength.NAMED, "equal names"),
     PairedBy.RENAME: (Strength.NAMED, "--rename or --rename-map"),
-    PairedBy.SCOPE: (Strength.NAMED, "equal names below a first scope of one side"),
+    PairedBy.SCOPE: (Strength.NAMED, "equal names below the first scopes of the sides"),
     PairedBy.AVERAGE_OF: (Strength.NAMED, "the name of the weight within that of its average"),
     PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),
     PairedBy.ORDER: (Strength.DERIVED, "the order of all layers of a class, shapes equal"),

@@ -66,8 +66,8 @@ _MAX_TEXT_EXPANSION = 20
 
 
 _UNWRITTEN = (
-    "HDF5 gives its fill value, zero as a rule, in place of what was never written. The save\n"
-    "was cut short, or its writer left it out: use another save."
+    "HDF5 gives a fill value in its place. The save was cut short, or its writer left it out: "
+    "use another save."
 )
 
 

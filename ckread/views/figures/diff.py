@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.records import DiffStatus
+from ckread.analysis.diff.records import DiffStatus, PairedBy
 from ckread.model.role import Role
 from ckread.model.spelling import safe_text
 from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
@@ -212,6 +212,8 @@ def dot_rows(variables: Sequence[VariableDiff]) -> list[DotRow]:
             for variable in run:
                 name, old = safe_text(variable.name), variable.renamed_from
                 label = name if old is None else f"{safe_text(old)} → {name}"
+                if old is not None and variable.paired_by is PairedBy.AVERAGE_OF:
+                    label = min(safe_text(old), name, key=len)  # the weight's, as in the table
                 rows.append(DotRow(label, (variable,), group))
     return rows
 

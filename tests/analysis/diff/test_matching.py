@@ -82,7 +82,7 @@ def test_a_scope_that_all_parameters_share_is_removed() -> None:
     assert paired(there) == {
         "sequential/x/w": ("x/w", PairedBy.SCOPE),
         "sequential/y/w": ("y/w", PairedBy.SCOPE),
-        "opt/sequential/x/w/m": ("opt/x/w/m", PairedBy.SCOPE),
+        "opt/sequential/x/w/m": ("opt/x/w/m", PairedBy.OWNER),
     }
     assert {pair.b.name: pair.a.name for pair in back.pairs} == {
         pair.a.name: pair.b.name for pair in there.pairs
