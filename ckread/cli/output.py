@@ -85,13 +85,13 @@ class Output:
             stream.reconfigure(encoding="ascii")
         return Screen(stream, color=self._color, forced=forced, pages=pages)
 
-    def progress(self, total_nbytes: int, since: float) -> Progress | None:
+    def progress(self, done: int, total_nbytes: int, since: float) -> Progress | None:
         """Draw a bar on stderr; None where there is no terminal, or notes are not wanted."""
         if self.is_quiet or not is_tty(self._stderr):
             return None
         from ckread.cli.terminal import progress_of
 
-        return progress_of(total_nbytes, since, self._screen(self._stderr))
+        return progress_of(done, total_nbytes, since, self._screen(self._stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results."""
