@@ -22,6 +22,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -216,7 +217,7 @@ class _Column:
         self.is_glued = cut[0].texts[at] == self.word
         self.is_of_checksum = _is_of_checksum(cut[0], at)
 
-    @property
+    @cached_property
     def values(self) -> list[int]:
         return [int(text) for text in self.texts]
 
@@ -348,7 +349,7 @@ class _Chosen:
         counters = [column for column in (self.epoch, self.step) if column is not None]
         return [*self.groups, *self.others, *counters]
 
-    @property
+    @cached_property
     def keys(self) -> list[list[int]]:
         """What orders the series, most significant first."""
         if self.fractions:
