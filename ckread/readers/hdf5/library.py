@@ -169,10 +169,12 @@ class LibraryFile:
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
-    def _refuse(self, path: str, what: str, *, leads_out: bool = False) -> None:
-        kind = ErrorKind.LEADS_OUT if leads_out else None
-        found = f"{path!r} {what}"
-        raise UnsupportedFeatureError(found, kind=kind, path=self.path, name=self.name)
+    def _refuse(
+        self, path: str, what: str, *, leads_out: bool = False, remedy: str | None = None
+    ) -> None:
+        kind, found = ErrorKind.LEADS_OUT if leads_out else None, f"{path!r} {what}"
+        place: dict[str, Any] = {"path": self.path, "name": self.name}
+        raise UnsupportedFeatureError(found, kind=kind, remedy=remedy, **place)
 
     def dataset(self, path: str) -> Any:
         """Open a listed dataset with h5py, whose values are all in the file."""
@@ -196,7 +198,9 @@ class LibraryFile:
             number, _, _, name = layout.get_filter(i)
             if not h5z.filter_avail(number):
                 called = f" ({decode(name)})" if name else ""
-                self._refuse(path, f"is packed by filter {number}{called}, which HDF5 lacks here")
+                found = f"is packed by filter {number}{called}, which HDF5 lacks here"
+                remedy = "Read it with h5py and hdf5plugin, and save it without that filter."
+                self._refuse(path, found, remedy=remedy)
 
     def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
         """Give the texts of a dataset, None unless they are of variable length."""
