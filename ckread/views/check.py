@@ -284,7 +284,7 @@ def _facts(report: CheckReport) -> list[Block]:
         blocks = plural(report.n_blocks, "block")
         rows.append(("table", f"{blocks}, every checksum right"))
         missing = sum(f.code is Code.SHARD_MISSING for f in report.findings)
-        wrong = codes & {Code.SHARD_SHORT, Code.SHARD_LONG}
+        wrong = codes & {Code.SHARD_SHORT, Code.SHARD_LONG, Code.SOMETHING_ELSE}
         length = "" if missing or wrong else ", of the exact length"
         if Code.INDEX not in codes:
             rows.append(("shards", f"{report.n_shards - missing} of {report.n_shards}{length}"))

@@ -212,8 +212,8 @@ def _raising(result: RestoreForecast) -> str:
         kept = next((one for one in result.values if one.outcome is Outcome.KEPT), None)
         why = kept.reason if kept else first.message
         return f"{call} raises {first.type}: {why}."
-    is_refused = any(one.code is Code.SLOT_REFUSED for one in raising)
-    where = ", all in the optimizer" if _all_in_optimizer(raising) and not is_refused else ""
+    is_shape = all(one.code is Code.SHAPE for one in raising)
+    where = ", all in the optimizer" if is_shape and _all_in_optimizer(raising) else ""
     told = f"{call} raises {first.type}: {_problem(raising)}{where}."
     n = result.assigned_before
     if where and n:

@@ -11,6 +11,7 @@ tensorflow/python/training/checkpoint_utils.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckread.analysis.compat.records import (
@@ -113,8 +114,6 @@ def forecast_saver(
     result = _forecast(saved, target, Way.SAVER, SAVER_CALL, work, Asserts(None, None))
     if graph is None:
         return result
-    from dataclasses import replace
-
     note = "The file has objects: the Saver looks them up by the names of their variables."
     return replace(result, notes=(*result.notes, note))
 
@@ -138,7 +137,7 @@ def forecast_init(
         for variable in model_order(target.values(), target.evidence)
         if variable.role is not Role.BOOKKEEPING
     ]
-    slots = (Role.SLOT, Role.AVERAGE)
+    slots = (Role.SLOT, Role.AVERAGE, Role.HYPERPARAMETER) if names is None else ()
     here = {variable.key: variable for variable in order if variable.role not in slots}
     work = _Names(there, target, word="init")
     assigned: dict[str, str] = {}
@@ -151,13 +150,18 @@ def forecast_init(
     for variable in order:
         if variable.key in assigned:
             work.take(variable, assigned[variable.key], must_be=True)
-        elif variable.role in slots and names is None:
-            continue
-        else:
-            work.put(variable, Outcome.KEPT, None, Code.SKIPPED, "not in the assignment map")
+        elif variable.role not in slots:
+            reason = "not in the assignment map" if stop is None else "the call stops before it"
+            work.put(variable, Outcome.KEPT, None, Code.SKIPPED, reason)
     if stop is not None:
         work.raised.insert(0, (-2, stop))
-    return _forecast(saved, target, Way.INIT_FROM_CHECKPOINT, INIT_CALL, work, Asserts(None, None))
+    result = _forecast(
+        saved, target, Way.INIT_FROM_CHECKPOINT, INIT_CALL, work, Asserts(None, None)
+    )
+    if all(variable.role not in slots for variable in order):
+        return result
+    note = "Taken as called before the optimizer has made its variables, which are left out."
+    return replace(result, notes=(*result.notes, note))
 
 
 def _mapped(

@@ -67,8 +67,7 @@ def with_cures(
         cures += _other_ways(result, saved, target)
     best = max((cure.brings for cure in cures), default=result.counts["restored"])
     by_name = _by_name(result, pairs, command)
-    is_more = by_name is not None and by_name.brings > best and not _are_strange(result)
-    if by_name is not None and (is_more or not cures):
+    if by_name is not None and (not cures or (by_name.brings > best and not _are_strange(result))):
         cures.append(by_name)
     is_legacy = result.way in (Way.H5_IN_ORDER, Way.H5_BY_NAME)
     if not is_legacy and (not cures or cures[-1].brings < total):
@@ -101,11 +100,11 @@ def find_renames(
         )
         if fits and (is_sure or (a.name, b.name) in lonely):
             found[b.key] = Stored.of(a), Stored.of(b)
+    if _are_strange(result):
+        found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
     for one in result.values:
         if one.outcome is Outcome.RESTORED and one.saved is not None and one.target.key:
             found[one.target.key] = one.saved, one.target
-    if _are_strange(result):
-        found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
     graph = target.evidence.graph
     if graph is not None:  # a table's keys and values are no variables that can be assigned
         assigned = set(graph.variables.values())
@@ -269,7 +268,8 @@ def _names(graph: ObjectGraph, node: int) -> set[str]:
 def _by_name(
     result: RestoreForecast, pairs: Sequence[tuple[Stored, Stored]], command: str
 ) -> Cure | None:
-    if not pairs or (result.counts["restored"] == len(pairs) and not result.raises):
+    n_made = sum(one.target.key is None for one in result.values)
+    if len(pairs) + n_made <= result.counts["restored"] and not result.raises:
         return None
     renamed = [(a.name, b.name) for a, b in pairs if a.name != b.name]
     how = "by name"
@@ -292,7 +292,11 @@ def _beyond(
     if cures and cures[-1].code is not None:
         return
     paired = {here.key for _, here in pairs}
-    lacking = [one for one in result.values if one.target.key not in paired and one.target.key]
+    lacking = [
+        one
+        for one in result.values
+        if one.target.key and one.target.key not in paired and one.outcome is not Outcome.RESTORED
+    ]
     if not lacking:
         return
     reshaped: list[str] = []
