@@ -10,7 +10,7 @@ from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, Term
 from ckread.views.terminal.words import value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ckread.model.claim import Claim
     from ckread.views.terminal.page import Block
@@ -30,32 +30,23 @@ def with_why(page: Page, claims: Iterable[Claim]) -> Page:
         return page
     title = Lines([(Span("why", "label"),)])
     piped = [Prose(_piped(claim)) for claim in ordered]
-    return Page(*page.sections, [TerminalOnly(title, *_told(ordered)), PipedOnly(*piped)])
-
-
-def _told(claims: Sequence[Claim]) -> list[Block]:
-    """Give a line per claim, its name in a column of its own, and a line per doubt."""
-    cells = max(len(_name(claim)) for claim in claims) + 2
+    cells = max(len(_name(claim)) for claim in ordered) + 2
     blocks: list[Block] = []
-    for claim in claims:
+    for claim in ordered:
         label = Span(_name(claim).ljust(cells), "label")
         if claim.strength is Strength.UNKNOWN:
             said = f"unknown: {claim.source}"
         else:
-            said = f"{_value(claim)}: {claim.source}"
+            value = claim.value
+            said = f"{(value if isinstance(value, str) else value_text(value))}: {claim.source}"
         blocks.append(Prose(label, safe_text(said), indent=cells))
         doubts = [Span(safe_text(f"not {doubt}"), "muted") for doubt in claim.against]
         blocks += [Prose(" " * cells, doubt, indent=cells) for doubt in doubts[:_MAX_AGAINST]]
-    return blocks
+    return Page(*page.sections, [TerminalOnly(title, *blocks), PipedOnly(*piped)])
 
 
 def _name(claim: Claim) -> str:
     return safe_text(claim.claim.replace("_", " "))
-
-
-def _value(claim: Claim) -> str:
-    value = claim.value
-    return value if isinstance(value, str) else value_text(value)
 
 
 def _piped(claim: Claim) -> str:
