@@ -77,7 +77,7 @@ class ChunkSums:
     def repeat(self) -> None:
         """Take over the sums of the checkpoint before, whose values are the same."""
         row = self._rows[-1].copy()
-        row[2] = 0.0 if math.isfinite(row[0]) else math.nan
+        row[2] = math.nan if row[4] or row[5] else 0.0
         self._rows.append(row)
 
     def add(self, values: NDArray[Any], *, is_wide: bool) -> None:
@@ -181,8 +181,8 @@ class Rows:
         at, dtype = self._n, self._dtypes[self._n]
         self._n += 1
         x = values.view(f"f{values.itemsize // 2}") if values.dtype.kind == "c" else values
-        x = x.astype(np.float64)
         with np.errstate(all="ignore"):
+            x = x.astype(np.float64)
             if self._exponent:
                 np.ldexp(x, -self._exponent, out=x)
             if not at:
