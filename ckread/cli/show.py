@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
 from ckread.errors import UsageError, VariableNotFoundError
+from ckread.model.display import safe_text
 from ckread.model.lookup import find_part
-from ckread.model.spelling import safe_text
 from ckread.readers.contract import CHECKSUMMED
 from ckread.views.terminal.words import plural
 
@@ -144,7 +144,13 @@ def _show(
     n, nbytes = math.prod(part.shape), math.prod(part.shape) * part.variable.dtype.itemsize
     is_abbreviated = output.is_terminal and not arguments.full and n > MAX_SHOWN
     if is_abbreviated and nbytes > LARGE_NBYTES:
-        array = _read_edges(part, arguments, output)
+        from ckread.model.lookup import read_edges
+        from ckread.views.values import EDGE_ITEMS
+
+        if part.index is None and not arguments.verify:
+            output.note("only what is shown was read, without checksum; --verify reads it all")
+        index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
+        array = read_edges(part.variable, index, EDGE_ITEMS)
     else:
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
@@ -155,13 +161,3 @@ def _show(
 
 def _read(part: Part) -> NDArray[np.generic]:
     return part.variable.numpy() if part.index is None else part.variable.read(part.index)
-
-
-def _read_edges(part: Part, arguments: argparse.Namespace, output: Output) -> NDArray[np.generic]:
-    from ckread.model.lookup import read_edges
-    from ckread.views.values import EDGE_ITEMS
-
-    if part.index is None and not arguments.verify:
-        output.note("only what is shown was read, without checksum; --verify reads it all")
-    index = part.index or tuple(slice(0, size, 1) for size in part.variable.shape)
-    return read_edges(part.variable, index, EDGE_ITEMS)

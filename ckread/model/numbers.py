@@ -22,6 +22,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -216,7 +217,7 @@ class _Column:
         self.is_glued = cut[0].texts[at] == self.word
         self.is_of_checksum = _is_of_checksum(cut[0], at)
 
-    @property
+    @cached_property
     def values(self) -> list[int]:
         return [int(text) for text in self.texts]
 
@@ -348,7 +349,7 @@ class _Chosen:
         counters = [column for column in (self.epoch, self.step) if column is not None]
         return [*self.groups, *self.others, *counters]
 
-    @property
+    @cached_property
     def keys(self) -> list[list[int]]:
         """What orders the series, most significant first."""
         if self.fractions:
@@ -480,10 +481,10 @@ def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: boo
     Checkpoints of TensorFlow are numbered by their saver; files of Keras by whoever saves.
     """
     values = sorted(column.values)
-    if column.is_padded or any(other is not column for other in varying):
+    if not is_keras or column.is_padded or any(other is not column for other in varying):
         return False
-    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1 and is_keras
-    is_size = all(v % 32 == 0 and v <= 1024 for v in values) and values[0] > 0
+    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    is_size = all(0 < v <= 1024 and v % 32 == 0 for v in values)
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 

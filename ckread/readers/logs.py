@@ -272,21 +272,15 @@ def _log_of_parts(
     ]
     if not metrics:
         raise _no_log(path, "no column of numbers")
-    told = list(notes)
-    lengths = {name: sum(name in row for row in rows) for name in metrics}
     unplaced = {}
     if not counting.full and _OF_LISTS in rows[0]:
-        longest = max(lengths.values())
-        short = [name for name in metrics if lengths[name] < longest]
-        metrics = [name for name in metrics if name not in short]
-        unplaced = {
-            name: tuple(_number(row[name]) for row in rows if name in row) for name in short
-        }
-        told += [
-            f"{name} has {lengths[name]:,} values for {longest:,} rows: which ones they are of "
-            "is unknown."
-            for name in short
-        ]
+        unplaced = _short_lists(rows, metrics)
+        metrics = [name for name in metrics if name not in unplaced]
+    short = [
+        f"{name} has {len(values):,} values for {len(rows):,} rows: which ones they are of is "
+        "unknown."
+        for name, values in unplaced.items()
+    ]
     numbers, unit = counting.number(metrics)
     if unit == "epoch" and counting.epoch:
         first = min(numbers)
@@ -308,8 +302,17 @@ def _log_of_parts(
         counters={n: tuple(_whole(merged[at].get(n)) for at in order) for n in counting.all},
         seams=tuple(seams),
         unplaced=unplaced,
-        notes=(*told, *why),
+        notes=(*notes, *short, *why),
     )
+
+
+def _short_lists(
+    rows: Sequence[Row], metrics: Sequence[str]
+) -> dict[str, tuple[float | None, ...]]:
+    """Give the values of metrics that were logged less often than others."""
+    found = {name: tuple(_number(row[name]) for row in rows if name in row) for name in metrics}
+    longest = max(map(len, found.values()))
+    return {name: values for name, values in found.items() if len(values) < longest}
 
 
 class _Counting:

@@ -10,8 +10,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
-from ckread.model.fields import named
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import named, safe_text, safe_word
 from ckread.views.terminal.page import (
     Lines,
     Page,
@@ -285,7 +284,7 @@ def _facts(report: CheckReport) -> list[Block]:
         blocks = plural(report.n_blocks, "block")
         rows.append(("table", f"{blocks}, every checksum right"))
         missing = sum(f.code is Code.SHARD_MISSING for f in report.findings)
-        wrong = codes & {Code.SHARD_SHORT, Code.SHARD_LONG}
+        wrong = codes & {Code.SHARD_SHORT, Code.SHARD_LONG, Code.SOMETHING_ELSE}
         length = "" if missing or wrong else ", of the exact length"
         if Code.INDEX not in codes:
             rows.append(("shards", f"{report.n_shards - missing} of {report.n_shards}{length}"))

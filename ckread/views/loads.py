@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
 from ckread.views.terminal.table import Column, Justify, Table
@@ -32,7 +32,14 @@ def loads_page(found: OnLoading) -> Page:
     """Lay out what loading a file would do."""
     said = sentence(found)
     said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
-    notes = [" ".join(_chains(found)), _not_listed(found), _index_words(found), _SCOPE]
+    whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
+    not_listed = f"Not listed: saving and restoring, as in every {whose}."
+    notes = [
+        " ".join(_chains(found)),
+        not_listed if found.not_listed else "",
+        _index_words(found),
+        _SCOPE,
+    ]
     return Page(
         [titled(found.path), Prose(said)],
         TerminalOnly(*_rows(found)) if found.facts else [],
@@ -174,13 +181,6 @@ def _index_words(found: OnLoading) -> str:
     if found.index_as_exported:
         return "The index of its values is the one it was exported with (fingerprint.pb)."
     return "The index of its values is not the one it was exported with (fingerprint.pb)."
-
-
-def _not_listed(found: OnLoading) -> str:
-    if not found.not_listed:
-        return ""
-    whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
-    return f"Not listed: saving and restoring, as in every {whose}."
 
 
 def _when_word(fact: LoadFact) -> str:

@@ -189,6 +189,7 @@ def test_values_that_are_none(
     assert code == 1
     assert f"{target.name}: {phrase}, expected a data shard." in out
     assert "intact" not in out
+    assert "exact length" not in out
 
 
 def test_a_directory_whose_latest_index_is_a_pointer(tmp_path: Path) -> None:

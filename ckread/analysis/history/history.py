@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
-from ckread.model.display import Displayed
-from ckread.model.fields import Kind, data_frame
+from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, read_history_log
 
@@ -187,7 +186,11 @@ def history(
         raise UsageError("some logs count epochs and some steps: they cannot be joined")
     epochs, columns, seams = joined(found)
     names = dict.fromkeys(name for log in found for name in log.metrics)
-    counters = {n: tuple(map(_whole, v)) for n, v in columns.items() if n not in names}
+    counters = {
+        name: tuple(None if value is None else int(value) for value in values)
+        for name, values in columns.items()
+        if name not in names
+    }
     metrics = {name: columns[name] for name in names}
     checkpoints = None if run is None else as_run(run)
     rows = Rows(epochs, found[0].unit, counters, metrics)
@@ -207,10 +210,6 @@ def history(
         counters=counters,
         notes=tuple(note for log in found for note in log.notes),
     )
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
 
 
 def _best(

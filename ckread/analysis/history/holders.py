@@ -103,8 +103,19 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
     """
     if run is None or not len(run):
         return Holders()
-    ties = [_asked(run, rows, match)] if match else _ties(run, rows)
-    for tie in ties:
+    ties = (
+        [_asked(run, rows, match)]
+        if match
+        else [
+            *_by_counters(run, rows),
+            _by_epoch(run, rows),
+            _by_pairs(run, rows),
+            _by_iterations(run, rows),
+            _by_metric(run, rows),
+            _by_same_numbers(run, rows),
+        ]
+    )
+    for tie in filter(None, ties):
         places = {entry.path: tie.place(entry) for entry in run.entries}
         known = {path: at for path, at in places.items() if at is not None}
         if len(known) < len(places):
@@ -118,13 +129,6 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
         return Holders(kept, known, (), deleted, tie.how, strength=tie.strength)
     paths = tuple(entry.path for entry in run.entries)
     return Holders(unplaced=paths, why=_missing(run, rows))
-
-
-def _ties(run: Run, rows: Rows) -> list[_Tie]:
-    """Give the ways that are open, the strongest first."""
-    found = [*_by_counters(run, rows), _by_epoch(run, rows), _by_pairs(run, rows)]
-    found += [_by_iterations(run, rows), _by_metric(run, rows), _by_same_numbers(run, rows)]
-    return [tie for tie in found if tie is not None]
 
 
 def _by_counters(run: Run, rows: Rows) -> list[_Tie]:

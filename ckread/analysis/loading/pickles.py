@@ -43,13 +43,9 @@ _PROCESSES = {"os", "posix", "nt", "subprocess", "pty", "commands"}
 def pickle_facts(path: str, name: str) -> list[LoadFact]:
     """Tell what unpickling a file, or the members of an archive, would import and call."""
     with open(path, "rb") as file:
-        if file.read(4) == b"PK\x03\x04":
-            return _archive_facts(path)
-        file.seek(0)
-        return _facts(file, (), path, name)
-
-
-def _archive_facts(path: str) -> list[LoadFact]:
+        if file.read(4) != b"PK\x03\x04":
+            file.seek(0)
+            return _facts(file, (), path, name)
     facts = []
     try:
         with zipfile.ZipFile(path) as archive:

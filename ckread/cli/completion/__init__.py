@@ -94,21 +94,15 @@ def _for_bash(found: list[Candidate], typed: TypedLine) -> list[str]:
     from ckread.cli.completion.candidates import Kind
 
     texts = [candidate.text[typed.kept :] for candidate in found]
-    if any(_misleads_bash(candidate) for candidate in found):
+    names = [candidate.text for candidate in found if candidate.kind is Kind.NAME]
+    is_own = any("$" in candidate.text or "`" in candidate.text for candidate in found)
+    if is_own or any(name.startswith("~") or os.path.isdir(name) for name in names):
         return ["words", *(_quoted(text, typed.open_quote) for text in texts)]
     if all(candidate.kind is Kind.WORD for candidate in found):
         return ["words", *texts]
     # Bash adds the slash of a directory itself.
     slashes = ["/" if candidate.kind is Kind.PATH else "" for candidate in found]
     return ["files", *map(str.removesuffix, texts, slashes)]
-
-
-def _misleads_bash(candidate: Candidate) -> bool:
-    from ckread.cli.completion.candidates import Kind
-
-    text = candidate.text
-    is_name = candidate.kind is Kind.NAME
-    return "$" in text or "`" in text or (is_name and (text.startswith("~") or os.path.isdir(text)))
 
 
 def _quoted(text: str, open_quote: str) -> str:

@@ -100,6 +100,7 @@ class _Reading:
 
     def _quoted(self, quote: str) -> None:
         self._add("")
+        escapable = tuple(_ESCAPED_IN_DOUBLE) if quote == '"' else ("'", "\\") * self._is_fish
         self.open_quote = quote
         self._break_at_quote(quote)
         while self._at < len(self.line):
@@ -109,16 +110,11 @@ class _Reading:
                 self.open_quote = ""
                 self._break_at_quote(quote)
                 return
-            if character == "\\" and self.line[self._at : self._at + 1] in self._escapable(quote):
+            if character == "\\" and self.line[self._at : self._at + 1] in escapable:
                 self._add(self.line[self._at : self._at + 1])
                 self._at += 1
             elif not (character == "$" and quote == '"' and self._variable()):
                 self._add(character)
-
-    def _escapable(self, quote: str) -> tuple[str, ...]:
-        if quote == '"':
-            return tuple(_ESCAPED_IN_DOUBLE)
-        return ("'", "\\") if self._is_fish else ()
 
     def _variable(self) -> bool:
         """Fill in a variable of the environment that begins here, if there is one."""

@@ -143,7 +143,9 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 def _in_order(members: list[Member], series: Series | None) -> Group:
     """Put one series in order: by the contents where all tell, else by the names, else by time."""
-    numbers = series.numbers if series else [_alone(member) for member in members]
+    names = [os.path.basename(member.place.path.rstrip(os.sep)) for member in members]
+    alone = [read_series([name], [None])[0].numbers[0] for name in names]
+    numbers = series.numbers if series else alone
     members = [
         _with_numbers(member, number) for member, number in zip(members, numbers, strict=True)
     ]
@@ -156,7 +158,7 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
     iterations = [member.entry.iterations for member in members]
     if series is None:
         is_counted = all(n.known is not None for n in numbers)
-        placed = sorted(members, key=lambda m: (_known(m.entry) if is_counted else 0, m.given))
+        placed = sorted(members, key=lambda m: (m.entry.count or 0 if is_counted else 0, m.given))
         claim = _steps(placed, "file name")
         return Group(tuple(placed), ("step",) if is_counted else (), (claim,))
     if not series.titles and None not in iterations and len(set(iterations)) == len(iterations):
@@ -169,10 +171,6 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
     return Group(tuple(members), titles, (claim,), series.doubt)
 
 
-def _alone(member: Member) -> NameNumbers:
-    return read_series([os.path.basename(member.place.path.rstrip(os.sep))], [None])[0].numbers[0]
-
-
 def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     """Note what the name says; the directory of a SavedModel has a version, no step."""
     if member.place.format is Format.SAVED_MODEL:
@@ -183,11 +181,6 @@ def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
     return replace(member, entry=entry)
-
-
-def _known(entry: RunEntry) -> int:
-    numbers = [n for n in (entry.step, entry.epoch) if n is not None]
-    return numbers[0] if numbers else -1
 
 
 def _by_counter(members: Sequence[Member], rank: int) -> Group:

@@ -84,6 +84,9 @@ class TrackableObjectGraph(NamedTuple):
     nodes: tuple[TrackableObject, ...]
 
 
+_EMPTY = TrackableObject()
+
+
 def parse_object_graph(buffer: bytes) -> TrackableObjectGraph:
     """Decode a TrackableObjectGraph.
 
@@ -93,6 +96,8 @@ def parse_object_graph(buffer: bytes) -> TrackableObjectGraph:
     with no_garbage_collection():
         nodes = [
             _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop)
+            if start < stop
+            else _EMPTY
             for tag, start, stop in length_delimited(buffer, 0, len(buffer))
             if tag == _FIELD_1
         ]

@@ -187,7 +187,8 @@ class GraphFile:
 
     def nodes_of(self, function: Function) -> dict[str, Node]:
         """Read all operations of a function, with what they take."""
-        nodes = (self._node(span) for span in self._node_spans(function.span))
+        parts = self._messages(function.span)
+        nodes = (self._node(span) for number, span in parts if number == 3)
         return {node.name: node for node in nodes}
 
     def string(self, node: Node, attribute: str = "value") -> str | None:
@@ -284,9 +285,6 @@ class GraphFile:
 
     def _intern(self, raw: bytes) -> str:
         return self._interned.setdefault(raw, raw.decode("utf-8", "surrogateescape"))
-
-    def _node_spans(self, function: Span) -> Iterator[Span]:
-        return (value for number, value in self._messages(function) if number == 3)
 
     def _node(self, span: Span) -> Node:
         """Decode a node; what is large in it is skipped."""

@@ -311,8 +311,15 @@ def draw_cells(
         image.set_gid("ckread:cells")
     _draw_same(axes, layout, cells, palette)
     _draw_bad(axes, layout, cells, palette)
-    if layout.row_height >= DOTTED_FROM:
-        _draw_starts(axes, layout, cells, palette)
+    points = [
+        (column + 0.5, band.y + band.height / 2)
+        for band in layout.rows
+        for column in np.flatnonzero(cells.kinds[band.row] == Kind.START)
+    ]
+    if points and layout.row_height >= DOTTED_FROM:
+        x, y = np.array(points).T
+        (dots,) = axes.plot(x, y, "o", ms=1.6, color=palette.faint, mec="none", zorder=3)
+        dots.set_gid("ckread:start")
     for bracket in layout.brackets[1:]:
         axes.axhline(bracket.start * layout.row_height, color=palette.paper, lw=0.6, zorder=4)
 
@@ -366,18 +373,6 @@ def _draw_bad(axes: Axes, layout: Layout, cells: Cells, palette: Palette) -> Non
             axes.add_patch(box)
             kept[start, stop] = box
         open_boxes = kept
-
-
-def _draw_starts(axes: Axes, layout: Layout, cells: Cells, palette: Palette) -> None:
-    points = [
-        (column + 0.5, band.y + band.height / 2)
-        for band in layout.rows
-        for column in np.flatnonzero(cells.kinds[band.row] == Kind.START)
-    ]
-    if points:
-        x, y = np.array(points).T
-        (dots,) = axes.plot(x, y, "o", ms=1.6, color=palette.faint, mec="none", zorder=3)
-        dots.set_gid("ckread:start")
 
 
 def draw_bars(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.lines import Line2D
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.figures.sheet import MARGIN, WIDTH
 from ckread.views.figures.style import DENSE_SIZE, TEXT_SIZE
 from ckread.views.figures.text import fit_names, fits, shorten, text_width
@@ -246,29 +246,20 @@ def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
         widest = max((text_width(b.label, DENSE_SIZE) for b in shown), default=0.0)
         widest = min(widest, _BRACKET_WIDTH) + 0.1
     left = MARGIN + min(widest, _NAME_WIDTH) + 0.1
-    bands = _bands(rows, height)
+    bands: list[Band] = []
+    y, group = 0.0, rows[0].group
+    for row in rows:
+        if row.group != group and not row.is_heading and height >= LOWEST_NAMED:
+            y += 0.25 * height
+        bands.append(Band(y, _HEADING if row.is_heading else height, row.item, row.text))
+        y += bands[-1].height
+        group = row.group
     depth = bands[-1].y + bands[-1].height
     return Layout(tuple(bands), tuple(found), left, top, depth, height)
 
 
 def _size(row_height: float) -> float:
     return TEXT_SIZE if row_height >= 0.125 else DENSE_SIZE
-
-
-def _bands(rows: Sequence[Row], height: float) -> list[Band]:
-    bands: list[Band] = []
-    y, group = 0.0, None
-    for row in rows:
-        if row.is_heading:
-            bands.append(Band(y, _HEADING, None, row.text))
-            y += _HEADING
-        else:
-            if group is not None and row.group != group and height >= LOWEST_NAMED:
-                y += 0.25 * height
-            bands.append(Band(y, height, row.item, row.text))
-            y += height
-        group = row.group
-    return bands
 
 
 def write_names(sheet: Sheet, layout: Layout) -> None:
