@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckread.model.binding import Refusal, SlotManner, bind, slot_manner
-from ckread.model.object_graph import ObjectGraph
+from ckread.model.evidence import ObjectGraph
 from ckread.readers.graphs.object_graph import Attribute, Child, SlotVariable, TrackableObject
 
 Slots = tuple[tuple[int, str, int], ...]
