@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.model.claim import Strength
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import value_text
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.compat.records import Cure, RestoreForecast, Stored
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS3 = frozenset({"_operations", "call_signature_parameters", "_losses_override"})

@@ -19,7 +19,7 @@ from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import match_variables
 from ckread.analysis.diff.records import PairedBy
 from ckread.errors import CheckpointError
-from ckread.model.object_graph import ObjectGraph
+from ckread.model.evidence import ObjectGraph
 from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
 
