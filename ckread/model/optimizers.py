@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.variable import Variable
 
 
@@ -146,7 +146,7 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     kept = {name.lstrip("_") for name in optimizer.lists}
     full_names = list(_full_names(graph, optimizer.node))
     words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
-    words |= {part for name in full_names for part in name.split("/")[:2]}
+    words |= {part for name in full_names for part in name.split("/")[: 1 + (name.count("/") > 1)]}
     for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
