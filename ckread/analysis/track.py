@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
-from ckread.model.display import Displayed
-from ckread.model.fields import Kind, data_frame
+from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import find_by_name, select
@@ -142,24 +142,26 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     """
     run = as_run(run)
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    opened: list[tuple[RunEntry, Checkpoint]] = []
+    opened: list[tuple[int, Checkpoint]] = []
     notes = []
     for at, found in run.opened():
-        entry = run.entries[at]
         if isinstance(found, CheckpointError):
-            notes.append(f"{entry.name} was left out: {found.message}.")
+            notes.append(f"{run.entries[at].name} was left out: {found.message}.")
         else:
-            opened.append((entry, found))
-    candidates = {
-        name: variable for _, checkpoint in opened for name, variable in checkpoint.items()
-    }
+            opened.append((at, found))
+    candidates: dict[str, Variable] = {}
+    for (_, checkpoint), (_, following) in zip_longest(opened, opened[1:], fillvalue=(0, None)):
+        # Most checkpoints of a run have the names of the one after them.
+        if checkpoint is not None and (following is None or [*checkpoint] != [*following]):
+            candidates.update(checkpoint)
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
-    for entry, checkpoint in opened:
+    for at, checkpoint in opened:
+        entry = run.entries[at]
         with checkpoint:
             row = [_value(checkpoint, target, notes) for target in targets]
-        if run.error_now(run.entries.index(entry)) is None:
+        if run.error_now(at) is None:
             rows.append(row)
             entries.append(entry)
         else:

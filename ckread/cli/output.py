@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
@@ -85,13 +85,13 @@ class Output:
             stream.reconfigure(encoding="ascii")
         return Screen(stream, color=self._color, forced=forced, pages=pages)
 
-    def progress(self, total_nbytes: int, since: float) -> Progress | None:
+    def progress(self, done: int, total_nbytes: int, since: float) -> Progress | None:
         """Draw a bar on stderr; None where there is no terminal, or notes are not wanted."""
         if self.is_quiet or not is_tty(self._stderr):
             return None
         from ckread.cli.terminal import progress_of
 
-        return progress_of(total_nbytes, since, self._screen(self._stderr))
+        return progress_of(done, total_nbytes, since, self._screen(self._stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results."""

@@ -73,7 +73,7 @@ class ProgressBar:
         if self._is_wanted and waited:
             self._drawn = now
             if self._bar is None:
-                self._bar = self._output.progress(self._total, since=self._start)
+                self._bar = self._output.progress(self._done, self._total, since=self._start)
                 self._is_wanted = self._bar is not None
             if self._bar is not None:
                 self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)

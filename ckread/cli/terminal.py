@@ -85,9 +85,10 @@ def _page_through(command: str, content: str) -> bool:
     if command == "less" and shutil.which(command) is None:
         return False
     environment = {"LESS": "FRX", "LV": "-c", **os.environ}
-    pager = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keyboard is the pager's
+    # The keyboard is the pager's. A handler, unlike an ignored signal, is not passed on to it.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
+        pager = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
         pager.communicate(content.encode("utf-8", "backslashreplace"))
     finally:
         signal.signal(signal.SIGINT, before)
@@ -102,7 +103,7 @@ def _is_real(stream: TextIO) -> bool:
         return False
 
 
-def progress_of(total_nbytes: int, since: float, screen: Screen) -> Progress:
+def progress_of(done: int, total_nbytes: int, since: float, screen: Screen) -> Progress:
     """Give a bar of bytes read since a moment, drawn when told to, and gone when done.
 
     It has no thread of its own: a process with threads may not fork its workers.
@@ -124,7 +125,7 @@ def progress_of(total_nbytes: int, since: float, screen: Screen) -> Progress:
         console=screen, auto_refresh=False, transient=True,
         redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip
-    progress.add_task("", total=total_nbytes)
+    progress.add_task("", total=total_nbytes, completed=done)
     progress.start()
     return progress
 

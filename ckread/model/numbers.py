@@ -350,7 +350,7 @@ class _Chosen:
         counters = [column for column in (self.epoch, self.step) if column is not None]
         return [*self.groups, *self.others, *counters]
 
-    @property
+    @cached_property
     def keys(self) -> list[list[int]]:
         """What orders the series, most significant first."""
         if self.fractions:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.variable import Variable
 
 
@@ -146,18 +146,19 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     kept = {name.lstrip("_") for name in optimizer.lists}
     full_names = list(_full_names(graph, optimizer.node))
     words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
-    words |= {name.split("/")[0] for name in full_names}
+    words |= {part for name in full_names for part in name.split("/")[: 1 + (name.count("/") > 1)]}
     for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())
             if kind:
-                words |= {word for name, word in _BY_LIST if name in kept}
+                is_keras_2 = "m" in words
+                words |= {word for name, word in _BY_LIST if name in kept and not is_keras_2}
                 return with_variant(kind, words)
         kind = class_of_key(full_name)
         if kind:
             return kind
     if "momentums" in optimizer.lists and words & {"m", "momentum"}:
-        return "SGD with momentum"  # Lion's list is called `_momentums`
+        return with_variant("SGD", words)  # Lion's list is called `_momentums`
     names = {name.lstrip("_") for _, name in children}
     return next((kind for of_class, kind in _BY_LISTS if of_class <= names), None) or next(
         (kind for of_class, kind in _BY_WORDS if of_class <= words), None
@@ -224,8 +225,11 @@ def slot_word(suffix: str) -> str | None:
 
 
 def with_variant(kind: str | None, words: AbstractSet[str]) -> str | None:
-    """Complete a class by what its slots are called: plain SGD keeps none."""
-    if kind == "SGD" and words & {"momentum", "m"}:
+    """Complete a class by what its slots are called.
+
+    Plain SGD keeps no `momentum`; that of Keras 2.11 and later keeps `m` with it and without.
+    """
+    if kind == "SGD" and "momentum" in words:
         return "SGD with momentum"
     return "Adam with AMSGrad" if kind == "Adam" and words & {"vhat", "velocity_hat"} else kind
 

@@ -10,8 +10,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
-from ckread.model.fields import named
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import named, safe_text, safe_word
 from ckread.views.terminal.page import (
     Lines,
     Page,

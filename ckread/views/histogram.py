@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, footer
 from ckread.views.terminal.words import (
     count_text,

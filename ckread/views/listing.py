@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.model.variable import VARIABLE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import RIGHT, Column, Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
 from ckread.views.terminal.table import Column, Justify, Table

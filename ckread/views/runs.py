@@ -8,9 +8,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.claim import Strength
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
 from ckread.views.terminal.words import (

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (

@@ -1,9 +1,11 @@
-"""What is longer than the screen goes through a pager, on a terminal of its own."""
+"""On a terminal of its own: what is longer than the screen is paged, progress goes away."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.terminal import ANSI
 from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:
@@ -32,14 +35,16 @@ class Person:
         seen: what was shown so far.
     """
 
-    def __init__(self, words: list[str], folder: Path, **environment: str) -> None:
+    def __init__(
+        self, words: list[str], folder: Path, module: str = "ckread", **environment: str
+    ) -> None:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         known = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
         self.seen = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ckread", *words],
+            [sys.executable, *(["-m", module] if module else []), *words],
             stdin=slave, stdout=slave, stderr=slave, cwd=folder,
             env=kept | known | environment, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
@@ -154,3 +159,53 @@ def test_files_that_were_written_are_links(tmp_path: Path) -> None:
     person = Person(words, tmp_path)
     assert person.leave() == 0
     assert f"{(tmp_path / 'a b.npy').as_uri()}\x1b\\" in person.seen
+
+
+_READS = """
+import time
+from ckread.cli.output import Output
+from ckread.cli.progress import ProgressBar
+with ProgressBar(3_000_000_000, Output(is_quiet={quiet})) as progress:
+    progress._start -= 1.5
+    progress._drawn -= 1.5
+    for _ in range(5):
+        progress(300_000_000)
+        time.sleep(0.12)
+print("done")
+"""
+
+
+def _screen_of(code: str, folder: Path, **environment: str) -> str:
+    person = Person(["-c", code], folder, module="", **environment)
+    assert person.leave() == 0
+    return person.seen
+
+
+def test_progress_is_one_line_that_goes_away(tmp_path: Path) -> None:
+    seen = _screen_of(_READS.format(quiet=False), tmp_path)
+    assert "\x1b[?25h" in seen  # the cursor is back
+    assert seen.rstrip().endswith("done")
+    shown = re.sub(r"\x1b\[\??\d*[A-Za-z]", "", ANSI.sub("", seen))
+    frames = [line for line in re.split(r"[\r\n]", shown) if "reading" in line]
+    assert len(frames) >= 3
+    assert all(len(frame) <= 80 for frame in frames)
+    assert re.search(r"━.* 2\.79 GiB  \S+ [KMG]iB/s  \d+ s left", frames[-1])
+
+
+@pytest.mark.parametrize(
+    ("quiet", "environment"), [(True, {}), (False, {"TERM": "dumb"})], ids=["quiet", "dumb"]
+)
+def test_no_progress_where_it_is_not_wanted(
+    tmp_path: Path, quiet: bool, environment: dict[str, str]
+) -> None:
+    assert "reading" not in _screen_of(_READS.format(quiet=quiet), tmp_path, **environment)
+
+
+@pytest.mark.skipif(shutil.which("less") is None, reason="less is not installed")
+def test_less_shows_colours_page_by_page(tmp_path: Path) -> None:
+    person = Person(LONG, tmp_path)
+    person.look(until="\x1b[K")
+    person.type("q")
+    assert person.leave() == 0
+    assert "\x1b[38;5;244m" in person.seen
+    assert "save_counter" not in person.seen

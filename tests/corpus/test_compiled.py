@@ -136,7 +136,9 @@ def test_keras_2(name: str, tmp_path: Path) -> None:
         model.save(tmp_path / "model.keras")
         paths.append(tmp_path / "model.keras")
     for path in paths:
-        assert_told(path, model, kind, rate, schedule)
+        # Keras 2 makes the slots of momentum without it too: only a configuration tells.
+        is_open = path.name == "run" and kind.startswith("SGD")
+        assert_told(path, model, "SGD" if is_open else kind, rate, schedule)
 
 
 V1 = {

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.check.check import check
 from ckread.errors import CheckpointError
-from ckread.model.evidence import Evidence
+from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
-from ckread.model.object_graph import ObjectGraph
 from ckread.model.opening import open_checkpoint
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.bundle.strings import parse_string_tensor

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:

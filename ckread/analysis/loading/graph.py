@@ -197,7 +197,7 @@ class _Graph:
                 if kind == "asset":
                     self.tables += is_table
                     continue
-                if is_table and kind == "input" and root.trigger in ("nothing", "call"):
+                if is_table and kind in ("input", "given") and root.trigger in ("nothing", "call"):
                     continue  # what was run to initialize it, and is left over
                 if node.op in _CACHES and kind == "text" and not text:
                     continue
@@ -336,7 +336,7 @@ class _Graph:
         return self._inside[function]
 
     def _path(self, node: Node, function: str, root: _Root) -> tuple[str, str]:
-        """Say where the path comes from: `text`, `asset`, `input`, or nothing that is known."""
+        """Say where the path comes from: `text`, `asset`, `input`, `given`, or nothing known."""
         if node.op == "ImmutableConst" or node.op.startswith("Debug"):
             text = self._file.string(node, PATH_ATTRIBUTE.get(node.op, "debug_urls"))
             return ("text", text) if text else ("", "")
@@ -373,7 +373,9 @@ class _Graph:
             caller = root.parents.get(function)
             outer = self._nodes_of(caller or "")
             if caller is None and function not in root.callers:
-                return self._bound(function, index - len(arguments))
+                found = self._bound(function, index - len(arguments))
+                is_called = root.trigger in ("signature", "call")
+                return found if found[0] != "input" or is_called else ("given", "")
             calling = (
                 next((n for n in outer.values() if function in (*n.calls, n.op)), None)
                 if caller
@@ -423,4 +425,5 @@ def _detail(what: What, kind: str, text: str) -> str:
     to = "to" if what is What.WRITES_FILES else "at"
     if kind == "text":
         return f'{to} "{text}"'
-    return f"{to} a path from the input" if kind == "input" else f"{to} a path that is computed"
+    paths = {"input": "from the input", "given": "that it is given"}
+    return f"{to} a path {paths.get(kind, 'that is computed')}"

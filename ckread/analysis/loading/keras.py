@@ -5,10 +5,10 @@
     Lambda    config["function"]: an object `__lambda__` with base64 code, or in files of
               Keras 2 a list [code, defaults, closure]; else the name of a function
 
-Versions are those of the advisories: Keras before 3.9 imported any module that a
-configuration names (CVE-2025-1550); until 3.11 functions of Keras itself that read, write or
-download could be called in it (CVE-2025-8747, -9906); in an `.h5` a Lambda was not held back
-by `safe_mode` before 3.11.3 (CVE-2025-9905).
+Versions are those of the advisories. Keras before 3.9 imported any module that a
+configuration names (CVE-2025-1550). Before 3.11 functions of Keras itself that read, write or
+download could be called in it (CVE-2025-8747, -9906; now `NON_MODELING_APIS`). In an `.h5` a
+Lambda was not held back by `safe_mode` before 3.11.3 (CVE-2025-9905); tf_keras loads it still.
 """
 
 from __future__ import annotations
@@ -165,7 +165,8 @@ class _Walk:
             yield self._fact(What.IMPORTS, place, f"{module}.{name}", detail, ())
         elif name in _GADGETS or (class_name == "function" and not _MODELING.issuperset(parts)):
             what = _GADGETS.get(name, What.RUNS_PYTHON)
-            detail = f"calls {module}.{name}; Keras from 3.11 on refuses it"
+            refused = "; Keras 3.15 refuses it" if name in _GADGETS else ""
+            detail = f"calls {module}.{name}{refused}"
             constants = tuple(text for text in _texts(entry) if "/" in text)
             yield self._fact(what, place, f"{module}.{name}", detail, constants)
 

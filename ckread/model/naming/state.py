@@ -24,7 +24,7 @@ _CONTAINER = re.compile(
 )
 _WORD = re.compile(
     r"_?(?:.*_)?(?:masks?|thresholds?|traces?|sum|sumsq|runningsum|runningsumsq)(?:_\d+)?"
-    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*",
+    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights",
     re.IGNORECASE,
 )
 _WEIGHT = re.compile(

@@ -169,16 +169,19 @@ class LibraryFile:
             address = _address(item)
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
-    def _refuse(self, path: str, what: str, *, leads_out: bool = False) -> None:
-        kind = ErrorKind.LEADS_OUT if leads_out else None
-        found = f"{path!r} {what}"
-        raise UnsupportedFeatureError(found, kind=kind, path=self.path, name=self.name)
+    def _refuse(
+        self, path: str, what: str, *, leads_out: bool = False, remedy: str | None = None
+    ) -> None:
+        kind, found = ErrorKind.LEADS_OUT if leads_out else None, f"{path!r} {what}"
+        place: dict[str, Any] = {"path": self.path, "name": self.name}
+        raise UnsupportedFeatureError(found, kind=kind, remedy=remedy, **place)
 
     def dataset(self, path: str) -> Any:
         """Open a listed dataset with h5py, whose values are all in the file."""
         if path not in self._datasets:
             with self.guarded(repr(path)):
                 found = self._file[encode(path)]
+                self._check_filters(path, found.id)
                 missing = unwritten(found.id)
                 check_chunks(found.id)
             if missing is not None:
@@ -187,6 +190,17 @@ class LibraryFile:
                 )
             self._datasets[path] = found
         return self._datasets[path]
+
+    def _check_filters(self, path: str, item: Any) -> None:
+        """See that HDF5 has what the values were packed with: else they are not damaged."""
+        layout, h5z = item.get_create_plist(), h5py_module().h5z
+        for i in range(layout.get_nfilters()):
+            number, _, _, name = layout.get_filter(i)
+            if not h5z.filter_avail(number):
+                called = f" ({decode(name)})" if name else ""
+                found = f"is packed by filter {number}{called}, which HDF5 lacks here"
+                remedy = "Read it with h5py and hdf5plugin, and save it without that filter."
+                self._refuse(path, found, remedy=remedy)
 
     def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
         """Give the texts of a dataset, None unless they are of variable length."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
 from ckread.views.figures.axes import (
     decades_of,

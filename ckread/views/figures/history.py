@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
+from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
-from ckread.model.spelling import safe_text
 from ckread.views.figures.axes import pushed_apart, set_heights, set_log_heights
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.lines import Line2D
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.figures.sheet import MARGIN, WIDTH
 from ckread.views.figures.style import DENSE_SIZE, TEXT_SIZE
 from ckread.views.figures.text import fit_names, fits, shorten, text_width

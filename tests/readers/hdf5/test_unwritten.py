@@ -10,7 +10,7 @@ import pytest
 
 import ckread
 from ckread.analysis.check.findings import Code
-from ckread.errors import CheckpointError, CorruptCheckpointError
+from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.library import LibraryFile
 from ckread.readers.hdf5.plain import PlainFile
@@ -155,3 +155,25 @@ def _read_all(path: str) -> None:
     with open_hdf5(path) as reader:
         for key in reader.tensors:
             reader.read(key)
+
+
+# Filters that are not here.
+
+
+def test_a_filter_that_hdf5_lacks_is_no_damage(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        options: dict[str, Any] = {"chunks": (10,), "compression": "gzip"}
+        file.create_dataset("x", data=np.arange(100, dtype="f4"), **options)
+
+    path = tmp_path / "w.h5"
+    _file(path, fill)
+    data = path.read_bytes()
+    message = data.index(b"deflate\0")  # id, size of the name, flags, number of values: u16 each
+    path.write_bytes(data[: message - 8] + (32001).to_bytes(2, "little") + data[message - 6 :])
+    with open_hdf5(str(path)) as reader, pytest.raises(UnsupportedFeatureError) as caught:
+        reader.read("x")
+    found = "'x' is packed by filter 32001 (deflate), which HDF5 lacks here"
+    assert str(caught.value) == f"w.h5: {found}"
+    report = ckread.check(str(path))
+    assert report.sound
+    assert Code.UNREADABLE in {finding.code for finding in report.findings}
