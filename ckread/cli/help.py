@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import Parser, add_common
-from ckread.cli.commands import COMMANDS, EXAMPLES, Command, Group
+from ckread.cli.commands import COMMANDS, EXAMPLES, Group
 from ckread.views.terminal.page import Lines, Page, Prose, Span
 from ckread.views.terminal.table import Column, Table
 
@@ -23,7 +23,23 @@ _PATH_NOTE = "PATH is a prefix, any file of a checkpoint, a directory, a SavedMo
 
 def help_page(parser: Parser) -> Page:
     """Give the help of a command, or of the program itself."""
-    return _of_program() if parser.command is None else _of_command(parser.command, parser)
+    command = parser.command
+    if command is None:
+        return _of_program()
+    module = import_module(command.module)
+    common = _common()
+    shared = {flag for action in common for flag in action.option_strings}
+    own = [action for action in parser.options if shared.isdisjoint(action.option_strings)]
+    usage = f"ckread {command.name} {command.usage}{' [options]' if own else ''}"
+    exit_code = getattr(module, "EXIT_CODE", "0 done, 2 trouble")
+    return Page(
+        Prose((module.__doc__ or command.summary).strip().split("\n")[0]),
+        _examples(module.EXAMPLES),
+        _section("Usage", [(usage, "")]),
+        *([_section("Options", _option_rows(own))] if own else []),
+        _section("Every command", _option_rows(common)),
+        Prose(f"Exit code: {exit_code}."),
+    )
 
 
 def _of_program() -> Page:
@@ -41,23 +57,6 @@ def _of_program() -> Page:
         *(_section(group, rows, width=width) for group, rows in commands),
         _section("Every command", options, width=width),
         Prose(f"{_PATH_NOTE} Exit code: {codes}."),
-    )
-
-
-def _of_command(command: Command, parser: Parser) -> Page:
-    module = import_module(command.module)
-    common = _common()
-    shared = {flag for action in common for flag in action.option_strings}
-    own = [action for action in parser.options if shared.isdisjoint(action.option_strings)]
-    usage = f"ckread {command.name} {command.usage}{' [options]' if own else ''}"
-    exit_code = getattr(module, "EXIT_CODE", "0 done, 2 trouble")
-    return Page(
-        Prose((module.__doc__ or command.summary).strip().split("\n")[0]),
-        _examples(module.EXAMPLES),
-        _section("Usage", [(usage, "")]),
-        *([_section("Options", _option_rows(own))] if own else []),
-        _section("Every command", _option_rows(common)),
-        Prose(f"Exit code: {exit_code}."),
     )
 
 

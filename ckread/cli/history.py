@@ -70,7 +70,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         checkpoints = open_run(arguments.run, reader=arguments.reader)
         for note in checkpoints.notes:
             output.note(note)
-    match = dict(_pair(text) for text in arguments.match)
+    match = {}
+    for text in arguments.match:
+        column, sign, number = text.rpartition("=")
+        if not (column and sign and number):
+            raise UsageError(f"--match {text}: expected COLUMN=NUMBER, such as epoch=10")
+        match[column] = number
     if match and checkpoints is None:
         raise UsageError("--match without --run: there is no checkpoint to match")
     result = history(
@@ -89,10 +94,3 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         figure = plot_history(result, palette=palette_of(arguments))
         hand_over([figure], plural(len(result.epochs), result.unit), arguments, output)
     return 0
-
-
-def _pair(text: str) -> tuple[str, str]:
-    column, sign, number = text.rpartition("=")
-    if not (column and sign and number):
-        raise UsageError(f"--match {text}: expected COLUMN=NUMBER, such as epoch=10")
-    return column, number

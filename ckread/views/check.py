@@ -381,7 +381,9 @@ def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     if group.checkpoints:
         first, last = group.checkpoints[0], group.checkpoints[-1]
         head.append(Span(safe_text(f", {first}" if first == last else f", {first} to {last}")))
-    place = f"{finding.place}: " if _is_placed(group) else ""
+    # The place is said where it is one, and the message does not name it.
+    is_placed = finding.code in _PLACED - {Code.BOUNDS} and len(group.names) == 1
+    place = f"{finding.place}: " if is_placed and finding.place is not None else ""
     message = capital(f"{place}{finding.message}")
     if finding.code is not Code.TENSORFLOW:  # its own words are not ours to write anew
         message = with_units(message)
@@ -392,14 +394,6 @@ def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
         elif line:
             blocks.append(_Indented(safe_text(line)))
     return blocks
-
-
-def _is_placed(group: Group) -> bool:
-    """Tell whether the place has to be said: one place, which the message does not name."""
-    finding = group.finding
-    if finding.place is None or len(group.names) != 1 or finding.code is Code.BOUNDS:
-        return False
-    return finding.code in _PLACED
 
 
 class _Indented(Prose):

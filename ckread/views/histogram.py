@@ -101,17 +101,7 @@ class _Drawing(Block):
         for i, row in enumerate(histogram_rows(counts)):
             label = f" {peak} " if i == 0 else margin
             yield Span(label, "label"), Span(paper.spell(row), "spark")
-        axis, labels = self._axis(cells)
-        yield Span(margin), Span(paper.spell(axis), "label")
-        yield Span(margin), Span(labels, "label")
-        yield Span(margin), Span(paper.spell(self._box(cells)))
-
-    def _cell(self, value: float, cells: int) -> int:
-        share = (value - self._low) / (self._high - self._low)
-        return min(cells - 1, max(0, int(share * cells)))
-
-    def _axis(self, cells: int) -> tuple[str, str]:
-        line, labels = ["─"] * cells, [" "] * (cells + 8)
+        line, marks = ["─"] * cells, [" "] * (cells + 8)
         free = 0
         for tick in round_ticks(self._low, self._high, cells // _TICK_ROOM):
             at = self._cell(tick, cells)
@@ -120,20 +110,24 @@ class _Drawing(Block):
             text = text or float_text(tick)
             start = max(0, at - len(text) // 2)
             if start >= free:
-                labels[start : start + len(text)] = text
+                marks[start : start + len(text)] = text
                 free = start + len(text) + 1
-        return "".join(line), "".join(labels).rstrip()
-
-    def _box(self, cells: int) -> str:
+        axis, labels = "".join(line), "".join(marks).rstrip()
+        yield Span(margin), Span(paper.spell(axis), "label")
+        yield Span(margin), Span(labels, "label")
         q01, q25, q50, q75, q99 = (
             self._cell(self._distribution.quantile(p).value, cells)
             for p in (0.01, 0.25, 0.5, 0.75, 0.99)
         )
-        line = [" "] * cells
-        line[q01 : q99 + 1] = "─" * (q99 + 1 - q01)
-        line[q25 : q75 + 1] = "━" * (q75 + 1 - q25)
-        line[q01], line[q99], line[q50] = "├", "┤", "╋"
-        return "".join(line).rstrip()
+        box = [" "] * cells
+        box[q01 : q99 + 1] = "─" * (q99 + 1 - q01)
+        box[q25 : q75 + 1] = "━" * (q75 + 1 - q25)
+        box[q01], box[q99], box[q50] = "├", "┤", "╋"
+        yield Span(margin), Span(paper.spell("".join(box).rstrip()))
+
+    def _cell(self, value: float, cells: int) -> int:
+        share = (value - self._low) / (self._high - self._low)
+        return min(cells - 1, max(0, int(share * cells)))
 
 
 def histogram_rows(counts: Sequence[int]) -> list[str]:

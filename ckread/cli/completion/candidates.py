@@ -155,7 +155,20 @@ def candidates(words: Sequence[str], typed: str) -> list[Candidate]:
             for option in context.parser.options
         ]
         return _fitting(options, typed)
-    return _positional(context, typed)
+    if context.command is None:
+        commands = [Candidate(c.name, c.summary, kind=Kind.WORD) for c in COMMANDS]
+        paths = _meant(context, "PATH", typed) if typed else []
+        return [*_fitting(commands, typed), *paths]
+    positionals, at = context.command.positionals, len(context.words)
+    if at >= len(positionals) and not positionals[-1].is_many:
+        return []
+    word = positionals[min(at, len(positionals) - 1)]
+    if word.choices:
+        return _fitting([Candidate(choice, kind=Kind.WORD) for choice in word.choices], typed)
+    found = _meant(context, word.name, typed)
+    if not found and word.name in NAMES and RUN in positionals:
+        return _meant(context, RUN.name, typed)  # a run may be several paths
+    return found
 
 
 def _context(words: Sequence[str]) -> Context:
@@ -193,23 +206,6 @@ def _values(context: Context, option: argparse.Action, typed: str) -> list[Candi
         head = typed[: typed.rfind(",") + 1]
         return _fitting([Candidate(f"{head}{choice}", kind=Kind.WORD) for choice in choices], typed)
     return _meant(context, str(option.metavar), typed)
-
-
-def _positional(context: Context, typed: str) -> list[Candidate]:
-    if context.command is None:
-        commands = [Candidate(c.name, c.summary, kind=Kind.WORD) for c in COMMANDS]
-        paths = _meant(context, "PATH", typed) if typed else []
-        return [*_fitting(commands, typed), *paths]
-    positionals, at = context.command.positionals, len(context.words)
-    if at >= len(positionals) and not positionals[-1].is_many:
-        return []
-    word = positionals[min(at, len(positionals) - 1)]
-    if word.choices:
-        return _fitting([Candidate(choice, kind=Kind.WORD) for choice in word.choices], typed)
-    found = _meant(context, word.name, typed)
-    if not found and word.name in NAMES and RUN in positionals:
-        return _meant(context, RUN.name, typed)  # a run may be several paths
-    return found
 
 
 def _meant(context: Context, word: str, typed: str) -> list[Candidate]:

@@ -99,7 +99,10 @@ class PlainFile:
         listed: dict[str, Dataset | str] = {}
         entered = {root}
         self._addresses[""] = root
-        pending = [("", table) for table in self._group(root)]
+        tables = _tables(self._messages(root))
+        if not tables:
+            raise DeclinedError
+        pending = [("", table) for table in tables]
         while pending:
             prefix, table = pending.pop()
             for name, address in self._members(*table):
@@ -120,12 +123,6 @@ class PlainFile:
                     entered.add(address)
                     pending += [(f"{path}/", one) for one in tables]
         return [listed[path] for path in sorted(listed, key=path_order)]
-
-    def _group(self, address: int) -> list[tuple[int, int]]:
-        tables = _tables(self._messages(address))
-        if not tables:
-            raise DeclinedError
-        return tables
 
     def _like_another(self, path: str, address: int) -> Dataset | None:
         """Give a dataset whose header is that of another but for the place of its values."""

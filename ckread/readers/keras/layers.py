@@ -77,7 +77,10 @@ def layer_groups(
     }
     groups: dict[str, LayerGroup] = {}
     for path in sorted(paths, key=lambda path: path.count("/") if path else -1):
-        parent = _nearest(path, groups)
+        parent, ancestor = None, path  # the innermost ancestor that is a layer
+        while ancestor and parent is None:
+            ancestor = ancestor.rpartition("/")[0]
+            parent = groups.get(ancestor)
         name = names.get(path, "")
         config = _find_config(path, name, parent) if path else model
         class_name = config.class_name if config else _class_of_key(path, parent)
@@ -88,31 +91,18 @@ def layer_groups(
     return groups
 
 
-def _nearest(path: str, groups: Mapping[str, LayerGroup]) -> LayerGroup | None:
-    """Give the group of the innermost ancestor that is a layer."""
-    while path:
-        path = path.rpartition("/")[0]
-        if path in groups:
-            return groups[path]
-    return None
-
-
 def _find_config(path: str, name: str, parent: LayerGroup | None) -> LayerConfig | None:
     config = parent.config if parent else None
     if parent is None or config is None:
         return None
     steps = path[len(parent.path) :].strip("/").split("/")
     if steps[0] in CONTAINER_GROUPS and len(steps) == 2:
-        return _by_name(config.layers, name) or _by_counter(config.layers, steps[1])
+        named = [layer for layer in config.layers if name and layer.name == name]
+        return named[0] if len(named) == 1 else _by_counter(config.layers, steps[1])
     found = _part(config, steps[0])
     if len(steps) == 2:
         return _by_counter(found, steps[1])
     return found[0] if len(steps) == 1 and found else None
-
-
-def _by_name(layers: Iterable[LayerConfig], name: str) -> LayerConfig | None:
-    named = [layer for layer in layers if name and layer.name == name]
-    return named[0] if len(named) == 1 else None
 
 
 def _by_counter(layers: Iterable[LayerConfig], item: str) -> LayerConfig | None:

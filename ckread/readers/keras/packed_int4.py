@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.readers.keras.layers import quantization_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,31 +40,20 @@ def find_packing(
         return None
     if names[at] not in ("kernel", "embeddings"):
         return None
-    width = _width(config, dict(zip(names, shapes, strict=True)))
-    if width is None:
-        return None
+    width = config.settings.get("units", config.settings.get("output_dim"))
+    if type(width) is not int:
+        scale = dict(zip(names, shapes, strict=True)).get("kernel_scale", ())
+        if len(scale) != 2:
+            return None
+        width = scale[-1]
     if stored[1] == (width + 1) // 2 and stored[1] != width:
         return Packing(1, (stored[0], width))
-    depth = _depth(config)
+    depth = config.settings.get("input_dim")
+    if type(depth) is not int:
+        depth = config.input_shape[-1] if config.input_shape else None
     if stored[1] == width and depth is not None and stored[0] == (depth + 1) // 2:
         return Packing(0, (depth, width))
     return None
-
-
-def _width(config: LayerConfig, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
-    """Give the length of the last axis, unpacked."""
-    given = config.settings.get("units", config.settings.get("output_dim"))
-    if type(given) is int:
-        return given
-    scale = shapes.get("kernel_scale", ())
-    return scale[-1] if len(scale) == 2 else None
-
-
-def _depth(config: LayerConfig) -> int | None:
-    given = config.settings.get("input_dim")
-    if type(given) is int:
-        return given
-    return config.input_shape[-1] if config.input_shape else None
 
 
 def unpack(packed: NDArray[np.generic], axis: int, length: int) -> NDArray[np.generic]:

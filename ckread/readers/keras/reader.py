@@ -220,7 +220,22 @@ def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
     }
     repeats = {key: one for key, one in known.items() if one != key}
     if len(files) == 1 and is_legacy(files[0], groups):
-        return _list_legacy(files[0], groups, KerasContents(config, repeats=repeats), homes)
+        # An entry of the lists without a dataset is a save that broke off.
+        file = files[0]
+        contents = KerasContents(config, repeats=repeats)
+        listed: dict[str, NamedWeight] = {}
+        lost, notes = [], []
+        for one in iter_named_weights(file, groups):
+            if one.key not in homes:
+                lost.append(one.key)
+            elif listed.setdefault(one.key, one) is not one:
+                notes.append(f"{one.name!r} is listed twice and stored once: one of two was lost.")
+        if lost:
+            count = f"{len(lost)} listed weights are not stored, the first {lost[0]!r}"
+            notes.append(f"{count}: the save broke off.")
+        ordered = {key: homes[key] for key in (*listed, *homes)}
+        contents = replace(contents, weights=tuple(listed.values()))
+        return Listing(ordered, contents, Format.LEGACY_HDF5, tuple(notes), is_empty=False)
     owners = {_owner(group) for group in groups if _is_vars(group)}
     names = {owner: _layer_name(files, owner) for owner in owners}
     layers = layer_groups(owners, names, config.model)
@@ -232,25 +247,6 @@ def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
     contents = KerasContents(config, layers, variables, repeats=repeats)
     layout = Format.KERAS_WEIGHTS if owners else Format.HDF5
     return Listing(homes, contents, layout, (), is_empty=not homes and not owners)
-
-
-def _list_legacy(
-    file: HDF5File, groups: Container[str], contents: KerasContents, homes: dict[str, Home]
-) -> Listing:
-    """Put datasets in the order of the lists; an entry without one is a save that broke off."""
-    first: dict[str, NamedWeight] = {}
-    lost, notes = [], []
-    for one in iter_named_weights(file, groups):
-        if one.key not in homes:
-            lost.append(one.key)
-        elif first.setdefault(one.key, one) is not one:
-            notes.append(f"{one.name!r} is listed twice and stored once: one of two was lost.")
-    if lost:
-        count = f"{len(lost)} listed weights are not stored, the first {lost[0]!r}"
-        notes.append(f"{count}: the save broke off.")
-    ordered = {key: homes[key] for key in (*first, *homes)}
-    contents = replace(contents, weights=tuple(first.values()))
-    return Listing(ordered, contents, Format.LEGACY_HDF5, tuple(notes), is_empty=False)
 
 
 def _is_vars(group: str) -> bool:

@@ -56,7 +56,11 @@ def read_saved_layers(directory: str, in_graph: Mapping[int, str]) -> SavedLayer
     try:
         if os.path.isfile(path):
             with RegularFile(path) as file:
-                texts |= _objects(FieldStream(file))
+                texts |= {
+                    node: text
+                    for node, text, identifier in _nodes(FieldStream(file))
+                    if "metric" not in identifier
+                }
         parsed = {
             node: parse_object(text.encode(), "metadata", path=path, name=FILE_NAME)
             for node, text in texts.items()
@@ -78,10 +82,6 @@ def read_saved_layers(directory: str, in_graph: Mapping[int, str]) -> SavedLayer
 def _texts(entries: Mapping[int, dict[str, Any]], field: str) -> dict[int, str]:
     found = {node: entry.get(field) for node, entry in entries.items()}
     return {node: text for node, text in found.items() if isinstance(text, str) and text}
-
-
-def _objects(stream: FieldStream) -> dict[int, str]:
-    return {node: text for node, text, identifier in _nodes(stream) if "metric" not in identifier}
 
 
 def _nodes(stream: FieldStream) -> Iterator[tuple[int, str, str]]:

@@ -133,7 +133,24 @@ def verdict(result: RunDrift) -> str:
         return "One checkpoint alone: nothing to compare it with."
     failed = [v for v in (*result.causes, *result.variables) if v.first_nonfinite is not None]
     if failed:
-        return _blow_up(result, failed)
+        groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
+        for variable in failed:
+            groups[variable.first_nonfinite or 0, _kind(variable)].append(variable)
+        entries = result.checkpoints
+        totals = Counter(_kind(variable) for variable in result.variables)
+        clauses = [
+            _clause(
+                members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints)
+            )
+            for (index, kind), members in sorted(groups.items(), key=_weights_first)
+        ]
+        first = min(index for index, _ in groups)
+        rest = f", {len(clauses) - _FEW} more groups" if len(clauses) > _FEW else ""
+        good = "No checkpoint has finite values only."
+        if first:
+            name = safe_text(entries[first - 1].name)
+            good = f"{name} is the last one with finite values only."
+        return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
     finite = "" if result.index_only else "All values are finite."
     sentences = [_moved_most(result), *_unchanged(result), finite]
     return " ".join(filter(None, sentences))
@@ -219,24 +236,6 @@ def subtrees_of(some: Sequence[str], all_names: Collection[str]) -> list[str]:
         single.get(pattern[:-3], pattern) if count == 1 else pattern
         for pattern, count in found.items()
     ]
-
-
-def _blow_up(result: RunDrift, failed: Sequence[VariableDrift]) -> str:
-    groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
-    for variable in failed:
-        groups[variable.first_nonfinite or 0, _kind(variable)].append(variable)
-    totals = Counter(_kind(variable) for variable in result.variables)
-    clauses = [
-        _clause(members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints))
-        for (index, kind), members in sorted(groups.items(), key=_weights_first)
-    ]
-    first = min(index for index, _ in groups)
-    rest = f", {len(clauses) - _FEW} more groups" if len(clauses) > _FEW else ""
-    good = "No checkpoint has finite values only."
-    if first:
-        name = safe_text(result.checkpoints[first - 1].name)
-        good = f"{name} is the last one with finite values only."
-    return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
 
 
 def _weights_first(group: tuple[tuple[int, str], Sequence[VariableDrift]]) -> tuple[Any, ...]:

@@ -253,25 +253,20 @@ def _draw_swatch(sheet: Sheet, x: float, y: float, word: str, kind: Kind | None)
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    _fill(axes, sheet, kind)
-    soft = sheet.palette.soft
-    sheet.text(x + _SWATCH + 0.07, y + _BAR_HEIGHT / 2, word, color=soft, va="center")
-    return x + _SWATCH + 0.07 + text_width(word, TEXT_SIZE) + 0.2
-
-
-def _fill(axes: Axes, sheet: Sheet, kind: Kind | None) -> None:
     palette = sheet.palette
     if kind is Kind.START:
         axes.plot([0.5], [0.5], "o", ms=1.6, color=palette.faint, mec="none")
-        return
-    face = {Kind.SAME: palette.cell, Kind.BAD: palette.bad, Kind.ABSENT: palette.paper}
-    color = palette.sequential[4] if kind is None else face[kind]
-    hatch = "xxxx" if kind is Kind.BAD else None
-    edge = palette.faint if kind is Kind.ABSENT else palette.paper
-    box = Rectangle((0, 0), 1, 1, fc=color, ec=edge, hatch=hatch, lw=0.6)
-    axes.add_patch(box)
+    else:
+        face = {Kind.SAME: palette.cell, Kind.BAD: palette.bad, Kind.ABSENT: palette.paper}
+        color = palette.sequential[4] if kind is None else face[kind]
+        hatch = "xxxx" if kind is Kind.BAD else None
+        edge = palette.faint if kind is Kind.ABSENT else palette.paper
+        box = Rectangle((0, 0), 1, 1, fc=color, ec=edge, hatch=hatch, lw=0.6)
+        axes.add_patch(box)
     if kind is Kind.SAME:
         axes.plot([0, 1], [0.5, 0.5], color=palette.faint, lw=0.8)
+    sheet.text(x + _SWATCH + 0.07, y + _BAR_HEIGHT / 2, word, color=palette.soft, va="center")
+    return x + _SWATCH + 0.07 + text_width(word, TEXT_SIZE) + 0.2
 
 
 DOTTED_FROM = 0.06

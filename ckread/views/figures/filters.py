@@ -47,26 +47,6 @@ def plot_filters(
     facts = [*evidence, _what(filters)]
     if filters.kind is KernelKind.DENSE:
         return _plot_map(filters, facts, palette)
-    return _plot_tiles(filters, facts, palette, is_per_kernel=is_per_kernel)
-
-
-def _what(filters: Filters) -> str:
-    """Say what is drawn of the weights, and how they lie."""
-    shape = shape_text(filters.shape)
-    if filters.kind is KernelKind.CONV1D:
-        return f"{shape}: taps across, channels down"
-    if filters.kind is KernelKind.DEPTHWISE:
-        return f"{shape}, a kernel per channel"
-    if filters.is_colored:
-        return f"{shape}, drawn in colour"
-    if filters.mean_over > 1:
-        return f"{shape}, mean over {filters.mean_over} input channels"
-    return shape
-
-
-def _plot_tiles(
-    filters: Filters, facts: Sequence[str], palette: Palette, *, is_per_kernel: bool
-) -> Figure:
     n, rows, columns = filters.tiles.shape[:3]
     height = min(_MAX_TALL if filters.n_slices == 1 else _MAX_TALL_3D, _TILE * rows / columns)
     height += _SLICE_GAP * (filters.n_slices - 1)
@@ -98,6 +78,20 @@ def _plot_tiles(
             quantity = "mean weight" if filters.mean_over > 1 else "weight"
             draw_color_bar(sheet, MARGIN + 0.14, bottom + 0.08, filters.scale, quantity)
     return sheet.figure
+
+
+def _what(filters: Filters) -> str:
+    """Say what is drawn of the weights, and how they lie."""
+    shape = shape_text(filters.shape)
+    if filters.kind is KernelKind.CONV1D:
+        return f"{shape}: taps across, channels down"
+    if filters.kind is KernelKind.DEPTHWISE:
+        return f"{shape}, a kernel per channel"
+    if filters.is_colored:
+        return f"{shape}, drawn in colour"
+    if filters.mean_over > 1:
+        return f"{shape}, mean over {filters.mean_over} input channels"
+    return shape
 
 
 def sheet_axes(sheet: Sheet) -> Axes:

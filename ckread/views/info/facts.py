@@ -315,18 +315,16 @@ def graph_facts(graph: MetaGraph | None) -> list[tuple[str, str]]:
     parts = [f"{safe_text(name)} in {n:,}" for name, n in slices.items()]
     if len(parts) > _MAX_PARTITIONED:
         parts[_MAX_PARTITIONED:] = [f"{len(parts) - _MAX_PARTITIONED:,} more"]
+    saver = []
+    if graph.saver is not None:
+        kept, hours = graph.saver.max_to_keep, graph.saver.keep_every_n_hours
+        per_device = ", a file per device" if graph.saver.is_sharded else ""
+        saver.append(f"writes {graph.saver.version}{per_device}")
+        saver.append(f"keeps the last {kept:,}" if kept else "keeps all")
+        if 0 < hours < _NEVER_FOR_GOOD:
+            saver.append(f"one every {hours:g} hours for good")
     return [
-        ("saver", ", ".join(_saver(graph))),
+        ("saver", ", ".join(saver)),
         ("initial", ", ".join(initial)),
         ("slices", ", ".join(parts)),
     ]
-
-
-def _saver(graph: MetaGraph) -> Iterator[str]:
-    saver = graph.saver
-    if saver is None:
-        return
-    yield f"writes {saver.version}" + (", a file per device" if saver.is_sharded else "")
-    yield f"keeps the last {saver.max_to_keep:,}" if saver.max_to_keep else "keeps all"
-    if 0 < saver.keep_every_n_hours < _NEVER_FOR_GOOD:
-        yield f"one every {saver.keep_every_n_hours:g} hours for good"
