@@ -166,16 +166,6 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
         }
         output.json("export", document)
     told = f"{plural(len(written), 'variable')}, {size_text(os.path.getsize(path))}"
-    output.wrote(path, f"{told}{_left_out_text(left_out)}")
-    if left_out:
-        from ckread.views.check import with_units
-
-        for _, error in left_out[:_SHOWN]:
-            output.warning(with_units(f"{error.message}."))
-
-
-def _left_out_text(left_out: list[LeftOut]) -> str:
-    """Name what was left out, and why, in a word for each reason."""
     by_reason: dict[str, list[str]] = {}
     for variable, error in left_out:
         if isinstance(error, (MissingShardError, TruncatedFileError)):
@@ -187,7 +177,12 @@ def _left_out_text(left_out: list[LeftOut]) -> str:
     for reason, names in by_reason.items():
         more = f" and {count_text(len(names) - _SHOWN)} more" if len(names) > _SHOWN else ""
         parts.append(f"{', '.join(names[:_SHOWN])}{more} ({reason})")
-    return f"; left out: {', '.join(parts)}" if parts else ""
+    output.wrote(path, f"{told}; left out: {', '.join(parts)}" if parts else told)
+    if left_out:
+        from ckread.views.check import with_units
+
+        for _, error in left_out[:_SHOWN]:
+            output.warning(with_units(f"{error.message}."))
 
 
 # A variable into a file, streamed: the largest tensor never has to fit into memory.

@@ -87,7 +87,20 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.every:
         return _run_every(arguments, output, draws=draws)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        result = _measure(checkpoint, arguments, output)
+        from ckread.analysis.choosing import choose_variables
+        from ckread.analysis.statistics.statistics import statistics
+
+        patterns, roles = patterns_of(arguments), roles_of(arguments)
+        chosen, _ = choose_variables(checkpoint, patterns, roles)
+        with ProgressBar(sum(variable.nbytes for variable in chosen), output) as progress:
+            result = statistics(
+                checkpoint,
+                patterns,
+                roles=roles,
+                n_bins=arguments.bins,
+                n_jobs=arguments.jobs,
+                progress=progress,
+            )
         errors = {str(variable.error): variable.error for variable in result.damaged}
         for error in errors.values():
             if len(errors) == 1 and not result.measured and error is not None:
@@ -108,25 +121,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if draws:
             _draw(checkpoint, result, rows, arguments, output)
     return _TROUBLE if result.damaged else 0
-
-
-def _measure(
-    checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output
-) -> CheckpointStatistics:
-    from ckread.analysis.choosing import choose_variables
-    from ckread.analysis.statistics.statistics import statistics
-
-    patterns, roles = patterns_of(arguments), roles_of(arguments)
-    chosen, _ = choose_variables(checkpoint, patterns, roles)
-    with ProgressBar(sum(variable.nbytes for variable in chosen), output) as progress:
-        return statistics(
-            checkpoint,
-            patterns,
-            roles=roles,
-            n_bins=arguments.bins,
-            n_jobs=arguments.jobs,
-            progress=progress,
-        )
 
 
 _FIGURES: dict[str, Callable[[Distribution], float | None]] = {

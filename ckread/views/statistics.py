@@ -83,13 +83,7 @@ _FIELDS = named(STATISTICS_FIELDS)
 
 def statistics_table(rows: Sequence[Row], *, first: Sequence[Column[Row]] = ()) -> Table[Row]:
     """Give the table itself; `first` stands before the name, and in its place on a terminal."""
-    columns = _columns()
-    if first:
-        columns = [*first, replace(columns[0], shown=None), *columns[1:]]
-    return Table(columns, rows)
 
-
-def _columns() -> list[Column[Row]]:
     def of(name: str, **look: Any) -> Column[Row]:
         return Column.of(_FIELDS[name], itemgetter(0), **look)
 
@@ -111,7 +105,7 @@ def _columns() -> list[Column[Row]]:
         found = row[0].distribution
         return float_word(found.quantile(0.5).value if found and found.finite else None)
 
-    return [
+    columns = [
         of("name", shown=itemgetter(1), folds=True),
         of("shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT,
            from_width=110, rank=4),
@@ -126,6 +120,9 @@ def _columns() -> list[Column[Row]]:
         of("inf"),
         Column(title="median", piped=median, justify=RIGHT),
     ]  # fmt: skip
+    if first:
+        columns = [*first, replace(columns[0], shown=None), *columns[1:]]
+    return Table(columns, rows)
 
 
 def _draw(row: Row, cells: int) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckread.model.display import safe_text
 from ckread.model.role import Role
@@ -139,10 +139,12 @@ def verdict(result: RunDrift) -> str:
         entries = result.checkpoints
         totals = Counter(_kind(variable) for variable in result.variables)
         clauses = [
-            _clause(
-                members, totals[kind], kind, place(result.checkpoints[index], result.checkpoints)
+            _clause(members, totals[kind], kind, place(entries[index], entries))
+            for (index, kind), members in sorted(
+                groups.items(),
+                # What a model loses before what its optimizer does, then by checkpoint.
+                key=lambda group: (not group[1][0].role.is_parameter, *group[0]),
             )
-            for (index, kind), members in sorted(groups.items(), key=_weights_first)
         ]
         first = min(index for index, _ in groups)
         rest = f", {len(clauses) - _FEW} more groups" if len(clauses) > _FEW else ""
@@ -236,12 +238,6 @@ def subtrees_of(some: Sequence[str], all_names: Collection[str]) -> list[str]:
         single.get(pattern[:-3], pattern) if count == 1 else pattern
         for pattern, count in found.items()
     ]
-
-
-def _weights_first(group: tuple[tuple[int, str], Sequence[VariableDrift]]) -> tuple[Any, ...]:
-    """Order groups: what a model loses before what its optimizer does, then by checkpoint."""
-    place, members = group
-    return not members[0].role.is_parameter, *place
 
 
 def _kind(variable: VariableDrift) -> str:
