@@ -43,7 +43,14 @@ def track_page(result: RunTrack) -> Page:
     rows = [_Row(at, entry) for at, entry in enumerate(result.checkpoints)]
     n = plural(len(rows), "checkpoint")
     columns = _step_columns(result)
-    piped = PipedOnly(_piped_table(result, rows))
+
+    def word(variable: TrackedValue) -> Callable[[_Row], str]:
+        return lambda row: value_word(variable.values[row.at or 0])
+
+    values: list[Column[_Row]] = [
+        Column(title=safe_word(v.name), piped=word(v), justify=RIGHT) for v in result.variables
+    ]
+    piped = PipedOnly(Table([*columns, *values], rows))
     if len(result.variables) != 1:
         columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
         table = Table(columns, [_Row(None, None), *rows])
@@ -132,13 +139,3 @@ def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
         return (Span(bar(abs(value) / largest if value else 0.0, cells), "bar"),)
 
     return Column(title="", draw=draw, cells=_BAR_CELLS)
-
-
-def _piped_table(result: RunTrack, rows: list[_Row]) -> Table[_Row]:
-    def word(variable: TrackedValue) -> Callable[[_Row], str]:
-        return lambda row: value_word(variable.values[row.at or 0])
-
-    values: list[Column[_Row]] = [
-        Column(title=safe_word(v.name), piped=word(v), justify=RIGHT) for v in result.variables
-    ]
-    return Table([*_step_columns(result), *values], rows)

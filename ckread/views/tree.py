@@ -50,18 +50,7 @@ def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> T
         for node, lasts in tree.walk()
         if depth is None or len(lasts) <= depth
     ]
-    return Table(_columns(tree), rows)
 
-
-def guides_of(lasts: tuple[bool, ...]) -> str:
-    """Give the lines that lead to a node, three cells a level."""
-    if not lasts:
-        return ""
-    above = "".join("   " if is_last else "│  " for is_last in lasts[:-1])
-    return above + ("└─ " if lasts[-1] else "├─ ")
-
-
-def _columns(tree: VariableTree) -> list[Column[_Row]]:
     def of(field: str, **look: Any) -> Column[_Row]:
         return Column.of(_FIELDS[field], attrgetter("node"), **look)
 
@@ -76,7 +65,7 @@ def _columns(tree: VariableTree) -> list[Column[_Row]]:
         text = count_text(row.node.parameters) if row.node.parameters else ABSENT
         return (Span(text, "title" if row.node.children else ""),)
 
-    return [
+    columns: list[Column[_Row]] = [
         Column(title="tree", shown=name, folds=True),
         Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
         Column(title="shape", shown=shape, justify=RIGHT, rank=1),
@@ -91,3 +80,12 @@ def _columns(tree: VariableTree) -> list[Column[_Row]]:
             rank=2,
         ),
     ]
+    return Table(columns, rows)
+
+
+def guides_of(lasts: tuple[bool, ...]) -> str:
+    """Give the lines that lead to a node, three cells a level."""
+    if not lasts:
+        return ""
+    above = "".join("   " if is_last else "│  " for is_last in lasts[:-1])
+    return above + ("└─ " if lasts[-1] else "├─ ")
