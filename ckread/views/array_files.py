@@ -12,6 +12,7 @@ import io
 from typing import IO, TYPE_CHECKING
 
 from ckread.errors import UsageError
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,7 +137,8 @@ def write_csv(
     writer = csv.writer(text, lineterminator="\n")
     n_columns = shape[-1] if len(shape) > 1 else 1
     for at, row in enumerate(_rows(map(element_texts, chunks), n_columns)):
-        writer.writerow([*_leading_index(at, shape), *row])
+        index = unravelled(at, shape[:-1]) if len(shape) > 2 else ()
+        writer.writerow([*index, *row])
     text.flush()
     text.detach()
 
@@ -160,14 +162,3 @@ def _rows(chunks: Iterable[list[str]], n_columns: int) -> Iterator[list[str]]:
         for start in range(0, whole, max(1, n_columns)):
             yield rest[start : start + n_columns]
         rest = rest[whole:]
-
-
-def _leading_index(at: int, shape: tuple[int, ...]) -> list[int]:
-    """Give the index of a row in the dimensions but the last, where there are several."""
-    if len(shape) < 3:
-        return []
-    index: list[int] = []
-    for size in reversed(shape[:-1]):
-        at, position = divmod(at, size)
-        index.append(position)
-    return index[::-1]

@@ -377,7 +377,14 @@ def findings_block(groups: Sequence[Group], n_hidden: int = 0) -> TerminalOnly:
 
 def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     finding = group.finding
-    head = [Span(str(finding.level), _LEVEL_STYLES[finding.level]), Span(f"  {_subject(group)}")]
+    if group.names:
+        subject = ", ".join(safe_text(name) for name in group.names[:_NAMES_SHOWN])
+        more = len(group.names) - _NAMES_SHOWN
+        subject += f" and {count_text(more)} more" if more > 0 else ""
+    else:
+        subject = _CODE_WORDS.get(finding.code) or finding.place or str(finding.code)
+        subject = with_units(safe_text(subject))
+    head = [Span(str(finding.level), _LEVEL_STYLES[finding.level]), Span(f"  {subject}")]
     if group.checkpoints:
         first, last = group.checkpoints[0], group.checkpoints[-1]
         head.append(Span(safe_text(f", {first}" if first == last else f", {first} to {last}")))
@@ -407,16 +414,6 @@ def capital(message: str) -> str:
     """Begin a message with a capital, unless it begins with a name."""
     first = message.split(" ")[0]
     return message[:1].upper() + message[1:] if first.isalpha() else message
-
-
-def _subject(group: Group) -> str:
-    finding = group.finding
-    if group.names:
-        shown = ", ".join(safe_text(name) for name in group.names[:_NAMES_SHOWN])
-        more = len(group.names) - _NAMES_SHOWN
-        return shown + (f" and {count_text(more)} more" if more > 0 else "")
-    subject = _CODE_WORDS.get(finding.code) or finding.place or str(finding.code)
-    return with_units(safe_text(subject))
 
 
 def with_units(text: str) -> str:

@@ -135,7 +135,9 @@ def _best(result: TrainingHistory) -> str:
     if result.run is None:
         return f"{text}."
     if not result.holders.how:
-        return f"{text}. Which {result.unit} {_held(result)} is unknown."
+        paths = list(result.holders.unplaced)
+        holds = f"{safe_text(paths[0])} holds" if len(paths) == 1 else "each checkpoint holds"
+        return f"{text}. Which {result.unit} {holds} is unknown."
     if not result.holders.kept:
         return f"{text}. No checkpoint holds a {result.unit} of the log."
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
@@ -149,12 +151,6 @@ def _where(result: TrainingHistory, at: int) -> str:
         f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
         for name, values in result.counters.items()
     )
-
-
-def _held(result: TrainingHistory) -> str:
-    """Name a single checkpoint of which it is asked what it holds."""
-    paths = list(result.holders.unplaced)
-    return f"{safe_text(paths[0])} holds" if len(paths) == 1 else "each checkpoint holds"
 
 
 def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) -> list[Column[_Row]]:

@@ -61,7 +61,13 @@ def track_page(result: RunTrack) -> Page:
     columns.append(_value_column(variable))
     known = [value for value in variable.values if value is not None and math.isfinite(value)]
     if known and (min(known) >= 0 or max(known) <= 0) and any(known):
-        columns.append(_bar_column(variable, max(map(abs, known))))
+        largest = max(map(abs, known))
+
+        def draw(row: _Row, cells: int) -> Line:
+            value = variable.values[row.at] if row.at is not None else None
+            return (Span(bar(abs(value) / largest if value else 0.0, cells), "bar"),)
+
+        columns.append(Column(title="", draw=draw, cells=_BAR_CELLS))
     title = heading(variable.name, f"  over {safe_text(result.path)}, {n}")
     said = [title, TerminalOnly(Prose(sentence(result)))]
     return Page(said, TerminalOnly(Table(columns, rows)), piped)
@@ -131,11 +137,3 @@ def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:
         return (Span(value_text(value), "bad" if is_bad else ""),)
 
     return Column(title=safe_text(variable.name), shown=shown, justify=POINT, rank=rank)
-
-
-def _bar_column(variable: TrackedValue, largest: float) -> Column[_Row]:
-    def draw(row: _Row, cells: int) -> Line:
-        value = variable.values[row.at] if row.at is not None else None
-        return (Span(bar(abs(value) / largest if value else 0.0, cells), "bar"),)
-
-    return Column(title="", draw=draw, cells=_BAR_CELLS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import safe_text
+from ckread.readers.slices import unravelled
 from ckread.views.array_files import element_texts
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import plural, shape_text, shape_word
@@ -94,16 +95,9 @@ def piped_rows(array: NDArray[np.generic]) -> Iterator[str]:
     n_columns, n_lines = array.shape[-1], array.shape[-2]
     for at in range(math.prod(array.shape[:-1])):
         if array.ndim > 2 and at % n_lines == 0:
-            yield f"# {_matrix_index(at // n_lines, array.shape[:-2])}"
+            matrix = unravelled(at // n_lines, array.shape[:-2])
+            yield f"# [{', '.join([*map(str, matrix), ':', ':'])}]"
         yield " ".join(texts[at * n_columns : (at + 1) * n_columns])
-
-
-def _matrix_index(at: int, shape: tuple[int, ...]) -> str:
-    index: list[str] = []
-    for size in reversed(shape):
-        at, position = divmod(at, size)
-        index.append(str(position))
-    return f"[{', '.join([*index[::-1], ':', ':'])}]"
 
 
 def values_document(values: Values, *, verified: bool | None) -> dict[str, Any]:

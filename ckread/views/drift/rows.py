@@ -247,15 +247,14 @@ def _kind(variable: VariableDrift) -> str:
 
 
 def _clause(members: Sequence[VariableDrift], total: int, kind: str, where: str) -> str:
-    whats = {_what(variable) for variable in members}
+    whats = set()
+    for variable in members:
+        index = variable.first_nonfinite or 0
+        nan, infinite = variable.nan[index], variable.infinite[index]
+        only_one = "NaN" if nan and not infinite else "infinite" if infinite and not nan else ""
+        whats.add(only_one or "not finite")
     what = whats.pop() if len(whats) == 1 else "not finite"
     if len(members) == 1:
         return f"{safe_text(members[0].name)} is {what} at {where}"
     share = f"{len(members):,} of {total:,}" if total > len(members) else f"{len(members):,}"
     return f"{share} {kind}s are {what} at {where}"
-
-
-def _what(variable: VariableDrift) -> str:
-    index = variable.first_nonfinite or 0
-    nan, infinite = variable.nan[index], variable.infinite[index]
-    return "NaN" if nan and not infinite else "infinite" if infinite and not nan else "not finite"
