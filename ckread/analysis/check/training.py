@@ -232,42 +232,30 @@ def _untrained(
         for other in others if dead else ():
             zero = set(_zero_units(other))
             dead = [unit for unit in dead if unit in zero]
-        bias = _bias_slot(checkpoint, slot, owner)
+        if not dead or len(dead) == owner.shape[-1]:
+            return
+        scope, _, leaf = owner.name.rpartition("/")
+        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in _KERNELS else ()
+        fitting = (
+            other
+            for other in checkpoint.values()
+            if other.owner in biases and other.slot == slot.slot and other.shape == owner.shape[-1:]
+        )
+        bias = next(fitting, None)
+        with_bias = ""
         if bias is not None and (seen := looks.get(bias.name)) and seen.low == 0:
-            alike = set(_zero_units(bias))
-            with_bias = " and its bias" if alike.issuperset(dead) and dead else ""
-        else:
-            with_bias = ""
-        if dead and len(dead) < owner.shape[-1]:
-            yield _dead_units(owner, slot, dead, with_bias, is_long=is_long)
+            with_bias = " and its bias" if set(dead) <= set(_zero_units(bias)) else ""
+        told, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
+        message = (
+            f"{_units(owner, dead)} {told}: {slot.slot} of the optimizer "
+            f"is 0 in {its} {owner.elements // owner.shape[-1]} elements{with_bias}"
+        )
+        yield Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
 
 
 def _is_transposed(owner: Variable) -> bool:
     """Tell whether a kernel's last dimension is that of its inputs, as far as its name does."""
     return any(word in owner.name.lower() for word in ("transpose", "deconv"))
-
-
-def _dead_units(
-    owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
-) -> Finding:
-    each = owner.elements // owner.shape[-1]
-    seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
-    message = (
-        f"{_units(owner, dead)} {seen}: {slot.slot} of the optimizer "
-        f"is 0 in {its} {each} elements{with_bias}"
-    )
-    return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
-
-
-def _bias_slot(checkpoint: Checkpoint, slot: Variable, owner: Variable) -> Variable | None:
-    scope, _, leaf = owner.name.rpartition("/")
-    if leaf not in _KERNELS:
-        return None
-    wanted = {f"{scope}/bias", f"{scope}/biases"}
-    for other in checkpoint.values():
-        if other.owner in wanted and other.slot == slot.slot and other.shape == owner.shape[-1:]:
-            return other
-    return None
 
 
 def _zero_units(variable: Variable) -> list[int]:
@@ -278,25 +266,18 @@ def _zero_units(variable: Variable) -> list[int]:
     if not n_units or not math.prod(variable.shape):
         return []
     lives: NDArray[np.bool_] = np.zeros(n_units, np.bool_)
-    at = 0
+    at = 0  # the unit that comes next
     try:
         for chunk in variable.chunks():
             used = chunk.astype(np.bool_)
-            at = _mark(lives, used, at)
+            head = min(-at % n_units, used.size)
+            lives[at : at + head] |= used[:head]
+            whole = (used.size - head) // n_units * n_units
+            if whole:
+                lives |= used[head : head + whole].reshape(-1, n_units).any(axis=0)
+            rest = used[head + whole :]
+            lives[: rest.size] |= rest
+            at = (at + used.size) % n_units
     except CheckpointError:
         return []
     return [int(unit) for unit in np.flatnonzero(~lives)]
-
-
-def _mark(lives: NDArray[np.bool_], used: NDArray[np.bool_], at: int) -> int:
-    """Mark the units that some elements are not zero in; give the unit that comes next."""
-    n = lives.size
-    head = min(-at % n, used.size)
-    if head:
-        lives[at : at + head] |= used[:head]
-    whole = (used.size - head) // n * n
-    if whole:
-        lives |= used[head : head + whole].reshape(-1, n).any(axis=0)
-    rest = used[head + whole :]
-    lives[: rest.size] |= rest
-    return (at + used.size) % n
