@@ -45,12 +45,16 @@ class KerasIdentities(NamedTuple):
 
 def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents) -> KerasIdentities:
     """Give the identity of every key of a Keras file; names are unique in the file."""
-    optimizer_keys, metric_keys, layer_keys = _parts(tensors)
-    own = {key: tensors[key] for key in layer_keys}
+    optimizer_keys = [key for key in tensors if key.startswith((f"{OPTIMIZER}/", LEGACY_OPTIMIZER))]
+    metric_keys = [
+        key for key in tensors if key.partition("/")[0] in _METRIC_ROOTS and "vars" in key
+    ]
+    others = {*optimizer_keys, *metric_keys}
+    own = {key: record for key, record in tensors.items() if key not in others}
     variables = find_legacy(own, contents) if contents.weights else find_keras3(own, contents)
-    for key in layer_keys:
+    for key, record in own.items():
         if key not in variables:
-            variables |= find_keras3({key: own[key]}, contents)
+            variables |= find_keras3({key: record}, contents)
     names = unique_names({key: one.name for key, one in variables.items()})
     found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
     identities = {
@@ -65,22 +69,6 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
     identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
     layers = layer_table(contents, variables, tensors)
     return KerasIdentities(identities, layers, _warnings(identities))
-
-
-def _parts(
-    tensors: Mapping[str, TensorRecord],
-) -> tuple[list[str], list[str], list[str]]:
-    """Part keys into those of optimizers, of metrics, and of layers."""
-    optimizer, metric, layer = [], [], []
-    for key in tensors:
-        first = key.partition("/")[0]
-        if key.startswith((f"{OPTIMIZER}/", LEGACY_OPTIMIZER)):
-            optimizer.append(key)
-        elif first in _METRIC_ROOTS and "vars" in key:
-            metric.append(key)
-        else:
-            layer.append(key)
-    return optimizer, metric, layer
 
 
 def _of_optimizer(

@@ -107,16 +107,16 @@ def with_saved_layers(
         return evidence
     config = evidence.saved_layers.config
     sizes: Counter[str] = Counter()
+    total = 0
     for key, identity in identities.items():
         if identity.role.is_parameter:
+            elements = math.prod(tensors[key].shape)
+            total += elements
             for scope in set(identity.name.split("/")[:-1]):
-                sizes[scope] += math.prod(tensors[key].shape)
+                sizes[scope] += elements
     layers = tuple(
         KerasLayer(path, one.class_name, sizes[one.name], one.shape, one.trainable, depth)
         for path, one, depth in iter_layers(config.model)
-    )
-    total = sum(
-        math.prod(tensors[key].shape) for key, one in identities.items() if one.role.is_parameter
     )
     is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
     optimizer = innermost(config.optimizer)

@@ -313,7 +313,15 @@ def _owners(
         return None  # more of a shape than there are weights to own them
     if weights.order is not None and len(weights.order) > n:
         return _embedded([whole[i] for i in range(n)], weights)
-    return {i: _only_one(shape, whole, weights) for i, shape in whole.items()}
+    # A weight is told by its shape if it is the one of that shape, and one position has it.
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for key, shape in weights.shapes.items():
+        alike.setdefault(shape, []).append(key)
+    counts = Counter(whole.values())
+    return {
+        i: alike[shape][0] if len(alike[shape]) == 1 == counts[shape] else None
+        for i, shape in whole.items()
+    }
 
 
 def _embedded(wanted: Sequence[tuple[int, ...]], weights: Weights) -> dict[int, str | None] | None:
@@ -355,15 +363,6 @@ def _fit(
         slot_shape(place.word, kind, known[place.variable]) == shape
         for place, shape in zip(plan, shapes, strict=True)
     )
-
-
-def _only_one(
-    shape: tuple[int, ...], positions: Mapping[int, tuple[int, ...]], weights: Weights
-) -> str | None:
-    """Give the one weight of this shape, if one position of the plan has it too."""
-    keys = [key for key, one in weights.shapes.items() if one == shape]
-    n_positions = sum(one == shape for one in positions.values())
-    return keys[0] if len(keys) == 1 == n_positions else None
 
 
 def _agreed(claims: Sequence[OptimizerVariable]) -> OptimizerVariable:

@@ -6,7 +6,6 @@ it; then names, slots last, because they carry those of their owners.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
@@ -20,9 +19,9 @@ from ckread.model.naming.paths import (
     unique_names,
 )
 from ckread.model.naming.slots import SlotClues, find_slots
-from ckread.model.naming.state import buffers, is_state_name, is_weight_word
+from ckread.model.naming.state import buffers, is_state_name, is_weight_word, role_of_whole
 from ckread.model.optimizers import find_optimizers
-from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
+from ckread.model.role import Role, can_be_weight, role_by_word
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
@@ -172,7 +171,10 @@ class ObjectFile:
         self.slots = find_slots(SlotClues(graph, full_names, shapes), self.optimizers)
         self.aliases = find_aliases(graph, full_names, self.records)
         tree = PathTree(graph, self.optimizers)
-        is_plain = saved_model is None and _is_plain(graph)
+        # A `tf.train.Checkpoint`, not a model that was saved as the root.
+        is_plain = saved_model is None and not any(
+            is_structural(name) or name == "signatures" for _, name in graph.children[0]
+        )
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
         self.trained |= {slot.owner for slot in self.slots.values() if not slot.is_average}
         others = self.records.keys() - self.slots.keys() - self.held.keys()
@@ -214,16 +216,10 @@ def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int
     return {node: tensors[key] for key, node in nodes.items()}
 
 
-def _is_plain(graph: ObjectGraph) -> bool:
-    """Tell a `tf.train.Checkpoint` from a model that was saved as the root."""
-    return not any(is_structural(name) or name == "signatures" for _, name in graph.children[0])
-
-
 # Roles by the objects around a variable; slots and aliases aside.
 
 _METRICS = frozenset({"metrics", "_metrics", "_compile_metrics", "_tracked_metrics"})
 _ADAPTED = frozenset({"mean", "variance", "adapt_mean", "adapt_variance", "count"})
-_DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 _MOVING = frozenset({"hidden", "_hidden", "average"})
 
 
@@ -291,13 +287,7 @@ class ObjectRoles:
         if in_layer or (tree.parent[node] and beside.has_weights):
             is_quantised = record.dtype in (DataType.INT8, DataType.UINT8)
             return Role.WEIGHT if is_quantised and record.shape else Role.STATISTIC
-        is_known = is_whole(record.dtype) or record.dtype is DataType.BOOL
-        if not is_known or not self._trained:
-            return Role.OTHER
-        if record.shape:
-            return Role.STATE
-        is_counter = is_whole(record.dtype) and _DEFAULT_NAME.fullmatch(word)
-        return Role.COUNTER if is_counter else Role.OTHER
+        return role_of_whole(word, record, is_trained=bool(self._trained))
 
     def in_optimizer(self, node: int, *, is_held: bool) -> Role:
         """Give the role of a variable of an optimizer that is neither a slot nor a weight.
