@@ -105,10 +105,9 @@ def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
     names = _CHILDREN.intersection([name for _, name in graph.children[node]])
     if "_variables" in names and names & {"_trainable_variables", "_iterations", "_learning_rate"}:
         return True
-    if "_iterations" in names and "_learning_rate" in names:
-        return True
     return bool(
-        ("iter" in names and names & {"learning_rate", "decay"})
+        {"_iterations", "_learning_rate"} <= names
+        or ("iter" in names and names & {"learning_rate", "decay"})
         or names & {"inner_optimizer", "base_optimizer"}
     )
 

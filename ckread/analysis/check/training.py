@@ -79,11 +79,21 @@ def check_training(
     for slot in slots:
         by_owner.setdefault(slot.owner or "", []).append(slot)
     for slot in slots:
-        if slot.slot in _SECOND_MOMENTS and slot.owner and slot.name in looks:
+        look = looks.get(slot.name)
+        if look is None or not slot.owner:
+            continue
+        if slot.slot in _SECOND_MOMENTS:
             beside = [other for other in by_owner[slot.owner] if other is not slot]
             findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
-        if slot.slot in _ACCUMULATORS and slot.owner and slot.name in looks:
-            findings += _untouched(slot, looks[slot.name], state.iterations or state.step or 0)
+        # An accumulator of a gradient no longer stands at the one number it began with.
+        is_still = look.is_constant and not look.is_zero and look.elements > 1
+        iterations = state.iterations or state.step or 0
+        if slot.slot in _ACCUMULATORS and is_still and iterations >= _MANY:
+            message = (
+                f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in "
+                f"all {look.elements} elements after {iterations} iterations"
+            )
+            findings.append(Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message))
     return findings
 
 
@@ -116,17 +126,6 @@ def _largest(look: Look, dtype: DataType) -> float:
     if dtype is DataType.BFLOAT16:
         return float(struct.unpack("<f", struct.pack("<I", (int(look.high) & 0x7FFF) << 16))[0])
     return 0.0 if dtype is DataType.FLOAT16 else max(-look.low, look.high)
-
-
-def _untouched(slot: Variable, look: Look, iterations: int) -> Iterator[Finding]:
-    """Give the finding for an accumulator that stands at the one number it began with."""
-    is_still = look.is_constant and not look.is_zero and look.elements > 1
-    if is_still and iterations >= _MANY:
-        message = (
-            f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in all "
-            f"{look.elements} elements after {iterations} iterations"
-        )
-        yield Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message)
 
 
 def _untrained_copies(

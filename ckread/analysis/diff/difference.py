@@ -44,16 +44,9 @@ class Difference:
 
 
 def measure_difference(a: Variable, b: Variable, *, n_bins: int | None = None) -> Difference:
-    """Read a pair twice: for its ranges, then for its bins.
+    """Read a pair of equally many real numbers twice: for its ranges, then for its bins.
 
-    Args:
-        a: the variable before; of real numbers.
-        b: after, as many elements.
-        n_bins: bins of each histogram; None for as many as the elements fill.
-
-    Raises:
-        UsageError: values are not real numbers, or not as many on both sides.
-        CheckpointError: they cannot be read, or are damaged.
+    Each histogram has `n_bins`; None for as many as the elements fill.
     """
     for variable in (a, b):
         if not variable.dtype.is_plain or variable.dtype.startswith("complex"):

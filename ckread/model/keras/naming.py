@@ -68,7 +68,13 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
     unique = unique_names({key: identities[key].name for key in tensors})
     identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
     layers = layer_table(contents, variables, tensors)
-    return KerasIdentities(identities, layers, _warnings(identities))
+    slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
+    untold = sum(one.owner is None for one in slots)
+    warning = (
+        f"Of {untold:,} of {len(slots):,} slots it is not told which weight they belong to: "
+        "the file does not hold the order of the weights."
+    )
+    return KerasIdentities(identities, layers, (warning,) if untold else ())
 
 
 def _of_optimizer(
@@ -81,12 +87,11 @@ def _of_optimizer(
             continue
         is_slot = role in (Role.SLOT, Role.AVERAGE)
         owner_name = names[owner] if owner else None
+        name = key
         if is_slot and owner_name and word:
             name = f"{path}/{owner_name}/{word}"
-        elif word and not is_slot:
+        elif (word and not is_slot) or key.startswith(LEGACY_OPTIMIZER):
             name = f"{path}/{word}"
-        else:
-            name = f"{path}/{word}" if key.startswith(LEGACY_OPTIMIZER) else key
         slot = (word or None) if is_slot else None
         identities[key] = Identity(name, role, owner=owner_name, slot=slot)
     for key, (_, variable) in found.items():
@@ -94,17 +99,6 @@ def _of_optimizer(
             owner_name = identities[variable.repeats].name
             identities[key] = Identity(key, Role.ALIAS, owner=owner_name)
     return identities
-
-
-def _warnings(identities: Mapping[str, Identity]) -> tuple[str, ...]:
-    slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
-    untold = sum(one.owner is None for one in slots)
-    if not untold:
-        return ()
-    return (
-        f"Of {untold:,} of {len(slots):,} slots it is not told which weight they belong to: "
-        "the file does not hold the order of the weights.",
-    )
 
 
 def layer_table(

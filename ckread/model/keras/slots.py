@@ -283,7 +283,12 @@ def _name_slots(
             trained.append(Counter(_whole_shapes(plan, shapes).values()))
     if not fitting:
         return None
-    agreed = [_agreed([plan[at] for plan in fitting]) for at in range(len(slots))]
+    agreed = []  # of several plans what they agree on
+    for first, *others in zip(*fitting, strict=True):
+        role = first.role if all(one.role is first.role for one in others) else Role.SLOT
+        word = first.word if all(one.word == first.word for one in others) else ""
+        owner = first.owner if all(one.owner == first.owner for one in others) else None
+        agreed.append(OptimizerVariable(role, word, owner))
     return agreed, trained[0] if all(one == trained[0] for one in trained) else None
 
 
@@ -362,14 +367,4 @@ def _fit(
     return all(
         slot_shape(place.word, kind, known[place.variable]) == shape
         for place, shape in zip(plan, shapes, strict=True)
-    )
-
-
-def _agreed(claims: Sequence[OptimizerVariable]) -> OptimizerVariable:
-    """Keep of several plans what they agree on."""
-    first = claims[0]
-    return OptimizerVariable(
-        role=first.role if all(claim.role is first.role for claim in claims) else Role.SLOT,
-        word=first.word if all(claim.word == first.word for claim in claims) else "",
-        owner=first.owner if all(claim.owner == first.owner for claim in claims) else None,
     )

@@ -49,12 +49,24 @@ def identify_objects(
         file.namer, weights, file.optimizers, slots=file.slots, flags=file.flags
     )
     paths = OtherPaths(file.namer)
-    return {
-        key: _identity(file, nodes[key], names, trainable, paths)
-        if key in nodes
-        else Identity(names[key], role_by_attribute(key, tensors))
-        for key in tensors
-    }
+    found: dict[str, Identity] = {}
+    for key in tensors:
+        name, node = names[key], nodes.get(key)
+        if node is None:
+            found[key] = Identity(name, role_by_attribute(key, tensors))
+            continue
+        role, slot = file.roles[node], file.slots.get(node)
+        if slot is not None:
+            owner = names[file.records[slot.owner].key]
+            found[key] = Identity(name, role, None, owner, slot.word)
+        elif role.is_parameter:
+            told = False if role is Role.STATISTIC else trainable.get(node)
+            found[key] = Identity(name, role, told, None, None, paths.of(node, key_path(key)))
+        else:
+            original = file.aliases[node] if role is Role.ALIAS else None
+            repeats = None if original is None else names[file.records[original].key]
+            found[key] = Identity(name, role, None, repeats)
+    return found
 
 
 def _names(
@@ -100,28 +112,6 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
         if node not in names and node not in file.slots and (path := namer.spell(node)):
             names[node] = path
     return names
-
-
-def _identity(
-    file: ObjectFile,
-    node: int,
-    names: Mapping[str, str],
-    trainable: Mapping[int, bool],
-    paths: OtherPaths,
-) -> Identity:
-    key, role = file.records[node].key, file.roles[node]
-    slot = file.slots.get(node)
-    if slot is not None:
-        owner = names[file.records[slot.owner].key]
-        return Identity(names[key], role, None, owner, slot.word)
-    if role.is_parameter:
-        told = False if role is Role.STATISTIC else trainable.get(node)
-        return Identity(names[key], role, told, None, None, paths.of(node, key_path(key)))
-    if role is Role.ALIAS:
-        original = file.aliases[node]
-        owner_key = None if original is None else file.records[original].key
-        return Identity(names[key], role, None, names[owner_key] if owner_key else None)
-    return Identity(names[key], role)
 
 
 class ObjectFile:

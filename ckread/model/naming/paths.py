@@ -162,23 +162,24 @@ class Namer:
             for node, group in groups.items():
                 if group in members:
                     members[group].append(node)
-        return {group for group, nodes in members.items() if self._is_one_object(nodes)}
-
-    def _is_one_object(self, nodes: list[int]) -> bool:
-        if any("/" not in self.full_names[node] for node in nodes):
-            return False
-        holders = [self._holders(node) for node in nodes]
-        if set.intersection(*holders):
-            return True
-        return not all(holders) and len({self.full_names[node] for node in nodes}) == len(nodes)
-
-    def _holders(self, node: int) -> set[int]:
-        """Give the objects that hold a variable under a name: no lists, no optimizers."""
-        return {
-            parent
-            for parent, name in self.graph.parents[node]
-            if not name.isdecimal() and parent not in self.optimizers
-        }
+        found: set[Hashable] = set()
+        for group, nodes in members.items():
+            full_names = {self.full_names[node] for node in nodes}
+            if any("/" not in name for name in full_names):
+                continue
+            # The objects that hold each under a name: no lists, no optimizers.
+            holders = [
+                {
+                    parent
+                    for parent, name in self.graph.parents[node]
+                    if not name.isdecimal() and parent not in self.optimizers
+                }
+                for node in nodes
+            ]
+            is_scattered = not all(holders) and len(full_names) == len(nodes)
+            if set.intersection(*holders) or is_scattered:
+                found.add(group)
+        return found
 
 
 def _root(scope: str) -> str:
