@@ -99,6 +99,13 @@ def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Op
     }
 
 
+def trained_by(optimizers: Mapping[int, Optimizer]) -> frozenset[int]:
+    """Give the variables that some optimizer lists as those it trains."""
+    return frozenset(
+        node for found in optimizers.values() for node in (found.trainable or {}).values()
+    )
+
+
 def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
     if graph.nodes[node].slot_variables:
         return True

@@ -97,14 +97,9 @@ def _graph_order(graph: ObjectGraph) -> dict[str, int]:
             met.setdefault(graph.variables[node])
         to_visit.extend(child for child, _ in reversed(graph.children[node]))
     listed: dict[str, int] = {}
-    trained = (
-        graph.children[child]
-        for children in graph.children
-        for child, name in children
-        if name in _TRAINED
-    )
+    trained = (child for children in graph.children for child, name in children if name in _TRAINED)
     for members in trained:
-        for _, node in sorted((int(name), node) for node, name in members if name.isdecimal()):
+        for node in graph.items(members).values():
             if node in graph.variables:
                 listed.setdefault(graph.variables[node], len(listed))
     last = -1

@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckread.errors import UnsupportedFeatureError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.keras.naming import identify_keras
@@ -84,16 +83,6 @@ def _seconds(date_saved: str | None) -> float | None:
         return time.mktime(time.strptime(date_saved, "%Y-%m-%d@%H:%M:%S"))
     except (ValueError, OverflowError):
         return None
-
-
-def refuse_tensorflow(location: Location) -> UnsupportedFeatureError:
-    """Give the error for asking TensorFlow to read a Keras file."""
-    remedy = "Leave --reader tensorflow out."
-    return UnsupportedFeatureError(
-        "a Keras file, which TensorFlow's reader does not read",
-        path=location.path,
-        remedy=remedy,
-    )
 
 
 def with_saved_layers(

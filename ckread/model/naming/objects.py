@@ -20,7 +20,7 @@ from ckread.model.naming.paths import (
 )
 from ckread.model.naming.slots import SlotClues, find_slots
 from ckread.model.naming.state import buffers, is_state_name, is_weight_word, role_of_whole
-from ckread.model.optimizers import find_optimizers
+from ckread.model.optimizers import find_optimizers, trained_by
 from ckread.model.role import Role, can_be_weight, role_by_word
 from ckread.readers.dtypes import DataType
 
@@ -149,9 +149,7 @@ class ObjectFile:
             }
         shapes = {node: record.shape for node, record in self.records.items()}
         self.optimizers = find_optimizers(graph, self.records)
-        self.trained = frozenset(
-            node for found in self.optimizers.values() for node in (found.trainable or {}).values()
-        )
+        self.trained = trained_by(self.optimizers)
         self.held = {
             child: (node, name)
             for node in self.optimizers
@@ -363,10 +361,7 @@ def find_trainable(
     """Give whether training moves a weight, for the weights of which it can be told."""
     graph = namer.graph
     told: dict[int, bool] = {}
-    trained = {
-        node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
-    }
-    _tell_all(told, namer, weights, trained)
+    _tell_all(told, namer, weights, trained_by(optimizers))
     lists = [graph.child(0, name) for name in _ROOT_LISTS]
     listed = [set() if node is None else set(graph.items(node).values()) for node in lists]
     if lists[0] is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ckread.model.naming.path_tree import is_structural, key_path, public
 from ckread.model.naming.state import DEFAULT_NAME
+from ckread.model.optimizers import trained_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -276,12 +277,9 @@ def names_of_optimizer_only(
     }
     if not silent:
         return {}
-    trained = {
-        node: namer.full_names[node].rpartition("/")[0]
-        for optimizer in optimizers.values()
-        for node in (optimizer.trainable or {}).values()
-    }
-    unique = namer.of_one_object(trained)
+    unique = namer.of_one_object(
+        {node: namer.full_names[node].rpartition("/")[0] for node in trained_by(optimizers)}
+    )
     slot_names: dict[int, list[str]] = {node: [] for node in silent}
     for slot, found in slots.items():
         if found.owner in silent:
