@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
 from ckread.model.display import named, safe_text, safe_word
+from ckread.views.loads import check_sections, run_sections
 from ckread.views.terminal.page import (
     Lines,
     Page,
@@ -18,7 +19,6 @@ from ckread.views.terminal.page import (
     Prose,
     Span,
     TerminalOnly,
-    footer,
     heading,
 )
 from ckread.views.terminal.table import Column, Table
@@ -195,8 +195,8 @@ _FIELDS = named(FINDING_FIELDS)
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 
-def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str = "") -> Page:
-    """Lay out the report on one checkpoint, with the section on loading it and its note."""
+def check_page(report: CheckReport) -> Page:
+    """Lay out the report on one checkpoint, with the section on loading it."""
     head = [heading(report.path), _verdict(*verdict(report))]
     sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
@@ -214,8 +214,8 @@ def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str 
         command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
         last = Prose("Where in the run it began is shown by:")
         sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
-    if on_loading:
-        sections += [on_loading, [footer(note)]]
+    if report.on_loading is not None:
+        sections += check_sections(report.on_loading)
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
 
@@ -244,6 +244,7 @@ def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
             _verdict(*verdict_of_run(reports)),
         ],
         findings_block(groups),
+        *run_sections([(_base(report), report.on_loading) for report in reports]),
         PipedOnly(_table(rows, has_checkpoint=True)),
     )
 
@@ -263,6 +264,12 @@ def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
             "variables": sum(report.n_verified for report in reports),
             "nbytes": sum(report.nbytes_verified for report in reports),
         },
+        "on_loading": [
+            {"checkpoint": report.path, **fact.to_dict()}
+            for report in reports
+            if report.on_loading is not None
+            for fact in report.on_loading.facts
+        ],
         "checkpoints": [report.to_dict() for report in reports],
     }
 

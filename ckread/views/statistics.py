@@ -88,7 +88,7 @@ def _columns() -> list[Column[Row]]:
 
     def median(row: Row) -> str:
         found = row[0].distribution
-        return float_word(found.quantile(0.5).value if found and found.quantiles else None)
+        return float_word(found.quantile(0.5).value if found and found.finite else None)
 
     return [
         of("name", shown=itemgetter(1), folds=True),
