@@ -124,6 +124,7 @@ DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
 )
 """What is told of a variable of a drift."""
 
+
 def _told_from_first(variable: VariableDrift) -> Figures:
     """Give the distances, None for a move from a norm of 0: there is no angle to it either."""
     pairs = zip(variable.from_first, variable.cosine_to_first, strict=True)
