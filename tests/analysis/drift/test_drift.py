@@ -215,7 +215,7 @@ def test_a_first_norm_of_zero(tmp_path: Path) -> None:
     found = variable.to_dict()
     assert found["from_first"] == [0, 0, None]
     assert found["from_previous"] == [None, 0, None]
-    assert variable.from_first == (0, 0, math.inf)
+    assert list(variable.from_first) == [0, 0, math.inf]
     assert found["cosine_to_first"] == [None, None, None]
     assert variable.moved == math.inf
 
