@@ -12,6 +12,8 @@ from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckread.analysis.loading.records import LoadFact, OnLoading
     from ckread.views.terminal.page import Block
 
@@ -26,6 +28,7 @@ STRICT = (
 _LIBRARY = f"TensorFlow {KNOWN_FROM.split()[-1]}"
 _STYLES = {What.PRINTS: "muted", What.CUSTOM_OP: ""}
 _CHAINS = 3
+_NAMES_SHOWN = 4
 
 
 def loads_page(found: OnLoading) -> Page:
@@ -48,25 +51,51 @@ def loads_page(found: OnLoading) -> Page:
     )
 
 
-def check_section(found: OnLoading) -> list[Block]:
-    """Lay out the same as a section of `check`: one line where there is nothing to tell."""
-    if found.kind == "values":
-        return []
+def check_sections(found: OnLoading) -> list[list[Block]]:
+    """Lay out the same for `check`: one line where there is nothing to tell."""
     changed: list[Block] = []
     if found.index_as_exported is False:
         changed = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
-        return [TerminalOnly(line), *changed]
-    width = 4 + max(len(fact.what.words) for fact in found.facts)
+        return [[TerminalOnly(line), *changed]]
+    rows = _section([(fact, ()) for fact in found.facts])
+    return [[*rows, *changed], [footer(STRICT)]]
+
+
+def run_sections(told: Sequence[tuple[str, OnLoading | None]]) -> list[list[Block]]:
+    """Lay out the same for a run, of named checkpoints: what is alike once, with where it is."""
+    alike: dict[tuple[object, ...], tuple[LoadFact, list[str]]] = {}
+    for name, found in told:
+        for fact in found.facts if found is not None else ():
+            alike.setdefault(fact.likeness, (fact, []))[1].append(name)
+    n_read = sum(found is not None for _, found in told)
+    if alike:
+        return [_section(list(alike.values())), [footer(STRICT)]]
+    if not n_read:
+        return []
+    line = f"  nothing is listed: {plural(n_read, 'checkpoint')} with a graph or a configuration."
+    return [[TerminalOnly(Prose(Span("on loading", "label"), line, indent=12))]]
+
+
+def _section(facts: Sequence[tuple[LoadFact, Sequence[str]]]) -> list[Block]:
+    """Give a line for each fact, and the checkpoints in which it is, where there are several."""
+    width = 4 + max(len(fact.what.words) for fact, _ in facts)
     rows: list[Block] = [TerminalOnly(Lines([(Span("on loading", "label"),)]))]
-    for fact in found.facts:
+    for fact, names in facts:
         head = Span(f"  {fact.what.words:<{width - 2}}", _STYLES.get(fact.what, "warning"))
-        where = _where(fact)
         when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
-        rows.append(TerminalOnly(Prose(head, f"{when}{where}", indent=width)))
-        rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {when}{where}")))
-    return [*rows, *changed]
+        where = f"{when}{_where(fact)}{_in_checkpoints(names)}"
+        rows.append(TerminalOnly(Prose(head, where, indent=width)))
+        rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {where}")))
+    return rows
+
+
+def _in_checkpoints(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    shown = names if len(names) <= _NAMES_SHOWN else (names[0], "…", names[-1])
+    return f" ({plural(len(names), 'checkpoint')}: {safe_text(', '.join(shown))})"
 
 
 def sentence(found: OnLoading) -> str:

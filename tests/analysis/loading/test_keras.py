@@ -17,6 +17,7 @@ import pytest
 from ckread.analysis.loading.bytecode import MarshalError, describe, parse
 from ckread.analysis.loading.loading import on_loading
 from ckread.analysis.loading.ops import What
+from ckread.cli.main import main
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -226,3 +227,23 @@ def test_truncated_code_never_fails_otherwise() -> None:
     for at in range(len(whole)):
         with suppress(MarshalError):  # older code lacks the last table
             assert parse(whole[:at]).name == "use_environment"
+
+
+def test_a_run_tells_once_what_all_its_checkpoints_would_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in (1, 2, 3):
+        archive(tmp_path / f"model-{step}.keras", model_of(lambda_of(bytecode())))
+    archive(tmp_path / "model-4.keras", model_of())
+    words = ["check", str(tmp_path), "--every"]
+    assert main([*words, "--color", "always"]) == 0
+    out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert out.count("runs Python") == 1
+    assert "(3 checkpoints: model-1.keras, model-2.keras, model-3.keras)" in " ".join(out.split())
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [fact["checkpoint"][-7:] for fact in document["on_loading"]] == [
+        "1.keras", "2.keras", "3.keras",
+    ]  # fmt: skip
+    assert document["checkpoints"][3]["on_loading"] == []
+    assert main([*words, "--strict"]) == 1
