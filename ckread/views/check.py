@@ -91,7 +91,14 @@ def _unsound(report: CheckReport) -> str:
         if code in codes:
             return sentence
     if Code.SHARD_MISSING in codes:
-        return _missing(report)
+        missing = [finding for finding in report.errors if finding.code is Code.SHARD_MISSING]
+        if len(missing) == report.n_shards:
+            which = "the data shard is" if report.n_shards == 1 else "all data shards are"
+            return f"{which} missing, so none of the {report.n_tensors} variables can be read."
+        are = "is" if len(missing) == 1 else "are"
+        return (
+            f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
+        )
     other = next((found for found in report.errors if found.code is Code.SOMETHING_ELSE), None)
     if other is not None:
         return f"{other.message}."
@@ -107,34 +114,30 @@ def _unsound(report: CheckReport) -> str:
     if Code.FILE in codes and not report.damaged:
         return _of_file(report)
     if report.damaged:
-        return _damaged(report)
+        n_damaged = len(report.damaged)
+        are = "is" if n_damaged == 1 else "are"
+        told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
+        if not report.n_verified:
+            return f"{told}."
+        unread = report.nbytes - report.nbytes_verified
+        held = f"{size_text(unread)} of {size_text(report.nbytes)}"
+        return f"{told}, {held}{_rest(report, n_damaged)}."
     if codes == {Code.NOT_FINITE}:
-        return _not_finite(report)
+        n_bare = sum(found.is_all for found in report.errors)
+        count = len(report.errors)
+        some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
+        what = (
+            "nothing but NaN or infinity"
+            if n_bare == count
+            else f"values that are not finite{some}"
+        )
+        told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
+        right = ""
+        if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
+            right = f": all {report.n_tensors:,} checksums are right"
+            right = ": its checksum is right" if report.n_tensors == 1 else right
+        return f"{told}. The file itself is intact{right}."
     return f"{report.errors[0].message}."
-
-
-def _not_finite(report: CheckReport) -> str:
-    n_bare = sum(found.is_all for found in report.errors)
-    count = len(report.errors)
-    some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
-    what = "nothing but NaN or infinity" if n_bare == count else f"values that are not finite{some}"
-    told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
-    right = ""
-    if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
-        right = f": all {report.n_tensors:,} checksums are right"
-        right = ": its checksum is right" if report.n_tensors == 1 else right
-    return f"{told}. The file itself is intact{right}."
-
-
-def _damaged(report: CheckReport) -> str:
-    n_damaged = len(report.damaged)
-    are = "is" if n_damaged == 1 else "are"
-    told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
-    if not report.n_verified:
-        return f"{told}."
-    unread = report.nbytes - report.nbytes_verified
-    held = f"{size_text(unread)} of {size_text(report.nbytes)}"
-    return f"{told}, {held}{_rest(report, n_damaged)}."
 
 
 _WHOLE = {
@@ -143,15 +146,6 @@ _WHOLE = {
     Code.INDEX_BLOCK: "the index is damaged; what it still lists cannot be trusted to be all.",
     Code.INDEX: "the index is damaged: nothing in it can be trusted.",
 }
-
-
-def _missing(report: CheckReport) -> str:
-    missing = [finding for finding in report.errors if finding.code is Code.SHARD_MISSING]
-    if len(missing) == report.n_shards:
-        which = "the data shard is" if report.n_shards == 1 else "all data shards are"
-        return f"{which} missing, so none of the {report.n_tensors} variables can be read."
-    are = "is" if len(missing) == 1 else "are"
-    return f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
 
 
 def _unreadable(report: CheckReport) -> str:
