@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ckread.analysis.history.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
     from ckread.analysis.info import info as info
+    from ckread.analysis.loading.loading import on_loading as loads
+    from ckread.analysis.loading.records import OnLoading as OnLoading
     from ckread.analysis.statistics.statistics import CheckpointStatistics as CheckpointStatistics
     from ckread.analysis.statistics.statistics import RunStatistics as RunStatistics
     from ckread.analysis.statistics.statistics import statistics as statistics
@@ -57,6 +59,7 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
+    "OnLoading": ("analysis.loading.records", "OnLoading"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
@@ -71,6 +74,7 @@ _HOMES = {
     "drift": ("analysis.drift.drift", "drift"),
     "history": ("analysis.history.history", "history"),
     "info": ("analysis.info", "info"),
+    "loads": ("analysis.loading.loading", "on_loading"),
     "open": ("model.opening", "open_checkpoint"),
     "open_run": ("model.run.run", "open_run"),
     "plot_diff": ("plotting", "plot_diff"),
@@ -92,6 +96,7 @@ _PAGES = {
     "CheckpointDiff": "diff_page",
     "CheckpointStatistics": "statistics_page",
     "CheckpointSummary": "summary_page",
+    "OnLoading": "loads_page",
     "Run": "run_page",
     "RunDrift": "drift_page",
     "RunStatistics": "evolution_page",
@@ -128,6 +133,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointStatistics",
     "CheckpointSummary",
+    "OnLoading",
     "RestoreForecast",
     "Run",
     "RunDrift",
@@ -143,6 +149,7 @@ __all__ = [
     "drift",
     "history",
     "info",
+    "loads",
     "open",
     "open_run",
     "plot_diff",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.info import CheckpointSummary
+    from ckread.analysis.loading.records import OnLoading
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
@@ -60,7 +61,7 @@ def summary_page(summary: CheckpointSummary) -> Page:
 
 def tree_page(tree: VariableTree) -> Page:
     """Draw a tree, or a part of it."""
-    from ckread.model.spelling import safe_text
+    from ckread.model.display import safe_text
     from ckread.views import tree as view
 
     return view.tree_page(tree, safe_text(tree.path) or "all variables")
@@ -120,6 +121,13 @@ def check_page(report: CheckReport) -> Page:
     from ckread.views import check as view
 
     return view.check_page(report)
+
+
+def loads_page(found: OnLoading) -> Page:
+    """Show what loading a file would do."""
+    from ckread.views import loads as view
+
+    return view.loads_page(found)
 
 
 def compat_page(result: RestoreForecast) -> Page:

@@ -25,11 +25,12 @@ CHAPTERS = {
     "Open": ("open", "open_run", "Checkpoint", "Variable", "VariableTree", "Run"),
     "Ask": (
         "info", "statistics", "statistics_of_run", "diff", "drift", "track", "history", "check",
-        "compat",
+        "compat", "loads",
     ),
     "Answers": (
         "CheckpointSummary", "CheckpointStatistics", "RunStatistics", "CheckpointDiff",
         "RunDrift", "RunTrack", "TrainingHistory", "CheckReport", "RestoreForecast",
+        "OnLoading",
     ),
     "Pictures": (
         "plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",

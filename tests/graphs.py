@@ -12,9 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.evidence import Evidence
+from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
-from ckread.model.object_graph import ObjectGraph
 from ckread.readers.contract import TensorRecord
 from ckread.readers.dtypes import DataType
 from ckread.readers.graphs.object_graph import (

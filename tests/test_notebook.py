@@ -19,6 +19,8 @@ from rich.table import Table as RichTable
 
 import ckread
 from ckread import _PAGES as PAGES
+from ckread.analysis.loading.ops import What
+from ckread.analysis.loading.records import LoadFact
 from ckread.views.terminal.html import CSS
 from ckread.views.terminal.page import STYLES
 from tests.builders import write_bundle
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
     from rich.console import RichCast
 
 RUN = "fixtures/digits_run"
+FACTS = (
+    LoadFact(
+        What.RUNS_PYTHON, "load_model", "load", ("config.json", "scale"), "Lambda",
+        "Lambda layer scale: bytecode, 223 bytes, one function; names it uses: os, getenv",
+    ),
+    LoadFact(What.READS_FILES, "signature serve", "signature", ("serve", "Read"), "ReadFile", n=2),
+)  # fmt: skip
 ANSWERS: dict[str, Callable[[], Any]] = {
     "Checkpoint": lambda: ckread.open(RUN),
     "VariableTree": lambda: ckread.open(RUN).tree("conv*/**"),
@@ -46,6 +55,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "RestoreForecast": lambda: ckread.compat(
         "fixtures/restoring/pretrained/ckpt-1", "fixtures/restoring/mine/ckpt-1"
     ),
+    "OnLoading": lambda: ckread.OnLoading("model.keras", "keras", FACTS),
 }
 each = pytest.mark.parametrize("kind", ANSWERS)
 
@@ -123,7 +133,7 @@ def test_the_html_is_whole_and_brings_everything_with_it(kind: str) -> None:
         "wbr", "details", "summary",
     }  # fmt: skip
     assert {name for name, _ in found.attributes} <= {"class", "dir", "scope", "style"}
-    assert "table" in found.tags or kind == "CheckReport"
+    assert "table" in found.tags or kind in ("CheckReport", "OnLoading")
     assert len(answer._repr_html_()) < 30_000
 
 

@@ -38,7 +38,7 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 ROWS = {
     "Checkpoint": 44, "VariableTree": 70, "Run": 10, "CheckpointStatistics": 16,
     "RunStatistics": 20, "CheckpointDiff": 43, "RunDrift": 160, "RunTrack": 10,
-    "TrainingHistory": 10, "CheckReport": 1, "RestoreForecast": 11,
+    "TrainingHistory": 10, "CheckReport": 1, "RestoreForecast": 11, "OnLoading": 2,
 }  # fmt: skip
 INDEX = {
     "Checkpoint": "name", "VariableTree": "path", "CheckpointStatistics": "name",

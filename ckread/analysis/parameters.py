@@ -42,7 +42,15 @@ class HashTable(NamedTuple):
 
 def find_hash_tables(variables: Sequence[Variable]) -> tuple[HashTable, ...]:
     """Give the embeddings whose values are parameters of the model."""
-    values = [v for v in variables if v.role is Role.WEIGHT and v.name.endswith("-values")]
+    names = {variable.name for variable in variables if variable.name.endswith("-keys")}
+    values = [
+        one
+        for one in variables
+        if one.role is Role.WEIGHT
+        and one.name.endswith("-values")
+        and len(one.shape) == 2
+        and f"{one.name.removesuffix('-values')}-keys" in names
+    ]
     words: dict[str, dict[str, None]] = {}
     for variable in variables if values else ():
         if variable.role is Role.SLOT and variable.owner and variable.slot:

@@ -25,7 +25,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ckread.analysis.workers import choose_n_jobs, run
 from ckread.errors import CheckpointError, CorruptCheckpointError
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     """Where bytes lie; or the variable of which that is yet to be found out."""
     Chunks = Iterator[Iterator[NDArray[Any]]]
     One = Callable[[Sequence[Extent], Any, Chunks], Any]
-    Many = Callable[[Sequence[DataType], Any, Iterator[NDArray[Any]]], Sequence[Any]]
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
@@ -57,6 +56,8 @@ MAX_OPEN_SHARDS = 256
 
 SMALL_ELEMENTS = 1023
 """Elements of a small item, at most: its sums are made in one stretch, without rows."""
+_BLOCK_ELEMENTS = 1 << 18
+"""Elements that are measured together, at most."""
 _MAX_GAP = 4096
 """Bytes between two small tensors that are read with them, rather than skipped."""
 
@@ -67,13 +68,45 @@ class Kernel(NamedTuple):
     Attributes:
         one: makes a partial result of a piece, `one(extents, parameter, chunks)`, where
             `chunks` gives for each stretch of elements an iterator over its k arrays.
-        many: makes a result of each of some small items, `many(dtypes, parameter, arrays)`,
-            where `arrays` iterates over k arrays of shape (items, elements); None where
-            `one` is to be asked.
+        many: starts on small items of the same types, `many(dtypes, parameter)`.
     """
 
     one: One
-    many: Many | None = None
+    many: Callable[[Sequence[DataType], Any], Many] | None = None
+
+
+class Many(Protocol):
+    """Small items that are measured together."""
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Take the next extent of each: shape (items, elements)."""
+        ...
+
+    def results(self) -> Sequence[Any]:
+        """Give a partial result for each; None where the kernel for one is to be asked."""
+        ...
+
+
+class AllAtOnce:
+    """Small items of few extents, measured when all of these are there."""
+
+    def __init__(
+        self,
+        measure: Callable[[Sequence[DataType], Any, Sequence[NDArray[Any]]], Sequence[Any]],
+        dtypes: Sequence[DataType],
+        parameter: Any,
+    ) -> None:
+        self._measure = measure
+        self._told = dtypes, parameter
+        self._arrays: list[NDArray[Any]] = []
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Take the next extent of each."""
+        self._arrays.append(values)
+
+    def results(self) -> Sequence[Any]:
+        """Measure them."""
+        return self._measure(*self._told, self._arrays)
 
 
 class Grid(NamedTuple):
@@ -83,11 +116,14 @@ class Grid(NamedTuple):
         piece: elements that one job reads at most of each extent.
         chunk: elements that a kernel gets at once.
         n_arrays: how many of the arrays of a stretch are there at the same time.
+        is_together: whether items of one chunk go together where they have more extents
+            than files can be open.
     """
 
     piece: int
     chunk: int
     n_arrays: int = 1
+    is_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +246,14 @@ def scan(
             stop = min(start + step, n)
             pieces.append(Piece(order, item, start, stop))
             sizes.append((stop - start) * width)
-    ranges = list(batches(sizes))
+    n_workers = choose_n_jobs(sum(sizes), work.n_jobs)
+    # Each job opens all files: where these are many, there are as few jobs as workers.
+    is_long = any(len(item.sources) > MAX_OPEN_SHARDS for item in items)
+    most = max(2 * PIECE_NBYTES, sum(sizes) // n_workers + 1 if is_long else 0)
+    ranges = list(batches(sizes, nbytes=most))
     jobs = [pieces[batch.start : batch.stop] for batch in ranges]
     parts: dict[int, dict[int, Part]] = {}
     totals: dict[int, Any] = {}
-    n_workers = choose_n_jobs(sum(sizes), work.n_jobs)
     with OpenShards(MAX_OPEN_SHARDS) as shards:
         executor = work.executor
         worker = partial(_work_apart, kernel) if executor else _Worker(kernel, shards)
@@ -288,58 +327,87 @@ def _work_apart(kernel: Kernel, job: Sequence[Piece]) -> list[Part]:
 def _do(job: Sequence[Piece], kernel: Kernel, shards: OpenShards) -> list[Part]:
     parts: list[Part | None] = [None] * len(job)
     if kernel.many is not None:
-        alike: dict[Any, list[int]] = {}
-        for i, (_, item, start, stop) in enumerate(job):
-            if start == 0 < stop == item.elements <= SMALL_ELEMENTS:
-                dtypes = tuple([source.dtype for source in item.sources])
-                alike.setdefault((stop, dtypes, id(item.parameter)), []).append(i)
-        for members in alike.values():
-            if len(members) > 1:
-                block = _Block([job[i].item for i in members], shards)
-                for i, part in zip(members, block.measure(kernel.many), strict=True):
-                    parts[i] = part
+        blocks = list(_blocks(job, kernel.many, shards))
+        for which in range(max((block.n_extents for block in blocks), default=0)):
+            for block in blocks:  # extent after extent, so that each file is opened once
+                block.read(which)
+        for block in blocks:
+            for i, part in zip(block.members, block.parts(), strict=True):
+                parts[i] = part
     return [
         part or _read(piece, kernel.one, shards) for part, piece in zip(parts, job, strict=True)
     ]
 
 
-class _Block:
-    """Small items of equally many elements, of the same types, read together."""
+def _blocks(
+    job: Sequence[Piece], many: Callable[[Sequence[DataType], Any], Many], shards: OpenShards
+) -> Iterator[_Block]:
+    alike: dict[Any, list[int]] = {}
+    for i, (_, item, start, stop) in enumerate(job):
+        is_long = len(item.sources) > MAX_OPEN_SHARDS
+        limit = item.grid.chunk if item.grid.is_together and is_long else SMALL_ELEMENTS
+        if start == 0 < stop == item.elements <= limit:
+            dtypes = tuple([source.dtype for source in item.sources])
+            alike.setdefault((stop, dtypes, id(item.parameter)), []).append(i)
+    for (n_elements, dtypes, _), members in alike.items():
+        if len(members) > 1 or len(dtypes) > MAX_OPEN_SHARDS:
+            step = max(1, _BLOCK_ELEMENTS // n_elements)
+            for start in range(0, len(members), step):
+                some = members[start : start + step]
+                parameter = job[some[0]].item.parameter
+                yield _Block(some, [job[i].item for i in some], many(dtypes, parameter), shards)
 
-    def __init__(self, items: Sequence[Item], shards: OpenShards) -> None:
+
+class _Block:
+    """Small items of equally many elements, of the same types, read together.
+
+    Attributes:
+        members: their places in the job.
+        n_extents: of each of them.
+    """
+
+    def __init__(
+        self, members: Sequence[int], items: Sequence[Item], rows: Many, shards: OpenShards
+    ) -> None:
+        self.members = members
+        self.n_extents = len(items[0].sources)
         self._items = items
+        self._rows = rows
         self._shards = shards
         self._unsound: set[int] = set()
 
-    def measure(self, many: Many) -> list[Part | None]:
+    def parts(self) -> list[Part | None]:
         """Give the part of each item; None where it must be read alone, to tell what is wrong."""
-        try:
-            dtypes = [source.dtype for source in self._items[0].sources]
-            results = many(dtypes, self._items[0].parameter, self._arrays())
-        except CheckpointError:
+        if len(self._unsound) == len(self._items):
             return [None] * len(self._items)
         return [
             None if result is None or i in self._unsound else Part(result, (), is_verified=True)
-            for i, result in enumerate(results)
+            for i, result in enumerate(self._rows.results())
         ]
 
-    def _arrays(self) -> Iterator[NDArray[Any]]:
+    def read(self, which: int) -> None:
+        """Read one extent of each item, if they have so many."""
+        if which < self.n_extents and len(self._unsound) < len(self._items):
+            try:
+                self._rows.add(self._array(which))
+            except CheckpointError:
+                self._unsound.update(range(len(self._items)))
+
+    def _array(self, which: int) -> NDArray[Any]:
         import numpy as np
 
-        for which in range(len(self._items[0].sources)):
-            extents = extents_of([item.sources[which] for item in self._items])
-            tensors = self._tensors(extents)
-            first = extents[0]
-            nbytes = self._items[0].elements * first.dtype.itemsize
-            if any(len(tensor) != nbytes for tensor in tensors):
-                raise CorruptCheckpointError("tensors of one shape and type differ in size")
-            for i, (extent, tensor) in enumerate(zip(extents, tensors, strict=True)):
-                is_sound = extent.crc32c is None or crc32c.crc32c(tensor) == extent.crc32c
-                if not is_sound or extent.big_endian != first.big_endian:
-                    self._unsound.add(i)
-            yield decode(first, np.frombuffer(b"".join(tensors), np.uint8)).reshape(
-                len(extents), -1
-            )
+        extents = extents_of([item.sources[which] for item in self._items])
+        tensors = self._tensors(extents)
+        first = extents[0]
+        nbytes = self._items[0].elements * first.dtype.itemsize
+        if any(len(tensor) != nbytes for tensor in tensors):
+            raise CorruptCheckpointError("tensors of one shape and type differ in size")
+        for i, (extent, tensor) in enumerate(zip(extents, tensors, strict=True)):
+            is_sound = extent.crc32c is None or crc32c.crc32c(tensor) == extent.crc32c
+            if not is_sound or extent.big_endian != first.big_endian:
+                self._unsound.add(i)
+        raw = np.frombuffer(b"".join(tensors), np.uint8)
+        return decode(first, raw).reshape(len(extents), -1)
 
     def _tensors(self, extents: Sequence[Extent]) -> list[bytes]:
         """Read extents of one size, those that lie near each other in one go."""
@@ -397,7 +465,7 @@ class _Reading:
 
     def __iter__(self) -> Chunks:
         _, item, start, stop = self._piece
-        _, step, n_arrays = item.grid
+        _, step, n_arrays, _ = item.grid
         widest = max(extent.dtype.itemsize for extent in self._extents)
         buffers = [chunk_buffer(step * widest, number=number) for number in range(n_arrays)]
         for at in range(start, stop, step):

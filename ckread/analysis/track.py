@@ -7,8 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
-from ckread.model.display import Displayed
-from ckread.model.fields import Kind, data_frame
+from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import find_by_name, select

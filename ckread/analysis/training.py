@@ -13,8 +13,8 @@ from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
 from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import ObjectGraph
 from ckread.model.numbers import NameNumbers, Series
-from ckread.model.object_graph import ObjectGraph
 from ckread.model.optimizers import find_optimizers
 from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role

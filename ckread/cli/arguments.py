@@ -88,20 +88,19 @@ class Parser(RaisingParser):
                 remedy = f"{hint}A name that begins with - goes after --."
                 raise UsageError(f"{option}: no such option", remedy=remedy)
         if self.command is not None and not arguments.help:
-            self._bind(self.command, [*words, *argv[at + 1 :]], arguments)
+            # argparse binds words to the positional arguments; what does not fit is said here.
+            command = self.command
+            words = [*words, *argv[at + 1 :]]
+            remedy = f"Usage: ckread {command.name} {command.usage}"
+            required = [positional for positional in command.positionals if positional.is_required]
+            if len(words) < len(required):
+                missing = required[len(words)].name
+                raise UsageError(f"{command.name}: {missing} is missing", remedy=remedy)
+            _, rest = self._words.parse_known_args(words, arguments)
+            if rest:
+                refuse_lost_path(getattr(arguments, "path", None), words)
+                raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
         return arguments
-
-    def _bind(self, command: Command, words: list[str], arguments: argparse.Namespace) -> None:
-        """Let argparse bind words to the positional arguments; say what does not fit."""
-        remedy = f"Usage: ckread {command.name} {command.usage}"
-        required = [positional for positional in command.positionals if positional.is_required]
-        if len(words) < len(required):
-            missing = required[len(words)].name
-            raise UsageError(f"{command.name}: {missing} is missing", remedy=remedy)
-        _, rest = self._words.parse_known_args(words, arguments)
-        if rest:
-            refuse_lost_path(getattr(arguments, "path", None), words)
-            raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
 
 
 def parser_of(command: Command | None) -> Parser:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import argparse
 
     from ckread.analysis.check.findings import CheckReport
-    from ckread.analysis.loading.loading import OnLoading
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
 
@@ -67,39 +66,20 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.views.check import check_page
 
     report = _check(arguments.path, arguments, output)
-    found = _on_loading(arguments.path)
-    facts = found.facts if found is not None else ()
+    code = _code([report], arguments)
     if output.is_json:
-        told = None if found is None else [fact.to_dict() for fact in facts]
-        output.json("check", {**report.to_dict(), "on_loading": told})
-    elif not output.is_quiet or report.errors or (facts and arguments.strict):
-        if found is None:
-            output.render(check_page(report), report.evidence)
-        else:
-            from ckread.views.loads import STRICT, check_section
-
-            page = check_page(report, check_section(found), STRICT if facts else "")
-            output.render(page, report.evidence)
-    return _UNSOUND if report.errors or (facts and arguments.strict) else 0
+        output.json("check", report.to_dict())
+    elif not output.is_quiet or code:
+        output.render(check_page(report), report.evidence)
+    return code
 
 
-def _on_loading(path: str) -> OnLoading | None:
-    """Tell what loading a graph or a configuration would do; None where there is none to read."""
-    from ckread.model.paths.locate import locate
-    from ckread.model.paths.location import META_SUFFIX
-    from ckread.readers.contract import Format
-
-    try:
-        location = locate(path)
-        has_graph = os.path.isfile(location.path + META_SUFFIX)
-        if location.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) and not has_graph:
-            return None
-        from ckread.analysis.loading.loading import of_location
-
-        found = of_location(location)
-    except CheckpointError:  # the report says what is damaged
-        return None
-    return None if found.kind == "values" else found
+def _code(reports: list[CheckReport], arguments: argparse.Namespace) -> int:
+    """Give 1 where one is unsound, or, if that counts, a program that loads it would do more."""
+    if any(report.errors for report in reports):
+        return _UNSOUND
+    told = any(report.on_loading and report.on_loading.facts for report in reports)
+    return _UNSOUND if told and arguments.strict else 0
 
 
 def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckReport:
@@ -169,4 +149,4 @@ def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, outpu
         output.json("check", run_document(arguments.path, reports))
     else:
         output.render(run_page(arguments.path, reports))
-    return _UNSOUND if any(report.errors for report in reports) else 0
+    return _code(reports, arguments)

@@ -119,7 +119,25 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         elif not result.identical:
             output.render(verdict_page(result))
         if draws:
-            _draw(a, b, result, arguments, output)
+            # Every variable along the model; one that is asked for alone, before and after.
+            from ckread.views.figures.diff import has_difference, plot_diff, plot_difference
+            from ckread.views.terminal.words import plural
+
+            palette = palette_of(arguments)
+            patterns = patterns_of(arguments)
+            named = [variable for variable in result.variables if variable.name in patterns]
+            chosen = named if len(patterns) == 1 and named else result.variables
+            alone = chosen[0] if len(chosen) == 1 and chosen[0].elements > 1 else None
+            if alone is None or alone.a is None or alone.b is None or not has_difference(alone):
+                what = f"{plural(len(result.variables), 'variable')} of {a.path} and {b.path}"
+                pages = plot_diff(result, palette=palette)
+            else:
+                from ckread.analysis.diff.difference import measure_difference
+
+                what = f"{alone.name} of {a.path} and {b.path}"
+                difference = measure_difference(a[alone.a.name], b[alone.b.name])
+                pages = [plot_difference(result, alone, difference, palette=palette)]
+            hand_over(pages, what, arguments, output)
     if result.identical is None:
         return _EXIT_NOT_KNOWN
     return _EXIT_IDENTICAL if result.identical else _EXIT_DIFFERENT
@@ -156,34 +174,6 @@ def _compare(
         write_rename_map(path, result.renames)
         output.wrote(path, f"{len(result.renames)} names")
     return result
-
-
-def _draw(
-    a: Checkpoint,
-    b: Checkpoint,
-    result: CheckpointDiff,
-    arguments: argparse.Namespace,
-    output: Output,
-) -> None:
-    """Draw every variable along the model; one that is asked for alone, before and after."""
-    from ckread.views.figures.diff import has_difference, plot_diff, plot_difference
-    from ckread.views.terminal.words import plural
-
-    palette = palette_of(arguments)
-    patterns = patterns_of(arguments)
-    named = [variable for variable in result.variables if variable.name in patterns]
-    chosen = named if len(patterns) == 1 and named else result.variables
-    only = chosen[0] if len(chosen) == 1 and chosen[0].elements > 1 else None
-    if only is None or only.a is None or only.b is None or not has_difference(only):
-        what = f"{plural(len(result.variables), 'variable')} of {a.path} and {b.path}"
-        pages = plot_diff(result, palette=palette)
-    else:
-        from ckread.analysis.diff.difference import measure_difference
-
-        what = f"{only.name} of {a.path} and {b.path}"
-        difference = measure_difference(a[only.a.name], b[only.b.name])
-        pages = [plot_difference(result, only, difference, palette=palette)]
-    hand_over(pages, what, arguments, output)
 
 
 def _size(text: str) -> float:

@@ -87,7 +87,21 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         left_out: list[LeftOut] = []
         with ProgressBar(nbytes, output) as progress:
             if arguments.salvage:
-                chosen, left_out = _intact(chosen, progress)
+                # Everything is read once, to part what can be written from what cannot.
+                from ckread.views.array_files import storable
+
+                intact: list[Variable] = []
+                for variable in chosen:
+                    try:
+                        for chunk in whole_chunks(variable):
+                            progress(chunk.nbytes)
+                            if chunk.dtype.hasobject:
+                                storable(chunk)
+                    except CheckpointError as error:
+                        left_out.append(LeftOut(variable, error))
+                    else:
+                        intact.append(variable)
+                chosen = intact
             if not chosen:
                 message = f"{checkpoint.path}: nothing that can be read, nothing was written"
                 raise UsageError(message, remedy="ckread check says what is wrong with it.")
@@ -113,27 +127,6 @@ def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Varia
         wanted = " ".join(patterns) or "of this role"
         raise VariableNotFoundError(f"{checkpoint.path}: no variable {wanted}")
     return chosen
-
-
-def _intact(
-    variables: list[Variable], progress: ProgressBar
-) -> tuple[list[Variable], list[LeftOut]]:
-    """Read everything once, and part what can be written from what cannot."""
-    from ckread.views.array_files import storable
-
-    intact: list[Variable] = []
-    left_out: list[LeftOut] = []
-    for variable in variables:
-        try:
-            for chunk in whole_chunks(variable):
-                progress(chunk.nbytes)
-                if chunk.dtype.hasobject:
-                    storable(chunk)
-        except CheckpointError as error:
-            left_out.append(LeftOut(variable, error))
-        else:
-            intact.append(variable)
-    return intact, left_out
 
 
 def _write(

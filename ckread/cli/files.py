@@ -130,7 +130,8 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(read_bounded(path, _MAX_IMAGE_NBYTES))) as image:
-                _check_pixels(image.size, path)
+                if math.prod(image.size) > _MAX_PIXELS:
+                    raise _too_large(path)
                 pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
     except CheckpointNotFoundError:
         raise CheckpointNotFoundError("no such image", path=path) from None
@@ -143,11 +144,6 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
     low, high = pixel_range
     scaled: NDArray[np.float64] = low + pixels / 255 * (high - low)
     return scaled.reshape(*pixels.shape[:2], n_channels)
-
-
-def _check_pixels(size: tuple[int, int], path: str) -> None:
-    if math.prod(size) > _MAX_PIXELS:
-        raise _too_large(path)
 
 
 def _too_large(path: str) -> UsageError:

@@ -58,7 +58,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
         wants_all = arguments.all or arguments.json or named
         candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
-        chosen = _chosen(candidates, arguments)
+        chosen = select(candidates, patterns_of(arguments))
+        if arguments.role:
+            chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
+        if arguments.owner is not None:
+            is_owner = compile_pattern(arguments.owner)
+            chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
+        chosen = in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
         if output.is_json:
             head = {
                 "schema": schema("ls"),
@@ -79,17 +85,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.render(listing_page(listing))
     return 0
-
-
-def _chosen(candidates: list[Variable], arguments: argparse.Namespace) -> list[Variable]:
-    """Give the variables that patterns and options choose, in the order asked for."""
-    chosen = select(candidates, patterns_of(arguments))
-    if arguments.role:
-        chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
-    if arguments.owner is not None:
-        is_owner = compile_pattern(arguments.owner)
-        chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
-    return in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
 
 
 def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:

@@ -131,7 +131,15 @@ def _parse(words: list[str]) -> tuple[Parser, argparse.Namespace]:
         return _parsed(None, words[:at])
     word, others = words[at], [*words[:at], *words[at + 1 :]]
     if word == HELP:
-        return _parse_help(others)
+        at = _first_word(others)
+        if at is None:
+            return _parsed(None, others)
+        command = find_command(others[at])
+        if command is None:
+            remedy = "ckread --help lists the commands."
+            error = UsageError(f"{others[at]}: no such command", remedy=remedy)
+            raise misspelt(others[at], error) or error
+        return _parsed(command, [*others[:at], *others[at + 1 :], "--help"])
     command = find_command(word)
     if command is not None:
         try:
@@ -145,19 +153,6 @@ def _parse(words: list[str]) -> tuple[Parser, argparse.Namespace]:
     if arguments.help and (unknown := misspelt(word, UsageError(""))):
         raise unknown
     return parser, arguments
-
-
-def _parse_help(words: list[str]) -> tuple[Parser, argparse.Namespace]:
-    """Understand what follows `help`: nothing, or a command."""
-    at = _first_word(words)
-    if at is None:
-        return _parsed(None, words)
-    command = find_command(words[at])
-    if command is None:
-        remedy = "ckread --help lists the commands."
-        error = UsageError(f"{words[at]}: no such command", remedy=remedy)
-        raise misspelt(words[at], error) or error
-    return _parsed(command, [*words[:at], *words[at + 1 :], "--help"])
 
 
 def _parsed(command: Command | None, words: list[str]) -> tuple[Parser, argparse.Namespace]:

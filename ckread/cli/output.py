@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 

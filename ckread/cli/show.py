@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
 from ckread.errors import UsageError, VariableNotFoundError
+from ckread.model.display import safe_text
 from ckread.model.lookup import find_part
-from ckread.model.spelling import safe_text
 from ckread.readers.contract import CHECKSUMMED
 from ckread.views.terminal.words import plural
 

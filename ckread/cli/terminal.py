@@ -7,9 +7,6 @@ rich knows how wide the terminal is, which colours and characters it takes, and 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -82,6 +79,10 @@ class _ForLongPages(Pager):
 
 def _page_through(command: str, content: str) -> bool:
     """Run a pager, which may end before it has read everything; tell whether there is one."""
+    import shutil
+    import signal
+    import subprocess
+
     if command == "less" and shutil.which(command) is None:
         return False
     environment = {"LESS": "FRX", "LV": "-c", **os.environ}

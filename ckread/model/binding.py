@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.model.object_graph import VARIABLE_VALUE
+from ckread.model.evidence import VARIABLE_VALUE
 
 if TYPE_CHECKING:
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
 
 
 class SlotManner(Enum):

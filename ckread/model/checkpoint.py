@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Displayed
-from ckread.model.fields import frame
+from ckread.model.display import Displayed, frame
 from ckread.model.selection import not_found
 from ckread.model.variable import VARIABLE_FIELDS, Variable
 from ckread.readers.contract import Closing, no_garbage_collection

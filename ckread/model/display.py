@@ -1,4 +1,4 @@
-"""What shows itself: lines where it is printed, a rich renderable, HTML in a notebook.
+"""How results show themselves: printed, in rich, in a notebook, as fields, in safe letters.
 
 How a result looks is settled above, where nothing here may look. So whoever knows says it when
 the package is imported (`shown_by`), and is asked when something is shown.
@@ -6,12 +6,16 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 class Screen(Protocol):
@@ -60,3 +64,155 @@ class Displayed:
             return _showing[-1][0](self)
         except CheckpointError:
             return None
+
+
+# The fields of a result, declared once: for `to_dict`, for pandas and for pipes.
+#
+# A result says what each of its fields is called, what kind of thing it holds, and where it is
+# taken from. `document` and `frame` are made from that; a view adds how a field looks on a screen.
+
+
+Row = TypeVar("Row")
+
+
+class Kind(StrEnum):
+    """What a field holds; the value is the type of its column in pandas."""
+
+    TEXT = "object"
+    """Names and words; what is absent is None."""
+    FIGURE = "float64"
+    """Real figures; what is absent is NaN."""
+    COUNT = "int64"
+    """Whole numbers that are always there."""
+    NUMBER = "Int64"
+    """Whole numbers; what is absent is `pandas.NA`."""
+    TRUTH = "boolean"
+    """Yes, no, or not known: `pandas.NA`."""
+    SHAPE = "shape"
+    """Sizes of dimensions: a list in JSON, a tuple in a column of objects."""
+    NESTED = "nested"
+    """What only JSON can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Generic[Row]):
+    """One field of a result.
+
+    Attributes:
+        name: in JSON and pandas.
+        kind: what it holds.
+        give: takes it from a row; None for the attribute of this name.
+        in_json: whether `to_dict` has it; otherwise it is a column alone.
+    """
+
+    name: str
+    kind: Kind
+    give: Callable[[Row], Any] | None = None
+    in_json: bool = True
+
+    @property
+    def getter(self) -> Callable[[Row], Any]:
+        """What takes it from a row as it is there."""
+        return self.give or attrgetter(self.name)
+
+    def of(self, row: Row) -> Any:
+        """Give the value of a row in Python's own types: words for enums, lists for tuples."""
+        value = self.give(row) if self.give else getattr(row, self.name)
+        if value is None:
+            return None
+        if self.kind is Kind.TEXT:
+            return str(value)
+        return list(value) if self.kind is Kind.SHAPE else value
+
+
+def named(fields: Iterable[Field[Row]]) -> dict[str, Field[Row]]:
+    """Give fields by their names."""
+    return {field.name: field for field in fields}
+
+
+def document(fields: Iterable[Field[Row]], row: Row) -> dict[str, Any]:
+    """Give the fields of a row for JSON, in their order."""
+    return {field.name: field.of(row) for field in fields if field.in_json}
+
+
+def frame(fields: Iterable[Field[Row]], rows: Iterable[Row], *, index: str | None = None) -> Any:
+    """Give a `pandas.DataFrame` of rows, a column per field."""
+    held = [field for field in fields if field.kind is not Kind.NESTED]
+    cells = [{field.name: field.of(row) for field in held} for row in rows]
+    return data_frame(columns_of(f for f in held if f.name != index), cells, index=index)
+
+
+def columns_of(fields: Iterable[Field[Any]]) -> dict[str, str]:
+    """Give the names of columns, and their types in pandas."""
+    return {
+        field.name: Kind.TEXT if field.kind is Kind.SHAPE else field.kind
+        for field in fields
+        if field.kind is not Kind.NESTED
+    }
+
+
+def data_frame(
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    index: str | None = None,
+    labels: Sequence[Any] | None = None,
+    dtype: str = "object",
+) -> Any:
+    """Give a `pandas.DataFrame`; without rows it has its columns all the same."""
+    pandas = import_pandas()
+    made_index = None
+    if index is not None:
+        found = [row[index] for row in rows] if labels is None else labels
+        made_index = pandas.Index(found, dtype=dtype, name=index)
+
+    def series(name: str, kind: str) -> Any:
+        cells = [row.get(name) for row in rows]
+        plain = [tuple(cell) if isinstance(cell, list) else cell for cell in cells]
+        return pandas.Series(plain, dtype=str(kind), index=made_index)
+
+    made = {name: series(name, kind) for name, kind in columns.items()}
+    return pandas.DataFrame(made, index=made_index)
+
+
+def import_pandas() -> Any:
+    """Give pandas."""
+    try:
+        return import_module("pandas")
+    except ImportError:
+        remedy = "Install it: pip install 'ckread[pandas]'"
+        raise MissingDependencyError("pandas is not installed", remedy=remedy) from None
+
+
+# How a name from a file is spelled where people read it: printable, and one word in a pipe.
+
+
+def safe_text(text: str) -> str:
+    r"""Give a text from a file for display: what is not printable becomes an escape.
+
+    Control and formatting characters cannot reach a terminal, and bytes that are
+    not UTF-8 read `\x80`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def safe_word(text: str) -> str:
+    r"""Give a text from a file as one word for a pipe: a space reads `\x20`."""
+    text = safe_text(text).replace(" ", "\\x20")
+    return f"\\x23{text[1:]}" if text.startswith("#") else text or '""'
+
+
+def is_spelled(name: str, text: str) -> bool:
+    r"""Tell whether a text is how a name is displayed, `a\x20b`, and not the name itself."""
+    return "\\" in text and text in (safe_text(name), safe_word(name))

@@ -8,9 +8,9 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ckread.errors import VariableNotFoundError
+from ckread.model.display import is_spelled
 from ckread.model.role import Role
 from ckread.model.selection import compile_pattern
-from ckread.model.spelling import is_spelled
 from ckread.model.variable import no_index, resolve_index, split_index
 from ckread.readers.dtypes import numpy_dtype
 

@@ -27,7 +27,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _KERAS = re.compile(r"\.weights\.(?:h5|json)\Z|\.(?:keras|hdf5|h5)\Z")
 _SUFFIX = re.compile(r"\.index\Z|\.(?:ckpt|cptk|weights)\Z")
@@ -86,6 +86,8 @@ _ENDINGS |= {"loss", "accuracy", "score", "reward", "size", "seed", "fold", "轮
 
 MAX_ENUMERATED = 10
 """Names numbered from 0 or 1 without a gap: up to so many may as well be models or folds."""
+_MAX_DIGITS = 18
+"""Of a number that counts: what is longer is a checksum, or a mistake."""
 _NEAR = 1.5
 """Points by which the likeliest number must lead, or the choice is said to be in doubt."""
 _PART = 2
@@ -201,7 +203,9 @@ def _cut(name: str) -> _Name:
     ends = [0, *(match.end() for match in matches)]
     starts = [*(match.start() for match in matches), len(stem)]
     texts = [stem[end:start] for end, start in zip(ends, starts, strict=True)]
-    return _Name(tuple(texts), tuple(_Token(match.lastgroup or "", match[0]) for match in matches))
+    tokens = (_Token(match.lastgroup or "", match[0]) for match in matches)
+    kept = (t if len(t.text) <= _MAX_DIGITS else _Token("long", t.text) for t in tokens)
+    return _Name(tuple(texts), tuple(kept))
 
 
 class _Column:
@@ -306,13 +310,10 @@ def _read(
     against = tuple(
         f"{column.shown()}: {_why_not(column)}" for column in columns if column not in chosen.used
     )
+    rows: list[tuple[int, ...]] = list(zip(*chosen.keys, strict=True)) or [()] * len(cut)
     keys = [
-        (
-            *(key[i] for key in chosen.keys),
-            trusted[i] if trusted else 0.0,
-            natural(names[places[i]]),
-        )
-        for i in range(len(cut))
+        (row, trusted[i] if trusted else 0.0, natural(names[places[i]]))
+        for i, row in enumerate(rows)
     ]
     order = sorted(range(len(cut)), key=keys.__getitem__)
     doubt = chosen.doubt
@@ -323,7 +324,7 @@ def _read(
         doubt = doubt or UNTOLD
     return Series(
         order=tuple(places[i] for i in order),
-        numbers=tuple(chosen.number(i) for i in order),
+        numbers=chosen.numbers(order, rows),
         titles=chosen.titles,
         source=chosen.source,
         against=against,
@@ -369,11 +370,14 @@ class _Chosen:
         epoch = ["epoch"] if self.epoch else []
         return (*named, *epoch, *(["step"] if self.step else []))
 
-    def number(self, i: int) -> NameNumbers:
-        values = tuple(key[i] for key in self.keys)
-        epoch = None if self.epoch is None else self.epoch.values[i]
-        step = None if self.step is None else self.step.values[i]
-        return NameNumbers(epoch, self.fractions[i] if self.fractions else step, values)
+    def numbers(
+        self, order: Iterable[int], rows: Sequence[tuple[int, ...]]
+    ) -> tuple[NameNumbers, ...]:
+        """Give what each name says; `rows` are the numbers that order them."""
+        nothing = [None] * len(rows)
+        epochs = self.epoch.values if self.epoch else nothing
+        steps = self.fractions or (self.step.values if self.step else nothing)
+        return tuple(NameNumbers(epochs[i], steps[i], rows[i]) for i in order)
 
 
 def _lone(columns: Sequence[_Column], places: list[int]) -> Series:
@@ -394,7 +398,8 @@ def _lone(columns: Sequence[_Column], places: list[int]) -> Series:
         for c in columns
         if c not in chosen.used
     )
-    numbers = tuple(chosen.number(i) for i in range(len(places)))
+    rows: list[tuple[int, ...]] = list(zip(*chosen.keys, strict=True)) or [()] * len(places)
+    numbers = chosen.numbers(range(len(places)), rows)
     return Series(tuple(places), numbers, chosen.titles, chosen.source, against)
 
 
@@ -565,7 +570,8 @@ def _trusted(
 
 def _is_trained_again(order: Sequence[int], times: Sequence[float]) -> bool:
     """Tell whether all low numbers are newer than all high ones, each part rising with time."""
-    by_time = [order.index(i) for i in _order(times)]
+    ranks = {i: rank for rank, i in enumerate(order)}
+    by_time = [ranks[i] for i in _order(times)]
     breaks = [at for at, (a, b) in enumerate(pairwise(by_time), 1) if b < a]
     if len(breaks) != 1:
         return False

@@ -31,7 +31,7 @@ from ckread.readers.contract import Format
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.paths.location import Location
     from ckread.readers.contract import CheckpointReader
 
@@ -109,7 +109,7 @@ def open_live(target: object) -> Checkpoint:
     """
     if not isinstance(target, dict) and not hasattr(target, "_trackable_children"):
         raise TypeError(f"expected a Checkpoint, a path or a live program, found {target!r:.80}")
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.readers.tf.live import LiveReader
 
     reader = LiveReader(target)
@@ -168,7 +168,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
     record = reader.tensors.get(OBJECT_GRAPH_KEY)
     if record is None:
         return None, ()
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.readers.graphs.object_graph import parse_object_graph
 
     key = record.crc32c, record.nbytes

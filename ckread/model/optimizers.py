@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.variable import Variable
 
 

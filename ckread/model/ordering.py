@@ -15,8 +15,7 @@ from ckread.model.selection import natural_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ckread.model.evidence import Evidence
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import Evidence, ObjectGraph
     from ckread.model.variable import Variable
 
 _LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")

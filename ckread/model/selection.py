@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ckread.errors import VariableNotFoundError
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

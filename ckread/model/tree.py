@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
-from ckread.model.fields import Field, Kind, document
+from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 
 if TYPE_CHECKING:

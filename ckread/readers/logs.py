@@ -379,15 +379,16 @@ def _continued(
     """
     if len(set(numbers)) == len(numbers):
         return numbers, [], []
-    shifted, seams, again, shift = list(numbers), [], [], 0
+    shifted, seams, again, shift, last = list(numbers), [], [], 0, numbers[0]
     for at in range(1, len(numbers)):
         if numbers[at] <= numbers[at - 1] and not joins[at]:
             if numbers[at] == numbers[0] and unit == "epoch":
-                shift = max(shifted[:at]) - numbers[at] + 1
+                shift = last - numbers[at] + 1
                 seams.append(numbers[at] + shift)
             else:
                 again.append(numbers[at] + shift)
         shifted[at] = numbers[at] + shift
+        last = max(last, shifted[at])
     notes = []
     if seams:
         shown = ", ".join(f"{seam:,}" for seam in seams[:3]) + (", …" if len(seams) > 3 else "")

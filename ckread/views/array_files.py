@@ -44,7 +44,15 @@ def storable(chunk: NDArray[np.generic]) -> NDArray[np.generic]:
     import numpy as np
 
     if chunk.dtype.hasobject:
-        return _fixed_length(chunk)
+        elements: list[bytes] = chunk.ravel().tolist()
+        longest = max(map(len, elements), default=0)
+        if longest * len(elements) - sum(map(len, elements)) > MAX_PADDING_NBYTES:
+            message = f"strings of up to {longest:,} bytes, too uneven for an array of fixed length"
+            raise UsageError(message, remedy="Write them as .csv.")
+        if any(element.endswith(b"\0") for element in elements):
+            message = "strings that end in a NUL byte, which numpy would drop"
+            raise UsageError(message, remedy="Write them as .csv.")
+        return np.array(elements, dtype=f"S{max(1, longest)}").reshape(chunk.shape)
     if chunk.dtype.isbuiltin == 1:
         return chunk
     if chunk.dtype.kind == "V" or chunk.dtype.isbuiltin == 2:
@@ -52,20 +60,6 @@ def storable(chunk: NDArray[np.generic]) -> NDArray[np.generic]:
         target = "float32" if "float" in name else "uint8" if name.startswith("u") else "int8"
         return chunk.astype(target)
     return np.ascontiguousarray(chunk)
-
-
-def _fixed_length(strings: NDArray[np.generic]) -> NDArray[np.generic]:
-    import numpy as np
-
-    elements: list[bytes] = strings.ravel().tolist()
-    longest = max(map(len, elements), default=0)
-    if longest * len(elements) - sum(map(len, elements)) > MAX_PADDING_NBYTES:
-        message = f"strings of up to {longest:,} bytes, too uneven for an array of fixed length"
-        raise UsageError(message, remedy="Write them as .csv.")
-    if any(element.endswith(b"\0") for element in elements):
-        message = "strings that end in a NUL byte, which numpy would drop"
-        raise UsageError(message, remedy="Write them as .csv.")
-    return np.array(elements, dtype=f"S{max(1, longest)}").reshape(strings.shape)
 
 
 def write_npy(

@@ -10,8 +10,8 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
-from ckread.model.fields import named
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import named, safe_text, safe_word
+from ckread.views.loads import check_sections, run_sections
 from ckread.views.terminal.page import (
     Lines,
     Page,
@@ -19,7 +19,6 @@ from ckread.views.terminal.page import (
     Prose,
     Span,
     TerminalOnly,
-    footer,
     heading,
 )
 from ckread.views.terminal.table import Column, Table
@@ -92,7 +91,14 @@ def _unsound(report: CheckReport) -> str:
         if code in codes:
             return sentence
     if Code.SHARD_MISSING in codes:
-        return _missing(report)
+        missing = [finding for finding in report.errors if finding.code is Code.SHARD_MISSING]
+        if len(missing) == report.n_shards:
+            which = "the data shard is" if report.n_shards == 1 else "all data shards are"
+            return f"{which} missing, so none of the {report.n_tensors} variables can be read."
+        are = "is" if len(missing) == 1 else "are"
+        return (
+            f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
+        )
     other = next((found for found in report.errors if found.code is Code.SOMETHING_ELSE), None)
     if other is not None:
         return f"{other.message}."
@@ -108,34 +114,30 @@ def _unsound(report: CheckReport) -> str:
     if Code.FILE in codes and not report.damaged:
         return _of_file(report)
     if report.damaged:
-        return _damaged(report)
+        n_damaged = len(report.damaged)
+        are = "is" if n_damaged == 1 else "are"
+        told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
+        if not report.n_verified:
+            return f"{told}."
+        unread = report.nbytes - report.nbytes_verified
+        held = f"{size_text(unread)} of {size_text(report.nbytes)}"
+        return f"{told}, {held}{_rest(report, n_damaged)}."
     if codes == {Code.NOT_FINITE}:
-        return _not_finite(report)
+        n_bare = sum(found.is_all for found in report.errors)
+        count = len(report.errors)
+        some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
+        what = (
+            "nothing but NaN or infinity"
+            if n_bare == count
+            else f"values that are not finite{some}"
+        )
+        told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
+        right = ""
+        if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
+            right = f": all {report.n_tensors:,} checksums are right"
+            right = ": its checksum is right" if report.n_tensors == 1 else right
+        return f"{told}. The file itself is intact{right}."
     return f"{report.errors[0].message}."
-
-
-def _not_finite(report: CheckReport) -> str:
-    n_bare = sum(found.is_all for found in report.errors)
-    count = len(report.errors)
-    some = f", {count_text(n_bare)} of them nothing else" if n_bare else ""
-    what = "nothing but NaN or infinity" if n_bare == count else f"values that are not finite{some}"
-    told = f"{plural(count, 'variable')} {'holds' if count == 1 else 'hold'} {what}"
-    right = ""
-    if report.has_checksums and not report.is_quick and report.n_verified == report.n_tensors:
-        right = f": all {report.n_tensors:,} checksums are right"
-        right = ": its checksum is right" if report.n_tensors == 1 else right
-    return f"{told}. The file itself is intact{right}."
-
-
-def _damaged(report: CheckReport) -> str:
-    n_damaged = len(report.damaged)
-    are = "is" if n_damaged == 1 else "are"
-    told = f"{n_damaged} of {plural(report.n_tensors, 'tensor')} {are} damaged"
-    if not report.n_verified:
-        return f"{told}."
-    unread = report.nbytes - report.nbytes_verified
-    held = f"{size_text(unread)} of {size_text(report.nbytes)}"
-    return f"{told}, {held}{_rest(report, n_damaged)}."
 
 
 _WHOLE = {
@@ -144,15 +146,6 @@ _WHOLE = {
     Code.INDEX_BLOCK: "the index is damaged; what it still lists cannot be trusted to be all.",
     Code.INDEX: "the index is damaged: nothing in it can be trusted.",
 }
-
-
-def _missing(report: CheckReport) -> str:
-    missing = [finding for finding in report.errors if finding.code is Code.SHARD_MISSING]
-    if len(missing) == report.n_shards:
-        which = "the data shard is" if report.n_shards == 1 else "all data shards are"
-        return f"{which} missing, so none of the {report.n_tensors} variables can be read."
-    are = "is" if len(missing) == 1 else "are"
-    return f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
 
 
 def _unreadable(report: CheckReport) -> str:
@@ -196,8 +189,8 @@ _FIELDS = named(FINDING_FIELDS)
 _WORD_STYLES = {SOUND: "good", UNSOUND: "bad"}
 
 
-def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str = "") -> Page:
-    """Lay out the report on one checkpoint, with the section on loading it and its note."""
+def check_page(report: CheckReport) -> Page:
+    """Lay out the report on one checkpoint, with the section on loading it."""
     head = [heading(report.path), _verdict(*verdict(report))]
     sections: list[Block | Sequence[Block]] = [head]
     facts = list(_facts(report))
@@ -215,8 +208,8 @@ def check_page(report: CheckReport, on_loading: Sequence[Block] = (), note: str 
         command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
         last = Prose("Where in the run it began is shown by:")
         sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
-    if on_loading:
-        sections += [on_loading, [footer(note)]]
+    if report.on_loading is not None:
+        sections += check_sections(report.on_loading)
     sections.append(PipedOnly(_table([(report, finding) for finding in report.findings])))
     return Page(*sections)
 
@@ -245,6 +238,7 @@ def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
             _verdict(*verdict_of_run(reports)),
         ],
         findings_block(groups),
+        *run_sections([(_base(report), report.on_loading) for report in reports]),
         PipedOnly(_table(rows, has_checkpoint=True)),
     )
 
@@ -264,6 +258,12 @@ def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
             "variables": sum(report.n_verified for report in reports),
             "nbytes": sum(report.nbytes_verified for report in reports),
         },
+        "on_loading": [
+            {"checkpoint": report.path, **fact.to_dict()}
+            for report in reports
+            if report.on_loading is not None
+            for fact in report.on_loading.facts
+        ],
         "checkpoints": [report.to_dict() for report in reports],
     }
 

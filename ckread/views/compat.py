@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Code, Outcome, Way
 from ckread.analysis.compat.scopes import common, in_scopes, stem
+from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import (

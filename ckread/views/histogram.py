@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, footer
 from ckread.views.terminal.words import (
     count_text,
@@ -41,7 +41,18 @@ def histogram_page(variable: VariableStatistics, path: str, *, n_bins: int) -> P
     told = Span(f"  {facts}{n}{what}, in {safe_text(path)}", "muted")
     rows = tuple(_piped_rows(variable, distribution, path, n_bins))
     title = Lines([(Span(safe_text(variable.name), "title"), told)], piped=rows)
-    figures = _Figures(_moments(distribution))
+    moments = (("mean", distribution.mean), ("std", distribution.std), ("l2", distribution.l2))
+    counts = (
+        ("zeros", distribution.zeros),
+        ("NaN", distribution.nan),
+        ("inf", distribution.infinite),
+    )
+    figures = _Figures(
+        [
+            *((name, "–" if value is None else float_text(value)) for name, value in moments),
+            *((name, count_text(n)) for name, n in counts),
+        ]
+    )
     if distribution.min is None or distribution.min == distribution.max:
         every = "all" if distribution.finite == distribution.elements else "all that are finite"
         constant = f"{every} {float_text(float(distribution.min or 0))}"
@@ -170,16 +181,3 @@ class _Figures(Block):
             values += text.rjust(width)
         yield (Span(names, "label"),)
         yield (Span(values),)
-
-
-def _moments(distribution: Distribution) -> list[tuple[str, str]]:
-    moments = (("mean", distribution.mean), ("std", distribution.std), ("l2", distribution.l2))
-    counts = (
-        ("zeros", distribution.zeros),
-        ("NaN", distribution.nan),
-        ("inf", distribution.infinite),
-    )
-    return [
-        *((name, "–" if value is None else float_text(value)) for name, value in moments),
-        *((name, count_text(n)) for name, n in counts),
-    ]

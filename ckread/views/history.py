@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.model.display import safe_text, safe_word
 from ckread.model.run.entries import base_name
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (
@@ -57,7 +57,22 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         held = f"  {plural(n, 'row')}, {span}, {metrics}"
     seams = ", ".join(f"{epoch:,}" for epoch in result.seams)
     title = heading(name, f"{held}, continued at {seams}" if seams else held)
-    meaning = NarrowFooter(table, _meaning(result, is_cut=len(rows) < len(everything)))
+    sentences = []
+    chosen = result.best
+    if chosen is not None and chosen.mode is not None:
+        word = "smallest" if chosen.mode == "min" else "largest"
+        sentences.append(f"best: {word} {safe_text(chosen.metric)} (--best METRIC chooses).")
+        if result.is_best_of_training and len(result.metrics) > 1:
+            sentences.append("It was measured in training: no metric is of validation data.")
+    if result.holders.how:
+        sentences.append(f"Checkpoints {result.holders.how}.")
+    elif result.run is not None:
+        why = result.holders.why
+        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: --match COLUMN=NUMBER.")
+    sentences += map(safe_text, result.notes)
+    if len(rows) < len(everything):
+        sentences.append("--all shows every row.")
+    meaning = NarrowFooter(table, " ".join(sentences))
     piped = PipedOnly(Table(_piped_columns(result, names), everything))
     return Page([title, Prose(verdict(result))], TerminalOnly(table), meaning, piped)
 
@@ -140,25 +155,6 @@ def _held(result: TrainingHistory) -> str:
     """Name a single checkpoint of which it is asked what it holds."""
     paths = list(result.holders.unplaced)
     return f"{safe_text(paths[0])} holds" if len(paths) == 1 else "each checkpoint holds"
-
-
-def _meaning(result: TrainingHistory, *, is_cut: bool) -> str:
-    sentences = []
-    best = result.best
-    if best is not None and best.mode is not None:
-        word = "smallest" if best.mode == "min" else "largest"
-        sentences.append(f"best: {word} {safe_text(best.metric)} (--best METRIC chooses).")
-        if result.is_best_of_training and len(result.metrics) > 1:
-            sentences.append("It was measured in training: no metric is of validation data.")
-    if result.holders.how:
-        sentences.append(f"Checkpoints {result.holders.how}.")
-    elif result.run is not None:
-        why = result.holders.why
-        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: --match COLUMN=NUMBER.")
-    sentences += map(safe_text, result.notes)
-    if is_cut:
-        sentences.append("--all shows every row.")
-    return " ".join(sentences)
 
 
 def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) -> list[Column[_Row]]:

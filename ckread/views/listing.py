@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.model.variable import VARIABLE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import RIGHT, Column, Table
@@ -64,7 +63,21 @@ def listing_page(listing: Listing) -> Page:
     columns = [column for column in _columns(listing) if column.title not in said_below]
     short = muted_repeats(label[len(prefix) :] for label in labels)
     table = Table(columns, list(zip(listing.variables, short, strict=True)))
-    return Page([*names_below(prefix), table], footer(_total(listing, said_below)))
+    n_shown = len(listing.variables)
+    nbytes = sum(variable.nbytes for variable in listing.variables)
+    if n_shown == listing.n_all:
+        text = f"{plural(n_shown, 'variable')}, {size_text(nbytes)}"
+    else:
+        n_all, nbytes_all = plural(listing.n_all, "variable"), size_text(listing.nbytes_all)
+        text = f"{count_text(n_shown)} of {n_all}, {size_text(nbytes)} of {nbytes_all}"
+    if listing.n_hidden and n_shown == listing.n_all:
+        entries = plural(listing.n_hidden, "bookkeeping entry", nouns="bookkeeping entries")
+        text = f"{text}; {entries} left out (--all)"
+    if said_below:
+        role = said_below.get("role")
+        same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
+        text = f"{text}; all {same}"
+    return Page([*names_below(prefix), table], footer(text))
 
 
 def listing_lines(listing: Listing) -> list[str]:
@@ -101,21 +114,3 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
         of("owner", shown=lambda row: safe_text(row[0].owner or ""), style="muted", rank=4,
            from_width=100),
     ]  # fmt: skip
-
-
-def _total(listing: Listing, said_below: dict[str, str]) -> str:
-    n_shown = len(listing.variables)
-    nbytes = sum(variable.nbytes for variable in listing.variables)
-    if n_shown == listing.n_all:
-        text = f"{plural(n_shown, 'variable')}, {size_text(nbytes)}"
-    else:
-        n_all, nbytes_all = plural(listing.n_all, "variable"), size_text(listing.nbytes_all)
-        text = f"{count_text(n_shown)} of {n_all}, {size_text(nbytes)} of {nbytes_all}"
-    if listing.n_hidden and n_shown == listing.n_all:
-        entries = plural(listing.n_hidden, "bookkeeping entry", nouns="bookkeeping entries")
-        text = f"{text}; {entries} left out (--all)"
-    if said_below:
-        role = said_below.get("role")
-        same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
-        text = f"{text}; all {same}"
-    return text

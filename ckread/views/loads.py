@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
 from ckread.views.terminal.table import Column, Justify, Table
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckread.analysis.loading.records import LoadFact, OnLoading
     from ckread.views.terminal.page import Block
 
@@ -26,6 +28,8 @@ STRICT = (
 _LIBRARY = f"TensorFlow {KNOWN_FROM.split()[-1]}"
 _STYLES = {What.PRINTS: "muted", What.CUSTOM_OP: ""}
 _CHAINS = 3
+_NAMES_SHOWN = 4
+_OTHERS = 3
 
 
 def loads_page(found: OnLoading) -> Page:
@@ -38,6 +42,7 @@ def loads_page(found: OnLoading) -> Page:
         " ".join(_chains(found)),
         not_listed if found.not_listed else "",
         _index_words(found),
+        _others_words(found),
         _SCOPE,
     ]
     return Page(
@@ -48,25 +53,53 @@ def loads_page(found: OnLoading) -> Page:
     )
 
 
-def check_section(found: OnLoading) -> list[Block]:
-    """Lay out the same as a section of `check`: one line where there is nothing to tell."""
-    if found.kind == "values":
-        return []
-    changed: list[Block] = []
+def check_sections(found: OnLoading) -> list[list[Block]]:
+    """Lay out the same for `check`: one line where there is nothing to tell."""
+    notes: list[Block] = []
     if found.index_as_exported is False:
-        changed = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
+        notes = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
+    if found.others:
+        notes.append(TerminalOnly(Prose(_others_words(found))))
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
-        return [TerminalOnly(line), *changed]
-    width = 4 + max(len(fact.what.words) for fact in found.facts)
+        return [[TerminalOnly(line), *notes]]
+    rows = _section([(fact, ()) for fact in found.facts])
+    return [[*rows, *notes], [footer(STRICT)]]
+
+
+def run_sections(told: Sequence[tuple[str, OnLoading | None]]) -> list[list[Block]]:
+    """Lay out the same for a run, of named checkpoints: what is alike once, with where it is."""
+    alike: dict[tuple[object, ...], tuple[LoadFact, list[str]]] = {}
+    for name, found in told:
+        for fact in found.facts if found is not None else ():
+            alike.setdefault(fact.likeness, (fact, []))[1].append(name)
+    n_read = sum(found is not None for _, found in told)
+    if alike:
+        return [_section(list(alike.values())), [footer(STRICT)]]
+    if not n_read:
+        return []
+    line = f"  nothing is listed: {plural(n_read, 'checkpoint')} with a graph or a configuration."
+    return [[TerminalOnly(Prose(Span("on loading", "label"), line, indent=12))]]
+
+
+def _section(facts: Sequence[tuple[LoadFact, Sequence[str]]]) -> list[Block]:
+    """Give a line for each fact, and the checkpoints in which it is, where there are several."""
+    width = 4 + max(len(fact.what.words) for fact, _ in facts)
     rows: list[Block] = [TerminalOnly(Lines([(Span("on loading", "label"),)]))]
-    for fact in found.facts:
+    for fact, names in facts:
         head = Span(f"  {fact.what.words:<{width - 2}}", _STYLES.get(fact.what, "warning"))
-        where = _where(fact)
         when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
-        rows.append(TerminalOnly(Prose(head, f"{when}{where}", indent=width)))
-        rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {when}{where}")))
-    return [*rows, *changed]
+        where = f"{when}{_where(fact)}{_in_checkpoints(names)}"
+        rows.append(TerminalOnly(Prose(head, where, indent=width)))
+        rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {where}")))
+    return rows
+
+
+def _in_checkpoints(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    shown = names if len(names) <= _NAMES_SHOWN else (names[0], "…", names[-1])
+    return f" ({plural(len(names), 'checkpoint')}: {safe_text(', '.join(shown))})"
 
 
 def sentence(found: OnLoading) -> str:
@@ -181,6 +214,17 @@ def _index_words(found: OnLoading) -> str:
     if found.index_as_exported:
         return "The index of its values is the one it was exported with (fingerprint.pb)."
     return "The index of its values is not the one it was exported with (fingerprint.pb)."
+
+
+def _others_words(found: OnLoading) -> str:
+    """Say what lies there beside what the writer makes: how many, and the first."""
+    if not found.others:
+        return ""
+    n, shown = len(found.others), safe_text(", ".join(found.others[:_OTHERS]))
+    more = f" and {n - _OTHERS:,} more" if n > _OTHERS else ""
+    if found.kind == "saved-model":
+        return f"{plural(n, 'file')} in assets.extra, which loading does not read: {shown}{more}."
+    return f"{plural(n, 'member')} that Keras does not write: {shown}{more}."
 
 
 def _when_word(fact: LoadFact) -> str:

@@ -8,9 +8,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.claim import Strength
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
@@ -58,7 +57,27 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
         sections.append(TerminalOnly(_table(rows, titles)))
-    meaning = footer(_meaning(run, show_all=show_all))
+    entries = [entry for found in groups for entry in found.entries]
+    sentences = []
+    if len(groups) > 1:
+        units = {entry.unit for entry in entries}
+        sentences.append(f"first, last: {units.pop() if len(units) == 1 else 'step or epoch'}.")
+        if len({found.model for found in groups}) < len(groups):
+            sentences.append(_same_models(groups))
+        n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
+        if n_untracked:
+            sentences.append(f"The state file does not name {n_untracked:,} of them.")
+        if not show_all:
+            sentences.append(f"--all lists all {len(entries):,}.")
+    if len(groups) == 1:
+        sentences += _told(run)
+    if len(groups) == 1 or show_all:
+        dated = [entry.is_dated_by_state for entry in entries]
+        source = "the state file" if all(dated) else "the files"
+        if any(dated) and not all(dated):
+            source = "the state file, else from the files"
+        sentences.append(f"saved: from {source}.")
+    meaning = footer(" ".join(sentences))
     return Page(head, *sections, meaning, PipedOnly(_table(rows, titles)))
 
 
@@ -133,31 +152,6 @@ def _several(groups: Sequence[RunGroup]) -> str:
         f"{plural(len(entries), 'checkpoint')} of {models}{under}, {nbytes}."
         f"{by_state} drift and track take the largest group, A."
     )
-
-
-def _meaning(run: Run, *, show_all: bool) -> str:
-    groups = run.groups
-    entries = [entry for found in groups for entry in found.entries]
-    sentences = []
-    if len(groups) > 1:
-        units = {entry.unit for entry in entries}
-        sentences.append(f"first, last: {units.pop() if len(units) == 1 else 'step or epoch'}.")
-        if len({found.model for found in groups}) < len(groups):
-            sentences.append(_same_models(groups))
-        n_untracked = sum(entry.state is RunState.UNTRACKED for entry in entries)
-        if n_untracked:
-            sentences.append(f"The state file does not name {n_untracked:,} of them.")
-        if not show_all:
-            sentences.append(f"--all lists all {len(entries):,}.")
-    if len(groups) == 1:
-        sentences += _told(run)
-    if len(groups) == 1 or show_all:
-        dated = [entry.is_dated_by_state for entry in entries]
-        source = "the state file" if all(dated) else "the files"
-        if any(dated) and not all(dated):
-            source = "the state file, else from the files"
-        sentences.append(f"saved: from {source}.")
-    return " ".join(sentences)
 
 
 def _same_models(groups: Sequence[RunGroup]) -> str:

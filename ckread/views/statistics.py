@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
@@ -53,7 +52,28 @@ def statistics_page(
     prefix = common_prefix(names)
     short = muted_repeats(name[len(prefix) :] for name in names)
     table = statistics_table(list(zip(rows, short, strict=True)))
-    return Page(head, [*names_below(prefix), table], footer(_measured(statistics, len(rows))))
+    n_shown = len(rows)
+    measured = [v.distribution for v in statistics.measured if v.distribution]
+    n_all = len(statistics.variables)
+    some = "" if n_shown == n_all else f"{count_text(n_shown)} of "
+    checked = "the other checksums right" if statistics.damaged else "checksums right"
+    parts = [
+        f"{some}{plural(n_all, _noun(statistics.variables))}",
+        plural(sum(distribution.elements for distribution in measured), "element"),
+        "" if any(map(_n_not_finite, measured)) else "all finite",
+        checked if statistics.has_checksums else "no checksums in this format",
+    ]
+    sentence = ", ".join(part for part in parts if part) + "."
+    roles = []
+    for role, n in statistics.left_out.items():
+        if role is not Role.BOOKKEEPING:
+            one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
+            roles.append(plural(n, one, nouns=several))
+    return Page(
+        head,
+        [*names_below(prefix), table],
+        footer(f"{sentence} Left out: {', '.join(roles)} (--role all)." if roles else sentence),
+    )
 
 
 Row = tuple["VariableStatistics", "Line"]
@@ -89,7 +109,7 @@ def _columns() -> list[Column[Row]]:
 
     def median(row: Row) -> str:
         found = row[0].distribution
-        return float_word(found.quantile(0.5).value if found and found.quantiles else None)
+        return float_word(found.quantile(0.5).value if found and found.finite else None)
 
     return [
         of("name", shown=itemgetter(1), folds=True),
@@ -183,27 +203,6 @@ def _n_not_finite(distribution: Distribution) -> int:
 
 def _noun(variables: Sequence[VariableStatistics]) -> str:
     return "weight" if all(v.role.is_parameter for v in variables) else "variable"
-
-
-def _measured(statistics: CheckpointStatistics, n_shown: int) -> str:
-    """Say what was measured and checked, and which roles were left out."""
-    measured = [v.distribution for v in statistics.measured if v.distribution]
-    n_all = len(statistics.variables)
-    shown = "" if n_shown == n_all else f"{count_text(n_shown)} of "
-    checked = "the other checksums right" if statistics.damaged else "checksums right"
-    parts = [
-        f"{shown}{plural(n_all, _noun(statistics.variables))}",
-        plural(sum(distribution.elements for distribution in measured), "element"),
-        "" if any(map(_n_not_finite, measured)) else "all finite",
-        checked if statistics.has_checksums else "no checksums in this format",
-    ]
-    sentence = ", ".join(part for part in parts if part) + "."
-    roles = []
-    for role, n in statistics.left_out.items():
-        if role is not Role.BOOKKEEPING:
-            one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
-            roles.append(plural(n, one, nouns=several))
-    return f"{sentence} Left out: {', '.join(roles)} (--role all)." if roles else sentence
 
 
 # Statistics along a run as a table: a row for each checkpoint, a part for each variable.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.run.entries import ENTRY_FIELDS
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (

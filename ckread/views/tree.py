@@ -5,9 +5,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.fields import named
+from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.model.tree import NODE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import RIGHT, Column, Table

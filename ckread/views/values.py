@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.array_files import element_texts
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import plural, shape_text, shape_word

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.model.claim import Strength
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import value_text
 
@@ -29,7 +29,12 @@ def with_why(page: Page, claims: Iterable[Claim]) -> Page:
     if not ordered:
         return page
     title = Lines([(Span("why", "label"),)])
-    piped = [Prose(_piped(claim)) for claim in ordered]
+    piped = []
+    for claim in ordered:
+        against = "".join(f"; not {doubt}" for doubt in claim.against)
+        value = "unknown" if claim.value is None else claim.value
+        told = f"why {claim.claim}: {value} ({claim.strength}): {claim.source}{against}"
+        piped.append(Prose(safe_text(told)))
     return Page(*page.sections, [TerminalOnly(title, *_told(ordered)), PipedOnly(*piped)])
 
 
@@ -42,7 +47,8 @@ def _told(claims: Sequence[Claim]) -> list[Block]:
         if claim.strength is Strength.UNKNOWN:
             said = f"unknown: {claim.source}"
         else:
-            said = f"{_value(claim)}: {claim.source}"
+            value = claim.value
+            said = f"{value if isinstance(value, str) else value_text(value)}: {claim.source}"
         blocks.append(Prose(label, safe_text(said), indent=cells))
         doubts = [Span(safe_text(f"not {doubt}"), "muted") for doubt in claim.against]
         blocks += [Prose(" " * cells, doubt, indent=cells) for doubt in doubts[:_MAX_AGAINST]]
@@ -51,14 +57,3 @@ def _told(claims: Sequence[Claim]) -> list[Block]:
 
 def _name(claim: Claim) -> str:
     return safe_text(claim.claim.replace("_", " "))
-
-
-def _value(claim: Claim) -> str:
-    value = claim.value
-    return value if isinstance(value, str) else value_text(value)
-
-
-def _piped(claim: Claim) -> str:
-    against = "".join(f"; not {doubt}" for doubt in claim.against)
-    value = "unknown" if claim.value is None else claim.value
-    return safe_text(f"why {claim.claim}: {value} ({claim.strength}): {claim.source}{against}")

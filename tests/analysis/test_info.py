@@ -220,6 +220,12 @@ def test_an_embedding_in_hash_tables_has_rows_and_a_dimension(tmp_path: Path) ->
     }  # fmt: skip
 
 
+def test_a_weight_that_is_only_called_so_is_no_table(tmp_path: Path) -> None:
+    arrays = {"q-values": np.ones(3, "f4"), "k-values": np.ones((3, 2), "f4")}
+    found = written(tmp_path, arrays)
+    assert (found.parameters, found.hash_tables) == (9, ())
+
+
 def test_state_is_said_beside_the_model(tmp_path: Path) -> None:
     kernel = np.ones((3, 4), "f4")
     arrays = {"a/kernel": kernel, "a/kernel/Momentum": kernel, "a/mask": kernel}

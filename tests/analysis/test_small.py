@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from ckread.analysis.diff.diff import diff_checkpoints as diff
 from ckread.analysis.drift.drift import drift
 from ckread.analysis.statistics.statistics import statistics
 from ckread.model.opening import open_checkpoint
+from ckread.readers import extents
 from ckread.readers.dtypes import DataType, numpy_dtype
-from tests.builders import BundleBuilder
+from tests.builders import BundleBuilder, write_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +85,7 @@ def found(directory: Path) -> list[Any]:
 @given(
     seed=st.integers(0, 2**32),
     dtype=st.sampled_from(TYPES),
-    n=st.sampled_from([1, 2, 7, 8, 9, 127, 128, 130, 1000, 1023, 1024]),
+    n=st.sampled_from([1, 2, 7, 8, 9, 127, 128, 130, 1000, 1023, 1024, 2500]),
     kinds=st.lists(
         st.sampled_from(["plain", "constant", "special", "bits"]), min_size=2, max_size=7
     ),
@@ -94,6 +96,9 @@ def test_rows_have_the_bits_of_tensors_alone(
     with TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
         write(Path(temporary), seed, dtype, n, kinds)
         together = found(Path(temporary))
+        with pytest.MonkeyPatch.context() as few:
+            few.setattr(scan, "MAX_OPEN_SHARDS", 2)  # checkpoint by checkpoint
+            assert found(Path(temporary)) == together
         patch.setattr(scan, "SMALL_ELEMENTS", 0)
         assert found(Path(temporary)) == together
 
@@ -113,3 +118,17 @@ def test_what_is_damaged_among_small_ones_is_told_of_it_alone(
     assert len(together[0].damaged) == 1
     assert together[1].findings == alone[1].findings
     assert len(together[1].findings) == 1
+
+
+def test_a_long_run_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    sizes = [10, 10, 30, 1500, 1500, 40]
+    for step in range(1, 13):
+        tensors = {f"w{i}": random.standard_normal(n) for i, n in enumerate(sizes)}
+        write_bundle(tmp_path / f"ckpt-{step}", tensors)
+    whole = drift(tmp_path).to_dict()
+    opened = Mock(side_effect=extents.open_shard)
+    monkeypatch.setattr(extents, "open_shard", opened)
+    monkeypatch.setattr(scan, "MAX_OPEN_SHARDS", 5)
+    assert drift(tmp_path).to_dict() == whole
+    assert opened.call_count == 12

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import check, containers, core, diff, drift, statistics
+from tests.benchmarks import check, containers, core, diff, drift, statistics, tiny
 from tests.benchmarks.measuring import comparison_table, markdown_table
 from tests.places import ROOT
 
@@ -38,6 +38,7 @@ COMPARISONS = {
     "diff": diff.compare,
     "drift": drift.compare,
     "check": check.compare,
+    "tiny": tiny.compare,
 }
 README = ROOT / "README.md"
 BEGINNING, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->\n"

@@ -55,6 +55,10 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     f"compat {A} fixtures/digits_export kernel": (
         lambda: library.compat(A, "fixtures/digits_export", "kernel").to_dict()
     ),
+    "loads fixtures/digits_export": lambda: library.loads("fixtures/digits_export").to_dict(),
+    "check fixtures/digits_files/digits.keras": (
+        lambda: library.check("fixtures/digits_files/digits.keras").to_dict()
+    ),
     f"check {A}": lambda: library.check(A).to_dict(),
     f"check {A} --quick": lambda: library.check(A, quick=True).to_dict(),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -222,3 +223,14 @@ def test_suffixes_and_natural_order() -> None:
     assert sorted(["a10", "a9", "a"], key=natural) == ["a", "a9", "a10"]
     assert NameNumbers().known is None
     assert NameNumbers(epoch=3).unit == "epoch"
+
+
+def test_a_number_of_too_many_digits_counts_nothing() -> None:
+    assert numbers(["ckpt-" + "9" * 30, "ckpt-" + "8" * 30]) == [None, None]
+
+
+def test_many_names_take_time_in_proportion() -> None:
+    names = [f"weights.{i:05d}-0.{i % 1000:03d}.h5" for i in range(5000)]
+    start = time.perf_counter()
+    assert numbers(names, [float(60 * i) for i in range(5000)]) == list(range(5000))
+    assert time.perf_counter() - start < 20  # 0.3 s; and minutes, if it were quadratic

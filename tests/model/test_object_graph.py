@@ -7,10 +7,9 @@ import os
 import pytest
 
 from ckread.errors import CorruptCheckpointError
-from ckread.model.evidence import Evidence
+from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
 from ckread.model.naming.path_tree import MAX_STEPS, PathTree
-from ckread.model.object_graph import ObjectGraph
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,

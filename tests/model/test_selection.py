@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import ckread
 from ckread.errors import VariableNotFoundError
+from ckread.model.display import is_spelled, safe_text, safe_word
 from ckread.model.selection import compile_pattern, natural_key, select
-from ckread.model.spelling import is_spelled, safe_text, safe_word
 from tests.analysis.array_checkpoint import checkpoint
 from tests.places import FIXTURES
 

@@ -15,6 +15,7 @@ from ckread.analysis.check.index import (
     of_index,
 )
 from ckread.analysis.check.training import check_counters, check_training
+from ckread.analysis.loading.loading import of_checkpoint
 from ckread.analysis.workers import Work
 from ckread.errors import (
     CheckpointError,
@@ -57,6 +58,8 @@ def check(
     progress: Callable[[int], None] | None = None,
 ) -> CheckReport:
     """Check a checkpoint: index, shards, every checksum, every value, training, leftovers.
+
+    Told beside it, and no part of the verdict: what a program that loads it would run.
 
     Args:
         target: an open checkpoint, or a path; a damaged one has a report too.
@@ -123,7 +126,8 @@ def check_unopened(
         from ckread.analysis.check.tensorflow import check_with_tensorflow
 
         findings += check_with_tensorflow({}, prefix)
-    return CheckReport(prefix, in_order(findings), is_listed=False)
+    loading = of_checkpoint(path)
+    return CheckReport(prefix, in_order(findings), is_listed=False, on_loading=loading)
 
 
 def _prefix_of(path: str) -> str:
@@ -188,6 +192,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         has_checksums=checkpoint.format in _CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
         evidence=state.claims,
+        on_loading=of_checkpoint(checkpoint.path),
     )
 
 

@@ -16,8 +16,8 @@ from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan
 from ckread.model.run.places import read_marks
+from ckread.readers.extents import present_shards, shard_path, stem_of_shard
 from ckread.readers.files import STATE_FILE_NAME, file_identity
-from ckread.readers.shards import present_shards, shard_path, stem_of_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, document, frame
+from ckread.model.display import Displayed, Field, Kind, document, frame
 
 if TYPE_CHECKING:
+    from ckread.analysis.loading.records import OnLoading
     from ckread.model.claim import Claim
 
 
@@ -121,6 +121,8 @@ class CheckReport(Displayed):
         step: what the step was found by, in words.
         is_listed: whether the index could be read, so that there is a listing.
         evidence: what told the step.
+        on_loading: what a program that loads it would run; None where there is no graph and no
+            configuration, or none that can be read.
 
     Example:
         >>> report = ckread.check("fixtures/digits_run/ckpt-10")
@@ -144,6 +146,7 @@ class CheckReport(Displayed):
     step: str | None = None
     is_listed: bool = True
     evidence: tuple[Claim, ...] = ()
+    on_loading: OnLoading | None = None
 
     def __repr__(self) -> str:
         """Show path, verdict and number of findings."""
@@ -173,12 +176,14 @@ class CheckReport(Displayed):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `check` document."""
+        loading = self.on_loading
         return {
             "path": self.path,
             "sound": self.sound,
             "findings": [finding.to_dict() for finding in self.findings],
             "verified": {"variables": self.n_verified, "nbytes": self.nbytes_verified},
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "on_loading": None if loading is None else [fact.to_dict() for fact in loading.facts],
         }
 
     def to_pandas(self) -> Any:

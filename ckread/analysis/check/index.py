@@ -16,8 +16,8 @@ from ckread.errors import (
 )
 from ckread.readers.bundle.reader import bad_entries
 from ckread.readers.contract import shown
+from ckread.readers.extents import not_a_shard, present_shards
 from ckread.readers.files import COPY_AGAIN, RegularFile
-from ckread.readers.shards import not_a_shard, present_shards
 from ckread.readers.table import TRAILER_NBYTES, Table
 
 if TYPE_CHECKING:

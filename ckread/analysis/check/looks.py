@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -84,10 +84,10 @@ def look(extents: Sequence[Extent], _: None, chunks: Chunks) -> Look:
 
 
 def look_many(
-    dtypes: Sequence[DataType], _: None, arrays: Iterator[NDArray[Any]]
+    dtypes: Sequence[DataType], _: None, arrays: Sequence[NDArray[Any]]
 ) -> list[Look | None]:
     """Look at small tensors of one size and type, the rows of an array; None where one is odd."""
-    values, name = next(arrays), str(dtypes[0])
+    [values], name = arrays, str(dtypes[0])
     if name in _WIDE:
         parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
         with np.errstate(invalid="ignore"):

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.index import is_damage
 from ckread.analysis.check.looks import Look, joined, look, look_at_all, look_many
-from ckread.analysis.scan import Item, Kernel, extent_of, item_of, plain_extents, scan
+from ckread.analysis.scan import AllAtOnce, Item, Kernel, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
 _NARROWED = 16
 """Damaged tensors of which the changed byte is looked for: of more, it is not one byte each."""
+
+
+_KERNEL = Kernel(look, partial(AllAtOnce, look_many))
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ def check_values(
         if sources is not None:
             places[i] = range(len(items), len(items) + len(sources))
             items += [item_of(j, source) for j, source in zip(places[i], sources, strict=True)]
-    found = {item.number: found for item, found in scan(items, Kernel(look, look_many), work)}
+    found = {item.number: found for item, found in scan(items, _KERNEL, work)}
     result = ValueCheck()
     for i, variable in enumerate(variables):
         try:

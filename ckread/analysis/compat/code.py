@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.compat.records import Cure, RestoreForecast, Stored
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS3 = frozenset({"_operations", "call_signature_parameters", "_losses_override"})
@@ -137,7 +137,9 @@ def _objects(result: RestoreForecast, saved: Checkpoint, graph: ObjectGraph) -> 
         if (b.key in paths or b.key in slots) and b.name != _COUNTER
     ]
     within = [one for one in here if one.name != _COUNTER]
-    yield from _into_objects(result, pieces, within, set(slots) - set(paths))
+    is_model = holder is not None and holder[0] == 0
+    beside = set(slots) - set(paths)
+    yield from _into_objects(result, pieces, within, beside, is_model=is_model)
 
 
 def _keras_model(graph: ObjectGraph) -> tuple[int, str] | None:
@@ -199,8 +201,12 @@ def _into_objects(
     pieces: Sequence[_Piece],
     of: Sequence[Stored],
     slots: set[str],
+    *,
+    is_model: bool,
 ) -> Iterator[str]:
     what = "`root`, the object that the program saves, by its objects"
+    if is_model:
+        what = "`root`, the model, and what `checkpoint` attaches to it, by its objects"
     yield from _head(result, what, pieces, of, "values")
     plain = [(piece.address, piece.key) for piece in pieces if piece.here.key not in slots]
     beside = [(piece.address, piece.key) for piece in pieces if piece.here.key in slots]
@@ -210,7 +216,11 @@ def _into_objects(
     yield "def find(path):"
     yield "    found = root"
     yield "    for name in path:"
-    yield "        found = tf.train.TrackableView.children(found)[name]"
+    yield "        children = tf.train.TrackableView.children(found)"
+    if is_model:  # what a checkpoint attaches to it is no child of it
+        yield "        found = children[name] if name in children else getattr(checkpoint, name)"
+    else:
+        yield "        found = children[name]"
     yield "    return found"
     yield ""
     yield ""

@@ -19,7 +19,7 @@ from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import match_variables
 from ckread.analysis.diff.records import PairedBy
 from ckread.errors import CheckpointError
-from ckread.model.object_graph import ObjectGraph
+from ckread.model.evidence import ObjectGraph
 from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
 
@@ -182,24 +182,32 @@ def _by_root(
 def _roots(there: ObjectGraph, here: ObjectGraph) -> Iterator[tuple[ObjectGraph, str]]:
     """Give the program's objects under other roots, with the call that makes each."""
     ours, theirs = _names(there, 0), _names(here, 0)
+    is_plain = all(map(_is_public, theirs))
     strangers = [name for _, name in there.children[0] if name not in theirs | {_COUNTER}]
     mine = [name for _, name in here.children[0] if name not in ours | {_COUNTER}]
     n = min(len(strangers), len(mine))
     if n > 0 and max(len(strangers), len(mine)) <= _MAX_ROOTS:
         for chosen in combinations(mine, n):
             for names in permutations(strangers, n):
+                if not all(map(_is_public, names)):
+                    continue
                 changed = dict(zip(chosen, names, strict=True))
                 children = tuple(
                     Child(child, changed.get(name, name)) for child, name in here.children[0]
                 )
                 yield _with_root(here, children), _call(here, changed)
     for child, name in here.children[0]:
-        if name != _COUNTER and _names(here, child) & ours:
+        if is_plain and name != _COUNTER and _names(here, child) & ours:
             rest = [Child(*one) for one in here.children[0] if one[1] != name]
             yield _with_root(here, (*here.children[child], *rest)), _call(here, {}, root=name)
     for child, name in there.children[0]:
-        if name.isidentifier() and _names(there, child) & theirs:
+        if _is_public(name) and _names(there, child) & theirs:
             yield _held(here, name), f"tf.train.Checkpoint({name}=model)"
+
+
+def _is_public(name: str) -> bool:
+    """Tell whether a child may be an argument of a call: not one that Keras gives a model."""
+    return name.isidentifier() and not name.startswith("_")
 
 
 def _call(here: ObjectGraph, changed: dict[str, str], *, root: str | None = None) -> str:
@@ -244,7 +252,7 @@ def _without_optimizer(
         has_own = bool(below & raising) or (not raising and "_variables" in _names(graph, child))
         (left if has_own else keep).append(Child(child, name))
     names = [name for _, name in keep if name != _COUNTER]
-    if not left or not names:
+    if not left or not names or not all(map(_is_public, names)):
         return
     n, raises = count_restored(saved, target, _with_root(graph, tuple(keep)))
     if raises or not n:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, document, frame
+from ckread.model.display import Displayed, Field, Kind, document, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

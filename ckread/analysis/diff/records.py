@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.diff.auto_names import is_renumbered
 from ckread.model.claim import Claim, Strength
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, document, frame
+from ckread.model.display import Displayed, Field, Kind, document, frame
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:

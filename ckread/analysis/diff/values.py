@@ -7,13 +7,14 @@ this process.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_many, compare_strings
 from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
 from ckread.analysis.scan import (
     PIECE_NBYTES,
+    AllAtOnce,
     Grid,
     Item,
     Kernel,
@@ -25,7 +26,7 @@ from ckread.model.variable import is_whole
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -61,7 +62,7 @@ def compare_pairs(
         items.append(Item(i, sources, a.elements, grid, tolerance, (a.name, b.name)))
     metrics: dict[int, Metrics | None] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, Kernel(compare, compare_small), work):
+    for item, found in scan(items, _KERNEL, work):
         if found.error is not None:
             errors[item.number] = found.error
         else:
@@ -88,7 +89,7 @@ def compare(_extents: Sequence[Extent], tolerance: Tolerance, chunks: Chunks) ->
 
 
 def compare_small(
-    _: Sequence[DataType], tolerance: Tolerance, arrays: Iterator[NDArray[Any]]
+    _: Sequence[DataType], tolerance: Tolerance, arrays: Sequence[NDArray[Any]]
 ) -> list[PairTally | None]:
     """Compare small tensors of one size and type, the rows of two arrays."""
     a, b = arrays
@@ -111,3 +112,6 @@ def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> 
     for left, right in side_by_side(a.chunks(), b.chunks()):
         comparison.add(left, right)
     return _metrics(comparison.tally(), a, b)
+
+
+_KERNEL = Kernel(compare, partial(AllAtOnce, compare_small))

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import SMALL_ELEMENTS, Grid, chunk_buffer
+from ckread.analysis.row_sums import inner_product, inner_products
+from ckread.analysis.scan import Grid, chunk_buffer
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHUNK_ELEMENTS = 1 << 16
 """Elements of one chunk: 256 KiB of float32, the optimum that was measured."""
-GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS)
+GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS, is_together=True)
 """A piece is 4 MiB of float32, in each of the checkpoints."""
 
 _RANGE = (1e-280, 1e300)
@@ -77,7 +77,7 @@ class ChunkSums:
     def repeat(self) -> None:
         """Take over the sums of the checkpoint before, whose values are the same."""
         row = self._rows[-1].copy()
-        row[2] = 0.0 if math.isfinite(row[0]) else math.nan
+        row[2] = math.nan if row[4] or row[5] else 0.0
         self._rows.append(row)
 
     def add(self, values: NDArray[Any], *, is_wide: bool) -> None:
@@ -162,30 +162,35 @@ def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measure
     return Measured(sums, extreme)
 
 
-def measure_many(
-    dtypes: Sequence[DataType], exponent: int, arrays: Iterator[NDArray[Any]]
-) -> list[Measured | None]:
-    """Measure small variables of one size, the rows of an array for each checkpoint.
+class Rows:
+    """The sums of small variables of one size, which are the rows of an array per checkpoint.
 
-    A row has fewer elements than sums are made of in one stretch (see `row_sums`), so
-    that all sums have the same bits as those of `measure`.
+    All sums have the same bits as those of `measure`.
     """
-    first = previous = np.empty((0, 0))
-    sums = np.zeros((0, 0, 0))
-    extremes = np.zeros(0)
-    with np.errstate(all="ignore"):
-        for at, (dtype, values) in enumerate(zip(dtypes, arrays, strict=True)):
-            x = values.view(f"f{values.itemsize // 2}") if values.dtype.kind == "c" else values
+
+    def __init__(self, dtypes: Sequence[DataType], exponent: int) -> None:
+        self._dtypes = dtypes
+        self._exponent = exponent
+        self._n = 0
+        self._first = self._previous = np.empty((0, 0))
+        self._sums = np.zeros((0, len(dtypes), N_SUMS))
+        self._extremes = np.zeros(0)
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Add the next checkpoint: shape (variables, elements)."""
+        at, dtype = self._n, self._dtypes[self._n]
+        self._n += 1
+        x = values.view(f"f{values.itemsize // 2}") if values.dtype.kind == "c" else values
+        with np.errstate(all="ignore"):
             x = x.astype(np.float64)
-            if x.shape[1] > SMALL_ELEMENTS:
-                return [None] * len(x)
-            if exponent:
-                np.ldexp(x, -exponent, out=x)
+            if self._exponent:
+                np.ldexp(x, -self._exponent, out=x)
             if not at:
-                first = previous = x
-                sums, extremes = np.zeros((len(x), len(dtypes), N_SUMS)), np.zeros(len(x))
-            xx = 0.0 + np.vecdot(x, x)
-            row = sums[:, at]
+                self._first = self._previous = x
+                self._sums = np.zeros((len(x), len(self._dtypes), N_SUMS))
+                self._extremes = np.zeros(len(x))
+            xx = inner_products(x, x)
+            row = self._sums[:, at]
             row[:, 0] = xx
             if not np.isfinite(xx).all():
                 row[:, 4] = np.count_nonzero(np.isnan(x), axis=1)
@@ -193,19 +198,24 @@ def measure_many(
             if dtype in WIDE:
                 is_out = (xx <= _RANGE[0]) | (xx >= _RANGE[1])
                 is_out &= (row[:, 4] == 0) & (row[:, 5] == 0)
-                largest = np.abs(x).max(axis=1)
-                extremes = np.where(is_out, np.maximum(extremes, largest), extremes)
+                largest = np.maximum(self._extremes, np.abs(x).max(axis=1))
+                self._extremes = np.where(is_out, largest, self._extremes)
             if not at:
                 row[:, 1], row[:, 2], row[:, 3] = xx * 0, np.nan, xx
-                continue
-            away = x - previous
-            row[:, 1] = row[:, 2] = 0.0 + np.vecdot(away, away)
-            if previous is not first:
-                away = x - first
-                row[:, 1] = 0.0 + np.vecdot(away, away)
-            ff = sums[:, 0, 0]
-            inner = 0.0 + np.vecdot(x, first)
-            close = inner_from_distance(xx, ff, row[:, 1])
-            row[:, 3] = np.where(are_alike(xx, ff), close, inner)
-            previous = x
-    return [Measured(rows, extreme) for rows, extreme in zip(sums, extremes.tolist(), strict=True)]
+                return
+            away = x - self._previous
+            row[:, 1] = row[:, 2] = inner_products(away, away)
+            if self._previous is not self._first:
+                np.subtract(x, self._first, out=away)
+                row[:, 1] = inner_products(away, away)
+            ff = self._sums[:, 0, 0]
+            alike = are_alike(xx, ff)
+            row[:, 3] = inner_from_distance(xx, ff, row[:, 1])
+            if not alike.all():
+                row[:, 3] = np.where(alike, row[:, 3], inner_products(x, self._first))
+            self._previous = x
+
+    def results(self) -> list[Measured | None]:
+        """Give the sums of each variable."""
+        extremes = self._extremes.tolist()
+        return [Measured(*found) for found in zip(self._sums, extremes, strict=True)]

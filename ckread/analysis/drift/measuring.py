@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.drift.kernel import GRID, N_SUMS, Sums, measure, measure_many
+from ckread.analysis.drift.kernel import GRID, N_SUMS, Rows, Sums, measure
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
@@ -97,7 +97,7 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
 
 
 def _scan(items: Sequence[Item], eras: Sequence[Era], work: Work) -> None:
-    for item, found in scan(items, Kernel(measure, measure_many), work):
+    for item, found in scan(items, Kernel(measure, Rows), work):
         era = eras[item.number]
         if found.error is not None:
             era.failure = Failure(era.series.name, era.at[found.which], found.error)

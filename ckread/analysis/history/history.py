@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
-from ckread.model.display import Displayed
-from ckread.model.fields import Kind, data_frame
+from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, read_history_log
 

@@ -26,7 +26,7 @@ PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".npy", ".npz", ".joblib")
 _KERAS = (Format.KERAS_ARCHIVE, Format.KERAS_WEIGHTS, Format.LEGACY_HDF5)
 
 
-def on_loading(path: str) -> OnLoading:
+def on_loading(path: str | os.PathLike[str]) -> OnLoading:
     """Tell what loading a checkpoint, a model, a graph or a pickle would do.
 
     Args:
@@ -39,11 +39,11 @@ def on_loading(path: str) -> OnLoading:
         CorruptCheckpointError: it is damaged, so that it cannot be told.
 
     Example:
-        >>> from ckread.analysis.loading.loading import on_loading
-        >>> found = on_loading("fixtures/digits_export")
+        >>> found = ckread.loads("fixtures/digits_export")
         >>> found.facts, found.n_signatures
         ((), 2)
     """
+    path = os.fsdecode(path)
     folder = os.path.dirname(path) if os.path.basename(path) == SAVED_MODEL else path
     graph = os.path.join(folder, SAVED_MODEL)
     if os.path.isfile(graph):  # with variables or without
@@ -60,10 +60,23 @@ def on_loading(path: str) -> OnLoading:
             from ckread.analysis.loading.graph import saved_model_on_loading
 
             return saved_model_on_loading(path, path, "graph")
-    return of_location(locate(path))
+    return _of_location(locate(path))
 
 
-def of_location(location: Location) -> OnLoading:
+def of_checkpoint(path: str) -> OnLoading | None:
+    """Tell it of a checkpoint that is checked; None where nothing is to be loaded but values."""
+    try:
+        location = locate(path)
+        has_graph = os.path.isfile(location.path + META_SUFFIX)
+        if location.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) and not has_graph:
+            return None
+        found = _of_location(location)
+    except CheckpointError:  # the report says what is damaged
+        return None
+    return None if found.kind == "values" and not found.others else found
+
+
+def _of_location(location: Location) -> OnLoading:
     """Tell what loading what lies at a place would do."""
     path = location.path
     if location.format is Format.SAVED_MODEL:
@@ -84,7 +97,7 @@ def of_location(location: Location) -> OnLoading:
 def _keras(path: str, layout: Format) -> OnLoading:
     """Tell what Keras would do for the configuration, and whether the weights lead elsewhere."""
     from ckread.analysis.loading.keras import read_through
-    from ckread.readers.keras.archive import open_keras_archive, read_configuration
+    from ckread.readers.keras.archive import is_of_keras, open_keras_archive, read_configuration
     from ckread.readers.keras.reader import open_hdf5, read_configurations
 
     members: tuple[str, ...] = ()
@@ -123,4 +136,5 @@ def _keras(path: str, layout: Format) -> OnLoading:
         tuple(facts),
         n_layers=sum(one.n_objects for one in told),
         own=tuple(name for one in told for name in one.own),
+        others=tuple(name for name in members if not is_of_keras(name)),
     )

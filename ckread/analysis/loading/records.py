@@ -7,11 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.loading.ops import KNOWN_FROM
+from ckread.model.display import Displayed, Field, Kind, document, frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ckread.analysis.loading.ops import What
+
+
+MAX_OTHERS = 20
+"""Names of unusual members or files in a document; on a screen there are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +47,30 @@ class LoadFact:
 
     def to_dict(self) -> dict[str, Any]:
         """Give what `--json` prints."""
-        return {
-            "what": self.what.value,
-            "when": self.when,
-            "trigger": self.trigger,
-            "place": list(self.place),
-            "op": self.op,
-            "detail": self.detail or None,
-            "constants": list(self.constants),
-            "count": self.n,
-        }
+        return document(FACT_FIELDS, self)
+
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """What facts that are told once have in common; a graph's nodes are not told apart."""
+        place = self.place if self.trigger == "load" else ()
+        return self.what, self.when, self.op, self.detail, self.constants, place
 
 
-@dataclass(frozen=True, slots=True)
-class OnLoading:
+FACT_FIELDS: tuple[Field[LoadFact], ...] = (
+    Field("what", Kind.TEXT),
+    Field("when", Kind.TEXT),
+    Field("trigger", Kind.TEXT),
+    Field("place", Kind.SHAPE),
+    Field("op", Kind.TEXT),
+    Field("detail", Kind.TEXT, lambda fact: fact.detail or None),
+    Field("constants", Kind.SHAPE),
+    Field("count", Kind.COUNT, lambda fact: fact.n),
+)
+"""What is told of a fact: JSON and pandas."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OnLoading(Displayed):
     """What a program that loads a file would run, read or write.
 
     Attributes:
@@ -71,9 +86,21 @@ class OnLoading:
         tables: text files of its own that are read into tables as it is initialized.
         index_as_exported: whether the index of a SavedModel is the one that its
             `fingerprint.pb` names; None where nothing tells.
+        others: members or files that the writer does not make: what Keras does not write into an
+            archive, what lies in `assets.extra` of a SavedModel.
         reached: functions that a signature or the initialization reaches.
         by_object: further ones that calling the loaded object reaches.
         unreached: those that nothing reaches.
+
+    Example:
+        >>> ckread.loads("fixtures/digits_export")
+        <ckread.OnLoading 'fixtures/digits_export': saved-model, 0 facts>
+        >>> print(ckread.loads("fixtures/digits_files/digits.keras"))
+        fixtures/digits_files/digits.keras
+        No code and no module but Keras's own: 48 objects.
+        <BLANKLINE>
+        This is about what a program that loads the file would do, in any branch of it;
+        soundness (check) is about its bytes.
     """
 
     path: str
@@ -86,12 +113,17 @@ class OnLoading:
     own: tuple[str, ...] = ()
     tables: int = 0
     index_as_exported: bool | None = None
+    others: tuple[str, ...] = ()
     reached: int = 0
     by_object: int = 0
     unreached: int = 0
 
+    def __repr__(self) -> str:
+        """Show path, kind and number of facts."""
+        return f"<ckread.OnLoading {self.path!r}: {self.kind}, {len(self.facts)} facts>"
+
     def to_dict(self) -> dict[str, Any]:
-        """Give what `--json` prints."""
+        """Give the body of the `loads` document."""
         return {
             "path": self.path,
             "kind": self.kind,
@@ -103,19 +135,23 @@ class OnLoading:
                 "unreached": self.unreached,
             },
             "index_as_exported": self.index_as_exported,
+            "others": {"count": len(self.others), "names": list(self.others[:MAX_OTHERS])},
             "ops_known_from": KNOWN_FROM,
         }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per fact, in the order of what is run first.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return frame(FACT_FIELDS, self.facts)
 
 
 def together(facts: Sequence[LoadFact]) -> tuple[LoadFact, ...]:
     """Put what is alike but for its place into one fact, counted."""
     found: dict[tuple[object, ...], LoadFact] = {}
     for fact in facts:
-        place = fact.place if fact.trigger == "load" else ()
-        key = (fact.what, fact.when, fact.op, fact.detail, fact.constants, place)
-        known = found.get(key)
-        if known is None:
-            found[key] = fact
-        else:
-            found[key] = replace(known, n=known.n + fact.n)
+        known = found.get(fact.likeness)
+        found[fact.likeness] = fact if known is None else replace(known, n=known.n + fact.n)
     return tuple(found.values())

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.scan import Item, Kernel, item_of, plain_extents, scan
+from ckread.analysis.scan import AllAtOnce, Item, Kernel, item_of, plain_extents, scan
 from ckread.analysis.statistics.distribution import (
     Bins,
     Distribution,
@@ -117,7 +118,7 @@ def _totals(items: Sequence[Item], work: Work) -> Iterator[tuple[int, Any]]:
     n_left = Counter(item.number for item in items)
     totals: dict[int, Any] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, Kernel(measure, measure_many), work, merge=merged):
+    for item, found in scan(items, _KERNEL, work, merge=merged):
         i = item.number
         if found.error is not None:
             errors.setdefault(i, found.error)
@@ -139,10 +140,10 @@ def merged(first: Any, second: Any) -> Any:
 
 
 def measure_many(
-    dtypes: Sequence[DataType], wanted: Wanted, arrays: Iterator[NDArray[Any]]
+    dtypes: Sequence[DataType], wanted: Wanted, arrays: Sequence[NDArray[Any]]
 ) -> list[Distribution | None]:
     """Measure small tensors of one size and type, the rows of an array."""
-    values = next(arrays)
+    [values] = arrays
     return exact_distributions(values, dtypes[0]) if wanted.is_few else [None] * len(values)
 
 
@@ -158,6 +159,9 @@ def measure(
         values = next(arrays, np.empty(0, numpy_dtype(extent.dtype)))
         return exact_distribution(values, extent.dtype, wanted.n_bins)
     return sketch_of(arrays, extent.dtype)
+
+
+_KERNEL = Kernel(measure, partial(AllAtOnce, measure_many))
 
 
 def measure_here(variable: Variable, n_bins: int) -> Distribution:

@@ -11,8 +11,7 @@ from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
-from ckread.model.display import Displayed
-from ckread.model.fields import Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
 from ckread.model.selection import find_by_name
 from ckread.readers.contract import CHECKSUMMED

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.arguments import parser_of
 from ckread.cli.commands import COMMANDS, RUN, Command, find_command
+from ckread.model.display import safe_text
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import (
     DATA_SUFFIX,
@@ -22,7 +23,6 @@ from ckread.model.paths.location import (
     saved_model_prefix,
 )
 from ckread.model.selection import natural_key
-from ckread.model.spelling import safe_text
 from ckread.readers.contract import Format
 from ckread.views.terminal.words import shape_text
 

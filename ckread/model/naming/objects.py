@@ -27,9 +27,8 @@ from ckread.readers.dtypes import DataType
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
-    from ckread.model.evidence import Evidence
+    from ckread.model.evidence import Evidence, ObjectGraph
     from ckread.model.naming.slots import Slot
-    from ckread.model.object_graph import ObjectGraph
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
     from ckread.readers.graphs.meta_graph import SavedModel

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
 
 
 MAX_STEPS = 256

@@ -20,9 +20,9 @@ from ckread.model.optimizers import trained_by
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.naming.path_tree import PathTree
     from ckread.model.naming.slots import Slot
-    from ckread.model.object_graph import ObjectGraph
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
 

@@ -14,7 +14,7 @@ from ckread.model.naming.path_tree import public
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ckread.model.object_graph import ObjectGraph
+    from ckread.model.evidence import ObjectGraph
     from ckread.model.optimizers import Optimizer
 
 

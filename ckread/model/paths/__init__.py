@@ -2,6 +2,6 @@
 
 The doors are `locate` (any path to a place), `location` (the files of that place), `scanning`
 (the checkpoints of a directory) and `layouts` (directories that hold something else). The
-others are imported when they are needed: `contents` where a name says nothing, `latest` for a
-directory, `nearby` where there is nothing.
+others are imported when they are needed: `latest` for a directory and where a name says nothing,
+`nearby` where there is nothing.
 """

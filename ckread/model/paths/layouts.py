@@ -19,8 +19,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.model.paths.location import INDEX_SUFFIX, file_names
+from ckread.readers.extents import present_shards
 from ckread.readers.files import file_identity
-from ckread.readers.shards import present_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

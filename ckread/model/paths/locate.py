@@ -87,7 +87,7 @@ def _by_prefix(path: str) -> Location:
     directory, name = os.path.split(path)
     if name in SAVED_MODEL_FILES and os.path.isfile(path):
         return _in_directory(directory or os.curdir)
-    from ckread.model.paths.contents import locate_by_content
+    from ckread.model.paths.latest import locate_by_content
     from ckread.model.paths.nearby import nothing_at, torn
 
     if os.path.lexists(path + INDEX_SUFFIX):
@@ -132,7 +132,7 @@ def _in_directory(directory: str) -> Location:
         state = os.path.join(directory, STATE_FILE_NAME)
         if not os.path.isfile(state):
             raise
-        from ckread.model.paths.contents import is_openable, locate_by_content
+        from ckread.model.paths.latest import is_openable, locate_by_content
 
         if not is_openable(state):
             raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format
-from ckread.readers.shards import not_a_shard
+from ckread.readers.extents import not_a_shard
 
 if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader

@@ -21,7 +21,7 @@ from ckread.model.paths.location import (
     split_v1_shard,
 )
 from ckread.readers.contract import Format
-from ckread.readers.shards import present_shards
+from ckread.readers.extents import present_shards
 
 _KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
 _MAX_SNIFFED = 200

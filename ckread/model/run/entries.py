@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.fields import Field, Kind, document
+from ckread.model.display import Field, Kind, document
 
 if TYPE_CHECKING:
     from ckread.errors import CheckpointError

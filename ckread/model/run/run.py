@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
-from ckread.model.display import Displayed
-from ckread.model.fields import Kind, columns_of, data_frame, import_pandas
+from ckread.model.display import Displayed, Kind, columns_of, data_frame, import_pandas
 from ckread.model.numbers import read_series
 from ckread.model.opening import ReaderChoice
 from ckread.model.paths.location import INDEX_SUFFIX

@@ -20,8 +20,8 @@ from ckread.errors import (
 )
 from ckread.readers.contract import Extent, shown
 from ckread.readers.dtypes import DataType
+from ckread.readers.extents import shard_family, shard_path
 from ckread.readers.messages import BundleEntry
-from ckread.readers.shards import shard_family, shard_path
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:

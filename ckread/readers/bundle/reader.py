@@ -37,11 +37,17 @@ from ckread.readers.bundle.strings import read_string_tensor
 from ckread.readers.contract import CHUNK_NBYTES, Format, StoredFile, shown
 from ckread.readers.crc32c import extend, unmask
 from ckread.readers.extent_reader import ExtentReader
-from ckread.readers.extents import checksum_error, of_tensor, open_shard
+from ckread.readers.extents import (
+    checksum_error,
+    not_a_shard,
+    of_tensor,
+    open_shard,
+    present_shards,
+    shard_path,
+)
 from ckread.readers.files import file_identity
 from ckread.readers.messages import parse_bundle_header
 from ckread.readers.protobuf import parse_varint
-from ckread.readers.shards import not_a_shard, present_shards, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -187,18 +187,15 @@ class PlainFile:
                 pending += children[::-1]
                 continue
             for child in children:
-                yield from self._leaf(child, names)
-
-    def _leaf(self, address: int, names: bytes) -> Iterator[tuple[str, int]]:
-        magic, version, _, n_symbols = _LEAF.unpack(self._source.pread(address, _LEAF.size))
-        if magic != b"SNOD" or version != 1:
-            raise DeclinedError
-        entries = self._source.pread(address + _LEAF.size, _ENTRY.size * n_symbols)
-        for offset, target, cache in _ENTRY.iter_unpack(entries):
-            stop = names.find(b"\0", offset)
-            if cache > 1 or stop <= offset:  # 2 is a soft link
-                raise DeclinedError
-            yield names[offset:stop].decode(errors="surrogateescape"), target
+                magic, version, _, n_symbols = _LEAF.unpack(self._source.pread(child, _LEAF.size))
+                if magic != b"SNOD" or version != 1:
+                    raise DeclinedError
+                entries = self._source.pread(child + _LEAF.size, _ENTRY.size * n_symbols)
+                for offset, target, cache in _ENTRY.iter_unpack(entries):
+                    stop = names.find(b"\0", offset)
+                    if cache > 1 or stop <= offset:  # 2 is a soft link
+                        raise DeclinedError
+                    yield names[offset:stop].decode(errors="surrogateescape"), target
 
     def _dataset(self, path: str, address: int, messages: Messages) -> Dataset:
         found = {kind: data for kind, data in messages if kind in (_DATASPACE, _DATATYPE, _LAYOUT)}

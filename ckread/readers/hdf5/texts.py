@@ -130,7 +130,20 @@ def read_references(item: Any, source: Source, address: int) -> bytes:
     if not nbytes:
         return b""
     if kind == h5d.CHUNKED:
-        return _chunked(item, layout, shape)
+        import numpy as np
+
+        chunk = tuple(int(size) for size in layout.get_chunk())
+        whole = np.zeros(shape, f"V{REFERENCE_NBYTES}")
+        places = list(_places(item))
+        filters = [layout.get_filter(i)[0] for i in range(layout.get_nfilters())]
+        for place, _ in places:
+            mask, stored = item.read_direct_chunk(place)
+            data = _unfiltered(stored, filters, mask, math.prod(chunk) * REFERENCE_NBYTES)
+            tile = np.frombuffer(data, whole.dtype).reshape(chunk)
+            target = tuple(slice(at, at + step) for at, step in zip(place, chunk, strict=True))
+            part = whole[target]
+            part[...] = tile[tuple(slice(size) for size in part.shape)]
+        return whole.tobytes()
     try:
         message = _layout_message(source, address)
         if kind == h5d.COMPACT:
@@ -196,23 +209,6 @@ def _places(item: Any) -> Iterator[tuple[tuple[int, ...], int]]:
     item.chunk_iter(found.append)
     for one in found:
         yield one.chunk_offset, one.size
-
-
-def _chunked(item: Any, layout: Any, shape: tuple[int, ...]) -> bytes:
-    import numpy as np
-
-    chunk = tuple(int(size) for size in layout.get_chunk())
-    whole = np.zeros(shape, f"V{REFERENCE_NBYTES}")
-    places = list(_places(item))
-    filters = [layout.get_filter(i)[0] for i in range(layout.get_nfilters())]
-    for place, _ in places:
-        mask, stored = item.read_direct_chunk(place)
-        data = _unfiltered(stored, filters, mask, math.prod(chunk) * REFERENCE_NBYTES)
-        tile = np.frombuffer(data, whole.dtype).reshape(chunk)
-        target = tuple(slice(at, at + step) for at, step in zip(place, chunk, strict=True))
-        part = whole[target]
-        part[...] = tile[tuple(slice(size) for size in part.shape)]
-    return whole.tobytes()
 
 
 def _unfiltered(stored: bytes, filters: list[int], mask: int, nbytes: int) -> bytes:

@@ -220,6 +220,15 @@ def _parse_entry(entry: Any, depth: int) -> LayerConfig | None:
         return None
     name = settings.get("name") or entry.get("name")
     trainable = settings.get("trainable")
+    parts = {}
+    for setting, value in settings.items():
+        if setting in ("layers", "dtype"):
+            continue
+        entries = value if isinstance(value, list) else [value]
+        parsed = [_parse_entry(entry, depth - 1) for entry in entries if isinstance(entry, dict)]
+        layers = tuple(part for part in parsed if part is not None)
+        if layers:
+            parts[setting] = layers
     return LayerConfig(
         name=name if isinstance(name, str) else "",
         class_name=class_name.rpartition(">")[2],
@@ -227,7 +236,7 @@ def _parse_entry(entry: Any, depth: int) -> LayerConfig | None:
         settings=settings,
         trainable=trainable if isinstance(trainable, bool) else None,
         layers=_parse_layers(settings, depth) if class_name in CONTAINERS else (),
-        parts=_parse_parts(settings, depth),
+        parts=parts,
         shape=input_layer_shape(class_name, settings),
         input_shape=built_shape(entry),
     )
@@ -293,19 +302,6 @@ def _output_shape(
     if shape is None and layer.is_builtin:
         shape = shape_after(layer.class_name, layer.settings, layer.input_shape)
     return shape
-
-
-def _parse_parts(settings: dict[str, Any], depth: int) -> dict[str, tuple[LayerConfig, ...]]:
-    parts = {}
-    for setting, value in settings.items():
-        if setting in ("layers", "dtype"):
-            continue
-        entries = value if isinstance(value, list) else [value]
-        parsed = [_parse_entry(entry, depth - 1) for entry in entries if isinstance(entry, dict)]
-        layers = tuple(part for part in parsed if part is not None)
-        if layers:
-            parts[setting] = layers
-    return parts
 
 
 # The shapes that a Keras configuration records.
@@ -402,7 +398,16 @@ def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, 
     if len(data) > MAX_JSON_NBYTES:
         what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"
         raise CorruptCheckpointError(what, path=path, name=name, place=where)
-    if _depth(data) > MAX_DEPTH:
+    # How deep the brackets outside of strings are nested.
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(data):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    if deepest > MAX_DEPTH:
         what = f"nested deeper than {MAX_DEPTH} levels"
         raise CorruptCheckpointError(what, path=path, name=name, place=where)
     try:
@@ -416,16 +421,3 @@ def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, 
         what = f"a JSON {type(value).__name__}, expected an object"
         raise CorruptCheckpointError(what, path=path, name=name, place=where)
     return value
-
-
-def _depth(data: bytes) -> int:
-    """Measure how deeply brackets outside strings nest."""
-    depth = deepest = 0
-    for match in _BRACKETS.finditer(data):
-        first = match[0][:1]
-        if first in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in b"]}":
-            depth -= 1
-    return deepest

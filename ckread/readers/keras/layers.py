@@ -278,7 +278,19 @@ def _names(
     class_name: str, settings: Mapping[str, Any] | None, stored: Sequence[Stored]
 ) -> tuple[str, ...]:
     if class_name in _KERNEL_AND_BIAS:
-        return _kernel_and_bias(settings, stored)
+        mode = quantization_mode(settings)
+        if not mode and any(variable.is_integer for variable in stored):
+            mode = {3: "int8", 2: "int8"}.get(len(stored), "")
+        names = _QUANTIZED.get(mode, ("kernel", "bias"))
+        n = len(stored)
+        has_bias = bool(settings.get("use_bias", True)) if settings else n != 1
+        if settings and ("bias_axes" in settings or mode == "gptq"):
+            has_bias = settings.get("bias_axes") is not None or n == len(names)
+        if not has_bias:
+            names = tuple(name for name in names if name != "bias")
+        if mode == "int4":
+            names = names[:n] if n in (len(names), len(names) - 2) else ()
+        return names[:1] if n == 1 and names[:1] == ("kernel",) else names
     if class_name in _CELLS:
         return ("kernel", "recurrent_kernel", "bias")[: max(2, len(stored))]
     if class_name in ("SeparableConv1D", "SeparableConv2D"):
@@ -294,24 +306,6 @@ def _names(
     if class_name == "Embedding" and stored and stored[0].is_integer:
         return ("embeddings", "embeddings_scale", "embeddings_zero", "g_idx")[: len(stored)]
     return _FIXED.get(class_name, ())
-
-
-def _kernel_and_bias(
-    settings: Mapping[str, Any] | None, stored: Sequence[Stored]
-) -> tuple[str, ...]:
-    mode = quantization_mode(settings)
-    if not mode and any(variable.is_integer for variable in stored):
-        mode = {3: "int8", 2: "int8"}.get(len(stored), "")
-    names = _QUANTIZED.get(mode, ("kernel", "bias"))
-    n = len(stored)
-    has_bias = bool(settings.get("use_bias", True)) if settings else n != 1
-    if settings and ("bias_axes" in settings or mode == "gptq"):
-        has_bias = settings.get("bias_axes") is not None or n == len(names)
-    if not has_bias:
-        names = tuple(name for name in names if name != "bias")
-    if mode == "int4":
-        names = names[:n] if n in (len(names), len(names) - 2) else ()
-    return names[:1] if n == 1 and names[:1] == ("kernel",) else names
 
 
 def _names_by_form(shapes: list[tuple[int, ...]], called: str) -> tuple[str, ...]:

@@ -1,5 +1,4 @@
 """TensorFlow's V1 checkpoints: a table that holds the values too.
 
-The door is `reader` (`V1Table`). `parts` lists the parts that a tensor is stored in; `values`
-needs numpy and is imported when values are asked for.
+The door is `reader` (`V1Table`); `values` needs numpy and is imported when values are asked for.
 """

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
-from ckread.model.fields import named
-from ckread.model.spelling import safe_text
+from ckread.model.display import named, safe_text
 from ckread.views.diff.rows import (
     MODEL_ROLES,
     SIGN_STYLES,

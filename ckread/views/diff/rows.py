@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.views.terminal.words import (
     ABSENT,
     move_in_words,

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
 from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 

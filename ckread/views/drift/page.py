@@ -8,7 +8,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.drift.records import SERIES
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
     MAX_CELLS,

@@ -6,8 +6,8 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import (
     ABSENT,

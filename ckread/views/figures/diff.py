@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
 from ckread.views.figures.axes import (
     decades_of,
@@ -254,7 +254,25 @@ def plot_difference(
         evidence=facts,
         reading=[_metrics(variable)],
     ) as sheet:
-        _draw_values(sheet, difference)
+        palette = sheet.palette
+        axes = _panel(sheet, _LEFT, "values", n_most=max(*difference.before, *difference.after, 1))
+        edges = np.array(difference.edges)
+        _set_values(axes, edges, palette)
+        draw_stairs(axes, np.array(difference.after), edges, palette, width=1.2)
+        before = axes.stairs(np.array(difference.before), edges, color=palette.ink, lw=0.9)
+        before.set(linestyle=(0, (4, 2)), gid="ckread:before")
+        right = _LEFT + _PANEL_WIDTH
+        key = sheet.axes(_LEFT, _PANELS_TOP - 0.36, _PANEL_WIDTH, 0.16)
+        key.set_axis_off()
+        key.set(xlim=(0, _PANEL_WIDTH), ylim=(0, 1))
+        for word, color, style in (
+            ("after", palette.data, "-"), ("before", palette.ink, (0, (4, 2))),
+        ):  # fmt: skip
+            width = text_width(word, TEXT_SIZE)
+            sheet.text(right, _PANELS_TOP - 0.28, word, ha="right", va="center_baseline")
+            end = right - width - 0.06 - _LEFT
+            key.plot([end - 0.26, end], [0.5, 0.5], color=color, lw=1.1, ls=style)
+            right -= width + 0.5
         _draw_moved(sheet, difference)
     return sheet.figure
 
@@ -276,28 +294,6 @@ def _metrics(variable: VariableDiff) -> str:
     if metrics.sign_flips is not None:
         parts.append(f"sign flips {count(metrics.sign_flips)}")
     return "  ·  ".join(parts)
-
-
-def _draw_values(sheet: Sheet, difference: Difference) -> None:
-    palette = sheet.palette
-    axes = _panel(sheet, _LEFT, "values", n_most=max(*difference.before, *difference.after, 1))
-    edges = np.array(difference.edges)
-    _set_values(axes, edges, palette)
-    draw_stairs(axes, np.array(difference.after), edges, palette, width=1.2)
-    before = axes.stairs(np.array(difference.before), edges, color=palette.ink, lw=0.9)
-    before.set(linestyle=(0, (4, 2)), gid="ckread:before")
-    right = _LEFT + _PANEL_WIDTH
-    key = sheet.axes(_LEFT, _PANELS_TOP - 0.36, _PANEL_WIDTH, 0.16)
-    key.set_axis_off()
-    key.set(xlim=(0, _PANEL_WIDTH), ylim=(0, 1))
-    for word, color, style in (
-        ("after", palette.data, "-"), ("before", palette.ink, (0, (4, 2))),
-    ):  # fmt: skip
-        width = text_width(word, TEXT_SIZE)
-        sheet.text(right, _PANELS_TOP - 0.28, word, ha="right", va="center_baseline")
-        end = right - width - 0.06 - _LEFT
-        key.plot([end - 0.26, end], [0.5, 0.5], color=color, lw=1.1, ls=style)
-        right -= width + 0.5
 
 
 def _draw_moved(sheet: Sheet, difference: Difference) -> None:

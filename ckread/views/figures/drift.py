@@ -11,8 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from ckread.errors import UsageError
+from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
-from ckread.model.spelling import safe_text
 from ckread.views.drift.page import verdict
 from ckread.views.figures.axes import (
     axis_word,

@@ -101,18 +101,11 @@ def _set_axes(axes: Axes, layout: Layout, width: float, result: RunDrift, cells:
     axes.set_yticks([])
     entries = result.checkpoints[cells.first :]
     names = labels(entries)
-    placed = _placed([((i + 0.5) * width / n, names[i]) for i in even_ticks(entries, width)], width)
-    ticks = [place * n / width for place, _, _ in placed]
-    axes.set_xticks(ticks, [name for _, name, _ in placed], parse_math=False)
-    for label, (_, _, alignment) in zip(axes.get_xticklabels(), placed, strict=True):
-        label.set_horizontalalignment(alignment)
-
-
-def _placed(ticks: Sequence[tuple[float, str]], width: float) -> list[tuple[float, str, Alignment]]:
-    """Align labels that would stick out inward; what then has no room loses its text."""
+    # Labels that would stick out are aligned inward; what then has no room loses its text.
     placed: list[tuple[float, str, Alignment]] = []
     edge = math.inf
-    for place, name in reversed(ticks):
+    for i in reversed(even_ticks(entries, width)):
+        place, name = (i + 0.5) * width / n, names[i]
         text = text_width(name, TEXT_SIZE)
         start = place - text / 2
         alignment: Alignment = "center"
@@ -123,7 +116,11 @@ def _placed(ticks: Sequence[tuple[float, str]], width: float) -> list[tuple[floa
         has_room = start + text <= edge - _LABEL_GAP
         placed.append((place, name if has_room else "", alignment))
         edge = start if has_room else edge
-    return placed[::-1]
+    placed.reverse()
+    ticks = [place * n / width for place, _, _ in placed]
+    axes.set_xticks(ticks, [name for _, name, _ in placed], parse_math=False)
+    for label, (_, _, alignment) in zip(axes.get_xticklabels(), placed, strict=True):
+        label.set_horizontalalignment(alignment)
 
 
 _MAX_DECADES = 6
@@ -225,33 +222,29 @@ def draw_key(
     """Draw the key at a height on the sheet."""
     x = MARGIN + 0.1
     if not is_index:
-        _draw_scale(sheet, scale, x, y)
+        axes = sheet.axes(x, y, _BAR_WIDTH, _BAR_HEIGHT)
+        axes.set_gid("ckread:scale")
+        ramp = np.geomspace(*scale, 256)[None, :]
+        image = axes.imshow(ramp, aspect="auto", extent=(0, 1, 0, 1), norm=LogNorm(*scale))
+        image.set_cmap(sequential_map(sheet.palette))
+        n_decades = round(math.log10(scale[1] / scale[0]))
+        low = round(math.log10(scale[0]))
+        step = 2 if n_decades > 4 else 1
+        powers = range(low, low + n_decades + 1, step)
+        axes.set_yticks([])
+        axes.set_xticks(
+            [(p - low) / n_decades for p in powers],
+            [short_number(10.0**p) for p in powers],
+            parse_math=False,
+        )
+        words = "relative distance from the checkpoint before, ‖Δ‖ ÷ ‖before‖ (log)"
+        sheet.text(MARGIN, y + _BAR_HEIGHT + 0.2, words, color=sheet.palette.soft, gid="ckread:x")
         x += _BAR_WIDTH + 0.4
     else:
         x = _draw_swatch(sheet, x, y, "changed", None)
     for kind, word in _WORDS.items():
         if kind in kinds:
             x = _draw_swatch(sheet, x, y, word, kind)
-
-
-def _draw_scale(sheet: Sheet, scale: tuple[float, float], x: float, y: float) -> None:
-    axes = sheet.axes(x, y, _BAR_WIDTH, _BAR_HEIGHT)
-    axes.set_gid("ckread:scale")
-    ramp = np.geomspace(*scale, 256)[None, :]
-    image = axes.imshow(ramp, aspect="auto", extent=(0, 1, 0, 1), norm=LogNorm(*scale))
-    image.set_cmap(sequential_map(sheet.palette))
-    n_decades = round(math.log10(scale[1] / scale[0]))
-    low = round(math.log10(scale[0]))
-    step = 2 if n_decades > 4 else 1
-    powers = range(low, low + n_decades + 1, step)
-    axes.set_yticks([])
-    axes.set_xticks(
-        [(p - low) / n_decades for p in powers],
-        [short_number(10.0**p) for p in powers],
-        parse_math=False,
-    )
-    words = "relative distance from the checkpoint before, ‖Δ‖ ÷ ‖before‖ (log)"
-    sheet.text(MARGIN, y + _BAR_HEIGHT + 0.2, words, color=sheet.palette.soft, gid="ckread:x")
 
 
 def _draw_swatch(sheet: Sheet, x: float, y: float, word: str, kind: Kind | None) -> float:
@@ -298,7 +291,14 @@ def draw_cells(
 ) -> None:
     """Draw every cell: colours as images, the other kinds as marks on them."""
     norm = LogNorm(*scale, clip=True)
-    for block in _blocks(layout.rows):
+    # Rows that touch are one image.
+    blocks: list[list[Band]] = []
+    for band in layout.rows:
+        if blocks and abs(blocks[-1][-1].y + band.height - band.y) < 1e-9:
+            blocks[-1].append(band)
+        else:
+            blocks.append([band])
+    for block in blocks:
         rows = [band.row for band in block if band.row is not None]
         values = np.where(np.isposinf(cells.distances[rows]), scale[1], cells.distances[rows])
         if is_index:
@@ -322,17 +322,6 @@ def draw_cells(
         dots.set_gid("ckread:start")
     for bracket in layout.brackets[1:]:
         axes.axhline(bracket.start * layout.row_height, color=palette.paper, lw=0.6, zorder=4)
-
-
-def _blocks(rows: Sequence[Band]) -> list[list[Band]]:
-    """Give the rows that touch, together."""
-    blocks: list[list[Band]] = []
-    for band in rows:
-        if blocks and abs(blocks[-1][-1].y + band.height - band.y) < 1e-9:
-            blocks[-1].append(band)
-        else:
-            blocks.append([band])
-    return blocks
 
 
 def _draw_same(axes: Axes, layout: Layout, cells: Cells, palette: Palette) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
+from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
-from ckread.model.spelling import safe_text
 from ckread.views.figures.axes import pushed_apart, set_heights, set_log_heights
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette
@@ -43,32 +43,11 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
     rail = _RAIL if result.holders.kept else 0.0
     pitch = _DEPTH + rail + _BELOW + 0.34
     height = _TOP + n_rows * pitch - 0.12
-    with new_sheet(
-        height,
-        palette,
-        title=_title(result),
-        evidence=_evidence(result),
-        reading=_reading(result, bases[MAX_PANELS:]),
-    ) as sheet:
-        width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
-        for i, base in enumerate(panels):
-            row, column = divmod(i, n_columns)
-            x = MARGIN + column * (width + _GUTTER) + _LEFT
-            place = (x, _TOP + row * pitch, width - _LEFT - _RIGHT)
-            _draw_panel(sheet, result, base, place, rail)
-    return sheet.figure
-
-
-def _title(result: TrainingHistory) -> str:
-    text = verdict(result).split(". ")[0].removesuffix(".")
+    title = verdict(result).split(". ")[0].removesuffix(".")
     best = result.best
     for path in (best.checkpoint, best.nearest) if best else ():
         if path:
-            text = text.replace(safe_text(path), safe_text(base_name(path)))
-    return text
-
-
-def _evidence(result: TrainingHistory) -> list[str]:
+            title = title.replace(safe_text(path), safe_text(base_name(path)))
     names = [base_name(path) for path in result.logs]
     held = f"{count(len(result.epochs))} {result.unit}{'s' * (len(result.epochs) != 1)}"
     if result.seams:
@@ -77,7 +56,32 @@ def _evidence(result: TrainingHistory) -> list[str]:
         held += f", joined from {len(names)} logs (resumed after {result.unit} {resumed})"
     n_kept = len(result.holders.kept)
     kept = f"{count(n_kept)} checkpoint{'s' * (n_kept > 1)} kept" if n_kept else ""
-    return [safe_text(names[0]), held, kept]
+    # What marks mean that occur, and what is left out.
+    left_out = bases[MAX_PANELS:]
+    hollow = " (hollow: deleted)" if result.holders.deleted else ""
+    reading = [f"Squares: checkpoints{hollow}." if result.holders.kept else ""]
+    if result.best is not None and result.best.mode is not None:
+        word = "smallest" if result.best.mode == "min" else "largest"
+        reading.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
+    reading += [
+        "Dashed line: where training was resumed." if result.seams else "",
+        "A gap in a curve: epochs that are in no log." if result.gaps else "",
+        f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
+    ]
+    with new_sheet(
+        height,
+        palette,
+        title=title,
+        evidence=[safe_text(names[0]), held, kept],
+        reading=reading,
+    ) as sheet:
+        width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
+        for i, base in enumerate(panels):
+            row, column = divmod(i, n_columns)
+            x = MARGIN + column * (width + _GUTTER) + _LEFT
+            place = (x, _TOP + row * pitch, width - _LEFT - _RIGHT)
+            _draw_panel(sheet, result, base, place, rail)
+    return sheet.figure
 
 
 def _draw_panel(
@@ -162,33 +166,13 @@ def draw_curve(
     color = palette.data if is_validation else palette.other
     (line,) = axes.plot(x, y, "-" if is_validation else "--", color=color, lw=1.4, zorder=3)
     line.set(clip_on=False, gid=f"ckread:curve:{name}")
-    dotted = _alone(epochs, values)
+    # Dots: values with no neighbour that a line could lead to.
+    joined = np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (np.diff(epochs) <= 1)
+    dotted: NDArray[np.bool_] = np.isfinite(values)
+    dotted[:-1] &= ~joined
+    dotted[1:] &= ~joined
     dotted |= is_validation and len(epochs) <= _MAX_DOTS
     axes.plot(epochs[dotted], values[dotted], "o", color=color, ms=2.6, mec="none", zorder=3)
-
-
-def _alone(epochs: Floats, values: Floats) -> NDArray[np.bool_]:
-    """Tell which values have no neighbour that a line could lead to."""
-    joined = np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (np.diff(epochs) <= 1)
-    alone: NDArray[np.bool_] = np.isfinite(values)
-    alone[:-1] &= ~joined
-    alone[1:] &= ~joined
-    return alone
-
-
-def _reading(result: TrainingHistory, left_out: Sequence[str]) -> list[str]:
-    """Say what marks mean that occur, and what is left out."""
-    hollow = " (hollow: deleted)" if result.holders.deleted else ""
-    sentences = [f"Squares: checkpoints{hollow}." if result.holders.kept else ""]
-    if result.best is not None and result.best.mode is not None:
-        word = "smallest" if result.best.mode == "min" else "largest"
-        sentences.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
-    sentences += [
-        "Dashed line: where training was resumed." if result.seams else "",
-        "A gap in a curve: epochs that are in no log." if result.gaps else "",
-        f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
-    ]
-    return sentences
 
 
 def label_ends(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.lines import Line2D
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.figures.sheet import MARGIN, WIDTH
 from ckread.views.figures.style import DENSE_SIZE, TEXT_SIZE
 from ckread.views.figures.text import fit_names, fits, shorten, text_width
@@ -55,7 +55,23 @@ def arrange(names: Sequence[str], width: float, *, size: float) -> list[Row]:
         return rows
     rows, start, group = [], 0, 0
     while start < len(names):
-        stop, scope = _run_from(names, start, width - INDENT, size)
+        # The widest scope whose remainders all fit is written above its run of neighbours.
+        room = width - INDENT
+        parts = names[start].split("/")
+        best = (start + 1, "")
+        # A long name has a heading of its own rather than a letter of each component.
+        min_run = _MIN_RUN if fits(names[start], room, size=size) else 1
+        for depth in range(1, len(parts)):
+            scope = "/".join(parts[:depth]) + "/"
+            stop = start + 1
+            while stop < len(names) and names[stop].startswith(scope):
+                stop += 1
+            if stop - start < min_run:
+                break
+            best = (stop, scope)
+            if all(fits(names[i][len(scope) :], room, size=size) for i in range(start, stop)):
+                break
+        stop, scope = best
         room = width - (INDENT if scope else 0)
         texts = fit_names([name[len(scope) :] for name in names[start:stop]], room, size=size)
         if scope:
@@ -63,28 +79,6 @@ def arrange(names: Sequence[str], width: float, *, size: float) -> list[Row]:
         rows += [Row(text, i, group) for i, text in enumerate(texts, start)]
         start, group = stop, group + 1
     return rows
-
-
-def _run_from(names: Sequence[str], start: int, room: float, size: float) -> tuple[int, str]:
-    """Give the end of a run of neighbours, and the scope that is written above them, if any.
-
-    It is the widest scope whose remainders all fit.
-    """
-    parts = names[start].split("/")
-    best = (start + 1, "")
-    # A long name has a heading of its own rather than a letter of each component.
-    min_run = _MIN_RUN if fits(names[start], room, size=size) else 1
-    for depth in range(1, len(parts)):
-        scope = "/".join(parts[:depth]) + "/"
-        stop = start + 1
-        while stop < len(names) and names[stop].startswith(scope):
-            stop += 1
-        if stop - start < min_run:
-            break
-        best = (stop, scope)
-        if all(fits(names[i][len(scope) :], room, size=size) for i in range(start, stop)):
-            break
-    return best
 
 
 def in_columns(rows: Sequence[Row], n_rows: int) -> list[list[Row]]:
@@ -137,7 +131,12 @@ def brackets(names: Sequence[str], row_height: float) -> list[Bracket]:
 def _split(
     parts: Sequence[list[str]], start: int, stop: int, depth: int, above: int, height: float
 ) -> list[Bracket]:
-    children = _children(parts, start, stop, depth)
+    children = []
+    at = start
+    for i in range(start + 1, stop + 1):
+        if i == stop or _part(parts[i], depth) != _part(parts[at], depth):
+            children.append((at, i))
+            at = i
     tall = sum(b - a for a, b in children if (b - a) * height >= TALL)
     if stop - start > 1 and len(children) > 1 and tall >= _COVERED * (stop - start):
         return [
@@ -149,18 +148,6 @@ def _split(
         return _split(parts, start, stop, depth + 1, above, height)
     label = "".join(parts[start][above : depth if stop - start > 1 else None]).strip("/_")
     return [Bracket(start, stop, label)]
-
-
-def _children(
-    parts: Sequence[list[str]], start: int, stop: int, depth: int
-) -> list[tuple[int, int]]:
-    found = []
-    at = start
-    for i in range(start + 1, stop + 1):
-        if i == stop or _part(parts[i], depth) != _part(parts[at], depth):
-            found.append((at, i))
-            at = i
-    return found
 
 
 def _part(parts: Sequence[str], depth: int) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
 from ckread.views.figures.text import count, cut, drawable, families_of, text_width, wrap_text
 

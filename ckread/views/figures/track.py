@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import UsageError
+from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
-from ckread.model.spelling import safe_text
 from ckread.views.figures.axes import (
     axis_word,
     held_words,

@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ckread.model.claim import Strength
+from ckread.model.display import safe_text
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text
 from ckread.readers.contract import Format
 from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, plural, size_text, time_text

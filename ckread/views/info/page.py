@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
-from ckread.model.spelling import safe_text, safe_word
 from ckread.views.info.facts import facts_of, sentence_of
 from ckread.views.terminal.page import (
     Lines,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.terminal.page import SIXTEEN, Paper, PipedOnly, Prose, TerminalOnly
 from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS, Justify, Table
 from ckread.views.terminal.words import count_text

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -19,7 +19,7 @@ from ckread.views.terminal.words import NUMERIC, word_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ckread.model.fields import Field
+    from ckread.model.display import Field
     from ckread.views.terminal.page import Line, Paper
 
 

@@ -10,8 +10,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.fields import Kind
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import Kind, safe_text, safe_word
 from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:

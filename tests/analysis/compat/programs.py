@@ -250,9 +250,8 @@ def _tables(n: int, *, other: bool = False) -> Any:
 
 def _beside(optimizer: Any, **settings: Any) -> Any:
     """Give a model as root, with its optimizer attached, and not compiled with it."""
-    trained = fit(functional(**settings), optimizer)
     model = functional(**settings)
-    model.set_weights(trained.get_weights())
+    optimizer.build(model.trainable_variables)
     return tf.train.Checkpoint(model, optimizer=optimizer)
 
 

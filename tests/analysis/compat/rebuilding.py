@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.binding import SlotManner, slot_manner
-from ckread.model.object_graph import VARIABLE_VALUE, ObjectGraph
+from ckread.model.evidence import VARIABLE_VALUE, ObjectGraph
 from ckread.readers.dtypes import DataType
 from tests.analysis.compat import programs
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ckread.errors import CheckpointError
 from ckread.model.binding import bind
-from ckread.model.object_graph import ObjectGraph
+from ckread.model.evidence import ObjectGraph
 from ckread.model.opening import open_checkpoint
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 from tests.places import FIXTURES, REAL

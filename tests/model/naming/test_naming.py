@@ -7,9 +7,8 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckread.model.evidence import Evidence
+from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
-from ckread.model.object_graph import ObjectGraph
 from ckread.model.role import Role
 from ckread.readers.dtypes import DataType
 from ckread.readers.graphs.object_graph import (

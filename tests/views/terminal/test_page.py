@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ckread.model.spelling import safe_text
+from ckread.model.display import safe_text
 from ckread.views.terminal.page import (
     STYLES,
     Lines,

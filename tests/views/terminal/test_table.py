@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.model.spelling import safe_text, safe_word
+from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Paper, Span, cell_len, plain
 from ckread.views.terminal.table import Column, Justify, Table
 
