@@ -133,18 +133,16 @@ def find_permutation(a: Variable, b: Variable) -> tuple[int, ...] | None:
         long_axes = [axis for axis in axes if a.shape[axis] > 1]
         moves_data = long_axes != sorted(long_axes)
         fits = moves_data and tuple(a.shape[axis] for axis in axes) == b.shape
-        if fits and _is_transposed(a, b, axes):
+        if not fits:
+            continue
+        for index_a, index_b in _blocks(a, axes):
+            left, right = _read(a, index_a), _read(b, index_b)
+            turned = np.ascontiguousarray(left.transpose(axes)).ravel()
+            if differing_bits(turned, np.ascontiguousarray(right).ravel()).any():
+                break
+        else:
             return axes
     return None
-
-
-def _is_transposed(a: Variable, b: Variable, axes: tuple[int, ...]) -> bool:
-    for index_a, index_b in _blocks(a, axes):
-        left, right = _read(a, index_a), _read(b, index_b)
-        turned = np.ascontiguousarray(left.transpose(axes)).ravel()
-        if differing_bits(turned, np.ascontiguousarray(right).ravel()).any():
-            return False
-    return True
 
 
 def _read(variable: Variable, index: tuple[slice, ...] | None) -> NDArray[Any]:

@@ -168,24 +168,22 @@ def assign(scores: Sequence[Sequence[float]], *, at_least: float = 0.0) -> list[
     if not scores or not scores[0]:
         return []
     if max(len(scores), len(scores[0])) > EXACT_SIZE:
-        pairs = _assign_greedily(scores)
+        order = sorted(
+            (-score, i, j) for i, row in enumerate(scores) for j, score in enumerate(row)
+        )
+        column_of: dict[int, int] = {}
+        taken: set[int] = set()
+        for _, i, j in order:
+            if i not in column_of and j not in taken:
+                column_of[i] = j
+                taken.add(j)
+        pairs = sorted(column_of.items())
     elif len(scores) <= len(scores[0]):
         pairs = _assign_optimally(scores)
     else:
         turned = list(zip(*scores, strict=True))
         pairs = sorted((row, column) for column, row in _assign_optimally(turned))
     return [(row, column) for row, column in pairs if scores[row][column] >= at_least]
-
-
-def _assign_greedily(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    order = sorted((-score, i, j) for i, row in enumerate(scores) for j, score in enumerate(row))
-    column_of: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, i, j in order:
-        if i not in column_of and j not in taken:
-            column_of[i] = j
-            taken.add(j)
-    return sorted(column_of.items())
 
 
 def _assign_optimally(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:

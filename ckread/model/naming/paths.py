@@ -284,23 +284,20 @@ def names_of_optimizer_only(
     for slot, found in slots.items():
         if found.owner in silent:
             slot_names[found.owner].append(namer.full_names[slot])
-    return {
-        node: _name(namer.full_names[node], index, slot_names[node], unique)
-        for node, index in silent.items()
-    }
-
-
-def _name(full_name: str, index: int, slot_names: list[str], unique: set[Hashable]) -> str:
-    scope, _, variable = full_name.rpartition("/")
-    if scope in unique:
-        return full_name
-    prefix = f"{scope.replace('/', '_')}_"
-    for slot_name in slot_names:
-        own = slot_name.rpartition("/")[2]
-        layer = own.removeprefix(prefix).rpartition(f"_{variable}_")[0]
-        if layer and own.startswith(prefix):
-            return f"{layer}/{variable}"
-    return "/".join(filter(None, ("_trainable_variables", str(index), variable)))
+    names: dict[int, str] = {}
+    for node, index in silent.items():
+        full_name = namer.full_names[node]
+        scope, _, variable = full_name.rpartition("/")
+        by_place = "/".join(filter(None, ("_trainable_variables", str(index), variable)))
+        names[node] = full_name if scope in unique else by_place
+        prefix = f"{scope.replace('/', '_')}_"
+        for slot_name in slot_names[node] if scope not in unique else ():
+            own = slot_name.rpartition("/")[2]
+            layer = own.removeprefix(prefix).rpartition(f"_{variable}_")[0]
+            if layer and own.startswith(prefix):
+                names[node] = f"{layer}/{variable}"
+                break
+    return names
 
 
 # Names that are unique in their file.
