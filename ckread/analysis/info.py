@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.claim import Claim
     from ckread.model.tree import VariableTree
-    from ckread.model.variable import Variable
     from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
@@ -232,7 +232,9 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         trainable_parameters=parameters.trainable,
         nbytes=sum(total.nbytes for total in roles.values()),
         roles=roles,
-        dtypes=_dtypes(variables),
+        dtypes=dict(
+            Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
+        ),
         tags=saved_model.tags if saved_model else (),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
@@ -278,15 +280,6 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "model, then save again.",
     ]
     return ("\n".join(lines),)
-
-
-def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for variable in variables:
-        if variable.role is not Role.BOOKKEEPING:
-            dtype = str(variable.dtype)
-            counts[dtype] = counts.get(dtype, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.

@@ -352,19 +352,15 @@ def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
     items = list(index) if isinstance(index, tuple) else [index]
     n_given = sum(item is not ... for item in items)
     if n_given > len(shape) or len(items) - n_given > 1:
-        raise _too_many(n_given, shape, name)
+        if not shape:
+            raise UsageError(f"{name} is a scalar: it takes no index")
+        dimensions = "dimension" if len(shape) == 1 else "dimensions"
+        indices = "more than one ..." if n_given <= len(shape) else f"{n_given} indices"
+        raise UsageError(f"{name} has shape {shape}: {indices} for {len(shape)} {dimensions}")
     fill = [slice(None)] * (len(shape) - n_given)
     at = next((i for i, item in enumerate(items) if item is ...), len(items))
     full = items[:at] + fill + items[at + 1 :]
     return tuple(_resolve_item(item, shape, axis, name) for axis, item in enumerate(full))
-
-
-def _too_many(n_given: int, shape: tuple[int, ...], name: str) -> UsageError:
-    if not shape:
-        return UsageError(f"{name} is a scalar: it takes no index")
-    dimensions = "dimension" if len(shape) == 1 else "dimensions"
-    indices = "more than one ..." if n_given <= len(shape) else f"{n_given} indices"
-    return UsageError(f"{name} has shape {shape}: {indices} for {len(shape)} {dimensions}")
 
 
 def _resolve_item(item: Any, shape: tuple[int, ...], axis: int, name: str) -> int | slice:
