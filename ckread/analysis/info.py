@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.asides import Masks, averages_apart, find_masks
 from ckread.analysis.optimizers import optimizer_claims
 from ckread.analysis.parameters import (
     Averaged,
@@ -66,6 +67,8 @@ class CheckpointSummary(Displayed):
         meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
         hash_tables: embeddings kept as hash tables; their values are parameters.
         averaged: what averages tell of the parameters, where the weights are not there.
+        averages_apart: ‖averages − weights‖ / ‖weights‖, where both are there and small.
+        masks: what pruning masks leave out of the weights they lie beside.
         evidence: what told the claims, one each.
         warnings: what is not as it should be, one or more sentences each.
         tree: the variables in model order, as a page draws them; it is not pickled.
@@ -96,6 +99,8 @@ class CheckpointSummary(Displayed):
     meta_graph: MetaGraph | None
     hash_tables: tuple[HashTable, ...]
     averaged: Averaged | None
+    averages_apart: float | None
+    masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
     tree: VariableTree | None = field(default=None, compare=False)
@@ -171,6 +176,8 @@ class CheckpointSummary(Displayed):
             ],
             "assets": self.assets,
             "hash_tables": [table.to_dict() for table in self.hash_tables],
+            "averages_apart": self.averages_apart,
+            "masks": None if self.masks is None else self.masks.to_dict(),
             "evidence": [claim.to_dict() for claim in self.evidence],
             "warnings": self.warnings,
         }
@@ -181,7 +188,7 @@ def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
 
 
 def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
-    """Sum a checkpoint up; of its values, only scalars are read.
+    """Sum a checkpoint up; of its values, only scalars are read, and small masks and averages.
 
     Args:
         checkpoint: an open checkpoint, or a path.
@@ -235,6 +242,8 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         meta_graph=checkpoint.evidence.meta_graph,
         hash_tables=find_hash_tables(variables),
         averaged=averaged,
+        averages_apart=averages_apart(variables),
+        masks=find_masks(variables),
         evidence=(
             *training.claims,
             *optimizer_claims(checkpoint, training.optimizers),

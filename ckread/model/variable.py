@@ -299,6 +299,19 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
     return value
 
 
+def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
+
+    Raises:
+        CheckpointError: as for `Variable.numpy`.
+    """
+    data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
+    size = len(data) // max(1, variable.elements)
+    if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
+        return tuple(decode_number(data[i : i + size], dtype) for i in range(0, len(data), size))
+    return struct.unpack(f"<{variable.elements}{_FORMATS[dtype][1]}", data)
+
+
 # Numpy-style indices: from text, and checked against a shape.
 
 _SLICED_NAME = re.compile(r"(?P<name>.+?)\[(?P<index>[-+\d:,.\s]*)\]", re.DOTALL)

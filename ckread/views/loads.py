@@ -59,7 +59,7 @@ def check_sections(found: OnLoading) -> list[list[Block]]:
     if found.index_as_exported is False:
         notes = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
     if found.others:
-        notes.append(TerminalOnly(Prose(_others_words(found))))
+        notes.append(TerminalOnly(Prose(f"  {_others_words(found)}", indent=2)))
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
         return [[TerminalOnly(line), *notes]]

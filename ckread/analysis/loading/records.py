@@ -97,7 +97,7 @@ class OnLoading(Displayed):
         <ckread.OnLoading 'fixtures/digits_export': saved-model, 0 facts>
         >>> print(ckread.loads("fixtures/digits_files/digits.keras"))
         fixtures/digits_files/digits.keras
-        No code and no module but Keras's own: 48 objects.
+        No code and no module but Keras's own: 42 objects.
         <BLANKLINE>
         This is about what a program that loads the file would do, in any branch of it;
         soundness (check) is about its bytes.
