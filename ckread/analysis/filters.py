@@ -10,6 +10,7 @@ in, out                    dense layer; one matrix
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -110,7 +111,20 @@ def read_kernel(variable: Variable) -> Floats:
 def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
     """Arrange a kernel as tiles."""
     kind = kernel_kind(name, kernel.shape)
-    tiles, mean_over = _tiles(kernel, kind)
+    mean_over = 1
+    if kind is KernelKind.DENSE:
+        tiles = kernel[np.newaxis]
+    elif kind is KernelKind.CONV1D:
+        tiles = kernel.transpose(2, 1, 0)
+    else:
+        *depth, height, width, n_in, n_out = kernel.shape
+        images = kernel.reshape(math.prod(depth) * height, width, n_in, n_out)
+        if kind is KernelKind.DEPTHWISE:
+            tiles = images.reshape(height, width, n_in * n_out).transpose(2, 0, 1)
+        elif n_in == 3:
+            tiles = images.transpose(3, 0, 1, 2)
+        else:
+            tiles, mean_over = images.mean(axis=2).transpose(2, 0, 1), n_in
     shown = tiles[:top]
     sizes = np.abs(shown[np.isfinite(shown)])
     largest = float(sizes.max()) if sizes.size else 0.0
@@ -126,22 +140,6 @@ def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
         scale if is_clipped else largest,
         largest,
     )
-
-
-def _tiles(kernel: Floats, kind: KernelKind) -> tuple[Floats, int]:
-    if kind is KernelKind.DENSE:
-        return kernel[np.newaxis], 1
-    if kind is KernelKind.CONV1D:
-        return kernel.transpose(2, 1, 0), 1
-    if kind is KernelKind.CONV3D:
-        depth, height, *rest = kernel.shape
-        kernel = kernel.reshape(depth * height, *rest)
-    height, width, n_in, n_out = kernel.shape
-    if kind is KernelKind.DEPTHWISE:
-        return kernel.reshape(height, width, n_in * n_out).transpose(2, 0, 1), 1
-    if n_in == 3:
-        return kernel.transpose(3, 0, 1, 2), 1
-    return kernel.mean(axis=2).transpose(2, 0, 1), n_in
 
 
 # What kernels see in an image: the convolution, as TensorFlow computes it.

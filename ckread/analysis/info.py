@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.asides import Masks, averages_apart, find_masks
 from ckread.analysis.optimizers import optimizer_claims
 from ckread.analysis.parameters import (
     Averaged,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.claim import Claim
     from ckread.model.tree import VariableTree
-    from ckread.model.variable import Variable
     from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
 
@@ -66,6 +67,8 @@ class CheckpointSummary(Displayed):
         meta_graph: what the `.meta` file of a TF 1 checkpoint tells.
         hash_tables: embeddings kept as hash tables; their values are parameters.
         averaged: what averages tell of the parameters, where the weights are not there.
+        averages_apart: ‖averages − weights‖ / ‖weights‖, where both are there and small.
+        masks: what pruning masks leave out of the weights they lie beside.
         evidence: what told the claims, one each.
         warnings: what is not as it should be, one or more sentences each.
         tree: the variables in model order, as a page draws them; it is not pickled.
@@ -96,6 +99,8 @@ class CheckpointSummary(Displayed):
     meta_graph: MetaGraph | None
     hash_tables: tuple[HashTable, ...]
     averaged: Averaged | None
+    averages_apart: float | None
+    masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
     tree: VariableTree | None = field(default=None, compare=False)
@@ -171,6 +176,8 @@ class CheckpointSummary(Displayed):
             ],
             "assets": self.assets,
             "hash_tables": [table.to_dict() for table in self.hash_tables],
+            "averages_apart": self.averages_apart,
+            "masks": None if self.masks is None else self.masks.to_dict(),
             "evidence": [claim.to_dict() for claim in self.evidence],
             "warnings": self.warnings,
         }
@@ -181,7 +188,7 @@ def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
 
 
 def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
-    """Sum a checkpoint up; of its values, only scalars are read.
+    """Sum a checkpoint up; of its values, only scalars are read, and small masks and averages.
 
     Args:
         checkpoint: an open checkpoint, or a path.
@@ -225,7 +232,9 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         trainable_parameters=parameters.trainable,
         nbytes=sum(total.nbytes for total in roles.values()),
         roles=roles,
-        dtypes=_dtypes(variables),
+        dtypes=dict(
+            Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
+        ),
         tags=saved_model.tags if saved_model else (),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
@@ -233,6 +242,8 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         meta_graph=checkpoint.evidence.meta_graph,
         hash_tables=find_hash_tables(variables),
         averaged=averaged,
+        averages_apart=averages_apart(variables),
+        masks=find_masks(variables),
         evidence=(
             *training.claims,
             *optimizer_claims(checkpoint, training.optimizers),
@@ -269,15 +280,6 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "model, then save again.",
     ]
     return ("\n".join(lines),)
-
-
-def _dtypes(variables: Iterable[Variable]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for variable in variables:
-        if variable.role is not Role.BOOKKEEPING:
-            dtype = str(variable.dtype)
-            counts[dtype] = counts.get(dtype, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.

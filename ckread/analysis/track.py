@@ -159,8 +159,19 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     rows, entries = [], []
     for at, checkpoint in opened:
         entry = run.entries[at]
+        row: list[Number] = []
         with checkpoint:
-            row = [_value(checkpoint, target, notes) for target in targets]
+            for target in targets:
+                variable = checkpoint.get(target.name) or checkpoint.get(target.key)
+                value = None
+                try:
+                    value = None if variable is None else _read(variable, target.index)
+                except UsageError as error:  # another shape in this checkpoint
+                    notes.append(f"{error.message}, in {checkpoint.path}.")
+                except CheckpointError as error:
+                    why = f"was left out: {error.message}"
+                    notes.append(f"{target.label} of {checkpoint.path} {why}.")
+                row.append(value)
         if run.error_now(at) is None:
             rows.append(row)
             entries.append(entry)
@@ -172,19 +183,6 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         for target, values in zip(targets, columns, strict=True)
     )
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), run.claims)
-
-
-def _value(checkpoint: Checkpoint, target: Target, notes: list[str]) -> Number:
-    variable = checkpoint.get(target.name) or checkpoint.get(target.key)
-    if variable is None:
-        return None
-    try:
-        return _read(variable, target.index)
-    except UsageError as error:  # another shape in this checkpoint
-        notes.append(f"{error.message}, in {checkpoint.path}.")
-    except CheckpointError as error:
-        notes.append(f"{target.label} of {checkpoint.path} was left out: {error.message}.")
-    return None
 
 
 def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:

@@ -155,9 +155,14 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
         and not variable.paths
         and "_trainable_variables/" in variable.key
     }
-    if not suspects or not _holds_a_model(graph):
+    if not suspects:
         return ()
     optimizers = find_optimizers(graph, graph.variables)
+    holds_a_model = 0 not in optimizers and any(
+        child not in optimizers and child not in graph.variables for child, _ in graph.children[0]
+    )
+    if not holds_a_model:
+        return ()
     alone = [
         one._replace(children=()) if node in optimizers else one
         for node, one in enumerate(graph.nodes)
@@ -165,14 +170,6 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     bound = bind(graph, ObjectGraph(tuple(alone))).bound
     lost = [key for node, key in graph.variables.items() if key in suspects and node not in bound]
     return tuple(suspects[key] for key in lost)
-
-
-def _holds_a_model(graph: ObjectGraph) -> bool:
-    """Tell whether the root refers to any object that is neither variable nor optimizer."""
-    optimizers = find_optimizers(graph, graph.variables)
-    return 0 not in optimizers and any(
-        child not in optimizers and child not in graph.variables for child, _ in graph.children[0]
-    )
 
 
 def _with_step(
@@ -204,7 +201,6 @@ def _with_step(
 def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:
     """Yield the claims on step and epoch, with what told them."""
     in_name = series.source or "file name"
-    source = state.step_source or ""
     if state.step is None:
         untold = "no counter in the file, and no number of its name counts"
         yield Claim("step", None, Strength.UNKNOWN, untold, series.against)
@@ -212,9 +208,10 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
         against = series.against
         if state.save_counter not in (None, state.step):
             against = (f"{state.save_counter}: counts the saves of one process", *against)
-        is_named = source == "file name"
+        is_named = state.step_source == "file name"
         strength = Strength.NAMED if is_named else Strength.STORED
-        yield Claim("step", state.step, strength, in_name if is_named else source, against)
+        source = in_name if is_named else state.step_source or ""
+        yield Claim("step", state.step, strength, source, against)
     if state.iterations_source is not None:
         yield Claim("iterations", state.iterations, Strength.DERIVED, state.iterations_source)
     if state.epoch is not None:

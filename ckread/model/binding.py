@@ -159,13 +159,8 @@ class _Search:
     ) -> None:
         """Bind a saved slot, once its optimizer and its variable are bound.
 
-        Args:
-            optimizer: the saved optimizer.
-            variable: the saved variable that the slot belongs to.
-            word: the writer's word for it.
-            slot: the saved slot.
-            is_late: whether the optimizer was met after the variable. TensorFlow then
-                asks it without looking whether it can be asked.
+        It `is_late` if the optimizer was met after the variable: TensorFlow then asks it
+        without looking whether it can be asked.
         """
         if self.found.refusal is not None:
             return
@@ -174,28 +169,21 @@ class _Search:
         if manner is SlotManner.UNKNOWN:
             self.found.untold.append(slot)
             return
-        if manner is SlotManner.REFUSES or (manner is SlotManner.IGNORES and is_late):
+        if manner in (SlotManner.REFUSES, SlotManner.IGNORES):
             is_strange = manner is SlotManner.IGNORES
-            self.found.refusal = Refusal(holder, slot, is_strange)
-            return
-        if manner is SlotManner.IGNORES:
+            if is_late or not is_strange:
+                self.found.refusal = Refusal(holder, slot, is_strange)
             return
         partner = self.slots.get((holder, owner, word))
         if partner is None:
-            if not _is_plain(self.saved, slot):
-                return
+            attributes = self.saved.nodes[slot].attributes
+            is_value = len(attributes) == 1 and attributes[0].name == VARIABLE_VALUE
+            if not is_value or self.saved.children[slot]:
+                return  # more than one value is not made on the fly
             partner = -1 - len(self.found.made)
             self.slots[holder, owner, word] = partner
             self.found.made[partner] = slot
         if slot not in self.found.bound:
             self.found.bound[slot] = partner
-            scope = self.found.paths[variable]
-            self.found.paths[slot] = f"{scope}'s {word}"
+            self.found.paths[slot] = f"{self.found.paths[variable]}'s {word}"
             self.queue.append(slot)
-
-
-def _is_plain(graph: ObjectGraph, node: int) -> bool:
-    """Tell whether an object is one value and nothing else."""
-    attributes = graph.nodes[node].attributes
-    is_value = len(attributes) == 1 and attributes[0].name == VARIABLE_VALUE
-    return is_value and not graph.children[node]

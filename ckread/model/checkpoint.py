@@ -145,9 +145,8 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
     def _find(self, name: object) -> Variable | None:
         if not isinstance(name, str):
             return None
-        return self._by_name.get(name) or self._keys().get(name)
-
-    def _keys(self) -> dict[str, Variable]:
+        if name in self._by_name:
+            return self._by_name[name]
         if self._by_key is None:
             self._by_key = {variable.key: variable for variable in self._by_name.values()}
-        return self._by_key
+        return self._by_key.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -61,24 +62,15 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
     try:
         variable = _find(checkpoint, name)
     except VariableNotFoundError:
-        _refuse_brackets(checkpoint, text)
+        before, bracket, rest = text.partition("[")
+        if before and bracket:
+            with suppress(VariableNotFoundError):
+                raise no_index(_find(checkpoint, before).name, bracket + rest) from None
         raise
     if index is None:
         return Part(variable, None, "")
     resolved = resolve_index(index, variable.shape, variable.name)
     return Part(variable, resolved, text[len(name) :])
-
-
-def _refuse_brackets(checkpoint: Checkpoint, text: str) -> None:
-    """Raise an error about the brackets where the name before them is that of a variable."""
-    name, bracket, rest = text.partition("[")
-    if not bracket or not name:
-        return
-    try:
-        variable = _find(checkpoint, name)
-    except VariableNotFoundError:
-        return
-    raise no_index(variable.name, bracket + rest)
 
 
 def _find(checkpoint: Checkpoint, name: str) -> Variable:

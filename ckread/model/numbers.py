@@ -430,11 +430,16 @@ def _choose(
         return chosen
     if len(free) == 1:
         return _only(free[0], groups, varying, is_keras=is_keras)
-    if free and not any(column.is_unique for column in free):
-        return _together(free)
-    if free:
+    if not free:
+        return _after_point(varying) or _by_stamp(varying)
+    if any(column.is_unique for column in free):
         return _likeliest(free, times)
-    return _after_point(varying) or _by_stamp(varying)
+    first = ", ".join(f"{column.values[-1]:,}" for column in free[:-1])
+    doubt = (
+        f"The names tell by several numbers, such as {first} and {free[-1].values[-1]:,}, "
+        "and do not say which is the epoch."
+    )
+    return _Chosen(others=free, doubt=doubt)
 
 
 def _n_different(column: _Column) -> int:
@@ -493,31 +498,20 @@ def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: boo
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 
-def _together(free: list[_Column]) -> _Chosen:
-    first = ", ".join(f"{column.values[-1]:,}" for column in free[:-1])
-    doubt = (
-        f"The names tell by several numbers, such as {first} and {free[-1].values[-1]:,}, "
-        "and do not say which is the epoch."
-    )
-    return _Chosen(others=list(free), doubt=doubt)
-
-
 def _likeliest(free: Sequence[_Column], times: Sequence[float]) -> _Chosen:
     scored = sorted(((_score(c, free, times), -c.at, c) for c in free), key=lambda s: s[:2])
-    best, second = scored[-1], scored[-2]
-    chosen = _Chosen(step=best[2])
-    nth = ["first", "second", "third"][:3]
-    at = [column.at for column in free].index(best[2].at)
+    (points, _, best), (fewer, _, second) = scored[-1], scored[-2]
+    nth = ("first", "second", "third")
+    at = [column.at for column in free].index(best.at)
     which = nth[at] if at < len(nth) else f"{at + 1}th"
-    chosen.source = f"file name, the {which} number that differs"
-    if best[0] - second[0] < _NEAR and _order(best[2].values) != _order(second[2].values):
-        last = second[2].texts[_order(second[2].values)[-1]]
-        doubt = (
-            f"Two numbers of the names may count; the {which} was taken. By the other one "
-            f"{last} would be the latest."
-        )
-        return _Chosen(others=[best[2]], doubt=doubt)
-    return chosen
+    by_second = _order(second.values)
+    if points - fewer >= _NEAR or _order(best.values) == by_second:
+        return _Chosen(step=best, source=f"file name, the {which} number that differs")
+    doubt = (
+        f"Two numbers of the names may count; the {which} was taken. By the other one "
+        f"{second.texts[by_second[-1]]} would be the latest."
+    )
+    return _Chosen(others=[best], doubt=doubt)
 
 
 def _score(column: _Column, free: Sequence[_Column], times: Sequence[float]) -> float:

@@ -10,7 +10,12 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError, MissingShardError, UsageError
+from ckread.errors import (
+    CheckpointError,
+    MissingShardError,
+    UnsupportedFeatureError,
+    UsageError,
+)
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, UnreadGraph
 from ckread.model.naming import OBJECT_GRAPH_KEY, identify
@@ -211,10 +216,12 @@ def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
 
 
 def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
-    from ckread.model.keras.opening import open_keras, refuse_tensorflow
+    from ckread.model.keras.opening import open_keras
 
     if choice is ReaderChoice.TENSORFLOW:
-        raise refuse_tensorflow(location)
+        message = "a Keras file, which TensorFlow's reader does not read"
+        remedy = "Leave --reader tensorflow out."
+        raise UnsupportedFeatureError(message, path=location.path, remedy=remedy)
     return open_keras(location)
 
 

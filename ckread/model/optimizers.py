@@ -99,16 +99,22 @@ def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Op
     }
 
 
+def trained_by(optimizers: Mapping[int, Optimizer]) -> frozenset[int]:
+    """Give the variables that some optimizer lists as those it trains."""
+    return frozenset(
+        node for found in optimizers.values() for node in (found.trainable or {}).values()
+    )
+
+
 def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
     if graph.nodes[node].slot_variables:
         return True
     names = _CHILDREN.intersection([name for _, name in graph.children[node]])
     if "_variables" in names and names & {"_trainable_variables", "_iterations", "_learning_rate"}:
         return True
-    if "_iterations" in names and "_learning_rate" in names:
-        return True
     return bool(
-        ("iter" in names and names & {"learning_rate", "decay"})
+        {"_iterations", "_learning_rate"} <= names
+        or ("iter" in names and names & {"learning_rate", "decay"})
         or names & {"inner_optimizer", "base_optimizer"}
     )
 

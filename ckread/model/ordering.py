@@ -44,8 +44,9 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
 
     def place(variable: Variable) -> Place:
         scope, _, leaf = variable.name.rpartition("/")
+        is_parameter = variable.role.is_parameter
         return (
-            _part(variable),
+            0 if is_parameter else 1 if "/" in variable.name else 2,
             first_of_scope[scope],
             natural_key(scope),
             _LEAF_RANK.get(leaf, len(_LEAVES)),
@@ -54,12 +55,6 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
         )
 
     return sorted(chosen, key=place)
-
-
-def _part(variable: Variable) -> int:
-    if variable.role.is_parameter:
-        return 0
-    return 1 if "/" in variable.name else 2
 
 
 def _scope(name: str) -> str:
@@ -100,27 +95,15 @@ def _graph_order(graph: ObjectGraph) -> dict[str, int]:
         if node in graph.variables:
             met.setdefault(graph.variables[node])
         to_visit.extend(child for child, _ in reversed(graph.children[node]))
-    listed = _listed(graph)
+    listed: dict[str, int] = {}
+    trained = (child for children in graph.children for child, name in children if name in _TRAINED)
+    for members in trained:
+        for node in graph.items(members).values():
+            if node in graph.variables:
+                listed.setdefault(graph.variables[node], len(listed))
     last = -1
     places = {}
     for i, key in enumerate(met):
         last = listed.get(key, last)
         places[key] = last, i
     return {key: rank for rank, key in enumerate(sorted(places, key=places.__getitem__))}
-
-
-def _listed(graph: ObjectGraph) -> dict[str, int]:
-    """Give the place of each key in the lists of what optimizers train."""
-    lists = (
-        graph.children[child]
-        for children in graph.children
-        for child, name in children
-        if name in _TRAINED
-    )
-    ranks: dict[str, int] = {}
-    for members in lists:
-        numbered = [(int(name), node) for node, name in members if name.isdecimal()]
-        for _, node in sorted(numbered):
-            if node in graph.variables:
-                ranks.setdefault(graph.variables[node], len(ranks))
-    return ranks

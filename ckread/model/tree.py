@@ -166,10 +166,7 @@ class _Builder:
         if parent is not None and path.count("/") < MAX_DEPTH:
             node = self._nodes[path] = self._child(parent, leaf, path)
             return node
-        return self._nodes_to(path)
-
-    def _nodes_to(self, path: str) -> VariableTree:
-        """Make what is not there yet of the scopes that lead to a path."""
+        # What is not there yet of the scopes that lead here is made, from the root down.
         node, start = self._root, 0
         for depth in range(1, MAX_DEPTH + 1):
             stop = path.find("/", start) if depth < MAX_DEPTH else -1

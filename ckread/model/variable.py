@@ -299,6 +299,19 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
     return value
 
 
+def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
+
+    Raises:
+        CheckpointError: as for `Variable.numpy`.
+    """
+    data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
+    size = len(data) // max(1, variable.elements)
+    if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
+        return tuple(decode_number(data[i : i + size], dtype) for i in range(0, len(data), size))
+    return struct.unpack(f"<{variable.elements}{_FORMATS[dtype][1]}", data)
+
+
 # Numpy-style indices: from text, and checked against a shape.
 
 _SLICED_NAME = re.compile(r"(?P<name>.+?)\[(?P<index>[-+\d:,.\s]*)\]", re.DOTALL)
@@ -339,19 +352,15 @@ def resolve_index(index: Any, shape: tuple[int, ...], name: str) -> Index:
     items = list(index) if isinstance(index, tuple) else [index]
     n_given = sum(item is not ... for item in items)
     if n_given > len(shape) or len(items) - n_given > 1:
-        raise _too_many(n_given, shape, name)
+        if not shape:
+            raise UsageError(f"{name} is a scalar: it takes no index")
+        dimensions = "dimension" if len(shape) == 1 else "dimensions"
+        indices = "more than one ..." if n_given <= len(shape) else f"{n_given} indices"
+        raise UsageError(f"{name} has shape {shape}: {indices} for {len(shape)} {dimensions}")
     fill = [slice(None)] * (len(shape) - n_given)
     at = next((i for i, item in enumerate(items) if item is ...), len(items))
     full = items[:at] + fill + items[at + 1 :]
     return tuple(_resolve_item(item, shape, axis, name) for axis, item in enumerate(full))
-
-
-def _too_many(n_given: int, shape: tuple[int, ...], name: str) -> UsageError:
-    if not shape:
-        return UsageError(f"{name} is a scalar: it takes no index")
-    dimensions = "dimension" if len(shape) == 1 else "dimensions"
-    indices = "more than one ..." if n_given <= len(shape) else f"{n_given} indices"
-    return UsageError(f"{name} has shape {shape}: {indices} for {len(shape)} {dimensions}")
 
 
 def _resolve_item(item: Any, shape: tuple[int, ...], axis: int, name: str) -> int | slice:

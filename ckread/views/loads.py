@@ -29,6 +29,7 @@ _LIBRARY = f"TensorFlow {KNOWN_FROM.split()[-1]}"
 _STYLES = {What.PRINTS: "muted", What.CUSTOM_OP: ""}
 _CHAINS = 3
 _NAMES_SHOWN = 4
+_OTHERS = 3
 
 
 def loads_page(found: OnLoading) -> Page:
@@ -41,6 +42,7 @@ def loads_page(found: OnLoading) -> Page:
         " ".join(_chains(found)),
         not_listed if found.not_listed else "",
         _index_words(found),
+        _others_words(found),
         _SCOPE,
     ]
     return Page(
@@ -53,14 +55,16 @@ def loads_page(found: OnLoading) -> Page:
 
 def check_sections(found: OnLoading) -> list[list[Block]]:
     """Lay out the same for `check`: one line where there is nothing to tell."""
-    changed: list[Block] = []
+    notes: list[Block] = []
     if found.index_as_exported is False:
-        changed = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
+        notes = [TerminalOnly(Prose(Span(_index_words(found), "warning")))]
+    if found.others:
+        notes.append(TerminalOnly(Prose(f"  {_others_words(found)}", indent=2)))
     if not found.facts:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
-        return [[TerminalOnly(line), *changed]]
+        return [[TerminalOnly(line), *notes]]
     rows = _section([(fact, ()) for fact in found.facts])
-    return [[*rows, *changed], [footer(STRICT)]]
+    return [[*rows, *notes], [footer(STRICT)]]
 
 
 def run_sections(told: Sequence[tuple[str, OnLoading | None]]) -> list[list[Block]]:
@@ -210,6 +214,17 @@ def _index_words(found: OnLoading) -> str:
     if found.index_as_exported:
         return "The index of its values is the one it was exported with (fingerprint.pb)."
     return "The index of its values is not the one it was exported with (fingerprint.pb)."
+
+
+def _others_words(found: OnLoading) -> str:
+    """Say what lies there beside what the writer makes: how many, and the first."""
+    if not found.others:
+        return ""
+    n, shown = len(found.others), safe_text(", ".join(found.others[:_OTHERS]))
+    more = f" and {n - _OTHERS:,} more" if n > _OTHERS else ""
+    if found.kind == "saved-model":
+        return f"{plural(n, 'file')} in assets.extra, which loading does not read: {shown}{more}."
+    return f"{plural(n, 'member')} that Keras does not write: {shown}{more}."
 
 
 def _when_word(fact: LoadFact) -> str:

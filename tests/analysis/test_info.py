@@ -56,6 +56,8 @@ def test_a_run() -> None:
         "layers": [],
         "assets": [],
         "hash_tables": [],
+        "averages_apart": None,
+        "masks": None,
         "evidence": document["evidence"],
         "warnings": [],
     }
@@ -203,7 +205,12 @@ def test_averages_alone_have_the_figures_of_what_they_average(tmp_path: Path) ->
     assert claims["parameters"].strength == "derived"
     both = written(tmp_path, averages | {"a/kernel": kernel, "bn/moving_mean": mean})
     assert (both.parameters, both.averaged) == (16, None)
-    assert sentence_of(both).startswith("Weights of 16 parameters and averages of them")
+    assert sentence_of(both) == (
+        "Weights of 16 parameters and their averages, equal to them, without optimizer."
+    )
+    far = written(tmp_path, averages | {"a/kernel": kernel * 2, "bn/moving_mean": mean * 2})
+    assert far.averages_apart == 0.5
+    assert "50 % apart" in sentence_of(far)
 
 
 def test_an_embedding_in_hash_tables_has_rows_and_a_dimension(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import zipfile
+from typing import TYPE_CHECKING, Any
 
+import h5py
 import pytest
 
 import ckread
@@ -106,3 +108,43 @@ def test_a_picture_is_written_although_the_pipe_is_closed(tmp_path: Path, more: 
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert process.returncode == 141
     assert b"Traceback" not in errors
+
+
+_MEASURED = (
+    "import resource, sys; from ckread.cli.main import main; code = main(sys.argv[1:]);"
+    "used = resource.getrusage(resource.RUSAGE_SELF);"
+    "print(code, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10, sep='\\n', file=sys.stderr)"
+)
+
+
+@pytest.mark.parametrize("storage", ["contiguous", "chunked", "compressed"])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_a_shape_that_nothing_is_stored_for_costs_nothing(
+    storage: str, suffix: str, tmp_path: Path
+) -> None:
+    """Claim 4 TiB of values: loading them gave out of memory in Keras (CVE-2026-0897)."""
+    weights = tmp_path / "bomb.weights.h5"
+    options: dict[str, Any] = {} if storage == "contiguous" else {"chunks": (256, 256)}
+    options |= {"compression": "gzip"} if storage == "compressed" else {}
+    with h5py.File(weights, "w") as file:
+        made = file.create_dataset("layers/dense/vars/0", (1 << 20, 1 << 20), "f4", **options)
+        if storage != "contiguous":
+            made[:8, :8] = 1
+    path = tmp_path / f"bomb{suffix}"
+    if suffix == ".keras":
+        with zipfile.ZipFile(SOUND) as sound, zipfile.ZipFile(path, "w") as archive:
+            for name in ("config.json", "metadata.json"):
+                archive.writestr(name, sound.read(name))
+            archive.write(weights, "model.weights.h5")
+    is_listed = storage == "contiguous"  # as never written: `info` tells shapes, and reads no value
+    refused = "never written" if is_listed else "decompression bomb"
+    for command, expected in (("info", 0 if is_listed else 2), ("check", 1), ("stats", 2)):
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURED, command, str(path)],
+            capture_output=True, text=True, timeout=60, check=True, env=clean_environment(),
+        )  # fmt: skip
+        *said, code, seconds, mebibytes = done.stderr.splitlines()
+        assert int(code) == expected
+        assert not expected or refused in done.stdout + " ".join(said)
+        assert float(seconds) < 2
+        assert int(mebibytes) < 300

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import marshal
 import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from os import getenv
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.check import check
+from ckread.analysis.loading.keras import read_through
+from ckread.analysis.loading.loading import on_loading
+from ckread.analysis.loading.records import OnLoading
 from ckread.errors import CheckpointError
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
@@ -14,6 +24,7 @@ from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.bundle.strings import parse_string_tensor
 from ckread.readers.files import RegularFile
 from ckread.readers.graphs.object_graph import parse_object_graph
+from ckread.readers.keras.config import parse_object
 from ckread.readers.protobuf import iter_fields
 from ckread.readers.state import parse_state
 from ckread.readers.table import Table
@@ -162,6 +173,42 @@ def _read_by_check(data: bytes, place: Workplace) -> None:
         finding.to_dict()
 
 
+def _loads(name: str) -> Callable[[bytes, Workplace], None]:
+    """Tell what loading a mutated file would do, and show it."""
+
+    def read(data: bytes, place: Workplace) -> None:
+        place.write(name, data)
+        found = on_loading(place.path(name))
+        found.to_dict()
+        str(found)
+
+    return read
+
+
+def _pickles() -> list[bytes]:
+    values = {"w": [1.5, b"x", None], "of": OrderedDict(a=(1, 2)), "calls": getenv}
+    return [pickle.dumps(values, protocol) for protocol in range(6)]
+
+
+def _configurations() -> list[bytes]:
+    """Give configurations of Keras, and one with a Lambda."""
+    code = base64.b64encode(marshal.dumps(_configurations.__code__)).decode()
+    function = {"class_name": "__lambda__", "config": {"code": code}}
+    layer = {"class_name": "Lambda", "config": {"name": "scale", "function": function}}
+    found = [json.dumps({"class_name": "Model", "config": {"layers": [layer]}}).encode()]
+    for path in sorted(FIXTURES.rglob("*.keras")):
+        with zipfile.ZipFile(path) as archive:
+            found.append(archive.read("config.json"))
+    return found
+
+
+def _read_configuration(data: bytes, _: Workplace) -> None:
+    config = parse_object(data, "config.json", path="m.keras", name="m.keras")
+    for is_legacy in (False, True):
+        told = read_through(config, "config.json", is_legacy=is_legacy)
+        str(OnLoading("m.keras", "keras", tuple(told.facts), own=told.own))
+
+
 def _reader(name: str) -> Callable[[bytes, Workplace], None]:
     def read(data: bytes, place: Workplace) -> None:
         read_all(open_checkpoint(place.write(name, data)))
@@ -196,6 +243,13 @@ TARGETS = {
         Target("strings", lambda: _files("plain.data*"), _read_strings),
         Target("saved_model", lambda: _files("saved_model.pb", largest=1 << 17), _read_saved_model),
         Target("meta", lambda: _files("*.meta"), _read_meta),
+        Target(
+            "loads_graph",
+            lambda: _files("saved_model.pb", largest=1 << 17),
+            _loads("saved_model.pb"),
+        ),
+        Target("loads_pickle", _pickles, _loads("m.pkl")),
+        Target("loads_keras", _configurations, _read_configuration),
         Target("weights_json", lambda: _files("*.weights.json"), _read_sharded_keras),
         Target("keras", lambda: _files("*.keras"), _reader("m.keras")),
         Target("hdf5", lambda: _files("*.h5"), _reader("m.h5")),

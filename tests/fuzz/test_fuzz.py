@@ -13,7 +13,7 @@ from tests.fuzz.targets import TARGETS
 from tests.fuzz.workplace import Workplace
 from tests.places import FIXTURES
 
-N_FILES = {"saved_model": 60, "meta": 100, "bundle": 150, "check": 60}
+N_FILES = {"saved_model": 60, "meta": 100, "bundle": 150, "check": 60, "loads_graph": 60}
 ALONE = {"hdf5": 150, "keras": 150}
 """Files that a library in C reads, in processes of their own: should it hang, they end."""
 

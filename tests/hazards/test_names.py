@@ -99,6 +99,8 @@ CALLS = {
     "history": ["history.json", "--mode", "min"],
     "runs": ["."],
     "check": ["m-1"],
+    "loads": ["m-1"],
+    "compat": ["m-1", "m-2", "--all"],
     "completion": ["bash"],
 }
 FORMS = {"pipe": None, "screen of 60": 60, "screen of 120": 120, "json": None}

@@ -94,13 +94,8 @@ def check_unopened(
 ) -> CheckReport:
     """Report on a checkpoint that cannot be opened, by the error of the attempt.
 
-    Args:
-        path: what was to be checked.
-        error: of the attempt.
-        with_tensorflow: whether TensorFlow is asked too, where there is an index.
-
-    Raises:
-        CheckpointError: that very error, where there is no checkpoint.
+    That very error is raised where there is no checkpoint. TensorFlow is asked only where
+    there is an index.
     """
     if isinstance(error, CheckpointNotFoundError):
         path = torn_in(path) or path if os.path.isdir(path) else path

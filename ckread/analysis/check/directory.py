@@ -31,14 +31,20 @@ _STEP = re.compile(r"\d+\Z")
 
 def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
-    directory = os.path.dirname(prefix)
+    directory, base = os.path.split(prefix)
     names = file_names(directory)
-    return [
-        *_newer(prefix, names),
-        *_leftovers(directory, names),
-        *_unindexed(os.path.basename(prefix), names),
-        *(_state(directory, names) if os.path.basename(prefix) != STATE_FILE_NAME else ()),
-    ]
+    findings = [*_newer(prefix, names)]
+    for name in names:
+        left = left_by_save(os.path.join(directory, name))
+        if left is not None:
+            findings.append(Finding(Level.WARNING, Code.LEFTOVERS, None, name, left or name, _LEFT))
+    for stem in dict.fromkeys(map(stem_of_shard, sorted(names))):
+        if stem not in (None, base) and f"{stem}.index" not in names:
+            found = f"data of {stem} is there without {stem}.index"
+            findings.append(
+                Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
+            )
+    return findings if base == STATE_FILE_NAME else [*findings, *_state(directory, names)]
 
 
 def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
@@ -83,23 +89,6 @@ def unfinished(directory: str, names: list[str]) -> list[str]:
     return [stem for stem in dict.fromkeys(found) if stem and f"{stem}.index" not in known]
 
 
-def _leftovers(directory: str, names: list[str]) -> Iterator[Finding]:
-    for name in names:
-        if not _is_left(directory, name):
-            continue
-        found = left_by_save(os.path.join(directory, name)) or name
-        yield Finding(Level.WARNING, Code.LEFTOVERS, None, name, found, _LEFT)
-
-
-def _unindexed(base: str, names: list[str]) -> Iterator[Finding]:
-    """Give the shards that no index lists, one finding for each other checkpoint they are of."""
-    known = set(names)
-    for stem in dict.fromkeys(map(stem_of_shard, sorted(names))):
-        if stem not in (None, base) and f"{stem}.index" not in known:
-            found = f"data of {stem} is there without {stem}.index"
-            yield Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
-
-
 def _is_left(directory: str, name: str) -> bool:
     """Tell whether a name is one that only an unfinished save leaves."""
     return left_by_save(os.path.join(directory, name)) is not None
@@ -128,7 +117,14 @@ def torn_save(prefix: str) -> Finding | None:
     if os.path.lexists(f"{prefix}.index"):
         return None
     directory, base = os.path.split(prefix)
-    remedy = _remedy(directory, base)
+    # Wait, or go back to the whole save before it.
+    kind = _STEP.sub("", base)
+    alike = [c.path for c in scan(directory) if _STEP.sub("", c.name) == kind != base]
+    before = [path for path in alike if natural(path) < natural(os.path.join(directory, base))]
+    instead = "what is here cannot be restored: use another save"
+    if before:
+        instead = f"go back to {before[-1]}, the one before"
+    remedy = f"If a training run is still writing here, try again in a moment. If not, {instead}."
     if not families:
         temporary = [
             name
@@ -155,14 +151,3 @@ def torn_in(directory: str) -> str | None:
     stems = unfinished(directory, file_names(directory))
     ordered = sorted(stems, key=natural)
     return os.path.join(directory, ordered[-1]) if ordered else None
-
-
-def _remedy(directory: str, base: str) -> str:
-    """Say what to do about a torn save: wait, or go back to the whole one before it."""
-    kind = _STEP.sub("", base)
-    alike = [c.path for c in scan(directory) if _STEP.sub("", c.name) == kind != base]
-    before = [path for path in alike if natural(path) < natural(os.path.join(directory, base))]
-    wait = "If a training run is still writing here, try again in a moment."
-    if not before:
-        return f"{wait} If not, what is here cannot be restored: use another save."
-    return f"{wait} If not, go back to {before[-1]}, the one before."

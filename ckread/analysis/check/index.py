@@ -61,7 +61,12 @@ def check_layout(checkpoint: Checkpoint, prefix: str) -> tuple[list[Finding], se
             beyond = [place for place in here if place.stop > (file.nbytes or 0)]
             gone = here if file.nbytes is None else beyond
             lost |= {place.variable for place in gone}
-            named += _beyond(file, gone)
+            name = os.path.basename(file.path)
+            what = "is not there" if file.nbytes is None else f"ends at byte {file.nbytes}"
+            for place in gone:
+                where = f"{name}, bytes {place.start} to {place.stop}"
+                message = f"cannot be read: {name} {what}"
+                named.append(Finding(Level.ERROR, Code.BOUNDS, place.variable, where, message))
     if len(unused) <= _MAX_UNUSED:
         findings += [one for file in unused for one in _check_shard(file, [], is_complete=True)]
     else:
@@ -85,17 +90,6 @@ def _not_a_shard(
     except CheckpointError as error:
         return other if is_damage(error) else None
     return None
-
-
-def _beyond(file: StoredFile, gone: list[Place]) -> Iterator[Finding]:
-    """Name each variable that lies beyond the end of a shard, or in one that is missing."""
-    name = os.path.basename(file.path)
-    what = "is not there" if file.nbytes is None else f"ends at byte {file.nbytes}"
-    for place in gone:
-        where = f"{name}, bytes {place.start} to {place.stop}"
-        yield Finding(
-            Level.ERROR, Code.BOUNDS, place.variable, where, f"cannot be read: {name} {what}"
-        )
 
 
 def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Finding], set[str]]:
@@ -146,15 +140,13 @@ def _check_shard(file: StoredFile, here: list[Place], *, is_complete: bool) -> I
     elif file.nbytes > end and is_complete:
         message = f"{name} is {file.nbytes - end} bytes longer than the index says"
         yield Finding(Level.WARNING, Code.SHARD_LONG, None, name, message, _ANOTHER_SAVE)
-    yield from _overlaps(name, here)
-    gaps = _gaps(here)
-    if gaps:
-        message = f"{gaps} bytes of {name} lie between tensors and belong to none"
-        yield Finding(Level.NOTE, Code.GAP, None, name, message)
+    yield from _check_neighbours(name, here)
 
 
-def _overlaps(name: str, here: list[Place]) -> Iterator[Finding]:
+def _check_neighbours(name: str, here: list[Place]) -> Iterator[Finding]:
+    """Find bytes of a shard that two tensors share, and count those that no tensor has."""
     before: Place | None = None
+    gaps = 0
     for place in here:
         if place.stop == place.start:
             continue
@@ -163,17 +155,12 @@ def _overlaps(name: str, here: list[Place]) -> Iterator[Finding]:
             message = f"shares {where} with {before.variable}"
             remedy = "No writer does that: the index is damaged, or was made by hand."
             yield Finding(Level.ERROR, Code.OVERLAP, place.variable, where, message, remedy)
+        gaps += max(0, place.start - (before.stop if before is not None else 0))
         if before is None or place.stop > before.stop:
             before = place
-
-
-def _gaps(here: list[Place]) -> int:
-    gaps = at = 0
-    for place in here:
-        if place.stop > place.start:
-            gaps += max(0, place.start - at)
-            at = max(at, place.stop)
-    return gaps
+    if gaps:
+        message = f"{gaps} bytes of {name} lie between tensors and belong to none"
+        yield Finding(Level.NOTE, Code.GAP, None, name, message)
 
 
 def _other_families(checkpoint: Checkpoint, prefix: str) -> Iterator[Finding]:

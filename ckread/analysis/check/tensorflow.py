@@ -39,17 +39,13 @@ def check_with_tensorflow(
         raise MissingDependencyError("TensorFlow is not installed", remedy=remedy)
     sizes = [variable.nbytes for variable in checkpoint.values()]
     limit = _SECONDS + sum(sizes) / _NBYTES_PER_SECOND if seconds is None else seconds
-    memory = _SPARE_NBYTES + min(3 * max(sizes, default=0), _half_of_memory())
+    try:  # an index can claim any size, and a sparse shard have it: half of the machine's memory
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (ValueError, OSError, AttributeError):
+        most = _SPARE_NBYTES
+    memory = _SPARE_NBYTES + min(3 * max(sizes, default=0), most)
     lines, end = _restore(prefix, memory, limit)
     return list(_findings(checkpoint, lines, end, damaged))
-
-
-def _half_of_memory() -> int:
-    """Give half of what the machine has: an index can claim any size, a sparse shard have it."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (ValueError, OSError, AttributeError):
-        return _SPARE_NBYTES
 
 
 def _restore(prefix: str, memory: int, seconds: float) -> tuple[list[dict[str, Any]], str | None]:
@@ -96,7 +92,16 @@ def _findings(
         yield _finding(Level.ERROR, None, f"TensorFlow does not open it: {refused[0]['error']}")
         return
     failed = {key: line["error"] for key, line in results.items() if line["error"]}
-    differing = list(_differing(checkpoint, results))
+    differing: list[tuple[str, str]] = []
+    for variable in checkpoint.values():
+        line = results.get(variable.key)
+        if line is None:
+            differing.append((variable.name, "TensorFlow does not list it"))
+        elif line["error"] is None and line["crc32c"] is not None and variable.dtype.is_plain:
+            content = content_key(variable)
+            is_other = content is not None and content.crc32c != line["crc32c"]
+            if is_other and not is_big_endian([variable]):
+                differing.append((variable.name, "TensorFlow reads other values"))
     if not failed and not differing:
         yield _finding(Level.NOTE, None, f"TensorFlow reads it: yes, {len(results)} tensors")
         return
@@ -109,20 +114,6 @@ def _findings(
         yield _finding(Level.WARNING, _name(checkpoint, key), f"TensorFlow refuses it: {error}")
     for name, found in differing:
         yield _finding(Level.ERROR, name, found)
-
-
-def _differing(
-    checkpoint: Mapping[str, Variable], results: dict[str, dict[str, Any]]
-) -> Iterator[tuple[str, str]]:
-    for variable in checkpoint.values():
-        line = results.get(variable.key)
-        if line is None:
-            yield variable.name, "TensorFlow does not list it"
-        elif line["error"] is None and line["crc32c"] is not None and variable.dtype.is_plain:
-            key = content_key(variable)
-            is_other = key is not None and key.crc32c != line["crc32c"]
-            if is_other and not is_big_endian([variable]):
-                yield variable.name, "TensorFlow reads other values"
 
 
 def _name(checkpoint: Mapping[str, Variable], key: str) -> str:

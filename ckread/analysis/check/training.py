@@ -79,11 +79,21 @@ def check_training(
     for slot in slots:
         by_owner.setdefault(slot.owner or "", []).append(slot)
     for slot in slots:
-        if slot.slot in _SECOND_MOMENTS and slot.owner and slot.name in looks:
+        look = looks.get(slot.name)
+        if look is None or not slot.owner:
+            continue
+        if slot.slot in _SECOND_MOMENTS:
             beside = [other for other in by_owner[slot.owner] if other is not slot]
             findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
-        if slot.slot in _ACCUMULATORS and slot.owner and slot.name in looks:
-            findings += _untouched(slot, looks[slot.name], state.iterations or state.step or 0)
+        # An accumulator of a gradient no longer stands at the one number it began with.
+        is_still = look.is_constant and not look.is_zero and look.elements > 1
+        iterations = state.iterations or state.step or 0
+        if slot.slot in _ACCUMULATORS and is_still and iterations >= _MANY:
+            message = (
+                f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in "
+                f"all {look.elements} elements after {iterations} iterations"
+            )
+            findings.append(Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message))
     return findings
 
 
@@ -116,17 +126,6 @@ def _largest(look: Look, dtype: DataType) -> float:
     if dtype is DataType.BFLOAT16:
         return float(struct.unpack("<f", struct.pack("<I", (int(look.high) & 0x7FFF) << 16))[0])
     return 0.0 if dtype is DataType.FLOAT16 else max(-look.low, look.high)
-
-
-def _untouched(slot: Variable, look: Look, iterations: int) -> Iterator[Finding]:
-    """Give the finding for an accumulator that stands at the one number it began with."""
-    is_still = look.is_constant and not look.is_zero and look.elements > 1
-    if is_still and iterations >= _MANY:
-        message = (
-            f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in all "
-            f"{look.elements} elements after {iterations} iterations"
-        )
-        yield Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message)
 
 
 def _untrained_copies(
@@ -232,42 +231,30 @@ def _untrained(
         for other in others if dead else ():
             zero = set(_zero_units(other))
             dead = [unit for unit in dead if unit in zero]
-        bias = _bias_slot(checkpoint, slot, owner)
+        if not dead or len(dead) == owner.shape[-1]:
+            return
+        scope, _, leaf = owner.name.rpartition("/")
+        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in _KERNELS else ()
+        fitting = (
+            other
+            for other in checkpoint.values()
+            if other.owner in biases and other.slot == slot.slot and other.shape == owner.shape[-1:]
+        )
+        bias = next(fitting, None)
+        with_bias = ""
         if bias is not None and (seen := looks.get(bias.name)) and seen.low == 0:
-            alike = set(_zero_units(bias))
-            with_bias = " and its bias" if alike.issuperset(dead) and dead else ""
-        else:
-            with_bias = ""
-        if dead and len(dead) < owner.shape[-1]:
-            yield _dead_units(owner, slot, dead, with_bias, is_long=is_long)
+            with_bias = " and its bias" if set(dead) <= set(_zero_units(bias)) else ""
+        told, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
+        message = (
+            f"{_units(owner, dead)} {told}: {slot.slot} of the optimizer "
+            f"is 0 in {its} {owner.elements // owner.shape[-1]} elements{with_bias}"
+        )
+        yield Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
 
 
 def _is_transposed(owner: Variable) -> bool:
     """Tell whether a kernel's last dimension is that of its inputs, as far as its name does."""
     return any(word in owner.name.lower() for word in ("transpose", "deconv"))
-
-
-def _dead_units(
-    owner: Variable, slot: Variable, dead: list[int], with_bias: str, *, is_long: bool
-) -> Finding:
-    each = owner.elements // owner.shape[-1]
-    seen, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
-    message = (
-        f"{_units(owner, dead)} {seen}: {slot.slot} of the optimizer "
-        f"is 0 in {its} {each} elements{with_bias}"
-    )
-    return Finding(Level.WARNING, Code.DEAD_UNITS, owner.name, None, message)
-
-
-def _bias_slot(checkpoint: Checkpoint, slot: Variable, owner: Variable) -> Variable | None:
-    scope, _, leaf = owner.name.rpartition("/")
-    if leaf not in _KERNELS:
-        return None
-    wanted = {f"{scope}/bias", f"{scope}/biases"}
-    for other in checkpoint.values():
-        if other.owner in wanted and other.slot == slot.slot and other.shape == owner.shape[-1:]:
-            return other
-    return None
 
 
 def _zero_units(variable: Variable) -> list[int]:
@@ -278,25 +265,18 @@ def _zero_units(variable: Variable) -> list[int]:
     if not n_units or not math.prod(variable.shape):
         return []
     lives: NDArray[np.bool_] = np.zeros(n_units, np.bool_)
-    at = 0
+    at = 0  # the unit that comes next
     try:
         for chunk in variable.chunks():
             used = chunk.astype(np.bool_)
-            at = _mark(lives, used, at)
+            head = min(-at % n_units, used.size)
+            lives[at : at + head] |= used[:head]
+            whole = (used.size - head) // n_units * n_units
+            if whole:
+                lives |= used[head : head + whole].reshape(-1, n_units).any(axis=0)
+            rest = used[head + whole :]
+            lives[: rest.size] |= rest
+            at = (at + used.size) % n_units
     except CheckpointError:
         return []
     return [int(unit) for unit in np.flatnonzero(~lives)]
-
-
-def _mark(lives: NDArray[np.bool_], used: NDArray[np.bool_], at: int) -> int:
-    """Mark the units that some elements are not zero in; give the unit that comes next."""
-    n = lives.size
-    head = min(-at % n, used.size)
-    if head:
-        lives[at : at + head] |= used[:head]
-    whole = (used.size - head) // n * n
-    if whole:
-        lives |= used[head : head + whole].reshape(-1, n).any(axis=0)
-    rest = used[head + whole :]
-    lives[: rest.size] |= rest
-    return (at + used.size) % n

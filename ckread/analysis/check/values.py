@@ -9,7 +9,7 @@ table of single bytes where the change lies.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import Extent
 
 
+_MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
 _NARROWED = 16
 """Damaged tensors of which the changed byte is looked for: of more, it is not one byte each."""
 
@@ -116,13 +117,22 @@ def _add(result: ValueCheck, variable: Variable, seen: Sequence[tuple[Any, Found
     for source, found in seen:
         if found.error is not None:
             extent = extent_of(source)
-            finding = _damaged(variable, found.error, extent, n_extents=len(seen))
+            start, stop = extent.offset, extent.offset + extent.nbytes
+            place = f"{os.path.basename(extent.path)}, bytes {start} to {stop}"
+            is_checksum = isinstance(found.error, ChecksumError)
+            message = found.error.told if is_checksum else found.error.message
+            if len(seen) > 1:
+                cut = ", ".join(f"{start}:{stop}" for start, stop in extent.region)
+                message = f"slice [{cut}]: {message}"
             if found.crc32c and len(result.findings) < _NARROWED:
                 at = changed_byte(extent.crc32c or 0, found.crc32c[0], extent.nbytes)
                 if at is not None:
-                    where = f", as if only byte {extent.offset + at} had changed"
-                    finding = replace(finding, message=finding.message + where)
-            result.findings.append(finding)
+                    message += f", as if only byte {extent.offset + at} had changed"
+            code = Code.CHECKSUM if is_checksum else Code.DAMAGED
+            remedy = found.error.remedy or COPY_AGAIN
+            result.findings.append(
+                Finding(Level.ERROR, code, variable.name, place, message, remedy)
+            )
     is_read = all(found.crc32c for _, found in seen)
     result.n_blank += is_read and all(look.is_zero for look in looks)
 
@@ -131,25 +141,23 @@ def _add_intact(result: ValueCheck, variable: Variable, look: Look, first: tuple
     result.n_verified += 1
     result.nbytes += variable.nbytes
     result.looks[variable.name] = look
-    if look.not_finite:
-        result.findings.append(_not_finite(variable, look, first))
-
-
-def _damaged(
-    variable: Variable, error: CheckpointError, extent: Extent, *, n_extents: int
-) -> Finding:
-    place = (
-        f"{os.path.basename(extent.path)}, bytes {extent.offset} to {extent.offset + extent.nbytes}"
+    if not look.not_finite:
+        return
+    is_all = look.not_finite == look.elements
+    if is_all:
+        kinds = ["NaN"] if look.nan else []
+        kinds += ["infinities"] if look.infinite else []
+        message = f"holds nothing but {' and '.join(kinds)}"
+    else:
+        kinds = [f"{look.nan} NaN"] if look.nan else []
+        kinds += [f"{look.infinite} infinite"] if look.infinite else []
+        at = ", ".join(map(str, first))
+        message = f"{' and '.join(kinds)} of {look.elements} elements, the first at [{at}]"
+    remedy = "Training broke down before this save: find the last good checkpoint of the run."
+    level = Level.ERROR if variable.role in _MUST_BE_FINITE else Level.WARNING
+    result.findings.append(
+        Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
     )
-    part = ""
-    if n_extents > 1:
-        cut = ", ".join(f"{start}:{stop}" for start, stop in extent.region)
-        part = f"slice [{cut}]: "
-    is_checksum = isinstance(error, ChecksumError)
-    code = Code.CHECKSUM if is_checksum else Code.DAMAGED
-    found = error.told if is_checksum else error.message
-    remedy = error.remedy or COPY_AGAIN
-    return Finding(Level.ERROR, code, variable.name, place, f"{part}{found}", remedy)
 
 
 def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -> None:
@@ -178,28 +186,6 @@ def _check_here(result: ValueCheck, variable: Variable, shards: Sequence[str]) -
         result.findings.append(found)
         return
     _add_intact(result, variable, look, unravelled(look.first or 0, variable.shape))
-
-
-_MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-
-
-def _not_finite(variable: Variable, look: Look, first: tuple[int, ...]) -> Finding:
-    """Give the finding for a variable with values that are not finite."""
-    is_error = variable.role in _MUST_BE_FINITE
-    kinds = [f"{look.nan} NaN"] if look.nan else []
-    kinds += [f"{look.infinite} infinite"] if look.infinite else []
-    counted = " and ".join(kinds)
-    if look.not_finite == look.elements:
-        message = f"holds nothing but {'NaN' if not look.infinite else 'NaN and infinities'}"
-        if not look.nan:
-            message = "holds nothing but infinities"
-    else:
-        at = ", ".join(map(str, first))
-        message = f"{counted} of {look.elements} elements, the first at [{at}]"
-    remedy = "Training broke down before this save: find the last good checkpoint of the run."
-    level = Level.ERROR if is_error else Level.WARNING
-    is_all = look.not_finite == look.elements
-    return Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)
 
 
 MAX_NBYTES = 1 << 16

@@ -235,7 +235,7 @@ def layers_of(checkpoint: Checkpoint) -> Layers:
     if checkpoint.format is Format.LEGACY_HDF5:
         layers: dict[str, tuple[Variable, ...]] = {}
         top: list[Variable] = []
-        has_top = False
+        has_top = version.startswith("3")  # which writes the list, empty or not
         for key, _, layer in reader.contents.weights:
             parts = key.split("/")
             if parts[0] == _LEGACY_OPTIMIZER:
@@ -360,12 +360,27 @@ def forecast_layer_names(
             if variable.key not in work.found:
                 reason = f"no layer {name} there"
                 work.put(variable, Outcome.KEPT, None, Code.NO_SUCH_PATH, reason)
-    if there.top is not None:
+    n_all = sum(map(len, here.layers.values()))
+    if there.top is not None and _counts_all_weights(here.version) and n_all != len(there.top):
+        if not skip_mismatch:
+            message = (
+                "Weight count mismatch for top-level weights of model. Model expects "
+                f"{n_all} top-level weight(s). Received {len(there.top)} saved top-level weight(s)"
+            )
+            work.stop(Raised("ValueError", message))
+    elif there.top is not None:
         _take_top(work, here.top or (), there.top, skip_mismatch=skip_mismatch)
     if _is_keras2(here) and work.raises:
         work.assigned_before = 0
     words = "by_name=True, skip_mismatch=True" if skip_mismatch else "by_name=True"
     return _forecast(saved, target, Way.H5_BY_NAME, f"by load_weights({words})", work)
+
+
+def _counts_all_weights(version: str) -> bool:
+    """Tell whether this Keras takes all weights for those of the model itself, as to 3.7."""
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return major == "3" and minor.isdecimal() and int(minor) <= 7
 
 
 def _is_keras2(layers: Layers) -> bool:

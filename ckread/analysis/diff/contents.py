@@ -47,7 +47,11 @@ def pair_by_values(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[V
     sides = _in_blocks(a), _in_blocks(b)
     for block in sides[0].keys() & sides[1].keys():
         left, right = sides[0][block], sides[1][block]
-        if _is_settled_by_checksum([*left, *right]):
+        # Values with one axis have no other arrangement: their checksums say all.
+        if all(
+            sum(size > 1 for size in variable.shape) < 2 and content_key(variable) is not None
+            for variable in (*left, *right)
+        ):
             continue
         known: defaultdict[int, tuple[list[Variable], list[Variable]]]
         known = defaultdict(lambda: ([], []))
@@ -55,7 +59,11 @@ def pair_by_values(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[V
             for variable in variables:
                 known[fingerprint(variable)][side].append(variable)
         for members, others in known.values():
-            pairs += [pair for pair in pair_nearest(members, others) if _is_same(*pair)]
+            pairs += [
+                pair
+                for pair in pair_nearest(members, others)
+                if is_same_in_order(*pair) or find_permutation(*pair) is not None
+            ]
     return pairs
 
 
@@ -68,33 +76,17 @@ def _in_blocks(variables: Iterable[Variable]) -> dict[_Block, list[Variable]]:
     return blocks
 
 
-def _is_settled_by_checksum(variables: Sequence[Variable]) -> bool:
-    """Tell whether checksums say all: values with one axis have no other arrangement."""
-    return all(
-        sum(size > 1 for size in variable.shape) < 2 and content_key(variable) is not None
-        for variable in variables
-    )
-
-
-def _is_same(a: Variable, b: Variable) -> bool:
-    return is_same_in_order(a, b) or find_permutation(a, b) is not None
-
-
 def fingerprint(variable: Variable) -> int:
     """Give a number that depends on the values of a variable, not on their order."""
     total = 0
     for chunk in variable.chunks():
-        total += int(np.add.reduce(_scramble(_words(chunk))))
+        if chunk.dtype.itemsize <= 8:
+            words = chunk.view(f"u{chunk.dtype.itemsize}").astype(np.uint64)
+        else:
+            halves = chunk.view(np.uint64).reshape(-1, 2)
+            words = _scramble(halves[:, 0].copy()) + halves[:, 1]
+        total += int(np.add.reduce(_scramble(words)))
     return total % _MODULUS
-
-
-def _words(chunk: NDArray[Any]) -> NDArray[np.uint64]:
-    """Give the bits of each element as a word of 64."""
-    if chunk.dtype.itemsize <= 8:
-        return chunk.view(f"u{chunk.dtype.itemsize}").astype(np.uint64)
-    halves = chunk.view(np.uint64).reshape(-1, 2)
-    mixed: NDArray[np.uint64] = _scramble(halves[:, 0].copy()) + halves[:, 1]
-    return mixed
 
 
 def _scramble(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -138,25 +130,19 @@ def find_permutation(a: Variable, b: Variable) -> tuple[int, ...] | None:
     if a.dtype != b.dtype or not a.dtype.is_plain or len(a.shape) > _MAX_AXES:
         return None
     for axes in itertools.permutations(range(len(a.shape))):
-        fits = tuple(a.shape[axis] for axis in axes) == b.shape and _moves_data(axes, a.shape)
-        if fits and _is_transposed(a, b, axes):
+        long_axes = [axis for axis in axes if a.shape[axis] > 1]
+        moves_data = long_axes != sorted(long_axes)
+        fits = moves_data and tuple(a.shape[axis] for axis in axes) == b.shape
+        if not fits:
+            continue
+        for index_a, index_b in _blocks(a, axes):
+            left, right = _read(a, index_a), _read(b, index_b)
+            turned = np.ascontiguousarray(left.transpose(axes)).ravel()
+            if differing_bits(turned, np.ascontiguousarray(right).ravel()).any():
+                break
+        else:
             return axes
     return None
-
-
-def _moves_data(axes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Tell whether axes of more than one element change their order."""
-    long_axes = [axis for axis in axes if shape[axis] > 1]
-    return long_axes != sorted(long_axes)
-
-
-def _is_transposed(a: Variable, b: Variable, axes: tuple[int, ...]) -> bool:
-    for index_a, index_b in _blocks(a, axes):
-        left, right = _read(a, index_a), _read(b, index_b)
-        turned = np.ascontiguousarray(left.transpose(axes)).ravel()
-        if differing_bits(turned, np.ascontiguousarray(right).ravel()).any():
-            return False
-    return True
 
 
 def _read(variable: Variable, index: tuple[slice, ...] | None) -> NDArray[Any]:

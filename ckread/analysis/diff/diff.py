@@ -88,6 +88,8 @@ def diff_checkpoints(
         >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
         0.133
     """
+    from ckread.model.ordering import model_order
+
     tolerance = Tolerance(rtol, atol)
     rules = [parse_rule(text) for text in _several(rename)]
     with ExitStack() as stack:
@@ -114,7 +116,11 @@ def diff_checkpoints(
             if moved := find_moved_by_values(matching.pairs, variables):
                 matching = match(moved=moved)
                 variables = _variables(matching, is_wanted, compare)
-            found = _in_order(variables, second)
+            # In the order of the second checkpoint's model, the removed ones last.
+            ordered = model_order(second.values(), second.evidence)
+            order = {variable.name: i for i, variable in enumerate(ordered)}
+            variables.sort(key=lambda v: len(order) if v.b is None else order[v.name])
+            found = tuple(variables)
         except CheckpointError as error:
             raise _placed(error, (first, second)) from error
         verified = _is_verified(found, (first, second))
@@ -201,14 +207,6 @@ def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> 
     )
 
 
-def _in_order(found: Sequence[VariableDiff], b: Checkpoint) -> tuple[VariableDiff, ...]:
-    """Sort in the order of the second checkpoint's model, the removed ones last."""
-    from ckread.model.ordering import model_order
-
-    order = {variable.name: i for i, variable in enumerate(model_order(b.values(), b.evidence))}
-    return tuple(sorted(found, key=lambda v: len(order) if v.b is None else order[v.name]))
-
-
 def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
     side = Side.of(variable)
     is_added = status is DiffStatus.ADDED
@@ -276,14 +274,11 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
 
 def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | None:
     """Give how axes were exchanged: looked for where values differ, but not their norm."""
-    if (
-        pair.a.dtype != pair.b.dtype
-        or metrics is None
-        or not metrics.changed_elements
-        or not metrics.l2_a
-    ):
+    if pair.a.dtype != pair.b.dtype or len(pair.a.shape) < 2:
         return None
-    if len(pair.a.shape) < 2 or metrics.l2_b is None:
+    if metrics is None or not metrics.changed_elements:
+        return None
+    if not metrics.l2_a or metrics.l2_b is None:
         return None
     if abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a:
         return None
@@ -298,7 +293,12 @@ def _of_pair(
     a, b = pair.a, pair.b
     permutation = _exchanged_axes(pair, metrics)
     if a.shape != b.shape and metrics is not None:
-        metrics = _metrics_of_reshaped(pair, metrics, permutation)
+        # What was measured in C order is kept where that means anything.
+        long_a, long_b = ([n for n in v.shape if n != 1] for v in (a, b))
+        if permutation is not None:
+            metrics = IDENTICAL
+        elif long_a != long_b and metrics.changed_elements:
+            metrics = None
     status = _status(pair, same if metrics is None else not metrics.changed_elements)
     shows_values = is_read and status is DiffStatus.CHANGED
     return VariableDiff(
@@ -318,16 +318,6 @@ def _of_pair(
         old=_scalar(a) if shows_values else None,
         new=_scalar(b) if shows_values else None,
     )
-
-
-def _metrics_of_reshaped(
-    pair: Pair, metrics: Metrics, permutation: tuple[int, ...] | None
-) -> Metrics | None:
-    """Keep what was measured in C order where that means anything."""
-    if permutation is not None:
-        return IDENTICAL
-    long_a, long_b = ([n for n in v.shape if n != 1] for v in (pair.a, pair.b))
-    return metrics if long_a == long_b or not metrics.changed_elements else None
 
 
 def _status(pair: Pair, is_equal: bool | None) -> DiffStatus | None:

@@ -44,16 +44,9 @@ class Difference:
 
 
 def measure_difference(a: Variable, b: Variable, *, n_bins: int | None = None) -> Difference:
-    """Read a pair twice: for its ranges, then for its bins.
+    """Read a pair of equally many real numbers twice: for its ranges, then for its bins.
 
-    Args:
-        a: the variable before; of real numbers.
-        b: after, as many elements.
-        n_bins: bins of each histogram; None for as many as the elements fill.
-
-    Raises:
-        UsageError: values are not real numbers, or not as many on both sides.
-        CheckpointError: they cannot be read, or are damaged.
+    Each histogram has `n_bins`; None for as many as the elements fill.
     """
     for variable in (a, b):
         if not variable.dtype.is_plain or variable.dtype.startswith("complex"):
@@ -63,7 +56,11 @@ def measure_difference(a: Variable, b: Variable, *, n_bins: int | None = None) -
     if n_bins is None:
         n_bins = min(MAX_BINS, max(8, 2 * round(a.elements ** (1 / 3))))
     low, high, farthest, unchanged, n_finite = _ranges(a, b)
-    edges = np.linspace(*_widened(low, high), n_bins + 1)
+    if low > high:
+        low, high = 0.0, 1.0
+    elif low == high:
+        low, high = low - (abs(low) or 1), high + (abs(high) or 1)
+    edges = np.linspace(low, high, n_bins + 1)
     reach = (farthest or 1.0) * (1 + 1e-9)
     moved_edges = np.linspace(-reach, reach, n_bins + 1)
     before, after, moved = (np.zeros(n_bins, np.int64) for _ in range(3))
@@ -102,10 +99,3 @@ def _ranges(a: Variable, b: Variable) -> tuple[float, float, float, int, int]:
 def _pairs(a: Variable, b: Variable) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     for x, y in side_by_side(a.chunks(), b.chunks()):
         yield x.astype(np.float64), y.astype(np.float64)
-
-
-def _widened(low: float, high: float) -> tuple[float, float]:
-    if low > high:
-        return 0.0, 1.0
-    span = high - low
-    return (low, high) if span > 0 else (low - (abs(low) or 1), high + (abs(high) or 1))

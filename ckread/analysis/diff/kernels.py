@@ -200,7 +200,14 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
-        changed = _changed(a, b, wide_a, wide_b, distance, tolerance)
+        if tolerance.is_bitwise and a.dtype == b.dtype:
+            changed = differing_bits(a, b)
+        else:
+            changed = ~_same_value(wide_a, wide_b)
+        if not tolerance.is_bitwise:
+            size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
+            is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
+            changed &= ~is_close
         is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
@@ -253,24 +260,6 @@ def _distance(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], float | i
     distance = np.abs(b.astype(np.result_type(a, b)) - a)
     distance[_same_value(a, b)] = 0  # the same infinity on both sides
     return distance, float(distance.max(initial=0.0))
-
-
-def _changed(
-    a: NDArray[Any],
-    b: NDArray[Any],
-    wide_a: NDArray[Any],
-    wide_b: NDArray[Any],
-    distance: NDArray[Any],
-    tolerance: Tolerance,
-) -> NDArray[np.bool_]:
-    if a.dtype == b.dtype and tolerance.is_bitwise:
-        return differing_bits(a, b)
-    differing = ~_same_value(wide_a, wide_b)
-    if tolerance.is_bitwise:
-        return differing
-    size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
-    is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
-    return differing & ~is_close
 
 
 def _magnitude(x: NDArray[Any]) -> NDArray[np.float64]:

@@ -75,8 +75,12 @@ def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable
 def _tokens(name: str) -> Counter[str]:
     """Count words and numbers; the last component thrice: `…/kernel` is not `…/bias`."""
     tokens = Counter(_TOKEN.findall(name.lower()))
-    tokens["/" + name.rsplit("/", 1)[-1].lower()] = 3
+    tokens["/" + _leaf(name).lower()] = 3
     return tokens
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _overlap(a: Counter[str], b: Counter[str]) -> float:
@@ -110,19 +114,14 @@ def _shape(variable: Variable) -> tuple[object, ...]:
     return variable.shape, variable.role, variable.slot
 
 
-def _numbers_and_leaf(variable: Variable) -> Hashable:
-    name = variable.name
-    return tuple(re.findall(r"\d+", name)), name.rsplit("/", 1)[-1]
-
-
-def _leaf(variable: Variable) -> Hashable:
-    return variable.name.rsplit("/", 1)[-1]
-
-
 def _pair_block(block: Block, *, at_least: float) -> Iterator[tuple[Variable, Variable, float]]:
     left, right = block
     if len(left) * len(right) > _LARGE**2:
-        for key in (_numbers_and_leaf, _leaf):
+        keys: tuple[Callable[[Variable], Hashable], ...] = (
+            lambda v: (tuple(re.findall(r"\d+", v.name)), _leaf(v.name)),
+            lambda v: _leaf(v.name),
+        )
+        for key in keys:
             pairs: list[tuple[Any, Any]] = []
             for part in _blocks(left, right, key):
                 for x, y, similarity in _pair_small_block(part, at_least):
@@ -169,28 +168,22 @@ def assign(scores: Sequence[Sequence[float]], *, at_least: float = 0.0) -> list[
     if not scores or not scores[0]:
         return []
     if max(len(scores), len(scores[0])) > EXACT_SIZE:
-        pairs = _assign_greedily(scores)
+        order = sorted(
+            (-score, i, j) for i, row in enumerate(scores) for j, score in enumerate(row)
+        )
+        column_of: dict[int, int] = {}
+        taken: set[int] = set()
+        for _, i, j in order:
+            if i not in column_of and j not in taken:
+                column_of[i] = j
+                taken.add(j)
+        pairs = sorted(column_of.items())
     elif len(scores) <= len(scores[0]):
         pairs = _assign_optimally(scores)
     else:
         turned = list(zip(*scores, strict=True))
         pairs = sorted((row, column) for column, row in _assign_optimally(turned))
     return [(row, column) for row, column in pairs if scores[row][column] >= at_least]
-
-
-def _assign_greedily(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
-    order = sorted(
-        ((-score, i, j) for i, row in enumerate(scores) for j, score in enumerate(row)),
-    )
-    rows: set[int] = set()
-    columns: set[int] = set()
-    pairs = []
-    for _, i, j in order:
-        if i not in rows and j not in columns:
-            rows.add(i)
-            columns.add(j)
-            pairs.append((i, j))
-    return sorted(pairs)
 
 
 def _assign_optimally(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:

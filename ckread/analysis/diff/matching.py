@@ -184,22 +184,22 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
         metrics = compared.get(b.name)
         if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
             continue
-        if a.owner is not None:  # slots follow
-            continue
+        if a.owner is not None:
+            continue  # slots follow
         for side, variable, norm in zip(sides, (a, b), (metrics.l2_a, metrics.l2_b), strict=True):
             if norm:
                 block = variable.dtype, variable.shape, variable.role, f"{norm:.12e}"
                 side.setdefault(block, []).append(variable)
     first, second = sides
     likely = [(*left, *second[block]) for block, left in first.items() if block in second]
-    moved = {alike[0].name: alike[1].name for alike in likely if _is_moved(alike)}
+    moved: dict[str, str] = {}
+    for alike in likely:
+        if len(alike) == 2:
+            from ckread.analysis.diff.contents import is_same_in_order, is_uniform
+
+            if is_same_in_order(*alike) and not is_uniform(alike[0]):
+                moved[alike[0].name] = alike[1].name
     return dict(_closed(moved, {pair.a.name for pair in pairs}, {pair.b.name for pair in pairs}))
-
-
-def _is_moved(alike: Sequence[Variable]) -> bool:
-    from ckread.analysis.diff.contents import is_same_in_order, is_uniform
-
-    return len(alike) == 2 and is_same_in_order(*alike) and not is_uniform(alike[0])
 
 
 def _is_same(a: Variable, b: Variable) -> bool:

@@ -11,7 +11,7 @@ left out of both norms; one that is not finite on one side makes them so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
@@ -78,7 +78,7 @@ class Metrics:
         max_abs: largest |b − a|, an int for integers; None for strings.
         mean_abs: mean of |b − a| over all elements.
         l2: ‖b − a‖.
-        relative_l2: ‖b − a‖ / ‖a‖; None where ‖a‖ is 0.
+        relative_l2: ‖b − a‖ / ‖a‖; 0 where nothing moved, None for a move from ‖a‖ = 0.
         cosine: of the angle between a and b; None where either norm is 0.
         sign_flips: elements that went from above to below zero or back; None for
             complex numbers and strings.
@@ -149,19 +149,16 @@ def metrics_of(
     dd = _total((row.dd, 2 * row.exponent_d) for row in tally.sums)
     distance = _total((row.distance, row.exponent_d) for row in tally.sums)
     l2, l2_a, l2_b = dd.root(), aa.root(), bb.root()
-    return Metrics(
-        changed_elements=tally.changed,
-        first_changed=common.first_changed,
+    return replace(
+        common,
         max_abs=tally.max_abs,
         mean_abs=distance.value() / tally.elements if tally.elements else 0.0,
         l2=l2,
-        relative_l2=dd.root_ratio(aa) if l2_a else None,
+        relative_l2=dd.root_ratio(aa) if l2_a else None if l2 else 0.0,
         cosine=_cosine(aa, bb, ab, dd) if l2_a and l2_b else None,
         sign_flips=tally.sign_flips if is_signed else None,
-        exact_cast=common.exact_cast,
         l2_a=l2_a,
         l2_b=l2_b,
-        same_nan=tally.same_nan,
     )
 
 

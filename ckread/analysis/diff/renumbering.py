@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.pairing import Pairing
     from ckread.model.variable import Variable
 
+    _Layers = dict[tuple[str, ...], dict[tuple[int, ...], dict[tuple[str, ...], str]]]
+    """Names by stem, then by numbers, then by what follows."""
+
 
 def take_renumbered(work: Pairing) -> None:
     """Pair numbered layers by object path, and where none tells in order, before names do."""
@@ -77,7 +80,11 @@ def _names_itself(variable: Variable) -> bool:
 
 def _by_order(a: Mapping[str, Variable], b: Mapping[str, Variable]) -> dict[str, str]:
     """Pair the layers of each class in the order of their numbers, where all of them fit."""
-    sides = [_by_class(side) for side in (a, b)]
+    sides: tuple[_Layers, _Layers] = ({}, {})
+    for names, side in zip((a, b), sides, strict=True):
+        for name in names:
+            if (auto := auto_name(name)) is not None:
+                side.setdefault(auto.stem, {}).setdefault(auto.numbers, {})[auto.rest] = name
     pairs: dict[str, str] = {}
     for stem, layers in sides[0].items():
         others = sides[1].get(stem, {})
@@ -86,23 +93,11 @@ def _by_order(a: Mapping[str, Variable], b: Mapping[str, Variable]) -> dict[str,
         found: dict[str, str] = {}
         for numbers, partners in zip(sorted(layers), sorted(others), strict=True):
             mine, theirs = layers[numbers], others[partners]
-            if mine.keys() != theirs.keys():
-                break
-            if not all(is_alike(a[mine[rest]], b[theirs[rest]]) for rest in mine):
+            if mine.keys() != theirs.keys() or not all(
+                is_alike(a[mine[rest]], b[theirs[rest]]) for rest in mine
+            ):
                 break
             found |= {name: theirs[rest] for rest, name in mine.items()}
         else:
             pairs |= found
     return pairs
-
-
-def _by_class(
-    side: Iterable[str],
-) -> dict[tuple[str, ...], dict[tuple[int, ...], dict[tuple[str, ...], str]]]:
-    """Give names by stem, then by numbers, then by what follows."""
-    found: dict[tuple[str, ...], dict[tuple[int, ...], dict[tuple[str, ...], str]]] = {}
-    for name in side:
-        auto = auto_name(name)
-        if auto is not None:
-            found.setdefault(auto.stem, {}).setdefault(auto.numbers, {})[auto.rest] = name
-    return found

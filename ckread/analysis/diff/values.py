@@ -51,16 +51,15 @@ def compare_pairs(
     items: list[Item] = []
     streamed: list[int] = []
     for i, (a, b) in enumerate(pairs):
-        if is_whole(a) and is_whole(b):
-            grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
-            items.append(Item(i, (a, b), a.elements, grid, tolerance, (a.name, b.name)))
-            continue
-        left, right = plain_extents(a), plain_extents(b)
-        if left and right and len(left) == len(right) == 1:
-            grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
-            items.append(Item(i, (*left, *right), a.elements, grid, tolerance, (a.name, b.name)))
-        else:
-            streamed.append(i)
+        sources: tuple[Extent | Variable, ...] = (a, b)
+        if not (is_whole(a) and is_whole(b)):
+            left, right = plain_extents(a), plain_extents(b)
+            if not (left and right and len(left) == len(right) == 1):
+                streamed.append(i)
+                continue
+            sources = (*left, *right)
+        grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
+        items.append(Item(i, sources, a.elements, grid, tolerance, (a.name, b.name)))
     metrics: dict[int, Metrics | None] = {}
     errors: dict[int, CheckpointError] = {}
     for item, found in scan(items, _KERNEL, work):

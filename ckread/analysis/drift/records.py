@@ -124,10 +124,23 @@ DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
 )
 """What is told of a variable of a drift."""
 
+
+def _told_from_first(variable: VariableDrift) -> Figures:
+    """Give the distances, None for a move from a norm of 0: there is no angle to it either."""
+    pairs = zip(variable.from_first, variable.cosine_to_first, strict=True)
+    return tuple(None if far == math.inf and angle is None else far for far, angle in pairs)
+
+
+def _told_from_previous(variable: VariableDrift) -> Figures:
+    """Give the distances, None for a move from a norm of 0."""
+    pairs = zip(variable.from_previous, (None, *variable.l2[:-1]), strict=False)
+    return tuple(None if far == math.inf and norm == 0 else far for far, norm in pairs)
+
+
 SERIES: tuple[Field[VariableDrift], ...] = (
     Field("l2", Kind.FIGURE),
-    Field("from_first", Kind.FIGURE),
-    Field("from_previous", Kind.FIGURE),
+    Field("from_first", Kind.FIGURE, _told_from_first),
+    Field("from_previous", Kind.FIGURE, _told_from_previous),
     Field("cosine_to_first", Kind.FIGURE),
     Field("changed", Kind.TRUTH),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.loading.ops import (
@@ -101,8 +102,16 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
         shown, kind, together(facts), not_listed,
         n_nodes=totals["nodes"], n_signatures=totals["signatures"], tables=totals["tables"],
         index_as_exported=as_exported,
+        others=_extra_assets(folder) if kind == "saved-model" else (),
         reached=totals["reached"], by_object=totals["by_object"], unreached=totals["unreached"],
     )  # fmt: skip
+
+
+def _extra_assets(folder: str) -> tuple[str, ...]:
+    """Name the files of `assets.extra`, which exporters copy there and loading does not read."""
+    top = os.path.join(folder, "assets.extra")
+    found = (os.path.join(at, name) for at, _, names in os.walk(top) for name in sorted(names))
+    return tuple(os.path.relpath(path, folder) for path in islice(found, _MAX_LISTED))
 
 
 class _Graph:

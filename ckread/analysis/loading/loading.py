@@ -73,7 +73,7 @@ def of_checkpoint(path: str) -> OnLoading | None:
         found = _of_location(location)
     except CheckpointError:  # the report says what is damaged
         return None
-    return None if found.kind == "values" else found
+    return None if found.kind == "values" and not found.others else found
 
 
 def _of_location(location: Location) -> OnLoading:
@@ -97,7 +97,7 @@ def _of_location(location: Location) -> OnLoading:
 def _keras(path: str, layout: Format) -> OnLoading:
     """Tell what Keras would do for the configuration, and whether the weights lead elsewhere."""
     from ckread.analysis.loading.keras import read_through
-    from ckread.readers.keras.archive import open_keras_archive, read_configuration
+    from ckread.readers.keras.archive import is_of_keras, open_keras_archive, read_configuration
     from ckread.readers.keras.reader import open_hdf5, read_configurations
 
     members: tuple[str, ...] = ()
@@ -136,4 +136,5 @@ def _keras(path: str, layout: Format) -> OnLoading:
         tuple(facts),
         n_layers=sum(one.n_objects for one in told),
         own=tuple(name for one in told for name in one.own),
+        others=tuple(name for name in members if not is_of_keras(name)),
     )

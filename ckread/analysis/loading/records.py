@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ckread.analysis.loading.ops import What
 
 
+MAX_OTHERS = 20
+"""Names of unusual members or files in a document; on a screen there are fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadFact:
     """One thing that a program which loads the file would do.
@@ -82,6 +86,8 @@ class OnLoading(Displayed):
         tables: text files of its own that are read into tables as it is initialized.
         index_as_exported: whether the index of a SavedModel is the one that its
             `fingerprint.pb` names; None where nothing tells.
+        others: members or files that the writer does not make: what Keras does not write into an
+            archive, what lies in `assets.extra` of a SavedModel.
         reached: functions that a signature or the initialization reaches.
         by_object: further ones that calling the loaded object reaches.
         unreached: those that nothing reaches.
@@ -91,7 +97,7 @@ class OnLoading(Displayed):
         <ckread.OnLoading 'fixtures/digits_export': saved-model, 0 facts>
         >>> print(ckread.loads("fixtures/digits_files/digits.keras"))
         fixtures/digits_files/digits.keras
-        No code and no module but Keras's own: 48 objects.
+        No code and no module but Keras's own: 42 objects.
         <BLANKLINE>
         This is about what a program that loads the file would do, in any branch of it;
         soundness (check) is about its bytes.
@@ -107,6 +113,7 @@ class OnLoading(Displayed):
     own: tuple[str, ...] = ()
     tables: int = 0
     index_as_exported: bool | None = None
+    others: tuple[str, ...] = ()
     reached: int = 0
     by_object: int = 0
     unreached: int = 0
@@ -128,6 +135,7 @@ class OnLoading(Displayed):
                 "unreached": self.unreached,
             },
             "index_as_exported": self.index_as_exported,
+            "others": {"count": len(self.others), "names": list(self.others[:MAX_OTHERS])},
             "ops_known_from": KNOWN_FROM,
         }
 

@@ -45,12 +45,16 @@ class KerasIdentities(NamedTuple):
 
 def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents) -> KerasIdentities:
     """Give the identity of every key of a Keras file; names are unique in the file."""
-    optimizer_keys, metric_keys, layer_keys = _parts(tensors)
-    own = {key: tensors[key] for key in layer_keys}
+    optimizer_keys = [key for key in tensors if key.startswith((f"{OPTIMIZER}/", LEGACY_OPTIMIZER))]
+    metric_keys = [
+        key for key in tensors if key.partition("/")[0] in _METRIC_ROOTS and "vars" in key
+    ]
+    others = {*optimizer_keys, *metric_keys}
+    own = {key: record for key, record in tensors.items() if key not in others}
     variables = find_legacy(own, contents) if contents.weights else find_keras3(own, contents)
-    for key in layer_keys:
+    for key, record in own.items():
         if key not in variables:
-            variables |= find_keras3({key: own[key]}, contents)
+            variables |= find_keras3({key: record}, contents)
     names = unique_names({key: one.name for key, one in variables.items()})
     found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
     identities = {
@@ -64,23 +68,13 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
     unique = unique_names({key: identities[key].name for key in tensors})
     identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
     layers = layer_table(contents, variables, tensors)
-    return KerasIdentities(identities, layers, _warnings(identities))
-
-
-def _parts(
-    tensors: Mapping[str, TensorRecord],
-) -> tuple[list[str], list[str], list[str]]:
-    """Part keys into those of optimizers, of metrics, and of layers."""
-    optimizer, metric, layer = [], [], []
-    for key in tensors:
-        first = key.partition("/")[0]
-        if key.startswith((f"{OPTIMIZER}/", LEGACY_OPTIMIZER)):
-            optimizer.append(key)
-        elif first in _METRIC_ROOTS and "vars" in key:
-            metric.append(key)
-        else:
-            layer.append(key)
-    return optimizer, metric, layer
+    slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
+    untold = sum(one.owner is None for one in slots)
+    warning = (
+        f"Of {untold:,} of {len(slots):,} slots it is not told which weight they belong to: "
+        "the file does not hold the order of the weights."
+    )
+    return KerasIdentities(identities, layers, (warning,) if untold else ())
 
 
 def _of_optimizer(
@@ -93,12 +87,11 @@ def _of_optimizer(
             continue
         is_slot = role in (Role.SLOT, Role.AVERAGE)
         owner_name = names[owner] if owner else None
+        name = key
         if is_slot and owner_name and word:
             name = f"{path}/{owner_name}/{word}"
-        elif word and not is_slot:
+        elif (word and not is_slot) or key.startswith(LEGACY_OPTIMIZER):
             name = f"{path}/{word}"
-        else:
-            name = f"{path}/{word}" if key.startswith(LEGACY_OPTIMIZER) else key
         slot = (word or None) if is_slot else None
         identities[key] = Identity(name, role, owner=owner_name, slot=slot)
     for key, (_, variable) in found.items():
@@ -106,17 +99,6 @@ def _of_optimizer(
             owner_name = identities[variable.repeats].name
             identities[key] = Identity(key, Role.ALIAS, owner=owner_name)
     return identities
-
-
-def _warnings(identities: Mapping[str, Identity]) -> tuple[str, ...]:
-    slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
-    untold = sum(one.owner is None for one in slots)
-    if not untold:
-        return ()
-    return (
-        f"Of {untold:,} of {len(slots):,} slots it is not told which weight they belong to: "
-        "the file does not hold the order of the weights.",
-    )
 
 
 def layer_table(

@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckread.errors import UnsupportedFeatureError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.keras.naming import identify_keras
@@ -86,16 +85,6 @@ def _seconds(date_saved: str | None) -> float | None:
         return None
 
 
-def refuse_tensorflow(location: Location) -> UnsupportedFeatureError:
-    """Give the error for asking TensorFlow to read a Keras file."""
-    remedy = "Leave --reader tensorflow out."
-    return UnsupportedFeatureError(
-        "a Keras file, which TensorFlow's reader does not read",
-        path=location.path,
-        remedy=remedy,
-    )
-
-
 def with_saved_layers(
     evidence: Evidence, tensors: Mapping[str, TensorRecord], identities: Mapping[str, Identity]
 ) -> Evidence:
@@ -107,16 +96,16 @@ def with_saved_layers(
         return evidence
     config = evidence.saved_layers.config
     sizes: Counter[str] = Counter()
+    total = 0
     for key, identity in identities.items():
         if identity.role.is_parameter:
+            elements = math.prod(tensors[key].shape)
+            total += elements
             for scope in set(identity.name.split("/")[:-1]):
-                sizes[scope] += math.prod(tensors[key].shape)
+                sizes[scope] += elements
     layers = tuple(
         KerasLayer(path, one.class_name, sizes[one.name], one.shape, one.trainable, depth)
         for path, one, depth in iter_layers(config.model)
-    )
-    total = sum(
-        math.prod(tensors[key].shape) for key, one in identities.items() if one.role.is_parameter
     )
     is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
     optimizer = innermost(config.optimizer)

@@ -308,8 +308,7 @@ def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup
         if any(part.config not in configs for part in parts):
             return None
         return sorted(parts, key=lambda part: configs.index(part.config))
-    attributes = [part.attribute.lstrip("_") for part in parts]
-    if any(attribute not in _PARTS for attribute in attributes):
+    if any(part.attribute.lstrip("_") not in _PARTS for part in parts):
         return None
     return sorted(parts, key=lambda part: _PARTS.index(part.attribute.lstrip("_")))
 
@@ -319,12 +318,10 @@ def _only_trainable(keys: Iterable[str], variables: Mapping[str, LayerVariable])
     kept: dict[str, None] = {}
     for key in keys:
         variable = variables.get(key)
-        if variable is not None and variable.repeats is not None:
+        if variable is None:
+            continue
+        if variable.repeats is not None:
             variable = variables[variable.repeats]
-        if (
-            variable is not None
-            and variable.role is Role.WEIGHT
-            and variable.trainable is not False
-        ):
+        if variable.role is Role.WEIGHT and variable.trainable is not False:
             kept[variable.key] = None
     return list(kept)

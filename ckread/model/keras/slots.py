@@ -283,7 +283,12 @@ def _name_slots(
             trained.append(Counter(_whole_shapes(plan, shapes).values()))
     if not fitting:
         return None
-    agreed = [_agreed([plan[at] for plan in fitting]) for at in range(len(slots))]
+    agreed = []  # of several plans what they agree on
+    for first, *others in zip(*fitting, strict=True):
+        role = first.role if all(one.role is first.role for one in others) else Role.SLOT
+        word = first.word if all(one.word == first.word for one in others) else ""
+        owner = first.owner if all(one.owner == first.owner for one in others) else None
+        agreed.append(OptimizerVariable(role, word, owner))
     return agreed, trained[0] if all(one == trained[0] for one in trained) else None
 
 
@@ -313,7 +318,15 @@ def _owners(
         return None  # more of a shape than there are weights to own them
     if weights.order is not None and len(weights.order) > n:
         return _embedded([whole[i] for i in range(n)], weights)
-    return {i: _only_one(shape, whole, weights) for i, shape in whole.items()}
+    # A weight is told by its shape if it is the one of that shape, and one position has it.
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for key, shape in weights.shapes.items():
+        alike.setdefault(shape, []).append(key)
+    counts = Counter(whole.values())
+    return {
+        i: alike[shape][0] if len(alike[shape]) == 1 == counts[shape] else None
+        for i, shape in whole.items()
+    }
 
 
 def _embedded(wanted: Sequence[tuple[int, ...]], weights: Weights) -> dict[int, str | None] | None:
@@ -354,23 +367,4 @@ def _fit(
     return all(
         slot_shape(place.word, kind, known[place.variable]) == shape
         for place, shape in zip(plan, shapes, strict=True)
-    )
-
-
-def _only_one(
-    shape: tuple[int, ...], positions: Mapping[int, tuple[int, ...]], weights: Weights
-) -> str | None:
-    """Give the one weight of this shape, if one position of the plan has it too."""
-    keys = [key for key, one in weights.shapes.items() if one == shape]
-    n_positions = sum(one == shape for one in positions.values())
-    return keys[0] if len(keys) == 1 == n_positions else None
-
-
-def _agreed(claims: Sequence[OptimizerVariable]) -> OptimizerVariable:
-    """Keep of several plans what they agree on."""
-    first = claims[0]
-    return OptimizerVariable(
-        role=first.role if all(claim.role is first.role for claim in claims) else Role.SLOT,
-        word=first.word if all(claim.word == first.word for claim in claims) else "",
-        owner=first.owner if all(claim.owner == first.owner for claim in claims) else None,
     )

@@ -60,10 +60,9 @@ def find_keras3(
         owner = head.removesuffix("vars").rstrip("/")
         group = contents.groups.get(owner) if head.endswith("vars") else None
         if group is None:
-            is_weight = can_be_weight(record.dtype)
-            role = Role.WEIGHT if is_weight else Role.OTHER
-            role = Role.TABLE if record.dtype is DataType.STRING else role
-            found[key] = LayerVariable(key, key, role)
+            is_string = record.dtype is DataType.STRING
+            other = Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER
+            found[key] = LayerVariable(key, key, Role.TABLE if is_string else other)
             continue
         variable = contents.variables.get(key, "")
         name = "/".join([*scope_of(group), variable or number])

@@ -7,6 +7,7 @@ name before its last components that another variable of the same shape has.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ckread.model.evidence import Identity
@@ -18,16 +19,17 @@ from ckread.model.naming.state import (
     is_state_scope,
     is_state_word,
     is_weight_word,
+    role_of_whole,
 )
 from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
-from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
-from ckread.readers.dtypes import DataType
+from ckread.model.role import Role, can_be_weight, role_by_word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import TensorRecord
+    from ckread.readers.dtypes import DataType
 
 
 _ADAPTED = ("mean", "variance", "count")
@@ -39,7 +41,6 @@ _LEADS = 3
 """Scopes before or components after a variable's own name that a slot's name may have."""
 
 _OUTPUT = re.compile(r":\d+\Z")
-_DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 _PART = re.compile(r"_mht_\d+of\d+\Z")
 
 
@@ -145,19 +146,9 @@ class _Names:
         if is_state_name(name) or scope in self._buffers:
             return Role.STATE
         if not is_number:
-            return self._role_of_whole(word, record)
+            return role_of_whole(word, record, is_trained=bool(self._trained or self._flags))
         is_left_out = self._flags.get(name) is False and name not in self._of_model
         return Role.STATE if is_left_out and not is_weight_word(word) else Role.WEIGHT
-
-    def _role_of_whole(self, word: str, record: TensorRecord) -> Role:
-        """Give the role of integers and truths: beside something trained they are no weights."""
-        is_known = is_whole(record.dtype) or record.dtype is DataType.BOOL
-        if not is_known or not (self._trained or self._flags):
-            return Role.OTHER
-        if record.shape:
-            return Role.STATE
-        is_counter = is_whole(record.dtype) and _DEFAULT_NAME.fullmatch(word)
-        return Role.COUNTER if is_counter else Role.OTHER
 
 
 def _table(name: str, tensors: Mapping[str, TensorRecord]) -> bool | None:
@@ -205,14 +196,11 @@ def _slot(
 
 def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord]) -> str | None:
     """Give the longest known name that begins or ends this one and has a fitting shape."""
-    weight = tensors.get(name)
-    if weight is not None and _fits(record.shape, weight.shape):
-        return name
     parts = name.split("/")
     cuts = range(min(_LEADS, len(parts)))
-    candidates = ["/".join(parts[: len(parts) - cut]) for cut in cuts]
-    candidates += ["/".join(parts[cut:]) for cut in cuts if cut]
-    for candidate in candidates:
+    beginnings = ("/".join(parts[: len(parts) - cut]) for cut in cuts)
+    ends = ("/".join(parts[cut:]) for cut in cuts if cut)
+    for candidate in chain(beginnings, ends):
         weight = tensors.get(candidate)
         if weight is not None and _fits(record.shape, weight.shape):
             return candidate

@@ -6,7 +6,6 @@ it; then names, slots last, because they carry those of their owners.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
@@ -20,9 +19,9 @@ from ckread.model.naming.paths import (
     unique_names,
 )
 from ckread.model.naming.slots import SlotClues, find_slots
-from ckread.model.naming.state import buffers, is_state_name, is_weight_word
-from ckread.model.optimizers import find_optimizers
-from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
+from ckread.model.naming.state import buffers, is_state_name, is_weight_word, role_of_whole
+from ckread.model.optimizers import find_optimizers, trained_by
+from ckread.model.role import Role, can_be_weight, role_by_word
 from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
@@ -49,12 +48,24 @@ def identify_objects(
         file.namer, weights, file.optimizers, slots=file.slots, flags=file.flags
     )
     paths = OtherPaths(file.namer)
-    return {
-        key: _identity(file, nodes[key], names, trainable, paths)
-        if key in nodes
-        else Identity(names[key], role_by_attribute(key, tensors))
-        for key in tensors
-    }
+    found: dict[str, Identity] = {}
+    for key in tensors:
+        name, node = names[key], nodes.get(key)
+        if node is None:
+            found[key] = Identity(name, role_by_attribute(key, tensors))
+            continue
+        role, slot = file.roles[node], file.slots.get(node)
+        if slot is not None:
+            owner = names[file.records[slot.owner].key]
+            found[key] = Identity(name, role, None, owner, slot.word)
+        elif role.is_parameter:
+            told = False if role is Role.STATISTIC else trainable.get(node)
+            found[key] = Identity(name, role, told, None, None, paths.of(node, key_path(key)))
+        else:
+            original = file.aliases[node] if role is Role.ALIAS else None
+            repeats = None if original is None else names[file.records[original].key]
+            found[key] = Identity(name, role, None, repeats)
+    return found
 
 
 def _names(
@@ -102,28 +113,6 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
     return names
 
 
-def _identity(
-    file: ObjectFile,
-    node: int,
-    names: Mapping[str, str],
-    trainable: Mapping[int, bool],
-    paths: OtherPaths,
-) -> Identity:
-    key, role = file.records[node].key, file.roles[node]
-    slot = file.slots.get(node)
-    if slot is not None:
-        owner = names[file.records[slot.owner].key]
-        return Identity(names[key], role, None, owner, slot.word)
-    if role.is_parameter:
-        told = False if role is Role.STATISTIC else trainable.get(node)
-        return Identity(names[key], role, told, None, None, paths.of(node, key_path(key)))
-    if role is Role.ALIAS:
-        original = file.aliases[node]
-        owner_key = None if original is None else file.records[original].key
-        return Identity(names[key], role, None, names[owner_key] if owner_key else None)
-    return Identity(names[key], role)
-
-
 class ObjectFile:
     """The variables of an object-based checkpoint; everything goes by node id.
 
@@ -159,9 +148,7 @@ class ObjectFile:
             }
         shapes = {node: record.shape for node, record in self.records.items()}
         self.optimizers = find_optimizers(graph, self.records)
-        self.trained = frozenset(
-            node for found in self.optimizers.values() for node in (found.trainable or {}).values()
-        )
+        self.trained = trained_by(self.optimizers)
         self.held = {
             child: (node, name)
             for node in self.optimizers
@@ -171,7 +158,10 @@ class ObjectFile:
         self.slots = find_slots(SlotClues(graph, full_names, shapes), self.optimizers)
         self.aliases = find_aliases(graph, full_names, self.records)
         tree = PathTree(graph, self.optimizers)
-        is_plain = saved_model is None and _is_plain(graph)
+        # A `tf.train.Checkpoint`, not a model that was saved as the root.
+        is_plain = saved_model is None and not any(
+            is_structural(name) or name == "signatures" for _, name in graph.children[0]
+        )
         unnamed = Namer(graph, tree, self.optimizers, full_names, is_plain)
         self.trained |= {slot.owner for slot in self.slots.values() if not slot.is_average}
         others = self.records.keys() - self.slots.keys() - self.held.keys()
@@ -213,16 +203,10 @@ def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int
     return {node: tensors[key] for key, node in nodes.items()}
 
 
-def _is_plain(graph: ObjectGraph) -> bool:
-    """Tell a `tf.train.Checkpoint` from a model that was saved as the root."""
-    return not any(is_structural(name) or name == "signatures" for _, name in graph.children[0])
-
-
 # Roles by the objects around a variable; slots and aliases aside.
 
 _METRICS = frozenset({"metrics", "_metrics", "_compile_metrics", "_tracked_metrics"})
 _ADAPTED = frozenset({"mean", "variance", "adapt_mean", "adapt_variance", "count"})
-_DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 _MOVING = frozenset({"hidden", "_hidden", "average"})
 
 
@@ -290,13 +274,7 @@ class ObjectRoles:
         if in_layer or (tree.parent[node] and beside.has_weights):
             is_quantised = record.dtype in (DataType.INT8, DataType.UINT8)
             return Role.WEIGHT if is_quantised and record.shape else Role.STATISTIC
-        is_known = is_whole(record.dtype) or record.dtype is DataType.BOOL
-        if not is_known or not self._trained:
-            return Role.OTHER
-        if record.shape:
-            return Role.STATE
-        is_counter = is_whole(record.dtype) and _DEFAULT_NAME.fullmatch(word)
-        return Role.COUNTER if is_counter else Role.OTHER
+        return role_of_whole(word, record, is_trained=bool(self._trained))
 
     def in_optimizer(self, node: int, *, is_held: bool) -> Role:
         """Give the role of a variable of an optimizer that is neither a slot nor a weight.
@@ -382,10 +360,7 @@ def find_trainable(
     """Give whether training moves a weight, for the weights of which it can be told."""
     graph = namer.graph
     told: dict[int, bool] = {}
-    trained = {
-        node for optimizer in optimizers.values() for node in (optimizer.trainable or {}).values()
-    }
-    _tell_all(told, namer, weights, trained)
+    _tell_all(told, namer, weights, trained_by(optimizers))
     lists = [graph.child(0, name) for name in _ROOT_LISTS]
     listed = [set() if node is None else set(graph.items(node).values()) for node in lists]
     if lists[0] is not None:

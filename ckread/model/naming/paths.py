@@ -7,14 +7,15 @@ scope, all but the last component, belongs to one object of the file.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
 
 from ckread.model.naming.path_tree import is_structural, key_path, public
+from ckread.model.naming.state import DEFAULT_NAME
+from ckread.model.optimizers import trained_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ckread.model.naming.slots import Slot
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
-
-
-_DEFAULT_NAME = re.compile(r"Variable(_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Namer:
             return None
         steps = self._from_layer(node) or [step for step in path if step != "_functional"]
         full_name = self.full_names.get(node, "")
-        if steps[-1].isdecimal() and full_name and not _DEFAULT_NAME.fullmatch(full_name):
+        if steps[-1].isdecimal() and full_name and not DEFAULT_NAME.fullmatch(full_name):
             return "/".join((*steps, full_name.rpartition("/")[2]))
         return "/".join((*steps[:-1], public(steps[-1])))
 
@@ -132,10 +130,12 @@ class Namer:
         if not nodes:
             return {}
         in_question = {scopes[node] for node in nodes}
+        # The steps before the first structural one, the last step of all left out.
         leads = {
-            node: _named_lead(self.path(node) or ())
+            node: tuple(takewhile(lambda step: not is_structural(step), path[:-1]))
             for node, scope in scopes.items()
             if scope in in_question
+            for path in [self.path(node) or ()]
         }
         below = self.of_one_object({node: (leads[node], scopes[node]) for node in leads}, nodes)
         mixed = {leads[node] for node in nodes if (leads[node], scopes[node]) not in below}
@@ -163,43 +163,30 @@ class Namer:
             for node, group in groups.items():
                 if group in members:
                     members[group].append(node)
-        return {group for group, nodes in members.items() if self._is_one_object(nodes)}
-
-    def _is_one_object(self, nodes: list[int]) -> bool:
-        if any("/" not in self.full_names[node] for node in nodes):
-            return False
-        common = self._holders(nodes[0])
-        for node in nodes[1:]:
-            if not common:
-                break
-            common &= self._holders(node)
-        if common:
-            return True
-        if all(self._holders(node) for node in nodes):
-            return False
-        return len({self.full_names[node] for node in nodes}) == len(nodes)
-
-    def _holders(self, node: int) -> set[int]:
-        """Give the objects that hold a variable under a name: no lists, no optimizers."""
-        return {
-            parent
-            for parent, name in self.graph.parents[node]
-            if not name.isdecimal() and parent not in self.optimizers
-        }
+        found: set[Hashable] = set()
+        for group, nodes in members.items():
+            full_names = {self.full_names[node] for node in nodes}
+            if any("/" not in name for name in full_names):
+                continue
+            # The objects that hold each under a name: no lists, no optimizers.
+            holders = [
+                {
+                    parent
+                    for parent, name in self.graph.parents[node]
+                    if not name.isdecimal() and parent not in self.optimizers
+                }
+                for node in nodes
+            ]
+            is_scattered = not all(holders) and len(full_names) == len(nodes)
+            if set.intersection(*holders) or is_scattered:
+                found.add(group)
+        return found
 
 
 def _root(scope: str) -> str:
     """Give the model that a scope of full names is of; empty if it is that of one layer."""
     root, slash, _ = scope.partition("/")
     return root if slash else ""
-
-
-def _named_lead(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the steps before the first structural one, the last step of all left out."""
-    for at, step in enumerate(path[:-1]):
-        if is_structural(step):
-            return path[:at]
-    return path[:-1]
 
 
 # Other paths to one object: what is tied is stored once, and reached by several names.
@@ -257,19 +244,17 @@ class OtherPaths:
         """Give the first references to an object by names that a person gave."""
         found = self._named.get(node)
         if found is None:
-            references = filter(self._is_named, self._namer.graph.parents[node])
+            tree = self._namer.tree
+            references = (
+                (parent, name)
+                for parent, name in self._namer.graph.parents[node]
+                if parent in tree.reached
+                and parent not in self._namer.optimizers
+                and not is_structural(name)
+                and not (name.isdecimal() and tree.is_structural(parent))
+            )
             found = self._named[node] = list(islice(references, _MAX_PATHS))
         return found
-
-    def _is_named(self, reference: tuple[int, str]) -> bool:
-        parent, name = reference
-        tree = self._namer.tree
-        return (
-            parent in tree.reached
-            and parent not in self._namer.optimizers
-            and not is_structural(name)
-            and not (name.isdecimal() and tree.is_structural(parent))
-        )
 
 
 # Names of weights that only an optimizer holds.
@@ -292,38 +277,27 @@ def names_of_optimizer_only(
     }
     if not silent:
         return {}
-    trained = {
-        node: namer.full_names[node].rpartition("/")[0]
-        for optimizer in optimizers.values()
-        for node in (optimizer.trainable or {}).values()
-    }
-    unique = namer.of_one_object(trained)
+    unique = namer.of_one_object(
+        {node: namer.full_names[node].rpartition("/")[0] for node in trained_by(optimizers)}
+    )
     slot_names: dict[int, list[str]] = {node: [] for node in silent}
     for slot, found in slots.items():
         if found.owner in silent:
             slot_names[found.owner].append(namer.full_names[slot])
-    return {
-        node: _name(namer.full_names[node], index, slot_names[node], unique)
-        for node, index in silent.items()
-    }
-
-
-def _name(full_name: str, index: int, slot_names: list[str], unique: set[Hashable]) -> str:
-    scope, _, variable = full_name.rpartition("/")
-    if scope in unique:
-        return full_name
-    layers = [layer for name in slot_names if (layer := _layer(name, scope, variable))]
-    if layers:
-        return f"{layers[0]}/{variable}"
-    return "/".join(filter(None, ("_trainable_variables", str(index), variable)))
-
-
-def _layer(slot_name: str, model: str, variable: str) -> str:
-    """Give the layer in `<optimizer>/<model>_<layer>_<variable>_<slot>`, empty if not there."""
-    own = slot_name.rpartition("/")[2]
-    prefix = f"{model.replace('/', '_')}_"
-    layer, separator, _ = own.removeprefix(prefix).rpartition(f"_{variable}_")
-    return layer if separator and own.startswith(prefix) else ""
+    names: dict[int, str] = {}
+    for node, index in silent.items():
+        full_name = namer.full_names[node]
+        scope, _, variable = full_name.rpartition("/")
+        by_place = "/".join(filter(None, ("_trainable_variables", str(index), variable)))
+        names[node] = full_name if scope in unique else by_place
+        prefix = f"{scope.replace('/', '_')}_"
+        for slot_name in slot_names[node] if scope not in unique else ():
+            own = slot_name.rpartition("/")[2]
+            layer = own.removeprefix(prefix).rpartition(f"_{variable}_")[0]
+            if layer and own.startswith(prefix):
+                names[node] = f"{layer}/{variable}"
+                break
+    return names
 
 
 # Names that are unique in their file.

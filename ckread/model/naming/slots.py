@@ -196,22 +196,18 @@ def _evenly(
     paired: dict[int, Slot] = {}
     for at, owner in enumerate(weights):
         group = slots[at * each : (at + 1) * each]
-        words = _words_of_group(known, group, owner)
-        if not words or not all(known.fits(node, owner) for node in group):
+        words = [known.word(node, owner) for node in group]
+        if each == len(_FACTORS) and not any(words[:2]):
+            words = list(_FACTORS)
+            is_one = {known.last(node) for node in group[:2]} == {known.last(owner)}
+        else:
+            stems = {known.stem(node, word) for node, word in zip(group, words, strict=True)}
+            is_one = all(words) and len(stems) == 1
+        if not is_one or not all(known.fits(node, owner) for node in group):
             return {}
         for node, word in zip(group, words, strict=True):
             paired[node] = Slot(optimizer, owner, word, is_average(word))
     return paired
-
-
-def _words_of_group(known: SlotClues, group: list[int], owner: int) -> list[str]:
-    """Give the words of the slots of one weight; none if they are not all of one stem."""
-    words = [known.word(node, owner) for node in group]
-    if len(group) == len(_FACTORS) and not any(words[:2]):
-        names = {known.last(node) for node in group[:2]}
-        return list(_FACTORS) if names == {known.last(owner)} else []
-    stems = {known.stem(node, word) for node, word in zip(group, words, strict=True)}
-    return words if all(words) and len(stems) == 1 else []
 
 
 class _Place(NamedTuple):

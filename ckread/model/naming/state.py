@@ -10,7 +10,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ckread.model.role import can_be_weight
+from ckread.model.role import Role, can_be_weight, is_whole
+from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -32,6 +33,8 @@ _WEIGHT = re.compile(
     r"|scale|offset|filters?)|[wb](?:_.+|\d+)?)(?:_\d+)?",
     re.IGNORECASE,
 )
+DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
+"""What TensorFlow calls a variable that nobody named."""
 _LONG = 500
 """A first axis of so many is that of a buffer, if several tensors of one object share it."""
 _TOGETHER = 3
@@ -59,6 +62,16 @@ def is_state_name(name: str) -> bool:
     """Tell by its scopes, or by its own word, that a variable is not of a model."""
     scope, _, word = name.rpartition("/")
     return is_state_word(word) or is_state_scope(scope)
+
+
+def role_of_whole(word: str, record: TensorRecord, *, is_trained: bool) -> Role:
+    """Give the role of integers and truths: in a file of something trained they are no weights."""
+    if not is_trained or not (is_whole(record.dtype) or record.dtype is DataType.BOOL):
+        return Role.OTHER
+    if record.shape:
+        return Role.STATE
+    is_counter = is_whole(record.dtype) and DEFAULT_NAME.fullmatch(word)
+    return Role.COUNTER if is_counter else Role.OTHER
 
 
 def buffers(

@@ -13,6 +13,7 @@ Reference: keras.io/guides/serialization_and_saving
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,6 +49,11 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 NUMPY_WEIGHTS = "model.weights.npz"
 ASSETS = "assets/"
+_MEMBERS = re.compile(
+    r"config\.json|metadata\.json|assets/.*|(?:model\.)?(?:weights|variables)\.(?:h5|npz|json)|"
+    r"model(?:\.weights)?_\d+\.(?:weights\.)?h5",
+    re.DOTALL,
+)
 _UNNAMED = "it covers all variables, so which of them is damaged cannot be told"
 _SAVE_AGAIN = "Keras does not load them either. Save the model again with HDF5 weights."
 
@@ -170,6 +176,11 @@ def read_configuration(path: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Read the configuration of a `.keras` file as it stands, and the names of its members."""
     with closing(ZipMembers(path)) as archive:
         return _json(archive, CONFIG), tuple(archive.members)
+
+
+def is_of_keras(member: str) -> bool:
+    """Tell whether Keras gives a member such a name: `variables.h5` in 2.11, shards in 3."""
+    return bool(_MEMBERS.fullmatch(member))
 
 
 def _json(archive: ZipMembers, member: str) -> dict[str, Any]:

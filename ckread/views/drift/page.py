@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from itertools import compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.drift.records import SERIES
@@ -183,7 +184,8 @@ class PipedDrift(Block):
         title = entries[0].unit if is_counted else "checkpoint"
         columns = [_COLUMNS[0], replace(_COLUMNS[1], title=title), *_COLUMNS[2:]]
         words: list[list[str]] = [[] for _ in _COLUMNS]
-        series = [(field.of, word_of(field.kind)) for field in SERIES]
+        # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
+        series = [(attrgetter(field.name), word_of(field.kind)) for field in SERIES]
         for variable in self._chosen:
             absent = [None] * len(steps)
             here = [[safe_word(variable.name)] * len(steps), steps]

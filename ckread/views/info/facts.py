@@ -11,11 +11,12 @@ from ckread.model.display import safe_text
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 from ckread.views.terminal.page import Prose, Span
-from ckread.views.terminal.words import float_text, plural, size_text, time_text
+from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ckread.analysis.asides import Masks
     from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.optimizers import OptimizerState
     from ckread.analysis.training import TrainingState
@@ -72,6 +73,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("averages", _averages(summary)),
         ("tables", "; ".join(_hash_tables(summary))),
         ("state", _state(tree)),
+        ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
@@ -177,6 +179,10 @@ def _compiled(training: TrainingState) -> str:
 
 
 def _averages(summary: CheckpointSummary) -> str:
+    if summary.averages_apart is not None:
+        n, far = summary.roles[Role.AVERAGE].variables, summary.averages_apart
+        apart = f"{move_in_words(far)} from" if far else "equal to"
+        return f"{n:,}, {apart} their weights"
     if summary.averaged is None:
         return ""
     words = ", ".join(map(safe_text, summary.averaged.words))
@@ -209,6 +215,20 @@ def _state(tree: VariableTree) -> str:
         more = len(words) - len(shown)
         where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
     return f"{elements} {where}, which no optimizer trains"
+
+
+def _masks(masks: Masks | None) -> str:
+    """Say what pruning masks leave out, and whether it was set to 0."""
+    if masks is None:
+        return ""
+    if masks.left_out is None:
+        return f"{masks.variables:,}, not read here: ckread stats --role state counts their zeros"
+    told = f"leave out {masks.left_out:,} of {plural(masks.elements, 'element')}"
+    if not masks.left_out:
+        return told
+    if masks.not_zero in (0, masks.left_out):
+        return f"{told}; the weights under them are {'not ' if masks.not_zero else ''}0"
+    return f"{told}; {masks.not_zero:,} of the weights under them are not 0"
 
 
 def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
@@ -258,7 +278,11 @@ def sentence_of(summary: CheckpointSummary) -> str:
         totals = [total for role, total in summary.roles.items() if role.is_parameter]
         variables = plural(sum(total.variables for total in totals), "variable")
         if Role.AVERAGE in summary.roles:
-            return f"Weights of {parameters} and averages of them, no optimizer state."
+            if summary.averages_apart is None:
+                return f"Weights of {parameters} and averages of them, no optimizer state."
+            far = summary.averages_apart
+            apart = f"{move_in_words(far)} apart" if far else "equal to them"
+            return f"Weights of {parameters} and their averages, {apart}, without optimizer."
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:

@@ -61,7 +61,7 @@ def check_against_numpy(a: NDArray[Any], b: NDArray[Any], metrics: Metrics) -> N
     if norm_a:
         assert metrics.relative_l2 == close(l2 / norm_a)
     else:
-        assert metrics.relative_l2 is None
+        assert metrics.relative_l2 == (None if l2 else 0)
     if norm_a and norm_b:
         product = np.sum((wide_a * np.conj(wide_b)).real)
         assert metrics.cosine == close(product / norm_a / norm_b, absolute=1e-14)

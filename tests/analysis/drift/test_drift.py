@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.drift import measuring
 from ckread.analysis.drift.drift import drift
 from ckread.analysis.drift.series import changes
@@ -212,10 +213,44 @@ def test_a_first_norm_of_zero(tmp_path: Path) -> None:
     _write_run(tmp_path, [{"w": zero}, {"w": zero}, {"w": one}])
     variable = _drift(tmp_path)["w"]
     found = variable.to_dict()
-    assert found["from_first"] == [0, 0, math.inf]
-    assert found["from_previous"] == [None, 0, math.inf]
+    assert found["from_first"] == [0, 0, None]
+    assert found["from_previous"] == [None, 0, None]
+    assert list(variable.from_first) == [0, 0, math.inf]
     assert found["cosine_to_first"] == [None, None, None]
     assert variable.moved == math.inf
+
+
+EDGES = {
+    "from zero": ([0.0, 0.0], [1.0, 0.0]),
+    "zero of another sign": ([0.0, 0.0], [-0.0, 0.0]),
+    "to zero": ([1.0, 2.0], [0.0, 0.0]),
+    "tiny to huge": ([1e-60, 0.0], [1e60, 0.0]),
+    "huge to tiny": ([1e60, 0.0], [1e-60, 0.0]),
+    "became NaN": ([1.0, 2.0], [np.nan, 2.0]),
+    "was NaN": ([np.nan, 2.0], [1.0, 2.0]),
+    "zero became infinite": ([0.0, 0.0], [np.inf, 0.0]),
+    "became infinite": ([1.0, 2.0], [np.inf, 2.0]),
+    "small step": ([1.0, 2.0], [1.0, 2.5]),
+}
+
+
+@pytest.mark.parametrize("case", EDGES)
+def test_one_rule_with_diff(tmp_path: Path, case: str) -> None:
+    """A distance is told alike by both, at the edges too: null, NaN and infinity."""
+    before, after = (np.array(values) for values in EDGES[case])
+    _write_run(tmp_path, [{"w": before}, {"w": after}])
+    told = _drift(tmp_path)["w"].to_dict()
+    first, second = sorted(tmp_path.glob("*.index"))
+    [pair] = diff_checkpoints(first, second, ["w"]).to_dict()["variables"]
+    for field, figure in (
+        ("from_first", "relative_l2"),
+        ("from_previous", "relative_l2"),
+        ("cosine_to_first", "cosine"),
+    ):
+        expected = pair[figure]
+        if expected is not None:
+            expected = pytest.approx(expected, rel=1e-12, nan_ok=True)
+        assert told[field][1] == expected, field
 
 
 def test_checksums_alone_tell_what_changed(fixtures_dir: Path) -> None:
@@ -378,6 +413,6 @@ def test_the_document(fixtures_dir: Path) -> None:
     assert [entry["step"] for entry in document["checkpoints"]] == list(range(1, 11))
     [variable] = document["variables"]
     assert variable["changed"][:4] == [None, False, False, True]
-    assert variable["from_first"][3] == math.inf
+    assert variable["from_first"][2:4] == [0, None]  # biases begin at 0
     assert variable["first_nonfinite"] is None
     assert len(variable["l2"]) == 10

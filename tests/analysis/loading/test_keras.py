@@ -18,6 +18,7 @@ from ckread.analysis.loading.bytecode import MarshalError, describe, parse
 from ckread.analysis.loading.loading import on_loading
 from ckread.analysis.loading.ops import What
 from ckread.cli.main import main
+from ckread.readers.keras.archive import is_of_keras
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -227,6 +228,30 @@ def test_truncated_code_never_fails_otherwise() -> None:
     for at in range(len(whole)):
         with suppress(MarshalError):  # older code lacks the last table
             assert parse(whole[:at]).name == "use_environment"
+
+
+def test_members_that_keras_does_not_write_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["run.py", "x/\x1b[2J.bin", "notes.txt", "setup.sh", "assets/layers/v.txt"]
+    path = archive(tmp_path / "m.keras", model_of(), **dict.fromkeys(names, b"never read"))
+    assert on_loading(path).others == tuple(names[:4])
+    for command in ("loads", "check"):
+        assert main([command, path, "--strict", "--color", "always"]) == 0
+        out = " ".join(re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).split())
+        told = r"4 members that Keras does not write: run.py, x/\x1b[2J.bin, notes.txt and 1 more."
+        assert told in out
+    assert main(["loads", path, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["others"]["count"] == 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.weights.h5", "model.weights.npz", "variables.h5", "model.weights.json",
+     "model_00000.weights.h5", "model.weights_00003.h5", "assets/", "assets/a/b\n.txt"],
+)  # fmt: skip
+def test_what_keras_itself_writes_is_not_named(name: str) -> None:
+    assert is_of_keras(name)
 
 
 def test_a_run_tells_once_what_all_its_checkpoints_would_run(

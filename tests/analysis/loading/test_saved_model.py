@@ -6,6 +6,7 @@ The payloads are harmless: nothing here is loaded or called.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 
 from ckread.analysis.loading.loading import on_loading
 from ckread.analysis.loading.ops import SAVING, What, has_functions, is_known
+from ckread.cli.main import main
 from ckread.readers.graphs.fingerprint import fingerprint64, is_index_as_exported
 from ckread.readers.graphs.operations import GraphFile
 from tests.places import FIXTURES, REAL
@@ -319,3 +321,21 @@ def test_a_large_graph_takes_little(tf: Any, tmp_path: Path) -> None:
     assert (n_facts, depth) == (1, 18)
     assert mebibytes < 100
     assert seconds < 3
+
+
+def test_extra_assets_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = shutil.copytree(FIXTURES / "digits_export", tmp_path / "copy")
+    (copy / "assets.extra" / "inner").mkdir(parents=True)
+    for name in ("tf_serving_warmup_requests", "inner/run.py"):
+        (copy / "assets.extra" / name).write_bytes(b"never read")
+    (copy / "assets.extra" / "inner" / "device").symlink_to("/dev/zero")
+    found = on_loading(str(copy))
+    assert found.facts == ()
+    assert found.others == tuple(
+        f"assets.extra/{name}"
+        for name in ("tf_serving_warmup_requests", "inner/device", "inner/run.py")
+    )
+    for command in ("loads", "check"):
+        assert main([command, str(copy), "--strict", "--color", "always"]) == 0
+        out = " ".join(re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).split())
+        assert "3 files in assets.extra, which loading does not read: assets.extra/tf_" in out
