@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.asides import Masks, averages_apart, find_masks
+from ckread.analysis.masks_and_averages import Masks, averages_apart, find_masks
 from ckread.analysis.optimizers import optimizer_claims
 from ckread.analysis.parameters import (
     Averaged,

@@ -14,10 +14,10 @@ from ckread.errors import CheckpointError
 from ckread.model.binding import bind
 from ckread.model.claim import Claim, Strength
 from ckread.model.evidence import ObjectGraph
-from ckread.model.numbers import NameNumbers, Series
 from ckread.model.optimizers import find_optimizers
 from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
+from ckread.model.steps import NameNumbers, Series
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:

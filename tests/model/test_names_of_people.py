@@ -13,7 +13,7 @@ import pytest
 
 from ckread.analysis.history.best import choose_metric, told_mode
 from ckread.errors import NotACheckpointError
-from ckread.model.numbers import read_series
+from ckread.model.steps import read_series
 from ckread.readers.logs import parse_csv, parse_json
 
 NAMES = Path(__file__).parents[2].parent / "shared" / "names"

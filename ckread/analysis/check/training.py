@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.analysis.check.looks import Look
+    from ckread.analysis.check.finite import Look
     from ckread.analysis.training import TrainingState
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable

@@ -14,8 +14,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.check.finite import Look, joined, look, look_at_all, look_many
 from ckread.analysis.check.index import is_damage
-from ckread.analysis.check.looks import Look, joined, look, look_at_all, look_many
 from ckread.analysis.scan import AllAtOnce, Item, Kernel, extent_of, item_of, plain_extents, scan
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError

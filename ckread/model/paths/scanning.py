@@ -8,7 +8,6 @@ import stat
 from typing import NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.model.numbers import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
@@ -20,6 +19,7 @@ from ckread.model.paths.location import (
     keras_suffix,
     split_v1_shard,
 )
+from ckread.model.steps import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.readers.contract import Format
 from ckread.readers.extents import present_shards
 

@@ -8,7 +8,7 @@ numbers that Keras gives to layers (`dense`, then `dense_2`). Groups that take t
 differ in more than a variable or two, are of several models that were saved under one name.
 
 What the files hold orders them first: the global step, the save counter. Else their names do,
-by the rule of `ckread.model.numbers`, else the optimizer's iterations, else the times saved.
+by the rule of `ckread.model.steps`, else the optimizer's iterations, else the times saved.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckread.model.claim import Claim, Strength
-from ckread.model.numbers import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.model.run.entries import RunEntry, RunState
+from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:

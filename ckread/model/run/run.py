@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.display import Displayed, Kind, columns_of, data_frame, import_pandas
-from ckread.model.numbers import read_series
 from ckread.model.opening import ReaderChoice
 from ckread.model.paths.location import INDEX_SUFFIX
 from ckread.model.run.entries import (
@@ -33,6 +32,7 @@ from ckread.model.run.grouping import (
 )
 from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
 from ckread.model.run.places import find_places, title_of
+from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
 

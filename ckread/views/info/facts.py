@@ -16,8 +16,8 @@ from ckread.views.terminal.words import float_text, move_in_words, plural, size_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.analysis.asides import Masks
     from ckread.analysis.info import CheckpointSummary
+    from ckread.analysis.masks_and_averages import Masks
     from ckread.analysis.optimizers import OptimizerState
     from ckread.analysis.training import TrainingState
     from ckread.model.tree import VariableTree

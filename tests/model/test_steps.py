@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.model.numbers import NameNumbers, Series, natural, read_series, stem_of_name, words_of
+from ckread.model.steps import NameNumbers, Series, natural, read_series, stem_of_name, words_of
 
 MODELS = ("model", "vgg16", "resnet50_v2", "unet", "exp3b", "bert-base-12", "net-224-224", "mnist")
 EPOCHS = ("epoch", "epoch_", "ep", "ep-", "e", "Epoch=", "EPOCH-")

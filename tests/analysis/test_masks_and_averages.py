@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis import asides
-from ckread.analysis.asides import averages_apart, find_masks
+from ckread.analysis import masks_and_averages
+from ckread.analysis.masks_and_averages import averages_apart, find_masks
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import checkpoint
 
@@ -43,7 +43,7 @@ def test_what_is_no_mask_of_a_weight() -> None:
 
 
 def test_many_values_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asides, "MAX_NBYTES", 95)
+    monkeypatch.setattr(masks_and_averages, "MAX_NBYTES", 95)
     assert masks_of(MASK) == (1, 12, None, None)
 
 
