@@ -219,9 +219,11 @@ def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
     from ckread.model.keras.opening import open_keras
 
     if choice is ReaderChoice.TENSORFLOW:
-        message = "a Keras file, which TensorFlow's reader does not read"
-        remedy = "Leave --reader tensorflow out."
-        raise UnsupportedFeatureError(message, path=location.path, remedy=remedy)
+        raise UnsupportedFeatureError(
+            "a Keras file, which TensorFlow's reader does not read",
+            path=location.path,
+            remedy="Leave --reader tensorflow out.",
+        )
     return open_keras(location)
 
 

@@ -117,7 +117,7 @@ def test_sessions_that_count_on(keras_2: Path, names: str) -> None:
         assert " under other names (" in told
         assert "conv2d" in told
         ways = {v.paired_by for v in result.variables if v.renamed_from and not v.owner}
-        assert ways <= {PairedBy.KEY, PairedBy.ORDER}
+        assert ways <= {PairedBy.KEY, PairedBy.ORDER, PairedBy.CONTENT}
 
 
 def test_other_networks_of_the_same_words(keras_2: Path) -> None:

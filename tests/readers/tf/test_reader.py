@@ -242,6 +242,7 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_not_a_word_of_tensorflow_reaches_the_terminal() -> None:
     code = (
         "import sys, os\n"
+        "os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)  # of another test\n"
         "from ckread.readers.tf.reader import TensorFlowReader\n"
         "with TensorFlowReader(sys.argv[1]) as reader:\n"
         "    print(reader.read_bytes(list(reader.tensors)[-1]))\n"
