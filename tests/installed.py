@@ -27,6 +27,8 @@ WORDS = {
     "[PATTERN…]": "learning_rate",
     "A": "ckpt-2",
     "B": "ckpt-3",
+    "SAVED": "ckpt-2",
+    "TARGET": "ckpt-3",
     "RUN": ".",
     "DIR…": ".",
     "LOG…": "history.json",
