@@ -23,7 +23,7 @@ from ckread.analysis.scan import (
     side_by_side,
 )
 from ckread.model.variable import is_whole
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
