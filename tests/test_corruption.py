@@ -25,7 +25,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.dtypes import DataType
 from ckread.readers.files import RegularFile
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.zip_members import ZipMembers
 from ckread.readers.table import Table
 from ckread.readers.v1.reader import V1Table
 from tests import flips
