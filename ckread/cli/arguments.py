@@ -324,7 +324,7 @@ def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
 
 def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, list[str]]:
     """Open the run that RUN and leading PATTERNs name; what follows them are the patterns."""
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.run.run import open_run
 
     def is_path(word: str) -> bool:

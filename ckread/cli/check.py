@@ -108,7 +108,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     from glob import escape, glob
 
     from ckread.analysis.check.check import check, check_unopened
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
 
     try:

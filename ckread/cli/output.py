@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ckread.cli.terminal import Screen
     from ckread.errors import CheckpointError
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
 
 

@@ -87,8 +87,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.every:
         return _run_every(arguments, output, draws=draws)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        from ckread.analysis.choosing import choose_variables
-        from ckread.analysis.statistics.statistics import statistics
+        from ckread.analysis.statistics.statistics import choose_variables, statistics
 
         patterns, roles = patterns_of(arguments), roles_of(arguments)
         chosen, _ = choose_variables(checkpoint, patterns, roles)
@@ -189,8 +188,7 @@ def _draw(
 
 def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:
     """Measure along a run; give the exit code."""
-    from ckread.analysis.choosing import choose_variables
-    from ckread.analysis.statistics.statistics import statistics_of_run
+    from ckread.analysis.statistics.statistics import choose_variables, statistics_of_run
     from ckread.model.run.run import open_run
 
     run = open_run(arguments.path, reader=arguments.reader)

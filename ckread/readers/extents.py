@@ -21,9 +21,8 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
 )
-from ckread.readers.contract import Closing, shown
+from ckread.readers.contract import Closing, DataType, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.files import COPY_AGAIN, RegularFile
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
+from ckread.analysis.loading.records import KNOWN_FROM, UNREAD_CODE, What
 from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled

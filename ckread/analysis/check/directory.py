@@ -14,7 +14,7 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan
-from ckread.model.run.places import read_marks
+from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
 from ckread.readers.files import STATE_FILE_NAME, file_identity

@@ -11,7 +11,7 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

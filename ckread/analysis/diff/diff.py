@@ -91,7 +91,7 @@ def diff_checkpoints(
         >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
         0.133
     """
-    from ckread.model.ordering import model_order
+    from ckread.model.selection import model_order
 
     tolerance = Tolerance(rtol, atol, ulp)
     rules = [parse_rule(text) for text in _several(rename)]

@@ -33,7 +33,7 @@ from ckread.analysis.scan import (
     side_by_side,
 )
 from ckread.model.variable import is_whole
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

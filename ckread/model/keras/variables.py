@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.role import Role, can_be_weight
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.keras.config import iter_layers
 from ckread.readers.keras.layers import STATISTICS, quantization_mode
 

@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 from ckread.model.evidence import Identity
 from ckread.model.naming.path_tree import key_path, unescape
 from ckread.model.naming.paths import unique_names
-from ckread.model.naming.state import (
+from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
+from ckread.model.role import (
+    Role,
     buffers,
+    can_be_weight,
     is_state_name,
     is_state_scope,
     is_state_word,
     is_weight_word,
+    role_by_word,
     role_of_whole,
 )
-from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
-from ckread.model.role import Role, can_be_weight, role_by_word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ckread.model.evidence import Evidence
-    from ckread.readers.contract import TensorRecord
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, TensorRecord
 
 
 _ADAPTED = ("mean", "variance", "count")

@@ -19,10 +19,17 @@ from ckread.model.naming.paths import (
     unique_names,
 )
 from ckread.model.naming.slots import SlotClues, find_slots
-from ckread.model.naming.state import buffers, is_state_name, is_weight_word, role_of_whole
 from ckread.model.optimizers import find_optimizers, trained_by
-from ckread.model.role import Role, can_be_weight, role_by_word
-from ckread.readers.dtypes import DataType
+from ckread.model.role import (
+    Role,
+    buffers,
+    can_be_weight,
+    is_state_name,
+    is_weight_word,
+    role_by_word,
+    role_of_whole,
+)
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.model.run.entries import RunEntry, RunState
 from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.readers.contract import Format
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.entries import Place
     from ckread.model.run.opening import Structure
-    from ckread.model.run.places import Place
     from ckread.readers.files import FileIdentity
 
 MOSTLY = 0.5

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ckread.model.evidence import Evidence
-    from ckread.model.run.places import Place
+    from ckread.model.run.entries import Place
     from ckread.readers.contract import TensorRecord
 
 _STEP_NAMES = ("global_step", "step", "train_step")

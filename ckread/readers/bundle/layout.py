@@ -18,10 +18,9 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
-from ckread.readers.contract import Extent, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Extent, shown
 from ckread.readers.extents import shard_family, shard_path
-from ckread.readers.messages import BundleEntry
+from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:

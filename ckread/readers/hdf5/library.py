@@ -23,7 +23,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType
 from ckread.readers.hdf5.guard import GuardedWindow
 from ckread.readers.hdf5.messages import (
     REFERENCE_NBYTES,

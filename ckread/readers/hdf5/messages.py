@@ -15,7 +15,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ckread.errors import CheckpointError
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

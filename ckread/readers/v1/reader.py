@@ -19,22 +19,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError
-from ckread.readers.contract import Format, StoredFile, TensorRecord, shown
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType, Format, StoredFile, TensorRecord, shown
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import RegularFile
-from ckread.readers.messages import (
-    MAX_SLICES,
-    SLICE_NBYTES,
-    check_count,
-    parse_tensor_shape,
-    parse_tensor_slice,
-)
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
+    MAX_SLICES,
+    SLICE_NBYTES,
     VARINT,
     Span,
+    check_count,
     iter_fields,
+    parse_tensor_shape,
+    parse_tensor_slice,
     parse_text,
     signed32,
 )
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.messages import TensorSlice
+    from ckread.readers.protobuf import TensorSlice
 
 
 # The parts of a V1 checkpoint: the list at the head of each, and its slices by key.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Span, iter_fields
 
 if TYPE_CHECKING:

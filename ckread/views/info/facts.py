@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Strength
 from ckread.model.display import safe_text
+from ckread.model.evidence import Strength
 from ckread.model.role import Role
 from ckread.readers.contract import Format
 from ckread.views.terminal.page import Prose, Span
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
-    from ckread.analysis.masks_and_averages import Masks
-    from ckread.analysis.optimizers import OptimizerState
-    from ckread.analysis.training import TrainingState
+    from ckread.analysis.training import Masks, OptimizerState, TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph
