@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
 from ckread.cli.files import new_file
-from ckread.cli.progress import ProgressBar
+from ckread.cli.output import ProgressBar
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
