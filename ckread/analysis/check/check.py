@@ -231,11 +231,8 @@ def _check_vocabularies(checkpoint: Checkpoint) -> list[Finding]:
     missing = missing_vocabularies(checkpoint)
     if not missing:
         return []
-    is_one = len(missing) == 1
-    message = (
-        f"the file holds no vocabulary of {few(missing, 3)}: {'it comes' if is_one else 'they come'} back "
-        "empty"
-    )
+    comes = "it comes" if len(missing) == 1 else "they come"
+    message = f"the file holds no vocabulary of {few(missing, 3)}: {comes} back empty"
     remedy = "Give the layer its vocabulary again, or save the model as .keras once it is adapted."
     return [Finding(Level.WARNING, Code.VOCABULARY, None, None, message, remedy)]
 
