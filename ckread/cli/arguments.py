@@ -174,6 +174,23 @@ def add_top(parser: Parser, meaning: str = "the first N only") -> None:
     parser.add_argument("--top", metavar="N", type=positive, help=meaning)
 
 
+def add_jobs(parser: Parser) -> None:
+    """Add `--jobs`."""
+    parser.add_argument(
+        "--jobs", metavar="N", type=positive, help="processes to use (default: what is worth it)"
+    )
+
+
+def keep_blas_in_one_thread() -> None:
+    """Say so before numpy is imported: its threads cost more than they gain on sums of chunks.
+
+    With one busy neighbour two BLAS threads take three times as long as one. And a
+    process with a single thread may fork its workers.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
     """Tell whether a variable has one of the roles given with `--role`; any, if none was."""
     return not chosen or any(variable.role in roles for roles in chosen)

@@ -33,16 +33,18 @@ from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.records import DiffStatus
 from ckread.cli.arguments import (
     SeveralOf,
+    add_jobs,
     add_roles,
     add_top,
     add_why,
+    keep_blas_in_one_thread,
     open_path,
     patterns_of,
     roles_of,
 )
 from ckread.cli.files import read_rename_map, write_rename_map
+from ckread.cli.output import ProgressBar
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
 from ckread.views.diff.page import DiffView, diff_page

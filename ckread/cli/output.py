@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from ckread.model.display import safe_text
 from ckread.views.json_document import encode, schema
@@ -13,6 +14,7 @@ from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
 
     from rich.progress import Progress
 
@@ -212,3 +214,49 @@ def is_c_locale() -> bool:
         return False
     named = os.environ.get("LC_ALL") or os.environ.get("LANG")
     return bool(sys.flags.utf8_mode) and named in ("C", "POSIX")
+
+
+_AFTER_SECONDS = 1.0
+_EVERY_SECONDS = 0.1
+
+
+class ProgressBar:
+    """A line on stderr, only on a terminal and only once a second has passed; gone when done.
+
+    A context manager; calling it with a number of bytes advances it.
+    """
+
+    def __init__(self, total_nbytes: int, output: Output) -> None:
+        self._total = max(1, total_nbytes)
+        self._output = output
+        self._done = 0
+        self._start = self._drawn = time.monotonic()
+        self._bar: Progress | None = None
+        self._is_wanted = True
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, nbytes: int) -> None:
+        """Advance by a number of bytes."""
+        self._done += nbytes
+        now = time.monotonic()
+        waited = now - self._start >= _AFTER_SECONDS and now - self._drawn >= _EVERY_SECONDS
+        if self._is_wanted and waited:
+            self._drawn = now
+            if self._bar is None:
+                self._bar = self._output.progress(self._done, self._total, since=self._start)
+                self._is_wanted = self._bar is not None
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)
