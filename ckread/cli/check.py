@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     code = _code([report], arguments)
     if output.is_json:
         output.json("check", report.to_dict())
-    elif not output.is_quiet or code:
+    else:
         output.render(check_page(report), report.evidence)
     return code
 

@@ -29,7 +29,8 @@ class Output:
 
     On a terminal results are laid out for a screen, otherwise piped: whole, aligned, without
     colour. Where a file was asked for, a reader that has gone does not keep it from being written
-    (`outlives_pipe`): `flush` then says at the end that it has gone.
+    (`outlives_pipe`): `flush` then says at the end that it has gone. Of a command that answers by
+    its exit code, `-q` leaves no page (`is_silent`); a document that was asked for is written.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Output:
         color: str = "auto",
         is_json: bool = False,
         is_quiet: bool = False,
+        is_silent: bool = False,
         pages: bool = True,
         tells_why: bool = False,
         outlives_pipe: bool = False,
@@ -47,6 +49,7 @@ class Output:
         self._color = color
         self._pages = pages
         self._tells_why = tells_why
+        self._is_silent = is_silent
         self._is_forced = color == "always" or (color == "auto" and is_forced())
         self.is_json = is_json
         self.is_quiet = is_quiet
@@ -56,6 +59,8 @@ class Output:
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
         """Write a page of results, and what told its claims where that is asked for."""
+        if self._is_silent:
+            return
         if self._tells_why:
             from ckread.views.why import with_why
 
