@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Extent
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, Extent
 
 
 class ContentKey(NamedTuple):

@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_strict, add_why
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.arguments import add_jobs, add_strict, add_why, keep_blas_in_one_thread
+from ckread.cli.output import ProgressBar
 from ckread.errors import CheckpointError, NotACheckpointError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     code = _code([report], arguments)
     if output.is_json:
         output.json("check", report.to_dict())
-    elif not output.is_quiet or code:
+    else:
         output.render(check_page(report), report.evidence)
     return code
 
@@ -108,7 +108,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     from glob import escape, glob
 
     from ckread.analysis.check.check import check, check_unopened
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
 
     try:

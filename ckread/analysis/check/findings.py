@@ -10,7 +10,7 @@ from ckread.model.display import Displayed, Field, Kind, document, frame
 
 if TYPE_CHECKING:
     from ckread.analysis.loading.records import OnLoading
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
 
 
 class Level(StrEnum):
