@@ -10,7 +10,7 @@ from ckread.analysis.check.findings import Code, Finding, Level
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.variable import read_numbers
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import iterations_by_power, read_training_state
 from ckread.errors import CheckpointError
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
 from ckread.model.run.run import Run, as_run
