@@ -64,10 +64,7 @@ def scan(directory: str) -> list[Candidate]:
         if name.endswith(INDEX_SUFFIX)
     ]
     found = [candidate for candidate in bundles if candidate is not None]
-    return _in_order(found or _v1_files(directory, names) or keras_files(directory, names))
-
-
-def _in_order(found: list[Candidate]) -> list[Candidate]:
+    found = found or _v1_files(directory, names) or keras_files(directory, names)
     read = read_series([one.name for one in found], [one.saved for one in found])
     return [
         found[place]._replace(numbers=numbers, series=series)
