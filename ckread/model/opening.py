@@ -218,13 +218,24 @@ def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
 def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
     from ckread.model.keras.opening import open_keras
 
+    _refuse(choice, location, "a Keras file")
+    return open_keras(location)
+
+
+def _open_partner(location: Location, choice: ReaderChoice) -> Checkpoint:
+    from ckread.model.partners import open_partner
+
+    _refuse(choice, location, "a file of another world")
+    return open_partner(location)
+
+
+def _refuse(choice: ReaderChoice, location: Location, what: str) -> None:
     if choice is ReaderChoice.TENSORFLOW:
         raise UnsupportedFeatureError(
-            "a Keras file, which TensorFlow's reader does not read",
+            f"{what}, which TensorFlow's reader does not read",
             path=location.path,
             remedy="Leave --reader tensorflow out.",
         )
-    return open_keras(location)
 
 
 def _bundle_reader(prefix: str, choice: ReaderChoice) -> CheckpointReader:
@@ -246,6 +257,9 @@ _OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
     Format.KERAS_WEIGHTS_SHARDED: _open_keras,
     Format.LEGACY_HDF5: _open_keras,
     Format.HDF5: _open_keras,
+    Format.SAFETENSORS: _open_partner,
+    Format.NUMPY: _open_partner,
+    Format.PYTORCH: _open_partner,
 }
 
 

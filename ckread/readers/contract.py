@@ -45,10 +45,18 @@ class Format(StrEnum):
     LEGACY_HDF5 = "legacy_hdf5"
     HDF5 = "hdf5"
     """A file of numbers that nothing marks as one of Keras."""
+    SAFETENSORS = "safetensors"
+    NUMPY = "numpy"
+    """An `.npy`, or an archive of such."""
+    PYTORCH = "pytorch"
 
+
+DOTTED = frozenset({Format.SAFETENSORS, Format.NUMPY, Format.PYTORCH})
+"""Formats whose names may have their scopes parted by dots, as PyTorch's have."""
 
 CHECKSUMMED = frozenset(
     {Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE, Format.KERAS_ARCHIVE}
+    | {Format.NUMPY, Format.PYTORCH}
 )
 """Formats that keep a checksum of all values: per tensor, per block, or of all at once."""
 
