@@ -258,7 +258,8 @@ _OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
     Format.LEGACY_HDF5: _open_keras,
     Format.HDF5: _open_keras,
     Format.SAFETENSORS: _open_partner,
-    Format.NUMPY: _open_partner,
+    Format.NPY: _open_partner,
+    Format.NPZ: _open_partner,
     Format.PYTORCH: _open_partner,
 }
 

@@ -52,7 +52,7 @@ def open_partner(location: Location) -> Checkpoint:
 
         file = reader = Safetensors(location.path)
         evidence = Evidence(metadata=tuple(sorted(file.metadata.items())))
-    elif location.format is Format.NUMPY:
+    elif location.format is not Format.PYTORCH:
         from ckread.readers.partners.numpy_files import NumpyFile
 
         reader = NumpyFile(location.path)
@@ -65,7 +65,7 @@ def open_partner(location: Location) -> Checkpoint:
     try:
         tensors = reader.tensors
         n_dotted = sum("." in key for key in tensors)
-        if location.format is Format.NUMPY and 2 * n_dotted < len(tensors):
+        if reader.format in (Format.NPY, Format.NPZ) and 2 * n_dotted < len(tensors):
             identities = identify(tensors, evidence)
         else:
             identities = identify_dotted(tensors, same)

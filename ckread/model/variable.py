@@ -150,7 +150,7 @@ class Variable:
             ChecksumError: the archive is damaged.
             UsageError: the checkpoint was closed.
         """
-        self._opened().verify_container()
+        self._opened().verify_container(self.key)
         return self._reader.extents(self.key)
 
     def numpy(self) -> NDArray[np.generic]:

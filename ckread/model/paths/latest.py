@@ -115,8 +115,8 @@ _FORMATS = {
     Kind.WEIGHTS_JSON: Format.KERAS_WEIGHTS_SHARDED,
     Kind.SAFETENSORS: Format.SAFETENSORS,
     Kind.SAFETENSORS_JSON: Format.SAFETENSORS,
-    Kind.NPY: Format.NUMPY,
-    Kind.NPZ: Format.NUMPY,
+    Kind.NPY: Format.NPY,
+    Kind.NPZ: Format.NPZ,
     Kind.PYTORCH: Format.PYTORCH,
 }
 

@@ -29,7 +29,7 @@ KERAS_SUFFIXES = {
 PARTNER_SUFFIXES = {
     ".safetensors.index.json": Format.SAFETENSORS,
     ".safetensors": Format.SAFETENSORS,
-    ".npz": Format.NUMPY,
+    ".npz": Format.NPZ,
     "pytorch_model.bin": Format.PYTORCH,
     ".pth": Format.PYTORCH,
     ".pt": Format.PYTORCH,

@@ -1,4 +1,4 @@
-"""What the archives of numpy and PyTorch share: members whose CRC-32 covers all their bytes."""
+"""What the archives of numpy and PyTorch share: members, each with a CRC-32 of all its bytes."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from ckread.readers.contract import Format, StoredFile
 from ckread.readers.extent_reader import ExtentReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ckread.readers.zip_members import ZipMembers
 
 
 class ArchiveReader(ExtentReader):
-    """Tensors in the members of a zip archive, which are verified together, once."""
+    """Tensors in the members of a zip archive; a member is verified once, whole."""
 
     def __init__(self, path: str, layout: Format, archive: ZipMembers | None, nbytes: int) -> None:
         """Take an open archive; None for a bare file, which has no checksum."""
         super().__init__(path, layout)
         self._archive = archive
         self._nbytes = nbytes
-        self._found: CheckpointError | bool = False
+        self._verified: dict[str, CheckpointError | None] = {}
 
-    def members(self) -> Iterable[str]:
-        """Give the members that hold values, and what tells where."""
+    def member(self, key: str) -> str:
+        """Give the member that holds the values of a tensor."""
         raise NotImplementedError
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the file."""
         return (StoredFile(self.path, self._nbytes, is_shard=True),)
 
-    def verify_container(self) -> None:
-        """Verify the CRC-32 of every member."""
-        if self._archive is not None and self._found is False:
-            try:
-                for name in self.members():
+    def verify_container(self, key: str | None = None) -> None:
+        """Verify the CRC-32 of the member of a tensor, or of all members."""
+        if self._archive is None:
+            return
+        for name in self._archive.members if key is None else [self.member(key)]:
+            if name not in self._verified:
+                self._verified[name] = None
+                try:
                     self._archive.verify(name)
-                self._found = True
-            except CheckpointError as error:
-                self._found = error
-        if isinstance(self._found, CheckpointError):
-            raise self._found.within()  # a new one each time: a traceback grows on it
+                except CheckpointError as error:
+                    self._verified[name] = error
+            found = self._verified[name]
+            if found is not None:
+                raise found.within()  # a new one each time: a traceback grows on it
 
     def close(self) -> None:
         """Close the archive for good."""

@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import Extent, Format, TensorRecord, shown
+from ckread.readers.contract import Format, TensorRecord, shown
 from ckread.readers.dtypes import DataType
 from ckread.readers.extents import too_large
 from ckread.readers.files import RegularFile
@@ -26,7 +26,7 @@ from ckread.readers.partners.archive import ArchiveReader
 from ckread.readers.zip_members import ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -126,7 +126,7 @@ class NumpyFile(ArchiveReader):
         with RegularFile(path) as file:
             is_bare = file.pread(0, min(6, file.nbytes)) == MAGIC
             archive = None if is_bare else ZipMembers(path)
-            super().__init__(path, Format.NUMPY, archive, file.nbytes)
+            super().__init__(path, Format.NPY if is_bare else Format.NPZ, archive, file.nbytes)
             try:
                 self._members = dict(self._list(file))
             except BaseException:
@@ -178,21 +178,9 @@ class NumpyFile(ArchiveReader):
         what = "is" if len(unread) == 1 else "are"
         return (f"{', '.join(unread[:3])}{more} {what} listed, and not read.",)
 
-    def members(self) -> Iterable[str]:
-        """Give the members that are arrays."""
-        return (one.name for one in self._members.values() if one.name is not None)
-
-    def extents(self, key: str) -> tuple[Extent, ...] | None:
-        """Give where an array lies; None if it is deflated, in Fortran's order, or of texts."""
-        self._record(key)
-        array, _, offset = self._members[key]
-        has_order = array.is_fortran and len(array.shape) > 1
-        if offset is None or has_order or not array.dtype.is_plain:
-            return None
-        region = tuple((0, n) for n in array.shape)
-        is_big = array.code[0] == ">"
-        place = (self.path, offset + array.start, array.nbytes, array.dtype)
-        return (Extent(*place, is_big, None, region),)
+    def member(self, key: str) -> str:
+        """Give the member that is an array."""
+        return str(self._members[key].name)
 
     def _decode(self, key: str) -> NDArray[np.generic]:
         array, name, offset = self._members[key]

@@ -104,7 +104,8 @@ class _Machine:
         for _ in range(MAX_OPCODES):
             opcode = self._take(1)
             if opcode == b".":
-                return self._stack.pop()
+                [made] = self._stack
+                return made
             if not (self._literal(opcode) or self._memory(opcode) or self._container(opcode)):
                 self._call(opcode)
         raise ValueError(f"more than {MAX_OPCODES} opcodes")

@@ -32,7 +32,7 @@ from ckread.readers.partners.pickled import (
 from ckread.readers.zip_members import ZipMembers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -99,7 +99,6 @@ class PyTorchArchive(ArchiveReader):
             self._is_big = (
                 order in archive.members and archive.read(order, max_nbytes=64).strip() == b"big"
             )
-            self._pickle = pickle
             try:
                 if pickle not in archive.members:
                     raise CorruptCheckpointError("not there")  # noqa: TRY301 - placed below
@@ -164,9 +163,9 @@ class PyTorchArchive(ArchiveReader):
             return None
         return place[0] + placed.offset * placed.dtype.itemsize
 
-    def members(self) -> Iterable[str]:
-        """Give the pickle, and the storages of all tensors."""
-        return (self._pickle, *dict.fromkeys(one.member for one in self._placed.values()))
+    def member(self, key: str) -> str:
+        """Give the member that is the storage of a tensor."""
+        return self._placed[key].member
 
     @property
     def notes(self) -> tuple[str, ...]:

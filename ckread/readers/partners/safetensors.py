@@ -19,7 +19,12 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.errors import CorruptCheckpointError, ErrorKind, MissingShardError
+from ckread.errors import (
+    CorruptCheckpointError,
+    ErrorKind,
+    MissingShardError,
+    UnsupportedFeatureError,
+)
 from ckread.readers.contract import (
     Extent,
     Format,
@@ -34,6 +39,9 @@ from ckread.readers.files import RegularFile, file_identity, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 MAX_HEADER_NBYTES = 100_000_000
@@ -119,6 +127,10 @@ class Safetensors(ExtentReader):
         self._record(key)
         extent = self._extents[key]
         return (extent,) if extent.dtype.is_plain else None
+
+    def _decode(self, key: str) -> NDArray[np.generic]:
+        found = "a tensor of a type that has no array form"
+        raise self._located(UnsupportedFeatureError(found), key)
 
 
 def _base(path: str) -> str:

@@ -40,7 +40,8 @@ _FORMATS = {
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
     Format.HDF5: "HDF5 file, not of Keras",
     Format.SAFETENSORS: "safetensors",
-    Format.NUMPY: "numpy arrays",
+    Format.NPY: "numpy array (.npy)",
+    Format.NPZ: "numpy arrays (.npz)",
     Format.PYTORCH: "PyTorch archive",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
