@@ -12,7 +12,7 @@ from ckread.model.display import is_spelled
 from ckread.model.role import Role
 from ckread.model.selection import compile_pattern
 from ckread.model.variable import no_index, resolve_index, split_index
-from ckread.readers.dtypes import numpy_dtype
+from ckread.readers.contract import numpy_dtype
 
 if TYPE_CHECKING:
     import numpy as np

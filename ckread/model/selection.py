@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.display import safe_text, safe_word
+from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from ckread.model.evidence import Evidence, ObjectGraph
     from ckread.model.variable import Variable
 
 
@@ -62,6 +64,28 @@ def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list
             raise nothing_matches(pattern, [variable.name for variable in candidates])
         chosen |= found
     return [variable for variable in candidates if variable.key in chosen]
+
+
+def choose(
+    variables: Iterable[Variable],
+    patterns: str | Sequence[str],
+    roles: str | Iterable[str] | None,
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Give the variables that are asked for, and how many of each role are not.
+
+    Without `roles` these are weights and statistics, or, where no such variable
+    matches, all but bookkeeping.
+    """
+    matching = select(variables, patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+    roles = as_roles(roles)
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    return [variable for variable in matching if variable.role in roles], left_out
 
 
 def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError:
@@ -145,3 +169,102 @@ def _shared(one: str, other: str) -> int:
     starts = os.path.commonprefix([one, other])  # noqa: RUF071 - characters are meant
     ends = os.path.commonprefix([one[::-1], other[::-1]])  # noqa: RUF071
     return len(starts) + len(ends)
+
+
+# The order of a model: layers as they follow each other, kernel before bias. A bundle keeps its
+# keys sorted as bytes, so `_operations/10` stands before `_operations/2`. The object graph, Keras
+# files and `.meta` files list what a model is made of in its own order; elsewhere names are in
+# natural order. Attributes of a subclassed model stand in the graph by name: there its optimizer
+# knows the order.
+
+_LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+
+_TRAINED = ("_trainable_variables", "trainable_variables")
+
+Place = tuple[int, int, str, int, int, str]
+"""Part of the table, rank and name of the scope, ranks and name of the variable."""
+
+
+def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Variable]:
+    """Sort variables: parameters in the order of the model, then the rest.
+
+    The variables of one scope stay together. Of the rest, what lies in a scope comes
+    first: the optimizer before a save counter.
+    """
+    chosen = list(variables)
+    ranks = _ranks(chosen, evidence)
+    last = len(ranks)
+    first_of_scope: dict[str, int] = {}
+    for variable in chosen:
+        scope = _scope(variable.scopes)
+        rank = ranks.get(variable.key, last)
+        first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
+
+    def place(variable: Variable) -> Place:
+        scope, slash, leaf = variable.scopes.rpartition("/")
+        is_parameter = variable.role.is_parameter
+        return (
+            0 if is_parameter else 1 if slash else 2,
+            first_of_scope[scope],
+            natural_key(scope),
+            _LEAF_RANK.get(leaf, len(_LEAVES)),
+            ranks.get(variable.key, last),
+            natural_key(leaf),
+        )
+
+    return sorted(chosen, key=place)
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
+    """Give the place of each checkpoint key that the files put in an order."""
+    if evidence.graph is not None:
+        return _graph_order(evidence.graph)
+    if evidence.is_in_order:
+        return {variable.key: place for place, variable in enumerate(variables)}
+    listed: dict[str, int] = {}  # scopes
+    for layer in evidence.layers:
+        listed.setdefault(layer.name.rpartition("/")[2], len(listed))
+    if evidence.meta_graph is not None:
+        for one in evidence.meta_graph.collections.get("variables", ()):
+            listed.setdefault(_scope(one.key), len(listed))
+    if not listed:
+        return {}
+    ranks = {}
+    for variable in variables:
+        scope = _scope(variable.name)
+        # The scope itself, else the innermost part of it that is listed.
+        parts = (scope, *reversed(scope.split("/")))
+        ranks[variable.key] = next((listed[p] for p in parts if p in listed), len(listed))
+    return ranks
+
+
+def _graph_order(graph: ObjectGraph) -> dict[str, int]:
+    """Number the variables as the optimizer lists them, others after the one met before."""
+    met: dict[str, None] = {}
+    seen: set[int] = set()
+    to_visit = [0]
+    while to_visit:  # depth first: all of a layer before the next
+        node = to_visit.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in graph.variables:
+            met.setdefault(graph.variables[node])
+        to_visit.extend(child for child, _ in reversed(graph.children[node]))
+    listed: dict[str, int] = {}
+    trained = (child for children in graph.children for child, name in children if name in _TRAINED)
+    for members in trained:
+        for node in graph.items(members).values():
+            if node in graph.variables:
+                listed.setdefault(graph.variables[node], len(listed))
+    last = -1
+    places = {}
+    for i, key in enumerate(met):
+        last = listed.get(key, last)
+        places[key] = last, i
+    return {key: rank for rank, key in enumerate(sorted(places, key=places.__getitem__))}

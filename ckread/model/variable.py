@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
-    from ckread.readers.contract import CheckpointReader, Index, TensorRecord
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import CheckpointReader, DataType, Index, TensorRecord
 
 
 class Variable:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
-from ckread.readers.contract import CHUNK_NBYTES, Closing, Format, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import CHUNK_NBYTES, Closing, DataType, Format, shown
 from ckread.readers.extents import open_shard, read_extent
 from ckread.readers.slices import index_ranges, kept_shape
 

@@ -22,7 +22,7 @@ import pytest
 import ckread
 from ckread.analysis.check.findings import Code
 from ckread.errors import CheckpointError, ErrorKind
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, v1_file, write_bundle
 from tests.places import FIXTURES
 

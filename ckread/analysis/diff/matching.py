@@ -37,8 +37,7 @@ from ckread.analysis.diff.pairing import (
     take_without_scope,
 )
 from ckread.analysis.diff.records import DiffStatus, PairedBy, RenameRule
-from ckread.analysis.diff.renaming import infer_rules, rename_all
-from ckread.analysis.diff.renumbering import take_renumbered
+from ckread.analysis.diff.renaming import infer_rules, rename_all, take_renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ckread.analysis.choosing import choose
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import choose, model_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,16 +13,18 @@ from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.loading.ops import (
+from ckread.analysis.loading.records import (
     FILE_ARGUMENT,
     KINDS,
     PATH_ATTRIBUTE,
     SAVING,
+    LoadFact,
+    OnLoading,
     What,
     has_functions,
     is_known,
+    together,
 )
-from ckread.analysis.loading.records import LoadFact, OnLoading, together
 from ckread.readers.graphs.fingerprint import is_index_as_exported
 from ckread.readers.graphs.operations import (
     INITIALIZATION,

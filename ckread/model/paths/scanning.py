@@ -71,10 +71,7 @@ def scan(directory: str) -> list[Candidate]:
     ]
     found = [candidate for candidate in bundles if candidate is not None]
     found = found or _v1_files(directory, names) or keras_files(directory, names)
-    return _in_order(found or keras_files(directory, names, PARTNER_SUFFIXES))
-
-
-def _in_order(found: list[Candidate]) -> list[Candidate]:
+    found = found or keras_files(directory, names, PARTNER_SUFFIXES)
     read = read_series([one.name for one in found], [one.saved for one in found])
     return [
         found[place]._replace(numbers=numbers, series=series)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import NotACheckpointError
 from ckread.readers.contract import (
+    DataType,
     Extent,
     Format,
     StoredFile,
     TensorRecord,
     no_garbage_collection,
 )
-from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.file import Dataset, HDF5File, path_order
