@@ -18,8 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import Format, TensorRecord, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format, TensorRecord, shown
 from ckread.readers.extents import too_large
 from ckread.readers.files import RegularFile
 from ckread.readers.partners.archive import ArchiveReader

@@ -17,8 +17,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import Extent, Format, TensorRecord, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Extent, Format, TensorRecord, shown
 from ckread.readers.extents import too_large
 from ckread.readers.partners.archive import ArchiveReader
 from ckread.readers.partners.pickled import (
@@ -190,7 +189,7 @@ class PyTorchArchive(ArchiveReader):
     def _decode(self, key: str) -> NDArray[np.generic]:
         import numpy as np
 
-        from ckread.readers.dtypes import numpy_dtype
+        from ckread.readers.contract import numpy_dtype
 
         placed = self._placed[key]
         if not placed.dtype.is_plain:

@@ -26,6 +26,7 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.contract import (
+    DataType,
     Extent,
     Format,
     StoredFile,
@@ -33,7 +34,6 @@ from ckread.readers.contract import (
     no_garbage_collection,
     shown,
 )
-from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import RegularFile, file_identity, read_bounded
 

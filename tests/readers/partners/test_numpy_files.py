@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import ckread
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.partners.numpy_files import NumpyFile, parse_header
 from tests.places import FIXTURES
 

@@ -18,7 +18,7 @@ from ckread.errors import (
     MissingShardError,
     UnsupportedFeatureError,
 )
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.partners.safetensors import DTYPES, Safetensors
 from tests.places import FIXTURES
 
