@@ -107,7 +107,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
     if global_step is None and all(one.iterations is None for one in optimizers):
-        done, source = _iterations_by_power(checkpoint)
+        done, source = iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
@@ -126,7 +126,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
 
 
-def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+def iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
