@@ -82,8 +82,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     suffix = suffix_of(arguments.output)
     check_free(arguments.output, force=arguments.force)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        checkpoint.reader.verify_container()
         chosen = _chosen(checkpoint, arguments)
+        for variable in chosen:
+            checkpoint.reader.verify_container(variable.key)
         nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
         left_out: list[LeftOut] = []
         with ProgressBar(nbytes, output) as progress:

@@ -292,7 +292,7 @@ def _shared(one: str, other: str) -> int:
 # natural order. Attributes of a subclassed model stand in the graph by name: there its optimizer
 # knows the order.
 
-_LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
 
 _TRAINED = ("_trainable_variables", "trainable_variables")
@@ -312,15 +312,15 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
     last = len(ranks)
     first_of_scope: dict[str, int] = {}
     for variable in chosen:
-        scope = _scope(variable.name)
+        scope = _scope(variable.scopes)
         rank = ranks.get(variable.key, last)
         first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
 
     def place(variable: Variable) -> Place:
-        scope, _, leaf = variable.name.rpartition("/")
+        scope, slash, leaf = variable.scopes.rpartition("/")
         is_parameter = variable.role.is_parameter
         return (
-            0 if is_parameter else 1 if "/" in variable.name else 2,
+            0 if is_parameter else 1 if slash else 2,
             first_of_scope[scope],
             natural_key(scope),
             _LEAF_RANK.get(leaf, len(_LEAVES)),
@@ -339,6 +339,8 @@ def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order."""
     if evidence.graph is not None:
         return _graph_order(evidence.graph)
+    if evidence.is_in_order:
+        return {variable.key: place for place, variable in enumerate(variables)}
     listed: dict[str, int] = {}  # scopes
     for layer in evidence.layers:
         listed.setdefault(layer.name.rpartition("/")[2], len(listed))
