@@ -99,15 +99,13 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
 
     def _explained(self, error: VariableNotFoundError) -> VariableNotFoundError:
         """Say first that names are keys here, where the object graph that has them is lost."""
-        if self.evidence.graph is not None or OBJECT_GRAPH_KEY not in self.reader.tensors:
+        is_known = self.evidence.graph is not None or OBJECT_GRAPH_KEY not in self.reader.tensors
+        if is_known or error.places:
             return error
         shards = [file for file in self.files() if file.is_shard]
         missing = [os.path.basename(file.path) for file in shards if file.nbytes is None]
         lost = f"{few(missing, 3)} is missing" if missing else self.warnings[0].rstrip(".")
-        lost += ". Variables go by their keys here"
-        return (
-            error if error.found.startswith(lost) else error.within(found=f"{lost}: {error.found}")
-        )
+        return error.within(f"{lost}. Variables go by their keys here")
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over names, in the order of the file."""
