@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckread.errors import VariableNotFoundError
+from ckread.errors import TextLines, VariableNotFoundError
 from ckread.model.display import is_spelled
 from ckread.model.role import Role
 from ckread.model.selection import compile_pattern
@@ -96,7 +96,7 @@ def _find(checkpoint: Checkpoint, name: str) -> Variable:
             f"{len(found)} variables match {name}",
             path=checkpoint.path,
             expected="one",
-            remedy="\n".join(["They are:", *lines]),
+            remedy=TextLines("They are:", *lines),
         )
     return found[0]
 

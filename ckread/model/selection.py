@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ckread.errors import VariableNotFoundError
+from ckread.errors import TextLines, VariableNotFoundError
 from ckread.model.display import safe_text, safe_word
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
 
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = difflib.get_close_matches(pattern.strip("*/"), list(parts)[:20_000], n=5, cutoff=0.5)
-    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else NONE_NEAR
+    remedy = nearest_names(near) or NONE_NEAR
     return VariableNotFoundError(f"no variable matches {pattern}", remedy=remedy)
 
 
@@ -118,12 +118,14 @@ def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy = None
-    if near:
-        remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
-    elif names:
-        remedy = NONE_NEAR
+    remedy = nearest_names(near) or (NONE_NEAR if names else None)
     return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
+
+
+def nearest_names(near: Iterable[str]) -> TextLines | None:
+    """Give the lines that list names that are near; None if there is none."""
+    lines = [f"  {name}" for name in near]
+    return TextLines("Nearest names:", *lines) if lines else None
 
 
 def near_names(name: str, names: Collection[str]) -> list[str]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
+from ckread.errors import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -239,7 +241,7 @@ class CheckpointReader(Protocol):
 
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    return safe_text(key)
 
 
 class Closing:

@@ -10,6 +10,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.errors import TextLines
 from ckread.model.display import named, safe_text, safe_word
 from ckread.views.loads import check_sections, run_sections
 from ckread.views.terminal.page import (
@@ -395,11 +396,11 @@ def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     if finding.code is not Code.TENSORFLOW:  # its own words are not ours to write anew
         message = with_units(message)
     blocks: list[Block] = [Prose(*head, indent=2), _Indented(safe_text(f"{message}."))]
-    for line in (finding.remedy or "").split("\n") if has_remedy else ():
+    for line in TextLines(finding.remedy).lines if has_remedy else ():
         if line.startswith(" "):
-            blocks.append(Lines([(Span(f"  {safe_text(line)}"),)]))
-        elif line:
-            blocks.append(_Indented(safe_text(line)))
+            blocks.append(Lines([(Span(f"  {line}"),)]))
+        else:
+            blocks.append(_Indented(line))
     return blocks
 
 
