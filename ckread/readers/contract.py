@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
+from ckread.errors import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -336,7 +338,7 @@ class CheckpointReader(Protocol):
 
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    return safe_text(key)
 
 
 def few(names: Sequence[str], n: int) -> str:
