@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, TextLines, UsageError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -116,6 +116,13 @@ def parser_of(command: Command | None) -> Parser:
                 "-p", "--pattern", metavar="PATTERN", action="append", default=[],
                 dest="pattern_options", help="only these variables, as PATTERN (repeatable)",
             )  # fmt: skip
+            parser.add_argument(
+                "--exclude", metavar="PATTERN", action="append", default=[],
+                help="not these; '!PATTERN' says the same (repeatable)",
+            )  # fmt: skip
+            parser.add_argument(
+                "--regex", action="store_true", help="patterns are regular expressions"
+            )
     add_common(parser, tells_by_code=command is not None and hasattr(module, "EXIT_CODE"))
     return parser
 
@@ -259,8 +266,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def patterns_of(arguments: argparse.Namespace) -> list[str]:
-    """Give the patterns, from words and from `-p`."""
-    return [*arguments.patterns, *arguments.pattern_options]
+    """Give the patterns, from words and options."""
+    return _patterns(arguments.patterns, arguments)
+
+
+def _patterns(words: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+    left_out = [f"!{pattern}" for pattern in arguments.exclude]
+    patterns = [*words, *arguments.pattern_options, *left_out]
+    if not arguments.regex:
+        return patterns
+    from ckread.model.selection import Regex
+
+    return [Regex(pattern) for pattern in patterns]
 
 
 def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
@@ -283,9 +300,8 @@ def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
     near = nearest(word, [command.name for command in COMMANDS])
     if near is None:
         return None
-    remedy = f"Did you mean ckread {near}?"
-    if isinstance(error, CheckpointNotFoundError) and error.remedy:
-        remedy += f"\n{error.remedy}"
+    nearby = error.remedy if isinstance(error, CheckpointNotFoundError) else None
+    remedy = TextLines(f"Did you mean ckread {near}?", nearby)
     return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
 
 
@@ -314,7 +330,7 @@ def also_a_path(word: str, error: UsageError) -> UsageError:
     if not any(os.path.lexists(word + suffix) for suffix in ("", ".index")):
         return error
     here = f"What is called so here is opened as {os.path.join(os.curdir, word)}."
-    return UsageError(error.message, remedy=f"{error.remedy}\n{here}" if error.remedy else here)
+    return UsageError(error.message, remedy=TextLines(error.remedy, here))
 
 
 def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
@@ -357,4 +373,4 @@ def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, 
     run = open_run(words[:n_paths], reader=arguments.reader)
     for note in run.notes:
         output.note(note)
-    return run, [*words[n_paths:], *arguments.pattern_options]
+    return run, _patterns(words[n_paths:], arguments)

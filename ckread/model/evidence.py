@@ -7,7 +7,6 @@ identities from it, `info` shows parts of it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -38,8 +37,7 @@ class Strength(StrEnum):
     """Nothing tells; no value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One claim with its evidence.
 
     Attributes:
@@ -190,8 +188,7 @@ class UnreadGraph(NamedTuple):
         return f"{self.error.message}: {self.lost}."
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known besides keys, shapes and values.
 
     Attributes:
@@ -206,6 +203,8 @@ class Evidence:
         compiled: the rest of what it was compiled with.
         saved_layers: the Keras objects of a SavedModel of Keras 2.
         assets: names of the members of a `.keras` that are neither weights nor model.
+        is_in_order: whether the file lists the variables in the order of the model.
+        metadata: texts that the writer of a safetensors file put beside the tensors.
     """
 
     graph: ObjectGraph | None = None
@@ -219,6 +218,8 @@ class Evidence:
     compiled: CompiledConfig | None = None
     saved_layers: SavedLayers | None = None
     assets: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    is_in_order: bool = False
 
 
 class Identity(NamedTuple):

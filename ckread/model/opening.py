@@ -6,7 +6,6 @@ import copyreg
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from ckread.model.paths.location import (
     saved_model_prefix,
     shard_warnings,
 )
-from ckread.readers.contract import Format
+from ckread.readers.contract import DOTTED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +75,20 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
     location = locate(path)
     if location.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE):
         return _open_tensorflow(location, choice)
-    from ckread.model.keras.opening import open_keras
-
+    is_partner = location.format in DOTTED
     if choice is ReaderChoice.TENSORFLOW:
+        what = f"a {location.format} file" if is_partner else "a Keras file"
         raise UnsupportedFeatureError(
-            "a Keras file, which TensorFlow's reader does not read",
+            f"{what}, which TensorFlow's reader does not read",
             path=location.path,
             remedy="Leave --reader tensorflow out.",
         )
+    if is_partner:
+        from ckread.model.partners import open_partner
+
+        return open_partner(location)
+    from ckread.model.keras.opening import open_keras
+
     return open_keras(location)
 
 
@@ -139,7 +144,7 @@ def assemble(
         warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
-        evidence = replace(evidence, graph=graph)
+        evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
             from ckread.model.keras.opening import with_saved_layers

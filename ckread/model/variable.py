@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.display import Field, Kind, document
-from ckread.readers.contract import CHUNK_NBYTES, Extent
+from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,12 @@ class Variable:
     def name(self) -> str:
         """What the program that made it called it; unique in the checkpoint."""
         return self._identity.name
+
+    @property
+    def scopes(self) -> str:
+        """Its name with `/` between all scopes, also where its writer puts dots."""
+        is_dotted = self._reader.format in DOTTED
+        return self.name.replace(".", "/") if is_dotted else self.name
 
     @property
     def key(self) -> str:
@@ -143,7 +149,7 @@ class Variable:
             ChecksumError: the archive is damaged.
             UsageError: the checkpoint was closed.
         """
-        self._opened().verify_container()
+        self._opened().verify_container(self.key)
         return self._reader.extents(self.key)
 
     def numpy(self) -> NDArray[np.generic]:
@@ -255,9 +261,6 @@ def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
     """Give the one extent of each of many variables that are whole.
 
     What is the same for all that lie in one shard is asked once. Their regions are left out.
-
-    Raises:
-        CheckpointError: that of one cannot be told, or its checkpoint was closed.
     """
     known: dict[tuple[int, int | None], Extent] = {}
     extents = []
@@ -299,11 +302,7 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 
 
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
-    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
-
-    Raises:
-        CheckpointError: as for `Variable.numpy`.
-    """
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
     size = len(data) // max(1, variable.elements)
     if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16

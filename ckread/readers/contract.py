@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from ckread.errors import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,10 +136,18 @@ class Format(StrEnum):
     LEGACY_HDF5 = "legacy_hdf5"
     HDF5 = "hdf5"
     """A file of numbers that nothing marks as one of Keras."""
+    SAFETENSORS = "safetensors"
+    NPY = "npy"
+    NPZ = "npz"
+    PYTORCH = "pytorch"
 
+
+DOTTED = frozenset({Format.SAFETENSORS, Format.NPY, Format.NPZ, Format.PYTORCH})
+"""Formats whose names may have their scopes parted by dots, as PyTorch's have."""
 
 CHECKSUMMED = frozenset(
     {Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE, Format.KERAS_ARCHIVE}
+    | {Format.NPZ, Format.PYTORCH}
 )
 """Formats that keep a checksum of all values: per tensor, per block, or of all at once."""
 
@@ -167,8 +176,7 @@ class TensorRecord(NamedTuple):
     offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
     Attributes:
@@ -253,9 +261,10 @@ class CheckpointReader(Protocol):
         """See that values may be read; raise UsageError if the checkpoint was closed."""
         ...
 
-    def verify_container(self) -> None:
-        """Verify what one checksum covers for all tensors, as that of an archive's member.
+    def verify_container(self, key: str | None = None) -> None:
+        """Verify what one checksum covers for several tensors, as that of an archive's member.
 
+        What covers the tensor `key`; of all tensors if none is named.
         Once: what was found then is said each time. `read`, `read_strings` and
         `iter_chunks` do it by themselves. Nothing to do where each tensor has its own.
 
@@ -329,7 +338,7 @@ class CheckpointReader(Protocol):
 
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    return safe_text(key)
 
 
 def few(names: Sequence[str], n: int) -> str:

@@ -84,8 +84,9 @@ class Kind(Enum):
     ONNX = "ONNX model"
     PYTORCH = "PyTorch file"
     SAFETENSORS = "safetensors file"
-    NPZ = "numpy archive (.npz)", "numpy.load reads it."
-    NPY = "numpy array (.npy)", "numpy.load reads it."
+    SAFETENSORS_JSON = "index of safetensors files"
+    NPZ = "numpy archive (.npz)"
+    NPY = "numpy array (.npy)"
     PICKLE = "Python pickle", "It is not loaded: a pickle can run any code."
 
     # A download that went wrong.
@@ -161,12 +162,7 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path.
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        CheckpointError: the system does not let it be read.
-    """
+    """Tell what is at a path."""
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -341,6 +337,8 @@ def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
+    if isinstance(weight_map, dict) and ".safetensors" in str(next(iter(weight_map.values()), "")):
+        return Kind.SAFETENSORS_JSON
     if "modelTopology" in document or "weightsManifest" in document:
         return Kind.TFJS
     if "class_name" in document and "config" in document:
@@ -354,6 +352,8 @@ def _cut_json_kind(text: str) -> Kind | None:
         return None
     if '"weight_map"' in text and ".weights.h5" in text:
         return Kind.WEIGHTS_JSON
+    if '"weight_map"' in text and '.safetensors"' in text:
+        return Kind.SAFETENSORS_JSON
     if '"modelTopology"' in text or '"weightsManifest"' in text:
         return Kind.TFJS
     if re.match(r'\s*(?:\[\s*)?\{\s*"\w*(?:loss|accuracy|epoch)"\s*:', text):
@@ -445,13 +445,7 @@ _UNTOLD = (Kind.BINARY, Kind.ZEROS, Kind.TFRECORD, Kind.PICKLE, Kind.SAFETENSORS
 def something_else(
     path: str, expected: str, own: Container[Kind] = ()
 ) -> CorruptCheckpointError | None:
-    """Give the error for a part of a checkpoint that is something else, None if nothing tells.
-
-    Args:
-        path: of the part, which did not fit.
-        expected: what it should be: `a data shard`.
-        own: kinds that such a part may be, whole or damaged.
-    """
+    """Give the error for a part of a checkpoint that is something else, None if nothing tells."""
     try:
         ends = read_ends(path)
     except CheckpointError:

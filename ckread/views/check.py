@@ -10,6 +10,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.errors import TextLines
 from ckread.model.display import named, safe_text, safe_word
 from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
@@ -98,12 +99,10 @@ def _unsound(report: CheckReport) -> str:
         return (
             f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
         )
-    other = next((found for found in report.errors if found.code is Code.SOMETHING_ELSE), None)
-    if other is not None:
-        return f"{other.message}."
-    mixed = next((found for found in report.errors if found.code is Code.SHARD_MIXED), None)
-    if mixed is not None:
-        return f"{mixed.message}."
+    for code in (Code.SOMETHING_ELSE, Code.SHARD_MIXED):
+        told_by = next((found for found in report.errors if found.code is code), None)
+        if told_by is not None:
+            return f"{told_by.message}."
     if Code.SHARD_SHORT in codes:
         return f"a data shard was cut short, or belongs to another save.{_unreadable(report)}"
     if Code.AMBIGUOUS in codes:
@@ -111,7 +110,10 @@ def _unsound(report: CheckReport) -> str:
     if Code.MEMBER in codes:
         return _of_member(report)
     if Code.FILE in codes and not report.damaged:
-        return _of_file(report)
+        if not report.is_listed:
+            return "the file is damaged, or was cut short: nothing in it can be read."
+        found = next(finding for finding in report.errors if finding.code is Code.FILE)
+        return f"{found.place} is damaged; the values are intact."
     if report.damaged:
         n_damaged = len(report.damaged)
         are = "is" if n_damaged == 1 else "are"
@@ -158,14 +160,6 @@ def _unreadable(report: CheckReport) -> str:
 def _rest(report: CheckReport, n_lost: int) -> str:
     is_all = not report.is_quick and report.n_verified + n_lost == report.n_tensors
     return "; the rest is intact" if is_all and report.n_verified else ""
-
-
-def _of_file(report: CheckReport) -> str:
-    """Say what damage to a file other than index and shards means."""
-    found = next(finding for finding in report.errors if finding.code is Code.FILE)
-    if not report.is_listed:
-        return "the file is damaged, or was cut short: nothing in it can be read."
-    return f"{found.place} is damaged; the values are intact."
 
 
 def _of_member(report: CheckReport) -> str:
@@ -327,6 +321,11 @@ def _facts(report: CheckReport) -> list[Block]:
 
 
 def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]:
+    def message(row: _Row) -> str:
+        finding = row[1]
+        place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
+        return safe_text(f"{place}{finding.message}")
+
     columns: list[Column[_Row]] = [
         Column.of(_FIELDS["level"], itemgetter(1)),
         Column.of(_FIELDS["code"], itemgetter(1)),
@@ -334,14 +333,8 @@ def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]
     if has_checkpoint:
         columns.append(Column(title="checkpoint", piped=lambda row: safe_word(_base(row[0]))))
     columns.append(Column.of(_FIELDS["variable"], itemgetter(1)))
-    columns.append(Column.of(_FIELDS["message"], piped=_message))
+    columns.append(Column.of(_FIELDS["message"], piped=message))
     return Table(columns, rows)
-
-
-def _message(row: _Row) -> str:
-    finding = row[1]
-    place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
-    return safe_text(f"{place}{finding.message}")
 
 
 # Findings as text for a person: like ones told once, sizes and offsets in their units.
@@ -439,11 +432,11 @@ def _told(message: str, remedy: str | None, *, has_units: bool = True) -> list[B
     """Lay out what was found, and below it what to do."""
     said = with_units(message) if has_units else message
     blocks: list[Block] = [_Indented(safe_text(f"{said}."))]
-    for line in (remedy or "").split("\n"):
+    for line in TextLines(remedy).lines:
         if line.startswith(" "):
-            blocks.append(Lines([(Span(f"  {safe_text(line)}"),)]))
-        elif line:
-            blocks.append(_Indented(safe_text(line)))
+            blocks.append(Lines([(Span(f"  {line}"),)]))
+        else:
+            blocks.append(_Indented(line))
     return blocks
 
 
