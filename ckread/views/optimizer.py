@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from ckread.views.terminal.words import (
     share_text,
     sparkline,
     value_text,
+    value_word,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
         UsedOptimizer,
         WeightUpdate,
     )
+    from ckread.model.display import Field
+    from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Block, Line
 
 _FIELDS = named(UPDATE_FIELDS)
@@ -189,7 +193,10 @@ def _by_source(one: UsedOptimizer) -> Iterable[tuple[list[str], str]]:
         if not is_off:
             apart.setdefault((name != "learning_rate", setting.source), []).append(name)
     for (_, source), names in apart.items():
-        values = ", ".join(_setting_text(one.hyperparameters[name].value) for name in names)
+        texts = [_setting_text(one.hyperparameters[name].value) for name in names]
+        if names == ["learning_rate"]:
+            texts = [value_text(one.hyperparameters["learning_rate"].value)]
+        values = ", ".join(texts)
         told = _SOURCES[source].format("them" if len(names) > 1 else "it")
         words = [name.replace("learning_rate", "learning rate") for name in names]
         yield words, told if source == "unknown" else f"{values}{told}"
@@ -356,9 +363,13 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
         for entry, audit in zip(entries, result.audits, strict=True)
         for weight in audit.weights
     ]
-    piped: list[Column[tuple[object, WeightUpdate]]] = [
-        Column(title=entries[0].unit, piped=lambda row: _count(row[0]), justify=RIGHT),
-        *(Column.of(field, lambda row: row[1]) for n, field in _FIELDS.items() if n != "shape"),
+
+    def of(field: Field[WeightUpdate]) -> Column[tuple[RunEntry, WeightUpdate]]:
+        return Column.of(field, itemgetter(1))
+
+    piped: list[Column[tuple[RunEntry, WeightUpdate]]] = [
+        Column(title=entries[0].unit, piped=lambda row: value_word(row[0].count), justify=RIGHT),
+        *(of(field) for name, field in _FIELDS.items() if name != "shape"),
     ]
     return Page(
         [heading(result.path, title), Prose(run_verdict(result))],
@@ -366,11 +377,6 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
         footer(told),
         PipedOnly(Table(piped, lines)),
     )
-
-
-def _count(entry: object) -> str:
-    count = getattr(entry, "count", None)
-    return "-" if count is None else str(count)
 
 
 def _draw(course: _Course, cells: int) -> Line:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
-RECOMPUTED = {
+RECOMPUTED: dict[str, dict[str, Any]] = {
     "Adam": {}, "AdamW": {}, "Adamax": {}, "Lion": {}, "SGD": {"momentum": 0.9},
     "RMSprop": {"momentum": 0.5}, "Adam with AMSGrad": {"amsgrad": True},
 }  # fmt: skip
-NOT_RECOMPUTED = {
+NOT_RECOMPUTED: dict[str, dict[str, Any]] = {
     "SGD": {}, "RMSprop": {}, "Adagrad": {}, "Adadelta": {}, "Nadam": {}, "Ftrl": {},
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ def _moved_as_recomputed(folder: Path, after: str = "after", before: str = "befo
             rule, reason = rule_of(a, state, told, rate, slots)
             assert reason is None
             now = a[name].numpy().astype(np.float64)
-            true = now - b[name].numpy()
+            true = now - b[name].numpy().astype(np.float64)
             found = last_update(rule, now, [slot.numpy().astype(np.float64) for slot in slots])
             assert found is not None
             if rule.family == "lion":  # its size alone is known
