@@ -58,6 +58,11 @@ class Variable:
         return self._record
 
     @property
+    def reader(self) -> CheckpointReader:
+        """What reads its values."""
+        return self._reader
+
+    @property
     def identity(self) -> Identity:
         """Who it is: name, role and relations."""
         return self._identity
@@ -249,31 +254,6 @@ def is_whole(variable: Variable) -> bool:
     record = variable._record
     is_listed = record.crc32c is not None and record.shard is not None and record.dtype.is_plain
     return is_listed and not variable._reader.is_tensorflow
-
-
-def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
-    """Give the one extent of each of many variables that are whole.
-
-    What is the same for all that lie in one shard is asked once. Their regions are left out.
-
-    Raises:
-        CheckpointError: that of one cannot be told, or its checkpoint was closed.
-    """
-    known: dict[tuple[int, int | None], Extent] = {}
-    extents = []
-    for variable in variables:
-        _, dtype, _, nbytes, crc32c, shard, offset = variable._record
-        place = id(variable._reader), shard
-        first = known.get(place)
-        if first is None:
-            [first] = variable.readable_extents() or ()
-            known[place] = first
-        if offset is None or shard is None:
-            [extent] = variable.readable_extents() or ()
-        else:
-            extent = Extent(first[0], offset, nbytes, dtype, first[4], crc32c, ())
-        extents.append(extent)
-    return extents
 
 
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.
