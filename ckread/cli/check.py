@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_strict, add_why
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.arguments import add_jobs, add_strict, add_why, keep_blas_in_one_thread
+from ckread.cli.output import ProgressBar
 from ckread.errors import CheckpointError, NotACheckpointError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     code = _code([report], arguments)
     if output.is_json:
         output.json("check", report.to_dict())
-    elif not output.is_quiet or code:
+    else:
         output.render(check_page(report), report.evidence)
     return code
 

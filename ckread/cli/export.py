@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
 from ckread.cli.files import new_file
-from ckread.cli.progress import ProgressBar
+from ckread.cli.output import ProgressBar
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
@@ -27,8 +27,9 @@ from ckread.errors import (
 )
 from ckread.model.role import Role
 from ckread.model.selection import select
+from ckread.readers.contract import few
 from ckread.views.array_files import suffix_of, write_csv, write_npy, write_npz
-from ckread.views.terminal.words import count_text, plural, shape_text, size_text
+from ckread.views.terminal.words import plural, shape_text, size_text
 
 if TYPE_CHECKING:
     import argparse
@@ -175,8 +176,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
         by_reason.setdefault(reason, []).append(variable.name)
     parts = []
     for reason, names in by_reason.items():
-        more = f" and {count_text(len(names) - _SHOWN)} more" if len(names) > _SHOWN else ""
-        parts.append(f"{', '.join(names[:_SHOWN])}{more} ({reason})")
+        parts.append(f"{few(names, _SHOWN)} ({reason})")
     output.wrote(path, f"{told}; left out: {', '.join(parts)}" if parts else told)
     if left_out:
         from ckread.views.check import with_units

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.arguments import OneOf, add_top, open_path, positive
+from ckread.cli.arguments import OneOf, add_top, keep_blas_in_one_thread, open_path, positive
 from ckread.cli.pictures import (
     add_picture_settings,
     check_target,
@@ -23,7 +23,6 @@ from ckread.cli.pictures import (
     save,
     show,
 )
-from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ def help_page(parser: Parser) -> Page:
     if command is None:
         return _of_program()
     module = import_module(command.module)
-    common = _common()
-    shared = {flag for action in common for flag in action.option_strings}
+    shared = {flag for action in _common() for flag in action.option_strings}
     own = [action for action in parser.options if shared.isdisjoint(action.option_strings)]
+    common = [action for action in parser.options if action not in own]
     usage = f"ckread {command.name} {command.usage}{' [options]' if own else ''}"
     exit_code = getattr(module, "EXIT_CODE", "0 done, 2 trouble")
     return Page(

@@ -66,6 +66,7 @@ def _run(words: list[str]) -> int:
             color=arguments.color,
             is_json=arguments.json,
             is_quiet=arguments.quiet,
+            is_silent=arguments.quiet and arguments.tells_by_code,
             pages=not arguments.no_pager,
             tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),

@@ -18,15 +18,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import (
+    add_jobs,
     add_roles,
     add_sort,
     add_top,
     add_why,
+    keep_blas_in_one_thread,
     open_path,
     patterns_of,
     positive,
     roles_of,
 )
+from ckread.cli.output import ProgressBar
 from ckread.cli.pictures import (
     add_pictures,
     evidence_of,
@@ -35,7 +38,6 @@ from ckread.cli.pictures import (
     step_of,
     wants_picture,
 )
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -330,6 +330,12 @@ class CheckpointReader(Protocol):
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters."""
     return key if key.isprintable() else ascii(key)[1:-1]
+
+
+def few(names: Sequence[str], n: int) -> str:
+    """List the first n names, and say how many more there are."""
+    more = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + more
 
 
 class Closing:

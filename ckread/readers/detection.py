@@ -19,6 +19,7 @@ import json
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
@@ -30,7 +31,7 @@ from ckread.readers.files import COPY_AGAIN, file_error, open_regular
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
 
 
 class Kind(Enum):
@@ -239,17 +240,13 @@ def _first_value(head: bytes) -> bytes | None:
     A compressed block begins with its length and a literal: that much of snappy
     is read here, so that a damaged block still tells what it was.
     """
-    for start in (0, _snappy_literal(head)):
+    tag = _after_varint(head, 0)
+    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
+    for start in (0, tag + 1 + extra):
         if head[start : start + 2] == b"\x00\x00":
             stop = _after_varint(head, start + 2)
             return head[stop : stop + 64]
     return None
-
-
-def _snappy_literal(head: bytes) -> int:
-    tag = _after_varint(head, 0)
-    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
-    return tag + 1 + extra
 
 
 def _after_varint(data: bytes, at: int) -> int:
@@ -416,25 +413,21 @@ def _is_name(text: bytes) -> bool:
 
 
 def _first_fields(data: bytes) -> list[Field]:
-    return [field for field, _ in zip(_iter_fields(data), range(_N_FIELDS), strict=False)]
-
-
-def _iter_fields(data: bytes) -> Iterator[Field]:
-    """Yield fields up to the end of what is there; the last may be cut."""
+    """Give the first fields of what is there; the last may be cut."""
+    fields: list[Field] = []
     at = 0
-    try:
-        while at < len(data):
+    with suppress(CorruptCheckpointError):
+        while at < len(data) and len(fields) < _N_FIELDS:
             tag, at = parse_varint(data, at, len(data))
             value, at = parse_varint(data, at, len(data))
             if tag & 7 == LENGTH_DELIMITED:
-                yield tag >> 3, LENGTH_DELIMITED, data[at : at + value]
+                fields.append((tag >> 3, LENGTH_DELIMITED, data[at : at + value]))
                 at += value
             elif tag & 7 == VARINT:
-                yield tag >> 3, VARINT, value
+                fields.append((tag >> 3, VARINT, value))
             else:
-                return
-    except CorruptCheckpointError:
-        return
+                break
+    return fields
 
 
 # Parts of a checkpoint that are something else, as a clone or a download that went wrong

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
 from ckread.model.display import named, safe_text, safe_word
+from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
 from ckread.views.terminal.page import (
     Lines,
@@ -68,13 +69,9 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad and len(reports) == 1:
         return verdict(reports[0])
     if bad:
-        names = ", ".join(_base(report) for report in bad[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         verb = "is" if len(bad) == 1 else "are"
-        return (
-            UNSOUND,
-            f"{len(bad)} of {plural(len(reports), 'checkpoint')} {verb} not sound: {names}{more}.",
-        )
+        told = f"{len(bad)} of {plural(len(reports), 'checkpoint')} {verb} not sound"
+        return UNSOUND, f"{told}: {few([_base(report) for report in bad], 5)}."
     if any(report.is_quick for report in reports):
         indexes = plural(len(reports), "index", nouns="indexes")
         return UNKNOWN, f"nothing is wrong with {indexes}; values were not read."

@@ -33,7 +33,7 @@ from ckread.model.paths.location import (
     saved_model_prefix,
     shard_warnings,
 )
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.readers.detection import Kind, detect
 from ckread.readers.files import COPY_AGAIN
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
@@ -231,12 +231,8 @@ def _check_vocabularies(checkpoint: Checkpoint) -> list[Finding]:
     missing = missing_vocabularies(checkpoint)
     if not missing:
         return []
-    shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-    is_one = len(missing) == 1
-    message = (
-        f"the file holds no vocabulary of {shown}: {'it comes' if is_one else 'they come'} back "
-        "empty"
-    )
+    comes = "it comes" if len(missing) == 1 else "they come"
+    message = f"the file holds no vocabulary of {few(missing, 3)}: {comes} back empty"
     remedy = "Give the layer its vocabulary again, or save the model as .keras once it is adapted."
     return [Finding(Level.WARNING, Code.VOCABULARY, None, None, message, remedy)]
 

@@ -16,6 +16,7 @@ from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan
 from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
+from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
 from ckread.readers.files import STATE_FILE_NAME, file_identity
 
@@ -104,10 +105,8 @@ def _state(directory: str, names: list[str]) -> Iterator[Finding]:
         if "?" not in name and name not in names and f"{name}.index" not in names
     ]
     if stale:
-        shown = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-        message = (
-            f"the state file names {shown}, which {'is' if len(stale) == 1 else 'are'} not there"
-        )
+        verb = "is" if len(stale) == 1 else "are"
+        message = f"the state file names {few(stale, 3)}, which {verb} not there"
         yield Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", message)
 
 

@@ -32,6 +32,10 @@ class DiffStatus(StrEnum):
     RESHAPED = "reshaped"
     RETYPED = "retyped"
     CHANGED = "changed"
+    ROUNDING = "rounding"
+    """Every difference is within `ulp` steps of the type at the variable's largest value."""
+    CLOSE = "close"
+    """Every difference is within `rtol` and `atol`."""
     RENAMED = "renamed"
     """The same values under another name."""
     IDENTICAL = "identical"
@@ -61,6 +65,10 @@ class PairedBy(StrEnum):
     """A weight, and its average in a file that holds averages alone."""
     RULE = "rule"
     """The rule that explains the other renames."""
+
+
+NEARLY = frozenset((DiffStatus.CLOSE, DiffStatus.ROUNDING))
+"""What differs, but by no more than a tolerance that was given."""
 
 
 _DELIMITERS = "/|#,:;!@%~"
@@ -246,6 +254,9 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     _figure("cosine", Kind.FIGURE),
     _figure("sign_flips", Kind.NUMBER),
     _figure("exact_cast", Kind.TRUTH),
+    _figure("close_elements", Kind.NUMBER),
+    _figure("max_ulp", Kind.NUMBER),
+    _figure("max_ulp_of_largest", Kind.FIGURE),
 )
 """What is told of a variable of a diff: JSON, pandas and the pipe of `diff`."""
 
@@ -297,10 +308,17 @@ class CheckpointDiff(Displayed):
     @property
     def identical(self) -> bool | None:
         """Whether nothing differs; None where unread values could differ, and nothing else."""
-        statuses = {variable.status for variable in self.variables}
-        if statuses - {DiffStatus.IDENTICAL, None}:
+        is_equal = self.equal
+        is_exact = all(variable.status not in NEARLY for variable in self.variables)
+        return is_equal if is_exact else False
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether nothing differs by more than the tolerance; None as for `identical`."""
+        alike = {DiffStatus.IDENTICAL, None, *NEARLY}
+        if any(v.status not in alike or v.renamed_from is not None for v in self.variables):
             return False
-        return None if None in statuses else True
+        return None if any(v.status is None for v in self.variables) else True
 
     @property
     def summary(self) -> dict[str, int]:
@@ -319,6 +337,7 @@ class CheckpointDiff(Displayed):
             "a": self.a,
             "b": self.b,
             "identical": self.identical,
+            "equal": self.equal,
             "index_only": self.index_only,
             "summary": self.summary,
             "variables": [variable.to_dict() for variable in self.variables],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, MissingShardError
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.readers.extents import not_a_shard
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
 
 
 def _missing(names: list[str], count: int) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = few(names, 3)
     if len(names) == 1:
         start, which = f"{shown} is missing", "values" if count == 1 else "values in it"
     else:

@@ -216,8 +216,11 @@ class V1Table(ExtentReader):
             check_partition(regions, shape)
         values = []
         for one, region in zip(slices, regions, strict=True):
-            message = self._stored(key, one)
+            stored = (part.find(key, one) for part in self._parts)
+            message = next((value for value in stored if value is not None), None)
             with self._naming(key):
+                if message is None:
+                    raise CorruptCheckpointError("listed, and its values are not there")
                 n_elements = math.prod(region_shape(region))
                 values.append(parse_values(message, data_span(message), dtype, n_elements))
         if len(values) == 1:
@@ -227,13 +230,6 @@ class V1Table(ExtentReader):
             target = tuple(slice(*bounds) for bounds in region)
             whole[target] = part.reshape(region_shape(region))
         return whole
-
-    def _stored(self, key: str, one: TensorSlice) -> bytes:
-        for part in self._parts:
-            value = part.find(key, one)
-            if value is not None:
-                return value
-        raise self._located(CorruptCheckpointError("listed, and its values are not there"), key)
 
     @contextmanager
     def _naming(self, key: str) -> Iterator[None]:

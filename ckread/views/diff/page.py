@@ -18,6 +18,7 @@ from ckread.views.diff.rows import (
     movement,
     origin_rows,
     state_rows,
+    steps_text,
     structure_change,
 )
 from ckread.views.diff.verdict import index_footer, unread_footer, value_footer, verdict
@@ -27,6 +28,7 @@ from ckread.views.terminal.words import (
     bar,
     common_prefix,
     cosine_text,
+    count_text,
     float_text,
     float_word,
     names_below,
@@ -46,7 +48,7 @@ DEFAULT_TOP = 40
 
 
 __all__ = [
-    "MODEL_ROLES", "DiffView", "diff_page", "structure_change", "verdict", "verdict_page",
+    "MODEL_ROLES", "DiffView", "diff_page", "structure_change", "verdict",
 ]  # fmt: skip
 
 
@@ -94,11 +96,6 @@ def diff_page(view: DiffView) -> Page:
     return Page(head, *sections, piped)
 
 
-def verdict_page(result: CheckpointDiff) -> Page:
-    """Lay out the verdict alone."""
-    return Page(_verdict(result))
-
-
 def _verdict(result: CheckpointDiff) -> Prose:
     word, colon, rest = verdict(result).partition(": ")
     if result.identical and colon:
@@ -118,7 +115,8 @@ def _value_sections(view: DiffView) -> list[Sequence[Block]]:
     sections: list[Sequence[Block]] = []
     if kept:
         prefix = common_prefix([row.name for row in kept])
-        table = Table(weight_columns(kept, prefix), kept, row_style=row_style)
+        has_steps = result.tolerance.ulp > 0
+        table = Table(weight_columns(kept, prefix, has_steps=has_steps), kept, row_style=row_style)
         sections.append([*names_below(safe_text(prefix)), TerminalOnly(table)])
     if view.top is None:
         others = state_rows([v for v in shown if v.role not in MODEL_ROLES])
@@ -191,19 +189,30 @@ def _metric(name: str, text: Callable[[Any], str]) -> Callable[[DiffRow], Line]:
     return _figure(told)
 
 
-def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]]:
+def weight_columns(
+    rows: Sequence[DiffRow], prefix: str, *, has_steps: bool = False
+) -> list[Column[DiffRow]]:
     """Give the columns of weights by how far they moved; `prefix` is said above the table."""
     columns: list[Column[DiffRow]] = [
         Column(title="  weight", shown=lambda row: _named_sign(row, prefix), folds=True)
     ]
     if any(row.only is not None and row.only.metrics is not None for row in rows):
         largest = max((_bar_size(row) for row in rows), default=0.0)
-        columns += [
+        steps: list[Column[DiffRow]] = [
+            Column(title="ulp", shown=_metric("max_ulp", count_text), justify=RIGHT),
+            Column(
+                title="of largest", shown=_metric("max_ulp_of_largest", steps_text), justify=POINT
+            ),
+        ]
+        moves: list[Column[DiffRow]] = [
             Column(title="moved", shown=_figure(far_moved), justify=RIGHT),
             Column(
                 title="", style="bar", cells=(_BAR_CELLS, _BAR_CELLS), rank=3,
                 draw=lambda row, cells: bar(_bar_size(row) / largest if largest else 0, cells),
             ),
+        ]  # fmt: skip
+        columns += steps if has_steps else moves
+        columns += [
             Column(
                 title="max |Δ|", shown=_metric("max_abs", _float_text), justify=POINT
             ),
@@ -212,9 +221,13 @@ def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]
                 rank=4, from_width=100,
             ),
             Column(
-                title="cosine", shown=_metric("cosine", cosine_text), justify=RIGHT, rank=1
+                title="cosine", shown=_metric("cosine", cosine_text), justify=RIGHT,
+                rank=2 if has_steps else 1,
             ),
-            Column(title="elements", shown=_figure(elements_text), justify=RIGHT, rank=2),
+            Column(
+                title="elements", shown=_figure(elements_text), justify=RIGHT,
+                rank=1 if has_steps else 2,
+            ),
             Column(
                 title="sign flips", shown=_metric("sign_flips", "{:,}".format),
                 justify=RIGHT, rank=5, from_width=100,
@@ -281,4 +294,6 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
     Column.of(_FIELDS["shape"], piped=_shape),
+    Column.of(_FIELDS["max_ulp"]),
+    Column.of(_FIELDS["max_ulp_of_largest"]),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ckread.model.display import safe_text
 from ckread.model.evidence import Strength
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
+    from ckread.analysis.parameters import HashTable
     from ckread.analysis.training import Masks, OptimizerState, TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
@@ -59,6 +60,12 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     ]
     step = "not recorded" if summary.format in _BUNDLES else ""
     step = step if training.step is None else f"{training.step:,}"
+    metric = "metrics" if len(training.metrics) > 1 else "metric"
+    compiled = [
+        f"{word} {', '.join(map(safe_text, names))}"
+        for word, names in (("loss", training.loss), (metric, training.metrics))
+        if names
+    ]
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
@@ -66,10 +73,10 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
-        ("compiled", _compiled(training)),
+        ("compiled", ", ".join(compiled)),
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
-        ("tables", "; ".join(_hash_tables(summary))),
+        ("tables", "; ".join(map(_table, summary.hash_tables))),
         ("state", _state(tree)),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
@@ -170,12 +177,6 @@ def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
         yield f"at learning rate {float_text(one.learning_rate)}"
 
 
-def _compiled(training: TrainingState) -> str:
-    loss, metrics = training.loss, training.metrics
-    parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
-    return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
-
-
 def _averages(summary: CheckpointSummary) -> str:
     if summary.averages_apart is not None:
         n, far = summary.roles[Role.AVERAGE].variables, summary.averages_apart
@@ -187,11 +188,10 @@ def _averages(summary: CheckpointSummary) -> str:
     return f"{summary.roles[Role.AVERAGE].variables:,}, {words}"
 
 
-def _hash_tables(summary: CheckpointSummary) -> Iterator[str]:
-    for table in summary.hash_tables:
-        parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
-        beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
-        yield f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
+def _table(table: HashTable) -> str:
+    parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
+    beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
+    return f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
 
 
 def _state(tree: VariableTree) -> str:
@@ -209,9 +209,8 @@ def _state(tree: VariableTree) -> str:
     if len(scopes) == 1 and all("/" in variable.name for variable in found):
         where = f"in {safe_text(scopes.pop())}/**"
     else:
-        shown = [plural(n, safe_text(word)) for word, n in words.most_common(_MAX_WORDS)]
-        more = len(words) - len(shown)
-        where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+        shown = [plural(n, safe_text(word)) for word, n in words.most_common()]
+        where = f"in {few(shown, _MAX_WORDS)}"
     return f"{elements} {where}, which no optimizer trains"
 
 
