@@ -13,7 +13,8 @@ pair, the many of a variable along a run. The engine
     joins     what the pieces gave, and the checksums of their bytes
     verifies  these against the stored ones
 
-What differs is the kernel. Small tensors go together (see `small`). What has no plain bytes, strings and compressed values, a caller streams through the reader
+What differs is the kernel. Small tensors go together (see `small`). What has no plain bytes,
+strings and compressed values, a caller streams through the reader
 instead: `side_by_side` feeds the same kernels.
 """
 
@@ -26,7 +27,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
-from ckread.model.variable import Variable
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
+    from ckread.model.variable import Variable
     from ckread.readers.contract import DataType
 
     Source: TypeAlias = "Extent | Variable | _Impossible"

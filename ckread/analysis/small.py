@@ -14,17 +14,16 @@ not done: a caller hands it to `scan`, which tells what is wrong.
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches
+from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
-from ckread.model.variable import Variable, is_whole
+from ckread.model.variable import Variable
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
@@ -84,11 +83,13 @@ class Group(NamedTuple):
         numbers: int64, whose they are.
         columns: where their extents lie, one column for each of these.
         elements: of every item.
+        part: which of the parts that its maker cut it into.
     """
 
     numbers: NDArray[np.int64]
     columns: Sequence[Column]
     elements: int
+    part: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -99,7 +100,7 @@ class Group(NamedTuple):
     def of(self, rows: Any) -> Group:
         """Give some of the items."""
         columns = [column.of(rows) for column in self.columns]
-        return Group(self.numbers[rows], columns, self.elements)
+        return self._replace(numbers=self.numbers[rows], columns=columns)
 
 
 class Many(Protocol):
@@ -181,6 +182,8 @@ def grouped(
     Returns:
         The groups, and the numbers of the items that are in none of them.
     """
+    if not (columns and columns[0]):
+        return [], []
     told = [_Told(sources, limit) for sources in columns]
     members: dict[tuple[int, ...], list[int]] = {}
     for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
@@ -217,61 +220,35 @@ class _Told:
 
     def __init__(self, sources: Sequence[Variable | Extent | None], limit: int) -> None:
         self.kinds: list[_Kind | None] = []
+        self._numbers: dict[_Kind | None, int] = {}
         self._paths: dict[str, int] = {}
         self._limit = limit
-        if {*map(type, sources)} <= {Variable}:
-            self._take_variables(sources)  # type: ignore[arg-type]
-        else:
+        if not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
             self._take_extents(sources)
 
-    def _take_variables(self, variables: Sequence[Variable]) -> None:
-        """Take what the index says: what is alike in many is looked at once."""
-        records = list(map(attrgetter("record"), variables))
+    def _takes_listed(self, variables: Sequence[Variable]) -> bool:
+        """Take what indexes list, what is alike in many once; False where one lists no place."""
+        records = map(attrgetter("record"), variables)
         _, dtypes, shapes, sizes, checksums, shards, offsets = zip(*records, strict=True)
+        if None in checksums or None in shards or None in offsets:
+            return False
         readers = map(id, map(attrgetter("reader"), variables))
-        bare = [checksum is None for checksum in checksums]
         kinds: dict[Any, tuple[int, int]] = {}
         codes = []
-        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, bare, strict=True)):
+        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, strict=True)):
             code = kinds.get(key)
             if code is None:
-                code = kinds[key] = self._kind_of(variables[i])
+                code = kinds[key] = self._number(_extent_of(variables[i]))
             codes.append(code)
         self.codes = [code for code, _ in codes]
         self._files = [file for _, file in codes]
-        some = any(bare) or None in offsets
-        self._offsets = np.array([x or 0 for x in offsets] if some else offsets, np.int64)
-        self._crc32c = np.array([x or 0 for x in checksums] if some else checksums, np.int64)
-
-    def _kind_of(self, variable: Variable) -> tuple[int, int]:
-        """Number the kind of a variable that is whole, and its file."""
-        extents: Sequence[Extent] = ()
-        size = math.prod(variable.shape) * variable.dtype.itemsize
-        if is_whole(variable) and size == variable.nbytes:
-            try:
-                extents = variable.readable_extents() or ()
-            except CheckpointError:  # told when it is read alone
-                extents = ()
-        return self._number(extents[0] if len(extents) == 1 else None)
-
-    def _number(self, extent: Extent | None) -> tuple[int, int]:
-        kind = None
-        file = 0
-        if extent is not None and extent.dtype.is_plain:
-            elements = extent.nbytes // extent.dtype.itemsize
-            if 0 < elements <= self._limit:
-                kind = _Kind(elements, extent.dtype, extent.big_endian)
-                file = self._paths.setdefault(extent.path, len(self._paths))
-        if kind not in self.kinds:
-            self.kinds.append(kind)
-        return self.kinds.index(kind), file
+        self._offsets = np.array(offsets, np.int64)
+        self._crc32c = np.array(checksums, np.int64)
+        return True
 
     def _take_extents(self, sources: Sequence[Variable | Extent | None]) -> None:
-        """Take extents, and what else there may be among them."""
-        extents = [
-            (source.readable_extents() or (None,))[0] if isinstance(source, Variable) else source
-            for source in sources
-        ]
+        """Take extents, and those of variables."""
+        extents = [_extent_of(s) if isinstance(s, Variable) else s for s in sources]
         known = [self._number(extent) for extent in extents]
         self.codes = [code for code, _ in known]
         self._files = [file for _, file in known]
@@ -280,6 +257,20 @@ class _Told:
             [_NO_CHECKSUM if e is None or e.crc32c is None else e.crc32c for e in extents], np.int64
         )
 
+    def _number(self, extent: Extent | None) -> tuple[int, int]:
+        """Number the kind of an extent, and its file."""
+        kind = None
+        file = 0
+        if extent is not None and extent.dtype.is_plain:
+            elements = extent.nbytes // extent.dtype.itemsize
+            if 0 < elements <= self._limit:
+                kind = _Kind(elements, extent.dtype, extent.big_endian)
+                file = self._paths.setdefault(extent.path, len(self._paths))
+        number = self._numbers.setdefault(kind, len(self.kinds))
+        if number == len(self.kinds):
+            self.kinds.append(kind)
+        return number, file
+
     def column(self, numbers: NDArray[np.int64], code: int) -> Column:
         """Give the places of some sources of one kind."""
         kind = self.kinds[code]
@@ -287,6 +278,15 @@ class _Told:
         files = None if len(self._paths) == 1 else np.array(self._files, np.int64)[numbers]
         places = self._offsets[numbers], self._crc32c[numbers]
         return Column(tuple(self._paths), files, *places, kind.dtype, kind.big_endian)
+
+
+def _extent_of(variable: Variable) -> Extent | None:
+    """Give the only extent of a variable; None where there is none, or an error to be told."""
+    try:
+        extents = plain_extents(variable) or ()
+    except CheckpointError:
+        return None
+    return extents[0] if len(extents) == 1 else None
 
 
 def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator[Rows]:

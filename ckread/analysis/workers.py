@@ -79,11 +79,12 @@ def choose_n_jobs(nbytes: int, asked: int | None) -> int:
 
 def workers_of(executor: Executor) -> int:
     """Give how many jobs an executor works on at a time; a guess where it does not say."""
-    n = getattr(executor, "_max_workers", None)  # of those of the standard library
-    if not isinstance(n, int):
-        client = getattr(executor, "_client", None)  # of Dask
-        n = sum(client.nthreads().values()) if hasattr(client, "nthreads") else None
-    return n or _MANY_WORKERS
+    n: object = getattr(executor, "_max_workers", None)  # of those of the standard library
+    if isinstance(n, int):
+        return n
+    client: Any = getattr(executor, "_client", None)  # of Dask
+    threads = client.nthreads() if hasattr(client, "nthreads") else {}
+    return sum(threads.values()) or _MANY_WORKERS
 
 
 MAX_JOB_NBYTES = 32 << 20

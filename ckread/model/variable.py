@@ -12,7 +12,7 @@ from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from types import EllipsisType
 
     import numpy as np
