@@ -144,6 +144,11 @@ def is_constant(key: ContentKey) -> bool:
     return any(key.crc32c == _repeated(bytes.fromhex(p), key.elements) for p in patterns)
 
 
+def is_zero(key: ContentKey) -> bool:
+    """Tell whether content is all zero bytes."""
+    return key.crc32c == _repeated(bytes(max(1, key.dtype.itemsize)), key.elements)
+
+
 @lru_cache(maxsize=4096)
 def _repeated(pattern: bytes, count: int) -> int:
     """Give the checksum of a pattern, so many times in a row."""

@@ -107,7 +107,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
     if global_step is None and all(one.iterations is None for one in optimizers):
-        done, source = _iterations_by_power(checkpoint)
+        done, source = iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
@@ -126,7 +126,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
 
 
-def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+def iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
@@ -288,7 +288,14 @@ def read_optimizers(
 
     `scalars` are counters and hyperparameters, which `read` reads.
     """
-    kinds = _kinds(checkpoint)
+    kinds: dict[str, str | None] = {}  # of the optimizer objects of the graph, by path
+    graph = checkpoint.evidence.graph
+    if graph is not None:
+        by_key = {variable.key: variable for variable in checkpoint.values()}
+        for one in find_optimizers(graph, graph.variables).values():
+            place = _path(graph, one, by_key)
+            if place is not None and (one.inner is None or graph.nodes[one.node].slot_variables):
+                kinds[place] = class_of_object(graph, one) or kinds.get(place)
     counted = {_parent(v): v for v in scalars if _word(v) in _ITERATIONS}
     rated = {_parent(v): v for v in scalars if _word(v) in _RATES}
     paths = dict.fromkeys((*kinds, *(path for path in counted if path or not kinds)))
@@ -306,27 +313,9 @@ def read_optimizers(
         rate = rated.get(path) or (rated.get("") if len(inner) == 1 else None)
         kind = kinds.get(path) or (with_variant(told, words) if len(inner) == 1 else None)
         iterations = read(steps)
-        states.append(
-            OptimizerState(
-                path, kind, None if iterations is None else int(iterations), read(rate), None
-            )
-        )
+        done = None if iterations is None else int(iterations)
+        states.append(OptimizerState(path, kind, done, read(rate), None))
     return _with_config(checkpoint, states)
-
-
-def _kinds(checkpoint: Checkpoint) -> dict[str, str | None]:
-    """Give the optimizer objects of the graph by path, with the class of each."""
-    graph = checkpoint.evidence.graph
-    if graph is None:
-        return {}
-    by_key = {variable.key: variable for variable in checkpoint.values()}
-    found: dict[str, str | None] = {}
-    for one in find_optimizers(graph, graph.variables).values():
-        path = _path(graph, one, by_key)
-        has_slots = bool(graph.nodes[one.node].slot_variables)
-        if path is not None and (one.inner is None or has_slots):
-            found[path] = class_of_object(graph, one) or found.get(path)
-    return found
 
 
 def _path(graph: ObjectGraph, one: Optimizer, by_key: dict[str, Variable]) -> str | None:
@@ -427,7 +416,8 @@ class Masks(NamedTuple):
 
 def find_masks(variables: Sequence[Variable]) -> Masks | None:
     """Give the masks, each beside the one weight of its shape; None if there are none."""
-    masks = [v for v in variables if v.role is Role.STATE and _is_mask(v)]
+    states = (v for v in variables if v.role is Role.STATE and v.shape)
+    masks = [v for v in states if _MASK.fullmatch(_word(v))]
     pairs = []
     for mask in masks:
         scope = mask.name[: mask.name.rfind("/") + 1]
@@ -456,10 +446,6 @@ def find_masks(variables: Sequence[Variable]) -> Masks | None:
     except CheckpointError:  # `check` says what ails them
         return found
     return found._replace(left_out=left_out, not_zero=not_zero)
-
-
-def _is_mask(variable: Variable) -> bool:
-    return bool(variable.shape) and bool(_MASK.fullmatch(_word(variable)))
 
 
 def averages_apart(variables: Sequence[Variable]) -> float | None:

@@ -116,6 +116,13 @@ def parser_of(command: Command | None) -> Parser:
                 "-p", "--pattern", metavar="PATTERN", action="append", default=[],
                 dest="pattern_options", help="only these variables, as PATTERN (repeatable)",
             )  # fmt: skip
+            parser.add_argument(
+                "--exclude", metavar="PATTERN", action="append", default=[],
+                help="not these; '!PATTERN' says the same (repeatable)",
+            )  # fmt: skip
+            parser.add_argument(
+                "--regex", action="store_true", help="patterns are regular expressions"
+            )
     add_common(parser, tells_by_code=command is not None and hasattr(module, "EXIT_CODE"))
     return parser
 
@@ -259,8 +266,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def patterns_of(arguments: argparse.Namespace) -> list[str]:
-    """Give the patterns, from words and from `-p`."""
-    return [*arguments.patterns, *arguments.pattern_options]
+    """Give the patterns, from words and options."""
+    return _patterns(arguments.patterns, arguments)
+
+
+def _patterns(words: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+    left_out = [f"!{pattern}" for pattern in arguments.exclude]
+    patterns = [*words, *arguments.pattern_options, *left_out]
+    if not arguments.regex:
+        return patterns
+    from ckread.model.selection import Regex
+
+    return [Regex(pattern) for pattern in patterns]
 
 
 def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
@@ -357,4 +374,4 @@ def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, 
     run = open_run(words[:n_paths], reader=arguments.reader)
     for note in run.notes:
         output.note(note)
-    return run, [*words[n_paths:], *arguments.pattern_options]
+    return run, _patterns(words[n_paths:], arguments)

@@ -143,10 +143,16 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, output: Output) -> int:
+    from ckread.analysis.audit.seams import find_seams
+    from ckread.model.run.run import open_run
     from ckread.views.check import run_document, run_page
 
+    try:
+        seams = find_seams(open_run(arguments.path, arguments.reader)) if len(reports) > 1 else ()
+    except CheckpointError:  # what is wrong with them is in the reports
+        seams = ()
     if output.is_json:
-        output.json("check", run_document(arguments.path, reports))
+        output.json("check", run_document(arguments.path, reports, seams))
     else:
-        output.render(run_page(arguments.path, reports))
+        output.render(run_page(arguments.path, reports, seams), [seam.claim for seam in seams])
     return _code(reports, arguments)

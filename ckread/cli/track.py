@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     keep_blas_in_one_thread()
     draws = wants_picture(arguments)
     run, patterns = open_run_words(arguments, output)
-    if not patterns:
+    if all(pattern.startswith("!") for pattern in patterns):
         remedy = "Usage: ckread track RUN PATTERN…"
         raise UsageError("track: PATTERN is missing", remedy=remedy)
     result = track(run, patterns)

@@ -206,6 +206,8 @@ class Evidence:
         compiled: the rest of what it was compiled with.
         saved_layers: the Keras objects of a SavedModel of Keras 2.
         assets: names of the members of a `.keras` that are neither weights nor model.
+        is_in_order: whether the file lists the variables in the order of the model.
+        metadata: texts that the writer of a safetensors file put beside the tensors.
     """
 
     graph: ObjectGraph | None = None
@@ -219,6 +221,8 @@ class Evidence:
     compiled: CompiledConfig | None = None
     saved_layers: SavedLayers | None = None
     assets: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    is_in_order: bool = False
 
 
 class Identity(NamedTuple):

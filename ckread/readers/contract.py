@@ -135,10 +135,18 @@ class Format(StrEnum):
     LEGACY_HDF5 = "legacy_hdf5"
     HDF5 = "hdf5"
     """A file of numbers that nothing marks as one of Keras."""
+    SAFETENSORS = "safetensors"
+    NPY = "npy"
+    NPZ = "npz"
+    PYTORCH = "pytorch"
 
+
+DOTTED = frozenset({Format.SAFETENSORS, Format.NPY, Format.NPZ, Format.PYTORCH})
+"""Formats whose names may have their scopes parted by dots, as PyTorch's have."""
 
 CHECKSUMMED = frozenset(
     {Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE, Format.KERAS_ARCHIVE}
+    | {Format.NPZ, Format.PYTORCH}
 )
 """Formats that keep a checksum of all values: per tensor, per block, or of all at once."""
 
@@ -253,9 +261,10 @@ class CheckpointReader(Protocol):
         """See that values may be read; raise UsageError if the checkpoint was closed."""
         ...
 
-    def verify_container(self) -> None:
-        """Verify what one checksum covers for all tensors, as that of an archive's member.
+    def verify_container(self, key: str | None = None) -> None:
+        """Verify what one checksum covers for several tensors, as that of an archive's member.
 
+        What covers the tensor `key`; of all tensors if none is named.
         Once: what was found then is said each time. `read`, `read_strings` and
         `iter_chunks` do it by themselves. Nothing to do where each tensor has its own.
 

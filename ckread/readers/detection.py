@@ -84,8 +84,9 @@ class Kind(Enum):
     ONNX = "ONNX model"
     PYTORCH = "PyTorch file"
     SAFETENSORS = "safetensors file"
-    NPZ = "numpy archive (.npz)", "numpy.load reads it."
-    NPY = "numpy array (.npy)", "numpy.load reads it."
+    SAFETENSORS_JSON = "index of safetensors files"
+    NPZ = "numpy archive (.npz)"
+    NPY = "numpy array (.npy)"
     PICKLE = "Python pickle", "It is not loaded: a pickle can run any code."
 
     # A download that went wrong.
@@ -341,6 +342,8 @@ def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
+    if isinstance(weight_map, dict) and ".safetensors" in str(next(iter(weight_map.values()), "")):
+        return Kind.SAFETENSORS_JSON
     if "modelTopology" in document or "weightsManifest" in document:
         return Kind.TFJS
     if "class_name" in document and "config" in document:
@@ -354,6 +357,8 @@ def _cut_json_kind(text: str) -> Kind | None:
         return None
     if '"weight_map"' in text and ".weights.h5" in text:
         return Kind.WEIGHTS_JSON
+    if '"weight_map"' in text and '.safetensors"' in text:
+        return Kind.SAFETENSORS_JSON
     if '"modelTopology"' in text or '"weightsManifest"' in text:
         return Kind.TFJS
     if re.match(r'\s*(?:\[\s*)?\{\s*"\w*(?:loss|accuracy|epoch)"\s*:', text):

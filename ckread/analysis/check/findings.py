@@ -67,6 +67,18 @@ class Code(StrEnum):
     EVIDENCE = "evidence"
     TENSORFLOW = "tensorflow"
 
+    # Between two checkpoints of a run, of which `MOMENTS_RESET` too may be told.
+    OPTIMIZER_RESET = "optimizer-reset"
+    ITERATIONS_RESET = "iterations-reset"
+    SLOTS_LOST = "slots-lost"
+    SLOTS_CAME = "slots-came"
+    RATE_JUMP = "rate-jump"
+    OTHER_OPTIMIZER = "other-optimizer"
+    OTHER_MODEL = "other-model"
+    ROLLBACK = "rollback"
+    TRAINED_TWICE = "trained-twice"
+    DUPLICATE = "duplicate"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

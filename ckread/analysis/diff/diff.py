@@ -143,19 +143,17 @@ def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
     """Give a function that tells whether a pair, or one side alone, is asked for."""
-    from ckread.model.selection import compile_pattern, select
+    from ckread.model.selection import compile_patterns
 
-    if patterns:
-        select([variable for side in sides for variable in side], patterns)
-    tests = [compile_pattern(pattern) for pattern in patterns]
-
-    def is_named(variable: Variable) -> bool:
-        return not tests or any(test(variable.name) or test(variable.key) for test in tests)
+    names = [(variable.name, variable.key) for side in sides for variable in side]
+    is_meant = compile_patterns(patterns, names) if patterns else None
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
         present = [variable for variable in (a, b) if variable is not None]
         has_role = not roles or any(variable.role in roles for variable in present)
-        return has_role and any(map(is_named, present))
+        if is_meant is None or not has_role:
+            return has_role
+        return is_meant(*((variable.name, variable.key) for variable in present))
 
     return is_wanted
 

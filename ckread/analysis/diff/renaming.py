@@ -138,7 +138,16 @@ def take_renumbered(work: Pairing) -> None:
         for side in (work.a, work.b)
     )
     by_name = {name: name for name in left if name in right and is_alike(left[name], right[name])}
-    by_path = _by_path(left.values(), right.values())
+    # Object paths must not be made of the numbered name itself.
+    by_key = {variable.key: variable for variable in right.values() if not _names_itself(variable)}
+    by_path = {
+        name: other.name
+        for name, variable in left.items()
+        if not _names_itself(variable)
+        and (other := by_key.get(variable.key)) is not None
+        and is_alike(variable, other)
+        and (name == other.name or is_renumbered(name, other.name))
+    }
     if not _is_refuted(by_path, left, right) and len(by_path) >= len(by_name):
         work.take_by_name({a: b for a, b in by_path.items() if a != b}, PairedBy.KEY)
         left = {a: v for a, v in left.items() if a in work.a and a not in by_path}
@@ -160,19 +169,6 @@ def _is_refuted(
             if is_telling and key == content_key(right[name]):
                 return True
     return False
-
-
-def _by_path(a: Iterable[Variable], b: Iterable[Variable]) -> dict[str, str]:
-    """Pair equal object paths, which must not be made of the numbered name itself."""
-    by_key = {variable.key: variable for variable in b if not _names_itself(variable)}
-    return {
-        variable.name: other.name
-        for variable in a
-        if not _names_itself(variable)
-        and (other := by_key.get(variable.key)) is not None
-        and is_alike(variable, other)
-        and (variable.name == other.name or is_renumbered(variable.name, other.name))
-    }
 
 
 def _names_itself(variable: Variable) -> bool:

@@ -68,7 +68,9 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         entry = run.entries[index]
         if isinstance(checkpoint, CheckpointError):
             notes.append(f"{entry.name} was left out: {checkpoint.message}.")
-        elif needs_values and _has_no_data(checkpoint):
+            continue
+        shards = [file for file in checkpoint.files() if file.is_shard] if needs_values else []
+        if shards and all(file.nbytes is None for file in shards):
             empty.append(entry)
         else:
             opened.append(checkpoint)
@@ -94,11 +96,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
     return OpenRun(entries, series, notes)
-
-
-def _has_no_data(checkpoint: Checkpoint) -> bool:
-    shards = [file for file in checkpoint.files() if file.is_shard]
-    return bool(shards) and all(file.nbytes is None for file in shards)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:

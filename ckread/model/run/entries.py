@@ -24,7 +24,7 @@ from ckread.model.paths.location import (
     at_prefix,
     at_saved_model,
     file_names,
-    keras_suffix,
+    file_suffix,
     saved_model_prefix,
 )
 from ckread.model.paths.scanning import keras_files, scan
@@ -297,7 +297,7 @@ def _matched(pattern: str, places: Places) -> Iterator[Place]:
 def _may_be_checkpoint(name: str) -> bool:
     if name == STATE_FILE_NAME or name.endswith(META_SUFFIX) or DATA_SUFFIX.search(name):
         return False
-    return name.endswith(INDEX_SUFFIX) or bool(keras_suffix(name)) or "." not in name[-5:]
+    return name.endswith(INDEX_SUFFIX) or bool(file_suffix(name)) or "." not in name[-5:]
 
 
 def title_of(paths: Sequence[str]) -> str:

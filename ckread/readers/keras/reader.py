@@ -96,7 +96,7 @@ class KerasReader(ExtentReader):
         where = (file.path, offset, dataset.nbytes, dataset.dtype)
         return (Extent(*where, dataset.big_endian, None, region),)
 
-    def verify_container(self) -> None:
+    def verify_container(self, key: str | None = None) -> None:
         """Verify the member of the archive that the tensors lie in."""
         error = self._verify() if self._verify is not None else None
         if error is not None:

@@ -92,8 +92,15 @@ def diff_page(view: DiffView) -> Page:
         if result.index_only:
             certainty = index_footer(result, has_values=view.has_values)
         return Page(head, footer(certainty), piped)
-    sections = _index_sections(view) if result.index_only else _value_sections(view)
-    return Page(head, *sections, piped)
+    if not result.index_only:
+        return Page(head, *_value_sections(view), piped)
+    shown = view.rows_of(result.variables)
+    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
+    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
+    rows = rows[: view.top] if view.top else rows
+    table = TerminalOnly(Table(_INDEX_COLUMNS, rows, row_style=row_style))
+    meaning = footer(index_footer(result, has_values=view.has_values))
+    return Page(head, *([table] if rows else []), meaning, piped)
 
 
 def _verdict(result: CheckpointDiff) -> Prose:
@@ -138,17 +145,6 @@ def _titled(heading: str, rows: Sequence[DiffRow], *, folds: bool) -> list[list[
     title = Lines([(Span(f"  {heading}", "label"),)])
     table = Table(columns, rows, row_style=row_style, has_header=False)
     return [[TerminalOnly(title), TerminalOnly(table)]]
-
-
-def _index_sections(view: DiffView) -> list[Block]:
-    shown = view.rows_of(view.result.variables)
-    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
-    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
-    rows = rows[: view.top] if view.top else rows
-    meaning = footer(index_footer(view.result, has_values=view.has_values))
-    if not rows:
-        return [meaning]
-    return [TerminalOnly(Table(_INDEX_COLUMNS, rows, row_style=row_style)), meaning]
 
 
 # The columns of a diff's tables in a terminal: signs and names, how far, and what in words.
@@ -277,11 +273,6 @@ def _relative(variable: VariableDiff) -> str:
     return "inf" if is_from_zero else float_word(metrics.relative_l2 if metrics else None)
 
 
-def _shape(variable: VariableDiff) -> str:
-    shapes = [side.shape for side in (variable.a, variable.b) if side is not None]
-    return "->".join(dict.fromkeys(map(shape_word, shapes)))
-
-
 _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
     Column.of(_FIELDS["name"]),
@@ -293,7 +284,12 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["elements"]),
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
-    Column.of(_FIELDS["shape"], piped=_shape),
+    Column.of(
+        _FIELDS["shape"],
+        piped=lambda v: "->".join(
+            dict.fromkeys(shape_word(side.shape) for side in (v.a, v.b) if side is not None)
+        ),
+    ),
     Column.of(_FIELDS["max_ulp"]),
     Column.of(_FIELDS["max_ulp_of_largest"]),
 ]

@@ -312,7 +312,22 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     others = [v for v in variables if v.slot is None]
     by_subtree = group_by_subtree(others, behaviour)
     if len(by_subtree) > _FEW_ROWS:
-        by_subtree = min(by_subtree, _group_by_ending(others), key=len)
+        # What ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`.
+        endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
+        for variable in others:
+            scope, _, leaf = variable.name.rpartition("/")
+            parent = scope.rsplit("/", 1)[-1]
+            endings.setdefault((behaviour(variable), parent, leaf), []).append(variable)
+        leaves = Counter((alike, parent) for alike, parent, _ in endings)
+        found: dict[tuple[object, str, str], list[VariableDiff]] = {}
+        for (alike, parent, leaf), members in endings.items():
+            merged = "*" if leaves[alike, parent] > 1 and len(members) > 1 else leaf
+            found.setdefault((alike, parent, merged), []).extend(members)
+        by_ending = [
+            _named("/".join(filter(None, ("**", parent, leaf))), members)
+            for (_, parent, leaf), members in found.items()
+        ]
+        by_subtree = min(by_subtree, by_ending, key=len)
     by_pattern: dict[str, list[VariableDiff]] = {}
     for variable in slots:
         by_pattern.setdefault(slot_pattern(variable), []).append(variable)
@@ -350,24 +365,6 @@ def _split(
         alone = [Group(only.name, (only,))] if len(below) == 1 else None
         groups += alone or _split(below, depth + 1, key)
     return groups
-
-
-def _group_by_ending(variables: Sequence[VariableDiff]) -> list[Group]:
-    """Put together what ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`."""
-    endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
-    for variable in variables:
-        scope, _, leaf = variable.name.rpartition("/")
-        parent = scope.rsplit("/", 1)[-1]
-        endings.setdefault((behaviour(variable), parent, leaf), []).append(variable)
-    leaves = Counter((alike, parent) for alike, parent, _ in endings)
-    found: dict[tuple[object, str, str], list[VariableDiff]] = {}
-    for (alike, parent, leaf), members in endings.items():
-        merged = "*" if leaves[alike, parent] > 1 and len(members) > 1 else leaf
-        found.setdefault((alike, parent, merged), []).extend(members)
-    return [
-        _named("/".join(filter(None, ("**", parent, leaf))), members)
-        for (_, parent, leaf), members in found.items()
-    ]
 
 
 def _named(pattern: str, members: Sequence[VariableDiff]) -> Group:

@@ -38,6 +38,10 @@ _FORMATS = {
     Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
     Format.HDF5: "HDF5 file, not of Keras",
+    Format.SAFETENSORS: "safetensors",
+    Format.NPY: "numpy array (.npy)",
+    Format.NPZ: "numpy arrays (.npz)",
+    Format.PYTORCH: "PyTorch archive",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 _BATCH_NORM = ("moving_mean", "moving_variance")
@@ -256,6 +260,12 @@ _KERAS_FORMATS = (
     Format.LEGACY_HDF5,
 )
 
+_MAKERS = (
+    dict.fromkeys(_KERAS_FORMATS, "Keras")
+    | dict.fromkeys((Format.TENSOR_BUNDLE, Format.V1_TABLE, Format.SAVED_MODEL), "TensorFlow")
+    | {Format.PYTORCH: "PyTorch"}
+)
+
 
 def sentence_of(summary: CheckpointSummary) -> str:
     """Say in one sentence what a checkpoint is."""
@@ -283,11 +293,11 @@ def sentence_of(summary: CheckpointSummary) -> str:
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
-        maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
+        maker = _MAKERS.get(summary.format, "")
     what = "model"
     if is_export:
         what = "export" if summary.keras == "Keras 3" else "SavedModel"
-    subject = f"A {maker} {what} of {parameters}"
+    subject = f"A {f'{maker} ' if maker else ''}{what} of {parameters}"
     if kind and iterations is None and Role.SLOT not in summary.roles:
         return f"{subject}, compiled with {safe_text(kind)}, without optimizer state."
     if has_optimizer:
