@@ -197,7 +197,7 @@ def grouped(
             rest += found
             continue
         numbers = np.array(found, np.int64)
-        known = [one.column(numbers, code) for one, code in zip(told, codes, strict=True)]
+        known = [one.column(numbers, kind) for one, kind in zip(told, kinds, strict=True) if kind]
         groups.append(Group(numbers, known, elements))
     return groups, sorted(rest)
 
@@ -271,10 +271,8 @@ class _Told:
             self.kinds.append(kind)
         return number, file
 
-    def column(self, numbers: NDArray[np.int64], code: int) -> Column:
+    def column(self, numbers: NDArray[np.int64], kind: _Kind) -> Column:
         """Give the places of some sources of one kind."""
-        kind = self.kinds[code]
-        assert kind is not None
         files = None if len(self._paths) == 1 else np.array(self._files, np.int64)[numbers]
         places = self._offsets[numbers], self._crc32c[numbers]
         return Column(tuple(self._paths), files, *places, kind.dtype, kind.big_endian)

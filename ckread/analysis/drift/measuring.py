@@ -164,25 +164,25 @@ def _measure_large(eras: Sequence[Era], work: Work) -> None:
     """Measure variables of any size, each of which lies in one piece."""
     nbytes = sum(cell.nbytes for era in eras for cell in era.cells)
     items: list[Item] = []
-    whose: list[tuple[Era, Span]] = []
+    whose: list[tuple[Era, Span, Floats]] = []
     for era in eras:
         name = era.series.name
         cut = spans(len(era.at), work.n_workers(nbytes))
+        sums = np.zeros((len(era.at), N_SUMS))
         for span in cut:
             cells = [era.cells[j] for j in span.which]
             names = [name] * len(cells)
             items.append(Item(len(whose), cells, cells[0].elements, GRID, era.exponent, names))
-            whose.append((era, span))
-        era.sums = np.zeros((len(era.at), N_SUMS))
+            whose.append((era, span, sums))
+        era.sums = sums
     for item, found in scan(items, measure, work):
-        era, (which, lead) = whose[item.number]
+        era, (which, lead), sums = whose[item.number]
         if found.error is not None:
             era.failure = Failure(era.series.name, era.at[which[found.which]], found.error)
             continue
         first, *others = found.partials
-        sums = sum((other.sums for other in others), first.sums)
-        assert era.sums is not None
-        era.sums[which[lead] : which[-1] + 1] = sums[lead:]
+        total = sum((other.sums for other in others), first.sums)
+        sums[which[lead] : which[-1] + 1] = total[lead:]
         era.extreme = max(era.extreme, *(partial.extreme for partial in found.partials))
 
 
