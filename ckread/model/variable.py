@@ -285,11 +285,7 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 
 
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
-    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
-
-    Raises:
-        CheckpointError: as for `Variable.numpy`.
-    """
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
     size = len(data) // max(1, variable.elements)
     if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
