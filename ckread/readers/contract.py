@@ -238,8 +238,15 @@ class CheckpointReader(Protocol):
 
 
 def shown(key: str) -> str:
-    """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    """Give a key as it may stand in a message: without control characters, and not endless."""
+    text = key if key.isprintable() else ascii(key)[1:-1]
+    return (
+        text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN // 2]}…{text[-_MAX_SHOWN // 4 :]}"
+    )
+
+
+_MAX_SHOWN = 1000
+"""Characters of a key in a message: the longest that people give have some hundreds."""
 
 
 class Closing:

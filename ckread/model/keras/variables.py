@@ -70,7 +70,8 @@ def find_keras3(
         trainable = _trainable(group, variable, role, record)
         found[key] = LayerVariable(key, name, role, trainable, layer=layer_path(group))
     for key, original in _repeats(contents, tensors).items():
-        found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
+        if key in found:  # or it is a variable of something else, such as an optimizer
+            found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
     return found
 
 
