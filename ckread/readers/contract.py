@@ -174,6 +174,16 @@ class CheckpointReader(Protocol):
         """
         ...
 
+    def verify_structure(self) -> None:
+        """See that the library of the format, which its programs use, finds its way too.
+
+        Nothing to do where there is none, or where every byte is verified anyway.
+
+        Raises:
+            CheckpointError: it does not, although all values were found here.
+        """
+        ...
+
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small plain tensor, C order, little-endian.
 

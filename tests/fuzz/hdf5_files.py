@@ -194,8 +194,8 @@ def _add_attribute(where: Any, name: str, rng: Random) -> None:
     value = rng.choice((
         np.array([b"dense", b"kernel:0"]), [b""], np.array([], "S1"), "text", 1.5, b"\xff\xfe",
         json.dumps({"class_name": "Sequential", "config": {"layers": []}}), "[" * 2000, "{}",
-        "null", "[red]", np.array([["a"]], "S1"), np.array(["kernel:0", "kernel:0"], "S8"), "3.4.0\n",
-        np.zeros(3),
+        "null", "[red]", np.array([["a"]], "S1"), np.array(["kernel:0", "kernel:0"], "S8"),
+        np.zeros(3), "3.4.0\n",
         [b"..", b"/"], "2.99999999999.0",
     ))  # fmt: skip
     where.attrs[name] = value

@@ -45,7 +45,7 @@ _FAULT = "fault of ckread"
 _MUTANT, _SOUND, _OUT = "@mutant", "@sound", "@out"
 _WORDS = (
     "kernel", "bias", "*", "**", "a/**", "[", "[0]", "[...]", "\n", "\x1b[31m", "ü", "", "!",
-    "x" * 500, "{", "a{1,2}", "kernel[0]", "kernel[::0]", "kernel[-1, ...]", "kernel[9999999999999]",
+    "x" * 500, "{", "a{1,2}", "kernel[0]", "kernel[::0]", "kernel[-1, ...]", "kernel[999999999999]",
     "iter", "learning_rate", "-1", "..", "*" * 60, "[!a-", "\udcff",
 )  # fmt: skip
 _RULES = (
