@@ -15,6 +15,7 @@ from ckread.model.display import shown_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ckread.analysis.audit.seams import find_seams as seams
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
     from ckread.analysis.compat.compat import compat as compat
@@ -84,6 +85,7 @@ _HOMES = {
     "plot_history": ("plotting", "plot_history"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
+    "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
     "track": ("analysis.track", "track"),
@@ -159,6 +161,7 @@ __all__ = [
     "plot_history",
     "plot_statistics",
     "plot_track",
+    "seams",
     "statistics",
     "statistics_of_run",
     "track",

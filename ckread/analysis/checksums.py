@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Extent
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, Extent
 
 
 class ContentKey(NamedTuple):
@@ -132,6 +131,11 @@ def is_constant(key: ContentKey) -> bool:
     itemsize = max(1, key.dtype.itemsize)
     patterns = _CONSTANTS.get(key.dtype, ("00" * itemsize, "01" + "00" * (itemsize - 1)))
     return any(key.crc32c == _repeated(bytes.fromhex(p), key.elements) for p in patterns)
+
+
+def is_zero(key: ContentKey) -> bool:
+    """Tell whether content is all zero bytes."""
+    return key.crc32c == _repeated(bytes(max(1, key.dtype.itemsize)), key.elements)
 
 
 @lru_cache(maxsize=4096)

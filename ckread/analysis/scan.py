@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
 
     Source: TypeAlias = "Extent | Variable | _Impossible"
     """Where bytes lie; or the variable of which that is yet to be found out."""

@@ -66,11 +66,20 @@ def _run(words: list[str]) -> int:
             color=arguments.color,
             is_json=arguments.json,
             is_quiet=arguments.quiet,
+            is_silent=arguments.quiet and arguments.tells_by_code,
             pages=not arguments.no_pager,
             tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),
         )
-        code = _run_command(parser, arguments, output)
+        code = EXIT_DONE
+        if parser.command is None and arguments.version:
+            output.lines([f"ckread {import_module('ckread').__version__}"])
+        elif parser.command is None or arguments.help:
+            from ckread.cli.help import help_page
+
+            output.render_screen(help_page(parser))
+        else:
+            code = import_module(parser.command.module).run(arguments, output)
         output.flush()
     except BrokenPipeError:
         raise
@@ -108,20 +117,6 @@ def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
         return CheckpointError("nested too deeply")
     remedy = f"This is a fault of ckread: please report it. {TRACEBACK_VARIABLE}=1 shows where."
     return CheckpointError(f"{type(error).__name__}: {error}", remedy=remedy)
-
-
-def _run_command(parser: Parser, arguments: argparse.Namespace, output: Output) -> int:
-    """Run a command, or show help or version."""
-    if parser.command is None and arguments.version:
-        output.lines([f"ckread {import_module('ckread').__version__}"])
-    elif parser.command is None or arguments.help:
-        from ckread.cli.help import help_page
-
-        output.render_screen(help_page(parser))
-    else:
-        code: int = import_module(parser.command.module).run(arguments, output)
-        return code
-    return EXIT_DONE
 
 
 def _parse(words: list[str]) -> tuple[Parser, argparse.Namespace]:

@@ -131,13 +131,13 @@ class _Builder:
 
     def add(self, variable: Variable) -> None:
         """Put a variable at its place."""
-        node = self._node(variable.name)
+        node = self._node(variable.name, variable.scopes)
         node.variable = variable
         _count(node, variable)
 
     def fold(self, scope: str, members: list[Variable]) -> None:
         """Put several variables into a scope as one node."""
-        parent = self._node(scope) if scope else self._root
+        parent = self._node(scope, scope) if scope else self._root
         first = members[0]
         if first.role is Role.ALIAS:
             label = f"aliases of {len(members)} variables"
@@ -157,19 +157,19 @@ class _Builder:
             parent.nbytes += child.nbytes
         return self._root
 
-    def _node(self, path: str) -> VariableTree:
+    def _node(self, path: str, scopes: str) -> VariableTree:
         known = self._nodes.get(path)
         if known is not None:
             return known
-        scope, slash, leaf = path.rpartition("/")
-        parent = self._nodes.get(scope) if slash else self._root
-        if parent is not None and path.count("/") < MAX_DEPTH:
-            node = self._nodes[path] = self._child(parent, leaf, path)
+        cut = scopes.rfind("/")
+        parent = self._nodes.get(path[:cut]) if cut >= 0 else self._root
+        if parent is not None and scopes.count("/") < MAX_DEPTH:
+            node = self._nodes[path] = self._child(parent, path[cut + 1 :], path)
             return node
         # What is not there yet of the scopes that lead here is made, from the root down.
         node, start = self._root, 0
         for depth in range(1, MAX_DEPTH + 1):
-            stop = path.find("/", start) if depth < MAX_DEPTH else -1
+            stop = scopes.find("/", start) if depth < MAX_DEPTH else -1
             stop = len(path) if stop < 0 else stop
             parent, above = node, path[:stop]
             node = self._nodes.get(above) or self._child(parent, path[start:stop], above)

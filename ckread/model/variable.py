@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.display import Field, Kind, document
-from ckread.readers.contract import CHUNK_NBYTES, Extent
+from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
-    from ckread.readers.contract import CheckpointReader, Index, TensorRecord
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import CheckpointReader, DataType, Index, TensorRecord
 
 
 class Variable:
@@ -67,6 +66,12 @@ class Variable:
     def name(self) -> str:
         """What the program that made it called it; unique in the checkpoint."""
         return self._identity.name
+
+    @property
+    def scopes(self) -> str:
+        """Its name with `/` between all scopes, also where its writer puts dots."""
+        is_dotted = self._reader.format in DOTTED
+        return self.name.replace(".", "/") if is_dotted else self.name
 
     @property
     def key(self) -> str:
@@ -144,7 +149,7 @@ class Variable:
             ChecksumError: the archive is damaged.
             UsageError: the checkpoint was closed.
         """
-        self._opened().verify_container()
+        self._opened().verify_container(self.key)
         return self._reader.extents(self.key)
 
     def numpy(self) -> NDArray[np.generic]:

@@ -27,9 +27,8 @@ from ckread.analysis.scan import (
 from ckread.analysis.workers import ALONE, Work
 from ckread.errors import ChecksumError, CorruptCheckpointError, TruncatedFileError
 from ckread.readers import extents
-from ckread.readers.contract import CHUNK_NBYTES, Extent
+from ckread.readers.contract import CHUNK_NBYTES, DataType, Extent
 from ckread.readers.crc32c import crc32c
-from ckread.readers.dtypes import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

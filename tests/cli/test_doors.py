@@ -17,7 +17,7 @@ import ckread
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.zip_members import ZipMembers
 from tests.builders import entry_bytes, header_bytes, table_bytes
 from tests.hazards.bounded import refused
 from tests.places import FIXTURES

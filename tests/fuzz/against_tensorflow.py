@@ -20,7 +20,7 @@ import numpy as np
 
 from ckread.errors import CheckpointError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from tests.builders import BundleBuilder, Ranges, table_bytes

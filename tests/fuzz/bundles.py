@@ -17,7 +17,7 @@ import google_crc32c
 import numpy as np
 
 from ckread.errors import CheckpointError
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from tests.builders import (

@@ -27,8 +27,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from tests.builders import BundleBuilder, table_bytes, write_bundle
 from tests.corruption import flip, truncate
 from tests.places import FIXTURES, REAL, ROOT, real

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.scan import Chunks
-    from ckread.readers.contract import Extent
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, Extent
 
 _PATTERNS = {"float16": 0x7C00, "bfloat16": 0x7F80}
 """Exponent bits of 16-bit floats: all of them set means infinite or NaN."""

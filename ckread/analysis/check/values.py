@@ -22,7 +22,7 @@ from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
 from ckread.model.variable import is_whole
 from ckread.readers.bundle.reader import verify_variant
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import COPY_AGAIN
 from ckread.readers.slices import index_in, unravelled
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Outcome, Way
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,11 +78,9 @@ def _head(
     told = f"{_line(result.saved)} into {what}: {len(pieces)} of its {len(of)} {noun}."
     yield from _comment(told)
     if lacking:
-        few = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" * (len(lacking) > 12))
-        yield from _comment(f"Not brought, nothing there fits: {few}.")
+        yield from _comment(f"Not brought, nothing there fits: {few(lacking, 12)}.")
     if others:
-        few = ", ".join(others[:12]) + (f" and {len(others) - 12} more" * (len(others) > 12))
-        yield from _comment(f"Not brought by this, restore() brings: {few}.")
+        yield from _comment(f"Not brought by this, restore() brings: {few(others, 12)}.")
 
 
 def _comment(text: str) -> Iterator[str]:

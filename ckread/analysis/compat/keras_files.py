@@ -27,8 +27,8 @@ from ckread.analysis.compat.records import (
 from ckread.analysis.compat.restoring import shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.errors import UsageError
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import model_order
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:

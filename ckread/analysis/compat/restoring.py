@@ -20,8 +20,8 @@ from ckread.analysis.compat.records import (
 from ckread.analysis.compat.sameness import Sameness
 from ckread.model.binding import bind
 from ckread.model.evidence import VARIABLE_VALUE, ObjectGraph
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:

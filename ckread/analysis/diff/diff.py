@@ -16,7 +16,7 @@ from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
-from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.records import NEARLY, CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
@@ -49,6 +49,7 @@ def diff_checkpoints(
     index_only: bool = False,
     rtol: float = 0.0,
     atol: float = 0.0,
+    ulp: float = 0.0,
     everything: bool = False,
     rename: str | Iterable[str] = (),
     rename_map: Mapping[str, str] | None = None,
@@ -67,6 +68,8 @@ def diff_checkpoints(
         index_only: read no values: equal is what has equal checksums.
         rtol: relative tolerance; with `atol` 0 too, values are compared bit for bit.
         atol: absolute tolerance.
+        ulp: steps of the type at a variable's largest value up to which all its differences
+            are rounding.
         everything: take bookkeeping and aliases in as well.
         rename: `s/old/new/` rules that turn names of `a` into names of `b`.
         rename_map: names of `a` and the names of `b` that they are.
@@ -88,9 +91,9 @@ def diff_checkpoints(
         >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
         0.133
     """
-    from ckread.model.ordering import model_order
+    from ckread.model.selection import model_order
 
-    tolerance = Tolerance(rtol, atol)
+    tolerance = Tolerance(rtol, atol, ulp)
     rules = [parse_rule(text) for text in _several(rename)]
     with ExitStack() as stack:
         with shared_graphs():
@@ -138,19 +141,17 @@ def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
     """Give a function that tells whether a pair, or one side alone, is asked for."""
-    from ckread.model.selection import compile_pattern, select
+    from ckread.model.selection import compile_patterns
 
-    if patterns:
-        select([variable for side in sides for variable in side], patterns)
-    tests = [compile_pattern(pattern) for pattern in patterns]
-
-    def is_named(variable: Variable) -> bool:
-        return not tests or any(test(variable.name) or test(variable.key) for test in tests)
+    names = [(variable.name, variable.key) for side in sides for variable in side]
+    is_meant = compile_patterns(patterns, names) if patterns else None
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
         present = [variable for variable in (a, b) if variable is not None]
         has_role = not roles or any(variable.role in roles for variable in present)
-        return has_role and any(map(is_named, present))
+        if is_meant is None or not has_role:
+            return has_role
+        return is_meant(*((variable.name, variable.key) for variable in present))
 
     return is_wanted
 
@@ -261,9 +262,10 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
             if decoding is not None and a.shape == b.shape:
                 metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
                 scales[i] = decoding.scale.name
+    ulp = 0.0 if comparing.tolerance is None else comparing.tolerance.ulp
     return [
         replace(
-            _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i]),
+            _of_pair(pair, same[i], metrics.get(i), ulp, is_read=i in metrics and not same[i]),
             is_codes=i in codes,
             role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
             scale=scales.get(i),
@@ -288,7 +290,7 @@ def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | No
 
 
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, *, is_read: bool
+    pair: Pair, same: bool | None, metrics: Metrics | None, ulp: float, *, is_read: bool
 ) -> VariableDiff:
     a, b = pair.a, pair.b
     permutation = _exchanged_axes(pair, metrics)
@@ -299,8 +301,8 @@ def _of_pair(
             metrics = IDENTICAL
         elif long_a != long_b and metrics.changed_elements:
             metrics = None
-    status = _status(pair, same if metrics is None else not metrics.changed_elements)
-    shows_values = is_read and status is DiffStatus.CHANGED
+    status = _status(pair, same, metrics, ulp)
+    shows_values = is_read and status in (DiffStatus.CHANGED, *NEARLY)
     return VariableDiff(
         name=b.name,
         status=status,
@@ -320,13 +322,20 @@ def _of_pair(
     )
 
 
-def _status(pair: Pair, is_equal: bool | None) -> DiffStatus | None:
+def _status(
+    pair: Pair, is_same: bool | None, metrics: Metrics | None, ulp: float
+) -> DiffStatus | None:
     if pair.a.shape != pair.b.shape:
         return DiffStatus.RESHAPED
     if pair.a.dtype != pair.b.dtype:
         return DiffStatus.RETYPED
-    if not is_equal:
-        return None if is_equal is None else DiffStatus.CHANGED
+    if metrics is None and not is_same:
+        return None if is_same is None else DiffStatus.CHANGED
+    if metrics is not None and metrics.changed_elements:
+        steps = metrics.max_ulp_of_largest
+        return DiffStatus.ROUNDING if steps is not None and steps <= ulp else DiffStatus.CHANGED
+    if metrics is not None and metrics.close_elements:
+        return DiffStatus.CLOSE
     return DiffStatus.RENAMED if pair.is_renamed else DiffStatus.IDENTICAL
 
 

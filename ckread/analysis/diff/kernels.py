@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
+from ckread.analysis.diff.rounding import has_steps, may_be_rounding
 from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product, row_sum
 from ckread.analysis.scan import chunk_buffer
@@ -74,7 +75,8 @@ class PairComparison:
         integral = a.dtype.kind in "iub"
         if not n_changed:
             sums = (ChunkSums(aa, aa, aa, 0.0, 0.0),)
-            return PairTally(elements=n, max_abs=0 if integral else 0.0, sums=sums)
+            bound = math.sqrt(aa)
+            return PairTally(elements=n, max_abs=0 if integral else 0.0, bound=bound, sums=sums)
         np.copyto(b8, b, casting="unsafe")
         bb = inner_product(b8, b8)
         is_signed = a.dtype.kind not in "ub"
@@ -88,12 +90,17 @@ class PairComparison:
         if is_alike:
             ab = inner_from_distance(aa, bb, dd)
         largest = float(np.maximum.reduce(distance))
+        bound = math.sqrt(bb)
+        allowed = self._tolerance.ulp
+        if has_steps(a.dtype) and may_be_rounding(largest, bound, a.dtype, allowed):
+            bound = max(float(np.maximum.reduce(b8)), -float(np.minimum.reduce(b8)))
         return PairTally(
             elements=n,
             changed=n_changed,
             first_changed=first,
             max_abs=int(largest) if integral else largest,
             sign_flips=n_flips,
+            bound=bound,
             sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
         )
 
@@ -150,8 +157,11 @@ def compare_many(a: NDArray[Any], b: NDArray[Any]) -> list[PairTally | None]:
             )
         else:
             tallies.append(
-                PairTally(n, n_changed, first, number(largest), n_flips, sums=(ChunkSums(*row),))
-            )
+                PairTally(
+                    n, n_changed, first, number(largest), n_flips,
+                    bound=math.sqrt(row[1]), sums=(ChunkSums(*row),),
+                )
+            )  # fmt: skip
     return tallies
 
 
@@ -200,14 +210,13 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
-        if tolerance.is_bitwise and a.dtype == b.dtype:
-            changed = differing_bits(a, b)
-        else:
-            changed = ~_same_value(wide_a, wide_b)
+        changed = differs = (
+            differing_bits(a, b) if a.dtype == b.dtype else ~_same_value(wide_a, wide_b)
+        )
         if not tolerance.is_bitwise:
             size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
             is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
-            changed &= ~is_close
+            changed = differs & ~is_close & ~_same_value(wide_a, wide_b)
         is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
@@ -216,8 +225,10 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
         return PairTally(
             elements=a.size,
             changed=n_changed,
+            close=int(np.count_nonzero(differs)) - n_changed,
             first_changed=int(np.argmax(changed)) if n_changed else None,
             max_abs=largest,
+            bound=float(np.abs(b8).max(initial=0.0, where=np.isfinite(b8))),
             sign_flips=int(np.count_nonzero(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)))),
             is_cast=(True, True) if a.dtype == b.dtype else (_is_cast(a, b), _is_cast(b, a)),
             same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),

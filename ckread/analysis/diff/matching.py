@@ -37,8 +37,7 @@ from ckread.analysis.diff.pairing import (
     take_without_scope,
 )
 from ckread.analysis.diff.records import DiffStatus, PairedBy, RenameRule
-from ckread.analysis.diff.renaming import infer_rules, rename_all
-from ckread.analysis.diff.renumbering import take_renumbered
+from ckread.analysis.diff.renaming import infer_rules, rename_all, take_renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -164,7 +163,19 @@ def take_moved(work: Pairing) -> None:
     )
     if not (suspects and others):
         return
-    moved = _unique_contents(suspects, others)
+    # By content that occurs once on each side and is no constant.
+    sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
+    for variables, side in zip((suspects, others), sides, strict=True):
+        for variable in variables:
+            key = content_key(variable) if variable.elements >= _MIN_ELEMENTS else None
+            if key is not None:
+                side.setdefault((key, (variable.shape, variable.role)), []).append(variable.name)
+    first, second = sides
+    moved = {
+        names[0]: second[key][0]
+        for key, names in first.items()
+        if len(names) == 1 and len(second.get(key, ())) == 1 and not is_constant(key[0])
+    }
     for a, b in _closed(moved, work.a, work.b):
         work.take(work.a[a], work.b[b], PairedBy.CONTENT)
 
@@ -215,22 +226,6 @@ def is_same_content(a: Variable, b: Variable) -> bool:
         return False
     key = content_key(a)
     return key is not None and not is_constant(key)
-
-
-def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:
-    """Give names of a and b whose content occurs once on each side and is no constant."""
-    sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
-    for variables, side in zip((a, b), sides, strict=True):
-        for variable in variables:
-            key = content_key(variable) if variable.elements >= _MIN_ELEMENTS else None
-            if key is not None:
-                side.setdefault((key, (variable.shape, variable.role)), []).append(variable.name)
-    first, second = sides
-    return {
-        names[0]: second[key][0]
-        for key, names in first.items()
-        if len(names) == 1 and len(second.get(key, ())) == 1 and not is_constant(key[0])
-    }
 
 
 def _closed(

@@ -1,5 +1,7 @@
 """Pairs of variables compared by reading both side by side, each byte once.
 
+Those that differ so little that it may be rounding are read a second time, to count steps.
+
 Pairs whose bytes lie plainly on both sides go through the engine of `scan`. Everything
 else (strings, partitioned variables, compressed files) streams through its reader in
 this process.
@@ -7,11 +9,19 @@ this process.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_many, compare_strings
 from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
+from ckread.analysis.diff.rounding import (
+    compare_rounding,
+    has_steps,
+    may_be_rounding,
+    merge_roundings,
+    rounding_of,
+)
 from ckread.analysis.scan import (
     PIECE_NBYTES,
     AllAtOnce,
@@ -23,7 +33,7 @@ from ckread.analysis.scan import (
     side_by_side,
 )
 from ckread.model.variable import is_whole
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,19 +70,48 @@ def compare_pairs(
             sources = (*left, *right)
         grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
         items.append(Item(i, sources, a.elements, grid, tolerance, (a.name, b.name)))
-    metrics: dict[int, Metrics | None] = {}
+    tallies: dict[int, PairTally | None] = {}
     errors: dict[int, CheckpointError] = {}
     for item, found in scan(items, _KERNEL, work):
         if found.error is not None:
             errors[item.number] = found.error
         else:
-            metrics[item.number] = _metrics(merge_tallies(found.partials), *pairs[item.number])
+            tallies[item.number] = merge_tallies(found.partials)
     if errors:
         raise errors[min(errors)]
     for i in streamed:
-        metrics[i] = _compare_through_readers(*pairs[i], tolerance)
+        tallies[i] = _compare_through_readers(*pairs[i], tolerance)
         work.advance(pairs[i][0].nbytes + pairs[i][1].nbytes)
-    return [metrics[i] for i in range(len(pairs))]
+    metrics = [_metrics(tallies[i], *pair) for i, pair in enumerate(pairs)]
+    near = {i for i, pair in enumerate(pairs) if _is_near(tallies[i], *pair, tolerance)}
+    work = work._replace(progress=None)
+    steps = {
+        i: rounding_of(side_by_side(*(v.chunks() for v in pairs[i]))) for i in near & {*streamed}
+    }
+    items = [item for item in items if item.number in near]
+    for item, found in scan(items, Kernel(compare_rounding), work, merge_roundings):
+        if found.error is not None:
+            raise found.error
+        [steps[item.number]] = found.partials
+    for i, (max_ulp, spacing) in steps.items():
+        known = metrics[i]
+        if known is not None and known.max_abs is not None and spacing:
+            of_largest = known.max_abs / spacing
+            metrics[i] = replace(known, max_ulp=max_ulp, max_ulp_of_largest=of_largest)
+    return metrics
+
+
+def _is_near(tally: PairTally | None, a: Variable, b: Variable, tolerance: Tolerance) -> bool:
+    """Tell whether two variables differ, and so little that it may be rounding."""
+    if tally is None or not tally.changed + tally.close or a.dtype != b.dtype:
+        return False
+    dtype = numpy_dtype(a.dtype)
+    largest = tally.max_abs
+    return (
+        largest is not None
+        and has_steps(dtype)
+        and may_be_rounding(largest, tally.bound, dtype, tolerance.ulp)
+    )
 
 
 @cache
@@ -96,22 +135,24 @@ def compare_small(
     return compare_many(a, b) if tolerance.is_bitwise else [None] * len(a)
 
 
-def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:
+def _metrics(tally: PairTally | None, a: Variable, b: Variable) -> Metrics | None:
+    if tally is None:
+        return None
     is_real = a.dtype not in _COMPLEX and b.dtype not in _COMPLEX
     return metrics_of(tally, b.shape, is_retyped=a.dtype != b.dtype, is_signed=is_real)
 
 
-def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> Metrics | None:
+def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> PairTally | None:
     """Compare what has no plain bytes, chunk by chunk."""
     if a.dtype == b.dtype == DataType.STRING:
         strings = (variable.numpy().ravel().tolist() for variable in (a, b))
-        return _metrics(compare_strings(*strings), a, b)
+        return compare_strings(*strings)
     if not (a.dtype.is_plain and b.dtype.is_plain):
         return None
     comparison = PairComparison(tolerance)
     for left, right in side_by_side(a.chunks(), b.chunks()):
         comparison.add(left, right)
-    return _metrics(comparison.tally(), a, b)
+    return comparison.tally()
 
 
 _KERNEL = Kernel(compare, partial(AllAtOnce, compare_small))

@@ -19,7 +19,7 @@ import numpy as np
 from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.row_sums import inner_product, inner_products
 from ckread.analysis.scan import Grid, chunk_buffer
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

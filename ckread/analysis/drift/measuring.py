@@ -16,7 +16,7 @@ from ckread.analysis.row_sums import inner_product
 from ckread.analysis.scan import Item, Kernel, scan, side_by_side
 from ckread.errors import CheckpointError
 from ckread.model.variable import is_whole
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.analysis.drift.series import Series
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.role import Role
     from ckread.model.run.entries import RunEntry
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
 
 Figures = tuple[float | None, ...]
 """One figure per checkpoint; None where there is none."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ckread.analysis.choosing import choose
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import choose, model_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +66,9 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         entry = run.entries[index]
         if isinstance(checkpoint, CheckpointError):
             notes.append(f"{entry.name} was left out: {checkpoint.message}.")
-        elif needs_values and _has_no_data(checkpoint):
+            continue
+        shards = [file for file in checkpoint.files() if file.is_shard] if needs_values else []
+        if shards and all(file.nbytes is None for file in shards):
             empty.append(entry)
         else:
             opened.append(checkpoint)
@@ -93,11 +94,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
     return OpenRun(entries, series, notes)
-
-
-def _has_no_data(checkpoint: Checkpoint) -> bool:
-    shards = [file for file in checkpoint.files() if file.is_shard]
-    return bool(shards) and all(file.nbytes is None for file in shards)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:

@@ -29,7 +29,7 @@ from ckread.analysis.statistics.sketch import (
     pattern_values,
     tally_of_sorted,
 )
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -30,8 +30,7 @@ from ckread.analysis.statistics.distribution import (
 from ckread.analysis.statistics.sketch import N_BINS, Pattern, Sketch
 from ckread.errors import CheckpointError, UnsupportedFeatureError
 from ckread.model.variable import is_whole
-from ckread.readers.contract import CHUNK_NBYTES
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import CHUNK_NBYTES, DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,7 +18,7 @@ from ckread.model.paths.location import (
     KERAS_SUFFIXES,
     Location,
     at_prefix,
-    keras_suffix,
+    file_suffix,
 )
 from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import locate_latest, scan
@@ -113,6 +113,11 @@ _FORMATS = {
     Kind.HDF5: Format.LEGACY_HDF5,
     Kind.KERAS_ARCHIVE: Format.KERAS_ARCHIVE,
     Kind.WEIGHTS_JSON: Format.KERAS_WEIGHTS_SHARDED,
+    Kind.SAFETENSORS: Format.SAFETENSORS,
+    Kind.SAFETENSORS_JSON: Format.SAFETENSORS,
+    Kind.NPY: Format.NPY,
+    Kind.NPZ: Format.NPZ,
+    Kind.PYTORCH: Format.PYTORCH,
 }
 
 
@@ -141,7 +146,7 @@ def locate_by_content(path: str) -> Location:
             found, expected = kind.phrase, "the name saved_model.pb"
             remedy = "The variables of a SavedModel lie in variables/ beside its saved_model.pb."
         raise NotACheckpointError(found, path=path, name=name, expected=expected, remedy=remedy)
-    suffix = keras_suffix(path)
-    if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES[suffix] is Format.KERAS_WEIGHTS:
+    suffix = file_suffix(path)
+    if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES.get(suffix) is Format.KERAS_WEIGHTS:
         return Location(path, Format.KERAS_WEIGHTS)
     return Location(path, _FORMATS[kind])

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import TensorRecord, no_garbage_collection, shown
+from ckread.readers.contract import DataType, TensorRecord, no_garbage_collection, shown
 from ckread.readers.crc32c import MASK_DELTA
-from ckread.readers.dtypes import DataType
 from ckread.readers.files import FileIdentity, RegularFile
-from ckread.readers.messages import (
+from ckread.readers.protobuf import (
     SLICE_NBYTES,
     BundleEntry,
     BundleHeader,

@@ -46,8 +46,7 @@ from ckread.readers.extents import (
     shard_path,
 )
 from ckread.readers.files import file_identity
-from ckread.readers.messages import parse_bundle_header
-from ckread.readers.protobuf import parse_varint
+from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
     from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.bundle.memo import IndexMemo
     from ckread.readers.contract import Extent, TensorRecord
-    from ckread.readers.messages import BundleEntry, BundleHeader
+    from ckread.readers.protobuf import BundleEntry, BundleHeader
 
 
 T = TypeVar("T")

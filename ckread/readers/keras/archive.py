@@ -39,7 +39,7 @@ from ckread.readers.keras.config import (
     parse_object,
 )
 from ckread.readers.keras.reader import KerasReader
-from ckread.readers.keras.zip_members import InflatedFile, ZipMembers
+from ckread.readers.zip_members import InflatedFile, ZipMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

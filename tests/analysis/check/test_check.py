@@ -14,7 +14,7 @@ from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import CheckReport, Code, Level
 from ckread.errors import CheckpointNotFoundError, NotACheckpointError, UnsupportedFeatureError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from ckread.views.check import verdict

@@ -15,8 +15,7 @@ from ckread.errors import (
     UsageError,
     VariableNotFoundError,
 )
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from ckread.readers.v1.reader import V1Table
 from tests.builders import (
     bytes_field,

@@ -19,7 +19,7 @@ from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.model.run.entries import RunEntry
 from ckread.model.run.run import open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.figures import text as names
 from ckread.views.figures.axes import (
     axis_word,
