@@ -480,5 +480,77 @@ def _pickle_seeds() -> list[Parts]:
 
 PICKLE = Kind("pickle", "m.pkl", _pickle_seeds, mutate_some_part, dict, ("loads", "info"))
 
-CHECKPOINTS = (BUNDLE, V1, HDF5, KERAS, WEIGHTS_JSON, SAVED_MODEL, META)
+_PARTNERS = FIXTURES / "partners"
+
+
+def _safetensors_seeds() -> list[Parts]:
+    seeds = []
+    for name in ("model.safetensors", "dtypes.safetensors"):
+        data = (_PARTNERS / name).read_bytes()
+        stop = 8 + int.from_bytes(data[:8], "little")
+        seeds.append({"header": data[8:stop], "values": data[stop:]})
+    return seeds
+
+
+def _change_safetensors(parts: Parts, others: Sequence[Parts], rng: Random) -> None:
+    if rng.random() < 0.8:
+        parts["header"] = mutate_json(parts.get("header", b"{}"), rng)
+    elif rng.random() < 0.2:
+        parts["size"] = struct.pack("<Q", rng.choice((0, 1, 1 << 31, (1 << 64) - 1)))
+    else:
+        mutate_some_part(parts, others, rng)
+
+
+def _build_safetensors(parts: Parts) -> Parts:
+    header = parts.get("header", b"")
+    size = parts.get("size", struct.pack("<Q", len(header)))
+    return {"m.safetensors": size + header + parts.get("values", b"")}
+
+
+SAFETENSORS = Kind(
+    "safetensors", "m.safetensors", _safetensors_seeds, _change_safetensors, _build_safetensors,
+    _READS,
+)  # fmt: skip
+
+
+def _zipped(name: str, *seeds: str) -> Kind:
+    """Give a kind of archive whose members are changed by bytes, their CRC-32 made right."""
+
+    def read() -> list[Parts]:
+        found = []
+        for seed in seeds:
+            with zipfile.ZipFile(_PARTNERS / seed) as archive:
+                found.append({one.filename: archive.read(one) for one in archive.infolist()})
+        return found
+
+    def build(parts: Parts) -> Parts:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for member, data in parts.items():
+                archive.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), data)
+        return {name: buffer.getvalue()}
+
+    def change(parts: Parts, others: Sequence[Parts], rng: Random) -> None:
+        member = rng.choice(sorted(parts) or ["data.pkl"])
+        what = rng.random()
+        if what < 0.06:
+            parts.pop(member, None)
+        elif what < 0.12:
+            parts[f"{member}{rng.choice(('2', '.npy', '/x'))}"] = parts.get(member, b"")
+        else:
+            pickles = [one for one in parts if one.endswith(".pkl")]
+            member = rng.choice(pickles) if pickles and what < 0.8 else member
+            head = parts.get(member, b"")
+            cut = 128 if name.endswith(".npz") and what < 0.85 else len(head)
+            parts[member] = mutated(head[:cut], [head, b"\x80\x02}."], rng) + head[cut:]
+
+    return Kind(name.rpartition(".")[2], name, read, change, build, _READS)
+
+
+NPZ = _zipped("m.npz", "dtypes.npz", "deflated.npz")
+PYTORCH = _zipped("m.pt", "dtypes.pt", "module.pt", "training.pt")
+
+CHECKPOINTS = (
+    BUNDLE, V1, HDF5, KERAS, WEIGHTS_JSON, SAVED_MODEL, META, SAFETENSORS, NPZ, PYTORCH,
+)  # fmt: skip
 KINDS = {kind.name: kind for kind in (*CHECKPOINTS, RUN, *LOGS, IMAGE, PICKLE)}
