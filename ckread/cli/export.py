@@ -21,6 +21,7 @@ from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
     MissingShardError,
+    TextLines,
     TruncatedFileError,
     UsageError,
     VariableNotFoundError,
@@ -151,8 +152,7 @@ def _write(
     except CheckpointError as error:
         if error.path == arguments.output or arguments.salvage:
             raise
-        remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
-        raise error.within(remedy=remedy) from None
+        raise error.within(remedy=TextLines(error.remedy, _SALVAGE)) from None
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from ckread.errors import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -175,8 +176,7 @@ class TensorRecord(NamedTuple):
     offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
     Attributes:
@@ -348,10 +348,9 @@ class CheckpointReader(Protocol):
 
 def shown(key: str) -> str:
     """Give a key as it may stand in a message: without control characters, and not endless."""
-    text = key if key.isprintable() else ascii(key)[1:-1]
-    return (
-        text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN // 2]}…{text[-_MAX_SHOWN // 4 :]}"
-    )
+    text = safe_text(key)
+    half = _MAX_SHOWN // 2
+    return text if len(text) <= _MAX_SHOWN else f"{text[:half]}…{text[-half:]}"
 
 
 _MAX_SHOWN = 1000

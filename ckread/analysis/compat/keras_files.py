@@ -26,7 +26,7 @@ from ckread.analysis.compat.records import (
 )
 from ckread.analysis.compat.restoring import shape_text
 from ckread.analysis.compat.sameness import Sameness
-from ckread.errors import UsageError
+from ckread.errors import TextLines, UsageError
 from ckread.model.role import Role
 from ckread.model.selection import model_order
 from ckread.readers.contract import Format
@@ -273,8 +273,11 @@ def _keras3_layers(
 
 def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
     found = f"what a legacy .h5 brings cannot be foretold: {why}"
-    remedy = "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,"
-    return UsageError(found, path=checkpoint.path, remedy=f"{remedy}\nor model.save('target.h5').")
+    remedy = TextLines(
+        "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,",
+        "or model.save('target.h5').",
+    )
+    return UsageError(found, path=checkpoint.path, remedy=remedy)
 
 
 def forecast_in_order(
