@@ -53,11 +53,7 @@ def open_regular(path: str) -> FileIO:
 
 
 def read_bounded(path: str, max_nbytes: int) -> bytes:
-    """Give all of a small regular file; a larger one is refused before it takes memory.
-
-    Raises:
-        CheckpointError: as `open_regular`, or it has more bytes.
-    """
+    """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
         try:
             data = file.read(max_nbytes + 1)
