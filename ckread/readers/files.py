@@ -203,14 +203,14 @@ class FileWindow(io.RawIOBase):
         start: int = 0,
         nbytes: int | None = None,
         *,
-        inflated: RegularFile | None = None,
+        opened: RegularFile | None = None,
     ) -> None:
-        """Open the file, or look at one that is inflated from it."""
+        """Open the file, or look at one that is open or inflated already."""
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = inflated is None
-        self._file = inflated or RegularFile(path)
+        self.is_lasting = opened is None
+        self._file = opened or RegularFile(path)
         self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0
