@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.scan import Grid, Item, Kernel, plain_extents, scan, side_by_side
+from ckread.analysis.scan import Grid, Item, plain_extents, scan, side_by_side
 from ckread.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def tallies(
             items.append(Item(i, sources, weight.elements, grid, told, [v.name for v in sources]))
         else:
             streamed.append((i, sources, told))
-    for item, found in scan(items, Kernel(measure), work):
+    for item, found in scan(items, measure, work):
         first, *others = found.partials or [Tally()]
         for other in others:
             first = first.joined(other)

@@ -148,3 +148,12 @@ def test_it_shows_itself() -> None:
     assert frame.loc["conv1/kernel", "without_gradient"] == 9
     along = ckread.optimizer_of_run(FIXTURES / "digits_run", "conv1")
     assert len(along.to_pandas()) == 20
+
+
+def test_what_lies_nowhere_plainly_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = optimizer(TEN)
+    monkeypatch.setattr("ckread.analysis.audit.updates.plain_extents", lambda _: None)
+    streamed = optimizer(TEN)
+    for one, other in zip(plain.weights, streamed.weights, strict=True):
+        assert one.signal == other.signal
+        assert one.update_ratio == pytest.approx(other.update_ratio, rel=1e-12)
