@@ -115,7 +115,7 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
         found = row[0].role
         return (Span(found, "" if found is Role.WEIGHT else "muted"),)
 
-    what = [
+    what: list[Column[_Row]] = [
         of("key" if listing.by_key else "name", shown=label, folds=True),
         of("dtype", shown=lambda row: row[0].dtype, rank=1),
         Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT),
