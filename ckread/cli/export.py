@@ -194,12 +194,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
-    """Write the values of a variable or slice; say what was written.
-
-    Raises:
-        UsageError: the suffix tells no format, or something is there already.
-        CheckpointError: the values cannot be read; nothing is left behind.
-    """
+    """Write the values of a variable or slice; say what was written."""
     variable, suffix = part.variable, suffix_of(path)
     chunks = whole_chunks(variable) if part.index is None else iter([variable.read(part.index)])
     dtype = stored = str(variable.dtype)

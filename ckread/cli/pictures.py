@@ -47,11 +47,7 @@ def wants_picture(arguments: argparse.Namespace) -> bool:
 
 
 def prepare_drawing(*, shows: bool) -> None:
-    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing.
-
-    Raises:
-        UsageError: a window is asked for, and what is set for windows is nothing.
-    """
+    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing."""
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)

@@ -6,11 +6,10 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ckread.errors import CheckpointError, MissingDependencyError
 from ckread.errors import safe_text as safe_text
@@ -95,8 +94,7 @@ class Kind(StrEnum):
     """What only JSON can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field(Generic[Row]):
+class Field(NamedTuple, Generic[Row]):
     """One field of a result.
 
     Attributes:

@@ -73,11 +73,7 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
 
 
 def find_named(checkpoint: Checkpoint, name: str) -> Variable:
-    """Find what NAME means: a name or key, the end of a name, or a pattern that means one.
-
-    Raises:
-        VariableNotFoundError: it means none, or several.
-    """
+    """Find what NAME means: a name or key, the end of a name, or a pattern that means one."""
     if name in checkpoint:
         return checkpoint[name]
     variable = find_variable(checkpoint.values(), name)

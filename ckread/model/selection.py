@@ -91,10 +91,6 @@ def compile_patterns(
 
     One pattern may stand alone, as a string. `there` are the things there are, each a tuple of
     its name and, if it has one, its key; the test takes such tuples.
-
-    Raises:
-        VariableNotFoundError: a pattern matches none of them.
-        UsageError: a pattern is none.
     """
     wanted: list[tuple[Callable[[str], bool], int]] = []
     unwanted: list[tuple[Callable[[str], bool], int]] = []

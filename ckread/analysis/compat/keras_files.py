@@ -86,13 +86,7 @@ class _Work:
 def forecast_paths(
     saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
 ) -> RestoreForecast:
-    """Foretell `load_weights` of a `.weights.h5` or `.keras`.
-
-    Args:
-        saved: the file.
-        target: what the model wrote.
-        skip_mismatch: whether layers that do not fit are passed over with a warning.
-    """
+    """Foretell `load_weights` of a `.weights.h5` or `.keras`."""
     there, here = _by_group(saved.values()), _by_group(target.values())
     work = _Work(Sameness(saved.values(), target.values()))
     failed: list[tuple[str, str]] = []
@@ -223,11 +217,7 @@ class Layers:
 
 
 def layers_of(checkpoint: Checkpoint) -> Layers:
-    """Give the layers of a Keras file.
-
-    Raises:
-        UsageError: the file does not tell them in the order of the model.
-    """
+    """Give the layers of a Keras file."""
     reader = cast("KerasReader", checkpoint.reader)
     version = checkpoint.evidence.keras_version or "1"
     classes = {layer.name: layer.class_name for layer in checkpoint.evidence.layers}
