@@ -52,6 +52,9 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     training = summary.training
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    when_file = None
+    if when is None and summary.file_time is not None:
+        when_file = f"file of {time_text(summary.file_time)[:-3]}"
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
@@ -73,7 +76,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
-        ("saved", ", ".join(filter(None, (when, by, tags)))),
+        ("saved", ", ".join(filter(None, (when, by, tags, when_file)))),
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
