@@ -140,8 +140,7 @@ class Side(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class VariableDiff:
+class VariableDiff(NamedTuple):
     """What became of one variable.
 
     Attributes:
