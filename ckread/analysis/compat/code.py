@@ -74,17 +74,18 @@ def _head(
 ) -> Iterator[str]:
     """Say what the code brings and what not."""
     brought = {piece.here.key for piece in pieces}
-    fitting = {here.key for _, here in result.renames}
-    lacking = [_line(one.name) for one in of if one.key not in brought | fitting]
-    others = [_line(one.name) for one in of if one.key in fitting - brought]
+    fitting = {here.key for _, here in result.renames} - brought
+    lacking = [_line(one.name) for one in of if one.key not in brought and one.key not in fitting]
+    others = [_line(one.name) for one in of if one.key in fitting]
     told = f"{_line(result.saved)} into {what}: {len(pieces)} of its {len(of)} {noun}."
     yield from _comment(told)
-    if lacking:
-        few = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" * (len(lacking) > 12))
-        yield from _comment(f"Not brought, nothing there fits: {few}.")
-    if others:
-        few = ", ".join(others[:12]) + (f" and {len(others) - 12} more" * (len(others) > 12))
-        yield from _comment(f"Not brought by this, restore() brings: {few}.")
+    for why, names in (
+        ("Not brought, nothing there fits", lacking),
+        ("Not brought by this, restore() brings", others),
+    ):
+        if names:
+            few = ", ".join(names[:12]) + (f" and {len(names) - 12} more" * (len(names) > 12))
+            yield from _comment(f"{why}: {few}.")
 
 
 def _comment(text: str) -> Iterator[str]:
