@@ -48,11 +48,15 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `compat`."""
     parser.add_argument(
         "--as", metavar="WAY", type=OneOf(tuple(Way)), dest="way",
-        help="checkpoint, saver, init_from_checkpoint, load_weights …",
+        help="checkpoint, saver, init_from_checkpoint, warm_start …",
     )  # fmt: skip
     parser.add_argument(
         "--skip-mismatch", action="store_true",
         help="as load_weights(skip_mismatch=True)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--vars", metavar="REGEX",
+        help="as warm_start(vars_to_warm_start=…); [\"…\"] is a list",
     )  # fmt: skip
     parser.add_argument(
         "--map", metavar="FILE",
@@ -86,6 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             way=arguments.way,
             skip_mismatch=arguments.skip_mismatch,
             names=known,
+            vars_to_warm_start=_vars(arguments.vars),
         )
     if path and known is None:
         _write_map(path, result, arguments, output)
@@ -94,6 +99,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.note(f"{path}: {read} read from it")
     _show(result, arguments, output)
     return _EXIT_COMPLETE if result.complete else _EXIT_PARTIAL
+
+
+def _vars(text: str | None) -> str | list[str] | None:
+    """Read one regular expression, or a JSON list of them."""
+    import json
+
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return text
+    is_list = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if is_list else text
 
 
 def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output) -> None:

@@ -45,7 +45,7 @@ def _code(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) -> Ite
     if result.way is Way.CHECKPOINT and (result.complete or is_enough):
         yield from _restore(result, plain)
         return
-    if result.way in (Way.SAVER, Way.INIT_FROM_CHECKPOINT):
+    if result.way in (Way.SAVER, Way.INIT_FROM_CHECKPOINT, Way.WARM_START):
         yield from _saver(result, saved)
     elif target.evidence.graph is not None:
         yield from _objects(result, saved, target.evidence.graph)
@@ -246,6 +246,8 @@ def _saver(result: RestoreForecast, saved: Checkpoint) -> Iterator[str]:
     pieces = [_Piece(b, b.key, a.key or "") for a, b in result.renames if b.key]
     of = [one.target for one in result.values]
     yield from _head(result, "the graph, in `session`", pieces, of, "variables")
+    if not pieces:
+        return
     yield "import tensorflow as tf"
     yield ""
     yield from _table("saved", [(piece.key, piece.address) for piece in pieces])
@@ -276,6 +278,8 @@ def _keras(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) -> It
         if a.key and b.key
     ]
     yield from _head(result, "`model`, by way of a file of its own", pieces, of, "values")
+    if not pieces:
+        return
     is_archive = saved.format is Format.KERAS_ARCHIVE
     is_sharded = saved.format is Format.KERAS_WEIGHTS_SHARDED
     modules = {"os", "tempfile", *(("io", "zipfile") if is_archive else ())}

@@ -23,6 +23,8 @@ class Way(StrEnum):
     """`tf.compat.v1.train.Saver.restore`."""
     INIT_FROM_CHECKPOINT = "init_from_checkpoint"
     """`tf.compat.v1.train.init_from_checkpoint`."""
+    WARM_START = "warm_start"
+    """`tf.compat.v1.train.warm_start`, as Estimators call it."""
     LOAD_WEIGHTS = "load_weights"
     """`load_weights` of a `.weights.h5` or `.keras`, by path."""
     H5_BY_NAME = "h5-by-name"
