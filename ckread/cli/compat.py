@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.compat.compat import compat
 from ckread.analysis.compat.records import Way
-from ckread.cli.arguments import OneOf, open_path, patterns_of
+from ckread.cli.arguments import OneOf, add_why, open_path, patterns_of
 from ckread.cli.files import read_rename_map, write_rename_map
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
@@ -67,6 +67,7 @@ def add_arguments(parser: Parser) -> None:
         "--python", action="store_true", help="the code that brings the rest, nothing else"
     )
     parser.add_argument("--all", action="store_true", help="every value, however many")
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -121,7 +122,7 @@ def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output
     elif not output.is_quiet:
         from ckread.views.compat import CompatView, compat_page
 
-        output.render(compat_page(CompatView(result, arguments.all)))
+        output.render(compat_page(CompatView(result, arguments.all)), result.evidence)
 
 
 def _write_map(

@@ -25,6 +25,7 @@ from ckread.analysis.compat.records import Outcome, Way
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError, UsageError
+from ckread.model.claim import Claim, Strength
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role
@@ -111,6 +112,8 @@ def compat(
             names=names if takes_names else None,
             vars_to_warm_start=vars_to_warm_start,
         )
+        told = (Strength.NAMED, "--as") if way else (Strength.STORED, "the formats of both sides")
+        result = replace(result, evidence=(Claim("way", str(chosen), *told),))
         command = command_line(result, way=way, skip_mismatch=skip_mismatch)
         result = _with_training(result, there, here)
         result = with_cures(result, there, here, command, names)

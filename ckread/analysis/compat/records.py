@@ -11,6 +11,7 @@ from ckread.model.display import Displayed, Field, Kind, document, frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ckread.model.claim import Claim
     from ckread.model.variable import Variable
 
 
@@ -251,6 +252,7 @@ class RestoreForecast(Displayed):
             program set itself.
         python: lines of Python that bring what can be brought, ready to run.
         notes: what else a reader should know, one sentence each.
+        evidence: what told the way, whose value it is, and the pairs of `renames`.
         is_name_based: whether the file has names and no objects.
     """
 
@@ -271,6 +273,7 @@ class RestoreForecast(Displayed):
     rates: tuple[float, float] | None = None
     python: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
     is_name_based: bool = False
 
     @property
@@ -333,6 +336,7 @@ class RestoreForecast(Displayed):
             "asserts": self.asserts._asdict(),
             "rules": [{"from": r.source, "to": r.target, "values": r.values} for r in self.rules],
             "cures": [cure._asdict() for cure in self.cures],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:
