@@ -7,7 +7,21 @@ is registered here, since nothing below may know it, and likewise resolved when 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+
+if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
+    # The program itself, not one that imports it: Ctrl-C ends it without a word while its
+    # modules are still being loaded, until `cli.main` takes over. The module `signal` is one
+    # of them. And what libraries warn of says nothing to a user.
+    import _signal  # type: ignore[import-not-found]
+    import warnings
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import shown_by
@@ -15,6 +29,7 @@ from ckread.model.display import shown_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ckread.analysis.audit.seams import find_seams as seams
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
     from ckread.analysis.compat.compat import compat as compat
@@ -84,6 +99,7 @@ _HOMES = {
     "plot_history": ("plotting", "plot_history"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
+    "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
     "track": ("analysis.track", "track"),
@@ -159,6 +175,7 @@ __all__ = [
     "plot_history",
     "plot_statistics",
     "plot_track",
+    "seams",
     "statistics",
     "statistics_of_run",
     "track",

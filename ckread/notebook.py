@@ -34,8 +34,8 @@ def html_of(page: Page) -> str:
 def checkpoint_page(checkpoint: Checkpoint) -> Page:
     """Say what a checkpoint is; below it a notebook opens a listing."""
     from ckread.analysis.info import shown_tree, summarise
-    from ckread.model.ordering import model_order
     from ckread.model.role import Role
+    from ckread.model.selection import model_order
     from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
     from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS

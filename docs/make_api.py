@@ -25,7 +25,7 @@ CHAPTERS = {
     "Open": ("open", "open_run", "Checkpoint", "Variable", "VariableTree", "Run"),
     "Ask": (
         "info", "statistics", "statistics_of_run", "diff", "drift", "track", "history", "check",
-        "compat", "loads",
+        "seams", "compat", "loads",
     ),
     "Answers": (
         "CheckpointSummary", "CheckpointStatistics", "RunStatistics", "CheckpointDiff",
@@ -89,6 +89,7 @@ RECORDS = (
     ("ckread.analysis.diff.metrics", ("Metrics",)),
     ("ckread.analysis.drift.records", ("VariableDrift",)),
     ("ckread.analysis.track", ("TrackedValue",)),
+    ("ckread.analysis.audit.records", ("Seam",)),
     ("ckread.analysis.history.history", ("BestEpoch",)),
     ("ckread.analysis.check.findings", ("Finding",)),
 )

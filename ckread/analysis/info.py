@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.masks_and_averages import Masks, averages_apart, find_masks
-from ckread.analysis.optimizers import optimizer_claims
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -17,12 +15,19 @@ from ckread.analysis.parameters import (
     find_hash_tables,
     parameter_claims,
 )
-from ckread.analysis.training import TrainingState, read_training_state
-from ckread.errors import CheckpointError
+from ckread.analysis.training import (
+    Masks,
+    TrainingState,
+    averages_apart,
+    find_masks,
+    optimizer_claims,
+    read_training_state,
+)
+from ckread.errors import CheckpointError, TextLines
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import model_order
 from ckread.model.tree import RoleTotal, build_tree, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.tree import VariableTree
     from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
@@ -279,7 +284,7 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
         "model, then save again.",
     ]
-    return ("\n".join(lines),)
+    return (TextLines(*lines),)
 
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
+from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import find_by_name, select
+from ckread.model.selection import Regex, find_by_name, find_variable, select
 from ckread.model.variable import no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
@@ -154,6 +154,10 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         # Most checkpoints of a run have the names of the one after them.
         if checkpoint is not None and (following is None or [*checkpoint] != [*following]):
             candidates.update(checkpoint)
+    left_out = [text for text in wanted if text.startswith("!") and text not in candidates]
+    if left_out:
+        candidates = {v.name: v for v in select(candidates.values(), left_out)}
+        wanted = [text for text in wanted if text not in left_out]
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
@@ -222,9 +226,10 @@ class Target:
 
 def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[Target]:
     """Give what a pattern means among the variables of a run."""
-    name, index = (pattern, None) if pattern in candidates else split_index(pattern)
+    is_whole = pattern in candidates or isinstance(pattern, Regex)
+    name, index = (pattern, None) if is_whole else split_index(pattern)
     try:
-        exact = candidates.get(name)
+        exact = candidates.get(name) or find_variable(candidates.values(), name)
         found = [exact] if exact is not None else select(candidates.values(), [name])
     except VariableNotFoundError as error:
         before, bracket, rest = pattern.partition("[")
@@ -280,9 +285,9 @@ def _no_rate(
     ]
     if counters:
         found += ": a schedule object"
-        remedy = (
-            "The optimizer computes it from its iterations by a schedule, which is not saved."
-            f"\nckread track {run.path} {counters[0]}"
+        remedy: str = TextLines(
+            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, TextLines, UsageError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -109,18 +109,26 @@ def parser_of(command: Command | None) -> Parser:
     if command is None:
         parser.add_argument("-V", "--version", action="store_true", help="the version")
     else:
-        import_module(command.module).add_arguments(parser)
+        module = import_module(command.module)
+        module.add_arguments(parser)
         if PATTERNS in command.positionals:
             parser.add_argument(
                 "-p", "--pattern", metavar="PATTERN", action="append", default=[],
                 dest="pattern_options", help="only these variables, as PATTERN (repeatable)",
             )  # fmt: skip
-    add_common(parser)
+            parser.add_argument(
+                "--exclude", metavar="PATTERN", action="append", default=[],
+                help="not these; '!PATTERN' says the same (repeatable)",
+            )  # fmt: skip
+            parser.add_argument(
+                "--regex", action="store_true", help="patterns are regular expressions"
+            )
+    add_common(parser, tells_by_code=command is not None and hasattr(module, "EXIT_CODE"))
     return parser
 
 
-def add_common(parser: Parser) -> None:
-    """Add what every command has."""
+def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
+    """Add what every command has; some answer by their exit code."""
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument(
         "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
@@ -131,7 +139,11 @@ def add_common(parser: Parser) -> None:
         help="auto, always or never; NO_COLOR is respected",
     )  # fmt: skip
     parser.add_argument("--no-pager", action="store_true", help="long screens as they are")
-    parser.add_argument("-q", "--quiet", action="store_true", help="results only, no notes")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true",
+        help="the exit code alone tells" if tells_by_code else "results only, no notes",
+    )  # fmt: skip
+    parser.set_defaults(tells_by_code=tells_by_code)
     parser.add_argument("-h", "--help", action="store_true", help="this help")
 
 
@@ -167,6 +179,23 @@ def add_strict(parser: Parser) -> None:
 def add_top(parser: Parser, meaning: str = "the first N only") -> None:
     """Add `--top N`."""
     parser.add_argument("--top", metavar="N", type=positive, help=meaning)
+
+
+def add_jobs(parser: Parser) -> None:
+    """Add `--jobs`."""
+    parser.add_argument(
+        "--jobs", metavar="N", type=positive, help="processes to use (default: what is worth it)"
+    )
+
+
+def keep_blas_in_one_thread() -> None:
+    """Say so before numpy is imported: its threads cost more than they gain on sums of chunks.
+
+    With one busy neighbour two BLAS threads take three times as long as one. And a
+    process with a single thread may fork its workers.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
@@ -237,8 +266,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def patterns_of(arguments: argparse.Namespace) -> list[str]:
-    """Give the patterns, from words and from `-p`."""
-    return [*arguments.patterns, *arguments.pattern_options]
+    """Give the patterns, from words and options."""
+    return _patterns(arguments.patterns, arguments)
+
+
+def _patterns(words: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+    left_out = [f"!{pattern}" for pattern in arguments.exclude]
+    patterns = [*words, *arguments.pattern_options, *left_out]
+    if not arguments.regex:
+        return patterns
+    from ckread.model.selection import Regex
+
+    return [Regex(pattern) for pattern in patterns]
 
 
 def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
@@ -261,9 +300,8 @@ def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
     near = nearest(word, [command.name for command in COMMANDS])
     if near is None:
         return None
-    remedy = f"Did you mean ckread {near}?"
-    if isinstance(error, CheckpointNotFoundError) and error.remedy:
-        remedy += f"\n{error.remedy}"
+    nearby = error.remedy if isinstance(error, CheckpointNotFoundError) else None
+    remedy = TextLines(f"Did you mean ckread {near}?", nearby)
     return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
 
 
@@ -292,7 +330,7 @@ def also_a_path(word: str, error: UsageError) -> UsageError:
     if not any(os.path.lexists(word + suffix) for suffix in ("", ".index")):
         return error
     here = f"What is called so here is opened as {os.path.join(os.curdir, word)}."
-    return UsageError(error.message, remedy=f"{error.remedy}\n{here}" if error.remedy else here)
+    return UsageError(error.message, remedy=TextLines(error.remedy, here))
 
 
 def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
@@ -319,7 +357,7 @@ def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
 
 def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, list[str]]:
     """Open the run that RUN and leading PATTERNs name; what follows them are the patterns."""
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.run.run import open_run
 
     def is_path(word: str) -> bool:
@@ -335,4 +373,4 @@ def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, 
     run = open_run(words[:n_paths], reader=arguments.reader)
     for note in run.notes:
         output.note(note)
-    return run, [*words[n_paths:], *arguments.pattern_options]
+    return run, _patterns(words[n_paths:], arguments)

@@ -119,7 +119,7 @@ def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output
         output.lines(result.python)
     elif output.is_json:
         output.json("compat", result.to_dict())
-    elif not output.is_quiet:
+    else:
         from ckread.views.compat import CompatView, compat_page
 
         output.render(compat_page(CompatView(result, arguments.all)), result.evidence)

@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
 from ckread.cli.files import new_file
-from ckread.cli.progress import ProgressBar
+from ckread.cli.output import ProgressBar
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
     MissingShardError,
+    TextLines,
     TruncatedFileError,
     UsageError,
     VariableNotFoundError,
 )
 from ckread.model.role import Role
-from ckread.model.selection import select
+from ckread.model.selection import find_variable, select
+from ckread.readers.contract import few
 from ckread.views.array_files import suffix_of, write_csv, write_npy, write_npz
-from ckread.views.terminal.words import count_text, plural, shape_text, size_text
+from ckread.views.terminal.words import plural, shape_text, size_text
 
 if TYPE_CHECKING:
     import argparse
@@ -81,8 +83,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     suffix = suffix_of(arguments.output)
     check_free(arguments.output, force=arguments.force)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        checkpoint.reader.verify_container()
         chosen = _chosen(checkpoint, arguments)
+        for variable in chosen:
+            checkpoint.reader.verify_container(variable.key)
         nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
         left_out: list[LeftOut] = []
         with ProgressBar(nbytes, output) as progress:
@@ -115,13 +118,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Variable]:
     patterns = patterns_of(arguments)
-    if len(patterns) == 1 and patterns[0] in checkpoint:
-        return [checkpoint[patterns[0]]]  # a whole name means that variable, not all around it
     everything = [
         variable
         for variable in checkpoint.values()
         if variable.role is not Role.BOOKKEEPING or arguments.role
     ]
+    one = patterns[0] if len(patterns) == 1 else ""
+    if one in checkpoint:
+        return [checkpoint[one]]  # a whole name means that variable, not all around it
+    candidates = [v for v in everything if has_role(v, arguments.role)]
+    if one and (variable := find_variable(candidates, one)) is not None:
+        return [variable]
     chosen = [v for v in select(everything, patterns) if has_role(v, arguments.role)]
     if not chosen:
         wanted = " ".join(patterns) or "of this role"
@@ -145,8 +152,7 @@ def _write(
     except CheckpointError as error:
         if error.path == arguments.output or arguments.salvage:
             raise
-        remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
-        raise error.within(remedy=remedy) from None
+        raise error.within(remedy=TextLines(error.remedy, _SALVAGE)) from None
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
@@ -175,8 +181,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
         by_reason.setdefault(reason, []).append(variable.name)
     parts = []
     for reason, names in by_reason.items():
-        more = f" and {count_text(len(names) - _SHOWN)} more" if len(names) > _SHOWN else ""
-        parts.append(f"{', '.join(names[:_SHOWN])}{more} ({reason})")
+        parts.append(f"{few(names, _SHOWN)} ({reason})")
     output.wrote(path, f"{told}; left out: {', '.join(parts)}" if parts else told)
     if left_out:
         from ckread.views.check import with_units
@@ -189,12 +194,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
-    """Write the values of a variable or slice; say what was written.
-
-    Raises:
-        UsageError: the suffix tells no format, or something is there already.
-        CheckpointError: the values cannot be read; nothing is left behind.
-    """
+    """Write the values of a variable or slice; say what was written."""
     variable, suffix = part.variable, suffix_of(path)
     chunks = whole_chunks(variable) if part.index is None else iter([variable.read(part.index)])
     dtype = stored = str(variable.dtype)

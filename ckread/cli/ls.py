@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_roles, add_sort, add_top, has_role, open_path, patterns_of
 from ckread.model.role import Role
-from ckread.model.selection import compile_pattern, natural_key, select
+from ckread.model.selection import compile_patterns, natural_key, select
 from ckread.views.json_document import encode_variables, schema
 from ckread.views.listing import Listing, listing_lines, listing_page
 
@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.role:
             chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
         if arguments.owner is not None:
-            is_owner = compile_pattern(arguments.owner)
-            chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
+            owners = {v.owner for v in candidates if v.owner is not None}
+            is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
+            chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
         chosen = in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
         if output.is_json:
             head = {

@@ -20,9 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path, patterns_of, positive
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
-from ckread.model.selection import select
+from ckread.model.selection import model_order, select
 from ckread.model.tree import build_tree, join_single_scopes
 from ckread.views.tree import tree_page
 

@@ -117,8 +117,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         Raises:
             VariableNotFoundError: a pattern means no variable.
         """
-        from ckread.model.ordering import model_order
-        from ckread.model.selection import select
+        from ckread.model.selection import model_order, select
         from ckread.model.tree import build_tree
 
         ordered = model_order(self.values(), self.evidence)

@@ -34,7 +34,17 @@ def read_scalars(path: str) -> dict[str, dict[int, float]]:
 
     Tags of a folder of validation begin with `val_`.
     """
-    files = sorted(_event_files(path))
+    files = (
+        [path]
+        if os.path.isfile(path)
+        else [
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(path)
+            for name in names
+            if "tfevents" in name
+        ]
+    )
+    files.sort()
     if not files:
         raise CheckpointNotFoundError(
             "no event file of TensorBoard here", path=path, remedy=_logs_here(path)
@@ -63,15 +73,6 @@ def _logs_here(directory: str) -> str | None:
         return None
     likely = min(logs, key=lambda name: not any(w in name.lower() for w in ("history", "log")))
     return f"A log of Keras is given by its own name: {os.path.join(directory, likely)}"
-
-
-def _event_files(path: str) -> Iterator[str]:
-    if os.path.isfile(path):
-        yield path
-        return
-    for directory, folders, names in os.walk(path):
-        folders.sort()
-        yield from (os.path.join(directory, name) for name in names if "tfevents" in name)
 
 
 def _scalars(path: str) -> Iterator[tuple[str, int, float]]:

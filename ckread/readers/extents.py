@@ -21,9 +21,8 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
 )
-from ckread.readers.contract import Closing, shown
+from ckread.readers.contract import Closing, DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.files import COPY_AGAIN, RegularFile
 
 if TYPE_CHECKING:
@@ -58,12 +57,7 @@ def too_large(nbytes: int) -> CheckpointError:
 
 
 def open_shard(path: str) -> RegularFile:
-    """Open a data shard.
-
-    Raises:
-        MissingShardError: it is not there; the message lists those that are.
-        CheckpointError: it cannot be opened.
-    """
+    """Open a data shard."""
     try:
         return _Shard(path)
     except CheckpointNotFoundError:
@@ -278,10 +272,8 @@ def missing_shard(path: str) -> MissingShardError:
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
     found = f"missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        shown = ", ".join(map(str, present[:10]))
-        more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-        listed = f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"
-        found += f"; here {listed}"
+        shards = "is shard" if len(present) == 1 else "are shards"
+        found += f"; here {shards} {few([*map(str, present)], 10)}"
     return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
 
 

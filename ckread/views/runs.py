@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.claim import Strength
 from ckread.model.display import named, safe_text, safe_word
+from ckread.model.evidence import Strength
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import LEFT, RIGHT, Column, Table

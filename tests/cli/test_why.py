@@ -12,7 +12,7 @@ import pytest
 
 import ckread as package
 from ckread.errors import CheckpointError
-from ckread.model.claim import Strength
+from ckread.model.evidence import Strength
 from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ckread.cli.commands import COMMANDS
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.cli.terminal import Terminal
 

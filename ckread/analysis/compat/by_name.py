@@ -27,8 +27,8 @@ from ckread.analysis.compat.records import (
 )
 from ckread.analysis.compat.restoring import fits, shape_text, type_word
 from ckread.errors import UsageError
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import model_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

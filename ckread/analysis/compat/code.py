@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Way
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,13 +79,10 @@ def _head(
     others = [_line(one.name) for one in of if one.key in fitting]
     told = f"{_line(result.saved)} into {what}: {len(pieces)} of its {len(of)} {noun}."
     yield from _comment(told)
-    for why, names in (
-        ("Not brought, nothing there fits", lacking),
-        ("Not brought by this, restore() brings", others),
-    ):
-        if names:
-            few = ", ".join(names[:12]) + (f" and {len(names) - 12} more" * (len(names) > 12))
-            yield from _comment(f"{why}: {few}.")
+    if lacking:
+        yield from _comment(f"Not brought, nothing there fits: {few(lacking, 12)}.")
+    if others:
+        yield from _comment(f"Not brought by this, restore() brings: {few(others, 12)}.")
 
 
 def _comment(text: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from ckread.analysis.compat.records import Outcome, Way
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError, UsageError
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role
@@ -240,23 +240,16 @@ def narrowed(result: RestoreForecast, patterns: str | Iterable[str]) -> RestoreF
     Raises:
         VariableNotFoundError: a pattern means none of either side.
     """
-    from ckread.model.selection import compile_pattern, nothing_matches
+    from ckread.model.selection import compile_patterns
 
     texts = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     if not texts:
         return result
-    tests = [compile_pattern(text) for text in texts]
-    names = [*(one.name for one in result.values), *(one.name for one in result.left_over)]
-    for text, test in zip(texts, tests, strict=True):
-        if not any(map(test, names)):
-            raise nothing_matches(text, names)
-
-    def is_meant(*names: str) -> bool:
-        return any(test(name) for test in tests for name in names)
-
+    names = [(one.name,) for some in (result.values, result.left_over) for one in some]
+    is_meant = compile_patterns(texts, names)
     return replace(
         result,
-        values=tuple(one for one in result.values if is_meant(one.name)),
-        left_over=tuple(one for one in result.left_over if is_meant(one.name)),
+        values=tuple(one for one in result.values if is_meant((one.name,))),
+        left_over=tuple(one for one in result.left_over if is_meant((one.name,))),
         cures=(),
     )

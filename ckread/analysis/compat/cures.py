@@ -19,8 +19,7 @@ from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import match_variables
 from ckread.analysis.diff.records import PairedBy, pair_claims
 from ckread.errors import CheckpointError
-from ckread.model.claim import Claim, Strength
-from ckread.model.evidence import ObjectGraph
+from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
 

@@ -11,7 +11,7 @@ from ckread.model.display import Displayed, Field, Kind, document, frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.variable import Variable
 
 

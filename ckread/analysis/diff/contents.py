@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ckread.model.role import Role
     from ckread.model.variable import Variable
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
 
 
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))

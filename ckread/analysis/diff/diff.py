@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
-from ckread.analysis.diff.records import CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.records import NEARLY, CheckpointDiff, DiffStatus, Side, VariableDiff
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
@@ -38,6 +38,8 @@ _OF_MORE = CHECKSUMMED - {Format.TENSOR_BUNDLE, Format.SAVED_MODEL}
 """Formats whose checksums cover more than one tensor, which reading any of it verifies."""
 
 _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
+_SHOWN = (DiffStatus.CHANGED, *NEARLY)
+"""What became of a scalar whose values are shown."""
 
 
 def diff_checkpoints(
@@ -49,6 +51,7 @@ def diff_checkpoints(
     index_only: bool = False,
     rtol: float = 0.0,
     atol: float = 0.0,
+    ulp: float = 0.0,
     everything: bool = False,
     rename: str | Iterable[str] = (),
     rename_map: Mapping[str, str] | None = None,
@@ -67,6 +70,8 @@ def diff_checkpoints(
         index_only: read no values: equal is what has equal checksums.
         rtol: relative tolerance; with `atol` 0 too, values are compared bit for bit.
         atol: absolute tolerance.
+        ulp: steps of the type at a variable's largest value up to which all its differences
+            are rounding.
         everything: take bookkeeping and aliases in as well.
         rename: `s/old/new/` rules that turn names of `a` into names of `b`.
         rename_map: names of `a` and the names of `b` that they are.
@@ -88,9 +93,9 @@ def diff_checkpoints(
         >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
         0.133
     """
-    from ckread.model.ordering import model_order
+    from ckread.model.selection import model_order
 
-    tolerance = Tolerance(rtol, atol)
+    tolerance = Tolerance(rtol, atol, ulp)
     rules = [parse_rule(text) for text in _several(rename)]
     with ExitStack() as stack:
         with shared_graphs():
@@ -138,19 +143,17 @@ def _scope(
     sides: Sequence[Sequence[Variable]], patterns: tuple[str, ...], roles: frozenset[Role]
 ) -> Callable[[Variable | None, Variable | None], bool]:
     """Give a function that tells whether a pair, or one side alone, is asked for."""
-    from ckread.model.selection import compile_pattern, select
+    from ckread.model.selection import compile_patterns
 
-    if patterns:
-        select([variable for side in sides for variable in side], patterns)
-    tests = [compile_pattern(pattern) for pattern in patterns]
-
-    def is_named(variable: Variable) -> bool:
-        return not tests or any(test(variable.name) or test(variable.key) for test in tests)
+    names = [(variable.name, variable.key) for side in sides for variable in side]
+    is_meant = compile_patterns(patterns, names) if patterns else None
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
         present = [variable for variable in (a, b) if variable is not None]
         has_role = not roles or any(variable.role in roles for variable in present)
-        return has_role and any(map(is_named, present))
+        if is_meant is None or not has_role:
+            return has_role
+        return is_meant(*((variable.name, variable.key) for variable in present))
 
     return is_wanted
 
@@ -199,6 +202,8 @@ def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> 
     read = [variable for variable in found if variable.is_read]
     if not read:
         return None
+    if all(v.crc32c is not None for side in sides for v in side.values()):
+        return True
     return all(
         checkpoint.format in _OF_MORE or has_checksum(checkpoint[side.name])
         for variable in read
@@ -225,7 +230,7 @@ def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
 class Comparing(NamedTuple):
     """How a pair is compared: the indexes, then the values if there is a tolerance."""
 
-    is_same_content: Callable[[Variable, Variable], bool | None]
+    are_same_content: Callable[[Sequence[tuple[Variable, ...]]], list[bool | None]]
     tolerance: Tolerance | None
     work: Work
     sides: tuple[Mapping[str, Variable], Mapping[str, Variable]] = ({}, {})
@@ -237,12 +242,14 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
     Raises:
         CheckpointError: values cannot be read, or are damaged.
     """
-    same = [comparing.is_same_content(pair.a, pair.b) for pair in pairs]
-    codes = {i for i, pair in enumerate(pairs) if have_no_common_unit(pair.a, pair.b)}
+    same = comparing.are_same_content([pair[:2] for pair in pairs])
+    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype != pair.b.dtype]
+    codes = {i for i in retyped if have_no_common_unit(pairs[i].a, pairs[i].b)}
     scales: dict[int, str] = {}
-    metrics: dict[int, Metrics | None] = {}
+    metrics: list[Metrics | None] = [None] * len(pairs)
+    is_read = [False] * len(pairs)
     if comparing.tolerance is not None:
-        metrics = {i: IDENTICAL for i, equal in enumerate(same) if equal}
+        metrics = [IDENTICAL if equal else None for equal in same]
         to_read = [
             i
             for i, (a, b, *_) in enumerate(pairs)
@@ -253,45 +260,75 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
 
             read = [(pairs[i].a, pairs[i].b) for i in to_read]
             measured = compare_pairs(read, comparing.tolerance, comparing.work)
-            metrics.update(zip(to_read, measured, strict=True))
+            for i, found in zip(to_read, measured, strict=True):
+                metrics[i], is_read[i] = found, True
         for i in codes:
             a, b = pairs[i].a, pairs[i].b
-            found = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
-            decoding = next(filter(None, found), None)
+            known = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
+            decoding = next(filter(None, known), None)
             if decoding is not None and a.shape == b.shape:
                 metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
+                is_read[i] = not same[i]
                 scales[i] = decoding.scale.name
-    return [
-        replace(
-            _of_pair(pair, same[i], metrics.get(i), is_read=i in metrics and not same[i]),
-            is_codes=i in codes,
-            role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
-            scale=scales.get(i),
-        )
-        for i, pair in enumerate(pairs)
-    ]
+    ulp = 0.0 if comparing.tolerance is None else comparing.tolerance.ulp
+    found_of_all = _of_alike(pairs, same, metrics, ulp, is_read)
+    for i, (a, b, *_) in enumerate(pairs):
+        if a.shape != b.shape or i in codes or _may_be_exchanged(a, b, metrics[i]):
+            told = _of_pair(pairs[i], same[i], metrics[i], ulp, is_read=is_read[i])
+            is_as_a = i in codes and a.role.is_parameter
+            role = a.role if is_as_a else b.role
+            found_of_all[i] = told._replace(is_codes=i in codes, role=role, scale=scales.get(i))
+    return found_of_all
 
 
-def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | None:
-    """Give how axes were exchanged: looked for where values differ, but not their norm."""
-    if pair.a.dtype != pair.b.dtype or len(pair.a.shape) < 2:
-        return None
+def _of_alike(
+    pairs: Sequence[Pair],
+    same: Sequence[bool | None],
+    metrics: Sequence[Metrics | None],
+    ulp: float,
+    is_read: Sequence[bool],
+) -> list[VariableDiff]:
+    """Give what became of pairs of one shape each, field by field: there may be 100,000."""
+    if not pairs:
+        return []
+    left, right, paired_by, confidence = zip(*pairs, strict=True)
+    told = list(map(_status, pairs, same, metrics, repeat(ulp)))
+    shown = [r and s in _SHOWN and a.elements == 1
+             for r, s, a in zip(is_read, told, left, strict=True)]  # fmt: skip
+    old, new = (
+        [_scalar(v) if is_shown else None for v, is_shown in zip(side, shown, strict=True)]
+        if any(shown) else repeat(None)
+        for side in (left, right)
+    )  # fmt: skip
+    names, roles, _, owners, slots, _ = zip(*[v.identity for v in right], strict=True)
+    sides = map(Side.of, left), map(Side.of, right)
+    sizes = [v.nbytes for v in right]
+    columns = (
+        names, told, roles, *sides, sizes, owners, slots, paired_by, confidence, metrics,
+        repeat(None), is_read, old, new, repeat(False), repeat(None),
+    )  # fmt: skip
+    return list(map(VariableDiff._make, zip(*columns, strict=False)))
+
+
+def _may_be_exchanged(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
+    """Tell whether values differ but not their norm, as where axes were exchanged."""
     if metrics is None or not metrics.changed_elements:
-        return None
+        return False
     if not metrics.l2_a or metrics.l2_b is None:
-        return None
-    if abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a:
-        return None
-    from ckread.analysis.diff.contents import find_permutation
-
-    return find_permutation(pair.a, pair.b)
+        return False
+    is_far = abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a
+    return not is_far and a.dtype == b.dtype and len(a.shape) > 1
 
 
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, *, is_read: bool
+    pair: Pair, same: bool | None, metrics: Metrics | None, ulp: float, *, is_read: bool
 ) -> VariableDiff:
     a, b = pair.a, pair.b
-    permutation = _exchanged_axes(pair, metrics)
+    permutation = None
+    if _may_be_exchanged(a, b, metrics):
+        from ckread.analysis.diff.contents import find_permutation
+
+        permutation = find_permutation(a, b)
     if a.shape != b.shape and metrics is not None:
         # What was measured in C order is kept where that means anything.
         long_a, long_b = ([n for n in v.shape if n != 1] for v in (a, b))
@@ -299,8 +336,8 @@ def _of_pair(
             metrics = IDENTICAL
         elif long_a != long_b and metrics.changed_elements:
             metrics = None
-    status = _status(pair, same if metrics is None else not metrics.changed_elements)
-    shows_values = is_read and status is DiffStatus.CHANGED
+    status = _status(pair, same, metrics, ulp)
+    shows_values = is_read and status in _SHOWN
     return VariableDiff(
         name=b.name,
         status=status,
@@ -320,13 +357,20 @@ def _of_pair(
     )
 
 
-def _status(pair: Pair, is_equal: bool | None) -> DiffStatus | None:
+def _status(
+    pair: Pair, is_same: bool | None, metrics: Metrics | None, ulp: float
+) -> DiffStatus | None:
     if pair.a.shape != pair.b.shape:
         return DiffStatus.RESHAPED
     if pair.a.dtype != pair.b.dtype:
         return DiffStatus.RETYPED
-    if not is_equal:
-        return None if is_equal is None else DiffStatus.CHANGED
+    if metrics is None and not is_same:
+        return None if is_same is None else DiffStatus.CHANGED
+    if metrics is not None and metrics.changed_elements:
+        steps = metrics.max_ulp_of_largest
+        return DiffStatus.ROUNDING if steps is not None and steps <= ulp else DiffStatus.CHANGED
+    if metrics is not None and metrics.close_elements:
+        return DiffStatus.CLOSE
     return DiffStatus.RENAMED if pair.is_renamed else DiffStatus.IDENTICAL
 
 

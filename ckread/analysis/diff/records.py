@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.diff.auto_names import is_renumbered
-from ckread.model.claim import Claim, Strength
 from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.evidence import Claim, Strength
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Iterator, Mapping
 
     from ckread.analysis.diff.metrics import Metrics, Tolerance
     from ckread.model.role import Role
     from ckread.model.variable import Variable
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
 
     Scalar = int | float | bool
 
@@ -33,6 +32,10 @@ class DiffStatus(StrEnum):
     RESHAPED = "reshaped"
     RETYPED = "retyped"
     CHANGED = "changed"
+    ROUNDING = "rounding"
+    """Every difference is within `ulp` steps of the type at the variable's largest value."""
+    CLOSE = "close"
+    """Every difference is within `rtol` and `atol`."""
     RENAMED = "renamed"
     """The same values under another name."""
     IDENTICAL = "identical"
@@ -62,6 +65,10 @@ class PairedBy(StrEnum):
     """A weight, and its average in a file that holds averages alone."""
     RULE = "rule"
     """The rule that explains the other renames."""
+
+
+NEARLY = frozenset((DiffStatus.CLOSE, DiffStatus.ROUNDING))
+"""What differs, but by no more than a tolerance that was given."""
 
 
 _DELIMITERS = "/|#,:;!@%~"
@@ -141,8 +148,7 @@ class Side(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class VariableDiff:
+class VariableDiff(NamedTuple):
     """What became of one variable.
 
     Attributes:
@@ -255,6 +261,9 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     _figure("cosine", Kind.FIGURE),
     _figure("sign_flips", Kind.NUMBER),
     _figure("exact_cast", Kind.TRUTH),
+    _figure("close_elements", Kind.NUMBER),
+    _figure("max_ulp", Kind.NUMBER),
+    _figure("max_ulp_of_largest", Kind.FIGURE),
 )
 """What is told of a variable of a diff: JSON, pandas and the pipe of `diff`."""
 
@@ -306,10 +315,17 @@ class CheckpointDiff(Displayed):
     @property
     def identical(self) -> bool | None:
         """Whether nothing differs; None where unread values could differ, and nothing else."""
-        statuses = {variable.status for variable in self.variables}
-        if statuses - {DiffStatus.IDENTICAL, None}:
+        is_equal = self.equal
+        is_exact = all(variable.status not in NEARLY for variable in self.variables)
+        return is_equal if is_exact else False
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether nothing differs by more than the tolerance; None as for `identical`."""
+        alike = {DiffStatus.IDENTICAL, None, *NEARLY}
+        if any(v.status not in alike or v.renamed_from is not None for v in self.variables):
             return False
-        return None if None in statuses else True
+        return None if any(v.status is None for v in self.variables) else True
 
     @property
     def summary(self) -> dict[str, int]:
@@ -328,6 +344,7 @@ class CheckpointDiff(Displayed):
             "a": self.a,
             "b": self.b,
             "identical": self.identical,
+            "equal": self.equal,
             "index_only": self.index_only,
             "summary": self.summary,
             "variables": [variable.to_dict() for variable in self.variables],
@@ -359,3 +376,51 @@ def distance_moved(variables: Iterable[VariableDiff]) -> float | None:
     before = math.hypot(*(m.l2_a for m in known if m.l2_a is not None))
     after = math.hypot(*(m.l2 for m in known if m.l2 is not None))
     return after / before if before else None
+
+
+_BASES = (
+    "dense|einsum_dense|embedding|normalization|re_lu|leaky_re_lu|p_re_lu|elu|activation|"
+    "(?:depthwise_|separable_)?conv[123]d(?:_transpose)?|"
+    "(?:sync_|batch_|layer_|group_|unit_|spectral_|rms_)?(?:batch_)?normalization(?:_v[12])?|"
+    "(?:conv_)?lstm(?:[123]d|_cell)?|gru(?:_cell)?|simple_rnn(?:_cell)?|rnn|bidirectional|"
+    "time_distributed|multi_head_attention|group_query_attention|attention|additive_attention|"
+    "sequential|model|functional|string_lookup|integer_lookup|text_vectorization|"
+    "fully_connected|Conv|BatchNorm|Variable"
+)
+NUMBERED = re.compile(rf"({_BASES})(?:_([1-9]\d*))?")
+"""A name that Keras or TensorFlow makes of a class: its word, and a number from the second on."""
+
+
+class _AutoName(NamedTuple):
+    """A name with the numbers of its numbered components apart.
+
+    Attributes:
+        stem: all up to the last numbered component, without the numbers.
+        numbers: the numbers, 0 where a first one has none.
+        rest: what follows.
+    """
+
+    stem: tuple[str, ...]
+    numbers: tuple[int, ...]
+    rest: tuple[str, ...]
+
+
+def auto_name(name: str) -> _AutoName | None:
+    """Take a name apart; None if no component of it is one that Keras numbers."""
+    parts = name.split("/")
+    found = [NUMBERED.fullmatch(part) for part in parts]
+    if not any(found):
+        return None
+    last = max(i for i, match in enumerate(found) if match)
+    stem = tuple(
+        match[1] if match else part
+        for match, part in zip(found[: last + 1], parts[: last + 1], strict=True)
+    )
+    numbers = tuple(int(match[2] or 0) for match in found if match)
+    return _AutoName(stem, numbers, tuple(parts[last + 1 :]))
+
+
+def is_renumbered(old: str, new: str) -> bool:
+    """Tell whether two names differ in nothing but the numbers of numbered components."""
+    a, b = auto_name(old), auto_name(new)
+    return old != new and a is not None and b is not None and a[::2] == b[::2]

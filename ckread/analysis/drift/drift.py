@@ -39,6 +39,9 @@ _SETTLING_SECONDS = 0.2
 """A save renames the data first and the index after it: what lies between is no damage."""
 
 
+_MAY_FAIL = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
+
+
 def drift(
     run: Run | PathLike | Iterable[PathLike],
     patterns: str | Sequence[str] = (),
@@ -84,12 +87,19 @@ def drift(
     work = Work(n_jobs, executor, progress)
     variables = _settled(run, opened, chosen, work)
     causes: list[VariableDrift] = []
-    if roles is None and any(v.first_nonfinite is not None for v in variables):
-        others = _others(opened, chosen, patterns)
+    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    if roles is None and failures:
+        # What may have failed before those chosen: slots, averages, scales.
+        chosen_names = {series.name for series in chosen}
+        found, _ = choose_series(opened, patterns, _MAY_FAIL)
+        others = [series for series in found if series.name not in chosen_names]
         causes = _settled(run, opened, others, work)
         if len(causes) and len(causes[0].present) != len(variables[0].present):
             variables = _settled(run, opened, chosen, work)
-    return _result(run, opened, variables, left_out, causes=_failed_first(variables, causes))
+            failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    first = min(failures, default=-1)
+    causes = [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
+    return _result(run, opened, variables, left_out, causes=causes)
 
 
 def _result(
@@ -112,27 +122,6 @@ def _result(
         () if index_only else learning_rate(opened),
         run.claims,
     )
-
-
-def _others(
-    opened: OpenRun, chosen: Sequence[Series], patterns: str | Sequence[str]
-) -> list[Series]:
-    """Give the variables that may have failed before those chosen: slots, averages, scales."""
-    known = {series.name for series in chosen}
-    roles = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
-    found, _ = choose_series(opened, patterns, roles)
-    return [series for series in found if series.name not in known]
-
-
-def _failed_first(
-    variables: Sequence[VariableDrift], causes: Sequence[VariableDrift]
-) -> list[VariableDrift]:
-    """Give those of other roles that were not finite before or when a chosen one was."""
-    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
-    if not failures:
-        return []
-    first = min(failures)
-    return [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
 
 
 def _settled(

@@ -18,7 +18,7 @@ from ckread.readers.logs import HistoryLog, read_history_log
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.run.run import PathLike, Run
 
 

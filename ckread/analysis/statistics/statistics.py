@@ -6,14 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.choosing import choose_variables
 from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
-from ckread.model.selection import find_by_name
+from ckread.model.selection import choose, find_by_name, model_order
 from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
@@ -23,11 +22,19 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.role import Role
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
+
+
+def choose_variables(
+    checkpoint: Checkpoint, patterns: str | Sequence[str], roles: str | Iterable[str] | None
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Choose among the variables of a checkpoint; they come in the order of its model."""
+    chosen, left_out = choose(checkpoint.values(), patterns, roles)
+    return model_order(chosen, checkpoint.evidence), left_out
 
 
 N_BINS = 64

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.model.run.entries import RunEntry, RunState
 from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.readers.contract import Format
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.entries import Place
     from ckread.model.run.opening import Structure
-    from ckread.model.run.places import Place
     from ckread.readers.files import FileIdentity
 
 MOSTLY = 0.5
@@ -247,18 +247,14 @@ def _by_structure(members: Sequence[Member]) -> list[list[Member]]:
             groups.append(found)
         else:
             joined[:] = sorted(joined + found)
-    return [_under_one_name([members[place] for place in found]) for found in groups]
-
-
-def _under_one_name(members: list[Member]) -> list[Member]:
-    """Give the variables of all the names of the last, where only layers were numbered anew."""
-    last = members[-1].structure
-    renames = {
-        member.structure.number: _renumbered(member.structure, last)
-        for member in members
-        if member.structure is not last
-    }
-    return [replace(member, renames=renames.get(member.structure.number)) for member in members]
+    parted = []
+    for found in groups:
+        last = members[found[-1]].structure
+        some = [(members[place], members[place].structure) for place in found]
+        # The names of the last are those of all, where only layers were numbered anew.
+        renames = {one.number: _renumbered(one, last) for _, one in some if one is not last}
+        parted.append([replace(member, renames=renames.get(one.number)) for member, one in some])
+    return parted
 
 
 def _renumbered(a: Structure, b: Structure) -> dict[str, str] | None:
@@ -301,29 +297,25 @@ def _variables(structure: Structure) -> frozenset[tuple[str, tuple[int, ...]]]:
 def models_of(groups: Sequence[Group]) -> list[int]:
     """Give a number for each group: equal ones hold the same model, under another name perhaps.
 
-    Models are the same whose parameters have the same leaf names, shapes and types.
+    Models are the same whose parameters have the same leaf names, shapes and types; where there
+    are no parameters, all their variables.
     """
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []
     for found in groups:
-        parameters = _parameters(found.members[-1].structure)
+        structure = found.members[-1].structure
+        identities = structure.identities
+        parameters = Counter(
+            (identities[key].name.rpartition("/")[2], shape, dtype)
+            for key, shape, dtype in structure.tensors
+            if identities[key].role.is_parameter
+        ) or Counter(
+            (identities[key].name, shape, dtype) for key, shape, dtype in structure.tensors
+        )
         if parameters not in known:
             known.append(parameters)
         numbers.append(known.index(parameters))
     return numbers
-
-
-def _parameters(structure: Structure) -> Counter[tuple[str, tuple[int, ...], str]]:
-    """Count the parameters by leaf name, shape and type; all variables where there are none."""
-    identities = structure.identities
-    found = Counter(
-        (identities[key].name.rpartition("/")[2], shape, dtype)
-        for key, shape, dtype in structure.tensors
-        if identities[key].role.is_parameter
-    )
-    return found or Counter(
-        (identities[key].name, shape, dtype) for key, shape, dtype in structure.tensors
-    )
 
 
 def renumbered_note(found: Group) -> str:

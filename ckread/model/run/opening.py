@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ckread.model.evidence import Evidence
-    from ckread.model.run.places import Place
+    from ckread.model.run.entries import Place
     from ckread.readers.contract import TensorRecord
 
 _STEP_NAMES = ("global_step", "step", "train_step")
@@ -93,7 +93,26 @@ class RunOpener:
         known = self._structures.get(signature)
         if known is not None:
             return known
-        structure = _structure(checkpoint, len(self._structures))
+        variables = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
+        counters = {
+            v.name: v.key
+            for v in variables
+            if v.role is Role.COUNTER and v.elements == 1 and v.nbytes
+        }
+        save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
+        structure = Structure(
+            number=len(self._structures),
+            tensors=frozenset((v.key, v.shape, str(v.dtype)) for v in variables),
+            elements=sum(v.elements for v in variables),
+            identities={
+                v.key: Identity(v.name, v.role, v.trainable, v.owner, v.slot, v.paths)
+                for v in checkpoint.values()
+            },
+            evidence=checkpoint.evidence,
+            step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
+            iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
+            epoch_key=next(iter(_named(counters, ("epoch",))), None),
+        )
         if structure.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint:
             signature = (signature, "without its graph")
         self._structures[signature] = structure
@@ -136,27 +155,6 @@ def renamed(checkpoint: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     graph = tensors.get(OBJECT_GRAPH_KEY)
     return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))
-
-
-def _structure(checkpoint: Checkpoint, number: int) -> Structure:
-    variables = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
-    counters = {
-        v.name: v.key for v in variables if v.role is Role.COUNTER and v.elements == 1 and v.nbytes
-    }
-    save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
-    return Structure(
-        number=number,
-        tensors=frozenset((v.key, v.shape, str(v.dtype)) for v in variables),
-        elements=sum(v.elements for v in variables),
-        identities={
-            v.key: Identity(v.name, v.role, v.trainable, v.owner, v.slot, v.paths)
-            for v in checkpoint.values()
-        },
-        evidence=checkpoint.evidence,
-        step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
-        iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
-        epoch_key=next(iter(_named(counters, ("epoch",))), None),
-    )
 
 
 def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:

@@ -21,6 +21,8 @@ from ckread.model.run.entries import (
     RunState,
     SkippedCheckpoint,
     base_name,
+    find_places,
+    title_of,
 )
 from ckread.model.run.grouping import (
     Group,
@@ -31,7 +33,6 @@ from ckread.model.run.grouping import (
     renumbered_note,
 )
 from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
-from ckread.model.run.places import find_places, title_of
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.run.places import Place, Places
+    from ckread.model.run.entries import Place, Places
 
 
 PathLike = str | os.PathLike[str]

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Strength
 from ckread.model.display import safe_text
+from ckread.model.evidence import Strength
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
-    from ckread.analysis.masks_and_averages import Masks
-    from ckread.analysis.optimizers import OptimizerState
-    from ckread.analysis.training import TrainingState
+    from ckread.analysis.parameters import HashTable
+    from ckread.analysis.training import Masks, OptimizerState, TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph
@@ -39,6 +38,10 @@ _FORMATS = {
     Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
     Format.HDF5: "HDF5 file, not of Keras",
+    Format.SAFETENSORS: "safetensors",
+    Format.NPY: "numpy array (.npy)",
+    Format.NPZ: "numpy arrays (.npz)",
+    Format.PYTORCH: "PyTorch archive",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 _BATCH_NORM = ("moving_mean", "moving_variance")
@@ -61,6 +64,12 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     ]
     step = "not recorded" if summary.format in _BUNDLES else ""
     step = step if training.step is None else f"{training.step:,}"
+    metric = "metrics" if len(training.metrics) > 1 else "metric"
+    compiled = [
+        f"{word} {', '.join(map(safe_text, names))}"
+        for word, names in (("loss", training.loss), (metric, training.metrics))
+        if names
+    ]
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
@@ -68,10 +77,10 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
-        ("compiled", _compiled(training)),
+        ("compiled", ", ".join(compiled)),
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
-        ("tables", "; ".join(_hash_tables(summary))),
+        ("tables", "; ".join(map(_table, summary.hash_tables))),
         ("state", _state(tree)),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
@@ -172,12 +181,6 @@ def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
         yield f"at learning rate {float_text(one.learning_rate)}"
 
 
-def _compiled(training: TrainingState) -> str:
-    loss, metrics = training.loss, training.metrics
-    parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
-    return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
-
-
 def _averages(summary: CheckpointSummary) -> str:
     if summary.averages_apart is not None:
         n, far = summary.roles[Role.AVERAGE].variables, summary.averages_apart
@@ -189,11 +192,10 @@ def _averages(summary: CheckpointSummary) -> str:
     return f"{summary.roles[Role.AVERAGE].variables:,}, {words}"
 
 
-def _hash_tables(summary: CheckpointSummary) -> Iterator[str]:
-    for table in summary.hash_tables:
-        parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
-        beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
-        yield f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
+def _table(table: HashTable) -> str:
+    parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
+    beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
+    return f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
 
 
 def _state(tree: VariableTree) -> str:
@@ -211,9 +213,8 @@ def _state(tree: VariableTree) -> str:
     if len(scopes) == 1 and all("/" in variable.name for variable in found):
         where = f"in {safe_text(scopes.pop())}/**"
     else:
-        shown = [plural(n, safe_text(word)) for word, n in words.most_common(_MAX_WORDS)]
-        more = len(words) - len(shown)
-        where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+        shown = [plural(n, safe_text(word)) for word, n in words.most_common()]
+        where = f"in {few(shown, _MAX_WORDS)}"
     return f"{elements} {where}, which no optimizer trains"
 
 
@@ -259,6 +260,12 @@ _KERAS_FORMATS = (
     Format.LEGACY_HDF5,
 )
 
+_MAKERS = (
+    dict.fromkeys(_KERAS_FORMATS, "Keras")
+    | dict.fromkeys((Format.TENSOR_BUNDLE, Format.V1_TABLE, Format.SAVED_MODEL), "TensorFlow")
+    | {Format.PYTORCH: "PyTorch"}
+)
+
 
 def sentence_of(summary: CheckpointSummary) -> str:
     """Say in one sentence what a checkpoint is."""
@@ -286,11 +293,11 @@ def sentence_of(summary: CheckpointSummary) -> str:
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
-        maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
+        maker = _MAKERS.get(summary.format, "")
     what = "model"
     if is_export:
         what = "export" if summary.keras == "Keras 3" else "SavedModel"
-    subject = f"A {maker} {what} of {parameters}"
+    subject = f"A {f'{maker} ' if maker else ''}{what} of {parameters}"
     if kind and iterations is None and Role.SLOT not in summary.roles:
         return f"{subject}, compiled with {safe_text(kind)}, without optimizer state."
     if has_optimizer:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.model.binding import SlotManner, slot_manner
 from ckread.model.evidence import VARIABLE_VALUE, ObjectGraph
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.analysis.compat import programs
 
 if TYPE_CHECKING:

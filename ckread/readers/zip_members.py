@@ -39,6 +39,7 @@ from ckread.readers.files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
 MAX_MEMBERS = 100_000
@@ -70,7 +71,7 @@ class ZipMembers:
         self._file = RegularFile(path)
         self.name = self._file.name
         try:
-            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path)))
+            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path, opened=self._file)))
             found = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()
@@ -184,6 +185,13 @@ class ZipMembers:
             raise self._corrupt(f"member {name!r} has {found}")
         with self._open(name) as member:
             return self._take(name, member, info.file_size + 1)
+
+    def blocks(self, name: str, nbytes: int = _READ_NBYTES) -> Iterator[bytes]:
+        """Yield the bytes of a member, inflated as they are asked for; the last are verified."""
+        self._believable(name)
+        with self._open(name) as member:
+            while block := self._take(name, member, nbytes):
+                yield block
 
     def _believable(self, name: str) -> zipfile.ZipInfo:
         info = self.members[name]
