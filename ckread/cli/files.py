@@ -77,11 +77,18 @@ _MAX_MAP_NBYTES = 64 << 20
 
 
 def read_rename_map(path: str) -> dict[str, str]:
-    """Read old names and their new ones from a JSON object."""
+    """Read old names and their new ones from a JSON object.
+
+    A new name may stand in an object, as `name`, beside what else is known of the pair.
+    """
     try:
         document = json.loads(read_bounded(path, _MAX_MAP_NBYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptCheckpointError(f"not a JSON document, {error}", path=path) from None
+    if isinstance(document, dict):
+        document = {
+            old: new.get("name") if isinstance(new, dict) else new for old, new in document.items()
+        }
     if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
         raise CorruptCheckpointError(
             "not a rename map",
@@ -94,7 +101,9 @@ def read_rename_map(path: str) -> dict[str, str]:
     return document
 
 
-def write_rename_map(path: str, renames: Mapping[str, str], *, force: bool = False) -> None:
+def write_rename_map(
+    path: str, renames: Mapping[str, str | dict[str, object]], *, force: bool = False
+) -> None:
     """Write old names and new ones into a file, which is new unless `force` is given."""
     text = json.dumps(renames, indent=2, ensure_ascii=True)
     try:

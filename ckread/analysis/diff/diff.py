@@ -14,20 +14,35 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
+from ckread.analysis.diff.conversion import (
+    Arrangement,
+    Conversion,
+    compare_turned,
+    find_parts,
+    pair_by_cast_values,
+)
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
-from ckread.analysis.diff.records import NEARLY, CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.records import (
+    NEARLY,
+    CheckpointDiff,
+    DiffStatus,
+    PairedBy,
+    Side,
+    VariableDiff,
+)
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import CHECKSUMMED, Format
+from ckread.readers.contract import CHECKSUMMED, DOTTED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from ckread.analysis.diff.conversion import PartPair
     from ckread.analysis.diff.matching import Matching
     from ckread.analysis.diff.pairing import Pair
     from ckread.model.checkpoint import Checkpoint
@@ -103,9 +118,15 @@ def diff_checkpoints(
             for checkpoint in (first, second)
         ]
         is_wanted = _scope(sides, _several(patterns), as_roles(roles))
-        by_values = None if index_only else _pair_by_values(is_wanted)
+        is_conversion = (first.format in DOTTED) != (second.format in DOTTED)
+        by_values = None if index_only else _pair_by_values(is_wanted, is_conversion)
         match = partial(
-            match_variables, *sides, rules=rules, renames=rename_map, by_values=by_values
+            match_variables,
+            *sides,
+            rules=rules,
+            renames=rename_map,
+            by_values=by_values,
+            is_conversion=is_conversion,
         )
         matching = match()
         compare = Comparing(
@@ -113,6 +134,7 @@ def diff_checkpoints(
             None if index_only else tolerance,
             Work(n_jobs, executor, progress),
             (first, second),
+            is_conversion,
         )
         try:
             variables = _variables(matching, is_wanted, compare)
@@ -128,7 +150,14 @@ def diff_checkpoints(
             raise _placed(error, (first, second)) from error
         verified = _is_verified(found, (first, second))
     return CheckpointDiff(
-        first.path, second.path, index_only, tolerance, found, matching.rules, verified
+        first.path,
+        second.path,
+        index_only,
+        tolerance,
+        found,
+        matching.rules,
+        verified,
+        Conversion.of(found) if is_conversion and not index_only else None,
     )
 
 
@@ -157,7 +186,7 @@ def _scope(
 
 
 def _pair_by_values(
-    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    is_wanted: Callable[[Variable | None, Variable | None], bool], is_conversion: bool
 ) -> Callable[[Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]]:
     """Give the pairing by values, which reads only where something that is asked for is left."""
 
@@ -169,7 +198,9 @@ def _pair_by_values(
             return []
         from ckread.analysis.diff.contents import pair_by_values
 
-        return pair_by_values(*([v for v in side if v.elements in common] for side in (a, b)))
+        left, right = ([v for v in side if v.elements in common] for side in (a, b))
+        found = pair_by_values(left, right)
+        return [*found, *pair_by_cast_values(left, right)] if is_conversion else found
 
     return pair
 
@@ -181,9 +212,34 @@ def _variables(
 ) -> list[VariableDiff]:
     pairs = [pair for pair in matching.pairs if is_wanted(pair.a, pair.b)]
     found = diff_pairs(pairs, comparing)
-    found += [_alone(v, DiffStatus.ADDED) for v in matching.added if is_wanted(None, v)]
-    found += [_alone(v, DiffStatus.REMOVED) for v in matching.removed if is_wanted(v, None)]
+    added = [v for v in matching.added if is_wanted(None, v)]
+    removed = [v for v in matching.removed if is_wanted(v, None)]
+    if comparing.is_conversion and comparing.tolerance is not None and added and removed:
+        parts = find_parts(removed, added)
+        found += [_of_part(one) for one in parts]
+        taken = {id(v) for one in parts for v in (one.a, one.b)}
+        added, removed = ([v for v in side if id(v) not in taken] for side in (added, removed))
+    found += [_alone(v, DiffStatus.ADDED) for v in added]
+    found += [_alone(v, DiffStatus.REMOVED) for v in removed]
     return found
+
+
+def _of_part(found: PartPair) -> VariableDiff:
+    a, b = found.a, found.b
+    return VariableDiff(
+        name=b.name,
+        status=DiffStatus.RESHAPED,
+        role=b.role,
+        a=Side.of(a),
+        b=Side.of(b),
+        nbytes=b.nbytes,
+        paired_by=PairedBy.PART,
+        confidence=1.0,
+        metrics=IDENTICAL,
+        permutation=found.axes,
+        is_read=True,
+        part=found.part,
+    )
 
 
 def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointError:
@@ -230,6 +286,7 @@ class Comparing(NamedTuple):
     tolerance: Tolerance | None
     work: Work
     sides: tuple[Mapping[str, Variable], Mapping[str, Variable]] = ({}, {})
+    is_conversion: bool = False
 
 
 def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff]:
@@ -253,8 +310,8 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
             from ckread.analysis.diff.values import compare_pairs
 
             read = [(pairs[i].a, pairs[i].b) for i in to_read]
-            measured = compare_pairs(read, comparing.tolerance, comparing.work)
-            metrics.update(zip(to_read, measured, strict=True))
+            compared = compare_pairs(read, comparing.tolerance, comparing.work)
+            metrics.update(zip(to_read, compared, strict=True))
         for i in codes:
             a, b = pairs[i].a, pairs[i].b
             found = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
@@ -262,10 +319,33 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
             if decoding is not None and a.shape == b.shape:
                 metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
                 scales[i] = decoding.scale.name
+    turned: dict[int, Arrangement] = {}
+    for i, pair in enumerate(pairs):
+        measured = metrics.get(i)
+        axes = _exchanged_axes(pair, measured)
+        if axes is not None:
+            turned[i] = Arrangement(axes)
+            if comparing.is_conversion or pair.a.shape != pair.b.shape:
+                metrics[i] = IDENTICAL
+        elif (
+            comparing.is_conversion
+            and comparing.tolerance is not None
+            and _may_be_turned(pair, measured)
+        ):
+            as_b = compare_turned(pair.a, pair.b, comparing.tolerance)
+            if as_b is not None:
+                turned[i], metrics[i] = as_b
     ulp = 0.0 if comparing.tolerance is None else comparing.tolerance.ulp
     return [
         replace(
-            _of_pair(pair, same[i], metrics.get(i), ulp, is_read=i in metrics and not same[i]),
+            _of_pair(
+                pair,
+                same[i],
+                metrics.get(i),
+                turned.get(i),
+                ulp,
+                is_read=i in metrics and not same[i],
+            ),
             is_codes=i in codes,
             role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
             scale=scales.get(i),
@@ -289,17 +369,27 @@ def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | No
     return find_permutation(pair.a, pair.b)
 
 
+def _may_be_turned(pair: Pair, metrics: Metrics | None) -> bool:
+    """Tell whether a pair of two libraries differs in the order of its elements, by chance only."""
+    is_same = metrics is not None and not metrics.changed_elements
+    has_order = pair.a.elements == pair.b.elements > 1 and pair.b.role.is_parameter
+    return has_order and not is_same and not have_no_common_unit(pair.a, pair.b)
+
+
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, ulp: float, *, is_read: bool
+    pair: Pair,
+    same: bool | None,
+    metrics: Metrics | None,
+    turned: Arrangement | None,
+    ulp: float,
+    *,
+    is_read: bool,
 ) -> VariableDiff:
     a, b = pair.a, pair.b
-    permutation = _exchanged_axes(pair, metrics)
-    if a.shape != b.shape and metrics is not None:
+    if a.shape != b.shape and metrics is not None and turned is None:
         # What was measured in C order is kept where that means anything.
         long_a, long_b = ([n for n in v.shape if n != 1] for v in (a, b))
-        if permutation is not None:
-            metrics = IDENTICAL
-        elif long_a != long_b and metrics.changed_elements:
+        if long_a != long_b and metrics.changed_elements:
             metrics = None
     status = _status(pair, same, metrics, ulp)
     shows_values = is_read and status in (DiffStatus.CHANGED, *NEARLY)
@@ -315,7 +405,8 @@ def _of_pair(
         paired_by=pair.paired_by,
         confidence=pair.confidence,
         metrics=metrics,
-        permutation=permutation,
+        permutation=turned.axes if turned else None,
+        gates=turned.gates if turned else None,
         is_read=is_read,
         old=_scalar(a) if shows_values else None,
         new=_scalar(b) if shows_values else None,

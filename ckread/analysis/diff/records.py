@@ -16,6 +16,7 @@ from ckread.model.selection import find_by_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ckread.analysis.diff.conversion import Conversion, Part
     from ckread.analysis.diff.metrics import Metrics, Tolerance
     from ckread.model.role import Role
     from ckread.model.variable import Variable
@@ -63,6 +64,10 @@ class PairedBy(StrEnum):
     """Same shape and role, and the nearest name: a proposal."""
     AVERAGE_OF = "average-of"
     """A weight, and its average in a file that holds averages alone."""
+    TRANSLATED = "translated"
+    """Same name once each library's words for the same thing are one."""
+    PART = "part"
+    """Equal values, of which one side has those of several in one."""
     RULE = "rule"
     """The rule that explains the other renames."""
 
@@ -113,6 +118,8 @@ _EVIDENCE = {
     PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),
     PairedBy.ORDER: (Strength.DERIVED, "the order of all layers of a class, shapes equal"),
     PairedBy.RULE: (Strength.DERIVED, "the rule of the other renames"),
+    PairedBy.TRANSLATED: (Strength.DERIVED, "names that are equal in the words of one library"),
+    PairedBy.PART: (Strength.STORED, "equal values, as parts of one tensor"),
     PairedBy.SHAPE: (Strength.DERIVED, "equal shape and role, nearest name"),
 }
 
@@ -158,6 +165,9 @@ class VariableDiff:
         metrics: how far it moved; None where values were not or cannot be compared.
             With `permutation` and another shape, after transposing.
         permutation: axes for which `numpy.transpose` of the first is the second.
+        gates: where those of a recurrent layer are in another order: which block of the first
+            each block of the second is.
+        part: which part of the one the other is, where one side has several in one tensor.
         is_read: whether values of both sides were compared, not checksums alone.
         old: value of a changed scalar in the first checkpoint.
         new: and in the second.
@@ -177,6 +187,8 @@ class VariableDiff:
     confidence: float | None = None
     metrics: Metrics | None = None
     permutation: tuple[int, ...] | None = None
+    gates: tuple[int, ...] | None = None
+    part: Part | None = None
     is_read: bool = False
     old: Scalar | None = None
     new: Scalar | None = None
@@ -245,6 +257,8 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     Field("compared_as", Kind.TEXT),
     Field("scale", Kind.TEXT),
     Field("permutation", Kind.NESTED, lambda v: v.permutation and list(v.permutation)),
+    Field("gates", Kind.NESTED, lambda v: v.gates and list(v.gates)),
+    Field("part", Kind.NESTED, lambda v: v.part and v.part._asdict()),
     _figure("changed_elements", Kind.NUMBER),
     Field("first_changed", Kind.NESTED, _first_changed),
     _figure("max_abs", Kind.FIGURE),
@@ -274,6 +288,7 @@ class CheckpointDiff(Displayed):
         rules: what explains renamed pairs, most important first.
         verified: whether the checksum of everything that was read was there and right;
             None where nothing was read.
+        conversion: of two libraries' files, how much of the model was found again.
 
     Example:
         >>> run = "fixtures/digits_run"
@@ -291,6 +306,7 @@ class CheckpointDiff(Displayed):
     variables: tuple[VariableDiff, ...]
     rules: tuple[RenameRule, ...] = ()
     verified: bool | None = None
+    conversion: Conversion | None = None
 
     def __repr__(self) -> str:
         """Show both paths and how many variables became what."""
@@ -331,6 +347,18 @@ class CheckpointDiff(Displayed):
         """Names of the first checkpoint that became others in the second."""
         return {v.renamed_from: v.name for v in self.variables if v.renamed_from is not None}
 
+    @property
+    def conversion_map(self) -> dict[str, str | dict[str, object]]:
+        """Names of the first and what they are in the second: a name, or a name with `axes`.
+
+        Parts of one tensor are left out: a name stands for one.
+        """
+        return {
+            v.a.name: {"name": v.name, "axes": list(v.permutation)} if v.permutation else v.name
+            for v in self.variables
+            if v.a is not None and v.b is not None and v.part is None
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON document, without its schema line."""
         return {
@@ -340,6 +368,7 @@ class CheckpointDiff(Displayed):
             "equal": self.equal,
             "index_only": self.index_only,
             "summary": self.summary,
+            "conversion": self.conversion and self.conversion.to_dict(),
             "variables": [variable.to_dict() for variable in self.variables],
             "evidence": [claim.to_dict() for claim in self.evidence],
         }
