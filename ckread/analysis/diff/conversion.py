@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy
-from ckread.readers.contract import DataType
+from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +37,7 @@ MAX_NBYTES = 1 << 30
 """A tensor that is turned is held whole, on both sides."""
 
 MAX_PARTS = 8
+_MAX_AXES = 5
 _N_GATES = (3, 4)
 _BY_CHANCE = 0.05
 _LEAVES = {
@@ -96,11 +97,12 @@ def _shared(names: Sequence[tuple[str, ...]]) -> int:
     return next((i for i in range(n) if first[i] != last[i]), n)
 
 
-def pair_by_cast_values(
+def pair_by_turned_values(
     a: Sequence[Variable], b: Sequence[Variable]
 ) -> Iterator[tuple[Variable, Variable]]:
-    """Pair variables of two floating types that hold the same once one is cast, in any order."""
+    """Pair parameters that hold the same in any arrangement, once the wider type is cast."""
     from ckread.analysis.diff.contents import fingerprint
+    from ckread.analysis.diff.leftovers import pair_nearest
 
     sides: list[defaultdict[tuple[int, Role], list[Variable]]] = []
     for variables in (a, b):
@@ -112,7 +114,7 @@ def pair_by_cast_values(
     for block in sides[0].keys() & sides[1].keys():
         left, right = sides[0][block], sides[1][block]
         types = {v.dtype for v in (*left, *right)}
-        if len(types) != 2:
+        if len(types) > 2:
             continue
         narrow = max(types, key=FLOATS.index)
         known: list[defaultdict[int, list[Variable]]] = []
@@ -121,17 +123,19 @@ def pair_by_cast_values(
             for variable in variables:
                 by_print[fingerprint(variable, narrow)].append(variable)
             known.append(by_print)
-        for key, members in known[0].items():
-            others = known[1].get(key, [])
-            if len(members) == len(others) == 1:
-                yield members[0], others[0]
+        for key in known[0].keys() & known[1].keys():
+            for x, y in pair_nearest(known[0][key], known[1][key]):
+                values = (v.numpy().astype(numpy_dtype(narrow), copy=False) for v in (x, y))
+                if _same_bits(*values) is not None:
+                    yield x, y
 
 
 class Arrangement(NamedTuple):
     """How the values of a stand in b.
 
     Attributes:
-        axes: of `numpy.transpose`; None where they are in their order.
+        axes: of `numpy.transpose`, before neighbours among them are joined to b's shape; None where
+            they are in their order, or b has more of them.
         gates: which block of a each block of b is, along the axis of gates; None if as they are.
     """
 
@@ -188,20 +192,21 @@ def _arrangements(
     """Yield the ways to have some values in a shape: as they are, turned, with gates exchanged."""
     import numpy as np
 
-    n_axes = values.ndim
     turned: list[tuple[tuple[int, ...] | None, NDArray[Any]]] = []
-    if values.shape == shape:
-        turned.append((None, values))
-    if 1 < n_axes <= 5:
-        for order in itertools.permutations(range(n_axes)):
-            is_moved = order != tuple(range(n_axes))
-            if is_moved and tuple(values.shape[axis] for axis in order) == shape:
-                turned.append((order, values.transpose(order)))
-    if not turned and [n for n in values.shape if n > 1] == [n for n in shape if n > 1]:
-        turned.append((None, values.reshape(shape)))
-    for axes, one in turned:
-        yield Arrangement(axes), one
-    for axes, one in turned:
+    for axes in itertools.permutations(range(values.ndim)) if values.ndim <= _MAX_AXES else ():
+        sizes = [values.shape[axis] for axis in axes]
+        if _is_finer(sizes, shape):
+            is_moved = axes != tuple(range(values.ndim))
+            moved = values.transpose(axes).reshape(shape)
+            turned.append((axes if is_moved else None, moved))
+    if len(shape) > values.ndim and len(shape) <= _MAX_AXES:
+        for axes in itertools.permutations(range(len(shape))):
+            sizes = [shape[axis] for axis in axes]
+            if _is_finer(sizes, values.shape):
+                turned.append((None, values.reshape(sizes).transpose(np.argsort(axes))))
+    for way, one in turned:
+        yield Arrangement(way), one
+    for way, one in turned:
         if one.ndim > 2:
             continue
         for n_gates in _N_GATES:
@@ -212,7 +217,20 @@ def _arrangements(
                 for gates in itertools.permutations(range(n_gates)):
                     if gates != tuple(range(n_gates)):
                         whole = np.concatenate([blocks[i] for i in gates], axis)
-                        yield Arrangement(axes, gates), whole
+                        yield Arrangement(way, gates), whole
+
+
+def _is_finer(sizes: Sequence[int], shape: Sequence[int]) -> bool:
+    """Tell whether neighbours among some sizes, multiplied, give a shape."""
+    at = 0
+    for size in shape:
+        product = 1
+        while at < len(sizes) and product * sizes[at] <= size:
+            product *= sizes[at]
+            at += 1
+        if product != size:
+            return False
+    return at == len(sizes)
 
 
 # One tensor that is several on the other side.
@@ -250,16 +268,15 @@ def find_parts(a: Sequence[Variable], b: Sequence[Variable]) -> list[PartPair]:
         groups: defaultdict[tuple[object, ...], list[Variable]] = defaultdict(list)
         for other in others:
             if other.role.is_parameter and other.shape:
-                scope = canonical_name(other.name)
-                groups[scope[:-2], scope[-1], other.dtype].append(other)
+                words = canonical_name(other.name)
+                groups[words[:-2], words[-1], other.dtype].append(other)
         for whole in wholes:
             if not whole.role.is_parameter or whole.nbytes > MAX_NBYTES:
                 continue
-            for (_, leaf, dtype), members in groups.items():
+            for (_, _, dtype), members in groups.items():
                 fits = (
                     2 <= len(members) <= MAX_PARTS
                     and dtype == whole.dtype
-                    and leaf == canonical_name(whole.name)[-1]
                     and sum(member.elements for member in members) == whole.elements
                 )
                 parts = _laid(whole, members) if fits else None

@@ -19,7 +19,7 @@ from ckread.analysis.diff.conversion import (
     Conversion,
     compare_turned,
     find_parts,
-    pair_by_cast_values,
+    pair_by_turned_values,
 )
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
@@ -199,8 +199,8 @@ def _pair_by_values(
         from ckread.analysis.diff.contents import pair_by_values
 
         left, right = ([v for v in side if v.elements in common] for side in (a, b))
-        found = pair_by_values(left, right)
-        return [*found, *pair_by_cast_values(left, right)] if is_conversion else found
+        pair_up = pair_by_turned_values if is_conversion else pair_by_values
+        return list(pair_up(left, right))
 
     return pair
 

@@ -54,7 +54,8 @@ def told(result: CheckpointDiff, conversion: Conversion) -> str:
         more = [f"{count_text(len(wrong) - _N_NAMED)} more"] if len(wrong) > _N_NAMED else []
         what = "the values" if conversion.cast is None else "more than their rounding"
         if len(wrong) == 1 and wrong[0].metrics is not None:
-            tail = f"{names[0]} differs in {elements_text(wrong[0])} elements"
+            n_changed = count_text(wrong[0].metrics.changed_elements)
+            tail = f"{names[0]} differs in {n_changed} of {plural(wrong[0].elements, 'element')}"
         else:
             verb = "differs" if len(wrong) == 1 else "differ"
             tail = f"{listed([*names, *more])} {verb} by {what}"
@@ -192,7 +193,7 @@ def sections(result: CheckpointDiff, *, limit: int) -> list[Sequence[Block]]:
         told.append("turned: the order of a's axes in b.")
     if any(v.gates for v in result.variables):
         told.append("gates: which of a's blocks each of b's is.")
-    n_pairs = sum(v.a is not None and v.b is not None for v in result.variables)
+    n_pairs = sum(bool(v.a and v.b) and v.part is None for v in result.variables)
     told.append(f"--map F.json writes the {plural(n_pairs, 'pair')}.")
     return [*found, [footer(" ".join(told))]]
 
