@@ -7,7 +7,21 @@ is registered here, since nothing below may know it, and likewise resolved when 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+
+if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
+    # The program itself, not one that imports it: Ctrl-C ends it without a word while its
+    # modules are still being loaded, until `cli.main` takes over. The module `signal` is one
+    # of them. And what libraries warn of says nothing to a user.
+    import _signal  # type: ignore[import-not-found]
+    import warnings
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import shown_by

@@ -23,7 +23,7 @@ from ckread.analysis.training import (
     optimizer_claims,
     read_training_state,
 )
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, TextLines
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
 from ckread.model.role import Role
@@ -284,7 +284,7 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
         "model, then save again.",
     ]
-    return ("\n".join(lines),)
+    return (TextLines(*lines),)
 
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.

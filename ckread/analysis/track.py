@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
+from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
@@ -285,9 +285,9 @@ def _no_rate(
     ]
     if counters:
         found += ": a schedule object"
-        remedy = (
-            "The optimizer computes it from its iterations by a schedule, which is not saved."
-            f"\nckread track {run.path} {counters[0]}"
+        remedy: str = TextLines(
+            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.model.binding import bind
 from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.optimizers import (
     class_of_object,
@@ -171,6 +170,8 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     )
     if not holds_a_model:
         return ()
+    from ckread.model.binding import bind
+
     alone = [
         one._replace(children=()) if node in optimizers else one
         for node, one in enumerate(graph.nodes)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, TextLines, UsageError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -300,9 +300,8 @@ def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
     near = nearest(word, [command.name for command in COMMANDS])
     if near is None:
         return None
-    remedy = f"Did you mean ckread {near}?"
-    if isinstance(error, CheckpointNotFoundError) and error.remedy:
-        remedy += f"\n{error.remedy}"
+    nearby = error.remedy if isinstance(error, CheckpointNotFoundError) else None
+    remedy = TextLines(f"Did you mean ckread {near}?", nearby)
     return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
 
 
@@ -331,7 +330,7 @@ def also_a_path(word: str, error: UsageError) -> UsageError:
     if not any(os.path.lexists(word + suffix) for suffix in ("", ".index")):
         return error
     here = f"What is called so here is opened as {os.path.join(os.curdir, word)}."
-    return UsageError(error.message, remedy=f"{error.remedy}\n{here}" if error.remedy else here)
+    return UsageError(error.message, remedy=TextLines(error.remedy, here))
 
 
 def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
     MissingShardError,
+    TextLines,
     TruncatedFileError,
     UsageError,
     VariableNotFoundError,
@@ -171,8 +172,7 @@ def _write(
     except CheckpointError as error:
         if error.path == arguments.output or arguments.salvage or isinstance(error, UsageError):
             raise
-        remedy = f"{error.remedy}\n{_SALVAGE}" if error.remedy else _SALVAGE
-        raise error.within(remedy=remedy) from None
+        raise error.within(remedy=TextLines(error.remedy, _SALVAGE)) from None
 
 
 def _tensor(variable: Variable, mapped: Mapped | None, progress: ProgressBar) -> Tensor:
@@ -234,12 +234,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
 
 
 def save_part(part: Part, path: str, *, force: bool) -> str:
-    """Write the values of a variable or slice; say what was written.
-
-    Raises:
-        UsageError: the suffix tells no format, or something is there already.
-        CheckpointError: the values cannot be read; nothing is left behind.
-    """
+    """Write the values of a variable or slice; say what was written."""
     variable, suffix = part.variable, suffix_of(path)
     chunks = whole_chunks(variable) if part.index is None else iter([variable.read(part.index)])
     dtype = stored = str(variable.dtype)

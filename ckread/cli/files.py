@@ -153,6 +153,7 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
 
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow thinks of it is no word of ours
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(read_bounded(path, _MAX_IMAGE_NBYTES))) as image:
                 if math.prod(image.size) > _MAX_PIXELS:

@@ -20,6 +20,7 @@ from ckread.cli.pictures import (
     check_target,
     evidence_of,
     palette_of,
+    prepare_drawing,
     save,
     show,
 )
@@ -83,6 +84,7 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
+    prepare_drawing(shows=arguments.show)
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = find_named(checkpoint, arguments.name)
         target = arguments.output

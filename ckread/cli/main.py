@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ckread.cli.arguments import (
     Parser,
@@ -22,12 +24,14 @@ from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 EXIT_DONE = 0
 EXIT_TROUBLE = 2
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
+EXIT_SIGNALLED = 128
+"""And the number of the signal: 143 of SIGTERM."""
 
 GC_THRESHOLD = (200_000, 20, 20)
 
@@ -49,11 +53,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     # And all of them go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
     try:
-        return _run(words)
+        with _signals():
+            return _run(words)
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)
     except KeyboardInterrupt:
         return _leave_quietly(EXIT_INTERRUPTED)
+    except _Ended as end:
+        return _leave_quietly(EXIT_SIGNALLED + end.args[0])
+
+
+class _Ended(BaseException):
+    """A signal that ends the program, which first takes away what it left half written."""
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let signals that end a program be exceptions; those that are ignored stay so."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning up short
+        raise _Ended(number)
+
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    before = {number: signal.getsignal(number) for number in handlers}
+    try:
+        for number, handler in handlers.items():
+            if before[number] is signal.SIG_DFL:
+                signal.signal(number, handler)
+    except ValueError:  # not in the main thread, to which signals go
+        pass
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            if handler_before is signal.SIG_DFL and signal.getsignal(number) is not handler_before:
+                signal.signal(number, handler_before)
 
 
 def _run(words: list[str]) -> int:
@@ -86,16 +121,27 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        output.error(_as_checkpoint_error(error, words))
-    else:
-        return code
+        _report(_as_checkpoint_error(error, words), output)
+        return EXIT_TROUBLE
+    return code
+
+
+def _report(error: CheckpointError, output: Output) -> None:
+    """Report an error where it is to be, or, if that cannot be written to, on stderr."""
     try:
+        output.error(error)
         output.flush()
     except BrokenPipeError:
         raise
-    except OSError:  # a full disk: it has been reported
-        return _leave_quietly(EXIT_TROUBLE)
-    return EXIT_TROUBLE
+    except OSError:  # a full disk
+        _leave_quietly(EXIT_TROUBLE, sys.stdout)
+        try:
+            said = Output()
+            if output.is_json:
+                said.error(error)
+            said.flush()
+        except OSError:
+            _leave_quietly(EXIT_TROUBLE)
 
 
 def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
@@ -168,12 +214,13 @@ def _first_word(words: list[str]) -> int | None:
     return None
 
 
-def _leave_quietly(code: int) -> int:
-    """Point the closed stream at nothing, so that the interpreter's last flush succeeds."""
+def _leave_quietly(code: int, *streams: TextIO | None) -> int:
+    """Point closed streams at nothing, so that the interpreter's last flush succeeds."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams or (sys.stdout, sys.stderr):
         try:
-            os.dup2(nowhere, stream.fileno())
+            os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+            stream.flush()  # type: ignore[union-attr]
         except (OSError, ValueError, AttributeError):
             continue
     os.close(nowhere)

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ckread.errors import TextLines
 from ckread.model.display import safe_text
 from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
@@ -101,7 +102,14 @@ class Output:
         return progress_of(done, total_nbytes, since, self._screen(self._stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write plain lines of results."""
+        """Write plain lines of results, each of them one whatever it holds."""
+        with self._outliving():
+            self._stdout.writelines(
+                f"{line}\n" if line.isprintable() else f"{safe_text(line)}\n" for line in lines
+            )
+
+    def answers(self, lines: Iterable[str]) -> None:
+        """Write lines that a shell reads, which take it as it is: the names are its own files'."""
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
 
@@ -143,13 +151,10 @@ class Output:
             self.json("error", {"error": fields})
             return
         stop = "" if error.message.endswith((".", "?", "!")) else "."
-        message = Prose(Span("error", "bad"), f": {safe_text(error.message)}{stop}", is_record=True)
+        message = Prose(Span("error", "bad"), f": {error.message}{stop}", is_record=True)
         remedy = [
-            Prose(safe_text(line), is_record=True)
-            if not line.startswith(" ")
-            else Lines([(Span(safe_text(line)),)])
-            for line in (error.remedy or "").split("\n")
-            if line
+            Lines([(Span(line),)]) if line.startswith(" ") else Prose(line, is_record=True)
+            for line in TextLines(error.remedy).lines
         ]
         self._tell(message, *remedy)
 
@@ -182,7 +187,7 @@ class Output:
             if is_tty(self._stderr):
                 self._screen(self._stderr).write(page)
             else:
-                self._stderr.writelines(f"{line}\n" for line in page.piped())
+                self._stderr.writelines(f"{safe_text(line)}\n" for line in page.piped())
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:

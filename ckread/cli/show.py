@@ -26,7 +26,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import safe_text
 from ckread.model.lookup import find_part
 from ckread.readers.contract import CHECKSUMMED
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             from ckread.analysis.vocabulary import vocabulary_names
 
             names = vocabulary_names(checkpoint)
-            lines = [error.remedy or "", "Vocabularies:", *(f"  {name}" for name in names[:8])]
-            raise error.within(remedy="\n".join(filter(None, lines))) if names else error from None
+            lines = ("Vocabularies:", *(f"  {name}" for name in names[:8])) if names else ()
+            raise error.within(remedy=TextLines(error.remedy, *lines)) from None
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass

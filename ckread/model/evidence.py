@@ -7,7 +7,6 @@ identities from it, `info` shows parts of it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -38,8 +37,7 @@ class Strength(StrEnum):
     """Nothing tells; no value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One claim with its evidence.
 
     Attributes:
@@ -190,8 +188,7 @@ class UnreadGraph(NamedTuple):
         return f"{self.error.message}: {self.lost}."
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known besides keys, shapes and values.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckread.errors import VariableNotFoundError
+from ckread.errors import TextLines, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.selection import compile_pattern, find_variable, of_first_role
 from ckread.model.variable import no_index, resolve_index, split_index
@@ -73,11 +73,7 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
 
 
 def find_named(checkpoint: Checkpoint, name: str) -> Variable:
-    """Find what NAME means: a name or key, the end of a name, or a pattern that means one.
-
-    Raises:
-        VariableNotFoundError: it means none, or several.
-    """
+    """Find what NAME means: a name or key, the end of a name, or a pattern that means one."""
     if name in checkpoint:
         return checkpoint[name]
     variable = find_variable(checkpoint.values(), name)
@@ -101,7 +97,7 @@ def find_named(checkpoint: Checkpoint, name: str) -> Variable:
             f"{len(found)} variables match {name}",
             path=checkpoint.path,
             expected="one",
-            remedy="\n".join(["They are:", *lines]),
+            remedy=TextLines("They are:", *lines),
         )
     return found[0]
 

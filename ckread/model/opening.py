@@ -6,7 +6,6 @@ import copyreg
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -145,7 +144,7 @@ def assemble(
         warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
-        evidence = replace(evidence, graph=graph)
+        evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
             from ckread.model.keras.opening import with_saved_layers

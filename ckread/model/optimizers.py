@@ -7,9 +7,8 @@ variables; in name-based files only the names of slots speak of it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.role import Role
 
@@ -48,8 +47,7 @@ _CHILDREN = frozenset(
 _NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """One optimizer object of an object graph.
 
     Attributes:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import is_spelled, safe_text, safe_word
 from ckread.model.role import Role, as_roles
 
@@ -91,10 +91,6 @@ def compile_patterns(
 
     One pattern may stand alone, as a string. `there` are the things there are, each a tuple of
     its name and, if it has one, its key; the test takes such tuples.
-
-    Raises:
-        VariableNotFoundError: a pattern matches none of them.
-        UsageError: a pattern is none.
     """
     wanted: list[tuple[Callable[[str], bool], int]] = []
     unwanted: list[tuple[Callable[[str], bool], int]] = []
@@ -186,7 +182,7 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
         return VariableNotFoundError(message, remedy=_DID_YOU_MEAN % pattern.replace(core, cased))
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = _closest(core, list(parts)[:20_000])
-    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else NONE_NEAR
+    remedy = nearest_names(near) or NONE_NEAR
     return VariableNotFoundError(message, remedy=remedy)
 
 
@@ -256,14 +252,16 @@ def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy = None
+    remedy: str | None = nearest_names(near) or (NONE_NEAR if names else None)
     if isinstance(name, str) and (cased := _in_another_case(name, names)):
         remedy = _DID_YOU_MEAN % cased
-    elif near:
-        remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
-    elif names:
-        remedy = NONE_NEAR
     return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
+
+
+def nearest_names(near: Iterable[str]) -> TextLines | None:
+    """Give the lines that list names that are near; None if there is none."""
+    lines = [f"  {name}" for name in near]
+    return TextLines("Nearest names:", *lines) if lines else None
 
 
 def near_names(name: str, names: Collection[str]) -> list[str]:

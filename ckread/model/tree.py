@@ -6,8 +6,7 @@ Totals that are true: parameters without slots, averages, counters or aliases.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
@@ -221,8 +220,7 @@ def join_single_scopes(root: VariableTree) -> None:
         stack += node.children
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """Elements of weights and statistics: what Keras gives as `count_params()`.
 
     Attributes:
@@ -234,8 +232,7 @@ class Parameters:
     trainable: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RoleTotal:
+class RoleTotal(NamedTuple):
     """What the variables of one role add up to.
 
     Attributes:

@@ -261,9 +261,6 @@ def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
     """Give the one extent of each of many variables that are whole.
 
     What is the same for all that lie in one shard is asked once. Their regions are left out.
-
-    Raises:
-        CheckpointError: that of one cannot be told, or its checkpoint was closed.
     """
     known: dict[tuple[int, int | None], Extent] = {}
     extents = []
@@ -305,11 +302,7 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 
 
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
-    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
-
-    Raises:
-        CheckpointError: as for `Variable.numpy`.
-    """
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
     size = len(data) // max(1, variable.elements)
     if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from ckread.errors import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -175,8 +176,7 @@ class TensorRecord(NamedTuple):
     offset: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
     Attributes:
@@ -273,6 +273,16 @@ class CheckpointReader(Protocol):
         """
         ...
 
+    def verify_structure(self) -> None:
+        """See that the library of the format, which its programs use, finds its way too.
+
+        Nothing to do where there is none, or where every byte is verified anyway.
+
+        Raises:
+            CheckpointError: it does not, although all values were found here.
+        """
+        ...
+
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small plain tensor, C order, little-endian.
 
@@ -337,8 +347,14 @@ class CheckpointReader(Protocol):
 
 
 def shown(key: str) -> str:
-    """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    """Give a key as it may stand in a message: without control characters, and not endless."""
+    text = safe_text(key)
+    half = _MAX_SHOWN // 2
+    return text if len(text) <= _MAX_SHOWN else f"{text[:half]}…{text[-half:]}"
+
+
+_MAX_SHOWN = 1000
+"""Characters of a key in a message: the longest that people give have some hundreds."""
 
 
 def few(names: Sequence[str], n: int) -> str:

@@ -162,12 +162,7 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path.
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        CheckpointError: the system does not let it be read.
-    """
+    """Tell what is at a path."""
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -450,13 +445,7 @@ _UNTOLD = (Kind.BINARY, Kind.ZEROS, Kind.TFRECORD, Kind.PICKLE, Kind.SAFETENSORS
 def something_else(
     path: str, expected: str, own: Container[Kind] = ()
 ) -> CorruptCheckpointError | None:
-    """Give the error for a part of a checkpoint that is something else, None if nothing tells.
-
-    Args:
-        path: of the part, which did not fit.
-        expected: what it should be: `a data shard`.
-        own: kinds that such a part may be, whole or damaged.
-    """
+    """Give the error for a part of a checkpoint that is something else, None if nothing tells."""
     try:
         ends = read_ends(path)
     except CheckpointError:

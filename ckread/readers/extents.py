@@ -57,12 +57,7 @@ def too_large(nbytes: int) -> CheckpointError:
 
 
 def open_shard(path: str) -> RegularFile:
-    """Open a data shard.
-
-    Raises:
-        MissingShardError: it is not there; the message lists those that are.
-        CheckpointError: it cannot be opened.
-    """
+    """Open a data shard."""
     try:
         return _Shard(path)
     except CheckpointNotFoundError:

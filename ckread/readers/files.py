@@ -53,11 +53,7 @@ def open_regular(path: str) -> FileIO:
 
 
 def read_bounded(path: str, max_nbytes: int) -> bytes:
-    """Give all of a small regular file; a larger one is refused before it takes memory.
-
-    Raises:
-        CheckpointError: as `open_regular`, or it has more bytes.
-    """
+    """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
         try:
             data = file.read(max_nbytes + 1)
@@ -207,14 +203,14 @@ class FileWindow(io.RawIOBase):
         start: int = 0,
         nbytes: int | None = None,
         *,
-        inflated: RegularFile | None = None,
+        opened: RegularFile | None = None,
     ) -> None:
-        """Open the file, or look at one that is inflated from it."""
+        """Open the file, or look at one that is open or inflated already."""
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = inflated is None
-        self._file = inflated or RegularFile(path)
+        self.is_lasting = opened is None
+        self._file = opened or RegularFile(path)
         self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0

@@ -17,7 +17,6 @@ Reference: protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -292,8 +291,7 @@ TensorSlice = tuple[tuple[int, int | None], ...]
 """Start and length per dimension; the length is None for the whole dimension."""
 
 
-@dataclass(frozen=True, slots=True)
-class BundleHeader:
+class BundleHeader(NamedTuple):
     """What the first entry of an index says of the whole bundle.
 
     Attributes:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckread.errors import CorruptCheckpointError
@@ -51,8 +50,7 @@ _NUMBERS = (b"last_preserved_timestamp", b"all_model_checkpoint_timestamps")
 Value = TypeVar("Value", str, float)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointState:
+class CheckpointState(NamedTuple):
     """What a state file says; paths as written, relative to its directory or absolute.
 
     Attributes:

@@ -71,7 +71,7 @@ class ZipMembers:
         self._file = RegularFile(path)
         self.name = self._file.name
         try:
-            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path)))
+            self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path, opened=self._file)))
             found = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()

@@ -10,6 +10,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.errors import TextLines
 from ckread.model.display import named, safe_text, safe_word
 from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
@@ -431,11 +432,11 @@ def _told(message: str, remedy: str | None, *, has_units: bool = True) -> list[B
     """Lay out what was found, and below it what to do."""
     said = with_units(message) if has_units else message
     blocks: list[Block] = [_Indented(safe_text(f"{said}."))]
-    for line in (remedy or "").split("\n"):
+    for line in TextLines(remedy).lines:
         if line.startswith(" "):
-            blocks.append(Lines([(Span(f"  {safe_text(line)}"),)]))
-        elif line:
-            blocks.append(_Indented(safe_text(line)))
+            blocks.append(Lines([(Span(f"  {line}"),)]))
+        else:
+            blocks.append(_Indented(line))
     return blocks
 
 

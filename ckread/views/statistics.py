@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +120,7 @@ def statistics_table(rows: Sequence[Row], *, first: Sequence[Column[Row]] = ()) 
         Column(title="median", piped=median, justify=RIGHT),
     ]  # fmt: skip
     if first:
-        columns = [*first, replace(columns[0], shown=None), *columns[1:]]
+        columns = [*first, columns[0]._replace(shown=None), *columns[1:]]
     return Table(columns, rows)
 
 

@@ -487,7 +487,7 @@ def test_not_found_says_what_is_near(run: Path) -> None:
         "run holds ckpt-2 to ckpt-10; the latest is run/ckpt-10.",
     )
     assert error_of("", CheckpointNotFoundError)[0] == "an empty path, expected a checkpoint"
-    assert error_of("a\0b", CheckpointNotFoundError)[0] == "a\0b: no such checkpoint"
+    assert error_of("a\0b", CheckpointNotFoundError)[0] == r"a\x00b: no such checkpoint"
     assert error_of("x" * 5000, CheckpointNotFoundError)[0].endswith("x: no such checkpoint")
 
 

@@ -163,6 +163,8 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
             weights = f"{os.path.basename(checkpoint.path)}/{WEIGHTS}"
             readable = [] if any(found.place == weights for found in members) else readable
 
+        if all(finding.level is not Level.ERROR for finding in findings):
+            findings += _check_structure(checkpoint)
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
         seen = check_values(readable, work.reading, shards=shards)
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
@@ -227,6 +229,15 @@ def check_members(path: str, verify_weights: Callable[[], None] | None = None) -
             code, remedy = Code.AMBIGUOUS, "Pack it again with the member that is meant."
         findings.append(Finding(Level.ERROR, code, None, place, error.detail, remedy))
     return findings
+
+
+def _check_structure(checkpoint: Checkpoint) -> list[Finding]:
+    """Let the library of the format find its way, where ours reads less than it does."""
+    try:
+        checkpoint.reader.verify_structure()
+    except CheckpointError as error:
+        return [of_file(error)]
+    return []
 
 
 def check_other_members(checkpoint: Checkpoint) -> list[Finding]:

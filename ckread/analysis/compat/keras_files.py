@@ -26,7 +26,7 @@ from ckread.analysis.compat.records import (
 )
 from ckread.analysis.compat.restoring import shape_text
 from ckread.analysis.compat.sameness import Sameness
-from ckread.errors import UsageError
+from ckread.errors import TextLines, UsageError
 from ckread.model.role import Role
 from ckread.model.selection import model_order
 from ckread.readers.contract import Format
@@ -86,13 +86,7 @@ class _Work:
 def forecast_paths(
     saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
 ) -> RestoreForecast:
-    """Foretell `load_weights` of a `.weights.h5` or `.keras`.
-
-    Args:
-        saved: the file.
-        target: what the model wrote.
-        skip_mismatch: whether layers that do not fit are passed over with a warning.
-    """
+    """Foretell `load_weights` of a `.weights.h5` or `.keras`."""
     there, here = _by_group(saved.values()), _by_group(target.values())
     work = _Work(Sameness(saved.values(), target.values()))
     failed: list[tuple[str, str]] = []
@@ -223,11 +217,7 @@ class Layers:
 
 
 def layers_of(checkpoint: Checkpoint) -> Layers:
-    """Give the layers of a Keras file.
-
-    Raises:
-        UsageError: the file does not tell them in the order of the model.
-    """
+    """Give the layers of a Keras file."""
     reader = cast("KerasReader", checkpoint.reader)
     version = checkpoint.evidence.keras_version or "1"
     classes = {layer.name: layer.class_name for layer in checkpoint.evidence.layers}
@@ -273,8 +263,11 @@ def _keras3_layers(
 
 def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
     found = f"what a legacy .h5 brings cannot be foretold: {why}"
-    remedy = "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,"
-    return UsageError(found, path=checkpoint.path, remedy=f"{remedy}\nor model.save('target.h5').")
+    remedy = TextLines(
+        "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,",
+        "or model.save('target.h5').",
+    )
+    return UsageError(found, path=checkpoint.path, remedy=remedy)
 
 
 def forecast_in_order(

@@ -146,12 +146,7 @@ def with_counter(graph: ObjectGraph) -> ObjectGraph:
 
 
 def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
-    """Say what becomes of every value of a program when an object-based file is restored.
-
-    Args:
-        saved: the file, with an object graph.
-        target: what the program wrote, with one too.
-    """
+    """Say what becomes of every value of a program when an object-based file is restored."""
     there = Objects.of(saved)
     here = Objects.of(target)
     has_counter = any(side.graph.child(0, _COUNTER) is not None for side in (there, here))
@@ -181,12 +176,6 @@ def count_restored(
     saved: Checkpoint, target: Checkpoint, graph: ObjectGraph, above: int = 0
 ) -> tuple[int, bool]:
     """Count what would come back if the objects of the program hung together like this.
-
-    Args:
-        saved: the file.
-        target: what the program wrote.
-        graph: its objects, perhaps under another root.
-        above: a number that is of no interest if it is not passed.
 
     Returns:
         The number, and whether an exception is foretold.

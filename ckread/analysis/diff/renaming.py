@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_RULES = 4
 _N_TRIED = 8
+_MAX_NAME = 1 << 16
 
 
 def parse_rule(text: str) -> RenameRule:
@@ -47,7 +48,7 @@ def parse_rule(text: str) -> RenameRule:
     try:
         rule = RenameRule(re.compile(old), new, is_global=parts[2] == "g")
         rule.apply("")
-    except (re.error, IndexError) as error:
+    except (re.error, IndexError, OverflowError, RecursionError) as error:
         message = f"--rename {text}: not a regular expression, {error}"
         raise UsageError(message, remedy=remedy) from None
     return rule
@@ -61,6 +62,9 @@ def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, s
         new = name
         for rule in rules:
             new = rule.apply(new)
+            if len(new) > _MAX_NAME:
+                found = f"a name of more than {_MAX_NAME:,} characters, of {name[:80]}"
+                raise UsageError(f"--rename: {found}", remedy="Give a shorter replacement.")
         if new == name:
             continue
         if new in origin:

@@ -72,13 +72,7 @@ class _Root(NamedTuple):
 
 
 def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> OnLoading:
-    """Tell what a `saved_model.pb`, or a `.meta` file, would do.
-
-    Args:
-        path: of the file.
-        shown: what to call it.
-        kind: `saved-model`, or `graph` for a `.meta`.
-    """
+    """Tell what a `saved_model.pb`, or a `.meta` file, would do."""
     facts: list[LoadFact] = []
     not_listed: Counter[str] = Counter()
     totals: Counter[str] = Counter()

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if output.is_json:
         output.json("completion", {"shell": shell, "script": script, "answer": answers})
     else:
-        output.lines(script.splitlines() if script is not None else answers or [])
+        output.answers(script.splitlines() if script is not None else answers or [])
     return 0
 
 

@@ -80,7 +80,8 @@ def find_keras3(
             if shapes[0] == shapes[1]:
                 repeats[copy] = original
     for key, original in repeats.items():
-        found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
+        if key in found:  # or it is a variable of something else, such as an optimizer
+            found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
     return found
 
 

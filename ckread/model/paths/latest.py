@@ -12,7 +12,13 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind, NotACheckpointError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ErrorKind,
+    NotACheckpointError,
+    TextLines,
+)
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
@@ -51,8 +57,7 @@ def locate_latest_in(directory: str) -> Location:
         return location.noting(*notes)
     nothing = failure or nothing_in(directory)
     if failure is None and notes and isinstance(nothing, CheckpointNotFoundError):
-        remedy = "\n".join([*notes, *([nothing.remedy] if nothing.remedy else [])])
-        raise nothing.within(remedy=remedy)
+        raise nothing.within(remedy=TextLines(*notes, nothing.remedy))
     raise nothing
 
 

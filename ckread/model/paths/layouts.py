@@ -18,6 +18,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from ckread.errors import TextLines
 from ckread.model.paths.location import INDEX_SUFFIX, file_names
 from ckread.readers.extents import present_shards
 from ckread.readers.files import file_identity
@@ -50,8 +51,8 @@ def layout_of(directory: str) -> tuple[str, str] | None:
         return "a TensorFlow.js model, which is not read here", remedy
     if {"blobs", "refs", "snapshots"} <= names:
         snapshots = os.path.join(directory, "snapshots")
-        lines = "\n".join(f"  {os.path.join(snapshots, name)}" for name in file_names(snapshots))
-        return "a cache of the Hugging Face hub", f"Its files are in:\n{lines}"
+        lines = (f"  {os.path.join(snapshots, name)}" for name in file_names(snapshots))
+        return "a cache of the Hugging Face hub", TextLines("Its files are in:", *lines)
     weights = sorted(filter(_HUGGING_FACE.fullmatch, names))
     if "config.json" in names and weights:
         remedy = f"Its weights are in {weights[0]}. Copies for TensorFlow are called tf_model.h5."

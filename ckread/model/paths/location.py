@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format, few
@@ -40,8 +39,7 @@ MAX_V1_SHARDS = 100_000
 _V1_SHARD = re.compile(r"(?P<stem>.*)-(?:\d{5,}|\?{5,})-of-(?P<count>\d{5,})\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A checkpoint that was found, not yet opened.
 
     Attributes:
@@ -58,7 +56,7 @@ class Location:
 
     def noting(self, *notes: str) -> Location:
         """Give the same place with sentences put before its own."""
-        return replace(self, notes=(*notes, *self.notes))
+        return self._replace(notes=(*notes, *self.notes))
 
 
 def at_prefix(prefix: str) -> Location | None:

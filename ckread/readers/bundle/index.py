@@ -13,7 +13,6 @@ Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
@@ -49,8 +48,7 @@ class Part(NamedTuple):
     entry: BundleEntry | None
 
 
-@dataclass(frozen=True, slots=True)
-class BundleIndex:
+class BundleIndex(NamedTuple):
     """What an index says; one moment of a file that may be written to.
 
     Attributes:

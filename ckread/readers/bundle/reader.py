@@ -29,6 +29,7 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
     NotACheckpointError,
+    TextLines,
     TruncatedFileError,
 )
 from ckread.readers.bundle.index import EntryParser, read_bundle_index
@@ -194,9 +195,9 @@ _CHANGED = "The files changed while they were read: a training run may be writin
 # An index is written in place, after its data: absent, empty or without its footer
 # beside a data shard, it is being written, or its writer was killed.
 
-TORN_REMEDY = (
-    "If a training run is still writing here, try again in a moment. If not, go\n"
-    "back to the checkpoint before it."
+TORN_REMEDY = TextLines(
+    "If a training run is still writing here, try again in a moment. If not, go",
+    "back to the checkpoint before it.",
 )
 
 

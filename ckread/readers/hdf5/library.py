@@ -123,6 +123,13 @@ class LibraryFile:
             else:
                 yield path
 
+    def verify(self) -> None:
+        """Open every object, as the programs do that read it."""
+        h5o = h5py_module().h5o
+        for path in self.paths():
+            with self.guarded(repr(path)):
+                h5o.open(self._file.id, encode(path))
+
     def _listed(self, path: str, item: Any) -> Dataset:
         h5d = h5py_module().h5d
         with self.guarded(repr(path)):

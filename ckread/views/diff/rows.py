@@ -360,10 +360,11 @@ def _split(
     if depth and len(children) == len(members) <= _MIXED_SIZE:
         return [_named(scope + "**", variables)]
     groups: list[Group] = []
-    for below in children.values():
-        only = below[0][1]
-        alone = [Group(only.name, (only,))] if len(below) == 1 else None
-        groups += alone or _split(below, depth + 1, key)
+    for child, below in children.items():
+        if len(below) == 1 or child[-1:] == "\0":  # of one name are one of A and one of B
+            groups += [Group(variable.name, (variable,)) for _, variable in below]
+        else:
+            groups += _split(below, depth + 1, key)
     return groups
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -162,11 +162,8 @@ def _columns(view: DriftView) -> list[Column[VariableDrift]]:
 #
 # Its words are made column by column: a run of 200 checkpoints easily has 10,000 lines.
 
-_COLUMNS: tuple[Column[VariableDrift], ...] = (
-    Column(title="name"),
-    Column(title="step", justify=RIGHT),
-    *(Column.of(field) for field in SERIES),
-)
+_COLUMNS: list[Column[VariableDrift]] = [Column(title="name"), Column(title="step", justify=RIGHT)]
+_COLUMNS += [Column.of(field) for field in SERIES]
 
 
 class PipedDrift(Block):
@@ -182,7 +179,7 @@ class PipedDrift(Block):
         is_counted = all(entry.count is not None for entry in entries)
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
         title = entries[0].unit if is_counted else "checkpoint"
-        columns = [_COLUMNS[0], replace(_COLUMNS[1], title=title), *_COLUMNS[2:]]
+        columns = [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
         words: list[list[str]] = [[] for _ in _COLUMNS]
         # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
         series = [(attrgetter(field.name), word_of(field.kind)) for field in SERIES]

@@ -58,7 +58,9 @@ class Block:
         styles = styles_of(console.color_system)
         for line in self.lines(Paper(options.max_width, options.encoding)):
             unstyled = ""  # few long segments: rich takes its time over each
-            for text, name, link in line:
+            for span in line:
+                _, name, link = span
+                text = span.text if span.text.isprintable() else safe_text(span.text)
                 style = styles.get(name)
                 if style is None and not link:
                     unstyled += text

@@ -8,10 +8,9 @@ order of rank, then a drawn column takes what is left, then the name folds at `/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold
 from ckread.views.terminal.words import NUMERIC, word_of
@@ -43,8 +42,7 @@ class Justify(Enum):
 LEFT, RIGHT, POINT = Justify
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column(Generic[Row]):
+class Column(NamedTuple, Generic[Row]):
     """One column of a table of rows.
 
     Attributes:
