@@ -12,7 +12,7 @@ from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from types import EllipsisType
 
     import numpy as np
@@ -56,6 +56,11 @@ class Variable:
     def record(self) -> TensorRecord:
         """What the file lists of it."""
         return self._record
+
+    @property
+    def reader(self) -> CheckpointReader:
+        """What reads its values."""
+        return self._reader
 
     @property
     def identity(self) -> Identity:
@@ -255,28 +260,6 @@ def is_whole(variable: Variable) -> bool:
     record = variable._record
     is_listed = record.crc32c is not None and record.shard is not None and record.dtype.is_plain
     return is_listed and not variable._reader.is_tensorflow
-
-
-def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
-    """Give the one extent of each of many variables that are whole.
-
-    What is the same for all that lie in one shard is asked once. Their regions are left out.
-    """
-    known: dict[tuple[int, int | None], Extent] = {}
-    extents = []
-    for variable in variables:
-        _, dtype, _, nbytes, crc32c, shard, offset = variable._record
-        place = id(variable._reader), shard
-        first = known.get(place)
-        if first is None:
-            [first] = variable.readable_extents() or ()
-            known[place] = first
-        if offset is None or shard is None:
-            [extent] = variable.readable_extents() or ()
-        else:
-            extent = Extent(first[0], offset, nbytes, dtype, first[4], crc32c, ())
-        extents.append(extent)
-    return extents
 
 
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.

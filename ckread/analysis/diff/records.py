@@ -147,8 +147,7 @@ class Side(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class VariableDiff:
+class VariableDiff(NamedTuple):
     """What became of one variable.
 
     Attributes:
@@ -165,14 +164,14 @@ class VariableDiff:
         metrics: how far it moved; None where values were not or cannot be compared.
             With `permutation` and another shape, after transposing.
         permutation: axes for which `numpy.transpose` of the first is the second.
-        gates: where those of a recurrent layer are in another order: which block of the first
-            each block of the second is.
-        part: which part of the one the other is, where one side has several in one tensor.
         is_read: whether values of both sides were compared, not checksums alone.
         old: value of a changed scalar in the first checkpoint.
         new: and in the second.
         is_codes: whether integers stand against real numbers, which have no unit in common.
         scale: the variable whose values make real numbers of these, which then were compared.
+        gates: where those of a recurrent layer are in another order: which block of the first
+            each block of the second is.
+        part: which part of the one the other is, where one side has several in one tensor.
     """
 
     name: str
@@ -187,13 +186,13 @@ class VariableDiff:
     confidence: float | None = None
     metrics: Metrics | None = None
     permutation: tuple[int, ...] | None = None
-    gates: tuple[int, ...] | None = None
-    part: Part | None = None
     is_read: bool = False
     old: Scalar | None = None
     new: Scalar | None = None
     is_codes: bool = False
     scale: str | None = None
+    gates: tuple[int, ...] | None = None
+    part: Part | None = None
 
     @property
     def compared_as(self) -> str | None:

@@ -40,11 +40,14 @@ class Rounding(NamedTuple):
     spacing: float = 0.0
 
 
-def may_be_rounding(distance: float, bound: float, dtype: np.dtype[Any], allowed: float) -> bool:
-    """Tell whether a distance may be few steps at a value that is no larger than `bound`."""
+def may_be_rounding(distance: Any, bound: Any, dtype: np.dtype[Any], allowed: float) -> Any:
+    """Tell whether a distance may be few steps at a value that is no larger than `bound`.
+
+    Of floats, or of arrays of them.
+    """
     smallest, epsilon = _steps(dtype)
     most = max(allowed, min(NEAR, _NEAR_OF_LARGEST / epsilon))
-    return distance <= most * max(smallest, epsilon * bound)
+    return (distance <= most * smallest) | (distance <= most * (epsilon * bound))
 
 
 @cache
