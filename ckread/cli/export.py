@@ -32,6 +32,7 @@ from ckread.model.selection import find_variable, select
 from ckread.readers.contract import few
 from ckread.views.array_files import (
     Tensor,
+    safetensors_header,
     suffix_of,
     write_csv,
     write_members,
@@ -155,22 +156,24 @@ def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Varia
 def _write(
     arguments: argparse.Namespace, suffix: str, variables: list[Variable], progress: ProgressBar
 ) -> None:
+    tensors: list[Tensor] = []
+    if suffix in (".npz", ".safetensors"):
+        known = read_map(arguments.map) if arguments.map else {}
+        tensors = [_tensor(v, known.get(v.name), progress) for v in variables]
+        check_distinct(one.name for one in tensors)
+    header = safetensors_header(tensors) if suffix == ".safetensors" else b""
     try:
         with new_file(arguments.output, force=arguments.force) as file:
-            if suffix in (".npz", ".safetensors"):
-                known = read_map(arguments.map) if arguments.map else {}
-                tensors = [_tensor(v, known.get(v.name), progress) for v in variables]
-                check_distinct(one.name for one in tensors)
             if suffix == ".npz":
                 write_members(file, ((one.name, one.shape, one.chunks) for one in tensors))
             elif suffix == ".safetensors":
-                write_safetensors(file, tensors)
+                write_safetensors(file, tensors, header)
             elif suffix == ".npy":
                 write_npy(file, variables[0].shape, _chunks(variables[0], progress))
             else:
                 write_csv(file, variables[0].shape, _chunks(variables[0], progress))
     except CheckpointError as error:
-        if error.path == arguments.output or arguments.salvage or isinstance(error, UsageError):
+        if error.path == arguments.output or arguments.salvage:
             raise
         raise error.within(remedy=TextLines(error.remedy, _SALVAGE)) from None
 
@@ -242,7 +245,8 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
         if suffix == ".csv":
             write_csv(file, part.shape, chunks)
         elif suffix == ".safetensors":
-            write_safetensors(file, [Tensor(variable.name, variable.dtype, part.shape, chunks)])
+            tensors = [Tensor(variable.name, variable.dtype, part.shape, chunks)]
+            write_safetensors(file, tensors, safetensors_header(tensors))
         elif suffix == ".npz":
             stored = write_npz(file, f"{variable.name}{part.text}", part.shape, chunks).name
         else:

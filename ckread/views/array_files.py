@@ -17,7 +17,7 @@ from ckread.readers.contract import DataType
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -141,42 +141,44 @@ class Tensor(NamedTuple):
     chunks: Iterable[NDArray[np.generic]]
 
 
-def write_safetensors(file: IO[bytes], tensors: Sequence[Tensor]) -> None:
-    """Write tensors one after the other, those of the widest types first, so that all are aligned.
+def safetensors_header(tensors: list[Tensor]) -> bytes:
+    """Give the head of a file of tensors, and sort these: the widest first, so that all are aligned.
 
     Raises:
-        UsageError: a type has no place there; nothing was written then.
+        UsageError: a type has no place there.
 
     Reference: github.com/huggingface/safetensors, README, "Format"
     """
     import json
 
-    import numpy as np
-
     from ckread.readers.partners.safetensors import DTYPES
 
     words = {dtype: word for word, (dtype, _) in reversed(DTYPES.items())} | _STORED_AS
+    tensors.sort(key=lambda one: -one.dtype.itemsize)
     header: dict[str, object] = {}
     end = 0
-    ordered = sorted(tensors, key=lambda one: -one.dtype.itemsize)
-    for one in ordered:
+    for one in tensors:
         word = words.get(one.dtype) if one.dtype.is_plain else None
         if word is None:
             remedy = "Leave it out by --role weight or a PATTERN, or write .npz."
             found = f"{one.dtype} has no place in a safetensors file"
             raise UsageError(found, place=one.name, remedy=remedy)
-        nbytes = math.prod(one.shape) * DTYPES[word][1] // 8
-        place = [end, end + nbytes]
-        header[one.name] = {"dtype": word, "shape": one.shape, "data_offsets": place}
-        end += nbytes
+        start, end = end, end + math.prod(one.shape) * DTYPES[word][1] // 8
+        header[one.name] = {"dtype": word, "shape": one.shape, "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
-    for one in ordered:
-        is_widened = one.dtype in _STORED_AS
+    return len(text).to_bytes(8, "little") + text
+
+
+def write_safetensors(file: IO[bytes], tensors: Iterable[Tensor], header: bytes) -> None:
+    """Write a header, and the tensors one after the other."""
+    import numpy as np
+
+    file.write(header)
+    for one in tensors:
         for chunk in one.chunks:
-            stored = np.ascontiguousarray(storable(chunk) if is_widened else chunk).reshape(-1)
-            file.write(stored.view(np.uint8).data)
+            values = storable(chunk) if one.dtype in _STORED_AS else chunk
+            file.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def member_name(name: str) -> str:
