@@ -32,6 +32,7 @@ CLAIMING = {
     "history": ([f"{RUN}/history.json", "--run", RUN], "epochs of checkpoints"),
     "stats": ([RUN, "conv1/bias", "--every"], "step"),
     "track": ([RUN, "learning_rate"], "step"),
+    "optimizer": ([TEN], "optimizer"),
     "check": ([TEN, "--quick"], "step"),
 }
 """Commands that claim something, and one of their claims."""
