@@ -142,7 +142,7 @@ class Tensor(NamedTuple):
 
 
 def safetensors_header(tensors: list[Tensor]) -> bytes:
-    """Give the head of a file of tensors, and sort these: the widest first, so that all are aligned.
+    """Give the head of a file of tensors; these are sorted, the widest first: all are aligned.
 
     Raises:
         UsageError: a type has no place there.
