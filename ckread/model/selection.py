@@ -189,9 +189,9 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
 _DID_YOU_MEAN = "Did you mean %s? Upper and lower case count."
 
 
-def _in_another_case(text: str, names: Iterable[str]) -> str | None:
+def _in_another_case(text: str, names: Collection[str]) -> str | None:
     """Give a part of a name that differs from a text only in upper and lower case."""
-    if not text or "*" in text or "?" in text:
+    if not text or "*" in text or "?" in text or any(text in name for name in names):
         return None
     found = (re.search(re.escape(text), name, re.IGNORECASE) for name in names)
     return next((match[0] for match in found if match), None)
