@@ -16,7 +16,6 @@ from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
 from ckread.analysis.diff.conversion import (
     Arrangement,
-    Conversion,
     compare_turned,
     find_parts,
     pair_by_turned_values,
@@ -26,6 +25,7 @@ from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
 from ckread.analysis.diff.records import (
     NEARLY,
     CheckpointDiff,
+    Conversion,
     DiffStatus,
     PairedBy,
     Side,

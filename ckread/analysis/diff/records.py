@@ -14,9 +14,8 @@ from ckread.model.evidence import Claim, Strength
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from ckread.analysis.diff.conversion import Conversion, Part
     from ckread.analysis.diff.metrics import Metrics, Tolerance
     from ckread.model.role import Role
     from ckread.model.variable import Variable
@@ -147,6 +146,22 @@ class Side(NamedTuple):
         }
 
 
+class Part(NamedTuple):
+    """What of a whole tensor another one is.
+
+    Attributes:
+        whole: the side that has it whole, `a` or `b`.
+        axis: along which it is cut, in the order of the whole's axes.
+        start: first index along that axis.
+        stop: the one after the last.
+    """
+
+    whole: str
+    axis: int
+    start: int
+    stop: int
+
+
 class VariableDiff(NamedTuple):
     """What became of one variable.
 
@@ -272,6 +287,83 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     _figure("max_ulp_of_largest", Kind.FIGURE),
 )
 """What is told of a variable of a diff: JSON, pandas and the pipe of `diff`."""
+
+
+# What a diff of two libraries' files says as a whole.
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How much of a model was found again in another library's file.
+
+    Attributes:
+        variables: parameters of the first, each of which should be found.
+        found: those that were.
+        bit_equal: of these, equal bit for bit once turned.
+        transposed: of these, with axes in another order.
+        cast: the type that all values were cast to; None if they were not, or differently.
+        is_exact_cast: whether every cast value is the nearest of that type.
+        missing: names of the first that were not found.
+        extra: parameters of the second that are none of the first.
+    """
+
+    variables: int
+    found: int
+    bit_equal: int
+    transposed: int
+    cast: str | None
+    is_exact_cast: bool
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    @classmethod
+    def of(cls, variables: Sequence[VariableDiff]) -> Conversion:
+        """Sum up a diff of two libraries' files."""
+        model = [v for v in variables if v.role.is_parameter]
+        paired = [v for v in model if v.a is not None and v.b is not None]
+        casts = {(v.a.dtype, v.b.dtype) for v in paired if v.a and v.b and v.a.dtype != v.b.dtype}
+        n_cast = sum(v.status is DiffStatus.RETYPED or _is_retyped(v) for v in paired)
+        is_one_cast = len(casts) == 1 and 2 * n_cast > len(paired)
+        return cls(
+            variables=len({v.a.key for v in model if v.a is not None}),
+            found=len({v.a.key for v in paired if v.a is not None}),
+            bit_equal=sum(is_bit_equal(v) for v in paired),
+            transposed=sum(v.permutation is not None for v in paired),
+            cast=str(next(iter(casts))[1]) if is_one_cast else None,
+            is_exact_cast=all(is_bit_equal(v) or is_exact_cast(v) for v in paired),
+            missing=tuple(v.name for v in model if v.b is None),
+            extra=tuple(v.name for v in model if v.a is None),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON document."""
+        return {
+            "variables": self.variables,
+            "found": self.found,
+            "bit_equal": self.bit_equal,
+            "transposed": self.transposed,
+            "cast": self.cast,
+            "exact_cast": self.is_exact_cast if self.cast else None,
+            "missing": list(self.missing),
+            "extra": list(self.extra),
+        }
+
+
+def _is_retyped(variable: VariableDiff) -> bool:
+    return (
+        variable.a is not None and variable.b is not None and variable.a.dtype != variable.b.dtype
+    )
+
+
+def is_bit_equal(variable: VariableDiff) -> bool:
+    """Tell whether a pair holds the same bits, once turned."""
+    metrics = variable.metrics
+    return metrics is not None and not metrics.changed_elements and not _is_retyped(variable)
+
+
+def is_exact_cast(variable: VariableDiff) -> bool:
+    """Tell whether every value of one side is that of the other, cast."""
+    return bool(variable.metrics and variable.metrics.exact_cast)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.conversion import is_bit_equal, is_exact_cast
-from ckread.analysis.diff.records import distance_moved
+from ckread.analysis.diff.records import distance_moved, is_bit_equal, is_exact_cast
 from ckread.model.display import safe_text
 from ckread.views.diff.rows import elements_text, far_moved
 from ckread.views.terminal.page import Span, TerminalOnly, footer
@@ -28,8 +27,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckread.analysis.diff.conversion import Conversion
-    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
+    from ckread.analysis.diff.records import CheckpointDiff, Conversion, VariableDiff
     from ckread.views.terminal.page import Block
 
 
