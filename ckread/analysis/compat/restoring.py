@@ -84,13 +84,13 @@ class Objects:
         """
         found: dict[str, str] = {}
         for name, _, key in self.graph.nodes[node].attributes:
-            parts = [] if key in self.variables else self._parts(key)
+            start = f"{key}-"
+            if key in self.variables:
+                found[name] = key
+                continue
+            parts = [one[len(key) :] for one in self.variables if one.startswith(start)]
             found |= {f"{name}{part}": f"{key}{part}" for part in parts} or {name: key}
         return found
-
-    def _parts(self, key: str) -> list[str]:
-        start = f"{key}-"
-        return [one[len(key) :] for one in self.variables if one.startswith(start)]
 
     def holds(self, node: int) -> bool:
         """Tell whether an object has values of its own."""
@@ -163,7 +163,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         way=Way.CHECKPOINT,
         call=CALL,
         values=work.values(model_order(target.values(), target.evidence)),
-        left_over=work.left_over(model_order(saved.values(), saved.evidence)),
+        left_over=work.left_over(saved),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=asserts,
@@ -217,13 +217,16 @@ class _Restore:
         taken = [left.pop(key) for key in roles if key in left]
         return (*taken, *left.values())
 
-    def left_over(self, order: Iterable[Variable]) -> tuple[Stored, ...]:
-        """Give what of the file finds no place."""
-        return tuple(
-            self.there.stored(variable.key)
-            for variable in order
-            if variable.role is not Role.BOOKKEEPING and variable.key not in self.used
-        )
+    def left_over(self, saved: Checkpoint) -> tuple[Stored, ...]:
+        """Give what of the file finds no place, in the order of its model."""
+
+        def is_left(variable: Variable) -> bool:
+            return variable.key not in self.used and variable.role is not Role.BOOKKEEPING
+
+        if not any(map(is_left, saved.values())):
+            return ()
+        order = model_order(saved.values(), saved.evidence)
+        return tuple(self.there.stored(variable.key) for variable in order if is_left(variable))
 
     def asserts(self) -> Asserts:
         """Say which assertions pass; none is reached after an exception."""
@@ -556,9 +559,12 @@ def _find_shift(there: Objects, here: Objects) -> Shift | None:
 def _places(side: Objects) -> dict[str, tuple[str, int]]:
     """Give of each layer with variables, by name, the list of layers and its number there."""
     found: dict[str, tuple[str, int]] = {}
+    children = side.graph.children
+    if not any(name == "_operations" for each in children for _, name in each):
+        return found
     paths = {0: ""}
     for node in side.graph.walk():
-        for child, name in side.graph.children[node]:
+        for child, name in children[node]:
             if child in paths:
                 continue
             paths[child] = f"{paths[node]}/{name}" if paths[node] else name

@@ -14,7 +14,7 @@ from ckread.model.evidence import Claim, Strength
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckread.analysis.diff.metrics import Metrics, Tolerance
     from ckread.model.role import Role
@@ -121,6 +121,14 @@ _EVIDENCE = {
     PairedBy.PART: (Strength.STORED, "equal values, as parts of one tensor"),
     PairedBy.SHAPE: (Strength.DERIVED, "equal shape and role, nearest name"),
 }
+"""How well each way tells a pair, and in which words."""
+
+
+def pair_claims(counts: Mapping[PairedBy, int]) -> Iterator[Claim]:
+    """Give a claim for each way by which any pairs were found, strongest first."""
+    for way, (strength, source) in _EVIDENCE.items():
+        if counts.get(way):
+            yield Claim("pairs", counts[way], strength, source)
 
 
 class Side(NamedTuple):
@@ -468,14 +476,9 @@ class CheckpointDiff(Displayed):
     def evidence(self) -> tuple[Claim, ...]:
         """What tells the pairs: one claim for each way by which any were found, strongest first."""
         counts = Counter(v.paired_by for v in self.variables if v.paired_by is not None)
-        pairs = (
-            Claim("pairs", counts[way], strength, source)
-            for way, (strength, source) in _EVIDENCE.items()
-            if counts[way]
-        )
         told = "names of the pairs it holds for"
         rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
-        return (*pairs, *rules)
+        return (*pair_claims(counts), *rules)
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable, by name.
