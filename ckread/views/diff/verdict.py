@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.display import safe_text
 from ckread.model.role import Role
+from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
 from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
@@ -44,6 +45,8 @@ def verdict(result: CheckpointDiff) -> str:
             f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
             " types and shapes agree."
         )
+    if result.conversion is not None:
+        return " ".join([conversion.told(result, result.conversion), *_warnings(result)])
     told = _averages(result) or _same_under_other_names(result) or _counts(result)
     return " ".join([told, *_warnings(result)])
 
