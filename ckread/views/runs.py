@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import named, safe_text
 from ckread.model.evidence import Strength
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
+from ckread.views.terminal.table import LEFT, RIGHT, Column, Table, number_columns
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -23,7 +23,7 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.model.run.run import Run
     from ckread.views.terminal.page import Block, Line
@@ -214,8 +214,11 @@ def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
     def state(row: _Row) -> Line:
         return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
 
+    numbers = number_columns(titles, entries, attrgetter("entry"))
+    if all(entry.step is None for entry in entries):
+        numbers.append(Column(title="step", piped=lambda _: ABSENT_WORD, justify=RIGHT))
     columns: list[Column[_Row]] = [
-        *_number_columns(entries, titles),
+        *numbers,
         of(
             "path", title="checkpoint", folds=True,
             shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
@@ -240,35 +243,6 @@ def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
         ),
     ]  # fmt: skip
     return Table(columns, rows)
-
-
-def _number_columns(entries: Sequence[RunEntry], titles: Sequence[str]) -> list[Column[_Row]]:
-    """Give a column for each number that orders the run, and one for steps in a pipe."""
-
-    def column(title: str, give: Callable[[RunEntry], int | None], *, is_shown: bool) -> Any:
-        def shown(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT if number is None else f"{number:,}"
-
-        def piped(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT_WORD if number is None else str(number)
-
-        return Column(title=title, shown=shown if is_shown else None, piped=piped, justify=RIGHT)
-
-    def number(at: int) -> Callable[[RunEntry], int | None]:
-        return lambda entry: entry.numbers[at] if at < len(entry.numbers) else None
-
-    columns = [
-        column(safe_word(title), number(at), is_shown=True)
-        for at, title in enumerate(titles)
-        if title not in ("step", "epoch")
-    ]
-    if any(entry.epoch is not None for entry in entries):
-        columns.append(column("epoch", lambda entry: entry.epoch, is_shown=True))
-    has_steps = any(entry.step is not None for entry in entries)
-    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps))
-    return columns
 
 
 def _count(entry: RunEntry) -> str:
