@@ -51,7 +51,9 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         raise ValueError("no object graph")
     there = {variable.key: variable for variable in saved.values()}
     names = {key: graph.full_names[node] for node, key in graph.variables.items()}
-    rank = {graph.variables[node]: at for at, node in enumerate(_met(target))}
+    # The order in which TensorFlow meets the objects.
+    met = (node for node in graph.walk() if node in graph.variables)
+    rank = {graph.variables[node]: at for at, node in enumerate(met)}
     work = _Names(there)
     for variable in model_order(target.values(), target.evidence):
         if variable.role is Role.BOOKKEEPING:
@@ -69,12 +71,6 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     return _forecast(
         saved, target, Way.CHECKPOINT, NAMES_CALL, work, Asserts(passes, passes), certain=True
     )
-
-
-def _met(target: Checkpoint) -> list[int]:
-    """Give the variables in the order in which TensorFlow meets the objects."""
-    graph = target.evidence.graph
-    return [] if graph is None else [node for node in graph.walk() if node in graph.variables]
 
 
 def forecast_saver(

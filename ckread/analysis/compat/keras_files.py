@@ -92,14 +92,17 @@ def forecast_paths(
     work = _Work(Sameness(saved.values(), target.values()))
     failed: list[tuple[str, str]] = []
     for group, ours in here.items():
-        theirs = there.get(group, there.get(_older(group), {}))
+        older = group.replace("layers", "_layer_checkpoint_dependencies")  # of Keras 2.13
+        theirs = there.get(group, there.get(older, {}))
         if group.split("/")[0] == _OPTIMIZER and len(theirs) != len(ours):
             word = f"{len(theirs)} variables of the optimizer there, {len(ours)} here"
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
-        if len(theirs) != len(ours) and _is_tried_again(group, there):
-            reason = f"Keras looks for it under {_lists_of(group)} too, by its place among layers"
+        lists = f"{_lists_of(group)}/"
+        is_listed = not group.startswith(lists) and any(one.startswith(lists) for one in there)
+        if len(theirs) != len(ours) and is_listed:
+            reason = f"Keras looks for it under {lists[:-1]} too, by its place among layers"
             for variable in ours.values():
                 work.put(variable, Outcome.UNFORESEEN, None, None, reason)
             continue
@@ -178,17 +181,6 @@ def _take_group(
 def _lists_of(group: str) -> str:
     parent = group.rpartition("/")[0]
     return f"{parent}/layers" if parent else "layers"
-
-
-def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
-    """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
-    scope = f"{_lists_of(group)}/"
-    return not group.startswith(scope) and any(other.startswith(scope) for other in there)
-
-
-def _older(group: str) -> str:
-    """Give where Keras 2.13 kept a group, which Keras 3 looks up too."""
-    return group.replace("layers", "_layer_checkpoint_dependencies")
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import (
@@ -25,7 +26,7 @@ from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -39,6 +40,8 @@ _NO_COUNTER = (
 _ATTRIBUTES = ".ATTRIBUTES/"
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
+_FEW_BELOW = 40
+"""Objects below one that are looked at for a label."""
 
 
 class Parting(NamedTuple):
@@ -116,7 +119,7 @@ class Objects:
 
     def _find_label(self, node: int) -> str:
         scopes: list[str] = []
-        for below in _few(self.graph, node):
+        for below in islice(self.graph.walk(node), _FEW_BELOW):
             for key in self.values(below).values():
                 variable = self.variables.get(key)
                 if variable is not None:
@@ -125,13 +128,6 @@ class Objects:
             if scopes:
                 break
         return scopes[0] if scopes else ""
-
-
-def _few(graph: ObjectGraph, node: int, limit: int = 40) -> Iterator[int]:
-    for count, below in enumerate(graph.walk(node)):
-        if count == limit:
-            return
-        yield below
 
 
 def with_counter(graph: ObjectGraph) -> ObjectGraph:
@@ -399,14 +395,12 @@ class _Restore:
         if name.isdecimal():
             label = self.here.label(child) or "an object"
             return Code.NO_SUCH_PATH, f"{place} is {label} here, nothing there"
-        strangers = [word for word in self._strangers(saved) if word != _COUNTER]
+        # Local names of the saved object that nothing here has.
+        deferred = (name for holder, _, name in self.binding.deferred if holder == saved)
+        strangers = [word for word in deferred if word != _COUNTER]
         if not path and len(strangers) == 1:
             return Code.NO_SUCH_PATH, f"root/{strangers[0]} there, root/{name} here"
         return Code.NO_SUCH_PATH, f"no {place} there"
-
-    def _strangers(self, saved: int) -> list[str]:
-        """Give the local names of a saved object that nothing here has."""
-        return [name for holder, _, name in self.binding.deferred if holder == saved]
 
     def _take_deferred(self) -> None:
         """Find objects of the program that have no values yet but have some there."""

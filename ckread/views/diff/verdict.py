@@ -32,7 +32,11 @@ def verdict(result: CheckpointDiff) -> str:
         held = f"{total}, {size_text(sum(variable.nbytes for variable in result.variables))}"
         if not any(variable.is_read for variable in result.variables):
             return f"identical by checksum: {held}; values were not read."
-        return f"identical: {held}, {_how_compared(result)}."
+        n_read = sum(variable.is_read for variable in result.variables)
+        how = "bit for bit"
+        if n_read < len(result.variables):
+            how = f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
+        return f"identical: {held}, {how}."
     if result.equal:
         return f"equal {_nearly(result)}."
     if result.identical is None:
@@ -45,14 +49,6 @@ def verdict(result: CheckpointDiff) -> str:
         return " ".join([conversion.told(result, result.conversion), *_warnings(result)])
     told = _averages(result) or _same_under_other_names(result) or _counts(result)
     return " ".join([told, *_warnings(result)])
-
-
-def _how_compared(result: CheckpointDiff) -> str:
-    """Say what identical means: bit for bit, or by checksum."""
-    n_read = sum(variable.is_read for variable in result.variables)
-    if 0 < n_read < len(result.variables):
-        return f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
-    return "bit for bit"
 
 
 def _nearly(result: CheckpointDiff) -> str:
