@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LABEL_CELLS = 12
 _MAX_WORDS = 4
+_MAX_TEXTS = 8
 MAX_FILES = 3
 """Files that are named one by one."""
 
@@ -52,6 +53,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     training = summary.training
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    texts = list(summary.metadata.items())
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
@@ -74,6 +76,10 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
         ("saved", ", ".join(filter(None, (when, by, tags)))),
+        (
+            "metadata",
+            ", ".join(f"{safe_text(k)}: {safe_text(v[:200])}" for k, v in texts[:_MAX_TEXTS]),
+        ),
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),

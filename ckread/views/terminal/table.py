@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ckread.model.display import safe_word
-from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold
+from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold, wrap
 from ckread.views.terminal.words import ABSENT, ABSENT_WORD, NUMERIC, word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ckread.model.display import Field
     from ckread.views.terminal.page import Line, Paper
@@ -90,7 +90,10 @@ class Column(NamedTuple, Generic[Row]):
 
 
 class Table(Block, Generic[Row]):
-    """Rows under columns; `row_style` is the style of a whole row, over that of its cells."""
+    """Rows under columns; `row_style` is the style of a whole row, over that of its cells.
+
+    `marks` are lines that stand in a terminal above the row of their index.
+    """
 
     def __init__(
         self,
@@ -99,11 +102,13 @@ class Table(Block, Generic[Row]):
         *,
         row_style: Callable[[Row], str] | None = None,
         has_header: bool = True,
+        marks: Mapping[int, Line] | None = None,
     ) -> None:
         self.columns = columns
         self.rows = rows
         self._row_style = row_style
         self.has_header = has_header
+        self._marks = marks or {}
 
     def piped(self) -> Iterator[str]:
         """Give a `# ` line of headings and a line per row, aligned."""
@@ -118,6 +123,8 @@ class Table(Block, Generic[Row]):
             yield _join([column.heading() for column in columns], columns)
         is_whole = all(column.is_whole for column in columns)
         for at in range(len(self.rows)):
+            if at in self._marks:
+                yield from wrap(paper.spell_line(self._marks[at]), paper.width, indent=6)
             style = self.style_of(at)
             if is_whole:
                 yield _join([column.whole(at, style) for column in columns], columns)
