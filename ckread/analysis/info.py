@@ -67,6 +67,7 @@ class CheckpointSummary(Displayed):
         roles: totals by role, in the order of `Role`; roles without variables absent.
         dtypes: number of variables by element type, the commonest first.
         tags: of a SavedModel.
+        metadata: texts that its writer put into a safetensors file, by name.
         signatures: of a SavedModel.
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
@@ -100,6 +101,7 @@ class CheckpointSummary(Displayed):
     roles: dict[Role, RoleTotal]
     dtypes: dict[str, int]
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     signatures: tuple[Signature, ...]
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
@@ -166,6 +168,7 @@ class CheckpointSummary(Displayed):
             "roles": {role: total.to_dict() for role, total in self.roles.items()},
             "dtypes": self.dtypes,
             "tags": self.tags,
+            "metadata": dict(self.metadata),
             "signatures": [
                 {
                     "name": signature.name,
@@ -246,6 +249,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
             Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
         ),
         tags=saved_model.tags if saved_model else (),
+        metadata=dict(checkpoint.evidence.metadata),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
