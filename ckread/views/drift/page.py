@@ -222,7 +222,16 @@ class DriftFooter(Block):
         """Wrap the sentences."""
         fitted = self._table.fitted(paper)
         cells = next((column.width for column in fitted if column.column.draw), 1)
-        sentences = [self._legend(cells), *self._left_out()]
+        sentences = [self._legend(cells)]
+        others = sum(self._result.left_out.values()) - len(self._result.causes)
+        finite, beyond_top = self._hidden
+        if finite:
+            sentences.append(f"{plural(finite, 'variable')} that stayed finite left out (--all).")
+        elif others > 0:
+            sentences.append(f"{plural(others, 'other')} left out (--role all).")
+        if beyond_top:
+            n_all = len(self._table.rows) + beyond_top
+            sentences.append(f"{beyond_top:,} that moved less left out (--top {n_all}).")
         return iter(footer(" ".join(filter(None, sentences))).lines(paper))
 
     def _legend(self, cells: int) -> str:
@@ -245,14 +254,3 @@ class DriftFooter(Block):
         each = f" Each cell: {per_cell} steps." if per_cell > 1 else ""
         distance = "distance from the step before, each row to its own top"
         return f"{against}{title}: {distance}; {signs}.{each}"
-
-    def _left_out(self) -> Iterator[str]:
-        others = sum(self._result.left_out.values()) - len(self._result.causes)
-        finite, beyond_top = self._hidden
-        if finite:
-            yield f"{plural(finite, 'variable')} that stayed finite left out (--all)."
-        elif others > 0:
-            yield f"{plural(others, 'other')} left out (--role all)."
-        if beyond_top:
-            n_all = len(self._table.rows) + beyond_top
-            yield f"{beyond_top:,} that moved less left out (--top {n_all})."

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
+from ckread.model.display import safe_word
 from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold, wrap
-from ckread.views.terminal.words import NUMERIC, word_of
+from ckread.views.terminal.words import ABSENT, ABSENT_WORD, NUMERIC, word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ckread.model.display import Field
     from ckread.views.terminal.page import Line, Paper
@@ -366,3 +367,50 @@ class NarrowFooter(Block):
         text = " ".join(filter(None, [self._text, left_out]))
         if text:
             yield from Prose(Span(text, "muted")).lines(paper)
+
+
+class Numbered(Protocol):
+    """A checkpoint of a run, by its numbers."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its name that order the run."""
+
+    @property
+    def epoch(self) -> int | None:
+        """None where nothing tells."""
+
+    @property
+    def step(self) -> int | None:
+        """Likewise."""
+
+
+def number_columns(
+    titles: Sequence[str], checkpoints: Collection[Numbered], of: Callable[[Row], Numbered]
+) -> list[Column[Row]]:
+    """Give a column for each number that orders a run; epochs and steps where there are any."""
+
+    def column(title: str, give: Callable[[Numbered], int | None]) -> Column[Row]:
+        def shown(row: Row) -> str:
+            number = give(of(row))
+            return ABSENT if number is None else f"{number:,}"
+
+        def piped(row: Row) -> str:
+            number = give(of(row))
+            return ABSENT_WORD if number is None else str(number)
+
+        return Column(title=title, shown=shown, piped=piped, justify=RIGHT)
+
+    def number(at: int) -> Callable[[Numbered], int | None]:
+        return lambda one: one.numbers[at] if at < len(one.numbers) else None
+
+    columns = [
+        column(safe_word(title), number(at))
+        for at, title in enumerate(titles)
+        if title not in ("step", "epoch")
+    ]
+    if any(one.epoch is not None for one in checkpoints):
+        columns.append(column("epoch", lambda one: one.epoch))
+    if any(one.step is not None for one in checkpoints):
+        columns.append(column("step", lambda one: one.step))
+    return columns
