@@ -152,7 +152,10 @@ def parser_of(command: Command | None) -> Parser:
 
 def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
     """Add what every command has; some answer by their exit code."""
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="one JSON document")
+    written.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    written.add_argument("--csv", action="store_true", help="tables for a spreadsheet")
     parser.add_argument(
         "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
         help="auto, native or tensorflow",

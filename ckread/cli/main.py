@@ -107,6 +107,7 @@ def _run(words: list[str]) -> int:
             pages=not arguments.no_pager,
             tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),
+            markup="markdown" if arguments.markdown else "csv" if arguments.csv else "",
         )
         code = EXIT_DONE
         if parser.command is None and arguments.version:
