@@ -62,7 +62,7 @@ def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> 
 def encode_variable(variable: Variable) -> str:
     """Give `variable.to_dict()` as JSON, eight times as fast as by way of the dict."""
     key, dtype, shape, nbytes, crc32c, shard, offset = variable.record
-    name, *relations = variable.identity
+    name, *relations, _ = variable.identity
     name_text = _text(name)
     key_text = name_text if key == name else _text(key)
     checksum = "null" if crc32c is None else f'"{crc32c:08x}"'

@@ -7,6 +7,7 @@ from operator import itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.checksums import find_shared
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.variable import VARIABLE_FIELDS
@@ -15,6 +16,7 @@ from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     common_prefix,
     count_text,
+    listed,
     muted_repeats,
     names_below,
     plural,
@@ -27,6 +29,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ckread.analysis.checksums import Shared
     from ckread.model.variable import Variable
     from ckread.views.terminal.page import Line
 
@@ -81,7 +84,24 @@ def listing_page(listing: Listing) -> Page:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
         text = f"{text}; all {same}"
-    return Page([*names_below(prefix), table], footer(text))
+    sentences = "; ".join([text, *shared_in_words(find_shared(listing.variables))])
+    return Page([*names_below(prefix), table], footer(sentences))
+
+
+_FEW_SHARED = 3
+
+
+def shared_in_words(shared: Shared) -> list[str]:
+    """Say which variables stand in several places, and which hold equal values."""
+    tied = [f"{name} is {listed(paths)} too" for name, paths in shared.tied.items()]
+    equal = [f"{listed(names)} are equal" for names in shared.equal]
+    told = []
+    for words, what in ((tied, "tied"), (equal, "by checksum")):
+        if words:
+            more = f" and {count_text(len(words) - _FEW_SHARED)} more"
+            some = "; ".join(map(safe_text, words[:_FEW_SHARED]))
+            told.append(f"{some}{more if len(words) > _FEW_SHARED else ''} ({what})")
+    return told
 
 
 def listing_lines(listing: Listing) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.analysis.checksums import find_shared
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS
+from ckread.views.listing import shared_in_words
 from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
@@ -40,6 +42,8 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
     n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
+    variables = (node.variable for node, _ in nodes if node.variable is not None)
+    notes += shared_in_words(find_shared(variables))
     return Page(tree_table(tree, title, depth=depth), footer("; ".join(notes)))
 
 

@@ -36,6 +36,7 @@ def test_a_run() -> None:
         "writer": "TensorFlow 2 with Keras 3",
         "saved": pytest.approx(1795240235, abs=1),
         "metadata": {},
+        "shared": {"tied": {}, "equal": []},
         "step": 10,
         "epoch": None,
         "iterations": 900,
