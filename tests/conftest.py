@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ckread.analysis.check import check as checking
 from tests.places import FIXTURES, NO_REAL, REAL
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    checking.SETTLING_SECONDS = 0.0  # the damaged files of tests were written just now
     if config.getoption("--update-goldens"):
         os.environ["CKREAD_UPDATE_GOLDENS"] = "1"
 
