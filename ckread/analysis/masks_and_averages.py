@@ -14,8 +14,9 @@ from ckread.model.role import Role
 from ckread.model.variable import is_number, read_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
 MAX_NBYTES = 1 << 20
@@ -43,20 +44,17 @@ class Masks(NamedTuple):
         return self._asdict()
 
 
-def find_masks(variables: Sequence[Variable]) -> Masks | None:
+def find_masks(checkpoint: Checkpoint) -> Masks | None:
     """Give the masks, each beside the one weight of its shape; None if there are none."""
-    masks = [v for v in variables if v.role is Role.STATE and _is_mask(v)]
+    masks = [v for v in checkpoint.of_role(Role.STATE) if _is_mask(v)]
+    weights = checkpoint.of_role(Role.WEIGHT) if masks else []
     pairs = []
     for mask in masks:
         scope = mask.name[: mask.name.rfind("/") + 1]
-        weights = [
-            one
-            for one in variables
-            if one.role is Role.WEIGHT and one.shape == mask.shape and one.name.startswith(scope)
-        ]
-        if len(weights) != 1:
+        alike = [one for one in weights if one.shape == mask.shape and one.name.startswith(scope)]
+        if len(alike) != 1:
             return None
-        pairs.append((mask, weights[0]))
+        pairs.append((mask, alike[0]))
     if not pairs:
         return None
     found = Masks(len(pairs), sum(mask.elements for mask, _ in pairs))
@@ -80,11 +78,14 @@ def _is_mask(variable: Variable) -> bool:
     return bool(variable.shape) and bool(_MASK.fullmatch(variable.name.rpartition("/")[2]))
 
 
-def averages_apart(variables: Sequence[Variable]) -> float | None:
+def averages_apart(checkpoint: Checkpoint) -> float | None:
     """Give ‖averages − weights‖ / ‖weights‖; None where nothing tells, or it is not read."""
-    averages = [variable for variable in variables if variable.role is Role.AVERAGE]
-    by_name = {one.name: one for one in variables if one.role.is_parameter}
-    pairs = [(by_name.get(one.owner or ""), one) for one in averages]
+    averages = checkpoint.of_role(Role.AVERAGE)
+    found = ((checkpoint.get(one.owner or ""), one) for one in averages)
+    pairs = [
+        (w if w is not None and w.role.is_parameter and w.name == one.owner else None, one)
+        for w, one in found
+    ]
     owners = {average.owner for average in averages}
     if not pairs or len(owners) < len(pairs):  # several averages of one weight
         return None

@@ -66,10 +66,12 @@ def read_optimizers(
     if not paths and rated:
         paths = dict.fromkeys(rated)
     inner = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
-    told = checkpoint.evidence.optimizer_class or classes_of_slots(checkpoint.values())
+    told, words = checkpoint.evidence.optimizer_class, set()
+    if not inner or (len(inner) == 1 and not kinds.get(inner[0])):
+        told = told or classes_of_slots(checkpoint.of_role(Role.SLOT))
+        words = {v.slot for v in checkpoint.of_role(Role.SLOT, Role.AVERAGE) if v.slot}
     if not inner and (told or checkpoint.evidence.compiled):
         inner = [""]
-    words = {variable.slot for variable in checkpoint.values() if variable.slot}
     states = []
     for path in inner:
         around = [path, *(other for other in counted if path.startswith(f"{other}/"))]
@@ -90,25 +92,24 @@ def _kinds(checkpoint: Checkpoint) -> dict[str, str | None]:
     graph = checkpoint.evidence.graph
     if graph is None:
         return {}
-    by_key = {variable.key: variable for variable in checkpoint.values()}
     found: dict[str, str | None] = {}
     for one in find_optimizers(graph, graph.variables).values():
-        path = _path(graph, one, by_key)
+        path = _path(graph, one, checkpoint)
         has_slots = bool(graph.nodes[one.node].slot_variables)
         if path is not None and (one.inner is None or has_slots):
             found[path] = class_of_object(graph, one) or found.get(path)
     return found
 
 
-def _path(graph: ObjectGraph, one: Optimizer, by_key: dict[str, Variable]) -> str | None:
+def _path(graph: ObjectGraph, one: Optimizer, checkpoint: Checkpoint) -> str | None:
     """Give what the names of an optimizer's variables begin with; None if it stores none."""
     for child, _ in graph.children[one.node]:
-        variable = by_key.get(graph.variables.get(child, ""))
+        variable = checkpoint.of_key(graph.variables.get(child, ""))
         if variable is not None and variable.role is not Role.WEIGHT:
             return _parent(variable)
     slots = [slot for _, _, slot in graph.nodes[one.node].slot_variables]
     for node in (*slots, *one.variables.values()):
-        variable = by_key.get(graph.variables.get(node, ""))
+        variable = checkpoint.of_key(graph.variables.get(node, ""))
         if variable is not None and variable.owner is not None:
             return variable.name.removesuffix(f"{variable.owner}/{variable.slot}").rstrip("/")
     return None
@@ -168,7 +169,7 @@ def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -
             strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
         yield Claim(f"optimizer{name}", one.kind, strength, source)
         if one.learning_rate is not None:
-            stored = any(_word(v) in _RATES and v.elements == 1 for v in checkpoint.values())
+            stored = any(v.elements == 1 for v in checkpoint.of_word(*_RATES))
             source = "variable learning_rate" if stored else "what the model was compiled with"
             yield Claim(f"learning_rate{name}", one.learning_rate, Strength.STORED, source)
         elif one.schedule is not None:

@@ -82,11 +82,8 @@ class TrainingState:
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     """Read the counters and the learning rate of a checkpoint."""
-    scalars = [
-        variable
-        for variable in checkpoint.values()
-        if variable.role in (Role.COUNTER, Role.HYPERPARAMETER) and variable.elements == 1
-    ]
+    numbers = checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+    scalars = [variable for variable in numbers if variable.elements == 1]
     optimizers = read_optimizers(checkpoint, scalars, _value)
     iterations = agreed(one.iterations for one in optimizers)
     compiled = checkpoint.evidence.compiled
@@ -124,7 +121,7 @@ def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
     That the betas are the usual ones is told by both powers giving one number.
     """
-    powers = {_word(v): _value(v) for v in checkpoint.values() if _word(v) in _POWERS}
+    powers = {_word(v): _value(v) for v in checkpoint.of_word(*_POWERS)}
     found = []
     for word, beta in _POWERS.items():
         power = powers.get(word)
@@ -150,10 +147,8 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
         return ()
     suspects = {
         variable.key: variable.name
-        for variable in checkpoint.values()
-        if variable.role is Role.WEIGHT
-        and not variable.paths
-        and "_trainable_variables/" in variable.key
+        for variable in checkpoint.of_role(Role.WEIGHT)
+        if "_trainable_variables/" in variable.key and not variable.paths
     }
     if not suspects:
         return ()

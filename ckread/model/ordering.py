@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
 _LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-_LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+"""The place of some last components among those of their scope; others come after."""
 
 _TRAINED = ("_trainable_variables", "trainable_variables")
 
@@ -34,7 +35,7 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
     first: the optimizer before a save counter.
     """
     chosen = list(variables)
-    ranks = _ranks(chosen, evidence)
+    ranks = ranks_of(((v.key, v.name) for v in chosen), evidence)
     last = len(ranks)
     first_of_scope: dict[str, int] = {}
     for variable in chosen:
@@ -49,7 +50,7 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
             0 if is_parameter else 1 if "/" in variable.name else 2,
             first_of_scope[scope],
             natural_key(scope),
-            _LEAF_RANK.get(leaf, len(_LEAVES)),
+            LEAF_RANK.get(leaf, len(_LEAVES)),
             ranks.get(variable.key, last),
             natural_key(leaf),
         )
@@ -61,8 +62,8 @@ def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
-    """Give the place of each checkpoint key that the files put in an order."""
+def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
+    """Give the place of each checkpoint key that the files put in an order, by key and name."""
     if evidence.graph is not None:
         return _graph_order(evidence.graph)
     listed: dict[str, int] = {}  # scopes
@@ -74,11 +75,11 @@ def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
     if not listed:
         return {}
     ranks = {}
-    for variable in variables:
-        scope = _scope(variable.name)
+    for key, name in names:
+        scope = _scope(name)
         # The scope itself, else the innermost part of it that is listed.
         parts = (scope, *reversed(scope.split("/")))
-        ranks[variable.key] = next((listed[p] for p in parts if p in listed), len(listed))
+        ranks[key] = next((listed[p] for p in parts if p in listed), len(listed))
     return ranks
 
 

@@ -76,16 +76,18 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
 
 def natural_key(name: str) -> str:
     """Give the sort key by which `layer_2` comes before `layer_10`, and `a/b` before `a_1/b`."""
-    return "\0".join(map(_component_key, name.split("/")))
+    return "\0".join(map(component_key, name.split("/")))
 
 
 @lru_cache(maxsize=1 << 16)
-def _component_key(component: str) -> str:
-    def sortable(match: re.Match[str]) -> str:
-        digits = match[0].lstrip("0")
-        return f"{len(digits):04d}{digits}"
+def component_key(component: str) -> str:
+    """Give the sort key of what stands between two `/`."""
+    return _DIGITS.sub(_sortable, component)
 
-    return _DIGITS.sub(sortable, component)
+
+def _sortable(match: re.Match[str]) -> str:
+    digits = match[0].lstrip("0")
+    return f"{len(digits):04d}{digits}"
 
 
 _N_NEAR = 5

@@ -13,6 +13,8 @@ from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import ABSENT, bar, count_text, plural, shape_text, size_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ckread.model.tree import VariableTree
     from ckread.views.terminal.page import Line
 
@@ -22,9 +24,7 @@ _FIELDS = named(NODE_FIELDS)
 
 class _Row(NamedTuple):
     node: VariableTree
-    guides: str
-    name: str
-    is_root: bool
+    lasts: tuple[bool, ...]
 
 
 def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
@@ -40,23 +40,24 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
     n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
-    return Page(tree_table(tree, title, depth=depth), footer("; ".join(notes)))
+    if depth is not None:
+        nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
+    return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
 
 
-def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Row]:
-    """Give the table of a tree, a row per scope and variable."""
-    rows = [
-        _Row(node, guides_of(lasts), title if not lasts else node.name, not lasts)
-        for node, lasts in tree.walk()
-        if depth is None or len(lasts) <= depth
-    ]
+def tree_table(
+    tree: VariableTree, title: str, nodes: Iterable[tuple[VariableTree, tuple[bool, ...]]]
+) -> Table[_Row]:
+    """Give the table of a tree, a row for each of its `nodes`, as `walk` gives them."""
+    rows = [_Row(*node) for node in nodes]
 
     def of(field: str, **look: Any) -> Column[_Row]:
         return Column.of(_FIELDS[field], attrgetter("node"), **look)
 
     def name(row: _Row) -> Line:
-        style = "title" if row.node.children or row.is_root else ""
-        return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
+        style = "title" if row.node.children or not row.lasts else ""
+        text = safe_text(row.node.name if row.lasts else title) or '""'
+        return Span(guides_of(row.lasts), "muted"), Span(text, style)
 
     def shape(row: _Row) -> str:
         return "" if row.node.variable is None else shape_text(row.node.variable.shape)
@@ -67,7 +68,7 @@ def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> T
 
     columns: list[Column[_Row]] = [
         Column(title="tree", shown=name, folds=True),
-        Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
+        Column(title="path", piped=lambda row: safe_word(row.node.path) if row.lasts else "."),
         Column(title="shape", shown=shape, justify=RIGHT, rank=1),
         of("variables"),
         of("parameters", shown=parameters),

@@ -306,24 +306,11 @@ def models_of(groups: Sequence[Group]) -> list[int]:
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []
     for found in groups:
-        parameters = _parameters(found.members[-1].structure)
+        parameters = found.members[-1].structure.parameters
         if parameters not in known:
             known.append(parameters)
         numbers.append(known.index(parameters))
     return numbers
-
-
-def _parameters(structure: Structure) -> Counter[tuple[str, tuple[int, ...], str]]:
-    """Count the parameters by leaf name, shape and type; all variables where there are none."""
-    identities = structure.identities
-    found = Counter(
-        (identities[key].name.rpartition("/")[2], shape, dtype)
-        for key, shape, dtype in structure.tensors
-        if identities[key].role.is_parameter
-    )
-    return found or Counter(
-        (identities[key].name, shape, dtype) for key, shape, dtype in structure.tensors
-    )
 
 
 def renumbered_note(found: Group) -> str:
