@@ -7,7 +7,21 @@ is registered here, since nothing below may know it, and likewise resolved when 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+
+if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
+    # The program itself, not one that imports it: Ctrl-C ends it without a word while its
+    # modules are still being loaded, until `cli.main` takes over. The module `signal` is one
+    # of them. And what libraries warn of says nothing to a user.
+    import _signal  # type: ignore[import-not-found]
+    import warnings
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import shown_by
@@ -15,6 +29,11 @@ from ckread.model.display import shown_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ckread.analysis.audit.optimizer import OptimizerAudit as OptimizerAudit
+    from ckread.analysis.audit.optimizer import RunOptimizerAudit as RunOptimizerAudit
+    from ckread.analysis.audit.optimizer import optimizer as optimizer
+    from ckread.analysis.audit.optimizer import optimizer_of_run as optimizer_of_run
+    from ckread.analysis.audit.seams import find_seams as seams
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
     from ckread.analysis.compat.compat import compat as compat
@@ -60,9 +79,11 @@ _HOMES = {
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
     "OnLoading": ("analysis.loading.records", "OnLoading"),
+    "OptimizerAudit": ("analysis.audit.optimizer", "OptimizerAudit"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
+    "RunOptimizerAudit": ("analysis.audit.optimizer", "RunOptimizerAudit"),
     "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
     "RunTrack": ("analysis.track", "RunTrack"),
     "TrainingHistory": ("analysis.history.history", "TrainingHistory"),
@@ -77,6 +98,8 @@ _HOMES = {
     "loads": ("analysis.loading.loading", "on_loading"),
     "open": ("model.opening", "open_checkpoint"),
     "open_run": ("model.run.run", "open_run"),
+    "optimizer": ("analysis.audit.optimizer", "optimizer"),
+    "optimizer_of_run": ("analysis.audit.optimizer", "optimizer_of_run"),
     "plot_diff": ("plotting", "plot_diff"),
     "plot_difference": ("plotting", "plot_difference"),
     "plot_drift": ("plotting", "plot_drift"),
@@ -84,6 +107,7 @@ _HOMES = {
     "plot_history": ("plotting", "plot_history"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
+    "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
     "track": ("analysis.track", "track"),
@@ -97,8 +121,10 @@ _PAGES = {
     "CheckpointStatistics": "statistics_page",
     "CheckpointSummary": "summary_page",
     "OnLoading": "loads_page",
+    "OptimizerAudit": "optimizer_page",
     "Run": "run_page",
     "RunDrift": "drift_page",
+    "RunOptimizerAudit": "optimizer_run_page",
     "RunStatistics": "evolution_page",
     "RunTrack": "track_page",
     "TrainingHistory": "history_page",
@@ -134,9 +160,11 @@ __all__ = [
     "CheckpointStatistics",
     "CheckpointSummary",
     "OnLoading",
+    "OptimizerAudit",
     "RestoreForecast",
     "Run",
     "RunDrift",
+    "RunOptimizerAudit",
     "RunStatistics",
     "RunTrack",
     "TrainingHistory",
@@ -152,6 +180,8 @@ __all__ = [
     "loads",
     "open",
     "open_run",
+    "optimizer",
+    "optimizer_of_run",
     "plot_diff",
     "plot_difference",
     "plot_drift",
@@ -159,6 +189,7 @@ __all__ = [
     "plot_history",
     "plot_statistics",
     "plot_track",
+    "seams",
     "statistics",
     "statistics_of_run",
     "track",

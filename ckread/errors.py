@@ -29,6 +29,52 @@ __all__ = [
 ]
 
 
+# Text from files, as people read it. A name may hold any character: line ends that begin an
+# error of its own, escape sequences, marks that turn the direction of writing.
+
+
+def safe_text(text: str) -> str:
+    r"""Give a text from a file for display: what is not printable becomes an escape.
+
+    Control and formatting characters cannot reach a terminal, and bytes that are
+    not UTF-8 read `\x80`. A text that is safe stays as it is.
+    """
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+class TextLines(str):
+    r"""Lines for people, each of them safe, so that no name in one can begin another.
+
+    Made of lines and of other `TextLines`; a line end within a line reads `\n`. What is empty
+    or None is left out.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *lines: str | None) -> Self:
+        """Join the lines."""
+        safe = (line if isinstance(line, TextLines) else safe_text(line) for line in lines if line)
+        return super().__new__(cls, "\n".join(safe))
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines; none of no text."""
+        return self.split("\n") if self else []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the lines."""
+        return type(self), tuple(self.lines)
+
+
 class ErrorKind(StrEnum):
     """What went wrong, in a word that programs may decide by; each class has one of its own."""
 
@@ -63,7 +109,8 @@ class CheckpointError(Exception):
     """What cannot be read, found or understood, and what to do about it.
 
     Every error that ckread raises is one; each class is in `ckread.errors`. Its fields say
-    apart what its message says in one line. It can be pickled whole.
+    apart what its message says in one line. It can be pickled whole. Message and remedy are
+    printable, whatever a file calls its variables; the other fields are as they were found.
 
     Attributes:
         message: `name: place: found, expected …`, without a final stop, the remedy left out.
@@ -106,12 +153,12 @@ class CheckpointError(Exception):
         self.places = (place,) if isinstance(place, str) else place
         self.found = found
         self.expected = expected
-        self.remedy = remedy
+        self.remedy = TextLines(remedy) if remedy else None
         self._name = path if name is None else name
-        self.message = f"{self._name}: {self.detail}" if self._name else self.detail
+        self.message = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
         super().__init__(self.message)
-        if remedy is not None:
-            self.add_note(remedy)  # Python shows it below the message of a traceback
+        if self.remedy is not None:
+            self.add_note(self.remedy)  # Python shows it below the message of a traceback
 
     @property
     def place(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.check.findings import CheckReport
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.analysis.diff.records import CheckpointDiff
@@ -34,8 +35,8 @@ def html_of(page: Page) -> str:
 def checkpoint_page(checkpoint: Checkpoint) -> Page:
     """Say what a checkpoint is; below it a notebook opens a listing."""
     from ckread.analysis.info import shown_tree, summarise
-    from ckread.model.ordering import model_order
     from ckread.model.role import Role
+    from ckread.model.selection import model_order
     from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
     from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS
@@ -69,9 +70,10 @@ def tree_page(tree: VariableTree) -> Page:
 
 def run_page(run: Run) -> Page:
     """List the checkpoints of a run."""
+    from ckread.analysis.audit.seams import find_seams
     from ckread.views.runs import runs_page
 
-    return runs_page(run)
+    return runs_page(run, seams=find_seams(run))
 
 
 def statistics_page(result: CheckpointStatistics) -> Page:
@@ -114,6 +116,20 @@ def history_page(result: TrainingHistory) -> Page:
     from ckread.views import history as view
 
     return view.history_page(result)
+
+
+def optimizer_page(result: OptimizerAudit) -> Page:
+    """Show what an optimizer did in its last step."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_page(result)
+
+
+def optimizer_run_page(result: RunOptimizerAudit) -> Page:
+    """Show what an optimizer did along a run."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_run_page(result)
 
 
 def check_page(report: CheckReport) -> Page:

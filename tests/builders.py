@@ -16,7 +16,7 @@ import cramjam
 import google_crc32c
 import numpy as np
 
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 Items = Iterable[tuple[bytes, bytes]]
 Ranges = Sequence[tuple[int, int | None]]

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
-from ckread.readers.contract import TensorRecord
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, TensorRecord
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from tests.builders import bytes_field, fixed32_field, varint, varint_field
 
 PLAIN_DTYPES = [dtype for dtype in DataType if dtype.is_plain]

@@ -121,6 +121,23 @@ def _records(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def test_a_log_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that goes down just after must not leave an empty file in place of the log."""
+    path = tmp_path / "history.json"
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        data = os.pread(descriptor, 1 << 16, 0)
+        assert not path.exists() or path.read_bytes() != data
+        synced.append(data.decode())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    _logger(path).on_epoch_end(0, {"loss": 3.0})
+    assert path.read_text() in synced
+
+
 def test_epochs_are_appended_and_replaced_never_doubled(tmp_path: Path) -> None:
     path = tmp_path / "new" / "history.json"
     logger = _logger(path)

@@ -16,7 +16,7 @@ from tensorflow.core.framework.variable_pb2 import VariableDef  # noqa: E402
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef  # noqa: E402
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
 
-from ckread.readers.dtypes import DATA_TYPES, DataType  # noqa: E402
+from ckread.readers.contract import DATA_TYPES, DataType  # noqa: E402
 from ckread.readers.graphs.meta_graph import (  # noqa: E402
     VARIABLE_COLLECTIONS,
     read_meta_graph,

@@ -23,11 +23,11 @@ from ckread.analysis.check.findings import Code, Level
 from ckread.errors import CheckpointError, CorruptCheckpointError
 from ckread.model.opening import open_checkpoint
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
-from ckread.readers.keras.zip_members import ZipMembers
 from ckread.readers.table import Table
 from ckread.readers.v1.reader import V1Table
+from ckread.readers.zip_members import ZipMembers
 from tests import flips
 from tests.builders import BundleBuilder, Ranges, v1_file
 from tests.corruption import flip, resealed

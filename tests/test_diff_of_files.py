@@ -12,8 +12,7 @@ import ckread
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from tests.builders import BundleBuilder, write_bundle
 from tests.places import FIXTURES, NO_REAL, REAL, frozen, real, real_index_only
 

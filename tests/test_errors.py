@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import ast
 import pickle
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 import ckread
 from ckread import errors
-from ckread.errors import CheckpointError, ChecksumError, CorruptCheckpointError, ErrorKind
+from ckread.analysis.check.findings import CheckReport, Code, Finding, Level
+from ckread.cli.output import Output
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    ErrorKind,
+    TextLines,
+)
 from ckread.model.variable import Variable
+from ckread.views.check import check_page
+from ckread.views.terminal.page import Paper, plain
 from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:
@@ -106,8 +117,8 @@ FOREIGN = {
     ("ckread/readers/logs.py", "_reason"),
 }
 """Where words of other libraries become kinds of ours: they tell nothing apart by a field."""
-TYPOGRAPHY = {("ckread/cli/output.py", "endswith"), ("ckread/views/info/page.py", "split")}
-"""A stop at the end of a sentence, and lines."""
+TYPOGRAPHY = {("ckread/cli/output.py", "endswith")}
+"""A stop at the end of a sentence."""
 
 
 def _is_prose(node: ast.AST) -> bool:
@@ -180,3 +191,60 @@ def test_no_error_names_its_file_twice() -> None:
                 twice += [begin for name in names if begin.startswith(f"{{{name}}}: ")]
                 twice += [begin for _ in [0] if begin in ("message", "error.message")]
     assert not twice
+
+
+# A name may hold anything: no line of an error is made by one.
+
+FORGED = "w\nerror: your disk fails.\r\n  Run: it\x1b[2J\u202e\x85\u2028\udce9"
+SHOWN = "w\\nerror: your disk fails.\\r\\n  Run: it\\x1b[2J\\u202e\\x85\\u2028\\xe9"
+
+
+@pytest.mark.parametrize("error_class", CLASSES)
+@pytest.mark.parametrize("field", ["found", "path", "name", "place", "expected", "remedy"])
+def test_every_field_of_every_error_is_one_line(
+    error_class: type[CheckpointError], field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = error_class(**{"found": "3 bytes", "path": "x", field: FORGED})  # type: ignore[arg-type]
+    for one in (error, error.within("outer"), pickle.loads(pickle.dumps(error))):
+        text = f"{one}\n{one.remedy or ''}\n{''.join(getattr(one, '__notes__', ()))}"
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert text.count("\n") == 2
+    Output().error(error)
+    shown = capsys.readouterr().err
+    assert SHOWN in shown
+    assert shown.count("\n") == 1 + (field == "remedy")
+    sys.excepthook(error_class, error, None)
+    raw = capsys.readouterr().err
+    assert "\x1b" not in raw
+    assert not any(line.startswith("error:") for line in raw.splitlines())
+
+
+def test_lines_of_a_remedy_are_those_that_were_meant() -> None:
+    near = TextLines("Nearest names:", f"  {FORGED}", None, "")
+    assert near.lines == ["Nearest names:", f"  {SHOWN}"]
+    error = CheckpointError("x", remedy=TextLines("First.", near))
+    assert error.remedy == f"First.\n{near}"
+    assert pickle.loads(pickle.dumps(error)).remedy.lines == ["First.", *near.lines]
+    assert error.within("out").remedy == error.remedy
+    assert TextLines(None).lines == []
+    told = Finding(Level.ERROR, Code.INDEX, None, None, FORGED, FORGED)
+    page = list(check_page(CheckReport("x", (told,))).lines(Paper(200)))
+    assert not any(plain(line).lstrip().startswith("error:") for line in page)
+
+
+def test_nothing_else_that_shows_cuts_a_text_into_lines() -> None:
+    """What comes from a file is made safe first; numpy's text of an array, and ours, are."""
+    found = {
+        f"{path.name}: {ast.unparse(node.func.value)}"
+        for wing in ("views", "cli")
+        for path in (ROOT / "ckread" / wing).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr == "splitlines"
+        or (node.func.attr == "split" and any(ast.unparse(arg)[1:2] == "\\" for arg in node.args))
+    }
+    assert found == {
+        "values.py: text",
+        "__init__.py: script",
+        "help.py: (module.__doc__ or command.summary).strip()",
+    }

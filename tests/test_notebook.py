@@ -19,8 +19,7 @@ from rich.table import Table as RichTable
 
 import ckread
 from ckread import _PAGES as PAGES
-from ckread.analysis.loading.ops import What
-from ckread.analysis.loading.records import LoadFact
+from ckread.analysis.loading.records import LoadFact, What
 from ckread.views.terminal.html import CSS
 from ckread.views.terminal.page import STYLES
 from tests.builders import write_bundle

@@ -21,8 +21,7 @@ from ckread.errors import (
 )
 from ckread.model.paths.location import at_prefix
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import numpy_dtype
+from ckread.readers.contract import Format, numpy_dtype
 from ckread.readers.v1.reader import V1Table
 from tests.places import FIXTURES, NO_REAL, REAL, frozen, real, real_index_only
 

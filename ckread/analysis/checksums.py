@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckread.model.variable import Variable
-    from ckread.readers.contract import Extent
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, Extent
 
 
 class ContentKey(NamedTuple):
@@ -75,8 +74,8 @@ def is_big_endian(variables: Sequence[Variable]) -> bool:
 
 def content_comparison(
     a: Sequence[Variable], b: Sequence[Variable]
-) -> Callable[[Variable, Variable], bool | None]:
-    """Give a function that tells whether a pair has equal contents; None: not known."""
+) -> Callable[[Sequence[tuple[Variable, ...]]], list[bool | None]]:
+    """Give a function that tells of pairs whether they have equal contents; None: not known."""
     same_order = is_big_endian(a) == is_big_endian(b)
 
     def is_same_content(left: Variable, right: Variable) -> bool | None:
@@ -95,7 +94,18 @@ def content_comparison(
             return None
         return slices == others
 
-    return is_same_content
+    def are_same_content(pairs: Sequence[tuple[Variable, ...]]) -> list[bool | None]:
+        known: list[bool | None] = []
+        for left, right in pairs:
+            one, other = left.record, right.record
+            is_alike = same_order and one.dtype is other.dtype and one.shape == other.shape
+            if is_alike and one.crc32c is not None is not other.crc32c:
+                known.append(one.crc32c == other.crc32c)
+            else:
+                known.append(is_same_content(left, right))
+        return known
+
+    return are_same_content
 
 
 def _is_split_by_rows(
@@ -132,6 +142,11 @@ def is_constant(key: ContentKey) -> bool:
     itemsize = max(1, key.dtype.itemsize)
     patterns = _CONSTANTS.get(key.dtype, ("00" * itemsize, "01" + "00" * (itemsize - 1)))
     return any(key.crc32c == _repeated(bytes.fromhex(p), key.elements) for p in patterns)
+
+
+def is_zero(key: ContentKey) -> bool:
+    """Tell whether content is all zero bytes."""
+    return key.crc32c == _repeated(bytes(max(1, key.dtype.itemsize)), key.elements)
 
 
 @lru_cache(maxsize=4096)

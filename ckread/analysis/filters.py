@@ -152,6 +152,10 @@ class Padding(StrEnum):
     VALID = "valid"
 
 
+_MAX_RESPONSES = 1 << 23
+"""Elements of all responses together: twice as many bytes as eight for each are taken."""
+
+
 def response(
     kernel: Floats,
     image: Floats,
@@ -176,12 +180,21 @@ def response(
     if bias is not None and bias.shape != (n,):
         raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
     if padding is Padding.SAME:
-        image = _padded(image, (height, width), stride)
+        # Zeros as TensorFlow adds them: so that size / stride positions fit, the odd one after.
+        around = []
+        for size, kernel_size in zip(image.shape[:2], (height, width), strict=True):
+            extra = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+            around.append((extra // 2, extra - extra // 2))
+        image = np.pad(image, (*around, (0, 0)))
     rows = (image.shape[0] - height) // stride + 1
     columns = (image.shape[1] - width) // stride + 1
     if rows < 1 or columns < 1:
-        size = "×".join(map(str, image.shape[:2]))
-        raise UsageError(f"the image of {size} is smaller than the kernel of {height}×{width}")
+        shown = "×".join(map(str, image.shape[:2]))
+        raise UsageError(f"the image of {shown} is smaller than the kernel of {height}×{width}")
+    if rows * columns * n > _MAX_RESPONSES:
+        remedy = "Take a smaller image, or a larger stride."
+        found = f"{n} responses of {rows}×{columns}"
+        raise UsageError(found, expected=f"{_MAX_RESPONSES:,} elements at most", remedy=remedy)
     total = np.zeros((rows, columns, n))
     for y in range(height):
         for x in range(width):
@@ -195,12 +208,3 @@ def response(
     total += 0 if bias is None else bias
     responses: Floats = total.transpose(2, 0, 1)
     return np.maximum(responses, 0) if relu else responses
-
-
-def _padded(image: Floats, kernel: tuple[int, int], stride: int) -> Floats:
-    """Add zeros as TensorFlow does: so that size / stride positions fit, the odd one after."""
-    around = []
-    for size, width in zip(image.shape[:2], kernel, strict=True):
-        total = max((-(-size // stride) - 1) * stride + width - size, 0)
-        around.append((total // 2, total - total // 2))
-    return np.pad(image, (*around, (0, 0)))

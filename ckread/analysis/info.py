@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.masks_and_averages import Masks, averages_apart, find_masks
-from ckread.analysis.optimizers import optimizer_claims
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -17,21 +15,28 @@ from ckread.analysis.parameters import (
     find_hash_tables,
     parameter_claims,
 )
-from ckread.analysis.training import TrainingState, read_training_state
-from ckread.errors import CheckpointError
+from ckread.analysis.training import (
+    Masks,
+    TrainingState,
+    averages_apart,
+    find_masks,
+    optimizer_claims,
+    read_training_state,
+)
+from ckread.errors import CheckpointError, TextLines
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
-from ckread.readers.state import read_state
+from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.tree import VariableTree
     from ckread.readers.graphs.meta_graph import MetaGraph, Signature, TensorInfo
     from ckread.readers.keras.config import KerasLayer
@@ -51,7 +56,8 @@ class CheckpointSummary(Displayed):
         is_object_based: whether it carries the object graph of its program.
         writer: the program that wrote it, in words.
         keras: the generation of Keras that made the model, `Keras 3`.
-        saved: when, in seconds since 1970, as the state file says.
+        saved: when, in seconds since 1970, as the state file or the file itself says.
+        file_time: when its first file was changed last, likewise; copying changes it too.
         files: its files, absent shards included.
         training: step, counters, learning rate, optimizer.
         parameters: elements of weights and statistics.
@@ -60,6 +66,7 @@ class CheckpointSummary(Displayed):
         roles: totals by role, in the order of `Role`; roles without variables absent.
         dtypes: number of variables by element type, the commonest first.
         tags: of a SavedModel.
+        metadata: texts that its writer put into a safetensors file, by name.
         signatures: of a SavedModel.
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
@@ -84,6 +91,7 @@ class CheckpointSummary(Displayed):
     writer: str | None
     keras: str | None
     saved: float | None
+    file_time: float | None
     files: tuple[StoredFile, ...]
     training: TrainingState
     parameters: int
@@ -92,6 +100,7 @@ class CheckpointSummary(Displayed):
     roles: dict[Role, RoleTotal]
     dtypes: dict[str, int]
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     signatures: tuple[Signature, ...]
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
@@ -132,6 +141,8 @@ class CheckpointSummary(Displayed):
             "path": self.path,
             "format": self.format,
             "writer": self.writer,
+            "saved": self.saved,
+            "file_time": self.file_time,
             "files": [file.path for file in self.files],
             "shards": [
                 {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
@@ -156,6 +167,7 @@ class CheckpointSummary(Displayed):
             "roles": {role: total.to_dict() for role, total in self.roles.items()},
             "dtypes": self.dtypes,
             "tags": self.tags,
+            "metadata": dict(self.metadata),
             "signatures": [
                 {
                     "name": signature.name,
@@ -228,6 +240,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         writer=find_writer(checkpoint, keras),
         keras=keras,
         saved=find_saved_time(checkpoint),
+        file_time=_file_time(checkpoint),
         files=_files(checkpoint),
         training=training,
         parameters=parameters.total,
@@ -236,6 +249,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         roles=roles,
         dtypes=dict(dtypes.most_common()),
         tags=saved_model.tags if saved_model else (),
+        metadata=dict(checkpoint.evidence.metadata),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
@@ -279,12 +293,12 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
         "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
         "model, then save again.",
     ]
-    return ("\n".join(lines),)
+    return (TextLines(*lines),)
 
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
 #
-# The times of the files tell nothing: copying and cloning change them.
+# The times of the files tell less: copying and cloning change them.
 
 _FORMATS = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 
@@ -305,7 +319,14 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
     found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
-    return found[-1] if found and 0 < found[-1] < 1e11 else None
+    return known_time(found[-1]) if found else None
+
+
+def _file_time(checkpoint: Checkpoint) -> float | None:
+    try:
+        return known_time(os.stat(checkpoint.files()[0].path).st_mtime)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 # Which program wrote a checkpoint, as far as its files tell.

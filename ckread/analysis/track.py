@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
+from ckread.analysis.audit.seams import find_seams
+from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import find_by_name, select
+from ckread.model.selection import Regex, find_by_name, find_variable, select
 from ckread.model.variable import no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
@@ -54,7 +56,8 @@ class RunTrack(Displayed):
         checkpoints: in order of step; values go along them.
         variables: what was asked for, in the order of the patterns.
         notes: what was left out and why, one sentence each.
-        evidence: what told the steps, and the latest.
+        evidence: what told the steps, the latest, and the seams.
+        seams: where the run did not simply go on.
 
     Example:
         >>> ckread.track("fixtures/digits_run", "iterations").to_pandas().tail(2)
@@ -69,6 +72,7 @@ class RunTrack(Displayed):
     variables: tuple[TrackedValue, ...]
     notes: tuple[str, ...] = ()
     evidence: tuple[Claim, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was followed."""
@@ -99,6 +103,7 @@ class RunTrack(Displayed):
             "variables": [variable.to_dict() for variable in self.variables],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "seams": [seam.to_dict() for seam in self.seams],
         }
 
     def to_pandas(self) -> Any:
@@ -154,6 +159,10 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         # Most checkpoints of a run have the names of the one after them.
         if checkpoint is not None and (following is None or [*checkpoint] != [*following]):
             candidates.update(checkpoint)
+    left_out = [text for text in wanted if text.startswith("!") and text not in candidates]
+    if left_out:
+        candidates = {v.name: v for v in select(candidates.values(), left_out)}
+        wanted = [text for text in wanted if text not in left_out]
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
@@ -182,7 +191,9 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         TrackedValue(target.label, tuple(values), target.role)
         for target, values in zip(targets, columns, strict=True)
     )
-    return RunTrack(run.path, tuple(entries), variables, tuple(notes), run.claims)
+    seams = find_seams(run)
+    claims = (*run.claims, *(seam.claim for seam in seams))
+    return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
 
 
 def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:
@@ -222,9 +233,10 @@ class Target:
 
 def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[Target]:
     """Give what a pattern means among the variables of a run."""
-    name, index = (pattern, None) if pattern in candidates else split_index(pattern)
+    is_whole = pattern in candidates or isinstance(pattern, Regex)
+    name, index = (pattern, None) if is_whole else split_index(pattern)
     try:
-        exact = candidates.get(name)
+        exact = candidates.get(name) or find_variable(candidates.values(), name)
         found = [exact] if exact is not None else select(candidates.values(), [name])
     except VariableNotFoundError as error:
         before, bracket, rest = pattern.partition("[")
@@ -280,9 +292,9 @@ def _no_rate(
     ]
     if counters:
         found += ": a schedule object"
-        remedy = (
-            "The optimizer computes it from its iterations by a schedule, which is not saved."
-            f"\nckread track {run.path} {counters[0]}"
+        remedy: str = TextLines(
+            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."

@@ -1,30 +1,37 @@
-"""Where a training stood when a checkpoint was saved: steps, learning rate, optimizer.
+"""Where a training stood when a checkpoint was saved: steps, optimizers, masks and averages.
 
-Only scalars are read, without numpy; what cannot be read is None.
+Only scalars and a few plain numbers are read, without numpy; what cannot be read is None.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.optimizers import OptimizerState, agreed, read_optimizers
 from ckread.errors import CheckpointError
-from ckread.model.binding import bind
-from ckread.model.claim import Claim, Strength
-from ckread.model.evidence import ObjectGraph
-from ckread.model.optimizers import find_optimizers
+from ckread.model.evidence import Claim, ObjectGraph, Strength
+from ckread.model.optimizers import (
+    class_of_object,
+    classes_of_slots,
+    find_optimizers,
+    with_variant,
+)
 from ckread.model.paths.scanning import read_name
 from ckread.model.role import Role
 from ckread.model.steps import NameNumbers, Series
+from ckread.model.variable import is_number, read_numbers
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.optimizers import Optimizer
     from ckread.model.variable import Variable
+
+    Reader = Callable[[Variable | None], int | float | None]
 
 
 _STEPS = ("global_step", "step", "train_step")
@@ -96,7 +103,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
     if global_step is None and all(one.iterations is None for one in optimizers):
-        done, source = _iterations_by_power(checkpoint)
+        done, source = iterations_by_power(checkpoint)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
@@ -115,7 +122,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
 
 
-def _iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+def iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
@@ -158,6 +165,8 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     )
     if not holds_a_model:
         return ()
+    from ckread.model.binding import bind
+
     alone = [
         one._replace(children=()) if node in optimizers else one
         for node, one in enumerate(graph.nodes)
@@ -238,3 +247,230 @@ def _value(variable: Variable | None) -> int | float | None:
         return variable.scalar()
     except CheckpointError:
         return None
+
+
+# The optimizers, of which there may be several, an actor's and a critic's.
+
+_ITERATIONS = ("iterations", "iter", "iteration")
+_RATES = ("learning_rate", "lr")
+
+
+class OptimizerState(NamedTuple):
+    """One optimizer; None where the files do not say.
+
+    Attributes:
+        name: the path that its variables' names begin with; empty in TensorFlow 1.
+        kind: its class: `Adam`, `SGD with momentum`.
+        iterations: how many steps it made.
+        learning_rate: that of the next step; None with a schedule, which is not saved.
+        schedule: class of the schedule that gives the rate.
+    """
+
+    name: str
+    kind: str | None = None
+    iterations: int | None = None
+    learning_rate: float | None = None
+    schedule: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of JSON documents."""
+        return self._asdict()
+
+
+def read_optimizers(
+    checkpoint: Checkpoint, scalars: Sequence[Variable], read: Reader
+) -> tuple[OptimizerState, ...]:
+    """Give the optimizers, in the order of the file; those that only wrap another are left out.
+
+    `scalars` are counters and hyperparameters, which `read` reads.
+    """
+    kinds: dict[str, str | None] = {}  # of the optimizer objects of the graph, by path
+    graph = checkpoint.evidence.graph
+    if graph is not None:
+        for one in find_optimizers(graph, graph.variables).values():
+            place = _path(graph, one, checkpoint)
+            if place is not None and (one.inner is None or graph.nodes[one.node].slot_variables):
+                kinds[place] = class_of_object(graph, one) or kinds.get(place)
+    counted = {_parent(v): v for v in scalars if _word(v) in _ITERATIONS}
+    rated = {_parent(v): v for v in scalars if _word(v) in _RATES}
+    paths = dict.fromkeys((*kinds, *(path for path in counted if path or not kinds)))
+    if not paths and rated:
+        paths = dict.fromkeys(rated)
+    inner = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
+    told, words = checkpoint.evidence.optimizer_class, set()
+    if not inner or (len(inner) == 1 and not kinds.get(inner[0])):
+        told = told or classes_of_slots(checkpoint.of_role(Role.SLOT))
+        words = {v.slot for v in checkpoint.of_role(Role.SLOT, Role.AVERAGE) if v.slot}
+    if not inner and (told or checkpoint.evidence.compiled):
+        inner = [""]
+    states = []
+    for path in inner:
+        around = [path, *(other for other in counted if path.startswith(f"{other}/"))]
+        steps = next((counted[one] for one in around if one in counted), None)
+        rate = rated.get(path) or (rated.get("") if len(inner) == 1 else None)
+        kind = kinds.get(path) or (with_variant(told, words) if len(inner) == 1 else None)
+        iterations = read(steps)
+        done = None if iterations is None else int(iterations)
+        states.append(OptimizerState(path, kind, done, read(rate), None))
+    return _with_config(checkpoint, states)
+
+
+def _path(graph: ObjectGraph, one: Optimizer, checkpoint: Checkpoint) -> str | None:
+    """Give what the names of an optimizer's variables begin with; None if it stores none."""
+    for child, _ in graph.children[one.node]:
+        variable = checkpoint.of_key(graph.variables.get(child, ""))
+        if variable is not None and variable.role is not Role.WEIGHT:
+            return _parent(variable)
+    slots = [slot for _, _, slot in graph.nodes[one.node].slot_variables]
+    for node in (*slots, *one.variables.values()):
+        variable = checkpoint.of_key(graph.variables.get(node, ""))
+        if variable is not None and variable.owner is not None:
+            return variable.name.removesuffix(f"{variable.owner}/{variable.slot}").rstrip("/")
+    return None
+
+
+def _with_config(
+    checkpoint: Checkpoint, states: list[OptimizerState]
+) -> tuple[OptimizerState, ...]:
+    """Complete the one optimizer by what the model was compiled with."""
+    compiled = checkpoint.evidence.compiled
+    if compiled is None or len(states) != 1:
+        return tuple(states)
+    from ckread.readers.keras.config import innermost
+
+    config = innermost(compiled.optimizer)
+    if config is None:
+        return tuple(states)
+    [one] = states
+    rate = config.settings.get("learning_rate", config.settings.get("lr"))
+    schedule = rate.get("class_name") if isinstance(rate, dict) else None
+    if one.learning_rate is None and isinstance(rate, (int, float)) and rate is not True:
+        one = one._replace(learning_rate=float(rate))
+    if isinstance(schedule, str):
+        one = one._replace(schedule=schedule.rpartition(">")[2])
+    return (one._replace(kind=checkpoint.evidence.optimizer_class or one.kind),)
+
+
+def _parent(variable: Variable) -> str:
+    return variable.name.rpartition("/")[0]
+
+
+def agreed(values: Iterable[float | None]) -> float | None:
+    """Give the value of all optimizers; None if they differ, or one has none."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
+def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -> Iterable[Claim]:
+    """Yield the claims on class and learning rate, with what told them."""
+    evidence = checkpoint.evidence
+    for one in states:
+        name = f" of {one.name}" if len(states) > 1 and one.name else ""
+        if evidence.optimizer_class is not None:
+            strength, source = Strength.STORED, "what the model was compiled with"
+        elif evidence.graph is not None and one.kind is not None:
+            strength, source = Strength.STORED, "names and lists of its variables in the graph"
+        elif one.kind is not None:
+            strength, source = Strength.NAMED, "the names of its slots"
+        else:
+            strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
+        yield Claim(f"optimizer{name}", one.kind, strength, source)
+        if one.learning_rate is not None:
+            stored = any(v.elements == 1 for v in checkpoint.of_word(*_RATES))
+            source = "variable learning_rate" if stored else "what the model was compiled with"
+            yield Claim(f"learning_rate{name}", one.learning_rate, Strength.STORED, source)
+        elif one.schedule is not None:
+            source = f"{one.schedule} gives it, and is not saved with its step"
+            yield Claim(f"learning_rate{name}", None, Strength.UNKNOWN, source)
+
+
+# What is told of masks and averages from their values, where these are few.
+
+MAX_NBYTES = 1 << 20
+"""Bytes of values that are read for one figure."""
+_MASK = re.compile(r"(?:.*_)?masks?(?:_\d+)?")
+
+
+class Masks(NamedTuple):
+    """Masks of zeros and ones that lie beside weights of their shape, as pruning keeps them.
+
+    Attributes:
+        variables: how many.
+        elements: of all of them.
+        left_out: how many of these are 0; None where they are not read.
+        not_zero: weights that a mask leaves out and that are not 0; None likewise.
+    """
+
+    variables: int
+    elements: int
+    left_out: int | None = None
+    not_zero: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of JSON documents."""
+        return self._asdict()
+
+
+def find_masks(checkpoint: Checkpoint) -> Masks | None:
+    """Give the masks, each beside the one weight of its shape; None if there are none."""
+    states = (v for v in checkpoint.of_role(Role.STATE) if v.shape)
+    masks = [v for v in states if _MASK.fullmatch(_word(v))]
+    weights = checkpoint.of_role(Role.WEIGHT) if masks else []
+    pairs = []
+    for mask in masks:
+        scope = mask.name[: mask.name.rfind("/") + 1]
+        alike = [one for one in weights if one.shape == mask.shape and one.name.startswith(scope)]
+        if len(alike) != 1:
+            return None
+        pairs.append((mask, alike[0]))
+    if not pairs:
+        return None
+    found = Masks(len(pairs), sum(mask.elements for mask, _ in pairs))
+    if not _are_few(one for pair in pairs for one in pair):
+        return found
+    left_out = not_zero = 0
+    try:
+        for mask, weight in pairs:
+            kept = read_numbers(mask)
+            if not set(kept) <= {0, 1}:
+                return None
+            left_out += kept.count(0)
+            values = zip(kept, read_numbers(weight), strict=True)
+            not_zero += sum(1 for is_kept, value in values if not is_kept and value)
+    except CheckpointError:  # `check` says what ails them
+        return found
+    return found._replace(left_out=left_out, not_zero=not_zero)
+
+
+def averages_apart(checkpoint: Checkpoint) -> float | None:
+    """Give ‖averages − weights‖ / ‖weights‖; None where nothing tells, or it is not read."""
+    averages = checkpoint.of_role(Role.AVERAGE)
+    found = ((checkpoint.get(one.owner or ""), one) for one in averages)
+    pairs = [
+        (w if w is not None and w.role.is_parameter and w.name == one.owner else None, one)
+        for w, one in found
+    ]
+    owners = {average.owner for average in averages}
+    if not pairs or len(owners) < len(pairs):  # several averages of one weight
+        return None
+    distances, norms = [], []
+    known = [(weight, one) for weight, one in pairs if weight and weight.shape == one.shape]
+    if len(known) < len(pairs) or not _are_few(one for pair in known for one in pair):
+        return None
+    try:
+        for weight, average in known:
+            values = read_numbers(weight)
+            distances.append(math.dist(values, read_numbers(average)))
+            norms.append(math.hypot(*values))
+    except CheckpointError:
+        return None
+    distance, norm = math.hypot(*distances), math.hypot(*norms)
+    return distance / norm if norm and math.isfinite(distance) and math.isfinite(norm) else None
+
+
+def _are_few(variables: Iterable[Variable]) -> bool:
+    """Tell whether values may be read here: few, plain, each with a checksum."""
+    some = list(variables)
+    is_plain = all(is_number(v.dtype) and v.crc32c is not None for v in some)
+    # A narrow type has as many numbers to go through as a wide one.
+    return is_plain and sum(max(4, v.dtype.itemsize) * v.elements for v in some) <= MAX_NBYTES

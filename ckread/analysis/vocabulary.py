@@ -47,11 +47,7 @@ class Vocabulary(NamedTuple):
 
 
 def find_vocabulary(checkpoint: Checkpoint, name: str) -> Vocabulary | None:
-    """Give the vocabulary that a name means: of a layer, of an asset, or the end of its path.
-
-    Raises:
-        CheckpointError: the member or the file that holds it cannot be read.
-    """
+    """Give the vocabulary that a name means: of a layer, of an asset, or the end of its path."""
     for path, layer in _lookups(checkpoint):
         words = layer.settings.get("vocabulary")
         if path == name and isinstance(words, list):

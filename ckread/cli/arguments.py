@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    TextLines,
+    UsageError,
+    VariableNotFoundError,
+)
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -79,7 +85,7 @@ class Parser(RaisingParser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Give the options, and the positional arguments unless help is asked for."""
         at = list(argv).index("--") if "--" in argv else len(argv)
-        arguments, words = self.parse_known_args(list(argv[:at]))
+        arguments, words = self.parse_known_args(self._with_every(argv[:at]))
         for word in words:
             if word.startswith("-") and len(word) > 1:
                 option = word.split("=")[0]
@@ -99,8 +105,25 @@ class Parser(RaisingParser):
             _, rest = self._words.parse_known_args(words, arguments)
             if rest:
                 refuse_lost_path(getattr(arguments, "path", None), words)
+                if all(map(os.path.lexists, words)):
+                    shell = "Did the shell put these in place of a pattern?"
+                    remedy = TextLines(f"{shell} ckread runs and drift take many.", remedy)
                 raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
         return arguments
+
+    def _with_every(self, words: Sequence[str]) -> list[str]:
+        """Bind the number that may follow `--every` to it, and no other word."""
+        if not any("--every" in action.option_strings for action in self.options):
+            return list(words)
+        bound: list[str] = []
+        for word in words:
+            if bound and bound[-1] == "--every":
+                is_number = word.lstrip("-").isdecimal() and not os.path.lexists(word)
+                bound[-1] = f"--every={word}" if is_number else "--every=1"
+                if is_number:
+                    continue
+            bound.append(word)
+        return [*bound[:-1], "--every=1"] if bound and bound[-1] == "--every" else bound
 
 
 def parser_of(command: Command | None) -> Parser:
@@ -109,19 +132,30 @@ def parser_of(command: Command | None) -> Parser:
     if command is None:
         parser.add_argument("-V", "--version", action="store_true", help="the version")
     else:
-        import_module(command.module).add_arguments(parser)
+        module = import_module(command.module)
+        module.add_arguments(parser)
         if PATTERNS in command.positionals:
             parser.add_argument(
                 "-p", "--pattern", metavar="PATTERN", action="append", default=[],
                 dest="pattern_options", help="only these variables, as PATTERN (repeatable)",
             )  # fmt: skip
-    add_common(parser)
+            parser.add_argument(
+                "--exclude", metavar="PATTERN", action="append", default=[],
+                help="not these; '!PATTERN' says the same (repeatable)",
+            )  # fmt: skip
+            parser.add_argument(
+                "--regex", action="store_true", help="patterns are regular expressions"
+            )
+    add_common(parser, tells_by_code=command is not None and hasattr(module, "EXIT_CODE"))
     return parser
 
 
-def add_common(parser: Parser) -> None:
-    """Add what every command has."""
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
+    """Add what every command has; some answer by their exit code."""
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="one JSON document")
+    written.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    written.add_argument("--csv", action="store_true", help="tables for a spreadsheet")
     parser.add_argument(
         "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
         help="auto, native or tensorflow",
@@ -131,8 +165,20 @@ def add_common(parser: Parser) -> None:
         help="auto, always or never; NO_COLOR is respected",
     )  # fmt: skip
     parser.add_argument("--no-pager", action="store_true", help="long screens as they are")
-    parser.add_argument("-q", "--quiet", action="store_true", help="results only, no notes")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true",
+        help="the exit code alone tells" if tells_by_code else "results only, no notes",
+    )  # fmt: skip
+    parser.set_defaults(tells_by_code=tells_by_code, command=parser.command)
     parser.add_argument("-h", "--help", action="store_true", help="this help")
+
+
+def add_every(parser: Parser) -> None:
+    """Add `--every`: None where it is not given, else 1 or the number that follows it."""
+    parser.add_argument(
+        "--every", metavar="N", nargs="?", type=positive,
+        help="every checkpoint of a run, or every Nth from the last",
+    )  # fmt: skip
 
 
 def add_why(parser: Parser) -> None:
@@ -167,6 +213,23 @@ def add_strict(parser: Parser) -> None:
 def add_top(parser: Parser, meaning: str = "the first N only") -> None:
     """Add `--top N`."""
     parser.add_argument("--top", metavar="N", type=positive, help=meaning)
+
+
+def add_jobs(parser: Parser) -> None:
+    """Add `--jobs`."""
+    parser.add_argument(
+        "--jobs", metavar="N", type=positive, help="processes to use (default: what is worth it)"
+    )
+
+
+def keep_blas_in_one_thread() -> None:
+    """Say so before numpy is imported: its threads cost more than they gain on sums of chunks.
+
+    With one busy neighbour two BLAS threads take three times as long as one. And a
+    process with a single thread may fork its workers.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def has_role(variable: Variable, chosen: Sequence[Iterable[Role]]) -> bool:
@@ -237,8 +300,18 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def patterns_of(arguments: argparse.Namespace) -> list[str]:
-    """Give the patterns, from words and from `-p`."""
-    return [*arguments.patterns, *arguments.pattern_options]
+    """Give the patterns, from words and options."""
+    return _patterns(arguments.patterns, arguments)
+
+
+def _patterns(words: Sequence[str], arguments: argparse.Namespace) -> list[str]:
+    left_out = [f"!{pattern}" for pattern in arguments.exclude]
+    patterns = [*words, *arguments.pattern_options, *left_out]
+    if not arguments.regex:
+        return patterns
+    from ckread.model.selection import Regex
+
+    return [Regex(pattern) for pattern in patterns]
 
 
 def open_path(path: str, arguments: argparse.Namespace, output: Output) -> Checkpoint:
@@ -261,9 +334,8 @@ def misspelt(word: str, error: CheckpointError) -> CheckpointError | None:
     near = nearest(word, [command.name for command in COMMANDS])
     if near is None:
         return None
-    remedy = f"Did you mean ckread {near}?"
-    if isinstance(error, CheckpointNotFoundError) and error.remedy:
-        remedy += f"\n{error.remedy}"
+    nearby = error.remedy if isinstance(error, CheckpointNotFoundError) else None
+    remedy = TextLines(f"Did you mean ckread {near}?", nearby)
     return type(error)(f"{word}: no such command or checkpoint", remedy=remedy)
 
 
@@ -287,12 +359,46 @@ def no_command(words: Sequence[str]) -> CheckpointError | None:
     return None
 
 
+def with_hint(error: CheckpointError, arguments: argparse.Namespace) -> CheckpointError:
+    """Add to an error about a path or pattern what its words look like: paths, in another order."""
+    if not isinstance(error, (CheckpointNotFoundError, VariableNotFoundError)):
+        return error
+    command: Command = arguments.command
+    words: list[str] = []
+    for positional in command.positionals:
+        given = getattr(arguments, positional.name.lower() + "s" * positional.is_many)
+        words += given if isinstance(given, list) else [given or ""]
+    hint = None
+    if isinstance(error, CheckpointNotFoundError):
+        later = next((w for w in words[1:] if w and not _is_place(words[0]) and _is_place(w)), None)
+        if later is not None:
+            import shlex
+
+            others = [word for word in words if word is not later]
+            hint = f"The path comes first: ckread {shlex.join([command.name, later, *others])}"
+    elif command.name == "diff" and any(map(_is_place, words[2:])):
+        hint = "diff takes two checkpoints, then patterns; ckread drift takes a whole run."
+    elif any(word and os.path.lexists(word) for word in words[1:]):
+        hint = "Did the shell put names of files in place of a pattern? It goes in quotes: 'conv*'"
+    return error if hint is None else error.within(remedy=TextLines(hint, error.remedy))
+
+
+def _is_place(word: str) -> bool:
+    from ckread.model.paths.locate import locate
+
+    try:
+        locate(word)
+    except CheckpointError:
+        return False
+    return True
+
+
 def also_a_path(word: str, error: UsageError) -> UsageError:
     """Add to the error of a command that stands alone how a path of its name is opened."""
     if not any(os.path.lexists(word + suffix) for suffix in ("", ".index")):
         return error
     here = f"What is called so here is opened as {os.path.join(os.curdir, word)}."
-    return UsageError(error.message, remedy=f"{error.remedy}\n{here}" if error.remedy else here)
+    return UsageError(error.message, remedy=TextLines(error.remedy, here))
 
 
 def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
@@ -319,7 +425,7 @@ def refuse_lost_path(path: str | None, words: Sequence[str]) -> None:
 
 def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, list[str]]:
     """Open the run that RUN and leading PATTERNs name; what follows them are the patterns."""
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.run.run import open_run
 
     def is_path(word: str) -> bool:
@@ -335,4 +441,4 @@ def open_run_words(arguments: argparse.Namespace, output: Output) -> tuple[Run, 
     run = open_run(words[:n_paths], reader=arguments.reader)
     for note in run.notes:
         output.note(note)
-    return run, [*words[n_paths:], *arguments.pattern_options]
+    return run, _patterns(words[n_paths:], arguments)

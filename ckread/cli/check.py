@@ -23,8 +23,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_strict, add_why
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
+from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
+from ckread.cli.output import ProgressBar
 from ckread.errors import CheckpointError, NotACheckpointError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _UNSOUND = 1
 def add_arguments(parser: Parser) -> None:
     """Add the options of `check`."""
     parser.add_argument("--quick", action="store_true", help="the index alone, no value is read")
-    parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    add_every(parser)
     parser.add_argument(
         "--with-tensorflow", action="store_true", help="let TensorFlow restore every tensor too"
     )
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     code = _code([report], arguments)
     if output.is_json:
         output.json("check", report.to_dict())
-    elif not output.is_quiet or code:
+    else:
         output.render(check_page(report), report.evidence)
     return code
 
@@ -108,7 +108,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     from glob import escape, glob
 
     from ckread.analysis.check.check import check, check_unopened
-    from ckread.model.run.places import find_places
+    from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
 
     try:
@@ -116,7 +116,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     except CheckpointError as error:
         unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
         return _report_run([unopened], arguments, output)
-    paths = sorted((place.path for place in found), key=natural_key)
+    paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
     files = (file for path in paths for file in glob(f"{escape(path)}.*"))
     nbytes = sum(map(os.path.getsize, filter(os.path.isfile, files)))  # roughly, for the bar
     reports, foreign = [], []
@@ -143,10 +143,16 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, output: Output) -> int:
+    from ckread.analysis.audit.seams import find_seams
+    from ckread.model.run.run import open_run
     from ckread.views.check import run_document, run_page
 
+    try:
+        seams = find_seams(open_run(arguments.path, arguments.reader)) if len(reports) > 1 else ()
+    except CheckpointError:  # what is wrong with them is in the reports
+        seams = ()
     if output.is_json:
-        output.json("check", run_document(arguments.path, reports))
+        output.json("check", run_document(arguments.path, reports, seams))
     else:
-        output.render(run_page(arguments.path, reports))
+        output.render(run_page(arguments.path, reports, seams), [seam.claim for seam in seams])
     return _code(reports, arguments)

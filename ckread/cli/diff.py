@@ -33,19 +33,21 @@ from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.records import DiffStatus
 from ckread.cli.arguments import (
     SeveralOf,
+    add_jobs,
     add_roles,
     add_top,
     add_why,
+    keep_blas_in_one_thread,
     open_path,
     patterns_of,
     roles_of,
 )
 from ckread.cli.files import read_rename_map, write_rename_map
+from ckread.cli.output import ProgressBar
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
-from ckread.views.diff.page import DiffView, diff_page, verdict_page
+from ckread.views.diff.page import DiffView, diff_page
 
 if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff
@@ -58,9 +60,9 @@ EXAMPLES = (
     ('ckread diff ckpt-9 ckpt-10 "conv*/**"', "only these subtrees"),
     ("ckread diff A B --index-only", "by checksum, no values read"),
 )
-EXIT_CODE = "0 identical, 1 different, 2 trouble"
+EXIT_CODE = "0 equal, 1 different, 2 trouble"
 
-_EXIT_IDENTICAL, _EXIT_DIFFERENT, _EXIT_NOT_KNOWN = 0, 1, 2
+_EXIT_EQUAL, _EXIT_DIFFERENT, _EXIT_NOT_KNOWN = 0, 1, 2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -78,8 +80,12 @@ def add_arguments(parser: Parser) -> None:
         help="and within A (default 0: bit for bit)",
     )  # fmt: skip
     parser.add_argument(
+        "--ulp", metavar="N", type=_size, default=0.0,
+        help="call it rounding up to N steps at a variable's largest value",
+    )  # fmt: skip
+    parser.add_argument(
         "--only", metavar="STATUS", type=SeveralOf(DiffStatus), action="append", default=[],
-        help="changed, added, removed, reshaped, retyped, renamed",
+        help="changed, rounding, close, added, removed, reshaped, retyped …",
     )  # fmt: skip
     add_roles(parser)
     add_top(parser, "the N that moved most")
@@ -88,8 +94,9 @@ def add_arguments(parser: Parser) -> None:
         help="s/old/new/ on names of A, to pair them (repeatable)",
     )  # fmt: skip
     parser.add_argument(
-        "--rename-map", metavar="FILE", help="names of A and B as JSON: read, or else written"
-    )
+        "--rename-map", "--map", metavar="FILE",
+        help="names of A and B as JSON: read, or else written",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
     add_jobs(parser)
     add_pictures(parser)
@@ -114,10 +121,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         view = DiffView(result, only, arguments.top, has_values)
         if output.is_json:
             output.json("diff", view.to_dict())
-        elif not output.is_quiet:
+        else:
             output.render(diff_page(view), result.evidence)
-        elif not result.identical:
-            output.render(verdict_page(result))
         if draws:
             # Every variable along the model; one that is asked for alone, before and after.
             from ckread.views.figures.diff import has_difference, plot_diff, plot_difference
@@ -138,9 +143,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 difference = measure_difference(a[alone.a.name], b[alone.b.name])
                 pages = [plot_difference(result, alone, difference, palette=palette)]
             hand_over(pages, what, arguments, output)
-    if result.identical is None:
+    if result.equal is None:
         return _EXIT_NOT_KNOWN
-    return _EXIT_IDENTICAL if result.identical else _EXIT_DIFFERENT
+    return _EXIT_EQUAL if result.equal else _EXIT_DIFFERENT
 
 
 def _compare(
@@ -162,6 +167,7 @@ def _compare(
             index_only=arguments.index_only,
             rtol=arguments.rtol,
             atol=arguments.atol,
+            ulp=arguments.ulp,
             everything=arguments.all,
             rename=arguments.rename,
             rename_map=known,
@@ -171,8 +177,9 @@ def _compare(
     if known is not None:
         output.note(f"{path}: {len(known)} names were read from it")
     elif path:
-        write_rename_map(path, result.renames)
-        output.wrote(path, f"{len(result.renames)} names")
+        pairs = result.conversion_map if result.conversion else dict(result.renames)
+        write_rename_map(path, pairs)
+        output.wrote(path, f"{len(pairs)} names")
     return result
 
 

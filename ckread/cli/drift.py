@@ -22,9 +22,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_roles, add_top, add_why, open_run_words, roles_of
+from ckread.cli.arguments import (
+    add_jobs,
+    add_roles,
+    add_top,
+    add_why,
+    keep_blas_in_one_thread,
+    open_run_words,
+    roles_of,
+)
+from ckread.cli.output import ProgressBar
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.model.role import Role
 
 if TYPE_CHECKING:

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.arguments import OneOf, add_top, open_path, positive
+from ckread.cli.arguments import OneOf, add_top, keep_blas_in_one_thread, open_path, positive
 from ckread.cli.pictures import (
     add_picture_settings,
     check_target,
     evidence_of,
     palette_of,
+    prepare_drawing,
     save,
     show,
 )
-from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
+from ckread.model.lookup import find_named
 
 if TYPE_CHECKING:
     import argparse
@@ -83,8 +84,9 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
+    prepare_drawing(shows=arguments.show)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        variable = checkpoint[arguments.name]
+        variable = find_named(checkpoint, arguments.name)
         target = arguments.output
         if target is None and not arguments.show:
             target = f"{variable.name.replace('/', '-')}.png"
@@ -149,7 +151,8 @@ def _draw_responses(
         )
         raise UsageError(f"{filters.name}: takes {n_in} input channels", remedy=remedy)
     image = read_image(arguments.image, n_in, arguments.range)
-    bias = checkpoint[arguments.bias].numpy().astype("f8") if arguments.bias else None
+    vector = find_named(checkpoint, arguments.bias) if arguments.bias else None
+    bias = vector.numpy().astype("f8") if vector is not None else None
     maps = response(
         kernel,
         image,
@@ -162,7 +165,7 @@ def _draw_responses(
     low, high = arguments.range
     layer = [
         f"stride {arguments.stride}, padding {arguments.padding}",
-        f"bias {arguments.bias}" if arguments.bias else "",
+        f"bias {vector.name}" if vector is not None else "",
         "ReLU" if arguments.relu else "",
     ]
     facts = [

@@ -25,11 +25,25 @@ def help_page(parser: Parser) -> Page:
     """Give the help of a command, or of the program itself."""
     command = parser.command
     if command is None:
-        return _of_program()
+        commands = [
+            (group, [(f"{c.name} {c.brief}", c.summary) for c in COMMANDS if c.group is group])
+            for group in Group
+        ]
+        options = [*_option_rows(_common()), ("--help, --version", "")]
+        width = max(len(left) for _, rows in [*commands, ("", options)] for left, _ in rows)
+        codes = "0 done, 1 they differ or unsound, 2 trouble"
+        return Page(
+            Prose(SENTENCE),
+            _examples((line, meaning) for _, line, meaning in EXAMPLES),
+            _section("Usage", [("ckread PATH", ""), ("ckread COMMAND PATH … [options]", "")]),
+            *(_section(group, rows, width=width) for group, rows in commands),
+            _section("Every command", options, width=width),
+            Prose(f"{_PATH_NOTE} Exit code: {codes}."),
+        )
     module = import_module(command.module)
-    common = _common()
-    shared = {flag for action in common for flag in action.option_strings}
+    shared = {flag for action in _common() for flag in action.option_strings}
     own = [action for action in parser.options if shared.isdisjoint(action.option_strings)]
+    common = [action for action in parser.options if action not in own]
     usage = f"ckread {command.name} {command.usage}{' [options]' if own else ''}"
     exit_code = getattr(module, "EXIT_CODE", "0 done, 2 trouble")
     return Page(
@@ -39,24 +53,6 @@ def help_page(parser: Parser) -> Page:
         *([_section("Options", _option_rows(own))] if own else []),
         _section("Every command", _option_rows(common)),
         Prose(f"Exit code: {exit_code}."),
-    )
-
-
-def _of_program() -> Page:
-    commands = [
-        (group, [(f"{c.name} {c.brief}", c.summary) for c in COMMANDS if c.group is group])
-        for group in Group
-    ]
-    options = [*_option_rows(_common()), ("--help, --version", "")]
-    width = max(len(left) for _, rows in [*commands, ("", options)] for left, _ in rows)
-    codes = "0 done, 1 they differ or unsound, 2 trouble"
-    return Page(
-        Prose(SENTENCE),
-        _examples((line, meaning) for _, line, meaning in EXAMPLES),
-        _section("Usage", [("ckread PATH", ""), ("ckread COMMAND PATH … [options]", "")]),
-        *(_section(group, rows, width=width) for group, rows in commands),
-        _section("Every command", options, width=width),
-        Prose(f"{_PATH_NOTE} Exit code: {codes}."),
     )
 
 

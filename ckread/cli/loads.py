@@ -45,6 +45,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     found = on_loading(arguments.path)
     if output.is_json:
         output.json("loads", found.to_dict())
-    elif not output.is_quiet or found.facts:
+    else:
         output.render(loads_page(found))
     return 1 if arguments.strict and found.facts else 0

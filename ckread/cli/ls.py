@@ -27,9 +27,9 @@ from ckread.cli.arguments import (
     roles_of,
 )
 from ckread.model.role import Role
-from ckread.model.selection import compile_pattern, natural_key, select
+from ckread.model.selection import compile_patterns, natural_key, select
 from ckread.views.json_document import encode_columns, encode_variables, schema
-from ckread.views.listing import Listing, listing_lines, listing_page
+from ckread.views.listing import Listing, checksum_lines, listing_lines, listing_page
 
 if TYPE_CHECKING:
     import argparse
@@ -52,6 +52,12 @@ _ORDERS = ("name", "bytes", "elements", "file")
 def add_arguments(parser: Parser) -> None:
     """Add the options of `ls`."""
     parser.add_argument("--keys", action="store_true", help="raw checkpoint keys, not names")
+    parser.add_argument(
+        "--where", action="store_true", help="file, first byte, bytes and checksum of each"
+    )
+    parser.add_argument(
+        "--crc", action="store_true", help="checksum, type, shape and key of each, for git diff"
+    )
     add_roles(parser)
     parser.add_argument("--owner", metavar="PATTERN", help="only what belongs to these variables")
     add_sort(parser, _ORDERS)
@@ -63,7 +69,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
-        wants_all = arguments.all or arguments.json or named
+        wants_all = arguments.all or arguments.json or named or arguments.crc
+        order = "file" if arguments.crc else arguments.sort
         head = {"schema": schema("ls"), "path": checkpoint.path, "format": checkpoint.format}
         columns = None if arguments.keys or arguments.owner else checkpoint.columns
         if columns is not None:
@@ -71,7 +78,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             places = columns.select(places, patterns_of(arguments))
             roles = roles_of(arguments)
             places = places if roles is None else places[columns.have_role(roles)[places]]
-            places = columns.sorted(places, arguments.sort)[: arguments.top]
+            places = columns.sorted(places, order)[: arguments.top]
             if output.is_json:
                 output.json_pieces(encode_columns(head, columns, places))
                 return 0
@@ -82,9 +89,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if arguments.role:
                 chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
             if arguments.owner is not None:
-                is_owner = compile_pattern(arguments.owner)
-                chosen = [v for v in chosen if v.owner is not None and is_owner(v.owner)]
-            chosen = in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
+                owners = {v.owner for v in candidates if v.owner is not None}
+                is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
+                chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
+            chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
             if output.is_json:
                 output.json_pieces(encode_variables(head, chosen))
                 return 0
@@ -96,8 +104,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             nbytes_all=sum(n * k.nbytes for k, n in kinds if wants_all or not _is_hidden(k.role)),
             n_hidden=n_hidden,
             by_key=arguments.keys,
+            where=arguments.where,
         )
-        if output.is_quiet:
+        if arguments.crc:
+            output.lines(checksum_lines(chosen))
+        elif output.is_quiet and not output.markup:
             output.lines(listing_lines(listing))
         else:
             output.render(listing_page(listing))

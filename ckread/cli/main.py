@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ckread.cli.arguments import (
     Parser,
@@ -15,6 +17,7 @@ from ckread.cli.arguments import (
     misspelt,
     no_command,
     parser_of,
+    with_hint,
 )
 from ckread.cli.commands import COMMANDS, Command, find_command
 from ckread.cli.output import Output
@@ -22,12 +25,14 @@ from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 EXIT_DONE = 0
 EXIT_TROUBLE = 2
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
+EXIT_SIGNALLED = 128
+"""And the number of the signal: 143 of SIGTERM."""
 
 GC_THRESHOLD = (200_000, 20, 20)
 
@@ -49,16 +54,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     # And all of them go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
     try:
-        return _run(words)
+        with _signals():
+            return _run(words)
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)
     except KeyboardInterrupt:
         return _leave_quietly(EXIT_INTERRUPTED)
+    except _Ended as end:
+        return _leave_quietly(EXIT_SIGNALLED + end.args[0])
+
+
+class _Ended(BaseException):
+    """A signal that ends the program, which first takes away what it left half written."""
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let signals that end a program be exceptions; those that are ignored stay so."""
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning up short
+        raise _Ended(number)
+
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    before = {number: signal.getsignal(number) for number in handlers}
+    try:
+        for number, handler in handlers.items():
+            if before[number] is signal.SIG_DFL:
+                signal.signal(number, handler)
+    except ValueError:  # not in the main thread, to which signals go
+        pass
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            if handler_before is signal.SIG_DFL and signal.getsignal(number) is not handler_before:
+                signal.signal(number, handler_before)
 
 
 def _run(words: list[str]) -> int:
     """Do what a command line asks for; report what goes wrong."""
     output = Output(is_json="--json" in words)
+    arguments = None
     try:
         parser, arguments = _parse(words)
         writes = getattr(arguments, "plot", None) or getattr(arguments, "output", None)
@@ -66,27 +103,51 @@ def _run(words: list[str]) -> int:
             color=arguments.color,
             is_json=arguments.json,
             is_quiet=arguments.quiet,
+            is_silent=arguments.quiet and arguments.tells_by_code,
             pages=not arguments.no_pager,
             tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),
+            markup="markdown" if arguments.markdown else "csv" if arguments.csv else "",
         )
-        code = _run_command(parser, arguments, output)
+        code = EXIT_DONE
+        if parser.command is None and arguments.version:
+            output.lines([f"ckread {import_module('ckread').__version__}"])
+        elif parser.command is None or arguments.help:
+            from ckread.cli.help import help_page
+
+            output.render_screen(help_page(parser))
+        else:
+            code = import_module(parser.command.module).run(arguments, output)
         output.flush()
     except BrokenPipeError:
         raise
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        output.error(_as_checkpoint_error(error, words))
-    else:
-        return code
+        told = _as_checkpoint_error(error, words)
+        if arguments is not None and arguments.command is not None:
+            told = with_hint(told, arguments)
+        _report(told, output)
+        return EXIT_TROUBLE
+    return code
+
+
+def _report(error: CheckpointError, output: Output) -> None:
+    """Report an error where it is to be, or, if that cannot be written to, on stderr."""
     try:
+        output.error(error)
         output.flush()
     except BrokenPipeError:
         raise
-    except OSError:  # a full disk: it has been reported
-        return _leave_quietly(EXIT_TROUBLE)
-    return EXIT_TROUBLE
+    except OSError:  # a full disk
+        _leave_quietly(EXIT_TROUBLE, sys.stdout)
+        try:
+            said = Output()
+            if output.is_json:
+                said.error(error)
+            said.flush()
+        except OSError:
+            _leave_quietly(EXIT_TROUBLE)
 
 
 def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
@@ -108,20 +169,6 @@ def _as_checkpoint_error(error: Exception, words: list[str]) -> CheckpointError:
         return CheckpointError("nested too deeply")
     remedy = f"This is a fault of ckread: please report it. {TRACEBACK_VARIABLE}=1 shows where."
     return CheckpointError(f"{type(error).__name__}: {error}", remedy=remedy)
-
-
-def _run_command(parser: Parser, arguments: argparse.Namespace, output: Output) -> int:
-    """Run a command, or show help or version."""
-    if parser.command is None and arguments.version:
-        output.lines([f"ckread {import_module('ckread').__version__}"])
-    elif parser.command is None or arguments.help:
-        from ckread.cli.help import help_page
-
-        output.render_screen(help_page(parser))
-    else:
-        code: int = import_module(parser.command.module).run(arguments, output)
-        return code
-    return EXIT_DONE
 
 
 def _parse(words: list[str]) -> tuple[Parser, argparse.Namespace]:
@@ -173,12 +220,13 @@ def _first_word(words: list[str]) -> int | None:
     return None
 
 
-def _leave_quietly(code: int) -> int:
-    """Point the closed stream at nothing, so that the interpreter's last flush succeeds."""
+def _leave_quietly(code: int, *streams: TextIO | None) -> int:
+    """Point closed streams at nothing, so that the interpreter's last flush succeeds."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams or (sys.stdout, sys.stderr):
         try:
-            os.dup2(nowhere, stream.fileno())
+            os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+            stream.flush()  # type: ignore[union-attr]
         except (OSError, ValueError, AttributeError):
             continue
     os.close(nowhere)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from ckread.errors import TextLines
 from ckread.model.display import safe_text
 from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
 
     from rich.progress import Progress
 
     from ckread.cli.terminal import Screen
     from ckread.errors import CheckpointError
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
 
 
@@ -27,7 +30,8 @@ class Output:
 
     On a terminal results are laid out for a screen, otherwise piped: whole, aligned, without
     colour. Where a file was asked for, a reader that has gone does not keep it from being written
-    (`outlives_pipe`): `flush` then says at the end that it has gone.
+    (`outlives_pipe`): `flush` then says at the end that it has gone. Of a command that answers by
+    its exit code, `-q` leaves no page (`is_silent`); a document that was asked for is written.
     """
 
     def __init__(
@@ -36,29 +40,39 @@ class Output:
         color: str = "auto",
         is_json: bool = False,
         is_quiet: bool = False,
+        is_silent: bool = False,
         pages: bool = True,
         tells_why: bool = False,
         outlives_pipe: bool = False,
+        markup: str = "",
     ) -> None:
         self._stdout = _open_stream(sys.stdout)
         self._stderr = _open_stream(sys.stderr)
         self._color = color
         self._pages = pages
         self._tells_why = tells_why
+        self._is_silent = is_silent
         self._is_forced = color == "always" or (color == "auto" and is_forced())
         self.is_json = is_json
         self.is_quiet = is_quiet
         self.outlives_pipe = outlives_pipe
+        self.markup = markup
         self._is_pipe_closed = False
         self.is_terminal = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
         """Write a page of results, and what told its claims where that is asked for."""
+        if self._is_silent:
+            return
         if self._tells_why:
             from ckread.views.why import with_why
 
             page = with_why(page, claims)
-        if self.is_terminal:
+        if self.markup:
+            from ckread.views.tables import as_csv, as_markdown
+
+            self.answers((as_csv if self.markup == "csv" else as_markdown)(page))
+        elif self.is_terminal:
             self._show(page, pages=self._pages)
         else:
             self.lines(page.piped())
@@ -94,7 +108,14 @@ class Output:
         return progress_of(done, total_nbytes, since, self._screen(self._stderr))
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write plain lines of results."""
+        """Write plain lines of results, each of them one whatever it holds."""
+        with self._outliving():
+            self._stdout.writelines(
+                f"{line}\n" if line.isprintable() else f"{safe_text(line)}\n" for line in lines
+            )
+
+    def answers(self, lines: Iterable[str]) -> None:
+        """Write lines as they are: names for a shell, which are its own files', or tables."""
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
 
@@ -136,13 +157,10 @@ class Output:
             self.json("error", {"error": fields})
             return
         stop = "" if error.message.endswith((".", "?", "!")) else "."
-        message = Prose(Span("error", "bad"), f": {safe_text(error.message)}{stop}", is_record=True)
+        message = Prose(Span("error", "bad"), f": {error.message}{stop}", is_record=True)
         remedy = [
-            Prose(safe_text(line), is_record=True)
-            if not line.startswith(" ")
-            else Lines([(Span(safe_text(line)),)])
-            for line in (error.remedy or "").split("\n")
-            if line
+            Lines([(Span(line),)]) if line.startswith(" ") else Prose(line, is_record=True)
+            for line in TextLines(error.remedy).lines
         ]
         self._tell(message, *remedy)
 
@@ -175,7 +193,7 @@ class Output:
             if is_tty(self._stderr):
                 self._screen(self._stderr).write(page)
             else:
-                self._stderr.writelines(f"{line}\n" for line in page.piped())
+                self._stderr.writelines(f"{safe_text(line)}\n" for line in page.piped())
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:
@@ -207,3 +225,49 @@ def is_c_locale() -> bool:
         return False
     named = os.environ.get("LC_ALL") or os.environ.get("LANG")
     return bool(sys.flags.utf8_mode) and named in ("C", "POSIX")
+
+
+_AFTER_SECONDS = 1.0
+_EVERY_SECONDS = 0.1
+
+
+class ProgressBar:
+    """A line on stderr, only on a terminal and only once a second has passed; gone when done.
+
+    A context manager; calling it with a number of bytes advances it.
+    """
+
+    def __init__(self, total_nbytes: int, output: Output) -> None:
+        self._total = max(1, total_nbytes)
+        self._output = output
+        self._done = 0
+        self._start = self._drawn = time.monotonic()
+        self._bar: Progress | None = None
+        self._is_wanted = True
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, nbytes: int) -> None:
+        """Advance by a number of bytes."""
+        self._done += nbytes
+        now = time.monotonic()
+        waited = now - self._start >= _AFTER_SECONDS and now - self._drawn >= _EVERY_SECONDS
+        if self._is_wanted and waited:
+            self._drawn = now
+            if self._bar is None:
+                self._bar = self._output.progress(self._done, self._total, since=self._start)
+                self._is_wanted = self._bar is not None
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)

@@ -40,7 +40,25 @@ def wants_picture(arguments: argparse.Namespace) -> bool:
     """Tell whether a picture is asked for; see first that it can be written."""
     if arguments.plot:
         check_target(arguments.plot, force=arguments.force)
-    return bool(arguments.plot or arguments.show)
+    draws = bool(arguments.plot or arguments.show)
+    if draws:
+        prepare_drawing(shows=arguments.show)
+    return draws
+
+
+def prepare_drawing(*, shows: bool) -> None:
+    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
+    if not shows:
+        os.environ["MPLBACKEND"] = "agg"
+        return
+    try:
+        import matplotlib as mpl  # noqa: F401 - which looks at MPLBACKEND
+    except ValueError as error:
+        remedy = "Set MPLBACKEND to one of these, or to nothing."
+        raise UsageError(f"MPLBACKEND: {error}", remedy=remedy) from None
 
 
 def check_target(path: str, *, force: bool) -> None:

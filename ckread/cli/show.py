@@ -26,7 +26,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import safe_text
 from ckread.model.lookup import find_part
 from ckread.readers.contract import CHECKSUMMED
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             from ckread.analysis.vocabulary import vocabulary_names
 
             names = vocabulary_names(checkpoint)
-            lines = [error.remedy or "", "Vocabularies:", *(f"  {name}" for name in names[:8])]
-            raise error.within(remedy="\n".join(filter(None, lines))) if names else error from None
+            lines = ("Vocabularies:", *(f"  {name}" for name in names[:8])) if names else ()
+            raise error.within(remedy=TextLines(error.remedy, *lines)) from None
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass
@@ -137,6 +137,9 @@ def _show(
 ) -> None:
     from ckread.views.values import MAX_SHOWN, Values, piped_rows, values_document, values_page
 
+    if output.markup:
+        remedy = "ckread export PATH NAME -o FILE.csv writes them for a spreadsheet."
+        raise UsageError("show gives values, which are no table", remedy=remedy)
     if output.is_json:
         values = Values(part.variable, part.text, _read(part), part.shape)
         output.json("show", values_document(values, verified=verified))

@@ -18,15 +18,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import (
+    add_every,
+    add_jobs,
     add_roles,
     add_sort,
     add_top,
     add_why,
+    keep_blas_in_one_thread,
     open_path,
     patterns_of,
     positive,
     roles_of,
 )
+from ckread.cli.output import ProgressBar
 from ckread.cli.pictures import (
     add_pictures,
     evidence_of,
@@ -35,7 +39,6 @@ from ckread.cli.pictures import (
     step_of,
     wants_picture,
 )
-from ckread.cli.progress import ProgressBar, add_jobs, keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ def add_arguments(parser: Parser) -> None:
         "--bins", metavar="N", type=positive, default=64,
         help="bins of histograms piped and in JSON",
     )  # fmt: skip
-    parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    add_every(parser)
     add_jobs(parser)
     add_pictures(parser)
     parser.add_argument("--shared", action="store_true", help="one value axis for all panels")
@@ -87,8 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.every:
         return _run_every(arguments, output, draws=draws)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        from ckread.analysis.choosing import choose_variables
-        from ckread.analysis.statistics.statistics import statistics
+        from ckread.analysis.statistics.statistics import choose_variables, statistics
 
         patterns, roles = patterns_of(arguments), roles_of(arguments)
         chosen, _ = choose_variables(checkpoint, patterns, roles)
@@ -189,11 +191,10 @@ def _draw(
 
 def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:
     """Measure along a run; give the exit code."""
-    from ckread.analysis.choosing import choose_variables
-    from ckread.analysis.statistics.statistics import statistics_of_run
+    from ckread.analysis.statistics.statistics import choose_variables, statistics_of_run
     from ckread.model.run.run import open_run
 
-    run = open_run(arguments.path, reader=arguments.reader)
+    run = open_run(arguments.path, reader=arguments.reader).every(arguments.every)
     patterns, roles = patterns_of(arguments), roles_of(arguments)
     with run[-1] as last:
         chosen, _ = choose_variables(last, patterns, roles)

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_why, open_run_words
+from ckread.cli.arguments import add_why, keep_blas_in_one_thread, open_run_words
 from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.progress import keep_blas_in_one_thread
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     keep_blas_in_one_thread()
     draws = wants_picture(arguments)
     run, patterns = open_run_words(arguments, output)
-    if not patterns:
+    if all(pattern.startswith("!") for pattern in patterns):
         remedy = "Usage: ckread track RUN PATTERN…"
         raise UsageError("track: PATTERN is missing", remedy=remedy)
     result = track(run, patterns)

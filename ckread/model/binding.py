@@ -122,9 +122,24 @@ class _Search:
         }
 
     def run(self) -> Binding:
+        bound, paths = self.found.bound, self.found.paths
         while self.queue and self.found.refusal is None:
             saved = self.queue.popleft()
-            self._take_children(saved)
+            children = self.saved.children[saved]
+            target, scope = bound[saved], paths[saved]
+            here: dict[str, int] = {}
+            if children and target >= 0:
+                here = {name: child for child, name in self.target.children[target]}
+            for child, name in children:
+                if child in bound:
+                    continue
+                partner = here.get(name)
+                if partner is None:
+                    self.found.deferred.append((saved, child, name))
+                    continue
+                bound[child] = partner
+                paths[child] = f"{scope}/{name}" if scope else name
+                self.queue.append(child)
             for variable, word, slot in self.for_optimizer.pop(saved, ()):
                 self._take_slot(saved, variable, word, slot, is_late=True)
             for optimizer, word, slot in self.waiting.pop(saved, ()):
@@ -134,25 +149,6 @@ class _Search:
                     self._take_slot(optimizer, saved, word, slot, is_late=False)
         self.found.has_open_slots = bool(self.waiting)
         return self.found
-
-    def _take_children(self, saved: int) -> None:
-        bound, paths = self.found.bound, self.found.paths
-        children = self.saved.children[saved]
-        if not children:
-            return
-        target = bound[saved]
-        here = {name: child for child, name in self.target.children[target]} if target >= 0 else {}
-        scope = paths[saved]
-        for child, name in children:
-            if child in bound:
-                continue
-            partner = here.get(name)
-            if partner is None:
-                self.found.deferred.append((saved, child, name))
-                continue
-            bound[child] = partner
-            paths[child] = f"{scope}/{name}" if scope else name
-            self.queue.append(child)
 
     def _take_slot(
         self, optimizer: int, variable: int, word: str, slot: int, *, is_late: bool

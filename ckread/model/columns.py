@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.model.evidence import Identity
-from ckread.model.ordering import LEAF_RANK, ranks_of
 from ckread.model.role import Role
-from ckread.model.selection import compile_pattern, component_key, nothing_matches
+from ckread.model.selection import LEAF_RANK, compile_patterns, component_key, ranks_of
 from ckread.model.tree import VariableTree
 from ckread.model.variable import Variable, VariableKind
 
@@ -335,15 +334,10 @@ class VariableColumns(Mapping[str, Variable]):
         if not patterns:
             return places
         names, keys = self.names, self.tensors.keys_in_order
-        chosen: set[int] = set()
-        for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            is_match = compile_pattern(pattern)
-            some = places.tolist()
-            found = [i for i in some if is_match(names[i]) or is_match(keys[i])]
-            if not found:
-                raise nothing_matches(pattern, [names[i] for i in some])
-            chosen.update(found)
-        return places[np.isin(places, list(chosen))]
+        there = [(names[i], keys[i]) for i in places.tolist()]
+        is_meant = compile_patterns(patterns, there)
+        chosen: Integers = places[np.fromiter(map(is_meant, there), bool, len(there))]
+        return chosen
 
 
 class _Level:

@@ -6,13 +6,13 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ckread.errors import CheckpointError, MissingDependencyError
+from ckread.errors import safe_text as safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,8 +94,7 @@ class Kind(StrEnum):
     """What only JSON can hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field(Generic[Row]):
+class Field(NamedTuple, Generic[Row]):
     """One field of a result.
 
     Attributes:
@@ -185,26 +184,6 @@ def import_pandas() -> Any:
 
 
 # How a name from a file is spelled where people read it: printable, and one word in a pipe.
-
-
-def safe_text(text: str) -> str:
-    r"""Give a text from a file for display: what is not printable becomes an escape.
-
-    Control and formatting characters cannot reach a terminal, and bytes that are
-    not UTF-8 read `\x80`.
-    """
-    if text.isprintable():
-        return text
-    return "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def safe_word(text: str) -> str:

@@ -7,9 +7,9 @@ identities from it, `info` shows parts of it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CorruptCheckpointError
 
@@ -22,6 +22,47 @@ if TYPE_CHECKING:
     from ckread.readers.graphs.object_graph import Child, TrackableObject, TrackableObjectGraph
     from ckread.readers.keras.config import CompiledConfig, KerasLayer
     from ckread.readers.keras.saved_metadata import SavedLayers
+
+
+class Strength(StrEnum):
+    """How well a claim is told, strongest first."""
+
+    STORED = "stored"
+    """Read from the content of the checkpoint's own files."""
+    NAMED = "named"
+    """Told by the name of a file or of a variable."""
+    DERIVED = "derived"
+    """Concluded from several things: saved times, neighbours, shapes, sums."""
+    UNKNOWN = "unknown"
+    """Nothing tells; no value."""
+
+
+class Claim(NamedTuple):
+    """One claim with its evidence.
+
+    Attributes:
+        claim: what is claimed, in the words of the JSON field: "step", "latest", "optimizer".
+        value: the claimed value; None exactly where the strength is `unknown`.
+        strength: how well it is told.
+        source: what told it, or for what is unknown what would: "file name, after `ckpt-`".
+        against: what was seen and not believed, each with its reason.
+    """
+
+    claim: str
+    value: str | float | bool | None
+    strength: Strength
+    source: str
+    against: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the entry of `evidence` in JSON documents."""
+        return {
+            "claim": self.claim,
+            "value": self.value,
+            "strength": self.strength.value,
+            "from": self.source,
+            "against": list(self.against),
+        }
 
 
 # The trackable objects of a checkpoint: who refers to whom, and under what name.
@@ -147,8 +188,7 @@ class UnreadGraph(NamedTuple):
         return f"{self.error.message}: {self.lost}."
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What is known besides keys, shapes and values.
 
     Attributes:
@@ -163,6 +203,8 @@ class Evidence:
         compiled: the rest of what it was compiled with.
         saved_layers: the Keras objects of a SavedModel of Keras 2.
         assets: names of the members of a `.keras` that are neither weights nor model.
+        is_in_order: whether the file lists the variables in the order of the model.
+        metadata: texts that the writer of a safetensors file put beside the tensors.
     """
 
     graph: ObjectGraph | None = None
@@ -176,6 +218,8 @@ class Evidence:
     compiled: CompiledConfig | None = None
     saved_layers: SavedLayers | None = None
     assets: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    is_in_order: bool = False
 
 
 class Identity(NamedTuple):

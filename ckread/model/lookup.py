@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckread.errors import VariableNotFoundError
-from ckread.model.display import is_spelled
+from ckread.errors import TextLines, VariableNotFoundError
 from ckread.model.role import Role
-from ckread.model.selection import compile_pattern
+from ckread.model.selection import compile_pattern, find_variable, of_first_role
 from ckread.model.variable import no_index, resolve_index, split_index
-from ckread.readers.dtypes import numpy_dtype
+from ckread.readers.contract import numpy_dtype
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,12 +59,12 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
         return Part(checkpoint[text], None, "")
     name, index = split_index(text)
     try:
-        variable = _find(checkpoint, name)
+        variable = find_named(checkpoint, name)
     except VariableNotFoundError:
         before, bracket, rest = text.partition("[")
         if before and bracket:
             with suppress(VariableNotFoundError):
-                raise no_index(_find(checkpoint, before).name, bracket + rest) from None
+                raise no_index(find_named(checkpoint, before).name, bracket + rest) from None
         raise
     if index is None:
         return Part(variable, None, "")
@@ -73,12 +72,13 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
     return Part(variable, resolved, text[len(name) :])
 
 
-def _find(checkpoint: Checkpoint, name: str) -> Variable:
+def find_named(checkpoint: Checkpoint, name: str) -> Variable:
+    """Find what NAME means: a name or key, the end of a name, or a pattern that means one."""
     if name in checkpoint:
         return checkpoint[name]
-    spelled = [variable for variable in checkpoint.values() if is_spelled(variable.name, name)]
-    if len(spelled) == 1:
-        return spelled[0]
+    variable = find_variable(checkpoint.values(), name)
+    if variable is not None:
+        return variable
     is_match = compile_pattern(name)
     found = [
         variable
@@ -88,6 +88,7 @@ def _find(checkpoint: Checkpoint, name: str) -> Variable:
     ]
     if not found:
         return checkpoint[name]  # raises, with the nearest names
+    found = of_first_role(found)
     if len(found) > 1:
         lines = [f"  {variable.name}" for variable in found[:MAX_NAMED]]
         if len(found) > MAX_NAMED:
@@ -96,7 +97,7 @@ def _find(checkpoint: Checkpoint, name: str) -> Variable:
             f"{len(found)} variables match {name}",
             path=checkpoint.path,
             expected="one",
-            remedy="\n".join(["They are:", *lines]),
+            remedy=TextLines("They are:", *lines),
         )
     return found[0]
 

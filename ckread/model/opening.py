@@ -6,7 +6,6 @@ import copyreg
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -26,10 +25,10 @@ from ckread.model.paths.location import (
     saved_model_prefix,
     shard_warnings,
 )
-from ckread.readers.contract import Format
+from ckread.readers.contract import DOTTED, Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ckread.model.evidence import ObjectGraph
     from ckread.model.paths.location import Location
@@ -74,7 +73,23 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
         expected = ", ".join(ReaderChoice)
         raise UsageError(f"no reader {reader!r}, expected one of {expected}") from None
     location = locate(path)
-    return _OPENERS[location.format](location, choice)
+    if location.format in (Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE):
+        return _open_tensorflow(location, choice)
+    is_partner = location.format in DOTTED
+    if choice is ReaderChoice.TENSORFLOW:
+        what = f"a {location.format} file" if is_partner else "a Keras file"
+        raise UnsupportedFeatureError(
+            f"{what}, which TensorFlow's reader does not read",
+            path=location.path,
+            remedy="Leave --reader tensorflow out.",
+        )
+    if is_partner:
+        from ckread.model.partners import open_partner
+
+        return open_partner(location)
+    from ckread.model.keras.opening import open_keras
+
+    return open_keras(location)
 
 
 def _reopen(path: str, is_by_tensorflow: bool) -> Checkpoint:
@@ -129,7 +144,7 @@ def assemble(
         warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
-        evidence = replace(evidence, graph=graph)
+        evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
             from ckread.model.keras.opening import with_saved_layers
@@ -191,62 +206,27 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
     return None, (f"{why}: names and roles are what the checkpoint keys alone tell.",)
 
 
-def _open_bundle(location: Location, choice: ReaderChoice) -> Checkpoint:
-    reader = _bundle_reader(location.path, choice)
-    return assemble(reader, location, meta_evidence(location.path))
-
-
-def _open_saved_model(location: Location, choice: ReaderChoice) -> Checkpoint:
-    reader = _bundle_reader(saved_model_prefix(location.path), choice)
-    reader.format = Format.SAVED_MODEL
-    return assemble(reader, location, *saved_model_evidence(location.path))
-
-
-def _open_v1(location: Location, choice: ReaderChoice) -> Checkpoint:
+def _open_tensorflow(location: Location, choice: ReaderChoice) -> Checkpoint:
+    is_model = location.format is Format.SAVED_MODEL
+    is_v1 = location.format is Format.V1_TABLE
+    prefix = saved_model_prefix(location.path) if is_model else location.path
     reader: CheckpointReader
     if choice is ReaderChoice.TENSORFLOW:
         from ckread.readers.tf.reader import TensorFlowReader
 
-        reader = TensorFlowReader(location.path, location.files)
-    else:
+        reader = TensorFlowReader(prefix, location.files if is_v1 else ())
+    elif is_v1:
         from ckread.readers.v1.reader import V1Table
 
-        reader = V1Table(location.path, location.files)
+        reader = V1Table(prefix, location.files)
+    else:
+        from ckread.readers.bundle.reader import TensorBundle
+
+        reader = TensorBundle(prefix)
+    if is_model:
+        reader.format = Format.SAVED_MODEL
+        return assemble(reader, location, *saved_model_evidence(location.path))
     return assemble(reader, location, meta_evidence(location.path))
-
-
-def _open_keras(location: Location, choice: ReaderChoice) -> Checkpoint:
-    from ckread.model.keras.opening import open_keras
-
-    if choice is ReaderChoice.TENSORFLOW:
-        raise UnsupportedFeatureError(
-            "a Keras file, which TensorFlow's reader does not read",
-            path=location.path,
-            remedy="Leave --reader tensorflow out.",
-        )
-    return open_keras(location)
-
-
-def _bundle_reader(prefix: str, choice: ReaderChoice) -> CheckpointReader:
-    if choice is ReaderChoice.TENSORFLOW:
-        from ckread.readers.tf.reader import TensorFlowReader
-
-        return TensorFlowReader(prefix)
-    from ckread.readers.bundle.reader import TensorBundle
-
-    return TensorBundle(prefix)
-
-
-_OPENERS: dict[Format, Callable[[Location, ReaderChoice], Checkpoint]] = {
-    Format.TENSOR_BUNDLE: _open_bundle,
-    Format.SAVED_MODEL: _open_saved_model,
-    Format.V1_TABLE: _open_v1,
-    Format.KERAS_ARCHIVE: _open_keras,
-    Format.KERAS_WEIGHTS: _open_keras,
-    Format.KERAS_WEIGHTS_SHARDED: _open_keras,
-    Format.LEGACY_HDF5: _open_keras,
-    Format.HDF5: _open_keras,
-}
 
 
 # What lies beside the values of a TensorFlow checkpoint: `saved_model.pb`, `.meta`.

@@ -7,14 +7,13 @@ variables; in name-based files only the names of slots speak of it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from ckread.model.evidence import ObjectGraph
@@ -48,8 +47,7 @@ _CHILDREN = frozenset(
 _NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """One optimizer object of an object graph.
 
     Attributes:
@@ -150,7 +148,12 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     """Give the class of an optimizer object, with momentum or AMSGrad where it shows."""
     children = graph.children[optimizer.node]
     kept = {name.lstrip("_") for name in optimizer.lists}
-    full_names = list(_full_names(graph, optimizer.node))
+    # Of its counters, then of its slots.
+    full_names = [graph.full_names[child] for child, _ in children if child in graph.full_names]
+    own = graph.child(optimizer.node, "_variables")
+    slots = [slot for _, _, slot in graph.nodes[optimizer.node].slot_variables]
+    slots += () if own is None else graph.items(own).values()
+    full_names += [graph.full_names.get(slot, "") for slot in slots]
     words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
     words |= {part for name in full_names for part in name.split("/")[: 1 + (name.count("/") > 1)]}
     for full_name in full_names:
@@ -169,18 +172,6 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     return next((kind for of_class, kind in _BY_LISTS if of_class <= names), None) or next(
         (kind for of_class, kind in _BY_WORDS if of_class <= words), None
     )
-
-
-def _full_names(graph: ObjectGraph, node: int) -> Iterator[str]:
-    """Yield full names of variables of an optimizer: its counters, then its slots."""
-    for child, _ in graph.children[node]:
-        if child in graph.full_names:
-            yield graph.full_names[child]
-    for _, _, slot in graph.nodes[node].slot_variables:
-        yield graph.full_names.get(slot, "")
-    own = graph.child(node, "_variables")
-    for child in () if own is None else graph.items(own).values():
-        yield graph.full_names.get(child, "")
 
 
 # How TensorFlow 1 and its followers end the names of slots.

@@ -1,8 +1,11 @@
-"""PATTERN: which variables a person means, which they may have meant, and in what order.
+"""PATTERN and NAME: which variables a person means, which they may have meant, in what order.
 
-`*` stays within one path component, `**` does not, `?` is one character, brackets
-are literal. A pattern without any of these matches every name that contains it.
-Raw checkpoint keys match too, and names in the escaped form in which they are shown.
+`*` stays within one path component, `**` does not, `?` is one character, `{a,b}` is a or b,
+brackets are literal. A pattern without any of these matches every name that contains it; one
+that matches no variable, but scopes, means all within them. `!` before a pattern leaves out
+what it matches. Where no name matches raw checkpoint keys may; names match in the escaped form
+too in which they are shown. A NAME may be the end of one: `conv1/kernel` is
+`sequential/conv1/kernel` where that is the only weight, whatever slots it has.
 """
 
 from __future__ import annotations
@@ -10,24 +13,44 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ckread.errors import VariableNotFoundError
-from ckread.model.display import safe_text, safe_word
+from ckread.errors import TextLines, UsageError, VariableNotFoundError
+from ckread.model.display import is_spelled, safe_text, safe_word
+from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from ckread.model.evidence import Evidence, ObjectGraph
     from ckread.model.variable import Variable
 
 
 _WILDCARDS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 _TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+", re.DOTALL)
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MAX_ALTERNATIVES = 1000
 _DIGITS = re.compile(r"\d+")
+
+
+class Regex(str):
+    """A pattern that is a regular expression, found anywhere in a name."""
+
+    __slots__ = ()
 
 
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
     r"""Give the test of one pattern on one name; names as they are displayed, `a\x20b`, do too."""
+    if isinstance(pattern, Regex):
+        try:
+            search = re.compile(pattern).search
+        except re.error as error:
+            raise UsageError(f"{pattern}: no regular expression: {error}") from None
+        return lambda name: search(name) is not None
+    if _BRACES.search(pattern):
+        tests = [compile_pattern(one) for one in _alternatives(pattern)]
+        return lambda name: pattern in name or any(test(name) for test in tests)
     if "*" not in pattern and "?" not in pattern:
 
         def is_match(name: str) -> bool:
@@ -46,32 +69,143 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     return lambda name: is_match(name) or is_match(safe_text(name)) or is_match(safe_word(name))
 
 
-def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list[Variable]:
-    """Give the variables that any of the patterns means; all, if there is no pattern.
+def _alternatives(pattern: str) -> list[str]:
+    """Give the patterns that one with braces stands for: `{a,b}/w` is `a/w` and `b/w`."""
+    done, rest = [], [pattern]
+    while rest:
+        one = rest.pop()
+        if found := _BRACES.search(one):
+            before, after = one[: found.start()], one[found.end() :]
+            rest += [before + word + after for word in found[1].split(",")]
+        else:
+            done.append(one)
+        if len(done) + len(rest) > _MAX_ALTERNATIVES:
+            raise UsageError(f"{pattern}: stands for more than {_MAX_ALTERNATIVES} patterns")
+    return done
 
-    One pattern may stand alone, as a string.
+
+def compile_patterns(
+    patterns: str | Iterable[str], there: Collection[tuple[str, ...]]
+) -> Callable[..., bool]:
+    """Give the test of patterns on one thing, or several that are one: is it meant, not left out.
+
+    One pattern may stand alone, as a string. `there` are the things there are, each a tuple of
+    its name and, if it has one, its key; the test takes such tuples.
     """
+    wanted: list[tuple[Callable[[str], bool], int]] = []
+    unwanted: list[tuple[Callable[[str], bool], int]] = []
+    for text in [patterns] if isinstance(patterns, str) else patterns:
+        is_left_out = text.startswith("!") and all(text != one[0] for one in there)
+        pattern = type(text)(text[1:]) if is_left_out else text
+        tests = [compile_pattern(pattern)]
+        if not isinstance(pattern, Regex) and ("*" in pattern or "?" in pattern):
+            tests.append(compile_pattern(f"{pattern}/**"))  # scopes, where it is no variable
+        for test, at in product(tests, (0, 1)):
+            if any(test(one[at]) for one in there if at < len(one)):
+                (unwanted if is_left_out else wanted).append((test, at))
+                break
+        else:
+            raise nothing_matches(pattern, [name for name, *_ in there])
+
+    def is_meant(*names: tuple[str, ...]) -> bool:
+        is_wanted = not wanted or any(test(one[at]) for test, at in wanted for one in names)
+        return is_wanted and not any(test(one[at]) for test, at in unwanted for one in names)
+
+    return is_meant
+
+
+def select(variables: Iterable[Variable], patterns: str | Sequence[str]) -> list[Variable]:
+    """Give the variables that patterns mean; all, if there is no pattern."""
     candidates = list(variables)
     if not patterns:
         return candidates
-    chosen: set[str] = set()
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        is_match = compile_pattern(pattern)
-        found = {v.key for v in candidates if is_match(v.name) or is_match(v.key)}
-        if not found:
-            raise nothing_matches(pattern, [variable.name for variable in candidates])
-        chosen |= found
-    return [variable for variable in candidates if variable.key in chosen]
+    names = [(variable.name, variable.key) for variable in candidates]
+    is_meant = compile_patterns(patterns, names)
+    return [variable for variable, one in zip(candidates, names, strict=True) if is_meant(one)]
+
+
+def find_variable(variables: Iterable[Variable], text: str) -> Variable | None:
+    """Give the variable that a name means, whole or its end; None where that is none, or several.
+
+    Of several that end so it is the only one of its role: a weight before a statistic, and
+    either before slots and averages.
+    """
+    candidates = [variable for variable in variables if variable.role is not Role.BOOKKEEPING]
+    for is_it in (
+        lambda variable: text in (variable.name, variable.key),
+        lambda variable: is_spelled(variable.name, text),
+        lambda variable: variable.name.endswith(f"/{text}"),
+    ):
+        found = [variable for variable in candidates if is_it(variable)]
+        if found:
+            first = of_first_role(found)
+            return first[0] if len(first) == 1 else None
+    return None
+
+
+def of_first_role(variables: Sequence[Variable]) -> list[Variable]:
+    """Give the variables of the first role there is: weights, whatever slots they have."""
+    order = list(Role)
+    first = min((variable.role for variable in variables), key=order.index)
+    return [variable for variable in variables if variable.role is first]
+
+
+def choose(
+    variables: Iterable[Variable],
+    patterns: str | Sequence[str],
+    roles: str | Iterable[str] | None,
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Give the variables that are asked for, and how many of each role are not.
+
+    Without `roles` these are weights and statistics, or, where no such variable
+    matches, all but bookkeeping.
+    """
+    matching = select(variables, patterns)
+    if roles is None:
+        is_model = any(variable.role.is_parameter for variable in matching)
+        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+    roles = as_roles(roles)
+    left_out: dict[Role, int] = {}
+    for variable in matching:
+        if variable.role not in roles:
+            left_out[variable.role] = left_out.get(variable.role, 0) + 1
+    return [variable for variable in matching if variable.role in roles], left_out
 
 
 def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError:
     """Give the error for a pattern that means none of these names."""
+    message = f"no variable matches {pattern}"
+    if isinstance(pattern, Regex):
+        return VariableNotFoundError(message, remedy=None)
+    core = pattern.strip("*/")
+    if cased := _in_another_case(core, names):
+        return VariableNotFoundError(message, remedy=_DID_YOU_MEAN % pattern.replace(core, cased))
+    parts = {part: None for name in names for part in (name, *name.split("/"))}
+    near = _closest(core, list(parts)[:20_000])
+    remedy = nearest_names(near) or NONE_NEAR
+    return VariableNotFoundError(message, remedy=remedy)
+
+
+_DID_YOU_MEAN = "Did you mean %s? Upper and lower case count."
+
+
+def _in_another_case(text: str, names: Collection[str]) -> str | None:
+    """Give a part of a name that differs from a text only in upper and lower case."""
+    if not text or "*" in text or "?" in text or any(text in name for name in names):
+        return None
+    found = (re.search(re.escape(text), name, re.IGNORECASE) for name in names)
+    return next((match[0] for match in found if match), None)
+
+
+def _closest(text: str, names: Iterable[str]) -> list[str]:
+    """Give up to five names that are spelt alike, whatever their case."""
     import difflib
 
-    parts = {part: None for name in names for part in (name, *name.split("/"))}
-    near = difflib.get_close_matches(pattern.strip("*/"), list(parts)[:20_000], n=5, cutoff=0.5)
-    remedy = "\n".join(["Nearest names:", *(f"  {name}" for name in near)]) if near else NONE_NEAR
-    return VariableNotFoundError(f"no variable matches {pattern}", remedy=remedy)
+    by_lower: dict[str, str] = {}
+    for name in names:
+        by_lower.setdefault(name.lower(), name)
+    near = difflib.get_close_matches(text.lower(), list(by_lower), n=_N_NEAR, cutoff=0.5)
+    return [by_lower[lower] for lower in near]
 
 
 def natural_key(name: str) -> str:
@@ -120,24 +254,27 @@ def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy = None
-    if near:
-        remedy = "\n".join(["Nearest names:", *(f"  {known}" for known in near)])
-    elif names:
-        remedy = NONE_NEAR
+    remedy: str | None = nearest_names(near) or (NONE_NEAR if names else None)
+    if isinstance(name, str) and (cased := _in_another_case(name, names)):
+        remedy = _DID_YOU_MEAN % cased
     return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
+
+
+def nearest_names(near: Iterable[str]) -> TextLines | None:
+    """Give the lines that list names that are near; None if there is none."""
+    lines = [f"  {name}" for name in near]
+    return TextLines("Nearest names:", *lines) if lines else None
 
 
 def near_names(name: str, names: Collection[str]) -> list[str]:
     """Give up to five names that are spelt alike, then names that contain this one."""
-    import difflib
     import heapq
 
     likely: Iterable[str] = names
     if len(names) > _N_COMPARED:
         # Comparing 100,000 names in full takes seconds.
         likely = heapq.nlargest(_N_COMPARED, names, key=lambda known: _shared(known, name))
-    near = difflib.get_close_matches(name, likely, n=_N_NEAR, cutoff=0.5)
+    near = _closest(name, likely)
     near += [known for known in names if name in known and known not in near]
     return near[:_N_NEAR]
 
@@ -147,3 +284,107 @@ def _shared(one: str, other: str) -> int:
     starts = os.path.commonprefix([one, other])  # noqa: RUF071 - characters are meant
     ends = os.path.commonprefix([one[::-1], other[::-1]])  # noqa: RUF071
     return len(starts) + len(ends)
+
+
+# The order of a model: layers as they follow each other, kernel before bias. A bundle keeps its
+# keys sorted as bytes, so `_operations/10` stands before `_operations/2`. The object graph, Keras
+# files and `.meta` files list what a model is made of in its own order; elsewhere names are in
+# natural order. Attributes of a subclassed model stand in the graph by name: there its optimizer
+# knows the order.
+
+_LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+"""The place of some last components among those of their scope; others come after."""
+
+_TRAINED = ("_trainable_variables", "trainable_variables")
+
+Place = tuple[int, int, str, int, int, str]
+"""Part of the table, rank and name of the scope, ranks and name of the variable."""
+
+
+def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Variable]:
+    """Sort variables: parameters in the order of the model, then the rest.
+
+    The variables of one scope stay together. Of the rest, what lies in a scope comes
+    first: the optimizer before a save counter.
+    """
+    chosen = list(variables)
+    ranks = ranks_of(((v.key, v.name) for v in chosen), evidence)
+    last = len(ranks)
+    first_of_scope: dict[str, int] = {}
+    leaves: dict[str, tuple[int, str]] = {}
+    parts = {variable.key: variable.scopes.rpartition("/") for variable in chosen}
+    for key, (scope, _, leaf) in parts.items():
+        rank = ranks.get(key, last)
+        first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
+        if leaf not in leaves:
+            leaves[leaf] = LEAF_RANK.get(leaf, len(_LEAVES)), natural_key(leaf)
+    scopes = {scope: natural_key(scope) for scope in first_of_scope}
+
+    def place(variable: Variable) -> Place:
+        scope, slash, leaf = parts[variable.key]
+        leaf_rank, leaf_key = leaves[leaf]
+        return (
+            0 if variable.role.is_parameter else 1 if slash else 2,
+            first_of_scope[scope],
+            scopes[scope],
+            leaf_rank,
+            ranks.get(variable.key, last),
+            leaf_key,
+        )
+
+    return sorted(chosen, key=place)
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
+    """Give the place of each checkpoint key that the files put in an order, by key and name."""
+    if evidence.graph is not None:
+        return _graph_order(evidence.graph)
+    if evidence.is_in_order:
+        return {key: place for place, (key, _) in enumerate(names)}
+    listed: dict[str, int] = {}  # scopes
+    for layer in evidence.layers:
+        listed.setdefault(layer.name.rpartition("/")[2], len(listed))
+    if evidence.meta_graph is not None:
+        for one in evidence.meta_graph.collections.get("variables", ()):
+            listed.setdefault(_scope(one.key), len(listed))
+    if not listed:
+        return {}
+    ranks = {}
+    for key, name in names:
+        scope = _scope(name)
+        # The scope itself, else the innermost part of it that is listed.
+        parts = (scope, *reversed(scope.split("/")))
+        ranks[key] = next((listed[p] for p in parts if p in listed), len(listed))
+    return ranks
+
+
+def _graph_order(graph: ObjectGraph) -> dict[str, int]:
+    """Number the variables as the optimizer lists them, others after the one met before."""
+    met: dict[str, None] = {}
+    seen: set[int] = set()
+    to_visit = [0]
+    while to_visit:  # depth first: all of a layer before the next
+        node = to_visit.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in graph.variables:
+            met.setdefault(graph.variables[node])
+        to_visit.extend(child for child, _ in reversed(graph.children[node]))
+    listed: dict[str, int] = {}
+    trained = (child for children in graph.children for child, name in children if name in _TRAINED)
+    for members in trained:
+        for node in graph.items(members).values():
+            if node in graph.variables:
+                listed.setdefault(graph.variables[node], len(listed))
+    last = -1
+    places = {}
+    for i, key in enumerate(met):
+        last = listed.get(key, last)
+        places[key] = last, i
+    return {key: rank for rank, key in enumerate(sorted(places, key=places.__getitem__))}

@@ -114,8 +114,7 @@ class _Name(NamedTuple):
         return tuple(text.rstrip(_SEPARATORS) for text in self.texts)
 
 
-@dataclass(frozen=True, slots=True)
-class NameNumbers:
+class NameNumbers(NamedTuple):
     """What a name says of the place of its checkpoint in a training.
 
     Attributes:
@@ -139,8 +138,7 @@ class NameNumbers:
         return "epoch" if self.step is None and self.epoch is not None else "step"
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """Names that differ in their numbers only.
 
     Attributes:

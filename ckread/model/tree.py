@@ -6,8 +6,7 @@ Totals that are true: parameters without slots, averages, counters or aliases.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
@@ -208,13 +207,13 @@ class _Builder:
 
     def add(self, variable: Variable) -> None:
         """Put a variable at its place."""
-        node = self._node(variable.name)
+        node = self._node(variable.name, variable.scopes)
         node._variable = variable
         _count(node, variable)
 
     def fold(self, scope: str, members: list[Variable]) -> None:
         """Put several variables into a scope as one node."""
-        parent = self._node(scope) if scope else self._root
+        parent = self._node(scope, scope) if scope else self._root
         first = members[0]
         if first.role is Role.ALIAS:
             label = f"aliases of {len(members)} variables"
@@ -234,19 +233,19 @@ class _Builder:
             parent.nbytes += child.nbytes
         return self._root
 
-    def _node(self, path: str) -> VariableTree:
+    def _node(self, path: str, scopes: str) -> VariableTree:
         known = self._nodes.get(path)
         if known is not None:
             return known
-        scope, slash, leaf = path.rpartition("/")
-        parent = self._nodes.get(scope) if slash else self._root
-        if parent is not None and path.count("/") < MAX_DEPTH:
-            node = self._nodes[path] = self._child(parent, leaf, path)
+        cut = scopes.rfind("/")
+        parent = self._nodes.get(path[:cut]) if cut >= 0 else self._root
+        if parent is not None and scopes.count("/") < MAX_DEPTH:
+            node = self._nodes[path] = self._child(parent, path[cut + 1 :], path)
             return node
         # What is not there yet of the scopes that lead here is made, from the root down.
         node, start = self._root, 0
         for depth in range(1, MAX_DEPTH + 1):
-            stop = path.find("/", start) if depth < MAX_DEPTH else -1
+            stop = scopes.find("/", start) if depth < MAX_DEPTH else -1
             stop = len(path) if stop < 0 else stop
             parent, above = node, path[:stop]
             node = self._nodes.get(above) or self._child(parent, path[start:stop], above)
@@ -298,8 +297,7 @@ def join_single_scopes(root: VariableTree) -> None:
         stack += node.children
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """Elements of weights and statistics: what Keras gives as `count_params()`.
 
     Attributes:
@@ -311,8 +309,7 @@ class Parameters:
     trainable: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class RoleTotal:
+class RoleTotal(NamedTuple):
     """What the variables of one role add up to.
 
     Attributes:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.display import Field, Kind, document
-from ckread.readers.contract import CHUNK_NBYTES, Extent
+from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from types import EllipsisType
 
     import numpy as np
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
-    from ckread.readers.contract import CheckpointReader, Index, TensorRecord
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import CheckpointReader, DataType, Index, TensorRecord
 
 
 class VariableKind(NamedTuple):
@@ -82,6 +81,11 @@ class Variable:
         return self._record
 
     @property
+    def reader(self) -> CheckpointReader:
+        """What reads its values."""
+        return self._reader
+
+    @property
     def identity(self) -> Identity:
         """Who it is: name, role and relations."""
         return self._identity
@@ -90,6 +94,12 @@ class Variable:
     def name(self) -> str:
         """What the program that made it called it; unique in the checkpoint."""
         return self._identity.name
+
+    @property
+    def scopes(self) -> str:
+        """Its name with `/` between all scopes, also where its writer puts dots."""
+        is_dotted = self._reader.format in DOTTED
+        return self.name.replace(".", "/") if is_dotted else self.name
 
     @property
     def key(self) -> str:
@@ -167,7 +177,7 @@ class Variable:
             ChecksumError: the archive is damaged.
             UsageError: the checkpoint was closed.
         """
-        self._opened().verify_container()
+        self._opened().verify_container(self.key)
         return self._reader.extents(self.key)
 
     def numpy(self) -> NDArray[np.generic]:
@@ -275,31 +285,6 @@ def is_whole(variable: Variable) -> bool:
     return is_listed and not variable._reader.is_tensorflow
 
 
-def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
-    """Give the one extent of each of many variables that are whole.
-
-    What is the same for all that lie in one shard is asked once. Their regions are left out.
-
-    Raises:
-        CheckpointError: that of one cannot be told, or its checkpoint was closed.
-    """
-    known: dict[tuple[int, int | None], Extent] = {}
-    extents = []
-    for variable in variables:
-        _, dtype, _, nbytes, crc32c, shard, offset = variable._record
-        place = id(variable._reader), shard
-        first = known.get(place)
-        if first is None:
-            [first] = variable.readable_extents() or ()
-            known[place] = first
-        if offset is None or shard is None:
-            [extent] = variable.readable_extents() or ()
-        else:
-            extent = Extent(first[0], offset, nbytes, dtype, first[4], crc32c, ())
-        extents.append(extent)
-    return extents
-
-
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.
 
 _FORMATS = {
@@ -323,11 +308,7 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 
 
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
-    """Give the elements of a small variable in C order, without numpy; its type `is_number`.
-
-    Raises:
-        CheckpointError: as for `Variable.numpy`.
-    """
+    """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
     size = len(data) // max(1, variable.elements)
     if variable.elements and size < struct.calcsize(_FORMATS[dtype]):  # bfloat16

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import UnsupportedFeatureError
+from ckread.readers.contract import numpy_dtype
 from ckread.readers.crc32c import extend
-from ckread.readers.dtypes import numpy_dtype
 from ckread.readers.extents import (
     ExtentStream,
     aligned_buffer,
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Extent, Index
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, Extent, Index
     from ckread.readers.files import RegularFile
     from ckread.readers.slices import Region
 

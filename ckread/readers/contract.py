@@ -12,17 +12,108 @@ import gc
 from bisect import bisect_left
 from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
+from ckread.errors import safe_text
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.dtypes import DataType
+
+class DataType(StrEnum):
+    """One element type; the value is TensorFlow's name for it, `str(tf.DType)`.
+
+    Only the names and sizes: numpy and ml_dtypes are imported when an array is made
+    (`numpy_dtype`), so listing a checkpoint needs neither. A checkpoint stores every
+    element of the int4, int2 and float4 types in a whole byte. Reference:
+    tensorflow/core/framework/types.proto.
+
+    Attributes:
+        number: the enum number in TensorFlow's protos; 0 for `UNKNOWN`.
+        itemsize: bytes per stored element; 0 where elements have no fixed size.
+        code: little-endian numpy type string, or the name of an ml_dtypes type;
+            empty where values are not arrays of plain numbers.
+    """
+
+    number: int
+    itemsize: int
+    code: str
+
+    # Enum's own goes through Python, and types are looked up for every variable.
+    __hash__ = str.__hash__
+
+    def __new__(cls, name: str, number: int, itemsize: int, code: str) -> Self:
+        """Make a member whose value is the bare name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.number = number
+        member.itemsize = itemsize
+        member.code = code
+        return member
+
+    UNKNOWN = "unknown", 0, 0, ""
+    FLOAT32 = "float32", 1, 4, "<f4"
+    FLOAT64 = "float64", 2, 8, "<f8"
+    INT32 = "int32", 3, 4, "<i4"
+    UINT8 = "uint8", 4, 1, "|u1"
+    INT16 = "int16", 5, 2, "<i2"
+    INT8 = "int8", 6, 1, "|i1"
+    STRING = "string", 7, 0, ""
+    COMPLEX64 = "complex64", 8, 8, "<c8"
+    INT64 = "int64", 9, 8, "<i8"
+    BOOL = "bool", 10, 1, "|b1"
+    QINT8 = "qint8", 11, 1, "|i1"
+    QUINT8 = "quint8", 12, 1, "|u1"
+    QINT32 = "qint32", 13, 4, "<i4"
+    BFLOAT16 = "bfloat16", 14, 2, "bfloat16"
+    QINT16 = "qint16", 15, 2, "<i2"
+    QUINT16 = "quint16", 16, 2, "<u2"
+    UINT16 = "uint16", 17, 2, "<u2"
+    COMPLEX128 = "complex128", 18, 16, "<c16"
+    FLOAT16 = "float16", 19, 2, "<f2"
+    RESOURCE = "resource", 20, 0, ""
+    VARIANT = "variant", 21, 0, ""
+    UINT32 = "uint32", 22, 4, "<u4"
+    UINT64 = "uint64", 23, 8, "<u8"
+    FLOAT8_E5M2 = "float8_e5m2", 24, 1, "float8_e5m2"
+    FLOAT8_E4M3FN = "float8_e4m3fn", 25, 1, "float8_e4m3fn"
+    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz", 26, 1, "float8_e4m3fnuz"
+    FLOAT8_E4M3B11FNUZ = "float8_e4m3b11fnuz", 27, 1, "float8_e4m3b11fnuz"
+    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz", 28, 1, "float8_e5m2fnuz"
+    INT4 = "int4", 29, 1, "int4"
+    UINT4 = "uint4", 30, 1, "uint4"
+    INT2 = "int2", 31, 1, "int2"
+    UINT2 = "uint2", 32, 1, "uint2"
+    FLOAT4_E2M1FN = "float4_e2m1fn", 33, 1, "float4_e2m1fn"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether values are arrays of elements of one fixed size."""
+        return self.itemsize > 0
+
+
+DATA_TYPES: dict[int, DataType] = {member.number: member for member in DataType}
+"""TensorFlow's enum number to the type; numbers that are absent are `UNKNOWN`."""
+
+
+def numpy_dtype(dtype: DataType) -> np.dtype[np.generic]:
+    """Give the little-endian numpy type of plain elements, `object` for strings."""
+    import numpy as np
+
+    if dtype is DataType.STRING:
+        return np.dtype(object)
+    if not dtype.is_plain:
+        raise KeyError(dtype)
+    if not dtype.code[0].isalpha():
+        return np.dtype(dtype.code)
+    import ml_dtypes
+
+    scalar_type: type[np.generic] = getattr(ml_dtypes, dtype.code)
+    return np.dtype(scalar_type)
 
 
 CHUNK_NBYTES = 512 * 1024
@@ -47,10 +138,18 @@ class Format(StrEnum):
     LEGACY_HDF5 = "legacy_hdf5"
     HDF5 = "hdf5"
     """A file of numbers that nothing marks as one of Keras."""
+    SAFETENSORS = "safetensors"
+    NPY = "npy"
+    NPZ = "npz"
+    PYTORCH = "pytorch"
 
+
+DOTTED = frozenset({Format.SAFETENSORS, Format.NPY, Format.NPZ, Format.PYTORCH})
+"""Formats whose names may have their scopes parted by dots, as PyTorch's have."""
 
 CHECKSUMMED = frozenset(
     {Format.TENSOR_BUNDLE, Format.SAVED_MODEL, Format.V1_TABLE, Format.KERAS_ARCHIVE}
+    | {Format.NPZ, Format.PYTORCH}
 )
 """Formats that keep a checksum of all values: per tensor, per block, or of all at once."""
 
@@ -191,8 +290,7 @@ class _KeysAndRecords(ItemsView[str, TensorRecord]):
         return ((record.key, record) for record in self._mapping.rows())
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
     Attributes:
@@ -277,14 +375,25 @@ class CheckpointReader(Protocol):
         """See that values may be read; raise UsageError if the checkpoint was closed."""
         ...
 
-    def verify_container(self) -> None:
-        """Verify what one checksum covers for all tensors, as that of an archive's member.
+    def verify_container(self, key: str | None = None) -> None:
+        """Verify what one checksum covers for several tensors, as that of an archive's member.
 
+        What covers the tensor `key`; of all tensors if none is named.
         Once: what was found then is said each time. `read`, `read_strings` and
         `iter_chunks` do it by themselves. Nothing to do where each tensor has its own.
 
         Raises:
             CorruptCheckpointError: it is damaged; in which of them cannot be told.
+        """
+        ...
+
+    def verify_structure(self) -> None:
+        """See that the library of the format, which its programs use, finds its way too.
+
+        Nothing to do where there is none, or where every byte is verified anyway.
+
+        Raises:
+            CheckpointError: it does not, although all values were found here.
         """
         ...
 
@@ -352,8 +461,20 @@ class CheckpointReader(Protocol):
 
 
 def shown(key: str) -> str:
-    """Give a key as it may stand in a message: without control characters."""
-    return key if key.isprintable() else ascii(key)[1:-1]
+    """Give a key as it may stand in a message: without control characters, and not endless."""
+    text = safe_text(key)
+    half = _MAX_SHOWN // 2
+    return text if len(text) <= _MAX_SHOWN else f"{text[:half]}…{text[-half:]}"
+
+
+_MAX_SHOWN = 1000
+"""Characters of a key in a message: the longest that people give have some hundreds."""
+
+
+def few(names: Sequence[str], n: int) -> str:
+    """List the first n names, and say how many more there are."""
+    more = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + more
 
 
 class Closing:

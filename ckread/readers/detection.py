@@ -19,6 +19,7 @@ import json
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
@@ -30,7 +31,7 @@ from ckread.readers.files import COPY_AGAIN, file_error, open_regular
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container
 
 
 class Kind(Enum):
@@ -83,8 +84,9 @@ class Kind(Enum):
     ONNX = "ONNX model"
     PYTORCH = "PyTorch file"
     SAFETENSORS = "safetensors file"
-    NPZ = "numpy archive (.npz)", "numpy.load reads it."
-    NPY = "numpy array (.npy)", "numpy.load reads it."
+    SAFETENSORS_JSON = "index of safetensors files"
+    NPZ = "numpy archive (.npz)"
+    NPY = "numpy array (.npy)"
     PICKLE = "Python pickle", "It is not loaded: a pickle can run any code."
 
     # A download that went wrong.
@@ -160,12 +162,7 @@ class Ends:
 
 
 def detect(path: str) -> Kind:
-    """Tell what is at a path.
-
-    Raises:
-        CheckpointNotFoundError: nothing is there.
-        CheckpointError: the system does not let it be read.
-    """
+    """Tell what is at a path."""
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -239,17 +236,13 @@ def _first_value(head: bytes) -> bytes | None:
     A compressed block begins with its length and a literal: that much of snappy
     is read here, so that a damaged block still tells what it was.
     """
-    for start in (0, _snappy_literal(head)):
+    tag = _after_varint(head, 0)
+    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
+    for start in (0, tag + 1 + extra):
         if head[start : start + 2] == b"\x00\x00":
             stop = _after_varint(head, start + 2)
             return head[stop : stop + 64]
     return None
-
-
-def _snappy_literal(head: bytes) -> int:
-    tag = _after_varint(head, 0)
-    extra = max(0, (head[tag] >> 2) - 59) if tag < len(head) else 0
-    return tag + 1 + extra
 
 
 def _after_varint(data: bytes, at: int) -> int:
@@ -344,6 +337,8 @@ def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
     if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
         return Kind.WEIGHTS_JSON
+    if isinstance(weight_map, dict) and ".safetensors" in str(next(iter(weight_map.values()), "")):
+        return Kind.SAFETENSORS_JSON
     if "modelTopology" in document or "weightsManifest" in document:
         return Kind.TFJS
     if "class_name" in document and "config" in document:
@@ -357,6 +352,8 @@ def _cut_json_kind(text: str) -> Kind | None:
         return None
     if '"weight_map"' in text and ".weights.h5" in text:
         return Kind.WEIGHTS_JSON
+    if '"weight_map"' in text and '.safetensors"' in text:
+        return Kind.SAFETENSORS_JSON
     if '"modelTopology"' in text or '"weightsManifest"' in text:
         return Kind.TFJS
     if re.match(r'\s*(?:\[\s*)?\{\s*"\w*(?:loss|accuracy|epoch)"\s*:', text):
@@ -416,25 +413,21 @@ def _is_name(text: bytes) -> bool:
 
 
 def _first_fields(data: bytes) -> list[Field]:
-    return [field for field, _ in zip(_iter_fields(data), range(_N_FIELDS), strict=False)]
-
-
-def _iter_fields(data: bytes) -> Iterator[Field]:
-    """Yield fields up to the end of what is there; the last may be cut."""
+    """Give the first fields of what is there; the last may be cut."""
+    fields: list[Field] = []
     at = 0
-    try:
-        while at < len(data):
+    with suppress(CorruptCheckpointError):
+        while at < len(data) and len(fields) < _N_FIELDS:
             tag, at = parse_varint(data, at, len(data))
             value, at = parse_varint(data, at, len(data))
             if tag & 7 == LENGTH_DELIMITED:
-                yield tag >> 3, LENGTH_DELIMITED, data[at : at + value]
+                fields.append((tag >> 3, LENGTH_DELIMITED, data[at : at + value]))
                 at += value
             elif tag & 7 == VARINT:
-                yield tag >> 3, VARINT, value
+                fields.append((tag >> 3, VARINT, value))
             else:
-                return
-    except CorruptCheckpointError:
-        return
+                break
+    return fields
 
 
 # Parts of a checkpoint that are something else, as a clone or a download that went wrong
@@ -452,13 +445,7 @@ _UNTOLD = (Kind.BINARY, Kind.ZEROS, Kind.TFRECORD, Kind.PICKLE, Kind.SAFETENSORS
 def something_else(
     path: str, expected: str, own: Container[Kind] = ()
 ) -> CorruptCheckpointError | None:
-    """Give the error for a part of a checkpoint that is something else, None if nothing tells.
-
-    Args:
-        path: of the part, which did not fit.
-        expected: what it should be: `a data shard`.
-        own: kinds that such a part may be, whole or damaged.
-    """
+    """Give the error for a part of a checkpoint that is something else, None if nothing tells."""
     try:
         ends = read_ends(path)
     except CheckpointError:

@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
-from ckread.readers.contract import CHUNK_NBYTES, Closing, Format, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import CHUNK_NBYTES, Closing, DataType, Format, shown
 from ckread.readers.extents import open_shard, read_extent
 from ckread.readers.slices import index_ranges, kept_shape
 
@@ -70,8 +69,11 @@ class ExtentReader(Closing):
         self._record(key)
         return None
 
-    def verify_container(self) -> None:
+    def verify_container(self, key: str | None = None) -> None:
         """Verify what one checksum covers for all tensors; here there is none."""
+
+    def verify_structure(self) -> None:
+        """See that the library of the format finds its way too; here there is none."""
 
     def check_open(self) -> None:
         """See that values may be read."""
@@ -97,12 +99,12 @@ class ExtentReader(Closing):
         dtype = self._record(key).dtype
         if dtype.is_plain:
             raise UsageError(str(dtype), place=shown(key), expected="strings")
-        self.verify_container()
+        self.verify_container(key)
         return self._settled(key, self._strings)
 
     def read(self, key: str) -> NDArray[np.generic]:
         """Give a whole tensor."""
-        self.verify_container()
+        self.verify_container(key)
         return self._settled(key, self._whole)
 
     def read_slice(self, key: str, index: Index) -> NDArray[np.generic]:
@@ -113,7 +115,7 @@ class ExtentReader(Closing):
         """Yield a tensor in C order."""
         from ckread.readers.arrays import iter_whole
 
-        self.verify_container()
+        self.verify_container(key)
         extents = self.extents(key)
         if extents is None:
             yield from self._decode_chunks(key, nbytes)

@@ -21,14 +21,12 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
 )
-from ckread.readers.contract import Closing, shown
+from ckread.readers.contract import Closing, DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.dtypes import DataType, numpy_dtype
 from ckread.readers.files import COPY_AGAIN, RegularFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -58,12 +56,7 @@ def too_large(nbytes: int) -> CheckpointError:
 
 
 def open_shard(path: str) -> RegularFile:
-    """Open a data shard.
-
-    Raises:
-        MissingShardError: it is not there; the message lists those that are.
-        CheckpointError: it cannot be opened.
-    """
+    """Open a data shard."""
     try:
         return _Shard(path)
     except CheckpointNotFoundError:
@@ -133,18 +126,14 @@ class ExtentStream:
         step = len(buffer) // itemsize * itemsize
         if not step:
             raise ValueError(f"a buffer of {len(buffer)} bytes holds no element of {itemsize}")
-        with self._opened() as shard:
+        own = self._shard
+        with nullcontext(own) if own else closing(open_shard(extent.path)) as shard:
             shard.check_range(extent.offset + self._start, self._stop - self._start)
             for at in range(self._start, self._stop, step):
                 chunk = buffer[: min(step, self._stop - at)]
                 shard.pread_into(chunk, extent.offset + at)
                 self.crc32c = extend(self.crc32c, chunk)
                 yield chunk
-
-    def _opened(self) -> AbstractContextManager[RegularFile]:
-        if self._shard is not None:
-            return nullcontext(self._shard)
-        return closing(open_shard(self._extent.path))
 
 
 def verify_extent(extent: Extent, computed: int) -> None:
@@ -278,10 +267,8 @@ def missing_shard(path: str) -> MissingShardError:
     present = sorted(present_shards(path[: match.start()]).get(num_shards, ()))
     found = f"missing data shard ({shard_id} of {num_shards}), which holds the values"
     if present:
-        shown = ", ".join(map(str, present[:10]))
-        more = f" and {len(present) - 10} more" if len(present) > 10 else ""
-        listed = f"is shard {shown}" if len(present) == 1 else f"are shards {shown}{more}"
-        found += f"; here {listed}"
+        shards = "is shard" if len(present) == 1 else "are shards"
+        found += f"; here {shards} {few([*map(str, present)], 10)}"
     return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
 
 

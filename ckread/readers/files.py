@@ -53,16 +53,15 @@ def open_regular(path: str) -> FileIO:
 
 
 def read_bounded(path: str, max_nbytes: int) -> bytes:
-    """Give all of a small regular file; a larger one is refused before it takes memory.
-
-    Raises:
-        CheckpointError: as `open_regular`, or it has more bytes.
-    """
+    """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
         try:
-            data = file.read(max_nbytes + 1)
-            while len(data) <= max_nbytes and (more := file.read(max_nbytes + 1 - len(data))):
-                data += more
+            data, wanted = b"", os.fstat(file.fileno()).st_size + 1
+            while len(data) <= max_nbytes:  # it may grow meanwhile
+                more = file.read(min(wanted, max_nbytes + 1 - len(data)))
+                if not more:
+                    break
+                data, wanted = data + more, _BLOCK_NBYTES
         except OSError as error:
             raise file_error(path, error) from None
     if len(data) > max_nbytes:
@@ -78,6 +77,7 @@ def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
     return CheckpointError(reason[:1].lower() + reason[1:], path=path)
 
 
+_BLOCK_NBYTES = 1 << 20
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
 
 
@@ -207,14 +207,14 @@ class FileWindow(io.RawIOBase):
         start: int = 0,
         nbytes: int | None = None,
         *,
-        inflated: RegularFile | None = None,
+        opened: RegularFile | None = None,
     ) -> None:
-        """Open the file, or look at one that is inflated from it."""
+        """Open the file, or look at one that is open or inflated already."""
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = inflated is None
-        self._file = inflated or RegularFile(path)
+        self.is_lasting = opened is None
+        self._file = opened or RegularFile(path)
         self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.readers.contract import Index
-    from ckread.readers.messages import TensorShape, TensorSlice
+    from ckread.readers.protobuf import TensorShape, TensorSlice
 
 
 Region = tuple[tuple[int, int], ...]

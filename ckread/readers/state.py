@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckread.errors import CorruptCheckpointError
@@ -51,8 +50,7 @@ _NUMBERS = (b"last_preserved_timestamp", b"all_model_checkpoint_timestamps")
 Value = TypeVar("Value", str, float)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointState:
+class CheckpointState(NamedTuple):
     """What a state file says; paths as written, relative to its directory or absolute.
 
     Attributes:
@@ -82,6 +80,18 @@ def read_state(path: str) -> CheckpointState:
         from ckread.readers.detection import Kind, something_else
 
         raise something_else(path, "a state file", (Kind.STATE, Kind.TEXT)) or error from None
+
+
+def known_time(seconds: float | None) -> float | None:
+    """Give a time in seconds since 1970 if it can be one that something was saved at, else None.
+
+    What is written in a file or asked of a file system may be anything: a NaN, the year 10**292.
+    """
+    return seconds if seconds is not None and 0 < seconds < _LAST_SECOND else None
+
+
+_LAST_SECOND = 1e11
+"""In the year 5138."""
 
 
 def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:

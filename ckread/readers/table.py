@@ -25,6 +25,7 @@ from ckread.errors import (
     CorruptCheckpointError,
     MissingDependencyError,
     NotACheckpointError,
+    TextLines,
     TruncatedFileError,
     UnsupportedFeatureError,
 )
@@ -49,9 +50,9 @@ SPARE_MEMORY = 1 << 26
 MEMORY_PER_BYTE = 64
 """Prefix compression makes long keys of few bytes: entries may take so much more."""
 
-DAMAGED = (
-    "The index is damaged: nothing in it can be trusted. Copy it again, or use\n"
-    "another checkpoint of the run."
+DAMAGED = TextLines(
+    "The index is damaged: nothing in it can be trusted. Copy it again, or use",
+    "another checkpoint of the run.",
 )
 
 

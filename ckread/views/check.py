@@ -10,8 +10,11 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.errors import TextLines
 from ckread.model.display import named, safe_text, safe_word
+from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
+from ckread.views.seams import between_sentence
 from ckread.views.terminal.page import (
     Lines,
     Page,
@@ -25,8 +28,9 @@ from ckread.views.terminal.table import Column, Table
 from ckread.views.terminal.words import count_text, plural, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.check.findings import CheckReport, Finding
     from ckread.views.terminal.page import Block
 
@@ -68,13 +72,9 @@ def verdict_of_run(reports: Sequence[CheckReport]) -> tuple[str, str]:
     if bad and len(reports) == 1:
         return verdict(reports[0])
     if bad:
-        names = ", ".join(_base(report) for report in bad[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         verb = "is" if len(bad) == 1 else "are"
-        return (
-            UNSOUND,
-            f"{len(bad)} of {plural(len(reports), 'checkpoint')} {verb} not sound: {names}{more}.",
-        )
+        told = f"{len(bad)} of {plural(len(reports), 'checkpoint')} {verb} not sound"
+        return UNSOUND, f"{told}: {few([_base(report) for report in bad], 5)}."
     if any(report.is_quick for report in reports):
         indexes = plural(len(reports), "index", nouns="indexes")
         return UNKNOWN, f"nothing is wrong with {indexes}; values were not read."
@@ -99,12 +99,10 @@ def _unsound(report: CheckReport) -> str:
         return (
             f"{len(missing)} of {report.n_shards} data shards {are} missing.{_unreadable(report)}"
         )
-    other = next((found for found in report.errors if found.code is Code.SOMETHING_ELSE), None)
-    if other is not None:
-        return f"{other.message}."
-    mixed = next((found for found in report.errors if found.code is Code.SHARD_MIXED), None)
-    if mixed is not None:
-        return f"{mixed.message}."
+    for code in (Code.SOMETHING_ELSE, Code.SHARD_MIXED):
+        told_by = next((found for found in report.errors if found.code is code), None)
+        if told_by is not None:
+            return f"{told_by.message}."
     if Code.SHARD_SHORT in codes:
         return f"a data shard was cut short, or belongs to another save.{_unreadable(report)}"
     if Code.AMBIGUOUS in codes:
@@ -112,7 +110,10 @@ def _unsound(report: CheckReport) -> str:
     if Code.MEMBER in codes:
         return _of_member(report)
     if Code.FILE in codes and not report.damaged:
-        return _of_file(report)
+        if not report.is_listed:
+            return "the file is damaged, or was cut short: nothing in it can be read."
+        found = next(finding for finding in report.errors if finding.code is Code.FILE)
+        return f"{found.place} is damaged; the values are intact."
     if report.damaged:
         n_damaged = len(report.damaged)
         are = "is" if n_damaged == 1 else "are"
@@ -159,14 +160,6 @@ def _unreadable(report: CheckReport) -> str:
 def _rest(report: CheckReport, n_lost: int) -> str:
     is_all = not report.is_quick and report.n_verified + n_lost == report.n_tensors
     return "; the rest is intact" if is_all and report.n_verified else ""
-
-
-def _of_file(report: CheckReport) -> str:
-    """Say what damage to a file other than index and shards means."""
-    found = next(finding for finding in report.errors if finding.code is Code.FILE)
-    if not report.is_listed:
-        return "the file is damaged, or was cut short: nothing in it can be read."
-    return f"{found.place} is damaged; the values are intact."
 
 
 def _of_member(report: CheckReport) -> str:
@@ -218,8 +211,8 @@ def _is_mixed(report: CheckReport) -> bool:
     return any(finding.code is Code.SHARD_MIXED for finding in report.findings)
 
 
-def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
-    """Lay out the reports on the checkpoints of a run, like findings told once.
+def run_page(path: str, reports: Sequence[CheckReport], seams: Sequence[Seam] = ()) -> Page:
+    """Lay out the reports on the checkpoints of a run, like findings told once, seams first.
 
     What is said about a torn save that has a report of its own is left to that.
     """
@@ -232,18 +225,44 @@ def run_page(path: str, reports: Sequence[CheckReport]) -> Page:
         or (finding.place or "").removesuffix(".index") not in torn
     ]
     groups = grouped([(_base(report), finding) for report, finding in rows])
+    by_name = {_base(report): report for report in reports}
+    between = [
+        (by_name[seam.after.name], seam.finding) for seam in seams if seam.after.name in by_name
+    ]
+    head = [
+        heading(path, f"  {plural(len(reports), 'checkpoint')}"),
+        _verdict(*verdict_of_run(reports)),
+    ]
     return Page(
-        [
-            heading(path, f"  {plural(len(reports), 'checkpoint')}"),
-            _verdict(*verdict_of_run(reports)),
-        ],
-        findings_block(groups),
+        [*head, Prose(between_sentence(seams))] if seams else head,
+        TerminalOnly(*(block for seam in seams for block in _seam_blocks(seam))),
+        findings_block(groups, anew=_with_new_moments(reports, seams)),
         *run_sections([(_base(report), report.on_loading) for report in reports]),
-        PipedOnly(_table(rows, has_checkpoint=True)),
+        PipedOnly(_table([*between, *rows], has_checkpoint=True)),
     )
 
 
-def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
+def _with_new_moments(reports: Sequence[CheckReport], seams: Sequence[Seam]) -> dict[str, str]:
+    """Give the checkpoints after a seam at which moments began anew, and the name of its first."""
+    anew = {seam.after.name for seam in seams if seam.code in _MOMENTS_ANEW}
+    found, since = {}, None
+    for name in map(_base, reports):
+        since = name if name in anew else since
+        if since is not None:
+            found[name] = since
+    return found
+
+
+def _seam_blocks(seam: Seam) -> list[Block]:
+    """Lay out a seam as a finding on two checkpoints."""
+    where = f"  {seam.before.name} to {seam.after.name}: {seam.title}"
+    head = Prose(Span(str(seam.level), _LEVEL_STYLES[seam.level]), safe_text(where), indent=2)
+    return [head, *_told(seam.message, seam.remedy)]
+
+
+def run_document(
+    path: str, reports: Sequence[CheckReport], seams: Sequence[Seam] = ()
+) -> dict[str, Any]:
     """Give the body of the `check` document of a run."""
     sounds = [report.sound for report in reports]
     return {
@@ -265,6 +284,7 @@ def run_document(path: str, reports: Sequence[CheckReport]) -> dict[str, Any]:
             for fact in report.on_loading.facts
         ],
         "checkpoints": [report.to_dict() for report in reports],
+        "seams": [seam.to_dict() for seam in seams],
     }
 
 
@@ -301,6 +321,11 @@ def _facts(report: CheckReport) -> list[Block]:
 
 
 def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]:
+    def message(row: _Row) -> str:
+        finding = row[1]
+        place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
+        return safe_text(f"{place}{finding.message}")
+
     columns: list[Column[_Row]] = [
         Column.of(_FIELDS["level"], itemgetter(1)),
         Column.of(_FIELDS["code"], itemgetter(1)),
@@ -308,14 +333,8 @@ def _table(rows: Sequence[_Row], *, has_checkpoint: bool = False) -> Table[_Row]
     if has_checkpoint:
         columns.append(Column(title="checkpoint", piped=lambda row: safe_word(_base(row[0]))))
     columns.append(Column.of(_FIELDS["variable"], itemgetter(1)))
-    columns.append(Column.of(_FIELDS["message"], piped=_message))
+    columns.append(Column.of(_FIELDS["message"], piped=message))
     return Table(columns, rows)
-
-
-def _message(row: _Row) -> str:
-    finding = row[1]
-    place = f"{finding.place}: " if finding.place and finding.code in _PLACED else ""
-    return safe_text(f"{place}{finding.message}")
 
 
 # Findings as text for a person: like ones told once, sizes and offsets in their units.
@@ -334,6 +353,9 @@ _PLACED = frozenset({
     Code.BOUNDS, Code.INDEX_BLOCK, Code.MEMBER, Code.STATE_STALE, Code.CHECKSUM, Code.DAMAGED
 })  # fmt: skip
 """Findings whose message does not name the place itself."""
+_MOMENTS_ANEW = (
+    Code.OPTIMIZER_RESET, Code.MOMENTS_RESET, Code.OTHER_OPTIMIZER, Code.OTHER_MODEL
+)  # fmt: skip
 _SIZE = re.compile(r"(?<![\w.,/-])(\d+) bytes\b")
 _NUMBER = re.compile(r"(?<![\w.,/-])\d{4,}(?![\w/-]|\.\w)")
 
@@ -361,13 +383,22 @@ def grouped(found: Sequence[tuple[str, Finding]]) -> list[Group]:
     return [Group(finding, tuple(names), tuple(where)) for finding, names, where in ordered]
 
 
-def findings_block(groups: Sequence[Group], n_hidden: int = 0) -> TerminalOnly:
-    """Lay out findings, of many only the first: a pipe gets all."""
+def findings_block(
+    groups: Sequence[Group], n_hidden: int = 0, anew: Mapping[str, str] | None = None
+) -> TerminalOnly:
+    """Lay out findings, of many only the first: a pipe gets all.
+
+    `anew` are the checkpoints whose moments know nothing of what was before another.
+    """
     shown = groups[:_GROUPS_SHOWN]
     blocks = []
     for group, after in zip_longest(shown, shown[1:]):
         is_said_again = after is not None and after.finding.remedy == group.finding.remedy
         blocks += _blocks(group, has_remedy=not is_said_again)
+        since = (anew or {}).get(group.checkpoints[0] if group.checkpoints else "")
+        if since and group.finding.code in (Code.DEAD_UNITS, Code.NEVER_TRAINED):
+            told = f"Its moments know nothing of what was before the seam at {since}."
+            blocks.append(_Indented(safe_text(told)))
     rest = n_hidden + max(0, len(groups) - _GROUPS_SHOWN)
     if rest:
         text = f"… and {count_text(rest)} more, all of them in a pipe or with --json."
@@ -392,14 +423,20 @@ def _blocks(group: Group, *, has_remedy: bool) -> list[Block]:
     is_placed = finding.code in _PLACED - {Code.BOUNDS} and len(group.names) == 1
     place = f"{finding.place}: " if is_placed and finding.place is not None else ""
     message = capital(f"{place}{finding.message}")
-    if finding.code is not Code.TENSORFLOW:  # its own words are not ours to write anew
-        message = with_units(message)
-    blocks: list[Block] = [Prose(*head, indent=2), _Indented(safe_text(f"{message}."))]
-    for line in (finding.remedy or "").split("\n") if has_remedy else ():
+    is_ours = finding.code is not Code.TENSORFLOW  # its own words are not ours to write anew
+    told = _told(message, finding.remedy if has_remedy else None, has_units=is_ours)
+    return [Prose(*head, indent=2), *told]
+
+
+def _told(message: str, remedy: str | None, *, has_units: bool = True) -> list[Block]:
+    """Lay out what was found, and below it what to do."""
+    said = with_units(message) if has_units else message
+    blocks: list[Block] = [_Indented(safe_text(f"{said}."))]
+    for line in TextLines(remedy).lines:
         if line.startswith(" "):
-            blocks.append(Lines([(Span(f"  {safe_text(line)}"),)]))
-        elif line:
-            blocks.append(_Indented(safe_text(line)))
+            blocks.append(Lines([(Span(f"  {line}"),)]))
+        else:
+            blocks.append(_Indented(line))
     return blocks
 
 

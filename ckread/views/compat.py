@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Code, Outcome, Way
@@ -12,7 +13,7 @@ from ckread.analysis.compat.scopes import common, in_scopes, stem
 from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 24
 """Values that have a row each; of more, those of one subtree and cause share one."""
+_MAX_SLOTS, _SHOWN_SLOTS = 4, 2
+"""Slots of one outcome that have a row each; of more, the first ones."""
 _MAX_GROUPS = 40
 _MAX_COMMAND = 56
 
@@ -128,8 +131,9 @@ def _complete(result: RestoreForecast) -> str:
     how = "under its own name" if n == 1 else "each under its own name"
     if renamed:
         how = f"{count_text(renamed)} of them under other names"
-    moments = _moments(result)
-    if moments:
+    has_slots = any(one.target.role == Role.SLOT for one in result.values)
+    if has_slots and result.optimizers and result.optimizers[0] != result.optimizers[1]:
+        moments = f"{result.optimizers[0]}'s moments into {result.optimizers[1]}"
         how = f"{how}, {moments}" if renamed else moments
     all_of = f"All {count_text(n)} {_noun(result, n)} come back" if n > 1 else "It comes back"
     consumed, existing = result.asserts
@@ -140,13 +144,6 @@ def _complete(result: RestoreForecast) -> str:
     fails = "assert_consumed() fails"
     passes = ", assert_existing_objects_matched() passes" if existing else ""
     return f"{all_of}, {how}. {fails}{passes}."
-
-
-def _moments(result: RestoreForecast) -> str:
-    has_slots = any(one.target.role == Role.SLOT for one in result.values)
-    if not result.optimizers or not has_slots or result.optimizers[0] == result.optimizers[1]:
-        return ""
-    return f"{result.optimizers[0]}'s moments into {result.optimizers[1]}"
 
 
 def _partial(result: RestoreForecast) -> str:
@@ -164,7 +161,9 @@ def _partial(result: RestoreForecast) -> str:
     if counts["other"]:
         n = counts["other"]
         receive = "receives the value" if n == 1 else "receive the values"
-        whose = "another layer" if _is_of_layers(result) else "another variable"
+        others = [one.target.role for one in result.values if one.outcome is Outcome.OTHER]
+        is_of_layers = all(Role(role).is_parameter for role in others if role)
+        whose = "another layer" if is_of_layers else "another variable"
         clauses.append(f"{count_text(n)} {receive} of {whose}, and no assertion tells")
     if counts["kept"]:
         clauses.append(_kept(result))
@@ -193,12 +192,6 @@ def _kept(result: RestoreForecast) -> str:
     return f"{count_text(n)} keep their initial values"
 
 
-def _is_of_layers(result: RestoreForecast) -> bool:
-    """Tell whether what receives another value is of layers."""
-    others = [one for one in result.values if one.outcome is Outcome.OTHER]
-    return all(Role(one.target.role).is_parameter for one in others if one.target.role)
-
-
 def _raising(result: RestoreForecast) -> str:
     call = {
         Way.CHECKPOINT: "restore()", Way.SAVER: "restore()",
@@ -213,7 +206,8 @@ def _raising(result: RestoreForecast) -> str:
         why = kept.reason if kept else first.message
         return f"{call} raises {first.type}: {why}."
     is_shape = all(one.code is Code.SHAPE for one in raising)
-    where = ", all in the optimizer" if is_shape and _all_in_optimizer(raising) else ""
+    in_optimizer = all(one.target.role in (Role.SLOT, Role.HYPERPARAMETER) for one in raising)
+    where = ", all in the optimizer" if is_shape and in_optimizer else ""
     told = f"{call} raises {first.type}: {_problem(raising)}{where}."
     n = result.assigned_before
     if where and n:
@@ -227,10 +221,6 @@ def _raising(result: RestoreForecast) -> str:
         f"{told} The other {count_text(len(fitting))} of {count_text(total)} "
         f"{_noun(result, total)} fit."
     )
-
-
-def _all_in_optimizer(values: Iterable[ValueForecast]) -> bool:
-    return all(one.target.role in (Role.SLOT, Role.HYPERPARAMETER) for one in values)
 
 
 def _problem(raising: Sequence[ValueForecast]) -> str:
@@ -311,10 +301,13 @@ def _rows(view: CompatView) -> list[_Row]:
     if result.raises and not fine and not view.show_all and not result.counts["raises"]:
         return []  # the sentence says it of all of them
     is_long = len(look) > MAX_ROWS and not view.show_all
-    if is_long and _is_all_one(look, fine, result):
-        told = [_group_row("**", look)]
+    is_kept = all(one.outcome is Outcome.KEPT for one in look)
+    has_layers = any(one.target.role in (Role.WEIGHT, Role.STATISTIC) for one in fine)
+    is_shifted = result.shift is not None and result.shift.by is not None
+    if is_long and is_kept and is_shifted and not has_layers:
+        told = [_group_row("**", look)]  # all stay as they are for one reason
     else:
-        told = _grouped(look) if is_long else [_row(one) for one in look]
+        told = _grouped(look) if is_long else _one_by_one(look, show_all=view.show_all)
     rows = list(_told_once(told, result.shift))
     is_short = len(look) + len(fine) <= MAX_ROWS
     has_slots = any(one.target.role == Role.SLOT for one in fine)
@@ -323,13 +316,21 @@ def _rows(view: CompatView) -> list[_Row]:
     return rows + ([_folded(fine)] if fine else [])
 
 
-def _is_all_one(
-    look: Sequence[ValueForecast], fine: Sequence[ValueForecast], result: RestoreForecast
-) -> bool:
-    """Tell whether all layers stay as they are for one reason: they all stand elsewhere."""
-    is_kept = all(one.outcome is Outcome.KEPT for one in look)
-    has_layers = any(one.target.role in (Role.WEIGHT, Role.STATISTIC) for one in fine)
-    return is_kept and not has_layers and result.shift is not None and result.shift.by is not None
+def _one_by_one(look: Sequence[ValueForecast], *, show_all: bool) -> list[_Row]:
+    """Give a row per value; of many slots that share an outcome the first, and how many more."""
+    met: Counter[Outcome] = Counter()
+    n_slots = Counter(one.outcome for one in look if one.target.role == Role.SLOT)
+    rows = []
+    for one in look:
+        met[one.outcome] += one.target.role == Role.SLOT
+        is_many = n_slots[one.outcome] > _MAX_SLOTS and not show_all
+        if not (is_many and one.target.role == Role.SLOT and met[one.outcome] > _SHOWN_SLOTS):
+            rows.append(_row(one))
+    for outcome, n in n_slots.items() if not show_all else ():
+        if n > _MAX_SLOTS:
+            more = f"{count_text(n - _SHOWN_SLOTS)} more slots"
+            rows.append(_Row(_SIGNS[outcome], more, None, "", "", "", "", _STYLES[outcome]))
+    return rows
 
 
 def _row(one: ValueForecast) -> _Row:
@@ -363,7 +364,14 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
         if values[0].outcome is Outcome.KEPT and len(roots) > _MAX_GROUPS:
             return [_group_row("**", values)]
     rows: list[_Row] = []
-    for _, layer in groupby(values, key=_cause):
+
+    def cause(one: ValueForecast) -> tuple[object, ...]:
+        """Give what values of one row share: outcome, stem of the layer here and there."""
+        if one.outcome is Outcome.OTHER and one.saved is not None:
+            return one.outcome, stem(one.name), stem(one.saved.name)
+        return one.outcome, stem(one.name), one.code
+
+    for _, layer in groupby(values, key=cause):
         members = list(layer)
         rows.append(_group_row(common([one.name for one in members]), members))
     if len(rows) > _MAX_GROUPS:
@@ -372,14 +380,6 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
         last = _Row(" ", more, None, "", "", "", "", "muted")
         rows = [*rows[:_MAX_GROUPS], last]
     return rows
-
-
-def _cause(one: ValueForecast) -> tuple[object, ...]:
-    """Give what values of one row share: outcome, stem of the layer here and there."""
-    here = stem(one.name)
-    if one.outcome is Outcome.OTHER and one.saved is not None:
-        return one.outcome, here, stem(one.saved.name)
-    return one.outcome, here, one.code
 
 
 def _group_row(name: str, members: Sequence[ValueForecast]) -> _Row:
@@ -437,7 +437,11 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
     has_sources = any(row.source not in ("", ABSENT) for row in rows if row.sign != "=")
     wide = 0 if any(row.is_reshaped for row in rows) else 100
     columns: list[Column[_Row]] = [
-        Column(title="  value", shown=_name_cell, folds=True),
+        Column(
+            title="  value",
+            folds=True,
+            shown=lambda row: (Span(f"{row.sign} ", row.style), Span(safe_text(row.name))),
+        ),
         Column(title="shape", shown=lambda row: row.shape, from_width=wide),
         Column(title="dtype", shown=lambda row: row.dtype, from_width=100),
     ]
@@ -445,23 +449,17 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
         columns = [
             columns[0],
             Column(
-                title="values", justify=Justify.RIGHT,
+                title="values", justify=RIGHT,
                 shown=lambda row: "" if row.n is None else count_text(row.n),
             ),
         ]  # fmt: skip
-    columns.append(
-        Column(title="from", shown=lambda row: safe_text(_source(row)), folds=has_sources)
-    )
+
+    def source(row: _Row) -> str:
+        return "" if row.sign == "=" and row.source.startswith("by ") else safe_text(row.source)
+
+    columns.append(Column(title="from", shown=source, folds=has_sources))
     columns.append(Column(title="", shown=lambda row: safe_text(row.reason), folds=True))
     return Table(columns, rows, row_style=lambda row: row.style if row.sign == "=" else "")
-
-
-def _source(row: _Row) -> str:
-    return "" if row.sign == "=" and row.source.startswith("by ") else row.source
-
-
-def _name_cell(row: _Row) -> Line:
-    return Span(f"{row.sign} ", row.style), Span(safe_text(row.name))
 
 
 # What stands below the table.
@@ -542,23 +540,23 @@ def _cures(result: RestoreForecast) -> list[Block]:
     what = "it" if len(kept) == 1 and not result.raises else "them"
     if result.raises:
         what = "the rest" if result.counts["restored"] else "some"
+
+    def way(cure: Cure) -> str:
+        command = cure.command or ""  # left out in part where it takes too long a line
+        if len(command) <= _MAX_COMMAND or command not in cure.way:
+            return safe_text(cure.way)
+        short = f"ckread compat … {command.rpartition(' ')[2]}"
+        return safe_text(cure.way.replace(command, short))
+
     columns: list[Column[Cure]] = [
         Column(
-            title="", justify=Justify.RIGHT,
+            title="", justify=RIGHT,
             shown=lambda cure: f"  {count_text(cure.brings)} of {count_text(cure.of)}",
         ),
-        Column(title="", shown=lambda cure: safe_text(_shortened(cure)), folds=True),
+        Column(title="", shown=way, folds=True),
     ]  # fmt: skip
     table = Table(columns, list(result.cures), has_header=False)
     return [Prose(Span(f"What brings {what}", "title")), table]
-
-
-def _shortened(cure: Cure) -> str:
-    """Give a cure with its command, which is left out in part where it takes too long a line."""
-    command = cure.command or ""
-    if len(command) <= _MAX_COMMAND or command not in cure.way:
-        return cure.way
-    return cure.way.replace(command, f"ckread compat … {command.rpartition(' ')[2]}")
 
 
 # The piped table: one line per value, whatever their number.
@@ -567,20 +565,14 @@ def _shortened(cure: Cure) -> str:
 def _piped(result: RestoreForecast) -> Table[tuple[str, ...]]:
     look = [one for one in result.values if one.outcome is not Outcome.RESTORED]
     fine = [one for one in result.values if one.outcome is Outcome.RESTORED]
-    rows = [_piped_row(one) for one in (*look, *fine)]
-    rows += [
-        ("left-over", ABSENT_WORD, safe_word(one.name), shape_word(one.shape), ABSENT_WORD)
-        for one in result.left_over
-    ]
+    rows: list[tuple[str, ...]] = []
+    for one in (*look, *fine):
+        saved = ABSENT_WORD if one.saved is None else safe_word(one.saved.name)
+        code = ABSENT_WORD if one.code is None else str(one.code)
+        shape = shape_word(one.target.shape)
+        rows.append((str(one.outcome), safe_word(one.name), saved, shape, code))
+    for left in result.left_over:
+        shape = shape_word(left.shape)
+        rows.append(("left-over", ABSENT_WORD, safe_word(left.name), shape, ABSENT_WORD))
     titles = ("outcome", "value", "saved", "shape", "code")
-    return Table([_word_column(title, at) for at, title in enumerate(titles)], rows)
-
-
-def _word_column(title: str, at: int) -> Column[tuple[str, ...]]:
-    return Column(title=title, piped=lambda row: row[at])
-
-
-def _piped_row(one: ValueForecast) -> tuple[str, ...]:
-    saved = ABSENT_WORD if one.saved is None else safe_word(one.saved.name)
-    code = ABSENT_WORD if one.code is None else str(one.code)
-    return str(one.outcome), safe_word(one.name), saved, shape_word(one.target.shape), code
+    return Table([Column(title=t, piped=itemgetter(at)) for at, t in enumerate(titles)], rows)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.analysis.loading.ops import KNOWN_FROM, UNREAD_CODE, What
+from ckread.analysis.loading.records import KNOWN_FROM, UNREAD_CODE, What
 from ckread.model.display import safe_text, safe_word
+from ckread.readers.contract import few
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
 from ckread.views.terminal.table import Column, Justify, Table
@@ -32,14 +33,43 @@ _NAMES_SHOWN = 4
 _OTHERS = 3
 
 
+def _called(fact: LoadFact) -> str:
+    """Give the name of the signature or function whose call leads there."""
+    return fact.when.removeprefix("signature ").removeprefix("call of ")
+
+
+def _when(fact: LoadFact) -> str:
+    """Give what leads there as one word, `signature:serve`."""
+    is_named = fact.trigger in ("signature", "call")
+    called = _called(fact)
+    return safe_word(f"{fact.trigger}:{called}" if is_named else called.replace(" ", "-"))
+
+
+_COLUMNS: list[Column[LoadFact]] = [
+    Column(title="what", piped=lambda fact: fact.what.value),
+    Column(title="when", piped=_when),
+    Column(title="where", piped=lambda fact: safe_word("/".join(fact.place))),
+    Column(title="op", piped=lambda fact: safe_word(fact.op)),
+    Column(title="count", piped=lambda fact: str(fact.n), justify=Justify.RIGHT),
+    Column(title="detail", piped=lambda fact: safe_word(fact.detail) if fact.detail else "-"),
+]
+
+
 def loads_page(found: OnLoading) -> Page:
     """Lay out what loading a file would do."""
     said = sentence(found)
     said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
     whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
     not_listed = f"Not listed: saving and restoring, as in every {whose}."
+    chains = [
+        safe_text(f"{_called(fact)}: {', '.join(fact.place[:-1])}, then {fact.op}.")
+        for fact in found.facts
+        if fact.trigger == "signature" and len(fact.place) > 1
+    ]
+    if len(chains) > _CHAINS:
+        chains[_CHAINS:] = [f"And {len(chains) - _CHAINS} more (--json)."]
     notes = [
-        " ".join(_chains(found)),
+        " ".join(chains),
         not_listed if found.not_listed else "",
         _index_words(found),
         _others_words(found),
@@ -49,7 +79,7 @@ def loads_page(found: OnLoading) -> Page:
         [titled(found.path), Prose(said)],
         TerminalOnly(*_rows(found)) if found.facts else [],
         [footer(note) for note in notes if note],
-        PipedOnly(_table(found)),
+        PipedOnly(Table(_COLUMNS, list(found.facts))),
     )
 
 
@@ -89,17 +119,13 @@ def _section(facts: Sequence[tuple[LoadFact, Sequence[str]]]) -> list[Block]:
     for fact, names in facts:
         head = Span(f"  {fact.what.words:<{width - 2}}", _STYLES.get(fact.what, "warning"))
         when = "" if fact.trigger == "load" else f"{safe_text(fact.when)}: "
-        where = f"{when}{_where(fact)}{_in_checkpoints(names)}"
+        where = f"{when}{_where(fact)}"
+        if names:
+            shown = names if len(names) <= _NAMES_SHOWN else (names[0], "…", names[-1])
+            where += f" ({plural(len(names), 'checkpoint')}: {safe_text(', '.join(shown))})"
         rows.append(TerminalOnly(Prose(head, where, indent=width)))
         rows.append(PipedOnly(Prose(f"on loading: {fact.what.words}, {where}")))
     return rows
-
-
-def _in_checkpoints(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    shown = names if len(names) <= _NAMES_SHOWN else (names[0], "…", names[-1])
-    return f" ({plural(len(names), 'checkpoint')}: {safe_text(', '.join(shown))})"
 
 
 def sentence(found: OnLoading) -> str:
@@ -142,7 +168,14 @@ def _told(found: OnLoading) -> str:
     for fact in found.facts:
         if fact.what is not What.CUSTOM_OP and fact.op != UNREAD_CODE:
             by_when.setdefault(_subject(fact), {})[fact.what] = None
-    clauses = [f"{subject} {_verbs(list(what))}" for subject, what in by_when.items()]
+    clauses = []
+    for subject, whats in by_when.items():
+        words = [what.words for what in whats]
+        if {"writes files", "reads files"} <= set(words):
+            words.remove("reads files")
+            words[words.index("writes files")] = "writes and reads files"
+        verbs = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        clauses.append(f"{subject} {verbs}")
     sentences = [f"{'; '.join(clauses)}."] if clauses else []
     if any(fact.op == UNREAD_CODE for fact in found.facts):
         sentences.append("holds code that Keras does not read.")
@@ -156,19 +189,11 @@ def _told(found: OnLoading) -> str:
 
 def _subject(fact: LoadFact) -> str:
     if fact.trigger in ("signature", "call"):
-        called = fact.when.removeprefix("signature ").removeprefix("call of ")
+        called = _called(fact)
         return f"calling {'the object' if called == 'object' else called}"
     if fact.trigger == "nothing":
         return "a function that nothing reaches"
     return _SUBJECTS.get(fact.trigger, fact.when)
-
-
-def _verbs(whats: list[What]) -> str:
-    words = [what.words for what in whats]
-    if {"writes files", "reads files"} <= set(words):
-        words.remove("reads files")
-        words[words.index("writes files")] = "writes and reads files"
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _where(fact: LoadFact) -> str:
@@ -196,17 +221,6 @@ def _rows(found: OnLoading) -> list[Block]:
     return rows
 
 
-def _chains(found: OnLoading) -> list[str]:
-    """Say by which functions a signature leads to an operation."""
-    chains = []
-    for fact in found.facts:
-        if fact.trigger == "signature" and len(fact.place) > 1:
-            name = fact.when.removeprefix("signature ")
-            chains.append(safe_text(f"{name}: {', '.join(fact.place[:-1])}, then {fact.op}."))
-    more = f" And {len(chains) - _CHAINS} more (--json)." if len(chains) > _CHAINS else ""
-    return [*chains[:_CHAINS], *([more] if more else [])]
-
-
 def _index_words(found: OnLoading) -> str:
     """Say whether the values are those that the export was made with."""
     if found.index_as_exported is None:
@@ -220,27 +234,7 @@ def _others_words(found: OnLoading) -> str:
     """Say what lies there beside what the writer makes: how many, and the first."""
     if not found.others:
         return ""
-    n, shown = len(found.others), safe_text(", ".join(found.others[:_OTHERS]))
-    more = f" and {n - _OTHERS:,} more" if n > _OTHERS else ""
+    n, shown = len(found.others), safe_text(few(found.others, _OTHERS))
     if found.kind == "saved-model":
-        return f"{plural(n, 'file')} in assets.extra, which loading does not read: {shown}{more}."
-    return f"{plural(n, 'member')} that Keras does not write: {shown}{more}."
-
-
-def _when_word(fact: LoadFact) -> str:
-    """Give what leads there as one word, `signature:serve`."""
-    name = fact.when.removeprefix("signature ").removeprefix("call of ")
-    is_named = fact.trigger in ("signature", "call")
-    return safe_word(f"{fact.trigger}:{name}" if is_named else name.replace(" ", "-"))
-
-
-def _table(found: OnLoading) -> Table[LoadFact]:
-    columns: list[Column[LoadFact]] = [
-        Column(title="what", piped=lambda fact: fact.what.value),
-        Column(title="when", piped=_when_word),
-        Column(title="where", piped=lambda fact: safe_word("/".join(fact.place))),
-        Column(title="op", piped=lambda fact: safe_word(fact.op)),
-        Column(title="count", piped=lambda fact: str(fact.n), justify=Justify.RIGHT),
-        Column(title="detail", piped=lambda fact: safe_word(fact.detail) if fact.detail else "-"),
-    ]
-    return Table(columns, list(found.facts))
+        return f"{plural(n, 'file')} in assets.extra, which loading does not read: {shown}."
+    return f"{plural(n, 'member')} that Keras does not write: {shown}."

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Strength
 from ckread.model.display import safe_text
+from ckread.model.evidence import Strength
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly
 from ckread.views.terminal.words import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
 
 _ORDER = list(Strength)

@@ -12,9 +12,8 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, Identity
 from ckread.model.role import Role
 from ckread.readers.arrays import chunks_of
-from ckread.readers.contract import Extent, Format, StoredFile, TensorRecord
+from ckread.readers.contract import DataType, Extent, Format, StoredFile, TensorRecord
 from ckread.readers.crc32c import crc32c
-from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 
 if TYPE_CHECKING:

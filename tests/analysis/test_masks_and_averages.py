@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis import masks_and_averages
-from ckread.analysis.masks_and_averages import averages_apart, find_masks
+from ckread.analysis import training as masks_and_averages
+from ckread.analysis.training import averages_apart, find_masks
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import checkpoint
 

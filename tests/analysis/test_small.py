@@ -19,7 +19,7 @@ from ckread.analysis.drift.drift import drift
 from ckread.analysis.statistics.statistics import statistics
 from ckread.model.opening import open_checkpoint
 from ckread.readers import extents
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from tests.builders import BundleBuilder, write_bundle
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
 from ckread.model.opening import open_checkpoint
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from tests.analysis.array_checkpoint import ArrayReader
 from tests.graphs import Var, items, make
 

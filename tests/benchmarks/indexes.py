@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.benchmarks.core import LIST_VARIABLES
 from tests.benchmarks.measuring import Comparison, measure_in_turn, python_command
 from tests.builders import (

@@ -16,7 +16,7 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.benchmarks.core import size_text
 from tests.benchmarks.measuring import (
     Comparison,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES
 

@@ -82,7 +82,7 @@ def test_what_is_said_of_checksums_is_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_member_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ckread.readers.keras.zip_members import ZipMembers
+    from ckread.readers.zip_members import ZipMembers
 
     verified: list[str] = []
     monkeypatch.setattr(ZipMembers, "verify", lambda _, name: verified.append(name))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any
@@ -14,10 +16,11 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.errors import CheckpointError, UnsupportedFeatureError
+from ckread.cli.files import read_image
+from ckread.errors import CheckpointError, UnsupportedFeatureError, UsageError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.zip_members import ZipMembers
 from tests.builders import entry_bytes, header_bytes, table_bytes
 from tests.hazards.bounded import refused
 from tests.places import FIXTURES
@@ -76,6 +79,7 @@ def _png(width: int, height: int) -> bytes:
     ("data", "found"),
     [
         (_png(9000, 9000), "too large an image"),  # below Pillow's own limit
+        (_png(10_000, 10_000), "too large an image"),  # Pillow warns, no more
         (_png(60_000, 60_000), "too large an image"),
         (b"DDS " + struct.pack("<I", 124) + b"\xff" * 200, "image"),
         (b"\0\0\0\x1cftypavif" + b"\0" * 40, "not an image"),
@@ -90,6 +94,20 @@ def test_images_that_hurt(tmp_path: Path, data: bytes, found: str, call: Any) ->
     assert (code, out) == (2, "")
     assert found in err
     assert "fault of ckread" not in err
+
+
+def test_what_pillow_warns_of_is_no_word_of_ours(tmp_path: Path) -> None:
+    """Fuzzing found it: a warning of another library is a line of its own on the screen."""
+    data = _png(16, 16)
+    at = data.index(b"IDAT") - 4
+    chunk = b"acTL" + bytes(8)
+    chunk = struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path = tmp_path / "a.png"
+    path.write_bytes(data[:at] + chunk + data[at:])
+    with warnings.catch_warnings(record=True) as caught, contextlib.suppress(UsageError):
+        warnings.simplefilter("always")
+        read_image(str(path), 1, (0.0, 1.0))
+    assert caught == []
 
 
 # Members of an archive.

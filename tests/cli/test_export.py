@@ -13,7 +13,7 @@ import pytest
 
 import ckread
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.corruption import flip, truncate
 from tests.places import FIXTURES

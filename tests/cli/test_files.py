@@ -1,13 +1,15 @@
-"""The file of `ckread diff --rename-map`."""
+"""New files, and the one of `ckread diff --rename-map`."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ckread.cli.files import read_rename_map, write_rename_map
+from ckread.cli.files import new_file, read_rename_map, write_rename_map
 from ckread.errors import CheckpointNotFoundError, CorruptCheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -51,3 +53,32 @@ def test_a_map_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         read_rename_map(str(tmp_path / "none.json"))
     with pytest.raises(UsageError):
         write_rename_map(str(tmp_path / "no" / "map.json"), {})
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_name_that_another_takes_meanwhile_stays_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool, is_taken: bool
+) -> None:
+    """Without links the last look at the name is the only one between writing and replacing."""
+    if not has_links:
+
+        def refuse(_: str, __: str) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "values.npz"
+
+    def write() -> None:
+        with new_file(str(path)) as file:
+            file.write(b"ours")
+            if is_taken:
+                path.write_bytes(b"theirs")
+
+    if is_taken:
+        with pytest.raises(UsageError, match="exists already"):
+            write()
+    else:
+        write()
+    assert path.read_bytes() == (b"theirs" if is_taken else b"ours")
+    assert os.listdir(tmp_path) == ["values.npz"]

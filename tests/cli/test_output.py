@@ -12,8 +12,8 @@ from rich.console import Console
 import ckread as package
 from ckread.analysis.info import summarise
 from ckread.cli.output import Output
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import model_order
 from ckread.model.tree import build_tree
 from ckread.views.info.page import info_page
 from ckread.views.terminal.page import Page, Prose

@@ -164,7 +164,7 @@ def test_files_that_were_written_are_links(tmp_path: Path) -> None:
 _READS = """
 import time
 from ckread.cli.output import Output
-from ckread.cli.progress import ProgressBar
+from ckread.cli.output import ProgressBar
 with ProgressBar(3_000_000_000, Output(is_quiet={quiet})) as progress:
     progress._start -= 1.5
     progress._drawn -= 1.5

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.cli.progress import ProgressBar
+from ckread.cli.output import ProgressBar
 from ckread.cli.terminal import figures_text
 from ckread.model.opening import open_checkpoint
 from tests.builders import write_bundle

@@ -18,7 +18,7 @@ import ckread  # noqa: E402
 from ckread.analysis.training import read_training_state  # noqa: E402
 from ckread.errors import UnsupportedFeatureError  # noqa: E402
 from ckread.model.role import Role  # noqa: E402
-from ckread.readers.dtypes import DataType  # noqa: E402
+from ckread.readers.contract import DataType  # noqa: E402
 from tests.corpus.living import live_model, scatter, train, truth_of, variables_of  # noqa: E402
 from tests.corpus.models import MODELS  # noqa: E402
 from tests.corpus.optimizers import OPTIMIZERS  # noqa: E402

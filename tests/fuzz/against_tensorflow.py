@@ -20,7 +20,7 @@ import numpy as np
 
 from ckread.errors import CheckpointError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from tests.builders import BundleBuilder, Ranges, table_bytes
@@ -72,15 +72,15 @@ class TensorFlowReader:
 
 
 @cache
-def _tensorflow() -> TensorFlowReader:
+def tensorflow() -> TensorFlowReader:
     return TensorFlowReader()
 
 
 def close() -> None:
     """End the process of TensorFlow, if there is one."""
-    if _tensorflow.cache_info().currsize:
-        _tensorflow().close()
-        _tensorflow.cache_clear()
+    if tensorflow.cache_info().currsize:
+        tensorflow().close()
+        tensorflow.cache_clear()
 
 
 def _builder() -> BundleBuilder:
@@ -98,7 +98,7 @@ def _builder() -> BundleBuilder:
 
 def _seeds() -> list[bytes]:
     """Give the index to begin with, once TensorFlow is there: that takes its time."""
-    _tensorflow()
+    tensorflow()
     return [table_bytes(sorted(_builder().items.items()))]
 
 
@@ -149,7 +149,7 @@ def _compare(index: bytes, place: Workplace) -> str | None:
     if not os.path.exists(f"{prefix}.data-00000-of-00002"):
         _builder().write(Path(prefix))
     place.write(f"{_NAME}.index", index)
-    theirs, died = _tensorflow().read(prefix)
+    theirs, died = tensorflow().read(prefix)
     ours = _ours(prefix)
     both = {key for key, found in theirs.items() if found is not None and ours.get(key) is not None}
     differing = {key: (ours[key], theirs[key]) for key in both if ours[key] != theirs[key]}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
+import h5py
 import pytest
 
+from tests.fuzz.hdf5_files import resealed
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.running import Report, run_seeded, try_one
 from tests.fuzz.target import kept_of
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.using import USES
 from tests.fuzz.workplace import Workplace
 from tests.places import FIXTURES
 
@@ -48,6 +53,45 @@ def test_what_once_failed(name: str, file: str) -> None:
     finally:
         place.close()
     assert report.failures == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_built_of_sound_parts_is_read(name: str) -> None:
+    """See that parts make files again: or mutants would be refused at the door."""
+    target, place, report = USES[f"{name}_parts"], Workplace(), Report()
+    try:
+        results = [try_one(target, seed, place, report) for seed in target.seeds()[:3]]
+    finally:
+        place.close()
+    assert report.failures == []
+    assert results == [""] * len(results)
+
+
+@pytest.mark.parametrize("libver", ["v108", "latest"])
+def test_checksums_of_hdf5_are_made_as_its_library_makes_them(libver: str) -> None:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=(libver, "latest")) as file:
+        file["a"] = [1.0, 2.0]
+        file.create_group("g" * 40).attrs["name"] = "n" * 13
+    data = buffer.getvalue()
+    at = [i for i in range(len(data)) if data.startswith(b"OHDR", i)]
+    assert at
+    assert resealed(data) == data
+    damaged = bytearray(data)
+    damaged[at[-1] + 6] ^= 1
+    assert resealed(bytes(damaged)) != bytes(damaged)
+
+
+@pytest.mark.slow
+def test_every_use_of_whole_files() -> None:
+    printed = _run(*USES, "--seed", "1", "--files", "40")
+    assert printed.endswith(f"{40 * len(USES)} files, 0 failures\n")
+
+
+@pytest.mark.parametrize("name", [name for name in USES if kept_of(name)])
+def test_what_once_failed_in_use(name: str) -> None:
+    printed = _run(name, "--kept")
+    assert printed.endswith(f"{len(kept_of(name))} files, 0 failures\n")
 
 
 @pytest.mark.parametrize("name", ALONE)

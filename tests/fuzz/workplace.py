@@ -33,6 +33,25 @@ class Workplace:
             file.write(data)
         return self.path(name)
 
+    def write_new(self, name: str, data: bytes) -> str:
+        """Write a file that `clear` takes away, its directories too."""
+        path = self.path(name)
+        parent = os.path.dirname(path)
+        if parent != self.directory:
+            os.makedirs(parent, exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def clear(self) -> None:
+        """Take everything away that lies in it."""
+        with os.scandir(self.directory) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
     def link(self, source: Path, name: str) -> None:
         """Let a file be found here under a name."""
         os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)

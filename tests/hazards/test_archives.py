@@ -16,7 +16,7 @@ import pytest
 from ckread.analysis.check.check import check, check_members
 from ckread.analysis.check.findings import Code
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.zip_members import ZipMembers
 from tests.corruption import flip, patch
 from tests.places import FIXTURES
 

@@ -10,7 +10,7 @@ import pytest
 
 from ckread.cli.main import main
 from ckread.model.opening import open_checkpoint
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, bytes_field, varint_field
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from ckread.cli.commands import COMMANDS
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.cli.terminal import Terminal
 
@@ -96,6 +96,7 @@ CALLS = {
     "diff": ["m-1", "m-2", "--all"],
     "drift": [".", "--all"],
     "track": [".", "kernel[0,0,0,0]"],
+    "optimizer": ["m-1"],
     "history": ["history.json", "--mode", "min"],
     "runs": ["."],
     "check": ["m-1"],

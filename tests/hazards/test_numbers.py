@@ -12,7 +12,7 @@ import pytest
 
 import ckread
 from ckread.cli.main import main
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 
 if TYPE_CHECKING:

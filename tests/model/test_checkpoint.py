@@ -13,8 +13,7 @@ from ckread.errors import VariableNotFoundError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, Identity
 from ckread.model.role import Role
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from tests.analysis.array_checkpoint import ArrayReader, checkpoint
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import os
 import pickle
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,7 @@ from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ckread.model.variable import Variable
 
@@ -33,6 +37,37 @@ READS: list[Callable[[Variable], object]] = [
 
 def _numeric(checkpoint: ckread.Checkpoint) -> Variable:
     return next(v for v in checkpoint.values() if v.dtype == "float32" and v.elements > 1)
+
+
+def _open_files(folder: Path) -> list[str]:
+    """Give the files below a folder that this process has open, by the kernel's own list."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return [path for path in found if path.startswith(f"{folder}/") or " (deleted)" in path]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files here")
+@pytest.mark.parametrize("name", [*CONTAINERS, "sharded/by_size", "deflated.keras"])
+def test_closing_gives_every_file_back(name: str, tmp_path: Path) -> None:
+    """Whether or not someone still holds the checkpoint, or a variable of it."""
+    path, folder = FIXTURES / name, FIXTURES
+    if name == "deflated.keras":
+        path, folder = tmp_path / name, tmp_path
+        with (
+            zipfile.ZipFile(FIXTURES / "keras_compiled/compiled.keras") as stored,
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as deflated,
+        ):
+            for member in stored.namelist():
+                deflated.writestr(member, stored.read(member))
+    before = sorted(_open_files(folder))
+    with ckread.open(path) as checkpoint:
+        held = [(variable, variable.numpy()) for variable in checkpoint.values()]
+        assert sorted(_open_files(folder)) != before
+    assert sorted(_open_files(folder)) == before
+    assert held
+    checkpoint.close()  # a second time does no harm
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -23,8 +23,7 @@ from ckread.errors import CheckpointError, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.selection import select
 from ckread.readers.bundle import reader
-from ckread.readers.contract import TensorColumns
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, TensorColumns
 from ckread.views.info.page import info_page
 from ckread.views.json_document import encode, encode_columns, encode_variables
 from tests.builders import BundleBuilder, entry_bytes

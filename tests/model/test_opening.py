@@ -27,8 +27,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from tests.builders import BundleBuilder, table_bytes, write_bundle
 from tests.corruption import flip, truncate
 from tests.places import FIXTURES, REAL, ROOT, real
@@ -488,7 +487,7 @@ def test_not_found_says_what_is_near(run: Path) -> None:
         "run holds ckpt-2 to ckpt-10; the latest is run/ckpt-10.",
     )
     assert error_of("", CheckpointNotFoundError)[0] == "an empty path, expected a checkpoint"
-    assert error_of("a\0b", CheckpointNotFoundError)[0] == "a\0b: no such checkpoint"
+    assert error_of("a\0b", CheckpointNotFoundError)[0] == r"a\x00b: no such checkpoint"
     assert error_of("x" * 5000, CheckpointNotFoundError)[0].endswith("x: no such checkpoint")
 
 

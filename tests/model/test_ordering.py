@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.model.ordering import model_order
+from ckread.model.selection import model_order
 from tests.builders import write_bundle
 from tests.places import FIXTURES
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ckread
-from ckread.errors import VariableNotFoundError
+from ckread.errors import UsageError, VariableNotFoundError
 from ckread.model.display import is_spelled, safe_text, safe_word
-from ckread.model.selection import compile_pattern, natural_key, select
+from ckread.model.selection import Regex, compile_pattern, find_variable, natural_key, select
 from tests.analysis.array_checkpoint import checkpoint
 from tests.places import FIXTURES
 
@@ -104,3 +104,70 @@ def test_natural_order() -> None:
 @given(st.integers(0, 10**30), st.integers(0, 10**30))
 def test_numbers_order_as_numbers(one: int, two: int) -> None:
     assert (natural_key(f"x{one}y") < natural_key(f"x{two}y")) == (one < two)
+
+
+NAMES = ("a/conv1/kernel", "a/conv1/bias", "a/dense/kernel", "b/{x,y}", "!odd")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["a/{conv1,dense}/kernel"], [0, 2]),
+        (["{conv1,dense}/b"], [1]),
+        (["{x,y}"], [3]),
+        (["a/*"], [0, 1, 2]),
+        (["*/conv?"], [0, 1]),
+        (["!kernel"], [1, 3, 4]),
+        (["a/**", "!a/conv*"], [2]),
+        (["!a", "!b/**"], [4]),
+        (["!odd"], [4]),
+        (["!!odd"], [0, 1, 2, 3]),
+        ([Regex(r"^a/\w+1/"), Regex("!s$")], [0]),
+        ([Regex("!^a/")], [3, 4]),
+    ],
+)
+def test_exclusions_braces_scopes_and_regular_expressions(
+    patterns: list[str], found: list[int]
+) -> None:
+    ck = checkpoint({name: np.zeros(1) for name in NAMES})
+    assert [v.name for v in select(ck.values(), patterns)] == [NAMES[i] for i in found]
+
+
+@pytest.mark.parametrize("pattern", ["nothing", "!nothing", "c/*", Regex("^conv"), Regex("!x{3}")])
+def test_what_matches_nothing_is_an_error(pattern: str) -> None:
+    ck = checkpoint({name: np.zeros(1) for name in NAMES})
+    with pytest.raises(VariableNotFoundError, match="no variable matches"):
+        select(ck.values(), ["a", pattern])
+
+
+@pytest.mark.parametrize(
+    "pattern", [Regex("("), "{" + ",".join("abcdefghijkl") + "}" * 1 + "{a,b}" * 9]
+)
+def test_what_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(UsageError):
+        select(checkpoint({"a": np.zeros(1)}).values(), pattern)
+
+
+def test_another_case_is_told() -> None:
+    ck = checkpoint({name: np.zeros(1) for name in NAMES})
+    for pattern, meant in (("CONV1", "conv1"), ("A/Conv1/**", "a/conv1/**"), ("!KERNEL", "kernel")):
+        with pytest.raises(VariableNotFoundError) as caught:
+            select(ck.values(), pattern)
+        assert caught.value.remedy == f"Did you mean {meant}? Upper and lower case count."
+    with pytest.raises(VariableNotFoundError) as caught:
+        ck["a/CONV1/kernel"]
+    assert caught.value.remedy == "Did you mean a/conv1/kernel? Upper and lower case count."
+
+
+def test_keys_are_tried_where_no_name_matches() -> None:
+    with ckread.open(FIXTURES / "digits_run" / "ckpt-10") as opened:
+        slots = select(opened.values(), "optimizer/**")
+        assert "conv1/kernel" not in {variable.name for variable in slots}
+        found = find_variable(opened.values(), "conv1/kernel")
+        assert found is not None
+        assert found.name == "conv1/kernel"
+        assert find_variable(opened.values(), "kernel") is None, "four weights"
+        assert find_variable(opened.values(), "kernel/momentum") is None
+        momentum = find_variable(opened.values(), "conv1/kernel/momentum")
+        assert momentum is not None
+        assert momentum.name == "optimizer/conv1/kernel/momentum"

@@ -15,8 +15,7 @@ import ckread
 from ckread.errors import ChecksumError, UsageError
 from ckread.model.role import Role
 from ckread.model.variable import resolve_index, split_index
-from ckread.readers.contract import CHUNK_NBYTES
-from ckread.readers.dtypes import DATA_TYPES, DataType, numpy_dtype
+from ckread.readers.contract import CHUNK_NBYTES, DATA_TYPES, DataType, numpy_dtype
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import BundleBuilder, write_bundle
 from tests.corruption import flip

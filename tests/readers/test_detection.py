@@ -113,7 +113,7 @@ HISTORY = {"loss": [0.5, 0.25], "val_loss": [0.6, 0.5]}
         (json.dumps({"loss": list(range(90_000))}).encode(), Kind.HISTORY_JSON),
         (json.dumps([{"epoch": i, "loss": 0.5} for i in range(9_000)]).encode(), Kind.HISTORY_JSON),
         (b'{"weight_map": {"/layers/d/vars": ["x_00000.weights.h5"]}}', Kind.WEIGHTS_JSON),
-        (b'{"weight_map": {"a.weight": "x-1.safetensors"}}', Kind.JSON),
+        (b'{"weight_map": {"a.weight": "x-1.safetensors"}}', Kind.SAFETENSORS_JSON),
         (b'{"class_name": "Sequential", "config": {}}', Kind.KERAS_CONFIG),
         (b'{"class_name": "Sequential", "config": "' + b"x" * 70_000 + b'"}', Kind.KERAS_CONFIG),
         (b'{"losses": 3}', Kind.JSON),

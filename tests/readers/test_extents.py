@@ -10,9 +10,8 @@ import pytest
 
 from ckread.errors import CheckpointError, ChecksumError, MissingShardError, TruncatedFileError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Extent
+from ckread.readers.contract import DataType, Extent
 from ckread.readers.crc32c import combine, crc32c
-from ckread.readers.dtypes import DataType
 from ckread.readers.extents import (
     ExtentStream,
     aligned_buffer,

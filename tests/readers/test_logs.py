@@ -261,6 +261,16 @@ def test_event_files_of_keras(tmp_path: Path) -> None:
     assert log.metrics == {"loss": (3, 2), "val_loss": (4, 5)}
 
 
+@pytest.mark.parametrize("folder", ["validation", "eval", "val", "eval_0", "val_full"])
+def test_folders_that_hold_validation(tmp_path: Path, folder: str) -> None:
+    for name, value in ((folder, 4.0), ("evolution", 3.0)):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "events.out.tfevents.1"
+        path.write_bytes(_scalar("loss", 1, value))
+    log = read_history_log(str(tmp_path))
+    assert log.metrics == {"loss": (3,), "val_loss": (4,)}
+
+
 def test_event_files_by_step(tmp_path: Path) -> None:
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(_scalar("loss", 100, 1.5) + _scalar("lr", 200, 0.5))

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckread.errors import CheckpointError, CorruptCheckpointError
+from ckread.readers.contract import DataType
 from ckread.readers.crc32c import unmask
-from ckread.readers.dtypes import DataType
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,
@@ -20,7 +20,8 @@ from ckread.readers.graphs.object_graph import (
     TrackableObject,
     parse_object_graph,
 )
-from ckread.readers.messages import (
+from ckread.readers.protobuf import (
+    MAX_PARTS,
     BundleEntry,
     BundleHeader,
     parse_bundle_entry,
@@ -28,7 +29,6 @@ from ckread.readers.messages import (
     parse_tensor_shape,
     parse_tensor_slice,
 )
-from ckread.readers.protobuf import MAX_PARTS
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, header_bytes, shape_bytes, slice_bytes, varint
 

@@ -149,6 +149,9 @@ def test_keys_increase_from_block_to_block(path: Path) -> None:
     assert error.remedy == DAMAGED
     three = block_bytes([(b"d", b"")])
     assert len(_read(path, table_of_blocks([(b"c", one), (b"d", three)]))) == 3
+    same = block_bytes([(b"c", b"")])
+    error = _refused(path, table_of_blocks([(b"c", one), (b"d", same)]))
+    assert str(error).endswith(": key b'c' after b'c', expected increasing keys")
 
 
 def test_one_block_is_not_read_again_and_again(path: Path) -> None:

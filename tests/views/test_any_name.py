@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ckread.analysis.info import summarise
 from ckread.model.lookup import find_part
-from ckread.model.ordering import model_order
-from ckread.model.selection import select
+from ckread.model.selection import model_order, select
 from ckread.model.tree import build_tree, join_single_scopes
 from ckread.views.info.page import info_page
 from ckread.views.json_document import encode, encode_variables

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from ckread.model.evidence import Identity
 from ckread.model.role import Role
 from ckread.model.variable import Variable
-from ckread.readers.contract import TensorRecord
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, TensorRecord
 from ckread.views.json_document import encode, encode_variable, encode_variables, schema
 from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import bar, common_prefix, muted_repeats, sparkline

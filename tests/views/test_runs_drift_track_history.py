@@ -15,7 +15,7 @@ from ckread.analysis.drift.drift import drift
 from ckread.analysis.history.history import history
 from ckread.analysis.track import track
 from ckread.model.run.run import open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.drift.page import DEFAULT_TOP, DriftView, drift_page
 from ckread.views.drift.rows import subtrees_of, verdict
 from ckread.views.history import history_page

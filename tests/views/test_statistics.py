@@ -15,7 +15,7 @@ from ckread.analysis.statistics.distribution import exact_distribution
 from ckread.analysis.statistics.statistics import CheckpointStatistics, VariableStatistics
 from ckread.errors import ChecksumError, MissingShardError
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.histogram import histogram_page, histogram_rows, round_ticks
 from ckread.views.statistics import statistics_page
 from ckread.views.terminal.page import Page, Paper, cell_len, plain

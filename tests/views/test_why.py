@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.views.terminal.page import Page, Paper, Prose, plain
 from ckread.views.why import with_why
 

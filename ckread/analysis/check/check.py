@@ -33,7 +33,7 @@ from ckread.model.paths.location import (
     saved_model_prefix,
     shard_warnings,
 )
-from ckread.readers.contract import Format
+from ckread.readers.contract import CHECKSUMMED, Format, few
 from ckread.readers.detection import Kind, detect
 from ckread.readers.files import COPY_AGAIN
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.SAVED_MODEL)
-_CHECKSUMMED = (*_BUNDLES, Format.V1_TABLE, Format.KERAS_ARCHIVE)
 
 
 def check(
@@ -164,9 +163,13 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
             weights = f"{os.path.basename(checkpoint.path)}/{WEIGHTS}"
             readable = [] if any(found.place == weights for found in members) else readable
 
+        if all(finding.level is not Level.ERROR for finding in findings):
+            findings += _check_structure(checkpoint)
         shards = [file.path for file in checkpoint.files() if file.is_shard] if is_bundle else []
         seen = check_values(readable, work.reading, shards=shards)
         findings += [*seen.findings, *check_training(checkpoint, seen.looks, state)]
+        if not any(found.level is Level.ERROR for found in findings):
+            findings += check_other_members(checkpoint)
         n_verified, nbytes = seen.n_verified, seen.nbytes
         findings += [*check_unchecked(checkpoint), *_check_vocabularies(checkpoint)]
         elements = sum(look.elements for look in seen.looks.values())
@@ -189,7 +192,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         n_blocks=checkpoint.reader.n_blocks,
         n_shards=sum(file.is_shard for file in checkpoint.files()),
         is_quick=work.quick,
-        has_checksums=checkpoint.format in _CHECKSUMMED,
+        has_checksums=checkpoint.format in CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
         evidence=state.claims,
         on_loading=of_checkpoint(checkpoint.path),
@@ -202,7 +205,11 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
 # and the variable is not. HDF5 keeps no checksum of plain values: damage to them cannot be
 # told at all, which a report must say.
 
-_HDF5 = (Format.KERAS_WEIGHTS, Format.LEGACY_HDF5, Format.HDF5)
+_UNCHECKED = {
+    **dict.fromkeys((Format.KERAS_WEIGHTS, Format.LEGACY_HDF5, Format.HDF5), "HDF5"),
+    Format.SAFETENSORS: "safetensors",
+    Format.NPY: ".npy",
+}
 
 
 def is_archive(path: str) -> bool:
@@ -224,6 +231,25 @@ def check_members(path: str, verify_weights: Callable[[], None] | None = None) -
     return findings
 
 
+def _check_structure(checkpoint: Checkpoint) -> list[Finding]:
+    """Let the library of the format find its way, where ours reads less than it does."""
+    try:
+        checkpoint.reader.verify_structure()
+    except CheckpointError as error:
+        return [of_file(error)]
+    return []
+
+
+def check_other_members(checkpoint: Checkpoint) -> list[Finding]:
+    """Verify the members of an archive that hold no tensor, if all that do are sound."""
+    try:
+        checkpoint.reader.verify_container()
+    except CheckpointError as error:
+        place = error.path or checkpoint.path
+        return [Finding(Level.ERROR, Code.MEMBER, None, place, error.detail, COPY_AGAIN)]
+    return []
+
+
 def _check_vocabularies(checkpoint: Checkpoint) -> list[Finding]:
     """Name the lookup layers whose vocabulary is not in the file."""
     from ckread.analysis.vocabulary import missing_vocabularies
@@ -231,26 +257,23 @@ def _check_vocabularies(checkpoint: Checkpoint) -> list[Finding]:
     missing = missing_vocabularies(checkpoint)
     if not missing:
         return []
-    shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-    is_one = len(missing) == 1
-    message = (
-        f"the file holds no vocabulary of {shown}: {'it comes' if is_one else 'they come'} back "
-        "empty"
-    )
+    comes = "it comes" if len(missing) == 1 else "they come"
+    message = f"the file holds no vocabulary of {few(missing, 3)}: {comes} back empty"
     remedy = "Give the layer its vocabulary again, or save the model as .keras once it is adapted."
     return [Finding(Level.WARNING, Code.VOCABULARY, None, None, message, remedy)]
 
 
 def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:
     """Say so where values have no checksum that could have been compared."""
-    if checkpoint.format not in _HDF5:
+    if checkpoint.format not in _UNCHECKED:
         return []
-    bare = [variable for variable in checkpoint.values() if variable.extents() is not None]
+    is_npy = checkpoint.format is Format.NPY
+    bare = [one for one in checkpoint.values() if is_npy or one.extents() is not None]
     if not bare:
         return []
     of = "" if len(bare) == len(checkpoint) else f"{len(bare)} of "
     message = (
-        f"HDF5 keeps no checksum of {of}{len(checkpoint)} tensors: "
+        f"{_UNCHECKED[checkpoint.format]} keeps no checksum of {of}{len(checkpoint)} tensors: "
         "a changed byte in their values cannot be told"
     )
     return [Finding(Level.NOTE, Code.NO_CHECKSUM, None, None, message)]

@@ -14,8 +14,9 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import scan
-from ckread.model.run.places import read_marks
+from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
+from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
 from ckread.readers.files import STATE_FILE_NAME, file_identity
 
@@ -44,7 +45,22 @@ def check_directory(prefix: str) -> list[Finding]:
             findings.append(
                 Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
             )
-    return findings if base == STATE_FILE_NAME else [*findings, *_state(directory, names)]
+    if base == STATE_FILE_NAME:
+        return findings
+    marks = read_marks(directory)
+    for note in marks.notes:
+        said = note.rstrip(".")
+        findings.append(Finding(Level.WARNING, Code.STATE_FILE, None, "checkpoint", said))
+    stale = [
+        name
+        for name in marks.names
+        if "?" not in name and name not in names and f"{name}.index" not in names
+    ]
+    if stale:
+        verb = "is" if len(stale) == 1 else "are"
+        said = f"the state file names {few(stale, 3)}, which {verb} not there"
+        findings.append(Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", said))
+    return findings
 
 
 def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
@@ -92,23 +108,6 @@ def unfinished(directory: str, names: list[str]) -> list[str]:
 def _is_left(directory: str, name: str) -> bool:
     """Tell whether a name is one that only an unfinished save leaves."""
     return left_by_save(os.path.join(directory, name)) is not None
-
-
-def _state(directory: str, names: list[str]) -> Iterator[Finding]:
-    marks = read_marks(directory)
-    for note in marks.notes:
-        yield Finding(Level.WARNING, Code.STATE_FILE, None, "checkpoint", note.rstrip("."))
-    stale = [
-        name
-        for name in marks.names
-        if "?" not in name and name not in names and f"{name}.index" not in names
-    ]
-    if stale:
-        shown = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-        message = (
-            f"the state file names {shown}, which {'is' if len(stale) == 1 else 'are'} not there"
-        )
-        yield Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", message)
 
 
 def torn_save(prefix: str) -> Finding | None:

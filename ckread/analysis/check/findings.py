@@ -10,7 +10,7 @@ from ckread.model.display import Displayed, Field, Kind, document, frame
 
 if TYPE_CHECKING:
     from ckread.analysis.loading.records import OnLoading
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
 
 
 class Level(StrEnum):
@@ -66,6 +66,18 @@ class Code(StrEnum):
     NEWER = "newer-torn"
     EVIDENCE = "evidence"
     TENSORFLOW = "tensorflow"
+
+    # Between two checkpoints of a run, of which `MOMENTS_RESET` too may be told.
+    OPTIMIZER_RESET = "optimizer-reset"
+    ITERATIONS_RESET = "iterations-reset"
+    SLOTS_LOST = "slots-lost"
+    SLOTS_CAME = "slots-came"
+    RATE_JUMP = "rate-jump"
+    OTHER_OPTIMIZER = "other-optimizer"
+    OTHER_MODEL = "other-model"
+    ROLLBACK = "rollback"
+    TRAINED_TWICE = "trained-twice"
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, few
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -182,9 +182,8 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
 
 
 def _units(kernel: Variable, dead: Sequence[int]) -> str:
-    shown = ", ".join(map(str, dead[:8])) + (f" and {len(dead) - 8} more" if len(dead) > 8 else "")
-    which = f"index {shown}" if len(dead) == 1 else f"indices {shown}"
-    return f"{len(dead)} of {kernel.shape[-1]} units ({which})"
+    index = "index" if len(dead) == 1 else "indices"
+    return f"{len(dead)} of {kernel.shape[-1]} units ({index} {few([*map(str, dead)], 8)})"
 
 
 def _no_gradient(n_units: int, *, is_long: bool) -> str:

@@ -92,11 +92,7 @@ def _spread(codes: Variable, shape: tuple[int, ...]) -> tuple[int, ...] | None:
 def compare_dequantised(
     a: Variable, b: Variable, decoding: Decoding, tolerance: Tolerance
 ) -> Metrics | None:
-    """Compare what a layer computes with: the real numbers that the codes of one side stand for.
-
-    Raises:
-        CheckpointError: values cannot be read, or are damaged.
-    """
+    """Compare what a layer computes with: the real numbers that the codes of one side stand for."""
     from ckread.analysis.diff.kernels import PairComparison
     from ckread.analysis.diff.metrics import metrics_of
     from ckread.analysis.scan import side_by_side

@@ -9,14 +9,17 @@ float64 near the ends of its range.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
-from ckread.analysis.norms import are_alike, inner_from_distance
+from ckread.analysis.diff.metrics import ChunkSums, Metrics, PairTally, merge_tallies
+from ckread.analysis.diff.rounding import has_steps, may_be_rounding, ulp_distances
+from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
 from ckread.analysis.row_sums import inner_product, row_sum
 from ckread.analysis.scan import chunk_buffer
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.diff.metrics import Tolerance
+
+    Shape = tuple[int, ...]
 
 
 CAPACITY = 131_072
@@ -74,7 +79,8 @@ class PairComparison:
         integral = a.dtype.kind in "iub"
         if not n_changed:
             sums = (ChunkSums(aa, aa, aa, 0.0, 0.0),)
-            return PairTally(elements=n, max_abs=0 if integral else 0.0, sums=sums)
+            bound = math.sqrt(aa)
+            return PairTally(elements=n, max_abs=0 if integral else 0.0, bound=bound, sums=sums)
         np.copyto(b8, b, casting="unsafe")
         bb = inner_product(b8, b8)
         is_signed = a.dtype.kind not in "ub"
@@ -88,12 +94,17 @@ class PairComparison:
         if is_alike:
             ab = inner_from_distance(aa, bb, dd)
         largest = float(np.maximum.reduce(distance))
+        bound = math.sqrt(bb)
+        allowed = self._tolerance.ulp
+        if has_steps(a.dtype) and may_be_rounding(largest, bound, a.dtype, allowed):
+            bound = max(float(np.maximum.reduce(b8)), -float(np.minimum.reduce(b8)))
         return PairTally(
             elements=n,
             changed=n_changed,
             first_changed=first,
             max_abs=int(largest) if integral else largest,
             sign_flips=n_flips,
+            bound=bound,
             sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
         )
 
@@ -109,50 +120,120 @@ class PairComparison:
         return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
 
 
-def compare_many(a: NDArray[Any], b: NDArray[Any]) -> list[PairTally | None]:
-    """Compare the rows of two arrays bit for bit; None for a pair of rows that needs care.
+class PairRows(NamedTuple):
+    """What was found in pairs of small tensors of one size: arrays with an element per pair.
+
+    Attributes:
+        elements: of each tensor.
+        changed: int64, pairs of elements that differ.
+        first_changed: int64, the place of the first; of no meaning where none differs.
+        max_abs: float64, the largest distance.
+        sign_flips: int64, pairs of which one is above and one below zero.
+        aa: float64, ‖a‖².
+        bb: float64, ‖b‖².
+        dd: float64, ‖b − a‖².
+        angle: float64, the cosine as the product tells it.
+        distance: float64, Σ|b − a|.
+        max_ulp: int64, most steps between two elements, where it may be rounding.
+        spacing: float64, the step at the largest value there; 0 elsewhere.
+        is_integral: whether elements are whole numbers.
+    """
+
+    elements: int
+    changed: NDArray[np.int64]
+    first_changed: NDArray[np.int64]
+    max_abs: NDArray[np.float64]
+    sign_flips: NDArray[np.int64]
+    aa: NDArray[np.float64]
+    bb: NDArray[np.float64]
+    dd: NDArray[np.float64]
+    angle: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    max_ulp: NDArray[np.int64]
+    spacing: NDArray[np.float64]
+    is_integral: bool
+
+
+def compare_many(
+    _dtypes: object, arrays: Sequence[NDArray[Any]], allowed: float = 0.0
+) -> tuple[PairRows | None, NDArray[np.bool_]]:
+    """Compare the rows of two arrays bit for bit: the kernel of small tensors.
 
     A row has fewer elements than sums are made of in one stretch (see `row_sums`), so that
     all sums have the same bits as those of `PairComparison`.
+
+    Returns:
+        What was found, and of which pairs it is right: the others need care.
     """
-    n = a.shape[1]
+    a, b = arrays
+    m, n = a.shape
     if a.dtype != b.dtype or not _is_small(a.dtype):
-        return [None] * len(a)
+        return None, np.zeros(m, np.bool_)
     low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
     with np.errstate(all="ignore"):
-        changed = differing_bits(a.reshape(-1), b.reshape(-1)).reshape(a.shape)
+        changed = differing_bits(a.reshape(-1), b.reshape(-1)).reshape(m, n)
         a8, b8 = a.astype(np.float64), b.astype(np.float64)
         aa, bb, ab = (0.0 + np.vecdot(x, y) for x, y in ((a8, a8), (b8, b8), (a8, b8)))
         distance = np.abs(b8 - a8)
         dd = 0.0 + np.vecdot(distance, distance)
-        sums = 0.0 + distance.sum(axis=1)
         ab = np.where(are_alike(aa, bb), inner_from_distance(aa, bb, dd), ab)
-        is_quick = (low <= aa) & (aa < high)
-        is_changed = changed.any(axis=1)
-        is_quick &= ~is_changed | ((low <= bb) & (bb < high) & (low <= dd) & (dd < high))
+        is_right = (low <= aa) & (aa < high)
+        n_changed = np.count_nonzero(changed, axis=1)
+        in_range = (low <= bb) & (bb < high) & (low <= dd) & (dd < high)
+        is_right &= (n_changed == 0) | in_range
         flips = ((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0))
-    number: type[int | float] = int if a.dtype.kind in "iub" else float
+        largest = np.maximum.reduce(distance, axis=1)
+        max_ulp, spacing = np.zeros(m, np.int64), np.zeros(m)
+        if has_steps(a.dtype):
+            bound = np.maximum.reduce(np.abs(b8), axis=1)
+            near = is_right & (n_changed > 0) & may_be_rounding(largest, bound, a.dtype, allowed)
+            at = np.flatnonzero(near)
+            if at.size:
+                max_ulp[at] = ulp_distances(a[at], b[at]).max(axis=1)
+                tops = np.maximum(bound[at], np.maximum.reduce(np.abs(a8[at]), axis=1))
+                spacing[at] = np.spacing(tops.astype(a.dtype)).astype(np.float64)
+        found = PairRows(
+            n, n_changed, np.argmax(changed, axis=1), largest, np.count_nonzero(flips, axis=1),
+            aa, bb, dd, ab / np.sqrt(aa) / np.sqrt(bb), 0.0 + distance.sum(axis=1),
+            max_ulp, spacing, a.dtype.kind in "iub",
+        )  # fmt: skip
+    return found, is_right
+
+
+def metrics_of_rows(rows: PairRows, at: Sequence[int], shapes: Sequence[Shape]) -> list[Metrics]:
+    """Turn what was found in some pairs into their metrics, with the bits of `metrics_of`."""
+    chosen = PairRows._make(x[at] if isinstance(x, np.ndarray) else x for x in rows)
+    with np.errstate(all="ignore"):
+        l2, l2_a, l2_b = (np.sqrt(x) for x in (chosen.dd, chosen.aa, chosen.bb))
+        relative = np.where(l2 == 0, 0.0, l2 / l2_a).tolist()
+        mean = (chosen.distance / chosen.elements).tolist()
+        cosine = np.clip(chosen.angle, -1.0, 1.0).tolist()
+    norms = l2.tolist(), l2_a.tolist(), l2_b.tolist()
+    for i in np.flatnonzero(chosen.angle > CLOSE).tolist():
+        near = cosine_from_distance(norms[1][i], norms[2][i], float(chosen.dd[i]))
+        cosine[i] = min(1.0, max(-1.0, near))
+    for i in np.flatnonzero((l2_a == 0) | (l2_b == 0)).tolist():
+        cosine[i] = None
+        if not norms[1][i] and norms[0][i]:
+            relative[i] = None
+    first: list[tuple[int, ...] | None] = [None] * len(at)
+    differing = np.flatnonzero(chosen.changed)
+    places = zip(differing.tolist(), chosen.first_changed[differing].tolist(), strict=True)
+    for i, place in places:
+        shape = shapes[i]
+        first[i] = (place,) if len(shape) == 1 else unravelled(place, shape)
+    largest = chosen.max_abs.astype(np.int64) if chosen.is_integral else chosen.max_abs
+    max_ulp: list[int | None] = [None] * len(at)
+    of_largest: list[float | None] = [None] * len(at)
+    for i in np.flatnonzero(chosen.spacing).tolist():
+        max_ulp[i] = int(chosen.max_ulp[i])
+        of_largest[i] = float(chosen.max_abs[i]) / float(chosen.spacing[i])
     columns = (
-        column.tolist()
-        for column in (
-            is_quick, np.count_nonzero(changed, axis=1), np.argmax(changed, axis=1),
-            np.maximum.reduce(distance, axis=1), np.count_nonzero(flips, axis=1),
-            aa, bb, ab, dd, sums,
-        )
+        chosen.changed.tolist(), first, largest.tolist(), mean, norms[0], relative, cosine,
+        chosen.sign_flips.tolist(), repeat(None), *norms[1:], repeat(0), repeat(0), max_ulp,
+        of_largest,
     )  # fmt: skip
-    tallies: list[PairTally | None] = []
-    for quick, n_changed, first, largest, n_flips, *row in zip(*columns, strict=True):
-        if not quick:
-            tallies.append(None)
-        elif not n_changed:
-            tallies.append(
-                PairTally(n, max_abs=number(0), sums=(ChunkSums(row[0], row[0], row[0], 0.0, 0.0),))
-            )
-        else:
-            tallies.append(
-                PairTally(n, n_changed, first, number(largest), n_flips, sums=(ChunkSums(*row),))
-            )
-    return tallies
+    return list(map(Metrics._make, zip(*columns, strict=False)))
 
 
 def _is_small(dtype: np.dtype[Any]) -> bool:
@@ -200,14 +281,13 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
-        if tolerance.is_bitwise and a.dtype == b.dtype:
-            changed = differing_bits(a, b)
-        else:
-            changed = ~_same_value(wide_a, wide_b)
+        changed = differs = (
+            differing_bits(a, b) if a.dtype == b.dtype else ~_same_value(wide_a, wide_b)
+        )
         if not tolerance.is_bitwise:
             size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
             is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
-            changed &= ~is_close
+            changed = differs & ~is_close & ~_same_value(wide_a, wide_b)
         is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
@@ -216,8 +296,10 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
         return PairTally(
             elements=a.size,
             changed=n_changed,
+            close=int(np.count_nonzero(differs)) - n_changed,
             first_changed=int(np.argmax(changed)) if n_changed else None,
             max_abs=largest,
+            bound=float(np.abs(b8).max(initial=0.0, where=np.isfinite(b8))),
             sign_flips=int(np.count_nonzero(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)))),
             is_cast=(True, True) if a.dtype == b.dtype else (_is_cast(a, b), _is_cast(b, a)),
             same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),

@@ -6,6 +6,7 @@ In this order, each stage on what the earlier ones left over:
 2. same content where names were exchanged or shifted;
 3. layers that Keras numbered: same object path, or same place among those of a class;
 4. same name;
+   and of a conversion, same name in the words of one library;
 5. same name once the first scopes that all parameters of a side share are removed;
 6. same checkpoint key, of one role and shape;
 7. same content: by checksum, and by value fingerprint where values may be read;
@@ -21,10 +22,11 @@ numpy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
+from ckread.analysis.diff.conversion import take_translated
 from ckread.analysis.diff.leftovers import pair_by_content, propose
 from ckread.analysis.diff.pairing import (
     Pair,
@@ -37,8 +39,7 @@ from ckread.analysis.diff.pairing import (
     take_without_scope,
 )
 from ckread.analysis.diff.records import DiffStatus, PairedBy, RenameRule
-from ckread.analysis.diff.renaming import infer_rules, rename_all
-from ckread.analysis.diff.renumbering import take_renumbered
+from ckread.analysis.diff.renaming import infer_rules, rename_all, take_renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -77,8 +78,12 @@ def match_variables(
     renames: Mapping[str, str] | None = None,
     moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
+    is_conversion: bool = False,
 ) -> Matching:
-    """Pair the variables of two checkpoints."""
+    """Pair the variables of two checkpoints; of two libraries if it is a conversion."""
+    if not (rules or renames or moved) and _is_by_name_alone(a, b):
+        paired = map(Pair._make, zip(a, b, repeat(PairedBy.NAME), repeat(1.0), strict=False))
+        return Matching(tuple(paired), (), (), ())
     work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
     if renames:
         keys = [{v.key: v.name for v in side} for side in (a, b)]
@@ -99,6 +104,9 @@ def match_variables(
     take_renumbered(work)
     follow_owners(work)
     take_same_name(work)
+    if is_conversion:
+        take_translated(work)
+        follow_owners(work)
     take_without_scope(work)
     follow_owners(work)
     take_same_key(work)
@@ -124,6 +132,20 @@ def match_variables(
         added=tuple(work.b.values()),
         rules=_found_rules(work.pairs),
     )
+
+
+def _is_by_name_alone(a: Sequence[Variable], b: Sequence[Variable]) -> bool:
+    """Tell whether names, keys and shapes are the same, and no checksum speaks against them."""
+    if [v.identity for v in a] != [v.identity for v in b]:
+        return False
+    changed = []
+    for left, right in zip([v.record for v in a], [v.record for v in b], strict=True):
+        if left.key != right.key or left.shape != right.shape:
+            return False
+        if left.crc32c != right.crc32c or left.crc32c is None:
+            changed.append((left.crc32c, right.crc32c))
+    before, after = ({*side} for side in zip(*changed, strict=True)) if changed else (set(), set())
+    return not (before & after or None in before | after)
 
 
 def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
@@ -164,7 +186,19 @@ def take_moved(work: Pairing) -> None:
     )
     if not (suspects and others):
         return
-    moved = _unique_contents(suspects, others)
+    # By content that occurs once on each side and is no constant.
+    sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
+    for variables, side in zip((suspects, others), sides, strict=True):
+        for variable in variables:
+            key = content_key(variable) if variable.elements >= _MIN_ELEMENTS else None
+            if key is not None:
+                side.setdefault((key, (variable.shape, variable.role)), []).append(variable.name)
+    first, second = sides
+    moved = {
+        names[0]: second[key][0]
+        for key, names in first.items()
+        if len(names) == 1 and len(second.get(key, ())) == 1 and not is_constant(key[0])
+    }
     for a, b in _closed(moved, work.a, work.b):
         work.take(work.a[a], work.b[b], PairedBy.CONTENT)
 
@@ -181,6 +215,8 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
     compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
     sides: tuple[dict[object, list[Variable]], ...] = ({}, {})
     for a, b, *_ in pairs:
+        if a.crc32c is not None:
+            continue
         metrics = compared.get(b.name)
         if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
             continue
@@ -215,22 +251,6 @@ def is_same_content(a: Variable, b: Variable) -> bool:
         return False
     key = content_key(a)
     return key is not None and not is_constant(key)
-
-
-def _unique_contents(a: Sequence[Variable], b: Sequence[Variable]) -> dict[str, str]:
-    """Give names of a and b whose content occurs once on each side and is no constant."""
-    sides: tuple[dict[tuple[ContentKey, object], list[str]], ...] = ({}, {})
-    for variables, side in zip((a, b), sides, strict=True):
-        for variable in variables:
-            key = content_key(variable) if variable.elements >= _MIN_ELEMENTS else None
-            if key is not None:
-                side.setdefault((key, (variable.shape, variable.role)), []).append(variable.name)
-    first, second = sides
-    return {
-        names[0]: second[key][0]
-        for key, names in first.items()
-        if len(names) == 1 and len(second.get(key, ())) == 1 and not is_constant(key[0])
-    }
 
 
 def _closed(

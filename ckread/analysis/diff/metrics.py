@@ -11,7 +11,7 @@ left out of both norms; one that is not finite on one side makes them so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
@@ -55,6 +55,8 @@ class PairTally:
         sign_flips: pairs of which one is above and one below zero.
         is_cast: every b is its a, cast; or every a is its b, cast.
         same_nan: elements that are NaN on both sides.
+        close: pairs that differ, but by no more than the tolerance.
+        bound: no finite |b| is larger.
         sums: one row per chunk; empty where nothing is subtracted.
     """
 
@@ -65,15 +67,16 @@ class PairTally:
     sign_flips: int = 0
     is_cast: tuple[bool, bool] = (True, True)
     same_nan: int = 0
+    close: int = 0
+    bound: float = 0.0
     sums: tuple[ChunkSums, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(NamedTuple):
     """How far b is from a.
 
     Attributes:
-        changed_elements: elements that differ.
+        changed_elements: elements that differ, by more than the tolerance if there is one.
         first_changed: index of the first of them in C order; None if there is none.
         max_abs: largest |b − a|, an int for integers; None for strings.
         mean_abs: mean of |b − a| over all elements.
@@ -86,6 +89,11 @@ class Metrics:
         l2_a: ‖a‖, over what is not the same NaN or infinity on both sides.
         l2_b: ‖b‖, likewise.
         same_nan: elements that are NaN on both sides.
+        close_elements: elements that differ, but by no more than the tolerance.
+        max_ulp: most steps of the type between two elements; None for other types than real
+            numbers, and where the largest distance is more than `NEAR` steps of the type at
+            the largest value: plainly no rounding.
+        max_ulp_of_largest: `max_abs` in steps at the largest value of either side, likewise.
     """
 
     changed_elements: int
@@ -100,6 +108,9 @@ class Metrics:
     l2_a: float | None = None
     l2_b: float | None = None
     same_nan: int = 0
+    close_elements: int = 0
+    max_ulp: int | None = None
+    max_ulp_of_largest: float | None = None
 
 
 IDENTICAL = Metrics(
@@ -126,6 +137,8 @@ def merge_tallies(tallies: Sequence[PairTally]) -> PairTally:
         sign_flips=sum(tally.sign_flips for tally in tallies),
         is_cast=(all(t.is_cast[0] for t in tallies), all(t.is_cast[1] for t in tallies)),
         same_nan=sum(tally.same_nan for tally in tallies),
+        close=sum(tally.close for tally in tallies),
+        bound=max(tally.bound for tally in tallies),
         sums=tuple(row for tally in tallies for row in tally.sums),
     )
 
@@ -140,6 +153,7 @@ def metrics_of(
         first_changed=None if changed_at is None else unravelled(changed_at, shape),
         exact_cast=any(tally.is_cast) if is_retyped else None,
         same_nan=tally.same_nan,
+        close_elements=tally.close,
     )
     if tally.max_abs is None:
         return common
@@ -149,8 +163,7 @@ def metrics_of(
     dd = _total((row.dd, 2 * row.exponent_d) for row in tally.sums)
     distance = _total((row.distance, row.exponent_d) for row in tally.sums)
     l2, l2_a, l2_b = dd.root(), aa.root(), bb.root()
-    return replace(
-        common,
+    return common._replace(
         max_abs=tally.max_abs,
         mean_abs=distance.value() / tally.elements if tally.elements else 0.0,
         l2=l2,
@@ -217,17 +230,20 @@ class Tolerance:
     Attributes:
         rtol: relative part.
         atol: absolute part.
+        ulp: steps at a variable's largest value up to which its difference is rounding.
     """
 
     rtol: float = 0.0
     atol: float = 0.0
+    ulp: float = 0.0
 
     def __post_init__(self) -> None:
-        for option, value in (("--rtol", self.rtol), ("--atol", self.atol)):
+        for option in ("rtol", "atol", "ulp"):
+            value = getattr(self, option)
             if not 0 <= value < math.inf:
-                raise UsageError(f"{option} {value}: expected a finite number of 0 or more")
+                raise UsageError(f"--{option} {value}: expected a finite number of 0 or more")
 
     @property
     def is_bitwise(self) -> bool:
-        """Whether values are compared bit for bit."""
+        """Whether single values are compared bit for bit."""
         return self.rtol == 0 and self.atol == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import product
@@ -79,10 +80,13 @@ def take_without_scope(work: Pairing) -> None:
     Where both sides lose one, shapes have to agree, and of more than one variable.
     """
     best: dict[str, str] = {}
-    sides = [
-        [_stripped(side, depth) for depth in range(_shared_depth(side) + 1)]
-        for side in (work.a, work.b)
-    ]
+    sides = []
+    for side in (work.a, work.b):
+        names = [name.split("/")[:-1] for name, v in side.items() if v.role.is_parameter]
+        shared = 0
+        if names:
+            shared = len(os.path.commonprefix([min(names), max(names)]))  # noqa: RUF071 - of lists
+        sides.append([_stripped(side, depth) for depth in range(shared + 1)])
     for (depth, left), (other, right) in product(*map(enumerate, sides)):
         by_rest = {rest: name for name, rest in right.items()}
         found = {name: by_rest[rest] for name, rest in left.items() if rest in by_rest}
@@ -92,15 +96,6 @@ def take_without_scope(work: Pairing) -> None:
             best = found
     loose = {name: other for name, other in best.items() if work.a[name].owner is None}
     work.take_by_name(loose, PairedBy.SCOPE)  # what has an owner follows it
-
-
-def _shared_depth(side: Mapping[str, Variable]) -> int:
-    names = [name.split("/")[:-1] for name, v in side.items() if v.role.is_parameter]
-    if not names:
-        return 0
-    first, last = min(names), max(names)
-    shorter = min(len(first), len(last))
-    return next((i for i in range(shorter) if first[i] != last[i]), shorter)
 
 
 def _stripped(side: Mapping[str, Variable], depth: int) -> dict[str, str]:

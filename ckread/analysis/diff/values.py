@@ -1,5 +1,7 @@
 """Pairs of variables compared by reading both side by side, each byte once.
 
+Those that differ so little that it may be rounding are read a second time, to count steps.
+
 Pairs whose bytes lie plainly on both sides go through the engine of `scan`. Everything
 else (strings, partitioned variables, compressed files) streams through its reader in
 this process.
@@ -8,27 +10,37 @@ this process.
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_many, compare_strings
+from ckread.analysis.diff.kernels import (
+    CAPACITY,
+    PairComparison,
+    compare_many,
+    compare_strings,
+    metrics_of_rows,
+)
 from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
+from ckread.analysis.diff.rounding import (
+    compare_rounding,
+    has_steps,
+    may_be_rounding,
+    merge_roundings,
+    rounding_of,
+)
 from ckread.analysis.scan import (
     PIECE_NBYTES,
-    AllAtOnce,
     Grid,
     Item,
-    Kernel,
     plain_extents,
     scan,
     side_by_side,
 )
+from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.model.variable import is_whole
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.scan import Chunks
@@ -50,7 +62,21 @@ def compare_pairs(
     """Give the metrics of each pair of equally many elements; None where a type has no values."""
     items: list[Item] = []
     streamed: list[int] = []
-    for i, (a, b) in enumerate(pairs):
+    together: dict[int, Metrics | None] = {}
+    rest = list(range(len(pairs)))
+    if tolerance.is_bitwise:
+        groups, rest = grouped([*zip(*pairs, strict=True)])
+        start = partial(AllAtOnce, partial(compare_many, allowed=tolerance.ulp))
+        for rows in scan_together(groups, start, work):
+            if rows.result is not None:
+                at, numbers = rows.done
+                shapes = [pairs[i][1].shape for i in numbers]
+                measured = metrics_of_rows(rows.result, at, shapes)
+                together.update(zip(numbers, measured, strict=True))
+            rest += rows.left
+        rest.sort()
+    for i in rest:
+        a, b = pairs[i]
         sources: tuple[Extent | Variable, ...] = (a, b)
         if not (is_whole(a) and is_whole(b)):
             left, right = plain_extents(a), plain_extents(b)
@@ -60,19 +86,48 @@ def compare_pairs(
             sources = (*left, *right)
         grid = _grid(max(a.dtype.itemsize, b.dtype.itemsize))
         items.append(Item(i, sources, a.elements, grid, tolerance, (a.name, b.name)))
-    metrics: dict[int, Metrics | None] = {}
+    tallies: dict[int, PairTally | None] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, _KERNEL, work):
+    for item, found in scan(items, compare, work):
         if found.error is not None:
             errors[item.number] = found.error
         else:
-            metrics[item.number] = _metrics(merge_tallies(found.partials), *pairs[item.number])
+            tallies[item.number] = merge_tallies(found.partials)
     if errors:
         raise errors[min(errors)]
     for i in streamed:
-        metrics[i] = _compare_through_readers(*pairs[i], tolerance)
+        tallies[i] = _compare_through_readers(*pairs[i], tolerance)
         work.advance(pairs[i][0].nbytes + pairs[i][1].nbytes)
+    metrics = together | {i: _metrics(tallies[i], *pairs[i]) for i in rest}
+    near = {i for i in rest if _is_near(tallies[i], *pairs[i], tolerance)}
+    work = work._replace(progress=None)
+    steps = {
+        i: rounding_of(side_by_side(*(v.chunks() for v in pairs[i]))) for i in near & {*streamed}
+    }
+    items = [item for item in items if item.number in near]
+    for item, found in scan(items, compare_rounding, work, merge_roundings):
+        if found.error is not None:
+            raise found.error
+        [steps[item.number]] = found.partials
+    for i, (max_ulp, spacing) in steps.items():
+        known = metrics[i]
+        if known is not None and known.max_abs is not None and spacing:
+            of_largest = known.max_abs / spacing
+            metrics[i] = known._replace(max_ulp=max_ulp, max_ulp_of_largest=of_largest)
     return [metrics[i] for i in range(len(pairs))]
+
+
+def _is_near(tally: PairTally | None, a: Variable, b: Variable, tolerance: Tolerance) -> bool:
+    """Tell whether two variables differ, and so little that it may be rounding."""
+    if tally is None or not tally.changed + tally.close or a.dtype != b.dtype:
+        return False
+    dtype = numpy_dtype(a.dtype)
+    largest = tally.max_abs
+    return (
+        largest is not None
+        and has_steps(dtype)
+        and may_be_rounding(largest, tally.bound, dtype, tolerance.ulp)
+    )
 
 
 @cache
@@ -88,30 +143,21 @@ def compare(_extents: Sequence[Extent], tolerance: Tolerance, chunks: Chunks) ->
     return comparison.tally()
 
 
-def compare_small(
-    _: Sequence[DataType], tolerance: Tolerance, arrays: Sequence[NDArray[Any]]
-) -> list[PairTally | None]:
-    """Compare small tensors of one size and type, the rows of two arrays."""
-    a, b = arrays
-    return compare_many(a, b) if tolerance.is_bitwise else [None] * len(a)
-
-
-def _metrics(tally: PairTally, a: Variable, b: Variable) -> Metrics:
+def _metrics(tally: PairTally | None, a: Variable, b: Variable) -> Metrics | None:
+    if tally is None:
+        return None
     is_real = a.dtype not in _COMPLEX and b.dtype not in _COMPLEX
     return metrics_of(tally, b.shape, is_retyped=a.dtype != b.dtype, is_signed=is_real)
 
 
-def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> Metrics | None:
+def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> PairTally | None:
     """Compare what has no plain bytes, chunk by chunk."""
     if a.dtype == b.dtype == DataType.STRING:
         strings = (variable.numpy().ravel().tolist() for variable in (a, b))
-        return _metrics(compare_strings(*strings), a, b)
+        return compare_strings(*strings)
     if not (a.dtype.is_plain and b.dtype.is_plain):
         return None
     comparison = PairComparison(tolerance)
     for left, right in side_by_side(a.chunks(), b.chunks()):
         comparison.add(left, right)
-    return _metrics(comparison.tally(), a, b)
-
-
-_KERNEL = Kernel(compare, partial(AllAtOnce, compare_small))
+    return comparison.tally()

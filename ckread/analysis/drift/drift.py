@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.drift.records import RunDrift, VariableDrift
 from ckread.analysis.drift.series import (
     OpenRun,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 _SETTLING_SECONDS = 0.2
 """A save renames the data first and the index after it: what lies between is no damage."""
+
+
+_MAY_FAIL = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
 
 
 def drift(
@@ -84,12 +88,19 @@ def drift(
     work = Work(n_jobs, executor, progress)
     variables = _settled(run, opened, chosen, work)
     causes: list[VariableDrift] = []
-    if roles is None and any(v.first_nonfinite is not None for v in variables):
-        others = _others(opened, chosen, patterns)
+    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    if roles is None and failures:
+        # What may have failed before those chosen: slots, averages, scales.
+        chosen_names = {series.name for series in chosen}
+        found, _ = choose_series(opened, patterns, _MAY_FAIL)
+        others = [series for series in found if series.name not in chosen_names]
         causes = _settled(run, opened, others, work)
         if len(causes) and len(causes[0].present) != len(variables[0].present):
             variables = _settled(run, opened, chosen, work)
-    return _result(run, opened, variables, left_out, causes=_failed_first(variables, causes))
+            failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    first = min(failures, default=-1)
+    causes = [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
+    return _result(run, opened, variables, left_out, causes=causes)
 
 
 def _result(
@@ -101,6 +112,7 @@ def _result(
     index_only: bool = False,
     causes: Sequence[VariableDrift] = (),
 ) -> RunDrift:
+    seams = find_seams(run)
     return RunDrift(
         run.path,
         tuple(opened.entries),
@@ -110,29 +122,9 @@ def _result(
         tuple(causes),
         tuple(opened.notes),
         () if index_only else learning_rate(opened),
-        run.claims,
+        (*run.claims, *(seam.claim for seam in seams)),
+        seams,
     )
-
-
-def _others(
-    opened: OpenRun, chosen: Sequence[Series], patterns: str | Sequence[str]
-) -> list[Series]:
-    """Give the variables that may have failed before those chosen: slots, averages, scales."""
-    known = {series.name for series in chosen}
-    roles = set(Role) - {Role.BOOKKEEPING, Role.ALIAS, Role.TABLE, Role.ITERATOR, Role.RANDOM}
-    found, _ = choose_series(opened, patterns, roles)
-    return [series for series in found if series.name not in known]
-
-
-def _failed_first(
-    variables: Sequence[VariableDrift], causes: Sequence[VariableDrift]
-) -> list[VariableDrift]:
-    """Give those of other roles that were not finite before or when a chosen one was."""
-    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
-    if not failures:
-        return []
-    first = min(failures)
-    return [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
 
 
 def _settled(

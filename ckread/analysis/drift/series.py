@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ckread.analysis.choosing import choose
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
-from ckread.model.ordering import model_order
 from ckread.model.role import Role
+from ckread.model.selection import choose, model_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,6 +33,8 @@ class Series:
     @property
     def last(self) -> Variable:
         """The variable in the last checkpoint that holds it."""
+        if (last := self.cells[-1]) is not None:
+            return last
         return next(cell for cell in reversed(self.cells) if cell is not None)
 
 
@@ -67,7 +68,9 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         entry = run.entries[index]
         if isinstance(checkpoint, CheckpointError):
             notes.append(f"{entry.name} was left out: {checkpoint.message}.")
-        elif needs_values and _has_no_data(checkpoint):
+            continue
+        shards = [file for file in checkpoint.files() if file.is_shard] if needs_values else []
+        if shards and all(file.nbytes is None for file in shards):
             empty.append(entry)
         else:
             opened.append(checkpoint)
@@ -93,11 +96,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
     return OpenRun(entries, series, notes)
-
-
-def _has_no_data(checkpoint: Checkpoint) -> bool:
-    shards = [file for file in checkpoint.files() if file.is_shard]
-    return bool(shards) and all(file.nbytes is None for file in shards)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
@@ -137,6 +135,10 @@ def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
 
 def changes(cells: Sequence[Variable | None]) -> list[bool | None]:
     """Tell of each checkpoint whether the variable differs from the one before, by checksum."""
+    if None not in cells:
+        listed = [cell.record[1:5] for cell in cells if cell is not None]
+        if None not in [checksum for *_, checksum in listed]:
+            return [None, *(before != mark for before, mark in pairwise(listed))]
     marks = [None if cell is None else _mark(cell) for cell in cells]
     found: list[bool | None] = [None]
     for before, mark in pairwise(marks):

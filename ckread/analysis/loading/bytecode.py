@@ -84,11 +84,7 @@ def is_code_text(text: str) -> bool:
 
 
 def parse(data: bytes) -> Code:
-    """Walk marshalled code.
-
-    Raises:
-        MarshalError: it is none of Python 3.
-    """
+    """Walk marshalled code."""
     for layout in _LAYOUTS:
         try:
             walk = _Walk(data, layout)

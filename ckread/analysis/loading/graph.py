@@ -13,16 +13,18 @@ from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.loading.ops import (
+from ckread.analysis.loading.records import (
     FILE_ARGUMENT,
     KINDS,
     PATH_ATTRIBUTE,
     SAVING,
+    LoadFact,
+    OnLoading,
     What,
     has_functions,
     is_known,
+    together,
 )
-from ckread.analysis.loading.records import LoadFact, OnLoading, together
 from ckread.readers.graphs.fingerprint import is_index_as_exported
 from ckread.readers.graphs.operations import (
     INITIALIZATION,
@@ -70,13 +72,7 @@ class _Root(NamedTuple):
 
 
 def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> OnLoading:
-    """Tell what a `saved_model.pb`, or a `.meta` file, would do.
-
-    Args:
-        path: of the file.
-        shown: what to call it.
-        kind: `saved-model`, or `graph` for a `.meta`.
-    """
+    """Tell what a `saved_model.pb`, or a `.meta` file, would do."""
     facts: list[LoadFact] = []
     not_listed: Counter[str] = Counter()
     totals: Counter[str] = Counter()
@@ -90,7 +86,12 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
             totals.update(told.totals())
             metadata += [one.metadata for one in operations.objects if one.metadata]
     folder, as_exported = os.path.dirname(path), None
+    others: tuple[str, ...] = ()
     if kind == "saved-model":
+        # Exporters copy them there, and loading does not read them.
+        tree = os.walk(os.path.join(folder, "assets.extra"))
+        found = (os.path.join(at, name) for at, _, names in tree for name in sorted(names))
+        others = tuple(os.path.relpath(one, folder) for one in islice(found, _MAX_LISTED))
         as_exported = is_index_as_exported(folder)
         beside = os.path.join(folder, KERAS_METADATA)
         metadata += read_keras_metadata(beside) if os.path.isfile(beside) else []
@@ -102,16 +103,9 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
         shown, kind, together(facts), not_listed,
         n_nodes=totals["nodes"], n_signatures=totals["signatures"], tables=totals["tables"],
         index_as_exported=as_exported,
-        others=_extra_assets(folder) if kind == "saved-model" else (),
+        others=others,
         reached=totals["reached"], by_object=totals["by_object"], unreached=totals["unreached"],
     )  # fmt: skip
-
-
-def _extra_assets(folder: str) -> tuple[str, ...]:
-    """Name the files of `assets.extra`, which exporters copy there and loading does not read."""
-    top = os.path.join(folder, "assets.extra")
-    found = (os.path.join(at, name) for at, _, names in os.walk(top) for name in sorted(names))
-    return tuple(os.path.relpath(path, folder) for path in islice(found, _MAX_LISTED))
 
 
 class _Graph:

@@ -17,8 +17,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.loading.bytecode import describe, is_code_text
-from ckread.analysis.loading.ops import UNREAD_CODE, What
-from ckread.analysis.loading.records import LoadFact
+from ckread.analysis.loading.records import UNREAD_CODE, LoadFact, What
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

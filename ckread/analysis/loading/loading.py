@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.analysis.loading.ops import What
 from ckread.analysis.loading.records import LoadFact as LoadFact
 from ckread.analysis.loading.records import OnLoading as OnLoading
+from ckread.analysis.loading.records import What
 from ckread.errors import CheckpointError, ErrorKind
 from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate

@@ -15,8 +15,7 @@ import io
 import zipfile
 from typing import IO, TYPE_CHECKING, Any
 
-from ckread.analysis.loading.ops import What
-from ckread.analysis.loading.records import LoadFact
+from ckread.analysis.loading.records import LoadFact, What
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:

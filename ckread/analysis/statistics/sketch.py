@@ -39,8 +39,7 @@ from ckread.analysis.statistics.moments import (
     pooled,
     weighted_part,
 )
-from ckread.readers.contract import CHUNK_NBYTES
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import CHUNK_NBYTES, DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,14 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.choosing import choose_variables
 from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
-from ckread.model.selection import find_by_name
+from ckread.model.selection import choose, find_by_name, model_order
 from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
@@ -21,13 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.distribution import Distribution, Quantile
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.claim import Claim
+    from ckread.model.evidence import Claim
     from ckread.model.role import Role
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
+
+
+def choose_variables(
+    checkpoint: Checkpoint, patterns: str | Sequence[str], roles: str | Iterable[str] | None
+) -> tuple[list[Variable], dict[Role, int]]:
+    """Choose among the variables of a checkpoint; they come in the order of its model."""
+    chosen, left_out = choose(checkpoint.values(), patterns, roles)
+    return model_order(chosen, checkpoint.evidence), left_out
 
 
 N_BINS = 64
@@ -76,14 +83,9 @@ def _figure(name: str, kind: Kind, attribute: str | None = None) -> Field[Variab
     return Field(name, kind, lambda v: getattr(v.distribution, attribute or name, None))
 
 
-def _quantiles(variable: VariableStatistics) -> dict[str, float] | None:
+def _quantiles(variable: VariableStatistics, give: Callable[[Quantile], Any]) -> Any:
     found = variable.distribution
-    return {str(q.probability): q.value for q in found.quantiles} if found else None
-
-
-def _quantile_bounds(variable: VariableStatistics) -> dict[str, list[float]] | None:
-    found = variable.distribution
-    return {str(q.probability): [q.low, q.high] for q in found.quantiles} if found else None
+    return {str(q.probability): give(q) for q in found.quantiles} if found else None
 
 
 STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
@@ -102,8 +104,8 @@ STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
     _figure("zeros", Kind.COUNT),
     _figure("nan", Kind.COUNT),
     _figure("inf", Kind.COUNT, "infinite"),
-    Field("quantiles", Kind.NESTED, _quantiles),
-    Field("quantile_bounds", Kind.NESTED, _quantile_bounds),
+    Field("quantiles", Kind.NESTED, lambda v: _quantiles(v, lambda q: q.value)),
+    Field("quantile_bounds", Kind.NESTED, lambda v: _quantiles(v, lambda q: [q.low, q.high])),
 )
 """What is told of a variable that was measured: JSON, pandas and the pipe of `stats`."""
 

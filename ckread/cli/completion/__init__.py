@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if output.is_json:
         output.json("completion", {"shell": shell, "script": script, "answer": answers})
     else:
-        output.lines(script.splitlines() if script is not None else answers or [])
+        output.answers(script.splitlines() if script is not None else answers or [])
     return 0
 
 
@@ -97,17 +97,12 @@ def _for_bash(found: list[Candidate], typed: TypedLine) -> list[str]:
     names = [candidate.text for candidate in found if candidate.kind is Kind.NAME]
     is_own = any("$" in candidate.text or "`" in candidate.text for candidate in found)
     if is_own or any(name.startswith("~") or os.path.isdir(name) for name in names):
-        return ["words", *(_quoted(text, typed.open_quote) for text in texts)]
+        if typed.open_quote == "'":
+            return ["words", *(text.replace("'", "'\\''") for text in texts)]
+        special = _SPECIAL_IN_QUOTES if typed.open_quote else _SPECIAL
+        return ["words", *(special.sub(r"\\\g<0>", text) for text in texts)]
     if all(candidate.kind is Kind.WORD for candidate in found):
         return ["words", *texts]
     # Bash adds the slash of a directory itself.
     slashes = ["/" if candidate.kind is Kind.PATH else "" for candidate in found]
     return ["files", *map(str.removesuffix, texts, slashes)]
-
-
-def _quoted(text: str, open_quote: str) -> str:
-    """Give a text as bash takes it literally, within a quote that is open."""
-    if open_quote == "'":
-        return text.replace("'", "'\\''")
-    special = _SPECIAL_IN_QUOTES if open_quote else _SPECIAL
-    return special.sub(r"\\\g<0>", text)

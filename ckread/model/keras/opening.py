@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckread.model.checkpoint import Checkpoint
@@ -110,8 +109,7 @@ def with_saved_layers(
     is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
     optimizer = innermost(config.optimizer)
     kind = class_of_config(optimizer.class_name, optimizer.settings) if optimizer else None
-    return replace(
-        evidence,
+    return evidence._replace(
         layers=layers if is_whole else (),
         compiled=config.compiled,
         optimizer_class=kind,

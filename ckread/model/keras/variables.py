@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.role import Role, can_be_weight
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.keras.config import iter_layers
 from ckread.readers.keras.layers import STATISTICS, quantization_mode
 
@@ -69,8 +69,19 @@ def find_keras3(
         role = _role(group, variable, record)
         trainable = _trainable(group, variable, role, record)
         found[key] = LayerVariable(key, name, role, trainable, layer=layer_path(group))
-    for key, original in _repeats(contents, tensors).items():
-        found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
+    # Second copies: linked twice, or a wrapper's copy of its layer's kernel.
+    repeats = dict(contents.repeats)
+    for path, group in contents.groups.items():
+        prefix = f"{path}/" if path else ""
+        copy, original = f"{prefix}vars/0", f"{prefix}layer/vars/0"
+        is_wrapper = group.class_name == "SpectralNormalization"
+        if is_wrapper and copy in tensors and original in tensors:
+            shapes = [(tensors[k].shape, tensors[k].dtype) for k in (copy, original)]
+            if shapes[0] == shapes[1]:
+                repeats[copy] = original
+    for key, original in repeats.items():
+        if key in found:  # or it is a variable of something else, such as an optimizer
+            found[key] = found[key]._replace(role=Role.ALIAS, trainable=None, repeats=original)
     return found
 
 
@@ -137,21 +148,6 @@ def _all_flags(flags: list[bool | None], *, is_known: bool) -> bool | None:
     if False in flags:
         return False
     return True if flags[0] and is_known else None
-
-
-def _repeats(contents: KerasContents, tensors: Mapping[str, TensorRecord]) -> dict[str, str]:
-    """Find second copies: linked twice, or a wrapper's copy of its layer's kernel."""
-    repeats = dict(contents.repeats)
-    for path, group in contents.groups.items():
-        if group.class_name != "SpectralNormalization":
-            continue
-        prefix = f"{path}/" if path else ""
-        copy, original = f"{prefix}vars/0", f"{prefix}layer/vars/0"
-        if copy in tensors and original in tensors:
-            one, other = tensors[copy], tensors[original]
-            if (one.shape, one.dtype) == (other.shape, other.dtype):
-                repeats[copy] = original
-    return repeats
 
 
 def find_legacy(

@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 from ckread.model.evidence import Identity
 from ckread.model.naming.path_tree import key_path, unescape
 from ckread.model.naming.paths import unique_names
-from ckread.model.naming.state import (
+from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
+from ckread.model.role import (
+    Role,
     buffers,
+    can_be_weight,
     is_state_name,
     is_state_scope,
     is_state_word,
     is_weight_word,
+    role_by_word,
     role_of_whole,
 )
-from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
-from ckread.model.role import Role, can_be_weight, role_by_word
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.evidence import Evidence
-    from ckread.readers.contract import TensorRecord
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType, TensorRecord
 
 
 _ADAPTED = ("mean", "variance", "count")
@@ -121,28 +122,17 @@ class Names:
         return self._tensors.items()
 
     def identities(self) -> dict[str, Identity]:
-        """Give the identity of every variable."""
+        """Give the identity of every variable; names of one kind, which most are, are told once."""
         found = {}
-        for key, role in self._roles():
-            if role is Role.WEIGHT:
-                told = key in self._trained if self._trained else None
-                found[key] = Identity(key, role, self._flags.get(key, told))
-            else:
-                found[key] = self._slots.get(key) or Identity(
-                    key, role, False if role is Role.STATISTIC else None
-                )
-        return found
-
-    def _roles(self) -> Iterator[tuple[str, Role]]:
-        """Yield name and role in file order; names of one kind, which most are, are told once."""
         told: dict[tuple[str, DataType, tuple[int, ...], bool], Role] = {}
         depends_on_all = bool(self._flags or self._buffers)
         for key, record in self._tensors.items():
             if key in self._slots:
-                yield key, self._slots[key].role
+                found[key] = self._slots[key]
                 continue
             scope, _, word = key.rpartition("/")
-            kind = word, record.dtype, record.shape, key in self._trained
+            is_trained = key in self._trained
+            kind = word, record.dtype, record.shape, is_trained
             is_own = depends_on_all or scope.startswith("training") or is_state_scope(scope)
             is_own = is_own or depends_on_others(word)
             role = None if is_own else told.get(kind)
@@ -150,7 +140,11 @@ class Names:
                 role = self._role(key, record)
                 if not is_own:
                     told[kind] = role
-            yield key, role
+            trainable = False if role is Role.STATISTIC else None
+            if role is Role.WEIGHT:
+                trainable = self._flags.get(key, is_trained if self._trained else None)
+            found[key] = Identity(key, role, trainable)
+        return found
 
     def _role(self, name: str, record: TensorRecord) -> Role:
         """Give the role of what is no slot: what is trained first, then words, then the rest."""
@@ -236,18 +230,13 @@ def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord])
     ends = ("/".join(parts[cut:]) for cut in cuts if cut)
     for candidate in chain(beginnings, ends):
         weight = tensors.get(candidate)
-        if weight is not None and _fits(record.shape, weight.shape):
+        if weight is None:
+            continue
+        whole = weight.shape  # or that less one axis
+        factors = (whole[:axis] + whole[axis + 1 :] for axis in range(len(whole)))
+        if record.shape == whole or (len(whole) > 1 and record.shape in factors):
             return candidate
     return None
-
-
-def _fits(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Tell whether this is the weight's shape, or that less one axis."""
-    if shape == weight:
-        return True
-    return len(shape) == len(weight) - 1 >= 1 and any(
-        shape == weight[:axis] + weight[axis + 1 :] for axis in range(len(weight))
-    )
 
 
 # Identities of object-based keys alone, where the object graph is absent or damaged.

@@ -14,9 +14,8 @@ import numpy as np
 
 from ckread.model.columns import IdentityColumns, Spelling
 from ckread.model.naming.by_name import Names, depends_on_others
-from ckread.model.naming.state import LONG, is_container, is_state_word
 from ckread.model.optimizers import may_be_slot
-from ckread.model.role import Role
+from ckread.model.role import LONG, Role, is_container, is_state_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

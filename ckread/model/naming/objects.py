@@ -19,10 +19,17 @@ from ckread.model.naming.paths import (
     unique_names,
 )
 from ckread.model.naming.slots import SlotClues, find_slots
-from ckread.model.naming.state import buffers, is_state_name, is_weight_word, role_of_whole
 from ckread.model.optimizers import find_optimizers, trained_by
-from ckread.model.role import Role, can_be_weight, role_by_word
-from ckread.readers.dtypes import DataType
+from ckread.model.role import (
+    Role,
+    buffers,
+    can_be_weight,
+    is_state_name,
+    is_weight_word,
+    role_by_word,
+    role_of_whole,
+)
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -72,26 +79,6 @@ def _names(
     file: ObjectFile, nodes: Mapping[str, int], tensors: Mapping[str, TensorRecord]
 ) -> dict[str, str]:
     """Name every key: slots last, because they carry the names of their owners."""
-    own = _own_names(file)
-    first, owned = {}, {}
-    for key in tensors:
-        node = nodes.get(key, -1)
-        slot = file.slots.get(node)
-        if slot is not None:
-            owned[key] = slot
-        else:
-            first[key] = own.get(node) or file.namer.spell_key(key)
-    names = unique_names(first)
-    prefixes = {node: file.prefix(node) for node in file.optimizers}
-    wanted = {}
-    for key, slot in owned.items():
-        owner = file.records[slot.owner].key
-        wanted[key] = f"{prefixes[slot.optimizer]}{names.get(owner, owner)}/{slot.word}"
-    return names | unique_names(wanted, names.values())
-
-
-def _own_names(file: ObjectFile) -> dict[int, str]:
-    """Give names by node id to all variables that do not carry the name of another."""
     namer, reached = file.namer, file.namer.tree.reached
     free = [
         node
@@ -101,16 +88,29 @@ def _own_names(file: ObjectFile) -> dict[int, str]:
         and node not in file.slots
         and (role.is_parameter or node not in file.held)
     ]
-    names = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
-    names |= names_of_optimizer_only(namer, file.optimizers, file.slots)
+    own = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
+    own |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
         # Keras 2 called it `iter`, later `iteration`: one name in all formats.
         word = "iterations" if local_name in ("iter", "iteration") else public(local_name)
-        names.setdefault(node, file.prefix(optimizer) + word)
-    for node in file.records:
-        if node not in names and node not in file.slots and (path := namer.spell(node)):
-            names[node] = path
-    return names
+        own.setdefault(node, file.prefix(optimizer) + word)
+    first, owned = {}, {}
+    for key in tensors:
+        node = nodes.get(key, -1)
+        slot = file.slots.get(node)
+        if slot is not None:
+            owned[key] = slot
+            continue
+        is_stored = node in file.records and node not in own
+        path = namer.spell(node) if is_stored else None
+        first[key] = own.get(node) or path or namer.spell_key(key)
+    names = unique_names(first)
+    prefixes = {node: file.prefix(node) for node in file.optimizers}
+    wanted = {}
+    for key, slot in owned.items():
+        owner = file.records[slot.owner].key
+        wanted[key] = f"{prefixes[slot.optimizer]}{names.get(owner, owner)}/{slot.word}"
+    return names | unique_names(wanted, names.values())
 
 
 class ObjectFile:

@@ -14,8 +14,8 @@ from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
 
 from ckread.model.naming.path_tree import is_structural, key_path, public
-from ckread.model.naming.state import DEFAULT_NAME
 from ckread.model.optimizers import trained_by
+from ckread.model.role import DEFAULT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping

@@ -12,13 +12,19 @@ from __future__ import annotations
 import os
 import re
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind, NotACheckpointError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    ErrorKind,
+    NotACheckpointError,
+    TextLines,
+)
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
     Location,
     at_prefix,
-    keras_suffix,
+    file_suffix,
 )
 from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import locate_latest, scan
@@ -51,8 +57,7 @@ def locate_latest_in(directory: str) -> Location:
         return location.noting(*notes)
     nothing = failure or nothing_in(directory)
     if failure is None and notes and isinstance(nothing, CheckpointNotFoundError):
-        remedy = "\n".join([*notes, *([nothing.remedy] if nothing.remedy else [])])
-        raise nothing.within(remedy=remedy)
+        raise nothing.within(remedy=TextLines(*notes, nothing.remedy))
     raise nothing
 
 
@@ -113,6 +118,11 @@ _FORMATS = {
     Kind.HDF5: Format.LEGACY_HDF5,
     Kind.KERAS_ARCHIVE: Format.KERAS_ARCHIVE,
     Kind.WEIGHTS_JSON: Format.KERAS_WEIGHTS_SHARDED,
+    Kind.SAFETENSORS: Format.SAFETENSORS,
+    Kind.SAFETENSORS_JSON: Format.SAFETENSORS,
+    Kind.NPY: Format.NPY,
+    Kind.NPZ: Format.NPZ,
+    Kind.PYTORCH: Format.PYTORCH,
 }
 
 
@@ -141,7 +151,7 @@ def locate_by_content(path: str) -> Location:
             found, expected = kind.phrase, "the name saved_model.pb"
             remedy = "The variables of a SavedModel lie in variables/ beside its saved_model.pb."
         raise NotACheckpointError(found, path=path, name=name, expected=expected, remedy=remedy)
-    suffix = keras_suffix(path)
-    if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES[suffix] is Format.KERAS_WEIGHTS:
+    suffix = file_suffix(path)
+    if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES.get(suffix) is Format.KERAS_WEIGHTS:
         return Location(path, Format.KERAS_WEIGHTS)
     return Location(path, _FORMATS[kind])

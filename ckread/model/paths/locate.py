@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UnsupportedFeatureError
 from ckread.model.paths.location import (
@@ -147,4 +146,4 @@ def _left_by_save(directory: str, location: Location) -> Location:
     if left is None:
         return location
     note = f"Left by a save that was cut short: {left}; opened {os.path.basename(location.path)}."
-    return replace(location, notes=(note,))
+    return location._replace(notes=(note,))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, MissingShardError
-from ckread.readers.contract import Format, TensorColumns
+from ckread.readers.contract import Format, TensorColumns, few
 from ckread.readers.extents import not_a_shard
 
 if TYPE_CHECKING:
@@ -26,12 +25,21 @@ KERAS_SUFFIXES = {
     ".h5": Format.LEGACY_HDF5,
     ".hdf5": Format.LEGACY_HDF5,
 }
+PARTNER_SUFFIXES = {
+    ".safetensors.index.json": Format.SAFETENSORS,
+    ".safetensors": Format.SAFETENSORS,
+    ".npz": Format.NPZ,
+    "pytorch_model.bin": Format.PYTORCH,
+    ".pth": Format.PYTORCH,
+    ".pt": Format.PYTORCH,
+}
+"""Of other worlds: looked for in a directory where there is nothing of TensorFlow or Keras."""
+
 MAX_V1_SHARDS = 100_000
 _V1_SHARD = re.compile(r"(?P<stem>.*)-(?:\d{5,}|\?{5,})-of-(?P<count>\d{5,})\Z", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A checkpoint that was found, not yet opened.
 
     Attributes:
@@ -48,7 +56,7 @@ class Location:
 
     def noting(self, *notes: str) -> Location:
         """Give the same place with sentences put before its own."""
-        return replace(self, notes=(*notes, *self.notes))
+        return self._replace(notes=(*notes, *self.notes))
 
 
 def at_prefix(prefix: str) -> Location | None:
@@ -111,9 +119,10 @@ def split_v1_shard(path: str) -> tuple[str, int]:
     return (match["stem"], int(match["count"])) if match else (path, 0)
 
 
-def keras_suffix(path: str) -> str | None:
-    """Give the suffix that makes a name one of Keras's, the longest that fits."""
-    return next((suffix for suffix in KERAS_SUFFIXES if path.endswith(suffix)), None)
+def file_suffix(path: str) -> str | None:
+    """Give the suffix that makes a name that of a file of weights, the longest that fits."""
+    known = (*KERAS_SUFFIXES, *PARTNER_SUFFIXES)
+    return next((suffix for suffix in known if path.endswith(suffix)), None)
 
 
 def file_names(directory: str) -> list[str]:
@@ -182,7 +191,15 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
         and file.nbytes is not None
         and (file.nbytes < max(ends[name]) or (is_complete and file.nbytes > max(ends[name])))
     ]
-    return (*([_missing(missing, len(shards))] if missing else []), *wrong)
+    if not missing:
+        return tuple(wrong)
+    shown, count = few(missing, 3), len(shards)
+    if len(missing) == 1:
+        start, which = f"{shown} is missing", "values" if count == 1 else "values in it"
+    else:
+        start = f"{len(missing)} of {count} data shards are missing: {shown}"
+        which = "values" if count == len(missing) else "values in them"
+    return (f"{start}. Names, shapes and checksums can be read, {which} cannot.", *wrong)
 
 
 def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
@@ -212,16 +229,6 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
         elif shard is not None and offset is not None and shard < len(by_number):
             by_number[shard].append(offset + nbytes)
     return {name: found for name, found in ends.items() if found}, is_complete
-
-
-def _missing(names: list[str], count: int) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    if len(names) == 1:
-        start, which = f"{shown} is missing", "values" if count == 1 else "values in it"
-    else:
-        start = f"{len(names)} of {count} data shards are missing: {shown}"
-        which = "values" if count == len(names) else "values in them"
-    return f"{start}. Names, shapes and checksums can be read, {which} cannot."
 
 
 def _wrong_size(path: str, nbytes: int, ends: list[int]) -> str:

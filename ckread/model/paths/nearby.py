@@ -12,6 +12,7 @@ from ckread.errors import (
     CheckpointNotFoundError,
     ErrorKind,
     NotACheckpointError,
+    TextLines,
     TruncatedFileError,
 )
 from ckread.model.paths.layouts import layout_of, left_by_save
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 _N_SHOWN = 5
 _MAX_SUBDIRECTORIES = 100
-_ALONE = (
-    "If a training run is still writing here, try again in a moment. If not, its\n"
-    "values cannot be found without the index: copy the directory again, or train on\n"
-    "from a checkpoint elsewhere."
+_ALONE = TextLines(
+    "If a training run is still writing here, try again in a moment. If not, its",
+    "values cannot be found without the index: copy the directory again, or train on",
+    "from a checkpoint elsewhere.",
 )
 
 
@@ -87,7 +88,7 @@ def nothing_in(directory: str) -> CheckpointError:
     return CheckpointNotFoundError(
         "no checkpoint in this directory",
         path=directory,
-        remedy="\n".join([*told, *([held] if held else [])]) or None,
+        remedy=TextLines(*told, held),
     )
 
 
@@ -135,7 +136,7 @@ def _what_is_here(directory: str, name: str) -> str | None:
     near = near or [other for other in by_name if name and other.startswith(name)][:_N_SHOWN]
     if near:
         paths = {**others, **by_name}
-        return "Nearest names:\n" + "\n".join(f"  {paths[other]}" for other in near)
+        return TextLines("Nearest names:", *(f"  {paths[other]}" for other in near))
     return summary(directory, candidates) if candidates else None
 
 
@@ -147,8 +148,8 @@ def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
             break
         directory = above
     near = difflib.get_close_matches(name, file_names(above), n=_N_SHOWN, cutoff=0.6)
-    lines = "\n".join(f"  {os.path.join(above, other)}" for other in near)
-    remedy = f"Nearest names:\n{lines}" if near else None
+    lines = [f"  {os.path.join(above, other)}" for other in near]
+    remedy = TextLines("Nearest names:", *lines) if lines else None
     return CheckpointNotFoundError(f"no directory {directory}", path=path, remedy=remedy)
 
 
@@ -159,8 +160,7 @@ def _below(directory: str, names: list[str]) -> str | None:
     held = [path for path in below if at_saved_model(path) or scan(path)]
     if not held:
         return None
-    shown = "\n".join(f"  {path}" for path in held[:_N_SHOWN])
+    shown = [f"  {path}" for path in held[:_N_SHOWN]]
     more = len(held) - _N_SHOWN
-    return f"Directories below hold checkpoints:\n{shown}" + (
-        f"\n  and {more} more" if more > 0 else ""
-    )
+    rest = f"  and {more} more" if more > 0 else None
+    return TextLines("Directories below hold checkpoints:", *shown, rest)

@@ -5,25 +5,31 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
     META_SUFFIX,
+    PARTNER_SUFFIXES,
     Location,
     at_prefix,
     file_names,
+    file_suffix,
     is_v1_file,
-    keras_suffix,
     split_v1_shard,
 )
 from ckread.model.steps import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.readers.contract import Format
 from ckread.readers.extents import present_shards
 
-_KERAS_SHARD = re.compile(r"_\d{5}\.weights\.h5\Z")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PART = re.compile(r"_\d{5}\.weights\.h5\Z|-\d{5}-of-\d{5}\.safetensors\Z")
+"""A file of weights that is one of several, which an index joins."""
+
 _MAX_SNIFFED = 200
 """Files without a telling name whose content is looked at, in search of V1 checkpoints."""
 
@@ -64,10 +70,8 @@ def scan(directory: str) -> list[Candidate]:
         if name.endswith(INDEX_SUFFIX)
     ]
     found = [candidate for candidate in bundles if candidate is not None]
-    return _in_order(found or _v1_files(directory, names) or keras_files(directory, names))
-
-
-def _in_order(found: list[Candidate]) -> list[Candidate]:
+    found = found or _v1_files(directory, names) or keras_files(directory, names)
+    found = found or keras_files(directory, names, PARTNER_SUFFIXES)
     read = read_series([one.name for one in found], [one.saved for one in found])
     return [
         found[place]._replace(numbers=numbers, series=series)
@@ -79,7 +83,7 @@ def _in_order(found: list[Candidate]) -> list[Candidate]:
 def read_name(path: str) -> tuple[NameNumbers, Series]:
     """Tell what the name of a checkpoint says, beside those in its directory that are alike."""
     directory, base = os.path.split(path)
-    suffix = keras_suffix(base)
+    suffix = file_suffix(base)
     start = re.split(r"\d", base, maxsplit=1)[0]
     own = suffix or (INDEX_SUFFIX if os.path.isfile(path + INDEX_SUFFIX) else "")
     names = {
@@ -149,7 +153,7 @@ def _confirmed(candidate: Candidate) -> Location | None:
 def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
     """Find V1 checkpoints: any name, so by content, of what has no other known suffix."""
     found = {}
-    likely = [name for name in names if not name.endswith((META_SUFFIX, *KERAS_SUFFIXES))]
+    likely = [name for name in names if not name.endswith(META_SUFFIX) and not file_suffix(name)]
     for name in likely[:_MAX_SNIFFED]:
         try:
             if not is_v1_file(os.path.join(directory, name)):
@@ -163,13 +167,15 @@ def _v1_files(directory: str, names: list[str]) -> list[Candidate]:
     return list(found.values())
 
 
-def keras_files(directory: str, names: list[str]) -> list[Candidate]:
-    """Give the files of Keras among the names of a directory."""
+def keras_files(
+    directory: str, names: list[str], suffixes: Mapping[str, Format] = KERAS_SUFFIXES
+) -> list[Candidate]:
+    """Give the files of Keras, or with other suffixes, among the names of a directory."""
     found = []
     for name in names:
-        suffix = keras_suffix(name)
-        if suffix is not None and not _KERAS_SHARD.search(name):
-            candidate = _candidate(directory, name, "", KERAS_SUFFIXES[suffix])
+        suffix = file_suffix(name)
+        if suffix is not None and suffix in suffixes and not _PART.search(name):
+            candidate = _candidate(directory, name, "", suffixes[suffix])
             found += [candidate] if candidate is not None else []
     return found
 

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Claim, Strength
+from ckread.model.evidence import Claim, Strength
 from ckread.model.run.entries import RunEntry, RunState
 from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.readers.contract import Format
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.entries import Place
     from ckread.model.run.opening import Structure
-    from ckread.model.run.places import Place
     from ckread.readers.files import FileIdentity
 
 MOSTLY = 0.5
@@ -118,7 +118,14 @@ def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None
         by_format[member.place.format].append(member)
     read: list[tuple[list[Member], Series | None]] = []
     for same in by_format.values():
-        names = _names([member.place.path for member in same])
+        paths = [member.place.path.rstrip(os.sep) or member.place.path for member in same]
+        above = [os.path.dirname(path) for path in paths]
+        names = [os.path.basename(path) or path for path in paths]
+        if len(set(above)) > 1 and len(set(map(words_of, above))) == 1:
+            # Directories that differ in numbers only, `run_1` and `run_2`, tell too.
+            names = [
+                os.path.join(os.path.basename(a), b) for a, b in zip(above, names, strict=True)
+            ]
         found = read_series(names, [member.entry.time for member in same])
         read += [([same[place] for place in series.order], series) for series in found]
     named = [one for one in read if not any(member.place.is_scanned for member in one[0])]
@@ -129,16 +136,6 @@ def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None
     if loose and len(scanned) == 1:
         return [([*scanned[0][0], *loose], None)]
     return [*scanned, (loose, None)] if loose else scanned
-
-
-def _names(paths: Sequence[str]) -> list[str]:
-    """Give base names; below directories that differ in numbers only (`run_1`, `run_2`) both."""
-    directories = [os.path.dirname(path.rstrip(os.sep)) for path in paths]
-    bases = [os.path.basename(path.rstrip(os.sep)) or path for path in paths]
-    if len(set(directories)) == 1 or len(set(map(words_of, directories))) > 1:
-        return bases
-    above = [os.path.basename(directory) for directory in directories]
-    return [os.path.join(*both) for both in zip(above, bases, strict=True)]
 
 
 def _in_order(members: list[Member], series: Series | None) -> Group:
@@ -154,7 +151,15 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
         # The best counter may repeat: if it counts at all, equal values are equal steps.
         rises = rank == 0 and len(set(steps)) > 1
         if None not in steps and (len(set(steps)) == len(steps) or rises):
-            return _by_counter(members, rank)
+            placed = [replace(m, entry=replace(m.entry, step=m.counters[rank])) for m in members]
+            placed.sort(
+                key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0)
+            )
+            structure = placed[0].structure
+            name = structure.identities[structure.step_keys[rank]].name
+            shown = _span([member.entry.step for member in placed])
+            claim = Claim("step", shown, Strength.STORED, name)
+            return Group(tuple(placed), ("step",), (claim,))
     iterations = [member.entry.iterations for member in members]
     if series is None:
         is_counted = all(n.known is not None for n in numbers)
@@ -181,16 +186,6 @@ def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
     return replace(member, entry=entry)
-
-
-def _by_counter(members: Sequence[Member], rank: int) -> Group:
-    """Order by a counter that all of them hold."""
-    placed = [replace(m, entry=replace(m.entry, step=m.counters[rank])) for m in members]
-    placed.sort(key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0))
-    structure = placed[0].structure
-    name = structure.identities[structure.step_keys[rank]].name
-    shown = _span([member.entry.step for member in placed])
-    return Group(tuple(placed), ("step",), (Claim("step", shown, Strength.STORED, name),))
 
 
 def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()) -> Claim:
@@ -247,18 +242,14 @@ def _by_structure(members: Sequence[Member]) -> list[list[Member]]:
             groups.append(found)
         else:
             joined[:] = sorted(joined + found)
-    return [_under_one_name([members[place] for place in found]) for found in groups]
-
-
-def _under_one_name(members: list[Member]) -> list[Member]:
-    """Give the variables of all the names of the last, where only layers were numbered anew."""
-    last = members[-1].structure
-    renames = {
-        member.structure.number: _renumbered(member.structure, last)
-        for member in members
-        if member.structure is not last
-    }
-    return [replace(member, renames=renames.get(member.structure.number)) for member in members]
+    parted = []
+    for found in groups:
+        last = members[found[-1]].structure
+        some = [(members[place], members[place].structure) for place in found]
+        # The names of the last are those of all, where only layers were numbered anew.
+        renames = {one.number: _renumbered(one, last) for _, one in some if one is not last}
+        parted.append([replace(member, renames=renames.get(one.number)) for member, one in some])
+    return parted
 
 
 def _renumbered(a: Structure, b: Structure) -> dict[str, str] | None:
@@ -301,7 +292,8 @@ def _variables(structure: Structure) -> frozenset[tuple[str, tuple[int, ...]]]:
 def models_of(groups: Sequence[Group]) -> list[int]:
     """Give a number for each group: equal ones hold the same model, under another name perhaps.
 
-    Models are the same whose parameters have the same leaf names, shapes and types.
+    Models are the same whose parameters have the same leaf names, shapes and types; where there
+    are no parameters, all their variables.
     """
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ckread.model.evidence import Evidence, Identity
-    from ckread.model.run.places import Place
+    from ckread.model.run.entries import Place
     from ckread.readers.contract import TensorRecord
 
 _STEP_NAMES = ("global_step", "step", "train_step")
@@ -117,7 +117,22 @@ class RunOpener:
         known = self._structures.get(signature)
         if known is not None:
             return known
-        structure = _structure(checkpoint, len(self._structures))
+        numbers = checkpoint.of_role(Role.COUNTER)
+        counters = {v.name: v.key for v in numbers if v.elements == 1 and v.nbytes}
+        save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
+        tensors = checkpoint.reader.tensors
+        kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
+        structure = Structure(
+            number=len(self._structures),
+            records=tensors if isinstance(tensors, TensorColumns) else dict(tensors),
+            n_variables=sum(kinds.values()),
+            elements=sum(n * kind.elements for kind, n in kinds.items()),
+            identities=_identities(checkpoint),
+            evidence=checkpoint.evidence,
+            step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
+            iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
+            epoch_key=next(iter(_named(counters, ("epoch",))), None),
+        )
         if structure.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint:
             signature = (signature, "without its graph")
         self._structures[signature] = structure
@@ -162,25 +177,6 @@ def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     if isinstance(tensors, TensorColumns):
         return (graph and graph.crc32c, *tensors.structure())
     return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))
-
-
-def _structure(checkpoint: Checkpoint, number: int) -> Structure:
-    numbers = checkpoint.of_role(Role.COUNTER)
-    counters = {v.name: v.key for v in numbers if v.elements == 1 and v.nbytes}
-    save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
-    tensors = checkpoint.reader.tensors
-    kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
-    return Structure(
-        number=number,
-        records=tensors if isinstance(tensors, TensorColumns) else dict(tensors),
-        n_variables=sum(kinds.values()),
-        elements=sum(n * kind.elements for kind, n in kinds.items()),
-        identities=_identities(checkpoint),
-        evidence=checkpoint.evidence,
-        step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
-        iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
-        epoch_key=next(iter(_named(counters, ("epoch",))), None),
-    )
 
 
 def _identities(checkpoint: Checkpoint) -> Mapping[str, Identity]:

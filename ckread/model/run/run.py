@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,6 +22,8 @@ from ckread.model.run.entries import (
     RunState,
     SkippedCheckpoint,
     base_name,
+    find_places,
+    title_of,
 )
 from ckread.model.run.grouping import (
     Group,
@@ -31,16 +34,16 @@ from ckread.model.run.grouping import (
     renumbered_note,
 )
 from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
-from ckread.model.run.places import find_places, title_of
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
+from ckread.readers.state import known_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.run.places import Place, Places
+    from ckread.model.run.entries import Place, Places
 
 
 PathLike = str | os.PathLike[str]
@@ -133,6 +136,13 @@ class Run(Displayed, Sequence["Checkpoint"]):
     def steps(self) -> tuple[int | None, ...]:
         """The step of each checkpoint."""
         return tuple(entry.step for entry in self.entries)
+
+    def every(self, n: int) -> Run:
+        """Give the run of every nth checkpoint, counted back from the last."""
+        run = copy(self)
+        run._members = self._members[::-n][::-1]
+        run.entries = tuple(member.entry for member in run._members)
+        return run
 
     def error_now(self, index: int) -> CheckpointError | None:
         """Tell why a checkpoint is not what was listed any more; None if it still is."""
@@ -293,7 +303,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     try:
-        written = os.stat(files[0].path).st_mtime
+        written = known_time(os.stat(files[0].path).st_mtime)
     except OSError:
         written = None
     entry = RunEntry(

@@ -13,15 +13,13 @@ Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import TensorRecord, no_garbage_collection, shown
+from ckread.readers.contract import DataType, TensorRecord, no_garbage_collection, shown
 from ckread.readers.crc32c import MASK_DELTA
-from ckread.readers.dtypes import DataType
 from ckread.readers.files import FileIdentity, RegularFile
-from ckread.readers.messages import (
+from ckread.readers.protobuf import (
     SLICE_NBYTES,
     BundleEntry,
     BundleHeader,
@@ -50,8 +48,7 @@ class Part(NamedTuple):
     entry: BundleEntry | None
 
 
-@dataclass(frozen=True, slots=True)
-class BundleIndex:
+class BundleIndex(NamedTuple):
     """What an index says; one moment of a file that may be written to.
 
     Attributes:

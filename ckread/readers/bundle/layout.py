@@ -18,10 +18,9 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
-from ckread.readers.contract import Extent, TensorColumns, shown
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Extent, TensorColumns, shown
 from ckread.readers.extents import shard_family, shard_path
-from ckread.readers.messages import BundleEntry
+from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:
@@ -126,13 +125,21 @@ class BundleLayout:
         """Give the places of a tensor, checked: one, or one per slice."""
         entry = self.entry(record)
         num_shards = self.index.header.num_shards
+        if not entry.dtype.is_plain and entry.dtype is not DataType.STRING:
+            found = f"a {entry.dtype} tensor holds no array"
+            remedy = "Only the TensorFlow program that wrote it can restore it."
+            if entry.dtype is DataType.UNKNOWN:
+                found = f"element type {entry.dtype_number} is not known"
+                remedy = "It was written by a newer TensorFlow, or its index is damaged."
+            raise self.located(UnsupportedFeatureError(found, remedy=remedy), record.key)
+        parts = self.index.parts.get(record.key)
         try:
-            _check_readable(entry)
-            parts = self.index.parts.get(record.key)
             if parts is not None:
-                return _join(entry, parts, num_shards)
+                return _joined(entry, parts, num_shards)
             _check_entry(entry, num_shards)
-        except (CorruptCheckpointError, UnsupportedFeatureError) as error:
+        except CorruptCheckpointError as error:
+            if parts is not None:
+                error = error.within(kind=ErrorKind.SLICES)
             raise self.located(error, record.key) from None
         return ((_whole_region(entry.shape), entry),)
 
@@ -140,17 +147,6 @@ class BundleLayout:
 @lru_cache(1024)
 def _whole_region(shape: tuple[int, ...]) -> Region:
     return tuple((0, size) for size in shape)
-
-
-def _check_readable(entry: BundleEntry) -> None:
-    if entry.dtype.is_plain or entry.dtype is DataType.STRING:
-        return
-    found = f"a {entry.dtype} tensor holds no array"
-    remedy = "Only the TensorFlow program that wrote it can restore it."
-    if entry.dtype is DataType.UNKNOWN:
-        found = f"element type {entry.dtype_number} is not known"
-        remedy = "It was written by a newer TensorFlow, or its index is damaged."
-    raise UnsupportedFeatureError(found, remedy=remedy)
 
 
 def _check_entry(entry: BundleEntry, num_shards: int) -> None:
@@ -166,15 +162,8 @@ def _check_entry(entry: BundleEntry, num_shards: int) -> None:
         raise CorruptCheckpointError(found)
 
 
-def _join(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
-    """Give the checked pieces of a partitioned tensor."""
-    try:
-        return _joined(entry, parts, num_shards)
-    except CorruptCheckpointError as error:
-        raise error.within(kind=ErrorKind.SLICES) from None
-
-
 def _joined(entry: BundleEntry, parts: tuple[Part, ...], num_shards: int) -> tuple[Piece, ...]:
+    """Give the checked pieces of a partitioned tensor."""
     pieces = []
     for part in parts:
         region = region_of(part.tensor_slice, entry.shape)

@@ -11,7 +11,6 @@ The checksum of each block is verified as ever.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,7 +88,7 @@ class IndexMemo:
                 known, index = self._known[file.nbytes]
                 tensors = known.read(file.pread(0, file.nbytes))
                 if tensors is not None:
-                    return replace(index, path=path, identity=file.identity, tensors=tensors)
+                    return index._replace(path=path, identity=file.identity, tensors=tensors)
             index = parse_bundle_index(file)
             self._remember(file, index)
             return index

@@ -29,6 +29,7 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
     NotACheckpointError,
+    TextLines,
     TruncatedFileError,
 )
 from ckread.readers.bundle.index import EntryParser, read_bundle_index
@@ -46,8 +47,7 @@ from ckread.readers.extents import (
     shard_path,
 )
 from ckread.readers.files import RegularFile, file_identity
-from ckread.readers.messages import parse_bundle_header
-from ckread.readers.protobuf import parse_varint
+from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.bundle.memo import IndexMemo
     from ckread.readers.contract import Extent, TensorRecord
-    from ckread.readers.messages import BundleEntry, BundleHeader
+    from ckread.readers.protobuf import BundleEntry, BundleHeader
 
 
 T = TypeVar("T")
@@ -196,9 +196,9 @@ _CHANGED = "The files changed while they were read: a training run may be writin
 # An index is written in place, after its data: absent, empty or without its footer
 # beside a data shard, it is being written, or its writer was killed.
 
-TORN_REMEDY = (
-    "If a training run is still writing here, try again in a moment. If not, go\n"
-    "back to the checkpoint before it."
+TORN_REMEDY = TextLines(
+    "If a training run is still writing here, try again in a moment. If not, go",
+    "back to the checkpoint before it.",
 )
 
 

@@ -26,7 +26,7 @@ from ckread.readers.protobuf import parse_varint
 
 if TYPE_CHECKING:
     from ckread.readers.files import RegularFile
-    from ckread.readers.messages import BundleEntry
+    from ckread.readers.protobuf import BundleEntry
 
 
 _CHECKSUM_NBYTES = 4

@@ -151,18 +151,22 @@ def _parse(stream: FieldStream, span: Span) -> MetaGraph:
         buffer = stream.take(value, f"field {number}") if number < 7 else b""
         whole = (0, len(buffer))
         if number == 1:
-            tags, version = _parse_info(buffer)
+            info = _texts(buffer, 4, 5)
+            tags, version = tuple(info.get(4, ())), info.get(5, [""])[-1]
         elif number == 3:
             saver = _parse_saver(buffer)
         elif number == 4:
-            name, found, steps = _parse_collection(buffer)
+            name, inner = parse_map_entry(buffer, whole)
+            nodes, messages = parse_collection(buffer, inner)
+            found = tuple(parse_variable_def(buffer, message) for message in messages)
             collections[name] = found
+            steps = [*(node.removesuffix(":0") for node in nodes), *(one.name for one in found)]
             global_step = steps[0] if name == "global_step" and steps else global_step
         elif number == 5:
             name, inner = parse_map_entry(buffer, whole)
             signatures[name] = parse_signature(name, buffer, inner)
         elif number == 6:
-            assets[_parse_asset(buffer)] = None
+            assets[_texts(buffer, 2).get(2, [""])[0]] = None
     return MetaGraph(
         tags=tags,
         tensorflow_version=version,
@@ -184,15 +188,13 @@ def _is_wanted(stream: FieldStream, span: Span) -> bool:
     return False
 
 
-def _parse_info(buffer: bytes) -> tuple[tuple[str, ...], str]:
-    tags: list[str] = []
-    version = ""
+def _texts(buffer: bytes, *numbers: int) -> dict[int, list[str]]:
+    """Give the texts in the fields of these numbers."""
+    found: dict[int, list[str]] = {}
     for number, wire_type, value in iter_fields(buffer):
-        if wire_type == LENGTH_DELIMITED and number == 4:
-            tags.append(parse_text(buffer, value))
-        elif wire_type == LENGTH_DELIMITED and number == 5:
-            version = parse_text(buffer, value)
-    return tuple(tags), version
+        if wire_type == LENGTH_DELIMITED and number in numbers:
+            found.setdefault(number, []).append(parse_text(buffer, value))
+    return found
 
 
 def _parse_saver(buffer: bytes) -> Saver:
@@ -206,22 +208,6 @@ def _parse_saver(buffer: bytes) -> Saver:
     version = numbers[7]
     known = _SAVER_VERSIONS[version] if 0 <= version < len(_SAVER_VERSIONS) else f"{version}"
     return Saver(known, numbers[4], bool(numbers[5]), hours)
-
-
-def _parse_collection(buffer: bytes) -> tuple[str, tuple[VariableDef, ...], list[str]]:
-    """Give a collection's name, its variables, and the names of all of them."""
-    name, span = parse_map_entry(buffer, (0, len(buffer)))
-    nodes, messages = parse_collection(buffer, span)
-    variables = tuple(parse_variable_def(buffer, message) for message in messages)
-    names = [*(node.removesuffix(":0") for node in nodes), *(one.name for one in variables)]
-    return name, variables, names
-
-
-def _parse_asset(buffer: bytes) -> str:
-    for number, wire_type, value in iter_fields(buffer):
-        if number == 2 and wire_type == LENGTH_DELIMITED:
-            return parse_text(buffer, value)
-    return ""
 
 
 # The collections of a TF 1 graph: its variables and what is known of them.

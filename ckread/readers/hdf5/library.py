@@ -23,7 +23,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType
 from ckread.readers.hdf5.guard import GuardedWindow
 from ckread.readers.hdf5.messages import (
     REFERENCE_NBYTES,
@@ -123,6 +123,13 @@ class LibraryFile:
             else:
                 yield path
 
+    def verify(self) -> None:
+        """Open every object, as the programs do that read it."""
+        h5o = h5py_module().h5o
+        for path in self.paths():
+            with self.guarded(repr(path)):
+                h5o.open(self._file.id, encode(path))
+
     def _listed(self, path: str, item: Any) -> Dataset:
         h5d = h5py_module().h5d
         with self.guarded(repr(path)):
@@ -181,7 +188,16 @@ class LibraryFile:
         if path not in self._datasets:
             with self.guarded(repr(path)):
                 found = self._file[encode(path)]
-                self._check_filters(path, found.id)
+                layout, h5z = found.id.get_create_plist(), h5py_module().h5z
+                for i in range(layout.get_nfilters()):  # what HDF5 lacks is no damage
+                    number, _, _, name = layout.get_filter(i)
+                    if not h5z.filter_avail(number):
+                        called = f" ({decode(name)})" if name else ""
+                        packed = f"is packed by filter {number}{called}, which HDF5 lacks here"
+                        remedy = (
+                            "Read it with h5py and hdf5plugin, and save it without that filter."
+                        )
+                        self._refuse(path, packed, remedy=remedy)
                 missing = unwritten(found.id)
                 check_chunks(found.id)
             if missing is not None:
@@ -190,17 +206,6 @@ class LibraryFile:
                 )
             self._datasets[path] = found
         return self._datasets[path]
-
-    def _check_filters(self, path: str, item: Any) -> None:
-        """See that HDF5 has what the values were packed with: else they are not damaged."""
-        layout, h5z = item.get_create_plist(), h5py_module().h5z
-        for i in range(layout.get_nfilters()):
-            number, _, _, name = layout.get_filter(i)
-            if not h5z.filter_avail(number):
-                called = f" ({decode(name)})" if name else ""
-                found = f"is packed by filter {number}{called}, which HDF5 lacks here"
-                remedy = "Read it with h5py and hdf5plugin, and save it without that filter."
-                self._refuse(path, found, remedy=remedy)
 
     def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
         """Give the texts of a dataset, None unless they are of variable length."""

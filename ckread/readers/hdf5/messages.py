@@ -15,7 +15,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ckread.errors import CheckpointError
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,6 +235,8 @@ _HAS_TIMES, _HAS_LIMITS, _HAS_ORDER = 0x20, 0x10, 0x04
 _CHECKSUM_NBYTES = 4
 
 Messages = list[tuple[int, bytes]]
+Block = tuple[int, int]
+"""Place and size."""
 """Type and data of each message."""
 
 
@@ -263,36 +265,36 @@ def read_messages(source: Source, address: int) -> Messages:
     version, _, n_messages, _, nbytes = _HEADER.unpack(source.pread(address, _HEADER.size))
     if version != 1:
         raise DeclinedError
-    blocks = [(address + _HEADER.size, nbytes)]
     messages: Messages = []
-    total = 0
-    while blocks:
-        start, nbytes = blocks.pop(0)
-        total += nbytes
-        if total > MAX_HEADER_NBYTES:
-            raise DeclinedError
-        for kind, data in _iter_messages(source.pread(start, nbytes)):
-            if len(messages) >= n_messages:
+    for block, blocks in _blocks(source, (address + _HEADER.size, nbytes)):
+        at = 0
+        while at + _MESSAGE.size <= len(block):
+            kind, nbytes, flags = _MESSAGE.unpack_from(block, at)
+            at += _MESSAGE.size
+            if flags & _SHARED or at + nbytes > len(block) or len(messages) >= n_messages:
                 raise DeclinedError
+            data = block[at : at + nbytes]
             if kind == CONTINUATION:
                 blocks.append(struct.unpack("<QQ", data[:16]))
             messages.append((kind, data))
+            at += nbytes
     return messages
 
 
-def _iter_messages(block: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _MESSAGE.size <= len(block):
-        kind, nbytes, flags = _MESSAGE.unpack_from(block, at)
-        at += _MESSAGE.size
-        if flags & _SHARED or at + nbytes > len(block):
+def _blocks(source: Source, first: Block) -> Iterator[tuple[bytes, list[Block]]]:
+    """Yield the blocks of a header, and the list to which a continuation adds."""
+    blocks = [first]
+    total = 0
+    while blocks:
+        start, nbytes = blocks.pop(0)
+        total += nbytes + 1  # an empty block in a circle of them counts too
+        if total > MAX_HEADER_NBYTES:
             raise DeclinedError
-        yield kind, block[at : at + nbytes]
-        at += nbytes
+        yield source.pread(start, nbytes), blocks
 
 
 def read_any_messages(source: Source, address: int) -> Messages:
-    """Read the messages of an object whose header is of either version."""
+    """Read the messages of an object of either version; of 2 what is shared is left out."""
     if source.pread(address, 4) != b"OHDR":
         return read_messages(source, address)
     version, flags = source.pread(address + 4, 2)
@@ -301,34 +303,24 @@ def read_any_messages(source: Source, address: int) -> Messages:
     at = address + 6 + 16 * bool(flags & _HAS_TIMES) + 4 * bool(flags & _HAS_LIMITS)
     width = 1 << (flags & 3)
     nbytes = int.from_bytes(source.pread(at, width), "little")
-    blocks = [(at + width, nbytes)]
-    order_nbytes = 2 if flags & _HAS_ORDER else 0
+    head_nbytes = _SHORT_MESSAGE.size + (2 if flags & _HAS_ORDER else 0)
     messages: Messages = []
-    total = 0
-    while blocks:
-        start, nbytes = blocks.pop(0)
-        total += nbytes + 1  # an empty block in a circle of them counts too
-        if total > MAX_HEADER_NBYTES:
-            raise DeclinedError
-        for kind, data in _iter_short_messages(source.pread(start, nbytes), order_nbytes):
+    for block, blocks in _blocks(source, (at + width, nbytes)):
+        at = 0
+        while at + head_nbytes <= len(block):
+            kind, nbytes, flags = _SHORT_MESSAGE.unpack_from(block, at)
+            at += head_nbytes
+            if at + nbytes > len(block):
+                raise DeclinedError
+            data = block[at : at + nbytes]
+            at += nbytes
+            if flags & _SHARED:
+                continue
             if kind == CONTINUATION:
                 where, size = struct.unpack("<QQ", data[:16])
                 blocks.append((where + 4, size - 4 - _CHECKSUM_NBYTES))
             messages.append((kind, data))
     return messages
-
-
-def _iter_short_messages(block: bytes, order_nbytes: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the messages of a block of version 2; what is shared is left out."""
-    at = 0
-    while at + _SHORT_MESSAGE.size + order_nbytes <= len(block):
-        kind, nbytes, flags = _SHORT_MESSAGE.unpack_from(block, at)
-        at += _SHORT_MESSAGE.size + order_nbytes
-        if at + nbytes > len(block):
-            raise DeclinedError
-        if not flags & _SHARED:
-            yield kind, block[at : at + nbytes]
-        at += nbytes
 
 
 # The objects of an HDF5 file, as listed by either of the two ways to read one.

@@ -39,7 +39,7 @@ from ckread.readers.hdf5.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.readers.dtypes import DataType
+    from ckread.readers.contract import DataType
     from ckread.readers.files import FileWindow
 
 

@@ -145,7 +145,11 @@ def read_references(item: Any, source: Source, address: int) -> bytes:
             part[...] = tile[tuple(slice(size) for size in part.shape)]
         return whole.tobytes()
     try:
-        message = _layout_message(source, address)
+        messages = read_any_messages(source, address)
+        layouts = (data for kind, data in messages if kind == _LAYOUT and data[0] in (3, 4))
+        message = next(layouts, None)
+        if message is None:
+            raise DeclinedError
         if kind == h5d.COMPACT:
             [size] = struct.unpack_from("<H", message, 2)
             return _enough(message[4 : 4 + size], nbytes)
@@ -153,13 +157,6 @@ def read_references(item: Any, source: Source, address: int) -> bytes:
     except (struct.error, IndexError):
         raise DeclinedError from None
     return _enough(source.pread(start, min(size, nbytes)), nbytes)
-
-
-def _layout_message(source: Source, address: int) -> bytes:
-    for kind, data in read_any_messages(source, address):
-        if kind == _LAYOUT and data[0] in (3, 4):
-            return data
-    raise DeclinedError
 
 
 def _enough(references: bytes, nbytes: int) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.arrays import empty_array
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.slices import iter_slabs
 
 if TYPE_CHECKING:

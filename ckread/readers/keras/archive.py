@@ -39,7 +39,7 @@ from ckread.readers.keras.config import (
     parse_object,
 )
 from ckread.readers.keras.reader import KerasReader
-from ckread.readers.keras.zip_members import InflatedFile, ZipMembers
+from ckread.readers.zip_members import InflatedFile, ZipMembers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +213,7 @@ def _weights_window(archive: ZipMembers) -> FileWindow:
     place = archive.place(WEIGHTS)
     if place is not None:
         return FileWindow(archive.path, *place)
-    return FileWindow(archive.path, inflated=InflatedFile(archive.path, WEIGHTS))
+    return FileWindow(archive.path, opened=InflatedFile(archive.path, WEIGHTS))
 
 
 # Sharded Keras weights: `X.weights.json` and the files it names.

@@ -367,19 +367,15 @@ def handed_on_shapes(entries: list[Any]) -> dict[str, Shape]:
         if isinstance(item, list):
             stack += item
         elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
-            _note_tensor(item.get("config"), shapes)
+            config = item.get("config")
+            history = config.get("keras_history") if isinstance(config, dict) else None
+            if isinstance(history, list) and history and isinstance(history[0], str):
+                shape = parse_shape(item["config"].get("shape"))
+                if shape is not None:
+                    shapes.setdefault(history[0], shape)
         elif isinstance(item, dict):
             stack += item.values()
     return shapes
-
-
-def _note_tensor(config: Any, shapes: dict[str, Shape]) -> None:
-    history = config.get("keras_history") if isinstance(config, dict) else None
-    if not isinstance(history, list) or not history or not isinstance(history[0], str):
-        return
-    shape = parse_shape(config.get("shape"))
-    if shape is not None:
-        shapes.setdefault(history[0], shape)
 
 
 # JSON from a checkpoint, as data: bounded in size and depth, never code.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import NotACheckpointError
 from ckread.readers.contract import (
+    DataType,
     Extent,
     Format,
     StoredFile,
     TensorRecord,
     no_garbage_collection,
 )
-from ckread.readers.dtypes import DataType
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.file import Dataset, HDF5File, path_order
@@ -96,11 +96,16 @@ class KerasReader(ExtentReader):
         where = (file.path, offset, dataset.nbytes, dataset.dtype)
         return (Extent(*where, dataset.big_endian, None, region),)
 
-    def verify_container(self) -> None:
+    def verify_container(self, key: str | None = None) -> None:
         """Verify the member of the archive that the tensors lie in."""
         error = self._verify() if self._verify is not None else None
         if error is not None:
             raise error.within()  # a new one each time: a traceback grows on it
+
+    def verify_structure(self) -> None:
+        """See that HDF5's own library opens every object of the files."""
+        for file in self._files:
+            file.verify()
 
     def close(self) -> None:
         """Close the files for good."""

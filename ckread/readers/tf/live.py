@@ -13,8 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import UsageError
-from ckread.readers.contract import Format, TensorRecord
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, Format, TensorRecord, numpy_dtype
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.graphs.object_graph import TrackableObjectGraph, parse_object_graph
 

@@ -23,8 +23,7 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.extents import open_shard
 from ckread.readers.files import RegularFile

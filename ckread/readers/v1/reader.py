@@ -19,22 +19,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError
-from ckread.readers.contract import Format, StoredFile, TensorRecord, shown
-from ckread.readers.dtypes import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType, Format, StoredFile, TensorRecord, shown
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.files import RegularFile
-from ckread.readers.messages import (
-    MAX_SLICES,
-    SLICE_NBYTES,
-    check_count,
-    parse_tensor_shape,
-    parse_tensor_slice,
-)
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
+    MAX_SLICES,
+    SLICE_NBYTES,
     VARINT,
     Span,
+    check_count,
     iter_fields,
+    parse_tensor_shape,
+    parse_tensor_slice,
     parse_text,
     signed32,
 )
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.messages import TensorSlice
+    from ckread.readers.protobuf import TensorSlice
 
 
 # The parts of a V1 checkpoint: the list at the head of each, and its slices by key.
@@ -219,8 +216,11 @@ class V1Table(ExtentReader):
             check_partition(regions, shape)
         values = []
         for one, region in zip(slices, regions, strict=True):
-            message = self._stored(key, one)
+            stored = (part.find(key, one) for part in self._parts)
+            message = next((value for value in stored if value is not None), None)
             with self._naming(key):
+                if message is None:
+                    raise CorruptCheckpointError("listed, and its values are not there")
                 n_elements = math.prod(region_shape(region))
                 values.append(parse_values(message, data_span(message), dtype, n_elements))
         if len(values) == 1:
@@ -230,13 +230,6 @@ class V1Table(ExtentReader):
             target = tuple(slice(*bounds) for bounds in region)
             whole[target] = part.reshape(region_shape(region))
         return whole
-
-    def _stored(self, key: str, one: TensorSlice) -> bytes:
-        for part in self._parts:
-            value = part.find(key, one)
-            if value is not None:
-                return value
-        raise self._located(CorruptCheckpointError("listed, and its values are not there"), key)
 
     @contextmanager
     def _naming(self, key: str) -> Iterator[None]:

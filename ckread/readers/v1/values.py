@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Span, iter_fields
 
 if TYPE_CHECKING:
@@ -51,22 +51,17 @@ def parse_values(
         for number, wire_type, value in iter_fields(buffer, *span)
         if number == wanted
     ]
+    array: NDArray[np.generic]
     if dtype is DataType.STRING:
-        values = _strings(buffer, found)
+        texts = [buffer[value[0] : value[1]] for kind, value in found if kind == LENGTH_DELIMITED]
+        array = np.empty(len(texts), object)
+        array[:] = texts
     elif wanted in _RAW:
-        values = _fixed(buffer, found, _RAW[wanted])
+        array = _as_dtype(_fixed(buffer, found, _RAW[wanted]), dtype)
     else:
-        values = _varints(buffer, found)
-    array = _as_dtype(values, dtype)
+        array = _as_dtype(_varints(buffer, found), dtype)
     if array.size != n_elements:
         raise CorruptCheckpointError(f"{array.size} values, expected {n_elements}")
-    return array
-
-
-def _strings(buffer: bytes, found: list[tuple[int, Any]]) -> NDArray[Any]:
-    texts = [buffer[value[0] : value[1]] for kind, value in found if kind == LENGTH_DELIMITED]
-    array = np.empty(len(texts), object)
-    array[:] = texts
     return array
 
 
@@ -124,8 +119,6 @@ def _decode(raw: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.uint64
 
 def _as_dtype(values: NDArray[Any], dtype: DataType) -> NDArray[np.generic]:
     kind = numpy_dtype(dtype)
-    if dtype is DataType.STRING:
-        return values
     if dtype in (DataType.FLOAT16, DataType.BFLOAT16):
         return values.astype(np.uint16).view(kind)
     if dtype in (DataType.COMPLEX64, DataType.COMPLEX128):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
 from ckread.model.display import named, safe_text
+from ckread.views.diff.conversion import sections as conversion_sections
 from ckread.views.diff.rows import (
     MODEL_ROLES,
     SIGN_STYLES,
@@ -18,6 +19,7 @@ from ckread.views.diff.rows import (
     movement,
     origin_rows,
     state_rows,
+    steps_text,
     structure_change,
 )
 from ckread.views.diff.verdict import index_footer, unread_footer, value_footer, verdict
@@ -27,6 +29,7 @@ from ckread.views.terminal.words import (
     bar,
     common_prefix,
     cosine_text,
+    count_text,
     float_text,
     float_word,
     names_below,
@@ -46,7 +49,7 @@ DEFAULT_TOP = 40
 
 
 __all__ = [
-    "MODEL_ROLES", "DiffView", "diff_page", "structure_change", "verdict", "verdict_page",
+    "MODEL_ROLES", "DiffView", "diff_page", "structure_change", "verdict",
 ]  # fmt: skip
 
 
@@ -90,13 +93,15 @@ def diff_page(view: DiffView) -> Page:
         if result.index_only:
             certainty = index_footer(result, has_values=view.has_values)
         return Page(head, footer(certainty), piped)
-    sections = _index_sections(view) if result.index_only else _value_sections(view)
-    return Page(head, *sections, piped)
-
-
-def verdict_page(result: CheckpointDiff) -> Page:
-    """Lay out the verdict alone."""
-    return Page(_verdict(result))
+    if not result.index_only:
+        return Page(head, *_value_sections(view), piped)
+    shown = view.rows_of(result.variables)
+    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
+    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
+    rows = rows[: view.top] if view.top else rows
+    table = TerminalOnly(Table(_INDEX_COLUMNS, rows, row_style=row_style))
+    meaning = footer(index_footer(result, has_values=view.has_values))
+    return Page(head, *([table] if rows else []), meaning, piped)
 
 
 def _verdict(result: CheckpointDiff) -> Prose:
@@ -108,6 +113,8 @@ def _verdict(result: CheckpointDiff) -> Prose:
 
 def _value_sections(view: DiffView) -> list[Sequence[Block]]:
     result = view.result
+    if result.conversion is not None and not view.only:
+        return conversion_sections(result, limit=view.top or DEFAULT_TOP)
     shown = view.rows_of(result.variables)
     rows = model_rows([v for v in shown if v.role in MODEL_ROLES])
     moved = [row for row in rows if row.has_figures]
@@ -118,7 +125,8 @@ def _value_sections(view: DiffView) -> list[Sequence[Block]]:
     sections: list[Sequence[Block]] = []
     if kept:
         prefix = common_prefix([row.name for row in kept])
-        table = Table(weight_columns(kept, prefix), kept, row_style=row_style)
+        has_steps = result.tolerance.ulp > 0
+        table = Table(weight_columns(kept, prefix, has_steps=has_steps), kept, row_style=row_style)
         sections.append([*names_below(safe_text(prefix)), TerminalOnly(table)])
     if view.top is None:
         others = state_rows([v for v in shown if v.role not in MODEL_ROLES])
@@ -140,17 +148,6 @@ def _titled(heading: str, rows: Sequence[DiffRow], *, folds: bool) -> list[list[
     title = Lines([(Span(f"  {heading}", "label"),)])
     table = Table(columns, rows, row_style=row_style, has_header=False)
     return [[TerminalOnly(title), TerminalOnly(table)]]
-
-
-def _index_sections(view: DiffView) -> list[Block]:
-    shown = view.rows_of(view.result.variables)
-    rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
-    rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
-    rows = rows[: view.top] if view.top else rows
-    meaning = footer(index_footer(view.result, has_values=view.has_values))
-    if not rows:
-        return [meaning]
-    return [TerminalOnly(Table(_INDEX_COLUMNS, rows, row_style=row_style)), meaning]
 
 
 # The columns of a diff's tables in a terminal: signs and names, how far, and what in words.
@@ -191,19 +188,30 @@ def _metric(name: str, text: Callable[[Any], str]) -> Callable[[DiffRow], Line]:
     return _figure(told)
 
 
-def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]]:
+def weight_columns(
+    rows: Sequence[DiffRow], prefix: str, *, has_steps: bool = False
+) -> list[Column[DiffRow]]:
     """Give the columns of weights by how far they moved; `prefix` is said above the table."""
     columns: list[Column[DiffRow]] = [
         Column(title="  weight", shown=lambda row: _named_sign(row, prefix), folds=True)
     ]
     if any(row.only is not None and row.only.metrics is not None for row in rows):
         largest = max((_bar_size(row) for row in rows), default=0.0)
-        columns += [
+        steps: list[Column[DiffRow]] = [
+            Column(title="ulp", shown=_metric("max_ulp", count_text), justify=RIGHT),
+            Column(
+                title="of largest", shown=_metric("max_ulp_of_largest", steps_text), justify=POINT
+            ),
+        ]
+        moves: list[Column[DiffRow]] = [
             Column(title="moved", shown=_figure(far_moved), justify=RIGHT),
             Column(
                 title="", style="bar", cells=(_BAR_CELLS, _BAR_CELLS), rank=3,
                 draw=lambda row, cells: bar(_bar_size(row) / largest if largest else 0, cells),
             ),
+        ]  # fmt: skip
+        columns += steps if has_steps else moves
+        columns += [
             Column(
                 title="max |Δ|", shown=_metric("max_abs", _float_text), justify=POINT
             ),
@@ -212,9 +220,13 @@ def weight_columns(rows: Sequence[DiffRow], prefix: str) -> list[Column[DiffRow]
                 rank=4, from_width=100,
             ),
             Column(
-                title="cosine", shown=_metric("cosine", cosine_text), justify=RIGHT, rank=1
+                title="cosine", shown=_metric("cosine", cosine_text), justify=RIGHT,
+                rank=2 if has_steps else 1,
             ),
-            Column(title="elements", shown=_figure(elements_text), justify=RIGHT, rank=2),
+            Column(
+                title="elements", shown=_figure(elements_text), justify=RIGHT,
+                rank=1 if has_steps else 2,
+            ),
             Column(
                 title="sign flips", shown=_metric("sign_flips", "{:,}".format),
                 justify=RIGHT, rank=5, from_width=100,
@@ -264,11 +276,6 @@ def _relative(variable: VariableDiff) -> str:
     return "inf" if is_from_zero else float_word(metrics.relative_l2 if metrics else None)
 
 
-def _shape(variable: VariableDiff) -> str:
-    shapes = [side.shape for side in (variable.a, variable.b) if side is not None]
-    return "->".join(dict.fromkeys(map(shape_word, shapes)))
-
-
 _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
     Column.of(_FIELDS["name"]),
@@ -280,5 +287,12 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["elements"]),
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
-    Column.of(_FIELDS["shape"], piped=_shape),
+    Column.of(
+        _FIELDS["shape"],
+        piped=lambda v: "->".join(
+            dict.fromkeys(shape_word(side.shape) for side in (v.a, v.b) if side is not None)
+        ),
+    ),
+    Column.of(_FIELDS["max_ulp"]),
+    Column.of(_FIELDS["max_ulp_of_largest"]),
 ]

@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
+from ckread.analysis.diff.records import NEARLY, DiffStatus, PairedBy, distance_moved
 from ckread.model.display import safe_text
 from ckread.model.role import Role
 from ckread.views.terminal.words import (
     ABSENT,
+    count_text,
+    float_text,
     move_in_words,
     moved_text,
     shape_text,
@@ -36,6 +38,8 @@ _FEW_IDENTICAL = 6
 _FEW_STILL = 2
 _SIGNS = {
     DiffStatus.CHANGED: "~",
+    DiffStatus.ROUNDING: "≈",
+    DiffStatus.CLOSE: "≈",
     DiffStatus.IDENTICAL: "=",
     DiffStatus.ADDED: "+",
     DiffStatus.REMOVED: "-",
@@ -45,7 +49,7 @@ _SIGNS = {
     None: "?",
 }
 SIGN_STYLES = {"+": "added", "-": "removed", ">": "renamed", "!": "warning"}
-_MOST_TELLING = "!-+>≡~?="
+_MOST_TELLING = "!-+>≡~≈?="
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ def sign_of(members: Iterable[VariableDiff]) -> str:
 def _sign(variable: VariableDiff) -> str:
     if variable.paired_by is PairedBy.AVERAGE_OF:
         return "≡"
-    if variable.status is DiffStatus.CHANGED and variable.renamed_from is not None:
+    is_moved = variable.status in (DiffStatus.CHANGED, *NEARLY)
+    if is_moved and variable.renamed_from is not None:
         return ">"
     return _SIGNS[variable.status]
 
@@ -217,7 +222,16 @@ def _state_change(members: Sequence[VariableDiff]) -> str:
     text = describe(members)
     if moved is None:
         return f"{text}, from 0" if any(map(_is_measured, members)) else text
-    return f"{text}, moved {move_in_words(moved)}" if moved else text
+    measured = [v.metrics for v in members if v.metrics and _is_measured(v)]
+    steps = [metrics.max_ulp_of_largest for metrics in measured]
+    known = [step for step in steps if step is not None]
+    ulp = f", up to {steps_text(max(known))} ulp of the largest" if len(known) == len(steps) else ""
+    return f"{text}, moved {move_in_words(moved)}{ulp}" if moved else text
+
+
+def steps_text(steps: float) -> str:
+    """Give steps at a variable's largest value, which are often whole: `3`, `0.25`."""
+    return count_text(int(steps)) if steps.is_integer() else float_text(steps)
 
 
 def far_moved(variable: VariableDiff) -> str:
@@ -298,7 +312,22 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     others = [v for v in variables if v.slot is None]
     by_subtree = group_by_subtree(others, behaviour)
     if len(by_subtree) > _FEW_ROWS:
-        by_subtree = min(by_subtree, _group_by_ending(others), key=len)
+        # What ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`.
+        endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
+        for variable in others:
+            scope, _, leaf = variable.name.rpartition("/")
+            parent = scope.rsplit("/", 1)[-1]
+            endings.setdefault((behaviour(variable), parent, leaf), []).append(variable)
+        leaves = Counter((alike, parent) for alike, parent, _ in endings)
+        found: dict[tuple[object, str, str], list[VariableDiff]] = {}
+        for (alike, parent, leaf), members in endings.items():
+            merged = "*" if leaves[alike, parent] > 1 and len(members) > 1 else leaf
+            found.setdefault((alike, parent, merged), []).extend(members)
+        by_ending = [
+            _named("/".join(filter(None, ("**", parent, leaf))), members)
+            for (_, parent, leaf), members in found.items()
+        ]
+        by_subtree = min(by_subtree, by_ending, key=len)
     by_pattern: dict[str, list[VariableDiff]] = {}
     for variable in slots:
         by_pattern.setdefault(slot_pattern(variable), []).append(variable)
@@ -331,29 +360,12 @@ def _split(
     if depth and len(children) == len(members) <= _MIXED_SIZE:
         return [_named(scope + "**", variables)]
     groups: list[Group] = []
-    for below in children.values():
-        only = below[0][1]
-        alone = [Group(only.name, (only,))] if len(below) == 1 else None
-        groups += alone or _split(below, depth + 1, key)
+    for child, below in children.items():
+        if len(below) == 1 or child[-1:] == "\0":  # of one name are one of A and one of B
+            groups += [Group(variable.name, (variable,)) for _, variable in below]
+        else:
+            groups += _split(below, depth + 1, key)
     return groups
-
-
-def _group_by_ending(variables: Sequence[VariableDiff]) -> list[Group]:
-    """Put together what ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`."""
-    endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
-    for variable in variables:
-        scope, _, leaf = variable.name.rpartition("/")
-        parent = scope.rsplit("/", 1)[-1]
-        endings.setdefault((behaviour(variable), parent, leaf), []).append(variable)
-    leaves = Counter((alike, parent) for alike, parent, _ in endings)
-    found: dict[tuple[object, str, str], list[VariableDiff]] = {}
-    for (alike, parent, leaf), members in endings.items():
-        merged = "*" if leaves[alike, parent] > 1 and len(members) > 1 else leaf
-        found.setdefault((alike, parent, merged), []).extend(members)
-    return [
-        _named("/".join(filter(None, ("**", parent, leaf))), members)
-        for (_, parent, leaf), members in found.items()
-    ]
 
 
 def _named(pattern: str, members: Sequence[VariableDiff]) -> Group:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.display import safe_text
 from ckread.model.role import Role
+from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
 from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _FEW = 3
+_LIKE_ROUNDING = 16
+"""Steps at the largest value up to which a difference resembles rounding."""
 
 
 def verdict(result: CheckpointDiff) -> str:
@@ -29,25 +32,43 @@ def verdict(result: CheckpointDiff) -> str:
         held = f"{total}, {size_text(sum(variable.nbytes for variable in result.variables))}"
         if not any(variable.is_read for variable in result.variables):
             return f"identical by checksum: {held}; values were not read."
-        return f"identical: {held}, {_how_compared(result)}."
+        n_read = sum(variable.is_read for variable in result.variables)
+        how = "bit for bit"
+        if n_read < len(result.variables):
+            how = f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
+        return f"identical: {held}, {how}."
+    if result.equal:
+        return f"equal {_nearly(result)}."
     if result.identical is None:
         unknown = sum(variable.status is None for variable in result.variables)
         return (
             f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
             " types and shapes agree."
         )
+    if result.conversion is not None:
+        return " ".join([conversion.told(result, result.conversion), *_warnings(result)])
     told = _averages(result) or _same_under_other_names(result) or _counts(result)
     return " ".join([told, *_warnings(result)])
 
 
-def _how_compared(result: CheckpointDiff) -> str:
-    """Say what equal means: bit for bit, by checksum, or within a tolerance."""
-    if not result.tolerance.is_bitwise:
-        return f"within {tolerance_options(result)}"
-    n_read = sum(variable.is_read for variable in result.variables)
-    if 0 < n_read < len(result.variables):
-        return f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
-    return "bit for bit"
+def _nearly(result: CheckpointDiff) -> str:
+    """Say within what nothing differs, and how many variables do: `up to 2 ulp: rounding in …`."""
+    total, n = plural(len(result.variables), "variable"), len(result.variables)
+    close, rounding = (result.summary[status] for status in (DiffStatus.CLOSE, DiffStatus.ROUNDING))
+    told = []
+    if rounding:
+        steps = count_text(math.ceil(_most_steps(result, DiffStatus.ROUNDING)))
+        told.append(f"up to {steps} ulp: rounding in {count_text(rounding)} of {total}")
+    if close:
+        told.append(f"within {tolerance_options(result)}: {count_text(close)} of {total}")
+    return listed(told) + ("" if close + rounding == n else ", the others identical")
+
+
+def _most_steps(result: CheckpointDiff, status: DiffStatus) -> float:
+    """Give by how many steps at its largest value a variable of a status differs at most."""
+    metrics = [v.metrics for v in result.variables if v.status is status]
+    steps = [m.max_ulp_of_largest if m else None for m in metrics]
+    return max((math.inf if step is None else step for step in steps), default=0.0)
 
 
 def _counts(result: CheckpointDiff) -> str:
@@ -55,11 +76,18 @@ def _counts(result: CheckpointDiff) -> str:
     changed = result.summary["changed"]
     parts = [(changed, "changed")] if changed else []
     parts += _structural_parts(result)
+    nearly = ((DiffStatus.ROUNDING, "by rounding"), (DiffStatus.CLOSE, "within the tolerance"))
+    for status, how in nearly:
+        n = result.summary[status]
+        parts += [(n, f"{'differs' if n == 1 else 'differ'} {how}")] if n else []
     (count, what), *rest = parts
     total = plural(len(result.variables), "variable")
     who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
     words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
-    return f"{listed(words)}{_how_far(result)}{_where(result)}."
+    steps = _most_steps(result, DiffStatus.CHANGED)
+    is_like = 0 < steps <= _LIKE_ROUNDING and not result.tolerance.ulp
+    rounding = f", all by at most {math.ceil(steps)} ulp, as by rounding" if is_like else ""
+    return f"{listed(words)}{_how_far(result)}{rounding}{_where(result)}."
 
 
 def _structural_parts(result: CheckpointDiff, *, with_names: bool = True) -> list[tuple[int, str]]:
@@ -212,13 +240,19 @@ def has_not_finite(variable: VariableDiff) -> bool:
 
 
 def tolerance_options(result: CheckpointDiff) -> str:
-    """Write the tolerance as the options that set it."""
+    """Write the tolerance on single values as the options that set it."""
     return f"--rtol {result.tolerance.rtol:g} --atol {result.tolerance.atol:g}"
 
 
 def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_shown: int) -> str:
     """Say what the columns mean, and what is not shown."""
     sentences = []
+    if has_table and result.tolerance.ulp:
+        sentences.append(
+            "ulp: most steps of the type between two elements; near 0 they are tiny. of largest:"
+            " max |Δ| in steps at the variable's largest value"
+            f"; ≈ where at most {result.tolerance.ulp:g}."
+        )
     if has_table:
         how = "bit for bit"
         if not result.tolerance.is_bitwise:

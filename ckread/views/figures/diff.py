@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.records import DiffStatus, PairedBy
+from ckread.analysis.diff.records import NEARLY, DiffStatus, PairedBy
 from ckread.model.display import safe_text
 from ckread.model.role import Role
 from ckread.views.diff.page import MODEL_ROLES, structure_change, verdict
@@ -189,7 +189,7 @@ class DotRow(NamedTuple):
         if metrics and metrics.l2 and metrics.relative_l2 is None:
             return "from all zeros"
         words = [only.status.value if only.status else "not known", structure_change(only)]
-        if only.status is DiffStatus.CHANGED and metrics:
+        if only.status in (DiffStatus.CHANGED, *NEARLY) and metrics:
             return "" if metrics.l2 is not None else "changed"
         return " ".join(filter(None, words))
 

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ckread.model.claim import Strength
 from ckread.model.display import safe_text
+from ckread.model.evidence import Strength
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.analysis.info import CheckpointSummary
-    from ckread.analysis.masks_and_averages import Masks
-    from ckread.analysis.optimizers import OptimizerState
-    from ckread.analysis.training import TrainingState
+    from ckread.analysis.parameters import HashTable
+    from ckread.analysis.training import Masks, TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 LABEL_CELLS = 12
 _MAX_WORDS = 4
+_MAX_TEXTS = 8
 MAX_FILES = 3
 """Files that are named one by one."""
 
@@ -39,6 +39,10 @@ _FORMATS = {
     Format.KERAS_WEIGHTS_SHARDED: "Keras weights in shards (.weights.json)",
     Format.LEGACY_HDF5: "Keras HDF5, legacy (.h5)",
     Format.HDF5: "HDF5 file, not of Keras",
+    Format.SAFETENSORS: "safetensors",
+    Format.NPY: "numpy array (.npy)",
+    Format.NPZ: "numpy arrays (.npz)",
+    Format.PYTORCH: "PyTorch archive",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 _BATCH_NORM = ("moving_mean", "moving_variance")
@@ -49,6 +53,10 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     training = summary.training
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    when_file = None
+    if when is None and summary.file_time is not None:
+        when_file = f"file of {time_text(summary.file_time)[:-3]}"
+    texts = list(summary.metadata.items())
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
@@ -61,17 +69,27 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     ]
     step = "not recorded" if summary.format in _BUNDLES else ""
     step = step if training.step is None else f"{training.step:,}"
+    metric = "metrics" if len(training.metrics) > 1 else "metric"
+    compiled = [
+        f"{word} {', '.join(map(safe_text, names))}"
+        for word, names in (("loss", training.loss), (metric, training.metrics))
+        if names
+    ]
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
-        ("saved", ", ".join(filter(None, (when, by, tags)))),
+        ("saved", ", ".join(filter(None, (when, by, tags, when_file)))),
+        (
+            "metadata",
+            ", ".join(f"{safe_text(k)}: {safe_text(v[:200])}" for k, v in texts[:_MAX_TEXTS]),
+        ),
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
-        ("compiled", _compiled(training)),
+        ("compiled", ", ".join(compiled)),
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
-        ("tables", "; ".join(_hash_tables(summary))),
+        ("tables", "; ".join(map(_table, summary.hash_tables))),
         ("state", _state(tree) if Role.STATE in summary.roles else ""),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
@@ -148,8 +166,17 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
 def _training(training: TrainingState) -> str:
     """Say how far the optimizer came, or each of several."""
     if len(training.optimizers) > 1:
-        told = ["; ".join(" ".join(_optimizer_facts(one)) for one in training.optimizers)]
-        return told[0] if any(one.iterations is not None for one in training.optimizers) else ""
+        if all(one.iterations is None for one in training.optimizers):
+            return ""
+        told = []
+        for one in training.optimizers:
+            said = f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
+            if one.iterations is not None:
+                said += f" after {plural(one.iterations, 'iteration')}"
+            if one.learning_rate is not None:
+                said += f" at learning rate {float_text(one.learning_rate)}"
+            told.append(said)
+        return "; ".join(told)
     iterations, rate = training.iterations, training.learning_rate
     by = f" by {training.iterations_source}" if training.iterations_source else ""
     facts = [
@@ -158,20 +185,6 @@ def _training(training: TrainingState) -> str:
         training.schedule and f"learning rate by {safe_text(training.schedule)}",
     ]
     return ", ".join(filter(None, facts))
-
-
-def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
-    yield f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
-    if one.iterations is not None:
-        yield f"after {plural(one.iterations, 'iteration')}"
-    if one.learning_rate is not None:
-        yield f"at learning rate {float_text(one.learning_rate)}"
-
-
-def _compiled(training: TrainingState) -> str:
-    loss, metrics = training.loss, training.metrics
-    parts = [("loss", loss), ("metrics" if len(metrics) > 1 else "metric", metrics)]
-    return ", ".join(f"{word} {', '.join(map(safe_text, names))}" for word, names in parts if names)
 
 
 def _averages(summary: CheckpointSummary) -> str:
@@ -185,11 +198,10 @@ def _averages(summary: CheckpointSummary) -> str:
     return f"{summary.roles[Role.AVERAGE].variables:,}, {words}"
 
 
-def _hash_tables(summary: CheckpointSummary) -> Iterator[str]:
-    for table in summary.hash_tables:
-        parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
-        beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
-        yield f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
+def _table(table: HashTable) -> str:
+    parts = f" in {table.parts:,} parts" if table.parts > 1 else ""
+    beside = f", with {' and '.join(map(safe_text, table.slots))}" if table.slots else ""
+    return f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
 
 
 def _state(tree: VariableTree) -> str:
@@ -203,9 +215,8 @@ def _state(tree: VariableTree) -> str:
     if len(scopes) == 1 and all("/" in variable.name for variable in found):
         where = f"in {safe_text(scopes.pop())}/**"
     else:
-        shown = [plural(n, safe_text(word)) for word, n in words.most_common(_MAX_WORDS)]
-        more = len(words) - len(shown)
-        where = f"in {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+        shown = [plural(n, safe_text(word)) for word, n in words.most_common()]
+        where = f"in {few(shown, _MAX_WORDS)}"
     return f"{elements} {where}, which no optimizer trains"
 
 
@@ -250,6 +261,12 @@ _KERAS_FORMATS = (
     Format.LEGACY_HDF5,
 )
 
+_MAKERS = (
+    dict.fromkeys(_KERAS_FORMATS, "Keras")
+    | dict.fromkeys((Format.TENSOR_BUNDLE, Format.V1_TABLE, Format.SAVED_MODEL), "TensorFlow")
+    | {Format.PYTORCH: "PyTorch"}
+)
+
 
 def sentence_of(summary: CheckpointSummary) -> str:
     """Say in one sentence what a checkpoint is."""
@@ -277,11 +294,11 @@ def sentence_of(summary: CheckpointSummary) -> str:
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
-        maker = "Keras" if summary.format in _KERAS_FORMATS else "TensorFlow"
+        maker = _MAKERS.get(summary.format, "")
     what = "model"
     if is_export:
         what = "export" if summary.keras == "Keras 3" else "SavedModel"
-    subject = f"A {maker} {what} of {parameters}"
+    subject = f"A {f'{maker} ' if maker else ''}{what} of {parameters}"
     if kind and iterations is None and Role.SLOT not in summary.roles:
         return f"{subject}, compiled with {safe_text(kind)}, without optimizer state."
     if has_optimizer:

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.errors import TextLines
 from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.info.facts import facts_of, sentence_of
@@ -53,12 +54,11 @@ def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
     head: list[Block] = [Prose(Span(safe_text(summary.path), "title"))]
     head.append(Prose(sentence_of(summary)))
     for warning in summary.warnings:
-        first, *rest = warning.split("\n")
-        head.append(Prose(Span("warning", "warning"), f": {safe_text(first)}"))
+        first, *rest = TextLines(warning).lines
+        head.append(Prose(Span("warning", "warning"), f": {first}"))
         for line in rest:
-            text = safe_text(line)
             is_name = line.startswith(" ")
-            head.append(Lines([(Span(text),)], piped=[f"# {text}"]) if is_name else Prose(text))
+            head.append(Lines([(Span(line),)], piped=[f"# {line}"]) if is_name else Prose(line))
     drawn: list[Block] = [] if summary.layers else [TerminalOnly(partial(scope_table, tree))]
     return Page(
         head,

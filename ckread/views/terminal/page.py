@@ -58,7 +58,9 @@ class Block:
         styles = styles_of(console.color_system)
         for line in self.lines(Paper(options.max_width, options.encoding)):
             unstyled = ""  # few long segments: rich takes its time over each
-            for text, name, link in line:
+            for span in line:
+                _, name, link = span
+                text = span.text if span.text.isprintable() else safe_text(span.text)
                 style = styles.get(name)
                 if style is None and not link:
                     unstyled += text
@@ -117,11 +119,11 @@ class PipedOnly(Block):
     """Blocks that only a pipe gets."""
 
     def __init__(self, *blocks: Block) -> None:
-        self._blocks = blocks
+        self.blocks = blocks
 
     def piped(self) -> Iterator[str]:
         """Write the blocks out."""
-        return chain.from_iterable(block.piped() for block in self._blocks)
+        return chain.from_iterable(block.piped() for block in self.blocks)
 
 
 class Page(Block):
@@ -169,7 +171,7 @@ _FALLBACKS = {
     "━": "#", "╸": "-", "├": "|", "─": "-", "└": "`", "│": "|", "┤": "|", "╋": "+",
     "▁": ".", "▂": ":", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "#", "█": "#",
     "×": "x", "·": ".", "–": "-", "→": "->", "…": "...", "Δ": "d", "‖": "||", "±": "+-",
-    "−": "-", "²": "^2", "³": "^3", "≡": "~",
+    "−": "-", "²": "^2", "³": "^3", "≡": "~", "≈": "%", "●": "o", "√": "sqrt ", "ε": "eps",
 }  # fmt: skip
 """What stands for a glyph where the encoding lacks it."""
 

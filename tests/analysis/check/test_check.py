@@ -14,7 +14,7 @@ from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import CheckReport, Code, Level
 from ckread.errors import CheckpointNotFoundError, NotACheckpointError, UnsupportedFeatureError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from ckread.views.check import verdict
@@ -354,3 +354,17 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
 def test_other_formats(path: str) -> None:
     report = check(FIXTURES / path)
     assert report.n_verified == report.n_tensors > 0
+
+
+def test_an_hdf5_file_whose_library_loses_its_way_is_not_sound(tmp_path: Path) -> None:
+    """Fuzzing found it: all values are found, and no program that uses the library finds them."""
+    data = bytearray((FIXTURES / "six_ways/functional/tiny.weights.h5").read_bytes())
+    at = data.index(b"HEAP") + 16
+    data[at : at + 8] = (1 << 20).to_bytes(8, "little")  # the first free block of the names
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes(data)
+    report = check(path)
+    assert report.n_verified == report.n_tensors == 8
+    (error,) = report.errors
+    assert error.code is Code.FILE
+    assert "bad heap free list" in error.message

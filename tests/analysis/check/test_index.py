@@ -10,7 +10,7 @@ import pytest
 
 from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import CheckReport, Code, Finding, Level
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
 from ckread.views.check import verdict

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import Code, Finding
 from ckread.analysis.info import info
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.check import verdict
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES

@@ -13,7 +13,7 @@ from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.tensorflow import check_with_tensorflow
 from ckread.model.opening import open_checkpoint
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, entry_bytes
 from tests.corruption import flip
 from tests.places import FIXTURES

@@ -9,7 +9,7 @@ import pytest
 
 from ckread.analysis.check.check import check
 from ckread.analysis.check.findings import Code, Finding, Level
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES
 from tests.rewriting import rewritten

@@ -74,8 +74,8 @@ def test_every_status() -> None:
     }
     assert result.identical is False
     assert result.summary == {
-        "added": 1, "removed": 1, "reshaped": 1, "retyped": 1, "changed": 3, "renamed": 0,
-        "identical": 1,
+        "added": 1, "removed": 1, "reshaped": 1, "retyped": 1, "changed": 3, "rounding": 0,
+        "close": 0, "renamed": 0, "identical": 1,
     }  # fmt: skip
     by_name = {variable.name: variable for variable in result.variables}
     assert by_name["step"].old == 3
@@ -238,9 +238,13 @@ def test_tolerance_changes_the_status_not_the_figures() -> None:
     b = checkpoint({"w": np.array([1.0, 2.0 + 1e-9])})
     assert diff_checkpoints(a, b).identical is False
     result = diff_checkpoints(a, b, rtol=1e-6)
-    assert result.identical is True
+    assert (result.identical, result.equal) == (False, True)
+    assert statuses(result) == {"w": "close"}
     assert result.variables[0].metrics is not None
     assert result.variables[0].metrics.max_abs == pytest.approx(1e-9)
+    assert result.variables[0].metrics.close_elements == 1
+    same = diff_checkpoints(a, a, rtol=1e-6)
+    assert (same.identical, same.equal, statuses(same)) == (True, True, {"w": "identical"})
 
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
@@ -306,12 +310,14 @@ def test_the_json_document_has_the_promised_fields() -> None:
     after = AFTER | {"conv/bias": BEFORE["conv/bias"] + np.float32(np.nan)}
     document = diff_checkpoints(checkpoint(BEFORE), checkpoint(after)).to_dict()
     assert list(document) == [
-        "a", "b", "identical", "index_only", "summary", "variables", "evidence"
+        "a", "b", "identical", "equal", "index_only", "summary", "conversion",
+        "variables", "evidence",
     ]  # fmt: skip
     rows = {row["name"]: row for row in document["variables"]}
     assert {
         "name", "status", "role", "a", "b", "renamed_from", "changed_elements", "first_changed",
         "max_abs", "mean_abs", "l2", "relative_l2", "cosine", "sign_flips", "exact_cast",
+        "close_elements", "max_ulp", "max_ulp_of_largest",
     } <= set(rows["step"])  # fmt: skip
     assert rows["step"]["first_changed"] == []
     assert rows["new/w"]["a"] is None

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.analysis.diff.auto_names import auto_name, is_renumbered
 from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.matching import match_variables
-from ckread.analysis.diff.records import DiffStatus, PairedBy
+from ckread.analysis.diff.records import DiffStatus, PairedBy, auto_name, is_renumbered
 from ckread.model.role import Role
 from ckread.views.diff.verdict import verdict
 from tests.analysis.array_checkpoint import checkpoint

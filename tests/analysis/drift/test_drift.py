@@ -23,8 +23,7 @@ from ckread.analysis.scan import Grid
 from ckread.errors import VariableNotFoundError
 from ckread.model.role import Role
 from ckread.model.run.run import open_run
-from ckread.readers.contract import TensorRecord
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, TensorRecord
 from tests.builders import BundleBuilder, write_bundle
 from tests.corruption import flip
 

@@ -15,7 +15,7 @@ from ckread.analysis.track import track
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.role import Role
 from ckread.model.run.run import Run, open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.places import FIXTURES, REAL
 
 if TYPE_CHECKING:

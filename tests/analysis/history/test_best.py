@@ -30,6 +30,8 @@ from ckread.errors import UsageError
         ("gamma delta", None, None),
         ("lr seconds", None, None),
         ("wer", "wer", "min"),
+        ("val_specificity", "val_specificity", "max"),
+        ("lr sensitivity", "sensitivity", "max"),
         ("masked_mse time", "masked_mse", "min"),
         ("val_iou val_f1", "val_iou", "max"),
         ("mean_return", "mean_return", "max"),

@@ -12,7 +12,7 @@ import pytest
 from ckread.analysis.history.history import history
 from ckread.errors import UsageError
 from ckread.model.run.run import open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, write_bundle
 
 if TYPE_CHECKING:

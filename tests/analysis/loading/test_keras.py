@@ -16,7 +16,7 @@ import pytest
 
 from ckread.analysis.loading.bytecode import MarshalError, describe, parse
 from ckread.analysis.loading.loading import on_loading
-from ckread.analysis.loading.ops import What
+from ckread.analysis.loading.records import What
 from ckread.cli.main import main
 from ckread.readers.keras.archive import is_of_keras
 from tests.places import FIXTURES

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.loading.loading import on_loading
-from ckread.analysis.loading.ops import What
+from ckread.analysis.loading.records import What
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckread.analysis.loading.loading import on_loading
-from ckread.analysis.loading.ops import SAVING, What, has_functions, is_known
+from ckread.analysis.loading.records import SAVING, What, has_functions, is_known
 from ckread.cli.main import main
 from ckread.readers.graphs.fingerprint import fingerprint64, is_index_as_exported
 from ckread.readers.graphs.operations import GraphFile

@@ -8,7 +8,7 @@ import pytest
 from ckread.analysis.statistics.distribution import sketch_bins, sketch_distribution
 from ckread.analysis.statistics.measuring import cells_to_refine, refined_bins
 from ckread.analysis.statistics.sketch import Sketch
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.analysis.numpy_figures import assert_equals_numpy
 
 N = 200_000

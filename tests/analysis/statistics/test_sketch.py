@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ckread.analysis.statistics.distribution import sketch_distribution
 from ckread.analysis.statistics.sketch import Sketch
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from tests.analysis.numpy_figures import assert_equals_numpy
 from tests.strategies import PLAIN_DTYPES
 

@@ -24,7 +24,7 @@ from ckread.errors import (
 )
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, numpy_dtype
 from tests.analysis.numpy_figures import assert_equals_numpy
 from tests.builders import BundleBuilder, write_bundle
 from tests.corruption import flip, truncate

@@ -225,3 +225,17 @@ def test_the_table_of_layers_adds_up(tmp_path: Path) -> None:
     )
     table = {layer.name: (layer.class_name, layer.parameters) for layer in found.layers}
     assert table == {"a": ("Dense", 16), "rnn": ("LSTM", 128), "in": ("InputLayer", 0)}
+
+
+def test_a_dataset_with_two_names_of_which_one_is_an_optimizers(tmp_path: Path) -> None:
+    """Fuzzing found it: what repeats a variable of the model need not be one itself."""
+    path = tmp_path / "m.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = np.ones((2, 2), "f4")
+        file["optimizer/vars/0"] = np.zeros(2, "f4")
+        file["optimizer/vars/again"] = file["layers/dense/vars/0"]
+        file["optimizer/vars/twice"] = file["optimizer/vars/0"]
+    with open_hdf5(str(path)) as reader:
+        found = identify_keras(reader.tensors, reader.contents)
+    assert set(found.identities) == set(reader.tensors)
+    assert found.identities["layers/dense/vars/0"].role is Role.WEIGHT

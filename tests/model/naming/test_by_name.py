@@ -10,7 +10,7 @@ import pytest
 from ckread.model.evidence import Evidence, Identity
 from ckread.model.naming import identify
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.graphs import GRAPH_KEY, SUFFIX, Var, record
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,

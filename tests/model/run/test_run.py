@@ -13,7 +13,7 @@ from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointNotFoundError, TruncatedFileError, UsageError
 from ckread.model.run.entries import RunState
 from ckread.model.run.run import open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, write_bundle
 
 W = np.ones((3, 2), np.float32)

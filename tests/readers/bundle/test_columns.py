@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from ckread.errors import CheckpointError
 from ckread.readers.bundle import columns, reader
 from ckread.readers.bundle.reader import open_index
-from ckread.readers.contract import TensorColumns
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, TensorColumns
 from ckread.readers.files import RegularFile
 from tests.builders import (
     BundleBuilder,

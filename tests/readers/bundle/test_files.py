@@ -24,8 +24,7 @@ from ckread.errors import (
 from ckread.readers.bundle import reader
 from ckread.readers.bundle.index import BundleIndex, read_bundle_index
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import StoredFile
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, StoredFile
 from ckread.readers.extents import missing_shard
 from tests.builders import BundleBuilder, entry_bytes, header_bytes, table_bytes, write_bundle
 from tests.corruption import flip, patch, truncate

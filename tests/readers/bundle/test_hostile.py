@@ -15,7 +15,7 @@ import pytest
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, TruncatedFileError
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from tests.builders import (
     BundleBuilder,
     Ranges,

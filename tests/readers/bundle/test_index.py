@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.bundle.index import EntryParser, record_of
-from ckread.readers.contract import shown
-from ckread.readers.dtypes import DataType
-from ckread.readers.messages import parse_bundle_entry
+from ckread.readers.contract import DataType, shown
+from ckread.readers.protobuf import parse_bundle_entry
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, varint_field
 

@@ -14,8 +14,8 @@ from ckread.readers.bundle import index as bundle_index
 from ckread.readers.bundle import memo as index_memo
 from ckread.readers.bundle.index import BundleIndex, read_bundle_index
 from ckread.readers.bundle.memo import IndexMemo
+from ckread.readers.contract import DataType
 from ckread.readers.crc32c import unmask
-from ckread.readers.dtypes import DataType
 from ckread.readers.table import Table
 from tests.builders import (
     BundleBuilder,

@@ -22,9 +22,8 @@ from ckread.errors import (
     VariableNotFoundError,
 )
 from ckread.readers.bundle.reader import TensorBundle
-from ckread.readers.contract import Extent, Format, TensorRecord
+from ckread.readers.contract import DataType, Extent, Format, TensorRecord, numpy_dtype
 from ckread.readers.crc32c import crc32c
-from ckread.readers.dtypes import DataType, numpy_dtype
 from tests import strategies
 from tests.builders import BundleBuilder, entry_bytes, write_bundle
 

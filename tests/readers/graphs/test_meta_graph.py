@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckread.errors import CorruptCheckpointError, NotACheckpointError, TruncatedFileError
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.graphs.meta_graph import (
     Partition,
     VariableDef,

@@ -19,7 +19,7 @@ from ckread.errors import (
 )
 from ckread.readers.contract import Format
 from ckread.readers.keras.archive import open_keras_archive, open_sharded_weights
-from ckread.readers.keras.zip_members import ZipMembers
+from ckread.readers.zip_members import ZipMembers
 
 if TYPE_CHECKING:
     from pathlib import Path

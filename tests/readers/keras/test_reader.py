@@ -20,8 +20,7 @@ from ckread.errors import (
     UsageError,
     VariableNotFoundError,
 )
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType, numpy_dtype
+from ckread.readers.contract import DataType, Format, numpy_dtype
 from ckread.readers.keras.reader import open_hdf5
 
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from ckread.errors import (
     UsageError,
     VariableNotFoundError,
 )
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from ckread.readers.tf.library import import_tensorflow, our_errors
 from ckread.readers.tf.reader import TensorFlowReader
 from tests.builders import BundleBuilder, entry_bytes, header_bytes, table_bytes, write_bundle

@@ -15,8 +15,7 @@ from ckread.errors import (
     UsageError,
     VariableNotFoundError,
 )
-from ckread.readers.contract import Format
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType, Format
 from ckread.readers.v1.reader import V1Table
 from tests.builders import (
     bytes_field,
@@ -251,3 +250,14 @@ def test_every_flip_is_found_or_harmless(tmp_path: Path) -> None:
                 assert reader.read("x").tobytes() == FLOATS.tobytes()
         except (CorruptCheckpointError, NotACheckpointError):
             continue
+
+
+def test_a_name_without_end_is_told_without_end_of_the_message(tmp_path: Path) -> None:
+    """Fuzzing found it: a byte of another field made bytes of a file a name of 13,000 of them."""
+    name = "\n" * 10_000
+    metas = [_meta(name, DataType.FLOAT32, (1,), [(0, None)])]
+    with V1Table(_file(tmp_path / "v1", metas, [])) as table:
+        with pytest.raises(CorruptCheckpointError) as caught:
+            table.read(name)
+        assert len(str(caught.value)) < 2000
+        assert str(caught.value).isprintable()

@@ -7,7 +7,7 @@ import numpy as np
 from ckread.analysis.statistics.distribution import exact_distribution
 from ckread.analysis.statistics.statistics import VariableStatistics
 from ckread.model.role import Role
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 
 SHORT = [f"layer_{i}/{leaf}" for i in range(250) for leaf in ("kernel", "bias")]
 _FEATURE = "training/Ftrl/linear/linear_model/" + "feature_" * 4

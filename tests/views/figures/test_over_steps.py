@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.statistics.distribution import Distribution, exact_distribution
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.figures.over_steps import MAX_RIDGES, plot_over_steps
 from ckread.views.figures.style import DARK
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of

@@ -19,7 +19,7 @@ from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.model.run.entries import RunEntry
 from ckread.model.run.run import open_run
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.views.figures import text as names
 from ckread.views.figures.axes import (
     axis_word,
@@ -303,7 +303,7 @@ def test_labels_that_are_shifted_inward_do_not_touch() -> None:
 
 def test_a_frozen_and_a_broken_variable_have_words_at_the_end_of_their_line() -> None:
     frozen = _variable("frozen", 5, seed=1)
-    frozen = replace(frozen, changed=(None, *[False] * 4), from_first=(0.0,) * 5)
+    frozen = frozen._replace(changed=(None, *[False] * 4), from_first=(0.0,) * 5)
     result = _drift(2, 5)
     result = replace(result, variables=(*result.variables, frozen))
     [figure] = plot_drift(result)

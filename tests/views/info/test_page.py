@@ -12,7 +12,7 @@ from ckread.analysis.info import CheckpointSummary, summarise
 from ckread.analysis.training import TrainingState
 from ckread.model.role import Role
 from ckread.model.tree import build_tree
-from ckread.readers.dtypes import DataType
+from ckread.readers.contract import DataType
 from ckread.readers.graphs.signatures import Signature, TensorInfo
 from ckread.readers.keras.config import KerasLayer
 from ckread.views.info.facts import sentence_of
