@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.analysis.drift.records import SERIES
+from ckread.analysis.drift.records import SERIES, VariableDrift
 from ckread.model.display import safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
@@ -28,13 +28,13 @@ from ckread.views.drift.rows import (
 )
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import POINT, RIGHT, Column, Table, aligned
+from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table
 from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.analysis.drift.records import RunDrift, VariableDrift
+    from ckread.analysis.drift.records import RunDrift
     from ckread.views.terminal.page import Line, Paper
 
 
@@ -174,15 +174,15 @@ _COLUMNS: list[Column[VariableDrift]] = [Column(title="name"), Column(title="ste
 _COLUMNS += [Column.of(field) for field in SERIES]
 
 
-class PipedDrift(Block):
+class PipedDrift(PipedTable[VariableDrift]):
     """A line per variable, in the order given, and checkpoint that holds it."""
 
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
         self._chosen = chosen
 
-    def piped(self) -> Iterator[str]:
-        """Give the lines, aligned."""
+    def cells(self) -> tuple[list[Column[VariableDrift]], list[list[str]]]:
+        """Give the columns, and the words of each."""
         entries = self._result.checkpoints
         is_counted = all(entry.count is not None for entry in entries)
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
@@ -197,7 +197,7 @@ class PipedDrift(Block):
             here += [list(map(write, give(variable) or absent)) for give, write in series]
             for column, found in zip(words, here, strict=True):
                 column += compress(found, variable.present)
-        return aligned(columns, words)
+        return columns, words
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.

@@ -89,7 +89,19 @@ class Column(NamedTuple, Generic[Row]):
         return cls(**found | look)
 
 
-class Table(Block, Generic[Row]):
+class PipedTable(Block, Generic[Row]):
+    """What is a table in a pipe, and so as Markdown and CSV."""
+
+    def cells(self) -> tuple[Sequence[Column[Row]], Sequence[Sequence[str]]]:
+        """Give the columns, and the words of each."""
+        raise NotImplementedError
+
+    def piped(self) -> Iterator[str]:
+        """Give a `# ` line of headings and a line per row, aligned."""
+        return aligned(*self.cells())
+
+
+class Table(PipedTable[Row]):
     """Rows under columns; `row_style` is the style of a whole row, over that of its cells.
 
     `marks` are lines that stand in a terminal above the row of their index.
@@ -110,11 +122,10 @@ class Table(Block, Generic[Row]):
         self.has_header = has_header
         self._marks = marks or {}
 
-    def piped(self) -> Iterator[str]:
-        """Give a `# ` line of headings and a line per row, aligned."""
+    def cells(self) -> tuple[list[Column[Row]], list[list[str]]]:
+        """Give the columns of a pipe, and the words of each."""
         columns = [column for column in self.columns if column.piped is not None]
-        words = [list(map(column.piped, self.rows)) for column in columns if column.piped]
-        return aligned(columns, words)
+        return columns, [list(map(column.piped, self.rows)) for column in columns if column.piped]
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the table out for a terminal."""
@@ -156,7 +167,7 @@ class Table(Block, Generic[Row]):
 
 def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
     """Give a `# ` line of headings and a line per row."""
-    titles = ["_".join(column.title.split()) for column in columns]
+    titles = list(map(heading_word, columns))
     titles[0] = f"# {titles[0]}"
     widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
     formats = [
@@ -167,6 +178,11 @@ def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> I
     template = GAP.join(formats)
     yield (template % tuple(titles)).rstrip()
     yield from map(template.__mod__, zip(*words, strict=True))
+
+
+def heading_word(column: Column[Any]) -> str:
+    """Give the heading of a column as one word."""
+    return "_".join(column.title.split())
 
 
 _NOTHING: Cell = ((), 0)
