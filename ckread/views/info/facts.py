@@ -53,6 +53,9 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     training = summary.training
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    when_file = None
+    if when is None and summary.file_time is not None:
+        when_file = f"file of {time_text(summary.file_time)[:-3]}"
     texts = list(summary.metadata.items())
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     based = f", {'object' if summary.is_object_based else 'name'}-based"
@@ -75,7 +78,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
-        ("saved", ", ".join(filter(None, (when, by, tags)))),
+        ("saved", ", ".join(filter(None, (when, by, tags, when_file)))),
         (
             "metadata",
             ", ".join(f"{safe_text(k)}: {safe_text(v[:200])}" for k, v in texts[:_MAX_TEXTS]),
