@@ -24,10 +24,9 @@ from ckread.analysis.compat.records import (
     ValueForecast,
     Way,
 )
-from ckread.analysis.compat.restoring import shape_text
+from ckread.analysis.compat.restoring import left_over, shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.errors import TextLines, UsageError
-from ckread.model.role import Role
 from ckread.model.selection import model_order
 from ckread.readers.contract import Format
 
@@ -92,7 +91,8 @@ def forecast_paths(
     work = _Work(Sameness(saved.values(), target.values()))
     failed: list[tuple[str, str]] = []
     for group, ours in here.items():
-        theirs = there.get(group, there.get(_older(group), {}))
+        older = group.replace("layers", "_layer_checkpoint_dependencies")  # of Keras 2.13
+        theirs = there.get(group, there.get(older, {}))
         if group.split("/")[0] == _OPTIMIZER and len(theirs) != len(ours):
             word = f"{len(theirs)} variables of the optimizer there, {len(ours)} here"
             for variable in ours.values():
@@ -184,11 +184,6 @@ def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
     """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
     scope = f"{_lists_of(group)}/"
     return not group.startswith(scope) and any(other.startswith(scope) for other in there)
-
-
-def _older(group: str) -> str:
-    """Give where Keras 2.13 kept a group, which Keras 3 looks up too."""
-    return group.replace("layers", "_layer_checkpoint_dependencies")
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:
@@ -509,18 +504,13 @@ def _forecast(
 ) -> RestoreForecast:
     order = model_order(target.values(), target.evidence)
     values = tuple(work.found[variable.key] for variable in order if variable.key in work.found)
-    left_over = tuple(
-        Stored.of(variable)
-        for variable in model_order(saved.values(), saved.evidence)
-        if variable.role is not Role.BOOKKEEPING and variable.key not in work.used
-    )
     return RestoreForecast(
         saved=saved.path,
         target=target.path,
         way=way,
         call=call,
         values=values,
-        left_over=left_over,
+        left_over=left_over(saved, work.used),
         raises=tuple(work.raises),
         assigned_before=work.assigned_before if work.raises else None,
         asserts=Asserts(None, None),
