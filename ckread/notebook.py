@@ -70,9 +70,10 @@ def tree_page(tree: VariableTree) -> Page:
 
 def run_page(run: Run) -> Page:
     """List the checkpoints of a run."""
+    from ckread.analysis.audit.seams import find_seams
     from ckread.views.runs import runs_page
 
-    return runs_page(run)
+    return runs_page(run, seams=find_seams(run))
 
 
 def statistics_page(result: CheckpointStatistics) -> Page:

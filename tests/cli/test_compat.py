@@ -34,9 +34,10 @@ def among_fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
         ([OLD, WHOLE], 2), (["nothing", OLD], 2), ([OLD], 2),
         ([OLD, NEW, "--as", "saver"], 2), ([OLD, NEW, "--as", "by-magic"], 2),
         ([OLD, NEW, "--skip-mismatch"], 2), ([OLD, NEW, "--python", "--json"], 2),
-        ([*SAVERS, "--as", "warm_start"], 0), ([*SAVERS, "--as", "warm_start", "--vars", "("], 2),
+        ([*SAVERS, "--as", "warm_start"], 1), ([*SAVERS, "--as", "warm_start", "--vars", "("], 2),
         ([*SAVERS, "--as", "warm_start", "--vars", '["conv1/", "dense"]'], 1),
-        ([OLD, NEW, "--vars", "a/"], 2), ([OLD, NEW, "no/such/name"], 2), ([OLD, NEW, "a/**"], 0), ([OLD, NEW, "head"], 1),
+        ([OLD, NEW, "--vars", "a/"], 2), ([OLD, NEW, "no/such/name"], 2),
+        ([OLD, NEW, "a/**"], 0), ([OLD, NEW, "head"], 1),
     ],
 )  # fmt: skip
 def test_exit_codes(ckread: Terminal, words: list[str], code: int) -> None:

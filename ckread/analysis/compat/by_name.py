@@ -51,6 +51,7 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         raise ValueError("no object graph")
     there = {variable.key: variable for variable in saved.values()}
     names = {key: graph.full_names[node] for node, key in graph.variables.items()}
+    # The order in which TensorFlow meets the objects.
     met = (node for node in graph.walk() if node in graph.variables)
     rank = {graph.variables[node]: at for at, node in enumerate(met)}
     work = _Names(there)

@@ -98,8 +98,10 @@ def forecast_paths(
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
-        if len(theirs) != len(ours) and _is_tried_again(group, there):
-            reason = f"Keras looks for it under {_lists_of(group)} too, by its place among layers"
+        lists = f"{_lists_of(group)}/"
+        is_listed = not group.startswith(lists) and any(one.startswith(lists) for one in there)
+        if len(theirs) != len(ours) and is_listed:
+            reason = f"Keras looks for it under {lists[:-1]} too, by its place among layers"
             for variable in ours.values():
                 work.put(variable, Outcome.UNFORESEEN, None, None, reason)
             continue
@@ -178,12 +180,6 @@ def _take_group(
 def _lists_of(group: str) -> str:
     parent = group.rpartition("/")[0]
     return f"{parent}/layers" if parent else "layers"
-
-
-def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
-    """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
-    scope = f"{_lists_of(group)}/"
-    return not group.startswith(scope) and any(other.startswith(scope) for other in there)
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:

@@ -239,22 +239,17 @@ class _Restore:
     def _take_bound(self) -> None:
         for target, saved in self.first.items():
             if target < 0:
-                self._take_made(saved)
+                # A slot that the optimizer makes on the fly; it has the saved shape.
+                [key] = self.there.values(saved).values()
+                value = self.there.stored(key)
+                self.found[f"{key} "] = ValueForecast(
+                    value._replace(key=None), Outcome.RESTORED, value,
+                    reason="made on the fly by the optimizer", path=self.binding.paths[saved],
+                )  # fmt: skip
             elif self.here.holds(target) or self.there.holds(saved):
                 self._take_pair(saved, target)
         for saved in self.binding.bound:
             self.used.update(self.there.values(saved).values())
-
-    def _take_made(self, saved: int) -> None:
-        """Note a slot that the optimizer makes on the fly; it has the saved shape."""
-        [key] = self.there.values(saved).values()
-        value = self.there.stored(key)
-        made = value._replace(key=None)
-        path = self.binding.paths[saved]
-        reason = "made on the fly by the optimizer"
-        self.found[f"{key} "] = ValueForecast(
-            made, Outcome.RESTORED, value, reason=reason, path=path
-        )
 
     def _take_pair(self, saved: int, target: int) -> None:
         """Decide on the values of an object of the program and the saved one bound to it."""
@@ -378,9 +373,9 @@ class _Restore:
         if name.isdecimal():
             label = self.here.label(child) or "an object"
             return Code.NO_SUCH_PATH, f"{place} is {label} here, nothing there"
-        strangers = [
-            word for owner, _, word in self.binding.deferred if owner == saved and word != _COUNTER
-        ]
+        # Local names of the saved object that nothing here has.
+        deferred = (name for holder, _, name in self.binding.deferred if holder == saved)
+        strangers = [word for word in deferred if word != _COUNTER]
         if not path and len(strangers) == 1:
             return Code.NO_SUCH_PATH, f"root/{strangers[0]} there, root/{name} here"
         return Code.NO_SUCH_PATH, f"no {place} there"

@@ -16,15 +16,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from ckread.errors import TextLines
 from ckread.model.paths.location import INDEX_SUFFIX, file_names
 from ckread.readers.extents import present_shards
 from ckread.readers.files import file_identity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _ORBAX = re.compile(r"_CHECKPOINT_METADATA|manifest\.ocdbt|ocdbt\.process_\d+|_strings\.json")
 _TFJS_SHARD = re.compile(r"group\d+-shard\d+of\d+(?:\.bin)?")
@@ -96,15 +92,12 @@ def left_by_save(path: str) -> str | None:
     sizes = [found.nbytes for one in names if (found := file_identity(os.path.join(path, one)))]
     n_files = "1 file" if len(sizes) == 1 else f"{len(sizes)} files"
     folder = f"{name}/ is a folder of {n_files}, {sum(sizes)} bytes"
-    whole = list(_whole_parts(path, names))
-    return f"{folder}: {', '.join(whole) or 'no part'} of {match['stem']} in it is whole"
-
-
-def _whole_parts(directory: str, names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        match = _PART.fullmatch(name.removesuffix(INDEX_SUFFIX))
-        if match is None or not name.endswith(INDEX_SUFFIX):
+    whole = []
+    for one in names:
+        part = _PART.fullmatch(one.removesuffix(INDEX_SUFFIX))
+        if part is None or not one.endswith(INDEX_SUFFIX):
             continue
-        families = present_shards(os.path.join(directory, match[0]))
+        families = present_shards(os.path.join(path, part[0]))
         if any(found == set(range(n)) for n, found in families.items()):
-            yield f"part {int(match['number'])} of {int(match['count'])}"
+            whole.append(f"part {int(part['number'])} of {int(part['count'])}")
+    return f"{folder}: {', '.join(whole) or 'no part'} of {match['stem']} in it is whole"
