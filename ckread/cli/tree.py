@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path, patterns_of, positive
 from ckread.model.tree import join_single_scopes
-from ckread.views.tree import tree_page
+from ckread.views.listing import tree_page
 
 if TYPE_CHECKING:
     import argparse
