@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import CheckpointReader, TensorColumns
 
-    Who = tuple[Role, bool | None, str | None, str | None, tuple[str, ...]]
+    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...]]
     """An identity without its name, which many share."""
     Integers = NDArray[np.integer]
 
@@ -123,16 +123,21 @@ class IdentityColumns(Mapping[str, Identity]):
     Attributes:
         keys_in_order: the keys.
         names: of each key, its name.
-        whos: what else of identities there is.
-        who: of each key, which of these.
+        relations: what else of identities there is.
+        relation: of each key, which of these.
         spelling: of the names.
     """
 
     def __init__(
-        self, keys: list[str], names: list[str], whos: list[Who], who: Integers, spelling: Spelling
+        self,
+        keys: list[str],
+        names: list[str],
+        relations: list[Relation],
+        relation: Integers,
+        spelling: Spelling,
     ) -> None:
         self.keys_in_order, self.names = keys, names
-        self.whos, self.who, self.spelling = whos, who, spelling
+        self.relations, self.relation, self.spelling = relations, relation, spelling
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -141,12 +146,12 @@ class IdentityColumns(Mapping[str, Identity]):
         Raises:
             ValueError: a name is none that columns can hold.
         """
-        numbers: defaultdict[Who, int] = defaultdict()
+        numbers: defaultdict[Relation, int] = defaultdict()
         numbers.default_factory = numbers.__len__
         rows = [found[key] for key in keys]
-        who = np.fromiter((numbers[row[1:]] for row in rows), np.int32, len(rows))
+        relation = np.fromiter((numbers[row[1:]] for row in rows), np.int32, len(rows))
         names = [row.name for row in rows]
-        return cls(keys, names, list(numbers), who, Spelling(names))
+        return cls(keys, names, list(numbers), relation, Spelling(names))
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -154,7 +159,7 @@ class IdentityColumns(Mapping[str, Identity]):
 
     def at(self, place: int) -> Identity:
         """Make the identity at a place."""
-        return Identity(self.names[place], *self.whos[self.who[place]])
+        return Identity(self.names[place], *self.relations[self.relation[place]])
 
     def __getitem__(self, key: str) -> Identity:
         """Make the identity of a key."""
@@ -174,7 +179,7 @@ class VariableColumns(Mapping[str, Variable]):
 
     Attributes:
         tensors: what the file lists.
-        identities: who they are, in the same order.
+        identities: relation they are, in the same order.
         names: what they are called, likewise.
     """
 
@@ -230,11 +235,17 @@ class VariableColumns(Mapping[str, Variable]):
         """Give all variables."""
         if len(self._made) < len(self):
             some, reader = self._made, self._reader
-            names, whos, who = self.names, self.identities.whos, self.identities.who.tolist()
+            names, relations, relation = (
+                self.names,
+                self.identities.relations,
+                self.identities.relation.tolist(),
+            )
             make_identity = tuple.__new__
             self._made = {
                 i: some.get(i)
-                or Variable(record, make_identity(Identity, (names[i], *whos[who[i]])), reader)
+                or Variable(
+                    record, make_identity(Identity, (names[i], *relations[relation[i]])), reader
+                )
                 for i, record in enumerate(self.tensors.rows())
             }
         return self._made.values()
@@ -250,12 +261,12 @@ class VariableColumns(Mapping[str, Variable]):
     @cached_property
     def _roles(self) -> Integers:
         """The role of each, by its number."""
-        return self._role_of_who[self.identities.who]
+        return self._role_of_relation[self.identities.relation]
 
     @cached_property
-    def _role_of_who(self) -> Integers:
+    def _role_of_relation(self) -> Integers:
         numbers = {role: number for number, role in enumerate(Role)}
-        return np.array([numbers[who[0]] for who in self.identities.whos], np.int8)
+        return np.array([numbers[relation[0]] for relation in self.identities.relations], np.int8)
 
     def have_role(self, roles: Collection[Role]) -> NDArray[np.bool_]:
         """Tell of each whether it has one of some roles."""
@@ -277,9 +288,9 @@ class VariableColumns(Mapping[str, Variable]):
     @cached_property
     def kinds(self) -> dict[VariableKind, int]:
         """How many there are of each kind, in the order in which kinds are met."""
-        pairs = [who[:2] for who in self.identities.whos]
+        pairs = [relation[:2] for relation in self.identities.relations]
         alike = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
-        pair_of = np.array([alike[pair] for pair in pairs], np.int64)[self.identities.who]
+        pair_of = np.array([alike[pair] for pair in pairs], np.int64)[self.identities.relation]
         n_kinds = len(self.tensors.kinds)
         found, first, count = np.unique(
             pair_of * n_kinds + self.tensors.kind, return_index=True, return_counts=True

@@ -70,7 +70,7 @@ def encode_columns(
     yield ',"variables":['
     tensors, identities = columns.tensors, columns.identities
     names, keys = columns.names, tensors.keys_in_order
-    alike = identities.who.astype("int64") * len(tensors.kinds) + tensors.kind
+    alike = identities.relation.astype("int64") * len(tensors.kinds) + tensors.kind
     known: dict[int, str] = {}
     for at in range(0, len(places), _AT_ONCE):
         some = places[at : at + _AT_ONCE]
@@ -78,8 +78,10 @@ def encode_columns(
         name_texts = [_text(names[i]) for i in rows]
         key_texts = name_texts if names is keys else [_text(keys[i]) for i in rows]
         for number in set(numbers).difference(known):
-            who, kind = divmod(number, len(tensors.kinds))
-            fields = _type_and_size(*tensors.kinds[kind]) + _relations(*identities.whos[who])
+            relation, kind = divmod(number, len(tensors.kinds))
+            fields = _type_and_size(*tensors.kinds[kind]) + _relations(
+                *identities.relations[relation]
+            )
             known[number] = f'{fields},"crc32c":"'
         digits = tensors.crc32c[some].astype(">u4").tobytes().hex()
         crcs = [digits[i : i + 8] for i in range(0, len(digits), 8)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.model.columns import Who
+    from ckread.model.columns import Relation
     from ckread.model.evidence import Evidence, Identity
     from ckread.readers.contract import TensorColumns, TensorRecord
 
@@ -93,11 +93,11 @@ class _ManyNames(Names):
         if self._flags or self._buffers:
             return self.identities()
         tensors, spelling = self._tensors, self._spelling
-        numbers: defaultdict[Who, int] = defaultdict()
+        numbers: defaultdict[Relation, int] = defaultdict()
         numbers.default_factory = numbers.__len__
-        who = np.full(len(tensors), -1, np.int32)
+        relation = np.full(len(tensors), -1, np.int32)
         for key, slot in self._slots.items():
-            who[tensors.place(key)] = numbers[slot[1:]]
+            relation[tensors.place(key)] = numbers[slot[1:]]
         is_trained = np.zeros(len(tensors), bool)
         places = [tensors.place(name) for name in self._trained]
         is_trained[[place for place in places if place is not None]] = True
@@ -110,7 +110,7 @@ class _ManyNames(Names):
         alike = (spelling.word.astype(np.int64) * len(tensors.kinds) + tensors.kind) * 2
         alike += is_trained
         alike[is_own] = -1 - np.flatnonzero(is_own)
-        rest = np.flatnonzero(who < 0)
+        rest = np.flatnonzero(relation < 0)
         _, first, inverse = np.unique(alike[rest], return_index=True, return_inverse=True)
         told = []
         for place in rest[first].tolist():
@@ -120,6 +120,6 @@ class _ManyNames(Names):
             if role is Role.WEIGHT and self._trained:
                 trainable = bool(is_trained[place])
             told.append(numbers[role, trainable, None, None, ()])
-        who[rest] = np.array(told, np.int32)[inverse]
+        relation[rest] = np.array(told, np.int32)[inverse]
         keys = tensors.keys_in_order
-        return IdentityColumns(keys, keys, list(numbers), who, spelling)
+        return IdentityColumns(keys, keys, list(numbers), relation, spelling)
