@@ -9,12 +9,12 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import named, safe_text
 from ckread.model.evidence import Strength
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.views.seams import has_lines, mark_line, place_sentence
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
+from ckread.views.terminal.table import LEFT, RIGHT, Column, Table, number_columns
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -26,7 +26,7 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.analysis.audit.records import Seam
     from ckread.model.run.run import Run
@@ -225,8 +225,11 @@ def _table(rows: Sequence[_Row], titles: Sequence[str], seams: Sequence[Seam]) -
     def state(row: _Row) -> Line:
         return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
 
+    numbers = number_columns(titles, entries, attrgetter("entry"))
+    if all(entry.step is None for entry in entries):
+        numbers.append(Column(title="step", piped=lambda _: ABSENT_WORD, justify=RIGHT))
     columns: list[Column[_Row]] = [
-        *_number_columns(entries, titles),
+        *numbers,
         of(
             "path", title="checkpoint", folds=True,
             shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
@@ -256,35 +259,6 @@ def _table(rows: Sequence[_Row], titles: Sequence[str], seams: Sequence[Seam]) -
         )
     lines = {at: mark_line(seam) for at, seam in marks.items()} if has_lines(marks) else {}
     return Table(columns, rows, marks=lines)
-
-
-def _number_columns(entries: Sequence[RunEntry], titles: Sequence[str]) -> list[Column[_Row]]:
-    """Give a column for each number that orders the run, and one for steps in a pipe."""
-
-    def column(title: str, give: Callable[[RunEntry], int | None], *, is_shown: bool) -> Any:
-        def shown(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT if number is None else f"{number:,}"
-
-        def piped(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT_WORD if number is None else str(number)
-
-        return Column(title=title, shown=shown if is_shown else None, piped=piped, justify=RIGHT)
-
-    def number(at: int) -> Callable[[RunEntry], int | None]:
-        return lambda entry: entry.numbers[at] if at < len(entry.numbers) else None
-
-    columns = [
-        column(safe_word(title), number(at), is_shown=True)
-        for at, title in enumerate(titles)
-        if title not in ("step", "epoch")
-    ]
-    if any(entry.epoch is not None for entry in entries):
-        columns.append(column("epoch", lambda entry: entry.epoch, is_shown=True))
-    has_steps = any(entry.step is not None for entry in entries)
-    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps))
-    return columns
 
 
 def _count(entry: RunEntry) -> str:

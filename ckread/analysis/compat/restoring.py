@@ -26,7 +26,7 @@ from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -38,10 +38,10 @@ _NO_COUNTER = (
     "alone. read() makes none."
 )
 _ATTRIBUTES = ".ATTRIBUTES/"
+_MAX_LOOKED_AT = 40
+"""Objects below one that are looked at for what it is called."""
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
-_FEW_BELOW = 40
-"""Objects below one that are looked at for a label."""
 
 
 class Parting(NamedTuple):
@@ -114,20 +114,14 @@ class Objects:
     def label(self, node: int) -> str:
         """Give the scope that the variables of an object are called by; empty if it has none."""
         if node not in self._labels:
-            self._labels[node] = self._find_label(node)
+            names = (
+                self.variables[key].name.rpartition("/")
+                for below in islice(self.graph.walk(node), _MAX_LOOKED_AT)
+                for key in self.values(below).values()
+                if key in self.variables
+            )
+            self._labels[node] = next((scope or leaf for scope, _, leaf in names), "")
         return self._labels[node]
-
-    def _find_label(self, node: int) -> str:
-        scopes: list[str] = []
-        for below in islice(self.graph.walk(node), _FEW_BELOW):
-            for key in self.values(below).values():
-                variable = self.variables.get(key)
-                if variable is not None:
-                    scope, _, leaf = variable.name.rpartition("/")
-                    scopes.append(scope or leaf)
-            if scopes:
-                break
-        return scopes[0] if scopes else ""
 
 
 def with_counter(graph: ObjectGraph) -> ObjectGraph:
@@ -159,7 +153,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         way=Way.CHECKPOINT,
         call=CALL,
         values=work.values(model_order(target.values(), target.evidence)),
-        left_over=work.left_over(saved),
+        left_over=left_over(saved, work.used),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=asserts,
@@ -213,17 +207,6 @@ class _Restore:
         taken = [left.pop(key) for key in roles if key in left]
         return (*taken, *left.values())
 
-    def left_over(self, saved: Checkpoint) -> tuple[Stored, ...]:
-        """Give what of the file finds no place, in the order of its model."""
-
-        def is_left(variable: Variable) -> bool:
-            return variable.key not in self.used and variable.role is not Role.BOOKKEEPING
-
-        if not any(map(is_left, saved.values())):
-            return ()
-        order = model_order(saved.values(), saved.evidence)
-        return tuple(self.there.stored(variable.key) for variable in order if is_left(variable))
-
     def asserts(self) -> Asserts:
         """Say which assertions pass; none is reached after an exception."""
         if self._raised:
@@ -256,22 +239,17 @@ class _Restore:
     def _take_bound(self) -> None:
         for target, saved in self.first.items():
             if target < 0:
-                self._take_made(saved)
+                # A slot that the optimizer makes on the fly; it has the saved shape.
+                [key] = self.there.values(saved).values()
+                value = self.there.stored(key)
+                self.found[f"{key} "] = ValueForecast(
+                    value._replace(key=None), Outcome.RESTORED, value,
+                    reason="made on the fly by the optimizer", path=self.binding.paths[saved],
+                )  # fmt: skip
             elif self.here.holds(target) or self.there.holds(saved):
                 self._take_pair(saved, target)
         for saved in self.binding.bound:
             self.used.update(self.there.values(saved).values())
-
-    def _take_made(self, saved: int) -> None:
-        """Note a slot that the optimizer makes on the fly; it has the saved shape."""
-        [key] = self.there.values(saved).values()
-        value = self.there.stored(key)
-        made = value._replace(key=None)
-        path = self.binding.paths[saved]
-        reason = "made on the fly by the optimizer"
-        self.found[f"{key} "] = ValueForecast(
-            made, Outcome.RESTORED, value, reason=reason, path=path
-        )
 
     def _take_pair(self, saved: int, target: int) -> None:
         """Decide on the values of an object of the program and the saved one bound to it."""
@@ -459,7 +437,12 @@ class _Restore:
                 word = "'_create_or_restore_slot_variable'"
                 kind, message = "AttributeError", f"the object has no attribute {word}"
             self._raised.append((_BINDING, "", Raised(kind, message, None)))
-            self._refuse_slots("the optimizer here refuses the slots of a legacy one")
+            reason = "the optimizer here refuses the slots of a legacy one"
+            for key, one in self.found.items():
+                if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
+                    self.found[key] = ValueForecast(
+                        one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
+                    )
         for slot in self.binding.untold:
             reason = "an object without variables decides at load time"
             for key in self.there.values(slot).values():
@@ -467,14 +450,6 @@ class _Restore:
                 self.used.add(key)
                 self.found[f"{key} "] = ValueForecast(
                     value._replace(key=None), Outcome.UNFORESEEN, value, None, reason
-                )
-
-    def _refuse_slots(self, reason: str) -> None:
-        """Mark the slots of the program whose optimizer refuses those of the file."""
-        for key, one in self.found.items():
-            if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
-                self.found[key] = ValueForecast(
-                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
                 )
 
 
@@ -506,6 +481,18 @@ def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(saved) == len(target) and all(
         b in (a, -1) for a, b in zip(saved, target, strict=True)
     )
+
+
+def left_over(saved: Checkpoint, used: Collection[str]) -> tuple[Stored, ...]:
+    """Give the values of a file whose keys are not used, in the order of its model."""
+
+    def is_left(variable: Variable) -> bool:
+        return variable.key not in used and variable.role is not Role.BOOKKEEPING
+
+    if not any(map(is_left, saved.values())):
+        return ()
+    order = model_order(saved.values(), saved.evidence)
+    return tuple(Stored.of(variable) for variable in order if is_left(variable))
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.analysis.drift.records import SERIES
+from ckread.analysis.drift.records import SERIES, VariableDrift
 from ckread.model.display import safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
@@ -28,13 +28,13 @@ from ckread.views.drift.rows import (
 )
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import POINT, RIGHT, Column, Table, aligned
+from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table
 from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.analysis.drift.records import RunDrift, VariableDrift
+    from ckread.analysis.drift.records import RunDrift
     from ckread.views.terminal.page import Line, Paper
 
 
@@ -174,15 +174,15 @@ _COLUMNS: list[Column[VariableDrift]] = [Column(title="name"), Column(title="ste
 _COLUMNS += [Column.of(field) for field in SERIES]
 
 
-class PipedDrift(Block):
+class PipedDrift(PipedTable[VariableDrift]):
     """A line per variable, in the order given, and checkpoint that holds it."""
 
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
         self._chosen = chosen
 
-    def piped(self) -> Iterator[str]:
-        """Give the lines, aligned."""
+    def cells(self) -> tuple[list[Column[VariableDrift]], list[list[str]]]:
+        """Give the columns, and the words of each."""
         entries = self._result.checkpoints
         is_counted = all(entry.count is not None for entry in entries)
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
@@ -197,7 +197,7 @@ class PipedDrift(Block):
             here += [list(map(write, give(variable) or absent)) for give, write in series]
             for column, found in zip(words, here, strict=True):
                 column += compress(found, variable.present)
-        return aligned(columns, words)
+        return columns, words
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.
@@ -222,7 +222,16 @@ class DriftFooter(Block):
         """Wrap the sentences."""
         fitted = self._table.fitted(paper)
         cells = next((column.width for column in fitted if column.column.draw), 1)
-        sentences = [self._legend(cells), *self._left_out()]
+        sentences = [self._legend(cells)]
+        others = sum(self._result.left_out.values()) - len(self._result.causes)
+        finite, beyond_top = self._hidden
+        if finite:
+            sentences.append(f"{plural(finite, 'variable')} that stayed finite left out (--all).")
+        elif others > 0:
+            sentences.append(f"{plural(others, 'other')} left out (--role all).")
+        if beyond_top:
+            n_all = len(self._table.rows) + beyond_top
+            sentences.append(f"{beyond_top:,} that moved less left out (--top {n_all}).")
         return iter(footer(" ".join(filter(None, sentences))).lines(paper))
 
     def _legend(self, cells: int) -> str:
@@ -245,14 +254,3 @@ class DriftFooter(Block):
         each = f" Each cell: {per_cell} steps." if per_cell > 1 else ""
         distance = "distance from the step before, each row to its own top"
         return f"{against}{title}: {distance}; {signs}.{each}"
-
-    def _left_out(self) -> Iterator[str]:
-        others = sum(self._result.left_out.values()) - len(self._result.causes)
-        finite, beyond_top = self._hidden
-        if finite:
-            yield f"{plural(finite, 'variable')} that stayed finite left out (--all)."
-        elif others > 0:
-            yield f"{plural(others, 'other')} left out (--role all)."
-        if beyond_top:
-            n_all = len(self._table.rows) + beyond_top
-            yield f"{beyond_top:,} that moved less left out (--top {n_all})."
