@@ -32,8 +32,8 @@ from ckread.cli.arguments import (
     open_path,
     patterns_of,
 )
+from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
