@@ -138,6 +138,9 @@ def _show(
     from ckread.cli.export import part_chunks
     from ckread.views.values import MAX_SHOWN, Values, encode_values, piped_values, values_page
 
+    if output.markup:
+        remedy = "ckread export PATH NAME -o FILE.csv writes them for a spreadsheet."
+        raise UsageError("show gives values, which are no table", remedy=remedy)
     n, nbytes = math.prod(part.shape), math.prod(part.shape) * part.variable.dtype.itemsize
     if output.is_json or not output.is_terminal:
         if part.index is None and nbytes > LARGE_NBYTES and not arguments.verify:

@@ -289,7 +289,10 @@ def _log_of_parts(
         raise _no_log(path, "no column of numbers")
     unplaced = {}
     if not counting.full and _OF_LISTS in rows[0]:
-        unplaced = _short_lists(rows, metrics)
+        # Metrics that were logged less often than others.
+        all_of = {n: tuple(_number(row[n]) for row in rows if n in row) for n in metrics}
+        longest = max(map(len, all_of.values()))
+        unplaced = {n: values for n, values in all_of.items() if len(values) < longest}
         metrics = [name for name in metrics if name not in unplaced]
     short = [
         f"{name} has {len(values):,} values for {len(rows):,} rows: which ones they are of is "
@@ -340,15 +343,6 @@ def check_cells(path: str, n_rows: int, n_columns: int, n_values: int) -> None:
         found = f"{n_rows:,} rows and {n_columns:,} columns for {n_values:,} values"
         remedy = "Keep metrics that are logged at different steps in logs of their own."
         raise CheckpointError(found, path=path, expected="a table", remedy=remedy)
-
-
-def _short_lists(
-    rows: Sequence[Row], metrics: Sequence[str]
-) -> dict[str, tuple[float | None, ...]]:
-    """Give the values of metrics that were logged less often than others."""
-    found = {name: tuple(_number(row[name]) for row in rows if name in row) for name in metrics}
-    longest = max(map(len, found.values()))
-    return {name: values for name, values in found.items() if len(values) < longest}
 
 
 class _Counting:
