@@ -98,7 +98,8 @@ def forecast_paths(
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
-        lists = f"{_lists_of(group)}/"
+        parent = group.rpartition("/")[0]
+        lists = f"{parent}/layers/" if parent else "layers/"
         is_listed = not group.startswith(lists) and any(one.startswith(lists) for one in there)
         if len(theirs) != len(ours) and is_listed:
             reason = f"Keras looks for it under {lists[:-1]} too, by its place among layers"
@@ -175,11 +176,6 @@ def _take_group(
         else:
             work.put(variable, Outcome.RESTORED, found)
     return problem
-
-
-def _lists_of(group: str) -> str:
-    parent = group.rpartition("/")[0]
-    return f"{parent}/layers" if parent else "layers"
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:
