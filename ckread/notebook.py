@@ -63,7 +63,7 @@ def summary_page(summary: CheckpointSummary) -> Page:
 def tree_page(tree: VariableTree) -> Page:
     """Draw a tree, or a part of it."""
     from ckread.model.display import safe_text
-    from ckread.views import tree as view
+    from ckread.views import listing as view
 
     return view.tree_page(tree, safe_text(tree.path) or "all variables")
 

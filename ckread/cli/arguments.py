@@ -93,6 +93,8 @@ class Parser(RaisingParser):
                 hint = f"Did you mean {near}? " if near else ""
                 remedy = f"{hint}A name that begins with - goes after --."
                 raise UsageError(f"{option}: no such option", remedy=remedy)
+        if arguments.json + arguments.markdown + arguments.csv > 1:
+            raise UsageError("--json, --markdown and --csv: only one of them")
         if self.command is not None and not arguments.help:
             # argparse binds words to the positional arguments; what does not fit is said here.
             command = self.command
@@ -152,10 +154,9 @@ def parser_of(command: Command | None) -> Parser:
 
 def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
     """Add what every command has; some answer by their exit code."""
-    written = parser.add_mutually_exclusive_group()
-    written.add_argument("--json", action="store_true", help="one JSON document")
-    written.add_argument("--markdown", action="store_true", help="tables for a pull request")
-    written.add_argument("--csv", action="store_true", help="tables for a spreadsheet")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    parser.add_argument("--csv", action="store_true", help="tables for a spreadsheet")
     parser.add_argument(
         "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
         help="auto, native or tensorflow",

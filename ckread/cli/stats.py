@@ -30,8 +30,7 @@ from ckread.cli.arguments import (
     positive,
     roles_of,
 )
-from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import (
+from ckread.cli.files import (
     add_pictures,
     evidence_of,
     hand_over,
@@ -39,6 +38,7 @@ from ckread.cli.pictures import (
     step_of,
     wants_picture,
 )
+from ckread.cli.output import ProgressBar
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import times_two_to
-from ckread.analysis.row_sums import inner_product, row_sum
+from ckread.analysis.scan import inner_product, row_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,7 +216,7 @@ def moments_of_rows(
 
     Args:
         rows: values in ascending order, shape (rows, elements), fewer elements than a row of
-            `row_sums` has.
+            `inner_products` has.
 
     Returns:
         A list of each, and of which rows they are right: the others need care.
