@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 
 from ckread.views.figures.axes import axis_word, even_ticks, labels
 from ckread.views.figures.rows import Layout, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, TEXT_SIZE, Palette, drawing, sequential_map
 from ckread.views.figures.text import number, short_number, text_width
 
@@ -42,16 +42,9 @@ _MAX_COLUMN = 0.5
 _LABEL_GAP = 0.1
 
 
-def plot_map(
-    result: RunDrift,
-    variables: Sequence[VariableDrift],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> Figure:
+def plot_map(result: RunDrift, variables: Sequence[VariableDrift], caption: Caption) -> Figure:
     """Draw one page of at most 450 variables."""
+    palette = caption.palette
     cells = cells_of(variables)
     rates = varying_rate(result)
     with drawing(palette):
@@ -63,17 +56,9 @@ def plot_map(
     room = WIDTH - MARGIN - layout.left - _BARS_WIDTH - _BARS_GAP
     width = min(room, _MAX_COLUMN * cells.kinds.shape[1])
     below = layout.top + layout.depth
-    with new_sheet(
-        below + 1.16,
-        palette,
-        title=title,
-        evidence=evidence,
-        reading=[
-            "Rows in the order of the model, columns: checkpoints.",
-            "" if result.index_only else bars,
-        ],
-        notes=notes,
-    ) as sheet:
+    reading = ["Rows in the order of the model, columns: checkpoints."]
+    reading += [] if result.index_only else [bars]
+    with new_sheet(below + 1.16, caption, reading) as sheet:
         axes = sheet.axes(layout.left, layout.top, width, layout.depth)
         axes.set_gid("ckread:map")
         scale = limits(cells.distances)

@@ -16,7 +16,7 @@ from ckread.views.figures.axes import (
     set_heights,
     set_log_heights,
 )
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import count, drawable, families_of, fits, shorten, value_ticks
 from ckread.views.history import verdict
@@ -74,13 +74,8 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
         next(filter(None, map(left_undrawn, result.metrics.values())), ""),
     ]
-    with new_sheet(
-        height,
-        palette,
-        title=title,
-        evidence=[safe_text(names[0]), held, kept],
-        reading=reading,
-    ) as sheet:
+    caption = Caption(title, [safe_text(names[0]), held, kept], palette)
+    with new_sheet(height, caption, reading) as sheet:
         width = (WIDTH - 2 * MARGIN - (n_columns - 1) * _GUTTER) / n_columns
         for i, base in enumerate(panels):
             row, column = divmod(i, n_columns)

@@ -19,7 +19,7 @@ from ckread.views.figures.axes import (
     set_log_heights,
     set_step_axis,
 )
-from ckread.views.figures.sheet import MARGIN, WIDTH, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette
 from ckread.views.figures.text import (
     drawable,
@@ -70,13 +70,10 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
     bottom = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP
     run = safe_text(base_name(result.path))
     held = [held_words(result.checkpoints), "read from the checkpoints"]
-    with new_sheet(
-        bottom + 0.62,
-        palette,
-        title=_title(result) if n == 1 else f"{n} values over {run}",
-        evidence=[run, *held] if n == 1 else held,
-        reading=reading,
-    ) as sheet:
+    caption = Caption(f"{n} values over {run}", held, palette)
+    if n == 1:
+        caption = Caption(_title(result), [run, *held], palette)
+    with new_sheet(bottom + 0.62, caption, reading) as sheet:
         x = places(result.checkpoints)
         for i, variable in enumerate(result.variables):
             top = _TOP + i * (depth + _PITCH_GAP)
