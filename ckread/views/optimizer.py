@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.optimizer import UPDATE_FIELDS
+from ckread.analysis.audit.records import seams_by_place
 from ckread.model.display import named, safe_text
+from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import (
     Page,
     PipedOnly,
@@ -27,6 +30,7 @@ from ckread.views.terminal.page import (
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
+    SEAM,
     count_text,
     float_text,
     place,
@@ -324,6 +328,8 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     entries = result.checkpoints
     counts = [entry.count for entry in entries]
     span = f"{counts[0]:,} … {counts[-1]:,}" if None not in (counts[0], counts[-1]) else "over it"
+    marks = seams_by_place(result.seams, entries)
+    cells = tuple(min(len(entries), most) + len(marks) for most in (_FEW, _CELLS))
 
     def first(course: _Course) -> str:
         return _text(course.known[0]) if course.known else ABSENT
@@ -338,7 +344,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
 
     columns: list[Column[_Course]] = [
         Column(title="weight", shown=lambda course: course.name, folds=True),
-        Column(title=span, draw=_draw, cells=(min(len(entries), _FEW), min(len(entries), _CELLS))),
+        Column(title=span, draw=partial(_draw, seams=list(marks)), cells=(cells[0], cells[1])),
         Column(title="first", shown=first, justify=POINT, rank=1),
         Column(title="last", shown=lambda c: _text(c.ratios[-1]), justify=POINT),
         Column(title="largest", shown=largest, justify=POINT, rank=2),
@@ -346,6 +352,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     ]
     rest = len(courses) - limit
     told = f"{span}: last update / weight, each row to its own top; · no update."
+    told = told.replace("no update.", f"no update, {SEAM} seam.") if marks else told
     told += f" {count_text(rest)} more with --all." if rest > 0 else ""
     lines = [
         (entry, weight)
@@ -361,22 +368,28 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
         *(of(field) for name, field in _FIELDS.items() if name != "shape"),
     ]
     return Page(
-        [heading(result.path, title), Prose(run_verdict(result))],
+        [
+            heading(result.path, title),
+            Prose(f"{run_verdict(result)} {place_sentence(marks, entries)}".rstrip()),
+        ],
         TerminalOnly(Table(columns, courses[:limit])),
         footer(told),
         PipedOnly(Table(piped, lines)),
     )
 
 
-def _draw(course: _Course, cells: int) -> Line:
-    group = max(1, math.ceil(len(course.ratios) / cells))
+def _draw(course: _Course, cells: int, seams: Sequence[int] = ()) -> Line:
+    group = max(1, math.ceil(len(course.ratios) / max(1, cells - len(seams))))
     parts = [course.ratios[at : at + group] for at in range(0, len(course.ratios), group)]
     tops = [max((r for r in part if r is not None), default=None) for part in parts]
     drawn = sparkline([top or 0.0 for top in tops])
-    return tuple(
+    spans = [
         Span("·", "muted") if top == 0 else Span(" " if top is None else glyph, "spark")
         for top, glyph in zip(tops, drawn, strict=True)
-    )
+    ]
+    for cell in sorted({at // group for at in seams}, reverse=True):
+        spans.insert(cell, Span(SEAM))
+    return tuple(spans)
 
 
 def run_verdict(result: RunOptimizerAudit) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, MissingShardError
-from ckread.readers.contract import Format, few
+from ckread.readers.contract import Format, TensorColumns, few
 from ckread.readers.extents import not_a_shard
 
 if TYPE_CHECKING:
@@ -212,6 +212,9 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     ends: dict[str, list[int]] = {}
     by_number = [ends.setdefault(name, []) for name in names]
     is_complete = True
+    if isinstance(reader.tensors, TensorColumns):
+        of_columns = reader.tensors.ends()
+        return {name: of_columns[i] for i, name in enumerate(names) if i in of_columns}, True
     for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
         if crc32c is None:
             try:
