@@ -96,17 +96,7 @@ def plot_distributions(
     is_shared: bool = False,
     is_log: bool | None = None,
 ) -> list[Figure]:
-    """Draw the distributions of measured variables, one figure per page.
-
-    Args:
-        variables: in the order of the model; at least one.
-        title: of several variables; one alone is titled by its name.
-        evidence: where they are from: file, step, counts.
-        notes: what was left out.
-        palette: `LIGHT` or `DARK`.
-        is_shared: one value axis for all small histograms.
-        is_log: log counts; None to decide for one variable alone.
-    """
+    """Draw the distributions of measured variables, one figure per page."""
     if len(variables) == 1:
         return [plot_histogram(variables[0], evidence=evidence, palette=palette, is_log=is_log)]
     caption = Caption(title, evidence, palette, notes)
