@@ -39,6 +39,7 @@ _FAST = "not slow and not oracle"
 _FIRST, _MOST = 40, 400
 _SECONDS = 90
 _SURVIVED, _KILLED, _TIMEOUT, _UNREACHED = "survived", "killed", "timeout", "unreached"
+_IMPOSSIBLE = "impossible"
 _HEAVY = (
     "numpy", "h5py", "ml_dtypes", "hypothesis", "rich.console", "google_crc32c", "cramjam",
     "_pytest.assertion.rewrite", "pandas", "google.protobuf",
@@ -175,8 +176,11 @@ def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
     path = Path(folder, mutant.module)
     source = (_ROOT / mutant.module).read_text(encoding="utf-8")
     tests = tests_for(mutant, recorded)
-    changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
     began, outcome = time.monotonic(), _UNREACHED
+    try:
+        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    except AttributeError:  # `except a.b` is more than this operator knows
+        return {**asdict(mutant), "outcome": _IMPOSSIBLE}
     path.write_text(changed, encoding="utf-8")
     try:
         for chosen in (tests[:_FIRST], tests[_FIRST:_MOST]):
@@ -206,21 +210,25 @@ def _tested(tests: list[str], folder: str) -> str:
         for stream in range(3):
             os.dup2(nowhere, stream)
         os.chdir(folder)
-        sys.path.insert(0, folder)
+        sys.path[:] = [folder, *(path for path in sys.path if path not in ("", str(_ROOT)))]
+        for name in [one for one in sys.modules if one.partition(".")[0] in ("tests", "ckread")]:
+            del sys.modules[name]  # those of the project itself
         sys.dont_write_bytecode = True
         code = 2
         try:
             import pytest
 
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-m", _FAST]
-            code = int(pytest.main([*options, *tests]))
+            early = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-W", early]
+            code = int(pytest.main([*options, "-m", _FAST, *tests]))
         finally:
             os._exit(code)
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return _SURVIVED if status == 0 else _KILLED
+            code = os.waitstatus_to_exitcode(status)
+            return {0: _SURVIVED, 1: _KILLED}.get(code, f"exit code {code}")
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -272,6 +280,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     n_alive = counts[_SURVIVED] + counts[_UNREACHED]
+    counts.pop(_IMPOSSIBLE, None)
     sys.stdout.write(f"{counts.total()} faults, {n_alive} alive: {dict(counts)}\n")
     return int(n_alive * 10 > counts.total())
 
