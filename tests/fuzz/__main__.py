@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from typing import Any
 
-_SLICE_SECONDS = 60.0
+_SLICE_SECONDS = 100.0
 _SLOW_SLICE_SECONDS = 20.0
 _QUICK = (
     "table",
