@@ -418,8 +418,10 @@ def _number(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int | None:
+    """Give a whole number, if it is one that a count can be: below 2⁵³ floats are exact."""
     number = _number(value)
-    return int(number) if number is not None and number % 1 == 0 else None
+    is_count = number is not None and number % 1 == 0 and abs(number) < 1 << 53
+    return int(number) if number is not None and is_count else None
 
 
 def _no_log(path: str, found: str) -> NotACheckpointError:
