@@ -304,7 +304,9 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
     """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
-    size = len(data) // max(1, variable.elements)
+    if not data:
+        return ()
+    size = len(data) // variable.elements
     if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
         return tuple(decode_number(data[i : i + size], dtype) for i in range(0, len(data), size))
     return struct.unpack(f"<{variable.elements}{_FORMATS[dtype][1]}", data)
