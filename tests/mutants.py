@@ -2,7 +2,8 @@
 
     python -m tests.mutants --record                   which fast test runs which line, once
     python -m tests.mutants --sample 3000 --seed 1     a fault after the other, results in a file
-    python -m tests.mutants --survivors                those again that no test found
+    python -m tests.mutants --survivors                those again that none of them found,
+                                                       against tests with TensorFlow too
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Each is put into
 a copy of the project, and a fork runs the tests that reach its line: thirty that reach least
@@ -123,19 +124,23 @@ def record(path: str) -> int:
     return subprocess.call(command, cwd=_ROOT, env=os.environ | {"COVERAGE_FILE": path})
 
 
+Coverage = tuple[str, ...]
+"""The files of `record`, of which there may be several."""
+
+
 @cache
-def _recorded(path: str) -> dict[str, dict[int, list[str]]]:
+def _recorded(paths: Coverage) -> dict[str, dict[int, set[str]]]:
     from coverage import CoverageData
 
-    data = CoverageData(path)
-    data.read()
-    found = {}
-    for file in data.measured_files():
-        module = f"ckread/{file.rpartition('/ckread/')[2]}"
-        found[module] = {
-            line: sorted({one.partition("|")[0] for one in contexts if one})
-            for line, contexts in data.contexts_by_lineno(file).items()
-        }
+    found: dict[str, dict[int, set[str]]] = {}
+    for path in paths:
+        data = CoverageData(path)
+        data.read()
+        for file in data.measured_files():
+            lines = found.setdefault(f"ckread/{file.rpartition('/ckread/')[2]}", {})
+            for line, contexts in data.contexts_by_lineno(file).items():
+                tests = {one.partition("|")[0] for one in contexts if one}
+                lines.setdefault(line, set()).update(tests)
     return found
 
 
@@ -149,22 +154,22 @@ def _collected(folder: str) -> frozenset[str]:
 
 
 @cache
-def _reach(path: str) -> Counter[str]:
+def _reach(paths: Coverage) -> Counter[str]:
     """Count the lines that each test reaches."""
     return Counter(
-        test for lines in _recorded(path).values() for tests in lines.values() for test in tests
+        test for lines in _recorded(paths).values() for tests in lines.values() for test in tests
     )
 
 
-def tests_for(mutant: Mutant, path: str) -> list[str]:
+def tests_for(mutant: Mutant, paths: Coverage) -> list[str]:
     """Give the tests that reach a line, those first that reach least else.
 
     A line that runs at import is reached by whatever reaches its module.
     """
-    lines = _recorded(path).get(mutant.module, {})
+    lines = _recorded(paths).get(mutant.module, {})
     tests = lines.get(mutant.line) or sorted({one for found in lines.values() for one in found})
     wing = "tests/" + mutant.module.split("/")[1]
-    return sorted(tests, key=lambda one: (not one.startswith(wing), _reach(path)[one], one))
+    return sorted(tests, key=lambda one: (not one.startswith(wing), _reach(paths)[one], one))
 
 
 # Putting a fault in, and running tests.
@@ -177,7 +182,7 @@ def _copy(folder: str) -> None:
         os.symlink(_ROOT / name, f"{folder}/{name}")
 
 
-def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
+def run(mutant: Mutant, folder: str, recorded: Coverage, marks: str = _FAST) -> dict[str, Any]:
     """Put a fault into the copy, run tests, take it out again."""
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator
@@ -194,7 +199,7 @@ def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
     try:
         for chosen in (tests[:_FIRST], tests[_FIRST:_MOST]):
             if chosen:
-                outcome = _tested(chosen, folder)
+                outcome = _tested(chosen, folder, marks)
             if outcome not in (_SURVIVED, _UNREACHED):
                 break
     finally:
@@ -210,7 +215,7 @@ def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tested(tests: list[str], folder: str) -> str:
+def _tested(tests: list[str], folder: str, marks: str) -> str:
     """Run tests in a fork, which has the heavy libraries already."""
     child = os.fork()
     if child == 0:
@@ -229,7 +234,7 @@ def _tested(tests: list[str], folder: str) -> str:
 
             early = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-W", early]
-            code = int(pytest.main([*options, "-m", _FAST, *tests]))
+            code = int(pytest.main([*options, "-m", marks, *tests]))
         finally:
             os._exit(code)
     end = time.monotonic() + _SECONDS
@@ -252,11 +257,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--survivors", action="store_true", help="only those not found before")
     parser.add_argument("--results", default=".mutants.jsonl")
-    parser.add_argument("--coverage", default=".mutants.coverage")
+    parser.add_argument("--coverage", nargs="+", default=[".mutants.coverage"])
     arguments = parser.parse_args()
-    coverage = os.path.abspath(arguments.coverage)
+    coverage = tuple(map(os.path.abspath, arguments.coverage))
     if arguments.record:
-        return record(coverage)
+        return record(coverage[0])
     results = Path(arguments.results)
     before = (
         [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
@@ -278,7 +283,8 @@ def main() -> int:
         for mutant in chosen:
             if mutant in done or time.monotonic() > end:
                 continue
-            found = run(mutant, folder, coverage)
+            marks = "not slow" if arguments.survivors else _FAST
+            found = run(mutant, folder, coverage, marks)
             counts[found["outcome"]] += 1
             with results.open("a") as file:
                 file.write(f"{json.dumps(found)}\n")
