@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.check.findings import CheckReport
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.analysis.diff.records import CheckpointDiff
@@ -62,16 +63,17 @@ def summary_page(summary: CheckpointSummary) -> Page:
 def tree_page(tree: VariableTree) -> Page:
     """Draw a tree, or a part of it."""
     from ckread.model.display import safe_text
-    from ckread.views import tree as view
+    from ckread.views import listing as view
 
     return view.tree_page(tree, safe_text(tree.path) or "all variables")
 
 
 def run_page(run: Run) -> Page:
     """List the checkpoints of a run."""
+    from ckread.analysis.audit.seams import find_seams
     from ckread.views.runs import runs_page
 
-    return runs_page(run)
+    return runs_page(run, seams=find_seams(run))
 
 
 def statistics_page(result: CheckpointStatistics) -> Page:
@@ -114,6 +116,20 @@ def history_page(result: TrainingHistory) -> Page:
     from ckread.views import history as view
 
     return view.history_page(result)
+
+
+def optimizer_page(result: OptimizerAudit) -> Page:
+    """Show what an optimizer did in its last step."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_page(result)
+
+
+def optimizer_run_page(result: RunOptimizerAudit) -> Page:
+    """Show what an optimizer did along a run."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_run_page(result)
 
 
 def check_page(report: CheckReport) -> Page:

@@ -27,11 +27,10 @@ from ckread.errors import CheckpointError, TextLines
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
 from ckread.model.role import Role
-from ckread.model.selection import model_order
-from ckread.model.tree import RoleTotal, build_tree, total_by_role
+from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
-from ckread.readers.state import read_state
+from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +56,8 @@ class CheckpointSummary(Displayed):
         is_object_based: whether it carries the object graph of its program.
         writer: the program that wrote it, in words.
         keras: the generation of Keras that made the model, `Keras 3`.
-        saved: when, in seconds since 1970, as the state file says.
+        saved: when, in seconds since 1970, as the state file or the file itself says.
+        file_time: when its first file was changed last, likewise; copying changes it too.
         files: its files, absent shards included.
         training: step, counters, learning rate, optimizer.
         parameters: elements of weights and statistics.
@@ -66,6 +66,7 @@ class CheckpointSummary(Displayed):
         roles: totals by role, in the order of `Role`; roles without variables absent.
         dtypes: number of variables by element type, the commonest first.
         tags: of a SavedModel.
+        metadata: texts that its writer put into a safetensors file, by name.
         signatures: of a SavedModel.
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
@@ -90,6 +91,7 @@ class CheckpointSummary(Displayed):
     writer: str | None
     keras: str | None
     saved: float | None
+    file_time: float | None
     files: tuple[StoredFile, ...]
     training: TrainingState
     parameters: int
@@ -98,6 +100,7 @@ class CheckpointSummary(Displayed):
     roles: dict[Role, RoleTotal]
     dtypes: dict[str, int]
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     signatures: tuple[Signature, ...]
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
@@ -138,6 +141,8 @@ class CheckpointSummary(Displayed):
             "path": self.path,
             "format": self.format,
             "writer": self.writer,
+            "saved": self.saved,
+            "file_time": self.file_time,
             "files": [file.path for file in self.files],
             "shards": [
                 {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
@@ -162,6 +167,7 @@ class CheckpointSummary(Displayed):
             "roles": {role: total.to_dict() for role, total in self.roles.items()},
             "dtypes": self.dtypes,
             "tags": self.tags,
+            "metadata": dict(self.metadata),
             "signatures": [
                 {
                     "name": signature.name,
@@ -212,47 +218,50 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
 
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     """Give the variables as a page draws them: in model order, bookkeeping left out."""
-    ordered = model_order(checkpoint.values(), checkpoint.evidence)
-    return build_tree((v for v in ordered if v.role is not Role.BOOKKEEPING), folds=folds)
+    return checkpoint.tree(folds=folds, bookkeeping=False)
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
     """Sum an open checkpoint up."""
-    variables = list(checkpoint.values())
     saved_model = checkpoint.evidence.saved_model
     training = read_training_state(checkpoint)
-    roles = total_by_role(variables)
-    averaged = find_averaged(variables)
-    parameters = count(variables, averaged)
+    roles = total_by_role(checkpoint.kinds)
+    averaged = find_averaged(checkpoint)
+    parameters = count(checkpoint, averaged)
+    keras = find_keras(checkpoint)
+    dtypes: Counter[str] = Counter()
+    for kind, n in checkpoint.kinds.items():
+        if kind.role is not Role.BOOKKEEPING:
+            dtypes[str(kind.dtype)] += n
     return CheckpointSummary(
         path=checkpoint.path,
         format=checkpoint.format,
         is_object_based=checkpoint.evidence.graph is not None or Role.BOOKKEEPING in roles,
-        writer=find_writer(checkpoint),
-        keras=find_keras(checkpoint),
+        writer=find_writer(checkpoint, keras),
+        keras=keras,
         saved=find_saved_time(checkpoint),
+        file_time=_file_time(checkpoint),
         files=_files(checkpoint),
         training=training,
         parameters=parameters.total,
         trainable_parameters=parameters.trainable,
         nbytes=sum(total.nbytes for total in roles.values()),
         roles=roles,
-        dtypes=dict(
-            Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
-        ),
+        dtypes=dict(dtypes.most_common()),
         tags=saved_model.tags if saved_model else (),
+        metadata=dict(checkpoint.evidence.metadata),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
         meta_graph=checkpoint.evidence.meta_graph,
-        hash_tables=find_hash_tables(variables),
+        hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
-        averages_apart=averages_apart(variables),
-        masks=find_masks(variables),
+        averages_apart=averages_apart(checkpoint),
+        masks=find_masks(checkpoint),
         evidence=(
             *training.claims,
             *optimizer_claims(checkpoint, training.optimizers),
-            *parameter_claims(checkpoint, variables, parameters),
+            *parameter_claims(checkpoint, parameters),
         ),
         warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
     )
@@ -289,7 +298,7 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
 #
-# The times of the files tell nothing: copying and cloning change them.
+# The times of the files tell less: copying and cloning change them.
 
 _FORMATS = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 
@@ -310,7 +319,14 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
     found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
-    return found[-1] if found and 0 < found[-1] < 1e11 else None
+    return known_time(found[-1]) if found else None
+
+
+def _file_time(checkpoint: Checkpoint) -> float | None:
+    try:
+        return known_time(os.stat(checkpoint.files()[0].path).st_mtime)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 # Which program wrote a checkpoint, as far as its files tell.
@@ -327,8 +343,11 @@ _KERAS_2 = "keras_api"
 _KERAS_2_LAYER = "layer_with_weights-"
 
 
-def find_writer(checkpoint: Checkpoint) -> str | None:
-    """Name the program and, where it is recorded, its version; None if nothing tells."""
+def find_writer(checkpoint: Checkpoint, keras: str | None) -> str | None:
+    """Name the program and, where it is recorded, its version; None if nothing tells.
+
+    `keras` is the generation of Keras, by `find_keras`.
+    """
     evidence = checkpoint.evidence
     graph = evidence.saved_model or evidence.meta_graph
     if graph is not None and graph.tensorflow_version:
@@ -336,10 +355,9 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
     version = evidence.keras_version
     if version:
         return f"Keras {version}"
-    is_object_based = any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())
+    is_object_based = any(kind.role is Role.BOOKKEEPING for kind in checkpoint.kinds)
     if evidence.graph is None and not is_object_based:
         return None
-    keras = find_keras(checkpoint)
     return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
 
 
@@ -350,7 +368,7 @@ def find_keras(checkpoint: Checkpoint) -> str | None:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph
     is_keras_2 = False
-    for children in graph.children if graph is not None else ():
+    for children in filter(None, graph.children) if graph is not None else ():
         names = {name for _, name in children}
         if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
             return "Keras 3"

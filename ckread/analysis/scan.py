@@ -13,10 +13,9 @@ pair, the many of a variable along a run. The engine
     joins     what the pieces gave, and the checksums of their bytes
     verifies  these against the stored ones
 
-What differs is the kernel (see `Kernel`). Small items that are neighbours are read in one
-go, and those of equally many elements given to it together, as the rows of one array: a
-checkpoint may hold 100,000 of them. What has no plain bytes, strings and compressed
-values, a caller streams through the reader instead: `side_by_side` feeds the same kernels.
+What differs is the kernel. Small tensors go together (see `small`). What has no plain bytes,
+strings and compressed values, a caller streams through the reader
+instead: `side_by_side` feeds the same kernels.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ckread.analysis.workers import choose_n_jobs, run
-from ckread.errors import CheckpointError, CorruptCheckpointError
-from ckread.model.variable import Variable, whole_extents
+import numpy as np
+
+from ckread.analysis.workers import job_nbytes, run
+from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
@@ -37,76 +36,23 @@ from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, d
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
+    from ckread.model.variable import Variable
     from ckread.readers.contract import DataType
 
     Source: TypeAlias = "Extent | Variable | _Impossible"
     """Where bytes lie; or the variable of which that is yet to be found out."""
     Chunks = Iterator[Iterator[NDArray[Any]]]
-    One = Callable[[Sequence[Extent], Any, Chunks], Any]
+    Kernel = Callable[[Sequence[Extent], Any, Chunks], Any]
+    """What is done with values: a function of a module, whose results pickle."""
+
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
-
-
-SMALL_ELEMENTS = 1023
-"""Elements of a small item, at most: its sums are made in one stretch, without rows."""
-_BLOCK_ELEMENTS = 1 << 18
-"""Elements that are measured together, at most."""
-_MAX_GAP = 4096
-"""Bytes between two small tensors that are read with them, rather than skipped."""
-
-
-class Kernel(NamedTuple):
-    """What is done with values: functions of a module, whose results pickle.
-
-    Attributes:
-        one: makes a partial result of a piece, `one(extents, parameter, chunks)`, where
-            `chunks` gives for each stretch of elements an iterator over its k arrays.
-        many: starts on small items of the same types, `many(dtypes, parameter)`.
-    """
-
-    one: One
-    many: Callable[[Sequence[DataType], Any], Many] | None = None
-
-
-class Many(Protocol):
-    """Small items that are measured together."""
-
-    def add(self, values: NDArray[Any]) -> None:
-        """Take the next extent of each: shape (items, elements)."""
-        ...
-
-    def results(self) -> Sequence[Any]:
-        """Give a partial result for each; None where the kernel for one is to be asked."""
-        ...
-
-
-class AllAtOnce:
-    """Small items of few extents, measured when all of these are there."""
-
-    def __init__(
-        self,
-        measure: Callable[[Sequence[DataType], Any, Sequence[NDArray[Any]]], Sequence[Any]],
-        dtypes: Sequence[DataType],
-        parameter: Any,
-    ) -> None:
-        self._measure = measure
-        self._told = dtypes, parameter
-        self._arrays: list[NDArray[Any]] = []
-
-    def add(self, values: NDArray[Any]) -> None:
-        """Take the next extent of each."""
-        self._arrays.append(values)
-
-    def results(self) -> Sequence[Any]:
-        """Measure them."""
-        return self._measure(*self._told, self._arrays)
 
 
 class Grid(NamedTuple):
@@ -116,14 +62,11 @@ class Grid(NamedTuple):
         piece: elements that one job reads at most of each extent.
         chunk: elements that a kernel gets at once.
         n_arrays: how many of the arrays of a stretch are there at the same time.
-        is_together: whether items of one chunk go together where they have more extents
-            than files can be open.
     """
 
     piece: int
     chunk: int
     n_arrays: int = 1
-    is_together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +144,12 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a piece gave: a partial result and a checksum per extent, or what is wrong in which.
-
-    Attributes:
-        is_verified: whether it is all of its item, and its checksums are right.
-    """
+    """What a piece gave: a partial result and a checksum per extent, or what is wrong in which."""
 
     partial: Any
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
-    is_verified: bool = False
 
 
 class Found(NamedTuple):
@@ -236,7 +174,11 @@ def scan(
     work: Work,
     merge: Callable[[Any, Any], Any] | None = None,
 ) -> Iterator[tuple[Item, Found]]:
-    """Read items and yield what was found of each, as they are done."""
+    """Read items and yield what was found of each, as they are done.
+
+    The kernel makes a partial result of a piece, `kernel(extents, parameter, chunks)`, where
+    `chunks` gives for each stretch of elements an iterator over its k arrays.
+    """
     pieces, sizes, missing = [], [], []
     for order, item in enumerate(items):
         width, step, n = item.width, item.grid.piece, item.elements
@@ -246,23 +188,20 @@ def scan(
             stop = min(start + step, n)
             pieces.append(Piece(order, item, start, stop))
             sizes.append((stop - start) * width)
-    n_workers = choose_n_jobs(sum(sizes), work.n_jobs)
+    n_workers = work.n_workers(sum(sizes))
     # Each job opens all files: where these are many, there are as few jobs as workers.
     is_long = any(len(item.sources) > MAX_OPEN_SHARDS for item in items)
-    most = max(2 * PIECE_NBYTES, sum(sizes) // n_workers + 1 if is_long else 0)
+    most = job_nbytes(sum(sizes), n_workers)
+    most = max(most, sum(sizes) // n_workers + 1 if is_long else 0)
     ranges = list(batches(sizes, nbytes=most))
     jobs = [pieces[batch.start : batch.stop] for batch in ranges]
     parts: dict[int, dict[int, Part]] = {}
     totals: dict[int, Any] = {}
     with OpenShards(MAX_OPEN_SHARDS) as shards:
-        executor = work.executor
-        worker = partial(_work_apart, kernel) if executor else _Worker(kernel, shards)
-        for number, results in run(jobs, worker, n_jobs=n_workers, executor=executor):
+        worker = Worker(_do, kernel, shards)
+        for number, results in run(jobs, worker, n_jobs=n_workers, executor=work.executor):
             work.advance(sum(sizes[i] for i in ranges[number]))
             for (order, item, start, _), part in zip(jobs[number], results, strict=True):
-                if part.is_verified:
-                    yield item, Found([part.partial], ())
-                    continue
                 if merge is not None and part.partial is not None:
                     known = totals.get(order)
                     totals[order] = part.partial if known is None else merge(known, part.partial)
@@ -304,137 +243,41 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
     return Found(partials, computed)
 
 
-class _Worker:
-    """Does jobs in this process or a fork of it, where shards stay open from one to the next."""
+class Worker:
+    """Does jobs by `do(kernel, shards, job)`: `do` and the kernel are functions that pickle.
 
-    def __init__(self, kernel: Kernel, shards: OpenShards) -> None:
+    In this process or a fork of it shards stay open from one job to the next, in another
+    process they are closed after each.
+    """
+
+    def __init__(self, do: Callable[..., Any], kernel: Any, shards: OpenShards) -> None:
+        self._do = do
         self._kernel = kernel
         self._shards = shards
 
-    def __call__(self, job: Sequence[Piece]) -> list[Part]:
-        return _do(job, self._kernel, self._shards)
+    def __call__(self, job: Any) -> Any:
+        """Do one job."""
+        return self._do(self._kernel, self._shards, job)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial, (_work_apart, self._kernel)
+        """Leave the open files behind."""
+        return partial, (_do_apart, self._do, self._kernel)
 
 
-def _work_apart(kernel: Kernel, job: Sequence[Piece]) -> list[Part]:
-    """Do a job in a process or thread of others, which keeps nothing open after it."""
+def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
     with OpenShards(MAX_OPEN_SHARDS) as shards:
-        return _do(job, kernel, shards)
+        return do(kernel, shards, job)
 
 
-def _do(job: Sequence[Piece], kernel: Kernel, shards: OpenShards) -> list[Part]:
-    parts: list[Part | None] = [None] * len(job)
-    if kernel.many is not None:
-        blocks = list(_blocks(job, kernel.many, shards))
-        for which in range(max((block.n_extents for block in blocks), default=0)):
-            for block in blocks:  # extent after extent, so that each file is opened once
-                block.read(which)
-        for block in blocks:
-            for i, part in zip(block.members, block.parts(), strict=True):
-                parts[i] = part
-    return [
-        part or _read(piece, kernel.one, shards) for part, piece in zip(parts, job, strict=True)
-    ]
+def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
+    return [_read(piece, kernel, shards) for piece in job]
 
 
-def _blocks(
-    job: Sequence[Piece], many: Callable[[Sequence[DataType], Any], Many], shards: OpenShards
-) -> Iterator[_Block]:
-    alike: dict[Any, list[int]] = {}
-    for i, (_, item, start, stop) in enumerate(job):
-        is_long = len(item.sources) > MAX_OPEN_SHARDS
-        limit = item.grid.chunk if item.grid.is_together and is_long else SMALL_ELEMENTS
-        if start == 0 < stop == item.elements <= limit:
-            dtypes = tuple([source.dtype for source in item.sources])
-            alike.setdefault((stop, dtypes, id(item.parameter)), []).append(i)
-    for (n_elements, dtypes, _), members in alike.items():
-        if len(members) > 1 or len(dtypes) > MAX_OPEN_SHARDS:
-            step = max(1, _BLOCK_ELEMENTS // n_elements)
-            for start in range(0, len(members), step):
-                some = members[start : start + step]
-                parameter = job[some[0]].item.parameter
-                yield _Block(some, [job[i].item for i in some], many(dtypes, parameter), shards)
-
-
-class _Block:
-    """Small items of equally many elements, of the same types, read together.
-
-    Attributes:
-        members: their places in the job.
-        n_extents: of each of them.
-    """
-
-    def __init__(
-        self, members: Sequence[int], items: Sequence[Item], rows: Many, shards: OpenShards
-    ) -> None:
-        self.members = members
-        self.n_extents = len(items[0].sources)
-        self._items = items
-        self._rows = rows
-        self._shards = shards
-        self._unsound: set[int] = set()
-
-    def parts(self) -> list[Part | None]:
-        """Give the part of each item; None where it must be read alone, to tell what is wrong."""
-        if len(self._unsound) == len(self._items):
-            return [None] * len(self._items)
-        return [
-            None if result is None or i in self._unsound else Part(result, (), is_verified=True)
-            for i, result in enumerate(self._rows.results())
-        ]
-
-    def read(self, which: int) -> None:
-        """Read one extent of each item, if they have so many."""
-        if which < self.n_extents and len(self._unsound) < len(self._items):
-            try:
-                self._rows.add(self._array(which))
-            except CheckpointError:
-                self._unsound.update(range(len(self._items)))
-
-    def _array(self, which: int) -> NDArray[Any]:
-        import numpy as np
-
-        extents = extents_of([item.sources[which] for item in self._items])
-        tensors = self._tensors(extents)
-        first = extents[0]
-        nbytes = self._items[0].elements * first.dtype.itemsize
-        if any(len(tensor) != nbytes for tensor in tensors):
-            raise CorruptCheckpointError("tensors of one shape and type differ in size")
-        for i, (extent, tensor) in enumerate(zip(extents, tensors, strict=True)):
-            is_sound = extent.crc32c is None or crc32c.crc32c(tensor) == extent.crc32c
-            if not is_sound or extent.big_endian != first.big_endian:
-                self._unsound.add(i)
-        raw = np.frombuffer(b"".join(tensors), np.uint8)
-        return decode(first, raw).reshape(len(extents), -1)
-
-    def _tensors(self, extents: Sequence[Extent]) -> list[bytes]:
-        """Read extents of one size, those that lie near each other in one go."""
-        tensors = [b""] * len(extents)
-        ordered = sorted(range(len(extents)), key=lambda i: extents[i][:2])
-        near: list[int] = []
-        for i, following in zip_longest(ordered, ordered[1:]):
-            near.append(i)
-            path, offset, nbytes = extents[i][:3]
-            if following is not None:
-                other, at, _ = extents[following][:3]
-                if other == path and at - offset - nbytes <= _MAX_GAP:
-                    continue
-            start = extents[near[0]].offset
-            data = self._shards[path].pread(start, offset + nbytes - start)
-            for i in near:
-                at = extents[i].offset - start
-                tensors[i] = data[at : at + extents[i].nbytes]
-            near.clear()
-        return tensors
-
-
-def _read(piece: Piece, one: One, shards: OpenShards) -> Part:
+def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
     reading = _Reading(piece, shards)
     try:
         extents = reading.places()
-        return Part(one(extents, piece.item.parameter, iter(reading)), reading.crc32c)
+        return Part(kernel(extents, piece.item.parameter, iter(reading)), reading.crc32c)
     except CheckpointError as error:
         return Part(None, (), reading.which, error)
 
@@ -465,7 +308,7 @@ class _Reading:
 
     def __iter__(self) -> Chunks:
         _, item, start, stop = self._piece
-        _, step, n_arrays, _ = item.grid
+        _, step, n_arrays = item.grid
         widest = max(extent.dtype.itemsize for extent in self._extents)
         buffers = [chunk_buffer(step * widest, number=number) for number in range(n_arrays)]
         for at in range(start, stop, step):
@@ -491,14 +334,6 @@ def extent_of(source: Source) -> Extent:
     return extent
 
 
-def extents_of(sources: Sequence[Source]) -> list[Extent]:
-    """Give where the bytes of many plain variables lie."""
-    variables = [source for source in sources if isinstance(source, Variable)]
-    if len(variables) == len(sources):
-        return whole_extents(variables)
-    return [extent_of(source) for source in sources]
-
-
 def plain_extents(variable: Variable) -> tuple[Extent, ...] | None:
     """Give where the bytes of a variable lie; None for strings and compressed values."""
     return variable.readable_extents() if variable.dtype.is_plain else None
@@ -522,19 +357,25 @@ def side_by_side(*streams: Iterable[NDArray[Any]]) -> Iterator[tuple[NDArray[Any
 
 
 def batches(
-    sizes: Sequence[int], *, nbytes: int = 2 * PIECE_NBYTES, count: int = 4096
+    sizes: Sequence[int],
+    *,
+    nbytes: int = 2 * PIECE_NBYTES,
+    count: int = 512,
+    weights: Sequence[int] | None = None,
 ) -> Iterator[range]:
     """Yield ranges of neighbours that together make one job: so many bytes, so many items.
 
     A checkpoint may hold 100,000 scalars: one by one they would cost more to hand
-    over than to read.
+    over than to read. With `weights` an item counts as so many.
     """
-    start = total = 0
+    start = total = n = 0
     for i, size in enumerate(sizes):
-        if i > start and (total + size > nbytes or i - start >= count):
+        weight = 1 if weights is None else weights[i]
+        if i > start and (total + size > nbytes or n + weight > count):
             yield range(start, i)
-            start, total = i, 0
+            start, total, n = i, 0, 0
         total += size
+        n += weight
     if start < len(sizes):
         yield range(start, len(sizes))
 
@@ -548,3 +389,40 @@ def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.u
     if (number, nbytes) not in buffers:
         buffers[number, nbytes] = aligned_buffer(nbytes)
     return buffers[number, nbytes]
+
+
+# Sums and inner products of long float64 arrays, row by row.
+#
+# `np.vecdot` on rows of 1,024 keeps BLAS in this thread: products of whole arrays would
+# start its threads, which are far slower on busy machines.
+
+
+_ROW = 1024
+_ONES = np.ones(_ROW)
+
+
+def inner_product(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Sum x·y over two contiguous 1-D arrays of one length."""
+    stop = x.size // _ROW * _ROW
+    total = 0.0
+    if stop:
+        total = float(np.vecdot(x[:stop].reshape(-1, _ROW), y[:stop].reshape(-1, _ROW)).sum())
+    return total + float(np.vecdot(x[stop:], y[stop:])) if stop < x.size else total
+
+
+def inner_products(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum x·y over the rows of two contiguous 2-D arrays, with the bits of `inner_product`."""
+    m, n = x.shape
+    stop = n // _ROW * _ROW
+    total = np.zeros(m)
+    if stop:
+        long_x, long_y = (z[:, :stop].reshape(m, -1, _ROW) for z in (x, y))
+        total = np.vecdot(long_x, long_y).sum(axis=1)
+    return total + np.vecdot(x[:, stop:], y[:, stop:]) if stop < n else total
+
+
+def row_sum(x: NDArray[np.float64]) -> float:
+    """Sum the elements of a contiguous 1-D array."""
+    stop = x.size // _ROW * _ROW
+    rows = float(np.vecdot(x[:stop].reshape(-1, _ROW), _ONES).sum()) if stop else 0.0
+    return rows + float(x[stop:].sum()) if stop < x.size else rows

@@ -77,6 +77,29 @@ def choose_n_jobs(nbytes: int, asked: int | None) -> int:
     return available_cores() if nbytes >= WORTH_NBYTES else 1
 
 
+def workers_of(executor: Executor) -> int:
+    """Give how many jobs an executor works on at a time; a guess where it does not say."""
+    n: object = getattr(executor, "_max_workers", None)  # of those of the standard library
+    if isinstance(n, int):
+        return n
+    client: Any = getattr(executor, "_client", None)  # of Dask
+    threads = client.nthreads() if hasattr(client, "nthreads") else {}
+    return sum(threads.values()) or _MANY_WORKERS
+
+
+MAX_JOB_NBYTES = 32 << 20
+_MIN_JOB_NBYTES = 1 << 20
+_JOBS_OF_A_WORKER = 4
+_MANY_WORKERS = 32
+
+
+def job_nbytes(nbytes: int, n_workers: int) -> int:
+    """Give how many of all bytes one job may read: several jobs a worker, so that none waits."""
+    if n_workers == 1:
+        return MAX_JOB_NBYTES
+    return max(_MIN_JOB_NBYTES, min(MAX_JOB_NBYTES, nbytes // (_JOBS_OF_A_WORKER * n_workers)))
+
+
 class Work(NamedTuple):
     """How much of the machine an analysis uses.
 
@@ -89,6 +112,12 @@ class Work(NamedTuple):
     n_jobs: int | None = 1
     executor: Executor | None = None
     progress: Callable[[int], None] | None = None
+
+    def n_workers(self, nbytes: int) -> int:
+        """Give how many jobs are worked on at a time, for so many bytes."""
+        if self.executor is not None:
+            return workers_of(self.executor)
+        return choose_n_jobs(nbytes, self.n_jobs)
 
     def advance(self, nbytes: int) -> None:
         """Tell that so many bytes more were read."""

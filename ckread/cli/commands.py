@@ -54,7 +54,7 @@ SHELLS = ("bash", "zsh", "fish")
 """The shells that words are completed in."""
 
 
-_BRIEF = 25
+_BRIEF = 24
 
 
 class Command(NamedTuple):
@@ -107,7 +107,7 @@ COMMANDS = (
     Command(
         "filters", (PATH, Positional("NAME")), "convolution kernels as a picture", Group.CONTENT
     ),
-    Command("export", (PATH, PATTERNS), "variables into a .npz, .npy or .csv file", Group.CONTENT),
+    Command("export", (PATH, PATTERNS), "variables into a .npz, .csv … file", Group.CONTENT),
     Command(
         "diff", (Positional("A"), Positional("B"), PATTERNS),
         "which variables changed between two, and how far", Group.CHANGE,
@@ -116,6 +116,10 @@ COMMANDS = (
     Command(
         "track", (RUN, PATTERNS),
         "single values over a run: learning rate, iterations", Group.CHANGE,
+    ),
+    Command(
+        "optimizer", (PATH, PATTERNS),
+        "the last update of each weight, what got no gradient", Group.CHANGE,
     ),
     Command(
         "history", (Positional("LOG", "+"),),

@@ -42,9 +42,15 @@ from ckread.cli.arguments import (
     patterns_of,
     roles_of,
 )
-from ckread.cli.files import read_rename_map, write_rename_map
+from ckread.cli.files import (
+    add_pictures,
+    hand_over,
+    palette_of,
+    read_rename_map,
+    wants_picture,
+    write_rename_map,
+)
 from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
 from ckread.views.diff.page import DiffView, diff_page
@@ -94,8 +100,9 @@ def add_arguments(parser: Parser) -> None:
         help="s/old/new/ on names of A, to pair them (repeatable)",
     )  # fmt: skip
     parser.add_argument(
-        "--rename-map", metavar="FILE", help="names of A and B as JSON: read, or else written"
-    )
+        "--rename-map", "--map", metavar="FILE",
+        help="names of A and B as JSON: read, or else written",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
     add_jobs(parser)
     add_pictures(parser)
@@ -176,8 +183,9 @@ def _compare(
     if known is not None:
         output.note(f"{path}: {len(known)} names were read from it")
     elif path:
-        write_rename_map(path, result.renames)
-        output.wrote(path, f"{len(result.renames)} names")
+        pairs = result.conversion_map if result.conversion else dict(result.renames)
+        write_rename_map(path, pairs)
+        output.wrote(path, f"{len(pairs)} names")
     return result
 
 

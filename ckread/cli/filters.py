@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.cli.arguments import OneOf, add_top, keep_blas_in_one_thread, open_path, positive
-from ckread.cli.pictures import (
+from ckread.cli.files import (
     add_picture_settings,
     check_target,
     evidence_of,
@@ -84,7 +84,7 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
-    prepare_drawing(shows=arguments.show)
+    prepare_drawing(arguments)
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = find_named(checkpoint, arguments.name)
         target = arguments.output

@@ -17,11 +17,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_roles, add_sort, add_top, has_role, open_path, patterns_of
+from ckread.cli.arguments import (
+    add_roles,
+    add_sort,
+    add_top,
+    has_role,
+    open_path,
+    patterns_of,
+    roles_of,
+)
 from ckread.model.role import Role
 from ckread.model.selection import compile_patterns, natural_key, select
-from ckread.views.json_document import encode_variables, schema
-from ckread.views.listing import Listing, listing_lines, listing_page
+from ckread.views.json_document import encode_columns, encode_variables, schema
+from ckread.views.listing import Listing, checksum_lines, listing_lines, listing_page
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +52,12 @@ _ORDERS = ("name", "bytes", "elements", "file")
 def add_arguments(parser: Parser) -> None:
     """Add the options of `ls`."""
     parser.add_argument("--keys", action="store_true", help="raw checkpoint keys, not names")
+    parser.add_argument(
+        "--where", action="store_true", help="file, first byte, bytes and checksum of each"
+    )
+    parser.add_argument(
+        "--crc", action="store_true", help="checksum, type, shape and key of each, for git diff"
+    )
     add_roles(parser)
     parser.add_argument("--owner", metavar="PATTERN", help="only what belongs to these variables")
     add_sort(parser, _ORDERS)
@@ -54,38 +68,55 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
-        everything = list(checkpoint.values())
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
-        wants_all = arguments.all or arguments.json or named
-        candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
-        chosen = select(candidates, patterns_of(arguments))
-        if arguments.role:
-            chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
-        if arguments.owner is not None:
-            owners = {v.owner for v in candidates if v.owner is not None}
-            is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
-            chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
-        chosen = in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
-        if output.is_json:
-            head = {
-                "schema": schema("ls"),
-                "path": checkpoint.path,
-                "format": checkpoint.format,
-            }
-            output.json_pieces(encode_variables(head, chosen))
-            return 0
+        wants_all = arguments.all or arguments.json or named or arguments.crc
+        order = "file" if arguments.crc else arguments.sort
+        head = {"schema": schema("ls"), "path": checkpoint.path, "format": checkpoint.format}
+        columns = None if arguments.keys or arguments.owner else checkpoint.columns
+        if columns is not None:
+            places = columns.of_role([role for role in Role if wants_all or not _is_hidden(role)])
+            places = columns.select(places, patterns_of(arguments))
+            roles = roles_of(arguments)
+            places = places if roles is None else places[columns.have_role(roles)[places]]
+            places = columns.sorted(places, order)[: arguments.top]
+            if output.is_json:
+                output.json_pieces(encode_columns(head, columns, places))
+                return 0
+            chosen = columns.some(places)
+        else:
+            candidates = [v for v in checkpoint.values() if wants_all or not _is_hidden(v.role)]
+            chosen = select(candidates, patterns_of(arguments))
+            if arguments.role:
+                chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
+            if arguments.owner is not None:
+                owners = {v.owner for v in candidates if v.owner is not None}
+                is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
+                chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
+            chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
+            if output.is_json:
+                output.json_pieces(encode_variables(head, chosen))
+                return 0
+        kinds = checkpoint.kinds.items()
+        n_hidden = sum(n for kind, n in kinds if _is_hidden(kind.role) and not wants_all)
         listing = Listing(
             chosen,
-            n_all=len(candidates),
-            nbytes_all=sum(variable.nbytes for variable in candidates),
-            n_hidden=len(everything) - len(candidates),
+            n_all=len(checkpoint) - n_hidden,
+            nbytes_all=sum(n * k.nbytes for k, n in kinds if wants_all or not _is_hidden(k.role)),
+            n_hidden=n_hidden,
             by_key=arguments.keys,
+            where=arguments.where,
         )
-        if output.is_quiet:
+        if arguments.crc:
+            output.lines(checksum_lines(chosen))
+        elif output.is_quiet and not output.markup:
             output.lines(listing_lines(listing))
         else:
             output.render(listing_page(listing))
     return 0
+
+
+def _is_hidden(role: Role) -> bool:
+    return role is Role.BOOKKEEPING
 
 
 def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 import struct
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from types import EllipsisType
 
     import numpy as np
@@ -21,6 +22,28 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
     from ckread.readers.contract import CheckpointReader, DataType, Index, TensorRecord
+
+
+class VariableKind(NamedTuple):
+    """What variables may have in common: role, training, type, shape and stored bytes."""
+
+    role: Role
+    trainable: bool | None
+    dtype: DataType
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one of them holds."""
+        return math.prod(self.shape)
+
+
+def kinds_of(variables: Iterable[Variable]) -> dict[VariableKind, int]:
+    """Count variables by kind, in the order in which kinds are met."""
+    pairs = ((variable._identity, variable._record) for variable in variables)
+    found = Counter((who.role, who.trainable, *record[1:4]) for who, record in pairs)
+    return {VariableKind(*kind): n for kind, n in found.items()}
 
 
 class Variable:
@@ -56,6 +79,11 @@ class Variable:
     def record(self) -> TensorRecord:
         """What the file lists of it."""
         return self._record
+
+    @property
+    def reader(self) -> CheckpointReader:
+        """What reads its values."""
+        return self._reader
 
     @property
     def identity(self) -> Identity:
@@ -257,28 +285,6 @@ def is_whole(variable: Variable) -> bool:
     return is_listed and not variable._reader.is_tensorflow
 
 
-def whole_extents(variables: Sequence[Variable]) -> list[Extent]:
-    """Give the one extent of each of many variables that are whole.
-
-    What is the same for all that lie in one shard is asked once. Their regions are left out.
-    """
-    known: dict[tuple[int, int | None], Extent] = {}
-    extents = []
-    for variable in variables:
-        _, dtype, _, nbytes, crc32c, shard, offset = variable._record
-        place = id(variable._reader), shard
-        first = known.get(place)
-        if first is None:
-            [first] = variable.readable_extents() or ()
-            known[place] = first
-        if offset is None or shard is None:
-            [extent] = variable.readable_extents() or ()
-        else:
-            extent = Extent(first[0], offset, nbytes, dtype, first[4], crc32c, ())
-        extents.append(extent)
-    return extents
-
-
 # A number from its bytes, without numpy: for counters and learning rates that `info` shows.
 
 _FORMATS = {
@@ -304,10 +310,8 @@ def decode_number(data: bytes, dtype: DataType) -> int | float | bool:
 def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
     """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
-    if not data:
-        return ()
-    size = len(data) // variable.elements
-    if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
+    size = len(data) // max(1, variable.elements)
+    if variable.elements and size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
         return tuple(decode_number(data[i : i + size], dtype) for i in range(0, len(data), size))
     return struct.unpack(f"<{variable.elements}{_FORMATS[dtype][1]}", data)
 

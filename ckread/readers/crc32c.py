@@ -35,6 +35,11 @@ def crc32c(data: bytes | NDArray[np.uint8]) -> int:
     return value
 
 
+def each(parts: Iterable[bytes]) -> list[int]:
+    """Give the CRC-32C of each of many short parts."""
+    return list(map(google_crc32c.value, parts))
+
+
 def extend(crc: int, data: bytes | NDArray[np.uint8]) -> int:
     """Give the CRC-32C of what had `crc`, followed by `data`."""
     value: int = google_crc32c.extend(crc, data)

@@ -21,13 +21,12 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
 )
-from ckread.readers.contract import Closing, DataType, few, numpy_dtype, shown
+from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.files import COPY_AGAIN, RegularFile
+from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,7 +68,7 @@ class _Shard(RegularFile):
         return not_a_shard(self.path) or super()._too_short(offset, nbytes, end)
 
 
-class OpenShards(Closing, dict[str, RegularFile]):
+class OpenShards(KeptOpen):
     """Data shards by path, opened when asked for; where there are too many the oldest is closed."""
 
     def __init__(self, most: int = 1) -> None:
@@ -79,15 +78,10 @@ class OpenShards(Closing, dict[str, RegularFile]):
 
     def __missing__(self, path: str) -> RegularFile:
         """Open a shard."""
-        if len(self) >= self._most:
-            self.pop(next(iter(self))).close()
+        if len(self) >= self._most and (oldest := next(iter(self), None)) is not None:
+            self.pop(oldest).close()
         shard = self[path] = open_shard(path)
         return shard
-
-    def close(self) -> None:
-        """Close all that are open."""
-        while self:
-            self.popitem()[1].close()
 
 
 class ExtentStream:
@@ -127,18 +121,14 @@ class ExtentStream:
         step = len(buffer) // itemsize * itemsize
         if not step:
             raise ValueError(f"a buffer of {len(buffer)} bytes holds no element of {itemsize}")
-        with self._opened() as shard:
+        own = self._shard
+        with nullcontext(own) if own else closing(open_shard(extent.path)) as shard:
             shard.check_range(extent.offset + self._start, self._stop - self._start)
             for at in range(self._start, self._stop, step):
                 chunk = buffer[: min(step, self._stop - at)]
                 shard.pread_into(chunk, extent.offset + at)
                 self.crc32c = extend(self.crc32c, chunk)
                 yield chunk
-
-    def _opened(self) -> AbstractContextManager[RegularFile]:
-        if self._shard is not None:
-            return nullcontext(self._shard)
-        return closing(open_shard(self._extent.path))
 
 
 def verify_extent(extent: Extent, computed: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.display import safe_text, safe_word
 from ckread.model.run.entries import base_name
+from ckread.views.seams import epoch_sentence, has_lines, mark_line
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (
@@ -48,7 +49,15 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         is_best = row.at is not None and row.at == best
         return "muted" if row.n_hidden else "title" if is_best else ""
 
-    table = Table(_columns(result, names, best), [_Row(), *rows], row_style=style)
+    marks = result.marks
+    places = {row.at: at + 1 for at, row in enumerate(rows) if row.at is not None}
+    lines = {places[at]: mark_line(seam) for at, seam in marks.items() if at in places}
+    table = Table(
+        _columns(result, names, best),
+        [_Row(), *rows],
+        row_style=style,
+        marks=lines if has_lines(marks) else None,
+    )
     name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
     n, metrics = len(result.epochs), plural(len(result.metrics), "metric")
     held = f"  {plural(n, result.unit)}, {metrics}"
@@ -74,14 +83,17 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         sentences.append("--all shows every row.")
     meaning = NarrowFooter(table, " ".join(sentences))
     piped = PipedOnly(Table(_piped_columns(result, names), everything))
-    return Page([title, Prose(verdict(result))], TerminalOnly(table), meaning, piped)
+    happened = epoch_sentence(marks, result.epochs, result.unit)
+    said = Prose(f"{verdict(result)} {happened}".rstrip())
+    return Page([title, said], TerminalOnly(table), meaning, piped)
 
 
 def paired(names: Sequence[str]) -> list[str]:
     """Put each metric before that of validation, the learning rate last."""
     bases = dict.fromkeys(name.removeprefix("val_") for name in names)
     order = sorted(bases, key=lambda base: base in ("lr", "learning_rate"))
-    return [name for base in order for name in (base, f"val_{base}") if name in names]
+    known = set(names)
+    return [name for base in order for name in (base, f"val_{base}") if name in known]
 
 
 def shown_rows(result: TrainingHistory) -> list[_Row]:
@@ -129,7 +141,14 @@ def _best(result: TrainingHistory) -> str:
     text = f"Best {name} {float_text(best.value)}"
     if best.epoch is None:
         return f"{text}, at which {result.unit} is unknown."
-    text += f" at {_where(result, result.epochs.index(best.epoch))}"
+    where = f"{result.unit} {best.epoch:,}"
+    if result.unit == "row" and result.counters:
+        at = result.epochs.index(best.epoch)  # and by all that names the row
+        where = ", ".join(
+            f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
+            for name, values in result.counters.items()
+        )
+    text += f" at {where}"
     if best.checkpoint is not None:
         return f"{text}, held by {safe_text(best.checkpoint)}."
     if result.run is None:
@@ -143,16 +162,6 @@ def _best(result: TrainingHistory) -> str:
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
 
 
-def _where(result: TrainingHistory, at: int) -> str:
-    """Say which row: by its epoch, or by all that names it."""
-    if result.unit != "row" or not result.counters:
-        return f"{result.unit} {result.epochs[at]:,}"
-    return ", ".join(
-        f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
-        for name, values in result.counters.items()
-    )
-
-
 def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) -> list[Column[_Row]]:
     def epoch(row: _Row) -> str:
         if row.n_hidden:
@@ -164,7 +173,7 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) ->
             if row.n_hidden:
                 return (Span(""),)
             if row.at is None:
-                return (Span(curve(values, _CURVE_CELLS), "spark"),)
+                return (Span(curve(values, _CURVE_CELLS, result.marks), "spark"),)
             value = values[row.at]
             is_bad = value is not None and not math.isfinite(value)
             return (Span(value_text(value), "bad" if is_bad else ""),)
@@ -193,13 +202,14 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) ->
             for name, values in result.counters.items()
         ]
     # What is best is never pushed off a narrow screen by a long name beside it.
-    ranks = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    ordered = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    ranks = {name: rank for rank, name in enumerate(ordered)}
     columns += [
         Column(
             title=safe_text(name),
             shown=metric(result.metrics[name]),
             justify=POINT,
-            rank=ranks.index(name),
+            rank=ranks[name],
         )
         for name in names
     ]

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Line
 
-MARK = "|"
-"""What stands for a seam in a curve."""
 _TOLD = 3
 """Seams that get a line of their own, or a word in the sentence."""
 
@@ -40,6 +38,24 @@ def place_sentence(marks: Mapping[int, Seam], entries: Sequence[RunEntry]) -> st
         return f"{len(marks)} seams, the first at {steps}."
     told = (f"{_happened(seam)} at {place(entries[at], entries)}" for at, seam in marks.items())
     return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in told)
+
+
+def epoch_sentence(marks: Mapping[int, Seam], epochs: Sequence[int], unit: str) -> str:
+    """Say the same of curves: `The optimizer began anew after epoch 5.`."""
+    if len(marks) > _TOLD:
+        return f"{len(marks)} seams of the run, the first after {unit} {epochs[min(marks) - 1]:,}."
+    told = (f"{_happened(seam)} after {unit} {epochs[at - 1]:,}" for at, seam in marks.items())
+    return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in told)
+
+
+def seam_label(seam: Seam) -> str:
+    """Say in a picture what changed: `iterations 225 → 45`."""
+    return safe_text(seam.brief.partition(":")[0].partition(",")[0])
+
+
+def seam_title(marks: Mapping[int, Seam], entries: Sequence[RunEntry]) -> str:
+    """Give the title of a picture of a run with seams: `The optimizer began anew at step 6`."""
+    return place_sentence(marks, entries).removesuffix(".")
 
 
 def has_lines(marks: Mapping[int, Seam]) -> bool:

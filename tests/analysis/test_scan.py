@@ -17,7 +17,6 @@ from ckread.analysis.scan import (
     PIECE_NBYTES,
     Grid,
     Item,
-    Kernel,
     batches,
     chunk_buffer,
     item_of,
@@ -77,7 +76,7 @@ def aligned(tmp_path: Path) -> tuple[Item, np.ndarray[Any, Any]]:
 def test_pieces_and_chunks_lie_on_one_grid(aligned: tuple[Item, np.ndarray[Any, Any]]) -> None:
     item, array = aligned
     read: list[int] = []
-    [(whose, found)] = scan([item], Kernel(collect), Work(progress=read.append))
+    [(whose, found)] = scan([item], collect, Work(progress=read.append))
     assert whose is item
     assert found.error is None
     assert found.crc32c == [extent.crc32c for extent in item.sources]
@@ -96,19 +95,19 @@ def test_as_many_arrays_as_were_asked_for_are_there_at_once(tmp_path: Path) -> N
 
     array = np.arange(40, dtype=np.float32)
     pair = [extent_of(tmp_path / name, array + i, DataType.FLOAT32) for i, name in enumerate("ab")]
-    [(_, found)] = scan([Item(0, pair, 40, SMALL)], Kernel(differ), ALONE)
+    [(_, found)] = scan([Item(0, pair, 40, SMALL)], differ, ALONE)
     assert found.partials == [[30.0, 10.0]]
 
 
 def test_workers_of_every_kind_give_the_same(aligned: tuple[Item, np.ndarray[Any, Any]]) -> None:
     items = [aligned[0]] * 5
-    alone = [found for _, found in scan(items, Kernel(collect), ALONE)]
+    alone = [found for _, found in scan(items, collect, ALONE)]
     assert len(alone) == 5
     executors: list[Executor | None] = [None, ThreadPoolExecutor(3)]
     executors.append(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
     for executor in executors:
         work = Work(n_jobs=2, executor=executor)
-        assert [found for _, found in scan(items, Kernel(collect), work)] == alone
+        assert [found for _, found in scan(items, collect, work)] == alone
         if executor is not None:
             executor.shutdown()
 
@@ -120,7 +119,7 @@ def test_partial_results_merge_where_that_is_asked_for(
     apart, merged = (
         found
         for merge in (None, lambda x, y: x + y)
-        for _, found in scan([item], Kernel(add_up), ALONE, merge)
+        for _, found in scan([item], add_up, ALONE, merge)
     )
     assert len(apart.partials) == 3
     assert merged.partials == [3 * array.sum()] == [sum(apart.partials)]
@@ -133,7 +132,7 @@ def test_damage_is_told_of_the_extent_it_is_in(
     data = bytearray((tmp_path / "b").read_bytes())
     data[at] ^= 1
     (tmp_path / "b").write_bytes(data)
-    [(_, found)] = scan([aligned[0]], Kernel(collect), ALONE)
+    [(_, found)] = scan([aligned[0]], collect, ALONE)
     assert isinstance(found.error, ChecksumError)
     assert str(found.error).startswith("b: y: bytes 3 to 2003: stored CRC-32C")
     assert found.which == 1
@@ -145,7 +144,7 @@ def test_what_ends_too_early_is_an_error_and_no_result(
 ) -> None:
     (tmp_path / "c").write_bytes(b"abc")
     sound = item_of(1, aligned[0].sources[0])  # type: ignore[arg-type]
-    found = {item.number: found for item, found in scan([aligned[0], sound], Kernel(add_up), ALONE)}
+    found = {item.number: found for item, found in scan([aligned[0], sound], add_up, ALONE)}
     assert isinstance(found[7].error, TruncatedFileError)
     assert (found[7].which, found[7].partials, found[7].crc32c) == (2, [], ())
     assert found[1].error is None
@@ -153,7 +152,7 @@ def test_what_ends_too_early_is_an_error_and_no_result(
 
 def test_nothing_is_an_item_too(tmp_path: Path) -> None:
     extent = extent_of(tmp_path / "a", np.empty(0, np.float32), DataType.FLOAT32)
-    [(_, found)] = scan([item_of(0, extent)], Kernel(add_up), ALONE)
+    [(_, found)] = scan([item_of(0, extent)], add_up, ALONE)
     assert (found.partials, found.error) == ([0.0], None)
 
 
@@ -163,7 +162,7 @@ def test_a_shard_is_opened_once_however_many_jobs_read_it(
     extent = extent_of(tmp_path / "a", np.arange(10, dtype=np.float32), DataType.FLOAT32)
     opened = Mock(side_effect=extents.open_shard)
     monkeypatch.setattr(extents, "open_shard", opened)
-    found = list(scan([item_of(i, extent) for i in range(600)], Kernel(add_up), ALONE))
+    found = list(scan([item_of(i, extent) for i in range(600)], add_up, ALONE))
     assert len(found) == 600
     assert opened.call_count == 1
 
@@ -177,7 +176,7 @@ def test_an_item_that_is_sent_is_small_and_tells_what_is_wrong_with_its_bytes(
     bad = Mock(dtype=DataType.FLOAT32, crc32c=None)
     bad.readable_extents.side_effect = CorruptCheckpointError("w: size is impossible")
     sent = pickle.loads(pickle.dumps(Item(3, [bad], 4, SMALL)))
-    [(_, found)] = scan([sent], Kernel(add_up), ALONE)
+    [(_, found)] = scan([sent], add_up, ALONE)
     assert str(found.error) == "w: size is impossible"
 
 

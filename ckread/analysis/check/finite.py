@@ -7,9 +7,9 @@ Types of 16 bits and less are looked at by their bit patterns, which is faster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ _NARROW = ("float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnu
            "float8_e5m2fnuz")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What was seen in some elements; looks at parts of a tensor join.
 
     Attributes:
@@ -83,10 +82,14 @@ def look(extents: Sequence[Extent], _: None, chunks: Chunks) -> Look:
 
 
 def look_many(
-    dtypes: Sequence[DataType], _: None, arrays: Sequence[NDArray[Any]]
-) -> list[Look | None]:
-    """Look at small tensors of one size and type, the rows of an array; None where one is odd."""
+    dtypes: Sequence[DataType], arrays: Sequence[NDArray[Any]]
+) -> tuple[list[Look], NDArray[np.bool_]]:
+    """Look at small tensors of one size and type, the rows of an array, and at which are not odd.
+
+    The kernel of these.
+    """
     [values], name = arrays, str(dtypes[0])
+    m, n = values.shape
     if name in _WIDE:
         parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
         with np.errstate(invalid="ignore"):
@@ -98,13 +101,10 @@ def look_many(
         sizes = np.maximum.reduce(patterns & np.uint16(0x7FFF), axis=1)
         are_finite, are_zero = sizes < _PATTERNS[name], sizes == 0
     else:
-        return [look_at(row, dtypes[0]) for row in values]
-    n = values.shape[1]
-    columns = (column.tolist() for column in (lows, highs, are_zero, are_finite))
-    return [
-        Look(n, low=low, high=high, is_zero=is_zero) if is_finite else None
-        for low, high, is_zero, is_finite in zip(*columns, strict=True)
-    ]
+        return [look_at(row, dtypes[0]) for row in values], np.ones(m, np.bool_)
+    same = map(repeat, (n, 0, 0, None))
+    columns = (*same, lows.tolist(), highs.tolist(), are_zero.tolist())
+    return list(map(Look._make, zip(*columns, strict=False))), are_finite
 
 
 def look_at_all(arrays: Iterable[NDArray[Any]], dtype: DataType) -> Look:

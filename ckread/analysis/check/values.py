@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.finite import Look, joined, look, look_at_all, look_many
 from ckread.analysis.check.index import is_damage
-from ckread.analysis.scan import AllAtOnce, Item, Kernel, extent_of, item_of, plain_extents, scan
+from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
+from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.analysis.workers import ALONE
 from ckread.errors import CheckpointError, ChecksumError
 from ckread.model.role import Role
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 _MUST_BE_FINITE = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
 _NARROWED = 16
 """Damaged tensors of which the changed byte is looked for: of more, it is not one byte each."""
-
-
-_KERNEL = Kernel(look, partial(AllAtOnce, look_many))
 
 
 @dataclass(slots=True)
@@ -68,7 +66,14 @@ def check_values(
     """Read every value of these variables once."""
     items: list[Item] = []
     places: dict[int, range] = {}
-    for i, variable in enumerate(variables):
+    looks: dict[int, Look] = {}
+    groups, rest = grouped([variables])
+    for rows in scan_together(groups, partial(AllAtOnce, look_many), work):
+        for at, i in zip(*rows.done, strict=True):
+            looks[i] = rows.result[at]
+        rest += rows.left
+    for i in sorted(rest):
+        variable = variables[i]
         sources: Sequence[Extent | Variable] | None = (variable,)
         if not is_whole(variable):
             try:
@@ -78,9 +83,13 @@ def check_values(
         if sources is not None:
             places[i] = range(len(items), len(items) + len(sources))
             items += [item_of(j, source) for j, source in zip(places[i], sources, strict=True)]
-    found = {item.number: found for item, found in scan(items, _KERNEL, work)}
+    found = {item.number: found for item, found in scan(items, look, work)}
     result = ValueCheck()
     for i, variable in enumerate(variables):
+        if i in looks:
+            first = unravelled(looks[i].first or 0, variable.shape) if looks[i].not_finite else ()
+            _add_intact(result, variable, looks[i], first)
+            continue
         try:
             if i in places:
                 _add(result, variable, [(items[j].sources[0], found[j]) for j in places[i]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import (
@@ -25,7 +26,7 @@ from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -37,6 +38,8 @@ _NO_COUNTER = (
     "alone. read() makes none."
 )
 _ATTRIBUTES = ".ATTRIBUTES/"
+_MAX_LOOKED_AT = 40
+"""Objects below one that are looked at for what it is called."""
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
 
@@ -84,13 +87,13 @@ class Objects:
         """
         found: dict[str, str] = {}
         for name, _, key in self.graph.nodes[node].attributes:
-            parts = [] if key in self.variables else self._parts(key)
+            start = f"{key}-"
+            if key in self.variables:
+                found[name] = key
+                continue
+            parts = [one[len(key) :] for one in self.variables if one.startswith(start)]
             found |= {f"{name}{part}": f"{key}{part}" for part in parts} or {name: key}
         return found
-
-    def _parts(self, key: str) -> list[str]:
-        start = f"{key}-"
-        return [one[len(key) :] for one in self.variables if one.startswith(start)]
 
     def holds(self, node: int) -> bool:
         """Tell whether an object has values of its own."""
@@ -111,27 +114,14 @@ class Objects:
     def label(self, node: int) -> str:
         """Give the scope that the variables of an object are called by; empty if it has none."""
         if node not in self._labels:
-            self._labels[node] = self._find_label(node)
+            names = (
+                self.variables[key].name.rpartition("/")
+                for below in islice(self.graph.walk(node), _MAX_LOOKED_AT)
+                for key in self.values(below).values()
+                if key in self.variables
+            )
+            self._labels[node] = next((scope or leaf for scope, _, leaf in names), "")
         return self._labels[node]
-
-    def _find_label(self, node: int) -> str:
-        scopes: list[str] = []
-        for below in _few(self.graph, node):
-            for key in self.values(below).values():
-                variable = self.variables.get(key)
-                if variable is not None:
-                    scope, _, leaf = variable.name.rpartition("/")
-                    scopes.append(scope or leaf)
-            if scopes:
-                break
-        return scopes[0] if scopes else ""
-
-
-def _few(graph: ObjectGraph, node: int, limit: int = 40) -> Iterator[int]:
-    for count, below in enumerate(graph.walk(node)):
-        if count == limit:
-            return
-        yield below
 
 
 def with_counter(graph: ObjectGraph) -> ObjectGraph:
@@ -163,7 +153,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         way=Way.CHECKPOINT,
         call=CALL,
         values=work.values(model_order(target.values(), target.evidence)),
-        left_over=work.left_over(model_order(saved.values(), saved.evidence)),
+        left_over=left_over(saved, work.used),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=asserts,
@@ -217,14 +207,6 @@ class _Restore:
         taken = [left.pop(key) for key in roles if key in left]
         return (*taken, *left.values())
 
-    def left_over(self, order: Iterable[Variable]) -> tuple[Stored, ...]:
-        """Give what of the file finds no place."""
-        return tuple(
-            self.there.stored(variable.key)
-            for variable in order
-            if variable.role is not Role.BOOKKEEPING and variable.key not in self.used
-        )
-
     def asserts(self) -> Asserts:
         """Say which assertions pass; none is reached after an exception."""
         if self._raised:
@@ -257,22 +239,17 @@ class _Restore:
     def _take_bound(self) -> None:
         for target, saved in self.first.items():
             if target < 0:
-                self._take_made(saved)
+                # A slot that the optimizer makes on the fly; it has the saved shape.
+                [key] = self.there.values(saved).values()
+                value = self.there.stored(key)
+                self.found[f"{key} "] = ValueForecast(
+                    value._replace(key=None), Outcome.RESTORED, value,
+                    reason="made on the fly by the optimizer", path=self.binding.paths[saved],
+                )  # fmt: skip
             elif self.here.holds(target) or self.there.holds(saved):
                 self._take_pair(saved, target)
         for saved in self.binding.bound:
             self.used.update(self.there.values(saved).values())
-
-    def _take_made(self, saved: int) -> None:
-        """Note a slot that the optimizer makes on the fly; it has the saved shape."""
-        [key] = self.there.values(saved).values()
-        value = self.there.stored(key)
-        made = value._replace(key=None)
-        path = self.binding.paths[saved]
-        reason = "made on the fly by the optimizer"
-        self.found[f"{key} "] = ValueForecast(
-            made, Outcome.RESTORED, value, reason=reason, path=path
-        )
 
     def _take_pair(self, saved: int, target: int) -> None:
         """Decide on the values of an object of the program and the saved one bound to it."""
@@ -396,14 +373,12 @@ class _Restore:
         if name.isdecimal():
             label = self.here.label(child) or "an object"
             return Code.NO_SUCH_PATH, f"{place} is {label} here, nothing there"
-        strangers = [word for word in self._strangers(saved) if word != _COUNTER]
+        # Local names of the saved object that nothing here has.
+        deferred = (name for holder, _, name in self.binding.deferred if holder == saved)
+        strangers = [word for word in deferred if word != _COUNTER]
         if not path and len(strangers) == 1:
             return Code.NO_SUCH_PATH, f"root/{strangers[0]} there, root/{name} here"
         return Code.NO_SUCH_PATH, f"no {place} there"
-
-    def _strangers(self, saved: int) -> list[str]:
-        """Give the local names of a saved object that nothing here has."""
-        return [name for holder, _, name in self.binding.deferred if holder == saved]
 
     def _take_deferred(self) -> None:
         """Find objects of the program that have no values yet but have some there."""
@@ -462,7 +437,12 @@ class _Restore:
                 word = "'_create_or_restore_slot_variable'"
                 kind, message = "AttributeError", f"the object has no attribute {word}"
             self._raised.append((_BINDING, "", Raised(kind, message, None)))
-            self._refuse_slots("the optimizer here refuses the slots of a legacy one")
+            reason = "the optimizer here refuses the slots of a legacy one"
+            for key, one in self.found.items():
+                if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
+                    self.found[key] = ValueForecast(
+                        one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
+                    )
         for slot in self.binding.untold:
             reason = "an object without variables decides at load time"
             for key in self.there.values(slot).values():
@@ -470,14 +450,6 @@ class _Restore:
                 self.used.add(key)
                 self.found[f"{key} "] = ValueForecast(
                     value._replace(key=None), Outcome.UNFORESEEN, value, None, reason
-                )
-
-    def _refuse_slots(self, reason: str) -> None:
-        """Mark the slots of the program whose optimizer refuses those of the file."""
-        for key, one in self.found.items():
-            if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
-                self.found[key] = ValueForecast(
-                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
                 )
 
 
@@ -509,6 +481,18 @@ def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(saved) == len(target) and all(
         b in (a, -1) for a, b in zip(saved, target, strict=True)
     )
+
+
+def left_over(saved: Checkpoint, used: Collection[str]) -> tuple[Stored, ...]:
+    """Give the values of a file whose keys are not used, in the order of its model."""
+
+    def is_left(variable: Variable) -> bool:
+        return variable.key not in used and variable.role is not Role.BOOKKEEPING
+
+    if not any(map(is_left, saved.values())):
+        return ()
+    order = model_order(saved.values(), saved.evidence)
+    return tuple(Stored.of(variable) for variable in order if is_left(variable))
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -556,9 +540,12 @@ def _find_shift(there: Objects, here: Objects) -> Shift | None:
 def _places(side: Objects) -> dict[str, tuple[str, int]]:
     """Give of each layer with variables, by name, the list of layers and its number there."""
     found: dict[str, tuple[str, int]] = {}
+    children = side.graph.children
+    if not any(name == "_operations" for each in children for _, name in each):
+        return found
     paths = {0: ""}
     for node in side.graph.walk():
-        for child, name in side.graph.children[node]:
+        for child, name in children[node]:
             if child in paths:
                 continue
             paths[child] = f"{paths[node]}/{name}" if paths[node] else name

@@ -8,26 +8,41 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
+from ckread.analysis.diff.conversion import (
+    Arrangement,
+    compare_turned,
+    find_parts,
+    pair_by_turned_values,
+)
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
-from ckread.analysis.diff.records import NEARLY, CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.records import (
+    NEARLY,
+    CheckpointDiff,
+    Conversion,
+    DiffStatus,
+    PairedBy,
+    Side,
+    VariableDiff,
+)
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import CHECKSUMMED, Format
+from ckread.readers.contract import CHECKSUMMED, DOTTED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from ckread.analysis.diff.conversion import PartPair
     from ckread.analysis.diff.matching import Matching
     from ckread.analysis.diff.pairing import Pair
     from ckread.model.checkpoint import Checkpoint
@@ -38,6 +53,8 @@ _OF_MORE = CHECKSUMMED - {Format.TENSOR_BUNDLE, Format.SAVED_MODEL}
 """Formats whose checksums cover more than one tensor, which reading any of it verifies."""
 
 _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
+_SHOWN = (DiffStatus.CHANGED, *NEARLY)
+"""What became of a scalar whose values are shown."""
 
 
 def diff_checkpoints(
@@ -103,9 +120,15 @@ def diff_checkpoints(
             for checkpoint in (first, second)
         ]
         is_wanted = _scope(sides, _several(patterns), as_roles(roles))
-        by_values = None if index_only else _pair_by_values(is_wanted)
+        is_conversion = (first.format in DOTTED) != (second.format in DOTTED)
+        by_values = None if index_only else _pair_by_values(is_wanted, is_conversion)
         match = partial(
-            match_variables, *sides, rules=rules, renames=rename_map, by_values=by_values
+            match_variables,
+            *sides,
+            rules=rules,
+            renames=rename_map,
+            by_values=by_values,
+            is_conversion=is_conversion,
         )
         matching = match()
         compare = Comparing(
@@ -113,6 +136,7 @@ def diff_checkpoints(
             None if index_only else tolerance,
             Work(n_jobs, executor, progress),
             (first, second),
+            is_conversion,
         )
         try:
             variables = _variables(matching, is_wanted, compare)
@@ -128,7 +152,14 @@ def diff_checkpoints(
             raise _placed(error, (first, second)) from error
         verified = _is_verified(found, (first, second))
     return CheckpointDiff(
-        first.path, second.path, index_only, tolerance, found, matching.rules, verified
+        first.path,
+        second.path,
+        index_only,
+        tolerance,
+        found,
+        matching.rules,
+        verified,
+        Conversion.of(found) if is_conversion and not index_only else None,
     )
 
 
@@ -157,7 +188,7 @@ def _scope(
 
 
 def _pair_by_values(
-    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    is_wanted: Callable[[Variable | None, Variable | None], bool], is_conversion: bool
 ) -> Callable[[Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]]:
     """Give the pairing by values, which reads only where something that is asked for is left."""
 
@@ -169,7 +200,9 @@ def _pair_by_values(
             return []
         from ckread.analysis.diff.contents import pair_by_values
 
-        return pair_by_values(*([v for v in side if v.elements in common] for side in (a, b)))
+        left, right = ([v for v in side if v.elements in common] for side in (a, b))
+        pair_up = pair_by_turned_values if is_conversion else pair_by_values
+        return list(pair_up(left, right))
 
     return pair
 
@@ -181,9 +214,34 @@ def _variables(
 ) -> list[VariableDiff]:
     pairs = [pair for pair in matching.pairs if is_wanted(pair.a, pair.b)]
     found = diff_pairs(pairs, comparing)
-    found += [_alone(v, DiffStatus.ADDED) for v in matching.added if is_wanted(None, v)]
-    found += [_alone(v, DiffStatus.REMOVED) for v in matching.removed if is_wanted(v, None)]
+    added = [v for v in matching.added if is_wanted(None, v)]
+    removed = [v for v in matching.removed if is_wanted(v, None)]
+    if comparing.is_conversion and comparing.tolerance is not None and added and removed:
+        parts = find_parts(removed, added)
+        found += [_of_part(one) for one in parts]
+        taken = {id(v) for one in parts for v in (one.a, one.b)}
+        added, removed = ([v for v in side if id(v) not in taken] for side in (added, removed))
+    found += [_alone(v, DiffStatus.ADDED) for v in added]
+    found += [_alone(v, DiffStatus.REMOVED) for v in removed]
     return found
+
+
+def _of_part(found: PartPair) -> VariableDiff:
+    a, b = found.a, found.b
+    return VariableDiff(
+        name=b.name,
+        status=DiffStatus.RESHAPED,
+        role=b.role,
+        a=Side.of(a),
+        b=Side.of(b),
+        nbytes=b.nbytes,
+        paired_by=PairedBy.PART,
+        confidence=1.0,
+        metrics=IDENTICAL,
+        permutation=found.axes,
+        is_read=True,
+        part=found.part,
+    )
 
 
 def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointError:
@@ -200,6 +258,8 @@ def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> 
     read = [variable for variable in found if variable.is_read]
     if not read:
         return None
+    if all(v.crc32c is not None for side in sides for v in side.values()):
+        return True
     return all(
         checkpoint.format in _OF_MORE or has_checksum(checkpoint[side.name])
         for variable in read
@@ -226,10 +286,11 @@ def _alone(variable: Variable, status: DiffStatus) -> VariableDiff:
 class Comparing(NamedTuple):
     """How a pair is compared: the indexes, then the values if there is a tolerance."""
 
-    is_same_content: Callable[[Variable, Variable], bool | None]
+    are_same_content: Callable[[Sequence[tuple[Variable, ...]]], list[bool | None]]
     tolerance: Tolerance | None
     work: Work
     sides: tuple[Mapping[str, Variable], Mapping[str, Variable]] = ({}, {})
+    is_conversion: bool = False
 
 
 def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff]:
@@ -238,12 +299,14 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
     Raises:
         CheckpointError: values cannot be read, or are damaged.
     """
-    same = [comparing.is_same_content(pair.a, pair.b) for pair in pairs]
-    codes = {i for i, pair in enumerate(pairs) if have_no_common_unit(pair.a, pair.b)}
+    same = comparing.are_same_content([pair[:2] for pair in pairs])
+    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype != pair.b.dtype]
+    codes = {i for i in retyped if have_no_common_unit(pairs[i].a, pairs[i].b)}
     scales: dict[int, str] = {}
-    metrics: dict[int, Metrics | None] = {}
+    metrics: list[Metrics | None] = [None] * len(pairs)
+    is_read = [False] * len(pairs)
     if comparing.tolerance is not None:
-        metrics = {i: IDENTICAL for i, equal in enumerate(same) if equal}
+        metrics = [IDENTICAL if equal else None for equal in same]
         to_read = [
             i
             for i, (a, b, *_) in enumerate(pairs)
@@ -254,55 +317,107 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
 
             read = [(pairs[i].a, pairs[i].b) for i in to_read]
             measured = compare_pairs(read, comparing.tolerance, comparing.work)
-            metrics.update(zip(to_read, measured, strict=True))
+            for i, found in zip(to_read, measured, strict=True):
+                metrics[i], is_read[i] = found, True
         for i in codes:
             a, b = pairs[i].a, pairs[i].b
-            found = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
-            decoding = next(filter(None, found), None)
+            known = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
+            decoding = next(filter(None, known), None)
             if decoding is not None and a.shape == b.shape:
                 metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
+                is_read[i] = not same[i]
                 scales[i] = decoding.scale.name
+    turned: dict[int, Arrangement] = {}
+    for i, (a, b, *_) in enumerate(pairs):
+        if _may_be_exchanged(a, b, metrics[i]) and (axes := find_axes(a, b)) is not None:
+            turned[i] = Arrangement(axes)
+            if comparing.is_conversion or a.shape != b.shape:
+                metrics[i] = IDENTICAL
+        elif comparing.is_conversion and comparing.tolerance and _may_be_turned(a, b, metrics[i]):
+            as_b = compare_turned(a, b, comparing.tolerance)
+            if as_b is not None:
+                (turned[i], metrics[i]), is_read[i] = as_b, True
     ulp = 0.0 if comparing.tolerance is None else comparing.tolerance.ulp
-    return [
-        replace(
-            _of_pair(pair, same[i], metrics.get(i), ulp, is_read=i in metrics and not same[i]),
-            is_codes=i in codes,
-            role=pair.a.role if i in codes and pair.a.role.is_parameter else pair.b.role,
-            scale=scales.get(i),
-        )
-        for i, pair in enumerate(pairs)
-    ]
+    found_of_all = _of_alike(pairs, same, metrics, ulp, is_read)
+    for i, (a, b, *_) in enumerate(pairs):
+        if a.shape != b.shape or i in codes or i in turned:
+            told = _of_pair(pairs[i], same[i], metrics[i], turned.get(i), ulp, is_read=is_read[i])
+            is_as_a = i in codes and a.role.is_parameter
+            role = a.role if is_as_a else b.role
+            found_of_all[i] = told._replace(is_codes=i in codes, role=role, scale=scales.get(i))
+    return found_of_all
 
 
-def _exchanged_axes(pair: Pair, metrics: Metrics | None) -> tuple[int, ...] | None:
-    """Give how axes were exchanged: looked for where values differ, but not their norm."""
-    if pair.a.dtype != pair.b.dtype or len(pair.a.shape) < 2:
-        return None
+def _of_alike(
+    pairs: Sequence[Pair],
+    same: Sequence[bool | None],
+    metrics: Sequence[Metrics | None],
+    ulp: float,
+    is_read: Sequence[bool],
+) -> list[VariableDiff]:
+    """Give what became of pairs of one shape each, field by field: there may be 100,000."""
+    if not pairs:
+        return []
+    left, right, paired_by, confidence = zip(*pairs, strict=True)
+    told = list(map(_status, pairs, same, metrics, repeat(ulp)))
+    shown = [r and s in _SHOWN and a.elements == 1
+             for r, s, a in zip(is_read, told, left, strict=True)]  # fmt: skip
+    old, new = (
+        [_scalar(v) if is_shown else None for v, is_shown in zip(side, shown, strict=True)]
+        if any(shown) else repeat(None)
+        for side in (left, right)
+    )  # fmt: skip
+    names, roles, _, owners, slots, _ = zip(*[v.identity for v in right], strict=True)
+    sides = map(Side.of, left), map(Side.of, right)
+    sizes = [v.nbytes for v in right]
+    columns = (
+        names, told, roles, *sides, sizes, owners, slots, paired_by, confidence, metrics,
+        repeat(None), is_read, old, new, repeat(False), repeat(None), repeat(None), repeat(None),
+    )  # fmt: skip
+    return list(map(VariableDiff._make, zip(*columns, strict=False)))
+
+
+def _may_be_exchanged(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
+    """Tell whether values differ but not their norm, as where axes were exchanged."""
     if metrics is None or not metrics.changed_elements:
-        return None
+        return False
     if not metrics.l2_a or metrics.l2_b is None:
-        return None
-    if abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a:
-        return None
+        return False
+    is_far = abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a
+    return not is_far and a.dtype == b.dtype and len(a.shape) > 1
+
+
+def _may_be_turned(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
+    """Tell whether a pair of two libraries differs, perhaps in the order of its elements alone."""
+    is_same = metrics is not None and not metrics.changed_elements
+    has_order = a.elements == b.elements > 1 and b.role.is_parameter
+    return has_order and not is_same and not have_no_common_unit(a, b)
+
+
+def find_axes(a: Variable, b: Variable) -> tuple[int, ...] | None:
+    """Give the axes that were exchanged, if that is all."""
     from ckread.analysis.diff.contents import find_permutation
 
-    return find_permutation(pair.a, pair.b)
+    return find_permutation(a, b)
 
 
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, ulp: float, *, is_read: bool
+    pair: Pair,
+    same: bool | None,
+    metrics: Metrics | None,
+    turned: Arrangement | None,
+    ulp: float,
+    *,
+    is_read: bool,
 ) -> VariableDiff:
     a, b = pair.a, pair.b
-    permutation = _exchanged_axes(pair, metrics)
-    if a.shape != b.shape and metrics is not None:
+    if a.shape != b.shape and metrics is not None and turned is None:
         # What was measured in C order is kept where that means anything.
         long_a, long_b = ([n for n in v.shape if n != 1] for v in (a, b))
-        if permutation is not None:
-            metrics = IDENTICAL
-        elif long_a != long_b and metrics.changed_elements:
+        if long_a != long_b and metrics.changed_elements:
             metrics = None
     status = _status(pair, same, metrics, ulp)
-    shows_values = is_read and status in (DiffStatus.CHANGED, *NEARLY)
+    shows_values = is_read and status in _SHOWN
     return VariableDiff(
         name=b.name,
         status=status,
@@ -315,7 +430,8 @@ def _of_pair(
         paired_by=pair.paired_by,
         confidence=pair.confidence,
         metrics=metrics,
-        permutation=permutation,
+        permutation=turned.axes if turned else None,
+        gates=turned.gates if turned else None,
         is_read=is_read,
         old=_scalar(a) if shows_values else None,
         new=_scalar(b) if shows_values else None,

@@ -9,15 +9,16 @@ float64 near the ends of its range.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
-from ckread.analysis.diff.rounding import has_steps, may_be_rounding
-from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.row_sums import inner_product, row_sum
-from ckread.analysis.scan import chunk_buffer
+from ckread.analysis.diff.metrics import ChunkSums, Metrics, PairTally, merge_tallies
+from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
+from ckread.analysis.scan import chunk_buffer, inner_product, row_sum
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.diff.metrics import Tolerance
+
+    Shape = tuple[int, ...]
+    from collections.abc import Iterable
+
+    from ckread.analysis.scan import Chunks
+    from ckread.readers.contract import Extent
 
 
 CAPACITY = 131_072
@@ -116,53 +123,120 @@ class PairComparison:
         return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
 
 
-def compare_many(a: NDArray[Any], b: NDArray[Any]) -> list[PairTally | None]:
-    """Compare the rows of two arrays bit for bit; None for a pair of rows that needs care.
+class PairRows(NamedTuple):
+    """What was found in pairs of small tensors of one size: arrays with an element per pair.
 
-    A row has fewer elements than sums are made of in one stretch (see `row_sums`), so that
-    all sums have the same bits as those of `PairComparison`.
+    Attributes:
+        elements: of each tensor.
+        changed: int64, pairs of elements that differ.
+        first_changed: int64, the place of the first; of no meaning where none differs.
+        max_abs: float64, the largest distance.
+        sign_flips: int64, pairs of which one is above and one below zero.
+        aa: float64, ‖a‖².
+        bb: float64, ‖b‖².
+        dd: float64, ‖b − a‖².
+        angle: float64, the cosine as the product tells it.
+        distance: float64, Σ|b − a|.
+        max_ulp: int64, most steps between two elements, where it may be rounding.
+        spacing: float64, the step at the largest value there; 0 elsewhere.
+        is_integral: whether elements are whole numbers.
     """
-    n = a.shape[1]
+
+    elements: int
+    changed: NDArray[np.int64]
+    first_changed: NDArray[np.int64]
+    max_abs: NDArray[np.float64]
+    sign_flips: NDArray[np.int64]
+    aa: NDArray[np.float64]
+    bb: NDArray[np.float64]
+    dd: NDArray[np.float64]
+    angle: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    max_ulp: NDArray[np.int64]
+    spacing: NDArray[np.float64]
+    is_integral: bool
+
+
+def compare_many(
+    _dtypes: object, arrays: Sequence[NDArray[Any]], allowed: float = 0.0
+) -> tuple[PairRows | None, NDArray[np.bool_]]:
+    """Compare the rows of two arrays bit for bit: the kernel of small tensors.
+
+    A row has fewer elements than sums are made of in one stretch (see `inner_products`), so that
+    all sums have the same bits as those of `PairComparison`.
+
+    Returns:
+        What was found, and of which pairs it is right: the others need care.
+    """
+    a, b = arrays
+    m, n = a.shape
     if a.dtype != b.dtype or not _is_small(a.dtype):
-        return [None] * len(a)
+        return None, np.zeros(m, np.bool_)
     low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
     with np.errstate(all="ignore"):
-        changed = differing_bits(a.reshape(-1), b.reshape(-1)).reshape(a.shape)
+        changed = differing_bits(a.reshape(-1), b.reshape(-1)).reshape(m, n)
         a8, b8 = a.astype(np.float64), b.astype(np.float64)
         aa, bb, ab = (0.0 + np.vecdot(x, y) for x, y in ((a8, a8), (b8, b8), (a8, b8)))
         distance = np.abs(b8 - a8)
         dd = 0.0 + np.vecdot(distance, distance)
-        sums = 0.0 + distance.sum(axis=1)
         ab = np.where(are_alike(aa, bb), inner_from_distance(aa, bb, dd), ab)
-        is_quick = (low <= aa) & (aa < high)
-        is_changed = changed.any(axis=1)
-        is_quick &= ~is_changed | ((low <= bb) & (bb < high) & (low <= dd) & (dd < high))
+        is_right = (low <= aa) & (aa < high)
+        n_changed = np.count_nonzero(changed, axis=1)
+        in_range = (low <= bb) & (bb < high) & (low <= dd) & (dd < high)
+        is_right &= (n_changed == 0) | in_range
         flips = ((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0))
-    number: type[int | float] = int if a.dtype.kind in "iub" else float
+        largest = np.maximum.reduce(distance, axis=1)
+        max_ulp, spacing = np.zeros(m, np.int64), np.zeros(m)
+        if has_steps(a.dtype):
+            bound = np.maximum.reduce(np.abs(b8), axis=1)
+            near = is_right & (n_changed > 0) & may_be_rounding(largest, bound, a.dtype, allowed)
+            at = np.flatnonzero(near)
+            if at.size:
+                max_ulp[at] = ulp_distances(a[at], b[at]).max(axis=1)
+                tops = np.maximum(bound[at], np.maximum.reduce(np.abs(a8[at]), axis=1))
+                spacing[at] = np.spacing(tops.astype(a.dtype)).astype(np.float64)
+        found = PairRows(
+            n, n_changed, np.argmax(changed, axis=1), largest, np.count_nonzero(flips, axis=1),
+            aa, bb, dd, ab / np.sqrt(aa) / np.sqrt(bb), 0.0 + distance.sum(axis=1),
+            max_ulp, spacing, a.dtype.kind in "iub",
+        )  # fmt: skip
+    return found, is_right
+
+
+def metrics_of_rows(rows: PairRows, at: Sequence[int], shapes: Sequence[Shape]) -> list[Metrics]:
+    """Turn what was found in some pairs into their metrics, with the bits of `metrics_of`."""
+    chosen = PairRows._make(x[at] if isinstance(x, np.ndarray) else x for x in rows)
+    with np.errstate(all="ignore"):
+        l2, l2_a, l2_b = (np.sqrt(x) for x in (chosen.dd, chosen.aa, chosen.bb))
+        relative = np.where(l2 == 0, 0.0, l2 / l2_a).tolist()
+        mean = (chosen.distance / chosen.elements).tolist()
+        cosine = np.clip(chosen.angle, -1.0, 1.0).tolist()
+    norms = l2.tolist(), l2_a.tolist(), l2_b.tolist()
+    for i in np.flatnonzero(chosen.angle > CLOSE).tolist():
+        near = cosine_from_distance(norms[1][i], norms[2][i], float(chosen.dd[i]))
+        cosine[i] = min(1.0, max(-1.0, near))
+    for i in np.flatnonzero((l2_a == 0) | (l2_b == 0)).tolist():
+        cosine[i] = None
+        if not norms[1][i] and norms[0][i]:
+            relative[i] = None
+    first: list[tuple[int, ...] | None] = [None] * len(at)
+    differing = np.flatnonzero(chosen.changed)
+    places = zip(differing.tolist(), chosen.first_changed[differing].tolist(), strict=True)
+    for i, place in places:
+        shape = shapes[i]
+        first[i] = (place,) if len(shape) == 1 else unravelled(place, shape)
+    largest = chosen.max_abs.astype(np.int64) if chosen.is_integral else chosen.max_abs
+    max_ulp: list[int | None] = [None] * len(at)
+    of_largest: list[float | None] = [None] * len(at)
+    for i in np.flatnonzero(chosen.spacing).tolist():
+        max_ulp[i] = int(chosen.max_ulp[i])
+        of_largest[i] = float(chosen.max_abs[i]) / float(chosen.spacing[i])
     columns = (
-        column.tolist()
-        for column in (
-            is_quick, np.count_nonzero(changed, axis=1), np.argmax(changed, axis=1),
-            np.maximum.reduce(distance, axis=1), np.count_nonzero(flips, axis=1),
-            aa, bb, ab, dd, sums,
-        )
+        chosen.changed.tolist(), first, largest.tolist(), mean, norms[0], relative, cosine,
+        chosen.sign_flips.tolist(), repeat(None), *norms[1:], repeat(0), repeat(0), max_ulp,
+        of_largest,
     )  # fmt: skip
-    tallies: list[PairTally | None] = []
-    for quick, n_changed, first, largest, n_flips, *row in zip(*columns, strict=True):
-        if not quick:
-            tallies.append(None)
-        elif not n_changed:
-            tallies.append(
-                PairTally(n, max_abs=number(0), sums=(ChunkSums(row[0], row[0], row[0], 0.0, 0.0),))
-            )
-        else:
-            tallies.append(
-                PairTally(
-                    n, n_changed, first, number(largest), n_flips,
-                    bound=math.sqrt(row[1]), sums=(ChunkSums(*row),),
-                )
-            )  # fmt: skip
-    return tallies
+    return list(map(Metrics._make, zip(*columns, strict=False)))
 
 
 def _is_small(dtype: np.dtype[Any]) -> bool:
@@ -316,3 +390,95 @@ def _is_cast(source: NDArray[Any], result: NDArray[Any]) -> bool:
     if not same.all():
         same |= _is_nan(_widen(cast)) & _is_nan(_widen(result))
     return bool(same.all())
+
+
+# Whether a difference is only rounding: in steps of the type, counted by a second look.
+#
+# A step (ulp, unit in the last place) is from one number of a type to the next. Near 0 steps
+# are tiny, so that a rounding of 1e-8 in a sum is 300,000 steps of an element that is almost
+# 0: a variable is judged in steps at its largest value. Only pairs whose largest distance may
+# be that small are looked at, so that what is equal or plainly different costs nothing.
+#
+# Reference: IEEE 754-2019, 5.3.1 (nextUp); numpy.testing.assert_array_max_ulp
+
+
+NEAR, _NEAR_OF_LARGEST = 64, 1 / 64
+"""A difference is looked at again if it is at most so many steps at the largest value, and so
+large a part of it; or if a tolerance allows for more."""
+
+
+class Rounding(NamedTuple):
+    """How far two stretches are from each other, in steps of their type.
+
+    Attributes:
+        max_ulp: most steps between two elements.
+        spacing: the step at the largest finite value of either side.
+    """
+
+    max_ulp: int = 0
+    spacing: float = 0.0
+
+
+def may_be_rounding(distance: Any, bound: Any, dtype: np.dtype[Any], allowed: float) -> Any:
+    """Tell whether a distance may be few steps at a value that is no larger than `bound`.
+
+    Of floats, or of arrays of them.
+    """
+    smallest, epsilon = _steps(dtype)
+    most = max(allowed, min(NEAR, _NEAR_OF_LARGEST / epsilon))
+    return (distance <= most * smallest) | (distance <= most * (epsilon * bound))
+
+
+@cache
+def _steps(dtype: np.dtype[Any]) -> list[float]:
+    """Give the steps of a type at 0 and at 1."""
+    return [float(step) for step in np.spacing(np.array([0, 1], dtype))]
+
+
+def has_steps(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a type is of real numbers, one of ml_dtypes or numpy's own."""
+    return dtype.name.startswith(("float", "bfloat"))
+
+
+def ulp_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
+    """Count the steps between the elements of two arrays of one real type.
+
+    -0 is 0, an infinity one step beyond the largest number, and NaN one number beyond that.
+    """
+    left, right = _ranks(a), _ranks(b)
+    up, down = left.view(np.uint64), right.view(np.uint64)
+    steps: NDArray[np.uint64] = np.where(left > right, up - down, down - up)
+    return steps
+
+
+def _ranks(x: NDArray[Any]) -> NDArray[np.int64]:
+    """Give the place of each element among the numbers of its type, 0 for 0."""
+    width = 4 if x.dtype.name.startswith("float4") else 8 * x.dtype.itemsize
+    x = np.where(np.isnan(x), np.full((), np.nan, x.dtype), x)
+    bits = x.view(f"u{x.dtype.itemsize}").astype(np.uint64)
+    magnitude = (bits & np.uint64((1 << (width - 1)) - 1)).view(np.int64)
+    return np.where(bits >> np.uint64(width - 1), -magnitude, magnitude)
+
+
+def compare_rounding(_extents: Sequence[Extent], _: Any, chunks: Chunks) -> Rounding:
+    """Count the steps between two extents of one real type, in any process: the kernel."""
+    return rounding_of(tuple(arrays) for arrays in chunks)
+
+
+def rounding_of(chunks: Iterable[tuple[NDArray[Any], ...]]) -> Rounding:
+    """Count the steps between two streams of one real type."""
+    found = Rounding()
+    for a, b in chunks:
+        with np.errstate(all="ignore"):
+            steps = ulp_distances(a, b)
+            size = np.maximum(np.abs(a.astype(np.float64)), np.abs(b.astype(np.float64)))
+            steps[np.isnan(size)] = 0  # on both sides: otherwise the distance is NaN
+            largest = size.max(initial=0.0, where=np.isfinite(size))
+            spacing = float(np.spacing(np.array(largest, a.dtype)))
+        found = merge_roundings(found, Rounding(int(steps.max(initial=0)), spacing))
+    return found
+
+
+def merge_roundings(one: Rounding, other: Rounding) -> Rounding:
+    """Join what two stretches of a variable gave."""
+    return Rounding(max(one.max_ulp, other.max_ulp), max(one.spacing, other.spacing))

@@ -6,6 +6,7 @@ In this order, each stage on what the earlier ones left over:
 2. same content where names were exchanged or shifted;
 3. layers that Keras numbered: same object path, or same place among those of a class;
 4. same name;
+   and of a conversion, same name in the words of one library;
 5. same name once the first scopes that all parameters of a side share are removed;
 6. same checkpoint key, of one role and shape;
 7. same content: by checksum, and by value fingerprint where values may be read;
@@ -21,10 +22,11 @@ numpy.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
+from ckread.analysis.diff.conversion import take_translated
 from ckread.analysis.diff.leftovers import pair_by_content, propose
 from ckread.analysis.diff.pairing import (
     Pair,
@@ -76,8 +78,12 @@ def match_variables(
     renames: Mapping[str, str] | None = None,
     moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
+    is_conversion: bool = False,
 ) -> Matching:
-    """Pair the variables of two checkpoints."""
+    """Pair the variables of two checkpoints; of two libraries if it is a conversion."""
+    if not (rules or renames or moved) and _is_by_name_alone(a, b):
+        paired = map(Pair._make, zip(a, b, repeat(PairedBy.NAME), repeat(1.0), strict=False))
+        return Matching(tuple(paired), (), (), ())
     work = Pairing({v.name: v for v in a}, {v.name: v for v in b})
     if renames:
         keys = [{v.key: v.name for v in side} for side in (a, b)]
@@ -98,6 +104,9 @@ def match_variables(
     take_renumbered(work)
     follow_owners(work)
     take_same_name(work)
+    if is_conversion:
+        take_translated(work)
+        follow_owners(work)
     take_without_scope(work)
     follow_owners(work)
     take_same_key(work)
@@ -123,6 +132,20 @@ def match_variables(
         added=tuple(work.b.values()),
         rules=_found_rules(work.pairs),
     )
+
+
+def _is_by_name_alone(a: Sequence[Variable], b: Sequence[Variable]) -> bool:
+    """Tell whether names, keys and shapes are the same, and no checksum speaks against them."""
+    if [v.identity for v in a] != [v.identity for v in b]:
+        return False
+    changed = []
+    for left, right in zip([v.record for v in a], [v.record for v in b], strict=True):
+        if left.key != right.key or left.shape != right.shape:
+            return False
+        if left.crc32c != right.crc32c or left.crc32c is None:
+            changed.append((left.crc32c, right.crc32c))
+    before, after = ({*side} for side in zip(*changed, strict=True)) if changed else (set(), set())
+    return not (before & after or None in before | after)
 
 
 def _found_rules(pairs: Sequence[Pair]) -> tuple[RenameRule, ...]:
@@ -192,6 +215,8 @@ def find_moved_by_values(pairs: Sequence[Pair], diffs: Iterable[VariableDiff]) -
     compared = {diff.name: diff.metrics for diff in diffs if diff.status is DiffStatus.CHANGED}
     sides: tuple[dict[object, list[Variable]], ...] = ({}, {})
     for a, b, *_ in pairs:
+        if a.crc32c is not None:
+            continue
         metrics = compared.get(b.name)
         if metrics is None or a.elements < _MIN_ELEMENTS or content_key(a) is not None:
             continue

@@ -11,7 +11,7 @@ left out of both norms; one that is not finite on one side makes them so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
@@ -72,8 +72,7 @@ class PairTally:
     sums: tuple[ChunkSums, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(NamedTuple):
     """How far b is from a.
 
     Attributes:
@@ -164,8 +163,7 @@ def metrics_of(
     dd = _total((row.dd, 2 * row.exponent_d) for row in tally.sums)
     distance = _total((row.distance, row.exponent_d) for row in tally.sums)
     l2, l2_a, l2_b = dd.root(), aa.root(), bb.root()
-    return replace(
-        common,
+    return common._replace(
         max_abs=tally.max_abs,
         mean_abs=distance.value() / tally.elements if tally.elements else 0.0,
         l2=l2,

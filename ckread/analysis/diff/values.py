@@ -9,36 +9,36 @@ this process.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_many, compare_strings
-from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
-from ckread.analysis.diff.rounding import (
+from ckread.analysis.diff.kernels import (
+    CAPACITY,
+    PairComparison,
+    compare_many,
     compare_rounding,
+    compare_strings,
     has_steps,
     may_be_rounding,
     merge_roundings,
+    metrics_of_rows,
     rounding_of,
 )
+from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
 from ckread.analysis.scan import (
     PIECE_NBYTES,
-    AllAtOnce,
     Grid,
     Item,
-    Kernel,
     plain_extents,
     scan,
     side_by_side,
 )
+from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.model.variable import is_whole
 from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.scan import Chunks
@@ -60,7 +60,21 @@ def compare_pairs(
     """Give the metrics of each pair of equally many elements; None where a type has no values."""
     items: list[Item] = []
     streamed: list[int] = []
-    for i, (a, b) in enumerate(pairs):
+    together: dict[int, Metrics | None] = {}
+    rest = list(range(len(pairs)))
+    if tolerance.is_bitwise:
+        groups, rest = grouped([*zip(*pairs, strict=True)])
+        start = partial(AllAtOnce, partial(compare_many, allowed=tolerance.ulp))
+        for rows in scan_together(groups, start, work):
+            if rows.result is not None:
+                at, numbers = rows.done
+                shapes = [pairs[i][1].shape for i in numbers]
+                measured = metrics_of_rows(rows.result, at, shapes)
+                together.update(zip(numbers, measured, strict=True))
+            rest += rows.left
+        rest.sort()
+    for i in rest:
+        a, b = pairs[i]
         sources: tuple[Extent | Variable, ...] = (a, b)
         if not (is_whole(a) and is_whole(b)):
             left, right = plain_extents(a), plain_extents(b)
@@ -72,7 +86,7 @@ def compare_pairs(
         items.append(Item(i, sources, a.elements, grid, tolerance, (a.name, b.name)))
     tallies: dict[int, PairTally | None] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, _KERNEL, work):
+    for item, found in scan(items, compare, work):
         if found.error is not None:
             errors[item.number] = found.error
         else:
@@ -82,14 +96,14 @@ def compare_pairs(
     for i in streamed:
         tallies[i] = _compare_through_readers(*pairs[i], tolerance)
         work.advance(pairs[i][0].nbytes + pairs[i][1].nbytes)
-    metrics = [_metrics(tallies[i], *pair) for i, pair in enumerate(pairs)]
-    near = {i for i, pair in enumerate(pairs) if _is_near(tallies[i], *pair, tolerance)}
+    metrics = together | {i: _metrics(tallies[i], *pairs[i]) for i in rest}
+    near = {i for i in rest if _is_near(tallies[i], *pairs[i], tolerance)}
     work = work._replace(progress=None)
     steps = {
         i: rounding_of(side_by_side(*(v.chunks() for v in pairs[i]))) for i in near & {*streamed}
     }
     items = [item for item in items if item.number in near]
-    for item, found in scan(items, Kernel(compare_rounding), work, merge_roundings):
+    for item, found in scan(items, compare_rounding, work, merge_roundings):
         if found.error is not None:
             raise found.error
         [steps[item.number]] = found.partials
@@ -97,8 +111,8 @@ def compare_pairs(
         known = metrics[i]
         if known is not None and known.max_abs is not None and spacing:
             of_largest = known.max_abs / spacing
-            metrics[i] = replace(known, max_ulp=max_ulp, max_ulp_of_largest=of_largest)
-    return metrics
+            metrics[i] = known._replace(max_ulp=max_ulp, max_ulp_of_largest=of_largest)
+    return [metrics[i] for i in range(len(pairs))]
 
 
 def _is_near(tally: PairTally | None, a: Variable, b: Variable, tolerance: Tolerance) -> bool:
@@ -127,14 +141,6 @@ def compare(_extents: Sequence[Extent], tolerance: Tolerance, chunks: Chunks) ->
     return comparison.tally()
 
 
-def compare_small(
-    _: Sequence[DataType], tolerance: Tolerance, arrays: Sequence[NDArray[Any]]
-) -> list[PairTally | None]:
-    """Compare small tensors of one size and type, the rows of two arrays."""
-    a, b = arrays
-    return compare_many(a, b) if tolerance.is_bitwise else [None] * len(a)
-
-
 def _metrics(tally: PairTally | None, a: Variable, b: Variable) -> Metrics | None:
     if tally is None:
         return None
@@ -153,6 +159,3 @@ def _compare_through_readers(a: Variable, b: Variable, tolerance: Tolerance) -> 
     for left, right in side_by_side(a.chunks(), b.chunks()):
         comparison.add(left, right)
     return comparison.tally()
-
-
-_KERNEL = Kernel(compare, partial(AllAtOnce, compare_small))

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.row_sums import inner_product, inner_products
-from ckread.analysis.scan import Grid, chunk_buffer
+from ckread.analysis.scan import Grid, chunk_buffer, inner_product, inner_products
 from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 CHUNK_ELEMENTS = 1 << 16
 """Elements of one chunk: 256 KiB of float32, the optimum that was measured."""
-GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS, is_together=True)
+GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS)
 """A piece is 4 MiB of float32, in each of the checkpoints."""
 
 _RANGE = (1e-280, 1e300)
@@ -133,12 +132,12 @@ class Measured(NamedTuple):
     """What a piece gave.
 
     Attributes:
-        sums: float64, shape (checkpoints, N_SUMS); see `Sums`.
-        extreme: largest magnitude, where squares left the range of float64.
+        sums: float64, shape (checkpoints, N_SUMS); see `Sums`. Of several, one after the other.
+        extreme: largest magnitude, where squares left the range of float64; of each.
     """
 
     sums: Floats
-    extreme: float
+    extreme: Any
 
 
 def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measured:
@@ -168,54 +167,66 @@ class Rows:
     All sums have the same bits as those of `measure`.
     """
 
-    def __init__(self, dtypes: Sequence[DataType], exponent: int) -> None:
-        self._dtypes = dtypes
-        self._exponent = exponent
-        self._n = 0
+    def __init__(self, dtypes: Sequence[DataType]) -> None:
+        self._are_wide = np.array([dtype in WIDE for dtype in dtypes])
         self._first = self._previous = np.empty((0, 0))
-        self._sums = np.zeros((0, len(dtypes), N_SUMS))
+        self._sums: list[NDArray[np.float64]] = []
+        self._n = 0
         self._extremes = np.zeros(0)
 
-    def add(self, values: NDArray[Any]) -> None:
-        """Add the next checkpoint: shape (variables, elements)."""
-        at, dtype = self._n, self._dtypes[self._n]
-        self._n += 1
-        x = values.view(f"f{values.itemsize // 2}") if values.dtype.kind == "c" else values
+    def add(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Add the next checkpoints: shape (variables, elements) each."""
+        lead = int(self._n > 0)
+        m, n = arrays[0].shape
+        n *= 2 if any(array.dtype.kind == "c" for array in arrays) else 1
+        xs = np.empty((lead + len(arrays), m, n))
         with np.errstate(all="ignore"):
-            x = x.astype(np.float64)
-            if self._exponent:
-                np.ldexp(x, -self._exponent, out=x)
-            if not at:
-                self._first = self._previous = x
-                self._sums = np.zeros((len(x), len(self._dtypes), N_SUMS))
-                self._extremes = np.zeros(len(x))
-            xx = inner_products(x, x)
-            row = self._sums[:, at]
-            row[:, 0] = xx
-            if not np.isfinite(xx).all():
-                row[:, 4] = np.count_nonzero(np.isnan(x), axis=1)
-                row[:, 5] = np.count_nonzero(np.isinf(x), axis=1)
-            if dtype in WIDE:
-                is_out = (xx <= _RANGE[0]) | (xx >= _RANGE[1])
-                is_out &= (row[:, 4] == 0) & (row[:, 5] == 0)
-                largest = np.maximum(self._extremes, np.abs(x).max(axis=1))
-                self._extremes = np.where(is_out, largest, self._extremes)
-            if not at:
-                row[:, 1], row[:, 2], row[:, 3] = xx * 0, np.nan, xx
-                return
-            away = x - self._previous
-            row[:, 1] = row[:, 2] = inner_products(away, away)
-            if self._previous is not self._first:
-                np.subtract(x, self._first, out=away)
-                row[:, 1] = inner_products(away, away)
-            ff = self._sums[:, 0, 0]
-            alike = are_alike(xx, ff)
-            row[:, 3] = inner_from_distance(xx, ff, row[:, 1])
-            if not alike.all():
-                row[:, 3] = np.where(alike, row[:, 3], inner_products(x, self._first))
-            self._previous = x
+            for x, values in zip(xs[lead:], arrays, strict=True):
+                is_complex = values.dtype.kind == "c"
+                parts = values.view(f"f{values.itemsize // 2}") if is_complex else values
+                np.copyto(x, parts, casting="unsafe")
+            if lead:
+                xs[0] = self._previous
+            else:
+                self._first = xs[0].copy()
+            self._sums.append(self._sums_of(xs, lead))
+        self._previous = xs[-1].copy()
+        self._n += len(arrays)
 
-    def results(self) -> list[Measured | None]:
-        """Give the sums of each variable."""
-        extremes = self._extremes.tolist()
-        return [Measured(*found) for found in zip(self._sums, extremes, strict=True)]
+    def _sums_of(self, xs: Floats, lead: int) -> Floats:
+        """Give the sums of checkpoints, the first of which is known where another was before."""
+        k, m, n = xs.shape
+        found = np.zeros((N_SUMS, k, m))
+        xx, from_first, from_previous, inner, nan, infinite = found
+        xx[:] = inner_products(xs.reshape(-1, n), xs.reshape(-1, n)).reshape(k, m)
+        away = xs - self._first
+        from_first[:] = inner_products(away.reshape(-1, n), away.reshape(-1, n)).reshape(k, m)
+        away = xs[1:] - xs[:-1]
+        steps = inner_products(away.reshape(-1, n), away.reshape(-1, n)).reshape(k - 1, m)
+        from_previous[1:] = steps
+        if not np.isfinite(xx).all():
+            nan[:] = np.count_nonzero(np.isnan(xs), axis=2)
+            infinite[:] = np.count_nonzero(np.isinf(xs), axis=2)
+        are_wide = self._are_wide[self._n - lead : self._n - lead + k]
+        if are_wide.any():
+            is_out = (xx <= _RANGE[0]) | (xx >= _RANGE[1])
+            is_out &= (nan == 0) & (infinite == 0) & are_wide[:, None]
+            largest = np.where(is_out, np.abs(xs).max(axis=2), 0.0).max(axis=0)
+            self._extremes = np.maximum(self._extremes, largest) if self._n else largest
+        ff = xx[0] if not lead else self._sums[0][0, 0]
+        alike = are_alike(xx, ff)
+        inner[:] = inner_from_distance(xx, ff, from_first)
+        if not alike.all():
+            first = np.broadcast_to(self._first, xs.shape).reshape(-1, n)
+            products = inner_products(xs.reshape(-1, n), first).reshape(k, m)
+            inner[:] = np.where(alike, inner, products)
+        if not lead:
+            from_first[0], from_previous[0], inner[0] = xx[0] * 0, np.nan, xx[0]
+        return found[:, lead:]
+
+    def results(self) -> tuple[Measured, NDArray[np.bool_]]:
+        """Give the sums of all variables, shape (variables, checkpoints, N_SUMS)."""
+        sums = np.concatenate(self._sums, axis=1).transpose(2, 1, 0)
+        m = len(sums)
+        extremes = self._extremes if self._extremes.size else np.zeros(m)
+        return Measured(sums, extremes), np.ones(m, np.bool_)

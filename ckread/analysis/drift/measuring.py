@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.drift.kernel import GRID, N_SUMS, Rows, Sums, measure
+from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, GRID, N_SUMS, Rows, Sums, measure
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
-from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import Item, Kernel, scan, side_by_side
+from ckread.analysis.scan import MAX_OPEN_SHARDS, Item, inner_product, scan, side_by_side
+from ckread.analysis.small import SMALL_ELEMENTS, grouped, scan_together
 from ckread.errors import CheckpointError
 from ckread.model.variable import is_whole
 from ckread.readers.contract import DataType
@@ -49,18 +49,18 @@ class Era:
         series: whose.
         at: indices of these checkpoints.
         cells: the variable in each of them.
-        is_plain: whether its bytes lie in one piece in each; else they are streamed.
         sums: shape (checkpoints, N_SUMS); None where there are no numbers.
-        exponent: of the unit of these: values were divided by two to this power.
+        extreme: largest magnitude, where squares left the range of float64.
+        exponent: of the unit of the sums: values were divided by two to this power.
         failure: what could not be read.
         figures: made of the sums.
     """
 
     series: Series
-    at: list[int]
+    at: Sequence[int]
     cells: list[Variable]
-    is_plain: bool = True
     sums: Floats | None = None
+    extreme: float = 0.0
     exponent: int = 0
     failure: Failure | None = None
     figures: Figures | None = None
@@ -70,54 +70,132 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
     """Give the drift of each variable that could be read whole, and what could not."""
     eras = [_eras(series) for series in many]
     every = [era for some in eras for era in some]
-    items = [
-        Item(i, era.cells, era.cells[0].elements, GRID, 0, [era.series.name] * len(era.cells))
-        for i, era in enumerate(every)
-        if era.is_plain
-    ]
-    _scan(items, every, work)
-    # Squares of these left the range of float64: once more, in a unit of their own.
-    wide = [item for item in items if every[item.number].exponent]
-    _scan([replace(item, parameter=every[item.number].exponent) for item in wide], every, work)
+    alike: dict[tuple[int, ...], list[Era]] = {}
     for era in every:
-        if not era.is_plain:
+        alike.setdefault(tuple(era.at), []).append(era)
+    rest = [era for members in alike.values() for era in _measure_small(members, work)]
+    plain = [all(map(_is_plain, era.cells)) for era in rest]
+    _measure_large([era for era, is_plain in zip(rest, plain, strict=True) if is_plain], work)
+    # Squares of these left the range of float64: once more, in a unit of their own.
+    wide = [era for era in every if era.extreme]
+    for era in wide:
+        era.exponent = math.frexp(era.extreme)[1]
+    _measure_large([era for era in wide if era.exponent], work)
+    for era, is_plain in zip(rest, plain, strict=True):
+        if not is_plain:
             found = _measure_streams(era)
             if isinstance(found, Failure):
                 era.failure = found
             else:
                 era.sums = found
             work.advance(sum(cell.nbytes for cell in era.cells))
-    _add_figures(every)
-    measured = [
-        _drift_of(series, some)
+    for members in alike.values():
+        _add_figures(members)
+    sound = [
+        (series, some)
         for series, some in zip(many, eras, strict=True)
         if not any(era.failure for era in some)
     ]
+    measured = [_drift_of(series, some) for series, some in sound]
     return measured, [era.failure for era in every if era.failure is not None]
 
 
-def _scan(items: Sequence[Item], eras: Sequence[Era], work: Work) -> None:
-    for item, found in scan(items, Kernel(measure, Rows), work):
-        era = eras[item.number]
+MAX_SPAN, _MIN_SPAN = 64, 16
+"""Checkpoints that one job of several reads."""
+
+
+class Span(NamedTuple):
+    """Checkpoints that one job measures.
+
+    Attributes:
+        which: their places, before them the first of all and the one before them.
+        lead: so many of these are measured elsewhere.
+    """
+
+    which: Sequence[int]
+    lead: int = 0
+
+
+def spans(n: int, n_workers: int) -> list[Span]:
+    """Cut a run of n checkpoints where several work on it: a job should open few files."""
+    size = min(MAX_SPAN, max(_MIN_SPAN, n // (4 * n_workers)))
+    if n_workers == 1 or n <= size + 2:
+        return [Span(range(n))]
+    later = range(size, n, size)
+    cut = [Span([0, start - 1, *range(start, min(start + size, n))], 2) for start in later]
+    return [Span(range(size)), *cut]
+
+
+def _measure_small(eras: Sequence[Era], work: Work) -> list[Era]:
+    """Measure small variables that lie in the same checkpoints; give the others."""
+    n = len(eras[0].at)
+    limit = CHUNK_ELEMENTS if n > MAX_OPEN_SHARDS else SMALL_ELEMENTS
+    groups, rest = grouped([*zip(*(era.cells for era in eras), strict=True)], limit)
+    cut = spans(n, work.n_workers(sum(group.nbytes for group in groups)))
+    parts = [
+        group._replace(columns=[group.columns[j] for j in span.which], part=part)
+        for group in groups
+        for part, span in enumerate(cut)
+    ]
+    left = {*rest}
+    for rows in scan_together(parts, Rows, work):
+        left.update(rows.left)
+        which, lead = cut[rows.group.part]
+        if rows.result is None:
+            continue
+        sums, extremes = rows.result
+        for at, number in zip(*rows.done, strict=True):
+            era, found = eras[number], sums[at]
+            if len(cut) > 1:
+                if era.sums is None:
+                    era.sums = np.empty((n, N_SUMS))
+                era.sums[which[lead] : which[-1] + 1] = found[lead:]
+            else:
+                era.sums = found
+            era.extreme = max(era.extreme, extremes[at])
+    for number in left:
+        eras[number].sums = None
+        eras[number].extreme = 0.0
+    return [eras[number] for number in sorted(left)]
+
+
+def _measure_large(eras: Sequence[Era], work: Work) -> None:
+    """Measure variables of any size, each of which lies in one piece."""
+    nbytes = sum(cell.nbytes for era in eras for cell in era.cells)
+    items: list[Item] = []
+    whose: list[tuple[Era, Span, Floats]] = []
+    for era in eras:
+        name = era.series.name
+        cut = spans(len(era.at), work.n_workers(nbytes))
+        sums = np.zeros((len(era.at), N_SUMS))
+        for span in cut:
+            cells = [era.cells[j] for j in span.which]
+            names = [name] * len(cells)
+            items.append(Item(len(whose), cells, cells[0].elements, GRID, era.exponent, names))
+            whose.append((era, span, sums))
+        era.sums = sums
+    for item, found in scan(items, measure, work):
+        era, (which, lead), sums = whose[item.number]
         if found.error is not None:
-            era.failure = Failure(era.series.name, era.at[found.which], found.error)
+            era.failure = Failure(era.series.name, era.at[which[found.which]], found.error)
             continue
         first, *others = found.partials
-        era.sums = sum((other.sums for other in others), first.sums)
-        extreme = max(partial.extreme for partial in found.partials)
-        if not item.parameter:
-            era.exponent = math.frexp(extreme)[1]
+        total = sum((other.sums for other in others), first.sums)
+        sums[which[lead] : which[-1] + 1] = total[lead:]
+        era.extreme = max(era.extreme, *(partial.extreme for partial in found.partials))
 
 
 def _eras(series: Series) -> list[Era]:
-    eras: dict[tuple[int, ...], Era] = {}
+    shapes = {None if cell is None else cell.shape for cell in series.cells}
+    if len(shapes) == 1:
+        return [Era(series, range(len(series.cells)), series.cells)]  # type: ignore[arg-type]
+    eras: dict[tuple[int, ...], tuple[list[int], list[Variable]]] = {}
     for index, cell in enumerate(series.cells):
         if cell is not None:
-            era = eras.setdefault(cell.shape, Era(series, [], []))
-            era.at.append(index)
-            era.cells.append(cell)
-            era.is_plain = era.is_plain and _is_plain(cell)
-    return list(eras.values())
+            at, cells = eras.setdefault(cell.shape, ([], []))
+            at.append(index)
+            cells.append(cell)
+    return [Era(series, *found) for found in eras.values()]
 
 
 def _is_plain(cell: Variable) -> bool:
@@ -205,30 +283,34 @@ class Figures(NamedTuple):
     """What is told of a variable in the checkpoints of an era, one figure for each.
 
     Attributes:
-        columns: l2, from_first, from_previous and cosine_to_first; None where there is none.
+        l2: norm.
+        from_first: distance from the first, relative to its norm.
+        from_previous: likewise from the checkpoint before, None where that has none.
+        cosine_to_first: None where a norm is 0.
         nan: elements that are NaN.
         infinite: elements that are infinite.
+        is_finite: whether there are none of either.
     """
 
-    columns: list[list[float | None]]
-    nan: list[int]
-    infinite: list[int]
+    l2: tuple[float | None, ...]
+    from_first: tuple[float | None, ...]
+    from_previous: tuple[float | None, ...]
+    cosine_to_first: tuple[float | None, ...]
+    nan: tuple[int, ...]
+    infinite: tuple[int, ...]
+    is_finite: bool = True
 
 
 def _add_figures(eras: Sequence[Era]) -> None:
-    """Make the figures of eras from their sums; all that lie in the same checkpoints at once."""
-    alike: dict[tuple[int, ...], list[Era]] = {}
-    for era in eras:
-        if era.sums is not None:
-            alike.setdefault(tuple(era.at), []).append(era)
-    for at, members in alike.items():
-        step = max(1, _FIGURES_AT_ONCE // len(at))
-        for start in range(0, len(members), step):
-            some = members[start : start + step]
-            sums = np.stack([era.sums for era in some if era.sums is not None])
-            found = figures(sums, [era.exponent for era in some], at)
-            for era, known in zip(some, found, strict=True):
-                era.figures = known
+    """Make the figures of eras that lie in the same checkpoints from their sums."""
+    members = [era for era in eras if era.sums is not None]
+    step = max(1, _FIGURES_AT_ONCE // len(eras[0].at))
+    for start in range(0, len(members), step):
+        some = members[start : start + step]
+        sums = np.stack([era.sums for era in some if era.sums is not None])
+        found = figures(sums, [era.exponent for era in some], some[0].at)
+        for era, known in zip(some, found, strict=True):
+            era.figures = known
 
 
 def figures(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[Figures]:
@@ -250,15 +332,18 @@ def figures(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[F
         close = cosine_from_distance(norms, start, row.from_first)
         cosine = np.clip(np.where(angle > CLOSE, close, angle), -1.0, 1.0)
         l2 = np.ldexp(norms, np.array(exponents)[:, None])
-    table = np.stack([l2, first, previous, cosine], axis=1)
-    known = np.ones(table.shape, np.bool_)
-    known[:, 2] = np.diff(np.asarray(at), prepend=at[0] - 2) == 1
-    known[:, 3] = (norms != 0) & (start != 0)
-    columns: list[list[list[float | None]]] = table.tolist()
-    for i, number, index in np.argwhere(~known).tolist():
-        columns[i][number][index] = None
-    counts = np.stack([row.nan, row.infinite], axis=1).astype(np.int64).tolist()
-    return [Figures(some, *number) for some, number in zip(columns, counts, strict=True)]
+    previous_of: list[list[float | None]] = previous.tolist()
+    cosine_of: list[list[float | None]] = cosine.tolist()
+    for index in np.flatnonzero(np.diff(np.asarray(at), prepend=at[0] - 2) != 1).tolist():
+        for line in previous_of:
+            line[index] = None
+    for i, index in np.argwhere((norms == 0) | (start == 0)).tolist():
+        cosine_of[i][index] = None
+    counts = [column.astype(np.int64) for column in (row.nan, row.infinite)]
+    columns = (l2.tolist(), first.tolist(), previous_of, cosine_of, *(c.tolist() for c in counts))
+    are_finite = ~(counts[0].any(axis=1) | counts[1].any(axis=1))
+    lines: list[Any] = [*(map(tuple, column) for column in columns), are_finite.tolist()]
+    return list(map(Figures, *lines))
 
 
 def _ratio(distance: Floats, norm: Floats) -> Floats:
@@ -271,27 +356,24 @@ def _drift_of(series: Series, eras: Sequence[Era]) -> VariableDrift:
     n = len(series.cells)
     whole = eras[0].figures
     if whole is None or len(eras[0].at) < n:
-        whole = Figures([[None] * n for _ in range(4)], [0] * n, [0] * n)
-        for era in eras:
-            if era.figures is not None:
-                parts: list[list[Any]] = [*era.figures.columns, *era.figures[1:]]
-                lines: list[list[Any]] = [*whole.columns, *whole[1:]]
-                for part, line in zip(parts, lines, strict=True):
-                    for index, figure in zip(era.at, part, strict=True):
-                        line[index] = figure
-    columns, nan, infinite = whole
-    bad = (i for i, (a, b) in enumerate(zip(nan, infinite, strict=True)) if a or b)
-    return VariableDrift.of(
-        series,
-        _by_value(changes(series.cells), columns[2]),
-        l2=tuple(columns[0]),
-        from_first=tuple(columns[1]),
-        from_previous=tuple(columns[2]),
-        cosine_to_first=tuple(columns[3]),
-        nan=tuple(nan),
-        infinite=tuple(infinite),
-        first_nonfinite=next(bad, None),
-    )
+        lines: list[list[Any]] = [[None] * n, [None] * n, [None] * n, [None] * n, [0] * n, [0] * n]
+        parts = [(era.at, era.figures) for era in eras if era.figures is not None]
+        for at, part in parts:
+            found: list[Any] = [*part[: len(lines)]]
+            for line, figures in zip(lines, found, strict=True):
+                for index, figure in zip(at, figures, strict=True):
+                    line[index] = figure
+        are_finite = all(part.is_finite for _, part in parts)
+        whole = Figures._make([*map(tuple, lines), are_finite])
+    *told, is_finite = whole
+    nonfinite = None
+    if not is_finite:
+        bad = (i for i, pair in enumerate(zip(whole.nan, whole.infinite, strict=True)) if any(pair))
+        nonfinite = next(bad, None)
+    changed = changes(series.cells)
+    if None in changed[1:]:
+        changed = [*_by_value(changed, whole.from_previous)]
+    return VariableDrift.of(series, changed, (*told, nonfinite))
 
 
 def _by_value(

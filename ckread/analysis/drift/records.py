@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.drift.series import Series
     from ckread.model.evidence import Claim
     from ckread.model.role import Role
@@ -22,8 +23,7 @@ Figures = tuple[float | None, ...]
 """One figure per checkpoint; None where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariableDrift:
+class VariableDrift(NamedTuple):
     """How one variable moved; arrays go along the checkpoints of the run.
 
     Attributes:
@@ -66,26 +66,22 @@ class VariableDrift:
     first_nonfinite: int | None = None
 
     @classmethod
-    def of(cls, series: Series, changed: Iterable[bool | None], **figures: Any) -> Self:
+    def of(
+        cls, series: Series, changed: Sequence[bool | None], figures: Sequence[Any] = ()
+    ) -> Self:
         """Describe a variable, of which nothing was measured if there are no figures.
 
         Args:
             series: the variable in every checkpoint.
             changed: whether its bytes differ from the checkpoint before.
-            **figures: the other fields.
+            figures: the fields from `l2` on.
         """
         last = series.last
-        return cls(
-            name=series.name,
-            role=last.role,
-            dtype=last.dtype,
-            shape=last.shape,
-            elements=last.elements,
-            slot=last.slot,
-            present=tuple(cell is not None for cell in series.cells),
-            changed=tuple(changed),
-            **figures,
-        )
+        _, dtype, shape, *_ = last.record
+        _, role, _, _, slot, _ = last.identity
+        present = tuple([cell is not None for cell in series.cells])
+        size = math.prod(shape)
+        return cls(series.name, role, dtype, shape, size, present, tuple(changed), slot, *figures)
 
     @property
     def moved(self) -> float | None:
@@ -161,7 +157,8 @@ class RunDrift(Displayed):
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
         learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
-        evidence: what told the steps, and the latest.
+        evidence: what told the steps, the latest, and the seams.
+        seams: where the run did not simply go on.
 
     Example:
         >>> found = ckread.drift("fixtures/digits_run", index_only=True)
@@ -180,6 +177,7 @@ class RunDrift(Displayed):
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
     evidence: tuple[Claim, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was compared."""
@@ -211,6 +209,7 @@ class RunDrift(Displayed):
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "seams": [seam.to_dict() for seam in self.seams],
         }
 
     def to_pandas(self) -> Any:

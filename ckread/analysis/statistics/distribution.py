@@ -14,9 +14,10 @@ value, and exact. Within the others elements are taken to lie evenly.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -91,8 +92,7 @@ class Histogram:
     counts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(NamedTuple):
     """The distribution of some elements.
 
     Attributes:
@@ -192,9 +192,9 @@ def sketch_distribution(sketch: Sketch, n_bins: int, bins: Bins | None = None) -
 def with_bins(distribution: Distribution, bins: Bins, n_bins: int) -> Distribution:
     """Give the same distribution with quantiles and histogram from other, finer bins."""
     quantiles = tuple(Quantile(p, *bins.quantile(p)) for p in PROBABILITIES if bins.n)
-    finest = replace(distribution, known=quantiles, bins=bins, drawn=None)
+    finest = distribution._replace(known=quantiles, bins=bins, drawn=None)
     drawn = finest.histogram(n_bins) if bins.counts.size > N_BINS else None
-    return replace(finest, bins=bins.condensed(), drawn=drawn)
+    return finest._replace(bins=bins.condensed(), drawn=drawn)
 
 
 def distribution_of(
@@ -261,8 +261,7 @@ N_BINS = 1024
 Enough for any picture, 72 KiB at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bins:
+class Bins(NamedTuple):
     """Ascending bins of finite elements.
 
     Attributes:
@@ -276,6 +275,14 @@ class Bins:
     high: Floats
     counts: Counts
     are_single: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same: arrays have no truth of their own."""
+        return self is other
+
+    def __hash__(self) -> int:
+        """Go by identity too."""
+        return id(self)
 
     @classmethod
     def from_sorted(cls, values: NDArray[Any]) -> Self:
@@ -389,33 +396,34 @@ def exact_distribution(values: NDArray[Any], dtype: DataType, n_bins: int) -> Di
     return distribution_of(measure, tally, bins, drawn, known)
 
 
-def exact_distributions(values: NDArray[Any], dtype: DataType) -> list[Distribution | None]:
+def exact_distributions(
+    values: NDArray[Any], dtype: DataType
+) -> tuple[list[Distribution], NDArray[np.bool_]]:
     """Measure the rows of an array, as `exact_distribution` does each of them.
 
-    None for a row that needs care: one with NaN or infinities, or with values whose
-    squares leave the range of float64. A row has fewer elements than sums are made of in
-    one stretch (see `row_sums`), so that all figures have the same bits.
+    A row has fewer elements than sums are made of in one stretch (see `inner_products`), so that
+    all figures have the same bits.
+
+    Returns:
+        A distribution for each, and of which it is right: a row with NaN or infinities, or with
+        values whose squares leave the range of float64, needs care.
     """
-    n = values.shape[1]
+    m, n = values.shape
     if measure_of(dtype) is Measure.MODULUS:
-        return [None] * len(values)
+        return [], np.zeros(m, np.bool_)
     ordered = np.sort(_comparable(values, dtype), axis=1)
     if ordered.dtype.kind in "iu":
-        return [exact_distribution(row, dtype, 0) for row in ordered]
+        return [exact_distribution(row, dtype, 0) for row in ordered], np.ones(m, np.bool_)
     points = ordered.astype(np.float64)
+    figures, is_right = moments_of_rows(points)
     zeros = (n - np.count_nonzero(ordered, axis=1)).tolist()
     lows, highs = ordered[:, 0].tolist(), ordered[:, -1].tolist()
-    rows = zip(points, zeros, lows, highs, moments_of_rows(points, lows, highs), strict=True)
-    ones = np.ones(n, np.int64)
-    return [
-        None
-        if figures is None
-        else Distribution(
-            Measure.VALUE, n, n_zeros, 0, 0, 0, low, high, *figures,
-            Bins(row, row, ones, True),
-        )
-        for row, n_zeros, low, high, figures in rows
-    ]  # fmt: skip
+    same = map(repeat, (Measure.VALUE, n))
+    none = map(repeat, (0, 0, 0))
+    bins = map(Bins, points, points, repeat(np.ones(n, np.int64)), repeat(True))
+    rest = map(repeat, (None, ()))
+    columns = (*same, zeros, *none, lows, highs, *figures, bins, *rest)
+    return list(map(Distribution._make, zip(*columns, strict=False))), is_right
 
 
 def _comparable(values: NDArray[Any], dtype: DataType) -> NDArray[Any]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.scan import AllAtOnce, Item, Kernel, item_of, plain_extents, scan
+from ckread.analysis.scan import Item, item_of, plain_extents, scan
+from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.analysis.statistics.distribution import (
     Bins,
     Distribution,
@@ -72,8 +73,14 @@ def measure_variables(
     """
     outcomes: dict[int, Distribution | CheckpointError] = {}
     items: list[Item] = []
+    groups, rest = grouped([variables])
+    for rows in scan_together(groups, partial(AllAtOnce, measure_many), work):
+        for at, i in zip(*rows.done, strict=True):
+            outcomes[i] = rows.result[at]
+        rest += rows.left
     few, many = Wanted(n_bins, is_few=True), Wanted(n_bins, is_few=False)
-    for i, variable in enumerate(variables):
+    for i in sorted(rest):
+        variable = variables[i]
         extents: Sequence[Extent | Variable] | None = (variable,)
         if not is_whole(variable):
             try:
@@ -117,7 +124,7 @@ def _totals(items: Sequence[Item], work: Work) -> Iterator[tuple[int, Any]]:
     n_left = Counter(item.number for item in items)
     totals: dict[int, Any] = {}
     errors: dict[int, CheckpointError] = {}
-    for item, found in scan(items, _KERNEL, work, merge=merged):
+    for item, found in scan(items, measure, work, merge=merged):
         i = item.number
         if found.error is not None:
             errors.setdefault(i, found.error)
@@ -139,11 +146,11 @@ def merged(first: Any, second: Any) -> Any:
 
 
 def measure_many(
-    dtypes: Sequence[DataType], wanted: Wanted, arrays: Sequence[NDArray[Any]]
-) -> list[Distribution | None]:
-    """Measure small tensors of one size and type, the rows of an array."""
+    dtypes: Sequence[DataType], arrays: Sequence[NDArray[Any]]
+) -> tuple[list[Distribution], NDArray[np.bool_]]:
+    """Measure small tensors of one size and type, the rows of an array: the kernel of these."""
     [values] = arrays
-    return exact_distributions(values, dtypes[0]) if wanted.is_few else [None] * len(values)
+    return exact_distributions(values, dtypes[0])
 
 
 def measure(
@@ -158,9 +165,6 @@ def measure(
         values = next(arrays, np.empty(0, numpy_dtype(extent.dtype)))
         return exact_distribution(values, extent.dtype, wanted.n_bins)
     return sketch_of(arrays, extent.dtype)
-
-
-_KERNEL = Kernel(measure, partial(AllAtOnce, measure_many))
 
 
 def measure_here(variable: Variable, n_bins: int) -> Distribution:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import times_two_to
-from ckread.analysis.row_sums import inner_product, row_sum
+from ckread.analysis.scan import inner_product, row_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -141,16 +141,13 @@ def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
     Parts must not be empty, nor the sequence.
     """
     if isinstance(parts[0], IntegerPart):
-        return _pooled_integers([part for part in parts if isinstance(part, IntegerPart)])
+        whole = [part for part in parts if isinstance(part, IntegerPart)]
+        n = sum(part.n for part in whole)
+        total = sum(part.total for part in whole)
+        # Distances of means as exact fractions: the means themselves may have no digits left.
+        apart = (one.n * ((one.total * n - total * one.n) / (one.n * n)) ** 2 for one in whole)
+        return IntegerPart(n, total, math.fsum((*(one.m2 for one in whole), *apart)))
     return _pooled_floats([part for part in parts if isinstance(part, Part)])
-
-
-def _pooled_integers(parts: Sequence[IntegerPart]) -> IntegerPart:
-    n = sum(part.n for part in parts)
-    total = sum(part.total for part in parts)
-    # Distances of means as exact fractions: the means themselves may have no digits left.
-    apart = (part.n * ((part.total * n - total * part.n) / (part.n * n)) ** 2 for part in parts)
-    return IntegerPart(n, total, math.fsum((*(part.m2 for part in parts), *apart)))
 
 
 def _pooled_floats(parts: Sequence[Part]) -> Part:
@@ -188,30 +185,30 @@ def moments(part: Part | IntegerPart) -> Moments:
 
 
 def moments_of_rows(
-    rows: Floats, lows: Sequence[float], highs: Sequence[float]
-) -> Iterator[tuple[float, float, float] | None]:
-    """Yield mean, deviation and norm of each row, as `moments` of its part are; None for care.
+    rows: Floats,
+) -> tuple[tuple[list[float], list[float], list[float]], NDArray[np.bool_]]:
+    """Give mean, deviation and norm of sorted rows, as `moments` of its part are.
 
     Args:
-        rows: values, shape (rows, elements), fewer elements than a row of `row_sums` has.
-        lows: the least of each row, NaN or infinite where not all are finite.
-        highs: the greatest.
+        rows: values in ascending order, shape (rows, elements), fewer elements than a row of
+            `inner_products` has.
+
+    Returns:
+        A list of each, and of which rows they are right: the others need care.
     """
     n = rows.shape[1]
+    lows, highs = rows[:, 0], rows[:, -1]
     with np.errstate(all="ignore"):
         means = (0.0 + rows.sum(axis=1)) / n
         away = rows - means[:, None]
         m2 = np.vecdot(away, away)
         rests = 0.0 + away.sum(axis=1)
         m2 = np.maximum(0.0, m2 - rests * rests / n)
+        largest = np.maximum(np.abs(lows), np.abs(highs))  # NaN is among the greatest
+        is_constant = (lows == highs) & (largest < _LARGE)
+        is_right = is_constant | ((largest > _SMALL) & (largest < _LARGE))
+        means = np.where(is_constant, lows, means)
+        m2 = np.where(is_constant, 0.0, m2)
         stds = np.sqrt(m2 / n).tolist()
-        roots = np.sqrt(m2).tolist()
-    root_of_n = math.sqrt(n)
-    for low, high, mean, std, root in zip(lows, highs, means.tolist(), stds, roots, strict=True):
-        largest = max(abs(high), abs(low))  # NaN, which only the greatest can be, stays
-        if low == high and largest < _LARGE:
-            yield low, 0.0, math.hypot(0.0, root_of_n * low)
-        elif _SMALL < largest < _LARGE:
-            yield mean, std, math.hypot(root, root_of_n * mean)
-        else:
-            yield None
+        parts = np.sqrt(m2).tolist(), (math.sqrt(n) * means).tolist()
+    return (means.tolist(), stds, list(map(math.hypot, *parts))), is_right

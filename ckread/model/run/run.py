@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -36,6 +37,7 @@ from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
+from ckread.readers.state import known_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +136,13 @@ class Run(Displayed, Sequence["Checkpoint"]):
     def steps(self) -> tuple[int | None, ...]:
         """The step of each checkpoint."""
         return tuple(entry.step for entry in self.entries)
+
+    def every(self, n: int) -> Run:
+        """Give the run of every nth checkpoint, counted back from the last."""
+        run = copy(self)
+        run._members = self._members[::-n][::-1]
+        run.entries = tuple(member.entry for member in run._members)
+        return run
 
     def error_now(self, index: int) -> CheckpointError | None:
         """Tell why a checkpoint is not what was listed any more; None if it still is."""
@@ -294,7 +303,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     try:
-        written = os.stat(files[0].path).st_mtime
+        written = known_time(os.stat(files[0].path).st_mtime)
     except OSError:
         written = None
     entry = RunEntry(
@@ -304,7 +313,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         nbytes=sum(file.nbytes or 0 for file in files),
         state=marks.state_of(name),
         iterations=iterations,
-        variables=len(structure.tensors),
+        variables=structure.n_variables,
         elements=structure.elements,
         is_dated_by_state=name in marks.times,
         epoch=epoch,

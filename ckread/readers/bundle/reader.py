@@ -46,7 +46,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import file_identity
+from ckread.readers.files import KeptOpen, RegularFile, file_identity
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.bundle.memo import IndexMemo
-    from ckread.readers.contract import Extent, TensorRecord
+    from ckread.readers.contract import Extent, FileIdentity, TensorRecord
     from ckread.readers.protobuf import BundleEntry, BundleHeader
 
 
@@ -74,7 +74,8 @@ class TensorBundle(ExtentReader):
 
     def _place(self, index: BundleIndex) -> None:
         self._layout = BundleLayout(self.path, index)
-        self._tensors = MappingProxyType(index.tensors)  # slices are not among them
+        tensors = index.tensors  # slices are not among them
+        self._tensors = MappingProxyType(tensors) if isinstance(tensors, dict) else tensors
 
     @property
     def header(self) -> BundleHeader:
@@ -105,6 +106,11 @@ class TensorBundle(ExtentReader):
             files.append(StoredFile(path, nbytes, is_shard=True))
         return tuple(files)
 
+    def identities(self) -> dict[str, FileIdentity | None]:
+        """Give what its files are, and the index as it was read."""
+        index = self._layout.index
+        return {**super().identities(), index.path: index.identity}
+
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where a tensor's plain bytes lie, one extent per slice; None for strings."""
         return self._layout.extents(self._record(key))
@@ -121,7 +127,7 @@ class TensorBundle(ExtentReader):
         """Give another reader of the same index, which is not read again."""
         other = copy(self)
         other.is_closed = False
-        other._shards = {}
+        other._shards = KeptOpen()
         return other
 
     def _decode(self, key: str) -> NDArray[np.generic]:
@@ -176,8 +182,7 @@ class TensorBundle(ExtentReader):
     def _reload(self, key: str) -> None:
         """Read the index anew; see that the tensor is still the one that was listed."""
         old = self._record(key)
-        while self._shards:
-            self._shards.popitem()[1].close()
+        self._shards.close()
         self._place(open_index(self.path))
         new = self._tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
@@ -201,11 +206,25 @@ TORN_REMEDY = TextLines(
 )
 
 
+COLUMNAR_NBYTES = 1 << 20
+"""Of an index above which its tensors are columns, some 20,000 of them."""
+
+
 def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
-    """Read the index of `prefix`; once more if it changed while it was read."""
+    """Read the index of `prefix`; once more if it changed while it was read.
+
+    A large one is read as columns, unless it is unusual.
+    """
     path = prefix + ".index"
     before = file_identity(path)
     try:
+        if before is not None and before.nbytes > COLUMNAR_NBYTES:
+            from ckread.readers.bundle.columns import read_columns
+
+            with RegularFile(path) as file:
+                index = read_columns(file)
+            if index is not None:
+                return index
         return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
         if file_identity(path) == before:

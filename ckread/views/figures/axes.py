@@ -17,6 +17,7 @@ from ckread.views.figures.text import (
     text_width,
     tick_labels,
     tick_steps,
+    typeset,
     value_ticks,
 )
 
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.run.entries import RunEntry
+    from ckread.views.figures.sheet import Sheet
     from ckread.views.figures.style import Palette
 
 
 FEW = 32
 """Elements up to which each is a stroke: bars of so few would be fiction."""
+_MAX_DECADES = 40
+"""Of an upright axis that have a tick; more only lie on one another."""
 _APART = 0.21
 """Inches between two ticks of an upright axis, at least."""
 
@@ -43,6 +47,23 @@ def height_ticks(low: float, high: float, depth: float) -> list[float]:
     if not span > 0 or not math.isfinite(span):
         return [low]
     return tick_steps(low, high, round_steps(span * _APART / depth)[0])
+
+
+_MOST = 1e300
+"""Beyond it the arithmetic of an axis has no room in a float."""
+
+
+def drawn_values(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """Give values as they can be drawn: NaN where there is none, or one that no axis holds."""
+    found = np.array([math.nan if v is None else v for v in values], np.float64)
+    found[~(np.abs(found) <= _MOST)] = math.nan
+    return found
+
+
+def left_undrawn(values: Sequence[float | None]) -> str:
+    """Say so where finite values are too large to be drawn."""
+    is_beyond = any(v is not None and math.isfinite(v) and abs(v) > _MOST for v in values)
+    return f"Values beyond {number(_MOST, 1)} are not drawn." if is_beyond else ""
 
 
 def set_heights(axes: Axes, low: float, high: float, depth: float) -> None:
@@ -75,8 +96,9 @@ def set_log_heights(axes: Axes, low: float, high: float) -> None:
     axes.minorticks_off()
     axes.set_ylim(low, high)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    multiples = (1,) if math.log10(high / low) >= 2 else (1, 2, 5)
-    ticks = [m * 10.0**p for p in powers for m in multiples if low <= m * 10.0**p <= high]
+    multiples = (1,) if high / low >= 100 else (1, 2, 5)
+    step = -(-len(powers) // _MAX_DECADES)
+    ticks = [m * 10.0**p for p in powers[::step] for m in multiples if low <= m * 10.0**p <= high]
     axes.set_yticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
     axes.grid(axis="y")
 
@@ -175,6 +197,42 @@ def _beyond(limit: float, threshold: float) -> float:
     if abs(limit) <= threshold:
         return math.copysign(threshold, limit) if limit else -threshold * 0.3
     return math.copysign(10.0 ** math.ceil(math.log10(abs(limit)) - 1e-9), limit) * 1.15
+
+
+# Seams of a run: strokes across the axes, what changed above each.
+
+
+def draw_seams(
+    sheet: Sheet,
+    axes: Axes,
+    place: tuple[float, float, float],
+    seams: Sequence[tuple[float, str]],
+    *,
+    is_solid: bool = False,
+) -> None:
+    """Draw a line at each place on the x axis, and its words where they have room.
+
+    `place` are the left, the top and the width of the axes on the sheet. Between the cells of
+    a map a line is solid with a halo: dashes vanish over dark ones.
+    """
+    left, top, width = place
+    low, high = axes.get_xlim()
+    edge = -math.inf
+    palette = sheet.palette
+    for x, words in seams:
+        if is_solid:
+            axes.axvline(x, color=palette.paper, lw=3.2, zorder=5)
+            line = axes.axvline(x, color=palette.ink, lw=1.2, zorder=6)
+        else:
+            line = axes.axvline(x, color=palette.soft, lw=0.9, ls=(0, (3, 2)), zorder=2)
+        line.set_gid("ckread:seam")
+        words = typeset(words)
+        room = text_width(words, TEXT_SIZE)
+        start = left + (x - low) / (high - low) * width - room / 2 if high > low else left
+        start = max(left, min(start, left + width - room))
+        if start > edge + _GAP and room < width:
+            sheet.text(start, top - 0.03, words, va="bottom", gid="ckread:seam-label")
+            edge = start + room
 
 
 # Axes of steps: round multiples that are checkpoints, or the checkpoints spread evenly.

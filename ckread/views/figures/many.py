@@ -17,7 +17,7 @@ from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
 from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
@@ -109,20 +109,10 @@ def plot_distributions(
     """
     if len(variables) == 1:
         return [plot_histogram(variables[0], evidence=evidence, palette=palette, is_log=is_log)]
+    caption = Caption(title, evidence, palette, notes)
     if len(variables) <= MAX_PANELS:
-        figure = plot_panels(
-            variables,
-            title=title,
-            evidence=evidence,
-            palette=palette,
-            notes=notes,
-            is_shared=is_shared,
-            is_log=bool(is_log),
-        )
-        return [figure]
-    return plot_quantile_rows(
-        variables, title=title, evidence=evidence, palette=palette, notes=notes
-    )
+        return [plot_panels(variables, caption, is_shared=is_shared, is_log=bool(is_log))]
+    return plot_quantile_rows(variables, caption)
 
 
 # Two to 48 variables as small histograms, in the order of the model.
@@ -155,14 +145,7 @@ class _Grid:
 
 
 def plot_panels(
-    variables: Sequence[VariableStatistics],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-    is_shared: bool = False,
-    is_log: bool = False,
+    variables: Sequence[VariableStatistics], caption: Caption, *, is_shared: bool, is_log: bool
 ) -> Figure:
     """Draw small histograms of measured variables, up to 6 in three columns, more in five."""
     grid = _grid_for(variables)
@@ -180,17 +163,16 @@ def plot_panels(
         " each. Dotted line: zero. Triangle: mean."
     ]
     height = _PANELS_TOP + n_rows * grid.pitch + 0.17
-    facts = [*evidence, axis]
-    with new_sheet(
-        height, palette, title=title, evidence=facts, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(height, caption.but(axis), reading) as sheet:
         for i, variable in enumerate(variables):
             _write_heading(sheet, grid, grid.place(i), variable)
             is_last = i + grid.n_columns >= len(variables)
             x, y = grid.place(i)
             axes = sheet.axes(x, y + grid.heading, grid.width, grid.panel_height)
             axes.set_gid(f"ckread:panel:{variable.name}")
-            _draw_panel(axes, variable, palette, limits=limits, is_log=is_log, width=grid.width)
+            _draw_panel(
+                axes, variable, sheet.palette, limits=limits, is_log=is_log, width=grid.width
+            )
             if is_shared and not is_last:
                 axes.tick_params(labelbottom=False)
     return sheet.figure
@@ -300,14 +282,7 @@ AXIS_WIDTH = _COLUMN - _NAME_WIDTH - 0.06 - 0.2
 _WIDE_PIXELS = 7
 
 
-def plot_quantile_rows(
-    variables: Sequence[VariableStatistics],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> list[Figure]:
+def plot_quantile_rows(variables: Sequence[VariableStatistics], caption: Caption) -> list[Figure]:
     """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages."""
     scale = Scale.of([v.distribution for v in variables if v.distribution])
     rows = arrange([v.name for v in variables], _NAME_WIDTH, size=DENSE_SIZE)
@@ -315,22 +290,6 @@ def plot_quantile_rows(
     columns = in_columns(rows, n_rows)
     pages = [columns[i : i + 2] for i in range(0, len(columns), 2)]
     items = [[row.item for rows in page for row in rows if row.item is not None] for page in pages]
-    figures = []
-    for i, page in enumerate(pages):
-        place, others = page_words(i, items)
-        texts = title, [*evidence, place], [*others, *notes]
-        figures.append(_draw_page(variables, page, scale, texts, palette))
-    return figures
-
-
-def _draw_page(
-    variables: Sequence[VariableStatistics],
-    columns: Sequence[Sequence[Row]],
-    scale: Scale,
-    texts: tuple[str, list[str], list[str]],
-    palette: Palette,
-) -> Figure:
-    title, facts, notes = texts
     linear = ""
     if scale.threshold is not None:
         linear = f": linear within ±{number(scale.threshold, 1)}, logarithmic beyond"
@@ -338,14 +297,16 @@ def _draw_page(
         "Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median.",
         f"One value axis{linear}.",
     ]
-    height = _ROWS_TOP + max(map(len, columns)) * _ROW + 0.37
-    with new_sheet(
-        height, palette, title=title, evidence=facts, reading=reading, notes=notes
-    ) as sheet:
-        sheet.write_notes()
-        for at, rows in enumerate(columns):
-            _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
-    return sheet.figure
+    figures: list[Figure] = []
+    for i, page in enumerate(pages):
+        place, others = page_words(i, items)
+        height = _ROWS_TOP + max(map(len, page)) * _ROW + 0.37
+        with new_sheet(height, caption.but(place, notes=others), reading) as sheet:
+            sheet.write_notes()
+            for at, part in enumerate(page):
+                _draw_column(sheet, variables, part, scale, MARGIN + at * _COLUMN)
+        figures.append(sheet.figure)
+    return figures
 
 
 def _draw_column(
@@ -356,7 +317,14 @@ def _draw_column(
     x: float,
 ) -> None:
     palette = sheet.palette
-    _draw_bands(sheet, rows, x)
+    # Groups of rows are set apart: every other one has a pale ground.
+    bands = sheet.axes(x - 0.03, _ROWS_TOP, _COLUMN - 0.13, len(rows) * _ROW, zorder=-1)
+    bands.set_axis_off()
+    bands.set(xlim=(0, 1), ylim=(len(rows), 0))
+    groups = sorted({row.group for row in rows})
+    for i, row in enumerate(rows):
+        if groups.index(row.group) % 2 == 0:
+            bands.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
     axes = sheet.axes(x + _NAME_WIDTH + 0.06, _ROWS_TOP, AXIS_WIDTH, len(rows) * _ROW)
     axes.set_gid("ckread:rows")
     axes.set_ylim(len(rows), 0)
@@ -391,17 +359,6 @@ def _draw_column(
         sheet.text(left, y, name, gid=f"ckread:name:{variable.name}", **style)
         if distribution is not None and distribution.quantiles:
             _draw_row(axes, variable.name, distribution, i + 0.5, palette)
-
-
-def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
-    """Set groups of rows apart: every other one has a pale ground."""
-    axes = sheet.axes(x - 0.03, _ROWS_TOP, _COLUMN - 0.13, len(rows) * _ROW, zorder=-1)
-    axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(len(rows), 0))
-    groups = sorted({row.group for row in rows})
-    for i, row in enumerate(rows):
-        if groups.index(row.group) % 2 == 0:
-            axes.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
 
 
 def _draw_row(

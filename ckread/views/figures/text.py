@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from bisect import bisect_left
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import text_to_path
 
-from ckread.views.figures.style import FALLBACK_FONTS, FONTS, TEXT_SIZE, quiet_fonts
+from ckread.views.figures.style import FALLBACK_FONTS, FONTS, TEXT_SIZE, fonts, quiet_fonts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,8 @@ def drawable(text: str) -> str:
 def _has_glyph(character: str) -> bool:
     is_shown = character.isprintable() or character in "\u2009\u00a0"
     is_half = 0xD800 <= ord(character) < 0xE000  # of a surrogate pair
-    fonts = (FONTS[0], *_installed())
-    return is_shown and not is_half and any(_is_in(character, name) for name in fonts)
+    known = (FONTS[0], *_installed())
+    return is_shown and not is_half and any(_is_in(character, name) for name in known)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -65,11 +66,15 @@ _NARROWEST = 0.25
 """Width of the narrowest letter, in parts of the size of the type."""
 
 
-@lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Give the width of a text in inches, drawn in `size` points."""
+    return _width(text, size, bold, fonts()[0])
+
+
+@lru_cache(maxsize=1 << 16)
+def _width(text: str, size: float, bold: bool, font_name: str) -> float:
     shown = drawable(text)
-    families = families_of(shown) or FONTS[:1]
+    families = families_of(shown) or [font_name]
     font = FontProperties(family=families, size=size, weight="bold" if bold else "normal")
     with quiet_fonts():
         width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)
@@ -163,21 +168,16 @@ def fit_names(names: list[str], width: float, *, size: float) -> list[str]:
         by_shown.setdefault(text, []).append(i)
     for alike in by_shown.values():
         if len(alike) > 1:
-            for i, text in zip(alike, _told_apart([names[i] for i in alike]), strict=True):
+            # From the first character in which they differ, a few before it, to the leaf.
+            same = os.path.commonprefix([names[i] for i in alike])  # noqa: RUF071 - characters
+            start = max(0, len(same) - 4)
+            for i in alike:
+                text = _ELLIPSIS + names[i][start:]
                 # What does not fit is shortened in its middle, the start longer than the end.
                 shorter = (_elided(text, n) for n in range(len(text), 2, -1))
                 fitting = (one for one in shorter if fits(one, width, size=size))
                 shown[i] = next(fitting, _ELLIPSIS)
     return shown
-
-
-def _told_apart(names: list[str]) -> list[str]:
-    """Keep the characters from the first to the last in which the names differ, and the leaf."""
-    shortest = min(map(len, names))
-    head = next((i for i in range(shortest) if len({name[i] for name in names}) > 1), shortest)
-    tails = [name[head:] for name in names]
-    start = max(0, head - 4)
-    return [_ELLIPSIS + name[start:head] + tail for name, tail in zip(names, tails, strict=True)]
 
 
 # Numbers and ticks in pictures: three digits, a true minus, steps of 1, 2 and 5.

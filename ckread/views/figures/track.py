@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.errors import UsageError
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import (
     axis_word,
+    draw_seams,
+    drawn_values,
     held_words,
     places,
     set_heights,
     set_log_heights,
     set_step_axis,
 )
-from ckread.views.figures.sheet import MARGIN, WIDTH, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette
 from ckread.views.figures.text import (
     drawable,
@@ -29,6 +32,7 @@ from ckread.views.figures.text import (
     text_width,
     typeset,
 )
+from ckread.views.seams import seam_label
 from ckread.views.terminal.words import place, value_text
 from ckread.views.track import sentence
 
@@ -69,14 +73,13 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
     bottom = _TOP + n * (depth + _PITCH_GAP) - _PITCH_GAP
     run = safe_text(base_name(result.path))
     held = [held_words(result.checkpoints), "read from the checkpoints"]
-    with new_sheet(
-        bottom + 0.62,
-        palette,
-        title=_title(result) if n == 1 else f"{n} values over {run}",
-        evidence=[run, *held] if n == 1 else held,
-        reading=reading,
-    ) as sheet:
+    caption = Caption(f"{n} values over {run}", held, palette)
+    if n == 1:
+        caption = Caption(_title(result), [run, *held], palette)
+    with new_sheet(bottom + 0.62, caption, reading) as sheet:
         x = places(result.checkpoints)
+        marks = seams_by_place(result.seams, result.checkpoints)
+        seams = [((x[at - 1] + x[at]) / 2, seam_label(seam)) for at, seam in marks.items() if at]
         for i, variable in enumerate(result.variables):
             top = _TOP + i * (depth + _PITCH_GAP)
             if n > 1:
@@ -87,6 +90,8 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
             _draw(axes, variable, x, depth, palette)
             _annotate(axes, variable, result.checkpoints, palette, is_alone=n == 1)
             set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
+            shown = [(at, "" if i else words) for at, words in seams]
+            draw_seams(sheet, axes, (_LEFT, top, _PLOT_WIDTH), shown)
             if i < n - 1:
                 axes.tick_params(labelbottom=False, length=0)
         middle, soft = _LEFT + _PLOT_WIDTH / 2, palette.soft
@@ -109,8 +114,7 @@ def _title(result: RunTrack) -> str:
 def _draw(
     axes: Axes, variable: TrackedValue, x: Sequence[float], depth: float, palette: Palette
 ) -> None:
-    y = np.array([math.nan if v is None else float(v) for v in variable.values])
-    y[~np.isfinite(y)] = math.nan
+    y = drawn_values(variable.values)
     low, high, is_log = limits(y)
     if is_log:
         set_log_heights(axes, low, high)

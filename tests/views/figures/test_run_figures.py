@@ -303,7 +303,7 @@ def test_labels_that_are_shifted_inward_do_not_touch() -> None:
 
 def test_a_frozen_and_a_broken_variable_have_words_at_the_end_of_their_line() -> None:
     frozen = _variable("frozen", 5, seed=1)
-    frozen = replace(frozen, changed=(None, *[False] * 4), from_first=(0.0,) * 5)
+    frozen = frozen._replace(changed=(None, *[False] * 4), from_first=(0.0,) * 5)
     result = _drift(2, 5)
     result = replace(result, variables=(*result.variables, frozen))
     [figure] = plot_drift(result)
@@ -375,5 +375,5 @@ def test_what_the_font_lacks_comes_from_another_or_is_escaped(
 
 
 def _forget_fonts() -> None:
-    for cached in (names._has_glyph, names._installed, names.families_of, names.text_width):
+    for cached in (names._has_glyph, names._installed, names.families_of, names._width):
         cached.cache_clear()

@@ -1,0 +1,401 @@
+"""Small tensors together: 100,000 of a checkpoint, or the few of 10,000 checkpoints.
+
+    groups, rest = grouped([variables])
+    for rows in scan_together(groups, start, Work()):
+        ...                                  # rows.numbers, rows.result, rows.is_done
+    scan([item_of(i, variables[i]) for i in rest], …)
+
+Items are as in `scan`: k extents of equally many elements. Those of as many elements and the
+same types are a group: where their bytes lie is kept as columns, one per extent. Neighbours
+in a file are read in one go and given to the kernel as the rows of one array, so that nothing
+is made for each of them. What is damaged, and what a kernel leaves to more careful ones, is
+not done: a caller hands it to `scan`, which tells what is wrong.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
+from ckread.analysis.workers import job_nbytes, run
+from ckread.errors import CheckpointError
+from ckread.model.variable import Variable
+from ckread.readers import crc32c
+from ckread.readers.contract import DataType, numpy_dtype
+from ckread.readers.extents import OpenShards, swap_in_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ckread.analysis.workers import Work
+    from ckread.readers.contract import Extent
+
+    Start = Callable[[Sequence[DataType]], "Many"]
+    """Starts on items of these types, one for each of their extents; it pickles."""
+
+SMALL_ELEMENTS = 1023
+"""Elements of a small item, at most: its sums are made in one stretch, without rows."""
+_BLOCK_ELEMENTS = 1 << 18
+"""Elements that are measured together, at most."""
+_BLOCK_PLACES = 4096
+"""Extents of a block, at most, so that one that is sent takes less than 100 KB."""
+_MAX_GAP = 4096
+"""Bytes between two small tensors that are read with them, rather than skipped."""
+_NO_CHECKSUM = -1
+
+
+class Column(NamedTuple):
+    """Where the bytes of one extent of each of some items lie.
+
+    Attributes:
+        paths: the files.
+        files: in which of them each lies; None where there is one.
+        offsets: int64, the first byte of each.
+        crc32c: int64, their checksums; -1 where none is kept.
+        dtype: element type of all.
+        big_endian: whether all are stored in network order.
+    """
+
+    paths: tuple[str, ...]
+    files: NDArray[np.int64] | None
+    offsets: NDArray[np.int64]
+    crc32c: NDArray[np.int64]
+    dtype: DataType
+    big_endian: bool
+
+    def of(self, rows: Any) -> Column:
+        """Give the places of some of the items."""
+        files = None if self.files is None else self.files[rows]
+        offsets, checksums = self.offsets[rows], self.crc32c[rows]
+        return self._replace(files=files, offsets=offsets, crc32c=checksums)
+
+
+class Group(NamedTuple):
+    """Items of equally many elements and the same types.
+
+    Attributes:
+        numbers: int64, whose they are.
+        columns: where their extents lie, one column for each of these.
+        elements: of every item.
+        part: which of the parts that its maker cut it into.
+    """
+
+    numbers: NDArray[np.int64]
+    columns: Sequence[Column]
+    elements: int
+    part: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all extents."""
+        itemsizes = [column.dtype.itemsize for column in self.columns]
+        return len(self.numbers) * self.elements * sum(itemsizes)
+
+    def of(self, rows: Any) -> Group:
+        """Give some of the items."""
+        columns = [column.of(rows) for column in self.columns]
+        return self._replace(numbers=self.numbers[rows], columns=columns)
+
+
+class Many(Protocol):
+    """Items of a group that are measured together: a kernel."""
+
+    def add(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Take the next extents of each, one after the other: shape (items, elements) each."""
+        ...
+
+    def results(self) -> tuple[Any, NDArray[np.bool_]]:
+        """Give what came of them, and of which: the others want more care."""
+        ...
+
+
+class AllAtOnce:
+    """Items of few extents, measured when all of these are there.
+
+    `measure` takes their types and an array for each, of shape (items, elements).
+    """
+
+    def __init__(
+        self,
+        measure: Callable[
+            [Sequence[DataType], Sequence[NDArray[Any]]], tuple[Any, NDArray[np.bool_]]
+        ],
+        dtypes: Sequence[DataType],
+    ) -> None:
+        self._measure = measure
+        self._dtypes = dtypes
+        self._arrays: list[NDArray[Any]] = []
+
+    def add(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Take the next extents of each."""
+        self._arrays += arrays
+
+    def results(self) -> tuple[Any, NDArray[np.bool_]]:
+        """Measure them."""
+        return self._measure(self._dtypes, self._arrays)
+
+
+class Rows(NamedTuple):
+    """What came of items that were read together.
+
+    Attributes:
+        group: the items.
+        result: what the kernel made of them all; None where they could not be read.
+        is_done: of which: they are sound, and the kernel needs no more care.
+    """
+
+    group: Group
+    result: Any
+    is_done: NDArray[np.bool_]
+
+    @property
+    def done(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Places in the result, and numbers, of the items that are done."""
+        if self.is_done.all():
+            return range(len(self.is_done)), self.group.numbers.tolist()
+        at = np.flatnonzero(self.is_done)
+        return at.tolist(), self.group.numbers[at].tolist()
+
+    @property
+    def left(self) -> Sequence[int]:
+        """Numbers of the others."""
+        left: list[int] = self.group.numbers[~self.is_done].tolist()
+        return left
+
+
+def grouped(
+    columns: Sequence[Sequence[Variable | Extent | None]], limit: int = SMALL_ELEMENTS
+) -> tuple[list[Group], list[int]]:
+    """Group items by size and types.
+
+    Args:
+        columns: for each extent of an item the sources of all items, as many in each. They are
+            extents, or variables of one extent; None where something else is to be done.
+        limit: elements of an item, at most.
+
+    Returns:
+        The groups, and the numbers of the items that are in none of them.
+    """
+    if not (columns and columns[0]):
+        return [], []
+    told = [_Told(sources, limit) for sources in columns]
+    members: dict[tuple[int, ...], list[int]] = {}
+    for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
+        members.setdefault(codes, []).append(number)
+    groups, rest = [], []
+    for codes, found in members.items():
+        kinds = [one.kinds[code] for one, code in zip(told, codes, strict=True)]
+        sizes = {None if kind is None else kind.elements for kind in kinds}
+        [elements] = sizes if len(sizes) == 1 else [None]
+        if elements is None:
+            rest += found
+            continue
+        numbers = np.array(found, np.int64)
+        known = [one.column(numbers, kind) for one, kind in zip(told, kinds, strict=True) if kind]
+        groups.append(Group(numbers, known, elements))
+    return groups, sorted(rest)
+
+
+class _Kind(NamedTuple):
+    """What sources of one group have in common."""
+
+    elements: int
+    dtype: DataType
+    big_endian: bool
+
+
+class _Told:
+    """What is told of the sources of one column.
+
+    Attributes:
+        codes: a number for each source, the same for those of one kind.
+        kinds: what these stand for; None for what goes into no group.
+    """
+
+    def __init__(self, sources: Sequence[Variable | Extent | None], limit: int) -> None:
+        self.kinds: list[_Kind | None] = []
+        self._numbers: dict[_Kind | None, int] = {}
+        self._paths: dict[str, int] = {}
+        self._limit = limit
+        if not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
+            self._take_extents(sources)
+
+    def _takes_listed(self, variables: Sequence[Variable]) -> bool:
+        """Take what indexes list, what is alike in many once; False where one lists no place."""
+        records = map(attrgetter("record"), variables)
+        _, dtypes, shapes, sizes, checksums, shards, offsets = zip(*records, strict=True)
+        if None in checksums or None in shards or None in offsets:
+            return False
+        readers = map(id, map(attrgetter("reader"), variables))
+        kinds: dict[Any, tuple[int, int]] = {}
+        codes = []
+        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, strict=True)):
+            code = kinds.get(key)
+            if code is None:
+                code = kinds[key] = self._number(_extent_of(variables[i]))
+            codes.append(code)
+        self.codes = [code for code, _ in codes]
+        self._files = [file for _, file in codes]
+        self._offsets = np.array(offsets, np.int64)
+        self._crc32c = np.array(checksums, np.int64)
+        return True
+
+    def _take_extents(self, sources: Sequence[Variable | Extent | None]) -> None:
+        """Take extents, and those of variables."""
+        extents = [_extent_of(s) if isinstance(s, Variable) else s for s in sources]
+        known = [self._number(extent) for extent in extents]
+        self.codes = [code for code, _ in known]
+        self._files = [file for _, file in known]
+        self._offsets = np.array([e.offset if e else 0 for e in extents], np.int64)
+        self._crc32c = np.array(
+            [_NO_CHECKSUM if e is None or e.crc32c is None else e.crc32c for e in extents], np.int64
+        )
+
+    def _number(self, extent: Extent | None) -> tuple[int, int]:
+        """Number the kind of an extent, and its file."""
+        kind = None
+        file = 0
+        if extent is not None and extent.dtype.is_plain:
+            elements = extent.nbytes // extent.dtype.itemsize
+            if 0 < elements <= self._limit:
+                kind = _Kind(elements, extent.dtype, extent.big_endian)
+                file = self._paths.setdefault(extent.path, len(self._paths))
+        number = self._numbers.setdefault(kind, len(self.kinds))
+        if number == len(self.kinds):
+            self.kinds.append(kind)
+        return number, file
+
+    def column(self, numbers: NDArray[np.int64], kind: _Kind) -> Column:
+        """Give the places of some sources of one kind."""
+        files = None if len(self._paths) == 1 else np.array(self._files, np.int64)[numbers]
+        places = self._offsets[numbers], self._crc32c[numbers]
+        return Column(tuple(self._paths), files, *places, kind.dtype, kind.big_endian)
+
+
+def _extent_of(variable: Variable) -> Extent | None:
+    """Give the only extent of a variable; None where there is none, or an error to be told."""
+    try:
+        extents = plain_extents(variable) or ()
+    except CheckpointError:
+        return None
+    return extents[0] if len(extents) == 1 else None
+
+
+def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator[Rows]:
+    """Read the items of groups and yield what came of them, block by block.
+
+    Where items have more extents than files can be open, all groups are read together, extent
+    after extent, so that each file is opened once.
+    """
+    n_workers = work.n_workers(sum(group.nbytes for group in groups))
+    is_apart = work.executor is not None or n_workers > 1
+    blocks = [block for group in groups for block in _blocks(group, is_apart=is_apart)]
+    if any(len(block.columns) > MAX_OPEN_SHARDS for block in blocks):
+        jobs = [blocks]
+    else:
+        sizes = [block.nbytes for block in blocks]
+        most = job_nbytes(sum(sizes), n_workers)
+        places = [len(block.columns) * len(block.numbers) for block in blocks]
+        jobs = [
+            blocks[batch.start : batch.stop]
+            for batch in batches(sizes, nbytes=most, count=_BLOCK_PLACES, weights=places)
+        ]
+    with OpenShards(MAX_OPEN_SHARDS) as shards:
+        worker = Worker(_do, start, shards)
+        for number, results in run(jobs, worker, n_jobs=n_workers, executor=work.executor):
+            for block, (result, is_done) in zip(jobs[number], results, strict=True):
+                work.advance(int(block.nbytes * is_done.mean()))
+                yield Rows(block, result, is_done)
+
+
+def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
+    """Cut a group into blocks that fit the cache, and, where they are sent, a message."""
+    step = max(1, _BLOCK_ELEMENTS // group.elements)
+    if is_apart:
+        step = max(1, min(step, _BLOCK_PLACES // len(group.columns)))
+    if len(group.numbers) <= step:
+        yield group
+        return
+    for at in range(0, len(group.numbers), step):
+        yield group.of(slice(at, at + step))
+
+
+def _do(
+    start: Start, shards: OpenShards, job: Sequence[Group]
+) -> list[tuple[Any, NDArray[np.bool_]]]:
+    kernels = [start([column.dtype for column in block.columns]) for block in job]
+    sound = [np.ones(len(block.numbers), np.bool_) for block in job]
+    n_elements = sum(block.elements * len(block.numbers) for block in job)
+    step = max(1, _BLOCK_ELEMENTS // n_elements)
+    for at in range(0, max(len(block.columns) for block in job), step):
+        read: list[list[NDArray[Any]]] = [[] for _ in job]
+        for which in range(at, at + step):
+            for block, arrays, is_sound in zip(job, read, sound, strict=True):
+                if which < len(block.columns) and is_sound.any():
+                    try:
+                        arrays.append(_rows(block, which, shards, is_sound))
+                    except CheckpointError:
+                        is_sound[:] = False
+        for kernel, arrays, is_sound in zip(kernels, read, sound, strict=True):
+            if arrays and is_sound.any():
+                kernel.add(arrays)
+    results = []
+    for kernel, is_sound in zip(kernels, sound, strict=True):
+        result = None
+        if is_sound.any():
+            result, is_quick = kernel.results()
+            is_sound = is_sound & is_quick
+        results.append((result, is_sound))
+    return results
+
+
+def _rows(
+    block: Group, which: int, shards: OpenShards, is_sound: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Read one extent of each item, as the rows of an array; mark those that are damaged."""
+    paths, files, offsets, checksums, dtype, big_endian = block.columns[which]
+    nbytes = block.elements * dtype.itemsize
+    if files is None:
+        whole, tensors = _read(shards, paths[0], offsets, nbytes)
+    else:
+        whole, tensors = b"", [b""] * len(offsets)
+        for file in set(files.tolist()):
+            at = np.flatnonzero(files == file)
+            _, some = _read(shards, paths[file], offsets[at], nbytes)
+            for i, tensor in zip(at.tolist(), some, strict=True):
+                tensors[i] = tensor
+    computed = np.array(crc32c.each(tensors), np.int64)
+    is_right = computed == checksums
+    if not is_right.all():
+        is_sound &= is_right | (checksums == _NO_CHECKSUM)
+    raw = np.frombuffer(whole or b"".join(tensors), np.uint8)
+    if big_endian:
+        raw = raw.copy()
+        swap_in_place(raw, dtype)
+    return raw.view(numpy_dtype(dtype)).reshape(len(offsets), -1)
+
+
+def _read(
+    shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
+) -> tuple[bytes, list[bytes]]:
+    """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
+    if len(offsets) == 1 or (np.diff(offsets) == nbytes).all():
+        whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
+        return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
+    tensors = [b""] * len(offsets)
+    order = np.argsort(offsets, kind="stable")
+    ordered = offsets[order]
+    cuts = np.flatnonzero(np.diff(ordered) > nbytes + _MAX_GAP) + 1
+    for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
+        first = int(ordered[start])
+        data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)
+        places = (ordered[start:stop] - first).tolist()
+        for i, at in zip(order[start:stop].tolist(), places, strict=True):
+            tensors[i] = data[at : at + nbytes]
+    return b"", tensors
