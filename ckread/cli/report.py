@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     import ckread
     from ckread.analysis.info import shown_tree, summarise
     from ckread.cli.files import set_up_drawing
-    from ckread.views.info.facts import sentence_of
+    from ckread.views.info.page import sentence_of
     from ckread.views.report.page import report_page
 
     set_up_drawing(shows=False)
@@ -161,7 +161,7 @@ def _of_run(history: Run, seams: tuple[Seam, ...], arguments: argparse.Namespace
 
 def _of_logs(history: Run | None, arguments: argparse.Namespace) -> Section | None:
     from ckread.analysis.history.history import history as read
-    from ckread.views.figures.history import plot_history
+    from ckread.views.figures.curves import plot_history
     from ckread.views.history import history_page
     from ckread.views.report.page import Picture, Section
 
