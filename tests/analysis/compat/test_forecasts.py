@@ -36,6 +36,7 @@ BY_NAME: dict[str, Program] = {
     "double": {"a/w": ((2, 3), "float64"), "a/b": ((3,), "float32")} | STEP,
 }
 MAPS: list[dict[str, str] | None] = [None, {"a/": "net/a/"}, {"net/": "/"}, {"a/w": "a/w"}]
+_DTYPES = {str(dtype): dtype for dtype in DataType}
 MAPPED = [("plain", "scoped"), ("scoped", "plain"), ("plain", "wide"), ("plain", "more")]
 OBJECTS = [
     "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1", "tf23_keras2/subclassed/ckpt-1",
@@ -80,7 +81,7 @@ def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for program, variables in BY_NAME.items():
         builder = BundleBuilder()
         for i, (name, (shape, dtype)) in enumerate(variables.items()):
-            builder.add(name, np.full(shape, i + 1).astype(dtype), DataType(dtype))
+            builder.add(name, np.full(shape, i + 1).astype(dtype), _DTYPES[dtype])
         builder.write(tmp_path / program)
 
 
