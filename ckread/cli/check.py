@@ -105,11 +105,12 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from glob import escape, glob
-
     from ckread.analysis.check.check import check, check_unopened
+    from ckread.model.paths.location import file_names
     from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
+    from ckread.readers.extents import stem_of_shard
+    from ckread.readers.files import found_out_once
 
     try:
         found = find_places([arguments.path]).found.values()
@@ -117,10 +118,12 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
         unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
         return _report_run([unopened], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)
-    files = (file for path in paths for file in glob(f"{escape(path)}.*"))
-    nbytes = sum(map(os.path.getsize, filter(os.path.isfile, files)))  # roughly, for the bar
+    prefixes = {*paths}
+    folders = {os.path.dirname(path) for path in paths}
+    files = [os.path.join(folder, name) for folder in folders for name in file_names(folder)]
+    data = [file for file in files if stem_of_shard(file) in prefixes]
     reports, foreign = [], []
-    with ProgressBar(nbytes, output) as progress:
+    with found_out_once(), ProgressBar(sum(map(os.path.getsize, data)), output) as progress:
         for path in paths:
             try:
                 report = check(

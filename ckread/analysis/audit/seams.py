@@ -30,6 +30,7 @@ from ckread.model.evidence import Claim, Strength
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
 from ckread.model.run.run import Run, as_run
+from ckread.readers.files import found_out_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +75,8 @@ def find_seams(run: Run | PathLike | Iterable[PathLike]) -> tuple[Seam, ...]:
         ()
     """
     run = as_run(run)
-    states = _in_order_saved([*_states(run)])
+    with found_out_once():
+        states = _in_order_saved([*_states(run)])
     is_ordered = not run.claims or run.claims[0].value is not None or len(run.titles) > 1
     seams: list[Seam] = []
     if is_ordered:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format, few
 from ckread.readers.extents import not_a_shard
+from ckread.readers.files import once
 
 if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader
@@ -127,6 +128,10 @@ def file_suffix(path: str) -> str | None:
 
 def file_names(directory: str) -> list[str]:
     """List a directory, or nothing where that is not possible."""
+    return once(_file_names, directory)
+
+
+def _file_names(directory: str) -> list[str]:
     try:
         return sorted(os.listdir(directory or "."))
     except (OSError, ValueError):

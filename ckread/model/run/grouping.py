@@ -143,9 +143,11 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 def _in_order(members: list[Member], series: Series | None) -> Group:
     """Put one series in order: by the contents where all tell, else by the names, else by time."""
-    names = [os.path.basename(member.place.path.rstrip(os.sep)) for member in members]
-    alone = [read_series([name], [None])[0].numbers[0] for name in names]
-    numbers = series.numbers if series else alone
+    if series is None:
+        names = [os.path.basename(member.place.path.rstrip(os.sep)) for member in members]
+        numbers = tuple(read_series([name], [None])[0].numbers[0] for name in names)
+    else:
+        numbers = series.numbers
     members = [
         _with_numbers(member, number) for member, number in zip(members, numbers, strict=True)
     ]

@@ -322,6 +322,8 @@ def stale(places: Places) -> tuple[RunEntry, ...]:
     ]
     absent = [path for path in named if os.path.abspath(path) not in places.found]
     absent = [path for path in absent if not os.path.lexists(path + INDEX_SUFFIX)]
+    if not absent:
+        return ()
     names = [base_name(path) for path in [*absent, *places.found]]
     numbers = {
         place: number
