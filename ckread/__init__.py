@@ -29,6 +29,10 @@ from ckread.model.display import shown_by
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ckread.analysis.audit.optimizer import OptimizerAudit as OptimizerAudit
+    from ckread.analysis.audit.optimizer import RunOptimizerAudit as RunOptimizerAudit
+    from ckread.analysis.audit.optimizer import optimizer as optimizer
+    from ckread.analysis.audit.optimizer import optimizer_of_run as optimizer_of_run
     from ckread.analysis.audit.seams import find_seams as seams
     from ckread.analysis.check.check import check as check
     from ckread.analysis.check.findings import CheckReport as CheckReport
@@ -75,9 +79,11 @@ _HOMES = {
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
     "OnLoading": ("analysis.loading.records", "OnLoading"),
+    "OptimizerAudit": ("analysis.audit.optimizer", "OptimizerAudit"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
+    "RunOptimizerAudit": ("analysis.audit.optimizer", "RunOptimizerAudit"),
     "RunStatistics": ("analysis.statistics.statistics", "RunStatistics"),
     "RunTrack": ("analysis.track", "RunTrack"),
     "TrainingHistory": ("analysis.history.history", "TrainingHistory"),
@@ -92,6 +98,8 @@ _HOMES = {
     "loads": ("analysis.loading.loading", "on_loading"),
     "open": ("model.opening", "open_checkpoint"),
     "open_run": ("model.run.run", "open_run"),
+    "optimizer": ("analysis.audit.optimizer", "optimizer"),
+    "optimizer_of_run": ("analysis.audit.optimizer", "optimizer_of_run"),
     "plot_diff": ("plotting", "plot_diff"),
     "plot_difference": ("plotting", "plot_difference"),
     "plot_drift": ("plotting", "plot_drift"),
@@ -113,8 +121,10 @@ _PAGES = {
     "CheckpointStatistics": "statistics_page",
     "CheckpointSummary": "summary_page",
     "OnLoading": "loads_page",
+    "OptimizerAudit": "optimizer_page",
     "Run": "run_page",
     "RunDrift": "drift_page",
+    "RunOptimizerAudit": "optimizer_run_page",
     "RunStatistics": "evolution_page",
     "RunTrack": "track_page",
     "TrainingHistory": "history_page",
@@ -150,9 +160,11 @@ __all__ = [
     "CheckpointStatistics",
     "CheckpointSummary",
     "OnLoading",
+    "OptimizerAudit",
     "RestoreForecast",
     "Run",
     "RunDrift",
+    "RunOptimizerAudit",
     "RunStatistics",
     "RunTrack",
     "TrainingHistory",
@@ -168,6 +180,8 @@ __all__ = [
     "loads",
     "open",
     "open_run",
+    "optimizer",
+    "optimizer_of_run",
     "plot_diff",
     "plot_difference",
     "plot_drift",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.check.findings import CheckReport
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.analysis.diff.records import CheckpointDiff
@@ -114,6 +115,20 @@ def history_page(result: TrainingHistory) -> Page:
     from ckread.views import history as view
 
     return view.history_page(result)
+
+
+def optimizer_page(result: OptimizerAudit) -> Page:
+    """Show what an optimizer did in its last step."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_page(result)
+
+
+def optimizer_run_page(result: RunOptimizerAudit) -> Page:
+    """Show what an optimizer did along a run."""
+    from ckread.views import optimizer as view
+
+    return view.optimizer_run_page(result)
 
 
 def check_page(report: CheckReport) -> Page:

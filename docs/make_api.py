@@ -25,12 +25,12 @@ CHAPTERS = {
     "Open": ("open", "open_run", "Checkpoint", "Variable", "VariableTree", "Run"),
     "Ask": (
         "info", "statistics", "statistics_of_run", "diff", "drift", "track", "history", "check",
-        "seams", "compat", "loads",
+        "seams", "optimizer", "optimizer_of_run", "compat", "loads",
     ),
     "Answers": (
         "CheckpointSummary", "CheckpointStatistics", "RunStatistics", "CheckpointDiff",
         "RunDrift", "RunTrack", "TrainingHistory", "CheckReport", "RestoreForecast",
-        "OnLoading",
+        "OnLoading", "OptimizerAudit", "RunOptimizerAudit",
     ),
     "Pictures": (
         "plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",
@@ -90,6 +90,8 @@ RECORDS = (
     ("ckread.analysis.drift.records", ("VariableDrift",)),
     ("ckread.analysis.track", ("TrackedValue",)),
     ("ckread.analysis.audit.records", ("Seam",)),
+    ("ckread.analysis.audit.optimizer", ("UsedOptimizer", "WeightUpdate")),
+    ("ckread.analysis.audit.rules", ("Hyperparameter",)),
     ("ckread.analysis.history.history", ("BestEpoch",)),
     ("ckread.analysis.check.findings", ("Finding",)),
 )

@@ -32,9 +32,12 @@ def pages() -> dict[str, str]:
 def command_page(command: Command) -> str:
     """Give the page of one command."""
     manual = dedent(import_module(command.module).__doc__ or "").strip()
+    name, documents = command.name, (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    has_document = f"\n### {name}\n" in documents
+    told = f"\nWith `--json`: [`ckread.{name}/1`](../json.md#{name}).\n" if has_document else ""
     return (
-        f"# ckread {command.name}\n\n{as_markdown(manual)}\n\n"
-        f"## ckread {command.name} --help\n\n```text\n{help_text(command.name)}```\n"
+        f"# ckread {name}\n\n{as_markdown(manual)}\n\n"
+        f"## ckread {name} --help\n\n```text\n{help_text(name)}```\n{told}"
     )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ckread.cli.commands import COMMANDS
 from tests.places import FIXTURES, ROOT
 from tests.screen import on_screen
 from tests.test_docs import shortened
@@ -16,24 +20,81 @@ from tests.test_docs import shortened
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = ["patterns"]
 _EXAMPLE = re.compile(r"^```bash\n(.+?)\n```\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 466503\n"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_shows_what_its_commands_print(name: str, tmp_path: Path) -> None:
+def _patterns(folder: Path) -> None:
+    for one in ("digits_run", "keras_compiled"):
+        shutil.copytree(FIXTURES / one, folder / one)
+
+
+def _automation(folder: Path) -> None:
+    for one in ("digits_run", "digits_files"):
+        shutil.copytree(FIXTURES / one, folder / one)
+    (folder / "resumed").mkdir()
+    for to, number in enumerate((1, 2, 3, 4, 2), 1):
+        for path in (FIXTURES / "digits_run").glob(f"ckpt-{number}.*"):
+            shutil.copy(path, folder / "resumed" / path.name.replace(f"-{number}.", f"-{to}."))
+
+
+def _git(folder: Path) -> None:
+    """Make a repository of two commits, whose data lie in LFS."""
+    (folder / "model").mkdir()
+    for command in (
+        "init -q",
+        "config user.name me",
+        "config user.email a@b",
+        "config core.pager cat",
+    ):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+    for number in (9, 10):
+        (folder / "model" / "ckpt.data-00000-of-00001").write_text(_POINTER.format(f"{number}" * 9))
+        shutil.copy(
+            FIXTURES / "digits_run" / f"ckpt-{number}.index", folder / "model" / "ckpt.index"
+        )
+        subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
+        subprocess.run(["git", "commit", "-qm", f"Epoch {number}"], cwd=folder, check=True)
+
+
+PAGES = {"patterns": _patterns, "automation": _automation, "git": _git}
+
+
+@pytest.mark.slow  # some twenty processes
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_what_its_commands_print(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program, words in (("ckread", "-m ckread "), ("python3", "")):  # for git, and for pipes
+        (programs / program).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        (programs / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "there"
+    folder.mkdir()
+    PAGES[name](folder)
     page = ROOT / "docs" / f"{name}.md"
     text = page.read_text(encoding="utf-8")
-    assert len(_EXAMPLE.findall(text)) == text.count("```bash\n")
-    for one in ("digits_run", "digits_export", "keras_compiled"):
-        shutil.copytree(FIXTURES / one, tmp_path / one)
-    printed = {
-        found[0]: shortened(on_screen(found[1], folder=tmp_path), found[2].rstrip("\n"))
-        for found in _EXAMPLE.finditer(text)
-    }
-    for block, screen in printed.items():
-        command = block.split("```\n\n```text\n")[0]
-        text = text.replace(block, f"{command}```\n\n```text\n{screen.rstrip()}\n```")
+    assert len(_EXAMPLE.findall(text)) == text.count("```bash\n") > 0
+
+    def anew(found: re.Match[str]) -> str:
+        printed = on_screen(found[1], folder=folder).rstrip().replace(str(tmp_path), "…")
+        shown = shortened(printed, found[2].rstrip("\n"))
+        return f"```bash\n{found[1]}\n```\n\n```text\n{shown}\n```".replace("text\n\n", "text\n")
+
+    made = _EXAMPLE.sub(anew, text)
     if os.environ.get("CKREAD_UPDATE_GOLDENS"):
-        page.write_text(text, encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == text
+        page.write_text(made, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == made
+
+
+def test_the_page_for_programs_lists_every_command_with_its_exit_codes() -> None:
+    text = (ROOT / "docs" / "automation.md").read_text(encoding="utf-8")
+    documents = set(re.findall(r"(?m)^### (.+)$", (ROOT / "docs" / "json.md").read_text()))
+    for command in COMMANDS:
+        code = getattr(import_module(command.module), "EXIT_CODE", "0 done, 2 trouble")
+        name = command.name
+        document = f"[`ckread.{name}/1`](json.md#{name})" if name in documents else "–"
+        assert f"| [`{name}`](commands/{name}.md) | {code} | {document} |" in text

@@ -152,6 +152,10 @@ class Padding(StrEnum):
     VALID = "valid"
 
 
+_MAX_RESPONSES = 1 << 23
+"""Elements of all responses together: twice as many bytes as eight for each are taken."""
+
+
 def response(
     kernel: Floats,
     image: Floats,
@@ -187,6 +191,10 @@ def response(
     if rows < 1 or columns < 1:
         shown = "×".join(map(str, image.shape[:2]))
         raise UsageError(f"the image of {shown} is smaller than the kernel of {height}×{width}")
+    if rows * columns * n > _MAX_RESPONSES:
+        remedy = "Take a smaller image, or a larger stride."
+        found = f"{n} responses of {rows}×{columns}"
+        raise UsageError(found, expected=f"{_MAX_RESPONSES:,} elements at most", remedy=remedy)
     total = np.zeros((rows, columns, n))
     for y in range(height):
         for x in range(width):

@@ -31,7 +31,7 @@ from ckread.model.selection import model_order
 from ckread.model.tree import RoleTotal, build_tree, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
-from ckread.readers.state import read_state
+from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -310,7 +310,7 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
         state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False
     )
     found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
-    return found[-1] if found and 0 < found[-1] < 1e11 else None
+    return known_time(found[-1]) if found else None
 
 
 # Which program wrote a checkpoint, as far as its files tell.

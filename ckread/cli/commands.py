@@ -54,7 +54,7 @@ SHELLS = ("bash", "zsh", "fish")
 """The shells that words are completed in."""
 
 
-_BRIEF = 25
+_BRIEF = 24
 
 
 class Command(NamedTuple):
@@ -116,6 +116,10 @@ COMMANDS = (
     Command(
         "track", (RUN, PATTERNS),
         "single values over a run: learning rate, iterations", Group.CHANGE,
+    ),
+    Command(
+        "optimizer", (PATH, PATTERNS),
+        "the last update of each weight, what got no gradient", Group.CHANGE,
     ),
     Command(
         "history", (Positional("LOG", "+"),),

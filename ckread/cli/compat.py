@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.compat.compat import compat
 from ckread.analysis.compat.records import Way
-from ckread.cli.arguments import OneOf, open_path, patterns_of
+from ckread.cli.arguments import OneOf, add_why, open_path, patterns_of
 from ckread.cli.files import read_rename_map, write_rename_map
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
@@ -48,11 +48,15 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `compat`."""
     parser.add_argument(
         "--as", metavar="WAY", type=OneOf(tuple(Way)), dest="way",
-        help="checkpoint, saver, init_from_checkpoint, load_weights …",
+        help="checkpoint, saver, init_from_checkpoint, warm_start …",
     )  # fmt: skip
     parser.add_argument(
         "--skip-mismatch", action="store_true",
         help="as load_weights(skip_mismatch=True)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--vars", metavar="REGEX",
+        help="as warm_start(vars_to_warm_start=…); [\"…\"] is a list",
     )  # fmt: skip
     parser.add_argument(
         "--map", metavar="FILE",
@@ -63,6 +67,7 @@ def add_arguments(parser: Parser) -> None:
         "--python", action="store_true", help="the code that brings the rest, nothing else"
     )
     parser.add_argument("--all", action="store_true", help="every value, however many")
+    add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -86,6 +91,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             way=arguments.way,
             skip_mismatch=arguments.skip_mismatch,
             names=known,
+            vars_to_warm_start=_vars(arguments.vars),
         )
     if path and known is None:
         _write_map(path, result, arguments, output)
@@ -96,6 +102,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return _EXIT_COMPLETE if result.complete else _EXIT_PARTIAL
 
 
+def _vars(text: str | None) -> str | list[str] | None:
+    """Read one regular expression, or a JSON list of them."""
+    import json
+
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return text
+    is_list = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if is_list else text
+
+
 def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output) -> None:
     if arguments.python:
         output.lines(result.python)
@@ -104,7 +122,7 @@ def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output
     else:
         from ckread.views.compat import CompatView, compat_page
 
-        output.render(compat_page(CompatView(result, arguments.all)))
+        output.render(compat_page(CompatView(result, arguments.all)), result.evidence)
 
 
 def _write_map(

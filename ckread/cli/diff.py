@@ -94,8 +94,9 @@ def add_arguments(parser: Parser) -> None:
         help="s/old/new/ on names of A, to pair them (repeatable)",
     )  # fmt: skip
     parser.add_argument(
-        "--rename-map", metavar="FILE", help="names of A and B as JSON: read, or else written"
-    )
+        "--rename-map", "--map", metavar="FILE",
+        help="names of A and B as JSON: read, or else written",
+    )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
     add_jobs(parser)
     add_pictures(parser)
@@ -176,8 +177,9 @@ def _compare(
     if known is not None:
         output.note(f"{path}: {len(known)} names were read from it")
     elif path:
-        write_rename_map(path, result.renames)
-        output.wrote(path, f"{len(result.renames)} names")
+        pairs = result.conversion_map if result.conversion else dict(result.renames)
+        write_rename_map(path, pairs)
+        output.wrote(path, f"{len(pairs)} names")
     return result
 
 

@@ -1,9 +1,10 @@
-"""Variables into a file that numpy or a spreadsheet reads: .npz, .npy, .csv.
+"""Variables into a file that others read: .npz, .npy, .csv, .safetensors.
 
     $ ckread export digits_run/ckpt-10 'conv*/**' -o conv.npz
     wrote conv.npz: 4 variables, 19.8 KiB
 
-An .npz takes any number of variables under their names, .npy and .csv one. Values are
+An .npz or .safetensors takes any number of variables under their names, .npy and .csv one.
+`--map` gives them other names, and turns their axes where the file says so. Values are
 streamed, so the largest tensor never has to fit into memory, and the file appears
 whole or not at all. `--salvage` leaves out what is damaged and keeps the rest; the exit
 code is then 1. Element types that numpy lacks become the nearest that holds them.
@@ -15,7 +16,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
-from ckread.cli.files import new_file
+from ckread.cli.files import Mapped, check_distinct, new_file, read_map
 from ckread.cli.output import ProgressBar
 from ckread.errors import (
     CheckpointError,
@@ -29,7 +30,16 @@ from ckread.errors import (
 from ckread.model.role import Role
 from ckread.model.selection import find_variable, select
 from ckread.readers.contract import few
-from ckread.views.array_files import suffix_of, write_csv, write_npy, write_npz
+from ckread.views.array_files import (
+    Tensor,
+    safetensors_header,
+    suffix_of,
+    write_csv,
+    write_members,
+    write_npy,
+    write_npz,
+    write_safetensors,
+)
 from ckread.views.terminal.words import plural, shape_text, size_text
 
 if TYPE_CHECKING:
@@ -50,6 +60,7 @@ EXAMPLES = (
     ("ckread export ckpt-10 -o all.npz", "everything, for numpy.load"),
     ('ckread export ckpt-10 "conv*/**" -o conv.npz', "a subtree"),
     ("ckread export ckpt-10 hidden/bias -o bias.csv", "one variable, for a spreadsheet"),
+    ("ckread export ckpt-10 --role weight -o w.safetensors", "for PyTorch and others"),
     ("ckread export ckpt-7 -o rest.npz --salvage", "what is intact of a damaged one"),
 )
 EXIT_CODE = "0 done, 1 something damaged was left out, 2 trouble"
@@ -68,8 +79,13 @@ class LeftOut(NamedTuple):
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `export`."""
-    parser.add_argument("-o", "--output", metavar="FILE", help="into this .npz, .npy or .csv file")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="into this .npz, .npy, .csv or .safetensors file"
+    )
     add_roles(parser)
+    parser.add_argument(
+        "--map", metavar="FILE", help="other names and order of axes, as diff --map wrote them"
+    )
     parser.add_argument("--salvage", action="store_true", help="leave out what is damaged")
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
 
@@ -79,7 +95,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.cli.files import check_free
 
     if arguments.output is None:
-        raise UsageError("export: -o FILE is missing", remedy="Give a .npz, .npy or .csv file.")
+        remedy = "Give a .npz, .npy, .csv or .safetensors file."
+        raise UsageError("export: -o FILE is missing", remedy=remedy)
     suffix = suffix_of(arguments.output)
     check_free(arguments.output, force=arguments.force)
     with open_path(arguments.path, arguments, output) as checkpoint:
@@ -108,7 +125,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if not chosen:
                 message = f"{checkpoint.path}: nothing that can be read, nothing was written"
                 raise UsageError(message, remedy="ckread check says what is wrong with it.")
-            if suffix != ".npz" and len(chosen) != 1:
+            if suffix in (".npy", ".csv") and len(chosen) != 1:
                 found = f"{len(chosen)} variables do not fit one {suffix} file"
                 raise UsageError(found, remedy="Write .npz, or give a PATTERN that means one.")
             _write(arguments, suffix, chosen, progress)
@@ -139,12 +156,18 @@ def _chosen(checkpoint: Checkpoint, arguments: argparse.Namespace) -> list[Varia
 def _write(
     arguments: argparse.Namespace, suffix: str, variables: list[Variable], progress: ProgressBar
 ) -> None:
-    from ckread.views.array_files import write_members
-
+    tensors: list[Tensor] = []
+    if suffix in (".npz", ".safetensors"):
+        known = read_map(arguments.map) if arguments.map else {}
+        tensors = [_tensor(v, known.get(v.name), progress) for v in variables]
+        check_distinct(one.name for one in tensors)
+    header = safetensors_header(tensors) if suffix == ".safetensors" else b""
     try:
         with new_file(arguments.output, force=arguments.force) as file:
             if suffix == ".npz":
-                write_members(file, ((v.name, v.shape, _chunks(v, progress)) for v in variables))
+                write_members(file, ((one.name, one.shape, one.chunks) for one in tensors))
+            elif suffix == ".safetensors":
+                write_safetensors(file, tensors, header)
             elif suffix == ".npy":
                 write_npy(file, variables[0].shape, _chunks(variables[0], progress))
             else:
@@ -153,6 +176,26 @@ def _write(
         if error.path == arguments.output or arguments.salvage:
             raise
         raise error.within(remedy=TextLines(error.remedy, _SALVAGE)) from None
+
+
+def _tensor(variable: Variable, mapped: Mapped | None, progress: ProgressBar) -> Tensor:
+    """Give a variable as it is written: under the name and in the order of axes of the map."""
+    name = mapped.name if mapped else variable.name
+    axes = mapped.axes if mapped else None
+    if axes is None:
+        return Tensor(name, variable.dtype, variable.shape, _chunks(variable, progress))
+    if sorted(axes) != list(range(len(variable.shape))):
+        found = f"axes {list(axes)} for shape {list(variable.shape)}"
+        raise UsageError(found, place=variable.name)
+    shape = tuple(variable.shape[axis] for axis in axes)
+    return Tensor(name, variable.dtype, shape, _turned(variable, axes, progress))
+
+
+def _turned(
+    variable: Variable, axes: tuple[int, ...], progress: ProgressBar
+) -> Iterator[NDArray[np.generic]]:
+    progress(variable.nbytes)
+    yield variable.numpy().transpose(axes).copy(order="C")
 
 
 def _chunks(variable: Variable, progress: ProgressBar) -> Iterator[NDArray[np.generic]]:
@@ -201,6 +244,9 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
     with new_file(path, force=force) as file:
         if suffix == ".csv":
             write_csv(file, part.shape, chunks)
+        elif suffix == ".safetensors":
+            tensors = [Tensor(variable.name, variable.dtype, part.shape, chunks)]
+            write_safetensors(file, tensors, safetensors_header(tensors))
         elif suffix == ".npz":
             stored = write_npz(file, f"{variable.name}{part.text}", part.shape, chunks).name
         else:

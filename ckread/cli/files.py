@@ -10,7 +10,7 @@ import struct
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ckread.errors import (
     CheckpointError,
@@ -21,7 +21,7 @@ from ckread.errors import (
 from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -76,25 +76,50 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
 _MAX_MAP_NBYTES = 64 << 20
 
 
-def read_rename_map(path: str) -> dict[str, str]:
-    """Read old names and their new ones from a JSON object."""
+class Mapped(NamedTuple):
+    """What a variable is in the other file: its name, and where its axes go if they are turned."""
+
+    name: str
+    axes: tuple[int, ...] | None = None
+
+
+def read_map(path: str) -> dict[str, Mapped]:
+    """Read names and what they are in the other file: a name, or an object of name and axes."""
     try:
         document = json.loads(read_bounded(path, _MAX_MAP_NBYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptCheckpointError(f"not a JSON document, {error}", path=path) from None
-    if not isinstance(document, dict) or not all(isinstance(v, str) for v in document.values()):
-        raise CorruptCheckpointError(
-            "not a rename map",
-            path=path,
-            expected="an object of old names and new names",
-        )
-    twice = [name for name, count in Counter(document.values()).items() if count > 1]
+    found: dict[str, Mapped] = {}
+    for old, new in document.items() if isinstance(document, dict) else [("", None)]:
+        match new:
+            case str():
+                found[old] = Mapped(new)
+            case {"name": str(name), "axes": list(axes)} if all(type(i) is int for i in axes):
+                found[old] = Mapped(name, tuple(axes))
+            case {"name": str(name), **rest} if "axes" not in rest:
+                found[old] = Mapped(name)
+            case _:
+                expected = "an object of old names and new names"
+                raise CorruptCheckpointError("not a rename map", path=path, expected=expected)
+    check_distinct((one.name for one in found.values()), path)
+    return found
+
+
+def check_distinct(names: Iterable[str], path: str | None = None) -> None:
+    """See that no two variables get one name."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"several old names become {twice[0]}", path=path)
-    return document
 
 
-def write_rename_map(path: str, renames: Mapping[str, str], *, force: bool = False) -> None:
+def read_rename_map(path: str) -> dict[str, str]:
+    """Read old names and their new ones from a JSON object."""
+    return {old: mapped.name for old, mapped in read_map(path).items()}
+
+
+def write_rename_map(
+    path: str, renames: Mapping[str, str | dict[str, object]], *, force: bool = False
+) -> None:
     """Write old names and new ones into a file, which is new unless `force` is given."""
     text = json.dumps(renames, indent=2, ensure_ascii=True)
     try:
@@ -108,8 +133,8 @@ def write_rename_map(path: str, renames: Mapping[str, str], *, force: bool = Fal
 
 
 _MAX_IMAGE_NBYTES = 64 << 20
-_MAX_PIXELS = 1 << 24
-"""Of an image that is put through a layer: 16 million take 400 MB on the way."""
+_MAX_PIXELS = 1 << 21
+"""Of an image that is put through a layer: two million take 150 MB on the way."""
 _BROKEN_IMAGE = (
     OSError, ValueError, SyntaxError, RuntimeError, struct.error, EOFError, LookupError,
     ArithmeticError, TypeError, AttributeError, AssertionError, MemoryError,
@@ -143,8 +168,9 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(path) from None
     low, high = pixel_range
-    scaled: NDArray[np.float64] = low + pixels / 255 * (high - low)
-    return scaled.reshape(*pixels.shape[:2], n_channels)
+    pixels *= (high - low) / 255
+    pixels += low
+    return pixels.reshape(*pixels.shape[:2], n_channels)
 
 
 def _too_large(path: str) -> UsageError:

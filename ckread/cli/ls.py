@@ -21,7 +21,7 @@ from ckread.cli.arguments import add_roles, add_sort, add_top, has_role, open_pa
 from ckread.model.role import Role
 from ckread.model.selection import compile_patterns, natural_key, select
 from ckread.views.json_document import encode_variables, schema
-from ckread.views.listing import Listing, listing_lines, listing_page
+from ckread.views.listing import Listing, checksum_lines, listing_lines, listing_page
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +44,12 @@ _ORDERS = ("name", "bytes", "elements", "file")
 def add_arguments(parser: Parser) -> None:
     """Add the options of `ls`."""
     parser.add_argument("--keys", action="store_true", help="raw checkpoint keys, not names")
+    parser.add_argument(
+        "--where", action="store_true", help="file, first byte, bytes and checksum of each"
+    )
+    parser.add_argument(
+        "--crc", action="store_true", help="checksum, type, shape and key of each, for git diff"
+    )
     add_roles(parser)
     parser.add_argument("--owner", metavar="PATTERN", help="only what belongs to these variables")
     add_sort(parser, _ORDERS)
@@ -56,7 +62,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with open_path(arguments.path, arguments, output) as checkpoint:
         everything = list(checkpoint.values())
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
-        wants_all = arguments.all or arguments.json or named
+        wants_all = arguments.all or arguments.json or named or arguments.crc
         candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
         chosen = select(candidates, patterns_of(arguments))
         if arguments.role:
@@ -65,7 +71,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             owners = {v.owner for v in candidates if v.owner is not None}
             is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
             chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
-        chosen = in_order(chosen, arguments.sort, by_key=arguments.keys)[: arguments.top]
+        order = "file" if arguments.crc else arguments.sort
+        chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
         if output.is_json:
             head = {
                 "schema": schema("ls"),
@@ -80,8 +87,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             nbytes_all=sum(variable.nbytes for variable in candidates),
             n_hidden=len(everything) - len(candidates),
             by_key=arguments.keys,
+            where=arguments.where,
         )
-        if output.is_quiet:
+        if arguments.crc:
+            output.lines(checksum_lines(chosen))
+        elif output.is_quiet:
             output.lines(listing_lines(listing))
         else:
             output.render(listing_page(listing))

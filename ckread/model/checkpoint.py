@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ckread.errors import VariableNotFoundError
 from ckread.model.display import Displayed, frame
+from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.selection import not_found
 from ckread.model.variable import VARIABLE_FIELDS, Variable
-from ckread.readers.contract import Closing, no_garbage_collection
+from ckread.readers.contract import Closing, few, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,8 +87,25 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """
         variable = self._find(name)
         if variable is None:
-            raise not_found(name, self._by_name, self.path)
+            raise self._explained(not_found(name, self._by_name, self.path))
         return variable
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it; a name that was not found is told with what names were lost by."""
+        super().__exit__(*exception)
+        error = exception[1] if len(exception) > 1 else None
+        if isinstance(error, VariableNotFoundError) and self._explained(error) is not error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: VariableNotFoundError) -> VariableNotFoundError:
+        """Say first that names are keys here, where the object graph that has them is lost."""
+        is_known = self.evidence.graph is not None or OBJECT_GRAPH_KEY not in self.reader.tensors
+        if is_known or error.places:
+            return error
+        shards = [file for file in self.files() if file.is_shard]
+        missing = [os.path.basename(file.path) for file in shards if file.nbytes is None]
+        lost = f"{few(missing, 3)} is missing" if missing else self.warnings[0].rstrip(".")
+        return error.within(f"{lost}. Variables go by their keys here")
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over names, in the order of the file."""

@@ -189,9 +189,9 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
 _DID_YOU_MEAN = "Did you mean %s? Upper and lower case count."
 
 
-def _in_another_case(text: str, names: Iterable[str]) -> str | None:
+def _in_another_case(text: str, names: Collection[str]) -> str | None:
     """Give a part of a name that differs from a text only in upper and lower case."""
-    if not text or "*" in text or "?" in text:
+    if not text or "*" in text or "?" in text or any(text in name for name in names):
         return None
     found = (re.search(re.escape(text), name, re.IGNORECASE) for name in names)
     return next((match[0] for match in found if match), None)
@@ -309,21 +309,25 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
     ranks = _ranks(chosen, evidence)
     last = len(ranks)
     first_of_scope: dict[str, int] = {}
-    for variable in chosen:
-        scope = _scope(variable.scopes)
-        rank = ranks.get(variable.key, last)
+    leaves: dict[str, tuple[int, str]] = {}
+    parts = {variable.key: variable.scopes.rpartition("/") for variable in chosen}
+    for key, (scope, _, leaf) in parts.items():
+        rank = ranks.get(key, last)
         first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
+        if leaf not in leaves:
+            leaves[leaf] = _LEAF_RANK.get(leaf, len(_LEAVES)), natural_key(leaf)
+    scopes = {scope: natural_key(scope) for scope in first_of_scope}
 
     def place(variable: Variable) -> Place:
-        scope, slash, leaf = variable.scopes.rpartition("/")
-        is_parameter = variable.role.is_parameter
+        scope, slash, leaf = parts[variable.key]
+        leaf_rank, leaf_key = leaves[leaf]
         return (
-            0 if is_parameter else 1 if slash else 2,
+            0 if variable.role.is_parameter else 1 if slash else 2,
             first_of_scope[scope],
-            natural_key(scope),
-            _LEAF_RANK.get(leaf, len(_LEAVES)),
+            scopes[scope],
+            leaf_rank,
             ranks.get(variable.key, last),
-            natural_key(leaf),
+            leaf_key,
         )
 
     return sorted(chosen, key=place)

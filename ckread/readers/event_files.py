@@ -19,14 +19,18 @@ from ckread.errors import (
     CorruptCheckpointError,
     MissingDependencyError,
 )
-from ckread.readers.crc32c import crc32c, unmask
+from ckread.readers.crc32c import crc32c, extend, unmask
 from ckread.readers.files import RegularFile
+from ckread.readers.protobuf import FieldStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
 _VALIDATION = ("validation", "eval", "val")
+_MAX_RECORD_NBYTES = 16 << 20
+_SUMMARY = 5
+_CHUNK_NBYTES = 1 << 20
 
 
 def read_scalars(path: str) -> dict[str, dict[int, float]]:
@@ -105,10 +109,25 @@ def _records(path: str) -> Iterator[bytes]:
             stop = at + _HEAD.size + length + _TAIL.size
             if stop > file.nbytes:
                 return
-            data = file.pread(at + _HEAD.size, length + _TAIL.size)
-            if crc32c(data[:length]) != unmask(_TAIL.unpack(data[length:])[0]):
+            begin, end = at + _HEAD.size, stop - _TAIL.size
+            computed, data = 0, b""
+            for start in range(begin, end, _CHUNK_NBYTES):
+                chunk = file.pread(start, min(_CHUNK_NBYTES, end - start))
+                computed = extend(computed, chunk)
+                if length <= _MAX_RECORD_NBYTES:
+                    data += chunk
+            if computed != unmask(_TAIL.unpack(file.pread(end, _TAIL.size))[0]):
                 raise _damaged(path, at)
-            yield data[:length]
+            if length <= _MAX_RECORD_NBYTES:
+                yield data
+            elif any(number == _SUMMARY for number, *_ in FieldStream(file).fields(begin, end)):
+                raise CorruptCheckpointError(
+                    f"a record of {length:,} bytes",
+                    path=path,
+                    place=f"record at byte {at}",
+                    expected=f"at most {_MAX_RECORD_NBYTES:,} bytes of measurements",
+                    offset=at,
+                )  # others, a graph for one, hold no scalar
             at = stop
 
 

@@ -27,7 +27,6 @@ from ckread.readers.files import COPY_AGAIN, RegularFile, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -127,18 +126,14 @@ class ExtentStream:
         step = len(buffer) // itemsize * itemsize
         if not step:
             raise ValueError(f"a buffer of {len(buffer)} bytes holds no element of {itemsize}")
-        with self._opened() as shard:
+        own = self._shard
+        with nullcontext(own) if own else closing(open_shard(extent.path)) as shard:
             shard.check_range(extent.offset + self._start, self._stop - self._start)
             for at in range(self._start, self._stop, step):
                 chunk = buffer[: min(step, self._stop - at)]
                 shard.pread_into(chunk, extent.offset + at)
                 self.crc32c = extend(self.crc32c, chunk)
                 yield chunk
-
-    def _opened(self) -> AbstractContextManager[RegularFile]:
-        if self._shard is not None:
-            return nullcontext(self._shard)
-        return closing(open_shard(self._extent.path))
 
 
 def verify_extent(extent: Extent, computed: int) -> None:

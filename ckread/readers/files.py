@@ -63,9 +63,12 @@ def read_bounded(path: str, max_nbytes: int) -> bytes:
     """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
         try:
-            data = file.read(max_nbytes + 1)
-            while len(data) <= max_nbytes and (more := file.read(max_nbytes + 1 - len(data))):
-                data += more
+            data, wanted = b"", os.fstat(file.fileno()).st_size + 1
+            while len(data) <= max_nbytes:  # it may grow meanwhile
+                more = file.read(min(wanted, max_nbytes + 1 - len(data)))
+                if not more:
+                    break
+                data, wanted = data + more, _BLOCK_NBYTES
         except OSError as error:
             raise file_error(path, error) from None
     if len(data) > max_nbytes:
@@ -81,6 +84,7 @@ def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
     return CheckpointError(reason[:1].lower() + reason[1:], path=path)
 
 
+_BLOCK_NBYTES = 1 << 20
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
 
 

@@ -22,20 +22,26 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, NotACheckpointError
-from ckread.readers.files import open_regular
+from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 MAX_LOG_NBYTES = 1 << 28
 _MAX_DEPTH = 4
 """Levels of a JSON document that are looked through for a log."""
-_MAX_LITERAL = 1 << 24
-"""Characters of a Python literal that are parsed."""
+_MAX_LITERAL = 1 << 19
+"""Characters of a Python literal that are parsed, which takes three hundred bytes for each."""
+_MAX_COUNT = 1 << 53
+"""An epoch or step beyond is none: what counts there is no longer told apart by a float."""
+_FEW_CELLS = 1 << 18
+_CELLS_PER_VALUE = 16
+"""A table may be so much emptier than full, once it has many cells."""
 _NOT_FINITE = {"nan": float("nan"), "infinity": float("inf"), "-infinity": float("-inf")}
 _BY_EPOCH = "epoch_"
 _OF_LISTS = "\0lists"
@@ -88,12 +94,8 @@ def read_history_log(path: str) -> HistoryLog:
         return _event_log(path)
     if os.path.exists(f"{path}.index") and not os.path.exists(path):
         raise _no_log(path, "a checkpoint")
-    with open_regular(path) as file:
-        data = file.read(MAX_LOG_NBYTES + 1)
-    if len(data) > MAX_LOG_NBYTES:
-        raise CheckpointError(f"more than {MAX_LOG_NBYTES:,} bytes", path=path)
     try:
-        text = data.decode("utf-8-sig")
+        text = read_bounded(path, MAX_LOG_NBYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _no_log(path, "bytes that are not text") from None
     return parse_json(text, path) if text.lstrip()[:1] in ("[", "{") else parse_csv(text, path)
@@ -110,6 +112,7 @@ def _event_log(path: str) -> HistoryLog:
     }
     chosen = by_epoch or found
     places = tuple(sorted({step for values in chosen.values() for step in values}))
+    check_cells(path, len(places), len(chosen), sum(map(len, chosen.values())))
     metrics = {name: tuple(map(values.get, places)) for name, values in chosen.items()}
     return HistoryLog(path, places, metrics, unit="epoch" if by_epoch else "step")
 
@@ -117,7 +120,7 @@ def _event_log(path: str) -> HistoryLog:
 def parse_json(text: str, path: str = "history") -> HistoryLog:
     """Give the log in a JSON text, or in a text of JSON lines."""
     try:
-        document = json.loads(text)
+        document = _loads(text)
     except (ValueError, RecursionError) as error:
         document = _json_lines(text) or _python_literal(text)
         if document is None:
@@ -129,13 +132,18 @@ def parse_json(text: str, path: str = "history") -> HistoryLog:
     return _log_of_parts(path, [rows])
 
 
+def _loads(text: str) -> Any:
+    """Read JSON; whole numbers of many digits, which Python refuses, are floats as others are."""
+    return json.loads(text, parse_int=lambda digits: (int if len(digits) < 20 else float)(digits))
+
+
 def _json_lines(text: str) -> list[Any] | None:
     """Read a record from each line; the last may be cut short, while it is being written."""
     lines = [line for line in text.splitlines() if line.strip()]
     records = []
     for at, line in enumerate(lines):
         try:
-            records.append(json.loads(line))
+            records.append(_loads(line))
         except (ValueError, RecursionError):
             if at < len(lines) - 1:
                 return None
@@ -172,7 +180,11 @@ def _records(document: Any, depth: int = 0) -> list[Row]:
     dicts = {name: value for name, value in document.items() if isinstance(value, dict)}
     if dicts and len(dicts) == len(document) and all(map(_is_index, dicts.values())):
         places = sorted({at for values in dicts.values() for at in values}, key=int)
-        return [{name: v[at] for name, v in dicts.items() if at in v} for at in places]
+        of_places: dict[str, Row] = {at: {} for at in places}
+        for name, values in dicts.items():
+            for at, value in values.items():
+                of_places[at][name] = value
+        return list(of_places.values())
     if dicts and _is_index(dicts) and len(dicts) == len(document):  # orient="index"
         return [_flat(dicts[at]) for at in sorted(dicts, key=int)]
     found = [_records(value, depth + 1) for value in document.values()]
@@ -181,8 +193,10 @@ def _records(document: Any, depth: int = 0) -> list[Row]:
         for name, value in document.items()
         if isinstance(value, list) and value and not any(isinstance(v, dict | list) for v in value)
     }
-    n = max(map(len, lists.values()), default=0)
-    own = [{name: v[at] for name, v in lists.items() if at < len(v)} for at in range(n)]
+    own: list[Row] = [{} for _ in range(max(map(len, lists.values()), default=0))]
+    for name, listed in lists.items():
+        for row, value in zip(own, listed, strict=False):
+            row[name] = value
     longest = max([*found, own], key=lambda rows: (len(rows), len(rows[0]) if rows else 0))
     if longest is own and len(set(map(len, lists.values()))) > 1:
         longest = [{**row, _OF_LISTS: True} for row in own]
@@ -194,7 +208,9 @@ def _records(document: Any, depth: int = 0) -> list[Row]:
 
 def _is_index(values: Mapping[Any, Any]) -> bool:
     """Tell whether keys are those of an index of pandas that counts."""
-    return bool(values) and all(isinstance(key, str) and key.isdecimal() for key in values)
+    return bool(values) and all(
+        isinstance(key, str) and key.isdecimal() and len(key) < 20 for key in values
+    )
 
 
 def _flat(row: Mapping[str, Any]) -> Row:
@@ -260,39 +276,47 @@ def _log_of_parts(
         notes: what was decided before.
     """
     rows = [{name.strip(): value for name, value in row.items()} for part in parts for row in part]
-    starts = [sum(map(len, parts[:at])) for at in range(1, len(parts))]
-    counting = _Counting(rows)
+    starts = set(accumulate(map(len, parts[:-1])))
     names = dict.fromkeys(name for row in rows for name in row)
-    metrics = [
-        name
-        for name in names
-        if name not in counting.named
-        and not _IDENTIFIER.fullmatch(name.lower())
-        and any(_number(row.get(name)) is not None for row in rows)
-    ]
+    check_cells(path, len(rows), len(names), sum(map(len, rows)))
+    counting = _Counting(rows)
+    has_number: set[str] = set()
+    for row in rows:
+        has_number.update(n for n in row if n not in has_number and _number(row[n]) is not None)
+    others = has_number.difference(counting.named)
+    metrics = [n for n in names if n in others and not _IDENTIFIER.fullmatch(n.lower())]
     if not metrics:
         raise _no_log(path, "no column of numbers")
     unplaced = {}
     if not counting.full and _OF_LISTS in rows[0]:
-        unplaced = _short_lists(rows, metrics)
+        # Metrics that were logged less often than others.
+        all_of = {n: tuple(_number(row[n]) for row in rows if n in row) for n in metrics}
+        longest = max(map(len, all_of.values()))
+        unplaced = {n: values for n, values in all_of.items() if len(values) < longest}
         metrics = [name for name in metrics if name not in unplaced]
     short = [
         f"{name} has {len(values):,} values for {len(rows):,} rows: which ones they are of is "
         "unknown."
         for name, values in unplaced.items()
     ]
-    numbers, unit = counting.number(metrics)
+    measured = frozenset(metrics)
+    numbers, unit = counting.number(measured)
     if unit == "epoch" and counting.epoch:
         first = min(numbers)
         shift = 1 if first == 0 or (is_from_zero and first > 1) else 0
         numbers = [number + shift for number in numbers]
-    joins = [at not in starts and counting.is_joined(at, metrics) for at in range(len(rows))]
+    joins = [at not in starts and counting.is_joined(at, measured) for at in range(len(rows))]
     numbers, seams, why = _continued(numbers, joins, unit)
     merged: dict[int, Row] = {}
     for number, row in zip(numbers, rows, strict=True):
         known = {name: value for name, value in row.items() if _number(value) is not None}
         merged[number] = {**(merged.get(number, {})), **known}
     order = sorted(merged)
+    beyond = [
+        f"{name} holds numbers that count nothing: rows are numbered without it."
+        for name in counting.named
+        if name not in counting.full and name in names and counting.is_beyond(name)
+    ]
     return HistoryLog(
         path=path,
         epochs=tuple(order),
@@ -302,17 +326,23 @@ def _log_of_parts(
         counters={n: tuple(_whole(merged[at].get(n)) for at in order) for n in counting.all},
         seams=tuple(seams),
         unplaced=unplaced,
-        notes=(*notes, *short, *why),
+        notes=(*notes, *short, *beyond, *why),
     )
 
 
-def _short_lists(
-    rows: Sequence[Row], metrics: Sequence[str]
-) -> dict[str, tuple[float | None, ...]]:
-    """Give the values of metrics that were logged less often than others."""
-    found = {name: tuple(_number(row[name]) for row in rows if name in row) for name in metrics}
-    longest = max(map(len, found.values()))
-    return {name: values for name, values in found.items() if len(values) < longest}
+def check_cells(path: str, n_rows: int, n_columns: int, n_values: int) -> None:
+    """See that a table is not far larger than what is written of it.
+
+    A row may name columns of its own: of a hundred kilobytes that makes a thousand million cells.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    cells = n_rows * n_columns
+    if cells > _FEW_CELLS + _CELLS_PER_VALUE * n_values:
+        found = f"{n_rows:,} rows and {n_columns:,} columns for {n_values:,} values"
+        remedy = "Keep metrics that are logged at different steps in logs of their own."
+        raise CheckpointError(found, path=path, expected="a table", remedy=remedy)
 
 
 class _Counting:
@@ -332,7 +362,7 @@ class _Counting:
         self.full = [name for name in self.all if len(numbers[name]) == len(rows)]
         self.epoch = next((n for n in self.full if _EPOCH.fullmatch(_plain(n))), None)
 
-    def number(self, metrics: Sequence[str]) -> tuple[list[int], str]:
+    def number(self, metrics: AbstractSet[str]) -> tuple[list[int], str]:
         """Give what numbers the rows, and its unit.
 
         Rows of one epoch are one row, unless they hold different values of one metric at
@@ -358,15 +388,20 @@ class _Counting:
             return list(range(1, len(steps) + 1)), "row"
         return epochs, "epoch"
 
+    def is_beyond(self, name: str) -> bool:
+        """Tell whether a column holds whole numbers that are too large to count."""
+        numbers = [_number(row.get(name)) for row in self.rows]
+        return any(n is not None and not abs(n) <= _MAX_COUNT for n in numbers)
+
     def _values(self, name: str) -> list[int]:
         return [_whole(row.get(name)) or 0 for row in self.rows]
 
-    def is_joined(self, at: int, metrics: Sequence[str]) -> bool:
+    def is_joined(self, at: int, metrics: AbstractSet[str]) -> bool:
         """Tell whether a row and the one before it hold no values of the same metric."""
         before, here = self.rows[at - 1], self.rows[at]
         return at > 0 and not any(
-            _number(before.get(name)) is not None and _number(here.get(name)) is not None
-            for name in metrics
+            _number(before[name]) is not None and _number(here[name]) is not None
+            for name in before.keys() & here.keys() & metrics
         )
 
 
@@ -419,7 +454,8 @@ def _number(value: Any) -> float | None:
 
 def _whole(value: Any) -> int | None:
     number = _number(value)
-    return int(number) if number is not None and number % 1 == 0 else None
+    is_count = number is not None and abs(number) <= _MAX_COUNT and number % 1 == 0
+    return int(number) if is_count and number is not None else None
 
 
 def _no_log(path: str, found: str) -> NotACheckpointError:

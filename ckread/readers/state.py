@@ -82,6 +82,18 @@ def read_state(path: str) -> CheckpointState:
         raise something_else(path, "a state file", (Kind.STATE, Kind.TEXT)) or error from None
 
 
+def known_time(seconds: float | None) -> float | None:
+    """Give a time in seconds since 1970 if it can be one that something was saved at, else None.
+
+    What is written in a file or asked of a file system may be anything: a NaN, the year 10**292.
+    """
+    return seconds if seconds is not None and 0 < seconds < _LAST_SECOND else None
+
+
+_LAST_SECOND = 1e11
+"""In the year 5138."""
+
+
 def parse_state(text: bytes, path: str = STATE_FILE_NAME) -> CheckpointState:
     """Give the record of the text of a state file, which messages call `path`."""
     return _Parser(text.removeprefix(_BYTE_ORDER_MARK), path).state()

@@ -1,4 +1,4 @@
-"""Values as files that plain numpy and a spreadsheet read: .npy, .npz, .csv.
+"""Values as files that numpy, a spreadsheet or PyTorch read: .npy, .npz, .csv, .safetensors.
 
 Element types that numpy does not know become the nearest that it does: bfloat16,
 float8 and float4 become float32, int4 and int2 become int8, strings become bytes of
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import IO, TYPE_CHECKING
+import math
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from ckread.errors import UsageError
+from ckread.readers.contract import DataType
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     Member = tuple[str, tuple[int, ...], Iterable[NDArray[np.generic]]]
     """Name, shape and values of an array of an archive."""
 
-SUFFIXES = (".npy", ".npz", ".csv")
+SUFFIXES = (".npy", ".npz", ".csv", ".safetensors")
 MAX_PADDING_NBYTES = 1 << 28
 """Bytes that strings of very different length may be padded by."""
 
@@ -36,7 +38,9 @@ def suffix_of(path: str) -> str:
         if path.lower().endswith(suffix):
             return suffix
     raise UsageError(
-        "no suffix that says how to write it", path=path, expected=".npy, .npz or .csv"
+        "no suffix that says how to write it",
+        path=path,
+        expected=".npy, .npz, .csv or .safetensors",
     )
 
 
@@ -118,6 +122,63 @@ def write_members(file: IO[bytes], members: Iterable[Member]) -> list[np.dtype[n
                     remedy = "Write it alone, as .csv."
                     raise UsageError(f"{name}: {error.message}", remedy=remedy) from None
     return dtypes
+
+
+_STORED_AS = {
+    DataType.INT4: "I8", DataType.INT2: "I8", DataType.UINT4: "U8", DataType.UINT2: "U8",
+    DataType.QINT8: "I8", DataType.QUINT8: "U8", DataType.QINT16: "I16", DataType.QINT32: "I32",
+    DataType.FLOAT4_E2M1FN: "F32", DataType.FLOAT8_E4M3B11FNUZ: "F32",
+}  # fmt: skip
+"""Words of safetensors for types it has none of its own for, that hold every value exactly."""
+
+
+class Tensor(NamedTuple):
+    """A tensor to be written: its name, type and shape, and its values in C order."""
+
+    name: str
+    dtype: DataType
+    shape: tuple[int, ...]
+    chunks: Iterable[NDArray[np.generic]]
+
+
+def safetensors_header(tensors: list[Tensor]) -> bytes:
+    """Give the head of a file of tensors; these are sorted, the widest first: all are aligned.
+
+    Raises:
+        UsageError: a type has no place there.
+
+    Reference: github.com/huggingface/safetensors, README, "Format"
+    """
+    import json
+
+    from ckread.readers.partners.safetensors import DTYPES
+
+    words = {dtype: word for word, (dtype, _) in reversed(DTYPES.items())} | _STORED_AS
+    tensors.sort(key=lambda one: -one.dtype.itemsize)
+    header: dict[str, object] = {}
+    end = 0
+    for one in tensors:
+        word = words.get(one.dtype) if one.dtype.is_plain else None
+        if word is None:
+            remedy = "Leave it out by --role weight or a PATTERN, or write .npz."
+            found = f"{one.dtype} has no place in a safetensors file"
+            raise UsageError(found, place=one.name, remedy=remedy)
+        start, end = end, end + math.prod(one.shape) * DTYPES[word][1] // 8
+        header[one.name] = {"dtype": word, "shape": one.shape, "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def write_safetensors(file: IO[bytes], tensors: Iterable[Tensor], header: bytes) -> None:
+    """Write a header, and the tensors one after the other."""
+    import numpy as np
+
+    file.write(header)
+    for one in tensors:
+        for chunk in one.chunks:
+            values = storable(chunk) if one.dtype in _STORED_AS else chunk
+            file.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def member_name(name: str) -> str:

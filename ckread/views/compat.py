@@ -13,7 +13,7 @@ from ckread.analysis.compat.scopes import common, in_scopes, stem
 from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 24
 """Values that have a row each; of more, those of one subtree and cause share one."""
+_MAX_SLOTS, _SHOWN_SLOTS = 4, 2
+"""Slots of one outcome that have a row each; of more, the first ones."""
 _MAX_GROUPS = 40
 _MAX_COMMAND = 56
 
@@ -305,13 +307,30 @@ def _rows(view: CompatView) -> list[_Row]:
     if is_long and is_kept and is_shifted and not has_layers:
         told = [_group_row("**", look)]  # all stay as they are for one reason
     else:
-        told = _grouped(look) if is_long else [_row(one) for one in look]
+        told = _grouped(look) if is_long else _one_by_one(look, show_all=view.show_all)
     rows = list(_told_once(told, result.shift))
     is_short = len(look) + len(fine) <= MAX_ROWS
     has_slots = any(one.target.role == Role.SLOT for one in fine)
     if view.show_all or (is_short and not has_slots and not result.raises and len(fine) <= 6):
         return rows + [_row(one) for one in fine]
     return rows + ([_folded(fine)] if fine else [])
+
+
+def _one_by_one(look: Sequence[ValueForecast], *, show_all: bool) -> list[_Row]:
+    """Give a row per value; of many slots that share an outcome the first, and how many more."""
+    met: Counter[Outcome] = Counter()
+    n_slots = Counter(one.outcome for one in look if one.target.role == Role.SLOT)
+    rows = []
+    for one in look:
+        met[one.outcome] += one.target.role == Role.SLOT
+        is_many = n_slots[one.outcome] > _MAX_SLOTS and not show_all
+        if not (is_many and one.target.role == Role.SLOT and met[one.outcome] > _SHOWN_SLOTS):
+            rows.append(_row(one))
+    for outcome, n in n_slots.items() if not show_all else ():
+        if n > _MAX_SLOTS:
+            more = f"{count_text(n - _SHOWN_SLOTS)} more slots"
+            rows.append(_Row(_SIGNS[outcome], more, None, "", "", "", "", _STYLES[outcome]))
+    return rows
 
 
 def _row(one: ValueForecast) -> _Row:
@@ -430,7 +449,7 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
         columns = [
             columns[0],
             Column(
-                title="values", justify=Justify.RIGHT,
+                title="values", justify=RIGHT,
                 shown=lambda row: "" if row.n is None else count_text(row.n),
             ),
         ]  # fmt: skip
@@ -531,7 +550,7 @@ def _cures(result: RestoreForecast) -> list[Block]:
 
     columns: list[Column[Cure]] = [
         Column(
-            title="", justify=Justify.RIGHT,
+            title="", justify=RIGHT,
             shown=lambda cure: f"  {count_text(cure.brings)} of {count_text(cure.of)}",
         ),
         Column(title="", shown=way, folds=True),

@@ -81,7 +81,8 @@ def paired(names: Sequence[str]) -> list[str]:
     """Put each metric before that of validation, the learning rate last."""
     bases = dict.fromkeys(name.removeprefix("val_") for name in names)
     order = sorted(bases, key=lambda base: base in ("lr", "learning_rate"))
-    return [name for base in order for name in (base, f"val_{base}") if name in names]
+    known = set(names)
+    return [name for base in order for name in (base, f"val_{base}") if name in known]
 
 
 def shown_rows(result: TrainingHistory) -> list[_Row]:
@@ -193,13 +194,14 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) ->
             for name, values in result.counters.items()
         ]
     # What is best is never pushed off a narrow screen by a long name beside it.
-    ranks = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    ordered = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    ranks = {name: rank for rank, name in enumerate(ordered)}
     columns += [
         Column(
             title=safe_text(name),
             shown=metric(result.metrics[name]),
             justify=POINT,
-            rank=ranks.index(name),
+            rank=ranks[name],
         )
         for name in names
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import itemgetter
+from os.path import basename
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import named, safe_text, safe_word
@@ -18,12 +19,13 @@ from ckread.views.terminal.words import (
     names_below,
     plural,
     shape_text,
+    shape_word,
     size_cell,
     size_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ckread.model.variable import Variable
     from ckread.views.terminal.page import Line
@@ -37,6 +39,7 @@ class Listing:
     """The chosen variables in order, and of how many and how large a whole they were chosen.
 
     `n_hidden` are bookkeeping entries left out; `by_key` puts raw keys in the place of names.
+    `where` puts the places of the bytes in that of roles.
     """
 
     variables: Sequence[Variable]
@@ -44,6 +47,7 @@ class Listing:
     nbytes_all: int
     n_hidden: int = 0
     by_key: bool = False
+    where: bool = False
 
     def label(self, variable: Variable) -> str:
         """Give the name, or the key, of a variable."""
@@ -85,6 +89,14 @@ def listing_lines(listing: Listing) -> list[str]:
     return [safe_word(listing.label(variable)) for variable in listing.variables]
 
 
+def checksum_lines(variables: Iterable[Variable]) -> list[str]:
+    """Give a line per variable for a line-by-line comparison: none changes with its neighbours."""
+    return [
+        f"{_FIELDS['crc32c'].of(v) or '-':8}  {v.dtype} {shape_word(v.shape)}  {safe_word(v.key)}"
+        for v in variables
+    ]
+
+
 _Row = tuple["Variable", "Line"]
 _FIELDS = named(VARIABLE_FIELDS)
 
@@ -103,14 +115,42 @@ def _columns(listing: Listing) -> list[Column[_Row]]:
         found = row[0].role
         return (Span(found, "" if found is Role.WEIGHT else "muted"),)
 
-    return [
+    what: list[Column[_Row]] = [
         of("key" if listing.by_key else "name", shown=label, folds=True),
         of("dtype", shown=lambda row: row[0].dtype, rank=1),
         Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT),
         of("shape"),
+    ]
+    if listing.where:
+        return [*what, *_places(of)]
+    return [
+        *what,
         of("elements", shown=lambda row: count_text(row[0].elements), rank=3, from_width=100),
         of("nbytes", title="bytes", shown=lambda row: size_cell(row[0].nbytes)),
         of("role", shown=role, rank=2),
         of("owner", shown=lambda row: safe_text(row[0].owner or ""), style="muted", rank=4,
            from_width=100),
     ]  # fmt: skip
+
+
+def _places(of: Callable[..., Column[_Row]]) -> list[Column[_Row]]:
+    """Give the columns of file, first byte and length; a dash for bytes that lie nowhere plainly.
+
+    Of a partitioned variable the first slice is shown, and how many more there are.
+    """
+
+    def file(row: _Row) -> str:
+        extents = row[0].extents() or ()
+        more = f" and {len(extents) - 1} more" if len(extents) > 1 else ""
+        return safe_word(basename(extents[0].path)) + more if extents else "-"
+
+    def offset(row: _Row) -> str:
+        extents = row[0].extents()
+        return str(extents[0].offset) if extents else "-"
+
+    return [
+        Column(title="file", shown=file, piped=lambda row: file(row).replace(" ", "\\x20"), rank=2),
+        Column(title="offset", shown=offset, piped=offset, justify=RIGHT),
+        of("nbytes", title="bytes", shown=lambda row: str(row[0].nbytes)),
+        of("crc32c", shown=lambda row: _FIELDS["crc32c"].of(row[0]) or "–"),
+    ]

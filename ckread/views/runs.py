@@ -50,8 +50,13 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
     groups = run.groups
     rows = rows_of(run)
     titles = run.titles if len(groups) == 1 else ("step",)
-    sentence = Prose(_several(groups) if len(groups) > 1 else _sentence(run))
-    head: list[Block] = [heading(run.path), sentence]
+    sentence = _several(groups)
+    if len(groups) == 1:
+        nbytes = size_text(sum(entry.nbytes or 0 for entry in run.entries))
+        sentence = f"{plural(len(run), 'checkpoint')}{_span(run)}, {nbytes}. {_latest(run)}"
+        if run.stale:
+            sentence += f" The state file names {len(run.stale)} more that are not here."
+    head: list[Block] = [heading(run.path), Prose(sentence)]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
@@ -98,13 +103,6 @@ def rows_of(run: Run) -> list[_Row]:
 
 def _letter(i: int) -> str:
     return _LETTERS[i] if i < len(_LETTERS) else str(i + 1)
-
-
-def _sentence(run: Run) -> str:
-    nbytes = size_text(sum(entry.nbytes or 0 for entry in run.entries))
-    span = _span(run)
-    stale = f" The state file names {len(run.stale)} more that are not here." if run.stale else ""
-    return f"{plural(len(run), 'checkpoint')}{span}, {nbytes}. {_latest(run)}{stale}"
 
 
 def _span(run: Run) -> str:

@@ -47,6 +47,7 @@ FORMS = {
     "diff --index-only": ["diff", "ckpt-2", "ckpt-3", "--index-only"],
     "drift --index-only": ["drift", ".", "--index-only"],
     "history --run": ["history", "history.json", "--run", "."],
+    "optimizer --every": ["optimizer", ".", "--every", "-p", "conv1/kernel"],
     "stats --every": ["stats", ".", "--every", "-p", "conv1/kernel"],
 }
 """Options that make another command of one, and a call."""

@@ -44,6 +44,7 @@ METADATA: dict[str, list[list[str]]] = {
     "diff": [["diff", "ckpt-2", "ckpt-3", "--index-only"]],
     "drift": [["drift", ".", "--index-only"]],
     "track": [],
+    "optimizer": [],
     "history": [["history", "history.json"]],
     "runs": [["runs", "."]],
     "check": [],

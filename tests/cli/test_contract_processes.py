@@ -33,6 +33,7 @@ MAY_NOT_IMPORT = {
     "drift": NEVER | DRAWS | VALUES - {"numpy"},
     "drift --index-only": NEVER | DRAWS | VALUES,
     "track": NEVER | DRAWS | VALUES,
+    "optimizer": NEVER | DRAWS | VALUES - {"numpy"},
     "history": NEVER | DRAWS | VALUES,
     "runs": NEVER | DRAWS | VALUES,
     "check": NEVER | DRAWS | VALUES - {"numpy"},

@@ -40,6 +40,8 @@ CASES = {
     "diff_containers": ["diff", "digits_files/digits.keras", "digits_export"],
     "drift_run": ["drift", "digits_run", "conv*/**", "norm*/**"],
     "track_elements": ["track", "digits_run", "iterations", "logits/bias[0]"],
+    "optimizer_digits": ["optimizer", "digits_run/ckpt-10"],
+    "optimizer_every": ["optimizer", "digits_run", "conv1", "--every"],
     "history_run": ["history", "digits_run/history.json", "--run", "digits_run"],
     "runs_run": ["runs", "digits_run"],
     "check_run": ["check", "digits_run", "--every"],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import ckread as package
 from ckread.cli.arguments import Parser, add_common
 from ckread.cli.commands import Command, Group, Positional
-from ckread.errors import UsageError
+from ckread.errors import UsageError, VariableNotFoundError
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -144,3 +147,45 @@ def test_words_that_do_not_fit(
     if message.startswith("x: "):
         usage = Command("x", positionals, "", Group.SHELL).usage
         assert caught.value.remedy == f"Usage: ckread x {usage}"
+
+
+def test_where_the_bytes_lie(ckread: Terminal) -> None:
+    lines = ckread("ls", TEN, "logits/bias", "--where", "--role", "weight").out.splitlines()
+    head, row = (line.split() for line in lines)
+    assert head[1:] == ["name", "dtype", "shape", "file", "offset", "bytes", "crc32c"]
+    with open(f"{TEN}.data-00000-of-00001", "rb") as file:
+        file.seek(int(row[4]))
+        values = np.frombuffer(file.read(int(row[5])), "<f4")
+    opened = package.open(TEN)["logits/bias"]
+    assert values.tolist() == opened.numpy().tolist()
+    assert row[-1] == f"{opened.crc32c:08x}"
+
+
+def test_checksums_line_by_line_need_the_index_alone(ckread: Terminal, tmp_path: Path) -> None:
+    whole = ckread("ls", TEN, "--crc")
+    alone = tmp_path / "x.index"
+    alone.write_bytes(Path(f"{TEN}.index").read_bytes())
+    assert ckread("ls", str(alone), "--crc").out == whole.out
+    assert len(whole.out.splitlines()) == 44
+    crc, dtype, shape, key = whole.out.splitlines()[-1].split()
+    assert (len(crc), dtype, shape) == (8, "int64", "-")
+    assert key == "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.mark.parametrize("command", ["show", "stats", "ls", "tree", "export", "filters"])
+def test_a_name_is_missed_after_what_took_it(
+    ckread: Terminal, tmp_path: Path, command: str
+) -> None:
+    for suffix in (".index", ".data-00000-of-00001"):
+        (tmp_path / f"x{suffix}").write_bytes(Path(f"{TEN}{suffix}").read_bytes())
+    shard = tmp_path / "x.data-00000-of-00001"
+    options = ["-o", str(tmp_path / "x.npy")] if command == "export" else []
+    words = [command, str(tmp_path / "x"), "conv1/kernel", *options]
+    shard.write_bytes(shard.read_bytes()[:99])
+    found = " ".join(ckread(*words).err.split())
+    assert re.search(r"x.data\S+ ends at byte 99.* Variables go by their keys here: no var", found)
+    shard.unlink()
+    found = " ".join(ckread(*words).err.split())
+    assert "x.data-00000-of-00001 is missing. Variables go by their keys here: no var" in found
+    with pytest.raises(VariableNotFoundError, match="Variables go by their keys"):
+        package.open(str(tmp_path / "x"))["conv1/kernel"]

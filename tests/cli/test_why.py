@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RUN = str(FIXTURES / "digits_run")
 TEN, NINE = f"{RUN}/ckpt-10", f"{RUN}/ckpt-9"
 KERAS = str(FIXTURES / "digits_files" / "digits.keras")
+RESTORED = (str(FIXTURES / "restoring" / "pretrained"), str(FIXTURES / "restoring" / "mine"))
 CLAIMING = {
     "info": ([TEN], "step"),
     "runs": ([RUN], "latest"),
@@ -32,7 +33,9 @@ CLAIMING = {
     "history": ([f"{RUN}/history.json", "--run", RUN], "epochs of checkpoints"),
     "stats": ([RUN, "conv1/bias", "--every"], "step"),
     "track": ([RUN, "learning_rate"], "step"),
+    "optimizer": ([TEN], "optimizer"),
     "check": ([TEN, "--quick"], "step"),
+    "compat": ([*RESTORED], "pairs"),
 }
 """Commands that claim something, and one of their claims."""
 each = pytest.mark.parametrize("command", CLAIMING)
@@ -122,6 +125,9 @@ def _documents() -> Iterator[dict[str, Any]]:
     yield package.history(f"{RUN}/history.json", RUN).to_dict()
     for a, b in ((NINE, TEN), (TEN, KERAS)):
         yield package.diff(a, b).to_dict()
+    for a, b in (RESTORED, RESTORED[::-1], (NINE, TEN)):
+        yield package.compat(a, b).to_dict()
+    yield package.compat(KERAS, KERAS, way="load_weights").to_dict()
 
 
 def test_every_reason_that_is_given_stands_on_the_page() -> None:

@@ -96,6 +96,7 @@ CALLS = {
     "diff": ["m-1", "m-2", "--all"],
     "drift": [".", "--all"],
     "track": [".", "kernel[0,0,0,0]"],
+    "optimizer": ["m-1"],
     "history": ["history.json", "--mode", "min"],
     "runs": ["."],
     "check": ["m-1"],

@@ -1,4 +1,4 @@
 """The audit of a run: did it go on as it should, and what did its optimizer do.
 
-The doors are `seams` and `records`.
+The doors are `seams`, `optimizer` and `records`.
 """

@@ -291,7 +291,7 @@ def _seam(
     remedy: str | None, source: str, strength: Strength = Strength.STORED,
     level: Level = Level.WARNING,
 ) -> Seam:  # fmt: skip
-    claim = Claim(f"seam at {b.entry.name}", code.value, strength, source)
+    claim = Claim("seam", f"{code} at {b.entry.name}", strength, source)
     return Seam(code, level, a.entry, b.entry, title, brief, message, remedy, claim)
 
 

@@ -11,6 +11,7 @@ tensorflow/python/training/checkpoint_utils.py
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,14 @@ from ckread.model.role import Role
 from ckread.model.selection import model_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
 SAVER_CALL = "by tf.compat.v1.train.Saver.restore"
 INIT_CALL = "by tf.compat.v1.train.init_from_checkpoint"
+WARM_CALL = "by tf.compat.v1.train.warm_start"
 NAMES_CALL = "by tf.train.Checkpoint.restore of a name-based file: by the variables' names"
 EVERYTHING = {"/": "/"}
 """The map of `init_from_checkpoint` that means every variable under its own name."""
@@ -49,7 +51,9 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         raise ValueError("no object graph")
     there = {variable.key: variable for variable in saved.values()}
     names = {key: graph.full_names[node] for node, key in graph.variables.items()}
-    rank = {graph.variables[node]: at for at, node in enumerate(_met(target))}
+    # The order in which TensorFlow meets the objects.
+    met = (node for node in graph.walk() if node in graph.variables)
+    rank = {graph.variables[node]: at for at, node in enumerate(met)}
     work = _Names(there)
     for variable in model_order(target.values(), target.evidence):
         if variable.role is Role.BOOKKEEPING:
@@ -69,12 +73,6 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     )
 
 
-def _met(target: Checkpoint) -> list[int]:
-    """Give the variables in the order in which TensorFlow meets the objects."""
-    graph = target.evidence.graph
-    return [] if graph is None else [node for node in graph.walk() if node in graph.variables]
-
-
 def forecast_saver(
     saved: Checkpoint, target: Checkpoint, names: Mapping[str, str] | None = None
 ) -> RestoreForecast:
@@ -87,15 +85,7 @@ def forecast_saver(
             a Saver of all variables.
     """
     graph = saved.evidence.graph
-    by_key = {variable.key: variable for variable in saved.values()}
-    there = by_key
-    if graph is not None:
-        there = {
-            one.full_name.removesuffix(":0"): by_key[one.checkpoint_key]
-            for node in graph.nodes
-            for one in node.attributes
-            if one.checkpoint_key in by_key
-        }
+    there = _by_full_name(saved)
     work = _Names(there, target, word="Saver")
     wanted = None if names is None else {here: name for name, here in names.items()}
     for variable in model_order(target.values(), target.evidence):
@@ -118,6 +108,88 @@ def forecast_saver(
     return replace(result, notes=(*result.notes, note))
 
 
+def _by_full_name(saved: Checkpoint) -> dict[str, Variable]:
+    """Give the variables of a file by the names that graphs look for."""
+    found = {variable.key: variable for variable in saved.values()}
+    graph = saved.evidence.graph
+    if graph is None:
+        return found
+    return {
+        one.full_name.removesuffix(":0"): found[one.checkpoint_key]
+        for node in graph.nodes
+        for one in node.attributes
+        if one.checkpoint_key in found
+    }
+
+
+def forecast_warm_start(
+    saved: Checkpoint,
+    target: Checkpoint,
+    names: Mapping[str, str] | None = None,
+    chosen: str | Sequence[str] = ".*",
+) -> RestoreForecast:
+    """Foretell `warm_start`, which Estimators call: an assignment map of what an expression names.
+
+    Args:
+        saved: the file.
+        target: what a Saver of the graph wrote.
+        names: names there to those here, `var_name_to_prev_var_name` the other way round.
+        chosen: `vars_to_warm_start`: an expression for trainable variables, or a list of
+            expressions for all.
+
+    Raises:
+        UsageError: it is no regular expression.
+    """
+    is_one = isinstance(chosen, str)
+    try:
+        tests = [re.compile(one) for one in ([chosen] if isinstance(chosen, str) else chosen)]
+    except re.error as error:
+        raise UsageError(f"vars_to_warm_start: {error.pattern!r}: {error}") from None
+    meta_graph = target.evidence.meta_graph
+    listed = None
+    if meta_graph is not None and is_one:
+        listed = {one.key for one in meta_graph.collections.get("trainable_variables", ())}
+    by_role = (Role.WEIGHT,) if is_one else tuple(Role)
+    earlier = {here: there for there, here in (names or {}).items()}
+    assignments = {
+        earlier.get(variable.key, variable.key): variable.key
+        for variable in target.values()
+        if (variable.key in listed if listed is not None else variable.role in by_role)
+        and any(test.match(f"{variable.key}:0") for test in tests)
+    }
+    result = forecast_init(saved, target, assignments)
+    raises = list(result.raises)
+    unused = sorted(earlier.keys() - set(assignments.values()))
+    if unused:
+        message = (
+            "You provided the following variables in var_name_to_prev_var_name that were not "
+            f"used: {', '.join(unused)}"
+        )
+        raises.append(Raised("ValueError", message))
+    left_out = (Role.SLOT, Role.AVERAGE, Role.HYPERPARAMETER)
+    values = [
+        replace(one, reason="not among the variables that are warm-started")
+        if one.code is Code.SKIPPED
+        else one
+        for one in result.values
+        if one.target.key in assignments.values() or one.target.role not in left_out
+    ]
+    notes = []
+    if len(values) < len(result.values):
+        notes.append("What the optimizer keeps is not warm-started, and left out here.")
+    if is_one and listed is None:
+        notes.append("No .meta lists what is trainable: taken to be what is named as a weight.")
+    return replace(
+        result,
+        way=Way.WARM_START,
+        call=WARM_CALL,
+        values=tuple(values),
+        raises=tuple(raises),
+        assigned_before=0 if raises else None,
+        notes=tuple(notes),
+    )
+
+
 def forecast_init(
     saved: Checkpoint, target: Checkpoint, names: Mapping[str, str] | None = None
 ) -> RestoreForecast:
@@ -131,7 +203,7 @@ def forecast_init(
     Raises:
         UsageError: a scope is mapped to a name.
     """
-    there = {variable.key: variable for variable in saved.values()}
+    there = _by_full_name(saved)
     order = [
         variable
         for variable in model_order(target.values(), target.evidence)
@@ -142,7 +214,7 @@ def forecast_init(
     work = _Names(there, target, word="init")
     assigned: dict[str, str] = {}
     stop: Raised | None = None
-    for source, place in sorted((names or EVERYTHING).items()):
+    for source, place in sorted((EVERYTHING if names is None else names).items()):
         pairs, stop = _mapped(source, place, here, there)
         assigned |= pairs
         if stop is not None:

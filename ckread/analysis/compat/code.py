@@ -6,7 +6,7 @@ import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.compat.records import Outcome, Way
+from ckread.analysis.compat.records import Way
 from ckread.model.role import Role
 from ckread.readers.contract import Format, few
 
@@ -21,6 +21,8 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _KERAS3 = frozenset({"_operations", "call_signature_parameters", "_losses_override"})
 _PARAMETERS = (Role.WEIGHT, Role.STATISTIC)
 _COUNTER = "save_counter"
+_WHOLE = "model_weights/"
+"""Where a legacy file of a whole model keeps its weights."""
 
 
 class _Piece(NamedTuple):
@@ -43,7 +45,7 @@ def _code(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) -> Ite
     if result.way is Way.CHECKPOINT and (result.complete or is_enough):
         yield from _restore(result, plain)
         return
-    if result.way in (Way.SAVER, Way.INIT_FROM_CHECKPOINT):
+    if result.way in (Way.SAVER, Way.INIT_FROM_CHECKPOINT, Way.WARM_START):
         yield from _saver(result, saved)
     elif target.evidence.graph is not None:
         yield from _objects(result, saved, target.evidence.graph)
@@ -72,9 +74,9 @@ def _head(
 ) -> Iterator[str]:
     """Say what the code brings and what not."""
     brought = {piece.here.key for piece in pieces}
-    fitting = {here.key for _, here in result.renames}
-    lacking = [_line(one.name) for one in of if one.key not in brought | fitting]
-    others = [_line(one.name) for one in of if one.key in fitting - brought]
+    fitting = {here.key for _, here in result.renames} - brought
+    lacking = [_line(one.name) for one in of if one.key not in brought and one.key not in fitting]
+    others = [_line(one.name) for one in of if one.key in fitting]
     told = f"{_line(result.saved)} into {what}: {len(pieces)} of its {len(of)} {noun}."
     yield from _comment(told)
     if lacking:
@@ -241,6 +243,8 @@ def _saver(result: RestoreForecast, saved: Checkpoint) -> Iterator[str]:
     pieces = [_Piece(b, b.key, a.key or "") for a, b in result.renames if b.key]
     of = [one.target for one in result.values]
     yield from _head(result, "the graph, in `session`", pieces, of, "variables")
+    if not pieces:
+        return
     yield "import tensorflow as tf"
     yield ""
     yield from _table("saved", [(piece.key, piece.address) for piece in pieces])
@@ -258,46 +262,42 @@ def _saver(result: RestoreForecast, saved: Checkpoint) -> Iterator[str]:
 
 
 def _keras(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) -> Iterator[str]:
-    places = _layer_places(target)
-    of = [
-        one.target
-        for one in result.values
-        if one.target.role in _PARAMETERS and one.outcome is not Outcome.UNFORESEEN
-    ]
+    """Write the values into a file of the model's own, which it then loads."""
+    is_legacy = target.format is Format.LEGACY_HDF5
+    is_keras3 = (target.evidence.keras_version or "").startswith("3")
+    is_whole = is_legacy and (
+        is_keras3 or any(key.startswith(_WHOLE) for key in target.reader.tensors)
+    )
+    of = [one.target for one in result.values]
     pieces = [
-        _Piece(b, places[b.key], a.key or "")
+        _Piece(b, b.key if b.key.startswith(_WHOLE) or not is_whole else _WHOLE + b.key, a.key)
         for a, b in result.renames
-        if b.key in places and b.role in _PARAMETERS and a.key
+        if a.key and b.key
     ]
-    yield from _head(result, "`model`, by the names of its layers", pieces, of, "weights")
+    yield from _head(result, "`model`, by way of a file of its own", pieces, of, "values")
+    if not pieces:
+        return
     is_archive = saved.format is Format.KERAS_ARCHIVE
-    if is_archive:
-        yield "import io"
-        yield "import zipfile"
-        yield ""
+    is_sharded = saved.format is Format.KERAS_WEIGHTS_SHARDED
+    modules = {"os", "tempfile", *(("io", "zipfile") if is_archive else ())}
+    yield from (f"import {name}" for name in sorted(modules))
+    yield ""
+    if is_sharded:
+        yield "import ckread"
     yield "import h5py"
     yield ""
     yield from _table("saved", [(piece.address, piece.key) for piece in pieces])
-    source = _quoted(result.saved)
+    source = f"h5py.File({_quoted(result.saved)})"
     if is_archive:
-        yield f"with zipfile.ZipFile({source}) as archive:"
+        yield f"with zipfile.ZipFile({_quoted(result.saved)}) as archive:"
         yield '    data = io.BytesIO(archive.read("model.weights.h5"))'
-        source = "data"
-    yield f"with h5py.File({source}) as file:"
-    yield "    for (layer, number), key in saved.items():"
-    yield "        model.get_layer(layer).weights[number].assign(file[key][()])"
-
-
-def _layer_places(target: Checkpoint) -> Mapping[str | None, tuple[str, int]]:
-    """Give of each variable of a layer, by key, the layer's name and its number in it."""
-    from ckread.analysis.compat.keras_files import layers_of
-
-    try:
-        layers = layers_of(target).layers
-    except ValueError:
-        return {}
-    return {
-        variable.key: (name, number)
-        for name, variables in layers.items()
-        for number, variable in enumerate(variables)
-    }
+        source = "h5py.File(data)"
+    if is_sharded:
+        source = f"ckread.open({_quoted(result.saved)})"
+    yield "with tempfile.TemporaryDirectory() as folder:"
+    yield f'    path = os.path.join(folder, "{"model" if is_legacy else "model.weights"}.h5")'
+    yield f"    model.{'save' if is_whole else 'save_weights'}(path)"
+    yield f'    with {source} as there, h5py.File(path, "r+") as here:'
+    yield "        for key, name in saved.items():"
+    yield f"            here[key][...] = there[name]{'.numpy()' if is_sharded else '[()]'}"
+    yield "    model.load_weights(path)"

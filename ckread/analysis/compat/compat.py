@@ -12,6 +12,7 @@ from ckread.analysis.compat.by_name import (
     forecast_init,
     forecast_names,
     forecast_saver,
+    forecast_warm_start,
 )
 from ckread.analysis.compat.code import with_code
 from ckread.analysis.compat.cures import with_cures
@@ -24,6 +25,7 @@ from ckread.analysis.compat.records import Outcome, Way
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError, UsageError
+from ckread.model.evidence import Claim, Strength
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role
@@ -31,7 +33,7 @@ from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.analysis.compat.records import RestoreForecast
     from ckread.model.checkpoint import Checkpoint
@@ -45,8 +47,8 @@ _OBJECTS, _NAMES, _PATHS, _LISTS = (
 _WAYS: dict[tuple[str, str], tuple[Way, ...]] = {
     (_OBJECTS, _OBJECTS): (Way.CHECKPOINT,),
     (_NAMES, _OBJECTS): (Way.CHECKPOINT,),
-    (_NAMES, _NAMES): (Way.SAVER, Way.INIT_FROM_CHECKPOINT),
-    (_OBJECTS, _NAMES): (Way.SAVER,),
+    (_NAMES, _NAMES): (Way.SAVER, Way.INIT_FROM_CHECKPOINT, Way.WARM_START),
+    (_OBJECTS, _NAMES): (Way.SAVER, Way.WARM_START),
     (_PATHS, _PATHS): (Way.LOAD_WEIGHTS,),
     (_LISTS, _LISTS): (Way.H5_IN_ORDER, Way.H5_BY_NAME),
     (_LISTS, _PATHS): (Way.H5_IN_ORDER, Way.H5_BY_NAME),
@@ -62,6 +64,7 @@ def compat(
     way: str | None = None,
     skip_mismatch: bool = False,
     names: Mapping[str, str] | None = None,
+    vars_to_warm_start: str | Sequence[str] | None = None,
 ) -> RestoreForecast:
     """Foretell which values of a program a restore brings back, and which it does not.
 
@@ -75,12 +78,15 @@ def compat(
             nothing is changed.
         patterns: only values that one of these matches, on either side; what the restore
             does as a whole is foretold all the same.
-        way: `checkpoint`, `saver`, `init_from_checkpoint`, `load_weights`, `h5-by-name` or
-            `h5-in-order`; None for what the two formats mean.
+        way: `checkpoint`, `saver`, `init_from_checkpoint`, `warm_start`, `load_weights`,
+            `h5-by-name` or `h5-in-order`; None for what the two formats mean.
         skip_mismatch: as `load_weights` takes it.
         names: for `saver` the `var_list`, for `init_from_checkpoint` the assignment map:
-            names or scopes in the file to those of the program. Otherwise names that are
-            known to be the same variable, for the code that brings the rest.
+            names or scopes in the file to those of the program; for `warm_start` its
+            `var_name_to_prev_var_name` the other way round. Otherwise names that are known
+            to be the same variable, for the code that brings the rest.
+        vars_to_warm_start: as `warm_start` takes it: a regular expression for trainable
+            variables, or a list of them for all; None for every trainable one.
 
     Raises:
         UsageError: there is no such way between these formats.
@@ -97,9 +103,17 @@ def compat(
             there = stack.enter_context(opened(saved))
             here = stack.enter_context(opened(target))
         chosen = choose_way(there, here, way)
-        takes_names = chosen in (Way.SAVER, Way.INIT_FROM_CHECKPOINT)
-        settings = names if takes_names else None
-        result = forecast(there, here, chosen, skip_mismatch=skip_mismatch, names=settings)
+        takes_names = chosen in (Way.SAVER, Way.INIT_FROM_CHECKPOINT, Way.WARM_START)
+        result = forecast(
+            there,
+            here,
+            chosen,
+            skip_mismatch=skip_mismatch,
+            names=names if takes_names else None,
+            vars_to_warm_start=vars_to_warm_start,
+        )
+        told = (Strength.NAMED, "--as") if way else (Strength.STORED, "the formats of both sides")
+        result = replace(result, evidence=(Claim("way", str(chosen), *told),))
         command = command_line(result, way=way, skip_mismatch=skip_mismatch)
         result = _with_training(result, there, here)
         result = with_cures(result, there, here, command, names)
@@ -189,6 +203,7 @@ def forecast(
     *,
     skip_mismatch: bool = False,
     names: Mapping[str, str] | None = None,
+    vars_to_warm_start: str | Sequence[str] | None = None,
 ) -> RestoreForecast:
     """Foretell one way of restoring.
 
@@ -197,8 +212,13 @@ def forecast(
     """
     if skip_mismatch and way not in (Way.LOAD_WEIGHTS, Way.H5_BY_NAME, Way.H5_IN_ORDER):
         raise UsageError(f"skip_mismatch: {way} takes none, only load_weights does")
+    if vars_to_warm_start is not None and way is not Way.WARM_START:
+        raise UsageError(f"vars_to_warm_start: {way} takes none, only warm_start does")
     if names is not None:
         check_names(names)
+    if way is Way.WARM_START:
+        chosen = ".*" if vars_to_warm_start is None else vars_to_warm_start
+        return forecast_warm_start(saved, target, names, chosen)
     if way is Way.CHECKPOINT:
         if saved.evidence.graph is None:
             return forecast_names(saved, target)

@@ -17,9 +17,9 @@ from ckread.analysis.compat.restoring import count_restored, shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import match_variables
-from ckread.analysis.diff.records import PairedBy
+from ckread.analysis.diff.records import PairedBy, pair_claims
 from ckread.errors import CheckpointError
-from ckread.model.evidence import ObjectGraph
+from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
 
@@ -54,8 +54,13 @@ def with_cures(
         command: the command line that gave the forecast.
         names: names there and here that are known to be the same variable.
     """
-    pairs = find_renames(result, saved, target, names)
-    result = replace(result, renames=pairs, rules=tuple(_rules(result)))
+    pairs, found_by = find_renames(result, saved, target, names)
+    result = replace(
+        result,
+        renames=pairs,
+        rules=tuple(_rules(result)),
+        evidence=(*result.evidence, *_whose(result), *pair_claims(found_by)),
+    )
     if result.complete:
         return result
     total = len(result.values)
@@ -75,43 +80,65 @@ def with_cures(
     return replace(result, cures=tuple(cures))
 
 
+def _whose(result: RestoreForecast) -> Iterator[Claim]:
+    """Say what told that values are those of the variables that receive them, or of others."""
+    for outcome, whose in ((Outcome.OTHER, "of another variable"), (Outcome.RESTORED, "renamed")):
+        n = sum(
+            one.outcome is outcome and one.saved is not None and one.saved.name != one.name
+            for one in result.values
+        )
+        if n:
+            yield Claim(
+                "whose value", f"{n} {whose}", Strength.DERIVED,
+                "names on both sides, equal content, owners and words of slots, roles",
+            )  # fmt: skip
+
+
 def find_renames(
     result: RestoreForecast,
     saved: Checkpoint,
     target: Checkpoint,
     names: Mapping[str, str] | None = None,
-) -> tuple[tuple[Stored, Stored], ...]:
-    """Pair values that are the same variable: by name, by content, by a shape of its own."""
+) -> tuple[tuple[tuple[Stored, Stored], ...], Counter[PairedBy]]:
+    """Pair values that are the same variable: by name, by content, by a shape of its own.
+
+    Those that the restore does not pair itself are counted by what told it.
+    """
     sides = [
         [v for v in side.values() if v.role not in (Role.BOOKKEEPING, Role.ALIAS)]
         for side in (saved, target)
     ]
     if result.complete and names is None:
         pairs = ((one.saved, one.target) for one in result.values if one.target.key)
-        return tuple((saved, here) for saved, here in pairs if saved is not None)
+        return tuple((saved, here) for saved, here in pairs if saved is not None), Counter()
     matching = match_variables(*sides, renames=names)
     sameness = Sameness(*sides)
     lonely = _lonely(matching.pairs, matching.removed, matching.added)
+    there = {one.saved.key: one.saved for one in result.values if one.saved is not None}
+    here = {one.target.key: one.target for one in result.values}
     found: dict[str, tuple[Stored, Stored]] = {}
+    told: dict[str, PairedBy] = {}
     for a, b, paired_by, _ in matching.pairs:
         fits = a.shape == b.shape and a.dtype == b.dtype
         is_sure = paired_by in _SURE or (
             paired_by is PairedBy.KEY and not sameness.is_another(a, b)
         )
         if fits and (is_sure or (a.name, b.name) in lonely):
-            found[b.key] = Stored.of(a), Stored.of(b)
+            told[b.key] = paired_by
+            found[b.key] = there.get(a.key) or Stored.of(a), here.get(b.key) or Stored.of(b)
     if _are_strange(result):
         found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
     for one in result.values:
         if one.outcome is Outcome.RESTORED and one.saved is not None and one.target.key:
             found[one.target.key] = one.saved, one.target
     graph = target.evidence.graph
+    came = {one.target.key for one in result.values if one.outcome is Outcome.RESTORED}
     if graph is not None:  # a table's keys and values are no variables that can be assigned
         assigned = set(graph.variables.values())
-        came = {one.target.key for one in result.values if one.outcome is Outcome.RESTORED}
         found = {key: pair for key, pair in found.items() if key in assigned or key in came}
-    order = [one.target.key for one in result.values]
-    return tuple(found[key] for key in order if key in found)
+    keys = [one.target.key for one in result.values if one.target.key in found]
+    counts = Counter(told[key] for key in keys if key not in came and key in told)
+    return tuple(found[key] for key in keys), counts
 
 
 def _are_strange(result: RestoreForecast) -> bool:

@@ -42,7 +42,8 @@ _VARS = "vars"
 _OPTIMIZER = "optimizer"
 _LEGACY_OPTIMIZER = "optimizer_weights"
 _LEGACY_TOP = "top_level_model_weights"
-_RECURRENT = ("LSTM", "GRU", "Bidirectional", "RNN")
+_RECURRENT = ("LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
+_NESTED = ("Model", "Sequential", "Functional", "TimeDistributed")
 
 
 @dataclass(slots=True)
@@ -91,14 +92,17 @@ def forecast_paths(
     work = _Work(Sameness(saved.values(), target.values()))
     failed: list[tuple[str, str]] = []
     for group, ours in here.items():
-        theirs = there.get(group, there.get(_older(group), {}))
+        older = group.replace("layers", "_layer_checkpoint_dependencies")  # of Keras 2.13
+        theirs = there.get(group, there.get(older, {}))
         if group.split("/")[0] == _OPTIMIZER and len(theirs) != len(ours):
             word = f"{len(theirs)} variables of the optimizer there, {len(ours)} here"
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
-        if len(theirs) != len(ours) and _is_tried_again(group, there):
-            reason = f"Keras looks for it under {_lists_of(group)} too, by its place among layers"
+        lists = f"{_lists_of(group)}/"
+        is_listed = not group.startswith(lists) and any(one.startswith(lists) for one in there)
+        if len(theirs) != len(ours) and is_listed:
+            reason = f"Keras looks for it under {lists[:-1]} too, by its place among layers"
             for variable in ours.values():
                 work.put(variable, Outcome.UNFORESEEN, None, None, reason)
             continue
@@ -113,10 +117,19 @@ def forecast_paths(
             f"object {layer}: {problem}"
         )
         work.stop(Raised("ValueError", message, next(iter(here[group].values())).name))
+        if not _is_of_keras3(target):  # Keras 2 stops at the first, in an order of its own
+            work.assigned_before = None
     words = "by load_weights, by path"
     if skip_mismatch:
         words = "by load_weights(skip_mismatch=True), by path"
     return _forecast(saved, target, Way.LOAD_WEIGHTS, words, work)
+
+
+def _is_of_keras3(target: Checkpoint) -> bool:
+    """Tell whether a file is by Keras 3 for certain: it says so, or has the names of layers."""
+    version = target.evidence.keras_version
+    groups = cast("KerasReader", target.reader).contents.groups
+    return version[:1] == "3" if version else any(group.name for group in groups.values())
 
 
 def _take_group(
@@ -168,17 +181,6 @@ def _take_group(
 def _lists_of(group: str) -> str:
     parent = group.rpartition("/")[0]
     return f"{parent}/layers" if parent else "layers"
-
-
-def _is_tried_again(group: str, there: Mapping[str, object]) -> bool:
-    """Tell whether Keras comes back to a layer that did not fit, as an item of `layers`."""
-    scope = f"{_lists_of(group)}/"
-    return not group.startswith(scope) and any(other.startswith(scope) for other in there)
-
-
-def _older(group: str) -> str:
-    """Give where Keras 2.13 kept a group, which Keras 3 looks up too."""
-    return group.replace("layers", "_layer_checkpoint_dependencies")
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:
@@ -277,6 +279,25 @@ def forecast_in_order(
     there, here = layers_of(saved), layers_of(target)
     work = _Work(Sameness(saved.values(), target.values()))
     names = list(there.layers)
+    call = "by load_weights, in order"
+    if skip_mismatch:
+        call = "by load_weights(skip_mismatch=True), in order"
+    if skip_mismatch and _is_keras2(here):
+        message = (
+            "When calling model.load_weights, skip_mismatch can only be set to True when by_name "
+            "is True."
+        )
+        work.stop(Raised("ValueError", message))
+        for variable in (one for layer in here.layers.values() for one in layer):
+            reason = "Keras 2 takes skip_mismatch with by_name alone"
+            work.put(variable, Outcome.KEPT, None, Code.SKIPPED, reason)
+        return _forecast(saved, target, Way.H5_IN_ORDER, call, work)
+    notes: tuple[str, ...] = ()
+    if skip_mismatch and _is_up_to(here.version, 10):
+        notes = (
+            f"Keras {here.version} does not heed skip_mismatch here, Keras 3.11 is the first.",
+        )
+        skip_mismatch = False
     if len(there.layers) != len(here.layers):
         message = (
             "Layer count mismatch when loading weights from file. Model expected "
@@ -288,11 +309,12 @@ def forecast_in_order(
             for variable in variables:
                 work.put(variable, Outcome.KEPT, None, Code.OTHER_OBJECT, words)
     else:
-        is_old = _is_keras2(here)
         for number, (name, layer) in enumerate(zip(names, here.layers, strict=True)):
             title = f"layer #{number} (named {layer}"
             ours, theirs = here.layers[layer], there.layers[name]
-            if len(ours) != len(theirs):
+            if _converts(here, layer, ours, theirs, there.version):
+                _leave_open(work, ours)
+            elif len(ours) != len(theirs):
                 message = (
                     f"Weight count mismatch for {title} in the current model, {name} in the "
                     f"save file). Layer expects {len(ours)} weight(s). Received {len(theirs)} "
@@ -300,24 +322,13 @@ def forecast_in_order(
                 )
                 _miscounted(work, ours, theirs, message, raises=True)
             else:
-                _take_weights(
-                    work,
-                    here,
-                    layer,
-                    ours,
-                    theirs,
-                    title=f"{title})",
-                    skip_mismatch=skip_mismatch,
-                    saved_version=there.version,
-                )
-        if is_old and work.raises:
-            work.assigned_before = _assigned_in_keras2(work)
+                _take_weights(work, ours, theirs, f"{title})", skip_mismatch=skip_mismatch)
     if there.top is not None and len(there.layers) == len(here.layers):
-        _take_top(work, here.top or (), there.top, skip_mismatch=skip_mismatch)
-    call = "by load_weights, in order"
-    if skip_mismatch:
-        call = "by load_weights(skip_mismatch=True), in order"
-    return _forecast(saved, target, Way.H5_IN_ORDER, call, work)
+        skips = skip_mismatch and len(there.top) == len(here.top or ())
+        _take_top(work, here.top or (), there.top, skip_mismatch=skips)
+    if _is_keras2(here) and work.raises:
+        work.assigned_before = _assigned_in_keras2(work)
+    return _forecast(saved, target, Way.H5_IN_ORDER, call, work, notes)
 
 
 def forecast_layer_names(
@@ -331,30 +342,23 @@ def forecast_layer_names(
         if ours is None:
             continue
         title = f"layer #{number} (named {name})"
-        if len(ours) != len(theirs):
+        if _converts(here, name, ours, theirs, there.version):
+            _leave_open(work, ours)
+        elif len(ours) != len(theirs):
             message = (
                 f"Weight count mismatch for {title}. Layer expects {len(ours)} weight(s). "
                 f"Received {len(theirs)} saved weight(s)"
             )
             _miscounted(work, ours, theirs, message, raises=not skip_mismatch)
         else:
-            _take_weights(
-                work,
-                here,
-                name,
-                ours,
-                theirs,
-                title=title,
-                skip_mismatch=skip_mismatch,
-                saved_version=there.version,
-            )
+            _take_weights(work, ours, theirs, title, skip_mismatch=skip_mismatch)
     for name, ours in here.layers.items():
         for variable in ours:
             if variable.key not in work.found:
                 reason = f"no layer {name} there"
                 work.put(variable, Outcome.KEPT, None, Code.NO_SUCH_PATH, reason)
     n_all = sum(map(len, here.layers.values()))
-    if there.top is not None and _counts_all_weights(here.version) and n_all != len(there.top):
+    if there.top is not None and _is_up_to(here.version, 7) and n_all != len(there.top):
         if not skip_mismatch:
             message = (
                 "Weight count mismatch for top-level weights of model. Model expects "
@@ -369,11 +373,15 @@ def forecast_layer_names(
     return _forecast(saved, target, Way.H5_BY_NAME, f"by load_weights({words})", work)
 
 
-def _counts_all_weights(version: str) -> bool:
-    """Tell whether this Keras takes all weights for those of the model itself, as to 3.7."""
+def _is_up_to(version: str, last: int) -> bool:
+    """Tell whether this is a Keras 3 up to a minor version.
+
+    By name, those up to 3.7 take all weights for those of the model itself; in order, those
+    up to 3.10 do not heed `skip_mismatch`.
+    """
     major, _, rest = version.partition(".")
     minor = rest.partition(".")[0]
-    return major == "3" and minor.isdecimal() and int(minor) <= 7
+    return major == "3" and minor.isdecimal() and int(minor) <= last
 
 
 def _is_keras2(layers: Layers) -> bool:
@@ -394,49 +402,44 @@ def _assigned_in_keras2(work: _Work) -> int:
 
 def _miscounted(
     work: _Work,
-    ours: Iterable[Variable],
+    ours: tuple[Variable, ...],
     theirs: tuple[Variable, ...],
     message: str,
     *,
     raises: bool,
 ) -> None:
     """Note a layer that has another number of weights there."""
-    variables = tuple(ours)
-    reason = f"{len(theirs)} weights there, {len(variables)} here"
+    reason = f"{len(theirs)} weights there, {len(ours)} here"
     outcome, code = (Outcome.RAISES, Code.OTHER_OBJECT) if raises else (Outcome.KEPT, Code.SKIPPED)
     if raises:
-        first = variables[0].name if variables else None
+        first = ours[0].name if ours else None
         work.stop(Raised("ValueError", message, first, is_count=True))
-    for variable in variables:
+    for variable in ours:
         work.put(variable, outcome, None, code, reason)
+
+
+def _leave_open(work: _Work, ours: Iterable[Variable]) -> None:
+    for variable in ours:
+        reason = "Keras converts weights of this layer while loading"
+        work.put(variable, Outcome.UNFORESEEN, None, None, reason)
 
 
 def _take_weights(
     work: _Work,
-    here: Layers,
-    layer: str,
     ours: tuple[Variable, ...],
     theirs: tuple[Variable, ...],
-    *,
     title: str,
+    *,
     skip_mismatch: bool,
-    saved_version: str,
 ) -> None:
     """Decide on the weights of a layer, one by one."""
-    converts = _is_keras2(here) and _may_convert(here.classes.get(layer, ""), ours, theirs)
-    if _is_keras2(here) and saved_version.startswith("1") and saved_version[1:2] in ("", "."):
-        converts = True
     for variable, found in zip(ours, theirs, strict=True):
-        if converts:
-            reason = "Keras converts weights of this layer while loading"
-            work.put(variable, Outcome.UNFORESEEN, found, None, reason)
-        elif found.shape == variable.shape:
+        shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
+        if found.shape == variable.shape:
             work.put(variable, Outcome.RESTORED, found)
         elif skip_mismatch:
-            shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
             work.put(variable, Outcome.KEPT, found, Code.SKIPPED, f"skipped: {shapes}")
         else:
-            shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
             message = (
                 f"Shape mismatch in {title}for weight {variable.name}. Weight expects shape "
                 f"{variable.shape}. Received saved weight with shape {found.shape}"
@@ -445,17 +448,28 @@ def _take_weights(
             work.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
 
 
-def _may_convert(class_name: str, ours: tuple[Variable, ...], theirs: tuple[Variable, ...]) -> bool:
-    """Tell whether Keras 2 may turn the weights of a layer into other ones."""
+def _converts(
+    here: Layers, layer: str, ours: tuple[Variable, ...], theirs: tuple[Variable, ...], version: str
+) -> bool:
+    """Tell whether Keras 2 may turn the saved weights of a layer into other ones."""
+    if not _is_keras2(here):
+        return False
+    if version.partition(".")[0] == "1":
+        return True
+    kind = here.classes.get(layer, "")
+    if len(ours) != len(
+        theirs
+    ):  # it deals them out to the layers of a nested model, from the first
+        return kind in _NESTED or (not kind and 0 < len(ours) < len(theirs))
     shapes = [(a.shape, b.shape) for a, b in zip(ours, theirs, strict=True)]
     if all(a == b for a, b in shapes):
         return False
-    if class_name in _RECURRENT:
+    if kind in _RECURRENT:
         return True
-    first, other = shapes[0]
-    is_transposed = len(other) == 4 and tuple(other[i] for i in (3, 2, 0, 1)) == first
-    is_bias = any(len(a) != len(b) and a[-1:] == b[-1:] for a, b in shapes)
-    return is_transposed or is_bias
+    is_transposed = any(len(b) == 4 and tuple(b[i] for i in (3, 2, 0, 1)) == a for a, b in shapes)
+    may_be_recurrent = not kind or kind in _NESTED
+    n_matrices = sum(len(a) == len(b) == 2 for a, b in shapes)
+    return is_transposed or (may_be_recurrent and n_matrices >= 2 and len(shapes) >= 3)
 
 
 def _take_top(
@@ -473,25 +487,17 @@ def _take_top(
             "weight(s)"
         )
         _miscounted(work, ours, theirs, message, raises=not skip_mismatch)
-        return
-    for variable, found in zip(ours, theirs, strict=True):
-        if found.shape == variable.shape:
-            work.put(variable, Outcome.RESTORED, found)
-            continue
-        shapes = f"{shape_text(found.shape)} there, {shape_text(variable.shape)} here"
-        if skip_mismatch:
-            work.put(variable, Outcome.KEPT, found, Code.SKIPPED, f"skipped: {shapes}")
-            continue
-        message = (
-            f"Shape mismatch in top-level modelfor weight {variable.name}. Weight expects shape "
-            f"{variable.shape}. Received saved weight with shape {found.shape}"
-        )
-        work.stop(Raised("ValueError", message, variable.name))
-        work.put(variable, Outcome.RAISES, found, Code.SHAPE, shapes)
+    else:
+        _take_weights(work, ours, theirs, "top-level model", skip_mismatch=skip_mismatch)
 
 
 def _forecast(
-    saved: Checkpoint, target: Checkpoint, way: Way, call: str, work: _Work
+    saved: Checkpoint,
+    target: Checkpoint,
+    way: Way,
+    call: str,
+    work: _Work,
+    notes: tuple[str, ...] = (),
 ) -> RestoreForecast:
     order = model_order(target.values(), target.evidence)
     values = tuple(work.found[variable.key] for variable in order if variable.key in work.found)
@@ -510,4 +516,5 @@ def _forecast(
         raises=tuple(work.raises),
         assigned_before=work.assigned_before if work.raises else None,
         asserts=Asserts(None, None),
+        notes=notes,
     )

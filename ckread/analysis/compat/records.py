@@ -11,6 +11,7 @@ from ckread.model.display import Displayed, Field, Kind, document, frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ckread.model.evidence import Claim
     from ckread.model.variable import Variable
 
 
@@ -23,6 +24,8 @@ class Way(StrEnum):
     """`tf.compat.v1.train.Saver.restore`."""
     INIT_FROM_CHECKPOINT = "init_from_checkpoint"
     """`tf.compat.v1.train.init_from_checkpoint`."""
+    WARM_START = "warm_start"
+    """`tf.compat.v1.train.warm_start`, as Estimators call it."""
     LOAD_WEIGHTS = "load_weights"
     """`load_weights` of a `.weights.h5` or `.keras`, by path."""
     H5_BY_NAME = "h5-by-name"
@@ -249,6 +252,7 @@ class RestoreForecast(Displayed):
             program set itself.
         python: lines of Python that bring what can be brought, ready to run.
         notes: what else a reader should know, one sentence each.
+        evidence: what told the way, whose value it is, and the pairs of `renames`.
         is_name_based: whether the file has names and no objects.
     """
 
@@ -269,6 +273,7 @@ class RestoreForecast(Displayed):
     rates: tuple[float, float] | None = None
     python: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
     is_name_based: bool = False
 
     @property
@@ -331,6 +336,7 @@ class RestoreForecast(Displayed):
             "asserts": self.asserts._asdict(),
             "rules": [{"from": r.source, "to": r.target, "values": r.values} for r in self.rules],
             "cures": [cure._asdict() for cure in self.cures],
+            "evidence": [claim.to_dict() for claim in self.evidence],
         }
 
     def to_pandas(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import (
@@ -25,7 +26,7 @@ from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -39,6 +40,8 @@ _NO_COUNTER = (
 _ATTRIBUTES = ".ATTRIBUTES/"
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
+_FEW_BELOW = 40
+"""Objects below one that are looked at for a label."""
 
 
 class Parting(NamedTuple):
@@ -84,13 +87,13 @@ class Objects:
         """
         found: dict[str, str] = {}
         for name, _, key in self.graph.nodes[node].attributes:
-            parts = [] if key in self.variables else self._parts(key)
+            start = f"{key}-"
+            if key in self.variables:
+                found[name] = key
+                continue
+            parts = [one[len(key) :] for one in self.variables if one.startswith(start)]
             found |= {f"{name}{part}": f"{key}{part}" for part in parts} or {name: key}
         return found
-
-    def _parts(self, key: str) -> list[str]:
-        start = f"{key}-"
-        return [one[len(key) :] for one in self.variables if one.startswith(start)]
 
     def holds(self, node: int) -> bool:
         """Tell whether an object has values of its own."""
@@ -116,7 +119,7 @@ class Objects:
 
     def _find_label(self, node: int) -> str:
         scopes: list[str] = []
-        for below in _few(self.graph, node):
+        for below in islice(self.graph.walk(node), _FEW_BELOW):
             for key in self.values(below).values():
                 variable = self.variables.get(key)
                 if variable is not None:
@@ -125,13 +128,6 @@ class Objects:
             if scopes:
                 break
         return scopes[0] if scopes else ""
-
-
-def _few(graph: ObjectGraph, node: int, limit: int = 40) -> Iterator[int]:
-    for count, below in enumerate(graph.walk(node)):
-        if count == limit:
-            return
-        yield below
 
 
 def with_counter(graph: ObjectGraph) -> ObjectGraph:
@@ -163,7 +159,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         way=Way.CHECKPOINT,
         call=CALL,
         values=work.values(model_order(target.values(), target.evidence)),
-        left_over=work.left_over(model_order(saved.values(), saved.evidence)),
+        left_over=work.left_over(saved),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=asserts,
@@ -217,13 +213,16 @@ class _Restore:
         taken = [left.pop(key) for key in roles if key in left]
         return (*taken, *left.values())
 
-    def left_over(self, order: Iterable[Variable]) -> tuple[Stored, ...]:
-        """Give what of the file finds no place."""
-        return tuple(
-            self.there.stored(variable.key)
-            for variable in order
-            if variable.role is not Role.BOOKKEEPING and variable.key not in self.used
-        )
+    def left_over(self, saved: Checkpoint) -> tuple[Stored, ...]:
+        """Give what of the file finds no place, in the order of its model."""
+
+        def is_left(variable: Variable) -> bool:
+            return variable.key not in self.used and variable.role is not Role.BOOKKEEPING
+
+        if not any(map(is_left, saved.values())):
+            return ()
+        order = model_order(saved.values(), saved.evidence)
+        return tuple(self.there.stored(variable.key) for variable in order if is_left(variable))
 
     def asserts(self) -> Asserts:
         """Say which assertions pass; none is reached after an exception."""
@@ -396,14 +395,12 @@ class _Restore:
         if name.isdecimal():
             label = self.here.label(child) or "an object"
             return Code.NO_SUCH_PATH, f"{place} is {label} here, nothing there"
-        strangers = [word for word in self._strangers(saved) if word != _COUNTER]
+        # Local names of the saved object that nothing here has.
+        deferred = (name for holder, _, name in self.binding.deferred if holder == saved)
+        strangers = [word for word in deferred if word != _COUNTER]
         if not path and len(strangers) == 1:
             return Code.NO_SUCH_PATH, f"root/{strangers[0]} there, root/{name} here"
         return Code.NO_SUCH_PATH, f"no {place} there"
-
-    def _strangers(self, saved: int) -> list[str]:
-        """Give the local names of a saved object that nothing here has."""
-        return [name for holder, _, name in self.binding.deferred if holder == saved]
 
     def _take_deferred(self) -> None:
         """Find objects of the program that have no values yet but have some there."""
@@ -556,9 +553,12 @@ def _find_shift(there: Objects, here: Objects) -> Shift | None:
 def _places(side: Objects) -> dict[str, tuple[str, int]]:
     """Give of each layer with variables, by name, the list of layers and its number there."""
     found: dict[str, tuple[str, int]] = {}
+    children = side.graph.children
+    if not any(name == "_operations" for each in children for _, name in each):
+        return found
     paths = {0: ""}
     for node in side.graph.walk():
-        for child, name in side.graph.children[node]:
+        for child, name in children[node]:
             if child in paths:
                 continue
             paths[child] = f"{paths[node]}/{name}" if paths[node] else name

@@ -17,6 +17,7 @@ from ckread.analysis.checksums import content_key
 from ckread.analysis.diff.kernels import differing_bits
 from ckread.analysis.diff.leftovers import pair_nearest
 from ckread.analysis.scan import side_by_side
+from ckread.readers.contract import numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,10 +77,13 @@ def _in_blocks(variables: Iterable[Variable]) -> dict[_Block, list[Variable]]:
     return blocks
 
 
-def fingerprint(variable: Variable) -> int:
-    """Give a number that depends on the values of a variable, not on their order."""
+def fingerprint(variable: Variable, dtype: DataType | None = None) -> int:
+    """Give a number that depends on the values of a variable, cast if so asked, in any order."""
     total = 0
     for chunk in variable.chunks():
+        if dtype is not None:
+            with np.errstate(all="ignore"):
+                chunk = chunk.astype(numpy_dtype(dtype), copy=False)
         if chunk.dtype.itemsize <= 8:
             words = chunk.view(f"u{chunk.dtype.itemsize}").astype(np.uint64)
         else:

@@ -14,20 +14,35 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
 from ckread.analysis.diff.codes import compare_dequantised, decoding_of, have_no_common_unit
+from ckread.analysis.diff.conversion import (
+    Arrangement,
+    compare_turned,
+    find_parts,
+    pair_by_turned_values,
+)
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
 from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
-from ckread.analysis.diff.records import NEARLY, CheckpointDiff, DiffStatus, Side, VariableDiff
+from ckread.analysis.diff.records import (
+    NEARLY,
+    CheckpointDiff,
+    Conversion,
+    DiffStatus,
+    PairedBy,
+    Side,
+    VariableDiff,
+)
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import CHECKSUMMED, Format
+from ckread.readers.contract import CHECKSUMMED, DOTTED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from ckread.analysis.diff.conversion import PartPair
     from ckread.analysis.diff.matching import Matching
     from ckread.analysis.diff.pairing import Pair
     from ckread.model.checkpoint import Checkpoint
@@ -105,9 +120,15 @@ def diff_checkpoints(
             for checkpoint in (first, second)
         ]
         is_wanted = _scope(sides, _several(patterns), as_roles(roles))
-        by_values = None if index_only else _pair_by_values(is_wanted)
+        is_conversion = (first.format in DOTTED) != (second.format in DOTTED)
+        by_values = None if index_only else _pair_by_values(is_wanted, is_conversion)
         match = partial(
-            match_variables, *sides, rules=rules, renames=rename_map, by_values=by_values
+            match_variables,
+            *sides,
+            rules=rules,
+            renames=rename_map,
+            by_values=by_values,
+            is_conversion=is_conversion,
         )
         matching = match()
         compare = Comparing(
@@ -115,6 +136,7 @@ def diff_checkpoints(
             None if index_only else tolerance,
             Work(n_jobs, executor, progress),
             (first, second),
+            is_conversion,
         )
         try:
             variables = _variables(matching, is_wanted, compare)
@@ -130,7 +152,14 @@ def diff_checkpoints(
             raise _placed(error, (first, second)) from error
         verified = _is_verified(found, (first, second))
     return CheckpointDiff(
-        first.path, second.path, index_only, tolerance, found, matching.rules, verified
+        first.path,
+        second.path,
+        index_only,
+        tolerance,
+        found,
+        matching.rules,
+        verified,
+        Conversion.of(found) if is_conversion and not index_only else None,
     )
 
 
@@ -159,7 +188,7 @@ def _scope(
 
 
 def _pair_by_values(
-    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    is_wanted: Callable[[Variable | None, Variable | None], bool], is_conversion: bool
 ) -> Callable[[Sequence[Variable], Sequence[Variable]], Iterable[tuple[Variable, Variable]]]:
     """Give the pairing by values, which reads only where something that is asked for is left."""
 
@@ -171,7 +200,9 @@ def _pair_by_values(
             return []
         from ckread.analysis.diff.contents import pair_by_values
 
-        return pair_by_values(*([v for v in side if v.elements in common] for side in (a, b)))
+        left, right = ([v for v in side if v.elements in common] for side in (a, b))
+        pair_up = pair_by_turned_values if is_conversion else pair_by_values
+        return list(pair_up(left, right))
 
     return pair
 
@@ -183,9 +214,34 @@ def _variables(
 ) -> list[VariableDiff]:
     pairs = [pair for pair in matching.pairs if is_wanted(pair.a, pair.b)]
     found = diff_pairs(pairs, comparing)
-    found += [_alone(v, DiffStatus.ADDED) for v in matching.added if is_wanted(None, v)]
-    found += [_alone(v, DiffStatus.REMOVED) for v in matching.removed if is_wanted(v, None)]
+    added = [v for v in matching.added if is_wanted(None, v)]
+    removed = [v for v in matching.removed if is_wanted(v, None)]
+    if comparing.is_conversion and comparing.tolerance is not None and added and removed:
+        parts = find_parts(removed, added)
+        found += [_of_part(one) for one in parts]
+        taken = {id(v) for one in parts for v in (one.a, one.b)}
+        added, removed = ([v for v in side if id(v) not in taken] for side in (added, removed))
+    found += [_alone(v, DiffStatus.ADDED) for v in added]
+    found += [_alone(v, DiffStatus.REMOVED) for v in removed]
     return found
+
+
+def _of_part(found: PartPair) -> VariableDiff:
+    a, b = found.a, found.b
+    return VariableDiff(
+        name=b.name,
+        status=DiffStatus.RESHAPED,
+        role=b.role,
+        a=Side.of(a),
+        b=Side.of(b),
+        nbytes=b.nbytes,
+        paired_by=PairedBy.PART,
+        confidence=1.0,
+        metrics=IDENTICAL,
+        permutation=found.axes,
+        is_read=True,
+        part=found.part,
+    )
 
 
 def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointError:
@@ -234,6 +290,7 @@ class Comparing(NamedTuple):
     tolerance: Tolerance | None
     work: Work
     sides: tuple[Mapping[str, Variable], Mapping[str, Variable]] = ({}, {})
+    is_conversion: bool = False
 
 
 def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff]:
@@ -270,11 +327,21 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
                 metrics[i] = compare_dequantised(a, b, decoding, comparing.tolerance)
                 is_read[i] = not same[i]
                 scales[i] = decoding.scale.name
+    turned: dict[int, Arrangement] = {}
+    for i, (a, b, *_) in enumerate(pairs):
+        if _may_be_exchanged(a, b, metrics[i]) and (axes := find_axes(a, b)) is not None:
+            turned[i] = Arrangement(axes)
+            if comparing.is_conversion or a.shape != b.shape:
+                metrics[i] = IDENTICAL
+        elif comparing.is_conversion and comparing.tolerance and _may_be_turned(a, b, metrics[i]):
+            as_b = compare_turned(a, b, comparing.tolerance)
+            if as_b is not None:
+                (turned[i], metrics[i]), is_read[i] = as_b, True
     ulp = 0.0 if comparing.tolerance is None else comparing.tolerance.ulp
     found_of_all = _of_alike(pairs, same, metrics, ulp, is_read)
     for i, (a, b, *_) in enumerate(pairs):
-        if a.shape != b.shape or i in codes or _may_be_exchanged(a, b, metrics[i]):
-            told = _of_pair(pairs[i], same[i], metrics[i], ulp, is_read=is_read[i])
+        if a.shape != b.shape or i in codes or i in turned:
+            told = _of_pair(pairs[i], same[i], metrics[i], turned.get(i), ulp, is_read=is_read[i])
             is_as_a = i in codes and a.role.is_parameter
             role = a.role if is_as_a else b.role
             found_of_all[i] = told._replace(is_codes=i in codes, role=role, scale=scales.get(i))
@@ -305,7 +372,7 @@ def _of_alike(
     sizes = [v.nbytes for v in right]
     columns = (
         names, told, roles, *sides, sizes, owners, slots, paired_by, confidence, metrics,
-        repeat(None), is_read, old, new, repeat(False), repeat(None),
+        repeat(None), is_read, old, new, repeat(False), repeat(None), repeat(None), repeat(None),
     )  # fmt: skip
     return list(map(VariableDiff._make, zip(*columns, strict=False)))
 
@@ -320,21 +387,34 @@ def _may_be_exchanged(a: Variable, b: Variable, metrics: Metrics | None) -> bool
     return not is_far and a.dtype == b.dtype and len(a.shape) > 1
 
 
+def _may_be_turned(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
+    """Tell whether a pair of two libraries differs, perhaps in the order of its elements alone."""
+    is_same = metrics is not None and not metrics.changed_elements
+    has_order = a.elements == b.elements > 1 and b.role.is_parameter
+    return has_order and not is_same and not have_no_common_unit(a, b)
+
+
+def find_axes(a: Variable, b: Variable) -> tuple[int, ...] | None:
+    """Give the axes that were exchanged, if that is all."""
+    from ckread.analysis.diff.contents import find_permutation
+
+    return find_permutation(a, b)
+
+
 def _of_pair(
-    pair: Pair, same: bool | None, metrics: Metrics | None, ulp: float, *, is_read: bool
+    pair: Pair,
+    same: bool | None,
+    metrics: Metrics | None,
+    turned: Arrangement | None,
+    ulp: float,
+    *,
+    is_read: bool,
 ) -> VariableDiff:
     a, b = pair.a, pair.b
-    permutation = None
-    if _may_be_exchanged(a, b, metrics):
-        from ckread.analysis.diff.contents import find_permutation
-
-        permutation = find_permutation(a, b)
-    if a.shape != b.shape and metrics is not None:
+    if a.shape != b.shape and metrics is not None and turned is None:
         # What was measured in C order is kept where that means anything.
         long_a, long_b = ([n for n in v.shape if n != 1] for v in (a, b))
-        if permutation is not None:
-            metrics = IDENTICAL
-        elif long_a != long_b and metrics.changed_elements:
+        if long_a != long_b and metrics.changed_elements:
             metrics = None
     status = _status(pair, same, metrics, ulp)
     shows_values = is_read and status in _SHOWN
@@ -350,7 +430,8 @@ def _of_pair(
         paired_by=pair.paired_by,
         confidence=pair.confidence,
         metrics=metrics,
-        permutation=permutation,
+        permutation=turned.axes if turned else None,
+        gates=turned.gates if turned else None,
         is_read=is_read,
         old=_scalar(a) if shows_values else None,
         new=_scalar(b) if shows_values else None,

@@ -6,6 +6,7 @@ In this order, each stage on what the earlier ones left over:
 2. same content where names were exchanged or shifted;
 3. layers that Keras numbered: same object path, or same place among those of a class;
 4. same name;
+   and of a conversion, same name in the words of one library;
 5. same name once the first scopes that all parameters of a side share are removed;
 6. same checkpoint key, of one role and shape;
 7. same content: by checksum, and by value fingerprint where values may be read;
@@ -25,6 +26,7 @@ from itertools import pairwise, repeat
 from typing import TYPE_CHECKING
 
 from ckread.analysis.checksums import ContentKey, content_key, is_big_endian, is_constant
+from ckread.analysis.diff.conversion import take_translated
 from ckread.analysis.diff.leftovers import pair_by_content, propose
 from ckread.analysis.diff.pairing import (
     Pair,
@@ -76,8 +78,9 @@ def match_variables(
     renames: Mapping[str, str] | None = None,
     moved: Mapping[str, str] | None = None,
     by_values: ContentPairs | None = None,
+    is_conversion: bool = False,
 ) -> Matching:
-    """Pair the variables of two checkpoints."""
+    """Pair the variables of two checkpoints; of two libraries if it is a conversion."""
     if not (rules or renames or moved) and _is_by_name_alone(a, b):
         paired = map(Pair._make, zip(a, b, repeat(PairedBy.NAME), repeat(1.0), strict=False))
         return Matching(tuple(paired), (), (), ())
@@ -101,6 +104,9 @@ def match_variables(
     take_renumbered(work)
     follow_owners(work)
     take_same_name(work)
+    if is_conversion:
+        take_translated(work)
+        follow_owners(work)
     take_without_scope(work)
     follow_owners(work)
     take_same_key(work)

@@ -14,7 +14,7 @@ from ckread.model.evidence import Claim, Strength
 from ckread.model.selection import find_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckread.analysis.diff.metrics import Metrics, Tolerance
     from ckread.model.role import Role
@@ -63,6 +63,10 @@ class PairedBy(StrEnum):
     """Same shape and role, and the nearest name: a proposal."""
     AVERAGE_OF = "average-of"
     """A weight, and its average in a file that holds averages alone."""
+    TRANSLATED = "translated"
+    """Same name once each library's words for the same thing are one."""
+    PART = "part"
+    """Equal values, of which one side has those of several in one."""
     RULE = "rule"
     """The rule that explains the other renames."""
 
@@ -113,8 +117,18 @@ _EVIDENCE = {
     PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),
     PairedBy.ORDER: (Strength.DERIVED, "the order of all layers of a class, shapes equal"),
     PairedBy.RULE: (Strength.DERIVED, "the rule of the other renames"),
+    PairedBy.TRANSLATED: (Strength.DERIVED, "names that are equal in the words of one library"),
+    PairedBy.PART: (Strength.STORED, "equal values, as parts of one tensor"),
     PairedBy.SHAPE: (Strength.DERIVED, "equal shape and role, nearest name"),
 }
+"""How well each way tells a pair, and in which words."""
+
+
+def pair_claims(counts: Mapping[PairedBy, int]) -> Iterator[Claim]:
+    """Give a claim for each way by which any pairs were found, strongest first."""
+    for way, (strength, source) in _EVIDENCE.items():
+        if counts.get(way):
+            yield Claim("pairs", counts[way], strength, source)
 
 
 class Side(NamedTuple):
@@ -140,6 +154,22 @@ class Side(NamedTuple):
         }
 
 
+class Part(NamedTuple):
+    """What of a whole tensor another one is.
+
+    Attributes:
+        whole: the side that has it whole, `a` or `b`.
+        axis: along which it is cut, in the order of the whole's axes.
+        start: first index along that axis.
+        stop: the one after the last.
+    """
+
+    whole: str
+    axis: int
+    start: int
+    stop: int
+
+
 class VariableDiff(NamedTuple):
     """What became of one variable.
 
@@ -162,6 +192,9 @@ class VariableDiff(NamedTuple):
         new: and in the second.
         is_codes: whether integers stand against real numbers, which have no unit in common.
         scale: the variable whose values make real numbers of these, which then were compared.
+        gates: where those of a recurrent layer are in another order: which block of the first
+            each block of the second is.
+        part: which part of the one the other is, where one side has several in one tensor.
     """
 
     name: str
@@ -181,6 +214,8 @@ class VariableDiff(NamedTuple):
     new: Scalar | None = None
     is_codes: bool = False
     scale: str | None = None
+    gates: tuple[int, ...] | None = None
+    part: Part | None = None
 
     @property
     def compared_as(self) -> str | None:
@@ -244,6 +279,8 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
     Field("compared_as", Kind.TEXT),
     Field("scale", Kind.TEXT),
     Field("permutation", Kind.NESTED, lambda v: v.permutation and list(v.permutation)),
+    Field("gates", Kind.NESTED, lambda v: v.gates and list(v.gates)),
+    Field("part", Kind.NESTED, lambda v: v.part and v.part._asdict()),
     _figure("changed_elements", Kind.NUMBER),
     Field("first_changed", Kind.NESTED, _first_changed),
     _figure("max_abs", Kind.FIGURE),
@@ -260,6 +297,83 @@ DIFF_FIELDS: tuple[Field[VariableDiff], ...] = (
 """What is told of a variable of a diff: JSON, pandas and the pipe of `diff`."""
 
 
+# What a diff of two libraries' files says as a whole.
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How much of a model was found again in another library's file.
+
+    Attributes:
+        variables: parameters of the first, each of which should be found.
+        found: those that were.
+        bit_equal: of these, equal bit for bit once turned.
+        transposed: of these, with axes in another order.
+        cast: the type that all values were cast to; None if they were not, or differently.
+        is_exact_cast: whether every cast value is the nearest of that type.
+        missing: names of the first that were not found.
+        extra: parameters of the second that are none of the first.
+    """
+
+    variables: int
+    found: int
+    bit_equal: int
+    transposed: int
+    cast: str | None
+    is_exact_cast: bool
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    @classmethod
+    def of(cls, variables: Sequence[VariableDiff]) -> Conversion:
+        """Sum up a diff of two libraries' files."""
+        model = [v for v in variables if v.role.is_parameter]
+        paired = [v for v in model if v.a is not None and v.b is not None]
+        casts = {(v.a.dtype, v.b.dtype) for v in paired if v.a and v.b and v.a.dtype != v.b.dtype}
+        n_cast = sum(v.status is DiffStatus.RETYPED or _is_retyped(v) for v in paired)
+        is_one_cast = len(casts) == 1 and 2 * n_cast > len(paired)
+        return cls(
+            variables=len({v.a.key for v in model if v.a is not None}),
+            found=len({v.a.key for v in paired if v.a is not None}),
+            bit_equal=sum(is_bit_equal(v) for v in paired),
+            transposed=sum(v.permutation is not None for v in paired),
+            cast=str(next(iter(casts))[1]) if is_one_cast else None,
+            is_exact_cast=all(is_bit_equal(v) or is_exact_cast(v) for v in paired),
+            missing=tuple(v.name for v in model if v.b is None),
+            extra=tuple(v.name for v in model if v.a is None),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON document."""
+        return {
+            "variables": self.variables,
+            "found": self.found,
+            "bit_equal": self.bit_equal,
+            "transposed": self.transposed,
+            "cast": self.cast,
+            "exact_cast": self.is_exact_cast if self.cast else None,
+            "missing": list(self.missing),
+            "extra": list(self.extra),
+        }
+
+
+def _is_retyped(variable: VariableDiff) -> bool:
+    return (
+        variable.a is not None and variable.b is not None and variable.a.dtype != variable.b.dtype
+    )
+
+
+def is_bit_equal(variable: VariableDiff) -> bool:
+    """Tell whether a pair holds the same bits, once turned."""
+    metrics = variable.metrics
+    return metrics is not None and not metrics.changed_elements and not _is_retyped(variable)
+
+
+def is_exact_cast(variable: VariableDiff) -> bool:
+    """Tell whether every value of one side is that of the other, cast."""
+    return bool(variable.metrics and variable.metrics.exact_cast)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class CheckpointDiff(Displayed):
     """What changed between two checkpoints.
@@ -273,6 +387,7 @@ class CheckpointDiff(Displayed):
         rules: what explains renamed pairs, most important first.
         verified: whether the checksum of everything that was read was there and right;
             None where nothing was read.
+        conversion: of two libraries' files, how much of the model was found again.
 
     Example:
         >>> run = "fixtures/digits_run"
@@ -290,6 +405,7 @@ class CheckpointDiff(Displayed):
     variables: tuple[VariableDiff, ...]
     rules: tuple[RenameRule, ...] = ()
     verified: bool | None = None
+    conversion: Conversion | None = None
 
     def __repr__(self) -> str:
         """Show both paths and how many variables became what."""
@@ -330,6 +446,18 @@ class CheckpointDiff(Displayed):
         """Names of the first checkpoint that became others in the second."""
         return {v.renamed_from: v.name for v in self.variables if v.renamed_from is not None}
 
+    @property
+    def conversion_map(self) -> dict[str, str | dict[str, object]]:
+        """Names of the first and what they are in the second: a name, or a name with `axes`.
+
+        Parts of one tensor are left out: a name stands for one.
+        """
+        return {
+            v.a.name: {"name": v.name, "axes": list(v.permutation)} if v.permutation else v.name
+            for v in self.variables
+            if v.a is not None and v.b is not None and v.part is None
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON document, without its schema line."""
         return {
@@ -339,6 +467,7 @@ class CheckpointDiff(Displayed):
             "equal": self.equal,
             "index_only": self.index_only,
             "summary": self.summary,
+            "conversion": self.conversion and self.conversion.to_dict(),
             "variables": [variable.to_dict() for variable in self.variables],
             "evidence": [claim.to_dict() for claim in self.evidence],
         }
@@ -347,14 +476,9 @@ class CheckpointDiff(Displayed):
     def evidence(self) -> tuple[Claim, ...]:
         """What tells the pairs: one claim for each way by which any were found, strongest first."""
         counts = Counter(v.paired_by for v in self.variables if v.paired_by is not None)
-        pairs = (
-            Claim("pairs", counts[way], strength, source)
-            for way, (strength, source) in _EVIDENCE.items()
-            if counts[way]
-        )
         told = "names of the pairs it holds for"
         rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
-        return (*pairs, *rules)
+        return (*pair_claims(counts), *rules)
 
     def to_pandas(self) -> Any:
         """Give a `pandas.DataFrame` with a row per variable, by name.

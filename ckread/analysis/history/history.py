@@ -13,7 +13,7 @@ from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
 from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.run.run import as_run
-from ckread.readers.logs import HistoryLog, read_history_log
+from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -269,6 +269,8 @@ def joined(
     places = [{epoch: i for i, epoch in enumerate(log.epochs)} for log in logs]
     columns: list[dict[str, Values]] = [{**log.counters, **log.metrics} for log in logs]
     names = dict.fromkeys(name for held in columns for name in held)
+    n_values = sum(len(log.epochs) * len(held) for log, held in zip(logs, columns, strict=True))
+    check_cells(logs[0].path, len(epochs), len(names), n_values)
     metrics = {
         name: tuple(
             columns[source[e]][name][places[source[e]][e]] if name in columns[source[e]] else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from ckread.analysis.statistics.distribution import Distribution
+    from ckread.analysis.statistics.distribution import Distribution, Quantile
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Claim
     from ckread.model.role import Role
@@ -83,14 +83,9 @@ def _figure(name: str, kind: Kind, attribute: str | None = None) -> Field[Variab
     return Field(name, kind, lambda v: getattr(v.distribution, attribute or name, None))
 
 
-def _quantiles(variable: VariableStatistics) -> dict[str, float] | None:
+def _quantiles(variable: VariableStatistics, give: Callable[[Quantile], Any]) -> Any:
     found = variable.distribution
-    return {str(q.probability): q.value for q in found.quantiles} if found else None
-
-
-def _quantile_bounds(variable: VariableStatistics) -> dict[str, list[float]] | None:
-    found = variable.distribution
-    return {str(q.probability): [q.low, q.high] for q in found.quantiles} if found else None
+    return {str(q.probability): give(q) for q in found.quantiles} if found else None
 
 
 STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
@@ -109,8 +104,8 @@ STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
     _figure("zeros", Kind.COUNT),
     _figure("nan", Kind.COUNT),
     _figure("inf", Kind.COUNT, "infinite"),
-    Field("quantiles", Kind.NESTED, _quantiles),
-    Field("quantile_bounds", Kind.NESTED, _quantile_bounds),
+    Field("quantiles", Kind.NESTED, lambda v: _quantiles(v, lambda q: q.value)),
+    Field("quantile_bounds", Kind.NESTED, lambda v: _quantiles(v, lambda q: [q.low, q.high])),
 )
 """What is told of a variable that was measured: JSON, pandas and the pipe of `stats`."""
 

@@ -196,18 +196,13 @@ def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord])
     ends = ("/".join(parts[cut:]) for cut in cuts if cut)
     for candidate in chain(beginnings, ends):
         weight = tensors.get(candidate)
-        if weight is not None and _fits(record.shape, weight.shape):
+        if weight is None:
+            continue
+        whole = weight.shape  # or that less one axis
+        factors = (whole[:axis] + whole[axis + 1 :] for axis in range(len(whole)))
+        if record.shape == whole or (len(whole) > 1 and record.shape in factors):
             return candidate
     return None
-
-
-def _fits(shape: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Tell whether this is the weight's shape, or that less one axis."""
-    if shape == weight:
-        return True
-    return len(shape) == len(weight) - 1 >= 1 and any(
-        shape == weight[:axis] + weight[axis + 1 :] for axis in range(len(weight))
-    )
 
 
 def _custom_words(tensors: Mapping[str, TensorRecord]) -> frozenset[str]:

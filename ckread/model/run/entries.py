@@ -30,7 +30,7 @@ from ckread.model.paths.location import (
 from ckread.model.paths.scanning import keras_files, scan
 from ckread.readers.contract import Format
 from ckread.readers.files import STATE_FILE_NAME
-from ckread.readers.state import read_state
+from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -348,7 +348,8 @@ def read_marks(directory: str) -> StateMarks:
         return StateMarks(notes=(f"The state file cannot be read: {error.message}.",))
     names = [_base(path) for path in state.all_model_checkpoint_paths]
     times = state.all_model_checkpoint_timestamps
-    dated = dict(zip(names, times, strict=True)) if len(names) == len(times) else {}
+    pairs = zip(names, times, strict=True) if len(names) == len(times) else ()
+    dated = {name: time for name, time in pairs if known_time(time) is not None}
     latest = _base(state.model_checkpoint_path)
     return StateMarks(latest, tuple(dict.fromkeys([*names, *([latest] if latest else [])])), dated)
 

@@ -36,6 +36,7 @@ from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
+from ckread.readers.state import known_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -294,7 +295,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     try:
-        written = os.stat(files[0].path).st_mtime
+        written = known_time(os.stat(files[0].path).st_mtime)
     except OSError:
         written = None
     entry = RunEntry(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
 from ckread.model.display import named, safe_text
+from ckread.views.diff.conversion import sections as conversion_sections
 from ckread.views.diff.rows import (
     MODEL_ROLES,
     SIGN_STYLES,
@@ -112,6 +113,8 @@ def _verdict(result: CheckpointDiff) -> Prose:
 
 def _value_sections(view: DiffView) -> list[Sequence[Block]]:
     result = view.result
+    if result.conversion is not None and not view.only:
+        return conversion_sections(result, limit=view.top or DEFAULT_TOP)
     shown = view.rows_of(result.variables)
     rows = model_rows([v for v in shown if v.role in MODEL_ROLES])
     moved = [row for row in rows if row.has_figures]

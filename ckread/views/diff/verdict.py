@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
 from ckread.model.display import safe_text
 from ckread.model.role import Role
+from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
 from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
 
@@ -31,7 +32,11 @@ def verdict(result: CheckpointDiff) -> str:
         held = f"{total}, {size_text(sum(variable.nbytes for variable in result.variables))}"
         if not any(variable.is_read for variable in result.variables):
             return f"identical by checksum: {held}; values were not read."
-        return f"identical: {held}, {_how_compared(result)}."
+        n_read = sum(variable.is_read for variable in result.variables)
+        how = "bit for bit"
+        if n_read < len(result.variables):
+            how = f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
+        return f"identical: {held}, {how}."
     if result.equal:
         return f"equal {_nearly(result)}."
     if result.identical is None:
@@ -40,16 +45,10 @@ def verdict(result: CheckpointDiff) -> str:
             f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
             " types and shapes agree."
         )
+    if result.conversion is not None:
+        return " ".join([conversion.told(result, result.conversion), *_warnings(result)])
     told = _averages(result) or _same_under_other_names(result) or _counts(result)
     return " ".join([told, *_warnings(result)])
-
-
-def _how_compared(result: CheckpointDiff) -> str:
-    """Say what identical means: bit for bit, or by checksum."""
-    n_read = sum(variable.is_read for variable in result.variables)
-    if 0 < n_read < len(result.variables):
-        return f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
-    return "bit for bit"
 
 
 def _nearly(result: CheckpointDiff) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FEW = 32
 """Elements up to which each is a stroke: bars of so few would be fiction."""
+_MAX_DECADES = 40
+"""Of an upright axis that have a tick; more only lie on one another."""
 _APART = 0.21
 """Inches between two ticks of an upright axis, at least."""
 
@@ -43,6 +45,23 @@ def height_ticks(low: float, high: float, depth: float) -> list[float]:
     if not span > 0 or not math.isfinite(span):
         return [low]
     return tick_steps(low, high, round_steps(span * _APART / depth)[0])
+
+
+_MOST = 1e300
+"""Beyond it the arithmetic of an axis has no room in a float."""
+
+
+def drawn_values(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """Give values as they can be drawn: NaN where there is none, or one that no axis holds."""
+    found = np.array([math.nan if v is None else v for v in values], np.float64)
+    found[~(np.abs(found) <= _MOST)] = math.nan
+    return found
+
+
+def left_undrawn(values: Sequence[float | None]) -> str:
+    """Say so where finite values are too large to be drawn."""
+    is_beyond = any(v is not None and math.isfinite(v) and abs(v) > _MOST for v in values)
+    return f"Values beyond {number(_MOST, 1)} are not drawn." if is_beyond else ""
 
 
 def set_heights(axes: Axes, low: float, high: float, depth: float) -> None:
@@ -75,8 +94,9 @@ def set_log_heights(axes: Axes, low: float, high: float) -> None:
     axes.minorticks_off()
     axes.set_ylim(low, high)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    multiples = (1,) if math.log10(high / low) >= 2 else (1, 2, 5)
-    ticks = [m * 10.0**p for p in powers for m in multiples if low <= m * 10.0**p <= high]
+    multiples = (1,) if high / low >= 100 else (1, 2, 5)
+    step = -(-len(powers) // _MAX_DECADES)
+    ticks = [m * 10.0**p for p in powers[::step] for m in multiples if low <= m * 10.0**p <= high]
     axes.set_yticks(ticks, [number(tick, 1) for tick in ticks], parse_math=False)
     axes.grid(axis="y")
 

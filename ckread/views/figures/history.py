@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,13 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import pushed_apart, set_heights, set_log_heights
+from ckread.views.figures.axes import (
+    drawn_values,
+    left_undrawn,
+    pushed_apart,
+    set_heights,
+    set_log_heights,
+)
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import count, drawable, families_of, fits, shorten, value_ticks
@@ -67,6 +72,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         "Dashed line: where training was resumed." if result.seams else "",
         "A gap in a curve: epochs that are in no log." if result.gaps else "",
         f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
+        next(filter(None, map(left_undrawn, result.metrics.values())), ""),
     ]
     with new_sheet(
         height,
@@ -135,11 +141,7 @@ def _draw_panel(
 def values_of(result: TrainingHistory, name: str) -> Floats | None:
     """Give a metric along the epochs, NaN where it is not finite; None if there is none."""
     values = result.metrics.get(name)
-    if values is None:
-        return None
-    found = np.array([math.nan if v is None else v for v in values], np.float64)
-    found[~np.isfinite(found)] = math.nan
-    return found
+    return None if values is None else drawn_values(values)
 
 
 def _set_height(axes: Axes, curves: Sequence[Floats]) -> bool:

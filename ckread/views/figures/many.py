@@ -315,22 +315,6 @@ def plot_quantile_rows(
     columns = in_columns(rows, n_rows)
     pages = [columns[i : i + 2] for i in range(0, len(columns), 2)]
     items = [[row.item for rows in page for row in rows if row.item is not None] for page in pages]
-    figures = []
-    for i, page in enumerate(pages):
-        place, others = page_words(i, items)
-        texts = title, [*evidence, place], [*others, *notes]
-        figures.append(_draw_page(variables, page, scale, texts, palette))
-    return figures
-
-
-def _draw_page(
-    variables: Sequence[VariableStatistics],
-    columns: Sequence[Sequence[Row]],
-    scale: Scale,
-    texts: tuple[str, list[str], list[str]],
-    palette: Palette,
-) -> Figure:
-    title, facts, notes = texts
     linear = ""
     if scale.threshold is not None:
         linear = f": linear within ±{number(scale.threshold, 1)}, logarithmic beyond"
@@ -338,14 +322,22 @@ def _draw_page(
         "Line 1–99 %, pale bar 5–95 %, dark bar 25–75 %, stroke: median.",
         f"One value axis{linear}.",
     ]
-    height = _ROWS_TOP + max(map(len, columns)) * _ROW + 0.37
-    with new_sheet(
-        height, palette, title=title, evidence=facts, reading=reading, notes=notes
-    ) as sheet:
-        sheet.write_notes()
-        for at, rows in enumerate(columns):
-            _draw_column(sheet, variables, rows, scale, MARGIN + at * _COLUMN)
-    return sheet.figure
+    figures: list[Figure] = []
+    for i, page in enumerate(pages):
+        place, others = page_words(i, items)
+        with new_sheet(
+            _ROWS_TOP + max(map(len, page)) * _ROW + 0.37,
+            palette,
+            title=title,
+            evidence=[*evidence, place],
+            reading=reading,
+            notes=[*others, *notes],
+        ) as sheet:
+            sheet.write_notes()
+            for at, part in enumerate(page):
+                _draw_column(sheet, variables, part, scale, MARGIN + at * _COLUMN)
+        figures.append(sheet.figure)
+    return figures
 
 
 def _draw_column(
@@ -356,7 +348,14 @@ def _draw_column(
     x: float,
 ) -> None:
     palette = sheet.palette
-    _draw_bands(sheet, rows, x)
+    # Groups of rows are set apart: every other one has a pale ground.
+    bands = sheet.axes(x - 0.03, _ROWS_TOP, _COLUMN - 0.13, len(rows) * _ROW, zorder=-1)
+    bands.set_axis_off()
+    bands.set(xlim=(0, 1), ylim=(len(rows), 0))
+    groups = sorted({row.group for row in rows})
+    for i, row in enumerate(rows):
+        if groups.index(row.group) % 2 == 0:
+            bands.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
     axes = sheet.axes(x + _NAME_WIDTH + 0.06, _ROWS_TOP, AXIS_WIDTH, len(rows) * _ROW)
     axes.set_gid("ckread:rows")
     axes.set_ylim(len(rows), 0)
@@ -391,17 +390,6 @@ def _draw_column(
         sheet.text(left, y, name, gid=f"ckread:name:{variable.name}", **style)
         if distribution is not None and distribution.quantiles:
             _draw_row(axes, variable.name, distribution, i + 0.5, palette)
-
-
-def _draw_bands(sheet: Sheet, rows: Sequence[Row], x: float) -> None:
-    """Set groups of rows apart: every other one has a pale ground."""
-    axes = sheet.axes(x - 0.03, _ROWS_TOP, _COLUMN - 0.13, len(rows) * _ROW, zorder=-1)
-    axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(len(rows), 0))
-    groups = sorted({row.group for row in rows})
-    for i, row in enumerate(rows):
-        if groups.index(row.group) % 2 == 0:
-            axes.axhspan(i, i + 1, color=sheet.palette.cell, lw=0)
 
 
 def _draw_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from bisect import bisect_left
 from functools import lru_cache
@@ -163,21 +164,16 @@ def fit_names(names: list[str], width: float, *, size: float) -> list[str]:
         by_shown.setdefault(text, []).append(i)
     for alike in by_shown.values():
         if len(alike) > 1:
-            for i, text in zip(alike, _told_apart([names[i] for i in alike]), strict=True):
+            # From the first character in which they differ, a few before it, to the leaf.
+            same = os.path.commonprefix([names[i] for i in alike])  # noqa: RUF071 - characters
+            start = max(0, len(same) - 4)
+            for i in alike:
+                text = _ELLIPSIS + names[i][start:]
                 # What does not fit is shortened in its middle, the start longer than the end.
                 shorter = (_elided(text, n) for n in range(len(text), 2, -1))
                 fitting = (one for one in shorter if fits(one, width, size=size))
                 shown[i] = next(fitting, _ELLIPSIS)
     return shown
-
-
-def _told_apart(names: list[str]) -> list[str]:
-    """Keep the characters from the first to the last in which the names differ, and the leaf."""
-    shortest = min(map(len, names))
-    head = next((i for i in range(shortest) if len({name[i] for name in names}) > 1), shortest)
-    tails = [name[head:] for name in names]
-    start = max(0, head - 4)
-    return [_ELLIPSIS + name[start:head] + tail for name, tail in zip(names, tails, strict=True)]
 
 
 # Numbers and ticks in pictures: three digits, a true minus, steps of 1, 2 and 5.

@@ -12,6 +12,7 @@ from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import (
     axis_word,
+    drawn_values,
     held_words,
     places,
     set_heights,
@@ -109,8 +110,7 @@ def _title(result: RunTrack) -> str:
 def _draw(
     axes: Axes, variable: TrackedValue, x: Sequence[float], depth: float, palette: Palette
 ) -> None:
-    y = np.array([math.nan if v is None else float(v) for v in variable.values])
-    y[~np.isfinite(y)] = math.nan
+    y = drawn_values(variable.values)
     low, high, is_log = limits(y)
     if is_log:
         set_log_heights(axes, low, high)

@@ -293,10 +293,10 @@ def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
     picked = [next((v for v in reversed(group) if v is not None), None) for group in groups]
     finite = [value for value in picked if value is not None and math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    span = high - low
+    span = high / 2 - low / 2  # of ±1e308 the whole is infinite
 
     def share(value: float | None) -> float | None:
-        return None if value is None else (value - low) / span if span else 0.5
+        return None if value is None else (value / 2 - low / 2) / span if span else 0.5
 
     return "".join(_spark(share(value), value) for value in picked)
 

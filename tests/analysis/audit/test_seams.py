@@ -107,7 +107,7 @@ def test_a_seam_is_found_named_and_at_its_place(tmp_path: Path, name: str) -> No
     assert (seam.before.name, seam.after.name) == ("model.ckpt-5", after)
     assert seam.level == level
     assert figures in seam.message
-    assert seam.claim.value == seam.code
+    assert seam.claim.value == f"{seam.code} at {after}"
     assert seam.claim.source
 
 

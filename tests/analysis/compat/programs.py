@@ -60,24 +60,27 @@ def functional(
     extra: bool = False,
     norm: bool = True,
     auto: bool = False,
+    library: Any = keras,
 ) -> Any:
-    layers = keras.layers
+    layers = library.layers
 
     def named(name: str) -> dict[str, str]:
         return {} if auto else {"name": name}
 
-    inputs = keras.Input((4,), name=None if auto else "in")
+    inputs = library.Input((4,), name=None if auto else "in")
     x = layers.Dense(width, **named(names[0]))(inputs)
     if extra:
         x = layers.Dense(width, **named("extra"))(x)
     if norm:
         x = layers.BatchNormalization(**named(names[1]))(x)
-    return keras.Model(inputs, layers.Dense(out, **named(names[2]))(x))
+    return library.Model(inputs, layers.Dense(out, **named(names[2]))(x))
 
 
-def tower(n: int = 4, *, inserted: int | None = None, names: str = "block") -> Any:
-    layers = keras.layers
-    inputs = keras.Input((4,), name="in")
+def tower(
+    n: int = 4, *, inserted: int | None = None, names: str = "block", library: Any = keras
+) -> Any:
+    layers = library.layers
+    inputs = library.Input((4,), name="in")
     x = inputs
     for i in range(n):
         if i == inserted:
@@ -85,32 +88,32 @@ def tower(n: int = 4, *, inserted: int | None = None, names: str = "block") -> A
             x = layers.BatchNormalization(name="bottleneck_bn")(x)
         x = layers.Dense(4, name=f"{names}{i}")(x)
         x = layers.BatchNormalization(name=f"{names}{i}_bn")(x)
-    return keras.Model(inputs, layers.Dense(3, name="out")(x))
+    return library.Model(inputs, layers.Dense(3, name="out")(x))
 
 
-def nested(inner_name: str = "inner", *, flat: bool = False) -> Any:
-    layers = keras.layers
-    inner_in = keras.Input((4,), name="inner_in")
+def nested(inner_name: str = "inner", *, flat: bool = False, library: Any = keras) -> Any:
+    layers = library.layers
+    inner_in = library.Input((4,), name="inner_in")
     first, second = layers.Dense(5, name="one"), layers.Dense(4, name="two")
-    inner = keras.Model(inner_in, second(first(inner_in)), name=inner_name)
-    inputs = keras.Input((4,), name="in")
+    inner = library.Model(inner_in, second(first(inner_in)), name=inner_name)
+    inputs = library.Input((4,), name="in")
     x = second(first(inputs)) if flat else inner(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="head")(x))
+    return library.Model(inputs, layers.Dense(3, name="head")(x))
 
 
-def shared(is_shared: bool = True) -> Any:
-    layers = keras.layers
-    inputs = keras.Input((4,), name="in")
+def shared(is_shared: bool = True, *, library: Any = keras) -> Any:
+    layers = library.layers
+    inputs = library.Input((4,), name="in")
     one = layers.Dense(4, name="one")
     two = one if is_shared else layers.Dense(4, name="two")
-    return keras.Model(inputs, layers.Dense(3, name="head")(two(one(inputs))))
+    return library.Model(inputs, layers.Dense(3, name="head")(two(one(inputs))))
 
 
-def recurrent(kind: str = "LSTM") -> Any:
-    layers = keras.layers
-    inputs = keras.Input((5, 4), name="in")
+def recurrent(kind: str = "LSTM", *, library: Any = keras) -> Any:
+    layers = library.layers
+    inputs = library.Input((5, 4), name="in")
     x = getattr(layers, kind)(6, name="rnn")(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="head")(x))
+    return library.Model(inputs, layers.Dense(3, name="head")(x))
 
 
 class Sub(keras.Model):  # type: ignore[misc]

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from ckread.readers.contract import TensorRecord
 
 tf: Any = programs.__dict__["tf"]
-_STRANGE = (DataType.STRING, DataType.VARIANT, DataType.RESOURCE, DataType.UNKNOWN)
+_STRANGE = (DataType.VARIANT, DataType.RESOURCE, DataType.UNKNOWN)
+_TABLE, _ITERATOR = "table", "ITERATOR"
 MAX_NODES = 700
 MAX_ELEMENTS = 2_000_000
 
 
 def can_be_rebuilt(checkpoint: Checkpoint) -> bool:
-    """Tell whether a graph is made of plain variables and plain objects only."""
+    """Tell whether a graph is made of plain variables, tables, iterators and plain objects only."""
     graph = checkpoint.evidence.graph
     if graph is None or len(graph) > MAX_NODES:
         return False
@@ -33,7 +34,10 @@ def can_be_rebuilt(checkpoint: Checkpoint) -> bool:
             return False
         if not node.attributes:
             continue
-        if [one.name for one in node.attributes] != [VARIABLE_VALUE]:
+        names = [one.name for one in node.attributes]
+        if names == [_TABLE] or names == [_ITERATOR]:
+            continue
+        if names != [VARIABLE_VALUE]:
             return False
         record = records.get(node.attributes[0].checkpoint_key)
         if record is None or record.dtype in _STRANGE:
@@ -71,7 +75,12 @@ def rebuild(graph: ObjectGraph, records: Mapping[str, TensorRecord]) -> list[Any
     kinds = {SlotManner.MAKES: Making, SlotManner.REFUSES: Refusing}
     objects: list[Any] = []
     for number, node in enumerate(graph.nodes):
-        if node.attributes:
+        if node.attributes and node.attributes[0].name == _TABLE:
+            key = node.attributes[0].checkpoint_key
+            objects.append(_table(*(records[f"{key}-{part}"] for part in ("keys", "values"))))
+        elif node.attributes and node.attributes[0].name == _ITERATOR:
+            objects.append(iter(tf.data.Dataset.range(3)))
+        elif node.attributes:
             record = records[node.attributes[0].checkpoint_key]
             zeros = tf.zeros(record.shape, tf.as_dtype(str(record.dtype)))
             objects.append(tf.Variable(zeros, trainable=False))
@@ -85,6 +94,14 @@ def rebuild(graph: ObjectGraph, records: Mapping[str, TensorRecord]) -> list[Any
             slots = objects[at].__dict__.setdefault("_made_slots", {})
             slots[id(objects[variable]), word] = objects[slot]
     return objects
+
+
+def _table(keys: TensorRecord, values: TensorRecord) -> Any:
+    dtypes = [tf.as_dtype(str(one.dtype)) for one in (keys, values)]
+    tables = tf.lookup.experimental
+    if len(keys.shape) == 2:  # a dense one keeps its buckets as they are
+        return tables.DenseHashTable(*dtypes, default_value=-1, empty_key=-1, deleted_key=-2)
+    return tables.MutableHashTable(*dtypes, tf.zeros(values.shape[1:], dtypes[1]))
 
 
 def restored_by_tensorflow(prefix: str, root: Any) -> dict[int, int]:

@@ -60,6 +60,12 @@ def graphs() -> dict[str, tuple[ObjectGraph, Any]]:
     return found
 
 
+def bits(value: Any) -> bytes:
+    """Give the bits; of text, which is kept as objects or as bytes, the text."""
+    is_text = str(getattr(value, "dtype", "object")) == "object"
+    return repr(value).encode() if is_text else bytes(value.tobytes())
+
+
 def disagreement(
     saved: str, there: tuple[ObjectGraph, Any], here: tuple[ObjectGraph, Any], values: Any
 ) -> str | None:
@@ -92,7 +98,7 @@ def disagreement(
     if any(live[source] != id(objects[target]) for source, target in plain.items()):
         return "binds other objects"
     for target, key in keys.items():
-        if values(saved, key) != objects[target].numpy().tobytes():
+        if values(saved, key) != bits(objects[target].numpy()):
             return f"gives {key} another value"
     return None
 
@@ -110,7 +116,7 @@ def test_pairs_of_real_graphs() -> None:
         if (prefix, key) not in known:
             if prefix not in readers:
                 readers[prefix] = tf.train.load_checkpoint(prefix)
-            known[prefix, key] = readers[prefix].get_tensor(key).tobytes()
+            known[prefix, key] = bits(readers[prefix].get_tensor(key))
         return known[prefix, key]
 
     wrong = [

@@ -310,7 +310,8 @@ def test_the_json_document_has_the_promised_fields() -> None:
     after = AFTER | {"conv/bias": BEFORE["conv/bias"] + np.float32(np.nan)}
     document = diff_checkpoints(checkpoint(BEFORE), checkpoint(after)).to_dict()
     assert list(document) == [
-        "a", "b", "identical", "equal", "index_only", "summary", "variables", "evidence"
+        "a", "b", "identical", "equal", "index_only", "summary", "conversion",
+        "variables", "evidence",
     ]  # fmt: skip
     rows = {row["name"]: row for row in document["variables"]}
     assert {

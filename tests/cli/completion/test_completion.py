@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
 
 BREAKS = " \t\n\"'@><=;|&(:"
-UNGUESSED = {"N", "R", "A", "RULE", "LOW:HIGH", "METRIC", "COLUMN=NUMBER", "LINE"}
+UNGUESSED = {"REGEX", "N", "R", "A", "RULE", "LOW:HIGH", "METRIC", "COLUMN=NUMBER", "LINE"}
 """Metavars and words for which nothing can be offered: numbers, rules, free text."""
 
 each_command = pytest.mark.parametrize(

@@ -1,0 +1,447 @@
+"""What an optimizer did to the weights of a checkpoint: the last update, signal, dead elements.
+
+A checkpoint with Adam's moments knows more of its training than a log: from momentum and
+velocity the last step follows to the last digits (see `updates`), and where both are 0 no
+gradient has ever come. Compare like with like: biases and gammas are small, or near 1, so
+their ratios lie ten times above and below those of kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
+from ckread.analysis.training import optimizer_claims
+from ckread.analysis.workers import Work
+from ckread.errors import CheckpointError, UsageError
+from ckread.model.checkpoint import Checkpoint
+from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document, frame
+from ckread.model.opening import open_checkpoint
+from ckread.model.optimizers import classes_of_slots
+from ckread.model.role import Role
+from ckread.model.run.run import as_run
+from ckread.model.selection import find_by_name, model_order, select
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from ckread.analysis.audit.rules import Rule
+    from ckread.analysis.audit.updates import Tally
+    from ckread.analysis.training import OptimizerState
+    from ckread.model.evidence import Claim
+    from ckread.model.run.entries import RunEntry
+    from ckread.model.run.run import PathLike, Run
+    from ckread.model.variable import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class UsedOptimizer:
+    """One optimizer of a checkpoint.
+
+    Attributes:
+        name: the path that its variables' names begin with; empty in TensorFlow 1.
+        kind: its class, with its variant: `Adam with AMSGrad`.
+        iterations: how many steps it made.
+        hyperparameters: by name; the source of each says how well it is told.
+        reason: why its last update cannot be recomputed; None where it can.
+    """
+
+    name: str
+    kind: str | None
+    iterations: int | None
+    hyperparameters: dict[str, Hyperparameter]
+    reason: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of an optimizer in the `optimizer` document."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "iterations": self.iterations,
+            "hyperparameters": {
+                name: {"value": one.value, "source": one.source}
+                for name, one in self.hyperparameters.items()
+            },
+            "recomputed": self.reason is None,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WeightUpdate:
+    """What the slots of one weight tell of its training.
+
+    Attributes:
+        name: of the weight.
+        shape: of it.
+        elements: of this shape.
+        optimizer: name of the optimizer that moves it.
+        update_l2: norm of the last update; None where it cannot be recomputed.
+        weight_l2: norm of the weight.
+        signal: median of |m| / √v as stored: the smaller, the less gradients agree.
+        without_gradient: elements that no gradient has reached, by their slots.
+        rows_without_gradient: rows of an embedding likewise; None of other weights.
+        at_epsilon: elements whose √v is not above epsilon.
+        step: median of how far one unit of Adam's momentum moves an element.
+        largest_v: the largest second moment.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    elements: int
+    optimizer: str
+    update_l2: float | None
+    weight_l2: float
+    signal: float | None
+    without_gradient: int | None
+    rows_without_gradient: int | None
+    at_epsilon: int | None
+    step: float | None
+    largest_v: float | None
+
+    @property
+    def update_ratio(self) -> float | None:
+        """Norm of the last update over that of the weight; None where that is not told."""
+        if not self.update_l2 or not self.weight_l2:
+            return 0.0 if self.update_l2 == 0 else None
+        return self.update_l2 / self.weight_l2
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is no vector: ratios of kernels compare with those of kernels."""
+        return len(self.shape) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields of a weight in the `optimizer` document."""
+        return document(UPDATE_FIELDS, self)
+
+
+UPDATE_FIELDS: tuple[Field[WeightUpdate], ...] = (
+    Field("name", Kind.TEXT),
+    Field("shape", Kind.SHAPE),
+    Field("elements", Kind.COUNT),
+    Field("optimizer", Kind.TEXT),
+    Field("update_ratio", Kind.FIGURE),
+    Field("update_l2", Kind.FIGURE),
+    Field("weight_l2", Kind.FIGURE),
+    Field("signal", Kind.FIGURE),
+    Field("without_gradient", Kind.NUMBER),
+    Field("rows_without_gradient", Kind.NUMBER),
+    Field("at_epsilon", Kind.NUMBER),
+    Field("step", Kind.FIGURE),
+    Field("largest_v", Kind.FIGURE),
+)
+"""What is told of the optimizer of a weight: JSON, pandas and the pipe of `optimizer`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OptimizerAudit(Displayed):
+    """What the optimizers of a checkpoint did.
+
+    Attributes:
+        path: of the checkpoint.
+        optimizers: those that keep slots, or of which else something is told.
+        weights: those that have slots, in the order of the model.
+        notes: what could not be read, one sentence each.
+        evidence: what told class and learning rate.
+
+    Example:
+        >>> found = ckread.optimizer("fixtures/digits_run/ckpt-10")
+        >>> found
+        <ckread.OptimizerAudit 'fixtures/digits_run/ckpt-10': Adam, 12 weights>
+        >>> round(found["hidden/kernel"].update_ratio, 5)
+        0.00146
+        >>> found.optimizers[0].hyperparameters["beta_1"]
+        Hyperparameter(value=0.9, source='default')
+    """
+
+    path: str
+    optimizers: tuple[UsedOptimizer, ...]
+    weights: tuple[WeightUpdate, ...]
+    notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show path, classes and number of weights."""
+        kinds = " and ".join(sorted({one.kind or "unknown" for one in self.optimizers})) or "none"
+        return f"<ckread.OptimizerAudit {self.path!r}: {kinds}, {len(self.weights)} weights>"
+
+    def __getitem__(self, name: str) -> WeightUpdate:
+        """Give what is told of a weight by its name.
+
+        Raises:
+            VariableNotFoundError: it has no slots, or was not asked for.
+        """
+        return find_by_name(self.weights, name, self.path)
+
+    @property
+    def update_ratio(self) -> float | None:
+        """Norm of the last update of all weights over that of the weights."""
+        known = [w for w in self.weights if w.update_l2 is not None]
+        whole = math.hypot(*(w.weight_l2 for w in known))
+        return math.hypot(*(w.update_l2 or 0.0 for w in known)) / whole if whole else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `optimizer` document."""
+        return {
+            "path": self.path,
+            "optimizers": [one.to_dict() for one in self.optimizers],
+            "update_ratio": self.update_ratio,
+            "weights": [weight.to_dict() for weight in self.weights],
+            "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.evidence],
+        }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per weight, by name.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return frame(UPDATE_FIELDS, self.weights, index="name")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunOptimizerAudit(Displayed):
+    """What the optimizers of a run did, checkpoint by checkpoint.
+
+    Attributes:
+        path: of the run.
+        checkpoints: in order of step.
+        audits: of each of them.
+        notes: what was left out and why, one sentence each.
+        evidence: what told the steps, and the latest.
+
+    Example:
+        >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
+        >>> [None if r is None else round(r, 4) for r in found.ratios()["conv1/kernel"]][2:6]
+        [0.0, 0.0062, 0.0029, 0.0029]
+    """
+
+    path: str
+    checkpoints: tuple[RunEntry, ...]
+    audits: tuple[OptimizerAudit, ...]
+    notes: tuple[str, ...] = ()
+    evidence: tuple[Claim, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show path and how many checkpoints."""
+        return f"<ckread.RunOptimizerAudit {self.path!r}: {len(self.checkpoints)} checkpoints>"
+
+    def ratios(self) -> dict[str, tuple[float | None, ...]]:
+        """Give the relative size of the last update of each weight, along the checkpoints."""
+        names = {w.name: None for audit in reversed(self.audits) for w in audit.weights}
+        found = [{w.name: w.update_ratio for w in audit.weights} for audit in self.audits]
+        return {name: tuple(one.get(name) for one in found) for name in names}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the body of the `optimizer --every` document."""
+        return {
+            "path": self.path,
+            "checkpoints": [
+                {"path": entry.path, "step": entry.step, "epoch": entry.epoch, "time": entry.time,
+                 "optimizers": [one.to_dict() for one in audit.optimizers],
+                 "update_ratio": audit.update_ratio,
+                 "weights": [weight.to_dict() for weight in audit.weights]}
+                for entry, audit in zip(self.checkpoints, self.audits, strict=True)
+            ],
+            "notes": list(self.notes),
+            "evidence": [claim.to_dict() for claim in self.evidence],
+        }  # fmt: skip
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per weight and checkpoint.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        columns = {"checkpoint": Kind.TEXT, "step": Kind.NUMBER, **columns_of(UPDATE_FIELDS)}
+        rows = [
+            {"checkpoint": entry.path, "step": entry.step, **weight.to_dict()}
+            for entry, audit in zip(self.checkpoints, self.audits, strict=True)
+            for weight in audit.weights
+        ]
+        return data_frame(columns, rows)
+
+
+def optimizer(
+    target: Checkpoint | str | os.PathLike[str],
+    patterns: str | Sequence[str] = (),
+    *,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> OptimizerAudit:
+    """Tell what the optimizer of a checkpoint did to each weight in its last step.
+
+    Recomputed for Adam, AdamW, AMSGrad, Adamax, Lion (its size), momentum, and RMSprop with
+    momentum; of others the slots tell what no gradient has reached. Checksums are verified.
+
+    Args:
+        target: an open checkpoint, or a path.
+        patterns: which weights, one pattern or several; all if empty.
+        n_jobs: processes to use; None for as many as are worth it.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        CheckpointError: it cannot be opened, or no slot of it can be read.
+        VariableNotFoundError: a pattern means no weight.
+        UsageError: it holds nothing of an optimizer.
+
+    Example:
+        >>> found = ckread.optimizer("fixtures/digits_run/ckpt-10", "conv1")
+        >>> [(weight.name, weight.without_gradient) for weight in found.weights]
+        [('conv1/kernel', 9), ('conv1/bias', 1)]
+    """
+    work = Work(n_jobs, executor, progress)
+    if isinstance(target, Checkpoint):
+        return _audit(target, patterns, work)
+    with open_checkpoint(target) as checkpoint:
+        return _audit(checkpoint, patterns, work)
+
+
+def optimizer_of_run(
+    run: Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
+    *,
+    n_jobs: int | None = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RunOptimizerAudit:
+    """Tell the same in every checkpoint of a run; one without an optimizer is left out.
+
+    Args:
+        run: its checkpoints, or what `open_run` takes.
+        patterns: which weights, one pattern or several; all if empty.
+        n_jobs: processes to use; None for as many as are worth it.
+        executor: where to work instead.
+        progress: called with the number of bytes whenever some have been read.
+
+    Raises:
+        CheckpointError: there is no such run, or no checkpoint of it can be read.
+        VariableNotFoundError: a pattern means no weight.
+        UsageError: no checkpoint holds anything of an optimizer.
+
+    Example:
+        >>> ckread.optimizer_of_run("fixtures/digits_run")
+        <ckread.RunOptimizerAudit 'fixtures/digits_run': 10 checkpoints>
+    """
+    run = as_run(run)
+    entries, audits, notes = [], [], []
+    error: CheckpointError | None = None
+    for index, found in run.opened():
+        entry = run.entries[index]
+        try:
+            if isinstance(found, CheckpointError):
+                raise found
+            with found:
+                audits.append(_audit(found, patterns, Work(n_jobs, executor, progress)))
+        except CheckpointError as problem:
+            error = problem
+            notes.append(f"{entry.name} was left out: {problem.message}.")
+        else:
+            entries.append(entry)
+    if error is not None and not audits:
+        raise error
+    return RunOptimizerAudit(run.path, tuple(entries), tuple(audits), tuple(notes), run.claims)
+
+
+def owners_of_slots(checkpoint: Checkpoint) -> dict[str, list[Variable]]:
+    """Give the slots of each weight that has some of its shape."""
+    found: dict[str, list[Variable]] = {}
+    for slot in checkpoint.values():
+        owner = checkpoint.get(slot.owner) if slot.role is Role.SLOT and slot.owner else None
+        if owner is not None and owner.shape == slot.shape and slot.elements:
+            found.setdefault(owner.name, []).append(slot)
+    return found
+
+
+def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) -> OptimizerAudit:
+    """Read weights and slots, and make the figures."""
+    states = read_states(checkpoint)
+    slots = owners_of_slots(checkpoint)
+    if not slots and not any(one.kind for one in states):
+        remedy = "It was saved without one: tf.train.Checkpoint(model=model, optimizer=optimizer)"
+        raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
+    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    weights = [variable for variable in ordered if variable.name in slots]
+    if patterns:
+        weights = select(weights, patterns)
+    told = {one.name: (one, *hyperparameters(checkpoint, one)) for one in states}
+    reasons: dict[str, str | None] = {}
+    many: list[tuple[Rule, Variable, Sequence[Variable]]] = []
+    names: list[str] = []
+    for weight in weights:
+        mine = slots[weight.name]
+        one, settings, rate = told[_optimizer_of(mine[0], states)]
+        if one.kind is not None and " and " in one.kind:  # the slots say which of them it is
+            one = one._replace(kind=classes_of_slots(mine))
+            settings, rate = hyperparameters(checkpoint, one)
+        rule, reason = rule_of(checkpoint, one, settings, rate, mine)
+        reasons.setdefault(one.name, reason)
+        many.append((rule, weight, mine))
+        names.append(one.name)
+    for name, (one, settings, rate) in told.items():
+        if name not in reasons:
+            reasons[name] = rule_of(checkpoint, one, settings, rate, ())[1]
+    rows: dict[int, WeightUpdate] = {}
+    notes = []
+    error: CheckpointError | None = None
+    if many:
+        from ckread.analysis.audit.updates import tallies
+
+        for i, found in tallies(many, work):
+            if isinstance(found, CheckpointError):
+                error = found
+                notes.append(f"{many[i][1].name} was left out: {found.message}.")
+            else:
+                rows[i] = _row(*many[i], found, names[i])
+    if error is not None and not rows:
+        raise error
+    return OptimizerAudit(
+        checkpoint.path,
+        tuple(
+            UsedOptimizer(name, one.kind, one.iterations, settings, reasons[name])
+            for name, (one, settings, _) in told.items()
+        ),
+        tuple(rows[i] for i in sorted(rows)),
+        tuple(notes),
+        tuple(optimizer_claims(checkpoint, states)),
+    )
+
+
+def _optimizer_of(slot: Variable, states: Sequence[OptimizerState]) -> str:
+    """Give the name of the optimizer that keeps a slot: the longest that its name begins with."""
+    fitting = [one.name for one in states if slot.name.startswith(f"{one.name}/")]
+    return max(fitting, key=len) if fitting else states[0].name
+
+
+def _row(
+    rule: Rule, weight: Variable, slots: Sequence[Variable], found: Tally, optimizer_name: str
+) -> WeightUpdate:
+    from ckread.analysis.audit.updates import median, untouched_rows
+
+    is_embedding = weight.name.rpartition("/")[2] in ("embeddings", "embedding", "table")
+    rows = None
+    if is_embedding and len(weight.shape) == 2 and found.untouched and "m" in rule.words:
+        rows = untouched_rows(slots)
+    has_second = not math.isnan(found.largest_v)
+    return WeightUpdate(
+        weight.name,
+        weight.shape,
+        weight.elements,
+        optimizer_name,
+        None if math.isnan(found.update) else math.sqrt(found.update),
+        math.sqrt(found.weight),
+        median(found.signals),
+        found.untouched,
+        rows,
+        found.at_epsilon if has_second else None,
+        median(found.steps),
+        found.largest_v if has_second else None,
+    )

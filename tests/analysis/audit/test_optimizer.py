@@ -1,0 +1,159 @@
+"""What an optimizer did, by its slots: crafted runs, fixtures, every kind of weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import ckread
+from ckread.analysis.audit.optimizer import optimizer, optimizer_of_run
+from ckread.errors import UsageError, VariableNotFoundError
+from ckread.views.optimizer import optimizer_page, optimizer_run_page, verdict
+from tests.analysis.audit.crafted import Training
+from tests.builders import write_bundle
+from tests.places import FIXTURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEN = FIXTURES / "digits_run" / "ckpt-10"
+
+
+def test_the_last_update_of_a_crafted_adam(tmp_path: Path) -> None:
+    first = Training(tmp_path).epochs(2)
+    before = {name: w.astype(np.float64) for name, w in first.weights.items()}
+    _one_step(first)
+    first.save()
+    audit = optimizer(tmp_path / "model.ckpt-3")
+    [one] = audit.optimizers
+    assert (one.kind, one.iterations, one.reason) == ("Adam", 41, None)
+    assert one.hyperparameters["epsilon"] == (1e-8, "default")
+    for weight in audit.weights:
+        moved = np.linalg.norm(first.weights[weight.name] - before[weight.name])
+        assert weight.update_l2 == pytest.approx(moved, rel=1e-4)
+        v = np.asarray(first.v[weight.name], np.float64)
+        signal = np.median(np.abs(first.m[weight.name]) / np.sqrt(v))
+        assert weight.signal == pytest.approx(signal, rel=1e-6)
+        assert weight.largest_v == v.max()
+
+
+def _one_step(first: Training) -> None:
+    folder, n = first.folder, first.n_saved
+    first.folder = folder / "aside"
+    first.folder.mkdir()
+    import tests.analysis.audit.crafted as crafted
+
+    epoch, crafted.EPOCH = crafted.EPOCH, 1
+    try:
+        first.epochs(1)
+    finally:
+        crafted.EPOCH = epoch
+    first.folder, first.n_saved = folder, n
+
+
+def test_what_no_gradient_reached_and_rows_of_an_embedding(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(20, 4)).astype(np.float32)
+    m, v = np.zeros_like(weight), np.zeros_like(weight)
+    m[:6], v[:6] = 0.1, 0.01
+    v[5, 0] = 1e-20
+    tensors: dict[str, Any] = {
+        "text/embeddings": weight, "text/embeddings/Adam": m, "text/embeddings/Adam_1": v,
+        "beta1_power": np.float32(0.9**11), "beta2_power": np.float32(0.999**11),
+    }  # fmt: skip
+    write_bundle(tmp_path / "model.ckpt-10", tensors)
+    audit = optimizer(tmp_path / "model.ckpt-10")
+    [weight_update] = audit.weights
+    assert (weight_update.without_gradient, weight_update.rows_without_gradient) == (56, 14)
+    assert weight_update.at_epsilon == 1
+    assert weight_update.update_ratio is None
+    [one] = audit.optimizers
+    assert one.reason == "the learning rate of the last step is not in the file"
+    assert "14 of the 20 rows of text/embeddings have had no gradient" in verdict(audit)
+
+
+@pytest.mark.slow
+def test_large_weights_are_summed_alike_in_pieces_and_processes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight, m = (rng.normal(size=(1100, 1000)).astype(np.float32) for _ in range(2))
+    v = (m * m).astype(np.float32)
+    tensors: dict[str, Any] = {
+        "w": weight, "w/Adam": m, "w/Adam_1": v, "learning_rate": np.float32(0.01),
+        "beta1_power": np.float32(0.9**11), "beta2_power": np.float32(0.999**11),
+    }  # fmt: skip
+    write_bundle(tmp_path / "model.ckpt-10", tensors)
+    one, two = (optimizer(tmp_path / "model.ckpt-10", n_jobs=n).weights[0] for n in (1, 2))
+    assert one == two
+    assert one.signal == pytest.approx(1, rel=1e-6)
+    alpha = np.float32(0.01) * np.sqrt(1 - 0.999**10) / (1 - 0.9**10)
+    moved = alpha * np.linalg.norm(m.astype("f8") / (np.sqrt(v.astype("f8")) + 1e-8))
+    assert one.update_l2 == pytest.approx(moved, rel=1e-6)
+
+
+def test_archives_and_legacy_files_say_the_same() -> None:
+    """And the archive, unlike the weights alone, tells the settings."""
+    folder = FIXTURES / "keras_compiled"
+    names = ("compiled.keras", "compiled.h5", "compiled.weights.h5")
+    archive, legacy, weights = (optimizer(folder / name) for name in names)
+    assert archive.weights == legacy.weights == weights.weights
+    sources = [one.optimizers[0].hyperparameters["beta_1"].source for one in (archive, weights)]
+    assert sources == ["config", "default"]
+
+
+def test_a_run(tmp_path: Path) -> None:
+    Training(tmp_path).epochs(4)
+    found = optimizer_of_run(tmp_path)
+    ratios = found.ratios()["a/kernel"]
+    assert len(ratios) == len(found.checkpoints) == 4
+    assert all(ratio for ratio in ratios)
+    assert "Updates" in optimizer_run_page(found).text()
+
+
+@pytest.mark.parametrize("n", [5, 40, 400])
+def test_screens_of_any_size(tmp_path: Path, n: int) -> None:
+    rng = np.random.default_rng(0)
+    tensors: dict[str, Any] = {
+        "learning_rate": np.float32(0.01), "beta1_power": np.float32(0.9**11),
+        "beta2_power": np.float32(0.999**11),
+    }  # fmt: skip
+    for i in range(n // 2):
+        for name, shape in ((f"block{i}_conv/kernel", (3, 3)), (f"block{i}_conv/bias", (3,))):
+            tensors[name] = rng.normal(size=shape).astype(np.float32)
+            tensors[f"{name}/Adam"] = rng.normal(size=shape).astype(np.float32)
+            tensors[f"{name}/Adam_1"] = rng.random(shape).astype(np.float32)
+    write_bundle(tmp_path / "model.ckpt-10", dict(sorted(tensors.items())))
+    audit = optimizer(tmp_path / "model.ckpt-10")
+    lines = optimizer_page(audit).text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 40
+    if n > 24:
+        assert any(line.startswith(f"block*_conv/kernel  {n // 2}") for line in lines)
+        every = optimizer_page(audit, show_all=True).text().splitlines()
+        assert len(every) > len(audit.weights)
+
+
+def test_refusals() -> None:
+    with pytest.raises(UsageError, match="holds nothing of an optimizer"):
+        optimizer(FIXTURES / "strings" / "plain")
+    with pytest.raises(VariableNotFoundError):
+        optimizer(TEN, "conv9")
+
+
+def test_it_shows_itself() -> None:
+    audit = ckread.optimizer(TEN)
+    assert str(audit).splitlines()[1].startswith("The last update moved the weights by 0.12 %")
+    frame = audit.to_pandas()
+    assert frame.loc["conv1/kernel", "without_gradient"] == 9
+    along = ckread.optimizer_of_run(FIXTURES / "digits_run", "conv1")
+    assert len(along.to_pandas()) == 20
+
+
+def test_what_lies_nowhere_plainly_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = optimizer(TEN)
+    monkeypatch.setattr("ckread.analysis.audit.updates.plain_extents", lambda _: None)
+    streamed = optimizer(TEN)
+    for one, other in zip(plain.weights, streamed.weights, strict=True):
+        assert one.signal == other.signal
+        assert one.update_ratio == pytest.approx(other.update_ratio, rel=1e-12)
