@@ -209,7 +209,8 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     ends: dict[str, list[int]] = {}
     by_number = [ends.setdefault(name, []) for name in names]
     is_complete = True
-    for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
+    tensors = getattr(reader.tensors, "original", reader.tensors)  # in other checksums alone
+    for key, _, _, nbytes, crc32c, shard, offset in tensors.values():
         if crc32c is None:
             try:
                 extents = reader.extents(key) or ()

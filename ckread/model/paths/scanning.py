@@ -94,7 +94,7 @@ def read_name(path: str) -> tuple[NameNumbers, Series]:
 
 
 def _read_names(
-    directory: str, start: str, suffix: str, own: str, *absent: str
+    directory: str, start: str, suffix: str | None, own: str, *absent: str
 ) -> dict[str, tuple[NameNumbers, Series]]:
     """Tell what the names of a directory say that start alike."""
     names = {

@@ -17,7 +17,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Claim, Strength
 from ckread.model.run.entries import RunEntry, RunState
@@ -27,9 +27,8 @@ from ckread.readers.contract import Format
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place
-    from ckread.model.run.opening import Structure
+    from ckread.model.run.opening import Opened, Structure
     from ckread.readers.files import FileIdentity
 
 MOSTLY = 0.5
@@ -45,8 +44,7 @@ MAX_NAMED = 4
 _LAYER_NUMBER = re.compile(r"_\d+(?=/|_|:|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A checkpoint that was opened once, for its entry and its place in a group.
 
     Attributes:
@@ -57,7 +55,7 @@ class Member:
         given: its place in the order given by the user.
         identified_by: the file that is a new one when the checkpoint is.
         identity: of that file, from before it was read.
-        checkpoint: itself, with its data files closed, where it is remembered.
+        opened: what was read of it, its data files closed, where it is remembered.
         renames: what its variables are called in this run, where layers were numbered anew.
     """
 
@@ -68,7 +66,7 @@ class Member:
     given: int
     identified_by: str = ""
     identity: FileIdentity | None = None
-    checkpoint: Checkpoint | None = None
+    opened: Opened | None = None
     renames: Mapping[str, str] | None = None
 
 
@@ -176,18 +174,18 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
 def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     """Note what the name says; the directory of a SavedModel has a version, no step."""
     if member.place.format is Format.SAVED_MODEL:
-        return replace(member, entry=replace(member.entry, numbers=numbers.values))
+        return member._replace(entry=replace(member.entry, numbers=numbers.values))
     step = numbers.step
     if numbers.known is None:
         step = next(iter(member.counters), None)
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
-    return replace(member, entry=entry)
+    return member._replace(entry=entry)
 
 
 def _by_counter(members: Sequence[Member], rank: int) -> Group:
     """Order by a counter that all of them hold."""
-    placed = [replace(m, entry=replace(m.entry, step=m.counters[rank])) for m in members]
+    placed = [m._replace(entry=replace(m.entry, step=m.counters[rank])) for m in members]
     placed.sort(key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0))
     structure = placed[0].structure
     name = structure.identities[structure.step_keys[rank]].name
@@ -255,7 +253,7 @@ def _by_structure(members: Sequence[Member]) -> list[list[Member]]:
         some = [(members[place], members[place].structure) for place in found]
         # The names of the last are those of all, where only layers were numbered anew.
         renames = {one.number: _renumbered(one, last) for _, one in some if one is not last}
-        parted.append([replace(member, renames=renames.get(one.number)) for member, one in some])
+        parted.append([member._replace(renames=renames.get(one.number)) for member, one in some])
     return parted
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
@@ -32,7 +31,7 @@ from ckread.model.run.grouping import (
     models_of,
     renumbered_note,
 )
-from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
+from ckread.model.run.opening import RunOpener, read_counter, renamed
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
@@ -194,12 +193,13 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return frame
 
     def _open(self, member: Member) -> Checkpoint:
-        checkpoint = reopened(member.checkpoint) or self._opener.open(member.place)[0]
+        kept = None if member.opened is None else member.opened.again()
+        checkpoint = (kept or self._opener.open(member.place)).checkpoint()
         return checkpoint if member.renames is None else renamed(checkpoint, member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
-        members = tuple(replace(member, checkpoint=None) for member in self._members)
+        members = tuple(member._replace(opened=None) for member in self._members)
         return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
 
 
@@ -270,8 +270,9 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
     for given, place in enumerate(places.found.values()):
         try:
             member = _member(place, places, opener, given)
-            n_kept += len(member.checkpoint or ())
-            members.append(member if n_kept <= MAX_KEPT else replace(member, checkpoint=None))
+            kept = member.opened.reader.tensors if member.opened is not None else ()
+            n_kept += len(kept) // (10 if hasattr(kept, "original") else 1)
+            members.append(member if n_kept <= MAX_KEPT else member._replace(opened=None))
         except CheckpointError as error:
             if not place.is_scanned and len(places.found) == 1:
                 raise
@@ -286,12 +287,15 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
 def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Member:
     index = place.path + INDEX_SUFFIX if place.format is Format.TENSOR_BUNDLE else place.path
     identity = file_identity(index)
-    checkpoint, structure = opener.open(place)
-    with checkpoint:
-        counters = tuple(read_counter(checkpoint, key) for key in structure.step_keys)
-        iterations = read_counter(checkpoint, structure.iterations_key)
-        epoch = read_counter(checkpoint, structure.epoch_key)
-        files = checkpoint.files()
+    opened = opener.open(place)
+    structure, reader = opened.structure, opened.reader
+    try:
+        counters = tuple(read_counter(opened, key) for key in structure.step_keys)
+        iterations = read_counter(opened, structure.iterations_key)
+        epoch = read_counter(opened, structure.epoch_key)
+        files = reader.files()
+    finally:
+        reader.close()
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     try:
@@ -311,7 +315,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         epoch=epoch,
         is_epoch_stored=epoch is not None,
     )
-    return Member(place, entry, structure, counters, given, index, identity, checkpoint)
+    return Member(place, entry, structure, counters, given, index, identity, opened)
 
 
 def stale(places: Places) -> tuple[RunEntry, ...]:

@@ -18,6 +18,7 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
+from ckread.readers.bundle.index import AlikeTensors
 from ckread.readers.contract import DataType, Extent, shown
 from ckread.readers.extents import shard_family, shard_path
 from ckread.readers.protobuf import BundleEntry
@@ -62,7 +63,10 @@ class BundleLayout:
     @cached_property
     def used_shards(self) -> set[int]:
         """The shards in which something lies."""
-        used = {record.shard for record in self.index.tensors.values() if record.shard is not None}
+        tensors = self.index.tensors
+        if isinstance(tensors, AlikeTensors):
+            tensors = tensors.original
+        used = {record.shard for record in tensors.values() if record.shard is not None}
         for parts in self.index.parts.values():
             used.update(part.entry.shard_id for part in parts if part.entry is not None)
         return used

@@ -74,7 +74,8 @@ class TensorBundle(ExtentReader):
 
     def _place(self, index: BundleIndex) -> None:
         self._layout = BundleLayout(self.path, index)
-        self._tensors = MappingProxyType(index.tensors)  # slices are not among them
+        tensors = index.tensors  # slices are not among them
+        self._tensors = MappingProxyType(tensors) if isinstance(tensors, dict) else tensors
 
     @property
     def header(self) -> BundleHeader:
