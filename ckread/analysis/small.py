@@ -385,13 +385,13 @@ def _read(
     shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
 ) -> tuple[bytes, list[bytes]]:
     """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
-    if len(offsets) == 1 or (np.diff(offsets) == nbytes).all():
+    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
         whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
         return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
     tensors = [b""] * len(offsets)
     order = np.argsort(offsets, kind="stable")
     ordered = offsets[order]
-    cuts = np.flatnonzero(np.diff(ordered) > nbytes + _MAX_GAP) + 1
+    cuts = np.flatnonzero(ordered[1:] - ordered[:-1] > nbytes + _MAX_GAP) + 1
     for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
         first = int(ordered[start])
         data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
@@ -11,16 +11,15 @@ from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import Regex, find_by_name, find_variable, select
-from ckread.model.variable import no_index, resolve_index, split_index
+from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
+    from ckread.model.run.opening import Opened, Structure
     from ckread.model.run.run import PathLike, Run
-    from ckread.model.variable import Variable
 
 
 Number = int | float | None
@@ -142,39 +141,41 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     """
     run = as_run(run)
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    opened: list[tuple[int, Checkpoint]] = []
+    opened: list[tuple[int, Opened]] = []
     notes = []
-    for at, found in run.opened():
+    built: dict[int, Opened] = {}
+    for at, found in run.indexes():
         if isinstance(found, CheckpointError):
             notes.append(f"{run.entries[at].name} was left out: {found.message}.")
-        else:
-            opened.append((at, found))
+            continue
+        opened.append((at, found))
+        built.pop(found.structure.number, None)
+        built[found.structure.number] = found
     candidates: dict[str, Variable] = {}
-    for (_, checkpoint), (_, following) in zip_longest(opened, opened[1:], fillvalue=(0, None)):
-        # Most checkpoints of a run have the names of the one after them.
-        if checkpoint is not None and (following is None or [*checkpoint] != [*following]):
-            candidates.update(checkpoint)
-    left_out = [text for text in wanted if text.startswith("!") and text not in candidates]
-    if left_out:
-        candidates = {v.name: v for v in select(candidates.values(), left_out)}
-        wanted = [text for text in wanted if text not in left_out]
+    for found in built.values():
+        candidates.update(found.checkpoint())
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
+    keys: dict[int, list[str | None]] = {}
     rows, entries = [], []
-    for at, checkpoint in opened:
+    for at, found in opened:
         entry = run.entries[at]
+        reader, structure, path, *_ = found
+        if structure.number not in keys:
+            keys[structure.number] = [_key_of(target, structure) for target in targets]
         row: list[Number] = []
-        with checkpoint:
-            for target in targets:
-                variable = checkpoint.get(target.name) or checkpoint.get(target.key)
+        with closing(reader):
+            for target, key in zip(targets, keys[structure.number], strict=True):
                 value = None
                 try:
-                    value = None if variable is None else _read(variable, target.index)
+                    if key is not None:
+                        variable = Variable(reader.tensors[key], structure.identities[key], reader)
+                        value = _read(variable, target.index)
                 except UsageError as error:  # another shape in this checkpoint
-                    notes.append(f"{error.message}, in {checkpoint.path}.")
+                    notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
                     why = f"was left out: {error.message}"
-                    notes.append(f"{target.label} of {checkpoint.path} {why}.")
+                    notes.append(f"{target.label} of {path} {why}.")
                 row.append(value)
         if run.error_now(at) is None:
             rows.append(row)
@@ -187,6 +188,14 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         for target, values in zip(targets, columns, strict=True)
     )
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), run.claims)
+
+
+def _key_of(target: Target, structure: Structure) -> str | None:
+    """Give the key under which checkpoints that are built like this hold a number."""
+    for key, identity in structure.identities.items():
+        if identity.name == target.name:
+            return key
+    return target.key if target.key in structure.identities else None
 
 
 def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:

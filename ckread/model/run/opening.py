@@ -7,7 +7,7 @@ to open another costs no more than to parse its index.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, UsageError
@@ -90,6 +90,17 @@ class Opened(NamedTuple):
             warnings=warnings,
         )  # fmt: skip
 
+    def renamed(self, names: Mapping[str, str]) -> Opened:
+        """Call its variables what they are called in its run."""
+        identities = {
+            key: identity._replace(
+                name=names.get(identity.name, identity.name),
+                owner=identity.owner and names.get(identity.owner, identity.owner),
+            )
+            for key, identity in self.structure.identities.items()
+        }
+        return self._replace(structure=replace(self.structure, identities=identities))
+
     def again(self) -> Opened | None:
         """Give another of the same index, whatever became of this one; None if it has no index."""
         from ckread.readers.bundle.reader import TensorBundle
@@ -166,23 +177,6 @@ class RunOpener:
             signature = (signature, "without its graph")
         self._structures[signature] = structure
         return structure
-
-
-def renamed(checkpoint: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
-    """Give a checkpoint whose variables are called what they are called in its run."""
-    identities = {}
-    for variable in checkpoint.values():
-        owner = variable.owner and names.get(variable.owner, variable.owner)
-        name = names.get(variable.name, variable.name)
-        identities[variable.key] = variable.identity._replace(name=name, owner=owner)
-    return Checkpoint(
-        checkpoint.reader,
-        identities,
-        path=checkpoint.path,
-        evidence=checkpoint.evidence,
-        notes=checkpoint.notes,
-        warnings=checkpoint.warnings,
-    )
 
 
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:

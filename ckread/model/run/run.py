@@ -31,7 +31,7 @@ from ckread.model.run.grouping import (
     models_of,
     renumbered_note,
 )
-from ckread.model.run.opening import RunOpener, read_counter, renamed
+from ckread.model.run.opening import RunOpener, read_counter
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place, Places
+    from ckread.model.run.opening import Opened
 
 
 PathLike = str | os.PathLike[str]
@@ -152,13 +153,20 @@ class Run(Displayed, Sequence["Checkpoint"]):
         A checkpoint that was overwritten since the run was listed has an error too:
         the step it was listed with is no longer its own.
         """
+        for index, found in self.indexes():
+            yield index, found if isinstance(found, CheckpointError) else found.checkpoint()
+
+    def indexes(self) -> Iterator[tuple[int, Opened | CheckpointError]]:
+        """Yield the same before any variable is made, of which there may be very many."""
         for index, member in enumerate(self._members):
+            found: Opened | CheckpointError
             try:
-                checkpoint = self._open(member)
+                found = self._opened(member)
             except CheckpointError as error:
-                yield index, error
+                found = error
             else:
-                yield index, self.error_now(index) or checkpoint
+                found = self.error_now(index) or found
+            yield index, found
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
@@ -193,9 +201,12 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return frame
 
     def _open(self, member: Member) -> Checkpoint:
+        return self._opened(member).checkpoint()
+
+    def _opened(self, member: Member) -> Opened:
         kept = None if member.opened is None else member.opened.again()
-        checkpoint = (kept or self._opener.open(member.place)).checkpoint()
-        return checkpoint if member.renames is None else renamed(checkpoint, member.renames)
+        found = kept or self._opener.open(member.place)
+        return found if member.renames is None else found.renamed(member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
