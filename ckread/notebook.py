@@ -63,16 +63,17 @@ def summary_page(summary: CheckpointSummary) -> Page:
 def tree_page(tree: VariableTree) -> Page:
     """Draw a tree, or a part of it."""
     from ckread.model.display import safe_text
-    from ckread.views import tree as view
+    from ckread.views import listing as view
 
     return view.tree_page(tree, safe_text(tree.path) or "all variables")
 
 
 def run_page(run: Run) -> Page:
     """List the checkpoints of a run."""
+    from ckread.analysis.audit.seams import find_seams
     from ckread.views.runs import runs_page
 
-    return runs_page(run)
+    return runs_page(run, seams=find_seams(run))
 
 
 def statistics_page(result: CheckpointStatistics) -> Page:

@@ -57,7 +57,8 @@ class CheckpointSummary(Displayed):
         is_object_based: whether it carries the object graph of its program.
         writer: the program that wrote it, in words.
         keras: the generation of Keras that made the model, `Keras 3`.
-        saved: when, in seconds since 1970, as the state file says.
+        saved: when, in seconds since 1970, as the state file or the file itself says.
+        file_time: when its first file was changed last, likewise; copying changes it too.
         files: its files, absent shards included.
         training: step, counters, learning rate, optimizer.
         parameters: elements of weights and statistics.
@@ -66,6 +67,7 @@ class CheckpointSummary(Displayed):
         roles: totals by role, in the order of `Role`; roles without variables absent.
         dtypes: number of variables by element type, the commonest first.
         tags: of a SavedModel.
+        metadata: texts that its writer put into a safetensors file, by name.
         signatures: of a SavedModel.
         layers: of a Keras file, in model order.
         assets: file names in a SavedModel.
@@ -90,6 +92,7 @@ class CheckpointSummary(Displayed):
     writer: str | None
     keras: str | None
     saved: float | None
+    file_time: float | None
     files: tuple[StoredFile, ...]
     training: TrainingState
     parameters: int
@@ -98,6 +101,7 @@ class CheckpointSummary(Displayed):
     roles: dict[Role, RoleTotal]
     dtypes: dict[str, int]
     tags: tuple[str, ...]
+    metadata: dict[str, str]
     signatures: tuple[Signature, ...]
     layers: tuple[KerasLayer, ...]
     assets: tuple[str, ...]
@@ -138,6 +142,8 @@ class CheckpointSummary(Displayed):
             "path": self.path,
             "format": self.format,
             "writer": self.writer,
+            "saved": self.saved,
+            "file_time": self.file_time,
             "files": [file.path for file in self.files],
             "shards": [
                 {"file": file.path, "nbytes": file.nbytes, "present": file.nbytes is not None}
@@ -162,6 +168,7 @@ class CheckpointSummary(Displayed):
             "roles": {role: total.to_dict() for role, total in self.roles.items()},
             "dtypes": self.dtypes,
             "tags": self.tags,
+            "metadata": dict(self.metadata),
             "signatures": [
                 {
                     "name": signature.name,
@@ -231,6 +238,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         writer=find_writer(checkpoint),
         keras=find_keras(checkpoint),
         saved=find_saved_time(checkpoint),
+        file_time=_file_time(checkpoint),
         files=_files(checkpoint),
         training=training,
         parameters=parameters.total,
@@ -241,6 +249,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
             Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
         ),
         tags=saved_model.tags if saved_model else (),
+        metadata=dict(checkpoint.evidence.metadata),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
@@ -289,7 +298,7 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
 
 # When a checkpoint was saved, as the `checkpoint` state file beside it says, or itself.
 #
-# The times of the files tell nothing: copying and cloning change them.
+# The times of the files tell less: copying and cloning change them.
 
 _FORMATS = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
 
@@ -311,6 +320,13 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
     )
     found = [time for prefix, time in times if prefix.replace("\\", "/").rpartition("/")[2] == base]
     return known_time(found[-1]) if found else None
+
+
+def _file_time(checkpoint: Checkpoint) -> float | None:
+    try:
+        return known_time(os.stat(checkpoint.files()[0].path).st_mtime)
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 # Which program wrote a checkpoint, as far as its files tell.

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.audit.seams import find_seams
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
@@ -16,6 +17,7 @@ from ckread.model.variable import Variable, no_index, resolve_index, split_index
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.opening import Opened, Structure
@@ -53,7 +55,8 @@ class RunTrack(Displayed):
         checkpoints: in order of step; values go along them.
         variables: what was asked for, in the order of the patterns.
         notes: what was left out and why, one sentence each.
-        evidence: what told the steps, and the latest.
+        evidence: what told the steps, the latest, and the seams.
+        seams: where the run did not simply go on.
 
     Example:
         >>> ckread.track("fixtures/digits_run", "iterations").to_pandas().tail(2)
@@ -68,6 +71,7 @@ class RunTrack(Displayed):
     variables: tuple[TrackedValue, ...]
     notes: tuple[str, ...] = ()
     evidence: tuple[Claim, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was followed."""
@@ -98,6 +102,7 @@ class RunTrack(Displayed):
             "variables": [variable.to_dict() for variable in self.variables],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "seams": [seam.to_dict() for seam in self.seams],
         }
 
     def to_pandas(self) -> Any:
@@ -187,7 +192,9 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         TrackedValue(target.label, tuple(values), target.role)
         for target, values in zip(targets, columns, strict=True)
     )
-    return RunTrack(run.path, tuple(entries), variables, tuple(notes), run.claims)
+    seams = find_seams(run)
+    claims = (*run.claims, *(seam.claim for seam in seams))
+    return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
 
 
 def _key_of(target: Target, structure: Structure) -> str | None:

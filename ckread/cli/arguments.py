@@ -10,7 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ckread.cli.commands import COMMANDS, PATTERNS, Command, find_command
-from ckread.errors import CheckpointError, CheckpointNotFoundError, TextLines, UsageError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    TextLines,
+    UsageError,
+    VariableNotFoundError,
+)
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -79,7 +85,7 @@ class Parser(RaisingParser):
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Give the options, and the positional arguments unless help is asked for."""
         at = list(argv).index("--") if "--" in argv else len(argv)
-        arguments, words = self.parse_known_args(list(argv[:at]))
+        arguments, words = self.parse_known_args(self._with_every(argv[:at]))
         for word in words:
             if word.startswith("-") and len(word) > 1:
                 option = word.split("=")[0]
@@ -87,6 +93,8 @@ class Parser(RaisingParser):
                 hint = f"Did you mean {near}? " if near else ""
                 remedy = f"{hint}A name that begins with - goes after --."
                 raise UsageError(f"{option}: no such option", remedy=remedy)
+        if arguments.json + arguments.markdown + arguments.csv > 1:
+            raise UsageError("--json, --markdown and --csv: only one of them")
         if self.command is not None and not arguments.help:
             # argparse binds words to the positional arguments; what does not fit is said here.
             command = self.command
@@ -99,8 +107,25 @@ class Parser(RaisingParser):
             _, rest = self._words.parse_known_args(words, arguments)
             if rest:
                 refuse_lost_path(getattr(arguments, "path", None), words)
+                if all(map(os.path.lexists, words)):
+                    shell = "Did the shell put these in place of a pattern?"
+                    remedy = TextLines(f"{shell} ckread runs and drift take many.", remedy)
                 raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
         return arguments
+
+    def _with_every(self, words: Sequence[str]) -> list[str]:
+        """Bind the number that may follow `--every` to it, and no other word."""
+        if not any("--every" in action.option_strings for action in self.options):
+            return list(words)
+        bound: list[str] = []
+        for word in words:
+            if bound and bound[-1] == "--every":
+                is_number = word.lstrip("-").isdecimal() and not os.path.lexists(word)
+                bound[-1] = f"--every={word}" if is_number else "--every=1"
+                if is_number:
+                    continue
+            bound.append(word)
+        return [*bound[:-1], "--every=1"] if bound and bound[-1] == "--every" else bound
 
 
 def parser_of(command: Command | None) -> Parser:
@@ -130,6 +155,8 @@ def parser_of(command: Command | None) -> Parser:
 def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
     """Add what every command has; some answer by their exit code."""
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--markdown", action="store_true", help="tables for a pull request")
+    parser.add_argument("--csv", action="store_true", help="tables for a spreadsheet")
     parser.add_argument(
         "--reader", metavar="NAME", type=OneOf(READERS), default="auto",
         help="auto, native or tensorflow",
@@ -143,8 +170,16 @@ def add_common(parser: Parser, *, tells_by_code: bool = False) -> None:
         "-q", "--quiet", action="store_true",
         help="the exit code alone tells" if tells_by_code else "results only, no notes",
     )  # fmt: skip
-    parser.set_defaults(tells_by_code=tells_by_code)
+    parser.set_defaults(tells_by_code=tells_by_code, command=parser.command)
     parser.add_argument("-h", "--help", action="store_true", help="this help")
+
+
+def add_every(parser: Parser) -> None:
+    """Add `--every`: None where it is not given, else 1 or the number that follows it."""
+    parser.add_argument(
+        "--every", metavar="N", nargs="?", type=positive,
+        help="every checkpoint of a run, or every Nth from the last",
+    )  # fmt: skip
 
 
 def add_why(parser: Parser) -> None:
@@ -323,6 +358,40 @@ def no_command(words: Sequence[str]) -> CheckpointError | None:
         remedy = f"The command comes first: ckread {rest[0]} {word}"
         return UsageError(f"{rest[0]}: a command after its PATH", remedy=remedy)
     return None
+
+
+def with_hint(error: CheckpointError, arguments: argparse.Namespace) -> CheckpointError:
+    """Add to an error about a path or pattern what its words look like: paths, in another order."""
+    if not isinstance(error, (CheckpointNotFoundError, VariableNotFoundError)):
+        return error
+    command: Command = arguments.command
+    words: list[str] = []
+    for positional in command.positionals:
+        given = getattr(arguments, positional.name.lower() + "s" * positional.is_many)
+        words += given if isinstance(given, list) else [given or ""]
+    hint = None
+    if isinstance(error, CheckpointNotFoundError):
+        later = next((w for w in words[1:] if w and not _is_place(words[0]) and _is_place(w)), None)
+        if later is not None:
+            import shlex
+
+            others = [word for word in words if word is not later]
+            hint = f"The path comes first: ckread {shlex.join([command.name, later, *others])}"
+    elif command.name == "diff" and any(map(_is_place, words[2:])):
+        hint = "diff takes two checkpoints, then patterns; ckread drift takes a whole run."
+    elif any(word and os.path.lexists(word) for word in words[1:]):
+        hint = "Did the shell put names of files in place of a pattern? It goes in quotes: 'conv*'"
+    return error if hint is None else error.within(remedy=TextLines(hint, error.remedy))
+
+
+def _is_place(word: str) -> bool:
+    from ckread.model.paths.locate import locate
+
+    try:
+        locate(word)
+    except CheckpointError:
+        return False
+    return True
 
 
 def also_a_path(word: str, error: UsageError) -> UsageError:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_jobs, add_strict, add_why, keep_blas_in_one_thread
+from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
 from ckread.cli.output import ProgressBar
 from ckread.errors import CheckpointError, NotACheckpointError
 
@@ -49,7 +49,7 @@ _UNSOUND = 1
 def add_arguments(parser: Parser) -> None:
     """Add the options of `check`."""
     parser.add_argument("--quick", action="store_true", help="the index alone, no value is read")
-    parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    add_every(parser)
     parser.add_argument(
         "--with-tensorflow", action="store_true", help="let TensorFlow restore every tensor too"
     )
@@ -117,7 +117,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     except CheckpointError as error:
         unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
         return _report_run([unopened], arguments, output)
-    paths = sorted((place.path for place in found), key=natural_key)
+    paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
     prefixes = {*paths}
     folders = {os.path.dirname(path) for path in paths}
     files = [os.path.join(folder, name) for folder in folders for name in file_names(folder)]

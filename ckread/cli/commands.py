@@ -107,7 +107,7 @@ COMMANDS = (
     Command(
         "filters", (PATH, Positional("NAME")), "convolution kernels as a picture", Group.CONTENT
     ),
-    Command("export", (PATH, PATTERNS), "variables into a .npz, .npy or .csv file", Group.CONTENT),
+    Command("export", (PATH, PATTERNS), "variables into a .npz, .csv … file", Group.CONTENT),
     Command(
         "diff", (Positional("A"), Positional("B"), PATTERNS),
         "which variables changed between two, and how far", Group.CHANGE,

@@ -42,9 +42,15 @@ from ckread.cli.arguments import (
     patterns_of,
     roles_of,
 )
-from ckread.cli.files import read_rename_map, write_rename_map
+from ckread.cli.files import (
+    add_pictures,
+    hand_over,
+    palette_of,
+    read_rename_map,
+    wants_picture,
+    write_rename_map,
+)
 from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
 from ckread.views.diff.page import DiffView, diff_page

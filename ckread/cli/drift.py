@@ -31,8 +31,8 @@ from ckread.cli.arguments import (
     open_run_words,
     roles_of,
 )
+from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
 from ckread.model.role import Role
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""A file that appears whole or not at all, and never in place of another unasked."""
+"""Files that commands write and read: whole or not at all, and never in place of another unasked.
+
+The file of `--rename-map`, images as arrays, and pictures with the options that commands share.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import struct
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import (
     CheckpointError,
@@ -21,10 +24,17 @@ from ckread.errors import (
 from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import argparse
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from ckread.cli.arguments import Parser
+    from ckread.cli.output import Output
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.views.figures.style import Palette
 
 
 def check_free(path: str, *, force: bool) -> None:
@@ -175,3 +185,140 @@ def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> 
 
 def _too_large(path: str) -> UsageError:
     return UsageError("too large an image", path=path, remedy="Make it smaller first.")
+
+
+# What commands that draw share: the options, where a picture goes, what it says it is of.
+
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def add_pictures(parser: Parser) -> None:
+    """Add `--plot FILE` and what goes with it."""
+    parser.add_argument("--plot", metavar="FILE", help="picture: .png, .svg or .pdf")
+    add_picture_settings(parser)
+
+
+def add_picture_settings(parser: Parser) -> None:
+    """Add `--show`, `--dark` and `--force`."""
+    parser.add_argument("--show", action="store_true", help="picture in a window")
+    parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def wants_picture(arguments: argparse.Namespace) -> bool:
+    """Tell whether a picture is asked for; see first that it can be written."""
+    if arguments.plot:
+        check_target(arguments.plot, force=arguments.force)
+    draws = bool(arguments.plot or arguments.show)
+    if draws:
+        prepare_drawing(shows=arguments.show)
+    return draws
+
+
+def prepare_drawing(*, shows: bool) -> None:
+    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
+    if not shows:
+        os.environ["MPLBACKEND"] = "agg"
+        return
+    try:
+        import matplotlib as mpl  # noqa: F401 - which looks at MPLBACKEND
+    except ValueError as error:
+        remedy = "Set MPLBACKEND to one of these, or to nothing."
+        raise UsageError(f"MPLBACKEND: {error}", remedy=remedy) from None
+
+
+def check_target(path: str, *, force: bool) -> None:
+    """See that a picture can be written, before work is done for it."""
+    if os.path.splitext(path)[1].lower() not in _SUFFIXES:
+        remedy = "Give a name that ends in .png, .svg or .pdf."
+        raise UsageError("not a kind of picture", path=path, remedy=remedy)
+    check_free(path, force=force)
+
+
+def palette_of(arguments: argparse.Namespace) -> Palette:
+    """Give the colours that are asked for."""
+    from ckread.views.figures.style import DARK, LIGHT
+
+    return DARK if arguments.dark else LIGHT
+
+
+def evidence_of(checkpoint: Checkpoint) -> list[str]:
+    """Give where a picture of one variable is from: the end of the path, and the step."""
+    from ckread.views.figures.many import last_two
+
+    return [last_two(checkpoint.path), *step_of(checkpoint)]
+
+
+def step_of(checkpoint: Checkpoint) -> list[str]:
+    """Give the step in words, nothing where it is not known."""
+    from ckread.analysis.training import read_training_state
+
+    step = read_training_state(checkpoint).step
+    return [] if step is None else [f"step {step}"]
+
+
+def hand_over(
+    pages: Sequence[Figure], what: str, arguments: argparse.Namespace, output: Output
+) -> None:
+    """Write pages to the file that is asked for, or show them, and say so."""
+    if arguments.plot:
+        n_written = save(pages, arguments.plot, palette_of(arguments), force=arguments.force)
+        cut = f", page 1 of {len(pages)}; a .pdf holds all" if n_written < len(pages) else ""
+        output.wrote(arguments.plot, f"{what}{cut}")
+    if arguments.show:
+        show(pages)
+
+
+def save(pages: Sequence[Figure], path: str, palette: Palette, *, force: bool = False) -> int:
+    """Write pages by the extension of `path`: a PDF holds all, PNG and SVG the first.
+
+    The same pages give the same bytes.
+
+    Returns:
+        How many pages were written.
+    """
+    from ckread.views.figures.style import drawing
+
+    check_target(path, force=force)
+    kind = os.path.splitext(path)[1].lower()
+    with new_file(path, force=force) as file, drawing(palette):
+        if kind == ".pdf":
+            from matplotlib.backends.backend_pdf import PdfPages
+
+            with PdfPages(file, metadata={"CreationDate": None, "Creator": "ckread"}) as pdf:
+                for page in pages:
+                    pdf.savefig(page)
+            return len(pages)
+        is_svg = kind == ".svg"
+        metadata = {"Date": None, "Creator": "ckread"} if is_svg else {"Software": "ckread"}
+        pages[0].savefig(file, format=kind[1:], metadata=metadata)
+        return 1
+
+
+def show(pages: Sequence[Figure]) -> None:
+    """Open a window for each page, until they are closed."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    remedy = "Give --plot FILE to write the picture to a file."
+    try:
+        # The one place where pyplot may be used: windows are what it is for.
+        import matplotlib.pyplot as plt
+
+        if mpl.get_backend().lower() == "agg":
+            raise UsageError("no display to show a picture on", remedy=remedy)
+        for page in pages:
+            width, height = page.get_size_inches()
+            window = plt.figure(figsize=(width, height), facecolor=page.get_facecolor())
+            image = window.add_axes((0, 0, 1, 1))
+            image.set_axis_off()
+            canvas: Any = FigureCanvasAgg(page)
+            canvas.draw()
+            image.imshow(canvas.buffer_rgba())
+        plt.show()
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"no display to show a picture on: {error}", remedy=remedy) from None

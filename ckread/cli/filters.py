@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ckread.cli.arguments import OneOf, add_top, keep_blas_in_one_thread, open_path, positive
-from ckread.cli.pictures import (
+from ckread.cli.files import (
     add_picture_settings,
     check_target,
     evidence_of,

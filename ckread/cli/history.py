@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import OneOf, add_why
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
+from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:

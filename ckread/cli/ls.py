@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         )
         if arguments.crc:
             output.lines(checksum_lines(chosen))
-        elif output.is_quiet:
+        elif output.is_quiet and not output.markup:
             output.lines(listing_lines(listing))
         else:
             output.render(listing_page(listing))

@@ -17,6 +17,7 @@ from ckread.cli.arguments import (
     misspelt,
     no_command,
     parser_of,
+    with_hint,
 )
 from ckread.cli.commands import COMMANDS, Command, find_command
 from ckread.cli.output import Output
@@ -94,6 +95,7 @@ def _signals() -> Iterator[None]:
 def _run(words: list[str]) -> int:
     """Do what a command line asks for; report what goes wrong."""
     output = Output(is_json="--json" in words)
+    arguments = None
     try:
         parser, arguments = _parse(words)
         writes = getattr(arguments, "plot", None) or getattr(arguments, "output", None)
@@ -105,6 +107,7 @@ def _run(words: list[str]) -> int:
             pages=not arguments.no_pager,
             tells_why=getattr(arguments, "why", False),
             outlives_pipe=bool(writes),
+            markup="markdown" if arguments.markdown else "csv" if arguments.csv else "",
         )
         code = EXIT_DONE
         if parser.command is None and arguments.version:
@@ -121,7 +124,10 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
-        _report(_as_checkpoint_error(error, words), output)
+        told = _as_checkpoint_error(error, words)
+        if arguments is not None and arguments.command is not None:
+            told = with_hint(told, arguments)
+        _report(told, output)
         return EXIT_TROUBLE
     return code
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import (
+    add_every,
     add_jobs,
     add_why,
     keep_blas_in_one_thread,
@@ -48,7 +49,7 @@ EXAMPLES = (
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `optimizer`."""
-    parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    add_every(parser)
     parser.add_argument("--all", action="store_true", help="every weight in a row of its own")
     add_jobs(parser)
     add_why(parser)
@@ -83,7 +84,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     from ckread.model.run.run import open_run
     from ckread.views.optimizer import optimizer_run_page
 
-    run = open_run(arguments.path, reader=arguments.reader)
+    run = open_run(arguments.path, reader=arguments.reader).every(arguments.every)
     with ProgressBar(sum(entry.nbytes or 0 for entry in run.entries), output) as progress:
         result = optimizer_of_run(
             run, patterns_of(arguments), n_jobs=arguments.jobs, progress=progress

@@ -44,6 +44,7 @@ class Output:
         pages: bool = True,
         tells_why: bool = False,
         outlives_pipe: bool = False,
+        markup: str = "",
     ) -> None:
         self._stdout = _open_stream(sys.stdout)
         self._stderr = _open_stream(sys.stderr)
@@ -55,6 +56,7 @@ class Output:
         self.is_json = is_json
         self.is_quiet = is_quiet
         self.outlives_pipe = outlives_pipe
+        self.markup = markup
         self._is_pipe_closed = False
         self.is_terminal = self._is_forced or is_tty(self._stdout)
 
@@ -66,7 +68,11 @@ class Output:
             from ckread.views.why import with_why
 
             page = with_why(page, claims)
-        if self.is_terminal:
+        if self.markup:
+            from ckread.views.tables import as_csv, as_markdown
+
+            self.answers((as_csv if self.markup == "csv" else as_markdown)(page))
+        elif self.is_terminal:
             self._show(page, pages=self._pages)
         else:
             self.lines(page.piped())
@@ -109,7 +115,7 @@ class Output:
             )
 
     def answers(self, lines: Iterable[str]) -> None:
-        """Write lines that a shell reads, which take it as it is: the names are its own files'."""
+        """Write lines as they are: names for a shell, which are its own files', or tables."""
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckread.analysis.audit.seams import find_seams
 from ckread.cli.arguments import add_why
 from ckread.model.run.run import open_run
 from ckread.views.runs import rows_of, runs_page
@@ -53,10 +54,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if len(found.skipped) > _N_TOLD:
         more = len(found.skipped) - _N_TOLD
         output.warning(f"{more:,} more were left out; --json lists them.")
+    seams = () if output.is_quiet else find_seams(found)
     if output.is_json:
-        output.json("runs", found.to_dict())
+        listed = [seam.to_dict() for seam in find_seams(found)]
+        output.json("runs", found.to_dict() | {"seams": listed})
     elif output.is_quiet:
         output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)
     else:
-        output.render(runs_page(found, show_all=arguments.all), found.claims)
+        page = runs_page(found, show_all=arguments.all, seams=seams)
+        output.render(page, [*found.claims, *(seam.claim for seam in seams)])
     return 0

@@ -137,6 +137,9 @@ def _show(
 ) -> None:
     from ckread.views.values import MAX_SHOWN, Values, piped_rows, values_document, values_page
 
+    if output.markup:
+        remedy = "ckread export PATH NAME -o FILE.csv writes them for a spreadsheet."
+        raise UsageError("show gives values, which are no table", remedy=remedy)
     if output.is_json:
         values = Values(part.variable, part.text, _read(part), part.shape)
         output.json("show", values_document(values, verified=verified))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import (
+    add_every,
     add_jobs,
     add_roles,
     add_sort,
@@ -29,8 +30,7 @@ from ckread.cli.arguments import (
     positive,
     roles_of,
 )
-from ckread.cli.output import ProgressBar
-from ckread.cli.pictures import (
+from ckread.cli.files import (
     add_pictures,
     evidence_of,
     hand_over,
@@ -38,6 +38,7 @@ from ckread.cli.pictures import (
     step_of,
     wants_picture,
 )
+from ckread.cli.output import ProgressBar
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def add_arguments(parser: Parser) -> None:
         "--bins", metavar="N", type=positive, default=64,
         help="bins of histograms piped and in JSON",
     )  # fmt: skip
-    parser.add_argument("--every", action="store_true", help="every checkpoint of a run")
+    add_every(parser)
     add_jobs(parser)
     add_pictures(parser)
     parser.add_argument("--shared", action="store_true", help="one value axis for all panels")
@@ -193,7 +194,7 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     from ckread.analysis.statistics.statistics import choose_variables, statistics_of_run
     from ckread.model.run.run import open_run
 
-    run = open_run(arguments.path, reader=arguments.reader)
+    run = open_run(arguments.path, reader=arguments.reader).every(arguments.every)
     patterns, roles = patterns_of(arguments), roles_of(arguments)
     with run[-1] as last:
         chosen, _ = choose_variables(last, patterns, roles)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_why, keep_blas_in_one_thread, open_run_words
-from ckread.cli.pictures import add_pictures, hand_over, palette_of, wants_picture
+from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:

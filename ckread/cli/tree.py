@@ -23,7 +23,7 @@ from ckread.cli.arguments import open_path, patterns_of, positive
 from ckread.model.role import Role
 from ckread.model.selection import model_order, select
 from ckread.model.tree import build_tree, join_single_scopes
-from ckread.views.tree import tree_page
+from ckread.views.listing import tree_page
 
 if TYPE_CHECKING:
     import argparse

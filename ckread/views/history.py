@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.display import safe_text, safe_word
 from ckread.model.run.entries import base_name
+from ckread.views.seams import epoch_sentence, has_lines, mark_line
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (
@@ -48,7 +49,15 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         is_best = row.at is not None and row.at == best
         return "muted" if row.n_hidden else "title" if is_best else ""
 
-    table = Table(_columns(result, names, best), [_Row(), *rows], row_style=style)
+    marks = result.marks
+    places = {row.at: at + 1 for at, row in enumerate(rows) if row.at is not None}
+    lines = {places[at]: mark_line(seam) for at, seam in marks.items() if at in places}
+    table = Table(
+        _columns(result, names, best),
+        [_Row(), *rows],
+        row_style=style,
+        marks=lines if has_lines(marks) else None,
+    )
     name = result.logs[0] if len(result.logs) == 1 else f"{len(result.logs)} logs"
     n, metrics = len(result.epochs), plural(len(result.metrics), "metric")
     held = f"  {plural(n, result.unit)}, {metrics}"
@@ -74,7 +83,9 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         sentences.append("--all shows every row.")
     meaning = NarrowFooter(table, " ".join(sentences))
     piped = PipedOnly(Table(_piped_columns(result, names), everything))
-    return Page([title, Prose(verdict(result))], TerminalOnly(table), meaning, piped)
+    happened = epoch_sentence(marks, result.epochs, result.unit)
+    said = Prose(f"{verdict(result)} {happened}".rstrip())
+    return Page([title, said], TerminalOnly(table), meaning, piped)
 
 
 def paired(names: Sequence[str]) -> list[str]:
@@ -165,7 +176,7 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) ->
             if row.n_hidden:
                 return (Span(""),)
             if row.at is None:
-                return (Span(curve(values, _CURVE_CELLS), "spark"),)
+                return (Span(curve(values, _CURVE_CELLS, result.marks), "spark"),)
             value = values[row.at]
             is_bad = value is not None and not math.isfinite(value)
             return (Span(value_text(value), "bad" if is_bad else ""),)

@@ -1,18 +1,21 @@
-"""The variables of a checkpoint as a table: what `ckread ls` shows."""
+"""The variables of a checkpoint, as a table (`ckread ls`) and as a tree with totals (`tree`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from os.path import basename
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
+from ckread.model.tree import NODE_FIELDS
 from ckread.model.variable import VARIABLE_FIELDS
 from ckread.views.terminal.page import Page, Span, footer
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
+    ABSENT,
+    bar,
     common_prefix,
     count_text,
     muted_repeats,
@@ -27,8 +30,10 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
     from ckread.views.terminal.page import Line
+
 
 LONG_NAME = 36
 """Cells of a name from which on columns of one value move to the last line."""
@@ -154,3 +159,80 @@ def _places(of: Callable[..., Column[_Row]]) -> list[Column[_Row]]:
         of("nbytes", title="bytes", shown=lambda row: str(row[0].nbytes)),
         of("crc32c", shown=lambda row: _FIELDS["crc32c"].of(row[0]) or "–"),
     ]
+
+
+# The tree.
+
+BAR_CELLS = 12
+_NODE_FIELDS = named(NODE_FIELDS)
+
+
+class _Node(NamedTuple):
+    node: VariableTree
+    guides: str
+    name: str
+    is_root: bool
+
+
+def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
+    """Lay out a tree whose root is called `title`, to a depth."""
+    nodes = list(tree.walk())
+    folds = [node for node, _ in nodes if node.folded]
+    notes = []
+    if folds:
+        folded = [variable for node in folds for variable in node.folded]
+        noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
+        lines = plural(len(folds), "line")
+        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
+    n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
+    if n_deeper:
+        notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
+    return Page(tree_table(tree, title, depth=depth), footer("; ".join(notes)))
+
+
+def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Node]:
+    """Give the table of a tree, a row per scope and variable."""
+    rows = [
+        _Node(node, guides_of(lasts), title if not lasts else node.name, not lasts)
+        for node, lasts in tree.walk()
+        if depth is None or len(lasts) <= depth
+    ]
+
+    def of(field: str, **look: Any) -> Column[_Node]:
+        return Column.of(_NODE_FIELDS[field], attrgetter("node"), **look)
+
+    def name(row: _Node) -> Line:
+        style = "title" if row.node.children or row.is_root else ""
+        return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
+
+    def shape(row: _Node) -> str:
+        return "" if row.node.variable is None else shape_text(row.node.variable.shape)
+
+    def parameters(row: _Node) -> Line:
+        text = count_text(row.node.parameters) if row.node.parameters else ABSENT
+        return (Span(text, "title" if row.node.children else ""),)
+
+    columns: list[Column[_Node]] = [
+        Column(title="tree", shown=name, folds=True),
+        Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
+        Column(title="shape", shown=shape, justify=RIGHT, rank=1),
+        of("variables"),
+        of("parameters", shown=parameters),
+        of("nbytes", title="bytes", shown=lambda row: size_cell(row.node.nbytes)),
+        Column(
+            title="share of bytes",
+            draw=lambda row, _: bar(row.node.nbytes / max(1, tree.nbytes), BAR_CELLS),
+            cells=(BAR_CELLS, BAR_CELLS),
+            style="bar",
+            rank=2,
+        ),
+    ]
+    return Table(columns, rows)
+
+
+def guides_of(lasts: tuple[bool, ...]) -> str:
+    """Give the lines that lead to a node, three cells a level."""
+    if not lasts:
+        return ""
+    above = "".join("   " if is_last else "│  " for is_last in lasts[:-1])
+    return above + ("└─ " if lasts[-1] else "├─ ")

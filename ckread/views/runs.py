@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from operator import attrgetter
+from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import named, safe_text, safe_word
+from ckread.analysis.audit.records import seams_by_place
+from ckread.model.display import named, safe_text
 from ckread.model.evidence import Strength
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
+from ckread.views.seams import has_lines, mark_line, place_sentence
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import LEFT, RIGHT, Column, Table
+from ckread.views.terminal.table import LEFT, RIGHT, Column, Table, number_columns
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
@@ -23,8 +26,9 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.model.run.run import Run
     from ckread.views.terminal.page import Block, Line
 
@@ -45,8 +49,9 @@ class _Row:
     letter: str = ""
 
 
-def runs_page(run: Run, *, show_all: bool = False) -> Page:
+def runs_page(run: Run, *, show_all: bool = False, seams: Sequence[Seam] = ()) -> Page:
     """Lay out the checkpoints of a run; its groups alone where there are several models."""
+    marks = seams_by_place(seams, run.entries)
     groups = run.groups
     rows = rows_of(run)
     titles = run.titles if len(groups) == 1 else ("step",)
@@ -56,12 +61,14 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
         sentence = f"{plural(len(run), 'checkpoint')}{_span(run)}, {nbytes}. {_latest(run)}"
         if run.stale:
             sentence += f" The state file names {len(run.stale)} more that are not here."
+    if marks:
+        sentence += f" {place_sentence(marks, run.entries)}"
     head: list[Block] = [heading(run.path), Prose(sentence)]
     sections: list[Block] = []
     if len(groups) > 1:
         sections.append(TerminalOnly(_group_table(groups)))
     if len(groups) == 1 or show_all:
-        sections.append(TerminalOnly(_table(rows, titles)))
+        sections.append(TerminalOnly(_table(rows, titles, seams)))
     entries = [entry for found in groups for entry in found.entries]
     sentences = []
     if len(groups) > 1:
@@ -82,8 +89,10 @@ def runs_page(run: Run, *, show_all: bool = False) -> Page:
         if any(dated) and not all(dated):
             source = "the state file, else from the files"
         sentences.append(f"saved: from {source}.")
+    if marks:
+        sentences.append(f"Seams: ckread check {quoted(run.path)} --every.")
     meaning = footer(" ".join(sentences))
-    return Page(head, *sections, meaning, PipedOnly(_table(rows, titles)))
+    return Page(head, *sections, meaning, PipedOnly(_table(rows, titles, seams)))
 
 
 def rows_of(run: Run) -> list[_Row]:
@@ -200,7 +209,9 @@ def _group_table(groups: Sequence[RunGroup]) -> Table[tuple[str, RunGroup]]:
     return Table(columns, [(_letter(i), found) for i, found in enumerate(groups)])
 
 
-def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
+def _table(rows: Sequence[_Row], titles: Sequence[str], seams: Sequence[Seam]) -> Table[_Row]:
+    marks = seams_by_place(seams, [row.entry for row in rows])
+    codes = {rows[at].entry.path: str(seam.code) for at, seam in marks.items()}
     is_one = len({os.path.dirname(row.entry.path) for row in rows}) == 1
     with_group = any(row.letter for row in rows)
     entries = [row.entry for row in rows]
@@ -214,8 +225,11 @@ def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
     def state(row: _Row) -> Line:
         return (Span(row.entry.state or "", _STATE_STYLES.get(row.entry.state, "")),)
 
+    numbers = number_columns(titles, entries, attrgetter("entry"))
+    if all(entry.step is None for entry in entries):
+        numbers.append(Column(title="step", piped=lambda _: ABSENT_WORD, justify=RIGHT))
     columns: list[Column[_Row]] = [
-        *_number_columns(entries, titles),
+        *numbers,
         of(
             "path", title="checkpoint", folds=True,
             shown=lambda row: safe_text(row.entry.name if is_one else row.entry.path),
@@ -239,36 +253,12 @@ def _table(rows: Sequence[_Row], titles: Sequence[str]) -> Table[_Row]:
             piped=(lambda row: row.letter or ABSENT_WORD) if with_group else None,
         ),
     ]  # fmt: skip
-    return Table(columns, rows)
-
-
-def _number_columns(entries: Sequence[RunEntry], titles: Sequence[str]) -> list[Column[_Row]]:
-    """Give a column for each number that orders the run, and one for steps in a pipe."""
-
-    def column(title: str, give: Callable[[RunEntry], int | None], *, is_shown: bool) -> Any:
-        def shown(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT if number is None else f"{number:,}"
-
-        def piped(row: _Row) -> str:
-            number = give(row.entry)
-            return ABSENT_WORD if number is None else str(number)
-
-        return Column(title=title, shown=shown if is_shown else None, piped=piped, justify=RIGHT)
-
-    def number(at: int) -> Callable[[RunEntry], int | None]:
-        return lambda entry: entry.numbers[at] if at < len(entry.numbers) else None
-
-    columns = [
-        column(safe_word(title), number(at), is_shown=True)
-        for at, title in enumerate(titles)
-        if title not in ("step", "epoch")
-    ]
-    if any(entry.epoch is not None for entry in entries):
-        columns.append(column("epoch", lambda entry: entry.epoch, is_shown=True))
-    has_steps = any(entry.step is not None for entry in entries)
-    columns.append(column("step", lambda entry: entry.step, is_shown=has_steps))
-    return columns
+    if marks:
+        columns.append(
+            Column(title="seam", piped=lambda row: codes.get(row.entry.path, ABSENT_WORD))
+        )
+    lines = {at: mark_line(seam) for at, seam in marks.items()} if has_lines(marks) else {}
+    return Table(columns, rows, marks=lines)
 
 
 def _count(entry: RunEntry) -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Line
 
-MARK = "|"
-"""What stands for a seam in a curve."""
 _TOLD = 3
 """Seams that get a line of their own, or a word in the sentence."""
 
@@ -39,6 +37,14 @@ def place_sentence(marks: Mapping[int, Seam], entries: Sequence[RunEntry]) -> st
         steps = ", ".join(place(entries[at], entries) for at in list(marks)[:_TOLD])
         return f"{len(marks)} seams, the first at {steps}."
     told = (f"{_happened(seam)} at {place(entries[at], entries)}" for at, seam in marks.items())
+    return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in told)
+
+
+def epoch_sentence(marks: Mapping[int, Seam], epochs: Sequence[int], unit: str) -> str:
+    """Say the same of curves: `The optimizer began anew after epoch 5.`."""
+    if len(marks) > _TOLD:
+        return f"{len(marks)} seams of the run, the first after {unit} {epochs[min(marks) - 1]:,}."
+    told = (f"{_happened(seam)} after {unit} {epochs[at - 1]:,}" for at, seam in marks.items())
     return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in told)
 
 

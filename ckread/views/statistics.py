@@ -11,10 +11,9 @@ from ckread.errors import MissingShardError
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.terminal.page import Line, Page, Prose, Span, footer, heading
-from ckread.views.terminal.table import POINT, RIGHT, Column, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, Table, number_columns
 from ckread.views.terminal.words import (
     ABSENT,
-    ABSENT_WORD,
     common_prefix,
     count_text,
     float_text,
@@ -204,52 +203,27 @@ def _noun(variables: Sequence[VariableStatistics]) -> str:
 # Statistics along a run as a table: a row for each checkpoint, a part for each variable.
 
 
-def _moment_columns(run: RunStatistics, moments: Mapping[int, Moment]) -> list[Column[Row]]:
-    """Give what tells the checkpoints apart: step, epoch or numbers, else their names."""
-
-    def column(title: str, give: Callable[[Moment], int | None]) -> Column[Row]:
-        def word(row: Row) -> str:
-            number = give(moments[id(row[0])])
-            return ABSENT_WORD if number is None else str(number)
-
-        def shown(row: Row) -> str:
-            number = give(moments[id(row[0])])
-            return ABSENT if number is None else count_text(number)
-
-        return Column(title=title, shown=shown, piped=word, justify=RIGHT)
-
-    def number(at: int) -> Callable[[Moment], int | None]:
-        return lambda moment: moment.numbers[at] if at < len(moment.numbers) else None
-
-    columns = [
-        column(safe_word(title), number(at))
-        for at, title in enumerate(run.titles)
-        if title not in ("step", "epoch")
-    ]
-    if any(moment.epoch is not None for moment in moments.values()):
-        columns.append(column("epoch", lambda moment: moment.epoch))
-    if any(moment.step is not None for moment in moments.values()):
-        columns.append(column("step", lambda moment: moment.step))
-    if not columns:
-        columns.append(
-            Column(
-                title="checkpoint",
-                shown=lambda row: safe_text(os.path.basename(moments[id(row[0])].path)),
-                piped=lambda row: safe_word(os.path.basename(moments[id(row[0])].path)),
-            )
-        )
-    return columns
-
-
 def evolution_page(run: RunStatistics) -> Page:
     """Give a table per variable, the checkpoints in order of step."""
     sections: list[list[Block]] = []
     for name in run.names:
         moments = {id(m.variables[name]): m for m in run.moments if name in m.variables}
         rows: list[Row] = [(m.variables[name], ()) for m in moments.values()]
-        sections.append(
-            [heading(name), statistics_table(rows, first=_moment_columns(run, moments))]
-        )
+
+        def moment(row: Row, moments: Mapping[int, Moment] = moments) -> Moment:
+            return moments[id(row[0])]
+
+        def path(row: Row, moment: Callable[[Row], Moment] = moment) -> str:
+            return os.path.basename(moment(row).path)
+
+        first = number_columns(run.titles, moments.values(), moment) or [
+            Column(
+                title="checkpoint",
+                shown=lambda row, path=path: safe_text(path(row)),  # type: ignore[misc]
+                piped=lambda row, path=path: safe_word(path(row)),  # type: ignore[misc]
+            )
+        ]
+        sections.append([heading(name), statistics_table(rows, first=first)])
     if run.damaged:
         n = plural(len(run.damaged), "variable")
         verdict = Prose(Span("damaged:", "bad"), f" {n} could not be read.")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.run.entries import ENTRY_FIELDS
+from ckread.views.seams import has_lines, mark_line, place_sentence
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, NarrowFooter, Table
 from ckread.views.terminal.words import (
     ABSENT,
     ABSENT_WORD,
+    SEAM,
     bar,
     curve,
     place,
@@ -21,8 +24,9 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.track import RunTrack, TrackedValue
     from ckread.model.run.entries import RunEntry
     from ckread.views.terminal.page import Line
@@ -43,6 +47,9 @@ def track_page(result: RunTrack) -> Page:
     rows = [_Row(at, entry) for at, entry in enumerate(result.checkpoints)]
     n = plural(len(rows), "checkpoint")
     columns = _step_columns(result)
+    seams = seams_by_place(result.seams, result.checkpoints)
+    lines = {at: mark_line(seam) for at, seam in seams.items()} if has_lines(seams) else {}
+    said_of_seams = [Prose(place_sentence(seams, result.checkpoints))] if seams else []
 
     def word(variable: TrackedValue) -> Callable[[_Row], str]:
         return lambda row: value_word(variable.values[row.at or 0])
@@ -50,13 +57,20 @@ def track_page(result: RunTrack) -> Page:
     values: list[Column[_Row]] = [
         Column(title=safe_word(v.name), piped=word(v), justify=RIGHT) for v in result.variables
     ]
+    if seams:
+        values.append(Column(title="seam", piped=lambda row: _code(seams.get(row.at or 0))))
     piped = PipedOnly(Table([*columns, *values], rows))
     if len(result.variables) != 1:
-        columns += [_value_column(v, rank=rank) for rank, v in enumerate(result.variables)]
-        table = Table(columns, [_Row(None, None), *rows])
+        columns += [
+            _value_column(v, rank=rank, seams=seams) for rank, v in enumerate(result.variables)
+        ]
+        below = {at + 1: line for at, line in lines.items()}
+        table = Table(columns, [_Row(None, None), *rows], marks=below)
         meaning = "Each curve runs from its own smallest to its own largest value."
+        meaning += f" {SEAM} a seam." if seams else ""
         title = heading(result.path, f"  {n}")
-        return Page(title, TerminalOnly(table), NarrowFooter(table, meaning), piped)
+        head = [title, TerminalOnly(*said_of_seams)] if seams else [title]
+        return Page(head, TerminalOnly(table), NarrowFooter(table, meaning), piped)
     [variable] = result.variables
     columns.append(_value_column(variable))
     known = [value for value in variable.values if value is not None and math.isfinite(value)]
@@ -69,8 +83,12 @@ def track_page(result: RunTrack) -> Page:
 
         columns.append(Column(title="", draw=draw, cells=_BAR_CELLS))
     title = heading(variable.name, f"  over {safe_text(result.path)}, {n}")
-    said = [title, TerminalOnly(Prose(sentence(result)))]
-    return Page(said, TerminalOnly(Table(columns, rows)), piped)
+    said = [title, TerminalOnly(Prose(sentence(result)), *said_of_seams)]
+    return Page(said, TerminalOnly(Table(columns, rows, marks=lines)), piped)
+
+
+def _code(seam: Seam | None) -> str:
+    return ABSENT_WORD if seam is None else str(seam.code)
 
 
 def sentence(result: RunTrack) -> str:
@@ -128,10 +146,12 @@ def _step_columns(result: RunTrack) -> list[Column[_Row]]:
     return [by_step, by_name] if any(s is not None for s in steps) else [by_name]
 
 
-def _value_column(variable: TrackedValue, *, rank: int = 0) -> Column[_Row]:
+def _value_column(
+    variable: TrackedValue, *, rank: int = 0, seams: Collection[int] = ()
+) -> Column[_Row]:
     def shown(row: _Row) -> Line:
         if row.at is None:
-            return (Span(curve(variable.values), "spark"),)
+            return (Span(curve(variable.values, seams=seams), "spark"),)
         value = variable.values[row.at]
         is_bad = value is not None and not math.isfinite(value)
         return (Span(value_text(value), "bad" if is_bad else ""),)

@@ -223,3 +223,44 @@ def test_an_interrupt_is_quiet(ckread: Terminal, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(info, "run", interrupt)
     assert ckread("info", TEN) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["ls", "conv1", "ckpt-10"], "The path comes first: ckread ls ckpt-10 conv1"),
+        (["show", "conv1/bias[0]", "ckpt-10"], "ckread show ckpt-10 'conv1/bias[0]'"),
+        (["drift", "conv1", "."], "The path comes first: ckread drift . conv1"),
+        (["diff", "ckpt-1", "ckpt-2", "ckpt-3"], "diff takes two checkpoints, then patterns"),
+        (["check", "ckpt-1.index", "ckpt-2.index"], "Did the shell put these in place of a"),
+        (["ls", "ckpt-1", "checkpoint"], "It goes in quotes: 'conv*'"),
+        (["ls", "ckpt-1", "CONV1"], "Did you mean conv1?"),
+        (["check", ".", "--every", "0"], "expected a whole number above 0"),
+    ],
+)
+def test_what_was_meant(
+    ckread: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], hint: str
+) -> None:
+    monkeypatch.chdir(FIXTURES / "digits_run")
+    result = ckread(*words)
+    assert result.code == 2
+    assert hint in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (["--every"], 10),
+        (["--every", "5"], 2),
+        (["--every=4"], 3),
+        (["--every", "99"], 1),
+    ],
+)
+def test_every_nth_from_the_last(ckread: Terminal, words: list[str], steps: int) -> None:
+    run = str(FIXTURES / "digits_run")
+    for command in (["stats", *words, run, "logits/bias"], ["optimizer", run, "logits", *words]):
+        told = json.loads(ckread(*command, "--json").out)["checkpoints"]
+        assert len(told) == steps
+        assert told[-1]["step"] == 10
+    checked = json.loads(ckread("check", *words, run, "--json").out)["checkpoints"]
+    assert len(checked) == steps

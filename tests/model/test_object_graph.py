@@ -9,7 +9,7 @@ import pytest
 from ckread.errors import CorruptCheckpointError
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
-from ckread.model.naming.path_tree import MAX_STEPS, PathTree
+from ckread.model.naming.graph import MAX_STEPS, PathTree
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,

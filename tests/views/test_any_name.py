@@ -14,9 +14,8 @@ from ckread.model.selection import model_order, select
 from ckread.model.tree import build_tree, join_single_scopes
 from ckread.views.info.page import info_page
 from ckread.views.json_document import encode, encode_variables
-from ckread.views.listing import Listing, listing_lines, listing_page
+from ckread.views.listing import Listing, listing_lines, listing_page, tree_page
 from ckread.views.terminal.page import Paper, plain
-from ckread.views.tree import tree_page
 from ckread.views.values import Values, values_page
 from tests.analysis.array_checkpoint import checkpoint
 

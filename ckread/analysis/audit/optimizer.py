@@ -219,7 +219,7 @@ class RunOptimizerAudit(Displayed):
     Example:
         >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
         >>> [None if r is None else round(r, 4) for r in found.ratios()["conv1/kernel"]][2:6]
-        [0.0, 0.0062, 0.0029, 0.0029]
+        [0.0, 0.0062, 0.0032, 0.003]
     """
 
     path: str

@@ -71,15 +71,20 @@ class Seam:
         }
 
 
+def without_copies(seams: Iterable[Seam]) -> list[Seam]:
+    """Give those that are marked in curves, the graver first: a copy is no event of training."""
+    ordered = sorted(seams, key=lambda seam: list(Level).index(seam.level))
+    return [seam for seam in ordered if seam.code is not Code.DUPLICATE]
+
+
 def seams_by_place(seams: Iterable[Seam], entries: Sequence[RunEntry]) -> dict[int, Seam]:
     """Give the seams by the index of the checkpoint after each, as far as it is listed.
 
-    Of two at one place the graver one, else the first. Where one checkpoint is a copy of another
-    nothing happened to the training: those are left out.
+    Of two at one place the graver one, else the first; copies are left out.
     """
     places = {entry.path: at for at, entry in enumerate(entries)}
     found: dict[int, Seam] = {}
-    for seam in sorted(seams, key=lambda seam: list(Level).index(seam.level)):
-        if seam.after.path in places and seam.code is not Code.DUPLICATE:
+    for seam in without_copies(seams):
+        if seam.after.path in places:
             found.setdefault(places[seam.after.path], seam)
     return dict(sorted(found.items()))

@@ -242,7 +242,7 @@ class _Comparison:
     def _is_all_new(self, a: _State, b: _State) -> bool:
         """Tell whether weights and slots both changed, as no program does by hand."""
         is_known = None not in (a.weights, b.weights, a.slots, b.slots)
-        return is_known and a.weights != b.weights and (a.slots != b.slots or not b.n_slots)
+        return is_known and a.weights != b.weights and a.slots != b.slots
 
     def _went_back(self, at: int, change: _Change) -> Seam:
         """Tell what a counter that went back means: by the weights, then by the moments."""

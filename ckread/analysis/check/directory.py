@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.check.findings import Code, Finding, Level
-from ckread.model.paths.layouts import left_by_save
 from ckread.model.paths.location import file_names
-from ckread.model.paths.scanning import scan
+from ckread.model.paths.scanning import left_by_save, scan
 from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.contract import few

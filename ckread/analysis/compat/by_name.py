@@ -31,7 +31,7 @@ from ckread.model.role import Role
 from ckread.model.selection import model_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -407,13 +407,15 @@ def _forecast(
         return min(order, 0), 2 if _is_shape(raised) else int(is_type)
 
     raised = sorted(work.raised, key=place)
+    ordered = model_order(saved.values(), saved.evidence)
+    left = (one for one in ordered if one.role is not Role.BOOKKEEPING and one.key not in work.used)
     return RestoreForecast(
         saved=saved.path,
         target=target.path,
         way=way,
         call=call,
         values=tuple(work.values),
-        left_over=_left_over(saved, work.used),
+        left_over=tuple(map(Stored.of, left)),
         raises=tuple(one for _, one in raised),
         assigned_before=_assigned(work, raised, certain=certain),
         asserts=asserts,
@@ -435,15 +437,6 @@ def _assigned(work: _Names, raised: list[tuple[int, Raised]], *, certain: bool) 
 def _is_shape(raised: Raised) -> bool:
     """Tell whether a Saver raises only once it assigns: others may be assigned by then."""
     return raised.is_shape
-
-
-def _left_over(saved: Checkpoint, used: Iterable[str]) -> tuple[Stored, ...]:
-    taken = set(used)
-    return tuple(
-        Stored.of(variable)
-        for variable in model_order(saved.values(), saved.evidence)
-        if variable.role is not Role.BOOKKEEPING and variable.key not in taken
-    )
 
 
 def check_names(names: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from ckread.model.role import Role
 from ckread.readers.contract import Format, few
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ckread.analysis.compat.records import Cure, RestoreForecast, Stored
     from ckread.model.checkpoint import Checkpoint
@@ -130,7 +130,12 @@ def _objects(result: RestoreForecast, saved: Checkpoint, graph: ObjectGraph) -> 
             return
     ways = _ways(graph)
     paths = {key: ways[node] for node, key in graph.variables.items() if node in ways}
-    slots = _slots(graph, ways)
+    slots = {
+        graph.variables[slot]: (ways[optimizer], ways[variable], word)
+        for optimizer, node in enumerate(graph.nodes)
+        for variable, word, slot in node.slot_variables
+        if slot in graph.variables and optimizer in ways and variable in ways
+    }
     pieces = [
         _Piece(b, paths.get(b.key or "") or slots[b.key or ""], a.key or "")
         for a, b in pairs
@@ -182,18 +187,6 @@ def _ways(graph: ObjectGraph) -> dict[int, tuple[str, ...]]:
             if child not in ways:
                 ways[child] = (*ways[node], name)
     return ways
-
-
-def _slots(
-    graph: ObjectGraph, ways: Mapping[int, tuple[str, ...]]
-) -> dict[str, tuple[object, ...]]:
-    """Give of each slot that an optimizer keeps beside a variable how it is asked for."""
-    return {
-        graph.variables[slot]: (ways[optimizer], ways[variable], word)
-        for optimizer, node in enumerate(graph.nodes)
-        for variable, word, slot in node.slot_variables
-        if slot in graph.variables and optimizer in ways and variable in ways
-    }
 
 
 def _into_objects(

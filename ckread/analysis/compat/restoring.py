@@ -256,22 +256,17 @@ class _Restore:
     def _take_bound(self) -> None:
         for target, saved in self.first.items():
             if target < 0:
-                self._take_made(saved)
+                # A slot that the optimizer makes on the fly; it has the saved shape.
+                [key] = self.there.values(saved).values()
+                value = self.there.stored(key)
+                self.found[f"{key} "] = ValueForecast(
+                    value._replace(key=None), Outcome.RESTORED, value,
+                    reason="made on the fly by the optimizer", path=self.binding.paths[saved],
+                )  # fmt: skip
             elif self.here.holds(target) or self.there.holds(saved):
                 self._take_pair(saved, target)
         for saved in self.binding.bound:
             self.used.update(self.there.values(saved).values())
-
-    def _take_made(self, saved: int) -> None:
-        """Note a slot that the optimizer makes on the fly; it has the saved shape."""
-        [key] = self.there.values(saved).values()
-        value = self.there.stored(key)
-        made = value._replace(key=None)
-        path = self.binding.paths[saved]
-        reason = "made on the fly by the optimizer"
-        self.found[f"{key} "] = ValueForecast(
-            made, Outcome.RESTORED, value, reason=reason, path=path
-        )
 
     def _take_pair(self, saved: int, target: int) -> None:
         """Decide on the values of an object of the program and the saved one bound to it."""
@@ -459,7 +454,12 @@ class _Restore:
                 word = "'_create_or_restore_slot_variable'"
                 kind, message = "AttributeError", f"the object has no attribute {word}"
             self._raised.append((_BINDING, "", Raised(kind, message, None)))
-            self._refuse_slots("the optimizer here refuses the slots of a legacy one")
+            reason = "the optimizer here refuses the slots of a legacy one"
+            for key, one in self.found.items():
+                if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
+                    self.found[key] = ValueForecast(
+                        one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
+                    )
         for slot in self.binding.untold:
             reason = "an object without variables decides at load time"
             for key in self.there.values(slot).values():
@@ -467,14 +467,6 @@ class _Restore:
                 self.used.add(key)
                 self.found[f"{key} "] = ValueForecast(
                     value._replace(key=None), Outcome.UNFORESEEN, value, None, reason
-                )
-
-    def _refuse_slots(self, reason: str) -> None:
-        """Mark the slots of the program whose optimizer refuses those of the file."""
-        for key, one in self.found.items():
-            if one.outcome is Outcome.KEPT and one.target.role == Role.SLOT:
-                self.found[key] = ValueForecast(
-                    one.target, Outcome.RAISES, None, Code.SLOT_REFUSED, reason
                 )
 
 

@@ -16,17 +16,15 @@ from ckread.analysis.diff.kernels import (
     CAPACITY,
     PairComparison,
     compare_many,
-    compare_strings,
-    metrics_of_rows,
-)
-from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
-from ckread.analysis.diff.rounding import (
     compare_rounding,
+    compare_strings,
     has_steps,
     may_be_rounding,
     merge_roundings,
+    metrics_of_rows,
     rounding_of,
 )
+from ckread.analysis.diff.metrics import Metrics, PairTally, merge_tallies, metrics_of
 from ckread.analysis.scan import (
     PIECE_NBYTES,
     Grid,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.drift.records import RunDrift, VariableDrift
 from ckread.analysis.drift.series import (
     OpenRun,
@@ -111,6 +112,7 @@ def _result(
     index_only: bool = False,
     causes: Sequence[VariableDrift] = (),
 ) -> RunDrift:
+    seams = find_seams(run)
     return RunDrift(
         run.path,
         tuple(opened.entries),
@@ -120,7 +122,8 @@ def _result(
         tuple(causes),
         tuple(opened.notes),
         () if index_only else learning_rate(opened),
-        run.claims,
+        (*run.claims, *(seam.claim for seam in seams)),
+        seams,
     )
 
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.row_sums import inner_product, inner_products
-from ckread.analysis.scan import Grid, chunk_buffer
+from ckread.analysis.scan import Grid, chunk_buffer, inner_product, inner_products
 from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, GRID, N_SUMS, Rows, Sum
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
-from ckread.analysis.row_sums import inner_product
-from ckread.analysis.scan import MAX_OPEN_SHARDS, Item, scan, side_by_side
+from ckread.analysis.scan import MAX_OPEN_SHARDS, Item, inner_product, scan, side_by_side
 from ckread.analysis.small import SMALL_ELEMENTS, grouped, scan_together
 from ckread.errors import CheckpointError
 from ckread.model.variable import is_whole

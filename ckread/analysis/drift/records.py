@@ -12,6 +12,7 @@ from ckread.model.selection import find_by_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.drift.series import Series
     from ckread.model.evidence import Claim
     from ckread.model.role import Role
@@ -156,7 +157,8 @@ class RunDrift(Displayed):
             were then measured too, that failed before or with it.
         notes: what was left out and why, one sentence each.
         learning_rate: in each checkpoint; empty where they hold none, or nothing was read.
-        evidence: what told the steps, and the latest.
+        evidence: what told the steps, the latest, and the seams.
+        seams: where the run did not simply go on.
 
     Example:
         >>> found = ckread.drift("fixtures/digits_run", index_only=True)
@@ -175,6 +177,7 @@ class RunDrift(Displayed):
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
     evidence: tuple[Claim, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how much was compared."""
@@ -206,6 +209,7 @@ class RunDrift(Displayed):
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "seams": [seam.to_dict() for seam in self.seams],
         }
 
     def to_pandas(self) -> Any:

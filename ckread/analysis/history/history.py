@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.audit.records import without_copies
+from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
@@ -18,6 +20,7 @@ from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.run import PathLike, Run
 
@@ -71,6 +74,7 @@ class TrainingHistory(Displayed):
         run: what the checkpoints are called; None if none were given.
         counters: what else counts along the epochs, by name, as it stands in the logs.
         notes: what had to be decided to read the logs, one sentence each.
+        run_seams: where the checkpoints did not simply go on.
 
     Example:
         >>> found = ckread.history("fixtures/digits_run/history.json")
@@ -89,6 +93,19 @@ class TrainingHistory(Displayed):
     run: str | None = None
     counters: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    run_seams: tuple[Seam, ...] = ()
+
+    @property
+    def marks(self) -> dict[int, Seam]:
+        """The seams of the run by the place of the first epoch after each, where that is told."""
+        held = {path: epoch for epoch, path in self.holders.kept.items()}
+        found: dict[int, Seam] = {}
+        for seam in without_copies(self.run_seams):
+            before, after = held.get(seam.before.path), held.get(seam.after.path)
+            if before is not None and after is not None and before < after:
+                at = next(i for i, epoch in enumerate(self.epochs) if epoch > before)
+                found.setdefault(at, seam)
+        return found
 
     @property
     def at_best(self) -> int | None:
@@ -109,7 +126,8 @@ class TrainingHistory(Displayed):
     @property
     def evidence(self) -> tuple[Claim, ...]:
         """What ties checkpoints to the log; empty where none are given."""
-        return () if self.run is None else (self.holders.claim,)
+        seams = (seam.claim for seam in self.run_seams)
+        return () if self.run is None else (self.holders.claim, *seams)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `history` document."""
@@ -127,6 +145,7 @@ class TrainingHistory(Displayed):
             ],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "run_seams": [seam.to_dict() for seam in self.run_seams],
         }
 
     def to_pandas(self) -> Any:
@@ -209,6 +228,7 @@ def history(
         run=None if checkpoints is None else checkpoints.path,
         counters=counters,
         notes=tuple(note for log in found for note in log.notes),
+        run_seams=() if checkpoints is None else find_seams(checkpoints),
     )
 
 

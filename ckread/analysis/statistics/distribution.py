@@ -401,7 +401,7 @@ def exact_distributions(
 ) -> tuple[list[Distribution], NDArray[np.bool_]]:
     """Measure the rows of an array, as `exact_distribution` does each of them.
 
-    A row has fewer elements than sums are made of in one stretch (see `row_sums`), so that
+    A row has fewer elements than sums are made of in one stretch (see `inner_products`), so that
     all figures have the same bits.
 
     Returns:

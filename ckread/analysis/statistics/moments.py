@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import times_two_to
-from ckread.analysis.row_sums import inner_product, row_sum
+from ckread.analysis.scan import inner_product, row_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,16 +141,13 @@ def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
     Parts must not be empty, nor the sequence.
     """
     if isinstance(parts[0], IntegerPart):
-        return _pooled_integers([part for part in parts if isinstance(part, IntegerPart)])
+        whole = [part for part in parts if isinstance(part, IntegerPart)]
+        n = sum(part.n for part in whole)
+        total = sum(part.total for part in whole)
+        # Distances of means as exact fractions: the means themselves may have no digits left.
+        apart = (one.n * ((one.total * n - total * one.n) / (one.n * n)) ** 2 for one in whole)
+        return IntegerPart(n, total, math.fsum((*(one.m2 for one in whole), *apart)))
     return _pooled_floats([part for part in parts if isinstance(part, Part)])
-
-
-def _pooled_integers(parts: Sequence[IntegerPart]) -> IntegerPart:
-    n = sum(part.n for part in parts)
-    total = sum(part.total for part in parts)
-    # Distances of means as exact fractions: the means themselves may have no digits left.
-    apart = (part.n * ((part.total * n - total * part.n) / (part.n * n)) ** 2 for part in parts)
-    return IntegerPart(n, total, math.fsum((*(part.m2 for part in parts), *apart)))
 
 
 def _pooled_floats(parts: Sequence[Part]) -> Part:
@@ -194,7 +191,7 @@ def moments_of_rows(
 
     Args:
         rows: values in ascending order, shape (rows, elements), fewer elements than a row of
-            `row_sums` has.
+            `inner_products` has.
 
     Returns:
         A list of each, and of which rows they are right: the others need care.

@@ -185,7 +185,7 @@ def _context(words: Sequence[str]) -> Context:
             is_literal = True
         elif word.startswith("-") and len(word) > 1 and not is_literal:
             option = None if "=" in word else _option(parser, word)
-            option = option if option is not None and option.nargs != 0 else None
+            option = option if option is not None and option.nargs not in (0, "?") else None
         elif command is None:
             command = find_command(word) or COMMANDS[0]
             parser = parser_of(command)

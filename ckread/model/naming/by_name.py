@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ckread.model.evidence import Identity
-from ckread.model.naming.path_tree import key_path, unescape
+from ckread.model.naming.graph import key_path, unescape
 from ckread.model.naming.paths import unique_names
 from ckread.model.optimizers import is_slot_scope, may_be_slot, slot_word, split_slot
 from ckread.model.role import (

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
 from ckread.model.naming.by_name import role_by_attribute
-from ckread.model.naming.path_tree import PathTree, is_structural, key_path, public
+from ckread.model.naming.graph import (
+    PathTree,
+    SlotClues,
+    find_slots,
+    is_structural,
+    key_path,
+    public,
+)
 from ckread.model.naming.paths import (
     Namer,
     OtherPaths,
@@ -18,7 +25,6 @@ from ckread.model.naming.paths import (
     names_of_optimizer_only,
     unique_names,
 )
-from ckread.model.naming.slots import SlotClues, find_slots
 from ckread.model.optimizers import find_optimizers, trained_by
 from ckread.model.role import (
     Role,
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
     from ckread.model.evidence import Evidence, ObjectGraph
-    from ckread.model.naming.slots import Slot
+    from ckread.model.naming.graph import Slot
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
     from ckread.readers.graphs.meta_graph import SavedModel

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
 
-from ckread.model.naming.path_tree import is_structural, key_path, public
+from ckread.model.naming.graph import is_structural, key_path, public
 from ckread.model.optimizers import trained_by
 from ckread.model.role import DEFAULT_NAME
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
     from ckread.model.evidence import ObjectGraph
-    from ckread.model.naming.path_tree import PathTree
-    from ckread.model.naming.slots import Slot
+    from ckread.model.naming.graph import PathTree, Slot
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorRecord
 

@@ -1,7 +1,7 @@
 """From what a person types to the files of one checkpoint.
 
-The doors are `locate` (any path to a place), `location` (the files of that place), `scanning`
-(the checkpoints of a directory) and `layouts` (directories that hold something else). The
-others are imported when they are needed: `latest` for a directory and where a name says nothing,
-`nearby` where there is nothing.
+The doors are `locate` (any path to a place), `location` (the files of that place) and `scanning`
+(the checkpoints of a directory, and directories that hold something else). The others are imported
+when they are needed: `latest` for a directory and where a name says nothing, `nearby` where there
+is nothing.
 """

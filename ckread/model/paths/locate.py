@@ -140,7 +140,7 @@ def _in_directory(directory: str) -> Location:
 
 def _left_by_save(directory: str, location: Location) -> Location:
     """Say so where a directory holds no checkpoint but parts of one."""
-    from ckread.model.paths.layouts import is_save_part, left_by_save
+    from ckread.model.paths.scanning import is_save_part, left_by_save
 
     left = left_by_save(os.path.abspath(directory)) if is_save_part(location.path) else None
     if left is None:

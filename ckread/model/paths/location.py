@@ -196,7 +196,15 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
         and file.nbytes is not None
         and (file.nbytes < max(ends[name]) or (is_complete and file.nbytes > max(ends[name])))
     ]
-    return (*([_missing(missing, len(shards))] if missing else []), *wrong)
+    if not missing:
+        return tuple(wrong)
+    shown, count = few(missing, 3), len(shards)
+    if len(missing) == 1:
+        start, which = f"{shown} is missing", "values" if count == 1 else "values in it"
+    else:
+        start = f"{len(missing)} of {count} data shards are missing: {shown}"
+        which = "values" if count == len(missing) else "values in them"
+    return (f"{start}. Names, shapes and checksums can be read, {which} cannot.", *wrong)
 
 
 def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
@@ -224,16 +232,6 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
         elif shard is not None and offset is not None and shard < len(by_number):
             by_number[shard].append(offset + nbytes)
     return {name: found for name, found in ends.items() if found}, is_complete
-
-
-def _missing(names: list[str], count: int) -> str:
-    shown = few(names, 3)
-    if len(names) == 1:
-        start, which = f"{shown} is missing", "values" if count == 1 else "values in it"
-    else:
-        start = f"{len(names)} of {count} data shards are missing: {shown}"
-        which = "values" if count == len(names) else "values in them"
-    return f"{start}. Names, shapes and checksums can be read, {which} cannot."
 
 
 def _wrong_size(path: str, nbytes: int, ends: list[int]) -> str:

@@ -15,7 +15,6 @@ from ckread.errors import (
     TextLines,
     TruncatedFileError,
 )
-from ckread.model.paths.layouts import layout_of, left_by_save
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -23,7 +22,7 @@ from ckread.model.paths.location import (
     at_saved_model,
     file_names,
 )
-from ckread.model.paths.scanning import Candidate, doubt_among, scan
+from ckread.model.paths.scanning import Candidate, doubt_among, layout_of, left_by_save, scan
 from ckread.readers.bundle.reader import TORN_REMEDY
 
 if TYPE_CHECKING:

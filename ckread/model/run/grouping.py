@@ -116,7 +116,14 @@ def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None
         by_format[member.place.format].append(member)
     read: list[tuple[list[Member], Series | None]] = []
     for same in by_format.values():
-        names = _names([member.place.path for member in same])
+        paths = [member.place.path.rstrip(os.sep) or member.place.path for member in same]
+        above = [os.path.dirname(path) for path in paths]
+        names = [os.path.basename(path) or path for path in paths]
+        if len(set(above)) > 1 and len(set(map(words_of, above))) == 1:
+            # Directories that differ in numbers only, `run_1` and `run_2`, tell too.
+            names = [
+                os.path.join(os.path.basename(a), b) for a, b in zip(above, names, strict=True)
+            ]
         found = read_series(names, [member.entry.time for member in same])
         read += [([same[place] for place in series.order], series) for series in found]
     named = [one for one in read if not any(member.place.is_scanned for member in one[0])]
@@ -127,16 +134,6 @@ def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None
     if loose and len(scanned) == 1:
         return [([*scanned[0][0], *loose], None)]
     return [*scanned, (loose, None)] if loose else scanned
-
-
-def _names(paths: Sequence[str]) -> list[str]:
-    """Give base names; below directories that differ in numbers only (`run_1`, `run_2`) both."""
-    directories = [os.path.dirname(path.rstrip(os.sep)) for path in paths]
-    bases = [os.path.basename(path.rstrip(os.sep)) or path for path in paths]
-    if len(set(directories)) == 1 or len(set(map(words_of, directories))) > 1:
-        return bases
-    above = [os.path.basename(directory) for directory in directories]
-    return [os.path.join(*both) for both in zip(above, bases, strict=True)]
 
 
 def _in_order(members: list[Member], series: Series | None) -> Group:
@@ -154,7 +151,15 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
         # The best counter may repeat: if it counts at all, equal values are equal steps.
         rises = rank == 0 and len(set(steps)) > 1
         if None not in steps and (len(set(steps)) == len(steps) or rises):
-            return _by_counter(members, rank)
+            placed = [m._replace(entry=replace(m.entry, step=m.counters[rank])) for m in members]
+            placed.sort(
+                key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0)
+            )
+            structure = placed[0].structure
+            name = structure.identities[structure.step_keys[rank]].name
+            shown = _span([member.entry.step for member in placed])
+            claim = Claim("step", shown, Strength.STORED, name)
+            return Group(tuple(placed), ("step",), (claim,))
     iterations = [member.entry.iterations for member in members]
     if series is None:
         is_counted = all(n.known is not None for n in numbers)
@@ -181,16 +186,6 @@ def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
     return member._replace(entry=entry)
-
-
-def _by_counter(members: Sequence[Member], rank: int) -> Group:
-    """Order by a counter that all of them hold."""
-    placed = [m._replace(entry=replace(m.entry, step=m.counters[rank])) for m in members]
-    placed.sort(key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0))
-    structure = placed[0].structure
-    name = structure.identities[structure.step_keys[rank]].name
-    shown = _span([member.entry.step for member in placed])
-    return Group(tuple(placed), ("step",), (Claim("step", shown, Strength.STORED, name),))
 
 
 def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()) -> Claim:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
@@ -135,6 +136,13 @@ class Run(Displayed, Sequence["Checkpoint"]):
     def steps(self) -> tuple[int | None, ...]:
         """The step of each checkpoint."""
         return tuple(entry.step for entry in self.entries)
+
+    def every(self, n: int) -> Run:
+        """Give the run of every nth checkpoint, counted back from the last."""
+        run = copy(self)
+        run._members = self._members[::-n][::-1]
+        run.entries = tuple(member.entry for member in run._members)
+        return run
 
     def error_now(self, index: int) -> CheckpointError | None:
         """Tell why a checkpoint is not what was listed any more; None if it still is."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.drift.records import SERIES
+from ckread.analysis.audit.records import seams_by_place
+from ckread.analysis.drift.records import SERIES, VariableDrift
 from ckread.model.display import safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
@@ -24,14 +26,15 @@ from ckread.views.drift.rows import (
     steps_title,
     verdict,
 )
+from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import POINT, RIGHT, Column, Table, aligned
-from ckread.views.terminal.words import cosine_text, moved_text, place, plural, word_of
+from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table
+from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.analysis.drift.records import RunDrift, VariableDrift
+    from ckread.analysis.drift.records import RunDrift
     from ckread.views.terminal.page import Line, Paper
 
 
@@ -82,6 +85,8 @@ def drift_page(view: DriftView) -> Page:
     how = ", by checksum, values not read" if result.index_only else ""
     title = heading(result.path, f"  {plural(len(steps), 'checkpoint')}{span}{how}")
     word, colon, rest = verdict(result).partition(": ")
+    marks = seams_by_place(result.seams, result.checkpoints)
+    rest += f" {place_sentence(marks, result.checkpoints)}" if marks else ""
     said = Prose(word + colon + rest)
     if word == "not finite":
         said = Prose(Span(word, "bad"), f": {rest}")
@@ -110,11 +115,14 @@ def _columns(view: DriftView) -> list[Column[VariableDrift]]:
     """Give the columns: how far and when; by checksum, when; after a blow-up, from when."""
     result = view.result
     n = max(1, len(result.checkpoints) - 1)
-    cells = min(MIN_CELLS, n), min(MAX_CELLS, n)
+    seams = [at for at in seams_by_place(result.seams, result.checkpoints) if at]
+    cells = min(MIN_CELLS, n) + len(seams), min(MAX_CELLS, n) + len(seams)
     name: Column[VariableDrift] = Column(
         title="variable", shown=lambda v: safe_text(v.name), folds=True
     )
-    steps: Column[VariableDrift] = Column(title=steps_title(result), draw=step_line, cells=cells)
+    steps: Column[VariableDrift] = Column(
+        title=steps_title(result), draw=partial(step_line, seams=seams), cells=cells
+    )
 
     def note(**look: Any) -> Column[VariableDrift]:
         return Column(title="note", shown=lambda v: note_of(v, result), **look)
@@ -166,15 +174,15 @@ _COLUMNS: list[Column[VariableDrift]] = [Column(title="name"), Column(title="ste
 _COLUMNS += [Column.of(field) for field in SERIES]
 
 
-class PipedDrift(Block):
+class PipedDrift(PipedTable[VariableDrift]):
     """A line per variable, in the order given, and checkpoint that holds it."""
 
     def __init__(self, result: RunDrift, chosen: Sequence[VariableDrift]) -> None:
         self._result = result
         self._chosen = chosen
 
-    def piped(self) -> Iterator[str]:
-        """Give the lines, aligned."""
+    def cells(self) -> tuple[list[Column[VariableDrift]], list[list[str]]]:
+        """Give the columns, and the words of each."""
         entries = self._result.checkpoints
         is_counted = all(entry.count is not None for entry in entries)
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
@@ -189,7 +197,7 @@ class PipedDrift(Block):
             here += [list(map(write, give(variable) or absent)) for give, write in series]
             for column, found in zip(words, here, strict=True):
                 column += compress(found, variable.present)
-        return aligned(columns, words)
+        return columns, words
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.
@@ -214,7 +222,16 @@ class DriftFooter(Block):
         """Wrap the sentences."""
         fitted = self._table.fitted(paper)
         cells = next((column.width for column in fitted if column.column.draw), 1)
-        sentences = [self._legend(cells), *self._left_out()]
+        sentences = [self._legend(cells)]
+        others = sum(self._result.left_out.values()) - len(self._result.causes)
+        finite, beyond_top = self._hidden
+        if finite:
+            sentences.append(f"{plural(finite, 'variable')} that stayed finite left out (--all).")
+        elif others > 0:
+            sentences.append(f"{plural(others, 'other')} left out (--role all).")
+        if beyond_top:
+            n_all = len(self._table.rows) + beyond_top
+            sentences.append(f"{beyond_top:,} that moved less left out (--top {n_all}).")
         return iter(footer(" ".join(filter(None, sentences))).lines(paper))
 
     def _legend(self, cells: int) -> str:
@@ -231,18 +248,9 @@ class DriftFooter(Block):
         if any(row.first_nonfinite is not None for row in self._table.rows):
             against = ""
             signs += f", {NOT_FINITE} not finite"
-        per_cell = steps_per_cell(len(entries), cells)
+        marks = seams_by_place(result.seams, entries)
+        signs += f", {SEAM} seam" if marks else ""
+        per_cell = steps_per_cell(len(entries), cells - len(marks))
         each = f" Each cell: {per_cell} steps." if per_cell > 1 else ""
         distance = "distance from the step before, each row to its own top"
         return f"{against}{title}: {distance}; {signs}.{each}"
-
-    def _left_out(self) -> Iterator[str]:
-        others = sum(self._result.left_out.values()) - len(self._result.causes)
-        finite, beyond_top = self._hidden
-        if finite:
-            yield f"{plural(finite, 'variable')} that stayed finite left out (--all)."
-        elif others > 0:
-            yield f"{plural(others, 'other')} left out (--role all)."
-        if beyond_top:
-            n_all = len(self._table.rows) + beyond_top
-            yield f"{beyond_top:,} that moved less left out (--top {n_all})."

@@ -11,6 +11,7 @@ from ckread.model.role import Role
 from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import (
     ABSENT,
+    SEAM,
     count_text,
     float_text,
     listed,
@@ -47,10 +48,13 @@ def steps_per_cell(n_checkpoints: int, cells: int) -> int:
     return max(1, math.ceil((n_checkpoints - 1) / max(cells, 1)))
 
 
-def step_line(variable: VariableDrift, cells: int) -> Line:
-    """Draw the distance from the checkpoint before; a cell of several steps has the largest."""
+def step_line(variable: VariableDrift, cells: int, seams: Collection[int] = ()) -> Line:
+    """Draw the distance from the checkpoint before; a cell of several steps has the largest.
+
+    Before the cell of a checkpoint at which a seam is there is one more.
+    """
     n = len(variable.present)
-    group = steps_per_cell(n, cells)
+    group = steps_per_cell(n, cells - len(seams))
     marks: list[str] = []
     sizes: list[float] = []
     for start in range(1, n, group):
@@ -61,7 +65,10 @@ def step_line(variable: VariableDrift, cells: int) -> Line:
         marks.append(mark if all(map(variable.is_finite_at, indices)) else NOT_FINITE)
     drawn = sparkline([0.0 if math.isinf(size) else size for size in sizes])
     spans: list[Span] = []
-    for mark, size, glyph in zip(marks, sizes, drawn, strict=True):
+    cut = {(at - 1) // group for at in seams}
+    for cell, (mark, size, glyph) in enumerate(zip(marks, sizes, drawn, strict=True)):
+        if cell in cut:
+            spans.append(Span(SEAM))
         shown = mark or (CHANGED if math.isinf(size) or not variable.l2 else glyph)
         style = "bad" if shown == NOT_FINITE else "muted" if shown == UNCHANGED else "spark"
         if spans and spans[-1].style == style:

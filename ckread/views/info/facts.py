@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.parameters import HashTable
-    from ckread.analysis.training import Masks, OptimizerState, TrainingState
+    from ckread.analysis.training import Masks, TrainingState
     from ckread.model.tree import VariableTree
     from ckread.readers.contract import StoredFile
     from ckread.readers.graphs.meta_graph import MetaGraph
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LABEL_CELLS = 12
 _MAX_WORDS = 4
+_MAX_TEXTS = 8
 MAX_FILES = 3
 """Files that are named one by one."""
 
@@ -52,6 +53,10 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     training = summary.training
     when = None if summary.saved is None else time_text(summary.saved)[:-3]
     by = None if summary.writer is None else f"by {safe_text(summary.writer)}"
+    when_file = None
+    if when is None and summary.file_time is not None:
+        when_file = f"file of {time_text(summary.file_time)[:-3]}"
+    texts = list(summary.metadata.items())
     tags = f"tags: {' '.join(map(safe_text, summary.tags))}" if summary.tags else None
     based = f", {'object' if summary.is_object_based else 'name'}-based"
     if summary.format is Format.SAVED_MODEL:
@@ -73,7 +78,11 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
     facts = [
         ("format", _FORMATS[summary.format] + based),
         ("files", ", ".join(_files(summary.files))),
-        ("saved", ", ".join(filter(None, (when, by, tags)))),
+        ("saved", ", ".join(filter(None, (when, by, tags, when_file)))),
+        (
+            "metadata",
+            ", ".join(f"{safe_text(k)}: {safe_text(v[:200])}" for k, v in texts[:_MAX_TEXTS]),
+        ),
         ("step", step),
         ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
         ("training", _training(training)),
@@ -161,8 +170,17 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
 def _training(training: TrainingState) -> str:
     """Say how far the optimizer came, or each of several."""
     if len(training.optimizers) > 1:
-        told = ["; ".join(" ".join(_optimizer_facts(one)) for one in training.optimizers)]
-        return told[0] if any(one.iterations is not None for one in training.optimizers) else ""
+        if all(one.iterations is None for one in training.optimizers):
+            return ""
+        told = []
+        for one in training.optimizers:
+            said = f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
+            if one.iterations is not None:
+                said += f" after {plural(one.iterations, 'iteration')}"
+            if one.learning_rate is not None:
+                said += f" at learning rate {float_text(one.learning_rate)}"
+            told.append(said)
+        return "; ".join(told)
     iterations, rate = training.iterations, training.learning_rate
     by = f" by {training.iterations_source}" if training.iterations_source else ""
     facts = [
@@ -171,14 +189,6 @@ def _training(training: TrainingState) -> str:
         training.schedule and f"learning rate by {safe_text(training.schedule)}",
     ]
     return ", ".join(filter(None, facts))
-
-
-def _optimizer_facts(one: OptimizerState) -> Iterator[str]:
-    yield f"{safe_text(one.name)}: {safe_text(one.kind or 'unknown optimizer')}"
-    if one.iterations is not None:
-        yield f"after {plural(one.iterations, 'iteration')}"
-    if one.learning_rate is not None:
-        yield f"at learning rate {float_text(one.learning_rate)}"
 
 
 def _averages(summary: CheckpointSummary) -> str:

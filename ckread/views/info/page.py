@@ -9,6 +9,7 @@ from ckread.errors import TextLines
 from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.info.facts import facts_of, sentence_of
+from ckread.views.listing import tree_table
 from ckread.views.terminal.page import (
     Lines,
     Page,
@@ -31,7 +32,6 @@ from ckread.views.terminal.words import (
     share_text,
     size_cell,
 )
-from ckread.views.tree import tree_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -114,11 +114,11 @@ class PipedOnly(Block):
     """Blocks that only a pipe gets."""
 
     def __init__(self, *blocks: Block) -> None:
-        self._blocks = blocks
+        self.blocks = blocks
 
     def piped(self) -> Iterator[str]:
         """Write the blocks out."""
-        return chain.from_iterable(block.piped() for block in self._blocks)
+        return chain.from_iterable(block.piped() for block in self.blocks)
 
 
 class Page(Block):

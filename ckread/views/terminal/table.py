@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold
-from ckread.views.terminal.words import NUMERIC, word_of
+from ckread.model.display import safe_word
+from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold, wrap
+from ckread.views.terminal.words import ABSENT, ABSENT_WORD, NUMERIC, word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from ckread.model.display import Field
     from ckread.views.terminal.page import Line, Paper
@@ -88,8 +89,23 @@ class Column(NamedTuple, Generic[Row]):
         return cls(**found | look)
 
 
-class Table(Block, Generic[Row]):
-    """Rows under columns; `row_style` is the style of a whole row, over that of its cells."""
+class PipedTable(Block, Generic[Row]):
+    """What is a table in a pipe, and so as Markdown and CSV."""
+
+    def cells(self) -> tuple[Sequence[Column[Row]], Sequence[Sequence[str]]]:
+        """Give the columns, and the words of each."""
+        raise NotImplementedError
+
+    def piped(self) -> Iterator[str]:
+        """Give a `# ` line of headings and a line per row, aligned."""
+        return aligned(*self.cells())
+
+
+class Table(PipedTable[Row]):
+    """Rows under columns; `row_style` is the style of a whole row, over that of its cells.
+
+    `marks` are lines that stand in a terminal above the row of their index.
+    """
 
     def __init__(
         self,
@@ -98,17 +114,18 @@ class Table(Block, Generic[Row]):
         *,
         row_style: Callable[[Row], str] | None = None,
         has_header: bool = True,
+        marks: Mapping[int, Line] | None = None,
     ) -> None:
         self.columns = columns
         self.rows = rows
         self._row_style = row_style
         self.has_header = has_header
+        self._marks = marks or {}
 
-    def piped(self) -> Iterator[str]:
-        """Give a `# ` line of headings and a line per row, aligned."""
+    def cells(self) -> tuple[list[Column[Row]], list[list[str]]]:
+        """Give the columns of a pipe, and the words of each."""
         columns = [column for column in self.columns if column.piped is not None]
-        words = [list(map(column.piped, self.rows)) for column in columns if column.piped]
-        return aligned(columns, words)
+        return columns, [list(map(column.piped, self.rows)) for column in columns if column.piped]
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the table out for a terminal."""
@@ -117,6 +134,8 @@ class Table(Block, Generic[Row]):
             yield _join([column.heading() for column in columns], columns)
         is_whole = all(column.is_whole for column in columns)
         for at in range(len(self.rows)):
+            if at in self._marks:
+                yield from wrap(paper.spell_line(self._marks[at]), paper.width, indent=6)
             style = self.style_of(at)
             if is_whole:
                 yield _join([column.whole(at, style) for column in columns], columns)
@@ -148,7 +167,7 @@ class Table(Block, Generic[Row]):
 
 def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
     """Give a `# ` line of headings and a line per row."""
-    titles = ["_".join(column.title.split()) for column in columns]
+    titles = list(map(heading_word, columns))
     titles[0] = f"# {titles[0]}"
     widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
     formats = [
@@ -159,6 +178,11 @@ def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> I
     template = GAP.join(formats)
     yield (template % tuple(titles)).rstrip()
     yield from map(template.__mod__, zip(*words, strict=True))
+
+
+def heading_word(column: Column[Any]) -> str:
+    """Give the heading of a column as one word."""
+    return "_".join(column.title.split())
 
 
 _NOTHING: Cell = ((), 0)
@@ -343,3 +367,50 @@ class NarrowFooter(Block):
         text = " ".join(filter(None, [self._text, left_out]))
         if text:
             yield from Prose(Span(text, "muted")).lines(paper)
+
+
+class Numbered(Protocol):
+    """A checkpoint of a run, by its numbers."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its name that order the run."""
+
+    @property
+    def epoch(self) -> int | None:
+        """None where nothing tells."""
+
+    @property
+    def step(self) -> int | None:
+        """Likewise."""
+
+
+def number_columns(
+    titles: Sequence[str], checkpoints: Collection[Numbered], of: Callable[[Row], Numbered]
+) -> list[Column[Row]]:
+    """Give a column for each number that orders a run; epochs and steps where there are any."""
+
+    def column(title: str, give: Callable[[Numbered], int | None]) -> Column[Row]:
+        def shown(row: Row) -> str:
+            number = give(of(row))
+            return ABSENT if number is None else f"{number:,}"
+
+        def piped(row: Row) -> str:
+            number = give(of(row))
+            return ABSENT_WORD if number is None else str(number)
+
+        return Column(title=title, shown=shown, piped=piped, justify=RIGHT)
+
+    def number(at: int) -> Callable[[Numbered], int | None]:
+        return lambda one: one.numbers[at] if at < len(one.numbers) else None
+
+    columns = [
+        column(safe_word(title), number(at))
+        for at, title in enumerate(titles)
+        if title not in ("step", "epoch")
+    ]
+    if any(one.epoch is not None for one in checkpoints):
+        columns.append(column("epoch", lambda one: one.epoch))
+    if any(one.step is not None for one in checkpoints):
+        columns.append(column("step", lambda one: one.step))
+    return columns

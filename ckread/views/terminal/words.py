@@ -14,7 +14,7 @@ from ckread.model.display import Kind, safe_text, safe_word
 from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.run.entries import RunEntry
@@ -286,8 +286,17 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_spark(value / top if value > 0 and top else None, value) for value in values)
 
 
-def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
-    """Draw a curve in at most so many cells; a cell of several values has their last."""
+SEAM = "|"
+"""What stands for a seam in a curve or a sparkline."""
+
+
+def curve(
+    values: Sequence[float | None], cells: int = _MAX_CELLS, seams: Collection[int] = ()
+) -> str:
+    """Draw a curve in at most so many cells; a cell of several values has their last.
+
+    Before the cell of a value at which a seam is there is one more.
+    """
     size = max(1, math.ceil(len(values) / cells))
     groups = [values[i : i + size] for i in range(0, len(values), size)]
     picked = [next((v for v in reversed(group) if v is not None), None) for group in groups]
@@ -298,7 +307,10 @@ def curve(values: Sequence[float | None], cells: int = _MAX_CELLS) -> str:
     def share(value: float | None) -> float | None:
         return None if value is None else (value / 2 - low / 2) / span if span else 0.5
 
-    return "".join(_spark(share(value), value) for value in picked)
+    drawn = [_spark(share(value), value) for value in picked]
+    for at in sorted({at // size for at in seams if at < len(values)}, reverse=True):
+        drawn.insert(at, SEAM)
+    return "".join(drawn)
 
 
 def _spark(share: float | None, value: float | None) -> str:

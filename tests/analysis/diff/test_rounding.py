@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.analysis.diff.diff import diff_checkpoints
-from ckread.analysis.diff.rounding import ulp_distances
+from ckread.analysis.diff.kernels import ulp_distances
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import write_bundle
 

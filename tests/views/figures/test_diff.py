@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.diff.difference import measure_difference
-from ckread.cli.pictures import save
+from ckread.cli.files import save
 from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.views.figures.diff import ROWS, dot_rows, plot_diff, plot_difference

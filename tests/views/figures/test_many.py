@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from ckread.cli.pictures import check_target, save, show
+from ckread.cli.files import check_target, save, show
 from ckread.errors import UsageError
 from ckread.views.figures.many import ROWS, bins_for, plot_distributions
 from ckread.views.figures.sheet import WIDTH
