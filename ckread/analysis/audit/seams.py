@@ -202,6 +202,9 @@ class _Comparison:
     def __init__(self, run: Run, states: Sequence[_State]) -> None:
         self._run = run
         self._states = states
+        self._firsts: dict[int | None, int] = {}
+        for at, state in enumerate(states):
+            self._firsts.setdefault(state.weights, at)
         moves = [b.counts[n] - a.counts[n] for a, b in pairwise(states) for n in b.counts
                  if n in a.counts and a.unit == b.unit]  # fmt: skip
         # A counter that seldom rises is not one of this training.
@@ -224,7 +227,8 @@ class _Comparison:
         ]
         back = next((one for one in changes if one.after < one.before), None)
         still = next((one for one in changes if one.after == one.before), None)
-        older = next((old for old in self._states[: at - 1] if self._is_same(old, b)), None)
+        first = self._firsts.get(b.weights, at) if b.weights else at
+        older = self._states[first] if first < at - 1 else None
         if older is not None and not self._is_same(a, b):
             yield _rollback(a, b, older, back, None, None)
         elif back is not None:
