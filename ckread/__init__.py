@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from ckread.plotting import plot_drift as plot_drift
     from ckread.plotting import plot_filters as plot_filters
     from ckread.plotting import plot_history as plot_history
+    from ckread.plotting import plot_optimizer as plot_optimizer
     from ckread.plotting import plot_statistics as plot_statistics
     from ckread.plotting import plot_track as plot_track
 
@@ -105,6 +106,7 @@ _HOMES = {
     "plot_drift": ("plotting", "plot_drift"),
     "plot_filters": ("plotting", "plot_filters"),
     "plot_history": ("plotting", "plot_history"),
+    "plot_optimizer": ("plotting", "plot_optimizer"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
     "seams": ("analysis.audit.seams", "find_seams"),
@@ -187,6 +189,7 @@ __all__ = [
     "plot_drift",
     "plot_filters",
     "plot_history",
+    "plot_optimizer",
     "plot_statistics",
     "plot_track",
     "seams",

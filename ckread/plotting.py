@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
     from ckread.analysis.history.history import TrainingHistory
@@ -221,6 +222,36 @@ def plot_history(
     best = history.best.metric if history.best else next(iter(history.metrics))
     draw_history(ax, history, metric or best.removeprefix("val_"), palette_of(dark=dark))
     return figure_of(ax)
+
+
+def plot_optimizer(
+    audit: OptimizerAudit | RunOptimizerAudit, *, dark: bool = False, page: int = 1
+) -> Figure:
+    """Draw the relative size of the last update of each weight, or its course over a run.
+
+    Up to 40 weights have a row each, more are points along the model; over a run each weight
+    is a row of a map, with a line where the run did not simply go on.
+
+    Args:
+        audit: what `optimizer` or `optimizer_of_run` gave.
+        dark: whether the ground is dark.
+        page: of a run with more than 450 weights, which page, from 1.
+
+    Raises:
+        UsageError: no update can be recomputed, or there is no such page.
+
+    Example:
+        >>> figure = ckread.plot_optimizer(ckread.optimizer("fixtures/digits_run"))
+        >>> figure.get_size_inches().tolist()[0]
+        7.2
+    """
+    from ckread.analysis.audit.optimizer import OptimizerAudit
+    from ckread.views.figures.optimizer import plot_optimizer, plot_optimizer_of_run
+
+    palette = palette_of(dark=dark)
+    if isinstance(audit, OptimizerAudit):
+        return page_of([plot_optimizer(audit, palette=palette)], page)
+    return page_of(plot_optimizer_of_run(audit, palette=palette), page)
 
 
 # Pictures of values: distributions, and kernels.

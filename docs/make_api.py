@@ -34,7 +34,7 @@ CHAPTERS = {
     ),
     "Pictures": (
         "plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",
-        "plot_track", "plot_history",
+        "plot_track", "plot_history", "plot_optimizer",
     ),
     "Errors": ("CheckpointError",),
 }  # fmt: skip

@@ -24,6 +24,8 @@ from ckread.readers.graphs.object_graph import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ckread.model.evidence import Identity
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -59,7 +61,7 @@ class Made:
     tensors: dict[str, TensorRecord]
     keys: dict[int, str]
 
-    def identities(self, **evidence: Any) -> dict[str, Identity]:
+    def identities(self, **evidence: Any) -> Mapping[str, Identity]:
         """Identify all keys, as `opening` does."""
         return identify(self.tensors, Evidence(graph=self.graph, **evidence))
 

@@ -27,8 +27,7 @@ from ckread.errors import CheckpointError, TextLines
 from ckread.model.display import Displayed
 from ckread.model.opening import opened
 from ckread.model.role import Role
-from ckread.model.selection import model_order
-from ckread.model.tree import RoleTotal, build_tree, total_by_role
+from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.files import STATE_FILE_NAME
 from ckread.readers.state import known_time, read_state
@@ -219,24 +218,27 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
 
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     """Give the variables as a page draws them: in model order, bookkeeping left out."""
-    ordered = model_order(checkpoint.values(), checkpoint.evidence)
-    return build_tree((v for v in ordered if v.role is not Role.BOOKKEEPING), folds=folds)
+    return checkpoint.tree(folds=folds, bookkeeping=False)
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
     """Sum an open checkpoint up."""
-    variables = list(checkpoint.values())
     saved_model = checkpoint.evidence.saved_model
     training = read_training_state(checkpoint)
-    roles = total_by_role(variables)
-    averaged = find_averaged(variables)
-    parameters = count(variables, averaged)
+    roles = total_by_role(checkpoint.kinds)
+    averaged = find_averaged(checkpoint)
+    parameters = count(checkpoint, averaged)
+    keras = find_keras(checkpoint)
+    dtypes: Counter[str] = Counter()
+    for kind, n in checkpoint.kinds.items():
+        if kind.role is not Role.BOOKKEEPING:
+            dtypes[str(kind.dtype)] += n
     return CheckpointSummary(
         path=checkpoint.path,
         format=checkpoint.format,
         is_object_based=checkpoint.evidence.graph is not None or Role.BOOKKEEPING in roles,
-        writer=find_writer(checkpoint),
-        keras=find_keras(checkpoint),
+        writer=find_writer(checkpoint, keras),
+        keras=keras,
         saved=find_saved_time(checkpoint),
         file_time=_file_time(checkpoint),
         files=_files(checkpoint),
@@ -245,23 +247,21 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         trainable_parameters=parameters.trainable,
         nbytes=sum(total.nbytes for total in roles.values()),
         roles=roles,
-        dtypes=dict(
-            Counter(str(v.dtype) for v in variables if v.role is not Role.BOOKKEEPING).most_common()
-        ),
+        dtypes=dict(dtypes.most_common()),
         tags=saved_model.tags if saved_model else (),
         metadata=dict(checkpoint.evidence.metadata),
         signatures=saved_model.signatures if saved_model else (),
         layers=checkpoint.evidence.layers,
         assets=saved_model.assets if saved_model else checkpoint.evidence.assets,
         meta_graph=checkpoint.evidence.meta_graph,
-        hash_tables=find_hash_tables(variables),
+        hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
-        averages_apart=averages_apart(variables),
-        masks=find_masks(variables),
+        averages_apart=averages_apart(checkpoint),
+        masks=find_masks(checkpoint),
         evidence=(
             *training.claims,
             *optimizer_claims(checkpoint, training.optimizers),
-            *parameter_claims(checkpoint, variables, parameters),
+            *parameter_claims(checkpoint, parameters),
         ),
         warnings=(*checkpoint.warnings, *training.warnings, *_lost_warnings(training, roles)),
     )
@@ -343,8 +343,11 @@ _KERAS_2 = "keras_api"
 _KERAS_2_LAYER = "layer_with_weights-"
 
 
-def find_writer(checkpoint: Checkpoint) -> str | None:
-    """Name the program and, where it is recorded, its version; None if nothing tells."""
+def find_writer(checkpoint: Checkpoint, keras: str | None) -> str | None:
+    """Name the program and, where it is recorded, its version; None if nothing tells.
+
+    `keras` is the generation of Keras, by `find_keras`.
+    """
     evidence = checkpoint.evidence
     graph = evidence.saved_model or evidence.meta_graph
     if graph is not None and graph.tensorflow_version:
@@ -352,10 +355,9 @@ def find_writer(checkpoint: Checkpoint) -> str | None:
     version = evidence.keras_version
     if version:
         return f"Keras {version}"
-    is_object_based = any(variable.role is Role.BOOKKEEPING for variable in checkpoint.values())
+    is_object_based = any(kind.role is Role.BOOKKEEPING for kind in checkpoint.kinds)
     if evidence.graph is None and not is_object_based:
         return None
-    keras = find_keras(checkpoint)
     return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
 
 
@@ -366,7 +368,7 @@ def find_keras(checkpoint: Checkpoint) -> str | None:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph
     is_keras_2 = False
-    for children in graph.children if graph is not None else ():
+    for children in filter(None, graph.children) if graph is not None else ():
         names = {name for _, name in children}
         if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
             return "Keras 3"

@@ -10,7 +10,7 @@ from ckread.model.role import Role, role_by_word
 from ckread.model.tree import Parameters, count_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -40,20 +40,16 @@ class HashTable(NamedTuple):
         return self._asdict()
 
 
-def find_hash_tables(variables: Sequence[Variable]) -> tuple[HashTable, ...]:
+def find_hash_tables(checkpoint: Checkpoint) -> tuple[HashTable, ...]:
     """Give the embeddings whose values are parameters of the model."""
-    names = {variable.name for variable in variables if variable.name.endswith("-keys")}
-    values = [
-        one
-        for one in variables
-        if one.role is Role.WEIGHT
-        and one.name.endswith("-values")
-        and len(one.shape) == 2
-        and f"{one.name.removesuffix('-values')}-keys" in names
-    ]
+    names = {name for name in checkpoint if name.endswith("-keys")}
+    keyed = (f"{name.removesuffix('-keys')}-values" for name in names)
+    likely = {name for name in keyed if name in checkpoint}
+    found = [checkpoint[name] for name in checkpoint if name in likely] if likely else []
+    values = [one for one in found if one.role is Role.WEIGHT and len(one.shape) == 2]
     words: dict[str, dict[str, None]] = {}
-    for variable in variables if values else ():
-        if variable.role is Role.SLOT and variable.owner and variable.slot:
+    for variable in checkpoint.of_role(Role.SLOT) if values else ():
+        if variable.owner and variable.slot:
             words.setdefault(variable.owner, {})[variable.slot] = None
     parts: dict[str, list[Variable]] = {}
     for variable in values:
@@ -84,11 +80,12 @@ class Averaged(NamedTuple):
     words: tuple[str, ...]
 
 
-def find_averaged(variables: Sequence[Variable]) -> Averaged | None:
+def find_averaged(checkpoint: Checkpoint) -> Averaged | None:
     """Give what averages alone tell of a model; None if it holds the weights themselves."""
-    averages = [variable for variable in variables if variable.role is Role.AVERAGE]
-    if not averages or any(variable.role.is_parameter for variable in variables):
+    roles = {kind.role for kind in checkpoint.kinds}
+    if Role.AVERAGE not in roles or any(role.is_parameter for role in roles):
         return None
+    averages = checkpoint.of_role(Role.AVERAGE)
     sizes = {True: 0, False: 0}
     for one in averages:
         owner = one.owner or one.name.rpartition("/")[0]
@@ -98,21 +95,19 @@ def find_averaged(variables: Sequence[Variable]) -> Averaged | None:
     return Averaged(sizes[False], sizes[True], tuple(dict.fromkeys(words)))
 
 
-def count(variables: Sequence[Variable], averaged: Averaged | None) -> Parameters:
+def count(checkpoint: Checkpoint, averaged: Averaged | None) -> Parameters:
     """Add the parameters up; averages count for the weights that are not there."""
     if averaged is not None:
         return Parameters(averaged.weights + averaged.statistics, None)
-    return count_parameters(variables)
+    return count_parameters(checkpoint.kinds)
 
 
-def parameter_claims(
-    checkpoint: Checkpoint, variables: Sequence[Variable], parameters: Parameters
-) -> Iterator[Claim]:
+def parameter_claims(checkpoint: Checkpoint, parameters: Parameters) -> Iterator[Claim]:
     """Yield the claims on parameters, on what is trained, and on state, with what told them."""
     if not parameters.total:
         return
     evidence = checkpoint.evidence
-    by_role = {variable.role for variable in variables}
+    by_role = {kind.role for kind in checkpoint.kinds}
     if not any(role.is_parameter for role in by_role):
         yield Claim("parameters", parameters.total, Strength.DERIVED, "averages of the weights")
         return
@@ -129,23 +124,23 @@ def parameter_claims(
     else:
         how = Strength.NAMED, "the names: floating variables without another role"
     yield Claim("parameters", parameters.total, *how)
-    yield _trainable_claim(checkpoint, variables, parameters.trainable, has_slots=has_slots)
-    state = sum(variable.elements for variable in variables if variable.role is Role.STATE)
+    yield _trainable_claim(checkpoint, parameters.trainable, has_slots=has_slots)
+    kinds = checkpoint.kinds.items()
+    state = sum(n * kind.elements for kind, n in kinds if kind.role is Role.STATE)
     if state:
         source = "names of known containers, or no optimizer that trains them"
         yield Claim("state", state, Strength.DERIVED, source)
 
 
-def _trainable_claim(
-    checkpoint: Checkpoint, variables: Sequence[Variable], value: int | None, *, has_slots: bool
-) -> Claim:
+def _trainable_claim(checkpoint: Checkpoint, value: int | None, *, has_slots: bool) -> Claim:
     evidence = checkpoint.evidence
     if value is None:
-        unknown = sum(v.role is Role.WEIGHT and v.trainable is None for v in variables)
+        kinds = checkpoint.kinds.items()
+        unknown = sum(n for kind, n in kinds if kind.role is Role.WEIGHT and kind.trainable is None)
         source = "told by slots of an optimizer, or flags of Keras's own layers"
         against = (f"the others alone: {unknown:,} of the weights are told by nothing",)
         return Claim("trainable_parameters", None, Strength.UNKNOWN, source, against)
-    lists = any("_trainable_variables/" in variable.key for variable in variables)
+    lists = "_trainable_variables/" in "\n".join(checkpoint.reader.tensors)
     if lists:
         source = "the list of what the optimizer trains"
     elif evidence.saved_model is not None or evidence.meta_graph is not None:

@@ -89,11 +89,8 @@ class TrainingState:
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     """Read the counters and the learning rate of a checkpoint."""
-    scalars = [
-        variable
-        for variable in checkpoint.values()
-        if variable.role in (Role.COUNTER, Role.HYPERPARAMETER) and variable.elements == 1
-    ]
+    numbers = checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+    scalars = [variable for variable in numbers if variable.elements == 1]
     optimizers = read_optimizers(checkpoint, scalars, _value)
     iterations = agreed(one.iterations for one in optimizers)
     compiled = checkpoint.evidence.compiled
@@ -131,7 +128,7 @@ def iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
     That the betas are the usual ones is told by both powers giving one number.
     """
-    powers = {_word(v): _value(v) for v in checkpoint.values() if _word(v) in _POWERS}
+    powers = {_word(v): _value(v) for v in checkpoint.of_word(*_POWERS)}
     found = []
     for word, beta in _POWERS.items():
         power = powers.get(word)
@@ -157,10 +154,8 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
         return ()
     suspects = {
         variable.key: variable.name
-        for variable in checkpoint.values()
-        if variable.role is Role.WEIGHT
-        and not variable.paths
-        and "_trainable_variables/" in variable.key
+        for variable in checkpoint.of_role(Role.WEIGHT)
+        if "_trainable_variables/" in variable.key and not variable.paths
     }
     if not suspects:
         return ()
@@ -292,9 +287,8 @@ def read_optimizers(
     kinds: dict[str, str | None] = {}  # of the optimizer objects of the graph, by path
     graph = checkpoint.evidence.graph
     if graph is not None:
-        by_key = {variable.key: variable for variable in checkpoint.values()}
         for one in find_optimizers(graph, graph.variables).values():
-            place = _path(graph, one, by_key)
+            place = _path(graph, one, checkpoint)
             if place is not None and (one.inner is None or graph.nodes[one.node].slot_variables):
                 kinds[place] = class_of_object(graph, one) or kinds.get(place)
     counted = {_parent(v): v for v in scalars if _word(v) in _ITERATIONS}
@@ -303,10 +297,12 @@ def read_optimizers(
     if not paths and rated:
         paths = dict.fromkeys(rated)
     inner = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
-    told = checkpoint.evidence.optimizer_class or classes_of_slots(checkpoint.values())
+    told, words = checkpoint.evidence.optimizer_class, set()
+    if not inner or (len(inner) == 1 and not kinds.get(inner[0])):
+        told = told or classes_of_slots(checkpoint.of_role(Role.SLOT))
+        words = {v.slot for v in checkpoint.of_role(Role.SLOT, Role.AVERAGE) if v.slot}
     if not inner and (told or checkpoint.evidence.compiled):
         inner = [""]
-    words = {variable.slot for variable in checkpoint.values() if variable.slot}
     states = []
     for path in inner:
         around = [path, *(other for other in counted if path.startswith(f"{other}/"))]
@@ -319,15 +315,15 @@ def read_optimizers(
     return _with_config(checkpoint, states)
 
 
-def _path(graph: ObjectGraph, one: Optimizer, by_key: dict[str, Variable]) -> str | None:
+def _path(graph: ObjectGraph, one: Optimizer, checkpoint: Checkpoint) -> str | None:
     """Give what the names of an optimizer's variables begin with; None if it stores none."""
     for child, _ in graph.children[one.node]:
-        variable = by_key.get(graph.variables.get(child, ""))
+        variable = checkpoint.of_key(graph.variables.get(child, ""))
         if variable is not None and variable.role is not Role.WEIGHT:
             return _parent(variable)
     slots = [slot for _, _, slot in graph.nodes[one.node].slot_variables]
     for node in (*slots, *one.variables.values()):
-        variable = by_key.get(graph.variables.get(node, ""))
+        variable = checkpoint.of_key(graph.variables.get(node, ""))
         if variable is not None and variable.owner is not None:
             return variable.name.removesuffix(f"{variable.owner}/{variable.slot}").rstrip("/")
     return None
@@ -380,7 +376,7 @@ def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -
             strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
         yield Claim(f"optimizer{name}", one.kind, strength, source)
         if one.learning_rate is not None:
-            stored = any(_word(v) in _RATES and v.elements == 1 for v in checkpoint.values())
+            stored = any(v.elements == 1 for v in checkpoint.of_word(*_RATES))
             source = "variable learning_rate" if stored else "what the model was compiled with"
             yield Claim(f"learning_rate{name}", one.learning_rate, Strength.STORED, source)
         elif one.schedule is not None:
@@ -415,21 +411,18 @@ class Masks(NamedTuple):
         return self._asdict()
 
 
-def find_masks(variables: Sequence[Variable]) -> Masks | None:
+def find_masks(checkpoint: Checkpoint) -> Masks | None:
     """Give the masks, each beside the one weight of its shape; None if there are none."""
-    states = (v for v in variables if v.role is Role.STATE and v.shape)
+    states = (v for v in checkpoint.of_role(Role.STATE) if v.shape)
     masks = [v for v in states if _MASK.fullmatch(_word(v))]
+    weights = checkpoint.of_role(Role.WEIGHT) if masks else []
     pairs = []
     for mask in masks:
         scope = mask.name[: mask.name.rfind("/") + 1]
-        weights = [
-            one
-            for one in variables
-            if one.role is Role.WEIGHT and one.shape == mask.shape and one.name.startswith(scope)
-        ]
-        if len(weights) != 1:
+        alike = [one for one in weights if one.shape == mask.shape and one.name.startswith(scope)]
+        if len(alike) != 1:
             return None
-        pairs.append((mask, weights[0]))
+        pairs.append((mask, alike[0]))
     if not pairs:
         return None
     found = Masks(len(pairs), sum(mask.elements for mask, _ in pairs))
@@ -449,11 +442,14 @@ def find_masks(variables: Sequence[Variable]) -> Masks | None:
     return found._replace(left_out=left_out, not_zero=not_zero)
 
 
-def averages_apart(variables: Sequence[Variable]) -> float | None:
+def averages_apart(checkpoint: Checkpoint) -> float | None:
     """Give ‖averages − weights‖ / ‖weights‖; None where nothing tells, or it is not read."""
-    averages = [variable for variable in variables if variable.role is Role.AVERAGE]
-    by_name = {one.name: one for one in variables if one.role.is_parameter}
-    pairs = [(by_name.get(one.owner or ""), one) for one in averages]
+    averages = checkpoint.of_role(Role.AVERAGE)
+    found = ((checkpoint.get(one.owner or ""), one) for one in averages)
+    pairs = [
+        (w if w is not None and w.role.is_parameter and w.name == one.owner else None, one)
+        for w, one in found
+    ]
     owners = {average.owner for average in averages}
     if not pairs or len(owners) < len(pairs):  # several averages of one weight
         return None

@@ -98,7 +98,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     elif known is not None:
         read = "1 name was" if len(known) == 1 else f"{len(known)} names were"
         output.note(f"{path}: {read} read from it")
-    _show(result, arguments, output)
+    if arguments.python:
+        output.lines(result.python)
+    elif output.is_json:
+        output.json("compat", result.to_dict())
+    else:
+        from ckread.views.compat import CompatView, compat_page
+
+        output.render(compat_page(CompatView(result, arguments.all)), result.evidence)
     return _EXIT_COMPLETE if result.complete else _EXIT_PARTIAL
 
 
@@ -112,17 +119,6 @@ def _vars(text: str | None) -> str | list[str] | None:
         return text
     is_list = isinstance(found, list) and all(isinstance(one, str) for one in found)
     return found if is_list else text
-
-
-def _show(result: RestoreForecast, arguments: argparse.Namespace, output: Output) -> None:
-    if arguments.python:
-        output.lines(result.python)
-    elif output.is_json:
-        output.json("compat", result.to_dict())
-    else:
-        from ckread.views.compat import CompatView, compat_page
-
-        output.render(compat_page(CompatView(result, arguments.all)), result.evidence)
 
 
 def _write_map(

@@ -17,10 +17,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import add_roles, add_sort, add_top, has_role, open_path, patterns_of
+from ckread.cli.arguments import (
+    add_roles,
+    add_sort,
+    add_top,
+    has_role,
+    open_path,
+    patterns_of,
+    roles_of,
+)
 from ckread.model.role import Role
 from ckread.model.selection import compile_patterns, natural_key, select
-from ckread.views.json_document import encode_variables, schema
+from ckread.views.json_document import encode_columns, encode_variables, schema
 from ckread.views.listing import Listing, checksum_lines, listing_lines, listing_page
 
 if TYPE_CHECKING:
@@ -60,32 +68,41 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """List the variables."""
     with open_path(arguments.path, arguments, output) as checkpoint:
-        everything = list(checkpoint.values())
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
         wants_all = arguments.all or arguments.json or named or arguments.crc
-        candidates = [v for v in everything if wants_all or v.role is not Role.BOOKKEEPING]
-        chosen = select(candidates, patterns_of(arguments))
-        if arguments.role:
-            chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
-        if arguments.owner is not None:
-            owners = {v.owner for v in candidates if v.owner is not None}
-            is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
-            chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
         order = "file" if arguments.crc else arguments.sort
-        chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
-        if output.is_json:
-            head = {
-                "schema": schema("ls"),
-                "path": checkpoint.path,
-                "format": checkpoint.format,
-            }
-            output.json_pieces(encode_variables(head, chosen))
-            return 0
+        head = {"schema": schema("ls"), "path": checkpoint.path, "format": checkpoint.format}
+        columns = None if arguments.keys or arguments.owner else checkpoint.columns
+        if columns is not None:
+            places = columns.of_role([role for role in Role if wants_all or not _is_hidden(role)])
+            places = columns.select(places, patterns_of(arguments))
+            roles = roles_of(arguments)
+            places = places if roles is None else places[columns.have_role(roles)[places]]
+            places = columns.sorted(places, order)[: arguments.top]
+            if output.is_json:
+                output.json_pieces(encode_columns(head, columns, places))
+                return 0
+            chosen = columns.some(places)
+        else:
+            candidates = [v for v in checkpoint.values() if wants_all or not _is_hidden(v.role)]
+            chosen = select(candidates, patterns_of(arguments))
+            if arguments.role:
+                chosen = [variable for variable in chosen if has_role(variable, arguments.role)]
+            if arguments.owner is not None:
+                owners = {v.owner for v in candidates if v.owner is not None}
+                is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
+                chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
+            chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
+            if output.is_json:
+                output.json_pieces(encode_variables(head, chosen))
+                return 0
+        kinds = checkpoint.kinds.items()
+        n_hidden = sum(n for kind, n in kinds if _is_hidden(kind.role) and not wants_all)
         listing = Listing(
             chosen,
-            n_all=len(candidates),
-            nbytes_all=sum(variable.nbytes for variable in candidates),
-            n_hidden=len(everything) - len(candidates),
+            n_all=len(checkpoint) - n_hidden,
+            nbytes_all=sum(n * k.nbytes for k, n in kinds if wants_all or not _is_hidden(k.role)),
+            n_hidden=n_hidden,
             by_key=arguments.keys,
             where=arguments.where,
         )
@@ -96,6 +113,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.render(listing_page(listing))
     return 0
+
+
+def _is_hidden(role: Role) -> bool:
+    return role is Role.BOOKKEEPING
 
 
 def in_order(variables: Iterable[Variable], order: str, *, by_key: bool = False) -> list[Variable]:

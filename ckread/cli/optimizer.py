@@ -32,7 +32,9 @@ from ckread.cli.arguments import (
     open_path,
     patterns_of,
 )
+from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.output import ProgressBar
+from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     ("ckread optimizer ckpt-10", "size and signal of the last update"),
     ("ckread optimizer ckpt-10 'conv*/**' --all", "these weights, each in its row"),
+    ("ckread optimizer ckpt-10 --plot u.png", "the same as a picture, along the model"),
     ("ckread optimizer run --every", "how updates went along a run"),
 )
 
@@ -52,14 +55,16 @@ def add_arguments(parser: Parser) -> None:
     add_every(parser)
     parser.add_argument("--all", action="store_true", help="every weight in a row of its own")
     add_jobs(parser)
+    add_pictures(parser)
     add_why(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Read the slots, and show what they tell."""
     keep_blas_in_one_thread()
+    draws = wants_picture(arguments)
     if arguments.every:
-        return _run_every(arguments, output)
+        return _run_every(arguments, output, draws=draws)
     from ckread.analysis.audit.optimizer import optimizer, owners_of_slots
     from ckread.views.optimizer import optimizer_page
 
@@ -76,10 +81,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.json("optimizer", result.to_dict())
     else:
         output.render(optimizer_page(result, show_all=arguments.all), result.evidence)
+    if draws:
+        from ckread.views.figures.optimizer import plot_optimizer
+
+        figure = plot_optimizer(result, palette=palette_of(arguments))
+        hand_over([figure], f"last update of {plural(len(result.weights), 'weight')}", arguments,
+                  output)  # fmt: skip
     return 0
 
 
-def _run_every(arguments: argparse.Namespace, output: Output) -> int:
+def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:
     from ckread.analysis.audit.optimizer import optimizer_of_run
     from ckread.model.run.run import open_run
     from ckread.views.optimizer import optimizer_run_page
@@ -95,4 +106,10 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
         output.json("optimizer", result.to_dict())
     else:
         output.render(optimizer_run_page(result, show_all=arguments.all), result.evidence)
+    if draws:
+        from ckread.views.figures.optimizer import plot_optimizer_of_run
+
+        pages = plot_optimizer_of_run(result, palette=palette_of(arguments))
+        what = f"updates in {plural(len(result.checkpoints), 'checkpoint')}"
+        hand_over(pages, what, arguments, output)
     return 0

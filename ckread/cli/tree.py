@@ -20,9 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path, patterns_of, positive
-from ckread.model.role import Role
-from ckread.model.selection import model_order, select
-from ckread.model.tree import build_tree, join_single_scopes
+from ckread.model.tree import join_single_scopes
 from ckread.views.listing import tree_page
 
 if TYPE_CHECKING:
@@ -47,15 +45,13 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Show the tree."""
     with open_path(arguments.path, arguments, output) as checkpoint:
-        variables = select(
-            model_order(checkpoint.values(), checkpoint.evidence), patterns_of(arguments)
-        )
+        patterns = patterns_of(arguments)
         if output.is_json:
-            tree = build_tree(variables)
+            tree = checkpoint.tree(patterns)
             output.json("tree", {"path": checkpoint.path, "tree": tree.to_dict()})
             return 0
-        shown = [variable for variable in variables if variable.role is not Role.BOOKKEEPING]
-        tree = build_tree(shown, folds=output.is_terminal and not arguments.slots)
+        folds = output.is_terminal and not arguments.slots
+        tree = checkpoint.tree(patterns, folds=folds, bookkeeping=False)
         if output.is_terminal:
             join_single_scopes(tree)
         output.render(tree_page(tree, checkpoint.path, depth=arguments.depth))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import VariableNotFoundError
 from ckread.model.display import Displayed, frame
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.selection import not_found
-from ckread.model.variable import VARIABLE_FIELDS, Variable
-from ckread.readers.contract import Closing, few, no_garbage_collection
+from ckread.model.variable import VARIABLE_FIELDS, Variable, kinds_of
+from ckread.readers.contract import Closing, TensorColumns, few, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ckread.model.columns import VariableColumns
     from ckread.model.evidence import Evidence, Identity
+    from ckread.model.role import Role
     from ckread.model.tree import VariableTree
+    from ckread.model.variable import VariableKind
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
 
 
@@ -63,12 +66,18 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         self.notes = notes
         self.warnings = warnings
         self.reader = reader
-        with no_garbage_collection():
-            self._by_name = {
-                identities[key].name: Variable(record, identities[key], reader)
-                for key, record in reader.tensors.items()
-            }
+        self._columns = columns_of(reader, identities)
+        self._by_name: Mapping[str, Variable]
+        if self._columns is not None:
+            self._by_name = self._columns
+        else:
+            with no_garbage_collection():
+                self._by_name = {
+                    identities[key].name: Variable(record, identities[key], reader)
+                    for key, record in reader.tensors.items()
+                }
         self._by_key: dict[str, Variable] | None = None
+        self._kinds: Mapping[VariableKind, int] | None = None
 
     @property
     def format(self) -> Format:
@@ -115,6 +124,14 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """Count the variables."""
         return len(self._by_name)
 
+    def values(self) -> ValuesView[Variable]:
+        """Give the variables, in the order of the file."""
+        return self._by_name.values()
+
+    def items(self) -> ItemsView[str, Variable]:
+        """Give names and variables, likewise."""
+        return self._by_name.items()
+
     def __contains__(self, name: object) -> bool:
         """Tell whether a name or a checkpoint key is there."""
         return self._find(name) is not None
@@ -127,21 +144,80 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """Close the files. Names and shapes stay; reading values raises `UsageError`."""
         self.reader.close()
 
-    def tree(self, patterns: str | Sequence[str] = (), *, folds: bool = False) -> VariableTree:
+    @property
+    def columns(self) -> VariableColumns | None:
+        """The variables as columns, where there are very many of them."""
+        return self._columns
+
+    @property
+    def kinds(self) -> Mapping[VariableKind, int]:
+        """How many variables agree in role, training, type, shape and bytes, for each kind."""
+        if self._kinds is None:
+            columns = self._columns
+            self._kinds = kinds_of(self.values()) if columns is None else columns.kinds
+        return self._kinds
+
+    def of_key(self, key: str) -> Variable | None:
+        """Give the variable that is stored under a key; None if there is none."""
+        if self._columns is not None:
+            return self._columns.of_key(key)
+        if self._by_key is None:
+            self._by_key = {variable.key: variable for variable in self._by_name.values()}
+        return self._by_key.get(key)
+
+    def of_role(self, *roles: Role) -> list[Variable]:
+        """Give the variables of some roles, in the order of the file."""
+        if self._columns is None:
+            return [variable for variable in self.values() if variable.role in roles]
+        return self._columns.some(self._columns.of_role(roles))
+
+    def of_word(self, *words: str) -> list[Variable]:
+        """Give the variables whose names end in one of some components, likewise."""
+        if self._columns is None:
+            return [v for v in self.values() if v.name.rpartition("/")[2] in words]
+        return self._columns.some(self._columns.of_word(words))
+
+    def in_order(self) -> list[Variable]:
+        """Give all variables in the order of the model."""
+        if self._columns is not None:
+            return self._columns.some(self._columns.order(self.evidence))
+        from ckread.model.selection import model_order
+
+        return model_order(self.values(), self.evidence)
+
+    def tree(
+        self,
+        patterns: str | Sequence[str] = (),
+        *,
+        folds: bool = False,
+        bookkeeping: bool = True,
+    ) -> VariableTree:
         """Give the variables as a tree of scopes with totals, in the order of the model.
 
         Args:
             patterns: which variables; all if empty.
             folds: whether slots, averages and aliases of one kind become one node.
+            bookkeeping: whether what belongs to the format itself is in it.
 
         Raises:
             VariableNotFoundError: a pattern means no variable.
         """
-        from ckread.model.selection import model_order, select
-        from ckread.model.tree import build_tree
+        from ckread.model.role import Role
+        from ckread.model.selection import select
+        from ckread.model.tree import FOLDED, build_tree
 
-        ordered = model_order(self.values(), self.evidence)
-        return build_tree(select(ordered, patterns), folds=folds)
+        columns = self._columns
+        if columns is not None and not (folds and columns.of_role(FOLDED).size):
+            from ckread.model.columns import ColumnTree
+
+            places = columns.select(columns.order(self.evidence), patterns)
+            if not bookkeeping:
+                places = places[~columns.have_role((Role.BOOKKEEPING,))[places]]
+            return ColumnTree(columns, places).root() if places.size else build_tree([])
+        chosen = select(self.in_order(), patterns)
+        if not bookkeeping:
+            chosen = [variable for variable in chosen if variable.role is not Role.BOOKKEEPING]
+        return build_tree(chosen, folds=folds)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `ls` document: path, format, and every variable."""
@@ -166,6 +242,20 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
             return None
         if name in self._by_name:
             return self._by_name[name]
-        if self._by_key is None:
-            self._by_key = {variable.key: variable for variable in self._by_name.values()}
-        return self._by_key.get(name)
+        return self.of_key(name)
+
+
+def columns_of(
+    reader: CheckpointReader, identities: Mapping[str, Identity]
+) -> VariableColumns | None:
+    """Give the variables of a checkpoint as columns; None where the reader has none."""
+    if not isinstance(reader.tensors, TensorColumns):
+        return None
+    from ckread.model.columns import IdentityColumns, VariableColumns
+
+    if not isinstance(identities, IdentityColumns):
+        try:
+            identities = IdentityColumns.of(reader.tensors.keys_in_order, identities)
+        except ValueError:  # a name of hundreds of components, or with a NUL
+            return None
+    return VariableColumns(reader.tensors, identities, reader)

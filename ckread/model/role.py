@@ -170,7 +170,7 @@ _WEIGHT = re.compile(
 )
 DEFAULT_NAME = re.compile(r"Variable(?:_\d+)?")
 """What TensorFlow calls a variable that nobody named."""
-_LONG = 500
+LONG = 500
 """A first axis of so many is that of a buffer, if several tensors of one object share it."""
 _TOGETHER = 3
 
@@ -187,10 +187,15 @@ def is_weight_word(word: str) -> bool:
     return _WEIGHT.fullmatch(word) is not None
 
 
+def is_container(text: str) -> bool:
+    """Tell whether the name of a known container is in a text: `replay_buffer`."""
+    return _CONTAINER.search(text) is not None
+
+
 @lru_cache(maxsize=4096)
 def is_state_scope(scope: str) -> bool:
     """Tell whether a scope is that of a known container: `replay_buffer/_table`."""
-    return _CONTAINER.search(scope) is not None
+    return is_container(scope)
 
 
 def is_state_name(name: str) -> bool:
@@ -218,7 +223,7 @@ def buffers(
     """
     rows: dict[Hashable, dict[int, list[TensorRecord]]] = {}
     for holder, record in records:
-        if record.shape and record.shape[0] >= _LONG:
+        if record.shape and record.shape[0] >= LONG:
             rows.setdefault(holder, {}).setdefault(record.shape[0], []).append(record)
     found = set()
     for holder, by_length in rows.items():

@@ -210,16 +210,18 @@ def _closest(text: str, names: Iterable[str]) -> list[str]:
 
 def natural_key(name: str) -> str:
     """Give the sort key by which `layer_2` comes before `layer_10`, and `a/b` before `a_1/b`."""
-    return "\0".join(map(_component_key, name.split("/")))
+    return "\0".join(map(component_key, name.split("/")))
 
 
 @lru_cache(maxsize=1 << 16)
-def _component_key(component: str) -> str:
-    def sortable(match: re.Match[str]) -> str:
-        digits = match[0].lstrip("0")
-        return f"{len(digits):04d}{digits}"
+def component_key(component: str) -> str:
+    """Give the sort key of what stands between two `/`."""
+    return _DIGITS.sub(_sortable, component)
 
-    return _DIGITS.sub(sortable, component)
+
+def _sortable(match: re.Match[str]) -> str:
+    digits = match[0].lstrip("0")
+    return f"{len(digits):04d}{digits}"
 
 
 _N_NEAR = 5
@@ -291,7 +293,8 @@ def _shared(one: str, other: str) -> int:
 # knows the order.
 
 _LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-_LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
+"""The place of some last components among those of their scope; others come after."""
 
 _TRAINED = ("_trainable_variables", "trainable_variables")
 
@@ -306,7 +309,7 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
     first: the optimizer before a save counter.
     """
     chosen = list(variables)
-    ranks = _ranks(chosen, evidence)
+    ranks = ranks_of(((v.key, v.name) for v in chosen), evidence)
     last = len(ranks)
     first_of_scope: dict[str, int] = {}
     leaves: dict[str, tuple[int, str]] = {}
@@ -315,7 +318,7 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
         rank = ranks.get(key, last)
         first_of_scope[scope] = min(rank, first_of_scope.get(scope, last))
         if leaf not in leaves:
-            leaves[leaf] = _LEAF_RANK.get(leaf, len(_LEAVES)), natural_key(leaf)
+            leaves[leaf] = LEAF_RANK.get(leaf, len(_LEAVES)), natural_key(leaf)
     scopes = {scope: natural_key(scope) for scope in first_of_scope}
 
     def place(variable: Variable) -> Place:
@@ -337,12 +340,12 @@ def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
-    """Give the place of each checkpoint key that the files put in an order."""
+def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
+    """Give the place of each checkpoint key that the files put in an order, by key and name."""
     if evidence.graph is not None:
         return _graph_order(evidence.graph)
     if evidence.is_in_order:
-        return {variable.key: place for place, variable in enumerate(variables)}
+        return {key: place for place, (key, _) in enumerate(names)}
     listed: dict[str, int] = {}  # scopes
     for layer in evidence.layers:
         listed.setdefault(layer.name.rpartition("/")[2], len(listed))
@@ -352,11 +355,11 @@ def _ranks(variables: list[Variable], evidence: Evidence) -> dict[str, int]:
     if not listed:
         return {}
     ranks = {}
-    for variable in variables:
-        scope = _scope(variable.name)
+    for key, name in names:
+        scope = _scope(name)
         # The scope itself, else the innermost part of it that is listed.
         parts = (scope, *reversed(scope.split("/")))
-        ranks[variable.key] = next((listed[p] for p in parts if p in listed), len(listed))
+        ranks[key] = next((listed[p] for p in parts if p in listed), len(listed))
     return ranks
 
 

@@ -6,21 +6,44 @@ Totals that are true: parameters without slots, averages, counters or aliases.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ckread.model.variable import Variable
+    from ckread.model.variable import Variable, VariableKind
 
 
 MAX_DEPTH = 64
 """Levels of a tree; what a name has beyond stays one component."""
 
+FOLDED = (Role.SLOT, Role.AVERAGE, Role.ALIAS)
+"""Roles of what becomes one node with others of its kind."""
+
 _FIRST_NUMBER = re.compile(r"/\d+(/|$)")
+
+
+class Growing(Protocol):
+    """Grows a tree where it is looked at: what is below a node, by the place it was given."""
+
+    def children(self, at: tuple[int, int], path: str) -> list[VariableTree]:
+        """Make the children of a node."""
+        ...
+
+    def grow(self, node: VariableTree) -> None:
+        """Make all that is below a node at once."""
+        ...
+
+    def has_scopes(self, at: tuple[int, int]) -> bool:
+        """Tell whether a child of a node has children."""
+        ...
+
+    def of_role(self, roles: Sequence[Role]) -> list[Variable]:
+        """Give the variables of some roles in the order of the tree."""
+        ...
 
 
 class VariableTree(Displayed):
@@ -35,8 +58,6 @@ class VariableTree(Displayed):
     Attributes:
         name: its last component; several where scopes of one child were joined.
         path: its name from the root; empty for the root.
-        variable: the variable of this name, if there is one.
-        children: what is below it, in order.
         folded: the variables that one line stands for, such as the slots of a kind.
         n_variables: how many variables it holds, itself included.
         parameters: elements of the weights and statistics among them.
@@ -44,31 +65,87 @@ class VariableTree(Displayed):
     """
 
     __slots__ = (
-        "children", "folded", "n_variables", "name", "nbytes", "parameters", "path", "variable",
+        "_at", "_children", "_grow", "_variable", "folded", "n_variables", "name", "nbytes",
+        "parameters", "path",
     )  # fmt: skip
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        *,
+        grow: Growing | None = None,
+        at: tuple[int, int] = (-1, 0),
+    ) -> None:
         self.name = name
         self.path = path
-        self.variable: Variable | None = None
         self.folded: tuple[Variable, ...] = ()
-        self.children: list[VariableTree] = []
         self.n_variables = 0
         self.parameters = 0
         self.nbytes = 0
+        self._variable: Variable | Callable[[], Variable] | None = None
+        self._children: list[VariableTree] | None = [] if grow is None else None
+        self._grow = grow
+        self._at = at
+
+    @property
+    def children(self) -> list[VariableTree]:
+        """What is below it; where that is very much, it is made here."""
+        if self._children is None:
+            self._children = self._grow.children(self._at, self.path) if self._grow else []
+        return self._children
+
+    @children.setter
+    def children(self, children: list[VariableTree]) -> None:
+        """Put them below it."""
+        self._children = children
+
+    @property
+    def variable(self) -> Variable | None:
+        """The variable of this name."""
+        if callable(self._variable):
+            self._variable = self._variable()
+        return self._variable
+
+    @variable.setter
+    def variable(self, variable: Variable | Callable[[], Variable] | None) -> None:
+        """Put it here, or what makes it."""
+        self._variable = variable
+
+    @property
+    def has_scopes(self) -> bool:
+        """Whether something below it has something below itself."""
+        if self._grow is not None:
+            return self._grow.has_scopes(self._at)
+        return any(child.children for child in self.children)
+
+    def of_role(self, *roles: Role) -> list[Variable]:
+        """Give the variables of some roles, those of folded lines left out, in its order."""
+        if self._grow is not None:
+            return self._grow.of_role(roles)
+        found = (node.variable for node, _ in self.walk())
+        return [one for one in found if one is not None and one.role in roles]
 
     def __repr__(self) -> str:
         """Show path and number of variables."""
         return f"<ckread.VariableTree {self.path!r}: {self.n_variables} variables>"
 
-    def walk(self) -> Iterator[tuple[VariableTree, tuple[bool, ...]]]:
-        """Yield every node with, for each level down to it, whether it is the last there."""
+    def walk(self, depth: int | None = None) -> Iterator[tuple[VariableTree, tuple[bool, ...]]]:
+        """Yield every node with, for each level down to it, whether it is the last there.
+
+        No deeper than `depth` levels.
+        """
+        if depth is None and self._grow is not None and self._children is None:
+            self._grow.grow(self)
         stack: list[tuple[VariableTree, tuple[bool, ...]]] = [(self, ())]
         while stack:
             node, lasts = stack.pop()
             yield node, lasts
-            for at, child in enumerate(reversed(node.children)):
-                stack.append((child, (*lasts, at == 0)))
+            children = node.children if depth is None or len(lasts) < depth else []
+            if children:
+                middle = (*lasts, False)
+                stack.append((children[-1], (*lasts, True)))
+                stack += [(child, middle) for child in children[-2::-1]]
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of JSON documents, children nested."""
@@ -131,7 +208,7 @@ class _Builder:
     def add(self, variable: Variable) -> None:
         """Put a variable at its place."""
         node = self._node(variable.name, variable.scopes)
-        node.variable = variable
+        node._variable = variable
         _count(node, variable)
 
     def fold(self, scope: str, members: list[Variable]) -> None:
@@ -250,24 +327,24 @@ class RoleTotal(NamedTuple):
         return {"variables": self.variables, "elements": self.elements, "nbytes": self.nbytes}
 
 
-def count_parameters(variables: Iterable[Variable]) -> Parameters:
+def count_parameters(kinds: Mapping[VariableKind, int]) -> Parameters:
     """Add up weights and statistics."""
     total = trainable = 0
     is_told = True
-    for variable in variables:
-        if variable.role.is_parameter:
-            total += variable.elements
-            trainable += variable.elements if variable.trainable else 0
-            is_told &= variable.trainable is not None or variable.role is Role.STATISTIC
+    for kind, n in kinds.items():
+        if kind.role.is_parameter:
+            total += n * kind.elements
+            trainable += n * kind.elements if kind.trainable else 0
+            is_told &= kind.trainable is not None or kind.role is Role.STATISTIC
     return Parameters(total, trainable if is_told else None)
 
 
-def total_by_role(variables: Iterable[Variable]) -> dict[Role, RoleTotal]:
+def total_by_role(kinds: Mapping[VariableKind, int]) -> dict[Role, RoleTotal]:
     """Add up variables by role, in the order of `Role`; absent roles are left out."""
     sums: dict[Role, list[int]] = {}
-    for variable in variables:
-        total = sums.setdefault(variable.role, [0, 0, 0])
-        total[0] += 1
-        total[1] += variable.elements
-        total[2] += variable.nbytes
+    for kind, n in kinds.items():
+        total = sums.setdefault(kind.role, [0, 0, 0])
+        total[0] += n
+        total[1] += n * kind.elements
+        total[2] += n * kind.nbytes
     return {role: RoleTotal(*sums[role]) for role in Role if role in sums}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 import struct
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ckread.errors import UsageError
 from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import EllipsisType
 
     import numpy as np
@@ -21,6 +22,28 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Identity
     from ckread.model.role import Role
     from ckread.readers.contract import CheckpointReader, DataType, Index, TensorRecord
+
+
+class VariableKind(NamedTuple):
+    """What variables may have in common: role, training, type, shape and stored bytes."""
+
+    role: Role
+    trainable: bool | None
+    dtype: DataType
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one of them holds."""
+        return math.prod(self.shape)
+
+
+def kinds_of(variables: Iterable[Variable]) -> dict[VariableKind, int]:
+    """Count variables by kind, in the order in which kinds are met."""
+    pairs = ((variable._identity, variable._record) for variable in variables)
+    found = Counter((who.role, who.trainable, *record[1:4]) for who, record in pairs)
+    return {VariableKind(*kind): n for kind, n in found.items()}
 
 
 class Variable:
@@ -288,7 +311,7 @@ def read_numbers(variable: Variable) -> tuple[int | float | bool, ...]:
     """Give the elements of a small variable in C order, without numpy; its type `is_number`."""
     data, dtype = variable._opened().read_bytes(variable.key), variable.dtype
     size = len(data) // max(1, variable.elements)
-    if size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
+    if variable.elements and size < struct.calcsize(_FORMATS[dtype]):  # bfloat16
         return tuple(decode_number(data[i : i + size], dtype) for i in range(0, len(data), size))
     return struct.unpack(f"<{variable.elements}{_FORMATS[dtype][1]}", data)
 

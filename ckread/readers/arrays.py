@@ -112,7 +112,20 @@ def iter_whole(
     """Yield a tensor in C order, as 1-D arrays of at most `nbytes` bytes on one buffer."""
     extents = tuple(extent for extent in extents if extent.nbytes)
     if not all(is_contiguous(extent.region, tuple(shape)) for extent in extents):
-        yield from _iter_assembled(extents, shape, nbytes, open_shard)
+        dtype = extents[0].dtype
+        buffer = aligned_buffer(nbytes)
+        waiting = sorted(map(_Source, extents), key=lambda one: one.extent.region, reverse=True)
+        active: list[_Source] = []
+        for slab in iter_slabs(shape, nbytes // dtype.itemsize):
+            while waiting and waiting[-1].extent.region[0][0] < slab[0][1]:
+                active.append(waiting.pop())
+            raw = buffer[: math.prod(region_shape(slab)) * dtype.itemsize]
+            values = raw.view(numpy_dtype(dtype))
+            target = values.reshape(region_shape(slab))
+            for source in active:
+                source.put(target, slab, open_shard(source.extent.path))
+            active = [source for source in active if not source.is_done]
+            yield values
         return
     buffer = aligned_buffer(min(nbytes, max((extent.nbytes for extent in extents), default=1)))
     for extent in sorted(extents, key=lambda extent: extent.region):
@@ -120,25 +133,6 @@ def iter_whole(
         for chunk in stream:
             yield decode(extent, chunk)
         verify_extent(extent, stream.crc32c)
-
-
-def _iter_assembled(
-    extents: Extents, shape: Sequence[int], nbytes: int, open_shard: OpenShard
-) -> Iterator[NDArray[np.generic]]:
-    dtype = extents[0].dtype
-    buffer = aligned_buffer(nbytes)
-    waiting = sorted(map(_Source, extents), key=lambda one: one.extent.region, reverse=True)
-    active: list[_Source] = []
-    for slab in iter_slabs(shape, nbytes // dtype.itemsize):
-        while waiting and waiting[-1].extent.region[0][0] < slab[0][1]:
-            active.append(waiting.pop())
-        raw = buffer[: math.prod(region_shape(slab)) * dtype.itemsize]
-        values = raw.view(numpy_dtype(dtype))
-        target = values.reshape(region_shape(slab))
-        for source in active:
-            source.put(target, slab, open_shard(source.extent.path))
-        active = [source for source in active if not source.is_done]
-        yield values
 
 
 class _Source:

@@ -9,6 +9,8 @@ surrogate escape, so that `key.encode(errors="surrogateescape")` is the stored o
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
+from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 from ckread.errors import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -174,6 +176,118 @@ class TensorRecord(NamedTuple):
     crc32c: int | None
     shard: int | None
     offset: int | None
+
+
+Kind = tuple["DataType", tuple[int, ...], int]
+"""Type, shape and bytes of a tensor, which many share."""
+
+
+class TensorColumns(Mapping[str, TensorRecord]):
+    """Very many tensors by key, as columns; a record is made when it is asked for.
+
+    Attributes:
+        keys_in_order: the keys, in the order of the file, which is that of their letters.
+        kinds: what type, shape and bytes there are.
+        kind: of each tensor, which of these; numpy arrays from here on.
+        crc32c: as in a record, as the shard and the offset; none is None.
+    """
+
+    def __init__(
+        self,
+        keys: list[str],
+        kinds: list[Kind],
+        kind: NDArray[np.int32],
+        crc32c: NDArray[np.uint32],
+        shard: NDArray[np.int32],
+        offset: NDArray[np.int64],
+    ) -> None:
+        self.keys_in_order = keys
+        self.kinds = kinds
+        self.kind = kind
+        self.crc32c = crc32c
+        self.shard = shard
+        self.offset = offset
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.keys_in_order)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self.keys_in_order)
+
+    def __getitem__(self, key: str) -> TensorRecord:
+        """Make the record of a tensor."""
+        at = self.place(key)
+        if at is None:
+            raise KeyError(key)
+        return self.record(at)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is such a tensor."""
+        return isinstance(key, str) and self.place(key) is not None
+
+    def place(self, key: str) -> int | None:
+        """Give where in the columns a tensor is."""
+        at = bisect_left(self.keys_in_order, key)
+        return at if at < len(self) and self.keys_in_order[at] == key else None
+
+    def record(self, at: int) -> TensorRecord:
+        """Make the record of the tensor at a place."""
+        dtype, shape, nbytes = self.kinds[self.kind[at]]
+        crc32c, shard, offset = int(self.crc32c[at]), int(self.shard[at]), int(self.offset[at])
+        return TensorRecord(self.keys_in_order[at], dtype, shape, nbytes, crc32c, shard, offset)
+
+    def structure(self) -> tuple[str, tuple[tuple[DataType, tuple[int, ...]], ...], bytes]:
+        """Give what is equal for tensors of equal keys, types and shapes."""
+        import numpy as np
+
+        built = [(dtype, shape) for dtype, shape, _ in self.kinds]
+        known = {one: number for number, one in enumerate(sorted(set(built)))}
+        number = np.array([known[one] for one in built], np.int32)[self.kind]
+        return "\n".join(self.keys_in_order), tuple(known), number.tobytes()
+
+    def ends(self) -> dict[int, list[int]]:
+        """Give, by the number of the shard, where each tensor in it ends."""
+        import numpy as np
+
+        sizes = [nbytes for _, _, nbytes in self.kinds]
+        fits = int(self.offset.max()) + max(sizes) < 1 << 63
+        ends = self.offset + np.array(sizes, np.int64 if fits else object)[self.kind]
+        order = np.argsort(self.shard, kind="stable")
+        shards, starts = np.unique(self.shard[order], return_index=True)
+        parts = np.split(ends[order], starts[1:])
+        return {int(shard): part.tolist() for shard, part in zip(shards, parts, strict=True)}
+
+    def values(self) -> ValuesView[TensorRecord]:
+        """Give all records, made as they are gone through."""
+        return _Records(self)
+
+    def rows(self) -> Iterator[TensorRecord]:
+        """Make one record after the other."""
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        columns = self.kind, self.crc32c, self.shard, self.offset
+        cells = zip(self.keys_in_order, *(column.tolist() for column in columns), strict=True)
+        for key, kind, *place in cells:
+            yield make_record(TensorRecord, (key, *self.kinds[kind], *place))
+
+    def items(self) -> ItemsView[str, TensorRecord]:
+        """Give all keys and records, likewise."""
+        return _KeysAndRecords(self)
+
+
+class _Records(ValuesView[TensorRecord]):
+    _mapping: TensorColumns
+
+    def __iter__(self) -> Iterator[TensorRecord]:
+        return self._mapping.rows()
+
+
+class _KeysAndRecords(ItemsView[str, TensorRecord]):
+    _mapping: TensorColumns
+
+    def __iter__(self) -> Iterator[tuple[str, TensorRecord]]:
+        return ((record.key, record) for record in self._mapping.rows())
 
 
 class StoredFile(NamedTuple):

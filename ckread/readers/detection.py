@@ -196,7 +196,12 @@ def ends_kind(ends: Ends) -> Kind:
 def _magic_kind(ends: Ends) -> Kind | None:
     head = ends.head
     if ends.tail.endswith(_TABLE_MAGIC):
-        return _table_kind(head)
+        value = _first_value(head)
+        if value is None:
+            return Kind.TABLE
+        # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
+        # SavedTensorSlices has the list of tensors in field 1.
+        return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
     if any(head.startswith(_HDF5_MAGIC, at) for at in (0, *(512 << i for i in range(8)))):
         return Kind.HDF5
     if head.startswith(b"PK\x03\x04"):
@@ -219,15 +224,6 @@ def _shaped_kind(ends: Ends) -> Kind:
     if _HEADER.match(_first_value(head) or b""):
         return Kind.TORN_INDEX
     return protobuf_kind(head) or Kind.BINARY
-
-
-def _table_kind(head: bytes) -> Kind:
-    value = _first_value(head)
-    if value is None:
-        return Kind.TABLE
-    # BundleHeaderProto has numbers in fields 1 and 2, and 3 is a short version.
-    # SavedTensorSlices has the list of tensors in field 1.
-    return Kind.V1_TABLE if value[:1] == b"\x0a" else Kind.BUNDLE_INDEX
 
 
 def _first_value(head: bytes) -> bytes | None:
@@ -330,20 +326,14 @@ def _json_kind(text: str, *, is_cut: bool) -> Kind | None:
         return Kind.HISTORY_JSON if is_history else Kind.JSON
     if _is_history(document, list):
         return Kind.HISTORY_JSON
-    return _object_kind(document)
-
-
-def _object_kind(document: dict[str, Any]) -> Kind:
     weight_map = document.get("weight_map")
-    if isinstance(weight_map, dict) and "weights.h5" in str(next(iter(weight_map.values()), "")):
-        return Kind.WEIGHTS_JSON
-    if isinstance(weight_map, dict) and ".safetensors" in str(next(iter(weight_map.values()), "")):
-        return Kind.SAFETENSORS_JSON
+    if isinstance(weight_map, dict):
+        first = str(next(iter(weight_map.values()), ""))
+        if "weights.h5" in first or ".safetensors" in first:
+            return Kind.WEIGHTS_JSON if "weights.h5" in first else Kind.SAFETENSORS_JSON
     if "modelTopology" in document or "weightsManifest" in document:
         return Kind.TFJS
-    if "class_name" in document and "config" in document:
-        return Kind.KERAS_CONFIG
-    return Kind.JSON
+    return Kind.KERAS_CONFIG if {"class_name", "config"} <= document.keys() else Kind.JSON
 
 
 def _cut_json_kind(text: str) -> Kind | None:

@@ -230,7 +230,7 @@ def parse_entries(
     `memory` bounds what they take: prefix compression makes a gigabyte of keys of half a
     megabyte.
     """
-    stop = _entries_stop(block)
+    stop = entries_stop(block)
     entries: list[tuple[bytes, bytes]] = []
     add = entries.append
     at = 0
@@ -268,7 +268,7 @@ def _not_sorted(key: bytes, last: bytes) -> CorruptCheckpointError:
     return CorruptCheckpointError(f"key {key[:80]!r} after {last[:80]!r}, expected increasing keys")
 
 
-def _entries_stop(block: bytes) -> int:
+def entries_stop(block: bytes) -> int:
     """Give where the restart array begins; its points begin at 0, increase, and are whole keys.
 
     TensorFlow seeks by them, so where they lie it would read something else.

@@ -313,7 +313,11 @@ def _rows(view: CompatView) -> list[_Row]:
     has_slots = any(one.target.role == Role.SLOT for one in fine)
     if view.show_all or (is_short and not has_slots and not result.raises and len(fine) <= 6):
         return rows + [_row(one) for one in fine]
-    return rows + ([_folded(fine)] if fine else [])
+    if not fine:
+        return rows
+    scopes = f"{in_scopes([one.name for one in fine])}: {count_text(len(fine))}"
+    name = _in_words(fine) if has_slots else scopes
+    return [*rows, _Row("=", name, None, "", "", "", "", "muted", is_folded=True)]
 
 
 def _one_by_one(look: Sequence[ValueForecast], *, show_all: bool) -> list[_Row]:
@@ -420,16 +424,6 @@ def _shift_text(shift: Shift, row: _Row) -> str:
     places = f"{_NUMBERS[size] if size < len(_NUMBERS) else size} place{'s' * (size != 1)}"
     where = "later" if by > 0 else "earlier"
     return f"{told}; what follows stands {places} {where}{' here' if row.sign == '>' else ', too'}"
-
-
-def _folded(fine: Sequence[ValueForecast]) -> _Row:
-    """Give one row for all that comes back."""
-    roles = {one.target.role for one in fine}
-    if Role.SLOT in roles:
-        name = _in_words(fine)
-    else:
-        name = f"{in_scopes([one.name for one in fine])}: {count_text(len(fine))}"
-    return _Row("=", name, None, "", "", "", "", "muted", is_folded=True)
 
 
 def _table(rows: Sequence[_Row]) -> Table[_Row]:

@@ -141,7 +141,14 @@ def _best(result: TrainingHistory) -> str:
     text = f"Best {name} {float_text(best.value)}"
     if best.epoch is None:
         return f"{text}, at which {result.unit} is unknown."
-    text += f" at {_where(result, result.epochs.index(best.epoch))}"
+    where = f"{result.unit} {best.epoch:,}"
+    if result.unit == "row" and result.counters:
+        at = result.epochs.index(best.epoch)  # and by all that names the row
+        where = ", ".join(
+            f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
+            for name, values in result.counters.items()
+        )
+    text += f" at {where}"
     if best.checkpoint is not None:
         return f"{text}, held by {safe_text(best.checkpoint)}."
     if result.run is None:
@@ -153,16 +160,6 @@ def _best(result: TrainingHistory) -> str:
     if not result.holders.kept:
         return f"{text}. No checkpoint holds a {result.unit} of the log."
     return f"{text}, not kept; nearest: {safe_text(best.nearest or '')}."
-
-
-def _where(result: TrainingHistory, at: int) -> str:
-    """Say which row: by its epoch, or by all that names it."""
-    if result.unit != "row" or not result.counters:
-        return f"{result.unit} {result.epochs[at]:,}"
-    return ", ".join(
-        f"{safe_text(name)} {ABSENT if values[at] is None else f'{values[at]:,}'}"
-        for name, values in result.counters.items()
-    )
 
 
 def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) -> list[Column[_Row]]:

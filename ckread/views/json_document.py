@@ -14,6 +14,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckread.model.columns import VariableColumns
     from ckread.model.variable import Variable
 
 _text = json.encoder.encode_basestring_ascii
@@ -57,6 +60,45 @@ def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> 
     yield ',"variables":['
     yield ",".join(map(encode_variable, variables))
     yield "]}"
+
+
+def encode_columns(
+    head: Mapping[str, Any], columns: VariableColumns, places: NDArray[Any]
+) -> Iterator[str]:
+    """Give what `encode_variables` gives of the variables at some places, for a million of them."""
+    yield encode(head)[:-1]
+    yield ',"variables":['
+    tensors, identities = columns.tensors, columns.identities
+    names, keys = columns.names, tensors.keys_in_order
+    alike = identities.relation.astype("int64") * len(tensors.kinds) + tensors.kind
+    known: dict[int, str] = {}
+    for at in range(0, len(places), _AT_ONCE):
+        some = places[at : at + _AT_ONCE]
+        rows, numbers = some.tolist(), alike[some].tolist()
+        name_texts = [_text(names[i]) for i in rows]
+        key_texts = name_texts if names is keys else [_text(keys[i]) for i in rows]
+        for number in set(numbers).difference(known):
+            relation, kind = divmod(number, len(tensors.kinds))
+            fields = _type_and_size(*tensors.kinds[kind]) + _relations(
+                *identities.relations[relation]
+            )
+            known[number] = f'{fields},"crc32c":"'
+        digits = tensors.crc32c[some].astype(">u4").tobytes().hex()
+        crcs = [digits[i : i + 8] for i in range(0, len(digits), 8)]
+        fields_of = [known[number] for number in numbers]
+        shards, offsets = tensors.shard[some].tolist(), tensors.offset[some].tolist()
+        cells = zip(name_texts, key_texts, fields_of, crcs, shards, offsets, strict=True)
+        yield "," if at else ""
+        yield ",".join(
+            [
+                f'{{"name":{name},"key":{key}{fields}{crc32c}","shard":{shard},"offset":{offset}}}'
+                for name, key, fields, crc32c, shard, offset in cells
+            ]
+        )
+    yield "]}"
+
+
+_AT_ONCE = 1 << 16
 
 
 def encode_variable(variable: Variable) -> str:

@@ -169,9 +169,7 @@ _NODE_FIELDS = named(NODE_FIELDS)
 
 class _Node(NamedTuple):
     node: VariableTree
-    guides: str
-    name: str
-    is_root: bool
+    lasts: tuple[bool, ...]
 
 
 def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
@@ -187,23 +185,24 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
     n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
-    return Page(tree_table(tree, title, depth=depth), footer("; ".join(notes)))
+    if depth is not None:
+        nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
+    return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
 
 
-def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> Table[_Node]:
-    """Give the table of a tree, a row per scope and variable."""
-    rows = [
-        _Node(node, guides_of(lasts), title if not lasts else node.name, not lasts)
-        for node, lasts in tree.walk()
-        if depth is None or len(lasts) <= depth
-    ]
+def tree_table(
+    tree: VariableTree, title: str, nodes: Iterable[tuple[VariableTree, tuple[bool, ...]]]
+) -> Table[_Node]:
+    """Give the table of a tree, a row for each of its `nodes`, as `walk` gives them."""
+    rows = [_Node(*node) for node in nodes]
 
     def of(field: str, **look: Any) -> Column[_Node]:
         return Column.of(_NODE_FIELDS[field], attrgetter("node"), **look)
 
     def name(row: _Node) -> Line:
-        style = "title" if row.node.children or row.is_root else ""
-        return Span(row.guides, "muted"), Span(safe_text(row.name) or '""', style)
+        style = "title" if row.node.children or not row.lasts else ""
+        text = safe_text(row.node.name if row.lasts else title) or '""'
+        return Span(guides_of(row.lasts), "muted"), Span(text, style)
 
     def shape(row: _Node) -> str:
         return "" if row.node.variable is None else shape_text(row.node.variable.shape)
@@ -214,7 +213,7 @@ def tree_table(tree: VariableTree, title: str, *, depth: int | None = None) -> T
 
     columns: list[Column[_Node]] = [
         Column(title="tree", shown=name, folds=True),
-        Column(title="path", piped=lambda row: "." if row.is_root else safe_word(row.node.path)),
+        Column(title="path", piped=lambda row: safe_word(row.node.path) if row.lasts else "."),
         Column(title="shape", shown=shape, justify=RIGHT, rank=1),
         of("variables"),
         of("parameters", shown=parameters),

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.optimizer import UPDATE_FIELDS
+from ckread.analysis.audit.records import seams_by_place
 from ckread.model.display import named, safe_text
+from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import (
     Page,
     PipedOnly,
@@ -27,6 +30,7 @@ from ckread.views.terminal.page import (
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
+    SEAM,
     count_text,
     float_text,
     place,
@@ -193,7 +197,9 @@ def _by_source(one: UsedOptimizer) -> Iterable[tuple[list[str], str]]:
         if not is_off:
             apart.setdefault((name != "learning_rate", setting.source), []).append(name)
     for (_, source), names in apart.items():
-        texts = [_setting_text(one.hyperparameters[name].value) for name in names]
+        found = [one.hyperparameters[name].value for name in names]
+        # As a program has it: 0.9, though it is kept in float32.
+        texts = [value_text(v) if v is None or isinstance(v, bool) else f"{v:.3g}" for v in found]
         if names == ["learning_rate"]:
             texts = [value_text(one.hyperparameters["learning_rate"].value)]
         values = ", ".join(texts)
@@ -202,17 +208,18 @@ def _by_source(one: UsedOptimizer) -> Iterable[tuple[list[str], str]]:
         yield words, told if source == "unknown" else f"{values}{told}"
 
 
-def _setting_text(value: float | bool | None) -> str:
-    """Give a setting as a program has it: 0.9, though it is kept in float32."""
-    return value_text(value) if value is None or isinstance(value, bool) else f"{value:.3g}"
-
-
 def _rows(weights: Sequence[WeightUpdate], *, show_all: bool) -> tuple[list[_Row], str]:
     """Give the rows, and what to say where they stand for several weights."""
     each = [_Row(safe_text(w.name), (w,)) for w in weights]
     if show_all or len(each) <= _MAX_ROWS:
         return each, ""
-    for pattern_of in (_without_numbers, _subtree):
+
+    def subtree(weight: WeightUpdate) -> str:
+        """Give the first word of a name, and the kind of weight: kernel, or vector by its leaf."""
+        first = weight.name.partition("/")[0].split("_")[0]
+        return f"{first}**/{'kernels' if weight.is_kernel else weight.name.rpartition('/')[2]}"
+
+    for pattern_of in (lambda weight: re.sub(r"\d+", "*", weight.name), subtree):
         groups: dict[str, list[WeightUpdate]] = {}
         for weight in weights:
             groups.setdefault(pattern_of(weight), []).append(weight)
@@ -223,17 +230,6 @@ def _rows(weights: Sequence[WeightUpdate], *, show_all: bool) -> tuple[list[_Row
         if len(rows) <= _MAX_ROWS:
             return rows, "Medians"
     return rows[:_MAX_ROWS], f"Medians of the first {_MAX_ROWS} of {len(rows)} groups"
-
-
-def _without_numbers(weight: WeightUpdate) -> str:
-    return re.sub(r"\d+", "*", weight.name)
-
-
-def _subtree(weight: WeightUpdate) -> str:
-    """Give the first word of a name, and the kind of weight: kernels, or vectors by their leaf."""
-    first, _, leaf = weight.name.partition("/")[0], "", weight.name.rpartition("/")[2]
-    first = first.split("_")[0]
-    return f"{first}**/{'kernels' if weight.is_kernel else leaf}"
 
 
 def _table(rows: Sequence[_Row]) -> Table[_Row]:
@@ -255,16 +251,23 @@ def _table(rows: Sequence[_Row]) -> Table[_Row]:
                        rank=look.get("rank", 0), from_width=look.get("from_width", 0))
             )  # fmt: skip
 
+    def share(give: Callable[[WeightUpdate], float | None]) -> Callable[[_Row], str]:
+        def shown(row: _Row) -> str:
+            n = sum(give(w) or 0 for w in row.members)
+            return share_text(n, sum(w.elements for w in row.members)) if n else ABSENT
+
+        return shown
+
     figure("signal", lambda w: w.signal, rank=2)
     if any(w.without_gradient for row in rows for w in row.members):
-        columns.append(Column(title="no gradient", shown=_no_gradient, justify=RIGHT, rank=1))
+        still = share(lambda w: w.without_gradient)
+        columns.append(Column(title="no gradient", shown=still, justify=RIGHT, rank=1))
     if not grouped:
         figure("step", lambda w: w.step, rank=3)
         figure("largest v", lambda w: w.largest_v, rank=4, from_width=100)
         if any(w.at_epsilon for row in rows for w in row.members):
-            columns.append(
-                Column(title="at ε", shown=_at_epsilon, justify=RIGHT, rank=5, from_width=100)
-            )
+            low_v = share(lambda w: w.at_epsilon)
+            columns.append(Column(title="at ε", shown=low_v, justify=RIGHT, rank=5, from_width=100))
     return Table(columns, rows)
 
 
@@ -300,16 +303,6 @@ def _text(value: float | None) -> str:
     return ABSENT if value is None else float_text(value) if value else "none"
 
 
-def _no_gradient(row: _Row) -> str:
-    n = sum(w.without_gradient or 0 for w in row.members)
-    return share_text(n, sum(w.elements for w in row.members)) if n else ABSENT
-
-
-def _at_epsilon(row: _Row) -> str:
-    n = sum(w.at_epsilon or 0 for w in row.members)
-    return share_text(n, sum(w.elements for w in row.members)) if n else ABSENT
-
-
 # Over a run.
 
 
@@ -335,6 +328,8 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     entries = result.checkpoints
     counts = [entry.count for entry in entries]
     span = f"{counts[0]:,} … {counts[-1]:,}" if None not in (counts[0], counts[-1]) else "over it"
+    marks = seams_by_place(result.seams, entries)
+    cells = tuple(min(len(entries), most) + len(marks) for most in (_FEW, _CELLS))
 
     def first(course: _Course) -> str:
         return _text(course.known[0]) if course.known else ABSENT
@@ -349,7 +344,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
 
     columns: list[Column[_Course]] = [
         Column(title="weight", shown=lambda course: course.name, folds=True),
-        Column(title=span, draw=_draw, cells=(min(len(entries), _FEW), min(len(entries), _CELLS))),
+        Column(title=span, draw=partial(_draw, seams=list(marks)), cells=(cells[0], cells[1])),
         Column(title="first", shown=first, justify=POINT, rank=1),
         Column(title="last", shown=lambda c: _text(c.ratios[-1]), justify=POINT),
         Column(title="largest", shown=largest, justify=POINT, rank=2),
@@ -357,6 +352,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     ]
     rest = len(courses) - limit
     told = f"{span}: last update / weight, each row to its own top; · no update."
+    told = told.replace("no update.", f"no update, {SEAM} seam.") if marks else told
     told += f" {count_text(rest)} more with --all." if rest > 0 else ""
     lines = [
         (entry, weight)
@@ -372,22 +368,28 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
         *(of(field) for name, field in _FIELDS.items() if name != "shape"),
     ]
     return Page(
-        [heading(result.path, title), Prose(run_verdict(result))],
+        [
+            heading(result.path, title),
+            Prose(f"{run_verdict(result)} {place_sentence(marks, entries)}".rstrip()),
+        ],
         TerminalOnly(Table(columns, courses[:limit])),
         footer(told),
         PipedOnly(Table(piped, lines)),
     )
 
 
-def _draw(course: _Course, cells: int) -> Line:
-    group = max(1, math.ceil(len(course.ratios) / cells))
+def _draw(course: _Course, cells: int, seams: Sequence[int] = ()) -> Line:
+    group = max(1, math.ceil(len(course.ratios) / max(1, cells - len(seams))))
     parts = [course.ratios[at : at + group] for at in range(0, len(course.ratios), group)]
     tops = [max((r for r in part if r is not None), default=None) for part in parts]
     drawn = sparkline([top or 0.0 for top in tops])
-    return tuple(
+    spans = [
         Span("·", "muted") if top == 0 else Span(" " if top is None else glyph, "spark")
         for top, glyph in zip(tops, drawn, strict=True)
-    )
+    ]
+    for cell in sorted({at // group for at in seams}, reverse=True):
+        spans.insert(cell, Span(SEAM))
+    return tuple(spans)
 
 
 def run_verdict(result: RunOptimizerAudit) -> str:

@@ -48,6 +48,16 @@ def epoch_sentence(marks: Mapping[int, Seam], epochs: Sequence[int], unit: str) 
     return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in told)
 
 
+def seam_label(seam: Seam) -> str:
+    """Say in a picture what changed: `iterations 225 → 45`."""
+    return safe_text(seam.brief.partition(":")[0].partition(",")[0])
+
+
+def seam_title(marks: Mapping[int, Seam], entries: Sequence[RunEntry]) -> str:
+    """Give the title of a picture of a run with seams: `The optimizer began anew at step 6`."""
+    return place_sentence(marks, entries).removesuffix(".")
+
+
 def has_lines(marks: Mapping[int, Seam]) -> bool:
     """Tell whether each seam gets a line between the rows of a table."""
     return 0 < len(marks) <= _TOLD

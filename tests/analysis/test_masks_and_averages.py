@@ -23,12 +23,16 @@ MASK = np.array([[1, 0, 1, 0]] * 3, np.float32)
 def masks_of(mask: NDArray[Any], weight: NDArray[Any] = KERNEL, name: str = "fc/mask") -> Any:
     roles = {"fc/kernel": Role.WEIGHT, name: Role.STATE}
     made = checkpoint({"fc/kernel": weight, name: mask}, roles=roles)
-    return find_masks(list(made.values()))
+    return find_masks(made)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i8", "u1", "?"])
 def test_masks_of_any_plain_type(dtype: str) -> None:
     assert masks_of(MASK.astype(dtype)) == (1, 12, 6, 6)
+
+
+def test_masks_without_elements() -> None:
+    assert masks_of(MASK[:0], KERNEL[:0]) == (1, 0, 0, 0)
 
 
 def test_weights_under_a_mask_that_are_zero() -> None:
@@ -55,7 +59,7 @@ def averages(weights: NDArray[Any], shadows: NDArray[Any], **options: Any) -> fl
         owners={shadow: ("a/kernel", SHADOW)},
         **options,
     )
-    return averages_apart(list(made.values()))
+    return averages_apart(made)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SMALL = FIXTURES / "digits_run" / "ckpt-10"
 
-_LIST_VARIABLES = (
+LIST_VARIABLES = (
     "import sys, json, tensorflow as tf;print(json.dumps(tf.train.list_variables(sys.argv[1])))"
 )
 _SHOW_SLICE = (
@@ -48,7 +48,7 @@ def compare_many(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     n_variables = 10_000 if is_quick else 100_000
     prefix = str(make_many(folder / f"many_{n_variables}" / "ckpt", n_variables))
     ours = python_command("-m", "ckread", "ls", prefix, "--json")
-    theirs = python_command("-c", _LIST_VARIABLES, prefix)
+    theirs = python_command("-c", LIST_VARIABLES, prefix)
     measured = measure_in_turn(ours, theirs, is_quick=is_quick)
     work = f"ls --json, {n_variables:,} variables"
     return [Comparison(work, *measured, 5, beside="tf.train.list_variables")]

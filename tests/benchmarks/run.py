@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import check, containers, core, diff, drift, statistics, tiny
+from tests.benchmarks import check, containers, core, diff, drift, indexes, statistics, tiny
 from tests.benchmarks.measuring import comparison_table, markdown_table
 from tests.places import ROOT
 
@@ -39,6 +39,7 @@ COMPARISONS = {
     "drift": drift.compare,
     "check": check.compare,
     "tiny": tiny.compare,
+    "indexes": indexes.compare,
 }
 README = ROOT / "README.md"
 BEGINNING, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->\n"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OLD, NEW = "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1"
 NINE, TEN = "digits_run/ckpt-9", "digits_run/ckpt-10"
+SAVERS = ("tf115_saver/model.ckpt-10", "tf115_saver/model.ckpt-20")
 LISTS, WHOLE = "digits_files/digits_weights_only.h5", "digits_files/digits.keras"
 
 
@@ -33,7 +34,10 @@ def among_fixtures(monkeypatch: pytest.MonkeyPatch) -> None:
         ([OLD, WHOLE], 2), (["nothing", OLD], 2), ([OLD], 2),
         ([OLD, NEW, "--as", "saver"], 2), ([OLD, NEW, "--as", "by-magic"], 2),
         ([OLD, NEW, "--skip-mismatch"], 2), ([OLD, NEW, "--python", "--json"], 2),
-        ([OLD, NEW, "no/such/name"], 2), ([OLD, NEW, "a/**"], 0), ([OLD, NEW, "head"], 1),
+        ([*SAVERS, "--as", "warm_start"], 1), ([*SAVERS, "--as", "warm_start", "--vars", "("], 2),
+        ([*SAVERS, "--as", "warm_start", "--vars", '["conv1/", "dense"]'], 1),
+        ([OLD, NEW, "--vars", "a/"], 2), ([OLD, NEW, "no/such/name"], 2),
+        ([OLD, NEW, "a/**"], 0), ([OLD, NEW, "head"], 1),
     ],
 )  # fmt: skip
 def test_exit_codes(ckread: Terminal, words: list[str], code: int) -> None:

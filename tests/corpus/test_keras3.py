@@ -142,7 +142,7 @@ def test_layers_in_a_list_without_optimizer_are_missing(tmp_path: Path) -> None:
     truth, model = _live("subclassed_list")
     with open_checkpoint(save_checkpoint(tmp_path / "bare", model=model)) as checkpoint:
         assert truth.n_parameters == 897
-        assert count_parameters(checkpoint.values()).total == 453
+        assert count_parameters(checkpoint.kinds).total == 453
         assert read_training_state(checkpoint).lost == ()
 
 
@@ -180,7 +180,7 @@ def test_two_models_in_one_checkpoint(tmp_path: Path) -> None:
         assert checkpoint["generator/stem/kernel"].trainable is True
         assert checkpoint["discriminator/stem/kernel"].trainable is None
         assert checkpoint["discriminator/norm/moving_mean"].trainable is False
-        assert count_parameters(checkpoint.values()).trainable is None
+        assert count_parameters(checkpoint.kinds).trainable is None
         slot = checkpoint["optimizer/generator/stem/kernel/momentum"]
         assert slot.owner == "generator/stem/kernel"
 
@@ -191,7 +191,7 @@ def test_a_tied_layer_is_one_variable_with_two_paths(tmp_path: Path) -> None:
         kernel = checkpoint["first/kernel"]
         assert kernel.key.startswith("model/first/_kernel/")
         assert kernel.paths == ("model/again/_kernel",)
-        assert count_parameters(checkpoint.values()).total == truth.n_parameters
+        assert count_parameters(checkpoint.kinds).total == truth.n_parameters
 
 
 def test_names_agree_with_and_without_optimizer(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ckread.model.tree import (
     join_single_scopes,
     total_by_role,
 )
-from ckread.model.variable import Variable
+from ckread.model.variable import Variable, kinds_of
 from tests.analysis.array_checkpoint import checkpoint
 from tests.graphs import Var, record
 
@@ -137,28 +137,28 @@ OTHERS = [variable(role, (9,)) for role in Role if role not in (Role.WEIGHT, Rol
 
 
 def test_only_weights_and_statistics_are_parameters() -> None:
-    found = count_parameters([TRAINED, FROZEN, STATISTIC, *OTHERS])
+    found = count_parameters(kinds_of([TRAINED, FROZEN, STATISTIC, *OTHERS]))
     assert found == Parameters(total=15, trainable=6)
 
 
 def test_one_unknown_flag_makes_the_trainable_part_unknown() -> None:
-    found = count_parameters([TRAINED, UNKNOWN, STATISTIC])
+    found = count_parameters(kinds_of([TRAINED, UNKNOWN, STATISTIC]))
     assert found == Parameters(total=17, trainable=None)
 
 
 def test_statistics_are_never_trainable_whether_it_is_told_or_not() -> None:
-    found = count_parameters([TRAINED, variable(Role.STATISTIC, (4,))])
+    found = count_parameters(kinds_of([TRAINED, variable(Role.STATISTIC, (4,))]))
     assert found == Parameters(total=10, trainable=6)
 
 
 def test_nothing_is_all_told() -> None:
-    assert count_parameters(OTHERS) == Parameters(0, 0)
+    assert count_parameters(kinds_of(OTHERS)) == Parameters(0, 0)
 
 
 def test_roles_add_up_to_all_bytes_in_the_order_of_roles() -> None:
-    totals = total_by_role([*reversed(OTHERS), STATISTIC, TRAINED, FROZEN])
+    totals = total_by_role(kinds_of([*reversed(OTHERS), STATISTIC, TRAINED, FROZEN]))
     assert list(totals) == list(Role)
     assert totals[Role.WEIGHT] == RoleTotal(variables=2, elements=11, nbytes=44)
     assert sum(total.nbytes for total in totals.values()) == 44 + 16 + 12 * 36
     assert totals[Role.SLOT].to_dict() == {"variables": 1, "elements": 9, "nbytes": 36}
-    assert total_by_role([TRAINED]).keys() == {Role.WEIGHT}
+    assert total_by_role(kinds_of([TRAINED])).keys() == {Role.WEIGHT}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
+from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.training import optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.audit.rules import Rule
     from ckread.analysis.audit.updates import Tally
     from ckread.analysis.training import OptimizerState
@@ -214,7 +216,8 @@ class RunOptimizerAudit(Displayed):
         checkpoints: in order of step.
         audits: of each of them.
         notes: what was left out and why, one sentence each.
-        evidence: what told the steps, and the latest.
+        evidence: what told the steps, the latest, and the seams.
+        seams: where the run did not simply go on.
 
     Example:
         >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
@@ -227,6 +230,7 @@ class RunOptimizerAudit(Displayed):
     audits: tuple[OptimizerAudit, ...]
     notes: tuple[str, ...] = ()
     evidence: tuple[Claim, ...] = ()
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         """Show path and how many checkpoints."""
@@ -251,6 +255,7 @@ class RunOptimizerAudit(Displayed):
             ],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
+            "seams": [seam.to_dict() for seam in self.seams],
         }  # fmt: skip
 
     def to_pandas(self) -> Any:
@@ -348,7 +353,9 @@ def optimizer_of_run(
             entries.append(entry)
     if error is not None and not audits:
         raise error
-    return RunOptimizerAudit(run.path, tuple(entries), tuple(audits), tuple(notes), run.claims)
+    seams = find_seams(run)
+    claims = (*run.claims, *(seam.claim for seam in seams))
+    return RunOptimizerAudit(run.path, tuple(entries), tuple(audits), tuple(notes), claims, seams)
 
 
 def owners_of_slots(checkpoint: Checkpoint) -> dict[str, list[Variable]]:

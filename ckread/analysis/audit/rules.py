@@ -8,6 +8,7 @@ is called so: what is recomputed from it is right where the program left it alon
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.training import iterations_by_power, read_training_state
@@ -123,7 +124,8 @@ def hyperparameters(
     settings: Mapping[str, Any] = config.settings if config is not None else {}
     stored = _stored(checkpoint, state)
     defaults = dict(_DEFAULTS.get(state.kind or "", {}))
-    if _is_of_tf1(checkpoint) and state.kind in ("Adam", "RMSProp"):
+    is_of_tf1 = any(v.key.endswith(("/Adam", "/RMSProp")) for v in checkpoint.values())
+    if is_of_tf1 and state.kind in ("Adam", "RMSProp"):
         defaults["epsilon"] = 1e-8 if state.kind == "Adam" else 1e-10
     found = {"learning_rate": Hyperparameter(state.learning_rate, "unknown")}
     if state.learning_rate is not None:
@@ -163,11 +165,6 @@ def _stored(checkpoint: Checkpoint, state: OptimizerState) -> dict[str, float]:
     return found
 
 
-def _is_of_tf1(checkpoint: Checkpoint) -> bool:
-    """Tell whether slots are called as TensorFlow 1 calls them."""
-    return any(v.key.endswith(("/Adam", "/RMSProp")) for v in checkpoint.values())
-
-
 def rule_of(
     checkpoint: Checkpoint,
     state: OptimizerState,
@@ -178,7 +175,8 @@ def rule_of(
     """Give the rule for weights with these slots, and why the last update does not follow."""
     kind = state.kind or ""
     family = _FAMILIES.get(kind, kind.lower())
-    words = tuple(_word(slot, family) for slot in slots)
+    called = _WORDS | {"v": "u"} if family == "adamax" else _WORDS
+    words = tuple(called.get(slot.slot or "", slot.slot or "") for slot in slots)
 
     def number(name: str, default: float = 0.0) -> float:
         value = told[name].value if name in told else None
@@ -195,21 +193,9 @@ def rule_of(
         rate if math.isfinite(rate) else 0.0,
         number("beta_1", 0.9), number("beta_2", 0.999), number("epsilon"),
         number("weight_decay"), sign if math.isfinite(sign) else 0.0,
-        _as_float32(number("initial_accumulator_value")),
+        struct.unpack("<f", struct.pack("<f", number("initial_accumulator_value")))[0],
     )  # fmt: skip
     return rule, reason
-
-
-def _word(slot: Variable, family: str) -> str:
-    if family == "adamax" and slot.slot == "v":
-        return "u"
-    return _WORDS.get(slot.slot or "", slot.slot or "")
-
-
-def _as_float32(value: float) -> float:
-    import struct
-
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
 def _why_not(

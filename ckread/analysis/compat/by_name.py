@@ -25,7 +25,7 @@ from ckread.analysis.compat.records import (
     ValueForecast,
     Way,
 )
-from ckread.analysis.compat.restoring import fits, shape_text, type_word
+from ckread.analysis.compat.restoring import fits, left_over, shape_text, type_word
 from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.model.selection import model_order
@@ -404,18 +404,16 @@ def _forecast(
         if certain:
             return order, 0
         is_type = raised.type == "InvalidArgumentError"
-        return min(order, 0), 2 if _is_shape(raised) else int(is_type)
+        return min(order, 0), 2 if raised.is_shape else int(is_type)
 
     raised = sorted(work.raised, key=place)
-    ordered = model_order(saved.values(), saved.evidence)
-    left = (one for one in ordered if one.role is not Role.BOOKKEEPING and one.key not in work.used)
     return RestoreForecast(
         saved=saved.path,
         target=target.path,
         way=way,
         call=call,
         values=tuple(work.values),
-        left_over=tuple(map(Stored.of, left)),
+        left_over=left_over(saved, work.used),
         raises=tuple(one for _, one in raised),
         assigned_before=_assigned(work, raised, certain=certain),
         asserts=asserts,
@@ -431,12 +429,8 @@ def _assigned(work: _Names, raised: list[tuple[int, Raised]], *, certain: bool) 
     if certain:
         fine = [one for one in work.values if one.outcome is Outcome.RESTORED]
         return sum(work.order.get(one.target.key or "", 0) < first[0] for one in fine)
-    return None if _is_shape(first[1]) and work.word == "Saver" else 0
-
-
-def _is_shape(raised: Raised) -> bool:
-    """Tell whether a Saver raises only once it assigns: others may be assigned by then."""
-    return raised.is_shape
+    # Of another shape a Saver learns only once it assigns: others may be assigned by then.
+    return None if first[1].is_shape and work.word == "Saver" else 0
 
 
 def check_names(names: Mapping[str, str]) -> None:

@@ -24,10 +24,9 @@ from ckread.analysis.compat.records import (
     ValueForecast,
     Way,
 )
-from ckread.analysis.compat.restoring import shape_text
+from ckread.analysis.compat.restoring import left_over, shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.errors import TextLines, UsageError
-from ckread.model.role import Role
 from ckread.model.selection import model_order
 from ckread.readers.contract import Format
 
@@ -99,7 +98,8 @@ def forecast_paths(
             for variable in ours.values():
                 work.put(variable, Outcome.KEPT, None, Code.SKIPPED, word)
             continue
-        lists = f"{_lists_of(group)}/"
+        parent = group.rpartition("/")[0]
+        lists = f"{parent}/layers/" if parent else "layers/"
         is_listed = not group.startswith(lists) and any(one.startswith(lists) for one in there)
         if len(theirs) != len(ours) and is_listed:
             reason = f"Keras looks for it under {lists[:-1]} too, by its place among layers"
@@ -176,11 +176,6 @@ def _take_group(
         else:
             work.put(variable, Outcome.RESTORED, found)
     return problem
-
-
-def _lists_of(group: str) -> str:
-    parent = group.rpartition("/")[0]
-    return f"{parent}/layers" if parent else "layers"
 
 
 def _by_group(variables: Iterable[Variable]) -> dict[str, dict[str, Variable]]:
@@ -501,18 +496,13 @@ def _forecast(
 ) -> RestoreForecast:
     order = model_order(target.values(), target.evidence)
     values = tuple(work.found[variable.key] for variable in order if variable.key in work.found)
-    left_over = tuple(
-        Stored.of(variable)
-        for variable in model_order(saved.values(), saved.evidence)
-        if variable.role is not Role.BOOKKEEPING and variable.key not in work.used
-    )
     return RestoreForecast(
         saved=saved.path,
         target=target.path,
         way=way,
         call=call,
         values=values,
-        left_over=left_over,
+        left_over=left_over(saved, work.used),
         raises=tuple(work.raises),
         assigned_before=work.assigned_before if work.raises else None,
         asserts=Asserts(None, None),

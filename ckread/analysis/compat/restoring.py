@@ -26,7 +26,7 @@ from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -38,10 +38,10 @@ _NO_COUNTER = (
     "alone. read() makes none."
 )
 _ATTRIBUTES = ".ATTRIBUTES/"
+_MAX_LOOKED_AT = 40
+"""Objects below one that are looked at for what it is called."""
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
 """Local names that layers and models of Keras 3 have."""
-_FEW_BELOW = 40
-"""Objects below one that are looked at for a label."""
 
 
 class Parting(NamedTuple):
@@ -114,20 +114,14 @@ class Objects:
     def label(self, node: int) -> str:
         """Give the scope that the variables of an object are called by; empty if it has none."""
         if node not in self._labels:
-            self._labels[node] = self._find_label(node)
+            names = (
+                self.variables[key].name.rpartition("/")
+                for below in islice(self.graph.walk(node), _MAX_LOOKED_AT)
+                for key in self.values(below).values()
+                if key in self.variables
+            )
+            self._labels[node] = next((scope or leaf for scope, _, leaf in names), "")
         return self._labels[node]
-
-    def _find_label(self, node: int) -> str:
-        scopes: list[str] = []
-        for below in islice(self.graph.walk(node), _FEW_BELOW):
-            for key in self.values(below).values():
-                variable = self.variables.get(key)
-                if variable is not None:
-                    scope, _, leaf = variable.name.rpartition("/")
-                    scopes.append(scope or leaf)
-            if scopes:
-                break
-        return scopes[0] if scopes else ""
 
 
 def with_counter(graph: ObjectGraph) -> ObjectGraph:
@@ -159,7 +153,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         way=Way.CHECKPOINT,
         call=CALL,
         values=work.values(model_order(target.values(), target.evidence)),
-        left_over=work.left_over(saved),
+        left_over=left_over(saved, work.used),
         raises=work.raises,
         assigned_before=work.assigned_before(),
         asserts=asserts,
@@ -212,17 +206,6 @@ class _Restore:
         roles = {variable.key: str(variable.role) for variable in order}
         taken = [left.pop(key) for key in roles if key in left]
         return (*taken, *left.values())
-
-    def left_over(self, saved: Checkpoint) -> tuple[Stored, ...]:
-        """Give what of the file finds no place, in the order of its model."""
-
-        def is_left(variable: Variable) -> bool:
-            return variable.key not in self.used and variable.role is not Role.BOOKKEEPING
-
-        if not any(map(is_left, saved.values())):
-            return ()
-        order = model_order(saved.values(), saved.evidence)
-        return tuple(self.there.stored(variable.key) for variable in order if is_left(variable))
 
     def asserts(self) -> Asserts:
         """Say which assertions pass; none is reached after an exception."""
@@ -498,6 +481,18 @@ def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:
     return len(saved) == len(target) and all(
         b in (a, -1) for a, b in zip(saved, target, strict=True)
     )
+
+
+def left_over(saved: Checkpoint, used: Collection[str]) -> tuple[Stored, ...]:
+    """Give the values of a file whose keys are not used, in the order of its model."""
+
+    def is_left(variable: Variable) -> bool:
+        return variable.key not in used and variable.role is not Role.BOOKKEEPING
+
+    if not any(map(is_left, saved.values())):
+        return ()
+    order = model_order(saved.values(), saved.evidence)
+    return tuple(Stored.of(variable) for variable in order if is_left(variable))
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

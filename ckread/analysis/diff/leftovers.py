@@ -72,13 +72,6 @@ def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable
     return found
 
 
-def _tokens(name: str) -> Counter[str]:
-    """Count words and numbers; the last component thrice: `…/kernel` is not `…/bias`."""
-    tokens = Counter(_TOKEN.findall(name.lower()))
-    tokens["/" + _leaf(name).lower()] = 3
-    return tokens
-
-
 def _leaf(name: str) -> str:
     return name.rpartition("/")[2]
 
@@ -134,7 +127,11 @@ def _pair_block(block: Block, *, at_least: float) -> Iterator[tuple[Variable, Va
 def _pair_small_block(block: Block, at_least: float) -> Iterator[tuple[Variable, Variable, float]]:
     """Pair the best scores; where even a part is large, in the order of the files."""
     left, right = block
-    tokens, others = ([_tokens(variable.name) for variable in side] for side in block)
+    tokens, others = (
+        # Words and numbers; the last component thrice: `…/kernel` is not `…/bias`.
+        [Counter(_TOKEN.findall(v.name.lower())) + Counter({f"/{_leaf(v.name).lower()}": 3})
+         for v in side] for side in block
+    )  # fmt: skip
     if len(left) * len(right) > _LARGE**2:
         for i in range(min(len(left), len(right))):
             similarity = _overlap(tokens[i], others[i])

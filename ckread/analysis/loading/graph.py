@@ -249,7 +249,9 @@ class _Graph:
             elif path[-1] == "_destroy_resource":
                 resources["deletion"] += functions
             else:
-                calls += [(_call_words(path), name) for name in functions]
+                steps = path[:-1] if path[-1] == "__call__" else path
+                called = f".{'.'.join(steps)}" if steps else "object"
+                calls += [(f"call of {called}", name) for name in functions]
         saving += [name for i in savers if i < len(of.objects) for name in of.objects[i].functions]
         start = [*inits, *of.initializers]
         roots = [
@@ -412,11 +414,6 @@ class _Graph:
 
 
 _NOTHING = _Root("nothing", "nothing", set(), {}, {})
-
-
-def _call_words(path: tuple[str, ...]) -> str:
-    names = path[:-1] if path[-1] == "__call__" else path
-    return f"call of .{'.'.join(names)}" if names else "call of object"
 
 
 def _detail(what: What, kind: str, text: str) -> str:

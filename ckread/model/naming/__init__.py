@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ckread.model.naming.by_name import ATTRIBUTES, identify_keys, identify_names
 from ckread.model.naming.objects import identify_objects
 from ckread.model.naming.paths import unique_names as unique_names
-from ckread.readers.contract import no_garbage_collection
+from ckread.readers.contract import TensorColumns, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,17 @@ OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key of the object graph; a file that has it is object-based."""
 
 
-def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> dict[str, Identity]:
+def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> Mapping[str, Identity]:
     """Give the identity of every checkpoint key; names are unique in the file."""
     with no_garbage_collection():
         if evidence.graph is not None:
             return identify_objects(tensors, evidence.graph, evidence)
-        if OBJECT_GRAPH_KEY in tensors or any(ATTRIBUTES in key for key in tensors):
+        if OBJECT_GRAPH_KEY in tensors or ATTRIBUTES in "\n".join(tensors):
             return identify_keys(tensors)
+        if isinstance(tensors, TensorColumns):
+            from ckread.model.naming.many import identify_many
+
+            found = identify_many(tensors, evidence)
+            if found is not None:
+                return found
         return identify_names(tensors, evidence)

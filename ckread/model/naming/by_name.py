@@ -27,7 +27,7 @@ from ckread.model.role import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import DataType, TensorRecord
@@ -53,13 +53,13 @@ def identify_names(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> d
     names = {key: _OUTPUT.sub("", key) if ":" in key[-4:] else key for key in tensors}
     is_by_output = 2 * sum(key != name for key, name in names.items()) > len(names)
     if not is_by_output or len(set(names.values())) < len(names):
-        return _Names(tensors, evidence).identities()
+        return Names(tensors, evidence).identities()
     records = {names[key]: record for key, record in tensors.items()}
-    found = _Names(records, evidence).identities()
+    found = Names(records, evidence).identities()
     return {key: found[name] for key, name in names.items()}
 
 
-class _Names:
+class Names:
     """The variables of a name-based checkpoint, by name."""
 
     def __init__(self, tensors: Mapping[str, TensorRecord], evidence: Evidence) -> None:
@@ -74,24 +74,52 @@ class _Names:
             known = {one.key for variables in listed.values() for one in variables}
             self._flags = {key: key in trainable for key in known}
         self._of_model = {one.key for one in listed.get("model_variables", ())}
-        custom = _custom_words(tensors)
+        custom = self._custom_words()
         self._slots = {
             key: slot
-            for key, record in tensors.items()
-            if may_be_slot(key, custom)
-            and (slot := _slot(key, record, tensors, custom)) is not None
+            for key, record in self._candidates(custom)
+            if (slot := _slot(key, record, tensors, custom)) is not None
         }
         self._trained = {
             slot.owner for slot in self._slots.values() if slot.role is Role.SLOT and slot.owner
         }
         self._buffers = (
             buffers(
-                ((key.rpartition("/")[0], record) for key, record in tensors.items()),
+                ((key.rpartition("/")[0], record) for key, record in self._long()),
                 {name.rpartition("/")[0] for name in self._trained},
             )
             if self._trained or self._flags
             else set()
         )
+
+    # What goes through all of them; for very many there is a quicker way.
+
+    def _custom_words(self) -> frozenset[str]:
+        """Give unknown last components that always, and more than once, follow an equal shape."""
+        found: dict[str, int] = {}
+        lone: set[str] = set()
+        for key, record in self._tensors.items():
+            owner, _, suffix = key.rpartition("/")
+            if suffix in lone:
+                continue
+            weight = self._tensors.get(owner)
+            if weight is not None and weight.shape == record.shape and record.shape:
+                found[suffix] = found.get(suffix, 0) + 1
+            else:
+                lone.add(suffix)
+        return frozenset(
+            suffix
+            for suffix, n in found.items()
+            if n > 1 and suffix not in lone and not is_state_word(suffix)
+        )
+
+    def _candidates(self, custom: frozenset[str]) -> Iterable[tuple[str, TensorRecord]]:
+        """Give what may be a slot."""
+        return (item for item in self._tensors.items() if may_be_slot(item[0], custom))
+
+    def _long(self) -> Iterable[tuple[str, TensorRecord]]:
+        """Give what may be part of a buffer, and perhaps more."""
+        return self._tensors.items()
 
     def identities(self) -> dict[str, Identity]:
         """Give the identity of every variable; names of one kind, which most are, are told once."""
@@ -105,11 +133,12 @@ class _Names:
             scope, _, word = key.rpartition("/")
             is_trained = key in self._trained
             kind = word, record.dtype, record.shape, is_trained
-            role = None if depends_on_all or scope.startswith("training") else told.get(kind)
-            if role is None or (role is Role.WEIGHT and is_state_scope(scope)):
+            is_own = depends_on_all or scope.startswith("training") or is_state_scope(scope)
+            is_own = is_own or depends_on_others(word)
+            role = None if is_own else told.get(kind)
+            if role is None:
                 role = self._role(key, record)
-                depends_on_others = word in _ADAPTED or word in _MEAN or word.endswith(_TABLE_ENDS)
-                if not depends_on_others and not is_state_scope(scope):
+                if not is_own:
                     told[kind] = role
             trainable = False if role is Role.STATISTIC else None
             if role is Role.WEIGHT:
@@ -143,6 +172,11 @@ class _Names:
             return role_of_whole(word, record, is_trained=bool(self._trained or self._flags))
         is_left_out = self._flags.get(name) is False and name not in self._of_model
         return Role.STATE if is_left_out and not is_weight_word(word) else Role.WEIGHT
+
+
+def depends_on_others(word: str) -> bool:
+    """Tell whether the role of a variable called so depends on what is called beside it."""
+    return word in _ADAPTED or word in _MEAN or word.endswith(_TABLE_ENDS)
 
 
 def _table(name: str, tensors: Mapping[str, TensorRecord]) -> bool | None:
@@ -203,26 +237,6 @@ def _owner(name: str, record: TensorRecord, tensors: Mapping[str, TensorRecord])
         if record.shape == whole or (len(whole) > 1 and record.shape in factors):
             return candidate
     return None
-
-
-def _custom_words(tensors: Mapping[str, TensorRecord]) -> frozenset[str]:
-    """Give unknown last components that always, and more than once, follow an equal shape."""
-    found: dict[str, int] = {}
-    lone: set[str] = set()
-    for key, record in tensors.items():
-        owner, _, suffix = key.rpartition("/")
-        if suffix in lone:
-            continue
-        weight = tensors.get(owner)
-        if weight is not None and weight.shape == record.shape and record.shape:
-            found[suffix] = found.get(suffix, 0) + 1
-        else:
-            lone.add(suffix)
-    return frozenset(
-        suffix
-        for suffix, n in found.items()
-        if n > 1 and suffix not in lone and not is_state_word(suffix)
-    )
 
 
 # Identities of object-based keys alone, where the object graph is absent or damaged.

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, MissingShardError
-from ckread.readers.contract import Format, few
+from ckread.readers.contract import Format, TensorColumns, few
 from ckread.readers.extents import not_a_shard
 from ckread.readers.files import once
 
@@ -217,6 +217,9 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     ends: dict[str, list[int]] = {}
     by_number = [ends.setdefault(name, []) for name in names]
     is_complete = True
+    if isinstance(reader.tensors, TensorColumns):
+        of_columns = reader.tensors.ends()
+        return {name: of_columns[i] for i, name in enumerate(names) if i in of_columns}, True
     tensors = getattr(reader.tensors, "original", reader.tensors)  # in other checksums alone
     for key, _, _, nbytes, crc32c, shard, offset in tensors.values():
         if crc32c is None:

@@ -298,15 +298,7 @@ def models_of(groups: Sequence[Group]) -> list[int]:
     known: list[Counter[tuple[str, tuple[int, ...], str]]] = []
     numbers = []
     for found in groups:
-        structure = found.members[-1].structure
-        identities = structure.identities
-        parameters = Counter(
-            (identities[key].name.rpartition("/")[2], shape, dtype)
-            for key, shape, dtype in structure.tensors
-            if identities[key].role.is_parameter
-        ) or Counter(
-            (identities[key].name, shape, dtype) for key, shape, dtype in structure.tensors
-        )
+        parameters = found.members[-1].structure.parameters
         if parameters not in known:
             known.append(parameters)
         numbers.append(known.index(parameters))

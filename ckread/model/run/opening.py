@@ -7,24 +7,25 @@ to open another costs no more than to parse its index.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.evidence import Identity
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import ReaderChoice, open_checkpoint
 from ckread.model.paths.location import shard_warnings
 from ckread.model.role import Role
 from ckread.model.variable import decode_number, is_number
 from ckread.readers.bundle.memo import IndexMemo
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, TensorColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ckread.model.evidence import Evidence
+    from ckread.model.evidence import Evidence, Identity
     from ckread.model.run.entries import Place
     from ckread.readers.contract import CheckpointReader, TensorRecord
 
@@ -33,13 +34,14 @@ _ITERATION_NAMES = ("iterations", "iteration", "iter")
 _SAVE_COUNTER = "save_counter"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Structure:
     """What checkpoints that are built alike have in common.
 
     Attributes:
         number: which one, in the order in which they were met.
-        tensors: key, shape and type of each variable, bookkeeping left out.
+        records: of the first of them, by key.
+        n_variables: how many there are, bookkeeping left out.
         elements: of all of these.
         identities: by key.
         evidence: besides the tensors.
@@ -49,13 +51,35 @@ class Structure:
     """
 
     number: int
-    tensors: frozenset[tuple[str, tuple[int, ...], str]]
+    records: Mapping[str, TensorRecord]
+    n_variables: int
     elements: int
     identities: Mapping[str, Identity]
     evidence: Evidence
     step_keys: tuple[str, ...]
     iterations_key: str | None
     epoch_key: str | None = None
+
+    @cached_property
+    def tensors(self) -> frozenset[tuple[str, tuple[int, ...], str]]:
+        """Key, shape and type of each variable, bookkeeping left out."""
+        return frozenset(
+            (key, record.shape, str(record.dtype))
+            for key, record in self.records.items()
+            if self.identities[key].role is not Role.BOOKKEEPING
+        )
+
+    @cached_property
+    def parameters(self) -> Counter[tuple[str, tuple[int, ...], str]]:
+        """The parameters by last component, shape and type; by name all, where there are none."""
+        found = Counter(
+            (self.identities[key].name.rpartition("/")[2], shape, dtype)
+            for key, shape, dtype in self.tensors
+            if self.identities[key].role.is_parameter
+        )
+        return found or Counter(
+            (self.identities[key].name, shape, dtype) for key, shape, dtype in self.tensors
+        )
 
 
 class Opened(NamedTuple):
@@ -153,21 +177,17 @@ class RunOpener:
         known = self._structures.get(signature)
         if known is not None:
             return known
-        variables = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
-        counters = {
-            v.name: v.key
-            for v in variables
-            if v.role is Role.COUNTER and v.elements == 1 and v.nbytes
-        }
+        numbers = checkpoint.of_role(Role.COUNTER)
+        counters = {v.name: v.key for v in numbers if v.elements == 1 and v.nbytes}
         save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
+        tensors = checkpoint.reader.tensors
+        kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
         structure = Structure(
             number=len(self._structures),
-            tensors=frozenset((v.key, v.shape, str(v.dtype)) for v in variables),
-            elements=sum(v.elements for v in variables),
-            identities={
-                v.key: Identity(v.name, v.role, v.trainable, v.owner, v.slot, v.paths)
-                for v in checkpoint.values()
-            },
+            records=tensors if isinstance(tensors, TensorColumns) else dict(tensors),
+            n_variables=sum(kinds.values()),
+            elements=sum(n * kind.elements for kind, n in kinds.items()),
+            identities=_identities(checkpoint),
             evidence=checkpoint.evidence,
             step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
             iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
@@ -181,7 +201,16 @@ class RunOpener:
 
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     graph = tensors.get(OBJECT_GRAPH_KEY)
+    if isinstance(tensors, TensorColumns):
+        return (graph and graph.crc32c, *tensors.structure())
     return (graph and graph.crc32c, *(record[:3] for record in tensors.values()))
+
+
+def _identities(checkpoint: Checkpoint) -> Mapping[str, Identity]:
+    columns = checkpoint.columns
+    if columns is not None:
+        return columns.identities
+    return {variable.key: variable.identity for variable in checkpoint.values()}
 
 
 def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:

@@ -328,7 +328,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         nbytes=sum(file.nbytes or 0 for file in files),
         state=marks.state_of(name),
         iterations=iterations,
-        variables=len(structure.tensors),
+        variables=structure.n_variables,
         elements=structure.elements,
         is_dated_by_state=name in marks.times,
         epoch=epoch,

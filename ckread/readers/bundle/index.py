@@ -136,7 +136,7 @@ def parse_bundle_index(file: RegularFile) -> BundleIndex:
         items = table.items()
         parser = EntryParser(table.memory)
         try:
-            header = _parse_header(*next(items, (None, b"")))
+            header = parse_header(*next(items, (None, b"")))
             parser.feed(items)
         except CheckpointError as error:
             if error.path is not None:  # the table's own, which name the file
@@ -149,7 +149,8 @@ def parse_bundle_index(file: RegularFile) -> BundleIndex:
         )
 
 
-def _parse_header(key: bytes | None, value: bytes) -> BundleHeader:
+def parse_header(key: bytes | None, value: bytes) -> BundleHeader:
+    """Decode and check the first entry of an index."""
     if key != b"":
         found = "no entries" if key is None else f"first key {key[:80]!r}"
         raise CorruptCheckpointError(f"header: {found}, expected the empty key")
@@ -225,8 +226,8 @@ Head = tuple[DataType, TensorShape, int, int, bytes | None]
 """Type, shape, bytes in which these are stored, bytes of the values, and the stored
 field of the latter with the tag of the checksum that follows it (None: nothing)."""
 
-_SHARD_TAG, _OFFSET_TAG = 0x18, 0x20
-_RECORD_NBYTES = 400
+SHARD_TAG, OFFSET_TAG = 0x18, 0x20
+RECORD_NBYTES = 400
 
 
 class EntryParser:
@@ -257,20 +258,20 @@ class EntryParser:
         from_bytes = int.from_bytes
         make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
         for stored_key, value in items:
-            memory -= len(stored_key) + _RECORD_NBYTES
+            memory -= len(stored_key) + RECORD_NBYTES
             if memory < 0:
                 raise _too_much(len(tensors))
             try:
                 prefix = value[: value[3] + 4]
                 head = heads.get(prefix)
                 if head is None:
-                    head = heads[prefix] = _parse_head(prefix)
+                    head = heads[prefix] = parse_head(prefix)
                 dtype, shape, at, nbytes, size_field = head
                 shard = offset = 0
-                if value[at] == _SHARD_TAG:
+                if value[at] == SHARD_TAG:
                     shard = value[at + 1]
                     at += 2
-                if value[at] == _OFFSET_TAG:
+                if value[at] == OFFSET_TAG:
                     byte = value[at + 1]
                     offset = byte & 0x7F
                     at += 2
@@ -326,11 +327,11 @@ def ends_in_checksum(value: bytes, record: TensorRecord) -> bool:
     if len(value) < 4 or not record.dtype.is_plain or (record.shard or 0) > 0x7F:
         return False
     prefix = value[: value[3] + 4]
-    dtype, shape, at, _, size_field = _parse_head(prefix)
+    dtype, shape, at, _, size_field = parse_head(prefix)
     if size_field is None or (dtype, shape) != record[1:3]:
         return False
-    shard = bytes((_SHARD_TAG, record.shard)) if record.shard else b""
-    offset = bytes((_OFFSET_TAG,)) + _varint(record.offset) if record.offset else b""
+    shard = bytes((SHARD_TAG, record.shard)) if record.shard else b""
+    offset = bytes((OFFSET_TAG,)) + _varint(record.offset) if record.offset else b""
     return value[at:-4] == shard + offset + size_field
 
 
@@ -341,7 +342,7 @@ def _check_place(entry: BundleEntry) -> None:
             raise CorruptCheckpointError(f"{field} {number}, expected 0 or more")
 
 
-def _parse_head(prefix: bytes) -> Head:
+def parse_head(prefix: bytes) -> Head:
     """Decode the bytes up to the shape; what nothing matches unless they are the usual."""
     unusual = DataType.UNKNOWN, (), len(prefix), 0, None
     if len(prefix) < 4 or len(prefix) != prefix[3] + 4 or not prefix[:4].isascii():

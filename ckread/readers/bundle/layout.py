@@ -19,7 +19,7 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.bundle.index import AlikeTensors
-from ckread.readers.contract import DataType, Extent, shown
+from ckread.readers.contract import DataType, Extent, TensorColumns, shown
 from ckread.readers.extents import shard_family, shard_path
 from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
@@ -66,6 +66,8 @@ class BundleLayout:
         tensors = self.index.tensors
         if isinstance(tensors, AlikeTensors):
             tensors = tensors.original
+        if isinstance(tensors, TensorColumns):
+            return set(tensors.shard.tolist())
         used = {record.shard for record in tensors.values() if record.shard is not None}
         for parts in self.index.parts.values():
             used.update(part.entry.shard_id for part in parts if part.entry is not None)

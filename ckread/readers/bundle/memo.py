@@ -93,15 +93,17 @@ class IndexMemo:
             return index
 
     def _remember(self, file: RegularFile, index: BundleIndex) -> None:
-        if not self._n_spare or file.nbytes > MAX_NBYTES:
+        tensors = index.tensors
+        if not self._n_spare or file.nbytes > MAX_NBYTES or not isinstance(tensors, dict):
             return
         self._n_spare -= 1
         try:
             data = file.pread(0, file.nbytes)
-            known = _known(data, list(Table(file).handles()), dict(index.tensors))
+            known = _known(data, list(Table(file).handles()), tensors)
         except CheckpointError:  # a training run has written to the file since it was parsed
             return
-        if known is not None and known.read(data) == index.tensors:
+        again = None if known is None else known.read(data)
+        if known is not None and again is not None and dict(again) == tensors:
             self._known[file.nbytes] = known, index
 
 

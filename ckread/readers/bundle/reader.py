@@ -46,7 +46,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import file_identity
+from ckread.readers.files import RegularFile, file_identity
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -202,11 +202,25 @@ TORN_REMEDY = TextLines(
 )
 
 
+COLUMNAR_NBYTES = 1 << 20
+"""Of an index above which its tensors are columns, some 20,000 of them."""
+
+
 def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
-    """Read the index of `prefix`; once more if it changed while it was read."""
+    """Read the index of `prefix`; once more if it changed while it was read.
+
+    A large one is read as columns, unless it is unusual.
+    """
     path = prefix + ".index"
     before = file_identity(path)
     try:
+        if before is not None and before.nbytes > COLUMNAR_NBYTES:
+            from ckread.readers.bundle.columns import read_columns
+
+            with RegularFile(path) as file:
+                index = read_columns(file)
+            if index is not None:
+                return index
         return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
         if file_identity(path) == before:

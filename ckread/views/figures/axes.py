@@ -17,6 +17,7 @@ from ckread.views.figures.text import (
     text_width,
     tick_labels,
     tick_steps,
+    typeset,
     value_ticks,
 )
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.run.entries import RunEntry
+    from ckread.views.figures.sheet import Sheet
     from ckread.views.figures.style import Palette
 
 
@@ -195,6 +197,42 @@ def _beyond(limit: float, threshold: float) -> float:
     if abs(limit) <= threshold:
         return math.copysign(threshold, limit) if limit else -threshold * 0.3
     return math.copysign(10.0 ** math.ceil(math.log10(abs(limit)) - 1e-9), limit) * 1.15
+
+
+# Seams of a run: strokes across the axes, what changed above each.
+
+
+def draw_seams(
+    sheet: Sheet,
+    axes: Axes,
+    place: tuple[float, float, float],
+    seams: Sequence[tuple[float, str]],
+    *,
+    is_solid: bool = False,
+) -> None:
+    """Draw a line at each place on the x axis, and its words where they have room.
+
+    `place` are the left, the top and the width of the axes on the sheet. Between the cells of
+    a map a line is solid with a halo: dashes vanish over dark ones.
+    """
+    left, top, width = place
+    low, high = axes.get_xlim()
+    edge = -math.inf
+    palette = sheet.palette
+    for x, words in seams:
+        if is_solid:
+            axes.axvline(x, color=palette.paper, lw=3.2, zorder=5)
+            line = axes.axvline(x, color=palette.ink, lw=1.2, zorder=6)
+        else:
+            line = axes.axvline(x, color=palette.soft, lw=0.9, ls=(0, (3, 2)), zorder=2)
+        line.set_gid("ckread:seam")
+        words = typeset(words)
+        room = text_width(words, TEXT_SIZE)
+        start = left + (x - low) / (high - low) * width - room / 2 if high > low else left
+        start = max(left, min(start, left + width - room))
+        if start > edge + _GAP and room < width:
+            sheet.text(start, top - 0.03, words, va="bottom", gid="ckread:seam-label")
+            edge = start + room
 
 
 # Axes of steps: round multiples that are checkpoints, or the checkpoints spread evenly.

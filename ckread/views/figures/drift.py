@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.errors import UsageError
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
@@ -17,6 +18,7 @@ from ckread.views.drift.page import verdict
 from ckread.views.figures.axes import (
     axis_word,
     decades_of,
+    draw_seams,
     held_words,
     places,
     pushed_apart,
@@ -38,6 +40,7 @@ from ckread.views.figures.style import (
     drawing,
 )
 from ckread.views.figures.text import column, count, fit_names, fits, number, short_number, typeset
+from ckread.views.seams import seam_label, seam_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +86,11 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
 
 def _title(result: RunDrift) -> str:
     """Give as much of the verdict as fits, whole sentences and clauses."""
-    text = verdict(result).removesuffix(".").removesuffix(". All values are finite")
+    marks = seams_by_place(result.seams, result.checkpoints)
+    said = verdict(result)
+    if marks and not said.startswith("not finite"):
+        return typeset(seam_title(marks, result.checkpoints))
+    text = said.removesuffix(".").removesuffix(". All values are finite")
     text = typeset(text.removeprefix("not finite: "))
     short = _MEASURE.sub(" moved most", text)
     for candidate in (text, short, text.split(". ")[0], short.split(". ")[0]):
@@ -148,7 +155,8 @@ def plot_lines(
         bottom + 0.62, palette, title=title, evidence=evidence, reading=reading
     ) as sheet:
         heading = "distance from the first checkpoint, ‖w − w₀‖ ÷ ‖w₀‖"
-        sheet.text(MARGIN, 0.56, heading, color=palette.soft, gid="ckread:y")
+        above = 0.5 if result.seams else 0.56  # their words are between it and the axes
+        sheet.text(MARGIN, above, heading, color=palette.soft, gid="ckread:y")
         axes = sheet.axes(_LEFT, _LINES_TOP, _PLOT_WIDTH, _DEPTH)
         axes.set_gid("ckread:lines")
         x = places(result.checkpoints)
@@ -159,7 +167,14 @@ def plot_lines(
         set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
         if rates:
             axes.tick_params(labelbottom=False, length=0)
-        ends = [draw_line(axes, i, v, x, palette) for i, v in enumerate(result.variables)]
+        marks = seams_by_place(result.seams, result.checkpoints)
+        between = {at: (x[at - 1] + x[at]) / 2 for at in marks if at}
+        ends = [
+            draw_line(axes, i, v, x, palette, breaks=list(between))
+            for i, v in enumerate(result.variables)
+        ]
+        seams = [(between[at], seam_label(seam)) for at, seam in marks.items() if at]
+        draw_seams(sheet, axes, (_LEFT, _LINES_TOP, _PLOT_WIDTH), seams)
         _label(sheet, result.variables, ends, top)
         if rates:
             strip = sheet.axes(_LEFT, _LINES_TOP + _DEPTH + _STRIP_GAP, _PLOT_WIDTH, _STRIP)
@@ -178,13 +193,20 @@ def _distances(variable: VariableDrift) -> list[float]:
 
 
 def draw_line(
-    axes: Axes, i: int, variable: VariableDrift, x: Sequence[float], palette: Palette
+    axes: Axes,
+    i: int,
+    variable: VariableDrift,
+    x: Sequence[float],
+    palette: Palette,
+    *,
+    breaks: Sequence[int] = (),
 ) -> float:
-    """Draw one line; give its last value."""
+    """Draw one line, broken before some checkpoints; give its last value."""
     y = np.array(_distances(variable))
     color, marker = palette.lines[i % 5], MARKERS[i % 5]
     style = "-" if i < 5 else "--"
-    (line,) = axes.plot(x, y, style, color=color, lw=1.4, clip_on=False, zorder=3)
+    ends = np.insert(np.array(x), breaks, np.nan), np.insert(y, breaks, np.nan)
+    (line,) = axes.plot(*ends, style, color=color, lw=1.4, clip_on=False, zorder=3)
     line.set_gid(f"ckread:line:{variable.name}")
     if len(x) <= MAX_MARKS:
         same = np.array([changed is False for changed in variable.changed])

@@ -16,11 +16,13 @@ from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from ckread.views.figures.axes import axis_word, even_ticks, labels
+from ckread.analysis.audit.records import seams_by_place
+from ckread.views.figures.axes import axis_word, draw_seams, even_ticks, labels
 from ckread.views.figures.rows import Layout, lay_out, write_names
 from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, TEXT_SIZE, Palette, drawing, sequential_map
 from ckread.views.figures.text import number, short_number, text_width
+from ckread.views.seams import seam_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -42,6 +44,23 @@ _MAX_COLUMN = 0.5
 _LABEL_GAP = 0.1
 
 
+class Quantity(NamedTuple):
+    """What the cells of a map show.
+
+    Attributes:
+        words: of the colours.
+        same: of cells in which nothing moved.
+        has_bars: whether bars show how far each variable moved in all.
+    """
+
+    words: str = "relative distance from the checkpoint before, ‖Δ‖ ÷ ‖before‖ (log)"
+    same: str = "bit-identical"
+    has_bars: bool = True
+
+
+DISTANCES = Quantity()
+
+
 def plot_map(
     result: RunDrift,
     variables: Sequence[VariableDrift],
@@ -50,8 +69,10 @@ def plot_map(
     evidence: Sequence[str],
     palette: Palette,
     notes: Sequence[str] = (),
+    quantity: Quantity = DISTANCES,
 ) -> Figure:
     """Draw one page of at most 450 variables."""
+    has_bars = quantity.has_bars and not result.index_only
     cells = cells_of(variables)
     rates = varying_rate(result)
     with drawing(palette):
@@ -70,7 +91,7 @@ def plot_map(
         evidence=evidence,
         reading=[
             "Rows in the order of the model, columns: checkpoints.",
-            "" if result.index_only else bars,
+            bars if has_bars else "",
         ],
         notes=notes,
     ) as sheet:
@@ -79,10 +100,14 @@ def plot_map(
         scale = limits(cells.distances)
         draw_cells(axes, layout, cells, scale, palette, is_index=result.index_only)
         _set_axes(axes, layout, width, result, cells)
+        marks = seams_by_place(result.seams, result.checkpoints)
+        between = [(at - cells.first, seam_label(seam)) for at, seam in marks.items()]
+        seams = [(float(x), words) for x, words in between if x >= 0]
+        draw_seams(sheet, axes, (layout.left, layout.top, width), seams, is_solid=True)
         write_names(sheet, layout)
         if rates:
             draw_rate(sheet, (layout.left, layout.top), width, rates[cells.first :])
-        if not result.index_only:
+        if has_bars:
             x = layout.left + width + _BARS_GAP
             bars_width = min(WIDTH - MARGIN - x, _MAX_BARS_WIDTH)
             draw_bars(sheet, layout, variables, (x, bars_width))
@@ -90,7 +115,8 @@ def plot_map(
         word = axis_word(result.checkpoints)
         sheet.text(middle, below + 0.2, word, size=LABEL_SIZE, color=soft, ha="center")
         found = kinds_of(cells, is_dotted=layout.row_height >= DOTTED_FROM)
-        draw_key(sheet, found, scale, below + 0.55, is_index=result.index_only)
+        shown = None if result.index_only else quantity
+        draw_key(sheet, found, scale, below + 0.55, shown)
     return sheet.figure
 
 
@@ -217,11 +243,15 @@ _WORDS = {
 
 
 def draw_key(
-    sheet: Sheet, kinds: Collection[Kind], scale: tuple[float, float], y: float, *, is_index: bool
+    sheet: Sheet,
+    kinds: Collection[Kind],
+    scale: tuple[float, float],
+    y: float,
+    quantity: Quantity | None,
 ) -> None:
-    """Draw the key at a height on the sheet."""
+    """Draw the key at a height on the sheet; without a quantity cells only changed or did not."""
     x = MARGIN + 0.1
-    if not is_index:
+    if quantity is not None:
         axes = sheet.axes(x, y, _BAR_WIDTH, _BAR_HEIGHT)
         axes.set_gid("ckread:scale")
         ramp = np.geomspace(*scale, 256)[None, :]
@@ -237,12 +267,13 @@ def draw_key(
             [short_number(10.0**p) for p in powers],
             parse_math=False,
         )
-        words = "relative distance from the checkpoint before, ‖Δ‖ ÷ ‖before‖ (log)"
-        sheet.text(MARGIN, y + _BAR_HEIGHT + 0.2, words, color=sheet.palette.soft, gid="ckread:x")
+        soft = sheet.palette.soft
+        sheet.text(MARGIN, y + _BAR_HEIGHT + 0.2, quantity.words, color=soft, gid="ckread:x")
         x += _BAR_WIDTH + 0.4
     else:
         x = _draw_swatch(sheet, x, y, "changed", None)
-    for kind, word in _WORDS.items():
+    for kind, usual in _WORDS.items():
+        word = quantity.same if quantity is not None and kind is Kind.SAME else usual
         if kind in kinds:
             x = _draw_swatch(sheet, x, y, word, kind)
 

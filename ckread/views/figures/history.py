@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import (
+    draw_seams,
     drawn_values,
     left_undrawn,
     pushed_apart,
@@ -20,6 +21,7 @@ from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
 from ckread.views.figures.style import HEADING_SIZE, LABEL_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import count, drawable, families_of, fits, shorten, value_ticks
 from ckread.views.history import verdict
+from ckread.views.seams import seam_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +72,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         reading.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
     reading += [
         "Dashed line: where training was resumed." if result.seams else "",
+        "Dashed line with words: a seam of the checkpoints." if result.marks else "",
         "A gap in a curve: epochs that are in no log." if result.gaps else "",
         f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
         next(filter(None, map(left_undrawn, result.metrics.values())), ""),
@@ -110,6 +113,10 @@ def _draw_panel(
     axes.set_xlim(epochs[0] - pad, epochs[-1] + pad)
     for seam in result.seams:
         axes.axvline(seam - 0.5, color=palette.rule, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    seams = [
+        ((epochs[at - 1] + epochs[at]) / 2, seam_label(seam)) for at, seam in result.marks.items()
+    ]
+    draw_seams(sheet, axes, (x, y, width), seams)
     ends = []
     if train is not None:
         draw_curve(axes, base, epochs, train, palette, is_validation=validation is None)

@@ -17,6 +17,7 @@ from ckread.views.figures.text import fit_names, fits, shorten, text_width
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ckread.analysis.audit.optimizer import WeightUpdate
     from ckread.analysis.drift.records import VariableDrift
     from ckread.views.figures.sheet import Sheet
 
@@ -214,7 +215,7 @@ class Layout:
         return _size(self.row_height)
 
 
-def lay_out(variables: Sequence[VariableDrift], *, top: float) -> Layout:
+def lay_out(variables: Sequence[VariableDrift | WeightUpdate], *, top: float) -> Layout:
     """Give each variable a row: named where rows are high enough, else bracketed."""
     names = [safe_text(variable.name) for variable in variables]
     n = len(names)

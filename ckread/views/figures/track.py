@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.errors import UsageError
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import (
     axis_word,
+    draw_seams,
     drawn_values,
     held_words,
     places,
@@ -30,6 +32,7 @@ from ckread.views.figures.text import (
     text_width,
     typeset,
 )
+from ckread.views.seams import seam_label
 from ckread.views.terminal.words import place, value_text
 from ckread.views.track import sentence
 
@@ -78,6 +81,8 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
         reading=reading,
     ) as sheet:
         x = places(result.checkpoints)
+        marks = seams_by_place(result.seams, result.checkpoints)
+        seams = [((x[at - 1] + x[at]) / 2, seam_label(seam)) for at, seam in marks.items() if at]
         for i, variable in enumerate(result.variables):
             top = _TOP + i * (depth + _PITCH_GAP)
             if n > 1:
@@ -88,6 +93,8 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
             _draw(axes, variable, x, depth, palette)
             _annotate(axes, variable, result.checkpoints, palette, is_alone=n == 1)
             set_step_axis(axes, result.checkpoints, _PLOT_WIDTH)
+            shown = [(at, "" if i else words) for at, words in seams]
+            draw_seams(sheet, axes, (_LEFT, top, _PLOT_WIDTH), shown)
             if i < n - 1:
                 axes.tick_params(labelbottom=False, length=0)
         middle, soft = _LEFT + _PLOT_WIDTH / 2, palette.soft

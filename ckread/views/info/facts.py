@@ -90,7 +90,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
         ("tables", "; ".join(map(_table, summary.hash_tables))),
-        ("state", _state(tree)),
+        ("state", _state(tree) if Role.STATE in summary.roles else ""),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
         *graph_facts(summary.meta_graph),
@@ -152,11 +152,7 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         if trainable < weights:
             parts.append(f"{weights - trainable:,} frozen")
     if statistics:
-        names = {
-            node.variable.name.rpartition("/")[2]
-            for node, _ in tree.walk()
-            if node.variable is not None and node.variable.role is Role.STATISTIC
-        }
+        names = {one.name.rpartition("/")[2] for one in tree.of_role(Role.STATISTIC)}
         kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
         parts.append(f"{statistics:,} {kind}")
     text = ", ".join(parts)
@@ -210,11 +206,7 @@ def _table(table: HashTable) -> str:
 
 def _state(tree: VariableTree) -> str:
     """Say what is kept beside the model: where, or as what."""
-    found = [
-        node.variable
-        for node, _ in tree.walk()
-        if node.variable is not None and node.variable.role is Role.STATE
-    ]
+    found = tree.of_role(Role.STATE)
     if not found:
         return ""
     elements = plural(sum(variable.elements for variable in found), "element")
@@ -245,8 +237,7 @@ def _masks(masks: Masks | None) -> str:
 def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
     if Role.SLOT not in summary.roles and summary.training.optimizer_kind is None:
         return "no optimizer in the file"
-    variables = (node.variable for node, _ in tree.walk() if node.variable is not None)
-    weights = [one for one in variables if one.role is Role.WEIGHT]
+    weights = tree.of_role(Role.WEIGHT)
     unknown = sum(weight.trainable is None for weight in weights)
     if unknown == len(weights):
         return "the file does not say"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,14 +59,14 @@ def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
         for line in rest:
             is_name = line.startswith(" ")
             head.append(Lines([(Span(line),)], piped=[f"# {line}"]) if is_name else Prose(line))
-    drawn: list[Block] = [] if summary.layers else [TerminalOnly(scope_table(tree))]
+    drawn: list[Block] = [] if summary.layers else [TerminalOnly(partial(scope_table, tree))]
     return Page(
         head,
         facts_of(summary, tree),
         signature_blocks(summary.signatures),
         _role_blocks(summary),
         layer_blocks(summary) if summary.layers else [],
-        [*drawn, PipedOnly(tree_table(tree, summary.path, depth=level_of(tree)))],
+        [*drawn, PipedOnly(tree_table(tree, summary.path, tree.walk(level_of(tree))))],
     )
 
 
@@ -181,7 +182,7 @@ def scope_table(tree: VariableTree) -> Table[_Row]:
         is_last = child is top.children[-1]
         rows.append(_row(child, tree, guide="└─ " if is_last else "├─ "))
         is_model = child.parameters == tree.parameters > 0
-        if is_model and any(inner.children for inner in child.children):
+        if is_model and child.has_scopes:
             above = "   " if is_last else "│  "
             for inner in child.children:
                 guide = "└─ " if inner is child.children[-1] else "├─ "
@@ -223,7 +224,7 @@ def _contents(node: VariableTree) -> list[str]:
         is_told = node.variable is not None and node.parameters
         return [shape_text(node.variable.shape) if is_told and node.variable else ""]
     counted = [plural(node.n_variables, "variable"), count_text(node.n_variables)]
-    if any(child.children for child in node.children) or node.variable is not None:
+    if node.has_scopes or node.variable is not None:
         return counted
     folds = [child for child in node.children if child.folded]
     if folds:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from ckread.model.display import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions
     from rich.measure import Measurement
@@ -100,10 +100,15 @@ class Lines(Block):
 
 
 class TerminalOnly(Block):
-    """Blocks that a pipe does not get: totals, footers, drawings."""
+    """Blocks that a pipe does not get: totals, footers, drawings; large ones are made here."""
 
-    def __init__(self, *blocks: Block) -> None:
-        self.blocks = blocks
+    def __init__(self, *blocks: Block | Callable[[], Block]) -> None:
+        self._blocks = blocks
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks, those that are made when they are asked for too."""
+        return [block if isinstance(block, Block) else block() for block in self._blocks]
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the blocks out one below the other."""

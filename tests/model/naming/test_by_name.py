@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,10 +13,13 @@ from ckread.model.role import Role
 from ckread.readers.contract import DataType
 from tests.graphs import GRAPH_KEY, SUFFIX, Var, record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 INT64, INT32, BOOL = DataType.INT64, DataType.INT32, DataType.BOOL
 
 
-def identities(*keys: str, meta_graph: Any = None, **others: Var) -> dict[str, Identity]:
+def identities(*keys: str, meta_graph: Any = None, **others: Var) -> Mapping[str, Identity]:
     tensors = {key: record(key, Var(shape=(3, 2))) for key in keys}
     tensors |= {
         key.replace("__", "/"): record(key.replace("__", "/"), var) for key, var in others.items()

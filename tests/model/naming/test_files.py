@@ -35,7 +35,7 @@ def assert_consistent(checkpoint: Checkpoint) -> None:
         if variable.role not in (Role.WEIGHT, Role.STATISTIC):
             assert variable.trainable is None
         assert (variable.slot is None) or variable.role in (Role.SLOT, Role.AVERAGE)
-    nbytes = sum(total.nbytes for total in total_by_role(checkpoint.values()).values())
+    nbytes = sum(total.nbytes for total in total_by_role(checkpoint.kinds).values())
     assert nbytes == sum(record.nbytes for record in checkpoint.reader.tensors.values())
 
 
@@ -134,7 +134,7 @@ def test_a_graph_in_a_missing_shard_leaves_key_paths(real_dir: Path) -> None:
 def test_parameters_of_the_fixtures(fixtures_dir: Path, path: str, parameters: Parameters) -> None:
     with open_checkpoint(fixtures_dir / path) as checkpoint:
         assert_consistent(checkpoint)
-        assert count_parameters(checkpoint.values()) == parameters
+        assert count_parameters(checkpoint.kinds) == parameters
 
 
 def test_one_training_in_three_containers_has_the_same_names(fixtures_dir: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from ckread.model.role import Role
 from ckread.readers.contract import DataType
 from tests.graphs import Optimizer, Var, items, make, record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 INT64, INT32, BOOL = DataType.INT64, DataType.INT32, DataType.BOOL
 TRAINED = {"net/w": (3, 2), "net/w/Adam": (3, 2), "net/w/Adam_1": (3, 2)}
 """A weight with its slots: the file has an optimizer."""
@@ -20,7 +23,7 @@ TRAINED = {"net/w": (3, 2), "net/w/Adam": (3, 2), "net/w/Adam_1": (3, 2)}
 Shapes = dict[str, Any]
 
 
-def found(shapes: Shapes, meta_graph: Any = None) -> dict[str, Identity]:
+def found(shapes: Shapes, meta_graph: Any = None) -> Mapping[str, Identity]:
     """Identify name-based variables: a shape each, or a `Var`."""
     tensors = {
         key: record(key, one if isinstance(one, Var) else Var(shape=one))

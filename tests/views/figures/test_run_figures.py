@@ -375,5 +375,5 @@ def test_what_the_font_lacks_comes_from_another_or_is_escaped(
 
 
 def _forget_fonts() -> None:
-    for cached in (names._has_glyph, names._installed, names.families_of, names.text_width):
+    for cached in (names._has_glyph, names._installed, names.families_of, names._width):
         cached.cache_clear()

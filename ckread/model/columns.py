@@ -1,0 +1,497 @@
+"""Very many variables as columns: names cut into components, identities told once for many.
+
+A `Variable` is made when it is asked for. What goes through all of them goes through the
+columns: totals, the order of the model, the tree, the choice by patterns.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, ValuesView
+from functools import cached_property, partial
+from itertools import chain, pairwise, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.model.evidence import Identity
+from ckread.model.role import Role
+from ckread.model.selection import LEAF_RANK, compile_patterns, component_key, ranks_of
+from ckread.model.tree import VariableTree
+from ckread.model.variable import Variable, VariableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ckread.model.evidence import Evidence
+    from ckread.readers.contract import CheckpointReader, TensorColumns
+
+    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...]]
+    """An identity without its name, which many share."""
+    Integers = NDArray[np.integer]
+
+_CHUNK = 1 << 16
+_LOW = re.compile(r"[\x01-.]")
+MAX_DEPTH = 32
+"""Components of a name; what has more is no case for columns."""
+
+
+class Spelling:
+    """Names cut at `/`.
+
+    Attributes:
+        components: each once.
+        codes: of each name its components by their numbers, -1 behind its last.
+        depth: of each name, how many it has.
+        word: of each name, its last.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Cut them.
+
+        Raises:
+            ValueError: a name is none that columns can hold.
+        """
+        numbers: defaultdict[str, int] = defaultdict()
+        numbers.default_factory = numbers.__len__
+        self.depth = np.fromiter(map(str.count, names, repeat("/")), np.int64, len(names)) + 1
+        parts = []
+        for at in range(0, len(names), _CHUNK):
+            flat = "/".join(names[at : at + _CHUNK]).split("/")
+            parts.append(np.fromiter(map(numbers.__getitem__, flat), np.int32, len(flat)))
+        self.components = list(numbers)
+        width = int(self.depth.max())
+        if width > MAX_DEPTH or "\0" in "".join(self.components):
+            raise ValueError
+        codes = np.concatenate(parts)
+        ends = np.cumsum(self.depth)
+        self.word = codes[ends - 1]
+        self.codes = np.full((len(names), width), -1, np.int32)
+        self.codes[np.arange(width) < self.depth[:, None]] = codes
+
+    def where(self, is_meant: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """Tell of each component whether it is meant; to be indexed by codes, -1 is not."""
+        return np.array([*map(is_meant, self.components), False])
+
+    def ends_in(self, is_meant: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """Tell of each name whether its last component is meant."""
+        found = np.zeros(len(self.components), bool)
+        for code in self._words:
+            found[code] = is_meant(self.components[code])
+        return found[self.word]
+
+    @cached_property
+    def _words(self) -> list[int]:
+        return np.unique(self.word).tolist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def has_low_letters(self) -> bool:
+        """Whether there is a letter that comes before `/`: `a-b` between `a` and `a/b`."""
+        return _LOW.search("\0".join(self.components)) is not None
+
+    @cached_property
+    def natural(self) -> Integers:
+        """The place of each component in natural order; -1 comes before all."""
+        keys = [component_key(component) for component in self.components]
+        places = {key: place for place, key in enumerate(sorted(set(keys)))}
+        return np.array([*map(places.__getitem__, keys), -1], np.int32)
+
+    @cached_property
+    def scopes(self) -> Integers:
+        """A number for the scope of each name, all components but the last."""
+        found = np.zeros(len(self.depth), np.int64)
+        for column in range(self.codes.shape[1] - 1):
+            code = found * (len(self.components) + 1) + self.scope_codes(column)
+            found = np.unique(code, return_inverse=True)[1]
+        return found
+
+    def scope_codes(self, column: int) -> Integers:
+        """Give of each name the component of its scope in a column; the scope of `/a` is none."""
+        is_there = self.depth > column + 1
+        if column == 0 and "" in self.components:
+            is_there &= (self.depth > 2) | (self.codes[:, 0] != self.components.index(""))
+        return np.where(is_there, self.codes[:, column], -1)
+
+
+class IdentityColumns(Mapping[str, Identity]):
+    """Identities by checkpoint key, as columns.
+
+    Attributes:
+        keys_in_order: the keys.
+        names: of each key, its name.
+        relations: what else of identities there is.
+        relation: of each key, which of these.
+        spelling: of the names.
+    """
+
+    def __init__(
+        self,
+        keys: list[str],
+        names: list[str],
+        relations: list[Relation],
+        relation: Integers,
+        spelling: Spelling,
+    ) -> None:
+        self.keys_in_order, self.names = keys, names
+        self.relations, self.relation, self.spelling = relations, relation, spelling
+
+    @classmethod
+    def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
+        """Make them from single ones.
+
+        Raises:
+            ValueError: a name is none that columns can hold.
+        """
+        numbers: defaultdict[Relation, int] = defaultdict()
+        numbers.default_factory = numbers.__len__
+        rows = [found[key] for key in keys]
+        relation = np.fromiter((numbers[row[1:]] for row in rows), np.int32, len(rows))
+        names = [row.name for row in rows]
+        return cls(keys, names, list(numbers), relation, Spelling(names))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return dict(zip(self.keys_in_order, range(len(self)), strict=True))
+
+    def at(self, place: int) -> Identity:
+        """Make the identity at a place."""
+        return Identity(self.names[place], *self.relations[self.relation[place]])
+
+    def __getitem__(self, key: str) -> Identity:
+        """Make the identity of a key."""
+        return self.at(self._places[key])
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self.keys_in_order)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.keys_in_order)
+
+
+class VariableColumns(Mapping[str, Variable]):
+    """The variables of a checkpoint by name, as columns.
+
+    Attributes:
+        tensors: what the file lists.
+        identities: relation they are, in the same order.
+        names: what they are called, likewise.
+    """
+
+    def __init__(
+        self, tensors: TensorColumns, identities: IdentityColumns, reader: CheckpointReader
+    ) -> None:
+        self.tensors, self.identities, self._reader = tensors, identities, reader
+        self.names = identities.names
+        self._made: dict[int, Variable] = {}
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is one of this name."""
+        return isinstance(name, str) and self._place(name) is not None
+
+    def __getitem__(self, name: str) -> Variable:
+        """Give the variable of a name."""
+        place = self._place(name)
+        if place is None:
+            raise KeyError(name)
+        return self.at(place)
+
+    def _place(self, name: str) -> int | None:
+        if self.names is self.tensors.keys_in_order:
+            return self.tensors.place(name)
+        return self._places.get(name)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return dict(zip(self.names, range(len(self)), strict=True))
+
+    def of_key(self, key: str) -> Variable | None:
+        """Give the variable of a checkpoint key."""
+        place = self.tensors.place(key)
+        return None if place is None else self.at(place)
+
+    def at(self, place: int) -> Variable:
+        """Give the variable at a place, always the same one."""
+        made = self._made.get(place)
+        if made is None:
+            made = Variable(self.tensors.record(place), self.identities.at(place), self._reader)
+            self._made[place] = made
+        return made
+
+    def values(self) -> ValuesView[Variable]:
+        """Give all variables."""
+        if len(self._made) < len(self):
+            some, reader = self._made, self._reader
+            names, relations, relation = (
+                self.names,
+                self.identities.relations,
+                self.identities.relation.tolist(),
+            )
+            make_identity = tuple.__new__
+            self._made = {
+                i: some.get(i)
+                or Variable(
+                    record, make_identity(Identity, (names[i], *relations[relation[i]])), reader
+                )
+                for i, record in enumerate(self.tensors.rows())
+            }
+        return self._made.values()
+
+    def some(self, places: Integers) -> list[Variable]:
+        """Give the variables at some places."""
+        if 2 * len(places) > len(self):
+            self.values()  # all at once are made three times as fast
+        return [self.at(place) for place in places.tolist()]
+
+    # What is asked of all of them.
+
+    @cached_property
+    def _roles(self) -> Integers:
+        """The role of each, by its number."""
+        return self._role_of_relation[self.identities.relation]
+
+    @cached_property
+    def _role_of_relation(self) -> Integers:
+        numbers = {role: number for number, role in enumerate(Role)}
+        return np.array([numbers[relation[0]] for relation in self.identities.relations], np.int8)
+
+    def have_role(self, roles: Collection[Role]) -> NDArray[np.bool_]:
+        """Tell of each whether it has one of some roles."""
+        return np.array([role in roles for role in Role])[self._roles]
+
+    def of_role(self, roles: Collection[Role]) -> Integers:
+        """Give the places of the variables of some roles."""
+        return np.flatnonzero(self.have_role(roles))
+
+    @property
+    def are_parameters(self) -> NDArray[np.bool_]:
+        """Tell of each whether it is a parameter."""
+        return self.have_role([role for role in Role if role.is_parameter])
+
+    def of_word(self, words: Collection[str]) -> Integers:
+        """Give the places of the variables whose names end in one of some components."""
+        return np.flatnonzero(self.identities.spelling.ends_in(words.__contains__))
+
+    @cached_property
+    def kinds(self) -> dict[VariableKind, int]:
+        """How many there are of each kind, in the order in which kinds are met."""
+        pairs = [relation[:2] for relation in self.identities.relations]
+        alike = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+        pair_of = np.array([alike[pair] for pair in pairs], np.int64)[self.identities.relation]
+        n_kinds = len(self.tensors.kinds)
+        found, first, count = np.unique(
+            pair_of * n_kinds + self.tensors.kind, return_index=True, return_counts=True
+        )
+        told = list(alike)
+        kinds: dict[VariableKind, int] = {}
+        for i in np.argsort(first).tolist():
+            pair, number = divmod(int(found[i]), n_kinds)
+            dtype, shape, nbytes = self.tensors.kinds[number]
+            one = VariableKind(*told[pair], dtype, shape, nbytes)
+            kinds[one] = kinds.get(one, 0) + int(count[i])
+        return kinds
+
+    def order(self, evidence: Evidence) -> Integers:
+        """Give the places in the order of the model, as `model_order`."""
+        spelling = self.identities.spelling
+        ranks = ranks_of(zip(self.tensors, self.names, strict=True), evidence)
+        natural, depth = spelling.natural, spelling.depth
+        leaves = [LEAF_RANK.get(component, len(LEAF_RANK)) for component in spelling.components]
+        place: list[Any] = [
+            np.where(self.are_parameters, 0, np.where(depth > 1, 1, 2)).astype(np.int8)
+        ]
+        last = len(ranks)
+        rank = np.array([ranks.get(key, last) for key in self.tensors] if ranks else 0)
+        if ranks:
+            first = np.full(int(spelling.scopes.max()) + 1, last)
+            np.minimum.at(first, spelling.scopes, rank)
+            place.append(first[spelling.scopes])
+        place += [
+            natural[spelling.scope_codes(column)] for column in range(spelling.codes.shape[1] - 1)
+        ]
+        place.append(np.array(leaves, np.int8)[spelling.word])
+        place += [rank] if ranks else []
+        return np.lexsort((natural[spelling.word], *reversed(place)))
+
+    def sorted(self, places: Integers, order: str) -> Integers:
+        """Give some places in an order of `ls`: by name, bytes, elements, or as in the file."""
+        if order == "file":
+            return places
+        spelling, kinds = self.identities.spelling, self.tensors.kinds
+        keys = list(spelling.natural[spelling.codes[places]].T[::-1])
+        if order == "name":
+            keys.append(~self.are_parameters[places])
+        else:
+            sizes = [-nbytes if order == "bytes" else -math.prod(s) for _, s, nbytes in kinds]
+            ranks = {size: rank for rank, size in enumerate(sorted(set(sizes)))}
+            keys.append(np.array([ranks[size] for size in sizes])[self.tensors.kind[places]])
+        return places[np.lexsort(keys)]
+
+    def select(self, places: Integers, patterns: str | Sequence[str]) -> Integers:
+        """Give those of some places that any of the patterns means, as `select`."""
+        if not patterns:
+            return places
+        names, keys = self.names, self.tensors.keys_in_order
+        there = [(names[i], keys[i]) for i in places.tolist()]
+        is_meant = compile_patterns(patterns, there)
+        chosen: Integers = places[np.fromiter(map(is_meant, there), bool, len(there))]
+        return chosen
+
+
+class _Level:
+    """The scopes and variables of one depth, those of one parent together and in order.
+
+    Attributes:
+        row: of each, its first row; `code` the number of its last component.
+        is_variable: whether there is a variable of its name.
+        n_variables: of what it holds, as parameters and bytes.
+        bounds: of each of the level above, where those that it holds begin and end.
+    """
+
+    row: Integers
+
+    def __init__(self, tree: ColumnTree, depth: int, above: _Level | None) -> None:
+        starts = np.flatnonzero(tree.differs <= depth)
+        is_here = tree.depth[starts] > depth
+        first = np.minimum.reduceat(tree.position, starts)[is_here]
+        n, parameters, nbytes = (np.add.reduceat(c, starts)[is_here] for c in tree.totals)
+        row = starts[is_here]
+        parent = np.zeros(len(row), np.int64)
+        if above is not None:
+            by_row = np.argsort(above.row)
+            parent = by_row[np.searchsorted(above.row[by_row], row, side="right") - 1]
+        order = np.lexsort((first, parent))
+        self.row, self.n_variables, self.parameters, self.nbytes = (
+            column[order] for column in (row, n, parameters, nbytes)
+        )
+        self.code = tree.codes[self.row, depth]
+        self.is_variable = tree.depth[self.row] == depth + 1
+        n_above = 1 if above is None else len(above.row)
+        self.bounds = np.searchsorted(parent[order], np.arange(n_above + 1)).tolist()
+
+    @cached_property
+    def cells(self) -> tuple[list[int], ...]:
+        """The columns as lists."""
+        columns = self.row, self.code, self.is_variable, self.n_variables
+        return tuple(c.tolist() for c in (*columns, self.parameters, self.nbytes))
+
+
+class ColumnTree:
+    """Grows the tree of some variables where it is looked at, a level at a time."""
+
+    def __init__(self, columns: VariableColumns, order: Integers) -> None:
+        """Take the places of the variables in the order of the model."""
+        spelling, tensors = columns.identities.spelling, columns.tensors
+        self._columns = columns
+        position = np.full(len(columns), len(columns))
+        position[order] = np.arange(len(order))
+        if columns.names is tensors.keys_in_order and not spelling.has_low_letters:
+            self._places = np.sort(order)  # what begins alike is together as it is
+        else:
+            self._places = order[np.lexsort(spelling.codes[order].T[::-1])]
+        places = self._places
+        self.codes, self.depth = spelling.codes[places], spelling.depth[places]
+        self.position = position[places]
+        self.differs = np.zeros(len(places), np.int64)
+        self.differs[1:] = (self.codes[1:] != self.codes[:-1]).argmax(axis=1)
+        elements = self._sizes(math.prod(shape) for _, shape, _ in tensors.kinds)
+        nbytes = self._sizes(nbytes for _, _, nbytes in tensors.kinds)
+        is_parameter, kind = columns.are_parameters[places], tensors.kind[places]
+        self.totals = np.ones(len(places), np.int64), elements[kind] * is_parameter, nbytes[kind]
+        self._levels: list[_Level] = []
+
+    def _sizes(self, sizes: Iterable[int]) -> NDArray[Any]:
+        """Give sizes as an array that may be summed up; a file may claim what it likes."""
+        found = list(sizes)
+        fits = max(found, default=0) < (1 << 62) // max(1, len(self._places))
+        return np.array(found, np.int64 if fits else object)
+
+    def root(self) -> VariableTree:
+        """Give the root, which grows."""
+        root = VariableTree("", "", grow=self, at=(-1, 0))
+        root.n_variables, root.parameters, root.nbytes = (int(c.sum()) for c in self.totals)
+        return root
+
+    @cached_property
+    def _place_list(self) -> list[int]:
+        return self._places.tolist()  # type: ignore[no-any-return]
+
+    def level(self, depth: int) -> _Level:
+        """Give a level."""
+        while len(self._levels) <= depth:
+            above = self._levels[-1] if self._levels else None
+            self._levels.append(_Level(self, len(self._levels), above))
+        return self._levels[depth]
+
+    def has_scopes(self, at: tuple[int, int]) -> bool:
+        """Tell whether a child of the node at this depth and place has children."""
+        depth, number = at
+        if depth + 1 >= self.codes.shape[1]:
+            return False
+        level = self.level(depth + 1)
+        some = slice(*level.bounds[number : number + 2])
+        return bool((level.n_variables[some] > level.is_variable[some]).any())
+
+    def of_role(self, roles: Collection[Role]) -> list[Variable]:
+        """Give the variables of some roles in the order of the tree."""
+        rows = np.flatnonzero(self._columns.have_role(roles)[self._places])
+        steps = []
+        for depth in range(int(self.depth[rows].max(initial=0))):
+            level = self.level(depth)
+            by_row = np.argsort(level.row)
+            node = by_row[np.searchsorted(level.row[by_row], rows, side="right") - 1]
+            steps.append(np.where(self.depth[rows] > depth, node, -1))
+        ordered = rows[np.lexsort(steps[::-1])] if steps else rows
+        return self._columns.some(self._places[ordered])
+
+    def children(self, at: tuple[int, int], path: str) -> list[VariableTree]:
+        """Make the children of a node."""
+        depth, number = at
+        if depth + 1 >= self.codes.shape[1]:
+            return []
+        bounds = self.level(depth + 1).bounds
+        return self._nodes(depth + 1, slice(*bounds[number : number + 2]), repeat(path))
+
+    def grow(self, root: VariableTree) -> None:
+        """Make all that is below the root."""
+        above = [root]
+        for depth in range(self.codes.shape[1]):
+            bounds = self.level(depth).bounds
+            paths = chain.from_iterable(
+                repeat(node.path, end - start)
+                for node, (start, end) in zip(above, pairwise(bounds), strict=True)
+            )
+            nodes = self._nodes(depth, slice(None), paths)
+            for node, (start, end) in zip(above, pairwise(bounds), strict=True):
+                node.children = nodes[start:end]
+            above = nodes
+
+    def _nodes(self, depth: int, some: slice, paths: Iterable[str]) -> list[VariableTree]:
+        """Make nodes of a level, below those of these paths."""
+        level, components = self.level(depth), self._columns.identities.spelling.components
+        at, places, slash = self._columns.at, self._place_list, "/" if depth else ""
+        nodes = []
+        cells = zip(*(column[some] for column in level.cells), strict=True)
+        for number, (path, cell) in enumerate(zip(paths, cells, strict=False), some.start or 0):
+            row, code, is_variable, n, parameters, nbytes = cell
+            name = components[code]
+            grow = None if n == is_variable else self
+            node = VariableTree(name, f"{path}{slash}{name}", grow=grow, at=(depth, number))
+            if is_variable:
+                node.variable = partial(at, places[row])
+            node.n_variables, node.parameters, node.nbytes = n, parameters, nbytes
+            nodes.append(node)
+        return nodes
