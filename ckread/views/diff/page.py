@@ -94,7 +94,7 @@ def diff_page(view: DiffView) -> Page:
             certainty = index_footer(result, has_values=view.has_values)
         return Page(head, footer(certainty), piped)
     if not result.index_only:
-        return Page(head, *_value_sections(view), piped)
+        return Page(head, TerminalOnly(lambda: Page(*_value_sections(view))), piped)
     shown = view.rows_of(result.variables)
     rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
     rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
