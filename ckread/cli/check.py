@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
 from ckread.cli.output import ProgressBar
-from ckread.errors import CheckpointError, NotACheckpointError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind
+from ckread.readers.files import file_identity
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +90,9 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
     try:
         checkpoint = open_checkpoint(path, reader=arguments.reader)
     except CheckpointError as error:
-        return check_unopened(path, error, with_tensorflow=arguments.with_tensorflow)
+        return check_unopened(
+            path, error, reader=arguments.reader, with_tensorflow=arguments.with_tensorflow
+        )
     with checkpoint:
         for note in checkpoint.notes:
             output.note(note)
@@ -115,15 +118,21 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     try:
         found = find_places([arguments.path]).found.values()
     except CheckpointError as error:
-        unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
+        unopened = check_unopened(
+            arguments.path,
+            error,
+            reader=arguments.reader,
+            with_tensorflow=arguments.with_tensorflow,
+        )
         return _report_run([unopened], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
     prefixes = {*paths}
     folders = {os.path.dirname(path) for path in paths}
     files = [os.path.join(folder, name) for folder in folders for name in file_names(folder)]
     data = [file for file in files if stem_of_shard(file) in prefixes]
+    nbytes = sum(known.nbytes for known in map(file_identity, data) if known)  # roughly
     reports, foreign = [], []
-    with found_out_once(), ProgressBar(sum(map(os.path.getsize, data)), output) as progress:
+    with found_out_once(), ProgressBar(nbytes, output) as progress:
         for path in paths:
             try:
                 report = check(
@@ -134,7 +143,10 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
                     n_jobs=arguments.jobs,
                     progress=progress,
                 )
-            except NotACheckpointError as error:
+            except CheckpointError as error:
+                is_gone = isinstance(error, CheckpointNotFoundError)
+                if not (is_gone or error.kind in (ErrorKind.NOT_A_CHECKPOINT, ErrorKind.CHANGED)):
+                    raise
                 foreign.append(error)
             else:
                 reports.append(report)

@@ -326,6 +326,14 @@ class Extent(NamedTuple):
     region: tuple[tuple[int, int], ...]
 
 
+class FileIdentity(NamedTuple):
+    """What changes when a file is replaced or written to."""
+
+    inode: int
+    nbytes: int
+    mtime_ns: int
+
+
 class CheckpointReader(Protocol):
     """Lists and reads the tensors of one checkpoint; a context manager.
 
@@ -357,6 +365,10 @@ class CheckpointReader(Protocol):
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the files of the checkpoint, index first, absent shards included."""
+        ...
+
+    def identities(self) -> dict[str, FileIdentity | None]:
+        """Give what each of these files was when it was read, or is, by its path."""
         ...
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:

@@ -7,13 +7,15 @@ gone kills the process with SIGBUS.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import FileIO
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 from ckread.errors import (
     CheckpointError,
@@ -22,7 +24,7 @@ from ckread.errors import (
     TruncatedFileError,
     UsageError,
 )
-from ckread.readers.contract import Closing
+from ckread.readers.contract import Closing, FileIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,11 +46,19 @@ SPECIAL_FILES = {
 }
 
 
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""A named pipe without a writer would block."""
+
+
 def open_regular(path: str) -> FileIO:
     """Open a regular file for reading, unbuffered."""
     try:
-        # A named pipe without a writer would block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, _READING)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not give_back():
+                raise
+            descriptor = os.open(path, _READING)
     except (OSError, ValueError) as error:
         raise file_error(path, error) from None
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
@@ -56,21 +66,37 @@ def open_regular(path: str) -> FileIO:
         os.close(descriptor)
         found = SPECIAL_FILES.get(kind, "special file")
         raise CheckpointError(f"a {found}", expected="a regular file", path=path)
-    return FileIO(descriptor, "rb")
+    file = _Regular(descriptor, "rb")
+    file.path = path
+    return file
+
+
+class _Regular(FileIO):
+    """An open file whose errors are our own; one that gives nothing yet, as in /proc, is none."""
+
+    path: str
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give so many bytes, or what is left."""
+        try:
+            data: bytes | None = super().read(size)
+        except OSError as error:
+            raise file_error(self.path, error) from None
+        if data is None:
+            expected = "a regular file"
+            raise CheckpointError("it keeps its reader waiting", expected=expected, path=self.path)
+        return data
 
 
 def read_bounded(path: str, max_nbytes: int) -> bytes:
     """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
-        try:
-            data, wanted = b"", os.fstat(file.fileno()).st_size + 1
-            while len(data) <= max_nbytes:  # it may grow meanwhile
-                more = file.read(min(wanted, max_nbytes + 1 - len(data)))
-                if not more:
-                    break
-                data, wanted = data + more, _BLOCK_NBYTES
-        except OSError as error:
-            raise file_error(path, error) from None
+        data, wanted = b"", os.fstat(file.fileno()).st_size + 1
+        while len(data) <= max_nbytes:  # it may grow meanwhile
+            more = file.read(min(wanted, max_nbytes + 1 - len(data)))
+            if not more:
+                break
+            data, wanted = data + more, _BLOCK_NBYTES
     if len(data) > max_nbytes:
         raise CheckpointError(f"more than {max_nbytes:,} bytes", path=path)
     return data
@@ -86,14 +112,6 @@ def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
 
 _BLOCK_NBYTES = 1 << 20
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
-
-
-class FileIdentity(NamedTuple):
-    """What changes when a file is replaced or written to."""
-
-    inode: int
-    nbytes: int
-    mtime_ns: int
 
 
 def file_identity(path: str) -> FileIdentity | None:
@@ -193,6 +211,35 @@ class RegularFile(Closing):
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
+
+
+_kept: WeakValueDictionary[int, KeptOpen] = WeakValueDictionary()
+
+
+class KeptOpen(Closing, dict[str, RegularFile]):
+    """Files by path that stay open for whoever reads them next, as long as there is room.
+
+    Where the process may open no more, all are forgotten; one that is being read stays open
+    until that is done.
+    """
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        super().__init__()
+        _kept[id(self)] = self
+
+    def close(self) -> None:
+        """Close all that are open."""
+        while self:
+            self.popitem()[1].close()
+
+
+def give_back() -> bool:
+    """Forget every file that is only kept open; tell whether there were any."""
+    pools = [pool for pool in _kept.values() if pool]
+    for pool in pools:
+        pool.clear()
+    return bool(pools)
 
 
 class FileWindow(io.RawIOBase):

@@ -17,9 +17,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import DataType, TensorRecord, no_garbage_collection, shown
+from ckread.readers.contract import (
+    DataType,
+    FileIdentity,
+    TensorRecord,
+    no_garbage_collection,
+    shown,
+)
 from ckread.readers.crc32c import MASK_DELTA, unmask
-from ckread.readers.files import FileIdentity, RegularFile
+from ckread.readers.files import RegularFile
 from ckread.readers.protobuf import (
     SLICE_NBYTES,
     BundleEntry,
