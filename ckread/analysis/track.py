@@ -90,15 +90,7 @@ class RunTrack(Displayed):
         """Give the body of the `track` document."""
         return {
             "path": self.path,
-            "checkpoints": [
-                {
-                    "path": entry.path,
-                    "step": entry.step,
-                    "epoch": entry.epoch,
-                    "time": entry.time,
-                }
-                for entry in self.checkpoints
-            ],
+            "checkpoints": [entry.to_place() for entry in self.checkpoints],
             "variables": [variable.to_dict() for variable in self.variables],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],

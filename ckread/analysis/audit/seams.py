@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import Seam
 from ckread.analysis.audit.sampling import Nearness, nearness
-from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.checksums import content_key, is_zero
+from ckread.analysis.findings import Code, Level
 from ckread.analysis.training import (
     POWERS,
     STEPS,

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import left_by_save, scan
 from ckread.model.run.entries import read_marks

@@ -197,15 +197,7 @@ class RunDrift(Displayed):
         return {
             "path": self.path,
             "index_only": self.index_only,
-            "checkpoints": [
-                {
-                    "path": entry.path,
-                    "step": entry.step,
-                    "epoch": entry.epoch,
-                    "time": entry.time,
-                }
-                for entry in self.checkpoints
-            ],
+            "checkpoints": [entry.to_place() for entry in self.checkpoints],
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
