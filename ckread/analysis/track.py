@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.opening import Opened, Structure
     from ckread.model.run.run import PathLike, Run
 
 
@@ -138,36 +137,32 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     """
     run = as_run(run)
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    opened: list[tuple[int, Opened]] = []
-    notes = []
-    built: dict[int, Opened] = {}
-    for at, found in run.indexes():
-        if isinstance(found, CheckpointError):
-            notes.append(f"{run.entries[at].name} was left out: {found.message}.")
-            continue
-        opened.append((at, found))
-        built.pop(found.structure.number, None)
-        built[found.structure.number] = found
+    listed = list(run.indexes())
+    opened = [(at, found) for at, found in listed if not isinstance(found, CheckpointError)]
+    notes = [
+        f"{run.entries[at].name} was left out: {found.message}."
+        for at, found in listed
+        if isinstance(found, CheckpointError)
+    ]
+    # The last of each structure tells its names; of a name that several have the last of all.
+    last_of = {found.structure.number: found for _, found in opened}
+    at_last = {found.structure.number: at for at, found in opened}
     candidates: dict[str, Variable] = {}
-    for found in built.values():
-        candidates.update(found.checkpoint())
+    for number in sorted(at_last, key=at_last.__getitem__):
+        candidates.update(last_of[number].checkpoint())
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
-    keys: dict[int, list[str | None]] = {}
     rows, entries = [], []
     for at, found in opened:
         entry = run.entries[at]
-        reader, structure, path, *_ = found
-        if structure.number not in keys:
-            keys[structure.number] = [_key_of(target, structure) for target in targets]
+        path = found.path
         row: list[Number] = []
-        with closing(reader):
-            for target, key in zip(targets, keys[structure.number], strict=True):
+        with closing(found.reader):
+            for target in targets:
+                variable = found.variable(target.name, target.key)
                 value = None
                 try:
-                    if key is not None:
-                        variable = Variable(reader.tensors[key], structure.identities[key], reader)
-                        value = _read(variable, target.index)
+                    value = None if variable is None else _read(variable, target.index)
                 except UsageError as error:  # another shape in this checkpoint
                     notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
@@ -187,14 +182,6 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     seams = find_seams(run)
     claims = (*run.claims, *(seam.claim for seam in seams))
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
-
-
-def _key_of(target: Target, structure: Structure) -> str | None:
-    """Give the key under which checkpoints that are built like this hold a number."""
-    for key, identity in structure.identities.items():
-        if identity.name == target.name:
-            return key
-    return target.key if target.key in structure.identities else None
 
 
 def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:

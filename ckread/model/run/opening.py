@@ -18,7 +18,7 @@ from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import ReaderChoice, open_checkpoint
 from ckread.model.paths.location import shard_warnings
 from ckread.model.role import Role
-from ckread.model.variable import decode_number, is_number
+from ckread.model.variable import Variable, decode_number, is_number
 from ckread.readers.bundle.memo import IndexMemo
 from ckread.readers.contract import Format, TensorColumns
 
@@ -70,6 +70,11 @@ class Structure:
         )
 
     @cached_property
+    def keys_by_name(self) -> dict[str, str]:
+        """The key of each variable."""
+        return {identity.name: key for key, identity in self.identities.items()}
+
+    @cached_property
     def parameters(self) -> Counter[tuple[str, tuple[int, ...], str]]:
         """The parameters by last component, shape and type; by name all, where there are none."""
         found = Counter(
@@ -113,6 +118,14 @@ class Opened(NamedTuple):
             self.reader, known.identities, path=path, evidence=evidence, notes=notes,
             warnings=warnings,
         )  # fmt: skip
+
+    def variable(self, name: str, key: str) -> Variable | None:
+        """Make one variable, found by its name or else by its key."""
+        structure = self.structure
+        found = structure.keys_by_name.get(name, key)
+        if found not in structure.identities:
+            return None
+        return Variable(self.reader.tensors[found], structure.identities[found], self.reader)
 
     def renamed(self, names: Mapping[str, str]) -> Opened:
         """Call its variables what they are called in its run."""
