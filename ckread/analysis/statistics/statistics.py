@@ -101,6 +101,7 @@ STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
     _figure("max", Kind.FIGURE),
     _figure("mean", Kind.FIGURE),
     _figure("std", Kind.FIGURE),
+    _figure("l1", Kind.FIGURE),
     _figure("l2", Kind.FIGURE),
     _figure("zeros", Kind.COUNT),
     _figure("nan", Kind.COUNT),
