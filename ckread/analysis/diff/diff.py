@@ -373,7 +373,7 @@ def _of_alike(
         if any(shown) else repeat(None)
         for side in (left, right)
     )  # fmt: skip
-    names, roles, _, owners, slots, _ = zip(*[v.identity for v in right], strict=True)
+    names, roles, _, owners, slots, *_ = zip(*[v.identity for v in right], strict=True)
     old_names = [v.name for v in left]
     sides = (
         map(Side._make, zip(known, *list(zip(*found, strict=True))[:3], strict=True))

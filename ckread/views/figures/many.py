@@ -15,7 +15,14 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
+from ckread.views.figures.axes import (
+    FEW,
+    LARGEST,
+    Scale,
+    draw_stairs,
+    draw_strokes,
+    draw_zero,
+)
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
@@ -96,17 +103,7 @@ def plot_distributions(
     is_shared: bool = False,
     is_log: bool | None = None,
 ) -> list[Figure]:
-    """Draw the distributions of measured variables, one figure per page.
-
-    Args:
-        variables: in the order of the model; at least one.
-        title: of several variables; one alone is titled by its name.
-        evidence: where they are from: file, step, counts.
-        notes: what was left out.
-        palette: `LIGHT` or `DARK`.
-        is_shared: one value axis for all small histograms.
-        is_log: log counts; None to decide for one variable alone.
-    """
+    """Draw the distributions of measured variables, one figure per page."""
     if len(variables) == 1:
         return [plot_histogram(variables[0], evidence=evidence, palette=palette, is_log=is_log)]
     caption = Caption(title, evidence, palette, notes)
@@ -364,7 +361,8 @@ def _draw_column(
 def _draw_row(
     axes: Axes, name: str, distribution: Distribution, y: float, palette: Palette
 ) -> None:
-    q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
+    values = (min(max(q.value, -LARGEST), LARGEST) for q in distribution.quantiles)
+    q01, q05, q25, q50, q75, q95, q99 = values
     (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.7, solid_capstyle="butt")
     line.set_gid(f"ckread:q01-q99:{name}")
     axes.barh(y, q95 - q05, 0.5, left=q05, color=palette.middle, lw=0, zorder=2)
