@@ -1,7 +1,8 @@
 """One page for a colleague: what it is, is it sound, how the run went, what changed last.
 
     $ ckread report digits_run -o report.html
-    wrote report.html: 10 checkpoints, 43 variables, 214 KiB
+    note: digits_run holds 10 checkpoints; opened the latest, digits_run/ckpt-10.
+    wrote report.html: 10 checkpoints, 43 variables, 251 KiB
 
 The page stands alone: nothing is fetched, it needs no script, it prints. Its sentences are the
 verdicts of the commands, its tables and pictures theirs. Of a run the latest checkpoint is shown
@@ -12,6 +13,7 @@ is compared with, instead of the checkpoint before.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_jobs, keep_blas_in_one_thread, open_path
@@ -66,7 +68,6 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if not target.lower().endswith((".html", ".htm")):
         raise UsageError("no page", path=target, expected="a name that ends in .html")
     check_free(target, force=arguments.force)
-    import ckread
     from ckread.analysis.info import shown_tree, summarise
     from ckread.cli.files import set_up_drawing
     from ckread.views.info.page import sentence_of
@@ -86,7 +87,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if variable.role is not Role.BOOKKEEPING
         ]
         title = os.path.basename(os.path.abspath(arguments.path)) or arguments.path
-        footer = f"ckread {ckread.__version__} read {checkpoint.path}; nothing was run or loaded."
+        version = import_module("ckread").__version__
+        footer = f"ckread {version} read {checkpoint.path}; nothing was run or loaded."
         pieces = report_page(title, lead, sections, variables, shown_tree(checkpoint), footer)
         with new_file(target, force=arguments.force) as file:
             for piece in pieces:

@@ -78,7 +78,7 @@ class VariableDrift(NamedTuple):
         """
         last = series.last
         _, dtype, shape, *_ = last.record
-        _, role, _, _, slot, _ = last.identity
+        role, slot = last.role, last.slot
         present = tuple([cell is not None for cell in series.cells])
         size = math.prod(shape)
         return cls(series.name, role, dtype, shape, size, present, tuple(changed), slot, *figures)
