@@ -20,6 +20,7 @@ not finite in a weight; 2: this is no checkpoint. Warnings and notes leave 0.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -110,10 +111,11 @@ def _checks(arguments: argparse.Namespace) -> tuple[Callable[..., CheckReport], 
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from glob import escape, glob
-
+    from ckread.model.paths.location import file_names
     from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
+    from ckread.readers.extents import stem_of_shard
+    from ckread.readers.files import found_out_once
 
     check, check_unopened = _checks(arguments)
     try:
@@ -121,10 +123,13 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     except CheckpointError as error:
         return _report_run([check_unopened(arguments.path, error)], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
-    files = (file for path in paths for file in glob(f"{escape(path)}.*"))
-    nbytes = sum(known.nbytes for known in map(file_identity, files) if known)  # roughly
+    prefixes = {*paths}
+    folders = {os.path.dirname(path) for path in paths}
+    files = [os.path.join(folder, name) for folder in folders for name in file_names(folder)]
+    data = [file for file in files if stem_of_shard(file) in prefixes]
+    nbytes = sum(known.nbytes for known in map(file_identity, data) if known)  # roughly
     reports, foreign = [], []
-    with ProgressBar(nbytes, output) as progress:
+    with found_out_once(), ProgressBar(nbytes, output) as progress:
         for path in paths:
             try:
                 report = check(path, progress=progress)

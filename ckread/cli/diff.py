@@ -56,6 +56,7 @@ from ckread.cli.output import ProgressBar
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
 from ckread.model.selection import find_variable
+from ckread.readers.contract import no_garbage_collection
 from ckread.views.diff.page import DiffView, diff_page, elements_page
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 stack.enter_context(open_path(path, arguments, output))
                 for path in (arguments.a, arguments.b)
             )
+        if arguments.index_only:
+            stack.enter_context(no_garbage_collection())  # of 100,000 records none is garbage
         result = _compare(a, b, arguments, output)
         elements = None
         if arguments.elements:
@@ -195,9 +198,12 @@ def _compare(
         output.warning(warning)  # files of both sides may have the same names
     path = arguments.rename_map
     known = read_rename_map(path) if path and os.path.exists(path) else None
-    crcs = {variable.name: variable.crc32c for variable in a.values()}
-    differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
-    nbytes = sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+
+    def nbytes() -> int:
+        crcs = {variable.name: variable.crc32c for variable in a.values()}
+        differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
+        return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+
     with ProgressBar(nbytes, output) as progress:
         result = diff_checkpoints(
             a,

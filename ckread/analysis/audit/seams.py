@@ -36,6 +36,7 @@ from ckread.errors import CheckpointError
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
 from ckread.model.run.run import Run, as_run
+from ckread.readers.files import found_out_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,7 +74,8 @@ def find_seams(run: Run | PathLike | Iterable[PathLike]) -> tuple[Seam, ...]:
         ()
     """
     run = as_run(run)
-    states = _in_order_saved([*states_of(run)])
+    with found_out_once():
+        states = _in_order_saved([*states_of(run)])
     is_ordered = not run.claims or run.claims[0].value is not None or len(run.titles) > 1
     seams: list[Seam] = []
     if is_ordered:
@@ -104,6 +106,9 @@ class _Comparison:
     def __init__(self, run: Run, states: Sequence[State]) -> None:
         self._run = run
         self._states = states
+        self._firsts: dict[int | None, int] = {}
+        for at, state in enumerate(states):
+            self._firsts.setdefault(state.weights, at)
         moves = [b.counts[n] - a.counts[n] for a, b in pairwise(states) for n in b.counts
                  if n in a.counts and a.unit == b.unit]  # fmt: skip
         # A counter that seldom rises is not one of this training.
@@ -126,7 +131,8 @@ class _Comparison:
         ]
         back = next((one for one in changes if one.after < one.before), None)
         still = next((one for one in changes if one.after == one.before), None)
-        older = next((old for old in self._states[: at - 1] if self._is_same(old, b)), None)
+        first = self._firsts.get(b.weights, at) if b.weights else at
+        older = self._states[first] if first < at - 1 else None
         if older is not None and not self._is_same(a, b):
             yield rollback(a, b, older, back, None, None)
         elif back is not None:
