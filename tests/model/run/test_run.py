@@ -444,3 +444,10 @@ def test_what_is_left_out_is_told_by_its_model(tmp_path: Path) -> None:
     assert note.startswith("Of 5 checkpoints of 2 different models under 3 names the largest")
     assert "b-1 (the same model)" in note.replace("1 checkpoint ", "")
     assert "c-1 (another model)" in note.replace("1 checkpoint ", "")
+
+
+def test_what_matches_a_pattern_and_is_no_checkpoint_ends_nothing(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": np.full(2, step)})
+    (tmp_path / "ckpt-1x").write_text("notes")
+    assert [entry.step for entry in open_run(tmp_path / "ckpt-*").entries] == [1, 2]
