@@ -477,6 +477,18 @@ def few(names: Sequence[str], n: int) -> str:
     return ", ".join(names[:n]) + more
 
 
+class FileIdentity(NamedTuple):
+    """What changes when a file is replaced or written to.
+
+    Of an object at an address `inode` is its ETag or generation, empty where there is none, and
+    its time 0 where nothing tells.
+    """
+
+    inode: int | str
+    nbytes: int
+    mtime_ns: int
+
+
 class Closing:
     """Gives `with` to a class that has `close`."""
 

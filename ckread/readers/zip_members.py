@@ -30,9 +30,9 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
+from ckread.readers.contract import FileIdentity
 from ckread.readers.files import (
     COPY_AGAIN,
-    FileIdentity,
     FileWindow,
     RegularFile,
     file_error,

@@ -20,10 +20,10 @@ from ckread.model.paths.location import (
     INDEX_SUFFIX,
     META_SUFFIX,
     at_saved_model,
-    file_names,
 )
 from ckread.model.paths.scanning import Candidate, doubt_among, layout_of, left_by_save, scan
 from ckread.readers.bundle.reader import TORN_REMEDY
+from ckread.readers.files import file_names, is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def nothing_at(path: str) -> CheckpointError:
             name=f"{name}{META_SUFFIX}",
             remedy="It holds a graph, and no values of variables.",
         )
-    if directory and not os.path.isdir(directory):
+    if directory and not is_directory(directory):
         return _no_directory(path, directory)
     tracked = f"{name}.dvc"
     remedy = _what_is_here(directory, name)
@@ -143,7 +143,7 @@ def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
     """Name the first directory of a path that is not there, and what is spelt alike."""
     while True:
         above, name = os.path.split(directory)
-        if not name or not above or os.path.isdir(above):
+        if not name or not above or is_directory(above):
             break
         directory = above
     near = difflib.get_close_matches(name, file_names(above), n=_N_SHOWN, cutoff=0.6)
@@ -155,7 +155,7 @@ def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
 def _below(directory: str, names: list[str]) -> str | None:
     """Name directories one level below that hold a checkpoint."""
     paths = [os.path.join(directory, name) for name in names]
-    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
+    below = [path for path in paths if is_directory(path)][:_MAX_SUBDIRECTORIES]
     held = [path for path in below if at_saved_model(path) or scan(path)]
     if not held:
         return None

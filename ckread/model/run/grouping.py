@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place
     from ckread.model.run.opening import Structure
-    from ckread.readers.files import FileIdentity
+    from ckread.readers.contract import FileIdentity
 
 MOSTLY = 0.5
 """Share of the larger checkpoint's variables that two of one run have in common."""

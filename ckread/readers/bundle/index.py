@@ -16,9 +16,15 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
-from ckread.readers.contract import DataType, TensorRecord, no_garbage_collection, shown
+from ckread.readers.contract import (
+    DataType,
+    FileIdentity,
+    TensorRecord,
+    no_garbage_collection,
+    shown,
+)
 from ckread.readers.crc32c import MASK_DELTA
-from ckread.readers.files import FileIdentity, RegularFile
+from ckread.readers.files import RegularFile
 from ckread.readers.protobuf import (
     SLICE_NBYTES,
     BundleEntry,
@@ -78,6 +84,7 @@ def read_bundle_index(path: str) -> BundleIndex:
 
 def parse_bundle_index(file: RegularFile) -> BundleIndex:
     """Read an index from an open file."""
+    file.expect([(0, file.nbytes)])
     with no_garbage_collection():
         table = Table(file)
         items = table.items()
