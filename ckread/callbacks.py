@@ -7,6 +7,10 @@ The file is the JSON of a list with a record per epoch, `[{"epoch": 1, "iteratio
 "loss": …}]`, which `ckread history` reads; by the iterations it knows which checkpoint
 holds which epoch. It is replaced as a whole after each epoch, so a crash at any moment
 leaves either the old or the new one.
+
+Several processes and threads may write one file: whoever writes holds a lock of its directory,
+reads what the others wrote, and puts its own epoch among them. A training is never ended or
+held up by its log: what cannot be written is kept for the next epoch, with one warning.
 """
 
 from __future__ import annotations
@@ -14,11 +18,15 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
+import stat
+import threading
+import time
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import MissingDependencyError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingDependencyError
+from ckread.readers.files import read_bounded
 
 try:
     from keras.callbacks import Callback
@@ -30,9 +38,16 @@ except ImportError:
         raise MissingDependencyError("Keras is not installed", remedy=_REMEDY) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    Record = dict[str, Any]
 
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_MAX_NBYTES = 1 << 28
+_MAX_ELEMENTS = 1000
+"""Of an array among the metrics; of a larger one the shape is written."""
+_PATIENCE_SECONDS = 10.0
+"""How long others may write before an epoch is left for the next time."""
 
 
 class HistoryLogger(Callback):  # type: ignore[misc]
@@ -42,6 +57,11 @@ class HistoryLogger(Callback):  # type: ignore[misc]
     program wrote is continued, its records numbered from 1 where they have no epoch. A
     file that is no such log is never overwritten: it is kept aside, with a warning.
 
+    Numbers are written as such; text, None, lists and small arrays as they are; a metric that
+    has the name of a count, `epoch` or `iterations`, as `epoch (metric)`. A link stays one, and
+    the file has the permissions that it had, or those that the umask gives. Several loggers may
+    write one file at once.
+
     Attributes:
         path: the file.
         records: one per epoch, in order; `epoch` counts from 1.
@@ -50,7 +70,9 @@ class HistoryLogger(Callback):  # type: ignore[misc]
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self.path = os.fsdecode(path)
-        self.records: list[dict[str, Any]] = self._read()
+        self.records: list[Record] = []
+        self._has_warned = False
+        self._update([])
 
     @property
     def initial_epoch(self) -> int:
@@ -62,51 +84,127 @@ class HistoryLogger(Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Write the record of an epoch; Keras counts epochs from 0."""
-        record: dict[str, Any] = {"epoch": epoch + 1}
-        iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
-        if iterations is not None:
-            record["iterations"] = int(iterations)
-        record.update((name, _plain(value)) for name, value in (logs or {}).items())
-        kept = [known for known in self.records if known["epoch"] != epoch + 1]
-        self.records = sorted([*kept, record], key=lambda known: int(known["epoch"]))
-        self._write()
-
-    def _read(self) -> list[dict[str, Any]]:
+        record: Record = {"epoch": int(epoch) + 1}
         try:
-            with open(self.path, encoding="utf-8") as file:
-                records = json.load(file)
-        except FileNotFoundError:
+            iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
+            if iterations is not None:
+                record["iterations"] = int(iterations)
+            for name, value in (logs or {}).items():
+                record[f"{name} (metric)" if name in record else str(name)] = _plain(value)
+        except Exception as error:
+            self._warn(error)
+        self._update([record])
+
+    def _update(self, new: list[Record]) -> None:
+        """Read what is there, put new records among them, and write them; warn of failure."""
+        target = os.path.realpath(self.path)
+        try:
+            if new:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+            with _locked(os.path.dirname(target)) as is_locked:
+                self._put(self._read(target))
+                self._put(new)
+                if new:
+                    _write(target, self.records, is_alone=is_locked)
+        except Exception as error:
+            self._put(new)
+            self._warn(error)
+
+    def _put(self, records: list[Record]) -> None:
+        known = {record["epoch"]: record for record in (*self.records, *records)}
+        self.records = [known[epoch] for epoch in sorted(known)]
+
+    def _read(self, target: str) -> list[Record]:
+        try:
+            records = json.loads(read_bounded(target, _MAX_NBYTES))
+        except CheckpointNotFoundError:
             return []
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, CheckpointError):
+                raise
             records = None
         if isinstance(records, list) and all(isinstance(record, dict) for record in records):
             return _numbered(records)
         number = 1
-        while os.path.lexists(aside := f"{self.path}.unreadable-{number}"):
+        while os.path.lexists(aside := f"{target}.unreadable-{number}"):
             number += 1
-        os.rename(self.path, aside)
+        os.rename(target, aside)
         message = f"{self.path} is not a log of epochs; it was kept aside as {aside}"
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)
         return []
 
-    def _write(self) -> None:
-        directory, name = os.path.split(os.path.abspath(self.path))
-        os.makedirs(directory, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+    def _warn(self, error: Exception) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            reason = error if isinstance(error, CheckpointError) else f"{self.path}: {error}"
+            message = f"{reason}; epochs are kept, and written once that is possible"
+            warnings.warn(message, stacklevel=4)
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[bool]:
+    """Be the only one that writes here; the system gives the lock of who dies to the next.
+
+    Where a file system knows no locks it is False, and there may be one writer.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _has_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _has_lock(descriptor: int) -> bool:
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:  # Windows
+        return False
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self.records, file, indent=1)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+            flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise TimeoutError("others write there all the time") from None
+            time.sleep(0.002)
+        except OSError:
+            return False
+        else:
+            return True
 
 
-def _numbered(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _write(target: str, records: list[Record], *, is_alone: bool) -> None:
+    """Replace a file as a whole."""
+    directory, name = os.path.split(target)
+    try:
+        mode = stat.S_IMODE(os.stat(target).st_mode)
+    except FileNotFoundError:
+        mode = None
+    writer = "" if is_alone else f".{os.getpid()}-{threading.get_ident()}"
+    partial = os.path.join(directory, f".{name}{writer}.partial")
+    try:
+        if os.path.lexists(partial):  # of one that died
+            os.unlink(partial)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(partial, flags, 0o666), "w", encoding="utf-8") as file:
+            json.dump(records, file, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            if mode is not None:
+                os.chmod(partial, mode)
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        raise
+
+
+def _numbered(records: list[Record]) -> list[Record]:
     """Count the epochs from 1, as `ckread history` reads such a list."""
     epochs = [record.get("epoch") for record in records]
     if not all(type(epoch) is int for epoch in epochs):
@@ -115,6 +213,30 @@ def _numbered(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**record, "epoch": record["epoch"] + shift} for record in records]
 
 
-def _plain(value: Any) -> float | str:
-    number = float(value)
-    return number if math.isfinite(number) else _NOT_FINITE[str(number)]
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Give a value as JSON holds it: numbers as numbers, of other things what tells them."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if depth < 3 and isinstance(value, dict):
+        return {str(name): _plain(inner, depth + 1) for name, inner in value.items()}
+    shape = tuple(getattr(value, "shape", ()))
+    try:
+        if not shape:
+            number = float(value)
+            return number if math.isfinite(number) else _NOT_FINITE[str(number)]
+    except (TypeError, ValueError, OverflowError):
+        pass
+    if math.prod(shape) > _MAX_ELEMENTS:
+        return f"{shape} of {value.dtype}"
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    elif hasattr(value, "numpy"):
+        value = value.numpy().tolist()
+    if depth < 3 and isinstance(value, (list, tuple)):
+        return [_plain(inner, depth + 1) for inner in value[:_MAX_ELEMENTS]]
+    try:
+        return str(value)[:_MAX_ELEMENTS]
+    except Exception:
+        return f"a {type(value).__name__}"

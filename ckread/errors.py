@@ -96,6 +96,8 @@ class ErrorKind(StrEnum):
     CHECKSUM = "checksum"
     MISSING_SHARD = "missing-shard"
     UNSUPPORTED = "unsupported"
+    CHANGED = "changed"
+    """Rewritten or deleted while it was read: a training run may be writing here."""
     SOMETHING_ELSE = "something-else"
     """A part of a checkpoint is another file by its bytes: a pointer, a web page."""
     VERSION = "version"

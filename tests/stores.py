@@ -75,7 +75,7 @@ def fill(folder: Path, *names: str) -> None:
 def forget() -> None:
     """Have nothing known of any address, as in a new process."""
     for known in (remote._listings, remote._single, remote._denied, remote._open, ranges._kept):
-        known.clear()  # type: ignore[attr-defined]
+        known.clear()
     ranges._kept.nbytes = 0
     CountedStore.asked.clear()
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     Reader = Callable[[Variable | None], int | float | None]
 
 
-_STEPS = ("global_step", "step", "train_step")
-_POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
+STEPS = ("global_step", "step", "train_step")
+POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
 """Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
 
@@ -94,16 +94,16 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     optimizers = read_optimizers(checkpoint, scalars, _value)
     iterations = agreed(one.iterations for one in optimizers)
     compiled = checkpoint.evidence.compiled
-    global_step = _outermost(scalars, _STEPS)
-    counter = _outermost(scalars, ("save_counter",))
-    epoch = _integer(_outermost(scalars, ("epoch",)))
+    global_step = outermost(scalars, STEPS)
+    counter = outermost(scalars, ("save_counter",))
+    epoch = _integer(outermost(scalars, ("epoch",)))
     is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
     number, series = read_name(checkpoint.path) if is_named else (NameNumbers(), Series((), ()))
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
     if global_step is None and all(one.iterations is None for one in optimizers):
-        done, source = iterations_by_power(checkpoint)
+        done, source = iterations_by_power(checkpoint.of_word(*POWERS))
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
@@ -122,15 +122,15 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
 
 
-def iterations_by_power(checkpoint: Checkpoint) -> tuple[int | None, str | None]:
+def iterations_by_power(variables: Iterable[Variable]) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
     That the betas are the usual ones is told by both powers giving one number.
     """
-    powers = {_word(v): _value(v) for v in checkpoint.of_word(*_POWERS)}
+    powers = {_word(v): _value(v) for v in variables if _word(v) in POWERS}
     found = []
-    for word, beta in _POWERS.items():
+    for word, beta in POWERS.items():
         power = powers.get(word)
         if power is None or not 0 <= power < 1:
             return None, None
@@ -224,7 +224,7 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
         yield Claim("epoch", state.epoch, strength, told)
 
 
-def _outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
+def outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
     found = [variable for variable in variables if _word(variable) in words]
     return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)

@@ -20,12 +20,12 @@ not finite in a weight; 2: this is no checkpoint. Warnings and notes leave 0.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
 from ckread.cli.output import ProgressBar
-from ckread.errors import CheckpointError, NotACheckpointError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind
+from ckread.readers.files import file_identity
 
 if TYPE_CHECKING:
     import argparse
@@ -89,7 +89,9 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
     try:
         checkpoint = open_checkpoint(path, reader=arguments.reader)
     except CheckpointError as error:
-        return check_unopened(path, error, with_tensorflow=arguments.with_tensorflow)
+        return check_unopened(
+            path, error, reader=arguments.reader, with_tensorflow=arguments.with_tensorflow
+        )
     with checkpoint:
         for note in checkpoint.notes:
             output.note(note)
@@ -114,11 +116,16 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     try:
         found = find_places([arguments.path]).found.values()
     except CheckpointError as error:
-        unopened = check_unopened(arguments.path, error, with_tensorflow=arguments.with_tensorflow)
+        unopened = check_unopened(
+            arguments.path,
+            error,
+            reader=arguments.reader,
+            with_tensorflow=arguments.with_tensorflow,
+        )
         return _report_run([unopened], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
     files = (file for path in paths for file in glob(f"{escape(path)}.*"))
-    nbytes = sum(map(os.path.getsize, filter(os.path.isfile, files)))  # roughly, for the bar
+    nbytes = sum(known.nbytes for known in map(file_identity, files) if known)  # roughly
     reports, foreign = [], []
     with ProgressBar(nbytes, output) as progress:
         for path in paths:
@@ -131,7 +138,10 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
                     n_jobs=arguments.jobs,
                     progress=progress,
                 )
-            except NotACheckpointError as error:
+            except CheckpointError as error:
+                is_gone = isinstance(error, CheckpointNotFoundError)
+                if not (is_gone or error.kind in (ErrorKind.NOT_A_CHECKPOINT, ErrorKind.CHANGED)):
+                    raise
                 foreign.append(error)
             else:
                 reports.append(report)

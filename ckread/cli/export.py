@@ -12,6 +12,7 @@ code is then 1. Element types that numpy lacks become the nearest that holds the
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -239,7 +240,7 @@ def _report(path: str, written: list[Variable], left_out: list[LeftOut], output:
 def save_part(part: Part, path: str, *, force: bool) -> str:
     """Write the values of a variable or slice; say what was written."""
     variable, suffix = part.variable, suffix_of(path)
-    chunks = whole_chunks(variable) if part.index is None else iter([variable.read(part.index)])
+    chunks = part_chunks(part)
     dtype = stored = str(variable.dtype)
     with new_file(path, force=force) as file:
         if suffix == ".csv":
@@ -256,6 +257,28 @@ def save_part(part: Part, path: str, *, force: bool) -> str:
     widened = "" if stored in same else f" (stored as {stored})"
     size = size_text(os.path.getsize(path))
     return f"{dtype} {shape_text(part.shape)}{widened}, {size}"
+
+
+_AT_ONCE_NBYTES = 4 << 20
+
+
+def part_chunks(part: Part) -> Iterator[NDArray[np.generic]]:
+    """Yield the values of a variable or slice in C order, a slice some rows at a time."""
+    variable, index = part.variable, part.index
+    if index is None:
+        yield from whole_chunks(variable)
+        return
+    axis, first = next(((i, s) for i, s in enumerate(index) if isinstance(s, slice)), (0, None))
+    if first is None or not part.shape[0] or not variable.dtype.is_plain:
+        yield variable.read(index)
+        return
+    row_nbytes = math.prod(part.shape[1:]) * variable.dtype.itemsize
+    step = max(1, _AT_ONCE_NBYTES // max(1, row_nbytes))
+    rows = range(first.start, first.stop, first.step)
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
+        wanted = slice(some.start, some.stop, some.step)
+        yield variable.read((*index[:axis], wanted, *index[axis + 1 :]))
 
 
 def whole_chunks(variable: Variable) -> Iterator[NDArray[np.generic]]:

@@ -5,10 +5,12 @@ The file of `--rename-map`, images as arrays, and pictures with the options that
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import math
 import os
+import re
 import struct
 import warnings
 from collections import Counter
@@ -21,10 +23,10 @@ from ckread.errors import (
     CorruptCheckpointError,
     UsageError,
 )
+from ckread.readers.contract import few
 from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
@@ -191,6 +193,8 @@ def _too_large(path: str) -> UsageError:
 
 
 _SUFFIXES = (".png", ".svg", ".pdf")
+MAX_INCHES = 40
+MAX_DPI = 1200
 
 
 def add_pictures(parser: Parser) -> None:
@@ -204,6 +208,44 @@ def add_picture_settings(parser: Parser) -> None:
     parser.add_argument("--show", action="store_true", help="picture in a window")
     parser.add_argument("--dark", action="store_true", help="picture on a dark ground")
     parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    parser.add_argument("--title", metavar="TEXT", help="its title; none for no title")
+    parser.add_argument(
+        "--note", metavar="none", choices=("none",), help="no words below it on how to read it"
+    )
+    parser.add_argument("--size", metavar="WxH", type=_inches, help="inches, as 3.5x2.5")
+    parser.add_argument("--dpi", metavar="N", type=_dots, help="dots per inch of a .png")
+    parser.add_argument("--font", metavar="NAME", help="an installed font")
+
+
+def _inches(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"(\d{1,2}(?:\.\d{1,3})?)[x×](\d{1,2}(?:\.\d{1,3})?)", text)
+    size = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    if not 1 <= min(size) <= max(size) <= MAX_INCHES:
+        expected = f"inches from 1 to {MAX_INCHES}, as 3.5x2.5"
+        raise argparse.ArgumentTypeError(f"{text!r}, expected {expected}")
+    return size
+
+
+def _dots(text: str) -> int:
+    if not text.isdecimal() or not 20 <= int(text[:6]) <= MAX_DPI:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected 20 to {MAX_DPI}")
+    return int(text)
+
+
+def _set_look(arguments: argparse.Namespace) -> None:
+    """Have pictures drawn as the options say; a font that is not there is named."""
+    from ckread.views.figures.style import LOOK, Look
+
+    if arguments.font is not None:
+        from matplotlib.font_manager import fontManager
+
+        known = sorted({font.name for font in fontManager.ttflist})
+        if arguments.font not in known:
+            remedy = f"There are {few(known, 8)}."
+            raise UsageError(f"--font {arguments.font}: not installed", remedy=remedy)
+    title = "" if arguments.title == "none" else arguments.title
+    look = Look(title, arguments.note is None, arguments.size, arguments.dpi, arguments.font)
+    LOOK.set(look)
 
 
 def wants_picture(arguments: argparse.Namespace) -> bool:
@@ -212,12 +254,20 @@ def wants_picture(arguments: argparse.Namespace) -> bool:
         check_target(arguments.plot, force=arguments.force)
     draws = bool(arguments.plot or arguments.show)
     if draws:
-        prepare_drawing(shows=arguments.show)
+        prepare_drawing(arguments)
     return draws
 
 
-def prepare_drawing(*, shows: bool) -> None:
-    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing."""
+def prepare_drawing(arguments: argparse.Namespace) -> None:
+    """See to it that matplotlib can be imported, whatever is set for windows, and says nothing.
+
+    Pictures then look as the options say.
+    """
+    _set_up(shows=arguments.show)
+    _set_look(arguments)
+
+
+def _set_up(*, shows: bool) -> None:
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)

@@ -84,7 +84,7 @@ def _range(text: str) -> tuple[float, float]:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Draw kernels or responses."""
     keep_blas_in_one_thread()
-    prepare_drawing(shows=arguments.show)
+    prepare_drawing(arguments)
     with open_path(arguments.path, arguments, output) as checkpoint:
         variable = find_named(checkpoint, arguments.name)
         target = arguments.output

@@ -54,9 +54,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if len(found.skipped) > _N_TOLD:
         more = len(found.skipped) - _N_TOLD
         output.warning(f"{more:,} more were left out; --json lists them.")
-    seams = () if output.is_quiet else find_seams(found)
+    seams = find_seams(found) if output.is_json or not output.is_quiet else ()
     if output.is_json:
-        listed = [seam.to_dict() for seam in find_seams(found)]
+        listed = [seam.to_dict() for seam in seams]
         output.json("runs", found.to_dict() | {"seams": listed})
     elif output.is_quiet:
         output.lines(row.entry.path for row in rows_of(found) if row.entry.nbytes is not None)

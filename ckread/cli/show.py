@@ -135,17 +135,25 @@ def _show_vocabulary(checkpoint: Checkpoint, arguments: argparse.Namespace, outp
 def _show(
     part: Part, arguments: argparse.Namespace, output: Output, *, verified: bool | None
 ) -> None:
-    from ckread.views.values import MAX_SHOWN, Values, piped_rows, values_document, values_page
+    from ckread.cli.export import part_chunks
+    from ckread.views.values import MAX_SHOWN, Values, encode_values, piped_values, values_page
 
     if output.markup:
         remedy = "ckread export PATH NAME -o FILE.csv writes them for a spreadsheet."
         raise UsageError("show gives values, which are no table", remedy=remedy)
-    if output.is_json:
-        values = Values(part.variable, part.text, _read(part), part.shape)
-        output.json("show", values_document(values, verified=verified))
-        return
     n, nbytes = math.prod(part.shape), math.prod(part.shape) * part.variable.dtype.itemsize
-    is_abbreviated = output.is_terminal and not arguments.full and n > MAX_SHOWN
+    if output.is_json or not output.is_terminal:
+        if part.index is None and nbytes > LARGE_NBYTES and not arguments.verify:
+            for _ in part.variable.chunks():  # before a value of it is written
+                pass
+        chunks = part_chunks(part) if nbytes > LARGE_NBYTES else iter([_read(part)])
+        if output.is_json:
+            where = part.variable, part.text, part.shape
+            output.json_pieces(encode_values(*where, chunks, verified=verified))
+            return
+        output.lines(piped_values(part.variable, part.text, part.shape, chunks))
+        return
+    is_abbreviated = not arguments.full and n > MAX_SHOWN
     if is_abbreviated and nbytes > LARGE_NBYTES:
         from ckread.model.lookup import read_edges
         from ckread.views.values import EDGE_ITEMS
@@ -158,8 +166,6 @@ def _show(
         array = _read(part)
     values = Values(part.variable, part.text, array, part.shape)
     output.render(values_page(values, full=arguments.full))
-    if not output.is_terminal:
-        output.lines(piped_rows(array))
 
 
 def _read(part: Part) -> NDArray[np.generic]:

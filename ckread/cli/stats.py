@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
             output.json("stats", replace(result, variables=tuple(rows)).to_dict())
         elif len(result.variables) == 1:
-            from ckread.views.histogram import histogram_page
+            from ckread.views.statistics import histogram_page
 
             output.render(histogram_page(result.variables[0], result.path, n_bins=arguments.bins))
         else:

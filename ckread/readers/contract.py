@@ -326,6 +326,18 @@ class Extent(NamedTuple):
     region: tuple[tuple[int, int], ...]
 
 
+class FileIdentity(NamedTuple):
+    """What changes when a file is replaced or written to.
+
+    Of an object at an address `inode` is its ETag or generation, empty where there is none, and
+    its time 0 where nothing tells.
+    """
+
+    inode: int | str
+    nbytes: int
+    mtime_ns: int
+
+
 class CheckpointReader(Protocol):
     """Lists and reads the tensors of one checkpoint; a context manager.
 
@@ -357,6 +369,10 @@ class CheckpointReader(Protocol):
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the files of the checkpoint, index first, absent shards included."""
+        ...
+
+    def identities(self) -> dict[str, FileIdentity | None]:
+        """Give what each of these files was when it was read, or is, by its path."""
         ...
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
@@ -475,18 +491,6 @@ def few(names: Sequence[str], n: int) -> str:
     """List the first n names, and say how many more there are."""
     more = f" and {len(names) - n:,} more" if len(names) > n else ""
     return ", ".join(names[:n]) + more
-
-
-class FileIdentity(NamedTuple):
-    """What changes when a file is replaced or written to.
-
-    Of an object at an address `inode` is its ETag or generation, empty where there is none, and
-    its time 0 where nothing tells.
-    """
-
-    inode: int | str
-    nbytes: int
-    mtime_ns: int
 
 
 class Closing:

@@ -27,7 +27,14 @@ from typing import TYPE_CHECKING, Any, Self
 from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
 from ckread.readers.contract import shown
 from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.files import COPY_AGAIN, file_error, is_address, is_directory, open_regular
+from ckread.readers.files import (
+    COPY_AGAIN,
+    file_error,
+    is_address,
+    is_directory,
+    open_regular,
+    size_of,
+)
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
 
 if TYPE_CHECKING:
@@ -177,9 +184,8 @@ def detect(path: str) -> Kind:
 def read_ends(path: str) -> Ends:
     """Read both ends of a regular file."""
     with open_regular(path) as file:
+        nbytes = size_of(file)
         try:
-            nbytes = file.seek(0, os.SEEK_END)
-            file.seek(0)
             head = file.read(END_NBYTES) or b""
             file.seek(max(0, nbytes - END_NBYTES))
             return Ends(nbytes, head, file.read(END_NBYTES) or b"")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
 from ckread.readers.contract import CHUNK_NBYTES, Closing, DataType, Format, shown
 from ckread.readers.extents import open_shard, read_extent
+from ckread.readers.files import KeptOpen, file_identity
 from ckread.readers.slices import index_ranges, kept_shape
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ckread.readers.contract import Extent, Index, StoredFile, TensorRecord
+    from ckread.readers.contract import Extent, FileIdentity, Index, StoredFile, TensorRecord
     from ckread.readers.files import RegularFile
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class ExtentReader(Closing):
         """Open nothing yet."""
         self.path = path
         self.format = layout
-        self._shards: dict[str, RegularFile] = {}
+        self._shards = KeptOpen()
 
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:
@@ -63,6 +64,10 @@ class ExtentReader(Closing):
     def files(self) -> tuple[StoredFile, ...]:
         """Give the files of the checkpoint."""
         raise NotImplementedError
+
+    def identities(self) -> dict[str, FileIdentity | None]:
+        """Give what its files are."""
+        return {file.path: file_identity(file.path) for file in self.files()}
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where the plain bytes of a tensor lie; here nowhere."""
@@ -87,8 +92,7 @@ class ExtentReader(Closing):
     def close(self) -> None:
         """Close the files for good."""
         self.is_closed = True
-        while self._shards:
-            self._shards.popitem()[1].close()
+        self._shards.close()
 
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small plain tensor."""

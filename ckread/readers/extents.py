@@ -21,9 +21,9 @@ from ckread.errors import (
     ErrorKind,
     MissingShardError,
 )
-from ckread.readers.contract import Closing, DataType, few, numpy_dtype, shown
+from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.files import COPY_AGAIN, RegularFile, file_names, is_address
+from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile, file_names, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +70,7 @@ class _Shard(RegularFile):
         return not_a_shard(self.path) or super()._too_short(offset, nbytes, end)
 
 
-class OpenShards(Closing, dict[str, RegularFile]):
+class OpenShards(KeptOpen):
     """Data shards by path, opened when asked for; where there are too many the oldest is closed."""
 
     def __init__(self, most: int = 1) -> None:
@@ -80,8 +80,8 @@ class OpenShards(Closing, dict[str, RegularFile]):
 
     def __missing__(self, path: str) -> RegularFile:
         """Open a shard."""
-        if len(self) >= self._most:
-            self.pop(next(iter(self))).close()
+        if len(self) >= self._most and (oldest := next(iter(self), None)) is not None:
+            self.pop(oldest).close()
         shard = self[path] = open_shard(path)
         return shard
 
@@ -94,11 +94,6 @@ class OpenShards(Closing, dict[str, RegularFile]):
         for path, some in spans.items():
             with suppress(CheckpointError):  # whoever reads it is told
                 self[path].expect(some)
-
-    def close(self) -> None:
-        """Close all that are open."""
-        while self:
-            self.popitem()[1].close()
 
 
 class ExtentStream:

@@ -7,6 +7,7 @@ gone kills the process with SIGBUS.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -14,6 +15,7 @@ import stat
 import sys
 from io import FileIO
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ckread.errors import (
     CheckpointError,
@@ -136,6 +138,10 @@ def refusal(path: str) -> CheckpointError | None:
     return refused
 
 
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""A named pipe without a writer would block."""
+
+
 def open_regular(path: str) -> FileIO | FileWindow:
     """Open a regular file for reading, unbuffered."""
     return FileWindow(path) if is_address(path) else _open_local(path)
@@ -143,8 +149,12 @@ def open_regular(path: str) -> FileIO | FileWindow:
 
 def _open_local(path: str) -> FileIO:
     try:
-        # A named pipe without a writer would block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, _READING)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not give_back():
+                raise
+            descriptor = os.open(path, _READING)
     except (OSError, ValueError) as error:
         raise file_error(path, error) from None
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
@@ -152,22 +162,42 @@ def _open_local(path: str) -> FileIO:
         os.close(descriptor)
         found = SPECIAL_FILES.get(kind, "special file")
         raise CheckpointError(f"a {found}", expected="a regular file", path=path)
-    return FileIO(descriptor, "rb")
+    file = _Regular(descriptor, "rb")
+    file.path = path
+    return file
+
+
+class _Regular(FileIO):
+    """An open file whose errors are our own; one that gives nothing yet, as in /proc, is none."""
+
+    path: str
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give so many bytes, or what is left."""
+        try:
+            data: bytes | None = super().read(size)
+        except OSError as error:
+            raise file_error(self.path, error) from None
+        if data is None:
+            expected = "a regular file"
+            raise CheckpointError("it keeps its reader waiting", expected=expected, path=self.path)
+        return data
+
+
+def size_of(file: FileIO | FileWindow) -> int:
+    """Give the size of an open file."""
+    return file.nbytes if isinstance(file, FileWindow) else os.fstat(file.fileno()).st_size
 
 
 def read_bounded(path: str, max_nbytes: int) -> bytes:
     """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
-        try:
-            data, wanted = b"", file.seek(0, os.SEEK_END) + 1
-            file.seek(0)
-            while len(data) <= max_nbytes:  # it may grow meanwhile
-                more = file.read(min(wanted, max_nbytes + 1 - len(data)))
-                if not more:
-                    break
-                data, wanted = data + more, _BLOCK_NBYTES
-        except OSError as error:
-            raise file_error(path, error) from None
+        data, wanted = b"", size_of(file) + 1
+        while len(data) <= max_nbytes:  # it may grow meanwhile
+            more = file.read(min(wanted, max_nbytes + 1 - len(data))) or b""
+            if not more:
+                break
+            data, wanted = data + more, _BLOCK_NBYTES
     if len(data) > max_nbytes:
         raise CheckpointError(f"more than {max_nbytes:,} bytes", path=path)
     return data
@@ -317,6 +347,35 @@ class RegularFile(Closing):
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
+
+
+_kept: WeakValueDictionary[int, KeptOpen] = WeakValueDictionary()
+
+
+class KeptOpen(Closing, dict[str, RegularFile]):
+    """Files by path that stay open for whoever reads them next, as long as there is room.
+
+    Where the process may open no more, all are forgotten; one that is being read stays open
+    until that is done.
+    """
+
+    def __init__(self) -> None:
+        """Keep none yet."""
+        super().__init__()
+        _kept[id(self)] = self
+
+    def close(self) -> None:
+        """Close all that are open."""
+        while self:
+            self.popitem()[1].close()
+
+
+def give_back() -> bool:
+    """Forget every file that is only kept open; tell whether there were any."""
+    pools = [pool for pool in _kept.values() if pool]
+    for pool in pools:
+        pool.clear()
+    return bool(pools)
 
 
 class FileWindow(io.RawIOBase):

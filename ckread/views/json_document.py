@@ -27,6 +27,15 @@ def encode(document: Mapping[str, Any]) -> str:
     return json.dumps(plain_value(document), separators=(",", ":"), allow_nan=False)
 
 
+def encode_value(value: Any) -> str:
+    """Give a value as JSON."""
+    if type(value) is int:
+        return int.__repr__(value)
+    if type(value) is float and math.isfinite(value):
+        return float.__repr__(value)
+    return json.dumps(plain_value(value), separators=(",", ":"), allow_nan=False)
+
+
 def schema(command: str, *, version: int = 1) -> str:
     """Name the schema of a command's document."""
     return f"ckread.{command}/{version}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +16,10 @@ import pytest
 import ckread as package
 from ckread.cli.files import check_free, new_file
 from ckread.errors import UsageError
-from tests.builders import write_bundle
+from tests.builders import entry_bytes, header_bytes, table_bytes, write_bundle
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.terminal import Terminal
 
 TEN = str(FIXTURES / "digits_run" / "ckpt-10")
@@ -176,3 +177,77 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
         check_free("/dev/null", force=True)
     with pytest.raises(UsageError, match="no such directory to write to"):
         check_free(str(tmp_path / "no" / "file"), force=True)
+
+
+SHAPES = {
+    "line": (2000,), "matrix": (300, 7), "wide": (2, 1500), "cube": (5, 30, 20), "one": (1, 1, 1),
+    "deep": (2, 3, 1, 4, 50),
+}  # fmt: skip
+PARTS = {
+    "line": ["", "[3:1999:7]", "[5]"],
+    "matrix": ["", "[1:, ::2]", "[::3, 2]", "[5, 6]", "[7]"],
+    "wide": ["", "[:, 3:]"],
+    "cube": ["", "[2]", "[1:4, ::2, 3:9]", "[:, 3, :]", "[..., 0]"],
+    "one": ["", "[0, 0, 0]"],
+    "deep": ["", "[1, :, 0, 1:3]"],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_is_streamed_reads_as_what_is_whole(
+    tmp_path: Path, name: str, ckread: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks end anywhere in a row, and slices are read some rows at a time."""
+    made = np.random.default_rng(0).standard_normal(SHAPES[name]).astype("f4")
+    made.flat[0] = np.nan
+    prefix = write_bundle(tmp_path / "m", {"v": made})
+    calls = [
+        ["show", prefix, f"v{index}", *form] for index in PARTS[name] for form in ([], ["--json"])
+    ]
+    tables = [["show", prefix, f"v{index}", "-o", "FILE"] for index in PARTS[name]]
+
+    def all_of_them() -> list[str]:
+        outs = [ckread(*words).out for words in calls]
+        for words in tables:
+            path = tmp_path / "out.csv"
+            assert ckread(*words[:-1], str(path), "--force").code == 0
+            outs.append(path.read_text())
+        return outs
+
+    whole = all_of_them()
+    monkeypatch.setattr("ckread.cli.show.LARGE_NBYTES", 0)
+    monkeypatch.setattr("ckread.cli.export._AT_ONCE_NBYTES", 100)
+    chunks = package.Variable.chunks
+    monkeypatch.setattr(package.Variable, "chunks", lambda self: chunks(self, 4 * 37))
+    assert all_of_them() == whole
+    for words, out in zip(calls, whole, strict=False):
+        if "--json" in words:
+            index = eval(f"np.s_{words[2][1:]}", {"np": np}) if words[2] != "v" else ...
+            read = json.loads(out, parse_constant=pytest.fail)["values"]
+            assert np.array_equal(np.array(read, "f4"), made[index], equal_nan=True)
+
+
+def test_of_a_large_tensor_that_is_damaged_no_value_is_written(
+    damaged: str, ckread: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckread.cli.show.LARGE_NBYTES", 0)
+    result = ckread("show", damaged, KERNEL)
+    assert (result.code, result.out) == (2, "")
+    assert json.loads(ckread("show", damaged, KERNEL, "--json").out)["schema"] == "ckread.error/1"
+
+
+@pytest.mark.slow
+def test_a_tensor_that_memory_does_not_hold_is_piped(tmp_path: Path) -> None:
+    n = 1 << 28
+    with (tmp_path / "m.data-00000-of-00001").open("wb") as file:
+        file.truncate(4 * n)
+    entry = entry_bytes(1, (n // 64, 64), size=4 * n)
+    (tmp_path / "m.index").write_bytes(table_bytes([(b"", header_bytes()), (b"v", entry)]))
+    for form in ([], ["--json"]):
+        words = [sys.executable, "-m", "ckread", "show", str(tmp_path / "m"), "v[1:]", *form]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as show:
+            assert show.stdout is not None
+            assert len(show.stdout.read(1 << 22)) == 1 << 22
+            peak = int(Path(f"/proc/{show.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+            show.kill()
+        assert peak < 200 << 10

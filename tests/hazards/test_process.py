@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+import ckread as package
+from ckread.analysis.check.index import check_layout
+from ckread.cli.main import main
+from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
+from ckread.model.opening import open_checkpoint
+from ckread.readers.files import KeptOpen, RegularFile
 from tests.builders import write_bundle
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TEN, NINE = (str(FIXTURES / "digits_run" / f"ckpt-{step}") for step in (10, 9))
@@ -86,3 +96,121 @@ def test_settings_of_matplotlib_are_none_of_ours(tmp_path: Path) -> None:
     shown = ckread("diff", TEN, NINE, "--show", MPLBACKEND="nope")
     assert shown.returncode == 2
     assert shown.stderr.startswith("error: MPLBACKEND: Key backend: 'nope' is not a valid value")
+
+
+# Few descriptors, and files that come and go.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [24, 64])
+@pytest.mark.parametrize(
+    "words", [["drift"], ["stats", "--every"], ["check", "--every"]], ids=" ".join
+)
+def test_with_few_descriptors_no_checkpoint_is_left_out(
+    tmp_path: Path, words: list[str], room: int
+) -> None:
+    for i in range(120):
+        for suffix in (".index", ".data-00000-of-00001"):
+            os.symlink(f"{TEN}{suffix}", tmp_path / f"m-{i + 1}{suffix}")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
+
+    command = [*PROGRAM, words[0], str(tmp_path), *words[1:], "--json"]
+    free, tight = (
+        subprocess.run(command, capture_output=True, text=True, preexec_fn=setting)
+        for setting in (None, limit)
+    )
+    assert free.returncode == tight.returncode == 0
+    assert tight.stdout == free.stdout
+    assert tight.stderr == ""
+
+
+def test_files_that_are_kept_open_are_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    path = str(tmp_path / "a")
+    kept = KeptOpen()
+    kept[path] = RegularFile(path)
+    reading = kept[path]
+    refused, open_file = [OSError(errno.EMFILE, "Too many open files")], os.open
+
+    def once(*arguments: Any) -> int:
+        if refused:
+            raise refused.pop()
+        return open_file(*arguments)
+
+    monkeypatch.setattr(os, "open", once)
+    with RegularFile(path) as second:
+        assert not kept
+        assert second.pread(0, 3) == reading.pread(0, 3) == b"abc"  # what is read stays open
+        refused += [OSError(errno.EMFILE, "Too many open files")]
+        with pytest.raises(CheckpointError, match="too many open files"):  # none to give back
+            RegularFile(path)
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="no file that gives nothing yet")
+@pytest.mark.parametrize("command", ["info", "check", "history", "runs"])
+def test_a_file_that_gives_nothing_yet(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It calls itself a regular one."""
+    assert main([command, "/proc/kmsg"]) == 2
+    assert "fault" not in capsys.readouterr().err
+
+
+def _copied(folder: Path) -> str:
+    for suffix in (".index", ".data-00000-of-00001"):
+        shutil.copy(f"{TEN}{suffix}", folder)
+    return str(folder / "ckpt-10")
+
+
+def _delete(prefix: str) -> None:
+    os.unlink(f"{prefix}.index")
+    os.unlink(f"{prefix}.data-00000-of-00001")
+
+
+def _overwrite(prefix: str) -> None:
+    for suffix in (".data-00000-of-00001", ".index"):
+        shutil.copy(f"{NINE}{suffix}", f"{prefix}.new")
+        os.replace(f"{prefix}.new", f"{prefix}{suffix}")
+
+
+@pytest.mark.parametrize("change", [_delete, _overwrite])
+@pytest.mark.parametrize("when", ["opened", "read"])
+def test_what_changes_during_a_check_is_not_called_unsound(
+    tmp_path: Path, change: Callable[[str], None], when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = _copied(tmp_path)
+
+    def look(*arguments: Any) -> Any:
+        found = check_layout(*arguments)
+        change(prefix)
+        return found
+
+    with package.open(prefix) as checkpoint:
+        if when == "opened":
+            change(prefix)
+        else:
+            monkeypatch.setattr("ckread.analysis.check.check.check_layout", look)
+        with pytest.raises(CheckpointError) as caught:
+            package.check(checkpoint)
+    assert caught.value.kind is ErrorKind.CHANGED
+    assert str(caught.value) == f"{prefix}: changed while it was read"
+
+
+def test_what_cannot_be_opened_is_opened_once_more(tmp_path: Path) -> None:
+    prefix = _copied(tmp_path)
+    first = [CorruptCheckpointError("torn", path=f"{prefix}.index")]
+
+    def opened(*arguments: Any, **settings: Any) -> Any:
+        if first:
+            raise first.pop()
+        return open_checkpoint(*arguments, **settings)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ckread.analysis.check.check.open_checkpoint", opened)
+        with pytest.raises(CheckpointError) as caught:
+            package.check(prefix)
+    assert caught.value.kind is ErrorKind.CHANGED
+    os.truncate(f"{prefix}.index", 1000)
+    assert package.check(prefix).sound is False  # and what stays as it is is unsound

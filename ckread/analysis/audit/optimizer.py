@@ -23,7 +23,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.optimizers import classes_of_slots
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import find_by_name, model_order, select
+from ckread.model.selection import find_by_name, select
 
 if TYPE_CHECKING:
     import os
@@ -375,7 +375,7 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
     if not slots and not any(one.kind for one in states):
         remedy = "It was saved without one: tf.train.Checkpoint(model=model, optimizer=optimizer)"
         raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
-    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]
     if patterns:
         weights = select(weights, patterns)

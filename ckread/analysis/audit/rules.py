@@ -11,7 +11,7 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.training import iterations_by_power, read_training_state
+from ckread.analysis.training import POWERS, iterations_by_power, read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.model.variable import is_number
@@ -108,7 +108,7 @@ def read_states(checkpoint: Checkpoint) -> tuple[OptimizerState, ...]:
     """Read the optimizers, the steps of TensorFlow 1's Adam by the powers of its betas."""
     states = read_training_state(checkpoint).optimizers
     if len(states) == 1 and states[0].iterations is None:
-        return (states[0]._replace(iterations=iterations_by_power(checkpoint)[0]),)
+        return (states[0]._replace(iterations=iterations_by_power(checkpoint.of_word(*POWERS))[0]),)
     return states
 
 

@@ -18,14 +18,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import Seam
 from ckread.analysis.audit.sampling import Nearness, nearness
 from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.checksums import content_key, is_zero
-from ckread.analysis.training import iterations_by_power, read_training_state
-from ckread.errors import CheckpointError
+from ckread.analysis.training import (
+    POWERS,
+    STEPS,
+    iterations_by_power,
+    outermost,
+    read_optimizers,
+)
+from ckread.errors import CheckpointError, UsageError
 from ckread.model.evidence import Claim, Strength
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
@@ -34,11 +40,13 @@ from ckread.model.run.run import Run, as_run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ckread.analysis.training import OptimizerState
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike
     from ckread.model.variable import Variable
 
+_SAVES = "save_counter"
 _SECOND_MOMENTS = ("velocity", "v", "Adam_1")
 _SUMS = ("accumulator", "Adagrad")
 """Slots that only grow."""
@@ -107,7 +115,6 @@ class _State:
         n_slots: how many slots there are.
         n_variables: how many variables `everything` is of.
         is_blank: whether all slots are zero, by their checksums.
-        has_state: whether anything of an optimizer is there.
     """
 
     index: int
@@ -123,56 +130,134 @@ class _State:
     n_slots: int
     n_variables: int
     is_blank: bool
-    has_state: bool
 
 
 def _states(run: Run) -> Iterator[_State]:
+    plans: dict[int, tuple[object, _Plan]] = {}  # the evidence is kept, so that its id is its own
     for index, found in run.opened():
         if not isinstance(found, CheckpointError):
             with found:
-                yield _state(index, run.entries[index], found)
+                evidence = found.evidence
+                _, plan = plans.get(id(evidence)) or plans.setdefault(
+                    id(evidence), (evidence, _plan(found))
+                )
+                yield _state(index, run.entries[index], found, plan)
 
 
-def _state(index: int, entry: RunEntry, checkpoint: Checkpoint) -> _State:
-    told = read_training_state(checkpoint)
-    counts = {one.name: one.iterations for one in told.optimizers if one.iterations is not None}
-    unit = "iterations"
-    if not counts:
-        by_power, _ = iterations_by_power(checkpoint)
-        counts = {} if by_power is None else {"": by_power}
-    step = next((claim for claim in told.claims if claim.claim == "step"), None)
-    if not counts and step is not None and step.strength is Strength.STORED:
-        unit = "save counter" if told.step == told.save_counter else "step"
-        counts = {"": told.step or 0}
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the state of checkpoints that are built alike lies: names are told once for all.
+
+    Attributes:
+        scalars: names of counters and rates.
+        optimizers: with places among `scalars` for their numbers; a rate that is no whole
+            number is that of the configuration.
+        kind: their class.
+        powers: names of the powers of Adam's betas.
+        steps: name of the step, else of the save counter, with what it is called.
+        parameters: names and keys of weights and statistics.
+        compared: of all but bookkeeping and the save counter.
+        slots: of the slots.
+        owners: the weights that have slots.
+    """
+
+    scalars: list[str]
+    optimizers: tuple[OptimizerState, ...]
+    kind: str | None
+    powers: list[str]
+    steps: tuple[str, str] | None
+    parameters: list[tuple[str, str]]
+    compared: list[tuple[str, str]]
+    slots: list[tuple[str, str]]
+    owners: frozenset[str]
+
+
+def _plan(checkpoint: Checkpoint) -> _Plan:
     values = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
+    roles = (Role.COUNTER, Role.HYPERPARAMETER)
+    scalars = [v for v in values if v.role in roles and v.elements == 1]
+    names: list[str] = []
+
+    def place(variable: Variable | None) -> int | None:
+        if variable is None:
+            return None
+        names.append(variable.name)
+        return len(names) - 1
+
+    optimizers = read_optimizers(checkpoint, scalars, place)
+    step, saves = outermost(scalars, STEPS), outermost(scalars, (_SAVES,))
     slots = [v for v in values if v.role is Role.SLOT]
-    compared = [v for v in values if v.name.rpartition("/")[2] != "save_counter"]
+    return _Plan(
+        names,
+        optimizers,
+        " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
+        [v.name for v in values if v.name.rpartition("/")[2] in POWERS],
+        (step.name, "step") if step else (saves.name, "save counter") if saves else None,
+        [(v.name, v.key) for v in values if v.role.is_parameter],
+        [(v.name, v.key) for v in values if v.name.rpartition("/")[2] != _SAVES],
+        [(v.name, v.key) for v in slots],
+        frozenset(v.owner for v in slots if v.owner),
+    )
+
+
+def _state(index: int, entry: RunEntry, checkpoint: Checkpoint, plan: _Plan) -> _State:
+    def number(place: Any) -> int | float | None:
+        if not isinstance(place, int):
+            return None if place is None else float(place)
+        return _number(checkpoint, plan.scalars[place])
+
+    told = {one.name: number(one.iterations) for one in plan.optimizers}
+    rates = {one.name: number(one.learning_rate) for one in plan.optimizers}
+    counts, unit = {name: int(n) for name, n in told.items() if n is not None}, "iterations"
+    if not counts and plan.powers:
+        by_power, _ = iterations_by_power(checkpoint[name] for name in plan.powers)
+        counts = {} if by_power is None else {"": by_power}
+    if not counts and plan.steps:
+        name, unit = plan.steps
+        step = _number(checkpoint, name)
+        counts = {} if step is None else {"": int(step)}
+    slots = _content(checkpoint, plan.slots)
     return _State(
         index,
         entry,
         unit,
         counts,
-        {one.name: one.learning_rate for one in told.optimizers if one.learning_rate},
-        told.optimizer_kind,
-        _content([v for v in values if v.role.is_parameter]),
-        _content(compared),
-        _content(slots),
-        frozenset(v.owner for v in slots if v.owner),
-        len(slots),
-        len(compared),
-        bool(slots) and all(key is not None and is_zero(key) for key in map(content_key, slots)),
-        bool(slots or told.optimizers),
+        {name: float(rate) for name, rate in rates.items() if rate},
+        plan.kind,
+        _content(checkpoint, plan.parameters),
+        _content(checkpoint, plan.compared),
+        slots,
+        plan.owners,
+        len(plan.slots),
+        len(plan.compared),
+        bool(plan.slots) and all(_is_blank(checkpoint[name]) for name, _ in plan.slots),
     )
 
 
-def _content(variables: Sequence[Variable]) -> int | None:
-    marks = []
-    for variable in variables:
-        crc = variable.crc32c
-        key = content_key(variable) if crc is None else (variable.dtype, variable.elements, crc)
-        if key is None:
-            return None
-        marks.append((variable.name, key))
+def _number(checkpoint: Checkpoint, name: str) -> int | float | None:
+    try:
+        return checkpoint[name].scalar()
+    except (CheckpointError, UsageError):
+        return None
+
+
+def _is_blank(variable: Variable) -> bool:
+    key = content_key(variable)
+    return key is not None and is_zero(key)
+
+
+def _content(checkpoint: Checkpoint, chosen: Sequence[tuple[str, str]]) -> int | None:
+    """Give a number that is equal for equal contents under equal names; 0 for none."""
+    tensors = checkpoint.reader.tensors
+    marks: list[object] = []
+    for name, key in chosen:
+        record = tensors[key]
+        crc: object = record.crc32c
+        if crc is None:
+            crc = content_key(checkpoint[name])
+            if crc is None:
+                return None
+        marks.append((name, record.dtype, record.shape, crc))
     return hash(frozenset(marks)) if marks else 0
 
 
@@ -555,7 +640,8 @@ def _other_groups(run: Run, states: Sequence[_State]) -> Iterator[Seam]:
                 continue
             try:
                 with open_checkpoint(before.path) as a, open_checkpoint(after.path) as b:
-                    one, other = _state(-1, before, a), _state(-1, after, b)
+                    one = _state(-1, before, a, _plan(a))
+                    other = _state(-1, after, b, _plan(b))
             except CheckpointError:
                 continue
             seam = _other_optimizer(one, other) or _slots_changed(one, other)

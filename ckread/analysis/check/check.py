@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.check.directory import check_directory, torn_in, torn_save
@@ -35,11 +36,18 @@ from ckread.model.paths.location import (
 )
 from ckread.readers.contract import CHECKSUMMED, Format, few
 from ckread.readers.detection import Kind, detect
-from ckread.readers.files import COPY_AGAIN, exists, is_directory, is_file
+from ckread.readers.files import (
+    COPY_AGAIN,
+    exists,
+    file_identity,
+    is_directory,
+    is_file,
+    look_again,
+)
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
 
 
@@ -70,7 +78,8 @@ def check(
         progress: called with the number of bytes whenever some have been read.
 
     Raises:
-        CheckpointError: the path cannot be taken for a checkpoint at all.
+        CheckpointError: the path cannot be taken for a checkpoint at all, or what is there was
+            rewritten or deleted meanwhile (`ErrorKind.CHANGED`): nothing can be said of it.
 
     Example:
         >>> report = ckread.check("fixtures/digits_run/ckpt-10")
@@ -79,23 +88,74 @@ def check(
     """
     work = _Work(quick, with_tensorflow, Work(n_jobs, executor, progress))
     if isinstance(target, Checkpoint):
-        return _check_open(target, work)
+        return _check_settled(target, work)
     try:
         checkpoint = open_checkpoint(target, reader=reader)
     except CheckpointError as error:
-        return check_unopened(os.fsdecode(target), error, with_tensorflow=with_tensorflow)
+        return check_unopened(
+            os.fsdecode(target), error, reader=reader, with_tensorflow=with_tensorflow
+        )
     with checkpoint:
-        return _check_open(checkpoint, work)
+        return _check_settled(checkpoint, work)
+
+
+# What a training writes or deletes meanwhile is not damaged.
+
+SETTLING_SECONDS = 0.1
+"""What lies between the renaming of two files of one save, or the deletion of them, and more."""
+_YOUNG_SECONDS = 2.0
+
+
+def _check_settled(checkpoint: Checkpoint, work: _Work) -> CheckReport:
+    """Check, and say so where the files are not any more what they were."""
+    before = checkpoint.reader.identities()
+    report = _check_open(checkpoint, work)
+    if report.errors:
+        _let_settle([*before])
+        if any(file_identity(path) != identity for path, identity in before.items()):
+            raise _changed(checkpoint.path)
+    return report
+
+
+def _let_settle(paths: Iterable[str]) -> None:
+    """Wait a moment where something was written or deleted just now."""
+    places = {*paths, *(os.path.dirname(path) or os.curdir for path in paths)}
+    since = time.time_ns() - int(_YOUNG_SECONDS * 1e9)
+    for place in places:
+        look_again(place)
+    if any((at := file_identity(place)) and at.mtime_ns > since for place in places):
+        time.sleep(SETTLING_SECONDS)
+        for place in places:
+            look_again(place)
+
+
+def _changed(path: str) -> CheckpointError:
+    remedy = "A training run may be writing here. Try again."
+    found = "changed while it was read"
+    return CheckpointError(found, kind=ErrorKind.CHANGED, path=path, remedy=remedy)
+
+
+def _see_again(path: str, error: CheckpointError, reader: str) -> None:
+    """Open what could not be opened once more, and say so where it now fares otherwise."""
+    _let_settle([error.path or path])
+    try:
+        open_checkpoint(path, reader=reader).close()
+    except CheckpointError as now:
+        if (now.kind, now.message) == (error.kind, error.message):
+            return
+    raise _changed(path)
 
 
 def check_unopened(
-    path: str, error: CheckpointError, *, with_tensorflow: bool = False
+    path: str, error: CheckpointError, *, reader: str = "auto", with_tensorflow: bool = False
 ) -> CheckReport:
     """Report on a checkpoint that cannot be opened, by the error of the attempt.
 
     That very error is raised where there is no checkpoint. TensorFlow is asked only where
     there is an index.
     """
+    if error.kind is not ErrorKind.NOT_A_CHECKPOINT:
+        _see_again(path, error, reader)
     if isinstance(error, CheckpointNotFoundError):
         path = torn_in(path) or path if is_directory(path) else path
         if (torn := torn_save(path)) is not None:

@@ -204,7 +204,7 @@ _EVENTS = re.compile(r"(?:.*\.)?tfevents\..*")
 _MAX_BELOW = 20
 
 _TEMPORARY = re.compile(r"(?P<stem>.+)_temp(?:_[0-9a-f]{8,})?")
-_PART = re.compile(r"part-(?P<number>\d{5})-of-(?P<count>\d{5})")
+_SAVE_PART = re.compile(r"part-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
 
 def layout_of(directory: str) -> tuple[str, str] | None:
@@ -242,7 +242,7 @@ def layout_of(directory: str) -> tuple[str, str] | None:
 def is_save_part(path: str) -> bool:
     """Tell whether a prefix is a part of a save that was not finished; its number is no step."""
     directory, name = os.path.split(os.path.abspath(path))
-    return bool(_PART.fullmatch(name) and _TEMPORARY.fullmatch(os.path.basename(directory)))
+    return bool(_SAVE_PART.fullmatch(name) and _TEMPORARY.fullmatch(os.path.basename(directory)))
 
 
 def left_by_save(path: str) -> str | None:
@@ -267,7 +267,7 @@ def left_by_save(path: str) -> str | None:
     folder = f"{name}/ is a folder of {n_files}, {sum(sizes)} bytes"
     whole = []
     for one in names:
-        part = _PART.fullmatch(one.removesuffix(INDEX_SUFFIX))
+        part = _SAVE_PART.fullmatch(one.removesuffix(INDEX_SUFFIX))
         if part is None or not one.endswith(INDEX_SUFFIX):
             continue
         families = present_shards(os.path.join(path, part[0]))

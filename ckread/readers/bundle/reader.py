@@ -46,7 +46,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import RegularFile, file_identity, look_again
+from ckread.readers.files import KeptOpen, RegularFile, file_identity, look_again
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.bundle.memo import IndexMemo
-    from ckread.readers.contract import Extent, TensorRecord
+    from ckread.readers.contract import Extent, FileIdentity, TensorRecord
     from ckread.readers.protobuf import BundleEntry, BundleHeader
 
 
@@ -106,6 +106,11 @@ class TensorBundle(ExtentReader):
             files.append(StoredFile(path, nbytes, is_shard=True))
         return tuple(files)
 
+    def identities(self) -> dict[str, FileIdentity | None]:
+        """Give what its files are, and the index as it was read."""
+        index = self._layout.index
+        return {**super().identities(), index.path: index.identity}
+
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where a tensor's plain bytes lie, one extent per slice; None for strings."""
         return self._layout.extents(self._record(key))
@@ -122,7 +127,7 @@ class TensorBundle(ExtentReader):
         """Give another reader of the same index, which is not read again."""
         other = copy(self)
         other.is_closed = False
-        other._shards = {}
+        other._shards = KeptOpen()
         return other
 
     def _decode(self, key: str) -> NDArray[np.generic]:
@@ -178,8 +183,7 @@ class TensorBundle(ExtentReader):
     def _reload(self, key: str) -> None:
         """Read the index anew; see that the tensor is still the one that was listed."""
         old = self._record(key)
-        while self._shards:
-            self._shards.popitem()[1].close()
+        self._shards.close()
         self._place(open_index(self.path))
         new = self._tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):

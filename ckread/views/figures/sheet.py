@@ -9,20 +9,30 @@ from __future__ import annotations
 import base64
 import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from ckread.model.display import safe_text
-from ckread.views.figures.style import LABEL_SIZE, LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
+from ckread.views.figures.style import (
+    LABEL_SIZE,
+    LIGHT,
+    LOOK,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    Palette,
+    drawing,
+)
 from ckread.views.figures.text import count, cut, drawable, families_of, text_width, wrap_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
 
 WIDTH = 7.2
@@ -31,36 +41,44 @@ SCREEN_DPI = 100
 """Points to an inch on a screen; the PNG itself is finer."""
 _SEPARATOR = "  ·  "
 NOTE_PITCH = 0.13
+_HEAD = 0.44
+"""Inches that title and subtitle take."""
+
+
+class Caption(NamedTuple):
+    """What stands around a picture: the answer, parts of the subtitle, and what is left out."""
+
+    title: str
+    evidence: Sequence[str]
+    palette: Palette
+    notes: Sequence[str] = ()
+
+    def but(self, *evidence: str, notes: Sequence[str] = ()) -> Caption:
+        """Add evidence, and notes before its own."""
+        return self._replace(evidence=[*self.evidence, *evidence], notes=[*notes, *self.notes])
 
 
 @contextmanager
-def new_sheet(
-    height: float,
-    palette: Palette,
-    *,
-    title: str,
-    evidence: Sequence[str],
-    reading: Sequence[str] = (),
-    notes: Sequence[str] = (),
-) -> Iterator[Sheet]:
-    """Give a sheet with its title, in the house style; its notes are written at the end.
+def new_sheet(height: float, caption: Caption, reading: Sequence[str] = ()) -> Iterator[Sheet]:
+    """Give a sheet so many inches high without the notes, which are written at the end.
 
-    Args:
-        height: inches, without the notes.
-        palette: light or dark.
-        title: the answer.
-        evidence: parts of the subtitle.
-        reading: sentences on how to read it, the first note; empty ones are left out.
-        notes: what is left out, each on lines of its own.
+    The first is how to read it; sentences of it that are empty are left out.
     """
+    title, evidence, palette, notes = caption
+    look = LOOK.get()
     with drawing(palette):
         width = WIDTH - 2 * MARGIN
-        said = [" ".join(filter(None, reading)), *notes]
+        said = [" ".join(filter(None, reading)), *notes] if look.has_notes else []
         lines = [line for note in said if note for line in wrap_text(note, width, size=TEXT_SIZE)]
         sheet = Sheet(height + NOTE_PITCH * len(lines), palette, lines)
-        sheet.title(title, evidence)
+        if look.title == "":
+            sheet.figure.cropped = _HEAD / sheet.height
+        else:
+            sheet.title(look.title or title, evidence)
         yield sheet
         sheet.write_notes()
+        if look.size is not None:
+            sheet.figure.resize(look.size[0], look.size[1] / (1 - sheet.figure.cropped))
 
 
 def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[str, list[str]]:
@@ -87,6 +105,23 @@ class SheetFigure(Figure):
     """
 
     palette: Palette = LIGHT
+    cropped: float = 0.0
+    """How much of its height, from the top, is not shown: the place of a title."""
+
+    def resize(self, width: float, height: float) -> None:
+        """Give it another size; where it gets smaller, words and lines do with it."""
+        share = min(1.0, width / self.get_figwidth(), height / self.get_figheight())
+        self.set_size_inches(width, height)
+        if share == 1.0:
+            return
+        for text in self.findobj(Text):
+            text.set_fontsize(float(text.get_fontsize()) * share)
+        for line in self.findobj(Line2D):
+            line.set_linewidth(line.get_linewidth() * share)
+            line.set_markersize(line.get_markersize() * share)
+            line.set_markeredgewidth(line.get_markeredgewidth() * share)
+        for axes in self.axes:  # after the texts, of which its labels are
+            axes.tick_params(labelsize=TEXT_SIZE * share, pad=3 * share)
 
     def savefig(self, fname: Any, *, transparent: bool | None = None, **options: Any) -> None:
         """Write it to a file, as matplotlib does; names in ids are escaped like all others."""
@@ -94,6 +129,13 @@ class SheetFigure(Figure):
             gid = artist.get_gid()
             if gid and not gid.isprintable():  # XML takes neither control characters nor surrogates
                 artist.set_gid(safe_text(gid))
+        look = LOOK.get()
+        if self.cropped:
+            width, height = self.get_size_inches()
+            shown = Bbox([[0, 0], [width, height * (1 - self.cropped)]])
+            options.setdefault("bbox_inches", shown)
+        if look.dpi is not None:
+            options.setdefault("dpi", look.dpi)
         with drawing(self.palette):
             super().savefig(fname, transparent=transparent, **options)
 
@@ -167,8 +209,11 @@ class Sheet:
     def title(self, title: str, evidence: Sequence[str]) -> None:
         """Write the answer, and under it the evidence; what does not fit goes, from the right."""
         width = WIDTH - 2 * MARGIN
-        shown = cut(title, width, size=TITLE_SIZE, bold=True)
-        self.text(MARGIN, 0.12, shown, size=TITLE_SIZE, weight="bold", gid="ckread:title")
+        size = TITLE_SIZE
+        while size > TEXT_SIZE and text_width(title, size, bold=True) > width:
+            size -= 0.5
+        shown = cut(title, width, size=size, bold=True)
+        self.text(MARGIN, 0.12, shown, size=size, weight="bold", gid="ckread:title")
         parts = [part for part in evidence if part]
         while len(parts) > 1 and text_width(_SEPARATOR.join(parts), LABEL_SIZE) > width:
             parts.pop()

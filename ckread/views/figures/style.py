@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,37 @@ DARK = Palette(
     sequential=("#1B2440", "#233C7E", "#2A6BA8", "#3F9CC0", "#7CC4C1", "#BFE0C2", "#F4F8E4"),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of a picture its user wants otherwise, for a paper or a page of their own.
+
+    Attributes:
+        title: in the place of the answer; empty for no title and no subtitle; None for the house's.
+        has_notes: whether it says at the bottom how it is to be read.
+        size: width and height in inches; None for the house's.
+        dpi: dots to an inch of a PNG.
+        font: name of an installed font, before the house's.
+    """
+
+    title: str | None = None
+    has_notes: bool = True
+    size: tuple[float, float] | None = None
+    dpi: int | None = None
+    font: str | None = None
+
+
+_HOUSE = Look()
+LOOK: ContextVar[Look] = ContextVar("look", default=_HOUSE)
+"""What new pictures look like."""
+
+
+def fonts() -> list[str]:
+    """Give the fonts of a text, the wanted one first."""
+    font = LOOK.get().font
+    return [font, *FONTS] if font else FONTS
+
+
 MARKERS = ("o", "s", "^", "D", "v")
 """One per line colour: a second sign, for prints in grey and eyes that see few colours."""
 
@@ -148,7 +180,7 @@ DIVERGING_MAP = "RdBu_r"
 def _settings(palette: Palette) -> dict[str, Any]:
     return {
         "font.family": "sans-serif",
-        "font.sans-serif": FONTS,
+        "font.sans-serif": fonts(),
         "font.size": TEXT_SIZE,
         "axes.unicode_minus": True,
         "text.parse_math": False,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import text_to_path
 
-from ckread.views.figures.style import FALLBACK_FONTS, FONTS, TEXT_SIZE, quiet_fonts
+from ckread.views.figures.style import FALLBACK_FONTS, FONTS, TEXT_SIZE, fonts, quiet_fonts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def drawable(text: str) -> str:
 def _has_glyph(character: str) -> bool:
     is_shown = character.isprintable() or character in "\u2009\u00a0"
     is_half = 0xD800 <= ord(character) < 0xE000  # of a surrogate pair
-    fonts = (FONTS[0], *_installed())
-    return is_shown and not is_half and any(_is_in(character, name) for name in fonts)
+    known = (FONTS[0], *_installed())
+    return is_shown and not is_half and any(_is_in(character, name) for name in known)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -66,11 +66,15 @@ _NARROWEST = 0.25
 """Width of the narrowest letter, in parts of the size of the type."""
 
 
-@lru_cache(maxsize=1 << 16)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Give the width of a text in inches, drawn in `size` points."""
+    return _width(text, size, bold, fonts()[0])
+
+
+@lru_cache(maxsize=1 << 16)
+def _width(text: str, size: float, bold: bool, font_name: str) -> float:
     shown = drawable(text)
-    families = families_of(shown) or FONTS[:1]
+    families = families_of(shown) or [font_name]
     font = FontProperties(family=families, size=size, weight="bold" if bold else "normal")
     with quiet_fonts():
         width, _, _ = text_to_path.get_text_width_height_descent(shown, font, ismath=False)

@@ -12,6 +12,7 @@ from ckread.readers.graphs.meta_graph import (
     Partition,
     VariableDef,
     initializer_kind,
+    parse_variable_def,
     read_meta_graph,
     read_saved_model,
 )
@@ -217,3 +218,14 @@ def _harmless(path: Path) -> None:
         read_saved_model(str(path))
     except (CorruptCheckpointError, NotACheckpointError) as error:
         assert error.path == str(path)  # noqa: PT017
+
+
+def test_fields_of_a_variable_that_are_of_another_type_tell_nothing() -> None:
+    plain = bytes_field(1, b"w:0")
+    assert parse_variable_def(plain, (0, len(plain))).trainable is None
+    for more in (bytes_field(7, b"\1"), bytes_field(5, b"\1"), varint_field(2, 1)):
+        found = parse_variable_def(plain + more, (0, len(plain + more)))
+        assert (found.name, found.trainable, found.is_resource) == ("w", None, False)
+    told = plain + varint_field(5, 1) + varint_field(7, 1)
+    found = parse_variable_def(told, (0, len(told)))
+    assert (found.trainable, found.is_resource) == (True, True)

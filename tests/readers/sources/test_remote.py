@@ -232,10 +232,10 @@ def test_a_server_without_ranges() -> None:
     with failing(lambda path, data: whole if path.endswith(DATA) else data):
         assert call("show", SCHEME + TEN, "conv1/bias").code == 0  # small files may come whole
     forget()
-    with ckread.open(SCHEME + TEN) as checkpoint:
-        with failing(lambda path, data: data + b"more" if path.endswith(DATA) else data):
-            with pytest.raises(UnsupportedFeatureError, match="the server gives whole files only"):
-                checkpoint["conv1/bias"].numpy()
+    fault = failing(lambda path, data: data + b"more" if path.endswith(DATA) else data)
+    told = pytest.raises(UnsupportedFeatureError, match="the server gives whole files only")
+    with ckread.open(SCHEME + TEN) as checkpoint, fault, told:
+        checkpoint["conv1/bias"].numpy()
 
 
 def test_damage_is_found_far_away_too() -> None:
