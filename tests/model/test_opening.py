@@ -538,7 +538,7 @@ def test_directories_without_a_checkpoint(run: Path) -> None:
 
 def test_a_directory_that_is_called_like_an_address(run: Path) -> None:
     Path("s3:").symlink_to("run")
-    assert open_checkpoint("s3://model-3").path == "s3:/model-3"
+    assert open_checkpoint("s3://ckpt-2").path == "s3:/ckpt-2"
 
 
 def test_there_is_no_such_reader() -> None:
