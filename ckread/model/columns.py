@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import CheckpointReader, TensorColumns
 
-    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...]]
+    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...], tuple[str, ...]]
     """An identity without its name, which many share."""
     Integers = NDArray[np.integer]
 

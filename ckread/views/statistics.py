@@ -115,6 +115,7 @@ def statistics_table(rows: Sequence[Row], *, first: Sequence[Column[Row]] = ()) 
         figure("max"),
         figure("mean"),
         figure("std", rank=2),
+        figure("l1", rank=5, from_width=120),
         figure("l2", rank=4, from_width=110),
         of("zeros", shown=zeros, rank=3),
         of("nan"),

@@ -365,7 +365,7 @@ def _of_alike(
         if any(shown) else repeat(None)
         for side in (left, right)
     )  # fmt: skip
-    names, roles, _, owners, slots, _ = zip(*[v.identity for v in right], strict=True)
+    names, roles, _, owners, slots, *_ = zip(*[v.identity for v in right], strict=True)
     sides = map(Side.of, left), map(Side.of, right)
     sizes = [v.nbytes for v in right]
     columns = (

@@ -208,7 +208,8 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     if isinstance(reader.tensors, TensorColumns):
         of_columns = reader.tensors.ends()
         return {name: of_columns[i] for i, name in enumerate(names) if i in of_columns}, True
-    for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
+    tensors = getattr(reader.tensors, "original", reader.tensors)  # in other checksums alone
+    for key, _, _, nbytes, crc32c, shard, offset in tensors.values():
         if crc32c is None:
             try:
                 extents = reader.extents(key) or ()

@@ -21,7 +21,14 @@ from ckread.model.paths.location import (
 from ckread.model.steps import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.readers.contract import Format
 from ckread.readers.extents import present_shards
-from ckread.readers.files import file_identity, file_names, is_directory, is_file, written_time
+from ckread.readers.files import (
+    file_identity,
+    file_names,
+    is_directory,
+    is_file,
+    once,
+    written_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,16 +93,30 @@ def read_name(path: str) -> tuple[NameNumbers, Series]:
     suffix = file_suffix(base)
     start = re.split(r"\d", base, maxsplit=1)[0]
     own = suffix or (INDEX_SUFFIX if is_file(path + INDEX_SUFFIX) else "")
+    read = once(_read_names, directory, start, suffix, own)
+    if base not in read:
+        read = _read_names(directory, start, suffix, own, base)
+    return read[base]
+
+
+def _read_names(
+    directory: str, start: str, suffix: str | None, own: str, *absent: str
+) -> dict[str, tuple[NameNumbers, Series]]:
+    """Tell what the names of a directory say that start alike."""
     names = {
         name.removesuffix("" if suffix else own): name
         for name in file_names(directory)
         if name.startswith(start) and (name.endswith(own) if own else "." not in name[-5:])
     }
-    names.setdefault(base, base + ("" if suffix else own))
+    for base in absent:
+        names[base] = base + ("" if suffix else own)
     times = [written_time(os.path.join(directory, name)) for name in names.values()]
-    place = list(names).index(base)
-    series = next(one for one in read_series(list(names), times) if place in one.order)
-    return series.numbers[series.order.index(place)], series
+    known = list(names)
+    return {
+        known[place]: (numbers, series)
+        for series in read_series(known, times)
+        for place, numbers in zip(series.order, series.numbers, strict=True)
+    }
 
 
 def locate_latest(directory: str, candidates: list[Candidate]) -> Location | None:

@@ -95,7 +95,7 @@ def diff_page(view: DiffView) -> Page:
             certainty = index_footer(result, has_values=view.has_values)
         return Page(head, footer(certainty), piped)
     if not result.index_only:
-        return Page(head, *_value_sections(view), piped)
+        return Page(head, TerminalOnly(lambda: Page(*_value_sections(view))), piped)
     meaning = footer(index_footer(result, has_values=view.has_values))
     table = [TerminalOnly(partial(_index_table, view))] if view.rows_of(result.variables) else []
     return Page(head, *table, meaning, piped)

@@ -174,7 +174,14 @@ def _plot_map(filters: Filters, facts: Sequence[str], palette: Palette) -> Figur
     matrix = filters.tiles[0]
     is_turned = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if is_turned else matrix
-    shown, block = _averaged(matrix)
+    shown, block = matrix, 1
+    sizes = [math.ceil(n / _MAX_CELLS) for n in matrix.shape]
+    if sizes != [1, 1]:
+        # A picture has fewer dots than the matrix elements: means of blocks.
+        block = sizes[0] * sizes[1]
+        rows, columns = (n // size for n, size in zip(matrix.shape, sizes, strict=True))
+        cut = matrix[: rows * sizes[0], : columns * sizes[1]]
+        shown = cut.reshape(rows, sizes[0], columns, sizes[1]).mean(axis=(1, 3))
     width = WIDTH - 2 * MARGIN
     cell = min(width / matrix.shape[1], 0.3)
     drawn_width = cell * matrix.shape[1]
@@ -189,17 +196,6 @@ def _plot_map(filters: Filters, facts: Sequence[str], palette: Palette) -> Figur
         draw_tile(sheet_axes(sheet), shown, place, filters.scale, palette, gid="ckread:tile:0")
         draw_color_bar(sheet, MARGIN + 0.14, _TILES_TOP + height + 0.2, filters.scale, "weight")
     return sheet.figure
-
-
-def _averaged(matrix: Floats) -> tuple[Floats, int]:
-    """Give the means of blocks where a picture has fewer dots than the matrix elements."""
-    sizes = [math.ceil(n / _MAX_CELLS) for n in matrix.shape]
-    if sizes == [1, 1]:
-        return matrix, 1
-    rows, columns = (n // size * size for n, size in zip(matrix.shape, sizes, strict=True))
-    cut = matrix[:rows, :columns]
-    blocks = cut.reshape(rows // sizes[0], sizes[0], columns // sizes[1], sizes[1])
-    return blocks.mean(axis=(1, 3)), sizes[0] * sizes[1]
 
 
 # What first-layer kernels see in an image: each kernel above its response.

@@ -15,7 +15,14 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
+from ckread.views.figures.axes import (
+    FEW,
+    LARGEST,
+    Scale,
+    draw_stairs,
+    draw_strokes,
+    draw_zero,
+)
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
@@ -354,7 +361,8 @@ def _draw_column(
 def _draw_row(
     axes: Axes, name: str, distribution: Distribution, y: float, palette: Palette
 ) -> None:
-    q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
+    values = (min(max(q.value, -LARGEST), LARGEST) for q in distribution.quantiles)
+    q01, q05, q25, q50, q75, q95, q99 = values
     (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.7, solid_capstyle="butt")
     line.set_gid(f"ckread:q01-q99:{name}")
     axes.barh(y, q95 - q05, 0.5, left=q05, color=palette.middle, lw=0, zorder=2)

@@ -237,6 +237,7 @@ def test_the_document(tmp_path: Path) -> None:
         "max": 1.0,
         "mean": 0.0,
         "std": pytest.approx((2 / 3) ** 0.5),
+        "l1": 2.0,
         "l2": pytest.approx(2**0.5),
         "zeros": 1,
         "nan": 1,

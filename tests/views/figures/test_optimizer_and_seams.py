@@ -15,8 +15,8 @@ from ckread.analysis.audit.optimizer import (
 )
 from ckread.analysis.audit.records import Seam
 from ckread.analysis.audit.rules import Hyperparameter
-from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.drift.records import RunDrift, VariableDrift
+from ckread.analysis.findings import Code, Level
 from ckread.analysis.track import RunTrack, TrackedValue
 from ckread.errors import UsageError
 from ckread.model.evidence import Claim, Strength
