@@ -1,7 +1,8 @@
 """One page for a colleague: what it is, is it sound, how the run went, what changed last.
 
     $ ckread report digits_run -o report.html
-    wrote report.html: 10 checkpoints, 43 variables, 214 KiB
+    note: digits_run holds 10 checkpoints; opened the latest, digits_run/ckpt-10.
+    wrote report.html: 10 checkpoints, 43 variables, 251 KiB
 
 The page stands alone: nothing is fetched, it needs no script, it prints. Its sentences are the
 verdicts of the commands, its tables and pictures theirs. Of a run the latest checkpoint is shown
