@@ -150,7 +150,7 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     They are what a restore into the same objects leaves if its optimizers hold nothing.
     """
     graph = checkpoint.evidence.graph
-    if graph is None:
+    if graph is None or "_trainable_variables/" not in "\n".join(checkpoint.reader.tensors):
         return ()
     suspects = {
         variable.key: variable.name

@@ -20,7 +20,6 @@ from ckread.errors import (
     MissingShardError,
     NotACheckpointError,
     TruncatedFileError,
-    UnsupportedFeatureError,
     UsageError,
 )
 from ckread.model.opening import open_checkpoint, open_live
@@ -537,13 +536,9 @@ def test_directories_without_a_checkpoint(run: Path) -> None:
     assert error_of("none", CheckpointNotFoundError)[1] is None
 
 
-@pytest.mark.parametrize("scheme", ["gs", "s3", "http", "https", "hdfs", "file"])
-def test_other_machines_are_refused(scheme: str) -> None:
-    message, remedy = error_of(f"{scheme}://bucket/ckpt-1", UnsupportedFeatureError)
-    assert message == (
-        f"{scheme}://bucket/ckpt-1: {scheme}:// is not read, expected a path on this machine"
-    )
-    assert remedy == "Copy the checkpoint to this machine first, all of its files."
+def test_a_directory_that_is_called_like_an_address(run: Path) -> None:
+    Path("s3:").symlink_to("run")
+    assert open_checkpoint("s3://ckpt-2").path == "s3:/ckpt-2"
 
 
 def test_there_is_no_such_reader() -> None:

@@ -157,3 +157,29 @@ def test_what_lies_nowhere_plainly_is_streamed(monkeypatch: pytest.MonkeyPatch) 
     for one, other in zip(plain.weights, streamed.weights, strict=True):
         assert one.signal == other.signal
         assert one.update_ratio == pytest.approx(other.update_ratio, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["a/kernel", "a/kernel/Adam", "a/kernel/Adam_1"])
+def test_what_is_not_finite_is_no_figure(tmp_path: Path, value: float, where: str) -> None:
+    first = Training(tmp_path).epochs(1)
+    whole = np.full((12, 16), value, np.float32)
+    first.save(**{where.replace("/", "__"): whole})
+    audit = optimizer(tmp_path / "model.ckpt-2")
+    assert "moved the weights by" in verdict(audit) or "cannot be recomputed" in verdict(audit)
+    assert optimizer_page(audit).text()
+    assert optimizer_run_page(optimizer_of_run(tmp_path)).text()
+    ckread.plot_optimizer(audit)
+    ckread.plot_optimizer(optimizer_of_run(tmp_path))
+
+
+def test_damaged_slots_are_left_out_and_said(tmp_path: Path) -> None:
+    Training(tmp_path).epochs(1)
+    [shard] = tmp_path.glob("*.data-*")
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    audit = optimizer(tmp_path / "model.ckpt-1")
+    assert len(audit.weights) == 2
+    [note] = audit.notes
+    assert "was left out" in note
