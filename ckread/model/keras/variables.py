@@ -208,12 +208,9 @@ def _legacy_trainable(
         flags.insert(0, config.trainable)
         inner = [layer for layer in config.layers if layer.name in names]
         below = () if len(inner) == 1 else (one for _, one, _ in iter_layers(config))
-        is_known = is_known and all(map(_has_only_weights, (config, *below)))
+        for one in (config, *below):  # wrapped layers included
+            parts = (part for parts in one.parts.values() for part in parts)
+            wrapped = (part.is_builtin for part in parts if part.parts or part.layers)
+            is_known = is_known and one.is_builtin and all(wrapped)
         config = inner[0] if len(inner) == 1 else None
     return _all_flags(flags, is_known=is_known)
-
-
-def _has_only_weights(config: LayerConfig) -> bool:
-    """Tell a layer of Keras, wrapped layers included, whose weights all follow its flag."""
-    parts = (part for parts in config.parts.values() for part in parts)
-    return config.is_builtin and all(part.is_builtin for part in parts if part.parts or part.layers)

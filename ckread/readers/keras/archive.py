@@ -29,7 +29,7 @@ from ckread.errors import (
 )
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.detection import Kind, something_else
-from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
+from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile, is_file
 from ckread.readers.hdf5.file import HDF5File
 from ckread.readers.keras.config import (
     MAX_JSON_NBYTES,
@@ -270,7 +270,8 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
     names: dict[str, None] = {}
     for group, value in weight_map.items():
         for name in value if isinstance(value, list) else [value]:
-            if not _is_plain_name(name):
+            is_name = isinstance(name, str) and name not in ("", ".", "..")
+            if not is_name or set(name) & set("/\\\0") or os.path.splitdrive(name)[0]:
                 found = f"weight_map of {group!r} names {name!r}"
                 raise CorruptCheckpointError(
                     found, path=path, name=base, expected="a file in the same directory"
@@ -282,12 +283,6 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
     if not names:
         raise NotACheckpointError("an empty weight_map", path=path, name=base)
     return sorted(names)
-
-
-def _is_plain_name(name: Any) -> bool:
-    if not isinstance(name, str) or name in ("", ".", ".."):
-        return False
-    return not any(mark in name for mark in "/\\\0") and not os.path.splitdrive(name)[0]
 
 
 def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
@@ -306,7 +301,7 @@ def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
     except (NotACheckpointError, CorruptCheckpointError) as error:
         raise something_else(place, "a file of Keras weights", (Kind.HDF5,)) or error from None
     except CheckpointNotFoundError:
-        present = [one for one in names if os.path.exists(os.path.join(directory, one))]
+        present = [one for one in names if is_file(os.path.join(directory, one))]
         listed = ", ".join(present) or "none of its files"
         raise MissingShardError(
             f"{name} is not there, present: {listed}", path=place, name=os.path.basename(path)

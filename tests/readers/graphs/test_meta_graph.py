@@ -229,3 +229,13 @@ def test_fields_of_a_variable_that_are_of_another_type_tell_nothing() -> None:
     told = plain + varint_field(5, 1) + varint_field(7, 1)
     found = parse_variable_def(told, (0, len(told)))
     assert (found.trainable, found.is_resource) == (True, True)
+
+
+def test_layers_of_keras_tell_of_themselves_and_metrics_do_not(tmp_path: Path) -> None:
+    nodes = b""
+    for identifier in (b"_tf_keras_layer", b"_tf_keras_metric", b"trackable_list_wrapper"):
+        user = bytes_field(1, identifier) + bytes_field(3, b'{"name": "a"}')
+        nodes += bytes_field(1, bytes_field(4, user))
+    meta = bytes_field(1, INFO) + bytes_field(7, nodes)
+    found = read_saved_model(_saved_model(tmp_path / "saved_model.pb", meta))
+    assert dict(found.meta_graph.keras_layers) == {0: '{"name": "a"}'}
