@@ -36,14 +36,13 @@ def checkpoint_page(checkpoint: Checkpoint) -> Page:
     """Say what a checkpoint is; below it a notebook opens a listing."""
     from ckread.analysis.info import shown_tree, summarise
     from ckread.model.role import Role
-    from ckread.model.selection import model_order
     from ckread.views.info.page import info_page
     from ckread.views.listing import Listing, listing_page
     from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS
     from ckread.views.terminal.words import plural
 
     page = info_page(summarise(checkpoint), shown_tree(checkpoint))
-    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    ordered = checkpoint.in_order()
     variables = [v for v in ordered if v.role is not Role.BOOKKEEPING]
     n, nbytes = len(variables), sum(variable.nbytes for variable in variables)
     head = variables[: n if n <= MAX_ROWS else HEAD_ROWS]

@@ -181,8 +181,8 @@ def plot_track(track: RunTrack, *, ax: Axes | None = None, dark: bool = False) -
         >>> len(figure.axes)
         1
     """
+    from ckread.views.figures.curves import plot_track
     from ckread.views.figures.on_axes import draw_track
-    from ckread.views.figures.track import plot_track
 
     if ax is not None:
         draw_track(ax, track, palette_of(dark=dark))
@@ -214,7 +214,7 @@ def plot_history(
         >>> len(ckread.plot_history(found).axes) >= 3
         True
     """
-    from ckread.views.figures.history import plot_history
+    from ckread.views.figures.curves import plot_history
     from ckread.views.figures.on_axes import draw_history
 
     if ax is None:

@@ -93,7 +93,7 @@ RECORDS = (
     ("ckread.analysis.audit.optimizer", ("UsedOptimizer", "WeightUpdate")),
     ("ckread.analysis.audit.rules", ("Hyperparameter",)),
     ("ckread.analysis.history.history", ("BestEpoch",)),
-    ("ckread.analysis.check.findings", ("Finding",)),
+    ("ckread.analysis.findings", ("Finding",)),
 )
 """What answers are made of: where it is, and its names."""
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from ckread.analysis.check import values as changed_byte
-from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.check.values import check_values
+from ckread.analysis.findings import Code, Level
 from ckread.errors import CheckpointError
 from ckread.model.opening import open_checkpoint
 from ckread.readers.files import RegularFile

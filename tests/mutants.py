@@ -2,11 +2,12 @@
 
     python -m tests.mutants --record                   which fast test runs which line, once
     python -m tests.mutants --sample 3000 --seed 1     a fault after the other, results in a file
-    python -m tests.mutants --survivors                those again that no test found
+    python -m tests.mutants --survivors                those again that none of them found,
+                                                       against tests with TensorFlow too
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Each is put into
-a copy of the project, and a fork runs the tests that reach its line: forty that reach least
-else, and where these find nothing, all the rest (up to 400). Annotations and what only a type
+a copy of the project, and a fork runs the tests that reach its line: thirty that reach least
+else, and where these find nothing, the rest (up to 150). Annotations and what only a type
 checker reads are left alone. Results are lines of JSON; a run goes on where the last one ended.
 """
 
@@ -36,9 +37,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 _WINGS = ("readers", "model", "analysis")
 _TESTS = ("readers", "model", "analysis", "hazards")
 _FAST = "not slow and not oracle"
-_FIRST, _MOST = 40, 400
+_FIRST, _MOST = 30, 150
 _SECONDS = 90
 _SURVIVED, _KILLED, _TIMEOUT, _UNREACHED = "survived", "killed", "timeout", "unreached"
+_IMPOSSIBLE = "impossible"
 _HEAVY = (
     "numpy", "h5py", "ml_dtypes", "hypothesis", "rich.console", "google_crc32c", "cramjam",
     "_pytest.assertion.rewrite", "pandas", "google.protobuf",
@@ -122,39 +124,52 @@ def record(path: str) -> int:
     return subprocess.call(command, cwd=_ROOT, env=os.environ | {"COVERAGE_FILE": path})
 
 
+Coverage = tuple[str, ...]
+"""The files of `record`, of which there may be several."""
+
+
 @cache
-def _recorded(path: str) -> dict[str, dict[int, list[str]]]:
+def _recorded(paths: Coverage) -> dict[str, dict[int, set[str]]]:
     from coverage import CoverageData
 
-    data = CoverageData(path)
-    data.read()
-    found = {}
-    for file in data.measured_files():
-        module = f"ckread/{file.rpartition('/ckread/')[2]}"
-        found[module] = {
-            line: sorted({one.partition("|")[0] for one in contexts if one})
-            for line, contexts in data.contexts_by_lineno(file).items()
-        }
+    found: dict[str, dict[int, set[str]]] = {}
+    for path in paths:
+        data = CoverageData(path)
+        data.read()
+        for file in data.measured_files():
+            lines = found.setdefault(f"ckread/{file.rpartition('/ckread/')[2]}", {})
+            for line, contexts in data.contexts_by_lineno(file).items():
+                tests = {one.partition("|")[0] for one in contexts if one}
+                lines.setdefault(line, set()).update(tests)
     return found
 
 
 @cache
-def _reach(path: str) -> Counter[str]:
+def _collected(folder: str) -> frozenset[str]:
+    """Give the tests that there are: one that is gone would fail whatever the fault."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
+               *(f"tests/{name}" for name in _TESTS)]  # fmt: skip
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return frozenset(found.stdout.splitlines())
+
+
+@cache
+def _reach(paths: Coverage) -> Counter[str]:
     """Count the lines that each test reaches."""
     return Counter(
-        test for lines in _recorded(path).values() for tests in lines.values() for test in tests
+        test for lines in _recorded(paths).values() for tests in lines.values() for test in tests
     )
 
 
-def tests_for(mutant: Mutant, path: str) -> list[str]:
+def tests_for(mutant: Mutant, paths: Coverage) -> list[str]:
     """Give the tests that reach a line, those first that reach least else.
 
     A line that runs at import is reached by whatever reaches its module.
     """
-    lines = _recorded(path).get(mutant.module, {})
+    lines = _recorded(paths).get(mutant.module, {})
     tests = lines.get(mutant.line) or sorted({one for found in lines.values() for one in found})
     wing = "tests/" + mutant.module.split("/")[1]
-    return sorted(tests, key=lambda one: (not one.startswith(wing), _reach(path)[one], one))
+    return sorted(tests, key=lambda one: (not one.startswith(wing), _reach(paths)[one], one))
 
 
 # Putting a fault in, and running tests.
@@ -167,21 +182,24 @@ def _copy(folder: str) -> None:
         os.symlink(_ROOT / name, f"{folder}/{name}")
 
 
-def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
+def run(mutant: Mutant, folder: str, recorded: Coverage, marks: str = _FAST) -> dict[str, Any]:
     """Put a fault into the copy, run tests, take it out again."""
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator
 
     path = Path(folder, mutant.module)
     source = (_ROOT / mutant.module).read_text(encoding="utf-8")
-    tests = tests_for(mutant, recorded)
-    changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    tests = [one for one in tests_for(mutant, recorded) if one in _collected(folder)]
     began, outcome = time.monotonic(), _UNREACHED
+    try:
+        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    except AttributeError:  # `except a.b` is more than this operator knows
+        return {**asdict(mutant), "outcome": _IMPOSSIBLE}
     path.write_text(changed, encoding="utf-8")
     try:
         for chosen in (tests[:_FIRST], tests[_FIRST:_MOST]):
             if chosen:
-                outcome = _tested(chosen, folder)
+                outcome = _tested(chosen, folder, marks)
             if outcome not in (_SURVIVED, _UNREACHED):
                 break
     finally:
@@ -197,7 +215,7 @@ def run(mutant: Mutant, folder: str, recorded: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tested(tests: list[str], folder: str) -> str:
+def _tested(tests: list[str], folder: str, marks: str) -> str:
     """Run tests in a fork, which has the heavy libraries already."""
     child = os.fork()
     if child == 0:
@@ -206,21 +224,24 @@ def _tested(tests: list[str], folder: str) -> str:
         for stream in range(3):
             os.dup2(nowhere, stream)
         os.chdir(folder)
-        sys.path.insert(0, folder)
+        sys.path[:] = [folder, *(path for path in sys.path if path not in ("", str(_ROOT)))]
+        for name in [one for one in sys.modules if one.partition(".")[0] in ("tests", "ckread")]:
+            del sys.modules[name]  # those of the project itself
         sys.dont_write_bytecode = True
         code = 2
         try:
             import pytest
 
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-m", _FAST]
-            code = int(pytest.main([*options, *tests]))
+            early = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-W", early]
+            code = int(pytest.main([*options, "-m", marks, *tests]))
         finally:
             os._exit(code)
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return _SURVIVED if status == 0 else _KILLED
+            return _SURVIVED if status == 0 else _KILLED  # 4: a test cannot be imported
         time.sleep(0.02)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -236,11 +257,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--survivors", action="store_true", help="only those not found before")
     parser.add_argument("--results", default=".mutants.jsonl")
-    parser.add_argument("--coverage", default=".mutants.coverage")
+    parser.add_argument("--coverage", nargs="+", default=[".mutants.coverage"])
     arguments = parser.parse_args()
-    coverage = os.path.abspath(arguments.coverage)
+    coverage = tuple(map(os.path.abspath, arguments.coverage))
     if arguments.record:
-        return record(coverage)
+        return record(coverage[0])
     results = Path(arguments.results)
     before = (
         [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
@@ -262,7 +283,8 @@ def main() -> int:
         for mutant in chosen:
             if mutant in done or time.monotonic() > end:
                 continue
-            found = run(mutant, folder, coverage)
+            marks = "not slow" if arguments.survivors else _FAST
+            found = run(mutant, folder, coverage, marks)
             counts[found["outcome"]] += 1
             with results.open("a") as file:
                 file.write(f"{json.dumps(found)}\n")
@@ -272,6 +294,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     n_alive = counts[_SURVIVED] + counts[_UNREACHED]
+    counts.pop(_IMPOSSIBLE, None)
     sys.stdout.write(f"{counts.total()} faults, {n_alive} alive: {dict(counts)}\n")
     return int(n_alive * 10 > counts.total())
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check, check_members
-from ckread.analysis.check.findings import Code, Level
+from ckread.analysis.findings import Code, Level
 from ckread.errors import CheckpointError, CorruptCheckpointError
 from ckread.model.opening import open_checkpoint
 from ckread.readers.bundle.reader import TensorBundle

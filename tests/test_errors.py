@@ -11,7 +11,8 @@ import pytest
 
 import ckread
 from ckread import errors
-from ckread.analysis.check.findings import CheckReport, Code, Finding, Level
+from ckread.analysis.check.findings import CheckReport
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.cli.output import Output
 from ckread.errors import (
     CheckpointError,

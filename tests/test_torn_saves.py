@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import CheckReport, Code
+from ckread.analysis.findings import Code
 from ckread.errors import CheckpointError
 from ckread.views.check import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from ckread.analysis.check.findings import CheckReport
 
 SAVING = """
 import os, resource, signal, sys

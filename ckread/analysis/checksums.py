@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.model.role import Role
 from ckread.readers import crc32c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ckread.model.variable import Variable
     from ckread.readers.contract import DataType, Extent
@@ -142,6 +143,34 @@ def is_constant(key: ContentKey) -> bool:
     itemsize = max(1, key.dtype.itemsize)
     patterns = _CONSTANTS.get(key.dtype, ("00" * itemsize, "01" + "00" * (itemsize - 1)))
     return any(key.crc32c == _repeated(bytes.fromhex(p), key.elements) for p in patterns)
+
+
+class Shared(NamedTuple):
+    """What is stored once and stands in several places, or twice and is equal.
+
+    Attributes:
+        tied: other places in the model of one variable, by its name.
+        equal: names of parameters and averages with equal checksums, a group each; zeros, ones,
+            scalars and what is known to be a copy are left out.
+    """
+
+    tied: dict[str, tuple[str, ...]]
+    equal: tuple[tuple[str, ...], ...]
+
+
+def find_shared(variables: Iterable[Variable]) -> Shared:
+    """Find tied variables and equal contents by what the index lists; no value is read."""
+    tied: dict[str, tuple[str, ...]] = {}
+    groups: dict[ContentKey, list[str]] = {}
+    for variable in variables:
+        if variable.tied:
+            tied[variable.name] = variable.tied
+        is_model = variable.role.is_parameter or variable.role is Role.AVERAGE
+        if is_model and variable.crc32c is not None and variable.elements > 1:
+            key = ContentKey(variable.dtype, variable.elements, variable.crc32c)
+            groups.setdefault(key, []).append(variable.name)
+    equal = [(key, tuple(names)) for key, names in groups.items() if len(names) > 1]
+    return Shared(tied, tuple(names for key, names in equal if not is_constant(key)))
 
 
 def is_zero(key: ContentKey) -> bool:

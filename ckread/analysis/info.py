@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ckread.analysis.checksums import Shared, find_shared
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -74,6 +75,8 @@ class CheckpointSummary(Displayed):
         hash_tables: embeddings kept as hash tables; their values are parameters.
         averaged: what averages tell of the parameters, where the weights are not there.
         averages_apart: ‖averages − weights‖ / ‖weights‖, where both are there and small.
+        shared: variables in several places of the model, and equal contents; of none where
+            there are very many.
         masks: what pruning masks leave out of the weights they lie beside.
         evidence: what told the claims, one each.
         warnings: what is not as it should be, one or more sentences each.
@@ -108,6 +111,7 @@ class CheckpointSummary(Displayed):
     hash_tables: tuple[HashTable, ...]
     averaged: Averaged | None
     averages_apart: float | None
+    shared: Shared
     masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
@@ -189,6 +193,7 @@ class CheckpointSummary(Displayed):
             "hash_tables": [table.to_dict() for table in self.hash_tables],
             "averages_apart": self.averages_apart,
             "masks": None if self.masks is None else self.masks.to_dict(),
+            "shared": {"tied": self.shared.tied, "equal": self.shared.equal},
             "evidence": [claim.to_dict() for claim in self.evidence],
             "warnings": self.warnings,
         }
@@ -219,6 +224,11 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     """Give the variables as a page draws them: in model order, bookkeeping left out."""
     return checkpoint.tree(folds=folds, bookkeeping=False)
+
+
+_IN_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
+_MANY = 20_000
+"""Variables of a checkpoint among which those are looked for that share something."""
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -257,6 +267,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
         averages_apart=averages_apart(checkpoint),
+        shared=find_shared(() if len(checkpoint) > _MANY else checkpoint.of_role(*_IN_MODEL)),
         masks=find_masks(checkpoint),
         evidence=(
             *training.claims,

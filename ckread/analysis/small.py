@@ -170,21 +170,22 @@ class Rows(NamedTuple):
 
 
 def grouped(
-    columns: Sequence[Sequence[Variable | Extent | None]], limit: int = SMALL_ELEMENTS
+    columns: Sequence[Sequence[Variable | Extent | None]], limit: int | None = None
 ) -> tuple[list[Group], list[int]]:
     """Group items by size and types.
 
     Args:
         columns: for each extent of an item the sources of all items, as many in each. They are
             extents, or variables of one extent; None where something else is to be done.
-        limit: elements of an item, at most.
+        limit: elements of an item, at most; None for `SMALL_ELEMENTS`.
 
     Returns:
         The groups, and the numbers of the items that are in none of them.
     """
     if not (columns and columns[0]):
         return [], []
-    told = [_Told(sources, limit) for sources in columns]
+    most = SMALL_ELEMENTS if limit is None else limit
+    told = [_Told(sources, most) for sources in columns]
     members: dict[tuple[int, ...], list[int]] = {}
     for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
         members.setdefault(codes, []).append(number)
@@ -200,6 +201,15 @@ def grouped(
         known = [one.column(numbers, kind) for one, kind in zip(told, kinds, strict=True) if kind]
         groups.append(Group(numbers, known, elements))
     return groups, sorted(rest)
+
+
+def limit_of(n_extents: int, chunk: int) -> int:
+    """Give the elements of an item that goes together with others, at most.
+
+    Where it has more extents than files can be open these are `chunk`: alone it would open
+    each of them.
+    """
+    return chunk if n_extents > MAX_OPEN_SHARDS else SMALL_ELEMENTS
 
 
 class _Kind(NamedTuple):
@@ -385,13 +395,13 @@ def _read(
     shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
 ) -> tuple[bytes, list[bytes]]:
     """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
-    if len(offsets) == 1 or (np.diff(offsets) == nbytes).all():
+    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
         whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
         return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
     tensors = [b""] * len(offsets)
     order = np.argsort(offsets, kind="stable")
     ordered = offsets[order]
-    cuts = np.flatnonzero(np.diff(ordered) > nbytes + _MAX_GAP) + 1
+    cuts = np.flatnonzero(ordered[1:] - ordered[:-1] > nbytes + _MAX_GAP) + 1
     for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
         first = int(ordered[start])
         data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
@@ -12,17 +12,15 @@ from ckread.model.display import Displayed, Kind, data_frame
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import Regex, find_by_name, find_variable, select
-from ckread.model.variable import no_index, resolve_index, split_index
+from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ckread.analysis.audit.records import Seam
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
-    from ckread.model.variable import Variable
 
 
 Number = int | float | None
@@ -91,15 +89,7 @@ class RunTrack(Displayed):
         """Give the body of the `track` document."""
         return {
             "path": self.path,
-            "checkpoints": [
-                {
-                    "path": entry.path,
-                    "step": entry.step,
-                    "epoch": entry.epoch,
-                    "time": entry.time,
-                }
-                for entry in self.checkpoints
-            ],
+            "checkpoints": [entry.to_place() for entry in self.checkpoints],
             "variables": [variable.to_dict() for variable in self.variables],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],
@@ -147,39 +137,37 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     """
     run = as_run(run)
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-    opened: list[tuple[int, Checkpoint]] = []
-    notes = []
-    for at, found in run.opened():
-        if isinstance(found, CheckpointError):
-            notes.append(f"{run.entries[at].name} was left out: {found.message}.")
-        else:
-            opened.append((at, found))
+    listed = list(run.indexes())
+    opened = [(at, found) for at, found in listed if not isinstance(found, CheckpointError)]
+    notes = [
+        f"{run.entries[at].name} was left out: {found.message}."
+        for at, found in listed
+        if isinstance(found, CheckpointError)
+    ]
+    # The last of each structure tells its names; of a name that several have the last of all.
+    last_of = {found.structure.number: found for _, found in opened}
+    at_last = {found.structure.number: at for at, found in opened}
     candidates: dict[str, Variable] = {}
-    for (_, checkpoint), (_, following) in zip_longest(opened, opened[1:], fillvalue=(0, None)):
-        # Most checkpoints of a run have the names of the one after them.
-        if checkpoint is not None and (following is None or [*checkpoint] != [*following]):
-            candidates.update(checkpoint)
-    left_out = [text for text in wanted if text.startswith("!") and text not in candidates]
-    if left_out:
-        candidates = {v.name: v for v in select(candidates.values(), left_out)}
-        wanted = [text for text in wanted if text not in left_out]
+    for number in sorted(at_last, key=at_last.__getitem__):
+        candidates.update(last_of[number].checkpoint())
     found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
-    for at, checkpoint in opened:
+    for at, found in opened:
         entry = run.entries[at]
+        path = found.path
         row: list[Number] = []
-        with checkpoint:
+        with closing(found.reader):
             for target in targets:
-                variable = checkpoint.get(target.name) or checkpoint.get(target.key)
+                variable = found.variable(target.name, target.key)
                 value = None
                 try:
                     value = None if variable is None else _read(variable, target.index)
                 except UsageError as error:  # another shape in this checkpoint
-                    notes.append(f"{error.message}, in {checkpoint.path}.")
+                    notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
                     why = f"was left out: {error.message}"
-                    notes.append(f"{target.label} of {checkpoint.path} {why}.")
+                    notes.append(f"{target.label} of {path} {why}.")
                 row.append(value)
         if run.error_now(at) is None:
             rows.append(row)

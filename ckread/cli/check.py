@@ -20,6 +20,8 @@ not finite in a weight; 2: this is no checkpoint. Warnings and notes leave 0.
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
@@ -29,6 +31,7 @@ from ckread.readers.files import file_identity
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from ckread.analysis.check.findings import CheckReport
     from ckread.cli.arguments import Parser
@@ -83,61 +86,53 @@ def _code(reports: list[CheckReport], arguments: argparse.Namespace) -> int:
 
 
 def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckReport:
-    from ckread.analysis.check.check import check, check_unopened
     from ckread.model.opening import open_checkpoint
 
+    check, check_unopened = _checks(arguments)
     try:
         checkpoint = open_checkpoint(path, reader=arguments.reader)
     except CheckpointError as error:
-        return check_unopened(
-            path, error, reader=arguments.reader, with_tensorflow=arguments.with_tensorflow
-        )
+        return check_unopened(path, error)
     with checkpoint:
         for note in checkpoint.notes:
             output.note(note)
         nbytes = sum(variable.nbytes for variable in checkpoint.values())
         with ProgressBar(nbytes, output) as progress:
-            return check(
-                checkpoint,
-                quick=arguments.quick,
-                with_tensorflow=arguments.with_tensorflow,
-                n_jobs=arguments.jobs,
-                progress=progress,
-            )
+            return check(checkpoint, progress=progress)
+
+
+def _checks(arguments: argparse.Namespace) -> tuple[Callable[..., CheckReport], ...]:
+    """Give `check` and `check_unopened`, with the options that are asked for."""
+    from ckread.analysis.check.check import check, check_unopened
+
+    both = {"reader": arguments.reader, "with_tensorflow": arguments.with_tensorflow}
+    checks = partial(check, quick=arguments.quick, n_jobs=arguments.jobs, **both)
+    return checks, partial(check_unopened, **both)
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from glob import escape, glob
-
-    from ckread.analysis.check.check import check, check_unopened
+    from ckread.model.paths.location import file_names
     from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
+    from ckread.readers.extents import stem_of_shard
+    from ckread.readers.files import found_out_once
 
+    check, check_unopened = _checks(arguments)
     try:
         found = find_places([arguments.path]).found.values()
     except CheckpointError as error:
-        unopened = check_unopened(
-            arguments.path,
-            error,
-            reader=arguments.reader,
-            with_tensorflow=arguments.with_tensorflow,
-        )
-        return _report_run([unopened], arguments, output)
+        return _report_run([check_unopened(arguments.path, error)], arguments, output)
     paths = sorted((place.path for place in found), key=natural_key)[:: -arguments.every][::-1]
-    files = (file for path in paths for file in glob(f"{escape(path)}.*"))
-    nbytes = sum(known.nbytes for known in map(file_identity, files) if known)  # roughly
+    prefixes = {*paths}
+    folders = {os.path.dirname(path) for path in paths}
+    files = [os.path.join(folder, name) for folder in folders for name in file_names(folder)]
+    data = [file for file in files if stem_of_shard(file) in prefixes]
+    nbytes = sum(known.nbytes for known in map(file_identity, data) if known)  # roughly
     reports, foreign = [], []
-    with ProgressBar(nbytes, output) as progress:
+    with found_out_once(), ProgressBar(nbytes, output) as progress:
         for path in paths:
             try:
-                report = check(
-                    path,
-                    quick=arguments.quick,
-                    reader=arguments.reader,
-                    with_tensorflow=arguments.with_tensorflow,
-                    n_jobs=arguments.jobs,
-                    progress=progress,
-                )
+                report = check(path, progress=progress)
             except CheckpointError as error:
                 is_gone = isinstance(error, CheckpointNotFoundError)
                 if not (is_gone or error.kind in (ErrorKind.NOT_A_CHECKPOINT, ErrorKind.CHANGED)):

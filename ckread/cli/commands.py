@@ -131,6 +131,10 @@ COMMANDS = (
     ),
     Command("loads", (PATH,), "what a program that loads it would run", Group.SOUND),
     Command(
+        "report", (PATH, Positional("OTHER", "?")),
+        "one page for a colleague: all of it, with pictures", Group.SOUND,
+    ),
+    Command(
         "compat", (Positional("SAVED"), Positional("TARGET"), PATTERNS),
         "which values a restore brings, what brings the rest", Group.RETURN,
     ),

@@ -161,9 +161,12 @@ def _compare(
         output.warning(warning)  # files of both sides may have the same names
     path = arguments.rename_map
     known = read_rename_map(path) if path and os.path.exists(path) else None
-    crcs = {variable.name: variable.crc32c for variable in a.values()}
-    differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
-    nbytes = sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+
+    def nbytes() -> int:
+        crcs = {variable.name: variable.crc32c for variable in a.values()}
+        differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
+        return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
+
     with ProgressBar(nbytes, output) as progress:
         result = diff_checkpoints(
             a,

@@ -263,11 +263,12 @@ def prepare_drawing(arguments: argparse.Namespace) -> None:
 
     Pictures then look as the options say.
     """
-    _set_up(shows=arguments.show)
+    set_up_drawing(shows=arguments.show)
     _set_look(arguments)
 
 
-def _set_up(*, shows: bool) -> None:
+def set_up_drawing(*, shows: bool) -> None:
+    """Have matplotlib draw for a file, or for a window, and say nothing."""
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)

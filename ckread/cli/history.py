@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
         output.render(history_page(result, show_all=arguments.all), result.evidence)
     if draws:
-        from ckread.views.figures.history import plot_history
+        from ckread.views.figures.curves import plot_history
         from ckread.views.terminal.words import plural
 
         figure = plot_history(result, palette=palette_of(arguments))

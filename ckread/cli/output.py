@@ -14,7 +14,7 @@ from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from rich.progress import Progress
@@ -237,8 +237,9 @@ class ProgressBar:
     A context manager; calling it with a number of bytes advances it.
     """
 
-    def __init__(self, total_nbytes: int, output: Output) -> None:
-        self._total = max(1, total_nbytes)
+    def __init__(self, total_nbytes: int | Callable[[], int], output: Output) -> None:
+        """Give the number of bytes, or what tells it once the line is wanted."""
+        self._total = total_nbytes
         self._output = output
         self._done = 0
         self._start = self._drawn = time.monotonic()
@@ -267,7 +268,8 @@ class ProgressBar:
         if self._is_wanted and waited:
             self._drawn = now
             if self._bar is None:
-                self._bar = self._output.progress(self._done, self._total, since=self._start)
+                total = self._total if isinstance(self._total, int) else self._total()
+                self._bar = self._output.progress(self._done, max(1, total), since=self._start)
                 self._is_wanted = self._bar is not None
             if self._bar is not None:
                 self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)

@@ -93,8 +93,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         from ckread.analysis.statistics.statistics import choose_variables, statistics
 
         patterns, roles = patterns_of(arguments), roles_of(arguments)
-        chosen, _ = choose_variables(checkpoint, patterns, roles)
-        with ProgressBar(sum(variable.nbytes for variable in chosen), output) as progress:
+
+        def nbytes() -> int:
+            chosen, _ = choose_variables(checkpoint, patterns, roles)
+            return sum(variable.nbytes for variable in chosen)
+
+        with ProgressBar(nbytes, output) as progress:
             result = statistics(
                 checkpoint,
                 patterns,
@@ -113,7 +117,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
             output.json("stats", replace(result, variables=tuple(rows)).to_dict())
         elif len(result.variables) == 1:
-            from ckread.views.histogram import histogram_page
+            from ckread.views.statistics import histogram_page
 
             output.render(histogram_page(result.variables[0], result.path, n_bins=arguments.bins))
         else:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
         output.render(track_page(result), result.evidence)
     if draws:
-        from ckread.views.figures.track import plot_track
+        from ckread.views.figures.curves import plot_track
         from ckread.views.terminal.words import plural
 
         what = f"{plural(len(result.variables), 'value')} over the run"

@@ -21,6 +21,7 @@ from ckread.model.role import Role
 from ckread.model.selection import LEAF_RANK, compile_patterns, component_key, ranks_of
 from ckread.model.tree import VariableTree
 from ckread.model.variable import Variable, VariableKind
+from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Evidence
     from ckread.readers.contract import CheckpointReader, TensorColumns
 
-    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...]]
+    Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...], tuple[str, ...]]
     """An identity without its name, which many share."""
     Integers = NDArray[np.integer]
 
@@ -149,8 +150,9 @@ class IdentityColumns(Mapping[str, Identity]):
         numbers: defaultdict[Relation, int] = defaultdict()
         numbers.default_factory = numbers.__len__
         rows = [found[key] for key in keys]
-        relation = np.fromiter((numbers[row[1:]] for row in rows), np.int32, len(rows))
-        names = [row.name for row in rows]
+        with no_garbage_collection():
+            relation = np.fromiter((numbers[row[1:]] for row in rows), np.int32, len(rows))
+        names = [row[0] for row in rows]
         return cls(keys, names, list(numbers), relation, Spelling(names))
 
     @cached_property
@@ -160,6 +162,13 @@ class IdentityColumns(Mapping[str, Identity]):
     def at(self, place: int) -> Identity:
         """Make the identity at a place."""
         return Identity(self.names[place], *self.relations[self.relation[place]])
+
+    def in_order(self) -> Iterator[Identity]:
+        """Make one identity after the other."""
+        make_identity = tuple.__new__  # what Identity(...) calls, without the call
+        relations = map(self.relations.__getitem__, self.relation.tolist())
+        for name, relation in zip(self.names, relations, strict=True):
+            yield make_identity(Identity, (name, *relation))
 
     def __getitem__(self, key: str) -> Identity:
         """Make the identity of a key."""
@@ -234,20 +243,14 @@ class VariableColumns(Mapping[str, Variable]):
     def values(self) -> ValuesView[Variable]:
         """Give all variables."""
         if len(self._made) < len(self):
-            some, reader = self._made, self._reader
-            names, relations, relation = (
-                self.names,
-                self.identities.relations,
-                self.identities.relation.tolist(),
-            )
-            make_identity = tuple.__new__
-            self._made = {
-                i: some.get(i)
-                or Variable(
-                    record, make_identity(Identity, (names[i], *relations[relation[i]])), reader
-                )
-                for i, record in enumerate(self.tensors.rows())
-            }
+            some, reader, identities = self._made, self._reader, self.identities.in_order()
+            with no_garbage_collection():
+                self._made = {
+                    i: some.get(i) or Variable(record, identity, reader)
+                    for i, (record, identity) in enumerate(
+                        zip(self.tensors.rows(), identities, strict=True)
+                    )
+                }
         return self._made.values()
 
     def some(self, places: Integers) -> list[Variable]:
@@ -467,6 +470,10 @@ class ColumnTree:
 
     def grow(self, root: VariableTree) -> None:
         """Make all that is below the root."""
+        with no_garbage_collection():
+            self._grow(root)
+
+    def _grow(self, root: VariableTree) -> None:
         above = [root]
         for depth in range(self.codes.shape[1]):
             bounds = self.level(depth).bounds

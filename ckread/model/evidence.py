@@ -233,6 +233,7 @@ class Identity(NamedTuple):
         owner: name of the variable that a slot, average or alias belongs to.
         slot: the writer's word for a slot: `momentum`, `m`, `accumulator`.
         paths: other paths to the same object in the object graph, unescaped.
+        tied: those of them that are a second place in the model: it is one variable in both.
     """
 
     name: str
@@ -241,3 +242,4 @@ class Identity(NamedTuple):
     owner: str | None = None
     slot: str | None = None
     paths: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -195,6 +195,7 @@ def read_series(names: Sequence[str], times: Sequence[float | None]) -> list[Ser
     return [series[i] for i in ranks]
 
 
+@lru_cache(1 << 15)
 def _cut(name: str) -> _Name:
     stem = stem_of_name(name)
     matches = list(_TOKEN.finditer(stem))

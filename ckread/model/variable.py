@@ -152,6 +152,11 @@ class Variable:
         return self._identity.paths
 
     @property
+    def tied(self) -> tuple[str, ...]:
+        """Those of `paths` that are a second place in the model, which has one variable there."""
+        return self._identity.tied
+
+    @property
     def crc32c(self) -> int | None:
         """Unmasked CRC-32C of the stored bytes, where the format keeps one per tensor."""
         return self._record.crc32c

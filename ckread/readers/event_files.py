@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ckread.errors import (
     CheckpointNotFoundError,
@@ -80,10 +80,16 @@ def _logs_here(directory: str) -> str | None:
 
 
 def _scalars(path: str) -> Iterator[tuple[str, int, float]]:
-    event_class, make_ndarray = _tensorboard()
+    try:  # TensorFlow is not imported
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.util.tensor_util import make_ndarray
+    except ImportError:
+        message = "event files are read through tensorboard, which is not installed"
+        remedy = "Install it: pip install 'ckread[tensorboard]'"
+        raise MissingDependencyError(message, remedy=remedy) from None
     for record in _records(path):
         try:
-            event = event_class.FromString(record)
+            event = Event.FromString(record)
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     yield value.tag, event.step, value.simple_value
@@ -139,15 +145,3 @@ def _damaged(path: str, offset: int) -> CorruptCheckpointError:
         expected="an event",
         offset=offset,
     )
-
-
-def _tensorboard() -> tuple[Any, Any]:
-    """Give the message class of events, and what makes arrays; TensorFlow is not imported."""
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.util.tensor_util import make_ndarray
-    except ImportError:
-        message = "event files are read through tensorboard, which is not installed"
-        remedy = "Install it: pip install 'ckread[tensorboard]'"
-        raise MissingDependencyError(message, remedy=remedy) from None
-    return Event, make_ndarray

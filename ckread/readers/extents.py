@@ -23,7 +23,7 @@ from ckread.errors import (
 )
 from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile
+from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,16 +230,23 @@ def stem_of_shard(name: str) -> str | None:
 def present_shards(prefix: str) -> dict[int, set[int]]:
     """Give the shard ids that lie beside `prefix`, by the number of shards they name."""
     directory, base = os.path.split(prefix)
-    families: dict[int, set[int]] = {}
+    return once(_shards_of, directory or ".").get(base, {})
+
+
+def _shards_of(directory: str) -> dict[str, dict[int, set[int]]]:
+    """Give the shards of a directory, by the base of their names."""
+    found: dict[str, dict[int, set[int]]] = {}
     try:
-        names = os.listdir(directory or ".")
+        names = os.listdir(directory)
     except (OSError, ValueError):
-        return families
+        return found
     for name in names:
-        match = _SUFFIX.fullmatch(name, len(base)) if name.startswith(base) else None
+        at = name.rfind(".data-")
+        match = _SUFFIX.fullmatch(name, at) if at >= 0 else None
         if match:
+            families = found.setdefault(name[:at], {})
             families.setdefault(int(match[2]), set()).add(int(match[1]))
-    return families
+    return found
 
 
 def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:

@@ -12,8 +12,10 @@ import io
 import os
 import stat
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from io import FileIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from ckread.errors import (
@@ -27,7 +29,9 @@ from ckread.errors import (
 from ckread.readers.contract import Closing, FileIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+Found = TypeVar("Found")
 
 STATE_FILE_NAME = "checkpoint"
 """What TensorFlow calls the state file of a directory."""
@@ -335,3 +339,34 @@ class FileWindow(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
+
+
+# What is told of a directory, found out once for all of its checkpoints.
+
+_found_out: ContextVar[dict[tuple[Any, ...], Any] | None] = ContextVar("found_out", default=None)
+
+
+@contextmanager
+def found_out_once() -> Iterator[None]:
+    """Have what `once` asks found out once, however often it is asked within.
+
+    10,000 checkpoints in a directory would each list it, and read all the names.
+    """
+    known = _found_out.get()
+    token = _found_out.set({} if known is None else known)
+    try:
+        yield
+    finally:
+        _found_out.reset(token)
+
+
+def once(find: Callable[..., Found], *about: Any) -> Found:
+    """Give what a function finds out; what it found before, where that is kept."""
+    known = _found_out.get()
+    if known is None:
+        return find(*about)
+    key = (find, *about)
+    if key not in known:
+        known[key] = find(*about)
+    found: Found = known[key]
+    return found

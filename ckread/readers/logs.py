@@ -267,14 +267,7 @@ def _log_of_parts(
     is_from_zero: bool = False,
     notes: Iterable[str] = (),
 ) -> HistoryLog:
-    """Number the rows of one or more tables, and put them in order.
-
-    Args:
-        path: what messages call the log.
-        parts: rows, in each part those below one header.
-        is_from_zero: whether epochs that begin with 2 or more are known to count from 0.
-        notes: what was decided before.
-    """
+    """Number the rows of one or more tables, and put them in order."""
     rows = [{name.strip(): value for name, value in row.items()} for part in parts for row in part]
     starts = set(accumulate(map(len, parts[:-1])))
     names = dict.fromkeys(name for row in rows for name in row)
@@ -334,9 +327,6 @@ def check_cells(path: str, n_rows: int, n_columns: int, n_values: int) -> None:
     """See that a table is not far larger than what is written of it.
 
     A row may name columns of its own: of a hundred kilobytes that makes a thousand million cells.
-
-    Raises:
-        CheckpointError: it is.
     """
     cells = n_rows * n_columns
     if cells > _FEW_CELLS + _CELLS_PER_VALUE * n_values:

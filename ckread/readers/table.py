@@ -122,14 +122,7 @@ class Table:
             raise self._corrupt(handle, error.message) from None
 
     def read_block(self, handle: BlockHandle) -> bytes:
-        """Give the expanded block at `handle`, its checksum verified.
-
-        Raises:
-            TruncatedFileError: the block or its trailer runs past the file.
-            CorruptCheckpointError: it is larger than accepted, or its compression is broken.
-            ChecksumError: the stored and the computed CRC-32C differ.
-            UnsupportedFeatureError: the compression type is not known.
-        """
+        """Give the expanded block at `handle`, its checksum verified."""
         offset, size = handle
         file = self.file
         if offset + size + TRAILER_NBYTES > file.nbytes:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import FINDING_FIELDS, Code, Level
+from ckread.analysis.findings import FINDING_FIELDS, Code, Level
 from ckread.errors import TextLines
 from ckread.model.display import named, safe_text, safe_word
 from ckread.readers.contract import few
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckread.analysis.audit.records import Seam
-    from ckread.analysis.check.findings import CheckReport, Finding
+    from ckread.analysis.check.findings import CheckReport
+    from ckread.analysis.findings import Finding
     from ckread.views.terminal.page import Block
 
 

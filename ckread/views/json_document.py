@@ -89,7 +89,7 @@ def encode_columns(
         for number in set(numbers).difference(known):
             relation, kind = divmod(number, len(tensors.kinds))
             fields = _type_and_size(*tensors.kinds[kind]) + _relations(
-                *identities.relations[relation]
+                *identities.relations[relation][:-1]
             )
             known[number] = f'{fields},"crc32c":"'
         digits = tensors.crc32c[some].astype(">u4").tobytes().hex()
@@ -113,7 +113,7 @@ _AT_ONCE = 1 << 16
 def encode_variable(variable: Variable) -> str:
     """Give `variable.to_dict()` as JSON, eight times as fast as by way of the dict."""
     key, dtype, shape, nbytes, crc32c, shard, offset = variable.record
-    name, *relations = variable.identity
+    name, *relations, _ = variable.identity
     name_text = _text(name)
     key_text = name_text if key == name else _text(key)
     checksum = "null" if crc32c is None else f'"{crc32c:08x}"'

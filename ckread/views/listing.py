@@ -7,6 +7,7 @@ from operator import attrgetter, itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ckread.analysis.checksums import find_shared
 from ckread.model.display import named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS
@@ -18,6 +19,7 @@ from ckread.views.terminal.words import (
     bar,
     common_prefix,
     count_text,
+    listed,
     muted_repeats,
     names_below,
     plural,
@@ -30,6 +32,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ckread.analysis.checksums import Shared
     from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
     from ckread.views.terminal.page import Line
@@ -86,7 +89,27 @@ def listing_page(listing: Listing) -> Page:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
         text = f"{text}; all {same}"
-    return Page([*names_below(prefix), table], footer(text))
+    shared = shared_in_words(find_shared(listing.variables[:_MANY]))
+    sentences = "; ".join([text, *shared])
+    return Page([*names_below(prefix), table], footer(sentences))
+
+
+_FEW_SHARED = 3
+_MANY = 20_000
+"""Variables among which those are looked for that share something."""
+
+
+def shared_in_words(shared: Shared) -> list[str]:
+    """Say which variables stand in several places, and which hold equal values."""
+    tied = [f"{name} is {listed(paths)} too" for name, paths in shared.tied.items()]
+    equal = [f"{listed(names)} are equal" for names in shared.equal]
+    told = []
+    for words, what in ((tied, "tied"), (equal, "by checksum")):
+        if words:
+            more = f" and {count_text(len(words) - _FEW_SHARED)} more"
+            some = "; ".join(map(safe_text, words[:_FEW_SHARED]))
+            told.append(f"{some}{more if len(words) > _FEW_SHARED else ''} ({what})")
+    return told
 
 
 def listing_lines(listing: Listing) -> list[str]:
@@ -187,6 +210,8 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
         nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
+    variables = [node.variable for node, _ in nodes if node.variable is not None]
+    notes += shared_in_words(find_shared(variables[:_MANY]))
     return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
 
 

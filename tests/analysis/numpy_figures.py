@@ -38,7 +38,8 @@ def assert_equals_numpy(found: Distribution, array: NDArray[Any]) -> None:
     assert found.positive_infinite == np.count_nonzero(wide == np.inf)
     assert found.negative_infinite == np.count_nonzero(wide == -np.inf)
     if not values.size:
-        assert (found.min, found.max, found.mean, found.std, found.l2) == (None,) * 5
+        figures = found.min, found.max, found.mean, found.std, found.l1, found.l2
+        assert figures == (None,) * 6
         return
     assert found.min == values.min().item()
     assert found.max == values.max().item()
@@ -66,6 +67,12 @@ def assert_moments(found: Distribution, values: NDArray[Any]) -> None:
     slack = 1e-12 * scale + 1e-16 * float(largest) / unit + least
     assert abs(found.mean / unit - mean) <= slack
     assert found.std / unit == _near(std, 4e-16 * float(largest) / unit + least)
+    l1 = math.fsum(abs(x / unit) for x in numbers)
+    assert found.l1 is not None
+    if l1 > 1.7e308 / unit:
+        assert found.l1 == math.inf
+    else:
+        assert found.l1 / unit == _near(l1, least * n)
     if l2 > 1.7e308 / unit:
         assert found.l2 == math.inf
     else:

@@ -35,6 +35,8 @@ def test_a_run() -> None:
         "format": "tensor_bundle",
         "writer": "TensorFlow 2 with Keras 3",
         "saved": pytest.approx(1795240235, abs=1),
+        "metadata": {},
+        "shared": {"tied": {}, "equal": []},
         "step": 10,
         "epoch": None,
         "iterations": 900,

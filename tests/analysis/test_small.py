@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckread.analysis import scan
+from ckread.analysis import small
 from ckread.analysis.check.values import check_values
 from ckread.analysis.diff.diff import diff_checkpoints as diff
 from ckread.analysis.drift.drift import drift
@@ -97,9 +97,9 @@ def test_rows_have_the_bits_of_tensors_alone(
         write(Path(temporary), seed, dtype, n, kinds)
         together = found(Path(temporary))
         with pytest.MonkeyPatch.context() as few:
-            few.setattr(scan, "MAX_OPEN_SHARDS", 2)  # checkpoint by checkpoint
+            few.setattr(small, "MAX_OPEN_SHARDS", 2)  # checkpoint by checkpoint
             assert found(Path(temporary)) == together
-        patch.setattr(scan, "SMALL_ELEMENTS", 0)
+        patch.setattr(small, "SMALL_ELEMENTS", 0)
         assert found(Path(temporary)) == together
 
 
@@ -112,7 +112,7 @@ def test_what_is_damaged_among_small_ones_is_told_of_it_alone(
     shard.write_bytes(damage(shard.read_bytes()))
     with pytest.MonkeyPatch.context() as patch, open_checkpoint(tmp_path / "ckpt-1") as checkpoint:
         together = statistics(checkpoint), check_values(list(checkpoint.values()))
-        patch.setattr(scan, "SMALL_ELEMENTS", 0)
+        patch.setattr(small, "SMALL_ELEMENTS", 0)
         alone = statistics(checkpoint), check_values(list(checkpoint.values()))
     assert [str(v.error) for v in together[0].damaged] == [str(v.error) for v in alone[0].damaged]
     assert len(together[0].damaged) == 1
@@ -129,6 +129,6 @@ def test_a_long_run_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest.Mo
     whole = drift(tmp_path).to_dict()
     opened = Mock(side_effect=extents.open_shard)
     monkeypatch.setattr(extents, "open_shard", opened)
-    monkeypatch.setattr(scan, "MAX_OPEN_SHARDS", 5)
+    monkeypatch.setattr(small, "MAX_OPEN_SHARDS", 5)
     assert drift(tmp_path).to_dict() == whole
     assert opened.call_count == 12

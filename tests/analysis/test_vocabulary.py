@@ -10,7 +10,7 @@ import pytest
 
 import ckread
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import Code
+from ckread.analysis.findings import Code
 from ckread.analysis.vocabulary import (
     Vocabulary,
     find_vocabulary,

@@ -28,6 +28,7 @@ WORDS = {
     "DIR…": ".",
     "LOG…": "history.json",
     "SHELL": "bash",
+    "[OTHER]": "",
 }
 """What stands for a word of a usage line, in a run's own directory."""
 
@@ -38,7 +39,7 @@ SPECIAL_WORDS = {
 }
 """Words that not every variable does for, or that show more; an empty one is left out."""
 
-WRITES = {"filters": "kernels.png", "export": "values.npz"}
+WRITES = {"filters": "kernels.png", "export": "values.npz", "report": "report.html"}
 """Commands that write a file, and one that they can write."""
 
 FORMS = {

@@ -49,6 +49,7 @@ METADATA: dict[str, list[list[str]]] = {
     "runs": [["runs", "."]],
     "check": [],
     "loads": [["loads", "ckpt-10"]],
+    "report": [],
     "compat": [],
     "completion": [["completion", "bash", "--", "ckread ls ckpt-10 conv"]],
 }

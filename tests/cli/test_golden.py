@@ -64,7 +64,7 @@ CASES = {
 DIFFERENT = ("diff_run", "diff_only_index", "compat_inserted")
 """Cases whose exit code is 1."""
 
-WITHOUT_SCREEN = ("filters", "export", "completion")
+WITHOUT_SCREEN = ("filters", "export", "report", "completion")
 """Commands that write a file or a script and have nothing to show but one line."""
 
 

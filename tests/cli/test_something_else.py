@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.check.findings import Code
+from ckread.analysis.findings import Code
 from ckread.errors import CheckpointError, ErrorKind
 from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, v1_file, write_bundle

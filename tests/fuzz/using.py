@@ -121,7 +121,7 @@ def _seeds_of(kinds: Sequence[Kind]) -> Callable[[], list[bytes]]:
         return [
             pack({**parts, "@kind": kind.name.encode(), "@argv": b'["info","@mutant"]'})
             for kind in kinds
-            for parts in kind.seeds()[:4]
+            for parts in kind.seeds()[: 1 if kind is IMAGE else 4]
         ]
 
     return seeds
@@ -136,13 +136,18 @@ def _taken_apart(data: bytes) -> tuple[Kind, Parts, Parts]:
 
 def _mutate(data: bytes, seeds: Sequence[bytes], rng: Random) -> bytes:
     kind, parts, about = _taken_apart(data)
-    same = [one for one in seeds if _taken_apart(one)[0] is kind]
+    same = [one for one in seeds if _kind_of(one) is kind]
     if rng.random() < 0.9:
         changed = unpack(kind.mutate(pack(parts), [pack(_taken_apart(rng.choice(same))[1])], rng))
     else:
         changed = parts  # the words alone are changed
     about["@argv"] = json.dumps(command_line(kind, rng)).encode()
     return pack({**changed, **about})
+
+
+@cache
+def _kind_of(seed: bytes) -> Kind:
+    return _taken_apart(seed)[0]
 
 
 @cache
@@ -168,6 +173,8 @@ def _names(kind: str) -> tuple[str, ...]:
 def command_line(kind: Kind, rng: Random) -> list[str]:
     """Make words for a command that takes this kind of file."""
     command = rng.choice(kind.suits)
+    if command == "filters" and kind is not IMAGE and rng.random() < 0.8:
+        command = "info"  # a picture takes the time of twenty of these
     words = [command, _MUTANT]
     is_slow = False
     if kind is IMAGE:
@@ -235,13 +242,17 @@ def _word(word: str, rng: Random) -> str:
     return rng.choice(choices[word]) if word in choices else word.replace("OUT", f"{_OUT}/x")
 
 
+def _nothing(*_: object) -> None:
+    """Stand for what would change this process."""
+
+
 def run_command(words: list[str]) -> tuple[int, str, str]:
     """Run a command in this process; give its exit code and both streams."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = streams
     try:
-        with mock.patch("atexit.register"), mock.patch("gc.set_threshold"):
+        with mock.patch("atexit.register", _nothing), mock.patch("gc.set_threshold", _nothing):
             code = main(words)
     finally:
         sys.stdout, sys.stderr = before
@@ -296,7 +307,7 @@ def _look_at(words: list[str], code: int, stdout: str, stderr: str) -> None:
         raise AssertionError(stderr)
     if "--json" in words and "--python" not in words:
         json.loads(stdout, parse_constant=_no_constant)
-    if code == 2 and not stderr and "--json" not in words:
+    if code == 2 and not (stdout or stderr):
         raise AssertionError("exit code 2 without a word")
     if "always" not in words:
         for text in (stdout, stderr):
@@ -412,6 +423,14 @@ def _read_sound(data: bytes, place: Workplace) -> str | None:
     return None
 
 
+def _sound_seeds() -> list[bytes]:
+    """Give the seeds, once TensorFlow is there: that takes its time."""
+    from tests.fuzz.against_tensorflow import tensorflow
+
+    tensorflow()
+    return _seeds_of(CHECKPOINTS)()
+
+
 def _h5py_reads(path: str | io.BytesIO) -> None:
     import h5py
     import numpy as np
@@ -452,6 +471,6 @@ USES = {
         *map(_target_of, KINDS.values()),
         Target("command", _seeds_of((*_ALL, IMAGE, PICKLE)), _read_command, _mutate),
         Target("python", _seeds_of(_ALL), _read_python, _mutate),
-        Target("sound", _seeds_of(CHECKPOINTS), _read_sound, _mutate),
+        Target("sound", _sound_seeds, _read_sound, _mutate),
     )
 }

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from ckread.analysis.check.check import check, check_members
-from ckread.analysis.check.findings import Code
+from ckread.analysis.findings import Code
 from ckread.errors import CorruptCheckpointError
 from ckread.readers.zip_members import ZipMembers
 from tests.corruption import flip, patch

@@ -70,6 +70,17 @@ def test_closing_gives_every_file_back(name: str, tmp_path: Path) -> None:
     checkpoint.close()  # a second time does no harm
 
 
+@pytest.mark.parametrize("name", ["digits_run/ckpt-10", "keras_compiled/compiled.weights.h5"])
+def test_who_reads_on_after_the_end_is_told(name: str) -> None:
+    """Even where the file is still held by the one who reads."""
+    with ckread.open(FIXTURES / name) as checkpoint:
+        variable = max((v for v in checkpoint.values()), key=lambda v: v.nbytes)
+        chunks = variable.chunks(64)
+        next(chunks)
+    with pytest.raises(UsageError, match="closed"):
+        list(chunks)
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_closed_checkpoint_lists_and_reads_no_values(name: str) -> None:
     with ckread.open(FIXTURES / name) as checkpoint:

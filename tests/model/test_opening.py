@@ -406,6 +406,15 @@ def test_a_state_file_that_says_nothing(content: bytes, why: str, run: Path) -> 
         assert location.notes[0] == why
 
 
+def test_a_state_file_that_is_a_pointer_says_what_to_do(run: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:"
+    (run / "checkpoint").write_text(f"{pointer}{'0' * 64}\nsize 99\n")
+    location = locate("run")
+    assert location.path == "run/ckpt-10"
+    assert location.notes[0].startswith("The state file cannot be read: ")
+    assert "git lfs pull" in location.notes[0]
+
+
 def test_a_state_file_that_cannot_be_read_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_bytes(b"\x00\xff{{{")
     message, _ = error_of(tmp_path, CorruptCheckpointError)

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as st_numpy
 import ckread
 from ckread.errors import ChecksumError, UsageError
 from ckread.model.role import Role
-from ckread.model.variable import resolve_index, split_index
+from ckread.model.variable import is_number, read_numbers, resolve_index, split_index
 from ckread.readers.contract import CHUNK_NBYTES, DATA_TYPES, DataType, numpy_dtype
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import BundleBuilder, write_bundle
@@ -278,3 +278,16 @@ def test_any_text_is_a_name_or_an_error(text: str) -> None:
         return
     assert text.startswith(name)
     assert (index is None) == (name == text)
+
+
+@pytest.mark.parametrize("dtype", [one for one in DATA_TYPES.values() if is_number(one)])
+def test_numbers_without_numpy_are_those_with_it(dtype: DataType, tmp_path: Path) -> None:
+    builder = BundleBuilder()
+    array = np.array([[0, 1, 3], [2, 1, 0]]).astype(numpy_dtype(dtype))
+    for name, values in (("a", array), ("one", array[1, 0].reshape(())), ("none", array[:0])):
+        builder.add(name, values, dtype)
+    with ckread.open(builder.write(tmp_path / "m")) as found:
+        for name in ("a", "one", "none"):
+            numbers = read_numbers(found[name])
+            assert list(numbers) == found[name].numpy().reshape(-1).tolist()
+            assert {type(one) for one in numbers} <= {int, float, bool}

@@ -16,8 +16,7 @@ from ckread.analysis.statistics.statistics import CheckpointStatistics, Variable
 from ckread.errors import ChecksumError, MissingShardError
 from ckread.model.role import Role
 from ckread.readers.contract import DataType
-from ckread.views.histogram import histogram_page, histogram_rows, round_ticks
-from ckread.views.statistics import statistics_page
+from ckread.views.statistics import histogram_page, histogram_rows, round_ticks, statistics_page
 from ckread.views.terminal.page import Page, Paper, cell_len, plain
 
 GOLDEN = Path(__file__).parent / "golden"

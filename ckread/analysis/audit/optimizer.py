@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
+from ckread.analysis.audit.sampling import head_array
 from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.training import optimizer_claims
 from ckread.analysis.workers import Work
@@ -23,7 +24,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.optimizers import classes_of_slots
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import find_by_name, model_order, select
+from ckread.model.selection import find_by_name, select
 
 if TYPE_CHECKING:
     import os
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.analysis.audit.rules import Rule
     from ckread.analysis.audit.updates import Tally
-    from ckread.analysis.training import OptimizerState
+    from ckread.analysis.training import OptimizerState, TrainingState
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
     from ckread.model.variable import Variable
+
+
+_SAMPLED = 64
+"""Kernels of which a check looks at the last update, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +380,7 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
     if not slots and not any(one.kind for one in states):
         remedy = "It was saved without one: tf.train.Checkpoint(model=model, optimizer=optimizer)"
         raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
-    ordered = model_order(checkpoint.values(), checkpoint.evidence)
+    ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]
     if patterns:
         weights = select(weights, patterns)
@@ -420,6 +425,60 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
         tuple(notes),
         tuple(optimizer_claims(checkpoint, states)),
     )
+
+
+class SampledUpdate(NamedTuple):
+    """The last update of a kernel, by its first numbers.
+
+    Attributes:
+        name: of the kernel.
+        n_read: numbers that were looked at.
+        ratio: the norm of their update over their own.
+        lost: share of those with an update whose float32 is the same without it.
+    """
+
+    name: str
+    n_read: int
+    ratio: float
+    lost: float
+
+
+def sample_updates(
+    checkpoint: Checkpoint, state: TrainingState | None = None
+) -> list[SampledUpdate]:
+    """Recompute the last update of kernels by their first numbers, as cheaply as a check may.
+
+    Nothing of kernels whose update is not told, or that no gradient has reached.
+    """
+    import numpy as np
+
+    from ckread.analysis.audit.updates import last_update
+
+    states = read_states(checkpoint, state)
+    told = {one.name: (one, *hyperparameters(checkpoint, one)) for one in states}
+    slots = owners_of_slots(checkpoint) if told else {}
+    names = [name for name in slots if len(checkpoint[name].shape) > 1]
+    found = []
+    for name in names[:: math.ceil(len(names) / _SAMPLED) or 1]:
+        mine = slots[name]
+        one, settings, rate = told[_optimizer_of(mine[0], states)]
+        rule, reason = rule_of(checkpoint, one, settings, rate, mine)
+        if reason is not None:
+            continue
+        try:
+            numbers = [head_array(v) for v in (checkpoint[name], *mine)]
+        except (CheckpointError, UsageError):
+            continue
+        weight, *parts = numbers
+        with np.errstate(all="ignore"):
+            move = last_update(rule, weight, parts) if weight.size else None
+            if move is None or not move.any() or not np.isfinite(move).all() or not weight.any():
+                continue
+            moved = move != 0
+            lost = (weight - move).astype(np.float32) == weight.astype(np.float32)
+            ratio = float(np.linalg.norm(move) / np.linalg.norm(weight))
+        found.append(SampledUpdate(name, weight.size, ratio, float(lost[moved].mean())))
+    return found
 
 
 def _optimizer_of(slot: Variable, states: Sequence[OptimizerState]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -20,7 +20,7 @@ from ckread.readers.keras.config import innermost
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ckread.analysis.training import OptimizerState
+    from ckread.analysis.training import OptimizerState, TrainingState
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
@@ -104,9 +104,11 @@ _KEEPS = {
 }  # fmt: skip
 
 
-def read_states(checkpoint: Checkpoint) -> tuple[OptimizerState, ...]:
-    """Read the optimizers, the steps of TensorFlow 1's Adam by the powers of its betas."""
-    states = read_training_state(checkpoint).optimizers
+def read_states(
+    checkpoint: Checkpoint, state: TrainingState | None = None
+) -> tuple[OptimizerState, ...]:
+    """Give the optimizers, the steps of TensorFlow 1's Adam by the powers of its betas."""
+    states = (state or read_training_state(checkpoint)).optimizers
     if len(states) == 1 and states[0].iterations is None:
         return (states[0]._replace(iterations=iterations_by_power(checkpoint.of_word(*POWERS))[0]),)
     return states

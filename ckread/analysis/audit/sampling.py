@@ -19,6 +19,9 @@ from ckread.readers.files import RegularFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
@@ -91,15 +94,38 @@ def nearness(
 
 
 def _head(variable: Variable) -> Sequence[float]:
-    """Read the first numbers; none where they lie nowhere plainly."""
+    """Read the first numbers; none where they lie nowhere plainly, or are of another type.
+
+    Raises:
+        CheckpointError: their file is damaged, or not here.
+    """
+    if variable.dtype not in _CODES:
+        return ()
     if variable.elements <= _HEAD:
         return read_numbers(variable)
+    data = _head_bytes(variable)
+    return struct.unpack(f"<{_HEAD}{_CODES[variable.dtype]}", data) if data else ()
+
+
+def head_array(variable: Variable) -> NDArray[np.float64]:
+    """Give the same as an array of float64."""
+    import numpy as np
+
+    if variable.dtype not in _CODES:
+        return np.empty(0)
+    if variable.elements <= _HEAD:
+        return variable.numpy().reshape(-1).astype(np.float64)
+    data = np.frombuffer(_head_bytes(variable), f"<{_CODES[variable.dtype]}")
+    return data.astype(np.float64)
+
+
+def _head_bytes(variable: Variable) -> bytes:
+    """Read the bytes of the first numbers; none where they lie nowhere plainly."""
     first, *others = variable.extents() or (None,)
     if first is None or others or first.big_endian:
-        return ()
+        return b""
     with RegularFile(first.path) as file:
-        data = file.pread(first.offset, _HEAD * variable.dtype.itemsize)
-    return struct.unpack(f"<{_HEAD}{_CODES[variable.dtype]}", data)
+        return file.pread(first.offset, _HEAD * variable.dtype.itemsize)
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.check.directory import check_directory, torn_in, torn_save
-from ckread.analysis.check.findings import CheckReport, Code, Finding, Level, in_order
+from ckread.analysis.check.findings import CheckReport, in_order
 from ckread.analysis.check.index import (
     check_layout,
     check_table,
@@ -15,6 +15,7 @@ from ckread.analysis.check.index import (
     of_index,
 )
 from ckread.analysis.check.training import check_counters, check_training
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.loading.loading import of_checkpoint
 from ckread.analysis.workers import Work
 from ckread.errors import (

@@ -10,14 +10,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import left_by_save, scan
 from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
-from ckread.readers.files import STATE_FILE_NAME, file_identity
+from ckread.readers.files import STATE_FILE_NAME, file_identity, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,47 +32,75 @@ _STEP = re.compile(r"\d+\Z")
 def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
     directory, base = os.path.split(prefix)
-    names = file_names(directory)
-    findings = [*_newer(prefix, names)]
-    for name in names:
-        left = left_by_save(os.path.join(directory, name))
-        if left is not None:
-            findings.append(Finding(Level.WARNING, Code.LEFTOVERS, None, name, left or name, _LEFT))
-    for stem in dict.fromkeys(map(stem_of_shard, sorted(names))):
-        if stem not in (None, base) and f"{stem}.index" not in names:
+    known = once(_Directory, directory)
+    findings = [*_newer(base, known), *known.left]
+    for stem in known.without_index:
+        if stem != base:
             found = f"data of {stem} is there without {stem}.index"
             findings.append(
                 Finding(Level.WARNING, Code.LEFTOVERS, None, f"{stem}.index", found, _LEFT)
             )
-    if base == STATE_FILE_NAME:
-        return findings
-    marks = read_marks(directory)
-    for note in marks.notes:
-        said = note.rstrip(".")
-        findings.append(Finding(Level.WARNING, Code.STATE_FILE, None, "checkpoint", said))
-    stale = [
-        name
-        for name in marks.names
-        if "?" not in name and name not in names and f"{name}.index" not in names
-    ]
-    if stale:
-        verb = "is" if len(stale) == 1 else "are"
-        said = f"the state file names {few(stale, 3)}, which {verb} not there"
-        findings.append(Finding(Level.WARNING, Code.STATE_STALE, None, "checkpoint", said))
-    return findings
+    return findings if base == STATE_FILE_NAME else [*findings, *known.state]
 
 
-def _newer(prefix: str, names: list[str]) -> Iterator[Finding]:
+class _Directory:
+    """What a directory holds besides one checkpoint.
+
+    Attributes:
+        names: of its files.
+        left: findings for what unfinished saves left.
+        without_index: base names of data shards without an index, sorted.
+        unfinished: base names of which there is something, and no index.
+        latest: by the name of a series, without its number, the highest number with an index.
+        state: findings for its state file.
+    """
+
+    def __init__(self, directory: str) -> None:
+        names = file_names(directory)
+        self.names = {*names}
+        left = [(name, left_by_save(os.path.join(directory, name))) for name in names]
+        self.left = [
+            Finding(Level.WARNING, Code.LEFTOVERS, None, name, found or name, _LEFT)
+            for name, found in left
+            if found is not None
+        ]
+        stems = dict.fromkeys(map(stem_of_shard, sorted(names)))
+        self.without_index = [s for s in stems if s is not None and f"{s}.index" not in self.names]
+        self.unfinished = unfinished(directory, names)
+        self.latest: dict[str, int] = {}
+        for name in names:
+            stem = name.removesuffix(".index")
+            number = _number(stem) if stem != name else None
+            if number is not None:
+                kind = _STEP.sub("", stem)
+                self.latest[kind] = max(number, self.latest.get(kind, number))
+        marks = read_marks(directory)
+        place = None, "checkpoint"
+        self.state = [
+            Finding(Level.WARNING, Code.STATE_FILE, *place, note.rstrip("."))
+            for note in marks.notes
+        ]
+        stale = [
+            name
+            for name in marks.names
+            if "?" not in name and name not in self.names and f"{name}.index" not in self.names
+        ]
+        if stale:
+            verb = "is" if len(stale) == 1 else "are"
+            said = f"the state file names {few(stale, 3)}, which {verb} not there"
+            self.state.append(Finding(Level.WARNING, Code.STATE_STALE, *place, said))
+
+
+def _newer(base: str, known: _Directory) -> Iterator[Finding]:
     """Give the finding for a torn save that came after this one, the last that is whole."""
-    directory, base = os.path.split(prefix)
     kind, step = _STEP.sub("", base), _number(base)
-    if step is None or kind == base or f"{base}.index" not in names:
+    if step is None or kind == base or f"{base}.index" not in known.names:
         return
-    later = {stem: _later(stem, kind, step) for stem in unfinished(directory, names)}
+    if known.latest.get(kind, step) > step:
+        return
+    later = {stem: _later(stem, kind, step) for stem in known.unfinished}
     torn = sorted((number, stem) for stem, number in later.items() if number is not None)
-    whole = [_later(name.removesuffix(".index"), kind, step) for name in names
-             if name.endswith(".index")]  # fmt: skip
-    if torn and not any(whole):
+    if torn:
         stem = torn[-1][1]
         message = f"{stem} is newer than {base}, and not whole"
         remedy = (

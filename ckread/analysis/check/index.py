@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,

@@ -9,8 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.checksums import content_key, is_big_endian
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.errors import MissingDependencyError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
@@ -32,6 +32,8 @@ _KERNELS = ("kernel", "weights", "depthwise_kernel")
 _HUGE = 1e10
 _MANY = 100
 """Iterations after which whatever gets gradients has got one."""
+_LOST, _FAR_BELOW = 0.99, 1e-3
+"""Share of elements that rounding leaves as they were, and how far below the usual update."""
 _LONG = 50_000
 """Iterations after which an average of gradients long past may have sunk to zero in float32."""
 
@@ -74,6 +76,8 @@ def check_training(
             findings.append(Finding(Level.WARNING, Code.MOMENTS_RESET, None, None, message))
         return findings
     findings += _untrained_copies(checkpoint, slots, looks)
+    if (state.iterations or state.step or 0) >= _MANY:
+        findings += _odd_updates(checkpoint, state)
     is_long = (state.iterations or 0) > _LONG
     by_owner: dict[str, list[Variable]] = {}
     for slot in slots:
@@ -114,6 +118,32 @@ def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
         if is_variance and look.is_zero:
             message = f"its {look.elements} elements are all 0, where training begins with 1"
             yield Finding(Level.WARNING, Code.ZERO_VARIANCE, variable.name, None, message)
+
+
+def _odd_updates(checkpoint: Checkpoint, state: TrainingState) -> Iterator[Finding]:
+    """Give kernels whose last update is larger than they are, or lost in their rounding.
+
+    Lost is only what is so beside others that move: at the end of a schedule nothing does.
+    """
+    from ckread.analysis.audit.optimizer import sample_updates
+
+    updates = sample_updates(checkpoint, state)
+    usual = sorted(one.ratio for one in updates)[len(updates) // 2] if updates else 0.0
+    for one in updates:
+        of = "" if one.n_read == checkpoint[one.name].elements else f" of its first {one.n_read}"
+        if one.ratio >= 1:
+            message = (
+                f"its last update is {one.ratio:.3g} times as large as itself, by the moments of "
+                f"the optimizer{of and f', {of.strip()} elements'}"
+            )
+            remedy = "Lower the learning rate, or clip the gradients: ckread optimizer shows all."
+            yield Finding(Level.WARNING, Code.UPDATE_HUGE, one.name, None, message, remedy)
+        elif one.lost >= _LOST and len(updates) > 2 and one.ratio < _FAR_BELOW * usual:
+            message = (
+                f"its last update is lost in rounding: {one.lost:.1%} of its elements{of} are the "
+                f"same without it, and the usual kernel moves by {usual:.1e} of itself"
+            )
+            yield Finding(Level.WARNING, Code.UPDATE_LOST, one.name, None, message)
 
 
 def _largest(look: Look, dtype: DataType) -> float:

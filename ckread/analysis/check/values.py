@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.finite import Look, joined, look, look_at_all, look_many
 from ckread.analysis.check.index import is_damage
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.scan import Item, extent_of, item_of, plain_extents, scan
 from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.analysis.workers import ALONE

@@ -28,7 +28,6 @@ from ckread.analysis.compat.records import (
 from ckread.analysis.compat.restoring import fits, left_over, shape_text, type_word
 from ckread.errors import UsageError
 from ckread.model.role import Role
-from ckread.model.selection import model_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +54,7 @@ def forecast_names(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
     met = (node for node in graph.walk() if node in graph.variables)
     rank = {graph.variables[node]: at for at, node in enumerate(met)}
     work = _Names(there)
-    for variable in model_order(target.values(), target.evidence):
+    for variable in target.in_order():
         if variable.role is Role.BOOKKEEPING:
             continue
         name = names.get(variable.key)
@@ -88,7 +87,7 @@ def forecast_saver(
     there = _by_full_name(saved)
     work = _Names(there, target, word="Saver")
     wanted = None if names is None else {here: name for name, here in names.items()}
-    for variable in model_order(target.values(), target.evidence):
+    for variable in target.in_order():
         if variable.role is Role.BOOKKEEPING:
             continue
         if wanted is not None and variable.key not in wanted:
@@ -204,11 +203,7 @@ def forecast_init(
         UsageError: a scope is mapped to a name.
     """
     there = _by_full_name(saved)
-    order = [
-        variable
-        for variable in model_order(target.values(), target.evidence)
-        if variable.role is not Role.BOOKKEEPING
-    ]
+    order = [variable for variable in target.in_order() if variable.role is not Role.BOOKKEEPING]
     slots = (Role.SLOT, Role.AVERAGE, Role.HYPERPARAMETER) if names is None else ()
     here = {variable.key: variable for variable in order if variable.role not in slots}
     work = _Names(there, target, word="init")

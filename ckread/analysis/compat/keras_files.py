@@ -27,7 +27,6 @@ from ckread.analysis.compat.records import (
 from ckread.analysis.compat.restoring import left_over, shape_text
 from ckread.analysis.compat.sameness import Sameness
 from ckread.errors import TextLines, UsageError
-from ckread.model.selection import model_order
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
@@ -494,7 +493,7 @@ def _forecast(
     work: _Work,
     notes: tuple[str, ...] = (),
 ) -> RestoreForecast:
-    order = model_order(target.values(), target.evidence)
+    order = target.in_order()
     values = tuple(work.found[variable.key] for variable in order if variable.key in work.found)
     return RestoreForecast(
         saved=saved.path,

@@ -22,7 +22,6 @@ from ckread.analysis.compat.sameness import Sameness
 from ckread.model.binding import bind
 from ckread.model.evidence import VARIABLE_VALUE, ObjectGraph
 from ckread.model.role import Role
-from ckread.model.selection import model_order
 from ckread.readers.graphs.object_graph import Attribute, Child, TrackableObject
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def forecast_restore(saved: Checkpoint, target: Checkpoint) -> RestoreForecast:
         target=target.path,
         way=Way.CHECKPOINT,
         call=CALL,
-        values=work.values(model_order(target.values(), target.evidence)),
+        values=work.values(target.in_order()),
         left_over=left_over(saved, work.used),
         raises=work.raises,
         assigned_before=work.assigned_before(),
@@ -491,7 +490,7 @@ def left_over(saved: Checkpoint, used: Collection[str]) -> tuple[Stored, ...]:
 
     if not any(map(is_left, saved.values())):
         return ()
-    order = model_order(saved.values(), saved.evidence)
+    order = saved.in_order()
     return tuple(Stored.of(variable) for variable in order if is_left(variable))
 
 

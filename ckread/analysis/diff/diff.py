@@ -108,8 +108,6 @@ def diff_checkpoints(
         >>> round(found["hidden/kernel"].metrics.relative_l2, 3)
         0.133
     """
-    from ckread.model.selection import model_order
-
     tolerance = Tolerance(rtol, atol, ulp)
     rules = [parse_rule(text) for text in _several(rename)]
     with ExitStack() as stack:
@@ -144,7 +142,7 @@ def diff_checkpoints(
                 matching = match(moved=moved)
                 variables = _variables(matching, is_wanted, compare)
             # In the order of the second checkpoint's model, the removed ones last.
-            ordered = model_order(second.values(), second.evidence)
+            ordered = second.in_order()
             order = {variable.name: i for i, variable in enumerate(ordered)}
             variables.sort(key=lambda v: len(order) if v.b is None else order[v.name])
             found = tuple(variables)
@@ -367,7 +365,7 @@ def _of_alike(
         if any(shown) else repeat(None)
         for side in (left, right)
     )  # fmt: skip
-    names, roles, _, owners, slots, _ = zip(*[v.identity for v in right], strict=True)
+    names, roles, _, owners, slots, *_ = zip(*[v.identity for v in right], strict=True)
     sides = map(Side.of, left), map(Side.of, right)
     sizes = [v.nbytes for v in right]
     columns = (

@@ -12,8 +12,8 @@ from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, GRID, N_SUMS, Rows, Sum
 from ckread.analysis.drift.records import VariableDrift
 from ckread.analysis.drift.series import changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
-from ckread.analysis.scan import MAX_OPEN_SHARDS, Item, inner_product, scan, side_by_side
-from ckread.analysis.small import SMALL_ELEMENTS, grouped, scan_together
+from ckread.analysis.scan import Item, inner_product, scan, side_by_side
+from ckread.analysis.small import grouped, limit_of, scan_together
 from ckread.errors import CheckpointError
 from ckread.model.variable import is_whole
 from ckread.readers.contract import DataType
@@ -129,7 +129,7 @@ def spans(n: int, n_workers: int) -> list[Span]:
 def _measure_small(eras: Sequence[Era], work: Work) -> list[Era]:
     """Measure small variables that lie in the same checkpoints; give the others."""
     n = len(eras[0].at)
-    limit = CHUNK_ELEMENTS if n > MAX_OPEN_SHARDS else SMALL_ELEMENTS
+    limit = limit_of(n, CHUNK_ELEMENTS)
     groups, rest = grouped([*zip(*(era.cells for era in eras), strict=True)], limit)
     cut = spans(n, work.n_workers(sum(group.nbytes for group in groups)))
     parts = [

@@ -78,7 +78,7 @@ class VariableDrift(NamedTuple):
         """
         last = series.last
         _, dtype, shape, *_ = last.record
-        _, role, _, _, slot, _ = last.identity
+        role, slot = last.role, last.slot
         present = tuple([cell is not None for cell in series.cells])
         size = math.prod(shape)
         return cls(series.name, role, dtype, shape, size, present, tuple(changed), slot, *figures)
@@ -197,15 +197,7 @@ class RunDrift(Displayed):
         return {
             "path": self.path,
             "index_only": self.index_only,
-            "checkpoints": [
-                {
-                    "path": entry.path,
-                    "step": entry.step,
-                    "epoch": entry.epoch,
-                    "time": entry.time,
-                }
-                for entry in self.checkpoints
-            ],
+            "checkpoints": [entry.to_place() for entry in self.checkpoints],
             "variables": [variable.to_dict() for variable in (*self.variables, *self.causes)],
             "notes": list(self.notes),
             "evidence": [claim.to_dict() for claim in self.evidence],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
 from ckread.model.role import Role
-from ckread.model.selection import choose, model_order
+from ckread.model.selection import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +92,7 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     if not opened:
         raise nothing_left(run)
     last = opened[-1]
-    names = {variable.name: None for variable in model_order(last.values(), last.evidence)}
+    names = {variable.name: None for variable in last.in_order()}
     names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
     series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
     return OpenRun(entries, series, notes)

@@ -93,14 +93,7 @@ class _Tie(NamedTuple):
 
 
 def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = None) -> Holders:
-    """Tie checkpoints to the rows of logs, by the strongest evidence that there is.
-
-    Args:
-        run: the checkpoints.
-        rows: of the logs.
-        match: what a person says: the column of the log and a number of the names, counted
-            from 1, or its word; of a single checkpoint the value of the column itself.
-    """
+    """Tie checkpoints to the rows of logs, by the strongest evidence that there is."""
     if run is None or not len(run):
         return Holders()
     ties = (

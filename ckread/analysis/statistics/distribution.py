@@ -106,6 +106,7 @@ class Distribution(NamedTuple):
         max: the greatest, likewise.
         mean: the mean of the finite ones, or None.
         std: their standard deviation (of the population), or None.
+        l1: the sum of their magnitudes, or None.
         l2: the root of the sum of their squares, or None.
         bins: where the finite ones lie, as fine as it was kept.
         drawn: a histogram from min to max in the number of bins that was asked for,
@@ -123,6 +124,7 @@ class Distribution(NamedTuple):
     max: float | None
     mean: float | None
     std: float | None
+    l1: float | None
     l2: float | None
     bins: Bins
     drawn: Histogram | None = None
@@ -217,6 +219,7 @@ def distribution_of(
         max=tally.high,
         mean=figures.mean if figures else None,
         std=figures.std if figures else None,
+        l1=figures.l1 if figures else None,
         l2=figures.l2 if figures else None,
         bins=bins,
         drawn=drawn,

@@ -42,6 +42,7 @@ class Part(NamedTuple):
         rest: what the mean lost by rounding; it matters for float64 values that
             differ in their last digits only.
         exponent: of the unit; 0 but for very large or very small float64 values.
+        absolute: sum of the magnitudes, in units of 2**exponent.
     """
 
     n: int
@@ -49,23 +50,26 @@ class Part(NamedTuple):
     m2: float
     rest: float = 0.0
     exponent: int = 0
+    absolute: float = 0.0
 
 
 class IntegerPart(NamedTuple):
-    """The moments of some integers: as `Part`, but with their exact sum."""
+    """The moments of some integers: as `Part`, but with their exact sums."""
 
     n: int
     total: int
     m2: float
+    absolute: int
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Mean, standard deviation (of the population) and L2 norm of `n` elements."""
+    """Mean, standard deviation (of the population), L1 and L2 norm of `n` elements."""
 
     n: int
     mean: float
     std: float
+    l1: float
     l2: float
 
 
@@ -88,19 +92,28 @@ def float_part(values: Floats, low: float, high: float, *, is_single: bool = Fal
     """Measure finite values between `low` and `high`; `values` is used as scratch."""
     largest = max(abs(low), abs(high))
     if _SMALL < largest < _LARGE or largest == 0:
-        return Part(values.size, *_two_pass(values, is_single))
+        absolute = _absolute(values, low, high)
+        return Part(values.size, *_two_pass(values, is_single), absolute=absolute)
     exponent = math.frexp(largest)[1]
     np.ldexp(values, -exponent // 2, out=values)  # in two steps: 2**1074 is no float
     np.ldexp(values, -exponent - (-exponent // 2), out=values)
-    return Part(values.size, *_two_pass(values, is_single), exponent=exponent)
+    absolute = _absolute(values, low, high)
+    return Part(values.size, *_two_pass(values, is_single), exponent=exponent, absolute=absolute)
+
+
+def _absolute(values: Floats, low: float, high: float) -> float:
+    """Sum the magnitudes of values between `low` and `high`."""
+    if low < 0 < high:
+        return row_sum(np.abs(values))
+    return abs(row_sum(values))
 
 
 def constant_part(value: float, n: int) -> Part:
     """Measure `n` elements that all equal a finite value."""
     if abs(value) < _LARGE:
-        return Part(n, value, 0.0)
+        return Part(n, value, 0.0, absolute=n * abs(value))
     mantissa, exponent = math.frexp(value)
-    return Part(n, mantissa, 0.0, exponent=exponent)
+    return Part(n, mantissa, 0.0, exponent=exponent, absolute=n * abs(mantissa))
 
 
 def _two_pass(values: Floats, is_single: bool) -> tuple[float, float, float]:
@@ -118,21 +131,29 @@ def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
     n = values.size
     # Modulo 2**64 the distances are right even where they overflow.
     distances = values.astype(np.uint64) - np.uint64(low % 2**64)
-    if high - low < 2**40:
-        total = int(distances.sum())
+    above = _exact_sum(distances)
+    total = n * low + above
+    if low < 0 < high:
+        negative = distances[values < 0]
+        absolute = total - 2 * (negative.size * low + _exact_sum(negative))
     else:
-        halves = (distances >> np.uint64(32)).sum(), (distances & np.uint64(2**32 - 1)).sum()
-        total = (int(halves[0]) << 32) + int(halves[1])
+        absolute = abs(total)
     floats = distances.astype(np.float64)
-    np.subtract(floats, total / n, out=floats)
-    return IntegerPart(n, n * low + total, inner_product(floats, floats))
+    np.subtract(floats, above / n, out=floats)
+    return IntegerPart(n, total, inner_product(floats, floats), absolute)
+
+
+def _exact_sum(numbers: NDArray[np.uint64]) -> int:
+    halves = (numbers >> np.uint64(32)).sum(), (numbers & np.uint64(2**32 - 1)).sum()
+    return (int(halves[0]) << 32) + int(halves[1])
 
 
 def weighted_part(values: Floats, counts: NDArray[np.int64]) -> Part:
     """Measure values that occur `counts` times each, exactly but for the last rounding."""
     n = int(counts.sum())
     mean = math.fsum((values * counts).tolist()) / n
-    return Part(n, mean, math.fsum((counts * (values - mean) ** 2).tolist()))
+    m2 = math.fsum((counts * (values - mean) ** 2).tolist())
+    return Part(n, mean, m2, absolute=math.fsum((np.abs(values) * counts).tolist()))
 
 
 def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
@@ -146,7 +167,8 @@ def pooled(parts: Sequence[Part | IntegerPart]) -> Part | IntegerPart:
         total = sum(part.total for part in whole)
         # Distances of means as exact fractions: the means themselves may have no digits left.
         apart = (one.n * ((one.total * n - total * one.n) / (one.n * n)) ** 2 for one in whole)
-        return IntegerPart(n, total, math.fsum((*(one.m2 for one in whole), *apart)))
+        m2 = math.fsum((*(one.m2 for one in whole), *apart))
+        return IntegerPart(n, total, m2, sum(one.absolute for one in whole))
     return _pooled_floats([part for part in parts if isinstance(part, Part)])
 
 
@@ -160,6 +182,7 @@ def _pooled_floats(parts: Sequence[Part]) -> Part:
                 math.ldexp(part.m2, 2 * shift),
                 math.ldexp(part.rest, shift),
                 exponent,
+                math.ldexp(part.absolute, shift),
             )
             for part in parts
             for shift in [part.exponent - exponent]
@@ -172,22 +195,24 @@ def _pooled_floats(parts: Sequence[Part]) -> Part:
     middle = math.fsum(part.n * x for part, x in zip(parts, distances, strict=True)) / n
     apart = (part.n * (x - middle) ** 2 for part, x in zip(parts, distances, strict=True))
     m2 = math.fsum((*(part.m2 for part in parts), *apart))
-    return Part(n, mean, m2, middle - (mean - pivot), exponent)
+    absolute = math.fsum(part.absolute for part in parts)
+    return Part(n, mean, m2, middle - (mean - pivot), exponent, absolute)
 
 
 def moments(part: Part | IntegerPart) -> Moments:
-    """Give mean, deviation and norm of the elements of a part."""
+    """Give mean, deviation and norms of the elements of a part."""
     if isinstance(part, IntegerPart):
-        part = Part(part.n, part.total / part.n, part.m2)
+        part = Part(part.n, part.total / part.n, part.m2, absolute=float(part.absolute))
     std = math.sqrt(part.m2 / part.n)
     l2 = math.hypot(math.sqrt(part.m2), math.sqrt(part.n) * part.mean)
-    return Moments(part.n, *(times_two_to(x, part.exponent) for x in (part.mean, std, l2)))
+    figures = part.mean, std, part.absolute, l2
+    return Moments(part.n, *(times_two_to(x, part.exponent) for x in figures))
 
 
 def moments_of_rows(
     rows: Floats,
-) -> tuple[tuple[list[float], list[float], list[float]], NDArray[np.bool_]]:
-    """Give mean, deviation and norm of sorted rows, as `moments` of its part are.
+) -> tuple[tuple[list[float], ...], NDArray[np.bool_]]:
+    """Give mean, deviation, L1 and L2 norm of sorted rows, as `moments` of its part are.
 
     Args:
         rows: values in ascending order, shape (rows, elements), fewer elements than a row of
@@ -210,5 +235,6 @@ def moments_of_rows(
         means = np.where(is_constant, lows, means)
         m2 = np.where(is_constant, 0.0, m2)
         stds = np.sqrt(m2 / n).tolist()
+        l1 = np.where(is_constant, n * np.abs(lows), 0.0 + np.abs(rows).sum(axis=1)).tolist()
         parts = np.sqrt(m2).tolist(), (math.sqrt(n) * means).tolist()
-    return (means.tolist(), stds, list(map(math.hypot, *parts))), is_right
+    return (means.tolist(), stds, l1, list(map(math.hypot, *parts))), is_right

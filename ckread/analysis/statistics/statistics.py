@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
@@ -34,6 +34,8 @@ def choose_variables(
 ) -> tuple[list[Variable], dict[Role, int]]:
     """Choose among the variables of a checkpoint; they come in the order of its model."""
     chosen, left_out = choose(checkpoint.values(), patterns, roles)
+    if len(chosen) == len(checkpoint):
+        return checkpoint.in_order(), left_out
     return model_order(chosen, checkpoint.evidence), left_out
 
 
@@ -41,8 +43,7 @@ N_BINS = 64
 """Bins of the histogram of each variable, unless another number is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class VariableStatistics:
+class VariableStatistics(NamedTuple):
     """The statistics of one variable.
 
     Attributes:
@@ -100,6 +101,7 @@ STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
     _figure("max", Kind.FIGURE),
     _figure("mean", Kind.FIGURE),
     _figure("std", Kind.FIGURE),
+    _figure("l1", Kind.FIGURE),
     _figure("l2", Kind.FIGURE),
     _figure("zeros", Kind.COUNT),
     _figure("nan", Kind.COUNT),

@@ -109,6 +109,7 @@ PATHS: dict[str, Callable[[str], list[str]]] = {
     "B": checkpoint_paths,
     "SAVED": checkpoint_paths,
     "TARGET": checkpoint_paths,
+    "OTHER": checkpoint_paths,
     "RUN": checkpoint_paths,
     "DIR": directory_paths,
     "LOG": file_paths,

@@ -84,19 +84,13 @@ class _Reading:
                 self.words.clear()
             elif character in "'\"":
                 self._quoted(character)
-            else:
-                self._bare(character)
-
-    def _bare(self, character: str) -> None:
-        if character == "\\":
-            self._add(self.line[self._at : self._at + 1])
-            self._at += 1
-        elif character == "$" and self._variable():
-            return
-        else:
-            self._add(character)
-            if character in self._breaks:
-                self._break()
+            elif character == "\\":
+                self._add(self.line[self._at : self._at + 1])
+                self._at += 1
+            elif not (character == "$" and self._variable()):
+                self._add(character)
+                if character in self._breaks:
+                    self._break()
 
     def _quoted(self, quote: str) -> None:
         self._add("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ckread.model.checkpoint import Checkpoint
@@ -37,10 +38,14 @@ def open_keras(location: Location) -> Checkpoint:
     try:
         found = identify_keras(reader.tensors, reader.contents)
         config = reader.contents.config
+        saved = None
+        with suppress(ValueError, OverflowError):
+            # `2026-11-20@21:59:07`, a local time without its zone.
+            saved = time.mktime(time.strptime(date_saved or "", "%Y-%m-%d@%H:%M:%S"))
         evidence = Evidence(
             layers=found.layers,
             keras_version=config.keras_version,
-            saved=_seconds(date_saved),
+            saved=saved,
             optimizer_class=optimizer_class(reader.contents),
             compiled=config.compiled,
             assets=assets,
@@ -72,16 +77,6 @@ def _open_reader(location: Location) -> tuple[KerasReader, str | None, tuple[str
     from ckread.readers.keras.reader import open_hdf5
 
     return open_hdf5(location.path), None, ()
-
-
-def _seconds(date_saved: str | None) -> float | None:
-    """Read Keras's `2026-11-20@21:59:07`, a local time without its zone."""
-    if date_saved is None:
-        return None
-    try:
-        return time.mktime(time.strptime(date_saved, "%Y-%m-%d@%H:%M:%S"))
-    except (ValueError, OverflowError):
-        return None
 
 
 def with_saved_layers(

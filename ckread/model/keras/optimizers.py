@@ -23,11 +23,10 @@ from ckread.model.role import Role, role_by_word
 from ckread.readers.keras.config import innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckread.model.keras.variables import LayerVariable
     from ckread.readers.contract import TensorRecord
-    from ckread.readers.keras.config import LayerConfig
     from ckread.readers.keras.layers import LayerGroup
     from ckread.readers.keras.reader import KerasContents
 
@@ -298,19 +297,15 @@ def _sorted_parts(group: LayerGroup, parts: list[LayerGroup]) -> list[LayerGroup
     config = group.config
     if config is None or not config.is_builtin:
         return None
+    order: Sequence[object] = _PARTS
+    keys: list[object] = [part.attribute.lstrip("_") for part in parts]
     if config.layers:
-        places = {layer.name: at for at, layer in enumerate(config.layers)}
-        if any(part.name not in places for part in parts):
-            return None
-        return sorted(parts, key=lambda part: places[part.name])
-    if config.class_name == "StackedRNNCells" or all(_CELLS in part.path for part in parts):
-        configs: list[LayerConfig | None] = list(config.parts.get(_CELLS, ()))
-        if any(part.config not in configs for part in parts):
-            return None
-        return sorted(parts, key=lambda part: configs.index(part.config))
-    if any(part.attribute.lstrip("_") not in _PARTS for part in parts):
+        order, keys = [layer.name for layer in config.layers], [part.name for part in parts]
+    elif config.class_name == "StackedRNNCells" or all(_CELLS in part.path for part in parts):
+        order, keys = config.parts.get(_CELLS, ()), [part.config for part in parts]
+    if any(key not in order for key in keys):
         return None
-    return sorted(parts, key=lambda part: _PARTS.index(part.attribute.lstrip("_")))
+    return [parts[at] for at in sorted(range(len(parts)), key=lambda at: order.index(keys[at]))]
 
 
 def _only_trainable(keys: Iterable[str], variables: Mapping[str, LayerVariable]) -> list[str]:

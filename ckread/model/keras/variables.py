@@ -15,7 +15,7 @@ from ckread.readers.keras.config import iter_layers
 from ckread.readers.keras.layers import STATISTICS, quantization_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ckread.readers.contract import TensorRecord
     from ckread.readers.keras.config import LayerConfig
@@ -88,25 +88,25 @@ def find_keras3(
 def scope_of(group: LayerGroup) -> list[str]:
     """Give the names of the layers around a variable, from the innermost Functional down."""
     names: list[str] = []
-    inner: LayerGroup | None = group
-    while inner is not None:
-        name = inner.name or inner.attribute
-        if name:
-            names.append(name)
+    for inner in _outward(group):
+        names.insert(0, inner.name or inner.attribute)
         if inner.parent is not None and inner.parent.is_functional:
             break
-        inner = inner.parent
-    return names[::-1]
+    return list(filter(None, names))
 
 
 def layer_path(group: LayerGroup) -> str:
     """Give the path of a layer below the model, by names."""
-    names: list[str] = []
+    names = [inner.name or inner.attribute for inner in _outward(group) if inner.path]
+    return "/".join(reversed(names))
+
+
+def _outward(group: LayerGroup) -> Iterator[LayerGroup]:
+    """Yield a layer and those it is part of, to the model itself."""
     inner: LayerGroup | None = group
-    while inner is not None and inner.path:
-        names.append(inner.name or inner.attribute)
+    while inner is not None:
+        yield inner
         inner = inner.parent
-    return "/".join(names[::-1])
 
 
 def _role(group: LayerGroup, variable: str, record: TensorRecord) -> Role:
@@ -134,11 +134,7 @@ def _trainable(group: LayerGroup, variable: str, role: Role, record: TensorRecor
         return False
     if variable == "kernel" and group.config and group.config.settings.get("lora_rank"):
         return False  # its low-rank factors are trained, and merged into it when it is saved
-    flags = []
-    inner: LayerGroup | None = group
-    while inner is not None:
-        flags.append(inner.config.trainable if inner.config else None)
-        inner = inner.parent
+    flags = [inner.config.trainable if inner.config else None for inner in _outward(group)]
     is_own = group.config is None or group.config.is_builtin
     return _all_flags(flags, is_known=bool(variable) and is_own)
 
@@ -212,12 +208,9 @@ def _legacy_trainable(
         flags.insert(0, config.trainable)
         inner = [layer for layer in config.layers if layer.name in names]
         below = () if len(inner) == 1 else (one for _, one, _ in iter_layers(config))
-        is_known = is_known and all(map(_has_only_weights, (config, *below)))
+        for one in (config, *below):  # wrapped layers included
+            parts = (part for parts in one.parts.values() for part in parts)
+            wrapped = (part.is_builtin for part in parts if part.parts or part.layers)
+            is_known = is_known and one.is_builtin and all(wrapped)
         config = inner[0] if len(inner) == 1 else None
     return _all_flags(flags, is_known=is_known)
-
-
-def _has_only_weights(config: LayerConfig) -> bool:
-    """Tell a layer of Keras, wrapped layers included, whose weights all follow its flag."""
-    parts = (part for parts in config.parts.values() for part in parts)
-    return config.is_builtin and all(part.is_builtin for part in parts if part.parts or part.layers)

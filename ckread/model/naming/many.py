@@ -119,7 +119,7 @@ class _ManyNames(Names):
             trainable = False if role is Role.STATISTIC else None
             if role is Role.WEIGHT and self._trained:
                 trainable = bool(is_trained[place])
-            told.append(numbers[role, trainable, None, None, ()])
+            told.append(numbers[role, trainable, None, None, (), ()])
         relation[rest] = np.array(told, np.int32)[inverse]
         keys = tensors.keys_in_order
         return IdentityColumns(keys, keys, list(numbers), relation, spelling)

@@ -51,6 +51,7 @@ def identify_objects(
     tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
 ) -> dict[str, Identity]:
     """Give the identity of every key of an object-based checkpoint."""
+    tensors = dict(tensors.items())  # each is looked up several times
     saved = evidence.saved_layers
     layers = saved.names if saved is not None else {}
     file = ObjectFile(tensors, graph, evidence.saved_model, layers)
@@ -73,7 +74,11 @@ def identify_objects(
             found[key] = Identity(name, role, None, owner, slot.word)
         elif role.is_parameter:
             told = False if role is Role.STATISTIC else trainable.get(node)
-            found[key] = Identity(name, role, told, None, None, paths.of(node, key_path(key)))
+            own, every = key_path(key), paths.of(node)
+            others = tuple(path for path in every if path != own)
+            # Where the key goes through an optimizer, the first of the others is the model's own.
+            tied = others if own in every else others[1:]
+            found[key] = Identity(name, role, told, None, None, others, tied)
         else:
             original = file.aliases[node] if role is Role.ALIAS else None
             repeats = None if original is None else names[file.records[original].key]

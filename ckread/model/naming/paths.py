@@ -205,8 +205,8 @@ class OtherPaths:
         self._known: dict[int, tuple[str, ...]] = {}
         self._named: dict[int, list[tuple[int, str]]] = {}
 
-    def of(self, node: int, own: str) -> tuple[str, ...]:
-        """Give the paths to a variable that differ from the path in its key."""
+    def of(self, node: int) -> tuple[str, ...]:
+        """Give the paths to a variable, at most so many."""
         paths: dict[str, None] = {}
         for parent, name in self._named_parents(node):
             if parent not in self._known:
@@ -215,7 +215,7 @@ class OtherPaths:
                 paths[f"{path}/{name}" if path else name] = None
         if not paths:
             paths = dict.fromkeys(self._best(node))
-        return tuple([path for path in paths if path != own][:_MAX_PATHS])
+        return tuple(paths)[: _MAX_PATHS + 1]
 
     def _walk(self, holder: int) -> list[str]:
         """Give the paths to an object that holds variables."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format, TensorColumns, few
 from ckread.readers.extents import not_a_shard
+from ckread.readers.files import once
 
 if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader
@@ -127,6 +128,10 @@ def file_suffix(path: str) -> str | None:
 
 def file_names(directory: str) -> list[str]:
     """List a directory, or nothing where that is not possible."""
+    return once(_file_names, directory)
+
+
+def _file_names(directory: str) -> list[str]:
     try:
         return sorted(os.listdir(directory or "."))
     except (OSError, ValueError):
@@ -215,7 +220,8 @@ def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
     if isinstance(reader.tensors, TensorColumns):
         of_columns = reader.tensors.ends()
         return {name: of_columns[i] for i, name in enumerate(names) if i in of_columns}, True
-    for key, _, _, nbytes, crc32c, shard, offset in reader.tensors.values():
+    tensors = getattr(reader.tensors, "original", reader.tensors)  # in other checksums alone
+    for key, _, _, nbytes, crc32c, shard, offset in tensors.values():
         if crc32c is None:
             try:
                 extents = reader.extents(key) or ()

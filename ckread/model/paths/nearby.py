@@ -54,7 +54,14 @@ def nothing_at(path: str) -> CheckpointError:
             remedy="It holds a graph, and no values of variables.",
         )
     if directory and not os.path.isdir(directory):
-        return _no_directory(path, directory)
+        above = directory  # the first directory of the path that is not there
+        while above and not os.path.isdir(above):
+            directory, above = above, os.path.dirname(above)
+        missing = os.path.basename(directory)
+        near = difflib.get_close_matches(missing, file_names(above), n=_N_SHOWN, cutoff=0.6)
+        lines = [f"  {os.path.join(above, other)}" for other in near]
+        spelt = TextLines("Nearest names:", *lines) if lines else None
+        return CheckpointNotFoundError(f"no directory {directory}", path=path, remedy=spelt)
     tracked = f"{name}.dvc"
     remedy = _what_is_here(directory, name)
     if tracked in names:
@@ -137,19 +144,6 @@ def _what_is_here(directory: str, name: str) -> str | None:
         paths = {**others, **by_name}
         return TextLines("Nearest names:", *(f"  {paths[other]}" for other in near))
     return summary(directory, candidates) if candidates else None
-
-
-def _no_directory(path: str, directory: str) -> CheckpointNotFoundError:
-    """Name the first directory of a path that is not there, and what is spelt alike."""
-    while True:
-        above, name = os.path.split(directory)
-        if not name or not above or os.path.isdir(above):
-            break
-        directory = above
-    near = difflib.get_close_matches(name, file_names(above), n=_N_SHOWN, cutoff=0.6)
-    lines = [f"  {os.path.join(above, other)}" for other in near]
-    remedy = TextLines("Nearest names:", *lines) if lines else None
-    return CheckpointNotFoundError(f"no directory {directory}", path=path, remedy=remedy)
 
 
 def _below(directory: str, names: list[str]) -> str | None:

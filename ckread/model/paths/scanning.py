@@ -23,7 +23,7 @@ from ckread.model.paths.location import (
 from ckread.model.steps import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.readers.contract import Format
 from ckread.readers.extents import present_shards
-from ckread.readers.files import file_identity
+from ckread.readers.files import file_identity, once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,21 +88,35 @@ def read_name(path: str) -> tuple[NameNumbers, Series]:
     suffix = file_suffix(base)
     start = re.split(r"\d", base, maxsplit=1)[0]
     own = suffix or (INDEX_SUFFIX if os.path.isfile(path + INDEX_SUFFIX) else "")
+    read = once(_read_names, directory, start, suffix, own)
+    if base not in read:
+        read = _read_names(directory, start, suffix, own, base)
+    return read[base]
+
+
+def _read_names(
+    directory: str, start: str, suffix: str | None, own: str, *absent: str
+) -> dict[str, tuple[NameNumbers, Series]]:
+    """Tell what the names of a directory say that start alike."""
     names = {
         name.removesuffix("" if suffix else own): name
         for name in file_names(directory)
         if name.startswith(start) and (name.endswith(own) if own else "." not in name[-5:])
     }
-    names.setdefault(base, base + ("" if suffix else own))
+    for base in absent:
+        names[base] = base + ("" if suffix else own)
     times: list[float | None] = []
     for name in names.values():
         try:
             times.append(os.stat(os.path.join(directory, name)).st_mtime)
         except (OSError, ValueError):
             times.append(None)
-    place = list(names).index(base)
-    series = next(one for one in read_series(list(names), times) if place in one.order)
-    return series.numbers[series.order.index(place)], series
+    known = list(names)
+    return {
+        known[place]: (numbers, series)
+        for series in read_series(known, times)
+        for place, numbers in zip(series.order, series.numbers, strict=True)
+    }
 
 
 def locate_latest(directory: str, candidates: list[Candidate]) -> Location | None:
@@ -217,7 +231,7 @@ _EVENTS = re.compile(r"(?:.*\.)?tfevents\..*")
 _MAX_BELOW = 20
 
 _TEMPORARY = re.compile(r"(?P<stem>.+)_temp(?:_[0-9a-f]{8,})?")
-_PART = re.compile(r"part-(?P<number>\d{5})-of-(?P<count>\d{5})")
+_SAVE_PART = re.compile(r"part-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
 
 def layout_of(directory: str) -> tuple[str, str] | None:
@@ -255,7 +269,7 @@ def layout_of(directory: str) -> tuple[str, str] | None:
 def is_save_part(path: str) -> bool:
     """Tell whether a prefix is a part of a save that was not finished; its number is no step."""
     directory, name = os.path.split(os.path.abspath(path))
-    return bool(_PART.fullmatch(name) and _TEMPORARY.fullmatch(os.path.basename(directory)))
+    return bool(_SAVE_PART.fullmatch(name) and _TEMPORARY.fullmatch(os.path.basename(directory)))
 
 
 def left_by_save(path: str) -> str | None:
@@ -280,7 +294,7 @@ def left_by_save(path: str) -> str | None:
     folder = f"{name}/ is a folder of {n_files}, {sum(sizes)} bytes"
     whole = []
     for one in names:
-        part = _PART.fullmatch(one.removesuffix(INDEX_SUFFIX))
+        part = _SAVE_PART.fullmatch(one.removesuffix(INDEX_SUFFIX))
         if part is None or not one.endswith(INDEX_SUFFIX):
             continue
         families = present_shards(os.path.join(path, part[0]))

@@ -100,6 +100,10 @@ class RunEntry:
         """What `count` counts: `step` or `epoch`."""
         return "epoch" if self.step is None and self.epoch is not None else "step"
 
+    def to_place(self) -> dict[str, Any]:
+        """Give what tells it from the others of its run, in JSON documents."""
+        return {"path": self.path, "step": self.step, "epoch": self.epoch, "time": self.time}
+
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of a checkpoint in JSON documents."""
         return document(ENTRY_FIELDS, self)

@@ -17,7 +17,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Claim, Strength
 from ckread.model.run.entries import RunEntry, RunState
@@ -27,9 +27,8 @@ from ckread.readers.contract import Format
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place
-    from ckread.model.run.opening import Structure
+    from ckread.model.run.opening import Opened, Structure
     from ckread.readers.contract import FileIdentity
 
 MOSTLY = 0.5
@@ -45,8 +44,7 @@ MAX_NAMED = 4
 _LAYER_NUMBER = re.compile(r"_\d+(?=/|_|:|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A checkpoint that was opened once, for its entry and its place in a group.
 
     Attributes:
@@ -57,7 +55,7 @@ class Member:
         given: its place in the order given by the user.
         identified_by: the file that is a new one when the checkpoint is.
         identity: of that file, from before it was read.
-        checkpoint: itself, with its data files closed, where it is remembered.
+        opened: what was read of it, its data files closed, where it is remembered.
         renames: what its variables are called in this run, where layers were numbered anew.
     """
 
@@ -68,7 +66,7 @@ class Member:
     given: int
     identified_by: str = ""
     identity: FileIdentity | None = None
-    checkpoint: Checkpoint | None = None
+    opened: Opened | None = None
     renames: Mapping[str, str] | None = None
 
 
@@ -140,9 +138,11 @@ def _series(members: Sequence[Member]) -> list[tuple[list[Member], Series | None
 
 def _in_order(members: list[Member], series: Series | None) -> Group:
     """Put one series in order: by the contents where all tell, else by the names, else by time."""
-    names = [os.path.basename(member.place.path.rstrip(os.sep)) for member in members]
-    alone = [read_series([name], [None])[0].numbers[0] for name in names]
-    numbers = series.numbers if series else alone
+    if series is None:
+        names = [os.path.basename(member.place.path.rstrip(os.sep)) for member in members]
+        numbers = tuple(read_series([name], [None])[0].numbers[0] for name in names)
+    else:
+        numbers = series.numbers
     members = [
         _with_numbers(member, number) for member, number in zip(members, numbers, strict=True)
     ]
@@ -151,7 +151,7 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
         # The best counter may repeat: if it counts at all, equal values are equal steps.
         rises = rank == 0 and len(set(steps)) > 1
         if None not in steps and (len(set(steps)) == len(steps) or rises):
-            placed = [replace(m, entry=replace(m.entry, step=m.counters[rank])) for m in members]
+            placed = [m._replace(entry=replace(m.entry, step=m.counters[rank])) for m in members]
             placed.sort(
                 key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0)
             )
@@ -179,13 +179,13 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
 def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
     """Note what the name says; the directory of a SavedModel has a version, no step."""
     if member.place.format is Format.SAVED_MODEL:
-        return replace(member, entry=replace(member.entry, numbers=numbers.values))
+        return member._replace(entry=replace(member.entry, numbers=numbers.values))
     step = numbers.step
     if numbers.known is None:
         step = next(iter(member.counters), None)
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)
-    return replace(member, entry=entry)
+    return member._replace(entry=entry)
 
 
 def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()) -> Claim:
@@ -248,7 +248,7 @@ def _by_structure(members: Sequence[Member]) -> list[list[Member]]:
         some = [(members[place], members[place].structure) for place in found]
         # The names of the last are those of all, where only layers were numbered anew.
         renames = {one.number: _renumbered(one, last) for _, one in some if one is not last}
-        parted.append([replace(member, renames=renames.get(one.number)) for member, one in some])
+        parted.append([member._replace(renames=renames.get(one.number)) for member, one in some])
     return parted
 
 

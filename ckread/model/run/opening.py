@@ -8,9 +8,9 @@ to open another costs no more than to parse its index.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
@@ -18,6 +18,7 @@ from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import ReaderChoice, open_checkpoint
 from ckread.model.paths.location import shard_warnings
 from ckread.model.role import Role
+from ckread.model.variable import Variable, decode_number, is_number
 from ckread.readers.bundle.memo import IndexMemo
 from ckread.readers.contract import Format, TensorColumns
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Evidence, Identity
     from ckread.model.run.entries import Place
-    from ckread.readers.contract import TensorRecord
+    from ckread.readers.contract import CheckpointReader, TensorRecord
 
 _STEP_NAMES = ("global_step", "step", "train_step")
 _ITERATION_NAMES = ("iterations", "iteration", "iter")
@@ -69,6 +70,11 @@ class Structure:
         )
 
     @cached_property
+    def keys_by_name(self) -> dict[str, str]:
+        """The key of each variable."""
+        return {identity.name: key for key, identity in self.identities.items()}
+
+    @cached_property
     def parameters(self) -> Counter[tuple[str, tuple[int, ...], str]]:
         """The parameters by last component, shape and type; by name all, where there are none."""
         found = Counter(
@@ -81,36 +87,103 @@ class Structure:
         )
 
 
+class Opened(NamedTuple):
+    """A checkpoint that was opened, before its variables are made.
+
+    Attributes:
+        reader: of its files.
+        structure: how it is built.
+        path: as the user would type it.
+        notes: what had to be decided.
+        warnings: what keeps names, roles or values from being right.
+    """
+
+    reader: CheckpointReader
+    structure: Structure
+    path: str
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, structure: Structure) -> Self:
+        """Take it from a checkpoint."""
+        told = checkpoint.path, checkpoint.notes, checkpoint.warnings
+        return cls(checkpoint.reader, structure, *told)
+
+    def checkpoint(self) -> Checkpoint:
+        """Make its variables."""
+        _, known, path, notes, warnings = self
+        evidence = known.evidence
+        return Checkpoint(
+            self.reader, known.identities, path=path, evidence=evidence, notes=notes,
+            warnings=warnings,
+        )  # fmt: skip
+
+    def variable(self, name: str, key: str) -> Variable | None:
+        """Make one variable, found by its name or else by its key."""
+        structure = self.structure
+        found = structure.keys_by_name.get(name, key)
+        if found not in structure.identities:
+            return None
+        return Variable(self.reader.tensors[found], structure.identities[found], self.reader)
+
+    def renamed(self, names: Mapping[str, str]) -> Opened:
+        """Call its variables what they are called in its run."""
+        identities = {
+            key: identity._replace(
+                name=names.get(identity.name, identity.name),
+                owner=identity.owner and names.get(identity.owner, identity.owner),
+            )
+            for key, identity in self.structure.identities.items()
+        }
+        return self._replace(structure=replace(self.structure, identities=identities))
+
+    def again(self) -> Opened | None:
+        """Give another of the same index, whatever became of this one; None if it has no index."""
+        from ckread.readers.bundle.reader import TensorBundle
+
+        if not isinstance(self.reader, TensorBundle):
+            return None
+        return self._replace(reader=self.reader.reopened())
+
+
 class RunOpener:
     """Opens checkpoints, and remembers how those that were opened are built."""
 
     def __init__(self, reader: str = "auto") -> None:
         self.reader = reader
         self._structures: dict[Any, Structure] = {}
+        self._alike: dict[tuple[int, int | None], Structure] = {}
         self._memo = IndexMemo()
 
-    def open(self, place: Place) -> tuple[Checkpoint, Structure]:
+    def open(self, place: Place) -> Opened:
         """Open a checkpoint of a run; an error says why it cannot be opened now."""
         if place.format is not Format.TENSOR_BUNDLE or self.reader == ReaderChoice.TENSORFLOW:
             checkpoint = open_checkpoint(place.path, reader=self.reader)
-            return checkpoint, self._remember(checkpoint)
+            return Opened.of(checkpoint, self._remember(checkpoint))
         from ckread.readers.bundle.reader import TensorBundle
 
         reader = TensorBundle(place.path, self._memo)
-        known = self._structures.get(_signature(reader.tensors))
+        known = self._known(reader.tensors)
         if known is None:
             reader.close()
             checkpoint = open_checkpoint(place.path, reader=self.reader)
-            return checkpoint, self._remember(checkpoint)
-        checkpoint = Checkpoint(
-            reader,
-            known.identities,
-            path=reader.path,
-            evidence=known.evidence,
-            notes=reader.notes,
-            warnings=shard_warnings(reader),
-        )
-        return checkpoint, known
+            return Opened.of(checkpoint, self._remember(checkpoint))
+        return Opened(reader, known, reader.path, reader.notes, shard_warnings(reader))
+
+    def _known(self, tensors: Mapping[str, TensorRecord]) -> Structure | None:
+        """Give the structure of a listing; of one that is like another without going through it."""
+        original = getattr(tensors, "original", None)
+        if original is None:
+            return self._structures.get(_signature(tensors))
+        graph = tensors.get(OBJECT_GRAPH_KEY)
+        key = id(original), graph and graph.crc32c
+        if key not in self._alike:
+            known = self._structures.get(_signature(tensors))
+            if known is None:
+                return None
+            self._alike[key] = known
+        return self._alike[key]
 
     def _remember(self, checkpoint: Checkpoint) -> Structure:
         signature = _signature(checkpoint.reader.tensors)
@@ -139,39 +212,6 @@ class RunOpener:
         return structure
 
 
-def reopened(checkpoint: Checkpoint | None) -> Checkpoint | None:
-    """Give an open one of the same index, whatever became of this one; None if it has no index."""
-    from ckread.readers.bundle.reader import TensorBundle
-
-    if checkpoint is None or not isinstance(checkpoint.reader, TensorBundle):
-        return None
-    return Checkpoint(
-        checkpoint.reader.reopened(),
-        _identities(checkpoint),
-        path=checkpoint.path,
-        evidence=checkpoint.evidence,
-        notes=checkpoint.notes,
-        warnings=checkpoint.warnings,
-    )
-
-
-def renamed(checkpoint: Checkpoint, names: Mapping[str, str]) -> Checkpoint:
-    """Give a checkpoint whose variables are called what they are called in its run."""
-    identities = {}
-    for variable in checkpoint.values():
-        owner = variable.owner and names.get(variable.owner, variable.owner)
-        name = names.get(variable.name, variable.name)
-        identities[variable.key] = variable.identity._replace(name=name, owner=owner)
-    return Checkpoint(
-        checkpoint.reader,
-        identities,
-        path=checkpoint.path,
-        evidence=checkpoint.evidence,
-        notes=checkpoint.notes,
-        warnings=checkpoint.warnings,
-    )
-
-
 def _signature(tensors: Mapping[str, TensorRecord]) -> tuple[Any, ...]:
     graph = tensors.get(OBJECT_GRAPH_KEY)
     if isinstance(tensors, TensorColumns):
@@ -195,12 +235,15 @@ def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:
     return found
 
 
-def read_counter(checkpoint: Checkpoint, key: str | None) -> int | None:
+def read_counter(opened: Opened, key: str | None) -> int | None:
     """Give the value of a counter; None where it cannot be read cheaply, or at all."""
-    if key is None or checkpoint.format is Format.V1_TABLE:
+    if key is None or opened.reader.format is Format.V1_TABLE:
+        return None
+    dtype = opened.reader.tensors[key].dtype
+    if not is_number(dtype):
         return None
     try:
-        value = checkpoint[key].scalar()
+        value = decode_number(opened.reader.read_bytes(key), dtype)
     except (CheckpointError, UsageError):
         return None
     return int(value) if isinstance(value, int) or value.is_integer() else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
@@ -33,7 +32,7 @@ from ckread.model.run.grouping import (
     models_of,
     renumbered_note,
 )
-from ckread.model.run.opening import RunOpener, read_counter, renamed, reopened
+from ckread.model.run.opening import RunOpener, read_counter
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
 from ckread.readers.files import file_identity
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place, Places
+    from ckread.model.run.opening import Opened
 
 
 PathLike = str | os.PathLike[str]
@@ -161,13 +161,20 @@ class Run(Displayed, Sequence["Checkpoint"]):
         A checkpoint that was overwritten since the run was listed has an error too:
         the step it was listed with is no longer its own.
         """
+        for index, found in self.indexes():
+            yield index, found if isinstance(found, CheckpointError) else found.checkpoint()
+
+    def indexes(self) -> Iterator[tuple[int, Opened | CheckpointError]]:
+        """Yield the same before any variable is made, of which there may be very many."""
         for index, member in enumerate(self._members):
+            found: Opened | CheckpointError
             try:
-                checkpoint = self._open(member)
+                found = self._opened(member)
             except CheckpointError as error:
-                yield index, error
+                found = error
             else:
-                yield index, self.error_now(index) or checkpoint
+                found = self.error_now(index) or found
+            yield index, found
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `runs` document: groups of checkpoints, the stale ones last."""
@@ -202,12 +209,16 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return frame
 
     def _open(self, member: Member) -> Checkpoint:
-        checkpoint = reopened(member.checkpoint) or self._opener.open(member.place)[0]
-        return checkpoint if member.renames is None else renamed(checkpoint, member.renames)
+        return self._opened(member).checkpoint()
+
+    def _opened(self, member: Member) -> Opened:
+        kept = None if member.opened is None else member.opened.again()
+        found = kept or self._opener.open(member.place)
+        return found if member.renames is None else found.renamed(member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
-        members = tuple(replace(member, checkpoint=None) for member in self._members)
+        members = tuple(member._replace(opened=None) for member in self._members)
         return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
 
 
@@ -278,8 +289,9 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
     for given, place in enumerate(places.found.values()):
         try:
             member = _member(place, places, opener, given)
-            n_kept += len(member.checkpoint or ())
-            members.append(member if n_kept <= MAX_KEPT else replace(member, checkpoint=None))
+            kept = member.opened.reader.tensors if member.opened is not None else ()
+            n_kept += len(kept) // (10 if hasattr(kept, "original") else 1)
+            members.append(member if n_kept <= MAX_KEPT else member._replace(opened=None))
         except CheckpointError as error:
             if not place.is_scanned and len(places.found) == 1:
                 raise
@@ -294,12 +306,15 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
 def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Member:
     index = place.path + INDEX_SUFFIX if place.format is Format.TENSOR_BUNDLE else place.path
     identity = file_identity(index)
-    checkpoint, structure = opener.open(place)
-    with checkpoint:
-        counters = tuple(read_counter(checkpoint, key) for key in structure.step_keys)
-        iterations = read_counter(checkpoint, structure.iterations_key)
-        epoch = read_counter(checkpoint, structure.epoch_key)
-        files = checkpoint.files()
+    opened = opener.open(place)
+    structure, reader = opened.structure, opened.reader
+    try:
+        counters = tuple(read_counter(opened, key) for key in structure.step_keys)
+        iterations = read_counter(opened, structure.iterations_key)
+        epoch = read_counter(opened, structure.epoch_key)
+        files = reader.files()
+    finally:
+        reader.close()
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     try:
@@ -319,7 +334,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         epoch=epoch,
         is_epoch_stored=epoch is not None,
     )
-    return Member(place, entry, structure, counters, given, index, identity, checkpoint)
+    return Member(place, entry, structure, counters, given, index, identity, opened)
 
 
 def stale(places: Places) -> tuple[RunEntry, ...]:
@@ -331,6 +346,8 @@ def stale(places: Places) -> tuple[RunEntry, ...]:
     ]
     absent = [path for path in named if os.path.abspath(path) not in places.found]
     absent = [path for path in absent if not os.path.lexists(path + INDEX_SUFFIX)]
+    if not absent:
+        return ()
     names = [base_name(path) for path in [*absent, *places.found]]
     numbers = {
         place: number

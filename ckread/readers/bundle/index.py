@@ -13,6 +13,7 @@ Reference: tensorflow/core/util/tensor_bundle/tensor_bundle.h
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
@@ -23,7 +24,7 @@ from ckread.readers.contract import (
     no_garbage_collection,
     shown,
 )
-from ckread.readers.crc32c import MASK_DELTA
+from ckread.readers.crc32c import MASK_DELTA, unmask
 from ckread.readers.files import RegularFile
 from ckread.readers.protobuf import (
     SLICE_NBYTES,
@@ -38,7 +39,8 @@ from ckread.readers.slices import slice_key
 from ckread.readers.table import DAMAGED, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from array import array
+    from collections.abc import ItemsView, Iterable, Iterator, ValuesView
 
 
 VERSION = 1
@@ -52,6 +54,57 @@ class Part(NamedTuple):
 
     tensor_slice: TensorSlice
     entry: BundleEntry | None
+
+
+class AlikeTensors(Mapping[str, TensorRecord]):
+    """What an index lists that is like one that was parsed, made when it is asked for.
+
+    Attributes:
+        original: what that one lists: the same in all but checksums.
+    """
+
+    __slots__ = ("_checksums", "_made", "_places", "original")
+
+    def __init__(
+        self, original: dict[str, TensorRecord], places: dict[str, int], masked: array[int]
+    ) -> None:
+        self.original = original
+        self._places = places
+        self._checksums = masked
+        self._made: dict[str, TensorRecord] | None = None
+
+    def __getitem__(self, key: str) -> TensorRecord:
+        """Give one record."""
+        record = self.original[key]
+        at = self._places.get(key)
+        if at is None:
+            return record
+        return record._replace(crc32c=unmask(self._checksums[at]))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys."""
+        return iter(self.original)
+
+    def __len__(self) -> int:
+        """Count the tensors."""
+        return len(self.original)
+
+    def values(self) -> ValuesView[TensorRecord]:
+        """Give all records."""
+        return self._all().values()
+
+    def items(self) -> ItemsView[str, TensorRecord]:
+        """Give keys and records."""
+        return self._all().items()
+
+    def _all(self) -> dict[str, TensorRecord]:
+        tensors = self.original.copy()
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        for key, at in self._places.items():
+            record = tensors[key]
+            fields = (*record[:4], unmask(self._checksums[at]), *record[5:])
+            tensors[key] = make_record(TensorRecord, fields)
+        return tensors
 
 
 class BundleIndex(NamedTuple):

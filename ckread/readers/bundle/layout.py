@@ -18,6 +18,7 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
+from ckread.readers.bundle.index import AlikeTensors
 from ckread.readers.contract import DataType, Extent, TensorColumns, shown
 from ckread.readers.extents import shard_family, shard_path
 from ckread.readers.protobuf import BundleEntry
@@ -68,6 +69,8 @@ class BundleLayout:
     def used_shards(self) -> set[int]:
         """The shards in which something lies."""
         tensors = self.index.tensors
+        if isinstance(tensors, AlikeTensors):
+            tensors = tensors.original
         if isinstance(tensors, TensorColumns):
             return set(tensors.shard.tolist())
         used = {record.shard for record in tensors.values() if record.shard is not None}

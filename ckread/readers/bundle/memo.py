@@ -11,11 +11,12 @@ The checksum of each block is verified as ever.
 
 from __future__ import annotations
 
+from array import array
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.readers.bundle.index import ends_in_checksum, parse_bundle_index
+from ckread.readers.bundle.index import AlikeTensors, ends_in_checksum, parse_bundle_index
 from ckread.readers.contract import TensorRecord, no_garbage_collection
 from ckread.readers.crc32c import crc32c, unmask
 from ckread.readers.files import RegularFile
@@ -43,17 +44,21 @@ _PLAIN = b"\0"
 class _Known(NamedTuple):
     """An index that was parsed: its pieces and checksums in turn.
 
-    Of each checksum its tensor is kept, None where it is that of a block; of each block its
-    start and where its checksum is.
+    Attributes:
+        tensors: what it lists.
+        parts: how its bytes come apart.
+        pieces: the bytes between checksums.
+        places: which of the checksums each tensor has; the others are those of blocks.
+        blocks: the start of each, and where its checksum is.
     """
 
     tensors: Tensors
     parts: Struct
     pieces: tuple[bytes, ...]
-    records: list[TensorRecord | None]
+    places: dict[str, int]
     blocks: list[tuple[int, int]]
 
-    def read(self, data: bytes) -> Tensors | None:
+    def read(self, data: bytes) -> AlikeTensors | None:
         """Give what another index lists, if it is like this one and its blocks are sound."""
         parts = self.parts.unpack(data)
         if parts[::2] != self.pieces:
@@ -61,13 +66,7 @@ class _Known(NamedTuple):
         for start, stop in self.blocks:
             if unmask(int.from_bytes(data[stop : stop + 4], "little")) != crc32c(data[start:stop]):
                 return None
-        tensors = self.tensors.copy()
-        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
-        for record, masked in zip(self.records, parts[1::2], strict=True):
-            if record is not None:
-                fields = (*record[:4], unmask(masked), *record[5:])
-                tensors[record[0]] = make_record(TensorRecord, fields)
-        return tensors
+        return AlikeTensors(self.tensors, self.places, array("I", parts[1::2]))
 
 
 class IndexMemo:
@@ -103,7 +102,8 @@ class IndexMemo:
             known = _known(data, list(Table(file).handles()), tensors)
         except CheckpointError:  # a training run has written to the file since it was parsed
             return
-        if known is not None and known.read(data) == tensors:
+        again = None if known is None else known.read(data)
+        if known is not None and again is not None and dict(again) == tensors:
             self._known[file.nbytes] = known, index
 
 
@@ -130,8 +130,8 @@ def _known(data: bytes, handles: Sequence[BlockHandle], tensors: Tensors) -> _Kn
         layout += f"{at - last}sI"
         last = at + 4
     parts = Struct(f"{layout}{len(data) - last}s")
-    records = [record for _, record in places]
-    return _Known(tensors, parts, parts.unpack(data)[::2], records, blocks)
+    numbers = {record.key: i for i, (_, record) in enumerate(places) if record is not None}
+    return _Known(tensors, parts, parts.unpack(data)[::2], numbers, blocks)
 
 
 def _value_stops(block: bytes) -> Iterator[int]:

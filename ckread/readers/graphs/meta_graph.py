@@ -298,7 +298,14 @@ def parse_variable_def(buffer: bytes, span: Span) -> VariableDef:
         elif wire_type == LENGTH_DELIMITED and number in texts:
             texts[number] = parse_text(buffer, value)
         elif wire_type == LENGTH_DELIMITED and number == 4:
-            partition = _parse_partition(buffer, value)
+            full_name = ""
+            sizes: dict[int, list[int]] = {2: [], 3: [], 4: []}
+            for inner, inner_type, item in iter_fields(buffer, *value):
+                if inner == 1 and inner_type == LENGTH_DELIMITED:
+                    full_name = parse_text(buffer, item)
+                elif inner in sizes:
+                    sizes[inner] += map(signed, parse_varints(buffer, inner_type, item))
+            partition = Partition(full_name, *(tuple(found) for found in sizes.values()))
     return VariableDef(
         name=texts[1].removesuffix(":0"),
         initializer=initializer_kind(texts[6]),
@@ -312,17 +319,6 @@ def initializer_kind(tensor: str) -> str:
     """Tell the kind from the name of the initial value: `w/Initializer/zeros:0` → `zeros`."""
     last = tensor.partition(":")[0].rpartition("/")[2]
     return re.sub(r"_\d+$", "", last)
-
-
-def _parse_partition(buffer: bytes, span: Span) -> Partition:
-    full_name = ""
-    sizes: dict[int, list[int]] = {2: [], 3: [], 4: []}
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number == 1 and wire_type == LENGTH_DELIMITED:
-            full_name = parse_text(buffer, value)
-        elif number in sizes:
-            sizes[number] += map(signed, parse_varints(buffer, wire_type, value))
-    return Partition(full_name, *(tuple(found) for found in sizes.values()))
 
 
 # SavedModel: the graph beside the variables, decoded without running anything.

@@ -201,19 +201,15 @@ def read_object_variables(
             if inner == _VARIABLE and inner_type == LENGTH_DELIMITED:
                 variables[node_id] = parse_saved_variable(buffer, item)
             elif inner == _USER_OBJECT and inner_type == LENGTH_DELIMITED:
-                layers[node_id] = _keras_metadata(buffer, item)
+                # A SavedUserObject: 1 identifier, 3 metadata.
+                texts = {1: "", 3: ""}
+                for field, field_type, place in iter_fields(buffer, *item):
+                    if field in texts and field_type == LENGTH_DELIMITED:
+                        texts[field] = parse_text(buffer, place)
+                if texts[3] and texts[1].startswith("_tf_keras") and "metric" not in texts[1]:
+                    layers[node_id] = texts[3]
         node_id += 1
-    return variables, {node: text for node, text in layers.items() if text}
-
-
-def _keras_metadata(buffer: bytes, span: Span) -> str:
-    """Give the metadata of a SavedUserObject of Keras: 1 identifier, 3 metadata."""
-    texts = {1: "", 3: ""}
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number in texts and wire_type == LENGTH_DELIMITED:
-            texts[number] = parse_text(buffer, value)
-    is_layer = texts[1].startswith("_tf_keras") and "metric" not in texts[1]
-    return texts[3] if is_layer else ""
+    return variables, layers
 
 
 def parse_saved_variable(buffer: bytes, span: Span) -> SavedVariable:

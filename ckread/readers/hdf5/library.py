@@ -158,7 +158,11 @@ class LibraryFile:
                 found = f"is cut into {nbytes // chunk} chunks of {chunk} bytes"
                 self._refuse(path, f"{found}, expected at most {_MAX_SMALL_CHUNKS} of that size")
         is_text = stored.dtype is DataType.STRING
-        logical = math.prod(shape) * (_text_nbytes(item) if is_text else stored.dtype.itemsize)
+        itemsize = stored.dtype.itemsize
+        if is_text:  # of varying length it is a reference
+            text = h5py_module().check_string_dtype(item.dtype)
+            itemsize = 0 if text is None else text.length or REFERENCE_NBYTES
+        logical = math.prod(shape) * itemsize
         is_written = kind == h5d.COMPACT or bool(nbytes) or not logical
         if kind != h5d.CHUNKED and stored.dtype.is_plain and is_written:
             nbytes = logical
@@ -236,12 +240,6 @@ class LibraryFile:
         with self.guarded(where):
             is_sound = is_sound_attribute(self._guard, address, name)
             return read_text(item, name, is_sound=is_sound)
-
-
-def _text_nbytes(item: Any) -> int:
-    """Give the bytes that one text takes in a dataset, a reference where its length varies."""
-    text = h5py_module().check_string_dtype(item.dtype)
-    return (text.length or REFERENCE_NBYTES) if text is not None else 0
 
 
 def _address(item: Any) -> int:

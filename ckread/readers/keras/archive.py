@@ -270,7 +270,8 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
     names: dict[str, None] = {}
     for group, value in weight_map.items():
         for name in value if isinstance(value, list) else [value]:
-            if not _is_plain_name(name):
+            is_name = isinstance(name, str) and name not in ("", ".", "..")
+            if not is_name or set(name) & set("/\\\0") or os.path.splitdrive(name)[0]:
                 found = f"weight_map of {group!r} names {name!r}"
                 raise CorruptCheckpointError(
                     found, path=path, name=base, expected="a file in the same directory"
@@ -282,12 +283,6 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
     if not names:
         raise NotACheckpointError("an empty weight_map", path=path, name=base)
     return sorted(names)
-
-
-def _is_plain_name(name: Any) -> bool:
-    if not isinstance(name, str) or name in ("", ".", ".."):
-        return False
-    return not any(mark in name for mark in "/\\\0") and not os.path.splitdrive(name)[0]
 
 
 def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:

@@ -287,21 +287,15 @@ def _parse_layers(settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ..
     layers = [layer for layer in parsed if layer is not None]
     handed_on = handed_on_shapes(entries)
     built_for = [*(layer.input_shape for layer in layers[1:]), None]
-    return tuple(
-        replace(layer, shape=_output_shape(layer, following, handed_on))
-        for layer, following in zip(layers, built_for, strict=False)
-    )
-
-
-def _output_shape(
-    layer: LayerConfig, following: Shape | None, handed_on: Mapping[str, Shape]
-) -> Shape | None:
-    shape = layer.shape or handed_on.get(layer.name)
-    if shape is None and not handed_on:
-        shape = following  # in a Sequential, what one layer gives the next is built for
-    if shape is None and layer.is_builtin:
-        shape = shape_after(layer.class_name, layer.settings, layer.input_shape)
-    return shape
+    shaped = []
+    for layer, following in zip(layers, built_for, strict=False):
+        shape = layer.shape or handed_on.get(layer.name)
+        if shape is None and not handed_on:
+            shape = following  # in a Sequential, what one layer gives the next is built for
+        if shape is None and layer.is_builtin:
+            shape = shape_after(layer.class_name, layer.settings, layer.input_shape)
+        shaped.append(replace(layer, shape=shape))
+    return tuple(shaped)
 
 
 # The shapes that a Keras configuration records.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
@@ -194,6 +195,8 @@ class NumpyFile(ArchiveReader):
             return _as_array(array, data)
         except MemoryError:
             raise too_large(array.nbytes) from None
+        except CorruptCheckpointError as error:
+            raise (error if error.path else self._located(error, key)) from None
 
     def _decode_chunks(self, key: str, nbytes: int) -> Iterator[NDArray[np.generic]]:
         """Inflate an array as it is asked for, where its bytes are in order."""
@@ -227,6 +230,12 @@ def _as_array(array: StoredArray, data: bytes) -> NDArray[np.generic]:
     values = values.reshape(array.shape, order=order)
     if array.dtype is not DataType.STRING:
         return values.astype(values.dtype.newbyteorder("<"), order="C")
+    if values.dtype.kind == "U" and values.size:
+        points = np.frombuffer(data, values.dtype.str[0] + "u4")
+        if points.max() > sys.maxunicode:  # numpy itself gives up here without a word of why
+            raise CorruptCheckpointError(
+                f"a character {points.max():#x}", expected=f"{sys.maxunicode:#x} at most"
+            )
     texts = np.empty(array.shape, object)
     flat = values.reshape(-1).tolist()
     texts.reshape(-1)[:] = [

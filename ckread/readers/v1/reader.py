@@ -120,35 +120,29 @@ def parse_list(buffer: bytes, *, memory: int = 1 << 40) -> dict[str, V1Tensor]:
         for inner, inner_type, item in iter_fields(buffer, *meta):
             if inner != 1 or inner_type != LENGTH_DELIMITED:
                 continue
-            name, tensor = _parse_slice_meta(buffer, item)
+            name, dtype = "", 0
+            shape: tuple[int, ...] = ()
+            slices: list[TensorSlice] = []
+            for field, field_type, value in iter_fields(buffer, *item):
+                if field == 3 and field_type == VARINT:
+                    dtype = signed32(value)
+                elif field_type != LENGTH_DELIMITED:
+                    continue
+                elif field == 1:
+                    name = parse_text(buffer, value)
+                elif field == 2:
+                    shape = parse_tensor_shape(buffer, value)
+                elif field == 4:
+                    slices.append(parse_tensor_slice(buffer, value))
+                    check_count(len(slices), MAX_SLICES, "slices and more")
             if name in listed:
                 raise CorruptCheckpointError(f"{shown(name)} twice, expected once")
-            listed[name] = tensor
-            memory -= len(name) + TENSOR_NBYTES + SLICE_NBYTES * len(tensor.slices)
+            known = DATA_TYPES.get(dtype, DataType.UNKNOWN)
+            listed[name] = V1Tensor(known, shape, tuple(slices))
+            memory -= len(name) + TENSOR_NBYTES + SLICE_NBYTES * len(slices)
             if memory < 0:
                 raise CorruptCheckpointError(f"{len(listed)} tensors and more, too long for it")
     return listed
-
-
-def _parse_slice_meta(buffer: bytes, span: Span) -> tuple[str, V1Tensor]:
-    name = ""
-    dtype = 0
-    shape: tuple[int, ...] = ()
-    slices: list[TensorSlice] = []
-    for number, wire_type, value in iter_fields(buffer, *span):
-        if number == 3 and wire_type == VARINT:
-            dtype = signed32(value)
-        elif wire_type != LENGTH_DELIMITED:
-            continue
-        elif number == 1:
-            name = parse_text(buffer, value)
-        elif number == 2:
-            shape = parse_tensor_shape(buffer, value)
-        elif number == 4:
-            slices.append(parse_tensor_slice(buffer, value))
-            check_count(len(slices), MAX_SLICES, "slices and more")
-    known = DATA_TYPES.get(dtype, DataType.UNKNOWN)
-    return name, V1Tensor(known, shape, tuple(slices))
 
 
 def merge(lists: Iterable[Mapping[str, V1Tensor]], path: str) -> dict[str, V1Tensor]:

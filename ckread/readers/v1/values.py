@@ -59,7 +59,13 @@ def parse_values(
     elif wanted in _RAW:
         array = _as_dtype(_fixed(buffer, found, _RAW[wanted]), dtype)
     else:
-        array = _as_dtype(_varints(buffer, found), dtype)
+        parts = [np.empty(0, np.uint64)]
+        for kind, value in found:
+            if kind == VARINT:
+                parts.append(np.array([value], np.uint64))
+            elif kind == LENGTH_DELIMITED:
+                parts += _packed(buffer, *value)
+        array = _as_dtype(np.concatenate(parts), dtype)
     if array.size != n_elements:
         raise CorruptCheckpointError(f"{array.size} values, expected {n_elements}")
     return array
@@ -77,16 +83,6 @@ def _fixed(buffer: bytes, found: list[tuple[int, Any]], code: str) -> NDArray[An
         elif kind == (FIXED32 if dtype.itemsize == 4 else FIXED64):
             parts.append(np.frombuffer(value.to_bytes(dtype.itemsize, "little"), dtype))
     return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-def _varints(buffer: bytes, found: list[tuple[int, Any]]) -> NDArray[np.uint64]:
-    parts: list[NDArray[np.uint64]] = []
-    for kind, value in found:
-        if kind == VARINT:
-            parts.append(np.array([value], np.uint64))
-        elif kind == LENGTH_DELIMITED:
-            parts += _packed(buffer, *value)
-    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
 def _packed(buffer: bytes, start: int, stop: int) -> list[NDArray[np.uint64]]:

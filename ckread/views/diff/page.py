@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
@@ -94,14 +95,17 @@ def diff_page(view: DiffView) -> Page:
             certainty = index_footer(result, has_values=view.has_values)
         return Page(head, footer(certainty), piped)
     if not result.index_only:
-        return Page(head, *_value_sections(view), piped)
-    shown = view.rows_of(result.variables)
+        return Page(head, TerminalOnly(lambda: Page(*_value_sections(view))), piped)
+    meaning = footer(index_footer(result, has_values=view.has_values))
+    table = [TerminalOnly(partial(_index_table, view))] if view.rows_of(result.variables) else []
+    return Page(head, *table, meaning, piped)
+
+
+def _index_table(view: DiffView) -> Table[DiffRow]:
+    shown = view.rows_of(view.result.variables)
     rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
     rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
-    rows = rows[: view.top] if view.top else rows
-    table = TerminalOnly(Table(_INDEX_COLUMNS, rows, row_style=row_style))
-    meaning = footer(index_footer(result, has_values=view.has_values))
-    return Page(head, *([table] if rows else []), meaning, piped)
+    return Table(_INDEX_COLUMNS, rows[: view.top] if view.top else rows, row_style=row_style)
 
 
 def _verdict(result: CheckpointDiff) -> Prose:

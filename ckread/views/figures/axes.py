@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
@@ -192,11 +193,18 @@ class Scale:
         )
 
 
+LARGEST = sys.float_info.max / 2.2
+"""An axis from its negative to itself has a finite length."""
+
+
 def _beyond(limit: float, threshold: float) -> float:
     """Give the next decade beyond a limit, or a little more than the linear part."""
     if abs(limit) <= threshold:
         return math.copysign(threshold, limit) if limit else -threshold * 0.3
-    return math.copysign(10.0 ** math.ceil(math.log10(abs(limit)) - 1e-9), limit) * 1.15
+    exponent = math.ceil(math.log10(abs(limit)) - 1e-9)
+    if exponent >= sys.float_info.max_10_exp:  # from here on differences are infinite
+        return math.copysign(LARGEST, limit)
+    return math.copysign(10.0**exponent, limit) * 1.15
 
 
 # Seams of a run: strokes across the axes, what changed above each.

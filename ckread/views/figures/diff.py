@@ -18,7 +18,15 @@ from ckread.views.figures.axes import (
     set_count_heights,
     set_distance_axis,
 )
-from ckread.views.figures.sheet import MARGIN, NOTE_PITCH, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.sheet import (
+    MARGIN,
+    NOTE_PITCH,
+    WIDTH,
+    Caption,
+    Sheet,
+    new_sheet,
+    page_words,
+)
 from ckread.views.figures.style import HEADING_SIZE, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
     column,
@@ -58,27 +66,18 @@ def plot_diff(
     places = range(len(rows))
     pages = [places[i : i + ROWS] for i in range(0, len(rows), ROWS)] or [places]
     limits = decades_of(row.relative for row in rows)
+    facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
+    facts.append("relative change ‖after − before‖ ÷ ‖before‖, log scale")
+    caption = Caption(verdict(result), facts, palette, notes)
     figures = []
     for i, page in enumerate(pages):
-        facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
-        facts.append("relative change ‖after − before‖ ÷ ‖before‖, log scale")
         place, others = page_words(i, pages, "rows")
         shown = [rows[row] for row in page]
-        notes_there = [*others, *notes]
-        figures.append(
-            _draw_page(verdict(result), [*facts, place], notes_there, shown, limits, palette)
-        )
+        figures.append(_draw_page(caption.but(place, notes=others), shown, limits))
     return figures
 
 
-def _draw_page(
-    title: str,
-    facts: Sequence[str],
-    notes: Sequence[str],
-    rows: Sequence[DotRow],
-    limits: tuple[int, int],
-    palette: Palette,
-) -> Figure:
+def _draw_page(caption: Caption, rows: Sequence[DotRow], limits: tuple[int, int]) -> Figure:
     # The middle of each row in inches from the top of the axes; layers lie apart.
     places, y = [], _ROW / 2
     is_layered = len({row.group for row in rows}) < len(rows)
@@ -92,9 +91,7 @@ def _draw_page(
         "Circle: weight. Diamond: statistic or moving average. Rows in the order of the model."
     ]
     height = _ROWS_TOP + bottom + 0.42 - NOTE_PITCH  # that of the first note
-    with new_sheet(
-        height, palette, title=title, evidence=facts, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(height, caption, reading) as sheet:
         sheet.write_notes()
         left = MARGIN + _NAME_WIDTH + 0.08
         axes = sheet.axes(left, _ROWS_TOP, _AXIS_WIDTH, bottom)
@@ -247,13 +244,8 @@ def plot_difference(
     facts = [f"{safe_text(result.a)} → {safe_text(result.b)}"]
     if variable.b is not None:
         facts += [str(variable.b.dtype), shape_text(variable.shape)]
-    with new_sheet(
-        _HEIGHT,
-        palette,
-        title=safe_text(variable.name),
-        evidence=facts,
-        reading=[_metrics(variable)],
-    ) as sheet:
+    caption = Caption(safe_text(variable.name), facts, palette)
+    with new_sheet(_HEIGHT, caption, [_metrics(variable)]) as sheet:
         palette = sheet.palette
         axes = _panel(sheet, _LEFT, "values", n_most=max(*difference.before, *difference.after, 1))
         edges = np.array(difference.edges)

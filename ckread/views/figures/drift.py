@@ -29,7 +29,7 @@ from ckread.views.figures.axes import (
 from ckread.views.figures.drift_map import MAX_ROWS, plot_map, varying_rate
 from ckread.views.figures.many import noun_of
 from ckread.views.figures.rows import LOWEST_NAMED, Layout, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.style import (
     LABEL_SIZE,
     LIGHT,
@@ -65,22 +65,18 @@ def plot_drift(result: RunDrift, *, palette: Palette = LIGHT) -> list[Figure]:
         what = "one checkpoint" if result.variables else "no variable"
         remedy = "A drift needs two checkpoints and a variable."
         raise UsageError(f"{result.path}: {what}, nothing to draw", remedy=remedy)
-    title = _title(result)
-    is_pair = len(result.checkpoints) == 2 and not result.index_only
-    if len(result.variables) <= MAX_LINES and not (result.index_only or is_pair):
-        evidence = _evidence(result, len(result.variables))
-        return [plot_lines(result, title=title, evidence=evidence, palette=palette)]
     n = len(result.variables)
+    caption = Caption(_title(result), _evidence(result, n), palette)
+    is_pair = len(result.checkpoints) == 2 and not result.index_only
+    if n <= MAX_LINES and not (result.index_only or is_pair):
+        return [plot_lines(result, caption)]
     pages = [range(start, min(start + MAX_ROWS, n)) for start in range(0, n, MAX_ROWS)]
     figures = []
     for i, page in enumerate(pages):
         place, notes = page_words(i, pages)
-        evidence = [*_evidence(result, n), place]
         variables = result.variables[page.start : page.stop]
         plot = plot_pair if is_pair else plot_map
-        figures.append(
-            plot(result, variables, title=title, evidence=evidence, palette=palette, notes=notes)
-        )
+        figures.append(plot(result, variables, caption.but(place, notes=notes)))
     return figures
 
 
@@ -128,10 +124,9 @@ MAX_MARKS = 60
 """Checkpoints up to which each has a mark on a line."""
 
 
-def plot_lines(
-    result: RunDrift, *, title: str, evidence: Sequence[str], palette: Palette
-) -> Figure:
+def plot_lines(result: RunDrift, caption: Caption) -> Figure:
     """Draw a line per variable, and the learning rate in a strip of its own."""
+    palette = caption.palette
     rates = varying_rate(result)
     below = _STRIP + _STRIP_GAP if rates else 0.0
     n_marks = len(result.checkpoints)
@@ -151,9 +146,7 @@ def plot_lines(
         "At the right: last value.",
     ]
     bottom = _LINES_TOP + _DEPTH + below
-    with new_sheet(
-        bottom + 0.62, palette, title=title, evidence=evidence, reading=reading
-    ) as sheet:
+    with new_sheet(bottom + 0.62, caption, reading) as sheet:
         heading = "distance from the first checkpoint, ‖w − w₀‖ ÷ ‖w₀‖"
         above = 0.5 if result.seams else 0.56  # their words are between it and the axes
         sheet.text(MARGIN, above, heading, color=palette.soft, gid="ckread:y")
@@ -283,16 +276,9 @@ _NUMBERS = 0.62
 """Inches at the right for the numbers, where rows are high enough for them."""
 
 
-def plot_pair(
-    result: RunDrift,
-    variables: Sequence[VariableDrift],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> Figure:
+def plot_pair(result: RunDrift, variables: Sequence[VariableDrift], caption: Caption) -> Figure:
     """Draw one page of at most 450 variables of a run of two checkpoints."""
+    palette = caption.palette
     with drawing(palette):
         layout = lay_out(variables, top=_PAIR_TOP)
     is_written = layout.row_height >= LOWEST_NAMED
@@ -307,10 +293,7 @@ def plot_pair(
         "▷ from all zeros, so there is no ratio." if is_from_zero else "",
         "" if is_finite else "×: NaN or infinite.",
     ]
-    height = _PAIR_TOP + layout.depth + 0.3
-    with new_sheet(
-        height, palette, title=title, evidence=evidence, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(_PAIR_TOP + layout.depth + 0.3, caption, reading) as sheet:
         words = "relative distance of the last checkpoint from the first, ‖w − w₀‖ ÷ ‖w₀‖ (log)"
         sheet.text(MARGIN, 0.54, words, color=palette.soft, gid="ckread:x")
         width = WIDTH - MARGIN - layout.left - (_NUMBERS if is_written else 0.1)

@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from ckread.analysis.audit.records import seams_by_place
 from ckread.views.figures.axes import axis_word, draw_seams, even_ticks, labels
 from ckread.views.figures.rows import Layout, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, TEXT_SIZE, Palette, drawing, sequential_map
 from ckread.views.figures.text import number, short_number, text_width
 from ckread.views.seams import seam_label
@@ -64,14 +64,11 @@ DISTANCES = Quantity()
 def plot_map(
     result: RunDrift,
     variables: Sequence[VariableDrift],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
+    caption: Caption,
     quantity: Quantity = DISTANCES,
 ) -> Figure:
     """Draw one page of at most 450 variables."""
+    palette = caption.palette
     has_bars = quantity.has_bars and not result.index_only
     cells = cells_of(variables)
     rates = varying_rate(result)
@@ -84,17 +81,9 @@ def plot_map(
     room = WIDTH - MARGIN - layout.left - _BARS_WIDTH - _BARS_GAP
     width = min(room, _MAX_COLUMN * cells.kinds.shape[1])
     below = layout.top + layout.depth
-    with new_sheet(
-        below + 1.16,
-        palette,
-        title=title,
-        evidence=evidence,
-        reading=[
-            "Rows in the order of the model, columns: checkpoints.",
-            bars if has_bars else "",
-        ],
-        notes=notes,
-    ) as sheet:
+    reading = ["Rows in the order of the model, columns: checkpoints."]
+    reading += [bars] if has_bars else []
+    with new_sheet(below + 1.16, caption, reading) as sheet:
         axes = sheet.axes(layout.left, layout.top, width, layout.depth)
         axes.set_gid("ckread:map")
         scale = limits(cells.distances)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckread.analysis.filters import Filters, KernelKind
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, HEADING_SIZE, Palette
 from ckread.views.figures.text import MINUS, number
 from ckread.views.terminal.words import shape_text
@@ -55,14 +55,9 @@ def plot_filters(
     slices = "Slices of depth below each other, the first on top." if filters.n_slices > 1 else ""
     left_out = f"{n} of {filters.n_all} filters; --top {filters.n_all} shows all."
     has_bar = not filters.is_colored and not is_per_kernel
-    with new_sheet(
-        bottom + (0.5 if has_bar else 0.12),
-        palette,
-        title=filters.name,
-        evidence=facts,
-        reading=[slices, _scale_words(filters, is_per_kernel=is_per_kernel)],
-        notes=[left_out] if n < filters.n_all else [],
-    ) as sheet:
+    caption = Caption(filters.name, facts, palette, [left_out] if n < filters.n_all else [])
+    reading = [slices, _scale_words(filters, is_per_kernel=is_per_kernel)]
+    with new_sheet(bottom + (0.5 if has_bar else 0.12), caption, reading) as sheet:
         axes = sheet_axes(sheet)
         for i, tile in enumerate(filters.tiles):
             x = MARGIN + (i % TILES_PER_ROW) * (_TILE + _GAP)
@@ -179,36 +174,28 @@ def _plot_map(filters: Filters, facts: Sequence[str], palette: Palette) -> Figur
     matrix = filters.tiles[0]
     is_turned = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if is_turned else matrix
-    shown, block = _averaged(matrix)
+    shown, block = matrix, 1
+    sizes = [math.ceil(n / _MAX_CELLS) for n in matrix.shape]
+    if sizes != [1, 1]:
+        # A picture has fewer dots than the matrix elements: means of blocks.
+        block = sizes[0] * sizes[1]
+        rows, columns = (n // size for n, size in zip(matrix.shape, sizes, strict=True))
+        cut = matrix[: rows * sizes[0], : columns * sizes[1]]
+        shown = cut.reshape(rows, sizes[0], columns, sizes[1]).mean(axis=(1, 3))
     width = WIDTH - 2 * MARGIN
     cell = min(width / matrix.shape[1], 0.3)
     drawn_width = cell * matrix.shape[1]
     height = min(_MAX_MAP_HEIGHT, max(0.12, cell * matrix.shape[0]))
     across, down = ("inputs", "outputs") if is_turned else ("outputs", "inputs")
     averaged = f"Each cell is the mean of {block} weights." if block > 1 else ""
-    with new_sheet(
-        _TILES_TOP + height + 0.66,
-        palette,
-        title=filters.name,
-        evidence=[*facts, f"{across} across, {down} down"],
-        reading=[_scale_words(filters, is_per_kernel=False)],
-        notes=[averaged],
-    ) as sheet:
+    lie = f"{across} across, {down} down"
+    caption = Caption(filters.name, [*facts, lie], palette, [averaged])
+    reading = [_scale_words(filters, is_per_kernel=False)]
+    with new_sheet(_TILES_TOP + height + 0.66, caption, reading) as sheet:
         place = (MARGIN, _TILES_TOP, drawn_width, height)
         draw_tile(sheet_axes(sheet), shown, place, filters.scale, palette, gid="ckread:tile:0")
         draw_color_bar(sheet, MARGIN + 0.14, _TILES_TOP + height + 0.2, filters.scale, "weight")
     return sheet.figure
-
-
-def _averaged(matrix: Floats) -> tuple[Floats, int]:
-    """Give the means of blocks where a picture has fewer dots than the matrix elements."""
-    sizes = [math.ceil(n / _MAX_CELLS) for n in matrix.shape]
-    if sizes == [1, 1]:
-        return matrix, 1
-    rows, columns = (n // size * size for n, size in zip(matrix.shape, sizes, strict=True))
-    cut = matrix[:rows, :columns]
-    blocks = cut.reshape(rows // sizes[0], sizes[0], columns // sizes[1], sizes[1])
-    return blocks.mean(axis=(1, 3)), sizes[0] * sizes[1]
 
 
 # What first-layer kernels see in an image: each kernel above its response.
@@ -250,16 +237,10 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
     image_height = min(4.0, _IMAGE * responses.image.shape[0] / responses.image.shape[1])
     depth = max(n_rows * pitch, image_height + _ROW_GAP)
     n_all = responses.filters.n_all
-    with new_sheet(
-        _RESPONSES_TOP + depth + 0.5,
-        palette,
-        title=f"{responses.filters.name}: response to one image",
-        evidence=evidence,
-        reading=[
-            "One scale for all responses.",
-            f"{n} of {n_all} kernels; --top {n_all} shows all." if n < n_all else "",
-        ],
-    ) as sheet:
+    reading = ["One scale for all responses."]
+    reading += [f"{n} of {n_all} kernels; --top {n_all} shows all."] if n < n_all else []
+    caption = Caption(f"{responses.filters.name}: response to one image", evidence, palette)
+    with new_sheet(_RESPONSES_TOP + depth + 0.5, caption, reading) as sheet:
         words = "kernels, each above its response; number: largest response"
         for x, heading in ((MARGIN, "image"), (_LEFT, words)):
             sheet.text(x, _RESPONSES_TOP - 0.17, heading, size=HEADING_SIZE, weight="bold")

@@ -15,9 +15,16 @@ import numpy as np
 
 from ckread.errors import UsageError
 from ckread.model.run.entries import base_name
-from ckread.views.figures.axes import FEW, Scale, draw_stairs, draw_strokes, draw_zero
+from ckread.views.figures.axes import (
+    FEW,
+    LARGEST,
+    Scale,
+    draw_stairs,
+    draw_strokes,
+    draw_zero,
+)
 from ckread.views.figures.rows import INDENT, Row, arrange, in_columns
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.single import plot_histogram
 from ckread.views.figures.style import DENSE_SIZE, LIGHT, TEXT_SIZE, Palette
 from ckread.views.figures.text import (
@@ -96,33 +103,13 @@ def plot_distributions(
     is_shared: bool = False,
     is_log: bool | None = None,
 ) -> list[Figure]:
-    """Draw the distributions of measured variables, one figure per page.
-
-    Args:
-        variables: in the order of the model; at least one.
-        title: of several variables; one alone is titled by its name.
-        evidence: where they are from: file, step, counts.
-        notes: what was left out.
-        palette: `LIGHT` or `DARK`.
-        is_shared: one value axis for all small histograms.
-        is_log: log counts; None to decide for one variable alone.
-    """
+    """Draw the distributions of measured variables, one figure per page."""
     if len(variables) == 1:
         return [plot_histogram(variables[0], evidence=evidence, palette=palette, is_log=is_log)]
+    caption = Caption(title, evidence, palette, notes)
     if len(variables) <= MAX_PANELS:
-        figure = plot_panels(
-            variables,
-            title=title,
-            evidence=evidence,
-            palette=palette,
-            notes=notes,
-            is_shared=is_shared,
-            is_log=bool(is_log),
-        )
-        return [figure]
-    return plot_quantile_rows(
-        variables, title=title, evidence=evidence, palette=palette, notes=notes
-    )
+        return [plot_panels(variables, caption, is_shared=is_shared, is_log=bool(is_log))]
+    return plot_quantile_rows(variables, caption)
 
 
 # Two to 48 variables as small histograms, in the order of the model.
@@ -155,14 +142,7 @@ class _Grid:
 
 
 def plot_panels(
-    variables: Sequence[VariableStatistics],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-    is_shared: bool = False,
-    is_log: bool = False,
+    variables: Sequence[VariableStatistics], caption: Caption, *, is_shared: bool, is_log: bool
 ) -> Figure:
     """Draw small histograms of measured variables, up to 6 in three columns, more in five."""
     grid = _grid_for(variables)
@@ -180,17 +160,16 @@ def plot_panels(
         " each. Dotted line: zero. Triangle: mean."
     ]
     height = _PANELS_TOP + n_rows * grid.pitch + 0.17
-    facts = [*evidence, axis]
-    with new_sheet(
-        height, palette, title=title, evidence=facts, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(height, caption.but(axis), reading) as sheet:
         for i, variable in enumerate(variables):
             _write_heading(sheet, grid, grid.place(i), variable)
             is_last = i + grid.n_columns >= len(variables)
             x, y = grid.place(i)
             axes = sheet.axes(x, y + grid.heading, grid.width, grid.panel_height)
             axes.set_gid(f"ckread:panel:{variable.name}")
-            _draw_panel(axes, variable, palette, limits=limits, is_log=is_log, width=grid.width)
+            _draw_panel(
+                axes, variable, sheet.palette, limits=limits, is_log=is_log, width=grid.width
+            )
             if is_shared and not is_last:
                 axes.tick_params(labelbottom=False)
     return sheet.figure
@@ -300,14 +279,7 @@ AXIS_WIDTH = _COLUMN - _NAME_WIDTH - 0.06 - 0.2
 _WIDE_PIXELS = 7
 
 
-def plot_quantile_rows(
-    variables: Sequence[VariableStatistics],
-    *,
-    title: str,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> list[Figure]:
+def plot_quantile_rows(variables: Sequence[VariableStatistics], caption: Caption) -> list[Figure]:
     """Draw pages of quantile rows, two columns of 90 each, on one value axis for all pages."""
     scale = Scale.of([v.distribution for v in variables if v.distribution])
     rows = arrange([v.name for v in variables], _NAME_WIDTH, size=DENSE_SIZE)
@@ -325,14 +297,8 @@ def plot_quantile_rows(
     figures: list[Figure] = []
     for i, page in enumerate(pages):
         place, others = page_words(i, items)
-        with new_sheet(
-            _ROWS_TOP + max(map(len, page)) * _ROW + 0.37,
-            palette,
-            title=title,
-            evidence=[*evidence, place],
-            reading=reading,
-            notes=[*others, *notes],
-        ) as sheet:
+        height = _ROWS_TOP + max(map(len, page)) * _ROW + 0.37
+        with new_sheet(height, caption.but(place, notes=others), reading) as sheet:
             sheet.write_notes()
             for at, part in enumerate(page):
                 _draw_column(sheet, variables, part, scale, MARGIN + at * _COLUMN)
@@ -395,7 +361,8 @@ def _draw_column(
 def _draw_row(
     axes: Axes, name: str, distribution: Distribution, y: float, palette: Palette
 ) -> None:
-    q01, q05, q25, q50, q75, q95, q99 = (q.value for q in distribution.quantiles)
+    values = (min(max(q.value, -LARGEST), LARGEST) for q in distribution.quantiles)
+    q01, q05, q25, q50, q75, q95, q99 = values
     (line,) = axes.plot([q01, q99], [y, y], color=palette.data, lw=0.7, solid_capstyle="butt")
     line.set_gid(f"ckread:q01-q99:{name}")
     axes.barh(y, q95 - q05, 0.5, left=q05, color=palette.middle, lw=0, zorder=2)

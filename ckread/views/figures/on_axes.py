@@ -13,10 +13,10 @@ import numpy as np
 from ckread.errors import UsageError
 from ckread.model.role import Role
 from ckread.views.figures.axes import FEW, draw_stairs, draw_strokes, places
+from ckread.views.figures.curves import draw_curve, values_of
 from ckread.views.figures.diff import dot_rows
 from ckread.views.figures.drift import draw_line
 from ckread.views.figures.filters import draw_tile
-from ckread.views.figures.history import draw_curve, values_of
 from ckread.views.figures.many import bins_for
 from ckread.views.figures.over_steps import draw_bands, figures_of
 from ckread.views.figures.text import drawable

@@ -14,7 +14,7 @@ from ckread.readers.contract import DataType
 from ckread.views.figures.axes import decades_of, held_words, set_distance_axis
 from ckread.views.figures.drift_map import MAX_ROWS, Quantity, plot_map
 from ckread.views.figures.rows import brackets, lay_out, write_names
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet, page_words
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet, page_words
 from ckread.views.figures.style import LIGHT, TEXT_SIZE, TITLE_SIZE, Palette, drawing
 from ckread.views.figures.text import (
     column,
@@ -109,7 +109,7 @@ def _draw_rows(
         "Vectors that began at 0 are small, so their ratio is large: compare kernels with kernels.",
     ]
     height = _TOP + layout.depth + 0.62
-    with new_sheet(height, palette, title=title, evidence=evidence, reading=reading) as sheet:
+    with new_sheet(height, Caption(title, evidence, palette), reading) as sheet:
         sheet.text(layout.left, 0.66, _QUANTITY, size=TEXT_SIZE, color=palette.soft, gid="ckread:x")
         width = WIDTH - MARGIN - layout.left - right - 0.12
         axes = sheet.axes(layout.left, _TOP, width, layout.depth)
@@ -155,7 +155,7 @@ def _draw_along(
     ]
     height = _TOP + _DEPTH + _BRACKETS + 0.5
     left, width = MARGIN + 0.42, WIDTH - 2 * MARGIN - 0.5
-    with new_sheet(height, palette, title=title, evidence=evidence, reading=reading) as sheet:
+    with new_sheet(height, Caption(title, evidence, palette), reading) as sheet:
         sheet.text(MARGIN, 0.66, _QUANTITY, size=TEXT_SIZE, color=palette.soft, gid="ckread:y")
         axes = sheet.axes(left, _TOP, width, _DEPTH)
         axes.set_gid("ckread:dots")
@@ -261,16 +261,12 @@ def plot_optimizer_of_run(result: RunOptimizerAudit, *, palette: Palette = LIGHT
     pages = [range(start, min(start + MAX_ROWS, n)) for start in range(0, n, MAX_ROWS)]
     kinds = {one.kind or "unknown" for audit in result.audits for one in audit.optimizers}
     quantity = Quantity("last update ÷ weight at each checkpoint (log)", "no update", False)
+    evidence = [safe_text(base_name(result.path)), held_words(result.checkpoints)]
+    evidence.append(f"{count(n)} weights, {' and '.join(sorted(kinds))}")
+    caption = Caption(_title(run_verdict(result)), evidence, palette)
     figures = []
     for i, page in enumerate(pages):
         place, notes = page_words(i, pages)
-        held = held_words(result.checkpoints)
-        name = safe_text(base_name(result.path))
-        evidence = [name, held, f"{count(n)} weights, {' and '.join(sorted(kinds))}", place]
-        figures.append(
-            plot_map(
-                as_drift, variables[page.start : page.stop], title=_title(run_verdict(result)),
-                evidence=evidence, palette=palette, notes=notes, quantity=quantity,
-            )
-        )  # fmt: skip
+        shown = variables[page.start : page.stop]
+        figures.append(plot_map(as_drift, shown, caption.but(place, notes=notes), quantity))
     return figures

@@ -9,7 +9,7 @@ import numpy as np
 
 from ckread.model.run.entries import base_name
 from ckread.views.figures.axes import draw_zero, pushed_apart
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import LIGHT, TEXT_SIZE, Palette, mixed
 from ckread.views.figures.text import (
     column,
@@ -72,7 +72,7 @@ def plot_over_steps(
     steps = f"step {count(pairs[0][0])} to {count(pairs[-1][0])}"
     evidence = [run, f"{len(pairs)} checkpoints, {steps}", dtype, shape_text(shape)]
     plot = plot_ridge if len(pairs) <= MAX_RIDGES else plot_fan
-    return plot(name, pairs, evidence=evidence, palette=palette, notes=notes)
+    return plot(pairs, Caption(name, evidence, palette, notes))
 
 
 # Bands of quantiles over the steps of a run: where a distribution went, for any number of them.
@@ -88,15 +88,9 @@ _NAMES = ("min", "1 %", "5 %", "25 %", "median", "75 %", "95 %", "99 %", "max")
 Pair = tuple[int, "Distribution | None"]
 
 
-def plot_fan(
-    name: str,
-    pairs: Sequence[Pair],
-    *,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> Figure:
+def plot_fan(pairs: Sequence[Pair], caption: Caption) -> Figure:
     """Draw bands of (step, distribution) along the steps."""
+    palette = caption.palette
     steps = np.array([step for step, _ in pairs], np.float64)
     table = np.array([figures_of(distribution) for _, distribution in pairs])
     finite = table[np.isfinite(table)]
@@ -109,10 +103,7 @@ def plot_fan(
         "Hatched: no element is finite." if any(is_bad) else "",
         "Gaps: absent or unreadable." if any(d is None for _, d in pairs) else "",
     ]
-    height = _TOP + _DEPTH + _BELOW
-    with new_sheet(
-        height, palette, title=name, evidence=evidence, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(_TOP + _DEPTH + _BELOW, caption, reading) as sheet:
         axes = sheet.axes(_LEFT, _TOP, _WIDTH, _DEPTH)
         axes.set_gid("ckread:fan")
         axes.grid(axis="y")
@@ -208,15 +199,9 @@ _N_BINS = 60
 _FAR = 3.0
 
 
-def plot_ridge(
-    name: str,
-    pairs: Sequence[Pair],
-    *,
-    evidence: Sequence[str],
-    palette: Palette,
-    notes: Sequence[str] = (),
-) -> Figure:
+def plot_ridge(pairs: Sequence[Pair], caption: Caption) -> Figure:
     """Draw (step, distribution) from top to bottom, on common bins and heights."""
+    palette = caption.palette
     bottom = _FIRST + (len(pairs) - 1) * _PITCH
     widest = max(text_width(count(step), TEXT_SIZE) for step, _ in pairs)
     left = max(_LEFT_AT_LEAST, MARGIN + widest + 0.08)
@@ -229,9 +214,7 @@ def plot_ridge(
         "Crossed line: no element is finite." if is_crossed else "",
         "Far tails are not drawn." if is_cut else "",
     ]
-    with new_sheet(
-        bottom + 0.82, palette, title=name, evidence=evidence, reading=reading, notes=notes
-    ) as sheet:
+    with new_sheet(bottom + 0.82, caption, reading) as sheet:
         height = bottom + 0.15 - _RIDGES_TOP
         axes = sheet.axes(left, _RIDGES_TOP, width, height)
         axes.set_gid("ckread:ridges")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -45,26 +45,26 @@ _HEAD = 0.44
 """Inches that title and subtitle take."""
 
 
-@contextmanager
-def new_sheet(
-    height: float,
-    palette: Palette,
-    *,
-    title: str,
-    evidence: Sequence[str],
-    reading: Sequence[str] = (),
-    notes: Sequence[str] = (),
-) -> Iterator[Sheet]:
-    """Give a sheet with its title, in the house style; its notes are written at the end.
+class Caption(NamedTuple):
+    """What stands around a picture: the answer, parts of the subtitle, and what is left out."""
 
-    Args:
-        height: inches, without the notes.
-        palette: light or dark.
-        title: the answer.
-        evidence: parts of the subtitle.
-        reading: sentences on how to read it, the first note; empty ones are left out.
-        notes: what is left out, each on lines of its own.
+    title: str
+    evidence: Sequence[str]
+    palette: Palette
+    notes: Sequence[str] = ()
+
+    def but(self, *evidence: str, notes: Sequence[str] = ()) -> Caption:
+        """Add evidence, and notes before its own."""
+        return self._replace(evidence=[*self.evidence, *evidence], notes=[*notes, *self.notes])
+
+
+@contextmanager
+def new_sheet(height: float, caption: Caption, reading: Sequence[str] = ()) -> Iterator[Sheet]:
+    """Give a sheet so many inches high without the notes, which are written at the end.
+
+    The first is how to read it; sentences of it that are empty are left out.
     """
+    title, evidence, palette, notes = caption
     look = LOOK.get()
     with drawing(palette):
         width = WIDTH - 2 * MARGIN

@@ -13,7 +13,7 @@ from ckread.views.figures.axes import (
     draw_strokes,
     set_count_heights,
 )
-from ckread.views.figures.sheet import MARGIN, WIDTH, Sheet, new_sheet
+from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import LABEL_SIZE, Palette
 from ckread.views.figures.text import count, fixed, number, padded, set_value_axis
 from ckread.views.terminal.words import nothing_finite, shape_text
@@ -49,7 +49,7 @@ def plot_histogram(
     n = distribution.elements
     facts = [str(variable.dtype), shape_text(variable.shape)]
     facts.append("1 element" if n == 1 else f"{count(n)} elements")
-    with new_sheet(_HEIGHT, palette, title=variable.name, evidence=[*evidence, *facts]) as sheet:
+    with new_sheet(_HEIGHT, Caption(variable.name, [*evidence, *facts], palette)) as sheet:
         if distribution.min is None or distribution.max is None:
             text = nothing_finite(distribution)
             x, y, width, height = _PLOT

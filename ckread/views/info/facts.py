@@ -10,6 +10,7 @@ from ckread.model.display import safe_text
 from ckread.model.evidence import Strength
 from ckread.model.role import Role
 from ckread.readers.contract import Format, few
+from ckread.views.listing import shared_in_words
 from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
@@ -93,6 +94,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("state", _state(tree) if Role.STATE in summary.roles else ""),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
+        ("shared", "; ".join(shared_in_words(summary.shared))),
         *graph_facts(summary.meta_graph),
         ("assets", ", ".join(map(safe_text, summary.assets))),
     ]

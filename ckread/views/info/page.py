@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import TextLines
 from ckread.model.display import safe_text, safe_word
 from ckread.model.role import Role
-from ckread.views.info.facts import facts_of, sentence_of
+from ckread.views.info.facts import facts_of
+from ckread.views.info.facts import sentence_of as sentence_of
 from ckread.views.listing import tree_table
 from ckread.views.terminal.page import (
     Lines,

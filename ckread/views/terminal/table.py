@@ -76,17 +76,34 @@ class Column(NamedTuple, Generic[Row]):
 
         `give` takes the record that the field is of, where that is not the row itself.
         """
-        word, take = word_of(field.kind), field.getter
-
-        def piped(row: Row) -> str:
-            return word(take(row if give is None else give(row)))
-
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": piped,
+            "piped": _Word(word_of(field.kind), field.getter, give),
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
+
+
+class _Word(NamedTuple):
+    """The word of a field in a pipe: of a row, or at once of very many."""
+
+    word: Callable[[Any], str]
+    take: Callable[[Any], Any]
+    give: Callable[[Any], Any] | None = None
+
+    def __call__(self, row: Any) -> str:
+        return self.word(self.take(row if self.give is None else self.give(row)))
+
+    def of_all(self, rows: Iterable[Any]) -> list[str]:
+        """Give the words of all rows."""
+        records = rows if self.give is None else map(self.give, rows)
+        return list(map(self.word, map(self.take, records)))
+
+
+def _words(column: Column[Row], rows: Sequence[Row]) -> list[str]:
+    if isinstance(column.piped, _Word):
+        return column.piped.of_all(rows)
+    return list(map(column.piped, rows)) if column.piped else []
 
 
 class PipedTable(Block, Generic[Row]):
@@ -125,7 +142,7 @@ class Table(PipedTable[Row]):
     def cells(self) -> tuple[list[Column[Row]], list[list[str]]]:
         """Give the columns of a pipe, and the words of each."""
         columns = [column for column in self.columns if column.piped is not None]
-        return columns, [list(map(column.piped, self.rows)) for column in columns if column.piped]
+        return columns, [_words(column, self.rows) for column in columns]
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the table out for a terminal."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import CheckReport, Code, Level
+from ckread.analysis.findings import Code, Level
 from ckread.errors import CheckpointNotFoundError, NotACheckpointError, UnsupportedFeatureError
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import DataType
@@ -25,6 +25,8 @@ from tests.places import FIXTURES
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from ckread.analysis.check.findings import CheckReport
 
 RUN = FIXTURES / "digits_run"
 SHARD = "ckpt-7.data-00000-of-00001"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import CheckReport, Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.readers.contract import DataType
 from ckread.readers.files import RegularFile
 from ckread.readers.table import Table
@@ -21,6 +21,8 @@ from tests.places import FIXTURES
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from ckread.analysis.check.findings import CheckReport
 
 RUN = FIXTURES / "digits_run"
 ONES = np.ones((2, 3), np.float32)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import Code, Finding
+from ckread.analysis.findings import Code, Finding
 from ckread.analysis.info import info
 from ckread.readers.contract import DataType
 from ckread.views.check import verdict

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import Code, Finding, Level
 from ckread.analysis.check.tensorflow import check_with_tensorflow
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.model.opening import open_checkpoint
 from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder, entry_bytes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.findings import Code, Finding, Level
+from ckread.analysis.findings import Code, Finding, Level
 from ckread.readers.contract import DataType
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES

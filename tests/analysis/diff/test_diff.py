@@ -122,6 +122,19 @@ def test_exchanged_layers_are_found_by_their_norms_where_there_are_no_checksums(
     assert result["d1/w"].paired_by is PairedBy.VALUES
 
 
+def test_a_scope_that_one_side_has_around_all_of_it() -> None:
+    """Of a single variable too; where both sides have one, that would be a guess."""
+    one, two = values(1, 4, 4), values(2, 4, 4)
+    (found,) = diff_checkpoints(
+        checkpoint({"model/w": one}), checkpoint({"w": two})
+    ).variables  # fmt: skip
+    assert (found.name, found.renamed_from, found.paired_by) == ("w", "model/w", PairedBy.SCOPE)
+    (found,) = diff_checkpoints(checkpoint({"w": one}), checkpoint({"model/w": two})).variables
+    assert (found.name, found.renamed_from, found.paired_by) == ("model/w", "w", PairedBy.SCOPE)
+    both = diff_checkpoints(checkpoint({"net/w": one}), checkpoint({"model/w": two}))
+    assert not any(variable.paired_by is PairedBy.SCOPE for variable in both.variables)
+
+
 def test_a_copy_under_another_name_keeps_its_name() -> None:
     """A target network that was copied from the online one; fresh constants; equal norms."""
     online = values(1, 4, 4)

@@ -271,3 +271,16 @@ def test_a_backup_of_keras_says_how_many_epochs_are_done(
     assert set(history(log, run).holders.kept) == {2}
     (tmp_path / "training_metadata.json").write_text('{"epoch": 2, "batch": 7}')
     assert history(log, run).holders.kept == {}
+
+
+@pytest.mark.parametrize("epoch", ["1e30", "9007199254740992", "9" * 400])
+def test_a_column_beyond_all_counts_numbers_no_epochs(tmp_path: Path, epoch: str) -> None:
+    """Fuzzing found it: a frame has no place for such an epoch, and no training reaches it."""
+    path = tmp_path / "log.csv"
+    path.write_text(f"epoch,loss\n{epoch},3.0\n{epoch}0,2.0\n")
+    result = history(path)
+    assert result.epochs == (1, 2)
+    assert result.to_pandas()["loss"].tolist() == [3.0, 2.0]
+    path.write_text("epoch,loss\n9007199254740990,3.0\n9007199254740991,2.0\n")
+    frame = history(path).to_pandas()  # CSVLogger counts from 0
+    assert frame.index.tolist() == [9007199254740991, 9007199254740992]

@@ -272,3 +272,19 @@ def test_a_run_tells_once_what_all_its_checkpoints_would_run(
     ]  # fmt: skip
     assert document["checkpoints"][3]["on_loading"] == []
     assert main([*words, "--strict"]) == 1
+
+
+CONSTANTS = (
+    0, 7, -7, 2**31 - 1, 2**31, -(2**45) - 3, 2**90 + 1, 1.5, -2.25, "a", "ü", "x" * 300,
+    (1, ("b",)),
+)  # fmt: skip
+
+
+def test_constants_of_marshalled_code_are_what_they_were() -> None:
+    """Each in the form that marshal has for it: long numbers are digits of 15 bits."""
+    program = compile("def f():\n return 1\n", "<made>", "exec").co_consts[0]
+    code = parse(marshal.dumps(program.replace(co_consts=(None, True, *CONSTANTS, 1j, b"raw"))))
+    flat = [*CONSTANTS[:-1], 1, "b"]
+    assert list(code.constants) == flat
+    assert [type(one) for one in code.constants] == [type(one) for one in flat]
+    assert (code.name, code.inner) == ("f", ())

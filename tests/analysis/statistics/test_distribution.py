@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.analysis.statistics.distribution import N_BINS, Bins, equal_edges
+from ckread.analysis.statistics.distribution import (
+    N_BINS,
+    PROBABILITIES,
+    Bins,
+    equal_edges,
+    exact_distribution,
+)
+from ckread.readers.contract import DataType
 
 _VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300).map(
     lambda values: np.sort(np.array(values))
@@ -81,3 +88,17 @@ def test_no_elements_have_no_quantiles() -> None:
 def test_equal_edges_do_not_overflow() -> None:
     edges = equal_edges(-1.7e308, 1.7e308, 4)
     np.testing.assert_allclose(edges, [-1.7e308, -0.85e308, 0, 0.85e308, 1.7e308])
+
+
+def test_quantiles_that_are_known_are_given_and_others_estimated() -> None:
+    values = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    found = exact_distribution(values, DataType.FLOAT32, 64)
+    assert [one.probability for one in found.quantiles] == list(PROBABILITIES)
+    for one in found.quantiles:
+        assert found.quantile(one.probability) == one
+        assert one.low == one.value == one.high  # of all values, not of bins
+    for probability in (0.0, 0.1, 0.6, 1.0):
+        told = found.quantile(probability)
+        assert told.probability == probability
+        assert told.low <= np.quantile(values, probability) <= told.high
+        assert told.low <= told.value <= told.high

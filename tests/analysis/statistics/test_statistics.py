@@ -237,6 +237,7 @@ def test_the_document(tmp_path: Path) -> None:
         "max": 1.0,
         "mean": 0.0,
         "std": pytest.approx((2 / 3) ** 0.5),
+        "l1": 2.0,
         "l2": pytest.approx(2**0.5),
         "zeros": 1,
         "nan": 1,
@@ -248,6 +249,9 @@ def test_the_document(tmp_path: Path) -> None:
         "quantile_bounds": variable["quantile_bounds"],
         "histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 2]},
     }  # fmt: skip
+    assert variable["quantile_bounds"].keys() == variable["quantiles"].keys()
+    for probability, (low, high) in variable["quantile_bounds"].items():
+        assert low <= variable["quantiles"][probability] <= high
 
 
 def test_a_table_for_pandas(tmp_path: Path) -> None:

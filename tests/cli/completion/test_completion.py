@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
 
 BREAKS = " \t\n\"'@><=;|&(:"
-UNGUESSED = {"REGEX", "N", "R", "A", "RULE", "LOW:HIGH", "METRIC", "COLUMN=NUMBER", "LINE"}
+UNGUESSED = {"REGEX", "N", "R", "A", "RULE", "LOW:HIGH", "METRIC", "COLUMN=NUMBER", "LINE",
+             "TEXT", "WxH", "none"}  # fmt: skip
 """Metavars and words for which nothing can be offered: numbers, rules, free text."""
 
 each_command = pytest.mark.parametrize(
@@ -123,7 +124,7 @@ class TestCandidates:
         assert folder.is_dir()
         assert texts("ckread ") == [command.name for command in COMMANDS]
         assert texts("ckread dr") == ["drift"]
-        assert texts("ckread r") == ["runs", "run/"]
+        assert texts("ckread r") == ["runs", "report", "run/"]
         assert texts("ckread run/ckpt-9") == ["run/ckpt-9"]
 
     @each_command

@@ -144,8 +144,8 @@ class TestWeights:
     def test_plain_checkpoint(self) -> None:
         w, n = Var("Variable"), Var("Variable", (), DataType.INT32)
         made = make({"w": w, "n": n})
-        assert made.of(w) == ("w", Role.WEIGHT, None, None, None, ())
-        assert made.of(n) == ("n", Role.OTHER, None, None, None, ())
+        assert made.of(w) == ("w", Role.WEIGHT, None, None, None, (), ())
+        assert made.of(n) == ("n", Role.OTHER, None, None, None, (), ())
 
     def test_list_of_variables_with_default_names(self) -> None:
         made = make({"layers": items(Var("Variable"), Var("Variable_1"))})
@@ -187,7 +187,7 @@ class TestOptimizers:
             }
         )
         assert made.of(slots[1]) == (
-            "optimizer/stem/bias/momentum", Role.SLOT, None, "stem/bias", "momentum", (),
+            "optimizer/stem/bias/momentum", Role.SLOT, None, "stem/bias", "momentum", (), (),
         )  # fmt: skip
         names = made.names()
         assert names["optimizer/_iterations"] == "optimizer/iterations"
@@ -274,7 +274,7 @@ class TestOptimizers:
         made = make({**layers, "optimizer": optimizer})
         assert ".OPTIMIZER_SLOT" in made.keys[id(slot)]
         assert made.of(slot) == (
-            "optimizer/stem/kernel/m", Role.SLOT, None, "stem/kernel", "m", (),
+            "optimizer/stem/kernel/m", Role.SLOT, None, "stem/kernel", "m", (), (),
         )  # fmt: skip
         assert made.of(kernel).trainable is True
         assert made.of(frozen).trainable is False
@@ -455,3 +455,11 @@ def test_a_hundred_thousand_nodes() -> None:
     names = set(made.names().values())
     assert len(names) == 50_000
     assert "layer_49999/kernel" in names
+
+
+def test_one_variable_in_two_places_is_tied() -> None:
+    kernel, copy = Var("enc/kernel"), Var("other/kernel")
+    tied = make({"enc": {"w": kernel}, "dec": {"w": kernel}, "other": {"w": copy}})
+    identity = tied.of(kernel)
+    assert (identity.name, identity.paths, identity.tied) == ("enc/w", ("dec/w",), ("dec/w",))
+    assert tied.of(copy).tied == ()

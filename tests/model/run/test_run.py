@@ -435,3 +435,12 @@ def test_what_is_told_and_by_what(tmp_path: Path) -> None:
     assert steps.source == "file name, the first number that differs"
     assert steps.against == ("92, 97, 95: another number is likelier",)
     assert (latest.value, latest.source) == ("w-03-95", "largest step")
+
+
+def test_what_is_left_out_is_told_by_its_model(tmp_path: Path) -> None:
+    for name, size in (("a-1", 2), ("a-2", 2), ("a-3", 2), ("b-1", 2), ("c-1", 3)):
+        write_bundle(tmp_path / name, {"w": np.ones(size), "v": np.ones(4)})
+    (note,) = (note for note in open_run(tmp_path).notes if "largest group" in note)
+    assert note.startswith("Of 5 checkpoints of 2 different models under 3 names the largest")
+    assert "b-1 (the same model)" in note.replace("1 checkpoint ", "")
+    assert "c-1 (another model)" in note.replace("1 checkpoint ", "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import google_crc32c
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 
 from ckread.errors import (
     CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
     UnsupportedFeatureError,
     UsageError,
     VariableNotFoundError,
 )
-from ckread.readers.bundle.reader import TensorBundle
+from ckread.readers.bundle.reader import TensorBundle, verify_variant
 from ckread.readers.contract import DataType, Extent, Format, TensorRecord, numpy_dtype
 from ckread.readers.crc32c import crc32c
 from tests import strategies
@@ -383,3 +386,30 @@ def test_places_beyond_four_gibibytes(tmp_path: Path) -> None:
         end = bundle.read_slice("large", (4, slice((1 << 28) - 8, 1 << 28)))
         assert end.tobytes() == bytes(12) + values.tobytes()
         assert not bundle.read_slice("large", (slice(None), slice(0, 1 << 28, 1 << 26))).any()
+
+
+def test_a_variant_is_verified_element_by_element(tmp_path: Path) -> None:
+    """Its checksums go on from element to element, and are of the length in eight bytes."""
+    payloads, computed, data = (b"one", b"", b"three"), 0, b""
+    starts = []
+    for payload in payloads:
+        computed = google_crc32c.extend(computed, len(payload).to_bytes(8, "little") + payload)
+        word = ((computed >> 15 | computed << 17) + 0xA282EAD8 & 0xFFFFFFFF).to_bytes(4, "little")
+        starts.append(len(data) + 1)
+        data += bytes([len(payload)]) + payload + word
+        computed = google_crc32c.extend(computed, word)
+    path = tmp_path / "b.data-00000-of-00001"
+    record = TensorRecord("t", DataType.VARIANT, (3,), len(data), None, 0, 7)
+    path.write_bytes(b"\xaa" * 7 + data)
+    verify_variant(record, str(path))
+    for start, payload in zip(starts, payloads, strict=True):
+        damaged = bytearray(data)
+        damaged[start + len(payload)] ^= 1  # the checksum, or its element
+        path.write_bytes(b"\xaa" * 7 + damaged)
+        with pytest.raises(ChecksumError) as caught:
+            verify_variant(record, str(path))
+        assert caught.value.place == f"bytes {7 + start} to {7 + start + len(payload)}"
+    for shape, found in (((2,), "elements end at"), ((4,), "varint at byte")):
+        path.write_bytes(b"\xaa" * 7 + data)
+        with pytest.raises(CorruptCheckpointError, match=found):
+            verify_variant(record._replace(shape=shape), str(path))

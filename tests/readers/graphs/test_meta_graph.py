@@ -12,6 +12,7 @@ from ckread.readers.graphs.meta_graph import (
     Partition,
     VariableDef,
     initializer_kind,
+    parse_variable_def,
     read_meta_graph,
     read_saved_model,
 )
@@ -217,3 +218,24 @@ def _harmless(path: Path) -> None:
         read_saved_model(str(path))
     except (CorruptCheckpointError, NotACheckpointError) as error:
         assert error.path == str(path)  # noqa: PT017
+
+
+def test_fields_of_a_variable_that_are_of_another_type_tell_nothing() -> None:
+    plain = bytes_field(1, b"w:0")
+    assert parse_variable_def(plain, (0, len(plain))).trainable is None
+    for more in (bytes_field(7, b"\1"), bytes_field(5, b"\1"), varint_field(2, 1)):
+        found = parse_variable_def(plain + more, (0, len(plain + more)))
+        assert (found.name, found.trainable, found.is_resource) == ("w", None, False)
+    told = plain + varint_field(5, 1) + varint_field(7, 1)
+    found = parse_variable_def(told, (0, len(told)))
+    assert (found.trainable, found.is_resource) == (True, True)
+
+
+def test_layers_of_keras_tell_of_themselves_and_metrics_do_not(tmp_path: Path) -> None:
+    nodes = b""
+    for identifier in (b"_tf_keras_layer", b"_tf_keras_metric", b"trackable_list_wrapper"):
+        user = bytes_field(1, identifier) + bytes_field(3, b'{"name": "a"}')
+        nodes += bytes_field(1, bytes_field(4, user))
+    meta = bytes_field(1, INFO) + bytes_field(7, nodes)
+    found = read_saved_model(_saved_model(tmp_path / "saved_model.pb", meta))
+    assert dict(found.meta_graph.keras_layers) == {0: '{"name": "a"}'}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.check.findings import Code
+from ckread.analysis.findings import Code
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
 from ckread.readers.files import FileWindow
 from ckread.readers.hdf5.library import LibraryFile

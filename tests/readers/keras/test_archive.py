@@ -216,6 +216,8 @@ NAMES = ["w_00000.weights.h5", "w_00001.weights.h5"]
 
 def test_a_group_may_lie_in_two_files(tmp_path: Path) -> None:
     with open_sharded_weights(_sharded(tmp_path, {"/layers/dense/vars": NAMES})) as reader:
+        files = [(one.path.rpartition("/")[2], one.is_shard) for one in reader.files()]
+        assert files == [("w.weights.json", False), *((name, True) for name in NAMES)]
         for i in range(2):
             key = f"layers/dense/vars/{i}"
             assert reader.tensors[key].shard == i

@@ -84,6 +84,20 @@ def test_headers_that_are_wrong(data: bytes, told: str) -> None:
         parse_header(data, len(data))
 
 
+def test_text_that_is_none_is_told(tmp_path: Path) -> None:
+    """Fuzzing found it: numpy raises a SystemError for characters that there are not."""
+    text = "{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }\n"
+    path = tmp_path / "t.npy"
+    good = "añ\U0010ffff".encode("utf-32-le") + bytes(4)
+    path.write_bytes(header(text) + good)
+    with ckread.open(path) as checkpoint:
+        assert checkpoint["t"].numpy().tolist() == ["añ".encode(), "\U0010ffff".encode()]
+    path.write_bytes(header(text) + good[:12] + b"\0\0\x11\0")
+    with ckread.open(path) as checkpoint, pytest.raises(CorruptCheckpointError) as caught:
+        checkpoint["t"].numpy()
+    assert str(caught.value) == "t.npy: t: a character 0x110000, expected 0x10ffff at most"
+
+
 def test_headers_of_python_2_and_of_version_2() -> None:
     found = parse_header(header(GOOD.replace("2, 3", "2L, 3L"), 2), 1000)
     assert (found.shape, found.nbytes, found.dtype) == ((2, 3), 24, DataType.FLOAT32)

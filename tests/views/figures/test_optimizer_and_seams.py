@@ -15,18 +15,18 @@ from ckread.analysis.audit.optimizer import (
 )
 from ckread.analysis.audit.records import Seam
 from ckread.analysis.audit.rules import Hyperparameter
-from ckread.analysis.check.findings import Code, Level
 from ckread.analysis.drift.records import RunDrift, VariableDrift
+from ckread.analysis.findings import Code, Level
 from ckread.analysis.track import RunTrack, TrackedValue
 from ckread.errors import UsageError
 from ckread.model.evidence import Claim, Strength
 from ckread.model.role import Role
 from ckread.model.run.entries import RunEntry
 from ckread.readers.contract import DataType
+from ckread.views.figures.curves import plot_track
 from ckread.views.figures.drift import plot_drift
 from ckread.views.figures.optimizer import plot_optimizer, plot_optimizer_of_run
 from ckread.views.figures.style import DARK, LIGHT
-from ckread.views.figures.track import plot_track
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 
 

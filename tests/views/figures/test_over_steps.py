@@ -26,6 +26,14 @@ def _pairs(n: int, *, step: int = 100, bad: tuple[int, ...] = (), absent: int = 
     return pairs
 
 
+def test_the_axes_of_a_fan_say_what_they_are() -> None:
+    figure = plot_over_steps("a", _pairs(25), run="run", dtype="float32", shape=(20, 20))
+    labels = {axis: tagged(figure, f"ckread:{axis}") for axis in "xy"}
+    assert {axis: [one.get_text() for one in found] for axis, found in labels.items()} == {
+        "x": ["step"], "y": ["value"],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("n", [2, 10, 24, 25, 200])
 @pytest.mark.parametrize("step", [1, 12_345_678])
 def test_texts_lie_on_the_sheet_and_do_not_overlap(n: int, step: int) -> None:
@@ -57,6 +65,8 @@ def test_each_checkpoint_has_its_ridge_on_common_bins() -> None:
         tops.append(above.max() / counts.max())
     assert tops == pytest.approx([tops[0]] * 3), "one scale for all"
     assert len(tagged(figure, "ckread:nan")) == 1
+    assert "step" in [text.get_text() for text in figure.texts]
+    assert [text.get_text() for text in tagged(figure, "ckread:x")] == ["value"]
     written = [text.get_text() for text in figure.texts]
     assert written.count("NaN") == 1
     assert written.count("absent") == 1

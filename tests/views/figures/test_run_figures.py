@@ -29,13 +29,12 @@ from ckread.views.figures.axes import (
     pushed_apart,
     set_step_axis,
 )
+from ckread.views.figures.curves import plot_history, plot_track
 from ckread.views.figures.drift import plot_drift
 from ckread.views.figures.drift_map import Kind, cells_of, limits
-from ckread.views.figures.history import plot_history
 from ckread.views.figures.rows import brackets
 from ckread.views.figures.style import DARK
 from ckread.views.figures.text import typeset
-from ckread.views.figures.track import plot_track
 from tests.builders import write_bundle
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 

@@ -10,6 +10,7 @@ import pytest
 
 from ckread.analysis.info import CheckpointSummary, summarise
 from ckread.analysis.training import TrainingState
+from ckread.errors import TextLines
 from ckread.model.role import Role
 from ckread.model.tree import build_tree
 from ckread.readers.contract import DataType
@@ -142,6 +143,6 @@ def test_nothing_in_it(summary: CheckpointSummary) -> None:
 def test_warnings_stand_below_the_sentence_names_on_lines_of_their_own(
     summary: CheckpointSummary,
 ) -> None:
-    warned = replace(summary, warnings=("2 are lost:\n  a\x1b\n  b\nSave again.",))
+    warned = replace(summary, warnings=(TextLines("2 are lost:", "  a\x1b", "  b", "Save again."),))
     lines = shown(info_page(warned, tree_of(["a"])))
     assert lines[2:6] == ["warning: 2 are lost:", "  a\\x1b", "  b", "Save again."]
