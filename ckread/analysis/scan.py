@@ -21,6 +21,7 @@ instead: `side_by_side` feeds the same kernels.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -32,6 +33,7 @@ from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
+from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -270,7 +272,18 @@ def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
 
 
 def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
+    if has_addresses():
+        shards.expect(_places(job))
     return [_read(piece, kernel, shards) for piece in job]
+
+
+def _places(job: Sequence[Piece]) -> Iterator[tuple[str, int, int]]:
+    for _, item, start, stop in job:
+        for source in item.sources:
+            with suppress(CheckpointError):
+                extent = extent_of(source)
+                first, width = extent.offset, extent.dtype.itemsize
+                yield extent.path, first + start * width, first + stop * width
 
 
 def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:

@@ -27,6 +27,7 @@ from ckread.model.variable import Variable
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
+from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -339,6 +340,8 @@ def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
 def _do(
     start: Start, shards: OpenShards, job: Sequence[Group]
 ) -> list[tuple[Any, NDArray[np.bool_]]]:
+    if has_addresses():
+        shards.expect(_places(job))
     kernels = [start([column.dtype for column in block.columns]) for block in job]
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]
     n_elements = sum(block.elements * len(block.numbers) for block in job)
@@ -363,6 +366,15 @@ def _do(
             is_sound = is_sound & is_quick
         results.append((result, is_sound))
     return results
+
+
+def _places(job: Sequence[Group]) -> Iterator[tuple[str, int, int]]:
+    for block in job:
+        for paths, files, offsets, _, dtype, _ in block.columns:
+            nbytes = block.elements * dtype.itemsize
+            numbers = [0] * len(offsets) if files is None else files.tolist()
+            for number, offset in zip(numbers, offsets.tolist(), strict=True):
+                yield paths[number], offset, offset + nbytes
 
 
 def _rows(

@@ -368,20 +368,22 @@ def _graph_order(graph: ObjectGraph) -> dict[str, int]:
     met: dict[str, None] = {}
     seen: set[int] = set()
     to_visit = [0]
+    variables, children = graph.variables, graph.children
     while to_visit:  # depth first: all of a layer before the next
         node = to_visit.pop()
         if node in seen:
             continue
         seen.add(node)
-        if node in graph.variables:
-            met.setdefault(graph.variables[node])
-        to_visit.extend(child for child, _ in reversed(graph.children[node]))
+        if node in variables:
+            met.setdefault(variables[node])
+        if children[node]:
+            to_visit += [child for child, _ in reversed(children[node])]
     listed: dict[str, int] = {}
     trained = (child for children in graph.children for child, name in children if name in _TRAINED)
     for members in trained:
         for node in graph.items(members).values():
-            if node in graph.variables:
-                listed.setdefault(graph.variables[node], len(listed))
+            if node in variables:
+                listed.setdefault(variables[node], len(listed))
     last = -1
     places = {}
     for i, key in enumerate(met):

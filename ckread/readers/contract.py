@@ -327,9 +327,13 @@ class Extent(NamedTuple):
 
 
 class FileIdentity(NamedTuple):
-    """What changes when a file is replaced or written to."""
+    """What changes when a file is replaced or written to.
 
-    inode: int
+    Of an object at an address `inode` is its ETag or generation, empty where there is none, and
+    its time 0 where nothing tells.
+    """
+
+    inode: int | str
     nbytes: int
     mtime_ns: int
 

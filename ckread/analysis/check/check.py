@@ -36,7 +36,15 @@ from ckread.model.paths.location import (
 )
 from ckread.readers.contract import CHECKSUMMED, Format, few
 from ckread.readers.detection import Kind, detect
-from ckread.readers.files import COPY_AGAIN, changed, file_identity, let_settle
+from ckread.readers.files import (
+    COPY_AGAIN,
+    changed,
+    exists,
+    file_identity,
+    is_directory,
+    is_file,
+    let_settle,
+)
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
@@ -135,7 +143,7 @@ def check_unopened(
     if error.kind is not ErrorKind.NOT_A_CHECKPOINT:
         _see_again(path, error, reader)
     if isinstance(error, CheckpointNotFoundError):
-        path = torn_in(path) or path if os.path.isdir(path) else path
+        path = torn_in(path) or path if is_directory(path) else path
         if (torn := torn_save(path)) is not None:
             return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
     is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
@@ -147,19 +155,19 @@ def check_unopened(
     if error.kind is ErrorKind.SOMETHING_ELSE:
         findings.append(of_file(error))
     elif isinstance(error, UnsupportedFeatureError):
-        if not os.path.lexists(error.path):
+        if not exists(error.path):
             raise error
         findings.append(Finding(Level.ERROR, Code.VERSION, None, None, error.message, error.remedy))
     elif (torn := torn_save(prefix)) is not None:
         findings.append(torn)
-    elif os.path.lexists(prefix + INDEX_SUFFIX):
+    elif exists(prefix + INDEX_SUFFIX):
         findings += check_table(prefix + INDEX_SUFFIX, error) or [of_index(error)]
     elif is_archive(error.path):
         findings += check_members(error.path) or [of_file(error)]
     else:
         findings.append(of_file(error))
     findings += check_directory(prefix)
-    if with_tensorflow and os.path.lexists(prefix + INDEX_SUFFIX):
+    if with_tensorflow and exists(prefix + INDEX_SUFFIX):
         from ckread.analysis.check.tensorflow import check_with_tensorflow
 
         findings += check_with_tensorflow({}, prefix)
@@ -325,7 +333,7 @@ def check_evidence(checkpoint: Checkpoint) -> list[Finding]:
     findings: list[Finding] = []
     told = {*shard_warnings(checkpoint.reader)}
     unread = checkpoint.evidence.unread
-    if unread is not None and is_damage(unread.error) and os.path.isfile(unread.error.path or ""):
+    if unread is not None and is_damage(unread.error) and is_file(unread.error.path or ""):
         findings.append(of_file(unread.error))  # without it the model cannot be loaded
         told.add(unread.warning)
     return findings + [

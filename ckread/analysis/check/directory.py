@@ -11,13 +11,12 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.findings import Code, Finding, Level
-from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import left_by_save, scan
 from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
-from ckread.readers.files import STATE_FILE_NAME, file_identity, once
+from ckread.readers.files import STATE_FILE_NAME, exists, file_identity, file_names, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,7 +139,7 @@ def _is_left(directory: str, name: str) -> bool:
 def torn_save(prefix: str) -> Finding | None:
     """Give the finding for data without an index, None if there is an index or no data."""
     families = present_shards(prefix)
-    if os.path.lexists(f"{prefix}.index"):
+    if exists(f"{prefix}.index"):
         return None
     directory, base = os.path.split(prefix)
     # Wait, or go back to the whole save before it.

@@ -36,7 +36,7 @@ from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import CHECKSUMMED, DOTTED, Format
+from ckread.readers.contract import CHECKSUMMED, DOTTED, Format, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,7 +138,8 @@ def diff_checkpoints(
         )
         try:
             variables = _variables(matching, is_wanted, compare)
-            if moved := find_moved_by_values(matching.pairs, variables):
+            moved = {} if index_only else find_moved_by_values(matching.pairs, variables)
+            if moved:
                 matching = match(moved=moved)
                 variables = _variables(matching, is_wanted, compare)
             # In the order of the second checkpoint's model, the removed ones last.
@@ -172,7 +173,8 @@ def _scope(
     """Give a function that tells whether a pair, or one side alone, is asked for."""
     from ckread.model.selection import compile_patterns
 
-    names = [(variable.name, variable.key) for side in sides for variable in side]
+    there = (side if patterns else () for side in sides)
+    names = [(variable.name, variable.key) for side in there for variable in side]
     is_meant = compile_patterns(patterns, names) if patterns else None
 
     def is_wanted(a: Variable | None, b: Variable | None) -> bool:
@@ -357,7 +359,13 @@ def _of_alike(
     if not pairs:
         return []
     left, right, paired_by, confidence = zip(*pairs, strict=True)
-    told = list(map(_status, pairs, same, metrics, repeat(ulp)))
+    records, others = ([v.record for v in side] for side in (left, right))
+    told = [
+        DiffStatus.IDENTICAL
+        if is_same and m is None and not pair.is_renamed and one[1:3] == other[1:3]
+        else _status(pair, is_same, m, ulp)
+        for pair, is_same, m, one, other in zip(pairs, same, metrics, records, others, strict=True)
+    ]
     shown = [r and s in _SHOWN and a.elements == 1
              for r, s, a in zip(is_read, told, left, strict=True)]  # fmt: skip
     old, new = (
@@ -366,13 +374,18 @@ def _of_alike(
         for side in (left, right)
     )  # fmt: skip
     names, roles, _, owners, slots, *_ = zip(*[v.identity for v in right], strict=True)
-    sides = map(Side.of, left), map(Side.of, right)
-    sizes = [v.nbytes for v in right]
+    old_names = [v.name for v in left]
+    sides = (
+        map(Side._make, zip(known, *list(zip(*found, strict=True))[:3], strict=True))
+        for known, found in ((old_names, records), (names, others))
+    )
+    sizes = [record.nbytes for record in others]
     columns = (
         names, told, roles, *sides, sizes, owners, slots, paired_by, confidence, metrics,
         repeat(None), is_read, old, new, repeat(False), repeat(None), repeat(None), repeat(None),
     )  # fmt: skip
-    return list(map(VariableDiff._make, zip(*columns, strict=False)))
+    with no_garbage_collection():
+        return list(map(VariableDiff._make, zip(*columns, strict=False)))
 
 
 def _may_be_exchanged(a: Variable, b: Variable, metrics: Metrics | None) -> bool:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 class DiffStatus(StrEnum):
     """What became of a variable; where several apply, the first in this order."""
 
+    # Enum's own goes through Python, and statuses are counted for every variable.
+    __hash__ = str.__hash__
+
     ADDED = "added"
     REMOVED = "removed"
     RESHAPED = "reshaped"

@@ -21,6 +21,7 @@ from ckread.errors import (
 from ckread.readers.bundle.index import AlikeTensors
 from ckread.readers.contract import DataType, Extent, TensorColumns, shown
 from ckread.readers.extents import shard_family, shard_path
+from ckread.readers.files import is_file
 from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
@@ -61,7 +62,7 @@ class BundleLayout:
     def num_shards(self) -> int:
         """Number of shards in the names of the files."""
         stated = self.index.header.num_shards
-        if os.path.exists(shard_path(self.prefix, min(self.used_shards, default=0), stated)):
+        if is_file(shard_path(self.prefix, min(self.used_shards, default=0), stated)):
             return stated
         return shard_family(self.prefix, stated, self.used_shards)
 

@@ -46,7 +46,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import KeptOpen, RegularFile, file_identity
+from ckread.readers.files import KeptOpen, RegularFile, file_identity, look_again
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ class TensorBundle(ExtentReader):
     def has_changed(self) -> bool:
         """Tell whether the files are not any more what they were."""
         index = self._layout.index
+        look_again(index.path)
         return file_identity(index.path) != index.identity or any(
             shard.has_changed() for shard in self._shards.values()
         )
@@ -229,6 +230,7 @@ def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
                 return index
         return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
+        look_again(path)
         if file_identity(path) == before:
             raise _torn(prefix, error) from None
     try:

@@ -26,7 +26,7 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from ckread.analysis.diff.records import CheckpointDiff, RenameRule, VariableDiff
 
@@ -310,7 +310,7 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
     """Put variables that behave alike together, in as few rows as say it all."""
     slots = [v for v in variables if v.slot is not None]
     others = [v for v in variables if v.slot is None]
-    by_subtree = group_by_subtree(others, behaviour)
+    by_subtree = list(group_by_subtree(others, behaviour))
     if len(by_subtree) > _FEW_ROWS:
         # What ends alike and behaves alike: `**/conv/kernel`, `**/norm/*`.
         endings: dict[tuple[object, str, str], list[VariableDiff]] = {}
@@ -336,8 +336,8 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
 
 def group_by_subtree(
     variables: Iterable[VariableDiff], key: Callable[[VariableDiff], Hashable]
-) -> list[Group]:
-    """Give the largest subtrees of one key; small scopes of several stay one row too."""
+) -> Iterator[Group]:
+    """Yield the largest subtrees of one key; small scopes of several stay one row too."""
     return _split([(v.name.split("/"), v) for v in variables], 0, key)
 
 
@@ -345,27 +345,27 @@ def _split(
     members: list[tuple[list[str], VariableDiff]],
     depth: int,
     key: Callable[[VariableDiff], Hashable],
-) -> list[Group]:
+) -> Iterator[Group]:
     variables = [variable for _, variable in members]
     if not variables:
-        return []
+        return
     scope = "".join(part + "/" for part in members[0][0][:depth])
     if len({key(variable) for variable in variables}) == 1:
-        return [_named(scope + "**", variables)]
+        yield _named(scope + "**", variables)
+        return
     children: dict[str, list[tuple[list[str], VariableDiff]]] = {}
     for components, variable in members:
         is_leaf = len(components) == depth + 1
         child = "/".join(components) + "\0" if is_leaf else components[depth]
         children.setdefault(child, []).append((components, variable))
     if depth and len(children) == len(members) <= _MIXED_SIZE:
-        return [_named(scope + "**", variables)]
-    groups: list[Group] = []
+        yield _named(scope + "**", variables)
+        return
     for child, below in children.items():
         if len(below) == 1 or child[-1:] == "\0":  # of one name are one of A and one of B
-            groups += [Group(variable.name, (variable,)) for _, variable in below]
+            yield from (Group(variable.name, (variable,)) for _, variable in below)
         else:
-            groups += _split(below, depth + 1, key)
-    return groups
+            yield from _split(below, depth + 1, key)
 
 
 def _named(pattern: str, members: Sequence[VariableDiff]) -> Group:

@@ -73,12 +73,13 @@ def _most_steps(result: CheckpointDiff, status: DiffStatus) -> float:
 
 def _counts(result: CheckpointDiff) -> str:
     """Count what changed, and say how far and where."""
-    changed = result.summary["changed"]
+    summary = result.summary
+    changed = summary["changed"]
     parts = [(changed, "changed")] if changed else []
     parts += _structural_parts(result)
     nearly = ((DiffStatus.ROUNDING, "by rounding"), (DiffStatus.CLOSE, "within the tolerance"))
     for status, how in nearly:
-        n = result.summary[status]
+        n = summary[status]
         parts += [(n, f"{'differs' if n == 1 else 'differ'} {how}")] if n else []
     (count, what), *rest = parts
     total = plural(len(result.variables), "variable")
@@ -94,9 +95,10 @@ def _structural_parts(result: CheckpointDiff, *, with_names: bool = True) -> lis
     """Give counts of what did not only change its values, and what to say of them."""
     renamed = [v for v in result.variables if v.renamed_from is not None]
     rule = renumbering_in_words(renamed)
+    summary = result.summary
     counts = [
-        (result.summary["reshaped"], "shape"),
-        (result.summary["retyped"], "type"),
+        (summary["reshaped"], "shape"),
+        (summary["retyped"], "type"),
         (len(renamed) if with_names else 0, f"name ({rule})" if rule else "name"),
     ]
     parts = [
@@ -173,10 +175,12 @@ def _how_far(result: CheckpointDiff) -> str:
     weights = [v for v in result.variables if v.role is Role.WEIGHT]
     changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
     moved = distance_moved(changed)
+    if not moved or not math.isfinite(moved):
+        return ""
     paired = [v for v in weights if v.a is not None and v.b is not None]
     n_elements = [sum(v.elements for v in members) for members in (paired, weights)]
     is_most = 2 * len(paired) > len(weights) and 2 * n_elements[0] > n_elements[1]
-    if not moved or not math.isfinite(moved) or not is_most:
+    if not is_most:
         return ""
     whose = "the weights" if len(changed) == len(weights) else "the weights among them"
     return f"; {whose} moved {move_in_words(moved)}"
@@ -195,8 +199,11 @@ def _where(result: CheckpointDiff) -> str:
     if all(v.role is Role.STATISTIC for v in changed):
         return "; of the model only statistics did, no weight"
     groups = group_by_subtree(model, lambda v: v.status is DiffStatus.IDENTICAL)
-    stayed, moved = [], []
+    stayed: list[str] = []
+    moved: list[str] = []
     for pattern, members in groups:
+        if min(len(stayed), len(moved)) > _FEW:  # neither is told by name
+            break
         still = [v for v in members if v.status is DiffStatus.IDENTICAL]
         if len(still) == len(members):
             stayed.append(pattern)
