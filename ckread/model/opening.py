@@ -121,7 +121,7 @@ def open_live(target: object) -> Checkpoint:
     """Give the objects of a running program as a checkpoint that holds what they hold now.
 
     Raises:
-        UsageError: it is nothing that TensorFlow tracks.
+        TypeError: it is nothing that TensorFlow tracks.
     """
     if not isinstance(target, dict) and not hasattr(target, "_trackable_children"):
         raise TypeError(f"expected a Checkpoint, a path or a live program, found {target!r:.80}")
@@ -193,7 +193,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         return shared[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        graph = ObjectGraph.from_message(parse_object_graph(message))
+        graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:

@@ -22,7 +22,7 @@ from ckread.errors import (
     TruncatedFileError,
     UsageError,
 )
-from ckread.model.opening import open_checkpoint
+from ckread.model.opening import open_checkpoint, open_live
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
 from ckread.readers.bundle.reader import TensorBundle
@@ -858,3 +858,18 @@ def test_nothing_is_written_beside_a_checkpoint(run: Path) -> None:
     with ckread.open("run") as checkpoint:
         checkpoint["value"].numpy()
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+def test_a_file_beside_a_prefix_is_a_state_file_by_its_name_alone(tmp_path: Path) -> None:
+    for name in ("alpha", "checkpoint", "zeta"):
+        write_bundle(tmp_path / name, {"w": np.ones(2)})
+        (tmp_path / name).write_text('model_checkpoint_path: "other"\n')
+        notes = " ".join(locate(str(tmp_path / f"{name}.index")).notes)
+        notes += " ".join(locate(str(tmp_path / name)).notes) if name == "checkpoint" else ""
+        assert ("is a state file too" in notes) is (name == "checkpoint")
+
+
+@pytest.mark.parametrize("target", [[], 3, object(), print, {1, 2}])
+def test_what_is_no_program_and_no_path(target: object) -> None:
+    with pytest.raises(TypeError, match="expected a Checkpoint, a path or a live program"):
+        open_live(target)

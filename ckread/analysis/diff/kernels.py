@@ -284,13 +284,7 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
-        changed = differs = (
-            differing_bits(a, b) if a.dtype == b.dtype else ~_same_value(wide_a, wide_b)
-        )
-        if not tolerance.is_bitwise:
-            size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
-            is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
-            changed = differs & ~is_close & ~_same_value(wide_a, wide_b)
+        differs, changed = _differing(a, b, distance, tolerance)
         is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
@@ -308,6 +302,41 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
             same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),
             sums=(_sums(a8, b8, distance),),
         )
+
+
+def farthest(
+    a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, n: int
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Give the places and distances of the n changed elements that are farthest apart, as they lie.
+
+    NaN on one side is farther than all else.
+    """
+    with np.errstate(all="ignore"):
+        distance, _ = _distance(_widen(a), _widen(b))
+        places = np.flatnonzero(_differing(a, b, distance, tolerance)[1])
+    distance = distance[places]
+    if places.size > n:
+        far = np.where(np.isnan(distance), np.inf, distance)
+        most = np.sort(np.argsort(-far, kind="stable")[:n])
+        places, distance = places[most], distance[most]
+    return places, distance
+
+
+def _differing(
+    a: NDArray[Any], b: NDArray[Any], distance: NDArray[Any], tolerance: Tolerance
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which elements differ at all, and which by more than the tolerance."""
+    if tolerance.is_bitwise and a.dtype == b.dtype:
+        differs = differing_bits(a, b)
+        return differs, differs
+    wide_a, wide_b = _widen(a), _widen(b)
+    same = _same_value(wide_a, wide_b)
+    differs = differing_bits(a, b) if a.dtype == b.dtype else ~same
+    if tolerance.is_bitwise:
+        return differs, differs
+    size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
+    is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
+    return differs, differs & ~is_close & ~same
 
 
 def _widen(x: NDArray[Any]) -> NDArray[Any]:
