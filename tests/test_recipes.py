@@ -57,7 +57,11 @@ def _git(folder: Path) -> None:
         subprocess.run(["git", "commit", "-qm", f"Epoch {number}"], cwd=folder, check=True)
 
 
-PAGES = {"patterns": _patterns, "automation": _automation, "git": _git}
+def _report(folder: Path) -> None:
+    shutil.copytree(FIXTURES / "digits_run", folder / "digits_run")
+
+
+PAGES = {"patterns": _patterns, "automation": _automation, "git": _git, "report": _report}
 
 
 @pytest.mark.slow  # some twenty processes
