@@ -434,6 +434,27 @@ def inner_products(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np
     return total + np.vecdot(x[:, stop:], y[:, stop:]) if stop < n else total
 
 
+def copy_as_floats(values: NDArray[Any], out: NDArray[np.float64]) -> None:
+    """Copy numbers of any real type as float64, floats of one byte by a table.
+
+    Both are contiguous, of one size.
+    """
+    import numpy as np
+
+    if values.dtype.itemsize == 1 and values.dtype.name.startswith("float"):
+        np.take(_values_of(values.dtype), values.view(np.uint8), out=out, mode="clip")
+    else:
+        np.copyto(out, values, casting="unsafe")
+
+
+@cache
+def _values_of(dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Give the value of each byte as a type of one byte has it."""
+    import numpy as np
+
+    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float64)
+
+
 def row_sum(x: NDArray[np.float64]) -> float:
     """Sum the elements of a contiguous 1-D array."""
     stop = x.size // _ROW * _ROW

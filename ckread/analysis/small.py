@@ -310,12 +310,19 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
     if any(len(block.columns) > MAX_OPEN_SHARDS for block in blocks):
         jobs = [blocks]
     else:
-        sizes = [block.nbytes for block in blocks]
-        most = job_nbytes(sum(sizes), n_workers)
-        places = [len(block.columns) * len(block.numbers) for block in blocks]
+        most = job_nbytes(sum(block.nbytes for block in blocks), n_workers)
+        parts: dict[int, list[Group]] = {}
+        for block in blocks:  # those of one part lie in the same files
+            parts.setdefault(block.part, []).append(block)
         jobs = [
-            blocks[batch.start : batch.stop]
-            for batch in batches(sizes, nbytes=most, count=_BLOCK_PLACES, weights=places)
+            part[batch.start : batch.stop]
+            for part in parts.values()
+            for batch in batches(
+                [block.nbytes for block in part],
+                nbytes=most,
+                count=_BLOCK_PLACES,
+                weights=[len(block.columns) * len(block.numbers) for block in part],
+            )
         ]
     with OpenShards(MAX_OPEN_SHARDS) as shards:
         worker = Worker(_do, start, shards)

@@ -193,7 +193,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         return shared[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        graph = ObjectGraph.from_message(parse_object_graph(message))
+        graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:

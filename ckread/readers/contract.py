@@ -375,6 +375,10 @@ class CheckpointReader(Protocol):
         """Give what each of these files was when it was read, or is, by its path."""
         ...
 
+    def has_changed(self) -> bool:
+        """Tell whether what was listed is not there any more, as far as that can be told."""
+        ...
+
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where the plain bytes of a tensor lie, None if they lie nowhere plainly.
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import stat
 import sys
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import FileIO
@@ -23,6 +23,7 @@ from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    ErrorKind,
     TruncatedFileError,
     UsageError,
 )
@@ -51,13 +52,15 @@ SPECIAL_FILES = {
 }
 
 
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*(?:::|(?=://)))+://")
 _REMOTE = "ckread.readers.sources.remote"
 
 
 def is_address(path: str) -> bool:
     """Tell whether a path is on another machine: `s3://bucket/run/ckpt-10`."""
-    return "://" in path and _ADDRESS.match(path) is not None
+    if "://" not in path:
+        return False
+    scheme = path.partition("://")[0]
+    return scheme[:1].isalpha() and all(c.isalnum() or c in "+.-_:" for c in scheme)
 
 
 def has_addresses() -> bool:
@@ -104,6 +107,11 @@ def _file_names(directory: str) -> list[str]:
         return sorted(os.listdir(directory or "."))
     except (OSError, ValueError):
         return []
+
+
+def can_list(directory: str) -> bool:
+    """Tell whether the names in a directory can be known; not where a web server has it."""
+    return not is_address(directory) or bool(_remote().can_list(directory))
 
 
 def written_time(path: str) -> float | None:
@@ -242,6 +250,35 @@ def file_identity(path: str) -> FileIdentity | None:
 
 def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+# What a training writes or deletes meanwhile is not damaged.
+
+SETTLING_SECONDS = 0.1
+"""What lies between the renaming of two files of one save, or the deletion of them, and more."""
+_YOUNG_SECONDS = 2.0
+
+
+def let_settle(paths: Iterable[str]) -> bool:
+    """Wait a moment where something was written or deleted just now; tell whether it was."""
+    files = list(paths)
+    places = {*files, *(os.path.dirname(path) or os.curdir for path in files)}
+    since = time.time_ns() - int(_YOUNG_SECONDS * 1e9)
+    for place in places:
+        look_again(place)
+    is_young = any((at := file_identity(place)) and at.mtime_ns > since for place in places)
+    if is_young:
+        time.sleep(SETTLING_SECONDS)
+        for place in places:
+            look_again(place)
+    return is_young
+
+
+def changed(path: str) -> CheckpointError:
+    """Give the error for files that are not any more what they were when they were read."""
+    remedy = "A training run may be writing here. Try again."
+    found = "changed while it was read"
+    return CheckpointError(found, kind=ErrorKind.CHANGED, path=path, remedy=remedy)
 
 
 class RegularFile(Closing):

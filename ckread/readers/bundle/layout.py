@@ -26,12 +26,17 @@ from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ckread.readers.bundle.index import BundleIndex, Part
     from ckread.readers.contract import TensorRecord
     from ckread.readers.slices import Region
 
 Piece = tuple["Region", BundleEntry]
 """A region of a tensor and the entry that says where its bytes lie."""
+
+
+_FEW_SHARDS = 64
 
 
 class BundleLayout:
@@ -83,6 +88,16 @@ class BundleLayout:
         wanted = os.path.basename(shard_path(self.prefix, 0, stated))
         found = os.path.basename(shard_path(self.prefix, 0, self.num_shards))
         return (f"The header says {stated} shards, as in {wanted}; read is {found}.",)
+
+    def presence(self) -> Callable[[str], bool]:
+        """Give what rules out shards that are not there: of many, by one look at the directory."""
+        if self.num_shards <= _FEW_SHARDS:
+            return lambda path: True
+        try:
+            names = {*os.listdir(os.path.dirname(self.index.path) or os.curdir)}
+        except OSError:
+            return lambda path: True
+        return lambda path: path.rpartition("/")[2] in names
 
     def shard_path(self, shard_id: int) -> str:
         """Give the path of a data shard."""

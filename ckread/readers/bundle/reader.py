@@ -100,8 +100,9 @@ class TensorBundle(ExtentReader):
         """Give the index and every data shard, absent ones included."""
         layout = self._layout
         files = [StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)]
+        is_there = layout.presence()
         for path in map(layout.shard_path, range(layout.num_shards)):
-            identity = file_identity(path)
+            identity = file_identity(path) if is_there(path) else None
             nbytes = None if identity is None else identity.nbytes
             files.append(StoredFile(path, nbytes, is_shard=True))
         return tuple(files)
@@ -120,7 +121,7 @@ class TensorBundle(ExtentReader):
         try:
             yield from super().iter_chunks(key, nbytes)
         except (CorruptCheckpointError, MissingShardError) as error:
-            remedy = _CHANGED if self._has_changed() else None
+            remedy = _CHANGED if self.has_changed() else None
             raise of_tensor(error, key, remedy=remedy) from None
 
     def reopened(self) -> TensorBundle:
@@ -161,10 +162,10 @@ class TensorBundle(ExtentReader):
         """Give what `read` gives; once more, from a new index, if the files changed."""
         try:
             result = read(key)
-            if is_verified or not self._has_changed():
+            if is_verified or not self.has_changed():
                 return result
         except (CorruptCheckpointError, MissingShardError) as error:
-            if not self._has_changed():
+            if not self.has_changed():
                 other = not_a_shard(error.path) if error.path else None
                 raise other or of_tensor(error, key) from None
         self._reload(key)
@@ -173,7 +174,8 @@ class TensorBundle(ExtentReader):
         except (CorruptCheckpointError, MissingShardError) as error:
             raise of_tensor(error, key, remedy=_CHANGED) from None
 
-    def _has_changed(self) -> bool:
+    def has_changed(self) -> bool:
+        """Tell whether the files are not any more what they were."""
         index = self._layout.index
         look_again(index.path)
         return file_identity(index.path) != index.identity or any(

@@ -347,7 +347,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(NotACheckpointError):
         check(tmp_path / "text")
     with pytest.raises(UnsupportedFeatureError):
-        check("gs://bucket/model")
+        check("nope://bucket/model")
 
 
 @pytest.mark.parametrize(
