@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ckread.analysis.check import check as checking
+from ckread.readers import files
 from tests.places import FIXTURES, NO_REAL, REAL
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SAVED = 1795276800
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    checking.SETTLING_SECONDS = 0.0  # the damaged files of tests were written just now
+    files.SETTLING_SECONDS = 0.0  # the damaged files of tests were written just now
     for path in FIXTURES.rglob("*"):
         with suppress(OSError):
             os.utime(path, (_SAVED, _SAVED))

@@ -30,7 +30,7 @@ from ckread.model.opening import opened
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
-from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.files import STATE_FILE_NAME, is_file, written_time
 from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
         return checkpoint.evidence.saved
     directory, base = os.path.split(checkpoint.path)
     path = os.path.join(directory, STATE_FILE_NAME)
-    if not os.path.isfile(path):
+    if not is_file(path):
         return None
     try:
         state = read_state(path)
@@ -335,8 +335,8 @@ def find_saved_time(checkpoint: Checkpoint) -> float | None:
 
 def _file_time(checkpoint: Checkpoint) -> float | None:
     try:
-        return known_time(os.stat(checkpoint.files()[0].path).st_mtime)
-    except (OSError, ValueError, IndexError):
+        return known_time(written_time(checkpoint.files()[0].path))
+    except IndexError:
         return None
 
 

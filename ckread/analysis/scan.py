@@ -21,6 +21,7 @@ instead: `side_by_side` feeds the same kernels.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -32,6 +33,7 @@ from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
+from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -270,7 +272,18 @@ def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
 
 
 def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
+    if has_addresses():
+        shards.expect(_places(job))
     return [_read(piece, kernel, shards) for piece in job]
+
+
+def _places(job: Sequence[Piece]) -> Iterator[tuple[str, int, int]]:
+    for _, item, start, stop in job:
+        for source in item.sources:
+            with suppress(CheckpointError):
+                extent = extent_of(source)
+                first, width = extent.offset, extent.dtype.itemsize
+                yield extent.path, first + start * width, first + stop * width
 
 
 def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
@@ -419,6 +432,27 @@ def inner_products(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np
         long_x, long_y = (z[:, :stop].reshape(m, -1, _ROW) for z in (x, y))
         total = np.vecdot(long_x, long_y).sum(axis=1)
     return total + np.vecdot(x[:, stop:], y[:, stop:]) if stop < n else total
+
+
+def copy_as_floats(values: NDArray[Any], out: NDArray[np.float64]) -> None:
+    """Copy numbers of any real type as float64, floats of one byte by a table.
+
+    Both are contiguous, of one size.
+    """
+    import numpy as np
+
+    if values.dtype.itemsize == 1 and values.dtype.name.startswith("float"):
+        np.take(_values_of(values.dtype), values.view(np.uint8), out=out, mode="clip")
+    else:
+        np.copyto(out, values, casting="unsafe")
+
+
+@cache
+def _values_of(dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Give the value of each byte as a type of one byte has it."""
+    import numpy as np
+
+    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float64)
 
 
 def row_sum(x: NDArray[np.float64]) -> float:

@@ -27,6 +27,7 @@ from ckread.model.variable import Variable
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
+from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -309,12 +310,19 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
     if any(len(block.columns) > MAX_OPEN_SHARDS for block in blocks):
         jobs = [blocks]
     else:
-        sizes = [block.nbytes for block in blocks]
-        most = job_nbytes(sum(sizes), n_workers)
-        places = [len(block.columns) * len(block.numbers) for block in blocks]
+        most = job_nbytes(sum(block.nbytes for block in blocks), n_workers)
+        parts: dict[int, list[Group]] = {}
+        for block in blocks:  # those of one part lie in the same files
+            parts.setdefault(block.part, []).append(block)
         jobs = [
-            blocks[batch.start : batch.stop]
-            for batch in batches(sizes, nbytes=most, count=_BLOCK_PLACES, weights=places)
+            part[batch.start : batch.stop]
+            for part in parts.values()
+            for batch in batches(
+                [block.nbytes for block in part],
+                nbytes=most,
+                count=_BLOCK_PLACES,
+                weights=[len(block.columns) * len(block.numbers) for block in part],
+            )
         ]
     with OpenShards(MAX_OPEN_SHARDS) as shards:
         worker = Worker(_do, start, shards)
@@ -339,6 +347,8 @@ def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
 def _do(
     start: Start, shards: OpenShards, job: Sequence[Group]
 ) -> list[tuple[Any, NDArray[np.bool_]]]:
+    if has_addresses():
+        shards.expect(_places(job))
     kernels = [start([column.dtype for column in block.columns]) for block in job]
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]
     n_elements = sum(block.elements * len(block.numbers) for block in job)
@@ -363,6 +373,15 @@ def _do(
             is_sound = is_sound & is_quick
         results.append((result, is_sound))
     return results
+
+
+def _places(job: Sequence[Group]) -> Iterator[tuple[str, int, int]]:
+    for block in job:
+        for paths, files, offsets, _, dtype, _ in block.columns:
+            nbytes = block.elements * dtype.itemsize
+            numbers = [0] * len(offsets) if files is None else files.tolist()
+            for number, offset in zip(numbers, offsets.tolist(), strict=True):
+                yield paths[number], offset, offset + nbytes
 
 
 def _rows(

@@ -236,7 +236,7 @@ def _word(variable: Variable) -> str:
 
 def _integer(variable: Variable | None) -> int | None:
     value = _value(variable)
-    return int(value) if value is not None else None
+    return int(value) if value is not None and math.isfinite(value) else None
 
 
 def _value(variable: Variable | None) -> int | float | None:
@@ -310,7 +310,8 @@ def read_optimizers(
         rate = rated.get(path) or (rated.get("") if len(inner) == 1 else None)
         kind = kinds.get(path) or (with_variant(told, words) if len(inner) == 1 else None)
         iterations = read(steps)
-        done = None if iterations is None else int(iterations)
+        is_told = iterations is not None and math.isfinite(iterations)
+        done = int(iterations or 0) if is_told else None
         states.append(OptimizerState(path, kind, done, read(rate), None))
     return _with_config(checkpoint, states)
 

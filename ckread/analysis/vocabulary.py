@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.role import Role
 from ckread.readers.contract import Format
+from ckread.readers.files import file_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,10 +133,7 @@ def _learnt(checkpoint: Checkpoint) -> list[tuple[str, LayerConfig]]:
 def _assets(checkpoint: Checkpoint) -> tuple[str, ...]:
     if checkpoint.format is Format.SAVED_MODEL:
         directory = os.path.join(checkpoint.path, "assets")
-        try:
-            return tuple(f"assets/{name}" for name in sorted(os.listdir(directory)))
-        except OSError:
-            return ()
+        return tuple(f"assets/{name}" for name in file_names(directory))
     return checkpoint.evidence.assets
 
 

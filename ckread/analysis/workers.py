@@ -42,9 +42,11 @@ import signal
 import sys
 import traceback
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ckread.errors import CheckpointError
+from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,6 +143,11 @@ def run(
         yield from _run_in(executor, jobs, worker)
     elif n_jobs == 1 or len(jobs) < 2:
         yield from ((index, worker(job)) for index, job in enumerate(jobs))
+    elif has_addresses():  # drivers have threads, and wait more than they compute
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(n_jobs) as threads:
+            yield from _run_in(threads, jobs, copy(worker))  # without the files that are open
     elif _may_fork():
         yield from run_forked(jobs, worker, min(n_jobs, len(jobs)))
     else:

@@ -111,11 +111,10 @@ def _checks(arguments: argparse.Namespace) -> tuple[Callable[..., CheckReport], 
 
 
 def _run_every(arguments: argparse.Namespace, output: Output) -> int:
-    from ckread.model.paths.location import file_names
     from ckread.model.run.entries import find_places
     from ckread.model.selection import natural_key
     from ckread.readers.extents import stem_of_shard
-    from ckread.readers.files import found_out_once
+    from ckread.readers.files import file_names, found_out_once
 
     check, check_unopened = _checks(arguments)
     try:

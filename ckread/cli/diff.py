@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.diff import diff_checkpoints
@@ -40,6 +41,7 @@ from ckread.cli.arguments import (
     keep_blas_in_one_thread,
     open_path,
     patterns_of,
+    positive,
     roles_of,
 )
 from ckread.cli.files import (
@@ -53,10 +55,12 @@ from ckread.cli.files import (
 from ckread.cli.output import ProgressBar
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
+from ckread.model.selection import find_variable
 from ckread.readers.contract import no_garbage_collection
-from ckread.views.diff.page import DiffView, diff_page
+from ckread.views.diff.page import DiffView, diff_page, elements_page
 
 if TYPE_CHECKING:
+    from ckread.analysis.diff.difference import ElementDiff
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
@@ -105,6 +109,10 @@ def add_arguments(parser: Parser) -> None:
         help="names of A and B as JSON: read, or else written",
     )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="bookkeeping and aliases too")
+    parser.add_argument(
+        "--elements", metavar="N", type=positive,
+        help="of one variable: the N elements farthest apart, with both values",
+    )  # fmt: skip
     add_jobs(parser)
     add_pictures(parser)
     add_why(parser)
@@ -125,11 +133,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if arguments.index_only:
             stack.enter_context(no_garbage_collection())  # of 100,000 records none is garbage
         result = _compare(a, b, arguments, output)
+        elements = None
+        if arguments.elements:
+            result, elements = _elements(a, b, result, arguments)
         has_values = all(file.nbytes is not None for side in (a, b) for file in side.files())
         only = frozenset(status for statuses in arguments.only for status in statuses)
         view = DiffView(result, only, arguments.top, has_values)
         if output.is_json:
-            output.json("diff", view.to_dict())
+            rows = None if elements is None else [element.to_dict() for element in elements]
+            output.json("diff", view.to_dict() | {"elements": rows})
+        elif elements is not None:
+            output.render(elements_page(result, elements))
         else:
             output.render(diff_page(view), result.evidence)
         if draws:
@@ -155,6 +169,26 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if result.equal is None:
         return _EXIT_NOT_KNOWN
     return _EXIT_EQUAL if result.equal else _EXIT_DIFFERENT
+
+
+def _elements(
+    a: Checkpoint, b: Checkpoint, result: CheckpointDiff, arguments: argparse.Namespace
+) -> tuple[CheckpointDiff, list[ElementDiff]]:
+    """Give what became of the one variable that is asked for, and its elements that differ."""
+    from ckread.analysis.diff.difference import differing_elements
+
+    if arguments.index_only:
+        raise UsageError("--index-only: no elements to compare", remedy="Leave out --index-only.")
+    patterns = patterns_of(arguments)
+    named = find_variable(b.values(), patterns[0]) if len(patterns) == 1 else None
+    pairs = [v for v in result.variables if v.a and v.b and (not named or v.name == named.name)]
+    if len(pairs) != 1 or pairs[0].a is None:
+        n = len(pairs)
+        remedy = "Give a NAME, or a PATTERN that means one."
+        raise UsageError(f"--elements: {n} variables on both sides, expected one", remedy=remedy)
+    first, second = a[pairs[0].a.name], b[pairs[0].name]
+    found = differing_elements(first, second, arguments.elements, result.tolerance)
+    return replace(result, variables=tuple(pairs)), found
 
 
 def _compare(

@@ -50,6 +50,9 @@ EXAMPLES = (
 )
 
 
+_TROUBLE = 2
+
+
 def add_arguments(parser: Parser) -> None:
     """Add the options of `optimizer`."""
     add_every(parser)
@@ -87,7 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         figure = plot_optimizer(result, palette=palette_of(arguments))
         hand_over([figure], f"last update of {plural(len(result.weights), 'weight')}", arguments,
                   output)  # fmt: skip
-    return 0
+    return _TROUBLE if result.notes else 0
 
 
 def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) -> int:

@@ -2,7 +2,7 @@
 
     $ ckread report digits_run -o report.html
     note: digits_run holds 10 checkpoints; opened the latest, digits_run/ckpt-10.
-    wrote report.html: 10 checkpoints, 43 variables, 251 KiB
+    wrote report.html: 10 checkpoints, 43 variables
 
 The page stands alone: nothing is fetched, it needs no script, it prints. Its sentences are the
 verdicts of the commands, its tables and pictures theirs. Of a run the latest checkpoint is shown
@@ -21,7 +21,7 @@ from ckread.cli.files import check_free, new_file
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.role import Role
 from ckread.model.selection import model_order
-from ckread.views.terminal.words import plural, size_text
+from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         with new_file(target, force=arguments.force) as file:
             for piece in pieces:
                 file.write(piece.encode("utf-8", "backslashreplace"))
-    held = f"{plural(len(variables), 'variable')}, {size_text(os.path.getsize(target))}"
+    held = plural(len(variables), "variable")
     counted = f"{plural(len(history), 'checkpoint')}, " if history is not None else ""
     output.wrote(target, f"{counted}{held}")
     if output.is_json:

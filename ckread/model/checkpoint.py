@@ -6,12 +6,18 @@ import os
 from collections.abc import ItemsView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import VariableNotFoundError
+from ckread.errors import (
+    CheckpointError,
+    CorruptCheckpointError,
+    MissingShardError,
+    VariableNotFoundError,
+)
 from ckread.model.display import Displayed, frame
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.selection import not_found
 from ckread.model.variable import VARIABLE_FIELDS, Variable, kinds_of
 from ckread.readers.contract import Closing, TensorColumns, few, no_garbage_collection
+from ckread.readers.files import changed, let_settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,11 +106,22 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         return variable
 
     def __exit__(self, *exception: object) -> None:
-        """Close it; a name that was not found is told with what names were lost by."""
+        """Close it; an error about it is told with what it comes of.
+
+        Damage is none where a training rewrote or deleted the files meanwhile, and a name that
+        was not found is told with what names were lost by.
+        """
         super().__exit__(*exception)
         error = exception[1] if len(exception) > 1 else None
+        if isinstance(error, CorruptCheckpointError | MissingShardError) and self._is_own(error):
+            let_settle(file.path for file in self.files())
+            if self.reader.has_changed():
+                raise changed(self.path) from None
         if isinstance(error, VariableNotFoundError) and self._explained(error) is not error:
             raise self._explained(error) from None
+
+    def _is_own(self, error: CheckpointError) -> bool:
+        return error.path is not None and error.path.startswith(self.path)
 
     def _explained(self, error: VariableNotFoundError) -> VariableNotFoundError:
         """Say first that names are keys here, where the object graph that has them is lost."""

@@ -26,6 +26,7 @@ from ckread.model.paths.location import (
     shard_warnings,
 )
 from ckread.readers.contract import DOTTED, Format
+from ckread.readers.files import exists, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ def open_live(target: object) -> Checkpoint:
     """Give the objects of a running program as a checkpoint that holds what they hold now.
 
     Raises:
-        UsageError: it is nothing that TensorFlow tracks.
+        TypeError: it is nothing that TensorFlow tracks.
     """
     if not isinstance(target, dict) and not hasattr(target, "_trackable_children"):
         raise TypeError(f"expected a Checkpoint, a path or a live program, found {target!r:.80}")
@@ -192,7 +193,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         return shared[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        graph = ObjectGraph.from_message(parse_object_graph(message))
+        graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:
@@ -244,7 +245,7 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
     from ckread.readers.graphs.meta_graph import read_saved_model
 
     binary, text = (os.path.join(directory, name) for name in SAVED_MODEL_FILES)
-    if not os.path.lexists(binary) and os.path.lexists(text):
+    if not exists(binary) and exists(text):
         warning = f"{os.path.basename(text)} is a graph as text, which is not read: {_LOST_GRAPH}."
         return Evidence(), (warning,)
     try:
@@ -252,7 +253,7 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
     except CheckpointError as error:
         return Evidence(unread=UnreadGraph(error, _LOST_GRAPH)), ()
     in_graph = saved_model.meta_graph.keras_layers
-    if not in_graph and not os.path.isfile(os.path.join(directory, KERAS_METADATA)):
+    if not in_graph and not is_file(os.path.join(directory, KERAS_METADATA)):
         return Evidence(saved_model=saved_model), ()
     from ckread.readers.keras.saved_metadata import read_saved_layers
 
@@ -263,7 +264,7 @@ def saved_model_evidence(directory: str) -> tuple[Evidence, tuple[str, ...]]:
 def meta_evidence(prefix: str) -> Evidence:
     """Read what the `.meta` file beside a prefix tells."""
     path = f"{prefix}{META_SUFFIX}"
-    if not os.path.isfile(path):
+    if not is_file(path):
         return Evidence()
     from ckread.readers.graphs.meta_graph import read_meta_graph
 

@@ -327,9 +327,13 @@ class Extent(NamedTuple):
 
 
 class FileIdentity(NamedTuple):
-    """What changes when a file is replaced or written to."""
+    """What changes when a file is replaced or written to.
 
-    inode: int
+    Of an object at an address `inode` is its ETag or generation, empty where there is none, and
+    its time 0 where nothing tells.
+    """
+
+    inode: int | str
     nbytes: int
     mtime_ns: int
 
@@ -369,6 +373,10 @@ class CheckpointReader(Protocol):
 
     def identities(self) -> dict[str, FileIdentity | None]:
         """Give what each of these files was when it was read, or is, by its path."""
+        ...
+
+    def has_changed(self) -> bool:
+        """Tell whether what was listed is not there any more, as far as that can be told."""
         ...
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:

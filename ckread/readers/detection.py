@@ -27,7 +27,14 @@ from typing import TYPE_CHECKING, Any, Self
 from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
 from ckread.readers.contract import shown
 from ckread.readers.crc32c import crc32c, unmask
-from ckread.readers.files import COPY_AGAIN, file_error, open_regular
+from ckread.readers.files import (
+    COPY_AGAIN,
+    file_error,
+    is_address,
+    is_directory,
+    open_regular,
+    size_of,
+)
 from ckread.readers.protobuf import LENGTH_DELIMITED, VARINT, parse_varint
 
 if TYPE_CHECKING:
@@ -163,6 +170,8 @@ class Ends:
 
 def detect(path: str) -> Kind:
     """Tell what is at a path."""
+    if is_address(path):
+        return Kind.DIRECTORY if is_directory(path) else ends_kind(read_ends(path))
     try:
         kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError) as error:
@@ -175,11 +184,11 @@ def detect(path: str) -> Kind:
 def read_ends(path: str) -> Ends:
     """Read both ends of a regular file."""
     with open_regular(path) as file:
-        nbytes = os.fstat(file.fileno()).st_size
+        nbytes = size_of(file)
         try:
-            head = file.read(END_NBYTES)
+            head = file.read(END_NBYTES) or b""
             file.seek(max(0, nbytes - END_NBYTES))
-            return Ends(nbytes, head, file.read(END_NBYTES))
+            return Ends(nbytes, head, file.read(END_NBYTES) or b"")
         except OSError as error:
             raise file_error(path, error) from None
 

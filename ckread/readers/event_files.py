@@ -20,7 +20,7 @@ from ckread.errors import (
     MissingDependencyError,
 )
 from ckread.readers.crc32c import crc32c, extend, unmask
-from ckread.readers.files import RegularFile
+from ckread.readers.files import RegularFile, file_names, is_address, is_file
 from ckread.readers.protobuf import FieldStream
 
 if TYPE_CHECKING:
@@ -40,10 +40,12 @@ def read_scalars(path: str) -> dict[str, dict[int, float]]:
     """
     files = (
         [path]
-        if os.path.isfile(path)
+        if is_file(path)
         else [
             os.path.join(folder, name)
-            for folder, _, names in os.walk(path)
+            for folder, _, names in (
+                [(path, (), file_names(path))] if is_address(path) else os.walk(path)
+            )
             for name in names
             if "tfevents" in name
         ]
@@ -68,10 +70,7 @@ def read_scalars(path: str) -> dict[str, dict[int, float]]:
 
 def _logs_here(directory: str) -> str | None:
     """Name a log of Keras in a directory that has no event file."""
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:
-        return None
+    names = file_names(directory)
     logs = [name for name in names if name.lower().endswith((".json", ".csv"))]
     if not logs:
         return None

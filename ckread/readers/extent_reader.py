@@ -67,7 +67,14 @@ class ExtentReader(Closing):
 
     def identities(self) -> dict[str, FileIdentity | None]:
         """Give what its files are."""
-        return {file.path: file_identity(file.path) for file in self.files()}
+        return {
+            file.path: None if file.nbytes is None else file_identity(file.path)
+            for file in self.files()
+        }
+
+    def has_changed(self) -> bool:
+        """Tell whether what was listed is not there any more; here nobody knows."""
+        return False
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where the plain bytes of a tensor lie; here nowhere."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import (
@@ -23,10 +23,10 @@ from ckread.errors import (
 )
 from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile, once
+from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile, file_names, is_address, once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -64,6 +64,8 @@ def open_shard(path: str) -> RegularFile:
 
 
 class _Shard(RegularFile):
+    _in_blocks = False
+
     def _too_short(self, offset: int, nbytes: int, end: int) -> CorruptCheckpointError:
         return not_a_shard(self.path) or super()._too_short(offset, nbytes, end)
 
@@ -82,6 +84,16 @@ class OpenShards(KeptOpen):
             self.pop(oldest).close()
         shard = self[path] = open_shard(path)
         return shard
+
+    def expect(self, places: Iterable[tuple[str, int, int]]) -> None:
+        """Tell which bytes of which file, from start to stop, will be read next."""
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for path, start, stop in places:
+            if is_address(path):
+                spans.setdefault(path, []).append((start, stop))
+        for path, some in spans.items():
+            with suppress(CheckpointError):  # whoever reads it is told
+                self[path].expect(some)
 
 
 class ExtentStream:
@@ -236,11 +248,7 @@ def present_shards(prefix: str) -> dict[int, set[int]]:
 def _shards_of(directory: str) -> dict[str, dict[int, set[int]]]:
     """Give the shards of a directory, by the base of their names."""
     found: dict[str, dict[int, set[int]]] = {}
-    try:
-        names = os.listdir(directory)
-    except (OSError, ValueError):
-        return found
-    for name in names:
+    for name in file_names(directory):
         at = name.rfind(".data-")
         match = _SUFFIX.fullmatch(name, at) if at >= 0 else None
         if match:

@@ -11,6 +11,8 @@ import errno
 import io
 import os
 import stat
+import sys
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import FileIO
@@ -21,13 +23,17 @@ from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
+    ErrorKind,
     TruncatedFileError,
     UsageError,
 )
 from ckread.readers.contract import Closing, FileIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ckread.readers.sources.ranges import Ranges
+    from ckread.readers.sources.remote import Entry
 
 Found = TypeVar("Found")
 
@@ -46,12 +52,118 @@ SPECIAL_FILES = {
 }
 
 
+_REMOTE = "ckread.readers.sources.remote"
+
+
+def is_address(path: str) -> bool:
+    """Tell whether a path is on another machine: `s3://bucket/run/ckpt-10`."""
+    if "://" not in path:
+        return False
+    scheme = path.partition("://")[0]
+    return scheme[:1].isalpha() and all(c.isalnum() or c in "+.-_:" for c in scheme)
+
+
+def has_addresses() -> bool:
+    """Tell whether this process has met one."""
+    return _REMOTE in sys.modules
+
+
+def _remote() -> Any:
+    from ckread.readers.sources import remote
+
+    return remote
+
+
+def is_file(path: str) -> bool:
+    """Tell whether a regular file is at a path."""
+    if is_address(path):
+        entry: Entry | None = _remote().entry_at(path)
+        return entry is not None and not entry.is_directory
+    return os.path.isfile(path)
+
+
+def is_directory(path: str) -> bool:
+    """Tell whether a directory is at a path."""
+    if is_address(path):
+        entry: Entry | None = _remote().entry_at(path)
+        return entry is not None and entry.is_directory
+    return os.path.isdir(path)
+
+
+def exists(path: str) -> bool:
+    """Tell whether anything is at a path, a link that leads nowhere included."""
+    return _remote().entry_at(path) is not None if is_address(path) else os.path.lexists(path)
+
+
+def file_names(directory: str) -> list[str]:
+    """List a directory in order, or nothing where that is not possible."""
+    return once(_file_names, directory)
+
+
+def _file_names(directory: str) -> list[str]:
+    if is_address(directory):
+        return list(_remote().names_in(directory))
+    try:
+        return sorted(os.listdir(directory or "."))
+    except (OSError, ValueError):
+        return []
+
+
+def can_list(directory: str) -> bool:
+    """Tell whether the names in a directory can be known; not where a web server has it."""
+    return not is_address(directory) or bool(_remote().can_list(directory))
+
+
+def written_time(path: str) -> float | None:
+    """Give when a regular file was last written, seconds since 1970; None if there is none.
+
+    Of an address 0 where nothing tells.
+    """
+    if is_address(path):
+        identity = file_identity(path) if is_file(path) else None
+        return None if identity is None else identity.mtime_ns / 1e9
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime if stat.S_ISREG(status.st_mode) else None
+
+
+def look_again(path: str, *, older_than: float = 0.0) -> None:
+    """Have an address looked at anew, if that was so many seconds ago; a file always is."""
+    if is_address(path):
+        _remote().look_again(path, older_than=older_than)
+
+
+def ready_address(path: str) -> str:
+    """Give an address, checked and to be looked at anew; of `file://` the path.
+
+    Raises:
+        UsageError: it holds a password or a query.
+    """
+    if path.startswith("file:///"):
+        return path.removeprefix("file://")
+    _remote().check_address(path)
+    look_again(path, older_than=JUST_NOW)
+    return str(path)
+
+
+def refusal(path: str) -> CheckpointError | None:
+    """Give why nothing is known of an address at which something may be."""
+    refused: CheckpointError | None = _remote().refusal(path) if is_address(path) else None
+    return refused
+
+
 _READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 """A named pipe without a writer would block."""
 
 
-def open_regular(path: str) -> FileIO:
+def open_regular(path: str) -> FileIO | FileWindow:
     """Open a regular file for reading, unbuffered."""
+    return FileWindow(path) if is_address(path) else _open_local(path)
+
+
+def _open_local(path: str) -> FileIO:
     try:
         try:
             descriptor = os.open(path, _READING)
@@ -88,12 +200,17 @@ class _Regular(FileIO):
         return data
 
 
+def size_of(file: FileIO | FileWindow) -> int:
+    """Give the size of an open file."""
+    return file.nbytes if isinstance(file, FileWindow) else os.fstat(file.fileno()).st_size
+
+
 def read_bounded(path: str, max_nbytes: int) -> bytes:
     """Give all of a small regular file; a larger one is refused before it takes memory."""
     with open_regular(path) as file:
-        data, wanted = b"", os.fstat(file.fileno()).st_size + 1
+        data, wanted = b"", size_of(file) + 1
         while len(data) <= max_nbytes:  # it may grow meanwhile
-            more = file.read(min(wanted, max_nbytes + 1 - len(data)))
+            more = file.read(min(wanted, max_nbytes + 1 - len(data))) or b""
             if not more:
                 break
             data, wanted = data + more, _BLOCK_NBYTES
@@ -110,12 +227,21 @@ def file_error(path: str, error: OSError | ValueError) -> CheckpointError:
     return CheckpointError(reason[:1].lower() + reason[1:], path=path)
 
 
+JUST_NOW = 2.0
+"""Seconds for which what an address was is taken for what it is, where little hangs on it."""
+
 _BLOCK_NBYTES = 1 << 20
 _MAX_READ_NBYTES = 1 << 30  # the system reads at most 2 GiB less a page in one call
 
 
 def file_identity(path: str) -> FileIdentity | None:
-    """Give the identity of what is at `path` now, None if nothing is."""
+    """Give the identity of what is at `path` now, None if nothing is.
+
+    Of an address as it was when it was last looked at: see `look_again`.
+    """
+    if is_address(path):
+        entry: Entry | None = _remote().entry_at(path)
+        return None if entry is None else entry.identity
     try:
         return _identity(os.stat(path))
     except (OSError, ValueError):
@@ -126,14 +252,53 @@ def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+# What a training writes or deletes meanwhile is not damaged.
+
+SETTLING_SECONDS = 0.1
+"""What lies between the renaming of two files of one save, or the deletion of them, and more."""
+_YOUNG_SECONDS = 2.0
+
+
+def let_settle(paths: Iterable[str]) -> bool:
+    """Wait a moment where something was written or deleted just now; tell whether it was."""
+    files = list(paths)
+    places = {*files, *(os.path.dirname(path) or os.curdir for path in files)}
+    since = time.time_ns() - int(_YOUNG_SECONDS * 1e9)
+    for place in places:
+        look_again(place)
+    is_young = any((at := file_identity(place)) and at.mtime_ns > since for place in places)
+    if is_young:
+        time.sleep(SETTLING_SECONDS)
+        for place in places:
+            look_again(place)
+    return is_young
+
+
+def changed(path: str) -> CheckpointError:
+    """Give the error for files that are not any more what they were when they were read."""
+    remedy = "A training run may be writing here. Try again."
+    found = "changed while it was read"
+    return CheckpointError(found, kind=ErrorKind.CHANGED, path=path, remedy=remedy)
+
+
 class RegularFile(Closing):
     """A regular file, open for reading; its name is for messages; a context manager."""
+
+    identity: FileIdentity
+    _in_blocks = True
+    """Whether small reads of it at an address are rounded up."""
+    _ranges: Ranges | None = None
+    """Its bytes, where it is at an address."""
+    _descriptor = 0
 
     def __init__(self, path: str) -> None:
         """Open it."""
         self.path = path
         self.name = os.path.basename(path)
-        self._file = open_regular(path)
+        if is_address(path):
+            self.identity, self._ranges = _remote().open_ranges(path, in_blocks=self._in_blocks)
+            return
+        self._file = _open_local(path)
         self._descriptor = self._file.fileno()
         self.identity = _identity(os.fstat(self._descriptor))
 
@@ -158,7 +323,14 @@ class RegularFile(Closing):
             done += len(part)
         return b"".join(parts)
 
+    def expect(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Tell which bytes, (start, stop), will be read: at an address few requests do."""
+        if self._ranges is not None:
+            self._ranges.expect(spans)
+
     def _pread(self, offset: int, nbytes: int) -> bytes:
+        if self._ranges is not None:
+            return self._from_afar(offset, nbytes)
         try:
             return os.pread(self._descriptor, min(nbytes, _MAX_READ_NBYTES), offset)
         except OSError as error:
@@ -167,6 +339,9 @@ class RegularFile(Closing):
     def pread_into(self, buffer: Any, offset: int) -> None:
         """Fill a writable contiguous buffer of bytes from `offset`."""
         nbytes = len(buffer)
+        if self._ranges is not None:
+            buffer[:] = memoryview(self.pread(offset, nbytes)).cast("B")
+            return
         try:
             done = os.preadv(self._descriptor, [buffer], offset)
             while done < nbytes:
@@ -192,6 +367,11 @@ class RegularFile(Closing):
             remedy="The file is incomplete: a torn save, or a copy that was cut short.",
         )
 
+    def _from_afar(self, offset: int, nbytes: int) -> bytes:
+        if self._descriptor < 0 or self._ranges is None:
+            raise self._failed(OSError())
+        return self._ranges.read(offset, nbytes)
+
     def _failed(self, error: OSError) -> CheckpointError:
         if self._descriptor < 0:
             remedy = "Close the checkpoint afterwards."
@@ -206,7 +386,8 @@ class RegularFile(Closing):
     def close(self) -> None:
         """Close it; what still reads from it gets an error."""
         self._descriptor = -1
-        self._file.close()
+        if self._ranges is None:
+            self._file.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):

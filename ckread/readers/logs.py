@@ -26,7 +26,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError, NotACheckpointError
-from ckread.readers.files import read_bounded
+from ckread.readers.files import exists, is_directory, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,9 +90,9 @@ class HistoryLog:
 
 def read_history_log(path: str) -> HistoryLog:
     """Read a log of any kind; an error says what was found in its place."""
-    if os.path.isdir(path) or "tfevents" in os.path.basename(path):
+    if is_directory(path) or "tfevents" in os.path.basename(path):
         return _event_log(path)
-    if os.path.exists(f"{path}.index") and not os.path.exists(path):
+    if exists(f"{path}.index") and not exists(path):
         raise _no_log(path, "a checkpoint")
     try:
         text = read_bounded(path, MAX_LOG_NBYTES).decode("utf-8-sig")

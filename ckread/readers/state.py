@@ -69,7 +69,7 @@ class CheckpointState(NamedTuple):
 def read_state(path: str) -> CheckpointState:
     """Read a state file."""
     with open_regular(path) as file:
-        text = file.read(MAX_STATE_NBYTES + 1)
+        text = file.read(MAX_STATE_NBYTES + 1) or b""
     if len(text) > MAX_STATE_NBYTES:
         raise CorruptCheckpointError(
             f"more than {MAX_STATE_NBYTES:,} bytes", path=path, expected="a short text"

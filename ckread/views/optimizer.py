@@ -60,6 +60,7 @@ _AXIS = 16
 _APART = 30
 """How many times smaller than another kernel's an update is worth a sentence."""
 _FEW = 8
+_NOT_FINITE = "weights or slots are not finite"
 _CELLS = 24
 
 
@@ -132,7 +133,7 @@ def verdict(result: OptimizerAudit) -> str:
                 f"than {safe_text(most.name)}."
             )
     else:
-        reason = next((one.reason for one in result.optimizers if one.reason), None)
+        reason = next((one.reason for one in result.optimizers if one.reason), _NOT_FINITE)
         rest = " What the slots alone tell:" if result.weights else ""
         sentences.append(f"The last update cannot be recomputed: {reason}.{rest}")
     return " ".join([*sentences, *_without_gradient(result.weights)])
@@ -397,7 +398,8 @@ def run_verdict(result: RunOptimizerAudit) -> str:
     entries = result.checkpoints
     known = [audit.update_ratio for audit in result.audits if audit.update_ratio is not None]
     if not known:
-        reason = next((o.reason for a in result.audits for o in a.optimizers if o.reason), None)
+        reasons = (o.reason for a in result.audits for o in a.optimizers if o.reason)
+        reason = next(reasons, _NOT_FINITE)
         return f"The updates cannot be recomputed: {reason}."
     way = "fell" if known[-1] < known[0] else "rose"
     first, last = _percent(known[0]), _percent(known[-1])

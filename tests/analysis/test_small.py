@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,12 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckread.analysis import small
+from ckread.analysis.check.check import check
 from ckread.analysis.check.values import check_values
 from ckread.analysis.diff.diff import diff_checkpoints as diff
 from ckread.analysis.drift.drift import drift
 from ckread.analysis.statistics.statistics import statistics
+from ckread.analysis.track import track
+from ckread.analysis.workers import MAX_JOB_NBYTES, Work, job_nbytes, workers_of
 from ckread.model.opening import open_checkpoint
-from ckread.readers import extents
+from ckread.readers import extents, files
 from ckread.readers.contract import DataType, numpy_dtype
 from tests.builders import BundleBuilder, write_bundle
 
@@ -118,6 +125,68 @@ def test_what_is_damaged_among_small_ones_is_told_of_it_alone(
     assert len(together[0].damaged) == 1
     assert together[1].findings == alone[1].findings
     assert len(together[1].findings) == 1
+
+
+def test_a_job_that_is_sent_is_small_and_touches_few_checkpoints(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for step in range(1, 51):
+        write_bundle(tmp_path / f"ckpt-{step}", {f"w{i}": random.random(3) for i in range(20)})
+    sent: list[tuple[int, int]] = []
+
+    class Sending(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **named: Any) -> Any:
+            data = pickle.dumps((fn, args))
+            sent.append((len(data), len(set(re.findall(rb"ckpt-\d+\.data", data)))))
+            return super().submit(*pickle.loads(data)[0:1], *pickle.loads(data)[1], **named)
+
+    alone = drift(tmp_path).to_dict()
+    with Sending(4) as executor:
+        assert drift(tmp_path, executor=executor).to_dict() == alone
+        n_drift = len(sent)
+        statistics(tmp_path / "ckpt-1", executor=executor)
+        diff(tmp_path / "ckpt-1", tmp_path / "ckpt-2", executor=executor)
+        check_values(list(open_checkpoint(tmp_path / "ckpt-3").values()), Work(executor=executor))
+    assert n_drift == 4
+    assert max(nbytes for nbytes, _ in sent) < 100_000
+    assert max(n for _, n in sent) <= 18
+
+
+def test_jobs_follow_the_bytes_and_the_workers() -> None:
+    mib = 1 << 20
+    assert job_nbytes(1000 * mib, 1) == MAX_JOB_NBYTES
+    assert job_nbytes(1000 * mib, 10) == 25 * mib
+    assert job_nbytes(10 * mib, 100) == mib
+    assert job_nbytes(1 << 40, 8) == MAX_JOB_NBYTES
+    with ThreadPoolExecutor(7) as executor:
+        assert workers_of(executor) == 7
+    assert workers_of(Mock(_max_workers=None, _client=Mock(nthreads=lambda: {"a": 3, "b": 5}))) == 8
+    assert workers_of(Mock(spec=Executor)) == 32
+
+
+def test_what_a_run_costs_grows_with_its_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files opened and listed, and names compared: as many for each of 18 as for each of 6."""
+    costs = []
+    for n in (6, 18):
+        directory = tmp_path / str(n)
+        directory.mkdir()
+        for step in range(1, n + 1):
+            values = {"a/kernel": np.full(5, step, np.float32), "rate": np.array(step, np.float32)}
+            write_bundle(directory / f"ckpt-{step}", values)
+        with pytest.MonkeyPatch.context() as patch:
+            calls = [Mock(side_effect=function) for function in (files.open_regular, os.listdir)]
+            patch.setattr(files, "open_regular", calls[0])
+            patch.setattr(os, "listdir", calls[1])
+            drift(directory)
+            drift(directory, index_only=True)
+            track(directory, "rate")
+            with files.found_out_once():
+                for step in range(1, n + 1):
+                    check(directory / f"ckpt-{step}")
+            costs.append([call.call_count / n for call in calls])
+    assert costs[1][0] <= costs[0][0] * 1.05
+    assert costs[1][1] <= costs[0][1] * 1.05
 
 
 def test_a_long_run_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECORDS = {
     "variable", "scope", "side", "tensor", "distribution", "left", "moment", "claim", "finding",
-    "report", "on_loading", "facts", "seam", "used_optimizer", "weight_update",
+    "check_report", "on_loading", "facts", "seam", "used_optimizer", "weight_update",
 }  # fmt: skip
 """Titles of the page that are records in documents, and no documents."""
 

@@ -12,8 +12,10 @@ import textwrap
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import ckread as package
 from ckread.cli import diff
 from tests.corruption import flip
 from tests.places import FIXTURES
@@ -248,3 +250,29 @@ def test_colour_marks_the_exception(ckread: Terminal) -> None:
     assert "\x1b[32m+" in result.out
     assert "\x1b[31m-" in result.out
     assert "\x1b[" not in ckread("diff", TWO, THREE, "--color", "never", width=80).out
+
+
+def test_elements_that_differ_with_index_and_both_values(run: Any) -> None:
+    code, out, _ = run(TWO, THREE, "logits/kernel", "--elements", "3", "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [row["name"] for row in document["variables"]] == ["logits/kernel"]
+    with package.open(TWO) as two, package.open(THREE) as three:
+        a, b = two["logits/kernel"].numpy(), three["logits/kernel"].numpy()
+    order = np.argsort(-np.abs(b.astype("f8") - a), axis=None)[:3]
+    places = np.stack(np.unravel_index(order, a.shape), axis=1).tolist()
+    assert [row["index"] for row in document["elements"]] == places
+    for row in document["elements"]:
+        at = tuple(row["index"])
+        assert (np.float32(row["a"]), np.float32(row["b"])) == (a[at], b[at])
+    _, out, _ = run(TWO, THREE, "logits/kernel", "--elements", "9999")
+    assert len(out.splitlines()) == 2 + document["variables"][0]["changed_elements"]
+    assert run(TWO, THREE, "conv1/kernel", "--elements", "3")[0] == 0
+    assert run(TWO, THREE, "iterations", "--elements", "1")[1].split()[-3:] == ["180", "270", "90"]
+    for words, wrong in (
+        (["conv*", "--elements", "1"], "4 variables on both sides, expected one"),
+        (["conv1/bias", "--elements", "1", "--index-only"], "no elements to compare"),
+    ):
+        code, _, err = run(TWO, THREE, *words)
+        assert code == 2
+        assert wrong in err

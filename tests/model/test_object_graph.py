@@ -17,6 +17,7 @@ from ckread.readers.graphs.object_graph import (
     TrackableObjectGraph,
     parse_object_graph,
 )
+from tests.builders import bytes_field
 from tests.graphs import SUFFIX, Var, items, make, record
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "..", "fixtures")
@@ -142,3 +143,23 @@ def test_equals_tensorflows_own_class(prefix: str) -> None:
             (s.original_variable_node_id, s.slot_name, s.slot_variable_node_id)
             for s in node.slot_variables
         ]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (("0801",), True),
+        (("0800",), False),
+        (("0805",), True),  # any number but 0 is true
+        (("0801", "0800"), False),  # the last one counts
+        (("0800", "0801"), True),
+        (("0801", "1007"), True),  # another field tells nothing
+        (("",), False),
+    ],
+)
+def test_whether_an_object_has_values(values: tuple[str, ...], told: bool) -> None:
+    node = bytes_field(1, bytes_field(2, b"a")) + b"".join(
+        bytes_field(5, bytes.fromhex(value)) for value in values
+    )
+    (found,) = parse_object_graph(bytes_field(1, node)).nodes
+    assert bool(found.has_checkpoint_values) is told

@@ -20,10 +20,9 @@ from ckread.errors import (
     MissingShardError,
     NotACheckpointError,
     TruncatedFileError,
-    UnsupportedFeatureError,
     UsageError,
 )
-from ckread.model.opening import open_checkpoint
+from ckread.model.opening import open_checkpoint, open_live
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
 from ckread.readers.bundle.reader import TensorBundle
@@ -537,13 +536,9 @@ def test_directories_without_a_checkpoint(run: Path) -> None:
     assert error_of("none", CheckpointNotFoundError)[1] is None
 
 
-@pytest.mark.parametrize("scheme", ["gs", "s3", "http", "https", "hdfs", "file"])
-def test_other_machines_are_refused(scheme: str) -> None:
-    message, remedy = error_of(f"{scheme}://bucket/ckpt-1", UnsupportedFeatureError)
-    assert message == (
-        f"{scheme}://bucket/ckpt-1: {scheme}:// is not read, expected a path on this machine"
-    )
-    assert remedy == "Copy the checkpoint to this machine first, all of its files."
+def test_a_directory_that_is_called_like_an_address(run: Path) -> None:
+    Path("s3:").symlink_to("run")
+    assert open_checkpoint("s3://ckpt-2").path == "s3:/ckpt-2"
 
 
 def test_there_is_no_such_reader() -> None:
@@ -863,3 +858,18 @@ def test_nothing_is_written_beside_a_checkpoint(run: Path) -> None:
     with ckread.open("run") as checkpoint:
         checkpoint["value"].numpy()
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+def test_a_file_beside_a_prefix_is_a_state_file_by_its_name_alone(tmp_path: Path) -> None:
+    for name in ("alpha", "checkpoint", "zeta"):
+        write_bundle(tmp_path / name, {"w": np.ones(2)})
+        (tmp_path / name).write_text('model_checkpoint_path: "other"\n')
+        notes = " ".join(locate(str(tmp_path / f"{name}.index")).notes)
+        notes += " ".join(locate(str(tmp_path / name)).notes) if name == "checkpoint" else ""
+        assert ("is a state file too" in notes) is (name == "checkpoint")
+
+
+@pytest.mark.parametrize("target", [[], 3, object(), print, {1, 2}])
+def test_what_is_no_program_and_no_path(target: object) -> None:
+    with pytest.raises(TypeError, match="expected a Checkpoint, a path or a live program"):
+        open_live(target)

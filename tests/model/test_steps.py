@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckread.model.paths.scanning import read_name
 from ckread.model.steps import NameNumbers, Series, natural, read_series, stem_of_name, words_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODELS = ("model", "vgg16", "resnet50_v2", "unet", "exp3b", "bert-base-12", "net-224-224", "mnist")
 EPOCHS = ("epoch", "epoch_", "ep", "ep-", "e", "Epoch=", "EPOCH-")
@@ -234,3 +238,14 @@ def test_many_names_take_time_in_proportion() -> None:
     start = time.perf_counter()
     assert numbers(names, [float(60 * i) for i in range(5000)]) == list(range(5000))
     assert time.perf_counter() - start < 20  # 0.3 s; and minutes, if it were quadratic
+
+
+def test_a_name_is_read_beside_those_that_are_alike(tmp_path: Path) -> None:
+    for name in ("m-1.keras", "m-2.keras", "m-10.keras", "other-3.keras", "m-7.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    number, series = read_name(str(tmp_path / "m-2.keras"))
+    assert number.step == 2
+    assert [series.numbers[i].step for i in range(3)] == [1, 2, 10]
+    assert len(series.numbers) == 3
+    absent, longer = read_name(str(tmp_path / "m-4.keras"))
+    assert (absent.step, len(longer.numbers)) == (4, 4)

@@ -87,7 +87,7 @@ class WeightUpdate:
         shape: of it.
         elements: of this shape.
         optimizer: name of the optimizer that moves it.
-        update_l2: norm of the last update; None where it cannot be recomputed.
+        update_l2: norm of the last update; None where it cannot be recomputed, or is not finite.
         weight_l2: norm of the weight.
         signal: median of |m| / √v as stored: the smaller, the less gradients agree.
         without_gradient: elements that no gradient has reached, by their slots.
@@ -113,6 +113,8 @@ class WeightUpdate:
     @property
     def update_ratio(self) -> float | None:
         """Norm of the last update over that of the weight; None where that is not told."""
+        if not math.isfinite(self.weight_l2):
+            return None
         if not self.update_l2 or not self.weight_l2:
             return 0.0 if self.update_l2 == 0 else None
         return self.update_l2 / self.weight_l2
@@ -188,7 +190,8 @@ class OptimizerAudit(Displayed):
     @property
     def update_ratio(self) -> float | None:
         """Norm of the last update of all weights over that of the weights."""
-        known = [w for w in self.weights if w.update_l2 is not None]
+        told = (w for w in self.weights if w.update_l2 is not None)
+        known = [w for w in told if math.isfinite(w.weight_l2)]
         whole = math.hypot(*(w.weight_l2 for w in known))
         return math.hypot(*(w.update_l2 or 0.0 for w in known)) / whole if whole else None
 
@@ -502,7 +505,7 @@ def _row(
         weight.shape,
         weight.elements,
         optimizer_name,
-        None if math.isnan(found.update) else math.sqrt(found.update),
+        math.sqrt(found.update) if math.isfinite(found.update) else None,
         math.sqrt(found.weight),
         median(found.signals),
         found.untouched,

@@ -79,6 +79,7 @@ _DEFAULTS: dict[str, dict[str, float | bool | None]] = {
     "Ftrl": {"initial_accumulator_value": 0.1},
 }
 """What the classes of Keras take where nothing is said; TensorFlow 1's epsilons differ."""
+_BELOW_ONE = ("beta_1", "beta_2", "momentum", "rho")
 _ALIASES = {"beta_1": ("beta1",), "beta_2": ("beta2",), "learning_rate": ("lr",)}
 
 _FAMILIES = {
@@ -148,7 +149,7 @@ def hyperparameters(
             found[name] = Hyperparameter(value, "unknown" if value is None else "default")
     rate = math.nan if state.learning_rate is None else state.learning_rate
     decay = stored.get("decay", 0.0)
-    if decay and state.iterations:
+    if decay > 0 and state.iterations:
         rate /= 1 + decay * (state.iterations - 1)
     return found, rate
 
@@ -195,7 +196,7 @@ def rule_of(
         rate if math.isfinite(rate) else 0.0,
         number("beta_1", 0.9), number("beta_2", 0.999), number("epsilon"),
         number("weight_decay"), sign if math.isfinite(sign) else 0.0,
-        struct.unpack("<f", struct.pack("<f", number("initial_accumulator_value")))[0],
+        struct.unpack("<f", struct.pack("<f", min(number("initial_accumulator_value"), 1e38)))[0],
     )  # fmt: skip
     return rule, reason
 
@@ -215,8 +216,12 @@ def _why_not(
     if kind in _KEEPS and not (is_moved_by_m and "m" in words):
         rest = "" if kind in ("Nadam", "SGD") else ", not the gradient"
         return f"{kind} keeps {_KEEPS[kind]}{rest}"
-    if state.iterations == 0:
+    if state.iterations is not None and state.iterations <= 0:
         return "it has made no step"
+    for name, one in told.items():
+        end = 1 if name in _BELOW_ONE else math.inf
+        if one.value is not None and not 0 <= one.value < end:
+            return f"{name} is {one.value:g}, which no training can have"
     if family not in _NEEDED:
         return f"how {kind} makes its step is not known here"
     if not _NEEDED[family] <= set(words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ def state_of(index: int, entry: RunEntry, checkpoint: Checkpoint, plan: Plan) ->
         entry,
         unit,
         counts,
-        {name: float(rate) for name, rate in rates.items() if rate},
+        {name: float(rate) for name, rate in rates.items() if rate and 0 < rate < math.inf},
         plan.kind,
         _content(checkpoint, plan.parameters),
         _content(checkpoint, plan.compared),
@@ -170,10 +171,12 @@ def state_of(index: int, entry: RunEntry, checkpoint: Checkpoint, plan: Plan) ->
 
 
 def _number(checkpoint: Checkpoint, name: str) -> int | float | None:
+    """Read a scalar; None where it cannot be read, or is not finite."""
     try:
-        return checkpoint[name].scalar()
+        value = checkpoint[name].scalar()
     except (CheckpointError, UsageError):
         return None
+    return value if math.isfinite(value) else None
 
 
 def _is_blank(variable: Variable) -> bool:

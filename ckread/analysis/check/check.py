@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.check.directory import check_directory, torn_in, torn_save
@@ -37,11 +36,19 @@ from ckread.model.paths.location import (
 )
 from ckread.readers.contract import CHECKSUMMED, Format, few
 from ckread.readers.detection import Kind, detect
-from ckread.readers.files import COPY_AGAIN, file_identity
+from ckread.readers.files import (
+    COPY_AGAIN,
+    changed,
+    exists,
+    file_identity,
+    is_directory,
+    is_file,
+    let_settle,
+)
 from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
 
@@ -93,47 +100,36 @@ def check(
         return _check_settled(checkpoint, work)
 
 
-# What a training writes or deletes meanwhile is not damaged.
-
-SETTLING_SECONDS = 0.1
-"""What lies between the renaming of two files of one save, or the deletion of them, and more."""
-_YOUNG_SECONDS = 2.0
-
-
 def _check_settled(checkpoint: Checkpoint, work: _Work) -> CheckReport:
     """Check, and say so where the files are not any more what they were."""
     before = checkpoint.reader.identities()
     report = _check_open(checkpoint, work)
     if report.errors:
-        _let_settle([*before])
+        let_settle([*before])
         if any(file_identity(path) != identity for path, identity in before.items()):
-            raise _changed(checkpoint.path)
+            raise changed(checkpoint.path)
     return report
 
 
-def _let_settle(paths: Iterable[str]) -> None:
-    """Wait a moment where something was written or deleted just now."""
-    places = {*paths, *(os.path.dirname(path) or os.curdir for path in paths)}
-    since = time.time_ns() - int(_YOUNG_SECONDS * 1e9)
-    if any((at := file_identity(place)) and at.mtime_ns > since for place in places):
-        time.sleep(SETTLING_SECONDS)
-
-
-def _changed(path: str) -> CheckpointError:
-    remedy = "A training run may be writing here. Try again."
-    found = "changed while it was read"
-    return CheckpointError(found, kind=ErrorKind.CHANGED, path=path, remedy=remedy)
+_N_LOOKS = 5
 
 
 def _see_again(path: str, error: CheckpointError, reader: str) -> None:
-    """Open what could not be opened once more, and say so where it now fares otherwise."""
-    _let_settle([error.path or path])
-    try:
-        open_checkpoint(path, reader=reader).close()
-    except CheckpointError as now:
-        if (now.kind, now.message) == (error.kind, error.message):
-            return
-    raise _changed(path)
+    """Open what could not be opened once more, and say so where it now fares otherwise.
+
+    Where a training writes just now it is looked at several times: it may be within the next
+    save each time.
+    """
+    for _ in range(_N_LOOKS):
+        is_young = let_settle([error.path or path])
+        try:
+            open_checkpoint(path, reader=reader).close()
+        except CheckpointError as now:
+            if (now.kind, now.message) == (error.kind, error.message):
+                if is_young:
+                    continue
+                return
+        raise changed(path)
 
 
 def check_unopened(
@@ -144,10 +140,11 @@ def check_unopened(
     That very error is raised where there is no checkpoint. TensorFlow is asked only where
     there is an index.
     """
-    if error.kind is not ErrorKind.NOT_A_CHECKPOINT:
+    may_change = CorruptCheckpointError, MissingShardError, CheckpointNotFoundError
+    if isinstance(error, may_change):
         _see_again(path, error, reader)
     if isinstance(error, CheckpointNotFoundError):
-        path = torn_in(path) or path if os.path.isdir(path) else path
+        path = torn_in(path) or path if is_directory(path) else path
         if (torn := torn_save(path)) is not None:
             return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
     is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
@@ -159,19 +156,19 @@ def check_unopened(
     if error.kind is ErrorKind.SOMETHING_ELSE:
         findings.append(of_file(error))
     elif isinstance(error, UnsupportedFeatureError):
-        if not os.path.lexists(error.path):
+        if not exists(error.path):
             raise error
         findings.append(Finding(Level.ERROR, Code.VERSION, None, None, error.message, error.remedy))
     elif (torn := torn_save(prefix)) is not None:
         findings.append(torn)
-    elif os.path.lexists(prefix + INDEX_SUFFIX):
+    elif exists(prefix + INDEX_SUFFIX):
         findings += check_table(prefix + INDEX_SUFFIX, error) or [of_index(error)]
     elif is_archive(error.path):
         findings += check_members(error.path) or [of_file(error)]
     else:
         findings.append(of_file(error))
     findings += check_directory(prefix)
-    if with_tensorflow and os.path.lexists(prefix + INDEX_SUFFIX):
+    if with_tensorflow and exists(prefix + INDEX_SUFFIX):
         from ckread.analysis.check.tensorflow import check_with_tensorflow
 
         findings += check_with_tensorflow({}, prefix)
@@ -337,7 +334,7 @@ def check_evidence(checkpoint: Checkpoint) -> list[Finding]:
     findings: list[Finding] = []
     told = {*shard_warnings(checkpoint.reader)}
     unread = checkpoint.evidence.unread
-    if unread is not None and is_damage(unread.error) and os.path.isfile(unread.error.path or ""):
+    if unread is not None and is_damage(unread.error) and is_file(unread.error.path or ""):
         findings.append(of_file(unread.error))  # without it the model cannot be loaded
         told.add(unread.warning)
     return findings + [

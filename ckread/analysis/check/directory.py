@@ -11,13 +11,12 @@ import re
 from typing import TYPE_CHECKING
 
 from ckread.analysis.findings import Code, Finding, Level
-from ckread.model.paths.location import file_names
 from ckread.model.paths.scanning import left_by_save, scan
 from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
-from ckread.readers.files import STATE_FILE_NAME, file_identity, once
+from ckread.readers.files import STATE_FILE_NAME, can_list, exists, file_identity, file_names, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +31,8 @@ _STEP = re.compile(r"\d+\Z")
 def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
     directory, base = os.path.split(prefix)
+    if not can_list(directory):
+        return []
     known = once(_Directory, directory)
     findings = [*_newer(base, known), *known.left]
     for stem in known.without_index:
@@ -140,7 +141,7 @@ def _is_left(directory: str, name: str) -> bool:
 def torn_save(prefix: str) -> Finding | None:
     """Give the finding for data without an index, None if there is an index or no data."""
     families = present_shards(prefix)
-    if os.path.lexists(f"{prefix}.index"):
+    if exists(f"{prefix}.index"):
         return None
     directory, base = os.path.split(prefix)
     # Wait, or go back to the whole save before it.

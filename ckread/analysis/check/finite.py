@@ -7,7 +7,7 @@ Types of 16 bits and less are looked at by their bit patterns, which is faster.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cache, reduce
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,10 +140,29 @@ def look_at(values: NDArray[Any], dtype: DataType) -> Look:
         n_nan = int(np.count_nonzero(bad)) - n_infinite
         return Look(patterns.size, n_nan, n_infinite, int(np.argmax(bad)), is_zero=False)
     if name in _NARROW:
-        return _look_at_numbers(values.astype(np.float32))
+        ranks, ordered = _ranks(values.dtype)
+        places = np.frombuffer(values.tobytes().translate(ranks), np.uint8)
+        highest = int(np.maximum.reduce(places))
+        if highest >= len(ordered):
+            return _look_at_numbers(values.astype(np.float32))
+        least, most = ordered[int(np.minimum.reduce(places))], ordered[highest]
+        return Look(values.size, low=least, high=most, is_zero=least == most == 0)
     raw = values.view(np.uint8) if values.dtype.kind not in "iub" else values
     is_zero = not raw.any()
     return Look(values.size, is_zero=is_zero)
+
+
+@cache
+def _ranks(dtype: np.dtype[Any]) -> tuple[bytes, list[float]]:
+    """Give the place of every byte among the finite values of a type, and these in order.
+
+    What is not finite comes behind them all.
+    """
+    values = np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
+    ordered = np.array(sorted({*values[np.isfinite(values)].tolist()}), np.float32)
+    places = np.searchsorted(ordered, values)
+    places[~np.isfinite(values)] = 255
+    return places.astype(np.uint8).tobytes(), ordered.tolist()
 
 
 def _look_at_numbers(values: NDArray[Any]) -> Look:

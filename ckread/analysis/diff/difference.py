@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.analysis.diff.kernels import farthest
+from ckread.analysis.diff.metrics import Tolerance
 from ckread.analysis.scan import side_by_side
 from ckread.errors import UsageError
+from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +46,73 @@ class Difference:
     moved: tuple[int, ...]
     unchanged: int
     not_finite: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElementDiff:
+    """One element that differs.
+
+    Attributes:
+        index: where it is.
+        a: its value in the first checkpoint, of the type there; of a string, its bytes.
+        b: in the second.
+        distance: |b − a|; None for strings.
+    """
+
+    index: tuple[int, ...]
+    a: Any
+    b: Any
+    distance: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON document."""
+        values = [_plain(value) for value in (self.a, self.b)]
+        return {
+            "index": list(self.index),
+            "a": values[0],
+            "b": values[1],
+            "distance": self.distance,
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Give a value in a type of Python's own; of a narrow float the shortest that reads back."""
+    is_narrow = isinstance(value, np.generic) and value.dtype.itemsize < 8
+    if is_narrow and value.dtype.name.startswith(("float", "bfloat")):
+        return float(str(value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def differing_elements(
+    a: Variable, b: Variable, n: int, tolerance: Tolerance | None = None
+) -> list[ElementDiff]:
+    """Give the n elements that are farthest apart, farthest first; of strings the first n.
+
+    Raises:
+        UsageError: the two have not the same shape.
+        CheckpointError: values cannot be read.
+    """
+    if a.shape != b.shape:
+        raise UsageError(f"{b.name}: shape {a.shape} before, {b.shape} after: no elements to pair")
+    if not (a.dtype.is_plain and b.dtype.is_plain):
+        pairs = zip(*(variable.numpy().ravel().tolist() for variable in (a, b)), strict=True)
+        told = ((i, x, y) for i, (x, y) in enumerate(pairs) if x != y)
+        return [ElementDiff(unravelled(i, b.shape), x, y, None) for i, x, y in islice(told, n)]
+    found: list[ElementDiff] = []
+    start = 0
+    for x, y in side_by_side(a.chunks(), b.chunks()):
+        places, distances = farthest(x, y, tolerance or Tolerance(), n)
+        for i, far in zip(places.tolist(), distances.tolist(), strict=True):
+            found.append(ElementDiff(unravelled(start + i, b.shape), x[i], y[i], far))
+        found.sort(key=_how_near)
+        del found[n:]
+        start += x.size
+    return found
+
+
+def _how_near(element: ElementDiff) -> float:
+    far = element.distance
+    return 0.0 if far is None else -math.inf if math.isnan(far) else -far
 
 
 def measure_difference(a: Variable, b: Variable, *, n_bins: int | None = None) -> Difference:

@@ -1,9 +1,9 @@
 """The kernels that compare two arrays chunk by chunk, in float64 work buffers.
 
-Two ways give the same figures. The quick one takes pairs of one type whose values
-are all finite and squares stay in range. The careful one takes everything else:
-two types, 64-bit integers (exact), complex numbers, tolerances, NaN and infinity,
-float64 near the ends of its range.
+Two ways give the same figures. The quick one takes pairs of one type whose squares stay
+in range, and that are finite but for what is the same NaN or infinity on both sides. The
+careful one takes everything else: two types, integers beyond 2^52 (exact), tolerances, NaN
+and infinity on one side, float64 near the ends of its range.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from ckread.analysis.diff.metrics import ChunkSums, Metrics, PairTally, merge_tallies
 from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
-from ckread.analysis.scan import chunk_buffer, inner_product, row_sum
+from ckread.analysis.scan import chunk_buffer, copy_as_floats, inner_product, row_sum
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ class PairComparison:
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
-        is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype and _is_small(a.dtype)
-        for start in range(0, a.size, CAPACITY):
-            left, right = a[start : start + CAPACITY], b[start : start + CAPACITY]
+        is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype
+        step = CAPACITY // 2 if a.dtype.kind == "c" else CAPACITY
+        for start in range(0, a.size, step):
+            left, right = a[start : start + step], b[start : start + step]
             tally = None
             if is_quick:
                 with np.errstate(all="ignore"):
@@ -68,30 +69,51 @@ class PairComparison:
         return merged
 
     def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally | None:
-        """Compare finite values of one type; None where care is needed."""
+        """Compare values of one type; None where care is needed.
+
+        Complex numbers are compared as pairs of floats.
+        """
         n = a.size
-        low, high = _FLOAT64_RANGE if a.dtype == np.float64 else (0.0, math.inf)
+        low, high = _FLOAT64_RANGE if a.dtype.char in "dD" else (0.0, math.inf)
         changed = differing_bits(a, b, out=self._mask[:n])
         n_changed = int(np.count_nonzero(changed))
+        if not (_is_exact(a) and _is_exact(b)):
+            return None
         first = int(np.argmax(changed)) if n_changed else None
-        a8, b8 = self._a[:n], self._b[:n]
-        np.copyto(a8, a, casting="unsafe")
+        is_complex = a.dtype.kind == "c"
+        if is_complex:
+            a, b = (x.view(x.real.dtype) for x in (a, b))
+        a8, b8 = self._a[: a.size], self._b[: a.size]
+        copy_as_floats(a, a8)
         aa = inner_product(a8, a8)
+        same_nan = 0
+        is_masked = not math.isfinite(aa)
+        if is_masked:
+            copy_as_floats(b, b8)
+            found = None if is_complex else _without_same(a8, b8)
+            if found is None:
+                return None
+            same_nan, aa = found, inner_product(a8, a8)
         if not low <= aa < high:
             return None
         integral = a.dtype.kind in "iub"
         if not n_changed:
             sums = (ChunkSums(aa, aa, aa, 0.0, 0.0),)
             bound = math.sqrt(aa)
-            return PairTally(elements=n, max_abs=0 if integral else 0.0, bound=bound, sums=sums)
-        np.copyto(b8, b, casting="unsafe")
+            largest = 0 if integral else 0.0
+            return PairTally(n, max_abs=largest, bound=bound, same_nan=same_nan, sums=sums)
+        if not is_masked:
+            copy_as_floats(b, b8)
         bb = inner_product(b8, b8)
-        is_signed = a.dtype.kind not in "ub"
+        is_signed = a.dtype.kind not in "ub" and not is_complex
         n_flips = self._count_flips(*((a8, b8) if a.itemsize < 4 else (a, b))) if is_signed else 0
         is_alike = are_alike(aa, bb)
         ab = math.nan if is_alike else inner_product(a8, b8)
         distance = np.abs(np.subtract(b8, a8, out=a8), out=a8)
         dd = inner_product(distance, distance)
+        if is_complex:
+            np.multiply(distance, distance, out=distance)
+            distance = np.sqrt(distance[::2] + distance[1::2])
         if not (low <= bb < high and low <= dd < high):
             return None
         if is_alike:
@@ -107,6 +129,7 @@ class PairComparison:
             first_changed=first,
             max_abs=int(largest) if integral else largest,
             sign_flips=n_flips,
+            same_nan=same_nan,
             bound=bound,
             sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
         )
@@ -121,6 +144,32 @@ class PairComparison:
             return int(np.count_nonzero((a[at] != 0) & (b[at] != 0)))
         above = np.not_equal(np.greater(a, 0), np.greater(b, 0, out=other), out=other)
         return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
+
+
+_EXACT = 1 << 52
+"""Integers up to which float64 holds all differences."""
+
+
+def _is_exact(x: NDArray[Any]) -> bool:
+    """Tell whether float64 holds these values, and their differences, exactly."""
+    if x.dtype.kind not in "iu" or x.dtype.itemsize < 8 or not x.size:
+        return True
+    return bool(int(np.minimum.reduce(x)) >= -_EXACT and int(np.maximum.reduce(x)) <= _EXACT)
+
+
+def _without_same(a: NDArray[np.float64], b: NDArray[np.float64]) -> int | None:
+    """Put 0 where both are the same NaN or infinity; None where others are not finite.
+
+    Returns:
+        How many are NaN.
+    """
+    at = np.flatnonzero(~np.isfinite(a))
+    x, y = a[at], b[at]
+    nan = np.isnan(x)
+    if not ((x == y) | (nan & np.isnan(y))).all():
+        return None
+    a[at] = b[at] = 0.0
+    return int(np.count_nonzero(nan))
 
 
 class PairRows(NamedTuple):
@@ -270,9 +319,8 @@ def differing_bits(
     itemsize = a.dtype.itemsize
     differing: NDArray[np.bool_]
     if itemsize > 8:
-        words = itemsize // 8
         both = a.view(np.uint64) != b.view(np.uint64)
-        differing = np.any(both.reshape(-1, words), axis=1, out=out)
+        differing = np.logical_or(both[::2], both[1::2], out=out)
         return differing
     bits = np.dtype(f"u{itemsize}")
     differing = np.not_equal(a.view(bits), b.view(bits), out=out)
@@ -284,13 +332,7 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
-        changed = differs = (
-            differing_bits(a, b) if a.dtype == b.dtype else ~_same_value(wide_a, wide_b)
-        )
-        if not tolerance.is_bitwise:
-            size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
-            is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
-            changed = differs & ~is_close & ~_same_value(wide_a, wide_b)
+        differs, changed = _differing(a, b, distance, tolerance)
         is_complex = "c" in wide_a.dtype.kind + wide_b.dtype.kind
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
@@ -308,6 +350,41 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
             same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),
             sums=(_sums(a8, b8, distance),),
         )
+
+
+def farthest(
+    a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, n: int
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Give the places and distances of the n changed elements that are farthest apart, as they lie.
+
+    NaN on one side is farther than all else.
+    """
+    with np.errstate(all="ignore"):
+        distance, _ = _distance(_widen(a), _widen(b))
+        places = np.flatnonzero(_differing(a, b, distance, tolerance)[1])
+    distance = distance[places]
+    if places.size > n:
+        far = np.where(np.isnan(distance), np.inf, distance)
+        most = np.sort(np.argsort(-far, kind="stable")[:n])
+        places, distance = places[most], distance[most]
+    return places, distance
+
+
+def _differing(
+    a: NDArray[Any], b: NDArray[Any], distance: NDArray[Any], tolerance: Tolerance
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which elements differ at all, and which by more than the tolerance."""
+    if tolerance.is_bitwise and a.dtype == b.dtype:
+        differs = differing_bits(a, b)
+        return differs, differs
+    wide_a, wide_b = _widen(a), _widen(b)
+    same = _same_value(wide_a, wide_b)
+    differs = differing_bits(a, b) if a.dtype == b.dtype else ~same
+    if tolerance.is_bitwise:
+        return differs, differs
+    size = np.maximum(_magnitude(wide_a), _magnitude(wide_b))
+    is_close = (distance <= tolerance.atol + tolerance.rtol * size) & np.isfinite(size)
+    return differs, differs & ~is_close & ~same
 
 
 def _widen(x: NDArray[Any]) -> NDArray[Any]:

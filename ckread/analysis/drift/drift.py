@@ -15,10 +15,11 @@ import time
 from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.seams import find_seams
-from ckread.analysis.drift.records import RunDrift, VariableDrift
-from ckread.analysis.drift.series import (
+from ckread.analysis.drift.records import (
     OpenRun,
+    RunDrift,
     Series,
+    VariableDrift,
     changes,
     choose_series,
     learning_rate,

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.scan import Grid, chunk_buffer, inner_product, inner_products
+from ckread.analysis.scan import (
+    Grid,
+    chunk_buffer,
+    copy_as_floats,
+    inner_product,
+    inner_products,
+)
 from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
@@ -93,7 +99,7 @@ class ChunkSums:
             x = first
         elif self._previous is x:
             x, spare = spare, x
-        np.copyto(x, values, casting="unsafe")
+        copy_as_floats(values, x)
         if self._exponent:
             np.ldexp(x, -self._exponent, out=x)
         xx = inner_product(x, x)
@@ -184,7 +190,7 @@ class Rows:
             for x, values in zip(xs[lead:], arrays, strict=True):
                 is_complex = values.dtype.kind == "c"
                 parts = values.view(f"f{values.itemsize // 2}") if is_complex else values
-                np.copyto(x, parts, casting="unsafe")
+                copy_as_floats(parts, x)
             if lead:
                 xs[0] = self._previous
             else:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, GRID, N_SUMS, Rows, Sums, measure
-from ckread.analysis.drift.records import VariableDrift
-from ckread.analysis.drift.series import changes
+from ckread.analysis.drift.records import VariableDrift, changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
 from ckread.analysis.scan import Item, inner_product, scan, side_by_side
 from ckread.analysis.small import grouped, limit_of, scan_together
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.analysis.drift.series import Series
+    from ckread.analysis.drift.records import Series
     from ckread.analysis.workers import Work
     from ckread.model.variable import Variable
 

@@ -25,6 +25,7 @@ from ckread.analysis.loading.records import (
     is_known,
     together,
 )
+from ckread.readers.files import is_file
 from ckread.readers.graphs.fingerprint import is_index_as_exported
 from ckread.readers.graphs.operations import (
     INITIALIZATION,
@@ -94,7 +95,7 @@ def saved_model_on_loading(path: str, shown: str, kind: str = "saved-model") -> 
         others = tuple(os.path.relpath(one, folder) for one in islice(found, _MAX_LISTED))
         as_exported = is_index_as_exported(folder)
         beside = os.path.join(folder, KERAS_METADATA)
-        metadata += read_keras_metadata(beside) if os.path.isfile(beside) else []
+        metadata += read_keras_metadata(beside) if is_file(beside) else []
     if metadata:
         from ckread.analysis.loading.keras import metadata_facts
 

@@ -17,6 +17,7 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import META_SUFFIX
 from ckread.readers.contract import Format
+from ckread.readers.files import is_file
 
 if TYPE_CHECKING:
     from ckread.model.paths.location import Location
@@ -46,11 +47,11 @@ def on_loading(path: str | os.PathLike[str]) -> OnLoading:
     path = os.fsdecode(path)
     folder = os.path.dirname(path) if os.path.basename(path) == SAVED_MODEL else path
     graph = os.path.join(folder, SAVED_MODEL)
-    if os.path.isfile(graph):  # with variables or without
+    if is_file(graph):  # with variables or without
         from ckread.analysis.loading.graph import saved_model_on_loading
 
         return saved_model_on_loading(graph, folder or os.curdir)
-    if os.path.isfile(path):
+    if is_file(path):
         if path.endswith(PICKLES):
             from ckread.analysis.loading.pickles import pickle_facts
 
@@ -67,7 +68,7 @@ def of_checkpoint(path: str) -> OnLoading | None:
     """Tell it of a checkpoint that is checked; None where nothing is to be loaded but values."""
     try:
         location = locate(path)
-        has_graph = os.path.isfile(location.path + META_SUFFIX)
+        has_graph = is_file(location.path + META_SUFFIX)
         if location.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) and not has_graph:
             return None
         found = _of_location(location)
@@ -86,7 +87,7 @@ def _of_location(location: Location) -> OnLoading:
     if location.format in _KERAS:
         return _keras(path, location.format)
     meta = path + META_SUFFIX
-    if os.path.isfile(meta):
+    if is_file(meta):
         from ckread.analysis.loading.graph import saved_model_on_loading
 
         return saved_model_on_loading(meta, path, "graph")

@@ -191,10 +191,9 @@ def _table(name: str, tensors: Mapping[str, TensorRecord]) -> bool | None:
     values = tensors[f"{stem}-values"]
     if end != "values" or not can_be_weight(values.dtype) or len(values.shape) != 2:
         return False
-    part = _PART.search(stem)
-    bare, suffix = _PART.sub("", stem), f"{part[0] if part else ''}-values"
-    has_slots = any(f"{bare}/{word}{suffix}" in tensors for word in _TABLE_SLOTS)
-    return "emb" in stem.lower() or f"{stem}-freqs" in tensors or bool(part) or has_slots
+    has_slots = any(f"{stem}/{word}-values" in tensors for word in _TABLE_SLOTS)
+    is_part = _PART.search(stem) is not None
+    return "emb" in stem.lower() or f"{stem}-freqs" in tensors or is_part or has_slots
 
 
 def _slot(

@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
-from ckread.model.naming.by_name import role_by_attribute
+from ckread.model.naming.by_name import (
+    ATTRIBUTES,
+    identify_keys,
+    identify_names,
+    role_by_attribute,
+)
 from ckread.model.naming.graph import (
     PathTree,
     SlotClues,
@@ -35,7 +40,7 @@ from ckread.model.role import (
     role_by_word,
     role_of_whole,
 )
-from ckread.readers.contract import DataType
+from ckread.readers.contract import DataType, TensorColumns, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -410,3 +415,23 @@ def _model(namer: Namer, node: int) -> str | None:
     if node not in namer.tree.reached:
         return None
     return namer.tree.first_step(node) if namer.is_plain_root else ""
+
+
+OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The key of the object graph; a file that has it is object-based."""
+
+
+def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> Mapping[str, Identity]:
+    """Give the identity of every checkpoint key; names are unique in the file."""
+    with no_garbage_collection():
+        if evidence.graph is not None:
+            return identify_objects(tensors, evidence.graph, evidence)
+        if OBJECT_GRAPH_KEY in tensors or ATTRIBUTES in "\n".join(tensors):
+            return identify_keys(tensors)
+        if isinstance(tensors, TensorColumns):
+            from ckread.model.naming.many import identify_many
+
+            found = identify_many(tensors, evidence)
+            if found is not None:
+                return found
+        return identify_names(tensors, evidence)

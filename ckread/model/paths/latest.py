@@ -30,7 +30,7 @@ from ckread.model.paths.nearby import nothing_in
 from ckread.model.paths.scanning import locate_latest, scan
 from ckread.readers.contract import Format
 from ckread.readers.detection import Kind, detect
-from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.files import STATE_FILE_NAME, is_file
 from ckread.readers.state import read_state
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -41,7 +41,7 @@ def locate_latest_in(directory: str) -> Location:
     state = os.path.join(directory, STATE_FILE_NAME)
     notes: tuple[str, ...] = ()
     failure: CheckpointError | None = None
-    if os.path.isfile(state):
+    if is_file(state):
         try:
             named = read_state(state).model_checkpoint_path
         except CheckpointError as error:

@@ -8,9 +8,8 @@ usual path is a prefix, and opening it shall be quick.
 from __future__ import annotations
 
 import os
-import re
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UnsupportedFeatureError
+from ckread.errors import CheckpointError, CheckpointNotFoundError
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
@@ -21,9 +20,15 @@ from ckread.model.paths.location import (
     at_saved_model,
     saved_model_prefix,
 )
-from ckread.readers.files import STATE_FILE_NAME
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+from ckread.readers.files import (
+    STATE_FILE_NAME,
+    exists,
+    is_address,
+    is_directory,
+    is_file,
+    ready_address,
+    refusal,
+)
 
 
 def locate(path: str | os.PathLike[str]) -> Location:
@@ -37,11 +42,11 @@ def locate(path: str | os.PathLike[str]) -> Location:
         CheckpointNotFoundError: nothing is there; the remedy names what is near.
         NotACheckpointError: the file is something else; the message says what.
         TruncatedFileError: there is data without an index.
-        UnsupportedFeatureError: the path is on another machine.
+        MissingDependencyError: it is an address whose driver is not installed.
         CheckpointError: it cannot be read.
     """
-    typed = _expanded(os.fsdecode(path))
-    if os.path.isdir(typed):
+    typed = ready_path(os.fsdecode(path))
+    if is_directory(typed):
         # A prefix may have the name of a directory beside it: model/ and model.index.
         prefix = None if typed.endswith(os.sep) else at_prefix(typed)
         if prefix is None:
@@ -50,22 +55,15 @@ def locate(path: str | os.PathLike[str]) -> Location:
     return _by_prefix(typed.rstrip(os.sep) or typed)
 
 
-def _expanded(path: str) -> str:
-    """Expand `~`, refuse addresses; a file that is really called so is left alone."""
+def ready_path(path: str) -> str:
+    """Expand `~`, look at an address anew; a file that is really called so is left alone."""
     if not path:
         raise CheckpointNotFoundError("an empty path, expected a checkpoint", path=path)
     first = path.partition(os.sep)[0]
     if os.path.lexists(path) or (first and os.path.lexists(first)):
-        return path
-    scheme = _SCHEME.match(path)
-    if scheme is not None:
-        remedy = "Copy the checkpoint to this machine first, all of its files."
-        raise UnsupportedFeatureError(
-            f"{scheme[1]}:// is not read",
-            path=path,
-            expected="a path on this machine",
-            remedy=remedy,
-        )
+        return path.replace("://", ":/", 1)
+    if is_address(path):
+        return ready_address(path)
     return os.path.expanduser(path)
 
 
@@ -84,15 +82,15 @@ def _by_prefix(path: str) -> Location:
         if location is not None:
             return location
     directory, name = os.path.split(path)
-    if name in SAVED_MODEL_FILES and os.path.isfile(path):
+    if name in SAVED_MODEL_FILES and is_file(path):
         return _in_directory(directory or os.curdir)
     from ckread.model.paths.latest import locate_by_content
     from ckread.model.paths.nearby import nothing_at, torn
 
-    if os.path.lexists(path + INDEX_SUFFIX):
+    if exists(path + INDEX_SUFFIX):
         path += INDEX_SUFFIX
-    if not os.path.lexists(path):
-        raise nothing_at(path if stem is None else stem)
+    if not exists(path):
+        raise refusal(path) or nothing_at(path if stem is None else stem)
     if DATA_SUFFIX.search(path):
         raise torn(path)
     return locate_by_content(path)
@@ -100,7 +98,7 @@ def _by_prefix(path: str) -> Location:
 
 def _other_meaning(path: str) -> tuple[str, ...]:
     """Say so where a prefix called `checkpoint` hides a state file that names another one."""
-    if os.path.basename(path) != STATE_FILE_NAME or not os.path.isfile(path):
+    if os.path.basename(path) != STATE_FILE_NAME or not is_file(path):
         return ()
     from ckread.model.paths.latest import named_in_state
 
@@ -113,14 +111,14 @@ def _other_meaning(path: str) -> tuple[str, ...]:
 def _in_directory(directory: str) -> Location:
     location = at_saved_model(directory)
     if location is not None:
-        if os.path.isfile(saved_model_prefix(location.path) + INDEX_SUFFIX):
+        if is_file(saved_model_prefix(location.path) + INDEX_SUFFIX):
             return location
         remedy = "Its weights, if it has any, are constants of its graph."
         raise CheckpointNotFoundError(
             "SavedModel without variables/variables.index", path=location.path, remedy=remedy
         )
     nested = at_prefix(saved_model_prefix(directory))
-    if nested is not None and not os.path.isfile(os.path.join(directory, STATE_FILE_NAME)):
+    if nested is not None and not is_file(os.path.join(directory, STATE_FILE_NAME)):
         return nested.noting(f"{directory} has variables/ and no saved_model.pb.")
     from ckread.model.paths.latest import locate_latest_in
 
@@ -129,7 +127,7 @@ def _in_directory(directory: str) -> Location:
         return _left_by_save(directory, location) if "_temp" in directory else location
     except CheckpointError:
         state = os.path.join(directory, STATE_FILE_NAME)
-        if not os.path.isfile(state):
+        if not is_file(state):
             raise
         from ckread.model.paths.latest import is_openable, locate_by_content
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import CheckpointError, MissingShardError
 from ckread.readers.contract import Format, TensorColumns, few
 from ckread.readers.extents import not_a_shard
-from ckread.readers.files import once
+from ckread.readers.files import exists, file_names, is_file
 
 if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader
@@ -66,7 +66,7 @@ def at_prefix(prefix: str) -> Location | None:
     Raises:
         MissingShardError: a V1 checkpoint of several files is not whole.
     """
-    if os.path.isfile(prefix + INDEX_SUFFIX):
+    if is_file(prefix + INDEX_SUFFIX):
         directory, name = os.path.split(prefix)
         if name == "variables" and os.path.basename(os.path.abspath(directory)) == name:
             model = at_saved_model(directory or os.curdir)
@@ -83,7 +83,7 @@ def at_prefix(prefix: str) -> Location | None:
         return (
             _v1_shards(stem, count) if count > 1 else Location(prefix, Format.V1_TABLE, (prefix,))
         )
-    if not os.path.lexists(prefix):
+    if not exists(prefix):
         stem, count = split_v1_shard(prefix)
         return _v1_shards(stem, count)
     return None
@@ -106,7 +106,7 @@ def saved_model_prefix(directory: str) -> str:
 
 def is_v1_file(path: str) -> bool:
     """Tell whether a regular file is a V1 checkpoint, or a part of one, by its content."""
-    if not os.path.isfile(path):
+    if not is_file(path):
         return False
     # Imported here: a plain prefix, the usual case, needs no look at content.
     from ckread.readers.detection import Kind, detect
@@ -126,18 +126,6 @@ def file_suffix(path: str) -> str | None:
     return next((suffix for suffix in known if path.endswith(suffix)), None)
 
 
-def file_names(directory: str) -> list[str]:
-    """List a directory, or nothing where that is not possible."""
-    return once(_file_names, directory)
-
-
-def _file_names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory or "."))
-    except (OSError, ValueError):
-        return []
-
-
 def parent(directory: str) -> str:
     """Give the directory above, in the words of this path where that is possible."""
     if os.path.basename(directory) in ("", os.curdir, os.pardir):
@@ -146,7 +134,7 @@ def parent(directory: str) -> str:
 
 
 def _has_graph(directory: str) -> bool:
-    return any(os.path.isfile(os.path.join(directory, name)) for name in SAVED_MODEL_FILES)
+    return any(is_file(os.path.join(directory, name)) for name in SAVED_MODEL_FILES)
 
 
 def _v1_shards(stem: str, count: int) -> Location | None:
@@ -164,7 +152,7 @@ def _v1_shards(stem: str, count: int) -> Location | None:
     absent = sorted(set(range(min(count, MAX_V1_SHARDS))) - present)
     if absent:
         path = os.path.join(directory, f"{base}-{absent[0]:05d}-of-{count:05d}")
-        if os.path.isfile(path):
+        if is_file(path):
             from ckread.readers.detection import Kind, something_else
 
             other = something_else(path, "a part of a V1 checkpoint", (Kind.V1_TABLE, Kind.TABLE))

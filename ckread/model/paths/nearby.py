@@ -20,10 +20,10 @@ from ckread.model.paths.location import (
     INDEX_SUFFIX,
     META_SUFFIX,
     at_saved_model,
-    file_names,
 )
 from ckread.model.paths.scanning import Candidate, doubt_among, layout_of, left_by_save, scan
 from ckread.readers.bundle.reader import TORN_REMEDY
+from ckread.readers.files import can_list, file_names, is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,14 @@ _ALONE = TextLines(
 )
 
 
+_UNLISTED = "What is there cannot be listed: name a prefix, a file, or a SavedModel and a /."
+
+
 def nothing_at(path: str) -> CheckpointError:
     """Give the error for a path at which there is no checkpoint and no file."""
     directory, name = os.path.split(path)
+    if not can_list(directory):
+        return CheckpointNotFoundError("no such checkpoint", path=path, remedy=_UNLISTED)
     names = file_names(directory)
     data = [
         other for other in names if other.startswith(name) and DATA_SUFFIX.match(other, len(name))
@@ -53,9 +58,9 @@ def nothing_at(path: str) -> CheckpointError:
             name=f"{name}{META_SUFFIX}",
             remedy="It holds a graph, and no values of variables.",
         )
-    if directory and not os.path.isdir(directory):
+    if directory and not is_directory(directory):
         above = directory  # the first directory of the path that is not there
-        while above and not os.path.isdir(above):
+        while above and not is_directory(above):
             directory, above = above, os.path.dirname(above)
         missing = os.path.basename(directory)
         near = difflib.get_close_matches(missing, file_names(above), n=_N_SHOWN, cutoff=0.6)
@@ -73,6 +78,8 @@ def nothing_at(path: str) -> CheckpointError:
 
 def nothing_in(directory: str) -> CheckpointError:
     """Give the error for a directory without a checkpoint."""
+    if not can_list(directory):
+        return CheckpointNotFoundError("it cannot be listed", path=directory, remedy=_UNLISTED)
     names = file_names(directory)
     data = next((name for name in names if DATA_SUFFIX.search(name)), None)
     if data is not None:
@@ -149,7 +156,7 @@ def _what_is_here(directory: str, name: str) -> str | None:
 def _below(directory: str, names: list[str]) -> str | None:
     """Name directories one level below that hold a checkpoint."""
     paths = [os.path.join(directory, name) for name in names]
-    below = [path for path in paths if os.path.isdir(path)][:_MAX_SUBDIRECTORIES]
+    below = [path for path in paths if is_directory(path)][:_MAX_SUBDIRECTORIES]
     held = [path for path in below if at_saved_model(path) or scan(path)]
     if not held:
         return None

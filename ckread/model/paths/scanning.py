@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError, TextLines
@@ -15,7 +14,6 @@ from ckread.model.paths.location import (
     PARTNER_SUFFIXES,
     Location,
     at_prefix,
-    file_names,
     file_suffix,
     is_v1_file,
     split_v1_shard,
@@ -23,7 +21,14 @@ from ckread.model.paths.location import (
 from ckread.model.steps import COPY_SECONDS, UNTOLD, NameNumbers, Series, read_series
 from ckread.readers.contract import Format
 from ckread.readers.extents import present_shards
-from ckread.readers.files import file_identity, once
+from ckread.readers.files import (
+    file_identity,
+    file_names,
+    is_directory,
+    is_file,
+    once,
+    written_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +92,7 @@ def read_name(path: str) -> tuple[NameNumbers, Series]:
     directory, base = os.path.split(path)
     suffix = file_suffix(base)
     start = re.split(r"\d", base, maxsplit=1)[0]
-    own = suffix or (INDEX_SUFFIX if os.path.isfile(path + INDEX_SUFFIX) else "")
+    own = suffix or (INDEX_SUFFIX if is_file(path + INDEX_SUFFIX) else "")
     read = once(_read_names, directory, start, suffix, own)
     if base not in read:
         read = _read_names(directory, start, suffix, own, base)
@@ -105,12 +110,7 @@ def _read_names(
     }
     for base in absent:
         names[base] = base + ("" if suffix else own)
-    times: list[float | None] = []
-    for name in names.values():
-        try:
-            times.append(os.stat(os.path.join(directory, name)).st_mtime)
-        except (OSError, ValueError):
-            times.append(None)
+    times = [written_time(os.path.join(directory, name)) for name in names.values()]
     known = list(names)
     return {
         known[place]: (numbers, series)
@@ -198,14 +198,8 @@ def keras_files(
 
 def _candidate(directory: str, name: str, suffix: str, kept: Format) -> Candidate | None:
     path = os.path.join(directory, name)
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    bare = path.removesuffix(suffix)
-    return Candidate(bare, kept, status.st_mtime)
+    saved = written_time(path)
+    return None if saved is None else Candidate(path.removesuffix(suffix), kept, saved)
 
 
 # Directories that hold something else, and what a save leaves that was cut short.
@@ -238,7 +232,7 @@ def layout_of(directory: str) -> tuple[str, str] | None:
     """Name what a directory without a checkpoint is, with a remedy; None if nothing tells."""
     names = set(file_names(directory))
     below = [os.path.join(directory, name) for name in sorted(names)][:_MAX_BELOW]
-    inside = {name for path in below if os.path.isdir(path) for name in file_names(path)}
+    inside = {name for path in below if is_directory(path) for name in file_names(path)}
     if any(map(_ORBAX.fullmatch, names | inside)):
         remedy = "Orbax itself reads it. Save it from there as .keras or .weights.h5."
         return "an Orbax checkpoint, which is not read here", remedy
@@ -256,7 +250,7 @@ def layout_of(directory: str) -> tuple[str, str] | None:
     if "tfhub_module.pb" in names:
         remedy = "Load it with tensorflow_hub, and save what it gives as a SavedModel."
         return "a TensorFlow Hub module without variables", remedy
-    files = {name for name in names if os.path.isfile(os.path.join(directory, name))}
+    files = {name for name in names if is_file(os.path.join(directory, name))}
     if (files | inside) and all(map(_EVENTS.fullmatch, files | inside)):
         remedy = f"Its curves are training history: ckread history {directory}"
         return "a TensorBoard log directory, which holds no variables", remedy
@@ -282,10 +276,10 @@ def left_by_save(path: str) -> str | None:
         identity = file_identity(path)
         return f"{name} is a file of {identity.nbytes if identity else 0} bytes"
     match = _TEMPORARY.fullmatch(name)
-    names = file_names(path) if match and os.path.isdir(path) else []
+    names = file_names(path) if match and is_directory(path) else []
     if match is None or not all(one.startswith("part-") for one in names):
         return None
-    if not os.path.isdir(path):
+    if not is_directory(path):
         identity = file_identity(path)
         is_bare = identity is not None and not identity.nbytes
         return f"{name} is an empty file" if is_bare else None

@@ -7,6 +7,7 @@ for itself, whatever stars and brackets are in its name.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -16,20 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CheckpointError
 from ckread.model.display import Field, Kind, document
-from ckread.model.paths.locate import locate
+from ckread.model.paths.locate import locate, ready_path
 from ckread.model.paths.location import (
     DATA_SUFFIX,
     INDEX_SUFFIX,
     META_SUFFIX,
     at_prefix,
     at_saved_model,
-    file_names,
     file_suffix,
     saved_model_prefix,
 )
 from ckread.model.paths.scanning import keras_files, scan
 from ckread.readers.contract import Format
-from ckread.readers.files import STATE_FILE_NAME
+from ckread.readers.files import (
+    STATE_FILE_NAME,
+    exists,
+    file_names,
+    is_address,
+    is_directory,
+    is_file,
+)
 from ckread.readers.state import known_time, read_state
 
 if TYPE_CHECKING:
@@ -215,9 +222,9 @@ def find_places(paths: Iterable[str]) -> Places:
     """
     places = Places()
     for path in paths:
-        expanded = path if os.path.lexists(path) else os.path.expanduser(path)
-        is_directory = expanded.endswith(os.sep) or not at_prefix(expanded)
-        if os.path.isdir(expanded) and is_directory:
+        expanded = ready_path(path)
+        is_meant = expanded.endswith(os.sep) or not at_prefix(expanded)
+        if is_meant and is_directory(expanded):
             found = list(_in_directory(expanded, places))
         else:
             found = _at_path(path, expanded, places)
@@ -232,7 +239,7 @@ def _at_path(path: str, expanded: str, places: Places) -> list[Place]:
     try:
         return [_place(locate(path))]
     except CheckpointError:
-        is_glob = glob.has_magic(expanded) and not os.path.lexists(expanded)
+        is_glob = glob.has_magic(expanded) and not exists(expanded)
         matched = list(_matched(expanded, places)) if is_glob else []
         if not matched:
             raise
@@ -279,15 +286,14 @@ def _scanned(directory: str) -> Iterator[Place]:
         return
     for name in filter(str.isdecimal, names):
         below = os.path.join(directory, name)
-        if os.path.isdir(below) and at_saved_model(below):
+        if is_directory(below) and at_saved_model(below):
             yield Place(below, Format.SAVED_MODEL, is_scanned=True)
 
 
 def _matched(pattern: str, places: Places) -> Iterator[Place]:
     """Give the checkpoints of which a file, a prefix or the directory matches a glob."""
-    indexes = glob.glob(pattern + INDEX_SUFFIX)
-    for path in sorted({*indexes, *glob.glob(pattern)}):
-        if os.path.isdir(path):
+    for path in sorted({*_globbed(pattern + INDEX_SUFFIX), *_globbed(pattern)}):
+        if is_directory(path):
             if at_saved_model(path) or scan(path):
                 found = _in_directory(path, places)
                 yield from (replace(place, is_scanned=True) for place in found)
@@ -296,6 +302,14 @@ def _matched(pattern: str, places: Places) -> Iterator[Place]:
                 yield _place(locate(path), is_scanned=True)
             except CheckpointError:
                 continue  # other files of a run match its pattern too
+
+
+def _globbed(pattern: str) -> list[str]:
+    """Give the paths that match a glob; of an address only its last part may be one."""
+    if not is_address(pattern):
+        return glob.glob(pattern)
+    directory, name = os.path.split(pattern)
+    return [os.path.join(directory, one) for one in fnmatch.filter(file_names(directory), name)]
 
 
 def _may_be_checkpoint(name: str) -> bool:
@@ -344,7 +358,7 @@ class StateMarks:
 def read_marks(directory: str) -> StateMarks:
     """Read the state file of a directory, if there is one that can be read."""
     path = os.path.join(directory, STATE_FILE_NAME)
-    if not os.path.isfile(path):
+    if not is_file(path):
         return StateMarks()
     try:
         state = read_state(path)

@@ -35,7 +35,7 @@ from ckread.model.run.grouping import (
 from ckread.model.run.opening import RunOpener, read_counter
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format
-from ckread.readers.files import file_identity
+from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
 if TYPE_CHECKING:
@@ -147,9 +147,10 @@ class Run(Displayed, Sequence["Checkpoint"]):
     def error_now(self, index: int) -> CheckpointError | None:
         """Tell why a checkpoint is not what was listed any more; None if it still is."""
         member = self._members[index]
+        look_again(member.identified_by, older_than=JUST_NOW)
         if file_identity(member.identified_by) == member.identity:
             return None
-        is_there = os.path.lexists(member.identified_by)
+        is_there = exists(member.identified_by)
         what = "overwritten" if is_there else "deleted"
         return CheckpointError(
             f"{what} since the run was listed", path=member.place.path, name=member.entry.name
@@ -317,10 +318,7 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         reader.close()
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
-    try:
-        written = known_time(os.stat(files[0].path).st_mtime)
-    except OSError:
-        written = None
+    written = known_time(written_time(files[0].path))
     entry = RunEntry(
         path=place.path,
         step=None,
@@ -345,7 +343,7 @@ def stale(places: Places) -> tuple[RunEntry, ...]:
         for name in places.marks[directory].names
     ]
     absent = [path for path in named if os.path.abspath(path) not in places.found]
-    absent = [path for path in absent if not os.path.lexists(path + INDEX_SUFFIX)]
+    absent = [path for path in absent if not exists(path + INDEX_SUFFIX)]
     if not absent:
         return ()
     names = [base_name(path) for path in [*absent, *places.found]]

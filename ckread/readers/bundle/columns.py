@@ -68,6 +68,7 @@ def read_columns(file: RegularFile) -> BundleIndex | None:
 
 
 def _read(file: RegularFile) -> BundleIndex:
+    file.expect([(0, file.nbytes)])
     table = Table(file)
     decoder = _Decoder(table.memory)
     for blocks in _chunks(table):

@@ -137,6 +137,7 @@ def read_bundle_index(path: str) -> BundleIndex:
 
 def parse_bundle_index(file: RegularFile) -> BundleIndex:
     """Read an index from an open file."""
+    file.expect([(0, file.nbytes)])
     with no_garbage_collection():
         table = Table(file)
         items = table.items()

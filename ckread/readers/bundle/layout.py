@@ -21,16 +21,22 @@ from ckread.errors import (
 from ckread.readers.bundle.index import AlikeTensors
 from ckread.readers.contract import DataType, Extent, TensorColumns, shown
 from ckread.readers.extents import shard_family, shard_path
+from ckread.readers.files import is_file
 from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ckread.readers.bundle.index import BundleIndex, Part
     from ckread.readers.contract import TensorRecord
     from ckread.readers.slices import Region
 
 Piece = tuple["Region", BundleEntry]
 """A region of a tensor and the entry that says where its bytes lie."""
+
+
+_FEW_SHARDS = 64
 
 
 class BundleLayout:
@@ -56,7 +62,7 @@ class BundleLayout:
     def num_shards(self) -> int:
         """Number of shards in the names of the files."""
         stated = self.index.header.num_shards
-        if os.path.exists(shard_path(self.prefix, min(self.used_shards, default=0), stated)):
+        if is_file(shard_path(self.prefix, min(self.used_shards, default=0), stated)):
             return stated
         return shard_family(self.prefix, stated, self.used_shards)
 
@@ -82,6 +88,16 @@ class BundleLayout:
         wanted = os.path.basename(shard_path(self.prefix, 0, stated))
         found = os.path.basename(shard_path(self.prefix, 0, self.num_shards))
         return (f"The header says {stated} shards, as in {wanted}; read is {found}.",)
+
+    def presence(self) -> Callable[[str], bool]:
+        """Give what rules out shards that are not there: of many, by one look at the directory."""
+        if self.num_shards <= _FEW_SHARDS:
+            return lambda path: True
+        try:
+            names = {*os.listdir(os.path.dirname(self.index.path) or os.curdir)}
+        except OSError:
+            return lambda path: True
+        return lambda path: path.rpartition("/")[2] in names
 
     def shard_path(self, shard_id: int) -> str:
         """Give the path of a data shard."""

@@ -46,7 +46,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import KeptOpen, RegularFile, file_identity
+from ckread.readers.files import KeptOpen, RegularFile, file_identity, look_again
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ class TensorBundle(ExtentReader):
         """Give the index and every data shard, absent ones included."""
         layout = self._layout
         files = [StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)]
+        is_there = layout.presence()
         for path in map(layout.shard_path, range(layout.num_shards)):
-            identity = file_identity(path)
+            identity = file_identity(path) if is_there(path) else None
             nbytes = None if identity is None else identity.nbytes
             files.append(StoredFile(path, nbytes, is_shard=True))
         return tuple(files)
@@ -120,7 +121,7 @@ class TensorBundle(ExtentReader):
         try:
             yield from super().iter_chunks(key, nbytes)
         except (CorruptCheckpointError, MissingShardError) as error:
-            remedy = _CHANGED if self._has_changed() else None
+            remedy = _CHANGED if self.has_changed() else None
             raise of_tensor(error, key, remedy=remedy) from None
 
     def reopened(self) -> TensorBundle:
@@ -161,10 +162,10 @@ class TensorBundle(ExtentReader):
         """Give what `read` gives; once more, from a new index, if the files changed."""
         try:
             result = read(key)
-            if is_verified or not self._has_changed():
+            if is_verified or not self.has_changed():
                 return result
         except (CorruptCheckpointError, MissingShardError) as error:
-            if not self._has_changed():
+            if not self.has_changed():
                 other = not_a_shard(error.path) if error.path else None
                 raise other or of_tensor(error, key) from None
         self._reload(key)
@@ -173,8 +174,10 @@ class TensorBundle(ExtentReader):
         except (CorruptCheckpointError, MissingShardError) as error:
             raise of_tensor(error, key, remedy=_CHANGED) from None
 
-    def _has_changed(self) -> bool:
+    def has_changed(self) -> bool:
+        """Tell whether the files are not any more what they were."""
         index = self._layout.index
+        look_again(index.path)
         return file_identity(index.path) != index.identity or any(
             shard.has_changed() for shard in self._shards.values()
         )
@@ -227,6 +230,7 @@ def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
                 return index
         return read_bundle_index(path) if memo is None else memo.read(path)
     except CheckpointError as error:
+        look_again(path)
         if file_identity(path) == before:
             raise _torn(prefix, error) from None
     try:

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckread.errors import CorruptCheckpointError
 from ckread.readers.contract import no_garbage_collection
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
+    MAX_PARTS,
     VARINT,
     iter_fields,
     length_delimited,
@@ -87,18 +89,36 @@ class TrackableObjectGraph(NamedTuple):
 _EMPTY = TrackableObject()
 
 
-def parse_object_graph(buffer: bytes) -> TrackableObjectGraph:
-    """Decode a TrackableObjectGraph.
+_FREE_OBJECTS, _OBJECTS_PER_TENSOR = 1 << 16, 16
+_FREE_NBYTES, _NBYTES_PER_TENSOR = 4 << 20, 4096
+"""What a graph may hold at most; those of a hundred thousand variables have four objects and
+three hundred bytes for each."""
+
+
+def parse_object_graph(buffer: bytes, n_tensors: int = MAX_PARTS) -> TrackableObjectGraph:
+    """Decode a TrackableObjectGraph of a checkpoint with so many tensors.
 
     Raises:
-        CorruptCheckpointError: it is no such message, or has too many parts.
+        CorruptCheckpointError: it is no such message, or has too many parts, for one or for
+            what the checkpoint holds.
     """
+    nbytes = _FREE_NBYTES + _NBYTES_PER_TENSOR * n_tensors
+    if len(buffer) > nbytes:
+        raise CorruptCheckpointError(
+            f"{len(buffer):,} bytes for {n_tensors:,} tensors", expected=f"{nbytes:,} at most"
+        )
+    parts = length_delimited(buffer, 0, len(buffer))
+    most = _FREE_OBJECTS + _OBJECTS_PER_TENSOR * n_tensors
+    if len(parts) > most:
+        raise CorruptCheckpointError(
+            f"{len(parts):,} objects for {n_tensors:,} tensors", expected=f"{most:,} at most"
+        )
     with no_garbage_collection():
         nodes = [
             _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop)
             if start < stop
             else _EMPTY
-            for tag, start, stop in length_delimited(buffer, 0, len(buffer))
+            for tag, start, stop in parts
             if tag == _FIELD_1
         ]
         return TrackableObjectGraph(tuple(nodes))

@@ -29,7 +29,7 @@ from ckread.errors import (
 )
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.detection import Kind, something_else
-from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
+from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile, is_file
 from ckread.readers.hdf5.file import HDF5File
 from ckread.readers.keras.config import (
     MAX_JSON_NBYTES,
@@ -301,7 +301,7 @@ def _open_shard(path: str, name: str, names: list[str]) -> HDF5File:
     except (NotACheckpointError, CorruptCheckpointError) as error:
         raise something_else(place, "a file of Keras weights", (Kind.HDF5,)) or error from None
     except CheckpointNotFoundError:
-        present = [one for one in names if os.path.exists(os.path.join(directory, one))]
+        present = [one for one in names if is_file(os.path.join(directory, one))]
         listed = ", ".join(present) or "none of its files"
         raise MissingShardError(
             f"{name} is not there, present: {listed}", path=place, name=os.path.basename(path)

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.readers.files import RegularFile
+from ckread.readers.files import RegularFile, is_file
 from ckread.readers.keras.config import KerasConfig, parse_compiled, parse_model, parse_object
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
@@ -54,7 +54,7 @@ def read_saved_layers(directory: str, in_graph: Mapping[int, str]) -> SavedLayer
     path = os.path.join(directory, FILE_NAME)
     texts = {node: text for node, text in in_graph.items() if text}
     try:
-        if os.path.isfile(path):
+        if is_file(path):
             with RegularFile(path) as file:
                 texts |= {
                     node: text

@@ -35,7 +35,7 @@ from ckread.readers.contract import (
     shown,
 )
 from ckread.readers.extent_reader import ExtentReader
-from ckread.readers.files import RegularFile, file_identity, read_bounded
+from ckread.readers.files import RegularFile, file_identity, is_file, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -245,6 +245,6 @@ def _shards(path: str, weight_map: Mapping[str, str]) -> list[str]:
             raise CorruptCheckpointError(
                 f"a file called {shown(file)!r:.100}", path=path, name=_base(path)
             )
-        if not os.path.isfile(found):
+        if not is_file(found):
             raise MissingShardError("no such file", path=found, name=file)
     return paths

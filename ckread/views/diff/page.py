@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
-from ckread.model.display import named, safe_text
+from ckread.model.display import named, safe_text, safe_word
 from ckread.views.diff.conversion import sections as conversion_sections
 from ckread.views.diff.rows import (
     MODEL_ROLES,
@@ -34,6 +34,7 @@ from ckread.views.terminal.words import (
     float_text,
     float_word,
     names_below,
+    plural,
     shape_word,
     size_cell,
 )
@@ -41,6 +42,7 @@ from ckread.views.terminal.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ckread.analysis.diff.difference import ElementDiff
     from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
     from ckread.views.terminal.page import Block, Line
 
@@ -106,6 +108,40 @@ def _index_table(view: DiffView) -> Table[DiffRow]:
     rows = grouped_rows([v for v in shown if v.role in MODEL_ROLES], shown)
     rows += grouped_rows([v for v in shown if v.role not in MODEL_ROLES], shown)
     return Table(_INDEX_COLUMNS, rows[: view.top] if view.top else rows, row_style=row_style)
+
+
+def elements_page(result: CheckpointDiff, elements: Sequence[ElementDiff]) -> Page:
+    """Lay out the elements of one variable that differ, farthest apart first."""
+
+    def value(text: Callable[[ElementDiff], Any]) -> Callable[[ElementDiff], str]:
+        return lambda one: safe_word(str(text(one)))
+
+    columns: list[Column[ElementDiff]] = [
+        Column(
+            title="index", shown=lambda one: ", ".join(map(str, one.index)),
+            piped=lambda one: ",".join(map(str, one.index)) or "-",
+        ),
+        Column(
+            title="a", shown=value(lambda one: one.a), piped=value(lambda one: one.a), justify=RIGHT
+        ),
+        Column(
+            title="b", shown=value(lambda one: one.b), piped=value(lambda one: one.b), justify=RIGHT
+        ),
+    ]  # fmt: skip
+    if any(one.distance is not None for one in elements):
+        columns.append(
+            Column(
+                title="|Δ|", shown=lambda one: float_text(one.distance or 0.0),
+                piped=lambda one: float_word(one.distance), justify=RIGHT,
+            )
+        )  # fmt: skip
+    [variable] = result.variables
+    changed = variable.metrics.changed_elements if variable.metrics else len(elements)
+    told = (
+        f"{count_text(len(elements))} of {plural(changed, 'element')} of {safe_text(variable.name)}"
+    )
+    left = f"{told} that changed, farthest apart first." if elements else ""
+    return Page([_verdict(result)], [Table(columns, elements)] if elements else [], footer(left))
 
 
 def _verdict(result: CheckpointDiff) -> Prose:

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.audit.optimizer import optimizer, optimizer_of_run
+from ckread.analysis.audit.optimizer import optimizer, optimizer_of_run, owners_of_slots
+from ckread.analysis.audit.rules import Hyperparameter, read_states, rule_of
+from ckread.analysis.audit.seams import find_seams
+from ckread.analysis.audit.updates import last_update
 from ckread.errors import UsageError, VariableNotFoundError
+from ckread.model.opening import open_checkpoint
 from ckread.views.optimizer import optimizer_page, optimizer_run_page, verdict
 from tests.analysis.audit.crafted import Training
 from tests.builders import write_bundle
@@ -157,3 +161,54 @@ def test_what_lies_nowhere_plainly_is_streamed(monkeypatch: pytest.MonkeyPatch) 
     for one, other in zip(plain.weights, streamed.weights, strict=True):
         assert one.signal == other.signal
         assert one.update_ratio == pytest.approx(other.update_ratio, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["a/kernel", "a/kernel/Adam", "a/kernel/Adam_1"])
+def test_what_is_not_finite_is_no_figure(tmp_path: Path, value: float, where: str) -> None:
+    first = Training(tmp_path).epochs(1)
+    whole = np.full((12, 16), value, np.float32)
+    first.save(**{where.replace("/", "__"): whole})
+    audit = optimizer(tmp_path / "model.ckpt-2")
+    assert "moved the weights by" in verdict(audit) or "cannot be recomputed" in verdict(audit)
+    assert optimizer_page(audit).text()
+    assert optimizer_run_page(optimizer_of_run(tmp_path)).text()
+    ckread.plot_optimizer(audit)
+    ckread.plot_optimizer(optimizer_of_run(tmp_path))
+
+
+def test_damaged_slots_are_left_out_and_said(tmp_path: Path) -> None:
+    Training(tmp_path).epochs(1)
+    [shard] = tmp_path.glob("*.data-*")
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 1
+    shard.write_bytes(data)
+    audit = optimizer(tmp_path / "model.ckpt-1")
+    assert len(audit.weights) == 2
+    [note] = audit.notes
+    assert "was left out" in note
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "beta1_power", "beta2_power", "global_step"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, -1.0, 0.0, 1.0, 1e30])
+def test_no_scalar_of_a_stranger_breaks_it(tmp_path: Path, name: str, value: float) -> None:
+    first = Training(tmp_path).epochs(1)
+    first.save(**{name: np.float32(value)})
+    first.save(**{name: np.float32(1.5)})
+    first.save()
+    assert optimizer_page(optimizer(tmp_path / "model.ckpt-2")).text()
+    assert isinstance(find_seams(tmp_path), tuple)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1.0, 1e300])
+@pytest.mark.parametrize("name", ["beta_1", "beta_2", "epsilon", "learning_rate", "steps"])
+def test_no_setting_of_a_stranger_breaks_it(name: str, value: float) -> None:
+    told = {n: Hyperparameter(0.5, "default") for n in ("beta_1", "beta_2", "epsilon")}
+    told[name] = Hyperparameter(value, "checkpoint")
+    with open_checkpoint(TEN) as checkpoint:
+        [state] = read_states(checkpoint)
+        slots = owners_of_slots(checkpoint)["conv1/kernel"]
+        state = state._replace(iterations=10**9 if name == "steps" else 7)
+        rule, reason = rule_of(checkpoint, state, told, 0.1, slots)
+        if reason is None:
+            assert last_update(rule, np.ones(3), [np.ones(3), np.ones(3)]) is not None

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from ckread.analysis.diff.diff import diff_checkpoints
 from ckread.analysis.drift import measuring
 from ckread.analysis.drift.drift import drift
-from ckread.analysis.drift.series import changes
+from ckread.analysis.drift.records import changes
 from ckread.analysis.scan import Grid
 from ckread.errors import VariableNotFoundError
 from ckread.model.role import Role

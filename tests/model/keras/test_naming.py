@@ -11,6 +11,7 @@ import pytest
 from ckread.model.keras.naming import identify_keras
 from ckread.model.role import Role
 from ckread.readers.keras.reader import open_hdf5
+from tests.places import FIXTURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -239,3 +240,15 @@ def test_a_dataset_with_two_names_of_which_one_is_an_optimizers(tmp_path: Path) 
         found = identify_keras(reader.tensors, reader.contents)
     assert set(found.identities) == set(reader.tensors)
     assert found.identities["layers/dense/vars/0"].role is Role.WEIGHT
+
+
+@pytest.mark.parametrize("name", ["six_ways/functional/tiny.h5", "tf23_keras2/model.h5"])
+def test_statistics_of_legacy_files_are_told_by_the_end_of_their_names(name: str) -> None:
+    with open_hdf5(str(FIXTURES / name)) as reader:
+        found = identify_keras(reader.tensors, reader.contents).identities
+    roles = {
+        one.name: one.role for one in found.values() if one.role in (Role.WEIGHT, Role.STATISTIC)
+    }
+    told = {name: name.endswith(("/moving_mean", "/moving_variance")) for name in roles}
+    assert sum(told.values()) == 2
+    assert roles == {n: Role.STATISTIC if is_one else Role.WEIGHT for n, is_one in told.items()}

@@ -198,3 +198,33 @@ def test_lists_of_keras3_tell_slots_by_shape_but_not_owners() -> None:
 def test_the_graph_itself_is_bookkeeping() -> None:
     tensors = {GRAPH_KEY: record(GRAPH_KEY, Var(shape=(), dtype=DataType.STRING))}
     assert identify(tensors, Evidence())[GRAPH_KEY] == Identity(GRAPH_KEY, Role.BOOKKEEPING)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_weight"),
+    [
+        (("t",), False),  # a lookup, as far as anything tells
+        (("user_emb",), True),
+        (("t_mht_0of2", "t_mht_1of2"), True),  # parts of a table
+        (("t", "t/Adam"), True),
+        (("t", "t/other"), False),
+    ],
+)
+def test_an_embedding_that_is_kept_as_a_table(names: tuple[str, ...], is_weight: bool) -> None:
+    keys = {
+        f"{name}-keys": record(f"{name}-keys", Var(shape=(3,), dtype=DataType.INT64))
+        for name in names
+    }
+    values = {f"{name}-values": record(f"{name}-values", Var(shape=(3, 2))) for name in names}
+    found = identify({**keys, **values}, Evidence())
+    assert (found[f"{names[0]}-values"].role is Role.WEIGHT) is is_weight
+
+
+def test_a_slot_of_a_part_belongs_to_the_values_of_that_part() -> None:
+    names = ["t_mht_0of2", "t/Adam_mht_0of2", "t_mht_1of2", "t/Adam_mht_1of2"]
+    keys = {f"{name}-keys": record(f"{name}-keys", Var(dtype=DataType.INT64)) for name in names}
+    values = {f"{name}-values": record(f"{name}-values", Var(shape=(3, 2))) for name in names}
+    found = identify({**keys, **values}, Evidence())
+    for part in ("_mht_0of2", "_mht_1of2"):
+        slot = found[f"t/Adam{part}-values"]
+        assert (slot.role, slot.owner, slot.slot) == (Role.SLOT, f"t{part}-values", "m")

@@ -444,3 +444,24 @@ def test_what_is_left_out_is_told_by_its_model(tmp_path: Path) -> None:
     assert note.startswith("Of 5 checkpoints of 2 different models under 3 names the largest")
     assert "b-1 (the same model)" in note.replace("1 checkpoint ", "")
     assert "c-1 (another model)" in note.replace("1 checkpoint ", "")
+
+
+def test_what_matches_a_pattern_and_is_no_checkpoint_ends_nothing(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": np.full(2, step)})
+    (tmp_path / "ckpt-1x").write_text("notes")
+    assert [entry.step for entry in open_run(tmp_path / "ckpt-*").entries] == [1, 2]
+
+
+@pytest.mark.parametrize("n_variables", [1, 12])
+def test_types_that_change_by_turns_are_one_run(tmp_path: Path, n_variables: int) -> None:
+    """Names and shapes are those of one model: of a single variable too."""
+    for step, dtype in enumerate((DataType.FLOAT32, DataType.FLOAT64) * 2, 1):
+        builder = BundleBuilder()
+        for i in range(n_variables):
+            values = np.full((2, 3), step).astype("f4" if dtype is DataType.FLOAT32 else "f8")
+            builder.add(f"layer{i}/kernel", values, dtype)
+        builder.write(tmp_path / f"ckpt-{step}")
+    run = open_run(tmp_path)
+    assert [entry.step for entry in run.entries] == [1, 2, 3, 4]
+    assert len(run.groups) == 1
