@@ -19,7 +19,7 @@ from ckread.views.terminal.words import count_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.views.terminal.page import Block, Line, Page
+    from ckread.views.terminal.page import Block, Line
     from ckread.views.terminal.table import MeasuredColumn
 
 
