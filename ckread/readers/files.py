@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import stat
 import sys
 import time
@@ -53,13 +52,15 @@ SPECIAL_FILES = {
 }
 
 
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*(?:::|(?=://)))+://")
 _REMOTE = "ckread.readers.sources.remote"
 
 
 def is_address(path: str) -> bool:
     """Tell whether a path is on another machine: `s3://bucket/run/ckpt-10`."""
-    return "://" in path and _ADDRESS.match(path) is not None
+    if "://" not in path:
+        return False
+    scheme = path.partition("://")[0]
+    return scheme[:1].isalpha() and all(c.isalnum() or c in "+.-_:" for c in scheme)
 
 
 def has_addresses() -> bool:
@@ -106,6 +107,11 @@ def _file_names(directory: str) -> list[str]:
         return sorted(os.listdir(directory or "."))
     except (OSError, ValueError):
         return []
+
+
+def can_list(directory: str) -> bool:
+    """Tell whether the names in a directory can be known; not where a web server has it."""
+    return not is_address(directory) or bool(_remote().can_list(directory))
 
 
 def written_time(path: str) -> float | None:

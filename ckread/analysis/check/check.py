@@ -140,7 +140,8 @@ def check_unopened(
     That very error is raised where there is no checkpoint. TensorFlow is asked only where
     there is an index.
     """
-    if error.kind is not ErrorKind.NOT_A_CHECKPOINT:
+    may_change = CorruptCheckpointError, MissingShardError, CheckpointNotFoundError
+    if isinstance(error, may_change):
         _see_again(path, error, reader)
     if isinstance(error, CheckpointNotFoundError):
         path = torn_in(path) or path if is_directory(path) else path

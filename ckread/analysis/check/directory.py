@@ -16,7 +16,7 @@ from ckread.model.run.entries import read_marks
 from ckread.model.steps import natural
 from ckread.readers.contract import few
 from ckread.readers.extents import present_shards, shard_path, stem_of_shard
-from ckread.readers.files import STATE_FILE_NAME, exists, file_identity, file_names, once
+from ckread.readers.files import STATE_FILE_NAME, can_list, exists, file_identity, file_names, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,8 @@ _STEP = re.compile(r"\d+\Z")
 def check_directory(prefix: str) -> list[Finding]:
     """Look through the directory of a prefix for leftovers and names that lead nowhere."""
     directory, base = os.path.split(prefix)
+    if not can_list(directory):
+        return []
     known = once(_Directory, directory)
     findings = [*_newer(base, known), *known.left]
     for stem in known.without_index:

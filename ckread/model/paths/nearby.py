@@ -23,7 +23,7 @@ from ckread.model.paths.location import (
 )
 from ckread.model.paths.scanning import Candidate, doubt_among, layout_of, left_by_save, scan
 from ckread.readers.bundle.reader import TORN_REMEDY
-from ckread.readers.files import file_names, is_directory
+from ckread.readers.files import can_list, file_names, is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +37,14 @@ _ALONE = TextLines(
 )
 
 
+_UNLISTED = "What is there cannot be listed: name a prefix, a file, or a SavedModel and a /."
+
+
 def nothing_at(path: str) -> CheckpointError:
     """Give the error for a path at which there is no checkpoint and no file."""
     directory, name = os.path.split(path)
+    if not can_list(directory):
+        return CheckpointNotFoundError("no such checkpoint", path=path, remedy=_UNLISTED)
     names = file_names(directory)
     data = [
         other for other in names if other.startswith(name) and DATA_SUFFIX.match(other, len(name))
@@ -73,6 +78,8 @@ def nothing_at(path: str) -> CheckpointError:
 
 def nothing_in(directory: str) -> CheckpointError:
     """Give the error for a directory without a checkpoint."""
+    if not can_list(directory):
+        return CheckpointNotFoundError("it cannot be listed", path=directory, remedy=_UNLISTED)
     names = file_names(directory)
     data = next((name for name in names if DATA_SUFFIX.search(name)), None)
     if data is not None:

@@ -31,6 +31,7 @@ def failure(path: str, error: Exception) -> CheckpointError:
             path=path,
             remedy=f"pip install {driver}" if driver else None,
         )
+    error = _root(error)
     status = _status(error)
     if isinstance(error, FileNotFoundError) or status == 404:
         return CheckpointNotFoundError("no such file", path=path)
@@ -43,6 +44,9 @@ def failure(path: str, error: Exception) -> CheckpointError:
         return CheckpointError("no credentials were found", path=path, remedy=remedy)
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         return CheckpointError("no answer in time", path=path, remedy=_TRY_AGAIN)
+    if _is_of_connection(error):
+        found = "the server cannot be reached, or broke off"
+        return CheckpointError(found, path=path, remedy=_TRY_AGAIN)
     if status is not None and status >= 500:
         return CheckpointError(f"the server failed ({status})", path=path, remedy=_TRY_AGAIN)
     if status is not None:
@@ -53,10 +57,23 @@ def failure(path: str, error: Exception) -> CheckpointError:
 
 def is_passing(error: Exception) -> bool:
     """Tell whether the same question may be answered a moment later."""
+    error = _root(error)
     status = _status(error)
     if status is not None:
         return status >= 500 or status == 429
-    return isinstance(error, ConnectionError | TimeoutError) or "Timeout" in type(error).__name__
+    is_late = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
+    return is_late or _is_of_connection(error)
+
+
+def _root(error: Exception) -> Exception:
+    """Give what a driver says it did not find a file for; drivers of web servers always say so."""
+    cause = error.__cause__
+    is_wrapped = isinstance(error, FileNotFoundError) and isinstance(cause, Exception)
+    return cause if is_wrapped and isinstance(cause, Exception) else error
+
+
+def _is_of_connection(error: Exception) -> bool:
+    return isinstance(error, ConnectionError) or "Connect" in type(error).__name__
 
 
 def _status(error: Exception) -> int | None:

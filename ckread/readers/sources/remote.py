@@ -92,6 +92,12 @@ def names_in(directory: str) -> list[str]:
         return sorted(_listing(_whole(directory)) or ())
 
 
+def can_list(directory: str) -> bool:
+    """Tell whether there is a list of what a directory holds: a web server gives none."""
+    with _lock:
+        return _listing(_whole(directory)) is not None
+
+
 def refusal(address: str) -> CheckpointError | None:
     """Give why something could not be looked at that may be there."""
     directory, _ = _parted(address)

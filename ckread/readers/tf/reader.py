@@ -26,7 +26,7 @@ from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import DataType, Format
 from ckread.readers.extent_reader import ExtentReader
 from ckread.readers.extents import open_shard
-from ckread.readers.files import RegularFile
+from ckread.readers.files import RegularFile, is_address
 from ckread.readers.table import Table
 from ckread.readers.tf.library import import_tensorflow, our_errors
 from ckread.readers.v1.reader import V1Table
@@ -96,6 +96,10 @@ class TensorFlowReader(ExtentReader):
 
 def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Table:
     """Open a checkpoint with our own reader, its whole index verified."""
+    if is_address(prefix):
+        remedy = "Leave --reader tensorflow out, or copy the checkpoint to this machine first."
+        found = "at an address, where TensorFlow's reader is not used"
+        raise UnsupportedFeatureError(found, path=prefix, remedy=remedy)
     if not v1_files:
         bundle = TensorBundle(prefix)
         for record in bundle.tensors.values():

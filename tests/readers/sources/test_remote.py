@@ -192,7 +192,8 @@ class _AnswerError(Exception):
         (_AnswerError(503), "the server failed (503)"),
         (_AnswerError(418), "the server answered 418"),
         (TimeoutError("secret"), "no answer in time"),
-        (ConnectionResetError("secret"), "it cannot be read (ConnectionResetError)"),
+        (ConnectionResetError("secret"), "the server cannot be reached, or broke off"),
+        (RuntimeError("secret"), "it cannot be read (RuntimeError)"),
     ],
 )
 def test_faults_have_their_words_and_no_secret(
