@@ -51,6 +51,7 @@ class Code(StrEnum):
     ZERO_VARIANCE = "zero-variance"
     NEVER_TRAINED = "never-trained"
     NOT_TRAINED = "untrained-copy"
+    AS_INITIALISED = "as-initialised"
     DEAD_UNITS = "dead-units"
     MOMENTS_RESET = "moments-reset"
     STEP = "step"

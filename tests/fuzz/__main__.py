@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 _SLICE_SECONDS = 100.0
-_SLOW_SLICE_SECONDS = 20.0
+_SLOW_SLICE_SECONDS = 60.0
 _QUICK = (
     "table",
     "wire",

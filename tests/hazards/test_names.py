@@ -49,11 +49,12 @@ NAMES = {
 """What stands before `/kernel` in the names of variables."""
 
 
-def _write(prefix: Path, scale: float) -> None:
+def _write(prefix: Path, scale: float, slots: tuple[str, ...] = ("",)) -> None:
     builder = BundleBuilder()
     values = np.random.default_rng(0).normal(size=(3, 3, 1, 2)) * scale
     for i, name in enumerate(NAMES.values()):
-        builder.add(f"{name}/kernel", (values + i).astype("f4"), DataType.FLOAT32)
+        for slot in slots:
+            builder.add(f"{name}/kernel{slot}", (values + i).astype("f4"), DataType.FLOAT32)
     builder.add("nan\x1b/kernel", np.full((3, 3, 1, 2), np.nan, "f4"), DataType.FLOAT32)
     builder.add("learning_rate", np.array(scale, "f4"), DataType.FLOAT32)
     builder.add("global_step", np.array(int(scale), "i8"), DataType.INT64)
@@ -66,6 +67,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.mkdir()
     for step in (1, 2, 3):
         _write(run / f"m-{step}", step)
+    (run / "trained").mkdir()
+    _write(run / "trained" / "m-1", 1, slots=("", "/Adam", "/Adam_1"))
     columns = {name: [1.5, 2.5, 3.5] for name in NAMES.values()}
     (run / "history.json").write_text(json.dumps(columns))
     return run
@@ -96,7 +99,7 @@ CALLS = {
     "diff": ["m-1", "m-2", "--all"],
     "drift": [".", "--all"],
     "track": [".", "kernel[0,0,0,0]"],
-    "optimizer": ["m-1"],
+    "optimizer": ["trained/m-1", "--all"],
     "history": ["history.json", "--mode", "min"],
     "runs": ["."],
     "check": ["m-1"],

@@ -29,6 +29,8 @@ _SECOND_MOMENTS = ("velocity", "v", "Adam_1", "accumulator", "rms")
 _ACCUMULATORS = ("accumulator", "Adagrad")
 _OF_TRAINING = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.SLOT)
 _KERNELS = ("kernel", "weights", "depthwise_kernel")
+_NEAR_BOUND = 0.01
+"""How near its bounds a draw must come to be told from weights that were trained."""
 _HUGE = 1e10
 _MANY = 100
 """Iterations after which whatever gets gradients has got one."""
@@ -65,7 +67,9 @@ def check_training(
     findings += _exploding(checkpoint, looks)
     slots = [variable for variable in checkpoint.values() if variable.role is Role.SLOT]
     if not slots:
-        return findings if is_start else [*findings, *_dead_columns(checkpoint, looks)]
+        if not is_start:
+            findings += [*_dead_columns(checkpoint, looks), *_as_initialised(checkpoint, looks)]
+        return findings
     seen = [looks[slot.name] for slot in slots if slot.name in looks]
     if len(seen) > 1 and all(look.is_zero for look in seen):
         if state.iterations:
@@ -209,6 +213,37 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
             what = "its" if len(dead) == 1 else "their"
             told = f"{_units(kernel, dead)} cannot answer: {what} {each} weights are 0{with_bias}"
             yield Finding(Level.WARNING, Code.DEAD_UNITS, kernel.name, None, told)
+
+
+def _as_initialised(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    """Give kernels that fill the bounds of the draw that Keras begins with: no slots tell here.
+
+    Training moves some element of thousands beyond the bounds, or all away from them.
+
+    Reference: keras/src/initializers/random_initializers.py, VarianceScaling
+    """
+    for kernel in checkpoint.of_role(Role.WEIGHT):
+        look = looks.get(kernel.name)
+        leaf = kernel.name.rpartition("/")[2]
+        is_kernel = leaf in _KERNELS and len(kernel.shape) > 1 and kernel.dtype == DataType.FLOAT32
+        if not is_kernel or look is None or not look.low or not look.high:
+            continue
+        field = math.prod(kernel.shape[:-2])
+        fan_in, fan_out = (field * size for size in kernel.shape[-2:])
+        for name, variance in (("Glorot's", 2 / (fan_in + fan_out)), ("He's", 2 / fan_in)):
+            # Of a normal draw Keras keeps what is within two deviations, and widens it for that.
+            for draw, bound, density in (
+                ("uniform", math.sqrt(3 * variance), 0.5),
+                ("normal", 2 * math.sqrt(variance) / 0.87962566103423978, 0.113),
+            ):
+                gap = 8 / (look.elements * density)  # e^-8 of draws stay farther from a bound
+                nearest, farthest = sorted((-look.low / bound, look.high / bound))
+                if gap < _NEAR_BOUND and 1 - gap < nearest and farthest <= 1 + 1e-6:
+                    told = (
+                        f"its {look.elements} elements fill ±{bound:.4g}, the bounds of {name} "
+                        f"{draw} draw, as before any training"
+                    )
+                    yield Finding(Level.NOTE, Code.AS_INITIALISED, kernel.name, None, told)
 
 
 def _units(kernel: Variable, dead: Sequence[int]) -> str:

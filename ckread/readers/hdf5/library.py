@@ -126,6 +126,8 @@ class LibraryFile:
     def verify(self) -> None:
         """Open every object, as the programs do that read it."""
         h5o = h5py_module().h5o
+        with self.guarded("objects"):  # which goes through empty groups too, other than `paths`
+            h5o.visit(self._file.id, lambda _: None)
         for path in self.paths():
             with self.guarded(repr(path)):
                 h5o.open(self._file.id, encode(path))

@@ -370,3 +370,16 @@ def test_an_hdf5_file_whose_library_loses_its_way_is_not_sound(tmp_path: Path) -
     (error,) = report.errors
     assert error.code is Code.FILE
     assert "bad heap free list" in error.message
+
+
+def test_an_empty_group_whose_tree_leads_nowhere_is_not_sound(tmp_path: Path) -> None:
+    """Fuzzing found it: nothing of ours looks into it, h5py's `visit` stops there."""
+    data = bytearray((FIXTURES / "six_ways/sequential/tiny.weights.h5").read_bytes())
+    trees = [at for at in range(len(data)) if data.startswith(b"TREE", at)]
+    for at in trees:
+        if data[at + 6 : at + 8] == b"\0\0":  # without entries
+            data[at + 20] = 0  # of the address of a neighbour, which is that of none
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes(data)
+    (error,) = check(path).errors
+    assert error.message.endswith("HDF5 expects more")
