@@ -13,6 +13,7 @@ from tests.benchmarks.measuring import (
     Measurement,
     comparison_table,
     markdown_table,
+    worse_rows,
 )
 from tests.places import ROOT
 
@@ -31,9 +32,19 @@ def test_a_missed_target_is_marked() -> None:
     met = Comparison("info, 43 variables", OURS, THEIRS, 29, beside="inspect_checkpoint")
     missed = Comparison("diff", OURS, THEIRS, 31, max_mib=100)
     header, *rows = comparison_table([met, missed]).splitlines()
-    assert header.split() == ["work", "ours", "peak", "beside", "theirs", "peak", "ratio", "target"]
-    assert rows[0].endswith("30.0x  29x")
-    assert rows[1].endswith("30.0x  31x, 100 MiB !")
+    words = "work ours CPU peak beside theirs CPU peak ratio of CPU target"
+    assert header.split() == words.split()
+    assert rows[0].endswith("30.0x   30.0x  29x")
+    assert rows[1].endswith("30.0x   30.0x  31x, 100 MiB !")
+
+
+def test_a_row_that_takes_more_cpu_than_before_is_told() -> None:
+    ours = Measurement((1.0,), 10, (0.5, 0.4))
+    row = Comparison("diff", ours, Measurement((2.0,), 10, (4.0, 5.0)), 0)
+    assert row.cpu_ratio == pytest.approx(10)
+    assert worse_rows([row], {"diff": 11.4, "stats": 99.0}) == []
+    assert worse_rows([row], {"diff": 11.6}) == ["diff: 10.00x, 11.60x before"]
+    assert ours.times(5).least == pytest.approx(2.0)
 
 
 def test_the_table_for_the_page() -> None:

@@ -331,7 +331,7 @@ def _read(
     )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Chosen:
     """The counters of a series."""
 

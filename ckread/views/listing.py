@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,8 +41,7 @@ LONG_NAME = 36
 """Cells of a name from which on columns of one value move to the last line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """The chosen variables in order, and of how many and how large a whole they were chosen.
 
     `n_hidden` are bookkeeping entries left out; `by_key` puts raw keys in the place of names.

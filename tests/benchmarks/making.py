@@ -14,9 +14,9 @@ from pathlib import Path
 from tests.benchmarks.measuring import python_command
 
 
-def make_many(prefix: Path, n_variables: int) -> Path:
+def make_many(prefix: Path, n_variables: int, *, offset: int = 0) -> Path:
     """Write `n_variables` small float32 variables, named as a deep network's are."""
-    return _make(prefix, "many", str(n_variables))
+    return _make(prefix, "many", str(n_variables), str(offset))
 
 
 def make_large(prefix: Path, n_variables: int, mib_each: int, *, seed: int = 0) -> Path:
@@ -39,7 +39,7 @@ def _write(kind: str, prefix: str, numbers: list[int]) -> None:
 
     if kind == "many":
         names = [f"tower_{i % 10}/layer_{i // 10}/kernel" for i in range(numbers[0])]
-        tensors = [np.full([4, 4], i, "f4") for i in range(numbers[0])]
+        tensors = [np.full([4, 4], i + sum(numbers[1:]), "f4") for i in range(numbers[0])]
     else:
         n_variables, mib_each, seed = numbers
         generator = np.random.default_rng(seed)

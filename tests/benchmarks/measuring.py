@@ -27,15 +27,27 @@ class Measurement:
     Attributes:
         seconds: wall time of each run.
         peak_mib: largest resident set of any one of its processes over all runs.
+        cpu: CPU seconds of each run, of all its processes.
     """
 
     seconds: tuple[float, ...]
     peak_mib: float
+    cpu: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
         """Median wall seconds."""
         return statistics.median(self.seconds)
+
+    @property
+    def least(self) -> float:
+        """Least CPU seconds: what a busy machine disturbs least."""
+        return min(self.cpu, default=self.median)
+
+    def times(self, n: float) -> Measurement:
+        """Give what so many of it would take."""
+        seconds, cpu = (tuple(n * x for x in one) for one in (self.seconds, self.cpu))
+        return Measurement(seconds, self.peak_mib, cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,11 @@ class Comparison:
         return self.theirs.median / self.ours.median
 
     @property
+    def cpu_ratio(self) -> float:
+        """How many times less CPU ours takes, by the least of the runs."""
+        return self.theirs.least / self.ours.least
+
+    @property
     def is_missed(self) -> bool:
         """Whether it is slower, or needs more memory, than is asked for."""
         return self.ratio < self.target or self.ours.peak_mib > self.max_mib
@@ -74,22 +91,24 @@ import json, resource, subprocess, sys, time
 start = time.perf_counter()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps([seconds, peak / 1024, done.returncode, done.stderr.decode()[-2000:]]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+cpu = used.ru_utime + used.ru_stime
+print(json.dumps([seconds, used.ru_maxrss / 1024, cpu, done.returncode,
+                  done.stderr.decode()[-2000:]]))
 """
 # A process counts what its parent held when it was started as its own peak: so the
 # parent is a bare interpreter.
 
 
-def _run_once(command: Sequence[str]) -> tuple[float, float]:
+def _run_once(command: Sequence[str]) -> tuple[float, float, float]:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
     answer = subprocess.run(launch, env=environment, check=True, capture_output=True).stdout
-    seconds, peak_mib, code, stderr = json.loads(answer)
+    seconds, peak_mib, cpu, code, stderr = json.loads(answer)
     if code not in (0, 1):
         raise RuntimeError(f"{command} exited {code}: {stderr}")
-    return seconds, peak_mib
+    return seconds, peak_mib, cpu
 
 
 def measure_in_turn(
@@ -109,15 +128,15 @@ def measure_in_turn(
     else:
         _run_once(ours)
         _run_once(theirs)
-    runs: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    runs: tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]] = ([], [])
     for i in range(max(n_ours, n_theirs)):
         if i < n_ours:
             runs[0].append(_run_once(ours))
         if i < n_theirs:
             runs[1].append(_run_once(theirs))
     first, second = (
-        Measurement(tuple(seconds for seconds, _ in side), max(peak for _, peak in side))
-        for side in runs
+        Measurement(seconds, max(peaks), cpu)
+        for seconds, peaks, cpu in (zip(*side, strict=True) for side in runs)
     )
     return first, second
 
@@ -130,16 +149,29 @@ def python_command(*arguments: str) -> list[str]:
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
     """Give the results as an aligned text table; `!` marks a target that is missed."""
     header = (
-        f"{'work':40} {'ours':>9} {'peak':>9}   {'beside':24} {'theirs':>9} {'peak':>9}"
-        f" {'ratio':>7}  target"
+        f"{'work':40} {'ours':>9} {'CPU':>7} {'peak':>9}   {'beside':24} {'theirs':>9} {'CPU':>7}"
+        f" {'peak':>9} {'ratio':>7} {'of CPU':>7}  target"
     )
     rows = [
-        f"{c.work:40} {c.ours.median:7.3f} s {c.ours.peak_mib:5.0f} MiB"
-        f"   {c.beside:24} {c.theirs.median:7.3f} s {c.theirs.peak_mib:5.0f} MiB"
-        f" {c.ratio:6.1f}x  {_target(c)}"
+        f"{c.work:40} {c.ours.median:7.3f} s {c.ours.least:7.3f} {c.ours.peak_mib:5.0f} MiB"
+        f"   {c.beside:24} {c.theirs.median:7.3f} s {c.theirs.least:7.3f}"
+        f" {c.theirs.peak_mib:5.0f} MiB {c.ratio:6.1f}x {c.cpu_ratio:6.1f}x  {_target(c)}"
         for c in comparisons
     ]
     return "\n".join([header, *rows])
+
+
+_WORSE = 1.15
+"""Times the CPU ratio of before from which a row got worse, and did not just vary."""
+
+
+def worse_rows(comparisons: Sequence[Comparison], before: dict[str, float]) -> list[str]:
+    """Say which rows take more CPU than before, as measured by what is beside them."""
+    return [
+        f"{c.work}: {c.cpu_ratio:.2f}x, {before[c.work]:.2f}x before"
+        for c in comparisons
+        if before.get(c.work, 0.0) > _WORSE * c.cpu_ratio
+    ]
 
 
 def _target(comparison: Comparison) -> str:

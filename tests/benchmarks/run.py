@@ -4,6 +4,8 @@
     python -m tests.benchmarks.run --only listing diff  some of them
     python -m tests.benchmarks.run --quick              small sizes, once each: does it run
     python -m tests.benchmarks.run --readme             and put the table into README.md
+    python -m tests.benchmarks.run --since FILE         which rows a change made worse: the first
+                                                        run writes the file, later ones compare
 
 Whole processes, start-up included, in turn with the other on the same files, which are
 made first: in `--folder` (14 GiB, kept for the next time) or in a temporary one. The exit
@@ -14,13 +16,24 @@ nothing else, with bytecode compiled on both sides.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import check, containers, core, diff, drift, indexes, statistics, tiny
-from tests.benchmarks.measuring import comparison_table, markdown_table
+from tests.benchmarks import (
+    check,
+    containers,
+    core,
+    diff,
+    drift,
+    indexes,
+    scaling,
+    statistics,
+    tiny,
+)
+from tests.benchmarks.measuring import comparison_table, markdown_table, worse_rows
 from tests.places import ROOT
 
 if TYPE_CHECKING:
@@ -39,6 +52,8 @@ COMPARISONS = {
     "drift": drift.compare,
     "check": check.compare,
     "tiny": tiny.compare,
+    "runs": scaling.compare_runs,
+    "types": scaling.compare_types,
     "indexes": indexes.compare,
 }
 README = ROOT / "README.md"
@@ -52,6 +67,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="keeps the checkpoints that are made")
     parser.add_argument("--markdown", action="store_true", help="the table of README.md")
     parser.add_argument("--readme", action="store_true", help="put that table into README.md")
+    parser.add_argument("--since", type=Path, help="says which rows are worse than in this file")
     arguments = parser.parse_args()
     if arguments.readme and (arguments.quick or len(arguments.only) < len(COMPARISONS)):
         parser.error("--readme takes every comparison, at full size")
@@ -84,6 +100,13 @@ def main() -> int:
     if arguments.readme:
         write_table(markdown_table(measured))
     print(markdown_table(measured) if arguments.markdown else comparison_table(measured))
+    if arguments.since is not None and arguments.since.exists():
+        worse = worse_rows(measured, json.loads(arguments.since.read_text(encoding="utf-8")))
+        print("\n".join(["worse:", *worse] if worse else ["no row is worse"]))
+        return int(bool(worse))
+    if arguments.since is not None:
+        ratios = {comparison.work: comparison.cpu_ratio for comparison in measured}
+        arguments.since.write_text(json.dumps(ratios, indent=1), encoding="utf-8")
     return int(not arguments.quick and any(each.is_missed for each in measured))
 
 

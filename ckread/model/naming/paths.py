@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckread.readers.contract import TensorRecord
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Namer:
     """Names the variables of one graph.
 

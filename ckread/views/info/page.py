@@ -221,11 +221,13 @@ def _row(node: VariableTree, tree: VariableTree, *, guide: str) -> _Row:
 
 def _contents(node: VariableTree) -> list[str]:
     """Say what a scope holds, in several lengths, the longest first."""
+    counted = [plural(node.n_variables, "variable"), count_text(node.n_variables)]
+    if node.has_scopes:  # asked first: it need not make all that is below
+        return counted
     if not node.children:
         is_told = node.variable is not None and node.parameters
         return [shape_text(node.variable.shape) if is_told and node.variable else ""]
-    counted = [plural(node.n_variables, "variable"), count_text(node.n_variables)]
-    if node.has_scopes or node.variable is not None:
+    if node.variable is not None:
         return counted
     folds = [child for child in node.children if child.folded]
     if folds:

@@ -12,14 +12,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import safe_text
-from ckread.views.terminal.page import SIXTEEN, Paper, PipedOnly, Prose, TerminalOnly
+from ckread.views.terminal.page import SIXTEEN, Page, Paper, PipedOnly, Prose, TerminalOnly
 from ckread.views.terminal.table import HEAD_ROWS, MAX_ROWS, Justify, Table
 from ckread.views.terminal.words import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.views.terminal.page import Block, Line, Page
+    from ckread.views.terminal.page import Block, Line
     from ckread.views.terminal.table import MeasuredColumn
 
 
@@ -50,6 +50,8 @@ def _block(block: Block) -> Iterator[str]:
     if isinstance(block, TerminalOnly):
         for inner in block.blocks:
             yield from _block(inner)
+    elif isinstance(block, Page):
+        yield from _sections(block)
     elif isinstance(block, Table):
         yield from _table(block)
     elif isinstance(block, Prose):

@@ -382,4 +382,4 @@ def test_an_empty_group_whose_tree_leads_nowhere_is_not_sound(tmp_path: Path) ->
     path = tmp_path / "m.weights.h5"
     path.write_bytes(data)
     (error,) = check(path).errors
-    assert "B-tree iteration failed" in error.message
+    assert error.message.endswith("HDF5 expects more")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -119,6 +121,16 @@ def test_stats_reads_every_byte_once() -> None:
     n_requests, nbytes = _asked(f"stats {TEN}")
     assert nbytes <= 1.02 * total
     assert n_requests <= 8
+
+
+def test_large_tensors_come_in_pieces_of_8_mib() -> None:
+    n = 5 << 20
+    header = json.dumps({"w": {"dtype": "F32", "shape": [n], "data_offsets": [0, 4 * n]}}).encode()
+    data = struct.pack("<Q", len(header)) + header + np.ones(n, "<f4").tobytes()
+    CountedStore.put("/fixtures/large.safetensors", data)
+    n_requests, nbytes = _asked("stats fixtures/large.safetensors")
+    assert n_requests <= 6
+    assert nbytes <= 1.01 * len(data)
 
 
 def test_ranges_are_merged_over_small_gaps() -> None:

@@ -148,6 +148,64 @@ def test_a_bucket(words: str, bucket: tuple[str, dict[str, str]]) -> None:
     _same(words, bucket[0], **bucket[1])
 
 
+WORK = """
+import sys, ckread
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+RUN = sys.argv[1] + "/digits_run"
+TEN, TWO, THREE = (f"{RUN}/ckpt-{step}" for step in (10, 2, 3))
+
+
+def shown(**how):
+    return [
+        ckread.statistics(TEN, **how).to_dict(),
+        ckread.diff(TWO, THREE, **how).to_dict(),
+        ckread.drift(RUN, **how).to_dict(),
+        ckread.check(TEN, **how).to_dict(),
+    ]
+
+
+if __name__ == "__main__":
+    if sys.argv[2] == "processes":
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+            assert shown(executor=executor) == shown()
+    else:
+        from dask.distributed import Client, LocalCluster
+
+        with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+            with Client(cluster) as client:
+                assert shown(executor=client.get_executor()) == shown()
+    print("same")
+"""
+
+
+@pytest.mark.parametrize("workers", ["processes", "dask"])
+def test_executors_open_addresses_where_they_work(
+    workers: str, bucket: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    if workers == "dask":
+        pytest.importorskip("distributed")
+    script = tmp_path / "work.py"
+    script.write_text(WORK, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script, bucket[0], workers],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)} | bucket[1],
+    )  # fmt: skip
+    assert done.stdout == "same\n", done.stderr[-2000:]
+
+
+def test_the_page_shows_what_is_shown(bucket: tuple[str, dict[str, str]]) -> None:
+    text = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    shown = re.findall(r"(?ms)^\$ ckread (s3:[^\n]*|[a-z]+ s3:[^\n]*)\n(.*?)(?=^\$ |^```)", text)
+    assert len(shown) >= 4
+    for words, wanted in shown:
+        code, out, err = _run(words, **bucket[1])
+        assert code in (0, 1)
+        assert err + out == wanted
+
+
 def test_what_a_web_server_has_not(web: str) -> None:
     code, _, err = _run(f"info {web}/digits_run/ckpt-11")
     assert code == 2
@@ -155,6 +213,9 @@ def test_what_a_web_server_has_not(web: str) -> None:
     code, out, _ = _run(f"check {web}/digits_run/ckpt-10")
     assert code == 0
     assert "state-stale" not in out
+    code, out, _ = _run(f"info {web}/digits_run/")
+    assert code == 0
+    assert "ckpt-10" in out  # as its state file says
     code, _, err = _run(f"info {web}/denied/ckpt-1")
     assert code == 2
     assert "access is denied (403)" in err
