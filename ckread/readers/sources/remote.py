@@ -192,12 +192,11 @@ def _system(address: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError:
-        message = "addresses need fsspec, which is not installed"
-        raise MissingDependencyError(
-            message, path=address, remedy="pip install 'ckread[remote]'"
-        ) from None
+        found = "addresses need fsspec, which is not installed"
+        remedy = "pip install 'ckread[remote]'"
+        raise MissingDependencyError(found, path=address, remedy=remedy) from None
     try:
-        found: tuple[Any, str] = url_to_fs(address)
+        system: tuple[Any, str] = url_to_fs(address)
     except ValueError:
         scheme = address.partition("://")[0]
         raise UnsupportedFeatureError(
@@ -205,7 +204,7 @@ def _system(address: str) -> tuple[Any, str]:
         ) from None
     except Exception as error:
         raise failure(address, error) from None
-    return found
+    return system
 
 
 def _patiently(address: str, ask: Callable[[], T]) -> T:
