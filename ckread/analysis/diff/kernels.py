@@ -523,18 +523,26 @@ def ulp_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
     -0 is 0, an infinity one step beyond the largest number, and NaN one number beyond that.
     """
     left, right = _ranks(a), _ranks(b)
+    if a.dtype.itemsize < 8:
+        apart = np.subtract(left, right, dtype=np.int64)
+        steps: NDArray[np.uint64] = np.abs(apart, out=apart).view(np.uint64)
+        return steps
     up, down = left.view(np.uint64), right.view(np.uint64)
-    steps: NDArray[np.uint64] = np.where(left > right, up - down, down - up)
-    return steps
+    return np.where(left > right, up - down, down - up)
 
 
-def _ranks(x: NDArray[Any]) -> NDArray[np.int64]:
+def _ranks(x: NDArray[Any]) -> NDArray[np.signedinteger[Any]]:
     """Give the place of each element among the numbers of its type, 0 for 0."""
-    width = 4 if x.dtype.name.startswith("float4") else 8 * x.dtype.itemsize
-    x = np.where(np.isnan(x), np.full((), np.nan, x.dtype), x)
-    bits = x.view(f"u{x.dtype.itemsize}").astype(np.uint64)
-    magnitude = (bits & np.uint64((1 << (width - 1)) - 1)).view(np.int64)
-    return np.where(bits >> np.uint64(width - 1), -magnitude, magnitude)
+    is_nan = np.isnan(x)
+    if is_nan.any():
+        x = np.where(is_nan, np.full((), np.nan, x.dtype), x)
+    bits = x.view(f"i{x.dtype.itemsize}")
+    if x.dtype.name.startswith("float4"):  # four bits in a byte
+        return np.where(bits & 8, -(bits & 7), bits)
+    # Magnitude and sign become one number: of what is below 0 the least number is taken away.
+    ranks: NDArray[np.signedinteger[Any]] = bits.copy()
+    np.subtract(np.iinfo(bits.dtype).min, bits, out=ranks, where=bits < 0)
+    return ranks
 
 
 def compare_rounding(_extents: Sequence[Extent], _: Any, chunks: Chunks) -> Rounding:
@@ -548,9 +556,12 @@ def rounding_of(chunks: Iterable[tuple[NDArray[Any], ...]]) -> Rounding:
     for a, b in chunks:
         with np.errstate(all="ignore"):
             steps = ulp_distances(a, b)
-            size = np.maximum(np.abs(a.astype(np.float64)), np.abs(b.astype(np.float64)))
-            steps[np.isnan(size)] = 0  # on both sides: otherwise the distance is NaN
-            largest = size.max(initial=0.0, where=np.isfinite(size))
+            extremes = [float(end) for x in (a, b) for end in (x.min(), x.max())] if a.size else [0]
+            largest = max(map(abs, extremes))
+            if not all(map(math.isfinite, extremes)):
+                size = np.maximum(np.abs(a.astype(np.float64)), np.abs(b.astype(np.float64)))
+                steps[np.isnan(size)] = 0  # on both sides: otherwise the distance is NaN
+                largest = float(size.max(initial=0.0, where=np.isfinite(size)))
             spacing = float(np.spacing(np.array(largest, a.dtype)))
         found = merge_roundings(found, Rounding(int(steps.max(initial=0)), spacing))
     return found
