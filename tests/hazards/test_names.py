@@ -105,6 +105,7 @@ CALLS = {
     "check": ["m-1"],
     "loads": ["m-1"],
     "compat": ["m-1", "m-2", "--all"],
+    "report": [".", "-o", "../out.html", "--force"],
     "completion": ["bash"],
 }
 FORMS = {"pipe": None, "screen of 60": 60, "screen of 120": 120, "json": None}

@@ -31,6 +31,7 @@ from ckread.model.paths.scanning import keras_files, scan
 from ckread.readers.contract import Format
 from ckread.readers.files import (
     STATE_FILE_NAME,
+    can_list,
     exists,
     file_names,
     is_address,
@@ -264,6 +265,9 @@ def _in_directory(directory: str, places: Places) -> Iterator[Place]:
     directory = directory.rstrip(os.sep) or directory
     places.scanned.append(directory)
     places.marks[directory] = read_marks(directory)
+    if not found and not can_list(directory):  # then a state file alone tells
+        named = (os.path.join(directory, name) for name in places.marks[directory].names)
+        found = [_place(location) for path in named if (location := at_prefix(path))]
     if not found and not places.marks[directory].names:
         yield _place(locate(directory))  # raises, with what is near
     yield from found

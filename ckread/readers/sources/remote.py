@@ -117,7 +117,7 @@ def look_again(address: str, *, older_than: float = 0.0) -> None:
         for one in [one for one in _single if one.startswith(directory)]:
             if _single[one][0] <= before:
                 del _single[one]
-        _denied.clear()
+                _denied.pop(one, None)
 
 
 def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]:
@@ -133,6 +133,8 @@ def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]
     if entry.is_directory:
         raise CheckpointError("a directory", expected="a file", path=address)
     identity = entry.identity
+    if identity.nbytes < 0:
+        raise _no_ranges(address, "the server does not tell how large the file is", "its size")
     if not entry.knows_ranges and identity.nbytes > _WHOLE_NBYTES:
         raise _no_ranges(address)
     with _lock:
@@ -169,10 +171,13 @@ def _fetcher(address: str, identity: FileIdentity) -> Callable[[int, int], bytes
     return fetch
 
 
-def _no_ranges(address: str) -> CheckpointError:
+def _no_ranges(
+    address: str,
+    found: str = "the server gives whole files only",
+    expected: str = "ranges of bytes",
+) -> CheckpointError:
     remedy = "Copy the checkpoint to this machine first, all of its files."
-    found = "the server gives whole files only"
-    return UnsupportedFeatureError(found, path=address, expected="ranges of bytes", remedy=remedy)
+    return UnsupportedFeatureError(found, path=address, expected=expected, remedy=remedy)
 
 
 def _parted(address: str) -> tuple[str, str]:
@@ -192,12 +197,11 @@ def _system(address: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError:
-        message = "addresses need fsspec, which is not installed"
-        raise MissingDependencyError(
-            message, path=address, remedy="pip install 'ckread[remote]'"
-        ) from None
+        found = "addresses need fsspec, which is not installed"
+        remedy = "pip install 'ckread[remote]'"
+        raise MissingDependencyError(found, path=address, remedy=remedy) from None
     try:
-        found: tuple[Any, str] = url_to_fs(address)
+        system: tuple[Any, str] = url_to_fs(address)
     except ValueError:
         scheme = address.partition("://")[0]
         raise UnsupportedFeatureError(
@@ -205,7 +209,7 @@ def _system(address: str) -> tuple[Any, str]:
         ) from None
     except Exception as error:
         raise failure(address, error) from None
-    return found
+    return system
 
 
 def _patiently(address: str, ask: Callable[[], T]) -> T:
@@ -243,9 +247,8 @@ def _listing(directory: str) -> Mapping[str, Entry] | None:
             found = {}
         except MissingDependencyError:
             raise
-        except AccessDeniedError as error:
+        except CheckpointError:  # then each file is asked for, and fails if all does
             found = None
-            _denied[directory] = error
     _listings[directory] = time.monotonic(), found
     return found
 
@@ -273,8 +276,8 @@ def _entry(info: Mapping[str, Any]) -> Entry:
     nbytes = info.get("size")
     return Entry(
         False,
-        FileIdentity(tag, int(nbytes or 0), _nanoseconds(moment)),
-        bool(info.get("partial", True)) and nbytes is not None,
+        FileIdentity(tag, -1 if nbytes is None else int(nbytes), _nanoseconds(moment)),
+        bool(info.get("partial", True)),
     )
 
 

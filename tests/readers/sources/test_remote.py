@@ -291,6 +291,27 @@ def test_a_missing_shard_is_told() -> None:
         checkpoint[next(iter(checkpoint))].numpy()
 
 
+@pytest.mark.parametrize("error", [PermissionError(), NotImplementedError("no lists here")])
+def test_a_store_that_lists_nothing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(CountedStore, "ls", refuse)
+    assert call("ls", SCHEME + TEN).code == 0
+    assert call("runs", f"{SCHEME}{RUN}/").out.count("/ckpt-") == 10
+    assert "cannot be listed" in _error(f"info {SCHEME}fixtures/nothing")
+    forget()
+    monkeypatch.setattr(CountedStore, "info", refuse)
+    wanted = "access is denied" if isinstance(error, PermissionError) else "it cannot be read"
+    assert wanted in _error(f"info {SCHEME}fixtures/nothing")
+
+
+def test_chained_addresses() -> None:
+    there = call("ls", f"simplecache::{SCHEME}{TEN}")
+    assert there.code == 0
+    assert there.out.replace(f"simplecache::{SCHEME}", "") == call("ls", TEN).out
+
+
 def test_nothing_there() -> None:
     with pytest.raises(CheckpointNotFoundError):
         ckread.open(f"{SCHEME}nowhere/ckpt-1")

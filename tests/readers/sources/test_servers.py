@@ -216,6 +216,9 @@ def test_what_a_web_server_has_not(web: str) -> None:
     code, out, _ = _run(f"info {web}/digits_run/")
     assert code == 0
     assert "ckpt-10" in out  # as its state file says
+    code, out, _ = _run(f"runs {web}/digits_run/")
+    assert code == 0
+    assert out.count("/ckpt-") == 10
     code, _, err = _run(f"info {web}/denied/ckpt-1")
     assert code == 2
     assert "access is denied (403)" in err
