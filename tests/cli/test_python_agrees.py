@@ -38,19 +38,20 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
         lambda: library.statistics(A, "conv", roles="slot", n_bins=5).to_dict()
     ),
     f"stats {RUN} conv1 --every": lambda: library.statistics_of_run(RUN, "conv1").to_dict(),
-    f"diff {A} {B}": lambda: library.diff(A, B).to_dict(),
+    f"diff {A} {B}": lambda: library.diff(A, B).to_dict() | {"elements": None},
     f"diff {A} {B} kernel --index-only": (
-        lambda: library.diff(A, B, "kernel", index_only=True).to_dict()
+        lambda: library.diff(A, B, "kernel", index_only=True).to_dict() | {"elements": None}
     ),
     f"diff {A} fixtures/digits_files/digits.keras": (
-        lambda: library.diff(A, "fixtures/digits_files/digits.keras").to_dict()
+        lambda: library.diff(A, "fixtures/digits_files/digits.keras").to_dict() | {"elements": None}
     ),
     f"drift {RUN}": lambda: library.drift(RUN).to_dict(),
     f"track {RUN} learning_rate logits/bias[0]": (
         lambda: library.track(RUN, ["learning_rate", "logits/bias[0]"]).to_dict()
     ),
     f"history {LOG} --run {RUN}": lambda: library.history(LOG, RUN).to_dict(),
-    f"runs {RUN}": lambda: open_run(RUN).to_dict(),
+    f"runs {RUN}": lambda: open_run(RUN).to_dict() | {"seams": []},
+    f"optimizer {A}": lambda: library.optimizer(A).to_dict(),
     f"compat {A} {B}": lambda: library.compat(A, B).to_dict(),
     f"compat {A} fixtures/digits_export kernel": (
         lambda: library.compat(A, "fixtures/digits_export", "kernel").to_dict()
@@ -62,7 +63,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     f"check {A}": lambda: library.check(A).to_dict(),
     f"check {A} --quick": lambda: library.check(A, quick=True).to_dict(),
 }
-OTHERS = {"show", "filters", "export", "completion"}
+OTHERS = {"show", "filters", "export", "report", "completion"}
 """Commands that tell of one read or of a file that was written, or nothing of a checkpoint."""
 
 

@@ -48,10 +48,11 @@ def test_piped_every_weight_is_a_row_of_words(run: Any) -> None:
     assert (code, err) == (0, "")
     header, *rows = out.splitlines()
     assert header.split() == [
-        "#", "name", "shape", "min", "max", "mean", "std", "l2", "zeros", "nan", "inf", "median",
+        "#", "name", "shape", "min", "max", "mean", "std", "l1", "l2", "zeros", "nan", "inf",
+        "median",
     ]  # fmt: skip
     assert len(rows) == 16
-    assert {len(row.split()) for row in rows} == {11}
+    assert {len(row.split()) for row in rows} == {12}
     assert rows[0].split()[:2] == ["conv1/kernel", "3x3x1x16"]
 
 
