@@ -29,7 +29,7 @@ from ckread.model.evidence import Claim, Strength
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, no_garbage_collection
 
 if TYPE_CHECKING:
     import os
@@ -99,6 +99,7 @@ def compat(
         (True, 43, True)
     """
     with ExitStack() as stack:
+        stack.enter_context(no_garbage_collection())  # 10,000 objects, of which none is garbage
         with shared_graphs():
             there = stack.enter_context(opened(saved))
             here = stack.enter_context(opened(target))
