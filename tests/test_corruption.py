@@ -312,10 +312,10 @@ def _assert_all_named(counts: dict[str, Counter[str]]) -> None:
 @pytest.mark.parametrize(
     "prefix",
     [
-        "dtypes/every",
-        "strings/tables/ckpt-1",
+        pytest.param("dtypes/every", marks=pytest.mark.slow),
+        pytest.param("strings/tables/ckpt-1", marks=pytest.mark.slow),
         "sharded/partitioned/model.ckpt",
-        "tf012_v2/model.ckpt-5",
+        pytest.param("tf012_v2/model.ckpt-5", marks=pytest.mark.slow),
     ],
 )
 def test_every_flipped_byte_of_some_data_is_named(prefix: str) -> None:

@@ -73,6 +73,7 @@ def test_functional_and_sequential_differ_in_a_scope_alone(way: str) -> None:
     assert [str(rule) for rule in result.rules] == ["s|^|tiny/|"]
 
 
+@pytest.mark.slow
 def test_all_steps_of_a_directory_of_five_architectures_diff_pairwise() -> None:
     directory = REAL / "pulkitgo__deeponet" / "model@44c0d048"
     if not directory.exists():

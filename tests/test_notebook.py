@@ -54,6 +54,8 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "RestoreForecast": lambda: ckread.compat(
         "fixtures/restoring/pretrained/ckpt-1", "fixtures/restoring/mine/ckpt-1"
     ),
+    "OptimizerAudit": lambda: ckread.optimizer(f"{RUN}/ckpt-10"),
+    "RunOptimizerAudit": lambda: ckread.optimizer_of_run(RUN),
     "OnLoading": lambda: ckread.OnLoading("model.keras", "keras", FACTS),
 }
 each = pytest.mark.parametrize("kind", ANSWERS)

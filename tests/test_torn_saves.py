@@ -70,6 +70,7 @@ def _killed_before_the_index(folder: Path) -> None:
     assert (folder / "ckpt-0.data-00000-of-00001").stat().st_size > 16 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.oracle
 @pytest.mark.parametrize("kill", [_killed_in_the_data, _killed_before_the_index])
 def test_a_save_that_was_killed(kill: Callable[[Path], None], tmp_path: Path) -> None:
@@ -104,6 +105,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.oracle
 def test_a_disk_that_was_full(small_disk: Path) -> None:
     done = subprocess.run(

@@ -134,6 +134,7 @@ def test_names_are_never_markup(call: Any, tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_many_variables_are_summed(call: Any, tmp_path: Path) -> None:
     tensors = {f"layer_{i}/w": np.full(3, i, "f4") for i in range(1500)}
     prefix = write_bundle(tmp_path / "ckpt-1", tensors)

@@ -29,11 +29,13 @@ def _told(path: Path | str) -> list[Finding]:
     return [finding for finding in report.findings if finding.code is Code.TENSORFLOW]
 
 
+@pytest.mark.slow
 def test_it_reads_it() -> None:
     (told,) = _told(FIXTURES / "digits_run" / "ckpt-9")
     assert (told.level, told.message) == (Level.NOTE, "TensorFlow reads it: yes, 44 tensors")
 
 
+@pytest.mark.slow
 def test_it_refuses_some() -> None:
     first, *rest = _told(FIXTURES / "sharded" / "partitioned" / "model.ckpt")
     assert (first.level, first.message) == (

@@ -100,6 +100,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, np.ndarray[Any
     ), array
 
 
+@pytest.mark.slow
 def test_a_tensor_of_several_pieces(large: tuple[str, np.ndarray[Any, Any]]) -> None:
     prefix, array = large
     assert_equals_numpy(_distribution(prefix, "big"), array[: array.size])

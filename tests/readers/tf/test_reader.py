@@ -237,6 +237,7 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.oracle
 def test_not_a_word_of_tensorflow_reaches_the_terminal() -> None:
     code = (

@@ -57,6 +57,8 @@ PLOTS: dict[str, Callable[..., Figure]] = {
 WHOLE: dict[str, Callable[..., Figure]] = {
     **PLOTS,
     "all": lambda **o: ckread.plot_statistics(ckread.statistics(RUN), **o),
+    "optimizer": lambda **o: ckread.plot_optimizer(ckread.optimizer(RUN), **o),
+    "optimizers": lambda **o: ckread.plot_optimizer(ckread.optimizer_of_run(RUN), **o),
     "map": lambda **o: ckread.plot_drift(ckread.drift(RUN), **o),
     "difference": lambda **o: ckread.plot_difference(
         f"{RUN}/ckpt-2", f"{RUN}/ckpt-3", "conv2/bias", **o
@@ -72,7 +74,7 @@ X_LABELS = {
 
 def test_every_public_plot_is_tried() -> None:
     tried = {"plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",
-             "plot_track", "plot_history"}  # fmt: skip
+             "plot_track", "plot_history", "plot_optimizer"}  # fmt: skip
     assert {name for name in ckread.__all__ if name.startswith("plot_")} == tried
 
 
