@@ -36,10 +36,10 @@ WORDS = {
 }
 """What stands for a word of a usage line, in the directory of a run."""
 
-PATTERNS = {"stats": "conv1", "drift": "conv1", "export": "conv1"}
+PATTERNS = dict.fromkeys(("stats", "drift", "export", "optimizer"), "conv1")
 """Patterns where the learning rate is none of the variables that are meant."""
 
-OPTIONS = {"export": ["-o", "some.npz"], "filters": ["-o", "some.png"]}
+OPTIONS = {"export": ["-o", "some.npz"], "filters": ["-o", "some.png"], "report": ["-o", "r.html"]}
 EXIT_CODES = {"diff": 1}
 
 
