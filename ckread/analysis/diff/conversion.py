@@ -38,6 +38,8 @@ MAX_PARTS = 8
 _MAX_AXES = 5
 _N_GATES = (3, 4)
 _BY_CHANCE = 0.05
+_FEW_LEFT = 8
+"""Tensors of one size up to which each left over is held against each, for most equal values."""
 _LEAVES = {
     "kernel": "weight", "weights": "weight", "gamma": "weight", "scale": "weight",
     "embeddings": "weight", "embedding": "weight", "w": "weight", "depthwise_kernel": "weight",
@@ -121,11 +123,38 @@ def pair_by_turned_values(
             for variable in variables:
                 by_print[fingerprint(variable, narrow)].append(variable)
             known.append(by_print)
+        taken: set[str] = set()
         for key in known[0].keys() & known[1].keys():
             for x, y in pair_nearest(known[0][key], known[1][key]):
                 values = (v.numpy().astype(numpy_dtype(narrow), copy=False) for v in (x, y))
                 if _same_bits(*values) is not None:
+                    taken |= {x.key, y.key}
                     yield x, y
+        first, second = ([v for v in side if v.key not in taken] for side in (left, right))
+        yield from _mostly_equal(first, second, narrow)
+
+
+def _mostly_equal(
+    a: Sequence[Variable], b: Sequence[Variable], dtype: DataType
+) -> Iterator[tuple[Variable, Variable]]:
+    """Pair what has more than half of its values in common: a conversion that went wrong."""
+    import numpy as np
+
+    if not (a and b) or max(len(a), len(b)) > _FEW_LEFT:
+        return
+    left, right = ([v.numpy().astype(numpy_dtype(dtype), copy=False) for v in side]
+                   for side in (a, b))  # fmt: skip
+    shares = [
+        (max((float(np.mean(turned == other)) for way, turned in _arrangements(one, other.shape)
+              if way.gates is None), default=0.0), i, j)
+        for i, one in enumerate(left)
+        for j, other in enumerate(right)
+    ]  # fmt: skip
+    done: set[tuple[str, int]] = set()
+    for share, i, j in sorted(shares, reverse=True):
+        if share > 0.5 and not {("a", i), ("b", j)} & done:
+            done |= {("a", i), ("b", j)}
+            yield a[i], b[j]
 
 
 class Arrangement(NamedTuple):

@@ -111,6 +111,37 @@ def test_one_element_that_changed_is_named(tmp_path: Path, name: str) -> None:
     assert "differs in 1 of" in screen
 
 
+@pytest.mark.parametrize(
+    ("tensorflow", "other", "name"),
+    [
+        (
+            "transformers-bert.h5",
+            "transformers-bert",
+            "encoder.layer.1.attention.self.query.weight",
+        ),
+        ("transformers-gpt2.h5", "transformers-gpt2", "h.0.mlp.c_fc.weight"),
+        (
+            "keras-hub-bert.weights.h5",
+            "keras-hub-bert",
+            "bert.encoder.layer.0.attention.self.key.weight",
+        ),
+        ("keras-hub-gpt2.weights.h5", "keras-hub-gpt2", "h.1.mlp.c_proj.weight"),
+    ],
+)  # fmt: skip
+def test_one_element_that_a_converter_got_wrong(
+    tmp_path: Path, tensorflow: str, other: str, name: str
+) -> None:
+    arrays = {k: v.copy() for k, v in load_file(CONVERTED / f"{other}.safetensors").items()}
+    arrays[name][3, 5] += 0.5
+    save_file(arrays, tmp_path / "x.safetensors")
+    found = ckread.diff(CONVERTED / tensorflow, tmp_path / "x.safetensors")
+    assert found.conversion is not None
+    assert found.conversion.found == found.conversion.variables == found.conversion.bit_equal + 1
+    metrics = found[name].metrics
+    assert metrics is not None
+    assert (metrics.changed_elements, metrics.first_changed) == (1, (3, 5))
+
+
 def compared(tmp_path: Path, ours: Arrays, theirs: Arrays) -> CheckpointDiff:
     prefix = write_bundle(tmp_path / "ckpt-1", ours)
     path = tmp_path / "x.safetensors"
