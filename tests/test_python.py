@@ -39,11 +39,12 @@ ROWS = {
     "Checkpoint": 44, "VariableTree": 70, "Run": 10, "CheckpointStatistics": 16,
     "RunStatistics": 20, "CheckpointDiff": 43, "RunDrift": 160, "RunTrack": 10,
     "TrainingHistory": 10, "CheckReport": 1, "RestoreForecast": 11, "OnLoading": 2,
+    "OptimizerAudit": 12, "RunOptimizerAudit": 120,
 }  # fmt: skip
 INDEX = {
     "Checkpoint": "name", "VariableTree": "path", "CheckpointStatistics": "name",
     "CheckpointDiff": "name", "RunTrack": "step", "TrainingHistory": "epoch",
-    "RestoreForecast": "name",
+    "RestoreForecast": "name", "OptimizerAudit": "name",
 }  # fmt: skip
 
 
