@@ -353,9 +353,10 @@ def _do(
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]
     n_elements = sum(block.elements * len(block.numbers) for block in job)
     step = max(1, _BLOCK_ELEMENTS // n_elements)
-    for at in range(0, max(len(block.columns) for block in job), step):
+    n_columns = max(len(block.columns) for block in job)
+    for at in range(0, n_columns, step):
         read: list[list[NDArray[Any]]] = [[] for _ in job]
-        for which in range(at, at + step):
+        for which in range(at, min(at + step, n_columns)):
             for block, arrays, is_sound in zip(job, read, sound, strict=True):
                 if which < len(block.columns) and is_sound.any():
                     try:
