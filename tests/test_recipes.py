@@ -85,6 +85,9 @@ def test_a_page_shows_what_its_commands_print(
 
     def anew(found: re.Match[str]) -> str:
         printed = on_screen(found[1], folder=folder).rstrip().replace(str(tmp_path), "…")
+        times = dict.fromkeys(re.findall(r"file of (\d{4}-\d\d-\d\d \d\d:\d\d)", found[2]))
+        if times:  # when git wrote it
+            printed = re.sub(r"(?<=file of )\d{4}-\d\d-\d\d \d\d:\d\d", next(iter(times)), printed)
         shown = shortened(printed, found[2].rstrip("\n"))
         return f"```bash\n{found[1]}\n```\n\n```text\n{shown}\n```".replace("text\n\n", "text\n")
 

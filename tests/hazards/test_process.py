@@ -54,7 +54,10 @@ def test_a_signal_leaves_nothing_half_written(tmp_path: Path, number: str, code:
     out = tmp_path / "out"
     out.mkdir()
     words = [*PROGRAM, "export", prefix, "-o", str(out / "k.csv")]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as export:
+    with subprocess.Popen(  # under nohup a hangup would be ignored
+        words, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    ) as export:  # fmt: skip
         while not any(path.suffix == ".partial" for path in out.iterdir()):
             assert export.poll() is None
             time.sleep(0.01)

@@ -146,6 +146,9 @@ def check_unopened(
     if isinstance(error, CheckpointNotFoundError):
         path = torn_in(path) or path if is_directory(path) else path
         if (torn := torn_save(path)) is not None:
+            let_settle([path])  # an old one goes index first, its data a moment later
+            if torn_save(path) != torn:
+                raise changed(path)
             return CheckReport(path, in_order([torn, *check_directory(path)]), is_listed=False)
     is_absent = isinstance(error, (CheckpointNotFoundError, NotACheckpointError))
     damaged = CorruptCheckpointError, UnsupportedFeatureError, MissingShardError

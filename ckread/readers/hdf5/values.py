@@ -42,7 +42,7 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
         )
     wanted = numpy_dtype(dataset.dtype)
     if dataset.dtype is DataType.STRING:
-        strings = np.empty(math.prod(dataset.shape), object)
+        strings = empty_array((math.prod(dataset.shape),), DataType.STRING)
         strings[:] = read_strings(file, dataset)
         return np.array(strings.reshape(dataset.shape)[index], object)
     if 0 in dataset.shape:
