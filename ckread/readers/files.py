@@ -514,6 +514,16 @@ def found_out_once() -> Iterator[None]:
         _found_out.reset(token)
 
 
+@contextmanager
+def found_out_anew() -> Iterator[None]:
+    """Have all found out anew within: what seems to be missing may have gone just now."""
+    token = _found_out.set(None)
+    try:
+        yield
+    finally:
+        _found_out.reset(token)
+
+
 def once(find: Callable[..., Found], *about: Any) -> Found:
     """Give what a function finds out; what it found before, where that is kept."""
     known = _found_out.get()

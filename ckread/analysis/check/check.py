@@ -41,6 +41,7 @@ from ckread.readers.files import (
     changed,
     exists,
     file_identity,
+    found_out_anew,
     is_directory,
     is_file,
     let_settle,
@@ -140,6 +141,13 @@ def check_unopened(
     That very error is raised where there is no checkpoint. TensorFlow is asked only where
     there is an index.
     """
+    with found_out_anew():
+        return _check_unopened(path, error, reader, with_tensorflow=with_tensorflow)
+
+
+def _check_unopened(
+    path: str, error: CheckpointError, reader: str, *, with_tensorflow: bool
+) -> CheckReport:
     may_change = CorruptCheckpointError, MissingShardError, CheckpointNotFoundError
     if isinstance(error, may_change):
         _see_again(path, error, reader)
