@@ -41,7 +41,9 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
             f"{dataset.path!r} has a type that no tensor has", path=file.path, name=file.name
         )
     wanted = numpy_dtype(dataset.dtype)
+    # `file.dataset` sees that it was written, before memory is taken.
     if dataset.dtype is DataType.STRING:
+        file.dataset(dataset.path)
         strings = empty_array((math.prod(dataset.shape),), DataType.STRING)
         strings[:] = read_strings(file, dataset)
         return np.array(strings.reshape(dataset.shape)[index], object)
@@ -50,7 +52,7 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
         return empty
     if index:
         return _read(file, dataset, index)
-    file.dataset(dataset.path)  # which sees that it was written, before memory is taken
+    file.dataset(dataset.path)
     whole = empty_array(dataset.shape, dataset.dtype)
     for slab in _slabs(file, dataset, whole.size):
         whole[slab] = _read(file, dataset, slab)
