@@ -158,7 +158,7 @@ def diff_checkpoints(
         found,
         matching.rules,
         verified,
-        Conversion.of(found) if is_conversion and not index_only else None,
+        Conversion.told_by(found) if is_conversion and not index_only else None,
     )
 
 

@@ -328,6 +328,17 @@ class Conversion:
     extra: tuple[str, ...]
 
     @classmethod
+    def told_by(cls, variables: Sequence[VariableDiff]) -> Conversion | None:
+        """Sum up a diff of two libraries' files; None where no value tells that one is the other.
+
+        Half of the variables have to be found, and one of them equal or exactly cast.
+        """
+        found = cls.of(variables)
+        pairs = [v for v in variables if v.a and v.b and v.role.is_parameter]
+        is_same = any(is_bit_equal(v) or is_exact_cast(v) for v in pairs if v.elements > 1)
+        return found if is_same and 2 * found.found >= found.variables else None
+
+    @classmethod
     def of(cls, variables: Sequence[VariableDiff]) -> Conversion:
         """Sum up a diff of two libraries' files."""
         model = [v for v in variables if v.role.is_parameter]

@@ -234,9 +234,10 @@ def test_other_weights_are_no_conversion_of_these(tmp_path: Path) -> None:
     ours = {"a/kernel": normal(30, 40), "a/bias": normal(40)}
     theirs = {"a.weight": normal(40, 30) + 1, "a.bias": normal(40) + 1}
     found = compared(tmp_path, ours, theirs)
-    assert found.conversion is not None
-    assert found.conversion.bit_equal == 0
+    assert found.conversion is None
     assert all(one.gates is None for one in found.variables)
+    strange = ckread.diff(FOLDER / "training.pt", RUN)
+    assert strange.conversion is None
 
 
 def test_a_map_is_written_read_and_used_by_export(tmp_path: Path) -> None:
