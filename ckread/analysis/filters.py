@@ -31,6 +31,8 @@ from ckread.model.variable import Variable
 from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from ckread.model.checkpoint import Checkpoint
@@ -95,6 +97,10 @@ class Filters:
         """Give one tile."""
         tile: Floats = self.tiles[index]
         return tile
+
+    def __iter__(self) -> Iterator[Floats]:
+        """Iterate over the tiles."""
+        return iter(self.tiles)
 
     def head(self, n: int | None) -> Filters:
         """Give the first so many tiles, on a colour scale of their own."""
@@ -325,6 +331,10 @@ class Responses:
         """Give the response of one kernel, shape (rows, columns)."""
         one: Floats = self.maps[index]
         return one
+
+    def __iter__(self) -> Iterator[Floats]:
+        """Iterate over the maps."""
+        return iter(self.maps)
 
     @property
     def output(self) -> Floats:
