@@ -116,7 +116,8 @@ def test_no_block_escapes() -> None:
 
 
 def test_the_page_opens_with_two_sentences_and_the_two_commands() -> None:
-    title, opening, clone, test, second = re.split(r"\n{2,}", re.sub(_FENCED, "", page()), maxsplit=4)
+    prose = re.sub(_FENCED, "", page())
+    title, opening, clone, test, second = re.split(r"\n{2,}", prose, maxsplit=4)
     assert title == "# ckread"
     assert page().startswith(f"{title}\n\n{opening}\n\n{clone}\n\n```bash\n")
     assert second.strip().startswith("Two readers stand behind one contract.")

@@ -281,7 +281,7 @@ def _no_rate(
     if counters:
         remedy: str = TextLines(
             "With a schedule an optimizer computes it from its iterations, and does not save it.",
-            "A log keeps it, epoch by epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
+            "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
