@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
-    POWERS,
     STEPS,
+    is_power,
     iterations_by_power,
     outermost,
     read_optimizers,
@@ -125,7 +125,7 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         names,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
-        [v.name for v in values if v.name.rpartition("/")[2] in POWERS],
+        [v.name for v in values if is_power(v)],
         (step.name, "step") if step else (saves.name, "save counter") if saves else None,
         [(v.name, v.key) for v in values if v.role.is_parameter],
         [(v.name, v.key) for v in values if v.name.rpartition("/")[2] != _SAVES],
