@@ -15,7 +15,7 @@ import pytest
 
 import ckread
 from ckread.errors import CheckpointNotFoundError, UsageError, VariableNotFoundError
-from ckread.model.display import Records
+from ckread.model.records import Records
 from ckread.readers.contract import DataType
 from tests.builders import write_bundle
 from tests.places import ROOT

@@ -25,8 +25,9 @@ from ckread.analysis.training import (
     read_training_state,
 )
 from ckread.errors import CheckpointError, TextLines
-from ckread.model.display import Kind, Records, data_frame
+from ckread.model.display import Kind, data_frame
 from ckread.model.opening import opened
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile

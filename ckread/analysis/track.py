@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
-from ckread.model.display import Kind, Records, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import Regex, find_variable, select

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ckread.model.display import Field, Kind, Records, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.records import Records
 from ckread.model.role import Role
 
 if TYPE_CHECKING:

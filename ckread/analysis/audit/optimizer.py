@@ -19,9 +19,10 @@ from ckread.analysis.training import optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.display import Field, Kind, Records, columns_of, data_frame, document, frame
+from ckread.model.display import Field, Kind, columns_of, data_frame, document, frame
 from ckread.model.opening import open_checkpoint
 from ckread.model.optimizers import classes_of_slots
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.model.selection import select

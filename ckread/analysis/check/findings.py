@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.findings import FINDING_FIELDS, Code, Finding, Level
-from ckread.model.display import Records, frame
+from ckread.model.display import frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from ckread.analysis.loading.records import OnLoading

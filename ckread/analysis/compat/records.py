@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Field, Kind, Records, document, frame
+from ckread.model.display import Field, Kind, document, frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from ckread.model.evidence import Claim

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Field, Kind, Records, document, frame
+from ckread.model.display import Field, Kind, document, frame
 from ckread.model.evidence import Claim, Strength
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

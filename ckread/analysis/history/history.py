@@ -13,7 +13,8 @@ from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
-from ckread.model.display import Kind, Records, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 

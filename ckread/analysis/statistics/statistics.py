@@ -10,8 +10,9 @@ from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
-from ckread.model.display import Field, Kind, Records, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
+from ckread.model.records import Records
 from ckread.model.selection import choose, model_order
 from ckread.readers.contract import CHECKSUMMED
 
