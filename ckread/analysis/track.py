@@ -279,13 +279,13 @@ def _no_rate(
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
     if counters:
-        found += ": a schedule object"
         remedy: str = TextLines(
-            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            "With a schedule an optimizer computes it from its iterations, and does not save it.",
+            "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
     else:
-        remedy = "They hold no optimizer at all."
+        remedy = "They hold nothing of an optimizer."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)
