@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import Shared, find_shared
 from ckread.analysis.parameters import (
@@ -25,8 +25,9 @@ from ckread.analysis.training import (
     read_training_state,
 )
 from ckread.errors import CheckpointError, TextLines
-from ckread.model.display import Displayed
+from ckread.model.display import Kind, data_frame
 from ckread.model.opening import opened
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
@@ -47,9 +48,28 @@ MAX_LOST_NAMES = 10
 """Names that a warning lists."""
 
 
+class Fact(NamedTuple):
+    """One fact of a summary.
+
+    Example:
+        >>> ckread.info("fixtures/digits_run")["parameters"]
+        Fact(name='parameters', value=38474)
+
+    Attributes:
+        name: of the field in the JSON document.
+        value: as it stands there: text, a number, a list, a dict; None where nothing tells.
+    """
+
+    name: str
+    value: Any
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary(Displayed):
+class CheckpointSummary(Records[Fact]):
     """What a checkpoint is; None where its files do not say.
+
+    Its records are the fields of its JSON document, by name, and all that they come of are
+    attributes: `summary.training.learning_rate`.
 
     Attributes:
         path: as the user would type it.
@@ -126,6 +146,10 @@ class CheckpointSummary(Displayed):
         return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
 
     @property
+    def _records(self) -> tuple[Fact, ...]:
+        return tuple(Fact(name, value) for name, value in self.to_dict().items())
+
+    @property
     def n_variables(self) -> int:
         """How many variables there are, bookkeeping included."""
         return sum(total.variables for total in self.roles.values())
@@ -197,6 +221,15 @@ class CheckpointSummary(Displayed):
             "evidence": [claim.to_dict() for claim in self.evidence],
             "warnings": self.warnings,
         }
+
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per fact, by name; values are Python's own.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        rows = [fact._asdict() for fact in self]
+        return data_frame({"value": Kind.TEXT}, rows, index="name")
 
 
 def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:

@@ -28,11 +28,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ckread.analysis.workers import job_nbytes, run
+from ckread.analysis.workers import job_nbytes, run, this_worker
 from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
-from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
+from ckread.readers.extents import (
+    ExtentStream,
+    OpenShards,
+    aligned_buffer,
+    checksum_error,
+    decode,
+    verify_extent,
+)
 from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
@@ -152,6 +159,8 @@ class Part(NamedTuple):
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
+    worker: str = ""
+    """Who could not read it."""
 
 
 class Found(NamedTuple):
@@ -162,12 +171,14 @@ class Found(NamedTuple):
         crc32c: of the bytes of each extent, none where some could not be read.
         which: which of the extents is damaged.
         error: what is wrong with it; None where all are sound.
+        worker: who found that.
     """
 
     partials: list[Any]
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
+    worker: str = "a worker"
 
 
 def scan(
@@ -195,10 +206,13 @@ def scan(
     is_long = any(len(item.sources) > MAX_OPEN_SHARDS for item in items)
     most = job_nbytes(sum(sizes), n_workers)
     most = max(most, sum(sizes) // n_workers + 1 if is_long else 0)
-    ranges = list(batches(sizes, nbytes=most))
+    is_apart = work.executor is not None
+    weights = [len(piece.item.sources) for piece in pieces] if is_apart else None
+    ranges = list(batches(sizes, nbytes=most, weights=weights))
     jobs = [pieces[batch.start : batch.stop] for batch in ranges]
     parts: dict[int, dict[int, Part]] = {}
     totals: dict[int, Any] = {}
+    believed: set[str] = set()
     with OpenShards(MAX_OPEN_SHARDS) as shards:
         worker = Worker(_do, kernel, shards)
         for number, results in run(jobs, worker, n_jobs=n_workers, executor=work.executor):
@@ -214,6 +228,8 @@ def scan(
                     found = _joined(item, parts.pop(order))
                     if merge is not None:
                         found = found._replace(partials=[totals.pop(order, None)])
+                    if is_apart and found.error is not None:
+                        _look_here_too(item, found, found.error, believed)
                     yield item, found
 
 
@@ -223,7 +239,7 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
     partials = [part.partial for _, part in ordered if part.partial is not None]
     for _, part in ordered:
         if part.error is not None:
-            return Found(partials, (), part.which, part.error)
+            return Found(partials, (), part.which, part.error, part.worker)
     computed = ordered[0][1].crc32c
     if len(ordered) > 1:
         sizes = [min(item.grid.piece, item.elements - start) for start, _ in ordered]
@@ -243,6 +259,30 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
                 error = checksum_error(extent.path, place, extent.crc32c, found, *name)
                 return Found(partials, computed, which, error)
     return Found(partials, computed)
+
+
+def _look_here_too(item: Item, found: Found, error: CheckpointError, believed: set[str]) -> None:
+    """Read what a worker says is damaged or missing; a worker that is alone with it is at fault.
+
+    Of each file once: what holds for one tensor of it is believed of the others.
+    """
+    try:
+        extent = extent_of(item.sources[found.which])
+        if extent.path in believed:
+            return
+        believed.add(extent.path)
+        stream = ExtentStream(extent, aligned_buffer(CHUNK_NBYTES))
+        for _ in stream:
+            pass
+        verify_extent(extent, stream.crc32c)
+    except CheckpointError:
+        return
+    told = f"{found.worker} does not read what is here: {error.detail}"
+    remedy = (
+        "A path has to mean the same file on every machine: one on a file system that they share, "
+        "or an address, with its driver and credentials there."
+    )
+    raise CheckpointError(told, path=extent.path, remedy=remedy)
 
 
 class Worker:
@@ -292,7 +332,7 @@ def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
         extents = reading.places()
         return Part(kernel(extents, piece.item.parameter, iter(reading)), reading.crc32c)
     except CheckpointError as error:
-        return Part(None, (), reading.which, error)
+        return Part(None, (), reading.which, error, this_worker())
 
 
 class _Reading:
