@@ -33,6 +33,7 @@ from ckread.readers.contract import CHUNK_NBYTES, Extent
 from ckread.readers.extents import (
     ExtentStream,
     OpenShards,
+    aligned_buffer,
     checksum_error,
     decode,
     verify_extent,
