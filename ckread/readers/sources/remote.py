@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,8 +29,10 @@ from ckread.readers.sources.failures import AccessDeniedError, failure, is_passi
 from ckread.readers.sources.ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
+
+    from ckread.readers.sources.ranges import Fetch, Span
 
     T = TypeVar("T")
 
@@ -148,12 +151,30 @@ def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]
     return identity, ranges
 
 
-def _fetcher(address: str, identity: FileIdentity) -> Callable[[int, int], bytes]:
-    def fetch(start: int, stop: int) -> bytes:
+def _fetcher(address: str, identity: FileIdentity) -> Fetch:
+    def fetch(spans: Sequence[Span]) -> list[bytes | Exception]:
+        system, path = _system(address)
+        found: list[Any] = [None] * len(spans)
+        if len(spans) > 1:
+            with suppress(Exception):  # each is asked for alone, and tells why
+                starts, stops = zip(*spans, strict=True)
+                paths = [path] * len(spans)
+                found = system.cat_ranges(paths, starts, stops, on_error="return")
+        return [one(*span, data) for span, data in zip(spans, found, strict=True)]
+
+    def one(start: int, stop: int, data: bytes | Exception | None) -> bytes | Exception:
         if start >= stop:
             return b""
-        system, path = _system(address)
-        data: bytes = _patiently(address, lambda: system.cat_file(path, start=start, end=stop))
+        try:
+            if isinstance(data, bytes):
+                return exact(start, stop, data)
+            system, path = _system(address)
+            alone = _patiently(address, lambda: system.cat_file(path, start=start, end=stop))
+            return exact(start, stop, alone)
+        except CheckpointError as error:
+            return error
+
+    def exact(start: int, stop: int, data: bytes) -> bytes:
         if len(data) == stop - start:
             return data
         if len(data) == identity.nbytes:  # a web server that knows no ranges
