@@ -87,7 +87,7 @@ class OpenShards(KeptOpen):
 
     def expect(self, places: Iterable[tuple[str, int, int]]) -> None:
         """Tell which bytes of which file, from start to stop, will be read next."""
-        from ckread.readers.sources.ranges import begin_job
+        from ckread.readers.sources.remote import begin_job
 
         begin_job()
         spans: dict[str, list[tuple[int, int]]] = {}

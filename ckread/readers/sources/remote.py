@@ -25,8 +25,8 @@ from ckread.errors import (
     UsageError,
 )
 from ckread.readers.contract import FileIdentity
+from ckread.readers.sources import ranges
 from ckread.readers.sources.failures import AccessDeniedError, failure, is_passing
-from ckread.readers.sources.ranges import Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ _lock = RLock()
 _listings: dict[str, tuple[float, Mapping[str, Entry] | None]] = {}
 _single: dict[str, tuple[float, Entry | None]] = {}
 _denied: dict[str, CheckpointError] = {}
-_open: dict[str, tuple[FileIdentity, Ranges]] = {}
+_open: dict[str, tuple[FileIdentity, ranges.Ranges]] = {}
 
 
 def check_address(address: str) -> None:
@@ -123,7 +123,7 @@ def look_again(address: str, *, older_than: float = 0.0) -> None:
                 _denied.pop(one, None)
 
 
-def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]:
+def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, ranges.Ranges]:
     """Give the identity of a file and its bytes, which all share that have it open.
 
     Raises:
@@ -141,14 +141,19 @@ def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]
     if not entry.knows_ranges and identity.nbytes > _WHOLE_NBYTES:
         raise _no_ranges(address)
     with _lock:
-        known, ranges = _open.pop(address, (None, None))
-        if ranges is None or known != identity:
+        known, file = _open.pop(address, (None, None))
+        if file is None or known != identity:
             fetch = _fetcher(address, identity)
-            ranges = Ranges(identity.nbytes, fetch, in_blocks=in_blocks)
+            file = ranges.Ranges(identity.nbytes, fetch, in_blocks=in_blocks)
         while len(_open) >= _N_OPEN:
             del _open[next(iter(_open))]
-        _open[address] = identity, ranges
-    return identity, ranges
+        _open[address] = identity, file
+    return identity, file
+
+
+def begin_job() -> None:
+    """Forget the values that this thread read until now."""
+    ranges.begin_job()
 
 
 def _fetcher(address: str, identity: FileIdentity) -> Fetch:
