@@ -78,7 +78,7 @@ def _read_run(path: str) -> None:
 
 
 def _read_image(path: str) -> None:
-    from ckread.cli.files import read_image
+    from ckread.analysis.filters import read_image
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -252,7 +252,7 @@ def run_command(words: list[str]) -> tuple[int, str, str]:
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = streams
     try:
-        with mock.patch("atexit.register", _nothing), mock.patch("gc.set_threshold", _nothing):
+        with mock.patch("atexit.register", _nothing):
             code = main(words)
     finally:
         sys.stdout, sys.stderr = before
