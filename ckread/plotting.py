@@ -133,9 +133,8 @@ def plot_diff(
         CheckpointError: as for `diff`, of two checkpoints.
 
     Example:
-        >>> figure = ckread.plot_diff(
-        ...     "fixtures/digits_run/ckpt-1", "fixtures/digits_run/ckpt-10", dark=True
-        ... )
+        >>> run = "fixtures/digits_run"
+        >>> figure = ckread.plot_diff(f"{run}/ckpt-1", f"{run}/ckpt-10", dark=True)
         >>> type(figure).__mro__[1].__name__
         'Figure'
     """
