@@ -160,34 +160,39 @@ def response(
     kernel: Floats,
     image: Floats,
     *,
-    stride: int = 1,
+    stride: tuple[int, int] | int = 1,
     padding: Padding = Padding.SAME,
+    dilation: tuple[int, int] = (1, 1),
     bias: Floats | None = None,
     relu: bool = False,
     is_depthwise: bool = False,
 ) -> Floats:
     """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
 
+    Stride and dilation are in rows and columns.
+
     Returns:
         Shape (n, rows, columns).
     """
-    height, width, n_in, times = kernel.shape
+    *size, n_in, times = kernel.shape
     n = n_in * times if is_depthwise else times
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    if min(strides) < 1:
+        raise UsageError(f"stride {min(strides)}, expected 1 or more")
     if image.shape[2] != n_in:
         raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
     if bias is not None and bias.shape != (n,):
         raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
+    height, width = (1 + (one - 1) * by for one, by in zip(size, dilation, strict=True))
     if padding is Padding.SAME:
         # Zeros as TensorFlow adds them: so that size / stride positions fit, the odd one after.
         around = []
-        for size, kernel_size in zip(image.shape[:2], (height, width), strict=True):
-            extra = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
+        for given, seen, by in zip(image.shape[:2], (height, width), strides, strict=True):
+            extra = max((-(-given // by) - 1) * by + seen - given, 0)
             around.append((extra // 2, extra - extra // 2))
         image = np.pad(image, (*around, (0, 0)))
-    rows = (image.shape[0] - height) // stride + 1
-    columns = (image.shape[1] - width) // stride + 1
+    rows = (image.shape[0] - height) // strides[0] + 1
+    columns = (image.shape[1] - width) // strides[1] + 1
     if rows < 1 or columns < 1:
         shown = "×".join(map(str, image.shape[:2]))
         raise UsageError(f"the image of {shown} is smaller than the kernel of {height}×{width}")
@@ -196,15 +201,13 @@ def response(
         found = f"{n} responses of {rows}×{columns}"
         raise UsageError(found, expected=f"{_MAX_RESPONSES:,} elements at most", remedy=remedy)
     total = np.zeros((rows, columns, n))
-    for y in range(height):
-        for x in range(width):
-            seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
-                :rows, :columns
-            ]
-            if is_depthwise:
-                total += (seen[..., np.newaxis] * kernel[y, x]).reshape(rows, columns, -1)
-            else:
-                total += seen @ kernel[y, x]
+    for tap in np.ndindex(*size):
+        y, x = (at * by for at, by in zip(tap, dilation, strict=True))
+        seen_here = image[y :: strides[0], x :: strides[1]][:rows, :columns]
+        if is_depthwise:
+            total += (seen_here[..., np.newaxis] * kernel[tap]).reshape(rows, columns, -1)
+        else:
+            total += seen_here @ kernel[tap]
     total += 0 if bias is None else bias
     responses: Floats = total.transpose(2, 0, 1)
     return np.maximum(responses, 0) if relu else responses

@@ -43,6 +43,7 @@ def open_keras(location: Location) -> Checkpoint:
             # `2026-11-20@21:59:07`, a local time without its zone.
             saved = time.mktime(time.strptime(date_saved or "", "%Y-%m-%d@%H:%M:%S"))
         evidence = Evidence(
+            model=config.model,
             layers=found.layers,
             keras_version=config.keras_version,
             saved=saved,
@@ -105,6 +106,7 @@ def with_saved_layers(
     optimizer = innermost(config.optimizer)
     kind = class_of_config(optimizer.class_name, optimizer.settings) if optimizer else None
     return evidence._replace(
+        model=config.model,
         layers=layers if is_whole else (),
         compiled=config.compiled,
         optimizer_class=kind,
