@@ -295,7 +295,7 @@ def _normalization(checkpoint: Checkpoint, layer: LayerConfig) -> Callable[[Floa
             owned = [
                 variable
                 for variable in checkpoint.of_word(word)
-                if variable.scopes.rpartition("/")[2] == layer.name
+                if variable.name.split("/")[-2:-1] == [layer.name]
             ]
             if len(owned) != 1:
                 return None

@@ -42,7 +42,7 @@ CONTAINERS = {"Sequential", "Functional", "Model"}
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """One layer of a model, as `info` lists it.
+    """One layer of a model, as `layers` and `info` list it.
 
     Attributes:
         name: its name in the model; nested models' layers have `model/layer`.
@@ -51,6 +51,7 @@ class KerasLayer:
         shape: shape of its output where the file records it, None for a free size.
         trainable: its flag in the configuration; None where there is none.
         depth: how many models it is nested in.
+        weights: keys of its weights and statistics; of a nested model, those its layers lack.
     """
 
     name: str
@@ -59,6 +60,7 @@ class KerasLayer:
     shape: Shape | None = None
     trainable: bool | None = None
     depth: int = 0
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
