@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
     from ckread.analysis.drift.records import RunDrift as RunDrift
+    from ckread.analysis.filters import Filters as Filters
+    from ckread.analysis.filters import Responses as Responses
+    from ckread.analysis.filters import filters as filters
+    from ckread.analysis.filters import responses as responses
     from ckread.analysis.history.history import TrainingHistory as TrainingHistory
     from ckread.analysis.history.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
@@ -79,8 +83,10 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
+    "Filters": ("analysis.filters", "Filters"),
     "OnLoading": ("analysis.loading.records", "OnLoading"),
     "OptimizerAudit": ("analysis.audit.optimizer", "OptimizerAudit"),
+    "Responses": ("analysis.filters", "Responses"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
@@ -94,6 +100,7 @@ _HOMES = {
     "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
+    "filters": ("analysis.filters", "filters"),
     "history": ("analysis.history.history", "history"),
     "info": ("analysis.info", "info"),
     "loads": ("analysis.loading.loading", "on_loading"),
@@ -109,6 +116,7 @@ _HOMES = {
     "plot_optimizer": ("plotting", "plot_optimizer"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
+    "responses": ("analysis.filters", "responses"),
     "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
@@ -161,8 +169,10 @@ __all__ = [
     "CheckpointError",
     "CheckpointStatistics",
     "CheckpointSummary",
+    "Filters",
     "OnLoading",
     "OptimizerAudit",
+    "Responses",
     "RestoreForecast",
     "Run",
     "RunDrift",
@@ -177,6 +187,7 @@ __all__ = [
     "compat",
     "diff",
     "drift",
+    "filters",
     "history",
     "info",
     "loads",
@@ -192,6 +203,7 @@ __all__ = [
     "plot_optimizer",
     "plot_statistics",
     "plot_track",
+    "responses",
     "seams",
     "statistics",
     "statistics_of_run",

@@ -46,6 +46,7 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _MAX_NBYTES = 1 << 28
 _MAX_ELEMENTS = 1000
 """Of an array among the metrics; of a larger one the shape is written."""
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)  # not on Windows
 _PATIENCE_SECONDS = 10.0
 """How long others may write before an epoch is left for the next time."""
 
@@ -148,7 +149,7 @@ def _locked(directory: str) -> Iterator[bool]:
     Where a file system knows no locks it is False, and there may be one writer.
     """
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(directory, os.O_RDONLY | _CLOEXEC)
     except OSError:
         yield False
         return
@@ -189,7 +190,7 @@ def _write(target: str, records: list[Record], *, is_alone: bool) -> None:
     try:
         if os.path.lexists(partial):  # of one that died
             os.unlink(partial)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOEXEC
         with open(os.open(partial, flags, 0o666), "w", encoding="utf-8") as file:
             json.dump(records, file, indent=1, allow_nan=False)
             file.write("\n")

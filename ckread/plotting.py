@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
+    from ckread.analysis.filters import Filters, Responses
     from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
@@ -256,7 +257,7 @@ def plot_optimizer(
 
 # Pictures of values: distributions, and kernels.
 
-_MAX_TILES = 256
+_MAX_TILES, _MAX_RESPONSES = 256, 64
 
 
 def plot_statistics(
@@ -325,43 +326,54 @@ def plot_statistics(
 
 
 def plot_filters(
-    variable: Variable,
+    source: Filters | Responses | Checkpoint | Variable | str | os.PathLike[str],
+    name: str | None = None,
     *,
     ax: Axes | None = None,
     dark: bool = False,
     per_kernel: bool = False,
-    top: int = _MAX_TILES,
+    top: int | None = None,
 ) -> Figure:
-    """Draw convolution kernels as tiles, or a dense layer as one map.
+    """Draw convolution kernels as tiles, a dense layer as one map, or responses to an image.
 
     Args:
-        variable: a kernel of 2, 3 or 4 dimensions, with real numbers.
+        source: what `filters` or `responses` gave, or what `filters` takes: an open
+            checkpoint, a path, or a kernel.
+        name: of the kernel in a checkpoint; by default the first convolution.
         ax: axes for the tiles.
         dark: whether the ground is dark.
         per_kernel: whether each tile is stretched to its own largest weight; otherwise
             one scale, symmetric about 0, holds for all.
-        top: how many kernels at most, the first ones.
+        top: how many kernels at most, the first ones; by default 256, 64 of responses.
 
     Raises:
-        UsageError: it is no kernel, or too large for a picture.
-        CheckpointError: it cannot be read.
+        VariableNotFoundError: there is no such variable.
+        UsageError: it is no kernel, or too large for a picture; responses take several
+            panels, so there is no `ax` for them.
+        CheckpointError: it cannot be opened or read.
 
     Example:
-        >>> with ckread.open("fixtures/digits_run") as checkpoint:
-        ...     figure = ckread.plot_filters(checkpoint["conv1/kernel"])
+        >>> figure = ckread.plot_filters("fixtures/digits_run", "conv1/kernel")
         >>> len(figure.axes[0].images)
         16
     """
-    from ckread.analysis.filters import filters_of, read_kernel
-    from ckread.views.figures.filters import plot_filters
+    from ckread.analysis.filters import Filters, Responses, filters
+    from ckread.views.figures.filters import plot_filters, plot_responses
     from ckread.views.figures.on_axes import draw_filters
 
-    filters = filters_of(variable.name, read_kernel(variable), top=top)
     palette = palette_of(dark=dark)
+    if isinstance(source, Responses):
+        if ax is not None:
+            raise UsageError("responses take several panels", remedy="Leave out ax.")
+        return plot_responses(source.head(top or _MAX_RESPONSES), evidence=[], palette=palette)
+    if isinstance(source, Filters):
+        found = source if len(source) <= (top or _MAX_TILES) else source.head(top or _MAX_TILES)
+    else:
+        found = filters(source, name, top=top or _MAX_TILES)
     if ax is not None:
-        draw_filters(ax, filters, palette, per_kernel=per_kernel)
+        draw_filters(ax, found, palette, per_kernel=per_kernel)
         return figure_of(ax)
-    return plot_filters(filters, evidence=[], palette=palette, is_per_kernel=per_kernel)
+    return plot_filters(found, evidence=[], palette=palette, is_per_kernel=per_kernel)
 
 
 def _too_many(n: int) -> UsageError:

@@ -25,12 +25,12 @@ CHAPTERS = {
     "Open": ("open", "open_run", "Checkpoint", "Variable", "VariableTree", "Run"),
     "Ask": (
         "info", "statistics", "statistics_of_run", "diff", "drift", "track", "history", "check",
-        "seams", "optimizer", "optimizer_of_run", "compat", "loads",
+        "seams", "optimizer", "optimizer_of_run", "compat", "loads", "filters", "responses",
     ),
     "Answers": (
         "CheckpointSummary", "CheckpointStatistics", "RunStatistics", "CheckpointDiff",
         "RunDrift", "RunTrack", "TrainingHistory", "CheckReport", "RestoreForecast",
-        "OnLoading", "OptimizerAudit", "RunOptimizerAudit",
+        "OnLoading", "OptimizerAudit", "RunOptimizerAudit", "Filters", "Responses",
     ),
     "Pictures": (
         "plot_statistics", "plot_filters", "plot_diff", "plot_difference", "plot_drift",

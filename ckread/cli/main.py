@@ -76,7 +76,9 @@ def _signals() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning up short
         raise _Ended(number)
 
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = end
     before = {number: signal.getsignal(number) for number in handlers}
     try:
         for number, handler in handlers.items():

@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import time
+from _thread import allocate_lock
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import FileIO
@@ -154,8 +155,22 @@ def refusal(path: str) -> CheckpointError | None:
     return refused
 
 
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-"""A named pipe without a writer would block."""
+_READING = os.O_RDONLY
+"""A named pipe without a writer would block, and Windows would translate ends of lines."""
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _READING |= getattr(os, _flag, 0)
+
+
+_SEEKING = allocate_lock()
+
+
+def _seek_and_read(descriptor: int, nbytes: int, offset: int) -> bytes:
+    with _SEEKING:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, nbytes)
+
+
+_pread = getattr(os, "pread", _seek_and_read)  # Windows has none
 
 
 def open_regular(path: str) -> FileIO | FileWindow:
@@ -332,14 +347,14 @@ class RegularFile(Closing):
         if self._ranges is not None:
             return self._from_afar(offset, nbytes)
         try:
-            return os.pread(self._descriptor, min(nbytes, _MAX_READ_NBYTES), offset)
+            return _pread(self._descriptor, min(nbytes, _MAX_READ_NBYTES), offset)
         except OSError as error:
             raise self._failed(error) from None
 
     def pread_into(self, buffer: Any, offset: int) -> None:
         """Fill a writable contiguous buffer of bytes from `offset`."""
         nbytes = len(buffer)
-        if self._ranges is not None:
+        if self._ranges is not None or not hasattr(os, "preadv"):
             buffer[:] = memoryview(self.pread(offset, nbytes)).cast("B")
             return
         try:

@@ -381,7 +381,10 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
     states = read_states(checkpoint)
     slots = owners_of_slots(checkpoint)
     if not slots and not any(one.kind for one in states):
-        remedy = "It was saved without one: tf.train.Checkpoint(model=model, optimizer=optimizer)"
+        remedy = (
+            "Files that keep one: tf.train.Checkpoint(model=model, optimizer=optimizer), "
+            "model.save() of a compiled model"
+        )
         raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
     ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.analysis.filters import Filters, KernelKind
+from ckread.analysis.filters import KernelKind
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, HEADING_SIZE, Palette
 from ckread.views.figures.text import MINUS, number
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from ckread.analysis.filters import Filters, Responses
 
     Floats = NDArray[np.float64]
     Place = tuple[float, float, float, float]  # left, top, width, height in inches
@@ -210,23 +211,6 @@ _KERNEL = _RESPONSE / 2
 _ROW_GAP = 0.16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Responses:
-    """Responses of kernels to one image.
-
-    Attributes:
-        filters: the kernels; as many tiles as there are maps.
-        image: shape (rows, columns, channels), as it was given to them.
-        maps: shape (n, rows, columns).
-        relu: whether negative responses were made 0.
-    """
-
-    filters: Filters
-    image: Floats
-    maps: Floats
-    relu: bool
-
-
 def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Palette) -> Figure:
     """Draw the image, the kernels, and the response of each on one scale."""
     n = len(responses.maps)
@@ -239,7 +223,8 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
     n_all = responses.filters.n_all
     reading = ["One scale for all responses."]
     reading += [f"{n} of {n_all} kernels; --top {n_all} shows all."] if n < n_all else []
-    caption = Caption(f"{responses.filters.name}: response to one image", evidence, palette)
+    facts = [*evidence, *_told(responses)]
+    caption = Caption(f"{responses.filters.name}: response to one image", facts, palette)
     with new_sheet(_RESPONSES_TOP + depth + 0.5, caption, reading) as sheet:
         words = "kernels, each above its response; number: largest response"
         for x, heading in ((MARGIN, "image"), (_LEFT, words)):
@@ -264,6 +249,17 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
             draw_color_bar(sheet, _LEFT, y, responses.filters.scale, "weight")
         draw_color_bar(sheet, _LEFT + 2.3, y, limit, "response", is_positive=responses.relu)
     return sheet.figure
+
+
+def _told(responses: Responses) -> list[str]:
+    """Say how the layer was taken, and what of the image."""
+    bias = f"bias {responses.bias}" if responses.bias else ""
+    how = f"stride {responses.stride}, padding {responses.padding}"
+    layer = ", ".join(filter(None, [how, bias, "ReLU" if responses.relu else ""]))
+    rows, columns = responses.image.shape[:2]
+    pixels = responses.pixel_range
+    told = "" if pixels is None else f", pixels {pixels[0]:g} to {pixels[1]:g}"
+    return [layer, f"image {columns}×{rows}{told}"]
 
 
 def _draw_pair(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import filters_of, response
-from ckread.views.figures.filters import Responses, plot_filters, plot_responses
+from ckread.analysis.filters import Responses, filters_of, response
+from ckread.views.figures.filters import plot_filters, plot_responses
 from ckread.views.figures.style import DARK, LIGHT
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 
@@ -88,7 +88,7 @@ def test_responses_are_drawn_on_one_scale(n: int, relu: bool) -> None:
     kernel, image = _kernel(3, 3, 1, n), np.abs(_kernel(9, 7, 1))
     maps = response(kernel, image, relu=relu)
     responses = Responses(filters_of("conv/kernel", kernel), image, maps, relu)
-    figure = plot_responses(responses, evidence=["stride 1, padding same"], palette=LIGHT)
+    figure = plot_responses(responses, evidence=["ckpt-10"], palette=LIGHT)
     assert_layout_is_clean(figure)
     drawn = tagged(figure, "ckread:response:")
     limit = np.abs(maps).max()
