@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
     from ckread.readers.keras.config import LayerConfig
-    from ckread.readers.keras.topology import Shape
 
     Floats = NDArray[np.float64]
 
@@ -52,6 +51,12 @@ _KERNELS = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
 _MOST_OF_BYTES = 10.0
 """How far apart black and white may be before the layer, if pixels are bytes: 1, 2, 255 / 60."""
 _MOST_PROBED = 1 << 20
+_MOST_ADDED = 1 << 10
+_MOST_CHANNELS = 16
+
+
+def _linear(x: Floats) -> Floats:
+    return x
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,11 @@ class Layer:
         dilation: in rows and columns.
         bias: what is added per kernel, if anything.
         activation: what is applied then, in Keras's word; `linear` for nothing.
+        activate: what that does to maps, channels last.
         is_depthwise: whether each channel has kernels of its own.
         pixel_range: what black and white pixels are for the model.
-        taken: shape of the images that the model takes, as far as it is told.
+        taken: rows and columns of the images that the model takes, as far as it is told.
+        before: what is done to an image before the layer.
         claims: what told each of these.
     """
 
@@ -77,18 +84,40 @@ class Layer:
     dilation: tuple[int, int] = (1, 1)
     bias: Variable | None = None
     activation: str = "linear"
+    activate: Callable[[Floats], Floats] = _linear
     is_depthwise: bool = False
     pixel_range: tuple[float, float] = (0.0, 1.0)
-    taken: Shape | None = None
+    taken: tuple[int | None, int | None] | None = None
     before: tuple[Step, ...] = ()
-    activate: Callable[[Floats], Floats] | None = None
     claims: tuple[Claim, ...] = ()
 
     def prepared(self, image: Floats) -> Floats:
         """Give what reaches the layer of an image (rows, columns, channels) at the model."""
         for step in self.before:
-            image = step.apply(image)
+            try:
+                image = step.apply(image)
+            except ValueError:
+                shape = "×".join(map(str, image.shape))
+                raise UsageError(f"an image of {shape}, which {step.name} does not take") from None
         return image
+
+    def with_asked(
+        self,
+        *,
+        stride: int | None = None,
+        padding: str | None = None,
+        bias: Variable | None = None,
+        relu: bool | None = None,
+    ) -> Layer:
+        """Give it with what somebody asks for in the place of what it is."""
+        asked: dict[str, Any] = {"stride": None if stride is None else (stride, stride)}
+        asked |= {"padding": padding, "bias": bias}
+        if relu is not None:
+            word = "relu" if relu else "linear"
+            asked |= {"activation": word, "activate": _ACTIVATIONS[word]}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        claims = tuple(claim for claim in self.claims if claim.claim not in asked)
+        return replace(self, **asked, claims=claims)
 
     @property
     def words(self) -> str:
@@ -103,7 +132,7 @@ class Layer:
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of JSON documents."""
         return {
-            "layer": self.name or None,
+            "name": self.name or None,
             "stride": list(self.stride),
             "padding": self.padding,
             "dilation": list(self.dilation),
@@ -120,8 +149,10 @@ class Step(NamedTuple):
     apply: Callable[[Floats], Floats]
 
 
-def layer_of(checkpoint: Checkpoint, kernel: Variable) -> Layer:
+def layer_of(checkpoint: Checkpoint, kernel: Variable, *, is_input: bool = False) -> Layer:
     """Tell how the layer of a kernel computes, as far as the checkpoint says so.
+
+    With `is_input` a deeper layer is told of, too: it is given what it takes.
 
     Raises:
         UsageError: it is no first convolution; the remedy is the Keras code that runs the model.
@@ -137,42 +168,44 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable) -> Layer:
         ]
         is_depthwise = "depthwise" in kernel.name.lower()
         return Layer(is_depthwise=is_depthwise, claims=tuple(claims))
-    *scopes, name = path.split("/")
-    inner = model
-    chain: list[tuple[LayerConfig, Any]] = []
-    for scope in scopes:
-        *chain, (inner, node) = [*chain, *_chain(inner, scope)]
-        chain += [(inner, node)] if node is _SEVERAL else []
-    *before, (config, node) = [*chain, *_chain(inner, name)]
+    *before, (config, node) = _way_to(model, path)
+    settings, name = config.settings, config.name
     lines = keras_lines(checkpoint, kernel, path)
-    settings = config.settings
-    if config.class_name not in _KERNELS or quantization_mode(settings):
-        mode = quantization_mode(settings)
-        found = f"{kernel.name}: {name} is a {config.class_name}{f' in {mode}' if mode else ''}"
+    mode = quantization_mode(settings)
+    is_in_groups = config.class_name == "Conv2D" and settings.get("groups", 1) != 1
+    if config.class_name not in _KERNELS or mode or is_in_groups:
+        what = f"a {config.class_name}{' in groups' if is_in_groups else ''}"
+        found = f"{kernel.name}: {name} is {what}{f' in {mode}' if mode else ''}"
         raise UsageError(found, expected="a Conv2D or DepthwiseConv2D", remedy=lines)
-    if config.class_name == "Conv2D" and settings.get("groups", 1) != 1:
-        raise UsageError(f"{kernel.name}: {name} convolves in groups", remedy=lines)
-    if node is _SEVERAL:
-        raise UsageError(f"{kernel.name}: {name} is called several times", remedy=lines)
-    steps = []
-    for layer, node in before:
-        step = _step(checkpoint, layer, node)
-        if step is None:
-            what = f"{name} sees what {layer.name} ({layer.class_name}) gives, not the image"
-            raise UsageError(f"{kernel.name}: {what}", remedy=lines)
-        steps += [Step(layer.name, step)] if layer.class_name not in _PASSED else []
     activation, activate = activation_of(
         settings.get("activation"), checkpoint.evidence.keras_version
     )
     if activate is None:
         found = f"{kernel.name}: {name} has the activation {activation!r}, which is not known here"
         raise UsageError(found, remedy=lines)
-    scope = kernel.name.rpartition("/")[0]
-    bias = checkpoint.get(f"{scope}/bias") if settings.get("use_bias", True) else None
-    if bias is None and settings.get("use_bias", True):
-        raise UsageError(f"{kernel.name}: {source} says that {name} has a bias, and none is here")
-    layer_is = f"{source}, layer {path}"
-    first = next((one.shape for one, _ in before if one.class_name == "InputLayer"), None)
+    told = f"{source}, layer {path}"
+    bias = None
+    if settings.get("use_bias", True):
+        bias = checkpoint.get(f"{kernel.name.rpartition('/')[0]}/bias")
+        if bias is None:
+            raise UsageError(f"{kernel.name}: {told} has a bias, and the file has none")
+    steps: list[Step] = []
+    for layer, call in [*before, *([(config, _SEVERAL)] if node is _SEVERAL else [])]:
+        apply = _step(checkpoint, layer, call)
+        if apply is None and is_input:
+            before, steps = [], []
+            break
+        if apply is None:
+            last = before[-1][0] if before else layer
+            what = f"{name} sees what {last.name} ({last.class_name}) gives, not the image"
+            what = f"{name} is called several times" if layer is config else what
+            raise UsageError(f"{kernel.name}: {what}", remedy=lines)
+        steps += [Step(layer.name, apply)] if layer.class_name not in _PASSED else []
+    first = before[0][0] if before else config
+    shape = first.shape if first.class_name == "InputLayer" else first.input_shape
+    if shape and len(shape) == 4:
+        is_first = settings.get("data_format") == "channels_first"
+        taken = shape[2:4] if is_first else shape[1:3]
     made = Layer(
         path,
         _pair(settings.get("strides")),
@@ -180,24 +213,24 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable) -> Layer:
         _pair(settings.get("dilation_rate")),
         bias,
         activation,
-        config.class_name == "DepthwiseConv2D",
-        taken=first or (before[0][0].input_shape if before else config.input_shape),
+        activate,
+        is_depthwise=config.class_name == "DepthwiseConv2D",
+        taken=(taken[0], taken[1]) if shape and len(shape) == 4 else None,
         before=tuple(steps),
-        activate=activate,
     )
     pixels, why = _pixel_range(made, kernel.shape[2])
-    claims = [
-        Claim("stride", _times(made.stride), Strength.STORED, layer_is),
-        Claim("padding", made.padding, Strength.STORED, layer_is),
-        Claim("dilation", _times(made.dilation), Strength.STORED, layer_is),
-        Claim("bias", "none" if bias is None else bias.name, Strength.STORED, layer_is),
-        Claim("activation", activation, Strength.STORED, layer_is),
-    ]
+    values = {
+        "stride": _times(made.stride),
+        "padding": made.padding,
+        "dilation": _times(made.dilation),
+        "bias": "none" if bias is None else bias.name,
+        "activation": activation,
+    }
+    claims = [Claim(claim, value, Strength.STORED, told) for claim, value in values.items()]
     after = " and ".join(step.name for step in steps) or "the image itself"
     claims.append(Claim("input", after, Strength.STORED, f"{source}, how the layers are connected"))
     if why:
-        told = f"{pixels[0]:g} to {pixels[1]:g}"
-        claims.append(Claim("pixels", told, Strength.DERIVED, why))
+        claims.append(Claim("pixels", f"{pixels[0]:g} to {pixels[1]:g}", Strength.DERIVED, why))
     return replace(made, pixel_range=pixels, claims=tuple(claims))
 
 
@@ -217,10 +250,23 @@ def _path_of(model: LayerConfig, kernel: Variable) -> str:
     return fits[0] if len(fits) == 1 else ""
 
 
+def _way_to(model: LayerConfig, path: str) -> list[tuple[LayerConfig, Any]]:
+    """Give the layers from the input of a model to one in it, through the models it is nested in.
+
+    Each with the entry of its call.
+    """
+    *scopes, name = path.split("/")
+    way: list[tuple[LayerConfig, Any]] = []
+    for scope in scopes:
+        *way, (model, node) = [*way, *_chain(model, scope)]
+        way += [(model, node)] if node is _SEVERAL else []
+    return [*way, *_chain(model, name)]
+
+
 def _chain(model: LayerConfig, name: str | None) -> list[tuple[LayerConfig, Any]]:
     """Give the layers from the input of a model to one of them, to the last if None.
 
-    Each with the entry of its call. It ends where a layer takes several inputs or is called
+    It ends where a layer takes several inputs or is called
     several times: that layer stands first, and nothing before it.
     """
     layers = {layer.name: layer for layer in model.layers}
@@ -271,6 +317,8 @@ def _step(
             (top, bottom), (left, right) = (
                 (one, one) if isinstance(one, int) else one for one in pairs
             )
+            if max(top, bottom, left, right) > _MOST_ADDED:
+                return None
             if kind == "ZeroPadding2D":
                 return lambda image: np.pad(image, ((top, bottom), (left, right), (0, 0)))
             return lambda image: image[top : image.shape[0] - bottom, left : image.shape[1] - right]
@@ -315,6 +363,8 @@ def _resizing(settings: dict[str, Any]) -> Callable[[Floats], Floats] | None:
     if how not in ("bilinear", "nearest"):
         return None
     sizes = int(settings["height"]), int(settings["width"])
+    if math.prod(sizes) > _MOST_PROBED:
+        return None
 
     def resized(image: Floats) -> Floats:
         for axis, n in enumerate(sizes):
@@ -356,6 +406,10 @@ def _arithmetic(layer: LayerConfig, node: Any) -> Callable[[Floats], Floats] | N
     if operation is None or len(operands) != 2 or operands.count(None) != 1:
         return None
     left, right = (None if one is None else np.asarray(one, float) for one in operands)
+    if any(
+        one is not None and (one.ndim > 1 or one.size > _MOST_CHANNELS) for one in (left, right)
+    ):
+        return None
     return lambda image: operation(
         image if left is None else left, image if right is None else right
     )
@@ -363,10 +417,12 @@ def _arithmetic(layer: LayerConfig, node: Any) -> Callable[[Floats], Floats] | N
 
 def _pixel_range(layer: Layer, n_channels: int) -> tuple[tuple[float, float], str]:
     """Tell what black and white pixels are for the model, and why: what scales down takes bytes."""
-    sizes = layer.taken[1:3] if layer.taken and len(layer.taken) == 4 else ()
-    shape = (*((size or 64) for size in sizes), n_channels) if sizes else (64, 64, n_channels)
-    shape = shape if math.prod(shape) <= _MOST_PROBED else (64, 64, n_channels)
-    black, white = layer.prepared(np.zeros(shape)), layer.prepared(np.full(shape, 255.0))
+    size = [one or 64 for one in layer.taken or (64, 64)]
+    size = size if math.prod(size) <= _MOST_PROBED else [64, 64]
+    try:
+        black, white = (layer.prepared(np.full((*size, n_channels), x)) for x in (0.0, 255.0))
+    except UsageError:
+        return (0.0, 1.0), ""
     widest = float(np.abs(white - black).max()) if white.size else math.inf
     if layer.before and widest <= _MOST_OF_BYTES:
         return (0.0, 255.0), f"from 0 to 255 makes {widest:.3g} behind {layer.before[-1].name}"
@@ -406,7 +462,7 @@ def _leaky(slope: float) -> Callable[[Floats], Floats]:
 
 
 _ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
-    "linear": lambda x: x,
+    "linear": _linear,
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
     "leaky_relu": _leaky(0.2),
@@ -470,8 +526,10 @@ def keras_lines(checkpoint: Checkpoint, kernel: Variable, path: str = "") -> Tex
     if evidence.model is not None:
         lines = [keras, f"model = keras.models.load_model({checkpoint.path!r})"]
     elif checkpoint.format is Format.TENSOR_BUNDLE and evidence.graph is not None:
-        root = kernel.key.partition("/")[0]
-        place = f"{root}=model" if root.isidentifier() and not root.startswith("_") else "model"
+        roots = [path.partition("/")[0] for path in (kernel.key, *kernel.paths)]
+        held = [root for root in roots if root.isidentifier() and root[0] != "_"]
+        root = next((root for root in held if "optimizer" not in root), "")
+        place = f"{root}=model" if root else "model"
         lines = [
             "import keras, tensorflow as tf",
             "model = build_model()  # as the program that trained it does",
@@ -490,9 +548,10 @@ def keras_lines(checkpoint: Checkpoint, kernel: Variable, path: str = "") -> Tex
     for scope in rest:
         of += f".get_layer({inner!r})"
         inner = scope
-    layer = f"keras.Model({of}.inputs, {of}.get_layer({inner!r}).output)"
-    takes = f"  # what {of} takes" if rest else ""
-    lines.append(f"maps = {layer}.predict(images){takes}")
+    n_inputs = sum(one.class_name == "InputLayer" for one in getattr(evidence.model, "layers", ()))
+    inputs = f"{of}.inputs" if n_inputs > 1 else f"{of}.inputs[0]"
+    lines.append(f"layer = keras.Model({inputs}, {of}.get_layer({inner!r}).output)")
+    lines.append(f"maps = layer.predict(images){f'  # what {of} takes' if rest else ''}")
     return TextLines("Keras computes it:", *(f"    {line}" for line in lines))
 
 
