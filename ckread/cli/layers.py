@@ -1,6 +1,20 @@
 """The layers of a model: class, output shape, weights and parameters, in the model's order.
 
-    $ ckread layers digits_files/digits.keras
+    $ ckread layers digits.keras
+    digits.keras
+
+    layer    class               output    weights                        parameters
+    digit    InputLayer          ?×8×8×1                                           –
+    conv1    Conv2D              ?×8×8×16  kernel 3×3×1×16, bias 16              160
+    norm1    BatchNormalization  ?×8×8×16  gamma, beta, 2 more of 16              64
+    conv2    Conv2D              ?×8×8×32  kernel 3×3×16×32, bias 32           4,640
+    norm2    BatchNormalization  ?×8×8×32  gamma, beta, 2 more of 32             128
+    pool     MaxPooling2D        ?×4×4×32                                          –
+    flatten  Flatten             ?×512                                             –
+    hidden   Dense               ?×64      kernel 512×64, bias 64             32,832
+    logits   Dense               ?×10      kernel 64×10, bias 10                 650
+
+    9 layers, 38,474 parameters: 38,378 trainable, 96 not
 
 Of a Keras file, or a SavedModel of Keras 2, these are the layers that its configuration
 lists, those of nested models below them; an output shape that neither the file nor the

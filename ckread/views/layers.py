@@ -160,7 +160,8 @@ def layer_table(
         told = [(safe_text(name), shape_text(shape)) for name, shape in weights(layer)]
         texts = shapes_in_words(told) if told and not is_nested(layer) else [""]
         of_shape = {shape for _, shape in told}
-        texts += [f"{len(told)} of {of_shape.pop()}"] if len(of_shape) == 1 < len(told) else []
+        if len(of_shape) == 1 and len(told) > 2:
+            texts.append(f"{told[0][0]}, {told[1][0]}, {len(told) - 2} more of {of_shape.pop()}")
         texts += [plural(len(told), "weight"), count_text(len(told))] if texts[0] else []
         return next((text for text in texts if cell_len(text) <= cells), texts[-1])
 
