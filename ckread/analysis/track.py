@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
-from ckread.model.display import Displayed, Kind, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import Regex, find_by_name, find_variable, select
+from ckread.model.selection import Regex, find_variable, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class TrackedValue:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunTrack(Displayed):
-    """Numbers over a run.
+class RunTrack(Records[TrackedValue]):
+    """Numbers over a run, by name: of an element with its index in brackets.
 
     Attributes:
         path: of the run.
@@ -77,13 +78,9 @@ class RunTrack(Displayed):
         n = f"{len(self.variables)} values, {len(self.checkpoints)} checkpoints"
         return f"<ckread.RunTrack {self.path!r}: {n}>"
 
-    def __getitem__(self, name: str) -> TrackedValue:
-        """Give one number by its name, with the index of the element in brackets.
-
-        Raises:
-            VariableNotFoundError: it was not asked for.
-        """
-        return find_by_name(self.variables, name, self.path)
+    @property
+    def _records(self) -> tuple[TrackedValue, ...]:
+        return self.variables
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `track` document."""
@@ -279,13 +276,13 @@ def _no_rate(
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
     if counters:
-        found += ": a schedule object"
         remedy: str = TextLines(
-            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            "With a schedule an optimizer computes it from its iterations, and does not save it.",
+            "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
     else:
-        remedy = "They hold no optimizer at all."
+        remedy = "They hold nothing of an optimizer."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)

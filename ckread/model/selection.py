@@ -14,7 +14,7 @@ import os
 import re
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import is_spelled, safe_text, safe_word
@@ -230,25 +230,6 @@ _N_COMPARED = 2000
 
 NONE_NEAR = "No name is near it; ckread ls lists those there are."
 """The remedy where no name is spelt alike."""
-
-
-class Named(Protocol):
-    """What has a name."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-
-Found = TypeVar("Found", bound=Named)
-
-
-def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
-    """Give the record of this name."""
-    for record in records:
-        if record.name == name:
-            return record
-    raise not_found(name, [record.name for record in records], path)
 
 
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:

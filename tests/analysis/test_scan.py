@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckread.analysis.numbers import chunk_buffer
 from ckread.analysis.scan import (
     PIECE_NBYTES,
     Grid,
     Item,
     batches,
-    chunk_buffer,
     item_of,
     scan,
     side_by_side,

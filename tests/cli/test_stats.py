@@ -187,7 +187,8 @@ def test_responses_to_an_image(run: Any, tmp_path: Path) -> None:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(image)
     words = ["--image", image, "--bias", "conv1/bias", "--relu", "-o", target]
     code, _, err = run("filters", TEN, "conv1/kernel", *words)
-    how = "stride 1, padding same, bias, relu, pixels 0 to 1; the file does not tell stride and padding"
+    how = "stride 1, padding same, bias, relu, pixels 0 to 1"
+    how += "; the file does not tell stride and padding"
     assert (code, err) == (0, f"wrote {target}: 16 responses of conv1/kernel to {image}, {how}\n")
     code, _, err = run("filters", TEN, "conv2/kernel", *words, "--force")
     assert code == 2

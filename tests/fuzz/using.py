@@ -252,7 +252,7 @@ def run_command(words: list[str]) -> tuple[int, str, str]:
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = streams
     try:
-        with mock.patch("atexit.register", _nothing), mock.patch("gc.set_threshold", _nothing):
+        with mock.patch("atexit.register", _nothing):
             code = main(words)
     finally:
         sys.stdout, sys.stderr = before

@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.records import Records
 from ckread.model.role import Role
-from ckread.model.selection import choose, find_by_name
+from ckread.model.selection import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -303,8 +304,10 @@ SERIES: tuple[Field[VariableDrift], ...] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunDrift(Displayed):
-    """How the variables of a run moved.
+class RunDrift(Records[VariableDrift]):
+    """How the variables of a run moved; its records are the variables, by name.
+
+    By name the `causes` are found too.
 
     Attributes:
         path: of the run.
@@ -343,13 +346,12 @@ class RunDrift(Displayed):
         n = f"{len(self.variables)} variables, {len(self.checkpoints)} checkpoints"
         return f"<ckread.RunDrift {self.path!r}: {n}>"
 
-    def __getitem__(self, name: str) -> VariableDrift:
-        """Give the drift of a variable by its name.
+    @property
+    def _records(self) -> tuple[VariableDrift, ...]:
+        return self.variables
 
-        Raises:
-            VariableNotFoundError: there is none of this name.
-        """
-        return find_by_name((*self.variables, *self.causes), name, self.path)
+    def _find(self, name: str) -> VariableDrift | None:
+        return next((one for one in (*self.variables, *self.causes) if one.name == name), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `drift` document."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import times_two_to
-from ckread.analysis.scan import inner_product, row_sum
+from ckread.analysis.numbers import inner_product, row_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

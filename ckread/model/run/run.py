@@ -34,7 +34,7 @@ from ckread.model.run.grouping import (
 )
 from ckread.model.run.opening import RunOpener, read_counter
 from ckread.model.steps import read_series
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
@@ -52,6 +52,7 @@ PathLike = str | os.PathLike[str]
 class Run(Displayed, Sequence["Checkpoint"]):
     """The checkpoints of one model, in order of step; each is opened when asked for.
 
+    By name, that of a checkpoint or its path, as by position: `run["ckpt-3"]`.
     Training may go on meanwhile: a checkpoint that has been deleted since the run
     was listed raises `CheckpointNotFoundError` when it is asked for; `opened` leaves
     such ones out. Made by `ckread.open_run`.
@@ -106,18 +107,36 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return len(self.entries)
 
     @overload
-    def __getitem__(self, index: int) -> Checkpoint: ...
+    def __getitem__(self, index: int | str) -> Checkpoint: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Checkpoint]: ...
-    def __getitem__(self, index: int | slice) -> Checkpoint | Sequence[Checkpoint]:
-        """Open a checkpoint; a slice opens as many.
+    def __getitem__(self, index: int | str | slice) -> Checkpoint | Sequence[Checkpoint]:
+        """Open a checkpoint by its position, its name or its path; a slice opens as many.
 
         Raises:
+            CheckpointNotFoundError: the run has none of this name.
             CheckpointError: it is gone by now, or cannot be opened any more.
         """
         if isinstance(index, slice):
             return [self._open(member) for member in self._members[index]]
+        if isinstance(index, str):
+            found = next((m for m in self._members if index in _names_of(m.entry)), None)
+            if found is None:
+                remedy = f"There are {few(self.keys(), 8)}."
+                raise CheckpointNotFoundError(f"no {index} in it", path=self.path, remedy=remedy)
+            return self._open(found)
         return self._open(self._members[index])
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a checkpoint has this name or path; none is opened."""
+        return any(name in _names_of(entry) for entry in self.entries)
+
+    def keys(self) -> list[str]:
+        """List the names of the checkpoints, in order."""
+        return [entry.name for entry in self.entries]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.keys()
 
     def __iter__(self) -> Iterator[Checkpoint]:
         """Open one checkpoint after the other."""
@@ -221,6 +240,10 @@ class Run(Displayed, Sequence["Checkpoint"]):
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
         members = tuple(member._replace(opened=None) for member in self._members)
         return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
+
+
+def _names_of(entry: RunEntry) -> tuple[str, str]:
+    return entry.name, entry.path
 
 
 def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:

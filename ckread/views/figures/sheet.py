@@ -107,6 +107,8 @@ class SheetFigure(Figure):
     palette: Palette = LIGHT
     cropped: float = 0.0
     """How much of its height, from the top, is not shown: the place of a title."""
+    is_shown = False
+    """Whether a notebook has asked for its picture."""
 
     def resize(self, width: float, height: float) -> None:
         """Give it another size; where it gets smaller, words and lines do with it."""
@@ -143,6 +145,7 @@ class SheetFigure(Figure):
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
         """Give a PNG to IPython, whether or not pyplot was ever imported, and its size."""
+        self.is_shown = True
         image = io.BytesIO()
         self.savefig(image, format="png")
         width, height = self.get_size_inches()
