@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.model.tree import count_parameters
 from ckread.readers.contract import Format
 from ckread.readers.keras.config import KerasLayer
@@ -124,7 +124,8 @@ def layer_blocks(summary: CheckpointSummary) -> list[Block]:
     left_out = len(summary.layers) - len(layers)
     blocks: list[Block] = [layer_table(layers, summary.parameters)]
     if left_out:
-        told = f"{plural(left_out, 'layer')} without parameters left out (ckread layers)"
+        where = by("ckread layers", ".layers")
+        told = f"{plural(left_out, 'layer')} without parameters left out ({where})"
         blocks.append(Prose(Span(told, "muted")))
     return [TerminalOnly(*blocks), PipedOnly(layer_table(summary.layers, summary.parameters))]
 

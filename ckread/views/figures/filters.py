@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckread.analysis.filters import KernelKind
+from ckread.model.display import by
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, HEADING_SIZE, Palette
 from ckread.views.figures.text import MINUS, number
@@ -55,7 +56,7 @@ def plot_filters(
     pitch = height + (_GAP if n >= _MANY else 0.15)
     bottom = _TILES_TOP + -(-n // TILES_PER_ROW) * pitch
     slices = "Slices of depth below each other, the first on top." if filters.n_slices > 1 else ""
-    left_out = f"{n} of {filters.n_all} filters; --top {filters.n_all} shows all."
+    left_out = f"{n} of {filters.n_all} filters; {by('--top ', 'top=')}{filters.n_all} shows all."
     has_bar = not filters.is_colored and not is_per_kernel
     caption = Caption(filters.name, facts, palette, [left_out] if n < filters.n_all else [])
     reading = [slices, _scale_words(filters, is_per_kernel=is_per_kernel)]
@@ -223,7 +224,8 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
     depth = max(n_rows * pitch, image_height + _ROW_GAP)
     n_all = responses.filters.n_all
     reading = ["One scale for all responses."]
-    reading += [f"{n} of {n_all} kernels; --top {n_all} shows all."] if n < n_all else []
+    if n < n_all:
+        reading.append(f"{n} of {n_all} kernels; {by('--top ', 'top=')}{n_all} shows all.")
     facts = [*evidence, *_told(responses)]
     caption = Caption(f"{responses.filters.name}: response to one image", facts, palette)
     with new_sheet(_RESPONSES_TOP + depth + 0.5, caption, reading) as sheet:

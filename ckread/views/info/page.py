@@ -7,7 +7,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import TextLines
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
@@ -316,7 +316,7 @@ def _texts(tensors: Sequence[TensorInfo]) -> Iterator[str]:
         kind = " sparse" if tensor.is_sparse else ""
         yield f"{safe_text(tensor.name)} {tensor.dtype} {shape_text(tensor.shape)}{kind}"
     if len(tensors) > MAX_TENSORS:
-        yield f"… {len(tensors) - MAX_TENSORS} more (--json)"
+        yield f"… {len(tensors) - MAX_TENSORS} more ({by('--json', '.signatures')})"
 
 
 _SHOWN_COLUMNS: list[Column[_ShownRow]] = [
