@@ -54,7 +54,7 @@ def test_what_is_asked_for_stands_in_the_place_of_what_is_told() -> None:
 def test_a_deeper_layer_is_declined_with_what_keras_would_run() -> None:
     with pytest.raises(UsageError, match=r"conv2 sees what norm1 \(BatchNorm.*not the image") as it:
         ckread.responses(KERAS, "conv2/kernel", FIXTURES / "a.png")
-    assert it.value.remedy.splitlines() == [
+    assert str(it.value.remedy).splitlines() == [
         "Keras computes it:",
         "    import keras",
         f"    model = keras.models.load_model({str(KERAS)!r})",
@@ -219,7 +219,7 @@ def test_the_lines_run(name: str) -> None:
 
     with pytest.raises(UsageError) as it:
         ckread.responses(DIGITS / name, "conv2/kernel", FIXTURES / "a.png")
-    lines = [line.strip() for line in it.value.remedy.splitlines()[1:]]
+    lines = [line.strip() for line in str(it.value.remedy).splitlines()[1:]]
     images = np.random.default_rng(0).random((2, 8, 8, 1)).astype("f4")
     scope: dict[str, Any] = {"images": images}
     exec("\n".join(lines), scope)

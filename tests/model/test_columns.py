@@ -115,8 +115,8 @@ def assert_same_listings(one: Checkpoint, many: Checkpoint) -> None:
     assert columns is not None
     places = np.arange(len(many))
     for order in ("model", "name", "bytes", "elements", "file"):
-        wanted = one.in_order() if order == "model" else in_order(one.values(), order)
-        expected = "".join(encode_variables({}, wanted))
+        ordered = one.in_order() if order == "model" else in_order(one.values(), order)
+        expected = "".join(encode_variables({}, ordered))
         found = columns.sorted(places, order, many.evidence)
         assert "".join(encode_columns({}, columns, found)) == expected
     for pattern in ("e", "*/**", "no variable is called so", ["a", "e"], "**/*e*"):
