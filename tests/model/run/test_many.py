@@ -59,7 +59,7 @@ def _do(words: str, run: str) -> None:
 def test_files_are_opened_so_often_for_each_checkpoint(
     words: str, runs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = []
+    counts: list[int] = []
     really_open = os.open
 
     def count(path: Any, *rest: Any, **others: Any) -> int:
@@ -75,7 +75,7 @@ def test_files_are_opened_so_often_for_each_checkpoint(
 
 @pytest.mark.parametrize("words", OPENED)
 def test_no_step_grows_with_the_square_of_the_checkpoints(words: str, runs: list[str]) -> None:
-    counts = []
+    counts: list[int] = []
 
     def count(_: FrameType, event: str, __: object) -> None:
         counts[-1] += event in ("call", "c_call")  # comparisons of entries are calls too
