@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.opening import Opened
-    from ckread.model.run.run import PathLike, Run
+    from ckread.model.run.run import Opened, PathLike, Run
 
 
 Number = int | float | None

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Identity
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.opening import Structure
-    from ckread.model.run.run import Run
+    from ckread.model.run.run import Run, Structure
     from ckread.readers.contract import CheckpointReader
 
 _SAVES = "save_counter"

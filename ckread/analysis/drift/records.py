@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.opening import Number, Opened
-    from ckread.model.run.run import Run
+    from ckread.model.run.run import Number, Opened, Run
     from ckread.model.variable import Variable
     from ckread.readers.contract import DataType, Extent
 

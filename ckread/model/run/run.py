@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place, Places
-    from ckread.model.run.opening import Opened
+    from ckread.model.run.opening import Number as Number
+    from ckread.model.run.opening import Opened as Opened
+    from ckread.model.run.opening import Structure as Structure
 
 
 PathLike = str | os.PathLike[str]
