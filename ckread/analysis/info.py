@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import Shared, find_shared
 from ckread.analysis.parameters import (
@@ -25,8 +24,9 @@ from ckread.analysis.training import (
     read_training_state,
 )
 from ckread.errors import CheckpointError, TextLines
-from ckread.model.display import Displayed
+from ckread.model.display import Frozen, Kind, data_frame
 from ckread.model.opening import opened
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
@@ -47,9 +47,27 @@ MAX_LOST_NAMES = 10
 """Names that a warning lists."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary(Displayed):
+class Fact(NamedTuple):
+    """One fact of a summary.
+
+    Example:
+        >>> ckread.info("fixtures/digits_run")["parameters"]
+        Fact(name='parameters', value=38474)
+
+    Attributes:
+        name: of the field in the JSON document.
+        value: as it stands there: text, a number, a list, a dict; None where nothing tells.
+    """
+
+    name: str
+    value: Any
+
+
+class CheckpointSummary(Frozen, Records[Fact]):
     """What a checkpoint is; None where its files do not say.
+
+    Its records are the fields of its JSON document, by name, and all that they come of are
+    attributes: `summary.training.learning_rate`.
 
     Attributes:
         path: as the user would type it.
@@ -115,15 +133,21 @@ class CheckpointSummary(Displayed):
     masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
-    tree: VariableTree | None = field(default=None, compare=False)
+    tree: VariableTree | None = None
+
+    _aside = frozenset({"tree"})
 
     def __repr__(self) -> str:
         """Show path, format and how many parameters."""
         return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
 
-    def __getstate__(self) -> list[Any]:
+    def __getstate__(self) -> dict[str, Any]:
         """Pickle the facts; variables would take their reader along."""
-        return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
+        return {**self.__dict__, "tree": None}
+
+    @property
+    def _records(self) -> tuple[Fact, ...]:
+        return tuple(Fact(name, value) for name, value in self.to_dict().items())
 
     @property
     def n_variables(self) -> int:
@@ -198,6 +222,15 @@ class CheckpointSummary(Displayed):
             "warnings": self.warnings,
         }
 
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per fact, by name; values are Python's own.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        rows = [fact._asdict() for fact in self]
+        return data_frame({"value": Kind.TEXT}, rows, index="name")
+
 
 def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
     return [{"name": one.name, "dtype": one.dtype, "shape": one.shape} for one in tensors]
@@ -218,7 +251,7 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
         (38474, 10, 0.000695)
     """
     with opened(checkpoint) as source:
-        return replace(summarise(source), tree=shown_tree(source))
+        return summarise(source)._replace(tree=shown_tree(source))
 
 
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:

@@ -44,8 +44,8 @@ SMALL_ELEMENTS = 1023
 """Elements of a small item, at most: its sums are made in one stretch, without rows."""
 _BLOCK_ELEMENTS = 1 << 18
 """Elements that are measured together, at most."""
-_BLOCK_PLACES = 4096
-"""Extents of a block, at most, so that one that is sent takes less than 100 KB."""
+_BLOCK_PLACES, _SENT_PLACES = 4096, 2048
+"""Extents of a job, at most; of one that is sent, so that it takes about 100 KB at most."""
 _MAX_GAP = 4096
 """Bytes between two small tensors that are read with them, rather than skipped."""
 _NO_CHECKSUM = -1
@@ -69,6 +69,14 @@ class Column(NamedTuple):
     crc32c: NDArray[np.int64]
     dtype: DataType
     big_endian: bool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send no file in which nothing of this lies: a run may have thousands."""
+        if self.files is None:
+            return type(self), (*self,)
+        used, files = np.unique(self.files, return_inverse=True)
+        paths = tuple(self.paths[i] for i in used.tolist())
+        return type(self), (*self._replace(paths=paths, files=files.astype(np.int32)),)
 
     def of(self, rows: Any) -> Column:
         """Give the places of some of the items."""
@@ -306,7 +314,9 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
     """
     n_workers = work.n_workers(sum(group.nbytes for group in groups))
     is_apart = work.executor is not None or n_workers > 1
-    blocks = [block for group in groups for block in _blocks(group, is_apart=is_apart)]
+    n_places = _BLOCK_PLACES if work.executor is None else _SENT_PLACES
+    per_block = n_places if is_apart else None
+    blocks = [block for group in groups for block in _blocks(group, per_block)]
     if any(len(block.columns) > MAX_OPEN_SHARDS for block in blocks):
         jobs = [blocks]
     else:
@@ -320,7 +330,7 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
             for batch in batches(
                 [block.nbytes for block in part],
                 nbytes=most,
-                count=_BLOCK_PLACES,
+                count=n_places,
                 weights=[len(block.columns) * len(block.numbers) for block in part],
             )
         ]
@@ -332,11 +342,11 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
                 yield Rows(block, result, is_done)
 
 
-def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
+def _blocks(group: Group, n_places: int | None) -> Iterator[Group]:
     """Cut a group into blocks that fit the cache, and, where they are sent, a message."""
     step = max(1, _BLOCK_ELEMENTS // group.elements)
-    if is_apart:
-        step = max(1, min(step, _BLOCK_PLACES // len(group.columns)))
+    if n_places:
+        step = max(1, min(step, n_places // len(group.columns)))
     if len(group.numbers) <= step:
         yield group
         return

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
-from ckread.model.display import Displayed, Kind, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import Regex, find_by_name, find_variable, select
+from ckread.model.selection import Regex, find_variable, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import PathLike, Run
+    from ckread.model.run.run import Opened, PathLike, Run
 
 
 Number = int | float | None
@@ -46,8 +47,8 @@ class TrackedValue:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunTrack(Displayed):
-    """Numbers over a run.
+class RunTrack(Records[TrackedValue]):
+    """Numbers over a run, by name: of an element with its index in brackets.
 
     Attributes:
         path: of the run.
@@ -77,13 +78,9 @@ class RunTrack(Displayed):
         n = f"{len(self.variables)} values, {len(self.checkpoints)} checkpoints"
         return f"<ckread.RunTrack {self.path!r}: {n}>"
 
-    def __getitem__(self, name: str) -> TrackedValue:
-        """Give one number by its name, with the index of the element in brackets.
-
-        Raises:
-            VariableNotFoundError: it was not asked for.
-        """
-        return find_by_name(self.variables, name, self.path)
+    @property
+    def _records(self) -> tuple[TrackedValue, ...]:
+        return self.variables
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `track` document."""
@@ -159,10 +156,9 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         row: list[Number] = []
         with closing(found.reader):
             for target in targets:
-                variable = found.variable(target.name, target.key)
-                value = None
+                value: Number = None
                 try:
-                    value = None if variable is None else _read(variable, target.index)
+                    value = _read(found, target)
                 except UsageError as error:  # another shape in this checkpoint
                     notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
@@ -184,7 +180,15 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
 
 
-def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:
+def _read(found: Opened, target: Target) -> Number:
+    """Give the number in one checkpoint, None where it holds none; a counter was read already."""
+    key = found.structure.keys_by_name.get(target.name, target.key)
+    record, index = found.structure.records.get(key), target.index
+    if record is None:
+        return None
+    if index is None and record.crc32c is not None and key in found.numbers:
+        return found.numbers[key]
+    variable = found.variable(key)
     if index is None:
         variable.readable_extents()  # of an archive, the whole is verified first
         try:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CheckpointError
+from ckread.model.display import Frozen
 from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.optimizers import (
     class_of_object,
@@ -41,8 +41,7 @@ POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
 _POWER = re.compile(rf"({'|'.join(POWERS)})(_\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingState:
+class TrainingState(Frozen):
     """What a checkpoint says about the training that saved it; None where it does not.
 
     Attributes:
@@ -80,13 +79,13 @@ class TrainingState:
     metrics: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] = field(default=(), compare=False, repr=False)
+    claims: tuple[Claim, ...] = ()
+
+    _aside = frozenset({"claims"})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        fields = asdict(replace(self, claims=(), optimizers=()))
-        del fields["claims"]
-        return fields | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
+        return self._compared() | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
 
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
@@ -121,10 +120,13 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         lost=find_lost(checkpoint),
     )
     told = _with_step(state, global_step, number)
-    return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
+    claims = tuple(_claims(told, series, is_epoch_stored=epoch is not None))
+    return told._replace(claims=claims)
 
 
-def iterations_by_power(variables: Iterable[Variable]) -> tuple[int | None, str | None]:
+def iterations_by_power(
+    variables: Iterable[Variable], read: Reader | None = None
+) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
@@ -135,7 +137,7 @@ def iterations_by_power(variables: Iterable[Variable]) -> tuple[int | None, str 
     for variable in variables:
         if found := _POWER.fullmatch(_word(variable)):
             whose = f"{_parent(variable)}{found[2] or ''}"
-            pairs.setdefault(whose, {})[found[1]] = _value(variable)
+            pairs.setdefault(whose, {})[found[1]] = (read or _value)(variable)
     done = agreed(map(_iterations_of, pairs.values()))
     return (None, None) if done is None else (int(done), "beta2_power")
 
@@ -217,7 +219,7 @@ def _with_step(
     if number.step is not None and number.step not in counters:
         what = known[0][1] if stored is not None else "the save counter"
         warnings = (f"The file name says {number.step}, but {what} is {step}.",)
-    return replace(state, step=step, step_source=source, warnings=warnings)
+    return state._replace(step=step, step_source=source, warnings=warnings)
 
 
 def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:

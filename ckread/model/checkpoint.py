@@ -254,6 +254,10 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         variable = self._find(name)
         return default if variable is None else variable
 
+    def _ipython_key_completions_(self) -> list[str]:
+        """Give what a notebook offers after `checkpoint["`."""
+        return list(self)
+
     def _find(self, name: object) -> Variable | None:
         if not isinstance(name, str):
             return None

@@ -14,7 +14,7 @@ import os
 import re
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import is_spelled, safe_text, safe_word
@@ -232,25 +232,6 @@ NONE_NEAR = "No name is near it; ckread ls lists those there are."
 """The remedy where no name is spelt alike."""
 
 
-class Named(Protocol):
-    """What has a name."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-
-Found = TypeVar("Found", bound=Named)
-
-
-def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
-    """Give the record of this name."""
-    for record in records:
-        if record.name == name:
-            return record
-    raise not_found(name, [record.name for record in records], path)
-
-
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
@@ -334,6 +315,13 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
         )
 
     return sorted(chosen, key=place)
+
+
+def is_order_known(evidence: Evidence) -> bool:
+    """Tell whether the files say in what order the model has its variables."""
+    if evidence.graph is not None or evidence.model is not None or evidence.is_in_order:
+        return True
+    return bool(evidence.meta_graph and evidence.meta_graph.collections.get("variables"))
 
 
 def _scope(name: str) -> str:

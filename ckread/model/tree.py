@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.records import Records
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class Growing(Protocol):
         ...
 
 
-class VariableTree(Displayed):
+class VariableTree(Records["VariableTree"]):
     """A scope with what is below it, or a variable; rarely both.
+
+    Its records are its children, by their names or by paths from here: `tree["block/conv1"]`.
 
     Example:
         >>> with ckread.open("fixtures/digits_run/ckpt-10") as checkpoint:
@@ -87,6 +90,24 @@ class VariableTree(Displayed):
         self._children: list[VariableTree] | None = [] if grow is None else None
         self._grow = grow
         self._at = at
+
+    @property
+    def _records(self) -> list[VariableTree]:
+        return self.children
+
+    def _find(self, name: str) -> VariableTree | None:
+        for child in self.children:
+            if child.name == name:
+                return child
+            if name.startswith(f"{child.name}/"):
+                found = child._find(name[len(child.name) + 1 :])
+                if found is not None:
+                    return found
+        return None
+
+    @property
+    def _found_in(self) -> str:
+        return self.path or "the tree"
 
     @property
     def children(self) -> list[VariableTree]:

@@ -9,6 +9,7 @@ surrogate escape, so that `key.encode(errors="surrogateescape")` is the stored o
 from __future__ import annotations
 
 import gc
+import sys
 from bisect import bisect_left
 from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 
 class DataType(StrEnum):
     """One element type; the value is TensorFlow's name for it, `str(tf.DType)`.
+
+    It equals that name, and the numpy type that values have: `== "float32"`, `== np.float32`,
+    `== np.dtype("float32")`. Its hash is that of the name; numpy's types equal names too
+    without having their hashes, so that sets and dicts find it by its name.
+
+    Example:
+        >>> import numpy as np
+        >>> with ckread.open("fixtures/digits_run") as checkpoint:
+        ...     dtype = checkpoint["conv1/kernel"].dtype
+        >>> dtype == "float32", dtype == np.float32, np.dtype("float32") == dtype
+        (True, True, True)
+        >>> dtype != np.int32, dtype in {"float32", "float16"}, np.zeros(2, dtype).dtype
+        (True, True, dtype('float32'))
 
     Only the names and sizes: numpy and ml_dtypes are imported when an array is made
     (`numpy_dtype`), so listing a checkpoint needs neither. A checkpoint stores every
@@ -45,6 +59,24 @@ class DataType(StrEnum):
 
     # Enum's own goes through Python, and types are looked up for every variable.
     __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is of this name, or the type of numpy or Python that values have."""
+        if isinstance(other, str):
+            return str.__eq__(self, other)
+        numpy = sys.modules.get("numpy")  # nothing is a type of numpy's before it is there
+        if numpy is None:
+            return NotImplemented
+        if not isinstance(other, numpy.dtype):
+            numbers = numpy.generic, int, float, complex
+            if not isinstance(other, type) or not issubclass(other, numbers):
+                return NotImplemented
+        return (self.is_plain or self is DataType.STRING) and bool(numpy_dtype(self) == other)
+
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it does not equal; text has an answer of its own."""
+        found = self.__eq__(other)
+        return found if found is NotImplemented else not found
 
     def __new__(cls, name: str, number: int, itemsize: int, code: str) -> Self:
         """Make a member whose value is the bare name."""
@@ -290,6 +322,15 @@ class _KeysAndRecords(ItemsView[str, TensorRecord]):
         return ((record.key, record) for record in self._mapping.rows())
 
 
+def checksums_of(tensors: Mapping[str, TensorRecord]) -> Mapping[str, int | None]:
+    """Give the CRC-32C of each tensor, None where there is none; without a record of each."""
+    quick = getattr(tensors, "checksums", None)
+    if quick is not None:
+        known: Mapping[str, int | None] = quick()
+        return known
+    return {key: record.crc32c for key, record in tensors.items()}
+
+
 class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
@@ -336,6 +377,12 @@ class FileIdentity(NamedTuple):
     inode: int | str
     nbytes: int
     mtime_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """When it was last written, seconds since 1970, as the system gives it."""
+        whole, rest = divmod(self.mtime_ns, 10**9)
+        return whole + 1e-9 * rest
 
 
 class CheckpointReader(Protocol):

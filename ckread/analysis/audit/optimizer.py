@@ -20,17 +20,16 @@ from ckread.analysis.audit.rules import (
     rule_of,
 )
 from ckread.analysis.audit.sampling import head_array
-from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.training import OptimizerState, optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document, frame
+from ckread.model.display import Field, Kind, columns_of, data_frame, document, frame
 from ckread.model.opening import open_checkpoint
 from ckread.model.optimizers import classes_of_slots
+from ckread.model.records import Records
 from ckread.model.role import Role
-from ckread.model.run.run import as_run
-from ckread.model.selection import find_by_name, select
+from ckread.model.selection import select
 
 if TYPE_CHECKING:
     import os
@@ -156,8 +155,8 @@ UPDATE_FIELDS: tuple[Field[WeightUpdate], ...] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OptimizerAudit(Displayed):
-    """What the optimizers of a checkpoint did.
+class OptimizerAudit(Records[WeightUpdate]):
+    """What the optimizers of a checkpoint did; its records are the weights, by name.
 
     Attributes:
         path: of the checkpoint.
@@ -187,13 +186,9 @@ class OptimizerAudit(Displayed):
         kinds = " and ".join(sorted({one.kind or "unknown" for one in self.optimizers})) or "none"
         return f"<ckread.OptimizerAudit {self.path!r}: {kinds}, {len(self.weights)} weights>"
 
-    def __getitem__(self, name: str) -> WeightUpdate:
-        """Give what is told of a weight by its name.
-
-        Raises:
-            VariableNotFoundError: it has no slots, or was not asked for.
-        """
-        return find_by_name(self.weights, name, self.path)
+    @property
+    def _records(self) -> tuple[WeightUpdate, ...]:
+        return self.weights
 
     @property
     def update_ratio(self) -> float | None:
@@ -223,9 +218,26 @@ class OptimizerAudit(Displayed):
         return frame(UPDATE_FIELDS, self.weights, index="name")
 
 
+class WeightOverRun(NamedTuple):
+    """What the slots of one weight tell along a run.
+
+    Example:
+        >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
+        >>> [round(one.signal, 3) for one in found["conv1/kernel"].updates if one][-2:]
+        [0.127, 0.17]
+
+    Attributes:
+        name: of the weight.
+        updates: of each checkpoint, along `checkpoints`; None where nothing is told.
+    """
+
+    name: str
+    updates: tuple[WeightUpdate | None, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class RunOptimizerAudit(Displayed):
-    """What the optimizers of a run did, checkpoint by checkpoint.
+class RunOptimizerAudit(Records[WeightOverRun]):
+    """What the optimizers of a run did; its records are the weights, by name.
 
     Attributes:
         path: of the run.
@@ -252,11 +264,17 @@ class RunOptimizerAudit(Displayed):
         """Show path and how many checkpoints."""
         return f"<ckread.RunOptimizerAudit {self.path!r}: {len(self.checkpoints)} checkpoints>"
 
+    @property
+    def _records(self) -> tuple[WeightOverRun, ...]:
+        names = {w.name: None for audit in reversed(self.audits) for w in audit.weights}
+        found = [{w.name: w for w in audit.weights} for audit in self.audits]
+        return tuple(WeightOverRun(name, tuple(one.get(name) for one in found)) for name in names)
+
     def ratios(self) -> dict[str, tuple[float | None, ...]]:
         """Give the relative size of the last update of each weight, along the checkpoints."""
-        names = {w.name: None for audit in reversed(self.audits) for w in audit.weights}
-        found = [{w.name: w.update_ratio for w in audit.weights} for audit in self.audits]
-        return {name: tuple(one.get(name) for one in found) for name in names}
+        return {
+            name: tuple(one.update_ratio if one else None for one in along) for name, along in self
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `optimizer --every` document."""
@@ -352,6 +370,9 @@ def optimizer_of_run(
         >>> ckread.optimizer_of_run("fixtures/digits_run")
         <ckread.RunOptimizerAudit 'fixtures/digits_run': 10 checkpoints>
     """
+    from ckread.analysis.audit.seams import find_seams  # no checkpoint alone has a seam
+    from ckread.model.run.run import as_run
+
     run = as_run(run)
     entries, audits, notes = [], [], []
     error: CheckpointError | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.findings import FINDING_FIELDS, Code, Finding, Level
-from ckread.model.display import Displayed, frame
+from ckread.model.display import frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from ckread.analysis.loading.records import OnLoading
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckReport(Displayed):
-    """Everything that a check found.
+class CheckReport(Records[Finding]):
+    """Everything that a check found; its records are the findings, by their variables.
 
     Attributes:
         path: of the checkpoint.
@@ -63,6 +64,13 @@ class CheckReport(Displayed):
         """Show path, verdict and number of findings."""
         word = {True: "sound", False: "unsound", None: "not known to be sound"}[self.sound]
         return f"<ckread.CheckReport {self.path!r}: {word}, {len(self.findings)} findings>"
+
+    @property
+    def _records(self) -> tuple[Finding, ...]:
+        return self.findings
+
+    def _name_of(self, record: Finding) -> str | None:
+        return record.variable
 
     @property
     def errors(self) -> tuple[Finding, ...]:

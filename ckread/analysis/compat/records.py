@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.display import Field, Kind, document, frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ckread.model.evidence import Claim
     from ckread.model.variable import Variable
 
@@ -224,8 +223,8 @@ class Cure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RestoreForecast(Displayed):
-    """What becomes of every value of a program when a file is restored into it.
+class RestoreForecast(Records[ValueForecast]):
+    """What becomes of every value of a program when a file is restored into it, by name.
 
     Example:
         >>> found = ckread.compat("fixtures/digits_run/ckpt-9", "fixtures/digits_run/ckpt-10")
@@ -295,23 +294,13 @@ class RestoreForecast(Displayed):
             counts[str(value.outcome)] += 1
         return {**counts, "left_over": len(self.left_over)}
 
-    def __len__(self) -> int:
-        """Count the values of the program."""
-        return len(self.values)
+    @property
+    def _records(self) -> tuple[ValueForecast, ...]:
+        return self.values
 
-    def __iter__(self) -> Iterator[ValueForecast]:
-        """Iterate over the values of the program."""
-        return iter(self.values)
-
-    def __getitem__(self, name: str) -> ValueForecast:
-        """Give what becomes of the value of this name.
-
-        Raises:
-            VariableNotFoundError: there is none.
-        """
-        from ckread.model.selection import find_by_name
-
-        return find_by_name(self.values, name, self.target)
+    @property
+    def _found_in(self) -> str:
+        return self.target
 
     def __repr__(self) -> str:
         """Show what goes where, and how many come back."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.display import Field, Kind, document, frame
 from ckread.model.evidence import Claim, Strength
-from ckread.model.selection import find_by_name
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -389,8 +389,10 @@ def is_exact_cast(variable: VariableDiff) -> bool:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointDiff(Displayed):
-    """What changed between two checkpoints.
+class CheckpointDiff(Records[VariableDiff]):
+    """What changed between two checkpoints; its records are the variables, by name.
+
+    A name is that in the second checkpoint; of what was removed, that in the first.
 
     Attributes:
         a: path of the first.
@@ -426,13 +428,13 @@ class CheckpointDiff(Displayed):
         counts = ", ".join(f"{n} {status}" for status, n in self.summary.items() if n)
         return f"<ckread.CheckpointDiff {self.a!r}, {self.b!r}: {counts or 'no variables'}>"
 
-    def __getitem__(self, name: str) -> VariableDiff:
-        """Give what became of a variable, by its name in the second checkpoint.
+    @property
+    def _records(self) -> tuple[VariableDiff, ...]:
+        return self.variables
 
-        Raises:
-            VariableNotFoundError: it is in neither, or was not asked for.
-        """
-        return find_by_name(self.variables, name, f"{self.a}, {self.b}")
+    @property
+    def _found_in(self) -> str:
+        return f"{self.a}, {self.b}"
 
     @property
     def identical(self) -> bool | None:

@@ -6,14 +6,15 @@ import math
 import os
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import without_copies
 from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
-from ckread.model.display import Displayed, Kind, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 
@@ -58,9 +59,27 @@ class BestEpoch:
         }
 
 
+class Curve(NamedTuple):
+    """One metric of a training.
+
+    Example:
+        >>> for name, values in ckread.history("fixtures/digits_run/history.json")[:2]:
+        ...     print(name, round(values[-1], 4))
+        accuracy 0.9993
+        loss 0.0054
+
+    Attributes:
+        name: of the metric.
+        values: along the epochs; None where there is none.
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class TrainingHistory(Displayed):
-    """Training curves.
+class TrainingHistory(Records[Curve]):
+    """Training curves; its records are the metrics with their values, by name.
 
     Attributes:
         logs: paths of the logs, in the order in which they were joined.
@@ -94,6 +113,14 @@ class TrainingHistory(Displayed):
     counters: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     run_seams: tuple[Seam, ...] = ()
+
+    @property
+    def _records(self) -> tuple[Curve, ...]:
+        return tuple(Curve(name, values) for name, values in self.metrics.items())
+
+    @property
+    def _found_in(self) -> str:
+        return ", ".join(self.logs)
 
     @property
     def marks(self) -> dict[int, Seam]:

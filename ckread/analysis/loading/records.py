@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.display import Field, Kind, document, frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,10 @@ FACT_FIELDS: tuple[Field[LoadFact], ...] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OnLoading(Displayed):
+class OnLoading(Records[LoadFact]):
     """What a program that loads a file would run, read or write.
+
+    Its records are the facts, by the operation, class or function: `"ReadFile" in found`.
 
     Attributes:
         path: the file or directory.
@@ -117,6 +120,13 @@ class OnLoading(Displayed):
     reached: int = 0
     by_object: int = 0
     unreached: int = 0
+
+    @property
+    def _records(self) -> tuple[LoadFact, ...]:
+        return self.facts
+
+    def _name_of(self, record: LoadFact) -> str | None:
+        return record.op
 
     def __repr__(self) -> str:
         """Show path, kind and number of facts."""
