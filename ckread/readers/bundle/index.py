@@ -68,7 +68,7 @@ class AlikeTensors(Mapping[str, TensorRecord]):
     def __init__(
         self, original: dict[str, TensorRecord], places: dict[str, int], masked: array[int]
     ) -> None:
-        self.original = original
+        self.original: dict[str, TensorRecord] = original
         self._places = places
         self._checksums = masked
         self._made: dict[str, TensorRecord] | None = None
