@@ -15,9 +15,8 @@ import re
 import signal
 import threading
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
-from operator import contains
 from typing import TYPE_CHECKING
 
 from ckread.errors import TextLines, UsageError, VariableNotFoundError
@@ -55,11 +54,12 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     if _BRACES.search(pattern):
         tests = [compile_pattern(one) for one in _alternatives(pattern)]
         return lambda name: pattern in name or any(test(name) for test in tests)
-    is_match: Callable[[str], bool] = partial(contains, b=pattern)
+    match = re.compile(re.escape(pattern)).search
     if "*" in pattern or "?" in pattern:
         tokens = _TOKENS.findall(pattern)
         expression = "".join(_WILDCARDS.get(token) or re.escape(token) for token in tokens)
-        is_match = bounded_test(pattern, re.compile(expression, re.DOTALL).fullmatch)
+        match = re.compile(expression, re.DOTALL).fullmatch
+    is_match = bounded_test(pattern, match)
     if "\\" not in pattern:
         return is_match
     return lambda name: is_match(name) or is_match(safe_text(name)) or is_match(safe_word(name))
