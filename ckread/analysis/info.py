@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import Shared, find_shared
@@ -25,7 +24,7 @@ from ckread.analysis.training import (
     read_training_state,
 )
 from ckread.errors import CheckpointError, TextLines
-from ckread.model.display import Kind, data_frame
+from ckread.model.display import Frozen, Kind, data_frame
 from ckread.model.opening import opened
 from ckread.model.records import Records
 from ckread.model.role import Role
@@ -64,8 +63,7 @@ class Fact(NamedTuple):
     value: Any
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary(Records[Fact]):
+class CheckpointSummary(Frozen, Records[Fact]):
     """What a checkpoint is; None where its files do not say.
 
     Its records are the fields of its JSON document, by name, and all that they come of are
@@ -135,15 +133,17 @@ class CheckpointSummary(Records[Fact]):
     masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
-    tree: VariableTree | None = field(default=None, compare=False)
+    tree: VariableTree | None = None
+
+    _aside = frozenset({"tree"})
 
     def __repr__(self) -> str:
         """Show path, format and how many parameters."""
         return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
 
-    def __getstate__(self) -> list[Any]:
+    def __getstate__(self) -> dict[str, Any]:
         """Pickle the facts; variables would take their reader along."""
-        return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
+        return {**self.__dict__, "tree": None}
 
     @property
     def _records(self) -> tuple[Fact, ...]:
@@ -251,7 +251,7 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
         (38474, 10, 0.000695)
     """
     with opened(checkpoint) as source:
-        return replace(summarise(source), tree=shown_tree(source))
+        return summarise(source)._replace(tree=shown_tree(source))
 
 
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:

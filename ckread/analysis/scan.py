@@ -20,14 +20,12 @@ instead: `side_by_side` feeds the same kernels.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
-
+from ckread.analysis.numbers import chunk_buffer
 from ckread.analysis.workers import job_nbytes, run, this_worker
 from ckread.errors import CheckpointError
 from ckread.readers import crc32c
@@ -45,6 +43,7 @@ from ckread.readers.files import has_addresses
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
@@ -60,6 +59,8 @@ if TYPE_CHECKING:
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
+READ_NBYTES = 4 * CHUNK_NBYTES
+"""Bytes of one extent that are read at once where a kernel cuts them itself."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
 
@@ -125,7 +126,7 @@ def item_of(number: int, source: Extent | Variable, parameter: Any = None) -> It
 
 @cache
 def _grid_of_bytes(itemsize: int) -> Grid:
-    return Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
+    return Grid(PIECE_NBYTES // itemsize, READ_NBYTES // itemsize)
 
 
 class _Impossible(NamedTuple):
@@ -431,72 +432,3 @@ def batches(
         n += weight
     if start < len(sizes):
         yield range(start, len(sizes))
-
-
-_local = threading.local()
-
-
-def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.uint8]:
-    """Give this thread's own aligned buffer, the same one every time."""
-    buffers: dict[tuple[int, int], NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
-    if (number, nbytes) not in buffers:
-        buffers[number, nbytes] = aligned_buffer(nbytes)
-    return buffers[number, nbytes]
-
-
-# Sums and inner products of long float64 arrays, row by row.
-#
-# `np.vecdot` on rows of 1,024 keeps BLAS in this thread: products of whole arrays would
-# start its threads, which are far slower on busy machines.
-
-
-_ROW = 1024
-_ONES = np.ones(_ROW)
-
-
-def inner_product(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Sum x·y over two contiguous 1-D arrays of one length."""
-    stop = x.size // _ROW * _ROW
-    total = 0.0
-    if stop:
-        total = float(np.vecdot(x[:stop].reshape(-1, _ROW), y[:stop].reshape(-1, _ROW)).sum())
-    return total + float(np.vecdot(x[stop:], y[stop:])) if stop < x.size else total
-
-
-def inner_products(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum x·y over the rows of two contiguous 2-D arrays, with the bits of `inner_product`."""
-    m, n = x.shape
-    stop = n // _ROW * _ROW
-    total = np.zeros(m)
-    if stop:
-        long_x, long_y = (z[:, :stop].reshape(m, -1, _ROW) for z in (x, y))
-        total = np.vecdot(long_x, long_y).sum(axis=1)
-    return total + np.vecdot(x[:, stop:], y[:, stop:]) if stop < n else total
-
-
-def copy_as_floats(values: NDArray[Any], out: NDArray[np.float64]) -> None:
-    """Copy numbers of any real type as float64, floats of one byte by a table.
-
-    Both are contiguous, of one size.
-    """
-    import numpy as np
-
-    if values.dtype.itemsize == 1 and values.dtype.name.startswith("float"):
-        np.take(_values_of(values.dtype), values.view(np.uint8), out=out, mode="clip")
-    else:
-        np.copyto(out, values, casting="unsafe")
-
-
-@cache
-def _values_of(dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Give the value of each byte as a type of one byte has it."""
-    import numpy as np
-
-    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float64)
-
-
-def row_sum(x: NDArray[np.float64]) -> float:
-    """Sum the elements of a contiguous 1-D array."""
-    stop = x.size // _ROW * _ROW
-    rows = float(np.vecdot(x[:stop].reshape(-1, _ROW), _ONES).sum()) if stop else 0.0
-    return rows + float(x[stop:].sum()) if stop < x.size else rows

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CheckpointError
+from ckread.model.display import Frozen
 from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.optimizers import (
     class_of_object,
@@ -39,8 +39,7 @@ POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
 """Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingState:
+class TrainingState(Frozen):
     """What a checkpoint says about the training that saved it; None where it does not.
 
     Attributes:
@@ -78,13 +77,13 @@ class TrainingState:
     metrics: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    claims: tuple[Claim, ...] = field(default=(), compare=False, repr=False)
+    claims: tuple[Claim, ...] = ()
+
+    _aside = frozenset({"claims"})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
-        fields = asdict(replace(self, claims=(), optimizers=()))
-        del fields["claims"]
-        return fields | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
+        return self._compared() | {"optimizers": tuple(one.to_dict() for one in self.optimizers)}
 
 
 def read_training_state(checkpoint: Checkpoint) -> TrainingState:
@@ -119,16 +118,19 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         lost=find_lost(checkpoint),
     )
     told = _with_step(state, global_step, number)
-    return replace(told, claims=tuple(_claims(told, series, is_epoch_stored=epoch is not None)))
+    claims = tuple(_claims(told, series, is_epoch_stored=epoch is not None))
+    return told._replace(claims=claims)
 
 
-def iterations_by_power(variables: Iterable[Variable]) -> tuple[int | None, str | None]:
+def iterations_by_power(
+    variables: Iterable[Variable], read: Reader | None = None
+) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
     That the betas are the usual ones is told by both powers giving one number.
     """
-    powers = {_word(v): _value(v) for v in variables if _word(v) in POWERS}
+    powers = {_word(v): (read or _value)(v) for v in variables if _word(v) in POWERS}
     found = []
     for word, beta in POWERS.items():
         power = powers.get(word)
@@ -199,7 +201,7 @@ def _with_step(
     if number.step is not None and number.step not in counters:
         what = known[0][1] if stored is not None else "the save counter"
         warnings = (f"The file name says {number.step}, but {what} is {step}.",)
-    return replace(state, step=step, step_source=source, warnings=warnings)
+    return state._replace(step=step, step_source=source, warnings=warnings)
 
 
 def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:

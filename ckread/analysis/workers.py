@@ -60,6 +60,9 @@ Result = TypeVar("Result")
 WORTH_NBYTES = 256 * 1000 * 1000
 """Bytes below which one process is done before others would have helped."""
 
+_N_FROM_AFAR = 4
+"""Threads that read from afar, at least: they wait more than they compute."""
+
 _REMEDY = "Was it killed, or out of memory? One process alone may do: --jobs 1."
 _AHEAD = 64
 """Jobs that are handed to an executor before the first result is back, at least."""
@@ -78,7 +81,9 @@ def choose_n_jobs(nbytes: int, asked: int | None) -> int:
     """Give how many processes to use: what was asked for, else what the bytes are worth."""
     if asked is not None:
         return max(1, asked)
-    return available_cores() if nbytes >= WORTH_NBYTES else 1
+    if nbytes < WORTH_NBYTES:
+        return 1
+    return max(_N_FROM_AFAR, available_cores()) if has_addresses() else available_cores()
 
 
 def workers_of(executor: Executor) -> int:

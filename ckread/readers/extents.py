@@ -87,6 +87,9 @@ class OpenShards(KeptOpen):
 
     def expect(self, places: Iterable[tuple[str, int, int]]) -> None:
         """Tell which bytes of which file, from start to stop, will be read next."""
+        from ckread.readers.sources.remote import begin_job
+
+        begin_job()
         spans: dict[str, list[tuple[int, int]]] = {}
         for path, start, stop in places:
             if is_address(path):
@@ -136,6 +139,7 @@ class ExtentStream:
         own = self._shard
         with nullcontext(own) if own else closing(open_shard(extent.path)) as shard:
             shard.check_range(extent.offset + self._start, self._stop - self._start)
+            shard.expect([(extent.offset + self._start, extent.offset + self._stop)])
             for at in range(self._start, self._stop, step):
                 chunk = buffer[: min(step, self._stop - at)]
                 shard.pread_into(chunk, extent.offset + at)
@@ -257,7 +261,7 @@ def _shards_of(directory: str) -> dict[str, dict[int, set[int]]]:
     return found
 
 
-def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
+def shard_family(prefix: str, num_shards: int, used: frozenset[int]) -> int:
     """Give the number of shards in the file names; `num_shards` unless only another fits."""
     families = present_shards(prefix)
     if num_shards in families or len(families) != 1:

@@ -322,6 +322,11 @@ class RegularFile(Closing):
         """Its size when it was opened."""
         return self.identity.nbytes
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is at an address."""
+        return self._ranges is not None
+
     def pread(self, offset: int, nbytes: int) -> bytes:
         """Give `nbytes` bytes from `offset`."""
         self.check_range(offset, nbytes)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.scan import Grid, Item, inner_product, plain_extents, scan, side_by_side
+from ckread.analysis.numbers import inner_product
+from ckread.analysis.scan import Grid, Item, plain_extents, scan, side_by_side
 from ckread.errors import CheckpointError
 
 if TYPE_CHECKING:
