@@ -74,7 +74,7 @@ class AlikeTensors(Mapping[str, TensorRecord]):
         places: dict[str, int],
         masked: array[int],
     ) -> None:
-self.original: dict[str, TensorRecord] = original
+        self.original: dict[str, TensorRecord] = original
         self.shards: frozenset[int] = shards
         self._places = places
         self._checksums = masked
