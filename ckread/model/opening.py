@@ -145,6 +145,8 @@ def assemble(
         warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
+        if graph is not None and evidence.saved_model is not None:
+            graph = graph.with_kinds(evidence.saved_model.meta_graph.optimizers)
         evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
