@@ -150,8 +150,9 @@ def assemble(
         evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
-            from ckread.model.keras.opening import with_saved_layers
+            from ckread.model.keras.opening import frozen_by_layers, with_saved_layers
 
+            identities = frozen_by_layers(evidence.saved_layers.config.model, identities)
             evidence = with_saved_layers(evidence, reader.tensors, identities)
         return Checkpoint(
             reader,
