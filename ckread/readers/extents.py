@@ -122,7 +122,7 @@ class ExtentStream:
 
         The file is opened with the first chunk; one that is open already stays so.
         """
-        self.crc32c = 0
+        self.crc32c: int = 0
         self._extent = extent
         self._buffer = buffer
         self._start = start
@@ -261,7 +261,7 @@ def _shards_of(directory: str) -> dict[str, dict[int, set[int]]]:
     return found
 
 
-def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
+def shard_family(prefix: str, num_shards: int, used: frozenset[int]) -> int:
     """Give the number of shards in the file names; `num_shards` unless only another fits."""
     families = present_shards(prefix)
     if num_shards in families or len(families) != 1:
