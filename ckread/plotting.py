@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckread.errors import UsageError
+from ckread.model.display import in_python
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
-    from ckread.analysis.filters import Filters, Responses
+    from ckread.analysis.filters import Filters
     from ckread.analysis.history.history import TrainingHistory
+    from ckread.analysis.responses import Responses
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
@@ -106,6 +108,7 @@ def _show_unshown() -> None:
 # Pictures of what changed between two checkpoints.
 
 
+@in_python()
 def plot_diff(
     diff: CheckpointDiff | Checkpoint | PathLike,
     b: Checkpoint | PathLike | None = None,
@@ -131,9 +134,8 @@ def plot_diff(
         CheckpointError: as for `diff`, of two checkpoints.
 
     Example:
-        >>> figure = ckread.plot_diff(
-        ...     "fixtures/digits_run/ckpt-1", "fixtures/digits_run/ckpt-10", dark=True
-        ... )
+        >>> run = "fixtures/digits_run"
+        >>> figure = ckread.plot_diff(f"{run}/ckpt-1", f"{run}/ckpt-10", dark=True)
         >>> type(figure).__mro__[1].__name__
         'Figure'
     """
@@ -158,6 +160,7 @@ def plot_diff(
     return page_of(plot_diff(found, palette=palette_of(dark=dark)), page)
 
 
+@in_python()
 def plot_difference(
     a: Checkpoint | PathLike,
     b: Checkpoint | PathLike,
@@ -205,6 +208,7 @@ def plot_difference(
 # Pictures of a whole run: how far variables moved, single values, training curves.
 
 
+@in_python()
 def plot_drift(
     drift: RunDrift | Run | PathLike | Iterable[PathLike],
     patterns: str | Sequence[str] = (),
@@ -247,6 +251,7 @@ def plot_drift(
     return page_of(plot_drift(found, palette=palette_of(dark=dark)), page)
 
 
+@in_python()
 def plot_track(
     track: RunTrack | Run | PathLike | Iterable[PathLike],
     patterns: str | Sequence[str] | None = None,
@@ -289,6 +294,7 @@ def plot_track(
     return in_notebook(plot_track(found, palette=palette_of(dark=dark)))
 
 
+@in_python()
 def plot_history(
     history: TrainingHistory | PathLike | Sequence[PathLike],
     metric: str | None = None,
@@ -337,6 +343,7 @@ def plot_history(
     return figure_of(ax)
 
 
+@in_python()
 def plot_optimizer(
     audit: OptimizerAudit | RunOptimizerAudit | Checkpoint | Run | PathLike,
     patterns: str | Sequence[str] = (),
@@ -391,6 +398,7 @@ def plot_optimizer(
 _MAX_TILES, _MAX_RESPONSES = 256, 64
 
 
+@in_python()
 def plot_statistics(
     statistics: CheckpointStatistics | RunStatistics | Checkpoint | Run | PathLike,
     patterns: str | Sequence[str] = (),
@@ -473,6 +481,7 @@ def plot_statistics(
     return page_of(pages, page)
 
 
+@in_python()
 def plot_filters(
     variable: Filters | Responses | Checkpoint | Variable | PathLike,
     name: str | None = None,
@@ -506,7 +515,8 @@ def plot_filters(
         >>> len(figure.axes[0].images)
         16
     """
-    from ckread.analysis.filters import Filters, Responses, filters
+    from ckread.analysis.filters import Filters, filters
+    from ckread.analysis.responses import Responses
     from ckread.views.figures.filters import plot_filters, plot_responses
     from ckread.views.figures.on_axes import draw_filters
 

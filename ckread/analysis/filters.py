@@ -1,7 +1,5 @@
 """Kernels as what they are: tiles of a convolution, or the matrix of a dense layer.
 
-And what they see in an image: the layer's output, where the image is the layer's input.
-
 height, width, in, out     convolution; out tiles, in colour where in is 3
 height, width, in, times   depthwise convolution, by its name; in × times tiles
 depth, height, width, in, out   in three dimensions; out tiles, the slices of depth below
@@ -12,28 +10,24 @@ in, out                    dense layer; one matrix
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import struct
-import warnings
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import UsageError
 from ckread.model.lookup import find_named
 from ckread.model.opening import opened
 from ckread.model.role import Role
 from ckread.model.variable import Variable
-from ckread.readers.files import read_bounded
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ckread.model.checkpoint import Checkpoint
 
@@ -156,9 +150,11 @@ def read_kernel(variable: Variable) -> Floats:
     return kernel
 
 
-def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
-    """Arrange a kernel as tiles."""
-    kind = kernel_kind(name, kernel.shape)
+def filters_of(
+    name: str, kernel: Floats, *, top: int | None = None, kind: KernelKind | None = None
+) -> Filters:
+    """Arrange a kernel as tiles; of a kind that is not known, as its name and shape tell."""
+    kind = kind or kernel_kind(name, kernel.shape)
     mean_over = 1
     if kind is KernelKind.DENSE:
         tiles = kernel[np.newaxis]
@@ -217,289 +213,3 @@ def first_kernel(checkpoint: Checkpoint) -> Variable:
             return variable
     remedy = "Name a kernel: ckread ls lists the variables."
     raise UsageError("no kernel of four dimensions here", path=checkpoint.path, remedy=remedy)
-
-
-# What kernels see in an image: the convolution, as TensorFlow computes it.
-
-
-class Padding(StrEnum):
-    """What a convolution does at the edges, in TensorFlow's words."""
-
-    SAME = "same"
-    VALID = "valid"
-
-
-_MAX_RESPONSES = 1 << 23
-"""Elements of all responses together: twice as many bytes as eight for each are taken."""
-
-
-def response(
-    kernel: Floats,
-    image: Floats,
-    *,
-    stride: int = 1,
-    padding: Padding = Padding.SAME,
-    bias: Floats | None = None,
-    relu: bool = False,
-    is_depthwise: bool = False,
-) -> Floats:
-    """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
-
-    Returns:
-        Shape (n, rows, columns).
-    """
-    height, width, n_in, times = kernel.shape
-    n = n_in * times if is_depthwise else times
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
-    if image.shape[2] != n_in:
-        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
-    if bias is not None and bias.shape != (n,):
-        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
-    if padding is Padding.SAME:
-        # Zeros as TensorFlow adds them: so that size / stride positions fit, the odd one after.
-        around = []
-        for size, kernel_size in zip(image.shape[:2], (height, width), strict=True):
-            extra = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-            around.append((extra // 2, extra - extra // 2))
-        image = np.pad(image, (*around, (0, 0)))
-    rows = (image.shape[0] - height) // stride + 1
-    columns = (image.shape[1] - width) // stride + 1
-    if rows < 1 or columns < 1:
-        shown = "×".join(map(str, image.shape[:2]))
-        raise UsageError(f"the image of {shown} is smaller than the kernel of {height}×{width}")
-    if rows * columns * n > _MAX_RESPONSES:
-        remedy = "Take a smaller image, or a larger stride."
-        found = f"{n} responses of {rows}×{columns}"
-        raise UsageError(found, expected=f"{_MAX_RESPONSES:,} elements at most", remedy=remedy)
-    total = np.zeros((rows, columns, n))
-    for y in range(height):
-        for x in range(width):
-            seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
-                :rows, :columns
-            ]
-            if is_depthwise:
-                total += (seen[..., np.newaxis] * kernel[y, x]).reshape(rows, columns, -1)
-            else:
-                total += seen @ kernel[y, x]
-    total += 0 if bias is None else bias
-    responses: Floats = total.transpose(2, 0, 1)
-    return np.maximum(responses, 0) if relu else responses
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Responses:
-    """What each kernel of a layer gives for one image: `len`, index and iteration by kernel.
-
-    Example:
-        >>> import numpy as np
-        >>> image = np.eye(8)
-        >>> found = ckread.responses("fixtures/digits_run", "conv1/kernel", image, relu=True)
-        >>> found, found[3].shape, found.output.shape
-        (<ckread.Responses of 'conv1/kernel': 16 of 8×8>, (8, 8), (8, 8, 16))
-
-    Attributes:
-        filters: the kernels, at least as many as there are maps.
-        image: shape (rows, columns, channels), as it was given to them.
-        maps: shape (n, rows, columns), float64.
-        relu: whether negative responses were made 0.
-        stride: of the layer.
-        padding: of the layer, `same` or `valid`.
-        bias: name of the variable that was added; None if none was.
-        pixel_range: what black and white became; None of an array, which is taken as it is.
-    """
-
-    filters: Filters
-    image: Floats
-    maps: Floats
-    relu: bool = False
-    stride: int = 1
-    padding: Padding = Padding.SAME
-    bias: str | None = None
-    pixel_range: tuple[float, float] | None = None
-
-    def __repr__(self) -> str:
-        """Show name, number and size."""
-        n, rows, columns = self.maps.shape
-        return f"<ckread.Responses of {self.filters.name!r}: {n:,} of {rows}×{columns}>"
-
-    def __len__(self) -> int:
-        """Count the maps."""
-        return len(self.maps)
-
-    def __getitem__(self, index: int) -> Floats:
-        """Give the response of one kernel, shape (rows, columns)."""
-        one: Floats = self.maps[index]
-        return one
-
-    def __iter__(self) -> Iterator[Floats]:
-        """Iterate over the maps."""
-        return iter(self.maps)
-
-    @property
-    def output(self) -> Floats:
-        """The maps with channels last, (rows, columns, n): what Keras gives for this image."""
-        return self.maps.transpose(1, 2, 0)
-
-    def head(self, n: int) -> Responses:
-        """Give the first so many kernels and their responses."""
-        return replace(self, filters=self.filters.head(n), maps=self.maps[:n])
-
-
-def responses(
-    source: Checkpoint | str | os.PathLike[str],
-    name: str | None,
-    image: ArrayLike | str | os.PathLike[str],
-    *,
-    stride: int = 1,
-    padding: str = "same",
-    bias: str | None = None,
-    relu: bool = False,
-    pixel_range: tuple[float, float] = (0.0, 1.0),
-) -> Responses:
-    """Give what a convolution makes of an image: the output of a first layer.
-
-    Args:
-        source: an open checkpoint, or a path.
-        name: of the kernel, or a pattern that means one; None for the first convolution.
-        image: path of a picture or of an `.npy`, or an array: (rows, columns), or
-            (rows, columns, channels), with as many channels as the kernel takes. An array
-            is taken as it is, so that of a deeper layer it may be the input of that layer.
-        stride: of the layer, in both directions.
-        padding: `same` or `valid`.
-        bias: name of a variable to add per kernel.
-        relu: whether negative responses become 0.
-        pixel_range: what black and white pixels of a picture become.
-
-    Raises:
-        VariableNotFoundError: there is no such variable.
-        UsageError: it is no kernel of a convolution in two dimensions, or image, stride or
-            bias do not fit it.
-        CheckpointError: checkpoint or image cannot be read.
-
-    Example:
-        >>> import numpy as np
-        >>> found = ckread.responses(
-        ...     "fixtures/digits_run", "conv1/kernel", np.eye(8), bias="conv1/bias", relu=True
-        ... )
-        >>> found.maps.shape, round(float(found.maps.max()), 3)
-        ((16, 8, 8), 0.485)
-    """
-    with opened(source) as checkpoint:
-        variable = first_kernel(checkpoint) if name is None else find_named(checkpoint, name)
-        found = filters_of(variable.name, kernel := read_kernel(variable))
-        if found.kind not in (KernelKind.CONV2D, KernelKind.DEPTHWISE):
-            raise UsageError(f"{found.name}: a {found.kind} kernel does not respond to an image")
-        pixels, is_picture = read_pixels(image, found, pixel_range)
-        vector = find_named(checkpoint, bias) if bias else None
-        maps = response(
-            kernel,
-            pixels,
-            stride=stride,
-            padding=padding_of(padding),
-            bias=None if vector is None else vector.numpy().astype(np.float64),
-            relu=relu,
-            is_depthwise=found.kind is KernelKind.DEPTHWISE,
-        )
-    return Responses(
-        found,
-        pixels,
-        maps,
-        relu,
-        stride,
-        padding_of(padding),
-        None if vector is None else vector.name,
-        pixel_range if is_picture else None,
-    )
-
-
-def padding_of(word: str) -> Padding:
-    """Give the padding of this name."""
-    try:
-        return Padding(word)
-    except ValueError:
-        raise UsageError(f"padding {word!r}, expected same or valid") from None
-
-
-# Images as arrays: what matplotlib's own Pillow reads, as grey or colour; or arrays themselves.
-
-
-_MAX_IMAGE_NBYTES = 64 << 20
-_MAX_PIXELS = 1 << 21
-"""Of an image that is put through a layer: two million take 150 MB on the way."""
-_BROKEN_IMAGE = (
-    OSError, ValueError, SyntaxError, RuntimeError, struct.error, EOFError, LookupError,
-    ArithmeticError, TypeError, AttributeError, AssertionError, MemoryError,
-)  # fmt: skip
-"""What Pillow's many plugins raise about bytes that they cannot read."""
-
-
-def read_pixels(
-    image: ArrayLike | str | os.PathLike[str], kernel: Filters, pixel_range: tuple[float, float]
-) -> tuple[Floats, bool]:
-    """Give an image as the kernels take it, and whether it is a picture, whose range is asked."""
-    n_in = kernel.shape[2]
-    if not isinstance(image, str | os.PathLike):
-        return _checked(np.asarray(image), n_in, "the image"), False
-    path = os.fsdecode(image)
-    if path.lower().endswith(".npy"):
-        with opened(path) as file:
-            (array,) = file.values()
-            if array.elements > 3 * _MAX_PIXELS:
-                raise _too_large(path)
-            return _checked(array.numpy(), n_in, path), False
-    if n_in not in (1, 3):
-        remedy = (
-            "An image has 1 or 3 channels. What a deeper layer sees is the output of the layers "
-            "before it: run the model for that, and give it as an array (.npy)."
-        )
-        raise UsageError(f"{kernel.name}: takes {n_in} input channels", remedy=remedy)
-    return read_image(path, n_in, pixel_range), True
-
-
-def _checked(array: NDArray[Any], n_in: int, name: str) -> Floats:
-    """Give an array with as many channels as there must be, as float64."""
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise UsageError(f"{name}: {array.dtype}, expected real numbers")
-    array = array[0] if array.ndim == 4 and len(array) == 1 else array
-    array = array[..., np.newaxis] if array.ndim == 2 else array
-    if array.ndim != 3 or not array.size:
-        found = f"{name}: shape {array.shape}"
-        raise UsageError(found, expected=f"(rows, columns, {n_in})")
-    if array.size > 3 * _MAX_PIXELS:
-        raise _too_large(name)
-    return array.astype(np.float64)
-
-
-def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> Floats:
-    """Read an image; black becomes the first value of `pixel_range`, white the second.
-
-    Returns:
-        Shape (rows, columns, n_channels).
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow thinks of it is no word of ours
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(read_bounded(path, _MAX_IMAGE_NBYTES))) as image:
-                if math.prod(image.size) > _MAX_PIXELS:
-                    raise _too_large(path)
-                pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
-    except CheckpointNotFoundError:
-        raise CheckpointNotFoundError("no such image", path=path) from None
-    except CheckpointError:
-        raise
-    except (UnidentifiedImageError, *_BROKEN_IMAGE) as error:
-        raise UsageError(f"not an image: {error}", path=path) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path) from None
-    low, high = pixel_range
-    pixels *= (high - low) / 255
-    pixels += low
-    return pixels.reshape(*pixels.shape[:2], n_channels)
-
-
-def _too_large(path: str) -> UsageError:
-    return UsageError("too large an image", path=path, remedy="Make it smaller first.")

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
+READ_NBYTES = 4 * CHUNK_NBYTES
+"""Bytes of one extent that are read at once where a kernel cuts them itself."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
 
@@ -123,7 +125,7 @@ def item_of(number: int, source: Extent | Variable, parameter: Any = None) -> It
 
 @cache
 def _grid_of_bytes(itemsize: int) -> Grid:
-    return Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
+    return Grid(PIECE_NBYTES // itemsize, READ_NBYTES // itemsize)
 
 
 class _Impossible(NamedTuple):

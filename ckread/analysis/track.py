@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import PathLike, Run
+    from ckread.model.run.run import Opened, PathLike, Run
 
 
 Number = int | float | None
@@ -156,10 +156,9 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         row: list[Number] = []
         with closing(found.reader):
             for target in targets:
-                variable = found.variable(target.name, target.key)
-                value = None
+                value: Number = None
                 try:
-                    value = None if variable is None else _read(variable, target.index)
+                    value = _read(found, target)
                 except UsageError as error:  # another shape in this checkpoint
                     notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
@@ -181,7 +180,15 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
 
 
-def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:
+def _read(found: Opened, target: Target) -> Number:
+    """Give the number in one checkpoint, None where it holds none; a counter was read already."""
+    key = found.structure.keys_by_name.get(target.name, target.key)
+    record, index = found.structure.records.get(key), target.index
+    if record is None:
+        return None
+    if index is None and record.crc32c is not None and key in found.numbers:
+        return found.numbers[key]
+    variable = found.variable(key)
     if index is None:
         variable.readable_extents()  # of an archive, the whole is verified first
         try:

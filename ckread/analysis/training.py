@@ -122,13 +122,15 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     return told._replace(claims=claims)
 
 
-def iterations_by_power(variables: Iterable[Variable]) -> tuple[int | None, str | None]:
+def iterations_by_power(
+    variables: Iterable[Variable], read: Reader | None = None
+) -> tuple[int | None, str | None]:
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
     That the betas are the usual ones is told by both powers giving one number.
     """
-    powers = {_word(v): _value(v) for v in variables if _word(v) in POWERS}
+    powers = {_word(v): (read or _value)(v) for v in variables if _word(v) in POWERS}
     found = []
     for word, beta in POWERS.items():
         power = powers.get(word)

@@ -7,16 +7,25 @@ Kernels of 2-D and depthwise convolutions are tiles, in colour where the input h
 three channels; 3-D ones have a tile per slice of depth, below each other; 1-D ones
 have taps across and channels down; a dense layer is one map. With `--image` each
 kernel's response to it is drawn: what the layer gives for this image, if it is the
-first one. Deeper layers need the model, whose array of shape (rows, columns, channels)
-before the layer is taken as `.npy`. `-o FILE.npy` writes all responses as one array,
-channels last, as Keras gives them.
+first one. A `.keras`, a whole-model `.h5` and a SavedModel of Keras 2 tell how it computes
+that, and rescaling, normalization, padding and cropping before it are followed; else stride
+1 and padding same are taken, unless options say more. Deeper layers need the model, whose
+array of shape (rows, columns, channels) before the layer is taken as `.npy`. `-o FILE.npy`
+writes all responses as one array, channels last, as Keras gives them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ckread.cli.arguments import OneOf, add_top, keep_blas_in_one_thread, open_path, positive
+from ckread.cli.arguments import (
+    OneOf,
+    add_top,
+    add_why,
+    keep_blas_in_one_thread,
+    open_path,
+    positive,
+)
 from ckread.cli.files import (
     add_picture_settings,
     check_target,
@@ -28,12 +37,15 @@ from ckread.cli.files import (
     show,
 )
 from ckread.errors import UsageError
+from ckread.model.evidence import Strength
 from ckread.model.lookup import find_named
+from ckread.views.terminal.page import Page
+from ckread.views.terminal.words import listed
 
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.filters import Responses
+    from ckread.analysis.responses import Responses
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
@@ -58,17 +70,19 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--per-kernel", action="store_true", help="stretch each kernel's colours")
     parser.add_argument("--image", metavar="FILE", help="image to which kernels respond, or .npy")
     parser.add_argument(
-        "--range", metavar="LOW:HIGH", type=_range, default=(0.0, 1.0),
-        help="what black and white pixels become (default 0:1)",
+        "--range", metavar="LOW:HIGH", type=_range,
+        help="what black and white pixels become (default 0:1, or as the model takes them)",
     )  # fmt: skip
     parser.add_argument("--bias", metavar="NAME", help="variable to add per kernel")
-    parser.add_argument("--stride", metavar="N", type=positive, default=1, help="of the layer")
+    parser.add_argument("--stride", metavar="N", type=positive, help="of the layer")
     parser.add_argument(
-        "--padding", metavar="HOW", type=OneOf(("same", "valid")), default="same",
-        help="same or valid",
-    )  # fmt: skip
-    parser.add_argument("--relu", action="store_true", help="negative responses become 0")
+        "--padding", metavar="HOW", type=OneOf(("same", "valid")), help="same or valid"
+    )
+    parser.add_argument(
+        "--relu", action="store_true", default=None, help="negative responses become 0"
+    )
     add_picture_settings(parser)
+    add_why(parser)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -99,20 +113,28 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             raise UsageError("an array of responses needs --image", path=target, remedy=remedy)
         if target is not None:
             check_target(target, force=arguments.force, others=(".npy",))
+        found = None
         if arguments.image:
             found = _respond(checkpoint, variable.name, arguments)
             figure, words = _draw_responses(checkpoint, found, arguments)
         else:
             figure, words = _draw(checkpoint, variable, arguments)
     if target is not None:
-        if is_array:
+        if is_array and found is not None:
             words = _write_array(found, target, arguments)
         else:
             save([figure], target, palette_of(arguments), force=arguments.force)
         output.wrote(target, words)
     if output.is_json:
         document = {"file": target, "variables": [variable.name], "left_out": []}
-        output.json("filters", document)
+        layer = None
+        if found is not None:
+            layer = found.layer.to_dict() | {"pixels": found.pixel_range}
+        claims = () if found is None else found.layer.claims
+        evidence = [claim.to_dict() for claim in claims]
+        output.json("filters", {**document, "layer": layer, "evidence": evidence})
+    elif found is not None and arguments.why:
+        output.render(Page([]), found.layer.claims)
     if arguments.show:
         show([figure])
     return 0
@@ -141,7 +163,7 @@ def _draw(
 
 def _respond(checkpoint: Checkpoint, name: str, arguments: argparse.Namespace) -> Responses:
     """Put the image through the layer."""
-    from ckread.analysis.filters import responses
+    from ckread.analysis.responses import responses
 
     return responses(
         checkpoint,
@@ -162,7 +184,18 @@ def _draw_responses(
 
     drawn = found.head(arguments.top or _MAX_RESPONSES)
     figure = plot_responses(drawn, evidence=evidence_of(checkpoint), palette=palette_of(arguments))
-    return figure, f"{len(drawn)} responses of {found.filters.name} to {arguments.image}"
+    return figure, f"{len(drawn)} {_told(found, arguments)}"
+
+
+def _told(found: Responses, arguments: argparse.Namespace) -> str:
+    """Say of what and to what the responses are, how the layer was taken, and what is not told."""
+    layer = found.layer
+    as_layer = f"as {layer.name} computes them: " if layer.name else ""
+    told = f"responses of {found.filters.name} to {arguments.image}, {as_layer}{layer.words}"
+    if found.pixel_range is not None:
+        told += ", pixels {:g} to {:g}".format(*found.pixel_range)
+    unknown = [claim.claim for claim in layer.claims if claim.strength is Strength.UNKNOWN]
+    return f"{told}; the file does not tell {listed(unknown)}" if unknown else told
 
 
 def _write_array(found: Responses, target: str, arguments: argparse.Namespace) -> str:
@@ -173,4 +206,4 @@ def _write_array(found: Responses, target: str, arguments: argparse.Namespace) -
     array = found.output
     with new_file(target, force=arguments.force) as file:
         write_npy(file, array.shape, [array.ravel()])
-    return f"responses of {found.filters.name} to {arguments.image}, {shape_text(array.shape)}"
+    return f"{_told(found, arguments)}, {shape_text(array.shape)}"

@@ -329,10 +329,15 @@ class VariableColumns(Mapping[str, Variable]):
         place += [rank] if ranks else []
         return np.lexsort((natural[spelling.word], *reversed(place)))
 
-    def sorted(self, places: Integers, order: str) -> Integers:
-        """Give some places in an order of `ls`: by name, bytes, elements, or as in the file."""
+    def sorted(self, places: Integers, order: str, evidence: Evidence) -> Integers:
+        """Give some places in an order of `ls`: of the model or file, by name, bytes, elements."""
         if order == "file":
             return places
+        if order == "model":
+            ordered = self.order(evidence)
+            is_chosen = np.zeros(len(ordered), bool)
+            is_chosen[places] = True
+            return ordered[is_chosen[ordered]]
         spelling, kinds = self.identities.spelling, self.tensors.kinds
         keys = list(spelling.natural[spelling.codes[places]].T[::-1])
         if order == "name":

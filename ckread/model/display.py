@@ -6,6 +6,8 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from importlib import import_module
 from operator import attrgetter
@@ -39,6 +41,10 @@ class Screen(Protocol):
         """Give it to rich."""
         ...
 
+    def __rich_measure__(self, console: Any, options: Any) -> Any:
+        """Give rich the cells that it takes."""
+        ...
+
 
 _showing: list[tuple[Callable[[object], Screen | None], Callable[[Any], str]]] = []
 
@@ -46,6 +52,39 @@ _showing: list[tuple[Callable[[object], Screen | None], Callable[[Any], str]]] =
 def shown_by(lay_out: Callable[[object], Screen | None], html: Callable[[Any], str]) -> None:
     """Register what lays a result out, or gives None, and what makes HTML of that."""
     _showing.append((lay_out, html))
+
+
+_IS_PYTHON: ContextVar[bool] = ContextVar("is_python", default=False)
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Lay pages out for those who hold the answer: what they name is to be written in Python."""
+    token = _IS_PYTHON.set(True)
+    try:
+        yield
+    finally:
+        _IS_PYTHON.reset(token)
+
+
+def by(option: str, python: str) -> str:
+    """Name a way to more: the option of a command, or what says it of an answer in Python."""
+    return python if _IS_PYTHON.get() else option
+
+
+class _ForRich:
+    """A screen that is laid out when rich prints it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        with in_python():
+            return iter(list(self._screen.__rich_console__(console, options)))
+
+    def __rich_measure__(self, console: Any, options: Any) -> Any:
+        with in_python():
+            return self._screen.__rich_measure__(console, options)
 
 
 class Displayed:
@@ -56,22 +95,25 @@ class Displayed:
     def __str__(self) -> str:
         """Give the page that a terminal of 80 columns shows, without colours."""
         screen = self._screen()
-        return repr(self) if screen is None else screen.text()
+        with in_python():
+            return repr(self) if screen is None else screen.text()
 
-    def __rich__(self) -> Screen | str:
+    def __rich__(self) -> Any:
         """Give the page to rich: `rich.print`, `Console`, `Live`, `export_svg`."""
         screen = self._screen()
-        return repr(self).replace("[", r"\[") if screen is None else screen
+        return repr(self).replace("[", r"\[") if screen is None else _ForRich(screen)
 
     def _repr_html_(self) -> str | None:
         """Give the page to a notebook; None, for the `repr`, where it cannot be made."""
         screen = self._screen()
-        return None if screen is None else _showing[-1][1](screen)
+        with in_python():
+            return None if screen is None else _showing[-1][1](screen)
 
     def _screen(self) -> Screen | None:
         """Lay it out; None where that cannot be done: its files are closed, damaged or gone."""
         try:
-            return _showing[-1][0](self)
+            with in_python():
+                return _showing[-1][0](self)
         except CheckpointError:
             return None
 

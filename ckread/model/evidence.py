@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ckread.model.role import Role
     from ckread.readers.graphs.meta_graph import MetaGraph, SavedModel
     from ckread.readers.graphs.object_graph import Child, TrackableObject, TrackableObjectGraph
-    from ckread.readers.keras.config import CompiledConfig, KerasLayer
+    from ckread.readers.keras.config import CompiledConfig, KerasLayer, LayerConfig
     from ckread.readers.keras.saved_metadata import SavedLayers
 
 
@@ -196,6 +196,7 @@ class Evidence(NamedTuple):
         saved_model: what `saved_model.pb` says, decoded statically.
         meta_graph: what the `.meta` file of a TF 1 checkpoint says.
         unread: which of these two files is there and cannot be read.
+        model: the configuration of a Keras model.
         layers: layers of a Keras file, from its configuration, in model order.
         keras_version: the writer's version, in a Keras file.
         saved: when a `.keras` was saved, in seconds since 1970, by the writer's clock.
@@ -211,6 +212,7 @@ class Evidence(NamedTuple):
     saved_model: SavedModel | None = None
     meta_graph: MetaGraph | None = None
     unread: UnreadGraph | None = None
+    model: LayerConfig | None = None
     layers: tuple[KerasLayer, ...] = ()
     keras_version: str | None = None
     saved: float | None = None

@@ -317,6 +317,13 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
     return sorted(chosen, key=place)
 
 
+def is_order_known(evidence: Evidence) -> bool:
+    """Tell whether the files say in what order the model has its variables."""
+    if evidence.graph is not None or evidence.model is not None or evidence.is_in_order:
+        return True
+    return bool(evidence.meta_graph and evidence.meta_graph.collections.get("variables"))
+
+
 def _scope(name: str) -> str:
     return name.rpartition("/")[0]
 

@@ -322,6 +322,15 @@ class _KeysAndRecords(ItemsView[str, TensorRecord]):
         return ((record.key, record) for record in self._mapping.rows())
 
 
+def checksums_of(tensors: Mapping[str, TensorRecord]) -> Mapping[str, int | None]:
+    """Give the CRC-32C of each tensor, None where there is none; without a record of each."""
+    quick = getattr(tensors, "checksums", None)
+    if quick is not None:
+        known: Mapping[str, int | None] = quick()
+        return known
+    return {key: record.crc32c for key, record in tensors.items()}
+
+
 class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
@@ -368,6 +377,12 @@ class FileIdentity(NamedTuple):
     inode: int | str
     nbytes: int
     mtime_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """When it was last written, seconds since 1970, as the system gives it."""
+        whole, rest = divmod(self.mtime_ns, 10**9)
+        return whole + 1e-9 * rest
 
 
 class CheckpointReader(Protocol):

@@ -276,7 +276,7 @@ def _shards_of(directory: str) -> dict[str, dict[int, set[int]]]:
     return found
 
 
-def shard_family(prefix: str, num_shards: int, used: set[int]) -> int:
+def shard_family(prefix: str, num_shards: int, used: frozenset[int]) -> int:
     """Give the number of shards in the file names; `num_shards` unless only another fits."""
     families = present_shards(prefix)
     if num_shards in families or len(families) != 1:

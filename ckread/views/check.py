@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.findings import FINDING_FIELDS, Code, Level
 from ckread.errors import TextLines
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import by, named, safe_text, safe_word
 from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
 from ckread.views.seams import between_sentence
@@ -402,7 +402,8 @@ def findings_block(
             blocks.append(_Indented(safe_text(told)))
     rest = n_hidden + max(0, len(groups) - _GROUPS_SHOWN)
     if rest:
-        text = f"… and {count_text(rest)} more, all of them in a pipe or with --json."
+        where = by("in a pipe or with --json", "in .findings")
+        text = f"… and {count_text(rest)} more, all of them {where}."
         blocks.append(Prose(Span(text, "muted")))
     return TerminalOnly(*blocks)
 

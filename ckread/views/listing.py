@@ -7,7 +7,7 @@ from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import find_shared
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import by, named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS
 from ckread.model.variable import VARIABLE_FIELDS
@@ -82,7 +82,7 @@ def listing_page(listing: Listing) -> Page:
         text = f"{count_text(n_shown)} of {n_all}, {size_text(nbytes)} of {nbytes_all}"
     if listing.n_hidden and n_shown == listing.n_all:
         entries = plural(listing.n_hidden, "bookkeeping entry", nouns="bookkeeping entries")
-        text = f"{text}; {entries} left out (--all)"
+        text = f"{text}; {entries} left out ({by('--all', '.to_pandas() has all')})"
     if said_below:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
@@ -202,7 +202,8 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         folded = [variable for node in folds for variable in node.folded]
         noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
         lines = plural(len(folds), "line")
-        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
+        how = by("--slots", "folds=False")
+        notes.append(f"{plural(len(folded), noun)} folded into {lines} ({how} lists them)")
     n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")

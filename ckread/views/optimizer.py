@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.optimizer import UPDATE_FIELDS
 from ckread.analysis.audit.records import seams_by_place
-from ckread.model.display import named, safe_text
+from ckread.model.display import by, named, safe_text
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import (
     Page,
@@ -89,7 +89,8 @@ def optimizer_page(result: OptimizerAudit, *, show_all: bool = False) -> Page:
     made = f", {plural(steps[0], 'iteration')}" if len(set(steps)) == 1 else ""
     head = [heading(result.path, f"  {kinds}{made}"), Prose(verdict(result))]
     rows, how = _rows(result.weights, show_all=show_all)
-    told = [f"{how}; --all lists the {len(result.weights)} weights."] if how else []
+    where = by("--all", ".weights")
+    told = [f"{how}; {where} lists the {len(result.weights)} weights."] if how else []
     is_recomputed = any(row.ratios for row in rows)
     if is_recomputed:
         told.append("update: ‖Δ‖ / ‖w‖ of the last step, recomputed from the slots.")
@@ -354,7 +355,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     rest = len(courses) - limit
     told = f"{span}: last update / weight, each row to its own top; · no update."
     told = told.replace("no update.", f"no update, {SEAM} seam.") if marks else told
-    told += f" {count_text(rest)} more with --all." if rest > 0 else ""
+    told += f" {count_text(rest)} more {by('with --all', 'in .ratios()')}." if rest > 0 else ""
     lines = [
         (entry, weight)
         for entry, audit in zip(entries, result.audits, strict=True)

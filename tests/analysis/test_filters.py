@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.filters import KernelKind, Padding, filters_of, kernel_kind, response
+from ckread.analysis.filters import KernelKind, filters_of, kernel_kind
+from ckread.analysis.responses import Padding, response
 from ckread.errors import UsageError
 from tests.places import ROOT
 
@@ -108,14 +109,14 @@ def test_responses_are_those_of_tensorflow(
 
     kernel, image, bias = _kernel(*size, n_in, 6), _kernel(11, 14, n_in), _kernel(6)
     expected = tf.nn.conv2d(image[np.newaxis], kernel, stride, padding.upper())
-    expected = tf.nn.relu(tf.nn.bias_add(expected, bias)).numpy()[0].transpose(2, 0, 1)
-    found = response(kernel, image, stride=stride, padding=padding, bias=bias, relu=True)
+    expected = tf.nn.bias_add(expected, bias).numpy()[0]
+    found = response(kernel, image, stride=stride, padding=padding, bias=bias)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     depthwise = _kernel(*size, n_in, 2)
     strides = [1, stride, stride, 1]
     expected = tf.nn.depthwise_conv2d(image[np.newaxis], depthwise, strides, padding.upper())
     found = response(depthwise, image, stride=stride, padding=padding, is_depthwise=True)
-    np.testing.assert_allclose(found, expected.numpy()[0].transpose(2, 0, 1), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found, expected.numpy()[0], rtol=1e-9, atol=1e-9)
 
 
 def test_what_does_not_fit_is_declined() -> None:
@@ -172,11 +173,9 @@ def test_an_array_or_its_file_is_taken_as_it_is(tmp_path: Path, shape: tuple[int
     with ckread.open(RUN) as checkpoint:
         kernel = checkpoint["conv1/kernel"].numpy().astype(np.float64)
         bias = checkpoint["conv1/bias"].numpy().astype(np.float64)
-    plain = response(
-        kernel, image.reshape(9, 7, 1).astype(float), bias=bias, relu=True, padding=Padding.VALID
-    )
-    np.testing.assert_array_equal(given[3], plain[3])
-    assert (given.bias, given.padding, given.pixel_range) == ("conv1/bias", "valid", None)
+    plain = response(kernel, image.reshape(9, 7, 1).astype(float), bias=bias, padding=Padding.VALID)
+    np.testing.assert_array_equal(given.output, np.maximum(plain, 0))
+    assert (given.layer.words, given.pixel_range) == ("stride 1, padding valid, bias, relu", None)
 
 
 @pytest.mark.usefixtures("_in_the_project")

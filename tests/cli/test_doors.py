@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.filters import read_image
+from ckread.analysis.responses import read_image
 from ckread.errors import CheckpointError, UnsupportedFeatureError, UsageError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive
@@ -102,7 +102,8 @@ def test_an_array_is_an_image_and_responses_are_written_as_one(tmp_path: Path, c
     words = ["--image", str(tmp_path / "eye.npy"), "--bias", "conv1/bias", "-o", target]
     code, out, err = call("filters", TWO, "conv1/kernel", *words)
     assert (code, out) == (0, "")
-    assert err == f"wrote {target}: responses of conv1/kernel to {words[1]}, 8×8×16\n"
+    assert err.startswith(f"wrote {target}: responses of conv1/kernel to {words[1]}, stride 1")
+    assert err.endswith("; the file does not tell stride, padding and activation, 8×8×16\n")
     maps = ckread.responses(TWO, "conv1/kernel", np.eye(8), bias="conv1/bias").output
     np.testing.assert_array_equal(np.load(target), maps)
     code, out, err = call("filters", TWO, "conv1/kernel", "-o", target, "--force")

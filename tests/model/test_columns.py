@@ -114,9 +114,11 @@ def assert_same_listings(one: Checkpoint, many: Checkpoint) -> None:
     columns = many.columns
     assert columns is not None
     places = np.arange(len(many))
-    for order in ("name", "bytes", "elements", "file"):
-        expected = "".join(encode_variables({}, in_order(one.values(), order)))
-        assert "".join(encode_columns({}, columns, columns.sorted(places, order))) == expected
+    for order in ("model", "name", "bytes", "elements", "file"):
+        ordered = one.in_order() if order == "model" else in_order(one.values(), order)
+        expected = "".join(encode_variables({}, ordered))
+        found = columns.sorted(places, order, many.evidence)
+        assert "".join(encode_columns({}, columns, found)) == expected
     for pattern in ("e", "*/**", "no variable is called so", ["a", "e"], "**/*e*"):
         try:
             wanted = [v.key for v in select(one.values(), pattern)]

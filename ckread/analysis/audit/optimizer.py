@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
 from ckread.analysis.audit.sampling import head_array
-from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.training import optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
@@ -24,7 +23,6 @@ from ckread.model.opening import open_checkpoint
 from ckread.model.optimizers import classes_of_slots
 from ckread.model.records import Records
 from ckread.model.role import Role
-from ckread.model.run.run import as_run
 from ckread.model.selection import select
 
 if TYPE_CHECKING:
@@ -364,6 +362,9 @@ def optimizer_of_run(
         >>> ckread.optimizer_of_run("fixtures/digits_run")
         <ckread.RunOptimizerAudit 'fixtures/digits_run': 10 checkpoints>
     """
+    from ckread.analysis.audit.seams import find_seams  # no checkpoint alone has a seam
+    from ckread.model.run.run import as_run
+
     run = as_run(run)
     entries, audits, notes = [], [], []
     error: CheckpointError | None = None

@@ -12,15 +12,15 @@ from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.selection import choose
+from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.analysis.audit.records import Seam
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import Run
+    from ckread.model.run.run import Number, Opened, Run
     from ckread.model.variable import Variable
     from ckread.readers.contract import DataType, Extent
 
@@ -52,15 +52,17 @@ class OpenRun:
         entries: of these checkpoints.
         series: by name, in the order of the model of the last checkpoint.
         notes: which could not be opened, and why.
+        numbers: counters and rates of each checkpoint that were read already, by key.
     """
 
     entries: list[RunEntry]
     series: dict[str, Series]
     notes: list[str]
+    numbers: list[Mapping[str, Number]]
 
     def without(self, index: int) -> None:
         """Take a checkpoint out."""
-        del self.entries[index]
+        del self.entries[index], self.numbers[index]
         for series in self.series.values():
             del series.cells[index]
         self.series = {name: s for name, s in self.series.items() if any(s.cells)}
@@ -68,18 +70,18 @@ class OpenRun:
 
 def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     """Open every checkpoint of a run, for its index alone."""
-    opened: list[Checkpoint] = []
+    opened: list[Opened] = []
     entries, notes, empty = [], [], []
-    for index, checkpoint in run.opened():
+    for index, found in run.indexes():
         entry = run.entries[index]
-        if isinstance(checkpoint, CheckpointError):
-            notes.append(f"{entry.name} was left out: {checkpoint.message}.")
+        if isinstance(found, CheckpointError):
+            notes.append(f"{entry.name} was left out: {found.message}.")
             continue
-        shards = [file for file in checkpoint.files() if file.is_shard] if needs_values else []
+        shards = [file for file in found.reader.files() if file.is_shard] if needs_values else []
         if shards and all(file.nbytes is None for file in shards):
             empty.append(entry)
         else:
-            opened.append(checkpoint)
+            opened.append(found)
             entries.append(entry)
     if empty and not opened:
         raise MissingShardError(
@@ -97,11 +99,16 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         notes.append(f"{who} data is not here: {shown}.")
     if not opened:
         raise nothing_left(run)
-    last = opened[-1]
-    names = {variable.name: None for variable in last.in_order()}
-    names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
-    series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
-    return OpenRun(entries, series, notes)
+    names = dict.fromkeys(variable.name for variable in opened[-1].checkpoint().in_order())
+    for built in {id(found.structure): found.structure for found in opened}.values():
+        names.update(dict.fromkeys(identity.name for identity in built.identities.values()))
+    cells: dict[str, list[Variable | None]] = {name: [None] * len(opened) for name in names}
+    with no_garbage_collection():
+        for at, found in enumerate(opened):
+            for variable in found.variables():
+                cells[variable.name][at] = variable
+    series = {name: Series(name, found_in) for name, found_in in cells.items()}
+    return OpenRun(entries, series, notes, [found.numbers for found in opened])
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
@@ -131,9 +138,10 @@ def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
     if len(found) != 1:
         return ()
     rates: list[float | None] = []
-    for cell in found[0].cells:
+    for cell, known in zip(found[0].cells, opened.numbers, strict=True):
         try:
-            rates.append(None if cell is None else float(cell.scalar()))
+            rate = None if cell is None else known.get(cell.key) or cell.scalar()
+            rates.append(None if rate is None else float(rate))
         except CheckpointError:
             rates.append(None)
     return tuple(rates)

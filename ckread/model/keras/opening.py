@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from ckread.model.evidence import Evidence
 from ckread.model.keras.naming import identify_keras
 from ckread.model.keras.optimizers import optimizer_class
 from ckread.model.optimizers import class_of_config
+from ckread.model.selection import LEAF_RANK
 from ckread.readers.contract import Format
 from ckread.readers.keras.config import KerasLayer, innermost, iter_layers
 
@@ -43,12 +43,14 @@ def open_keras(location: Location) -> Checkpoint:
             # `2026-11-20@21:59:07`, a local time without its zone.
             saved = time.mktime(time.strptime(date_saved or "", "%Y-%m-%d@%H:%M:%S"))
         evidence = Evidence(
+            model=config.model,
             layers=found.layers,
             keras_version=config.keras_version,
             saved=saved,
             optimizer_class=optimizer_class(reader.contents),
             compiled=config.compiled,
             assets=assets,
+            is_in_order=bool(reader.contents.weights),
         )
         return Checkpoint(
             reader,
@@ -89,22 +91,32 @@ def with_saved_layers(
     if evidence.saved_layers is None:
         return evidence
     config = evidence.saved_layers.config
-    sizes: Counter[str] = Counter()
+    held: dict[str, list[str]] = {}
     total = 0
     for key, identity in identities.items():
         if identity.role.is_parameter:
-            elements = math.prod(tensors[key].shape)
-            total += elements
+            total += math.prod(tensors[key].shape)
             for scope in set(identity.name.split("/")[:-1]):
-                sizes[scope] += elements
+                held.setdefault(scope, []).append(key)
+    for keys in held.values():
+        keys.sort(key=lambda key: LEAF_RANK.get(identities[key].name.rpartition("/")[2], 99))
     layers = tuple(
-        KerasLayer(path, one.class_name, sizes[one.name], one.shape, one.trainable, depth)
+        KerasLayer(
+            path,
+            one.class_name,
+            sum(math.prod(tensors[key].shape) for key in held.get(one.name, ())),
+            one.shape,
+            one.trainable,
+            depth,
+            tuple(held.get(one.name, ())),
+        )
         for path, one, depth in iter_layers(config.model)
     )
     is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
     optimizer = innermost(config.optimizer)
     kind = class_of_config(optimizer.class_name, optimizer.settings) if optimizer else None
     return evidence._replace(
+        model=config.model,
         layers=layers if is_whole else (),
         compiled=config.compiled,
         optimizer_class=kind,

@@ -35,6 +35,7 @@ PARTNER_SUFFIXES = {
     ".pt": Format.PYTORCH,
 }
 """Of other worlds: looked for in a directory where there is nothing of TensorFlow or Keras."""
+_FILE_SUFFIXES = (*KERAS_SUFFIXES, *PARTNER_SUFFIXES)
 
 MAX_V1_SHARDS = 100_000
 _V1_SHARD = re.compile(r"(?P<stem>.*)-(?:\d{5,}|\?{5,})-of-(?P<count>\d{5,})\Z", re.DOTALL)
@@ -122,8 +123,9 @@ def split_v1_shard(path: str) -> tuple[str, int]:
 
 def file_suffix(path: str) -> str | None:
     """Give the suffix that makes a name that of a file of weights, the longest that fits."""
-    known = (*KERAS_SUFFIXES, *PARTNER_SUFFIXES)
-    return next((suffix for suffix in known if path.endswith(suffix)), None)
+    if not path.endswith(_FILE_SUFFIXES):  # as most files of a run of very many
+        return None
+    return next(suffix for suffix in _FILE_SUFFIXES if path.endswith(suffix))
 
 
 def parent(directory: str) -> str:

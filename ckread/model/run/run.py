@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from copy import copy
 from typing import TYPE_CHECKING, Any, overload
 
@@ -32,7 +33,7 @@ from ckread.model.run.grouping import (
     models_of,
     renumbered_note,
 )
-from ckread.model.run.opening import RunOpener, read_counter
+from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
 from ckread.readers.contract import Format, few
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.entries import Place, Places
-    from ckread.model.run.opening import Opened
+    from ckread.model.run.opening import Number as Number
+    from ckread.model.run.opening import Opened as Opened
+    from ckread.model.run.opening import Structure as Structure
 
 
 PathLike = str | os.PathLike[str]
@@ -232,8 +235,9 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return self._opened(member).checkpoint()
 
     def _opened(self, member: Member) -> Opened:
-        kept = None if member.opened is None else member.opened.again()
-        found = kept or self._opener.open(member.place)
+        found = None if member.opened is None else member.opened.again()
+        if found is None:
+            found = self._opener.open(member.place)._replace(numbers=member.numbers)
         return found if member.renames is None else found.renamed(member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -314,7 +318,7 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
         try:
             member = _member(place, places, opener, given)
             kept = member.opened.reader.tensors if member.opened is not None else ()
-            n_kept += len(kept) // (10 if hasattr(kept, "original") else 1)
+            n_kept += len(kept) // (40 if hasattr(kept, "original") else 1)
             members.append(member if n_kept <= MAX_KEPT else member._replace(opened=None))
         except CheckpointError as error:
             if not place.is_scanned and len(places.found) == 1:
@@ -332,16 +336,18 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     identity = file_identity(index)
     opened = opener.open(place)
     structure, reader = opened.structure, opened.reader
-    try:
-        counters = tuple(read_counter(opened, key) for key in structure.step_keys)
-        iterations = read_counter(opened, structure.iterations_key)
-        epoch = read_counter(opened, structure.epoch_key)
-        files = reader.files()
-    finally:
-        reader.close()
+    with closing(reader):
+        numbers = read_numbers(opened)
+    counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
+    iterations, epoch = (
+        None if key is None else as_counter(numbers.get(key))
+        for key in (structure.iterations_key, structure.epoch_key)
+    )
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
-    written = known_time(written_time(files[0].path))
+    files = opened.files
+    seen = identity if files[0].path == index else None
+    written = known_time(seen.seconds if seen else written_time(files[0].path))
     entry = RunEntry(
         path=place.path,
         step=None,
@@ -355,7 +361,10 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         epoch=epoch,
         is_epoch_stored=epoch is not None,
     )
-    return Member(place, entry, structure, counters, given, index, identity, opened)
+    return Member(
+        place, entry, structure, counters, given, index, identity,
+        opened._replace(numbers=numbers, files=()), numbers=numbers,
+    )  # fmt: skip
 
 
 def stale(places: Places) -> tuple[RunEntry, ...]:

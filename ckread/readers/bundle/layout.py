@@ -18,8 +18,8 @@ from ckread.errors import (
     ErrorKind,
     UnsupportedFeatureError,
 )
-from ckread.readers.bundle.index import AlikeTensors
-from ckread.readers.contract import DataType, Extent, TensorColumns, shown
+from ckread.readers.bundle.index import shards_in
+from ckread.readers.contract import DataType, Extent, shown
 from ckread.readers.extents import shard_family, shard_path
 from ckread.readers.files import is_file
 from ckread.readers.protobuf import BundleEntry
@@ -67,17 +67,9 @@ class BundleLayout:
         return shard_family(self.prefix, stated, self.used_shards)
 
     @cached_property
-    def used_shards(self) -> set[int]:
+    def used_shards(self) -> frozenset[int]:
         """The shards in which something lies."""
-        tensors = self.index.tensors
-        if isinstance(tensors, AlikeTensors):
-            tensors = tensors.original
-        if isinstance(tensors, TensorColumns):
-            return set(tensors.shard.tolist())
-        used = {record.shard for record in tensors.values() if record.shard is not None}
-        for parts in self.index.parts.values():
-            used.update(part.entry.shard_id for part in parts if part.entry is not None)
-        return used
+        return shards_in(self.index)
 
     @property
     def notes(self) -> tuple[str, ...]:

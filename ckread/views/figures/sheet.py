@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from ckread.model.display import safe_text
+from ckread.model.display import by, safe_text
 from ckread.views.figures.style import (
     LABEL_SIZE,
     LIGHT,
@@ -92,9 +92,10 @@ def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[
     page = pages[i]
     rest = count(sum(map(len, pages)) - len(page))
     what = f"{rest} {noun}" if noun else rest
+    where = by("a PDF holds all; for PNG and SVG give a PATTERN", "page=2 and so on")
     return (
         f"page {i + 1} of {len(pages)}: {page[0] + 1}–{page[-1] + 1}",
-        [f"The other {what} are on other pages: a PDF holds all; for PNG and SVG give a PATTERN."],
+        [f"The other {what} are on other pages: {where}."],
     )
 
 

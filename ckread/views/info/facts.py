@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ckread.model.display import safe_text
+from ckread.model.display import by, safe_text
 from ckread.model.evidence import Strength
 from ckread.model.role import Role
 from ckread.readers.contract import Format, few
@@ -227,7 +227,8 @@ def _masks(masks: Masks | None) -> str:
     if masks is None:
         return ""
     if masks.left_out is None:
-        return f"{masks.variables:,}, not read here: ckread stats --role state counts their zeros"
+        how = by("ckread stats --role state", "ckread.statistics(path, roles='state')")
+        return f"{masks.variables:,}, not read here: {how} counts their zeros"
     told = f"leave out {masks.left_out:,} of {plural(masks.elements, 'element')}"
     if not masks.left_out:
         return told

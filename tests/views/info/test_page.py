@@ -20,11 +20,11 @@ from ckread.views.info.page import (
     MAX_SCOPES,
     MAX_TENSORS,
     info_page,
-    layer_blocks,
     level_of,
     scope_table,
     signature_blocks,
 )
+from ckread.views.layers import layer_blocks
 from ckread.views.terminal.page import Page, Paper, plain
 from tests.analysis.array_checkpoint import checkpoint
 
@@ -116,7 +116,7 @@ def test_of_very_many_layers_those_with_parameters_are_shown(summary: Checkpoint
     page = Page(layer_blocks(summary._replace(layers=layers)))
     lines = shown(page)
     assert len(lines) == 1 + 25 + 1
-    assert lines[-1] == "25 layers without parameters left out (--json)"
+    assert lines[-1] == "25 layers without parameters left out (ckread layers)"
     assert len(list(page.piped())) == 51
 
 
