@@ -70,7 +70,7 @@ class HistoryLogger(Callback):  # type: ignore[misc]
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
-        self.path = os.fsdecode(path)
+        self.path: str = os.fsdecode(path)
         self.records: list[Record] = []
         self._has_warned = False
         self._update([])

@@ -149,15 +149,15 @@ class CheckpointError(Exception):
         remedy: str | None = None,
     ) -> None:
         """Put the message together; `name` is what it calls the file, if not by its path."""
-        self.kind = kind or self._kind
+        self.kind: ErrorKind = kind or self._kind
         self.path = path
         self.offset = offset
-        self.places = (place,) if isinstance(place, str) else place
+        self.places: tuple[str, ...] = (place,) if isinstance(place, str) else place
         self.found = found
         self.expected = expected
-        self.remedy = TextLines(remedy) if remedy else None
+        self.remedy: TextLines | None = TextLines(remedy) if remedy else None
         self._name = path if name is None else name
-        self.message = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
+        self.message: str = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
         super().__init__(self.message)
         if self.remedy is not None:
             self.add_note(self.remedy)  # Python shows it below the message of a traceback

@@ -402,7 +402,12 @@ def find_writer(checkpoint: Checkpoint, keras: str | None) -> str | None:
     is_object_based = any(kind.role is Role.BOOKKEEPING for kind in checkpoint.kinds)
     if evidence.graph is None and not is_object_based:
         return None
-    return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
+    # TensorFlow 1.8 and later wrote graphs too; they had no such flag yet.
+    is_new = (
+        evidence.graph is not None and evidence.graph.nodes[0].has_checkpoint_values is not None
+    )
+    program = "TensorFlow 2" if is_new or keras == "Keras 3" else "TensorFlow"
+    return f"{program} with {keras}" if keras else program
 
 
 def find_keras(checkpoint: Checkpoint) -> str | None:

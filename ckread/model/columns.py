@@ -51,6 +51,11 @@ class Spelling:
         word: of each name, its last.
     """
 
+    depth: Integers
+    components: list[str]
+    word: Integers
+    codes: Integers
+
     def __init__(self, names: Sequence[str]) -> None:
         """Cut them.
 
@@ -137,8 +142,11 @@ class IdentityColumns(Mapping[str, Identity]):
         relation: Integers,
         spelling: Spelling,
     ) -> None:
-        self.keys_in_order, self.names = keys, names
-        self.relations, self.relation, self.spelling = relations, relation, spelling
+        self.keys_in_order: list[str] = keys
+        self.names: list[str] = names
+        self.relations: list[Relation] = relations
+        self.relation: Integers = relation
+        self.spelling: Spelling = spelling
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -195,8 +203,10 @@ class VariableColumns(Mapping[str, Variable]):
     def __init__(
         self, tensors: TensorColumns, identities: IdentityColumns, reader: CheckpointReader
     ) -> None:
-        self.tensors, self.identities, self._reader = tensors, identities, reader
-        self.names = identities.names
+        self.tensors: TensorColumns = tensors
+        self.identities: IdentityColumns = identities
+        self.names: list[str] = identities.names
+        self._reader = reader
         self._made: dict[int, Variable] = {}
 
     def __len__(self) -> int:
@@ -370,6 +380,12 @@ class _Level:
     """
 
     row: Integers
+    n_variables: Integers
+    parameters: NDArray[Any]
+    nbytes: NDArray[Any]
+    code: Integers
+    is_variable: NDArray[np.bool_]
+    bounds: list[int]
 
     def __init__(self, tree: ColumnTree, depth: int, above: _Level | None) -> None:
         starts = np.flatnonzero(tree.differs <= depth)
@@ -399,6 +415,12 @@ class _Level:
 
 class ColumnTree:
     """Grows the tree of some variables where it is looked at, a level at a time."""
+
+    codes: Integers
+    depth: Integers
+    position: Integers
+    differs: Integers
+    totals: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
     def __init__(self, columns: VariableColumns, order: Integers) -> None:
         """Take the places of the variables in the order of the model."""

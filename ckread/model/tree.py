@@ -80,12 +80,12 @@ class VariableTree(Records["VariableTree"]):
         grow: Growing | None = None,
         at: tuple[int, int] = (-1, 0),
     ) -> None:
-        self.name = name
-        self.path = path
+        self.name: str = name
+        self.path: str = path
         self.folded: tuple[Variable, ...] = ()
-        self.n_variables = 0
-        self.parameters = 0
-        self.nbytes = 0
+        self.n_variables: int = 0
+        self.parameters: int = 0
+        self.nbytes: int = 0
         self._variable: Variable | Callable[[], Variable] | None = None
         self._children: list[VariableTree] | None = [] if grow is None else None
         self._grow = grow

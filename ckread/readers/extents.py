@@ -137,7 +137,7 @@ class ExtentStream:
 
         The file is opened with the first chunk; one that is open already stays so.
         """
-        self.crc32c = 0
+        self.crc32c: int = 0
         self._extent = extent
         self._buffer = buffer
         self._start = start

@@ -12,9 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
+from ckread.analysis.audit.rules import (
+    Hyperparameter,
+    forgets,
+    hyperparameters,
+    read_states,
+    rule_of,
+)
 from ckread.analysis.audit.sampling import head_array
-from ckread.analysis.training import optimizer_claims
+from ckread.analysis.training import OptimizerState, optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.analysis.audit.rules import Rule
     from ckread.analysis.audit.updates import Tally
-    from ckread.analysis.training import OptimizerState, TrainingState
+    from ckread.analysis.training import TrainingState
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
@@ -54,6 +60,7 @@ class UsedOptimizer:
         iterations: how many steps it made.
         hyperparameters: by name; the source of each says how well it is told.
         reason: why its last update cannot be recomputed; None where it can.
+        forgets: whether a gradient long past may have left nothing in its slots.
     """
 
     name: str
@@ -61,6 +68,7 @@ class UsedOptimizer:
     iterations: int | None
     hyperparameters: dict[str, Hyperparameter]
     reason: str | None
+    forgets: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of an optimizer in the `optimizer` document."""
@@ -445,13 +453,27 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
     return OptimizerAudit(
         checkpoint.path,
         tuple(
-            UsedOptimizer(name, one.kind, one.iterations, settings, reasons[name])
+            UsedOptimizer(
+                name, one.kind, one.iterations, settings, reasons[name],
+                forgets(one.kind, settings, one.iterations),
+            )
             for name, (one, settings, _) in told.items()
         ),
         tuple(rows[i] for i in sorted(rows)),
         tuple(notes),
         tuple(optimizer_claims(checkpoint, states)),
-    )
+    )  # fmt: skip
+
+
+def keepers(checkpoint: Checkpoint, state: TrainingState) -> Callable[[Variable], UsedOptimizer]:
+    """Give what tells the optimizer that keeps a slot."""
+    states = read_states(checkpoint, state) or (OptimizerState(""),)
+    told = {}
+    for one in states:
+        settings, _ = hyperparameters(checkpoint, one)
+        is_short = forgets(one.kind, settings, one.iterations)
+        told[one.name] = UsedOptimizer(one.name, one.kind, one.iterations, settings, None, is_short)
+    return lambda slot: told[_optimizer_of(slot, states)]
 
 
 class SampledUpdate(NamedTuple):

@@ -27,7 +27,7 @@ class Seam:
             - `slots-lost`, `slots-came`: slots are not saved any more, or were not before;
             - `rate-jump`: a learning rate that else stands still changed at once;
             - `other-optimizer`: the slots are of another class;
-            - `other-model`: names are the same, weights have nothing in common;
+            - `other-model`: names are the same, weights have little in common;
             - `rollback`: the weights are an earlier checkpoint's, or went on from those;
             - `trained-twice`: one count, other values;
             - `duplicate`: every value is that of the checkpoint before.

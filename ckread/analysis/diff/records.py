@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.model.display import Field, Kind, document, frame
 from ckread.model.evidence import Claim, Strength
 from ckread.model.records import Records
+from ckread.model.selection import bounded_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -97,7 +98,8 @@ class RenameRule:
 
     def apply(self, name: str) -> str:
         """Give the name under this rule."""
-        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
+        with bounded_match(self.pattern.pattern, name):
+            return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
 
     def __str__(self) -> str:
         """Write it as `--rename` takes it."""
