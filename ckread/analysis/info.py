@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.checksums import Shared, find_shared
+from ckread.analysis.checksums import Shared, find_shared_in
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -275,11 +275,6 @@ def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     return checkpoint.tree(folds=folds, bookkeeping=False)
 
 
-_IN_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-_MANY = 20_000
-"""Variables of a checkpoint among which those are looked for that share something."""
-
-
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
     """Sum an open checkpoint up."""
     saved_model = checkpoint.evidence.saved_model
@@ -316,7 +311,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
         averages_apart=averages_apart(checkpoint),
-        shared=find_shared(() if len(checkpoint) > _MANY else checkpoint.of_role(*_IN_MODEL)),
+        shared=find_shared_in(checkpoint),
         masks=find_masks(checkpoint),
         evidence=(
             *training.claims,

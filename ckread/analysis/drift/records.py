@@ -230,6 +230,8 @@ class VariableDrift(NamedTuple):
         infinite: how many are infinite.
         first_nonfinite: index of the first checkpoint in which a value is NaN or
             infinite; None if there is none.
+        initial: what values look like that never moved: `all 0`, `as Glorot's uniform draw
+            would be`; None where they moved, were not read, or look like nothing.
     """
 
     name: str
@@ -247,6 +249,7 @@ class VariableDrift(NamedTuple):
     nan: tuple[int, ...] = ()
     infinite: tuple[int, ...] = ()
     first_nonfinite: int | None = None
+    initial: str | None = None
 
     @classmethod
     def of(
@@ -292,7 +295,14 @@ class VariableDrift(NamedTuple):
         """Give the fields of a variable in the `drift` document."""
         blank = [None] * len(self.present)
         series = {field.name: list(field.of(self)) or blank for field in SERIES}
-        return document(DRIFT_FIELDS, self) | series | {"first_nonfinite": self.first_nonfinite}
+        return (
+            document(DRIFT_FIELDS, self)
+            | series
+            | {
+                "first_nonfinite": self.first_nonfinite,
+                "initial": self.initial,
+            }
+        )
 
 
 DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
