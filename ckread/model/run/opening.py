@@ -219,7 +219,8 @@ class RunOpener:
             for v in checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
             if v.elements == 1 and v.nbytes
         ]
-        counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER}
+        # One with a slot's word counts for one parameter alone.
+        counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER and not v.slot}
         save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
