@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ckread import diff
 from ckread.analysis.audit.optimizer import optimizer
 from ckread.analysis.audit.rules import Hyperparameter, forgets
 from ckread.analysis.check.check import check
@@ -17,6 +18,7 @@ from ckread.analysis.history.history import history
 from ckread.analysis.info import CheckpointSummary, info
 from ckread.errors import UsageError
 from ckread.model.run.run import open_run
+from ckread.views.diff.verdict import verdict as diff_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
 from tests.analysis.check.test_state_of_training import saved, step, values
@@ -300,3 +302,26 @@ def test_thousands_in_names_are_thousands(
     for name in names.split():
         saved(tmp_path, DENSE, name)
     assert open_run(tmp_path).steps == steps
+
+
+def test_a_run_of_two_optimizers_has_no_one_count(tmp_path: Path) -> None:
+    for n, (one, other) in enumerate([(5, 5), (10, 20)]):
+        counts = {"a_optimizer/iterations": one, "b_optimizer/iterations": other}
+        saved(tmp_path, DENSE | {k: number(v, "int64") for k, v in counts.items()}, f"ckpt-{n + 1}")
+    run = open_run(tmp_path)
+    assert [entry.iterations for entry in run.entries] == [5, None]
+    assert [info(run[i]).training.iterations for i in range(2)] == [5, None]
+    wrapped = {"scale_optimizer/iterations": 7, "scale_optimizer/inner_optimizer/iterations": 6}
+    arrays = DENSE | {k: number(v, "int64") for k, v in wrapped.items()}
+    path = saved(tmp_path / "..", arrays, "wrapped")
+    assert (open_run(path).entries[0].iterations, info(path).training.iterations) == (6, 6)
+
+
+def test_other_values_under_other_names_are_not_called_the_same(tmp_path: Path) -> None:
+    one, other = ({f"{n}/{k}": values(10 * i + j, 4, 3) for j, k in enumerate(("a/kernel", "b/kernel"))}
+                  for i, n in enumerate(("left", "right")))  # fmt: skip
+    result = diff(saved(tmp_path, one, "one"), saved(tmp_path, other, "other"))
+    assert diff_verdict(result).startswith("2 variables that are alike under other names")
+    moved = {name.replace("left", "right"): array for name, array in one.items()}
+    same = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
+    assert diff_verdict(same).startswith("The same 2 variables under other names")
