@@ -8,7 +8,6 @@ is registered here, since nothing below may know it, and likewise resolved when 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
     # The program itself, not one that imports it: Ctrl-C ends it without a word while its
@@ -22,6 +21,7 @@ if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import shown_by

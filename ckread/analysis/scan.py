@@ -38,7 +38,6 @@ from ckread.readers.extents import (
     decode,
     verify_extent,
 )
-from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +58,8 @@ if TYPE_CHECKING:
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
+READ_NBYTES = 4 * CHUNK_NBYTES
+"""Bytes of one extent that are read at once where a kernel cuts them itself."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
 
@@ -124,7 +125,7 @@ def item_of(number: int, source: Extent | Variable, parameter: Any = None) -> It
 
 @cache
 def _grid_of_bytes(itemsize: int) -> Grid:
-    return Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
+    return Grid(PIECE_NBYTES // itemsize, READ_NBYTES // itemsize)
 
 
 class _Impossible(NamedTuple):
@@ -306,12 +307,12 @@ class Worker:
 
 
 def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
-    with OpenShards(MAX_OPEN_SHARDS) as shards:
+    with OpenShards(MAX_OPEN_SHARDS, may_be_remote=True) as shards:
         return do(kernel, shards, job)
 
 
 def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     return [_read(piece, kernel, shards) for piece in job]
 

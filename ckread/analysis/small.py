@@ -27,7 +27,6 @@ from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
-from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -371,7 +370,7 @@ def _blocks(group: Group, n_places: int | None) -> Iterator[Group]:
 def _do(
     start: Start, shards: OpenShards, job: Sequence[Group]
 ) -> list[tuple[Any, NDArray[np.bool_]]]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     kernels = [start([column.dtype for column in block.columns]) for block in job]
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]

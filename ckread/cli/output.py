@@ -57,7 +57,7 @@ class Output:
         self.outlives_pipe = outlives_pipe
         self.markup = markup
         self._is_pipe_closed = False
-        self.is_terminal = self._is_forced or is_tty(self._stdout)
+        self.is_terminal: bool = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
         """Write a page of results, and what told its claims where that is asked for."""

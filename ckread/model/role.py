@@ -162,7 +162,7 @@ _CONTAINER = re.compile(
 )
 _WORD = re.compile(
     r"_?(?:.*_)?(?:masks?|thresholds?|traces?|sum|sumsq|runningsum|runningsumsq)(?:_\d+)?"
-    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights",
+    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights|_?best(?:_.+)?",
     re.IGNORECASE,
 )
 _WEIGHT = re.compile(

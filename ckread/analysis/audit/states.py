@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
-    POWERS,
     STEPS,
+    is_power,
     iterations_by_power,
     outermost,
     read_optimizers,
@@ -152,7 +152,7 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         keys,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
-        [v.key for v in values if v.name.rpartition("/")[2] in POWERS],
+        [v.key for v in values if is_power(v)],
         (step.key, "step") if step else (saves.key, "save counter") if saves else None,
         Contents.of([v for v in values if v.role.is_parameter]),
         Contents.of([v for v in values if v.name.rpartition("/")[2] != _SAVES]),

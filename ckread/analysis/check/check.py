@@ -254,7 +254,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         has_checksums=checkpoint.format in CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
         evidence=state.claims,
-        on_loading=of_checkpoint(checkpoint.path),
+        on_loading=of_checkpoint(checkpoint.path, opens=True),
     )
 
 

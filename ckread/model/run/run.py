@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import Place, Places
     from ckread.model.run.opening import Number as Number
     from ckread.model.run.opening import Opened as Opened
@@ -67,6 +68,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         >>> with run[-1] as latest:
         ...     latest["optimizer/iterations"].scalar()
         900
+        >>> run.every(5).keys(), len(run.groups), run.titles, run.notes
+        (['ckpt-5', 'ckpt-10'], 1, ('step',), ())
+        >>> [index for index, found in run.opened()] == [index for index, found in run.indexes()]
+        True
+        >>> run.error_now(0), run.others, run.stale, run.skipped
+        (None, (), (), ())
+        >>> [claim.claim for claim in run.claims]
+        ['step', 'latest']
 
     Attributes:
         path: what names the run: its directory, or what was typed.
@@ -92,11 +101,11 @@ class Run(Displayed, Sequence["Checkpoint"]):
         self.path = path
         main = groups[0] if groups else Group(())
         self._members = main.members
-        self.titles = main.titles
-        self.claims = main.claims
-        self.entries = tuple(member.entry for member in self._members)
+        self.titles: tuple[str, ...] = main.titles
+        self.claims: tuple[Claim, ...] = main.claims
+        self.entries: tuple[RunEntry, ...] = tuple(m.entry for m in self._members)
         models = models_of(groups) if len(groups) > 1 else ()
-        self.others = tuple(
+        self.others: tuple[RunGroup, ...] = tuple(
             RunGroup(tuple(m.entry for m in found.members), model, found.titles, found.claims)
             for found, model in zip(groups[1:], models[1:], strict=True)
         )

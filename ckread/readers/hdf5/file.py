@@ -27,7 +27,7 @@ class HDF5File:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
         self._library: LibraryProxy | LibraryFile | None = None
@@ -61,7 +61,7 @@ class HDF5File:
 
     def verify(self) -> None:
         """See that h5py opens every object: the plain parser reads less than it does."""
-        self._ask("verify")
+        self._ask("verify", [one if isinstance(one, str) else one.path for one in self.datasets()])
 
     def datasets(self) -> list[Dataset | str]:
         """Give every dataset, and of every group its path.

@@ -48,7 +48,7 @@ from ckread.readers.hdf5.texts import (
 from ckread.readers.slices import iter_slabs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -79,7 +79,7 @@ class LibraryFile:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
         h5py = h5py_module()
@@ -128,12 +128,12 @@ class LibraryFile:
             found.append(self._listed(path, item) if isinstance(item, h5d.DatasetID) else path)
         return found
 
-    def verify(self) -> None:
-        """Open every object, as the programs do that read it."""
+    def verify(self, paths: Sequence[str]) -> None:
+        """Open every object, as the programs do that read it; its paths are known."""
         h5o = h5py_module().h5o
         with self.guarded("objects"):  # which goes through empty groups too, other than `paths`
             h5o.visit(self._file.id, lambda _: None)
-        for path in self.paths():
+        for path in paths:
             with self.guarded(repr(path)):
                 h5o.open(self._file.id, encode(path))
 

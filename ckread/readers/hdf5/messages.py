@@ -152,7 +152,7 @@ class Source(Protocol):
 
 
 BLOCK_NBYTES = 1 << 16
-_MAX_BLOCKS = 128
+_MAX_BLOCKS = 1024
 
 
 class Blocks:
