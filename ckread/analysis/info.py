@@ -104,6 +104,22 @@ class CheckpointSummary(Frozen, Records[Fact]):
         >>> found = ckread.info("fixtures/digits_files/digits.keras")
         >>> found, found.writer, len(found.layers)
         (<ckread.CheckpointSummary '.../digits.keras': 38,474 parameters>, 'Keras 3.15.1', 9)
+        >>> str(found.format), found.keras, found.is_object_based, len(found.files)
+        ('keras_archive', 'Keras 3', False, 1)
+        >>> found.n_variables
+        16
+        >>> found.trainable_parameters, found.non_trainable_parameters, found.nbytes
+        (38378, 96, 153896)
+        >>> [str(role) for role in found.roles], found.dtypes
+        (['weight', 'statistic'], {'float32': 16})
+        >>> found.saved is None, found.file_time is None, found.tags, found.metadata
+        (False, False, (), {})
+        >>> found.signatures
+        ()
+        >>> found.assets, found.meta_graph, found.hash_tables, found.averaged, found.averages_apart
+        ((), None, (), None, None)
+        >>> found.shared.tied, found.masks, found.warnings, len(found.evidence)
+        ({}, None, (), 4)
     """
 
     path: str

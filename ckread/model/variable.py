@@ -66,6 +66,19 @@ class Variable:
         (3, 4)
         >>> bias.ndim, bias.size, len(bias), int(checkpoint["optimizer/iterations"])
         (1, 10, 10, 900)
+        >>> kernel = checkpoint["optimizer/conv1/kernel/momentum"]
+        >>> kernel.owner, kernel.slot, kernel.scopes, kernel.key == kernel.record.key
+        ('conv1/kernel', 'momentum', 'optimizer/conv1/kernel/momentum', True)
+        >>> kernel.paths, kernel.tied, kernel.crc32c == kernel.record.crc32c
+        ((), (), True)
+        >>> kernel.identity.name, kernel.reader.is_closed
+        ('optimizer/conv1/kernel/momentum', False)
+        >>> kernel.shard, kernel.offset, kernel.extents() == kernel.readable_extents()
+        (0, 20, True)
+        >>> kernel.read((0, 0)).shape, sum(chunk.size for chunk in kernel.chunks())
+        ((1, 16), 144)
+        >>> kernel.elements, kernel.dtype.itemsize, kernel.to_dict()["role"]
+        (144, 4, 'slot')
     """
 
     __slots__ = ("_identity", "_reader", "_record")

@@ -68,6 +68,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         >>> with run[-1] as latest:
         ...     latest["optimizer/iterations"].scalar()
         900
+        >>> run.every(5).keys(), len(run.groups), run.titles, run.notes
+        (['ckpt-5', 'ckpt-10'], 1, ('step',), ())
+        >>> [index for index, found in run.opened()] == [index for index, found in run.indexes()]
+        True
+        >>> run.error_now(0), run.others, run.stale, run.skipped
+        (None, (), (), ())
+        >>> [claim.claim for claim in run.claims]
+        ['step', 'latest']
 
     Attributes:
         path: what names the run: its directory, or what was typed.
