@@ -31,6 +31,11 @@ Number = int | float | None
 class TrackedValue:
     """One number over the checkpoints of a run.
 
+    Example:
+        >>> one = ckread.track("fixtures/digits_run", "iterations")[0]
+        >>> one.name, one.values[:3], str(one.role), list(one.to_dict())
+        ('optimizer/iterations', (90, 180, 270), 'counter', ['name', 'values'])
+
     Attributes:
         name: of the variable, with the index of the element in brackets.
         values: one per checkpoint; None where it is absent.
@@ -64,6 +69,11 @@ class RunTrack(Records[TrackedValue]):
         step
         9                      810
         10                     900
+        >>> found = ckread.track("fixtures/digits_run", "iterations")
+        >>> len(found.variables), len(found.checkpoints), found.notes, found.seams
+        (1, 10, (), ())
+        >>> len(found.evidence)
+        2
     """
 
     path: str

@@ -44,6 +44,21 @@ _POWER = re.compile(rf"({'|'.join(POWERS)})(_\d+)?")
 class TrainingState(Frozen):
     """What a checkpoint says about the training that saved it; None where it does not.
 
+    Example:
+        >>> state = ckread.info("fixtures/digits_run").training
+        >>> state.step, state.step_source, state.epoch, state.save_counter
+        (10, 'file name and save counter', None, 10)
+        >>> state.lost, state.warnings
+        ((), ())
+        >>> state.iterations, state.iterations_source, round(state.learning_rate, 5), state.schedule
+        (900, None, 0.00069, None)
+        >>> state.optimizer_kind, state.optimizer_name, len(state.optimizers)
+        ('Adam', 'optimizer', 1)
+        >>> state.loss, state.metrics
+        ((), ())
+        >>> [claim.claim for claim in state.claims]
+        ['step']
+
     Attributes:
         step: the global step, else the save counter, else the number in the file name.
         step_source: where the step was found, in words.

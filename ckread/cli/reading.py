@@ -81,7 +81,7 @@ def tell_remote(nbytes: int, arguments: argparse.Namespace, output: Output, plac
     first = next(filter(is_address, places.paths))
     told = f"{size_text(nbytes)} at most will be read from {first}"
     if len(places.paths) > 1:
-        told += f" and {len(places.paths) - 1} more"
+        told += f" and {len(places.paths) - 1:,} more"
     if places.cheaper:
         known = [file_identity(path + INDEX_SUFFIX) for path in places.paths]
         some = sum(index.nbytes for index in known if index) if all(known) else 0

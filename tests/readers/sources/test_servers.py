@@ -8,6 +8,7 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,9 +193,22 @@ def test_a_cluster_gives_the_bits_of_one_process(
     assert told == [*same, "same without a worker", "interrupted 130 0 tasks left"]
 
 
-def _python(home: Path, found: dict[str, str], *words: str) -> str:
+def test_the_recipe_for_mpi(bucket: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    [start] = (Path(f.locate()) for f in metadata.files("mpich") or () if f.name == "mpiexec")
+    page = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"(?s)```python\n(import ckread\nfrom mpi4py.+?)```", page)
+    (tmp_path / "moved.py").write_text(script, encoding="utf-8")
+    words = "-n", "3", sys.executable, "-m", "mpi4py.futures", "moved.py"
+    found = bucket[1] | {"LD_LIBRARY_PATH": str(start.parent.parent / "lib")}
+    shown = _python(tmp_path, found, *words, program=str(start))
+    alone = f"import ckread; print(ckread.drift('{bucket[0]}/digits_run'))"
+    assert shown == _python(tmp_path, bucket[1], "-c", alone)
+
+
+def _python(home: Path, found: dict[str, str], *words: str, program: str = sys.executable) -> str:
     done = subprocess.run(
-        [sys.executable, *words],
+        [program, *words],
         capture_output=True, text=True, check=False, cwd=home,
         env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(ROOT)} | found,
     )  # fmt: skip
