@@ -116,6 +116,8 @@ class Responses:
         >>> found = ckread.responses("fixtures/digits_run", "conv1/kernel", image, relu=True)
         >>> found, found[3].shape, found.output.shape
         (<ckread.Responses of 'conv1/kernel': 16 of 8×8>, (8, 8), (8, 8, 16))
+        >>> found.image.shape, found.pixel_range, found.is_positive, len(found.head(4))
+        ((8, 8, 1), None, True, 4)
 
     Attributes:
         filters: the kernels, at least as many as there are maps.

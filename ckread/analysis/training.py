@@ -44,6 +44,21 @@ _POWER = re.compile(rf"({'|'.join(POWERS)})(_\d+)?")
 class TrainingState(Frozen):
     """What a checkpoint says about the training that saved it; None where it does not.
 
+    Example:
+        >>> state = ckread.info("fixtures/digits_run").training
+        >>> state.step, state.step_source, state.epoch, state.save_counter
+        (10, 'file name and save counter', None, 10)
+        >>> state.lost, state.warnings
+        ((), ())
+        >>> state.iterations, state.iterations_source, round(state.learning_rate, 5), state.schedule
+        (900, None, 0.00069, None)
+        >>> state.optimizer_kind, state.optimizer_name, len(state.optimizers)
+        ('Adam', 'optimizer', 1)
+        >>> state.loss, state.metrics
+        ((), ())
+        >>> [claim.claim for claim in state.claims]
+        ['step']
+
     Attributes:
         step: the global step, else the save counter, else the number in the file name.
         step_source: where the step was found, in words.
@@ -246,7 +261,7 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
 
 def outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
-    found = [variable for variable in variables if _word(variable) in words]
+    found = [variable for variable in variables if _word(variable) in words and not variable.slot]
     return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)
 
 
@@ -334,7 +349,21 @@ def read_optimizers(
         is_told = iterations is not None and math.isfinite(iterations)
         done = int(iterations or 0) if is_told else None
         states.append(OptimizerState(path, kind, done, read(rate), None))
+    states = states or _by_parameter(scalars, read)
     return _with_config(checkpoint, states)
+
+
+def _by_parameter(scalars: Iterable[Variable], read: Reader) -> list[OptimizerState]:
+    """Give the optimizers of PyTorch, which counts the steps of each parameter alone."""
+    steps: dict[str, list[Variable]] = {}
+    for variable in scalars:
+        if variable.slot == "step":
+            steps.setdefault(variable.name.rpartition("state/")[0].rstrip("/"), []).append(variable)
+    done = {path: agreed(map(read, (each[0], each[-1]))) for path, each in steps.items()}
+    return [
+        OptimizerState(path, None, None if count is None else int(count))
+        for path, count in done.items()
+    ]
 
 
 _OPTIMIZER = re.compile(r"(?:\A|_|\b)opt(?:im(?:izer)?)?(?:\b|_|\d|\Z)|optimizer", re.IGNORECASE)

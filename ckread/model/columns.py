@@ -298,6 +298,32 @@ class VariableColumns(Mapping[str, Variable]):
         """Give the places of the variables whose names end in one of some components."""
         return np.flatnonzero(self.identities.spelling.ends_in(words.__contains__))
 
+    @property
+    def tied(self) -> Integers:
+        """The places of those that stand in a second place in the model."""
+        is_tied = np.array([bool(relation[-1]) for relation in self.identities.relations])
+        return np.flatnonzero(is_tied[self.identities.relation])
+
+    def alike(self, roles: Collection[Role]) -> list[Integers]:
+        """Give the places of those of some roles that have one checksum, type and size, by groups.
+
+        Scalars are left out.
+        """
+        contents: dict[tuple[str, int], int] = {}
+        of_kind = [
+            contents.setdefault((dtype, math.prod(shape)), len(contents))
+            for dtype, shape, _ in self.tensors.kinds
+        ]
+        is_scalar = np.array([math.prod(shape) < 2 for _, shape, _ in self.tensors.kinds])
+        chosen = np.flatnonzero(self.have_role(roles) & ~is_scalar[self.tensors.kind])
+        code = self.tensors.crc32c[chosen].astype(np.int64) * len(contents)
+        code += np.array(of_kind, np.int64)[self.tensors.kind[chosen]]
+        chosen = chosen[order := np.argsort(code, kind="stable")]
+        starts = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1))
+        runs = np.flatnonzero(np.diff(starts) > 1)
+        groups = [chosen[starts[run] : starts[run + 1]] for run in runs.tolist()]
+        return sorted(groups, key=lambda group: int(group[0]))
+
     @cached_property
     def kinds(self) -> dict[VariableKind, int]:
         """How many there are of each kind, in the order in which kinds are met."""

@@ -32,6 +32,8 @@ class Records(Displayed, Generic[Record]):
         >>> found = ckread.statistics("fixtures/digits_run", "conv1")
         >>> len(found), found[0].name, found[-1] is found["conv1/bias"]
         (2, 'conv1/kernel', True)
+        >>> found.index(found[1]), found.count(found[1]), found.keys()
+        (1, 1, ['conv1/kernel', 'conv1/bias'])
         >>> [record.name for record in found], "conv2/bias" in found, found.get("conv2/bias")
         (['conv1/kernel', 'conv1/bias'], False, None)
     """

@@ -57,6 +57,12 @@ class VariableTree(Records["VariableTree"]):
         ...     tree = checkpoint.tree("conv*/**")
         >>> [(scope.name, scope.parameters) for scope in tree.children][:2]
         [('conv1', 160), ('conv2', 4640)]
+        >>> tree.name, tree.path, tree.n_variables, tree.nbytes, tree.has_scopes, tree.folded
+        ('', '', 4, 19200, True, ())
+        >>> tree["conv1/kernel"].variable
+        <ckread.Variable 'conv1/kernel' float32 (3, 3, 1, 16)>
+        >>> len(tree.of_role("weight")), sum(1 for _ in tree.walk(depth=1))
+        (4, 3)
 
     Attributes:
         name: its last component; several where scopes of one child were joined.

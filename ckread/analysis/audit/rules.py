@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 class Hyperparameter(NamedTuple):
     """One setting of an optimizer.
 
+    Example:
+        >>> used = ckread.optimizer("fixtures/digits_run").optimizers[0]
+        >>> found = used.hyperparameters["learning_rate"]
+        >>> round(found.value, 5), found.source
+        (0.00069, 'checkpoint')
+
     Attributes:
         value: a number or a truth; None where nothing tells.
         source: `checkpoint`, `config`, `default` or `unknown`.

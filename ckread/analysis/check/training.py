@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ckread.analysis.findings import Code, Finding, Level
+from ckread.analysis.initial import KERNELS, draw_of
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
@@ -31,9 +32,6 @@ _ACCUMULATORS = ("accumulator", "Adagrad")
 _OF_TRAINING = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.SLOT)
 _VARIANCES = ("moving_variance", "running_var", "running_variance")
 """Statistics that begin with 1, and sink to 0 where nothing varies."""
-_KERNELS = ("kernel", "weights", "depthwise_kernel")
-_NEAR_BOUND = 0.01
-"""How near its bounds a draw must come to be told from weights that were trained."""
 _HUGE = 1e10
 _MANY = 100
 """Iterations after which whatever gets gradients has got one."""
@@ -52,7 +50,7 @@ def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState
         shown = ", ".join(state.lost[:3]) + (" and more" if len(state.lost) > 3 else "")
         message = (
             f"{len(state.lost)} weights are in the file only because the optimizer holds them "
-            f"({shown}): Keras does not restore them into the model"
+            f"({shown}): they come back only if it is built before they are restored"
         )
         remedy = "Save model.save_weights(...) or a .keras file as well, or attach the layers."
         findings.append(Finding(Level.WARNING, Code.LOST, None, None, message, remedy))
@@ -210,7 +208,7 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
     for kernel in checkpoint.values():
         scope, _, leaf = kernel.name.rpartition("/")
         look = looks.get(kernel.name)
-        is_kernel = kernel.role is Role.WEIGHT and leaf in _KERNELS and len(kernel.shape) > 1
+        is_kernel = kernel.role is Role.WEIGHT and leaf in KERNELS and len(kernel.shape) > 1
         if f"{scope}/recurrent_kernel" in checkpoint:  # which answers too
             continue
         if not is_kernel or look is None or look.is_zero or _is_transposed(kernel):
@@ -235,34 +233,16 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
 
 
 def _as_initialised(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
-    """Give kernels that fill the bounds of the draw that Keras begins with: no slots tell here.
-
-    Training moves some element of thousands beyond the bounds, or all away from them.
-
-    Reference: keras/src/initializers/random_initializers.py, VarianceScaling
-    """
+    """Give kernels that fill the bounds of the draw that Keras begins with: no slots tell here."""
     for kernel in checkpoint.of_role(Role.WEIGHT):
         look = looks.get(kernel.name)
-        leaf = kernel.name.rpartition("/")[2]
-        is_kernel = leaf in _KERNELS and len(kernel.shape) > 1 and kernel.dtype == DataType.FLOAT32
-        if not is_kernel or look is None or not look.low or not look.high:
-            continue
-        field = math.prod(kernel.shape[:-2])
-        fan_in, fan_out = (field * size for size in kernel.shape[-2:])
-        for name, variance in (("Glorot's", 2 / (fan_in + fan_out)), ("He's", 2 / fan_in)):
-            # Of a normal draw Keras keeps what is within two deviations, and widens it for that.
-            for draw, bound, density in (
-                ("uniform", math.sqrt(3 * variance), 0.5),
-                ("normal", 2 * math.sqrt(variance) / 0.87962566103423978, 0.113),
-            ):
-                gap = 8 / (look.elements * density)  # e^-8 of draws stay farther from a bound
-                nearest, farthest = sorted((-look.low / bound, look.high / bound))
-                if gap < _NEAR_BOUND and 1 - gap < nearest and farthest <= 1 + 1e-6:
-                    told = (
-                        f"its {look.elements} elements fill ±{bound:.4g}, the bounds of {name} "
-                        f"{draw} draw, as before any training"
-                    )
-                    yield Finding(Level.NOTE, Code.AS_INITIALISED, kernel.name, None, told)
+        draw = draw_of(kernel, look.low, look.high) if look and look.low and look.high else None
+        if draw is not None:
+            told = (
+                f"its {kernel.elements} elements fill ±{draw.bound:.4g}, the bounds of "
+                f"{draw.name} draw, as before any training"
+            )
+            yield Finding(Level.NOTE, Code.AS_INITIALISED, kernel.name, None, told)
 
 
 def _units(kernel: Variable, dead: Sequence[int]) -> str:
@@ -317,7 +297,7 @@ def _untrained(
         if not dead or len(dead) == owner.shape[-1]:
             return
         scope, _, leaf = owner.name.rpartition("/")
-        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in _KERNELS else ()
+        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in KERNELS else ()
         fitting = (
             other
             for other in checkpoint.values()

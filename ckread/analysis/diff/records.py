@@ -137,7 +137,16 @@ def pair_claims(counts: Mapping[PairedBy, int]) -> Iterator[Claim]:
 
 
 class Side(NamedTuple):
-    """A variable as one checkpoint has it."""
+    """A variable as one checkpoint has it.
+
+    Example:
+        >>> side = ckread.diff("fixtures/digits_run", "fixtures/digits_run", "conv1/kernel")[0].a
+        >>> side.name, side.key[-9:], str(side.dtype), side.shape, list(side.to_dict())
+        ('conv1/kernel', 'BLE_VALUE', 'float32', (3, 3, 1, 16), ['name', 'key', 'dtype', 'shape'])
+        >>> with ckread.open("fixtures/digits_run") as checkpoint:
+        ...     side == type(side).of(checkpoint["conv1/kernel"])
+        True
+    """
 
     name: str
     key: str
@@ -177,6 +186,22 @@ class Part(NamedTuple):
 
 class VariableDiff(NamedTuple):
     """What became of one variable.
+
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> one = ckread.diff(f"{run}/ckpt-1", f"{run}/ckpt-10", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.status), str(one.role), one.shape, one.elements, one.nbytes
+        ('conv1/kernel', 'changed', 'weight', (3, 3, 1, 16), 144, 576)
+        >>> one.is_read
+        True
+        >>> str(one.paired_by), one.confidence, one.renamed_from, one.is_renumbered
+        ('name', 1.0, None, False)
+        >>> one.side is one.b
+        True
+        >>> one.owner, one.slot, one.permutation, one.gates, one.part, one.scale, one.old, one.new
+        (None, None, None, None, None, None, None, None)
+        >>> one.a.dtype, one.is_codes, one.compared_as, round(one.metrics.relative_l2, 3)
+        (<DataType.FLOAT32: 'float32'>, False, None, 0.219)
 
     Attributes:
         name: its name in the second checkpoint; in the first, where it was removed.
@@ -414,6 +439,12 @@ class CheckpointDiff(Records[VariableDiff]):
         <ckread.CheckpointDiff '.../ckpt-2', '.../ckpt-3': 2 changed, 2 identical>
         >>> found.to_pandas()["changed_elements"].to_dict()["conv2/bias"]
         32
+        >>> found.a, found.b, found.index_only, found.verified, found.identical, found.equal
+        ('fixtures/digits_run/ckpt-2', 'fixtures/digits_run/ckpt-3', False, True, False, False)
+        >>> len(found.variables), found.renames, found.rules, found.conversion, found.tolerance.rtol
+        (4, {}, (), None, 0.0)
+        >>> found.conversion_map["conv1/kernel"], [str(claim.value) for claim in found.evidence]
+        ('conv1/kernel', ['4'])
     """
 
     a: str
