@@ -113,6 +113,11 @@ class VariableTree(Displayed):
         self._variable = variable
 
     @property
+    def has_variable(self) -> bool:
+        """Whether there is a variable of this name."""
+        return self._variable is not None
+
+    @property
     def has_scopes(self) -> bool:
         """Whether something below it has something below itself."""
         if self._grow is not None:

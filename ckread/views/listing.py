@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from operator import attrgetter, itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -208,8 +209,8 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
         nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
-    variables = [node.variable for node, _ in nodes if node.variable is not None]
-    notes += shared_in_words(find_shared(variables[:_MANY]))
+    variables = (node.variable for node, _ in nodes if node.has_variable)
+    notes += shared_in_words(find_shared(filter(None, islice(variables, _MANY))))
     return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
 
 
