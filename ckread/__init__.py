@@ -8,7 +8,6 @@ is registered here, since nothing below may know it, and likewise resolved when 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
     # The program itself, not one that imports it: Ctrl-C ends it without a word while its
@@ -22,6 +21,7 @@ if getattr(sys, "argv", [""])[0].rpartition("/")[2] in ("ckread", "-m"):
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ckread.model.display import shown_by
@@ -42,12 +42,16 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
     from ckread.analysis.drift.records import RunDrift as RunDrift
+    from ckread.analysis.filters import Filters as Filters
+    from ckread.analysis.filters import filters as filters
     from ckread.analysis.history.history import TrainingHistory as TrainingHistory
     from ckread.analysis.history.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
     from ckread.analysis.info import info as info
     from ckread.analysis.loading.loading import on_loading as loads
     from ckread.analysis.loading.records import OnLoading as OnLoading
+    from ckread.analysis.responses import Responses as Responses
+    from ckread.analysis.responses import responses as responses
     from ckread.analysis.statistics.statistics import CheckpointStatistics as CheckpointStatistics
     from ckread.analysis.statistics.statistics import RunStatistics as RunStatistics
     from ckread.analysis.statistics.statistics import statistics as statistics
@@ -79,8 +83,10 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
+    "Filters": ("analysis.filters", "Filters"),
     "OnLoading": ("analysis.loading.records", "OnLoading"),
     "OptimizerAudit": ("analysis.audit.optimizer", "OptimizerAudit"),
+    "Responses": ("analysis.responses", "Responses"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
@@ -94,6 +100,7 @@ _HOMES = {
     "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
+    "filters": ("analysis.filters", "filters"),
     "history": ("analysis.history.history", "history"),
     "info": ("analysis.info", "info"),
     "loads": ("analysis.loading.loading", "on_loading"),
@@ -109,6 +116,7 @@ _HOMES = {
     "plot_optimizer": ("plotting", "plot_optimizer"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
+    "responses": ("analysis.responses", "responses"),
     "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),
@@ -161,8 +169,10 @@ __all__ = [
     "CheckpointError",
     "CheckpointStatistics",
     "CheckpointSummary",
+    "Filters",
     "OnLoading",
     "OptimizerAudit",
+    "Responses",
     "RestoreForecast",
     "Run",
     "RunDrift",
@@ -177,6 +187,7 @@ __all__ = [
     "compat",
     "diff",
     "drift",
+    "filters",
     "history",
     "info",
     "loads",
@@ -192,6 +203,7 @@ __all__ = [
     "plot_optimizer",
     "plot_statistics",
     "plot_track",
+    "responses",
     "seams",
     "statistics",
     "statistics_of_run",

@@ -46,6 +46,7 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _MAX_NBYTES = 1 << 28
 _MAX_ELEMENTS = 1000
 """Of an array among the metrics; of a larger one the shape is written."""
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)  # not on Windows
 _PATIENCE_SECONDS = 10.0
 """How long others may write before an epoch is left for the next time."""
 
@@ -62,6 +63,16 @@ class HistoryLogger(Callback):  # type: ignore[misc]
     the file has the permissions that it had, or those that the umask gives. Several loggers may
     write one file at once.
 
+    Example:
+        >>> import tempfile
+        >>> from ckread.callbacks import HistoryLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = HistoryLogger(f"{folder}/history.json")
+        ...     logger.on_epoch_end(0, {"loss": 0.5})  # as `fit(…, callbacks=[logger])` does
+        ...     again = HistoryLogger(logger.path)
+        >>> again.initial_epoch, again.records
+        (1, [{'epoch': 1, 'loss': 0.5}])
+
     Attributes:
         path: the file.
         records: one per epoch, in order; `epoch` counts from 1.
@@ -69,7 +80,7 @@ class HistoryLogger(Callback):  # type: ignore[misc]
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
-        self.path = os.fsdecode(path)
+        self.path: str = os.fsdecode(path)
         self.records: list[Record] = []
         self._has_warned = False
         self._update([])
@@ -148,7 +159,7 @@ def _locked(directory: str) -> Iterator[bool]:
     Where a file system knows no locks it is False, and there may be one writer.
     """
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(directory, os.O_RDONLY | _CLOEXEC)
     except OSError:
         yield False
         return
@@ -189,7 +200,7 @@ def _write(target: str, records: list[Record], *, is_alone: bool) -> None:
     try:
         if os.path.lexists(partial):  # of one that died
             os.unlink(partial)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _CLOEXEC
         with open(os.open(partial, flags, 0o666), "w", encoding="utf-8") as file:
             json.dump(records, file, indent=1, allow_nan=False)
             file.write("\n")

@@ -1,19 +1,23 @@
 """Pictures for Python: `plot_<word>` draws what `ckread.<word>` gives, as a matplotlib figure.
 
-Without `ax` it is the picture that the command writes: laid out whole, in the house
-style, no part of pyplot's state; a notebook shows it, `savefig` writes it. With `ax`
-the data alone is drawn there, and the figure of these axes is given back.
+Each takes that answer, or what it is an answer of: a path, an open checkpoint, a run. Without
+`ax` it is the picture that the command writes: laid out whole, in the house style, no part of
+pyplot's state; `savefig` writes it, and a notebook shows it, at the end of the cell if nothing
+else has, as it does figures of pyplot. With `ax` the data alone is drawn there, and the figure
+of these axes is given back.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckread.errors import UsageError
+from ckread.model.display import in_python
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -21,15 +25,35 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
+    from ckread.analysis.filters import Filters
     from ckread.analysis.history.history import TrainingHistory
+    from ckread.analysis.responses import Responses
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.run.run import Run
     from ckread.model.variable import Variable
     from ckread.views.figures.style import Palette
 
+    PathLike = str | os.PathLike[str]
 
-# What every `plot_` function is asked: which colours, which page, whose axes.
+
+# What every `plot_` function is asked: of what, which colours, which page, whose axes.
+
+Source = TypeVar("Source")
+
+
+def source_of(source: Source, wanted: str) -> Source:
+    """Give what an answer can be made of, as it is.
+
+    Raises:
+        TypeError: it is an answer itself, of another kind than is wanted.
+    """
+    from ckread.model.records import Records
+
+    if isinstance(source, Records):
+        raise TypeError(f"expected {wanted}, found {source!r}")
+    return source
 
 
 def palette_of(*, dark: bool) -> Palette:
@@ -47,7 +71,7 @@ def page_of(pages: Sequence[Figure], number: int) -> Figure:
     """
     if not 1 <= number <= len(pages):
         raise UsageError(f"page {number}, expected 1 to {len(pages)}")
-    return pages[number - 1]
+    return in_notebook(pages[number - 1])
 
 
 def figure_of(ax: Axes) -> Figure:
@@ -58,43 +82,88 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
+_unshown: list[Figure] = []
+"""What was drawn in the cell of a notebook that is running, and may be shown by its end."""
+
+
+def in_notebook(figure: Figure) -> Figure:
+    """Give a figure; a notebook shows it at the end of the cell unless that was done before."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is not None:
+        if not _unshown:
+            shell.events.register("post_execute", _show_unshown)
+        _unshown.append(figure)
+    return figure
+
+
+def _show_unshown() -> None:
+    ipython: Any = sys.modules["IPython"]
+    ipython.get_ipython().events.unregister("post_execute", _show_unshown)
+    figures = [figure for figure in _unshown if not getattr(figure, "is_shown", False)]
+    _unshown.clear()
+    for figure in figures:
+        ipython.display.display(figure)
+
+
 # Pictures of what changed between two checkpoints.
 
 
+@in_python()
 def plot_diff(
-    diff: CheckpointDiff, *, ax: Axes | None = None, dark: bool = False, page: int = 1
+    diff: CheckpointDiff | Checkpoint | PathLike,
+    b: Checkpoint | PathLike | None = None,
+    patterns: str | Sequence[str] = (),
+    *,
+    ax: Axes | None = None,
+    dark: bool = False,
+    page: int = 1,
 ) -> Figure:
     """Draw how far every variable moved, in the order of the model, on a logarithmic axis.
 
     Args:
-        diff: what `diff` gave; values must have been read.
+        diff: what `diff` gave, values having been read; or the first of two checkpoints.
+        b: the second of them.
+        patterns: of two checkpoints, which variables; all if empty.
         ax: axes for up to 60 rows.
         dark: whether the ground is dark.
         page: of more than 60 rows, which page, from 1.
 
     Raises:
         UsageError: no values were read, there is no such page, or too much for one axes.
+        TypeError: it is neither, or one checkpoint alone.
+        CheckpointError: as for `diff`, of two checkpoints.
 
     Example:
-        >>> found = ckread.diff("fixtures/digits_run/ckpt-1", "fixtures/digits_run/ckpt-10")
-        >>> type(ckread.plot_diff(found, dark=True)).__mro__[1].__name__
+        >>> run = "fixtures/digits_run"
+        >>> figure = ckread.plot_diff(f"{run}/ckpt-1", f"{run}/ckpt-10", dark=True)
+        >>> type(figure).__mro__[1].__name__
         'Figure'
     """
+    from ckread.analysis.diff.diff import diff_checkpoints
+    from ckread.analysis.diff.records import CheckpointDiff
     from ckread.views.figures.diff import plot_diff
     from ckread.views.figures.on_axes import draw_diff
 
-    if diff.index_only:
+    wanted = "a ckread.CheckpointDiff or two checkpoints"
+    if isinstance(diff, CheckpointDiff):
+        found = diff
+    elif b is None:
+        raise TypeError(f"expected {wanted}, found {diff!r} alone")
+    else:
+        found = diff_checkpoints(source_of(diff, wanted), source_of(b, wanted), patterns)
+    if found.index_only:
         remedy = "Compare without index_only."
-        raise UsageError(f"{diff.a}: no values were read, nothing to draw", remedy=remedy)
+        raise UsageError(f"{found.a}: no values were read, nothing to draw", remedy=remedy)
     if ax is not None:
-        draw_diff(ax, diff, palette_of(dark=dark))
+        draw_diff(ax, found, palette_of(dark=dark))
         return figure_of(ax)
-    return page_of(plot_diff(diff, palette=palette_of(dark=dark)), page)
+    return page_of(plot_diff(found, palette=palette_of(dark=dark)), page)
 
 
+@in_python()
 def plot_difference(
-    a: Checkpoint | str | os.PathLike[str],
-    b: Checkpoint | str | os.PathLike[str],
+    a: Checkpoint | PathLike,
+    b: Checkpoint | PathLike,
     name: str,
     *,
     dark: bool = False,
@@ -131,101 +200,156 @@ def plot_difference(
         if found.a is None or found.b is None or not has_difference(found):
             raise UsageError(f"{name}: not on both sides with real numbers of one shape")
         difference = measure_difference(first[found.a.name], second[found.b.name])
-        return plot_difference(result, found, difference, palette=palette_of(dark=dark))
+        return in_notebook(
+            plot_difference(result, found, difference, palette=palette_of(dark=dark))
+        )
 
 
 # Pictures of a whole run: how far variables moved, single values, training curves.
 
 
+@in_python()
 def plot_drift(
-    drift: RunDrift, *, ax: Axes | None = None, dark: bool = False, page: int = 1
+    drift: RunDrift | Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] = (),
+    *,
+    ax: Axes | None = None,
+    dark: bool = False,
+    page: int = 1,
 ) -> Figure:
     """Draw how variables moved over a run: lines for up to six, a map of cells for more.
 
     Args:
-        drift: what `drift` gave.
-        ax: axes for the lines of up to ten variables.
+        drift: what `drift` gave; or a run, or what `open_run` takes.
+        patterns: of a run, which variables; all if empty.
+        ax: axes for the lines of up to ten variables, and the seams of the run.
         dark: whether the ground is dark.
         page: of more than 450 variables, which page, from 1.
 
     Raises:
         UsageError: there is nothing to draw, no such page, or too much for one axes.
+        TypeError: it is none of these.
+        CheckpointError: as for `drift`, of a run.
 
     Example:
-        >>> figure = ckread.plot_drift(ckread.drift("fixtures/digits_run", "kernel"))
+        >>> figure = ckread.plot_drift("fixtures/digits_run", "kernel")
         >>> len(figure.axes) > 0
         True
     """
+    from ckread.analysis.drift.drift import drift as measure
+    from ckread.analysis.drift.records import RunDrift
     from ckread.views.figures.drift import plot_drift
     from ckread.views.figures.on_axes import draw_drift
 
+    if isinstance(drift, RunDrift):
+        found = drift
+    else:
+        found = measure(source_of(drift, "a ckread.RunDrift or a run"), patterns)
     if ax is not None:
-        draw_drift(ax, drift, palette_of(dark=dark))
+        draw_drift(ax, found, palette_of(dark=dark))
         return figure_of(ax)
-    return page_of(plot_drift(drift, palette=palette_of(dark=dark)), page)
+    return page_of(plot_drift(found, palette=palette_of(dark=dark)), page)
 
 
-def plot_track(track: RunTrack, *, ax: Axes | None = None, dark: bool = False) -> Figure:
+@in_python()
+def plot_track(
+    track: RunTrack | Run | PathLike | Iterable[PathLike],
+    patterns: str | Sequence[str] | None = None,
+    *,
+    ax: Axes | None = None,
+    dark: bool = False,
+) -> Figure:
     """Draw values over a run as steps: a strip for each, up to twelve.
 
     Args:
-        track: what `track` gave.
-        ax: axes for up to ten values together.
+        track: what `track` gave; or a run, or what `open_run` takes.
+        patterns: of a run, which values, as for `track`.
+        ax: axes for up to ten values together, and the seams of the run.
         dark: whether the ground is dark.
 
     Raises:
         UsageError: there is nothing to draw, or too much of it.
+        TypeError: it is none of these, or a run without patterns.
+        CheckpointError: as for `track`, of a run.
 
     Example:
-        >>> figure = ckread.plot_track(ckread.track("fixtures/digits_run", "learning_rate"))
+        >>> figure = ckread.plot_track("fixtures/digits_run", "learning_rate")
         >>> len(figure.axes)
         1
     """
+    from ckread.analysis.track import RunTrack
+    from ckread.analysis.track import track as follow
     from ckread.views.figures.curves import plot_track
     from ckread.views.figures.on_axes import draw_track
 
+    if isinstance(track, RunTrack):
+        found = track
+    elif patterns is None:
+        raise TypeError("expected patterns beside a run: which values, as 'learning_rate'")
+    else:
+        found = follow(source_of(track, "a ckread.RunTrack or a run"), patterns)
     if ax is not None:
-        draw_track(ax, track, palette_of(dark=dark))
+        draw_track(ax, found, palette_of(dark=dark))
         return figure_of(ax)
-    return plot_track(track, palette=palette_of(dark=dark))
+    return in_notebook(plot_track(found, palette=palette_of(dark=dark)))
 
 
+@in_python()
 def plot_history(
-    history: TrainingHistory,
+    history: TrainingHistory | PathLike | Sequence[PathLike],
     metric: str | None = None,
     *,
+    run: Run | PathLike | Iterable[PathLike] | None = None,
     ax: Axes | None = None,
     dark: bool = False,
 ) -> Figure:
     """Draw training curves, a panel for each of the first six metrics, and the checkpoints.
 
     Args:
-        history: what `history` gave.
+        history: what `history` gave; or the path of a log, or of several.
         metric: for `ax`, which one, without `val_`; by default what the best epoch is
             best by.
-        ax: axes for the curves of one metric.
+        run: of logs, the checkpoints, or what `open_run` takes.
+        ax: axes for the curves of one metric, and the seams of the run.
         dark: whether the ground is dark.
 
     Raises:
         UsageError: there is no such metric.
+        TypeError: it is none of these; a run stands beside its logs.
+        CheckpointError: as for `history`, of logs.
 
     Example:
-        >>> found = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run")
-        >>> len(ckread.plot_history(found).axes) >= 3
+        >>> run = "fixtures/digits_run"
+        >>> len(ckread.plot_history(f"{run}/history.json", run=run).axes) >= 3
         True
     """
+    from ckread.analysis.history.history import TrainingHistory
+    from ckread.analysis.history.history import history as read
+    from ckread.model.run.run import Run
     from ckread.views.figures.curves import plot_history
     from ckread.views.figures.on_axes import draw_history
 
+    wanted = "a ckread.TrainingHistory or the log of a training, with run="
+    if isinstance(history, TrainingHistory):
+        found = history
+    elif isinstance(history, Run):
+        raise TypeError(f"expected {wanted}, found {history!r}")
+    else:
+        found = read(source_of(history, wanted), run)
     if ax is None:
-        return plot_history(history, palette=palette_of(dark=dark))
-    best = history.best.metric if history.best else next(iter(history.metrics))
-    draw_history(ax, history, metric or best.removeprefix("val_"), palette_of(dark=dark))
+        return in_notebook(plot_history(found, palette=palette_of(dark=dark)))
+    best = found.best.metric if found.best else next(iter(found.metrics))
+    draw_history(ax, found, metric or best.removeprefix("val_"), palette_of(dark=dark))
     return figure_of(ax)
 
 
+@in_python()
 def plot_optimizer(
-    audit: OptimizerAudit | RunOptimizerAudit, *, dark: bool = False, page: int = 1
+    audit: OptimizerAudit | RunOptimizerAudit | Checkpoint | Run | PathLike,
+    patterns: str | Sequence[str] = (),
+    *,
+    dark: bool = False,
+    page: int = 1,
 ) -> Figure:
     """Draw the relative size of the last update of each weight, or its course over a run.
 
@@ -233,22 +357,37 @@ def plot_optimizer(
     is a row of a map, with a line where the run did not simply go on.
 
     Args:
-        audit: what `optimizer` or `optimizer_of_run` gave.
+        audit: what `optimizer` or `optimizer_of_run` gave; or a checkpoint, a path, or a
+            `Run` for its course.
+        patterns: of these, which weights; all if empty.
         dark: whether the ground is dark.
         page: of a run with more than 450 weights, which page, from 1.
 
     Raises:
         UsageError: no update can be recomputed, or there is no such page.
+        TypeError: it is none of these.
+        CheckpointError: as for `optimizer`, of a checkpoint or run.
 
     Example:
-        >>> figure = ckread.plot_optimizer(ckread.optimizer("fixtures/digits_run"))
+        >>> figure = ckread.plot_optimizer("fixtures/digits_run")
         >>> figure.get_size_inches().tolist()[0]
         7.2
     """
-    from ckread.analysis.audit.optimizer import OptimizerAudit
+    from ckread.analysis.audit.optimizer import (
+        OptimizerAudit,
+        RunOptimizerAudit,
+        optimizer,
+        optimizer_of_run,
+    )
+    from ckread.model.run.run import Run
     from ckread.views.figures.optimizer import plot_optimizer, plot_optimizer_of_run
 
     palette = palette_of(dark=dark)
+    if isinstance(audit, Run):
+        audit = optimizer_of_run(audit, patterns)
+    elif not isinstance(audit, OptimizerAudit | RunOptimizerAudit):
+        wanted = "a ckread.OptimizerAudit, a checkpoint or a run"
+        audit = optimizer(source_of(audit, wanted), patterns)
     if isinstance(audit, OptimizerAudit):
         return page_of([plot_optimizer(audit, palette=palette)], page)
     return page_of(plot_optimizer_of_run(audit, palette=palette), page)
@@ -256,11 +395,13 @@ def plot_optimizer(
 
 # Pictures of values: distributions, and kernels.
 
-_MAX_TILES = 256
+_MAX_TILES, _MAX_RESPONSES = 256, 64
 
 
+@in_python()
 def plot_statistics(
-    statistics: CheckpointStatistics | RunStatistics,
+    statistics: CheckpointStatistics | RunStatistics | Checkpoint | Run | PathLike,
+    patterns: str | Sequence[str] = (),
     *,
     ax: Axes | None = None,
     dark: bool = False,
@@ -274,7 +415,9 @@ def plot_statistics(
     quantiles. Over a run, up to 24 checkpoints are ridges, more are bands of quantiles.
 
     Args:
-        statistics: what `statistics` or `statistics_of_run` gave.
+        statistics: what `statistics` or `statistics_of_run` gave; or a checkpoint, a path,
+            or a `Run` for one variable over it.
+        patterns: of these, which variables; all if empty.
         ax: axes for the histogram of one variable, or for its bands over a run.
         dark: whether the ground is dark.
         shared: whether small histograms have one value axis.
@@ -283,14 +426,28 @@ def plot_statistics(
 
     Raises:
         UsageError: there is nothing to draw, no such page, or too much for one axes.
+        TypeError: it is none of these.
+        CheckpointError: as for `statistics`, of a checkpoint or run.
 
     Example:
-        >>> figure = ckread.plot_statistics(ckread.statistics("fixtures/digits_run", "conv1"))
+        >>> figure = ckread.plot_statistics("fixtures/digits_run", "conv1")
         >>> figure.get_size_inches().tolist()[0]
         7.2
     """
-    from ckread.analysis.statistics.statistics import RunStatistics
+    from ckread.analysis.statistics.statistics import (
+        CheckpointStatistics,
+        RunStatistics,
+        statistics_of_run,
+    )
+    from ckread.analysis.statistics.statistics import statistics as measure
+    from ckread.model.run.run import Run
 
+    if isinstance(statistics, Run):
+        statistics = statistics_of_run(statistics, patterns)
+    elif not isinstance(statistics, CheckpointStatistics | RunStatistics):
+        wanted = "a ckread.CheckpointStatistics, a checkpoint or a run"
+        statistics = measure(source_of(statistics, wanted), patterns)
+    palette = palette_of(dark=dark)
     if isinstance(statistics, RunStatistics):
         from ckread.views.figures.on_axes import draw_quantiles
         from ckread.views.figures.over_steps import distributions_of, plot_over_run
@@ -299,8 +456,8 @@ def plot_statistics(
             raise _too_many(len(statistics.names))
         [name] = statistics.names
         if ax is None:
-            return plot_over_run(statistics, name, palette=palette_of(dark=dark))
-        draw_quantiles(ax, name, distributions_of(statistics, name), palette_of(dark=dark))
+            return in_notebook(plot_over_run(statistics, name, palette=palette))
+        draw_quantiles(ax, name, distributions_of(statistics, name), palette)
         return figure_of(ax)
     from ckread.views.figures.many import last_two, noun_of, plot_statistics
     from ckread.views.figures.on_axes import draw_histogram
@@ -310,58 +467,74 @@ def plot_statistics(
     if ax is not None and measured:
         if len(measured) > 1:
             raise _too_many(len(measured))
-        draw_histogram(ax, measured[0], palette_of(dark=dark), log=bool(log))
+        draw_histogram(ax, measured[0], palette, log=bool(log))
         return figure_of(ax)
     held = plural(len(measured), noun_of(measured))
     pages = plot_statistics(
         statistics,
         measured,
         evidence=[last_two(statistics.path) if len(measured) == 1 else held],
-        palette=palette_of(dark=dark),
+        palette=palette,
         is_shared=shared,
         is_log=log,
     )
     return page_of(pages, page)
 
 
+@in_python()
 def plot_filters(
-    variable: Variable,
+    variable: Filters | Responses | Checkpoint | Variable | PathLike,
+    name: str | None = None,
     *,
     ax: Axes | None = None,
     dark: bool = False,
     per_kernel: bool = False,
-    top: int = _MAX_TILES,
+    top: int | None = None,
 ) -> Figure:
-    """Draw convolution kernels as tiles, or a dense layer as one map.
+    """Draw convolution kernels as tiles, a dense layer as one map, or responses to an image.
 
     Args:
-        variable: a kernel of 2, 3 or 4 dimensions, with real numbers.
+        variable: a kernel, or what `filters` or `responses` gave; or an open checkpoint or
+            a path.
+        name: of the kernel in a checkpoint; by default the first convolution.
         ax: axes for the tiles.
         dark: whether the ground is dark.
         per_kernel: whether each tile is stretched to its own largest weight; otherwise
             one scale, symmetric about 0, holds for all.
-        top: how many kernels at most, the first ones.
+        top: how many kernels at most, the first ones; by default 256, 64 of responses.
 
     Raises:
-        UsageError: it is no kernel, or too large for a picture.
-        CheckpointError: it cannot be read.
+        VariableNotFoundError: there is no such variable.
+        UsageError: it is no kernel, or too large for a picture; responses take several
+            panels, so there is no `ax` for them.
+        TypeError: it is none of these.
+        CheckpointError: it cannot be opened or read.
 
     Example:
-        >>> with ckread.open("fixtures/digits_run") as checkpoint:
-        ...     figure = ckread.plot_filters(checkpoint["conv1/kernel"])
+        >>> figure = ckread.plot_filters("fixtures/digits_run", "conv1/kernel")
         >>> len(figure.axes[0].images)
         16
     """
-    from ckread.analysis.filters import filters_of, read_kernel
-    from ckread.views.figures.filters import plot_filters
+    from ckread.analysis.filters import Filters, filters
+    from ckread.analysis.responses import Responses
+    from ckread.views.figures.filters import plot_filters, plot_responses
     from ckread.views.figures.on_axes import draw_filters
 
-    filters = filters_of(variable.name, read_kernel(variable), top=top)
     palette = palette_of(dark=dark)
+    if isinstance(variable, Responses):
+        if ax is not None:
+            raise UsageError("responses take several panels", remedy="Leave out ax.")
+        drawn = variable.head(top or _MAX_RESPONSES)
+        return in_notebook(plot_responses(drawn, evidence=[], palette=palette))
+    n = top or _MAX_TILES
+    if isinstance(variable, Filters):
+        found = variable if len(variable) <= n else variable.head(n)
+    else:
+        found = filters(source_of(variable, "kernels, or what holds them"), name, top=n)
     if ax is not None:
-        draw_filters(ax, filters, palette, per_kernel=per_kernel)
+        draw_filters(ax, found, palette, per_kernel=per_kernel)
         return figure_of(ax)
-    return plot_filters(filters, evidence=[], palette=palette, is_per_kernel=per_kernel)
+    return in_notebook(plot_filters(found, evidence=[], palette=palette, is_per_kernel=per_kernel))
 
 
 def _too_many(n: int) -> UsageError:

@@ -8,6 +8,7 @@ directory, with the dependencies that a user gets.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,9 @@ def check_files() -> None:
     names = {str(path) for path in files}
     assert {"ckread/py.typed", f"{version}/licenses/LICENSE"} <= names
     assert sum(path.size or 0 for path in files if path.suffix != ".pyc") < MAX_NBYTES
+    page = metadata.distribution("ckread").read_text("METADATA") or ""
+    assert "Ten questions" in page
+    assert not re.search(r"\]\((?!https?:|#)", page), "an index cannot follow this link"
     assert "site-packages" in str(ckread.__file__), "this is the source, not what was installed"
 
 

@@ -3,24 +3,30 @@
     python -m tests.mutants --record                   which fast test runs which line, once
     python -m tests.mutants --sample 3000 --seed 1     a fault after the other, results in a file
     python -m tests.mutants --survivors                those again that none of them found,
-                                                       against tests with TensorFlow too
+                                                       against all tests that reach their line
+    python -m tests.mutants --tests tests/model --record    some tests, and what they reach
 
-Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Each is put into
-a copy of the project, and a fork runs the tests that reach its line: thirty that reach least
-else, and where these find nothing, the rest (up to 150). Annotations and what only a type
-checker reads are left alone. Results are lines of JSON; a run goes on where the last one ended.
+Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Tests are
+collected once. A fork for each fault changes the code of the functions that are loaded and runs
+the tests that reach its line: thirty that reach least else, and where these find nothing, the
+rest (up to 150). Where a fault is in what runs at import, the fork runs its module anew, and
+what other modules had taken from it stays: such faults are `unshown` where no test finds them.
+Annotations and what only a type checker reads are left alone. Results are lines of JSON; a run
+goes on where the last one ended.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import gc
+import inspect
 import json
 import os
 import random
+import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,24 +34,24 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WINGS = ("readers", "model", "analysis")
 _TESTS = ("readers", "model", "analysis", "hazards")
 _FAST = "not slow and not oracle"
-_FIRST, _MOST = 30, 150
-_SECONDS = 90
+_MOST = 150
+"""Tests of a fault, those first that reach least else."""
+_SECONDS, _WALL_SECONDS = 20, 120
+_MEMORY_NBYTES = 6 << 30
 _SURVIVED, _KILLED, _TIMEOUT, _UNREACHED = "survived", "killed", "timeout", "unreached"
-_IMPOSSIBLE = "impossible"
-_HEAVY = (
-    "numpy", "h5py", "ml_dtypes", "hypothesis", "rich.console", "google_crc32c", "cramjam",
-    "_pytest.assertion.rewrite", "pandas", "google.protobuf",
-)  # fmt: skip
-"""Imported once: every fork has them already."""
+_IMPOSSIBLE, _UNSHOWN = "impossible", "unshown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +71,21 @@ class Mutant:
     line: int
 
 
-def sampled(n_mutants: int, seed: int) -> list[Mutant]:
-    """Choose places by chance, and for each one of the faults that could be put there.
+def sampled(n_mutants: int, seed: int, modules: Collection[str]) -> list[Mutant]:
+    """Choose places of modules by chance, and for each one of the faults that could be put there.
 
     Of all faults by chance most would be a `+` made one of eleven other operators.
     """
     rng = random.Random(seed)
     places: dict[tuple[str, int, int], list[Mutant]] = {}
-    for mutant, column in mutants():
+    for mutant, column in mutants(modules):
         places.setdefault((mutant.module, mutant.line, column), []).append(mutant)
-    return [rng.choice(places[one]) for one in rng.sample(sorted(places), n_mutants)]
+    chosen = rng.sample(sorted(places), min(n_mutants, len(places)))
+    return [rng.choice(places[one]) for one in chosen]
 
 
-def mutants() -> Iterator[tuple[Mutant, int]]:
-    """Give every fault that could be put in, and its column."""
+def mutants(modules: Collection[str]) -> Iterator[tuple[Mutant, int]]:
+    """Give every fault that could be put into modules, and its column."""
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.plugins import get_operator, operator_names
 
@@ -87,6 +94,8 @@ def mutants() -> Iterator[tuple[Mutant, int]]:
         for path in sorted((_ROOT / "ckread" / wing).rglob("*.py")):
             source = path.read_text(encoding="utf-8")
             unread, module = _not_run(source), str(path.relative_to(_ROOT))
+            if module not in modules:
+                continue
             nodes = list(ast_nodes(get_ast(source)))
             for name, operator in operators:
                 if operator.arguments():
@@ -114,16 +123,6 @@ def _not_run(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 # Which tests reach a line.
 
 
-def record(path: str) -> int:
-    """Run the fast tests, and note which of them runs which line."""
-    command = [
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", _FAST,
-        *(f"tests/{name}" for name in _TESTS), *(f"--cov=ckread/{wing}" for wing in _WINGS),
-        "--cov-context=test", "--cov-report=",
-    ]  # fmt: skip
-    return subprocess.call(command, cwd=_ROOT, env=os.environ | {"COVERAGE_FILE": path})
-
-
 Coverage = tuple[str, ...]
 """The files of `record`, of which there may be several."""
 
@@ -142,15 +141,6 @@ def _recorded(paths: Coverage) -> dict[str, dict[int, set[str]]]:
                 tests = {one.partition("|")[0] for one in contexts if one}
                 lines.setdefault(line, set()).update(tests)
     return found
-
-
-@cache
-def _collected(folder: str) -> frozenset[str]:
-    """Give the tests that there are: one that is gone would fail whatever the fault."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
-               *(f"tests/{name}" for name in _TESTS)]  # fmt: skip
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return frozenset(found.stdout.splitlines())
 
 
 @cache
@@ -175,38 +165,114 @@ def tests_for(mutant: Mutant, paths: Coverage) -> list[str]:
 # Putting a fault in, and running tests.
 
 
-def _copy(folder: str) -> None:
-    for name in ("ckread", "tests", "docs"):
-        shutil.copytree(_ROOT / name, f"{folder}/{name}", ignore=shutil.ignore_patterns("*.pyc"))
-    for name in ("fixtures", "pyproject.toml", "README.md", "CHANGELOG.md"):
-        os.symlink(_ROOT / name, f"{folder}/{name}")
-
-
-def run(mutant: Mutant, folder: str, recorded: Coverage, marks: str = _FAST) -> dict[str, Any]:
-    """Put a fault into the copy, run tests, take it out again."""
+def _changed(mutant: Mutant) -> tuple[str, str] | None:
+    """Give the source of a module and what the fault makes of it."""
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator
 
-    path = Path(folder, mutant.module)
     source = (_ROOT / mutant.module).read_text(encoding="utf-8")
-    tests = [one for one in tests_for(mutant, recorded) if one in _collected(folder)]
-    began, outcome = time.monotonic(), _UNREACHED
     try:
-        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+        return source, mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
     except AttributeError:  # `except a.b` is more than this operator knows
+        return None
+
+
+class Loaded:
+    """What a fork changes: the functions that are loaded, and what they remember."""
+
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str, int], list[FunctionType]] = {}
+        self.caches = []
+        for one in gc.get_objects():
+            if isinstance(one, FunctionType):
+                code = one.__code__
+                key = (code.co_filename, code.co_qualname, code.co_firstlineno)
+                self.functions.setdefault(key, []).append(one)
+            elif type(one).__name__ == "_lru_cache_wrapper":
+                self.caches.append(one)
+
+    def put_in(self, module: str, source: str, changed: str) -> None:
+        """Change a module: its functions where they are, or all of it if it is none of these."""
+        for cache_of in self.caches:
+            cache_of.cache_clear()
+        path = str(_ROOT / module)
+        functions = _differing(source, changed)
+        for (name, line), code in functions.items():
+            for function in self.functions.get((path, name, line), ()):
+                function.__code__ = code
+        if not functions:
+            name = module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+            exec(compile(changed, path, "exec"), vars(sys.modules[name]))
+
+
+def _differing(source: str, changed: str) -> dict[tuple[str, int], CodeType]:
+    """Give the functions that a fault changes; none where it is in what runs at import."""
+    old, new = (_codes(compile(one, "", "exec")) for one in (source, changed))
+    return {key: code for key, code in new.items() if key in old and old[key] != code}
+
+
+def _codes(code: CodeType) -> dict[tuple[str, int], CodeType]:
+    """Give the code of every function of a module, those within functions left to these."""
+    found: dict[tuple[str, int], CodeType] = {}
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            if one.co_flags & inspect.CO_NEWLOCALS:
+                found[one.co_qualname, one.co_firstlineno] = one
+            else:  # the body of a class
+                found |= _codes(one)
+    return found
+
+
+class Runner:
+    """A plugin of pytest: once all is collected, each fault has a fork that runs tests of it."""
+
+    def __init__(self, arguments: argparse.Namespace, coverage: Coverage) -> None:
+        self.arguments = arguments
+        self.coverage = coverage
+        self.code = 0
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the faults in place of the tests."""
+        if self.arguments.record:
+            return self._record(session)
+        self.code = _run_all(self.arguments, self.coverage, session)
+        return True
+
+    def _record(self, session: pytest.Session) -> bool:
+        """Run all tests, and note which of them runs which line."""
+        import coverage
+
+        measured = coverage.Coverage(
+            data_file=self.coverage[0], include=[f"{_ROOT}/ckread/{wing}/*" for wing in _WINGS]
+        )
+        measured.start()
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            measured.switch_context(item.nodeid)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        measured.stop()
+        measured.save()
+        return True
+
+
+def run(
+    mutant: Mutant, loaded: Loaded, session: pytest.Session, recorded: Coverage, most: int
+) -> dict[str, Any]:
+    """Put a fault into a fork, and run tests there."""
+    began, outcome = time.monotonic(), _UNREACHED
+    texts = _changed(mutant)
+    if texts is None:
         return {**asdict(mutant), "outcome": _IMPOSSIBLE}
-    path.write_text(changed, encoding="utf-8")
-    try:
-        for chosen in (tests[:_FIRST], tests[_FIRST:_MOST]):
-            if chosen:
-                outcome = _tested(chosen, folder, marks)
-            if outcome not in (_SURVIVED, _UNREACHED):
-                break
-    finally:
-        path.write_text(source, encoding="utf-8")
+    items = {item.nodeid: item for item in session.items}
+    tests = [items[one] for one in tests_for(mutant, recorded) if one in items][:most]
+    is_at_import = not _differing(*texts)
+    if is_at_import and _tested(loaded, mutant.module, (texts[0], texts[0]), tests) != _SURVIVED:
+        outcome = _IMPOSSIBLE  # to run the module anew is a fault already
+    elif tests:
+        outcome = _tested(loaded, mutant.module, texts, tests)
+        outcome = _UNSHOWN if is_at_import and outcome == _SURVIVED else outcome
     lines = [
         f"- {old.strip()}\n+ {new.strip()}"
-        for old, new in zip(source.splitlines(), changed.splitlines(), strict=False)
+        for old, new in zip(texts[0].splitlines(), texts[1].splitlines(), strict=False)
         if old != new
     ]
     return {
@@ -215,43 +281,91 @@ def run(mutant: Mutant, folder: str, recorded: Coverage, marks: str = _FAST) -> 
     }  # fmt: skip
 
 
-def _tested(tests: list[str], folder: str, marks: str) -> str:
-    """Run tests in a fork, which has the heavy libraries already."""
+_CODES = {0: _SURVIVED, 3: _IMPOSSIBLE}
+
+
+def _tested(
+    loaded: Loaded, module: str, texts: tuple[str, str], tests: Sequence[pytest.Item]
+) -> str:
+    """Run tests in a fork until one fails."""
+    place = tempfile.mkdtemp(prefix="ckread-mutant-")
     child = os.fork()
     if child == 0:
-        os.setsid()
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3):
-            os.dup2(nowhere, stream)
-        os.chdir(folder)
-        sys.path[:] = [folder, *(path for path in sys.path if path not in ("", str(_ROOT)))]
-        for name in [one for one in sys.modules if one.partition(".")[0] in ("tests", "ckread")]:
-            del sys.modules[name]  # those of the project itself
-        sys.dont_write_bytecode = True
-        code = 2
+        code = 3
         try:
-            import pytest
-
-            early = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-W", early]
-            code = int(pytest.main([*options, "-m", marks, *tests]))
+            os.setsid()
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(nowhere, stream)
+            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_NBYTES, _MEMORY_NBYTES))
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+            loaded.put_in(module, *texts)
+            code, session = 1, tests[0].session
+            vars(session.config)["_tmp_path_factory"]._basetemp = Path(place)
+            for item, following in zip(tests, [*tests[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    break
+            else:
+                code = 0
         finally:
             os._exit(code)
-    end = time.monotonic() + _SECONDS
+    end, outcome = time.monotonic() + _WALL_SECONDS, _TIMEOUT
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return _SURVIVED if status == 0 else _KILLED  # 4: a test cannot be imported
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return _TIMEOUT
+            ended = os.waitstatus_to_exitcode(status)
+            outcome = _TIMEOUT if ended == -signal.SIGXCPU else _CODES.get(ended, _KILLED)
+            break
+        time.sleep(0.005)
+    else:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    shutil.rmtree(place, ignore_errors=True)
+    return outcome
+
+
+def _run_all(arguments: argparse.Namespace, coverage: Coverage, session: pytest.Session) -> int:
+    """Put faults in, one after the other; give 1 if tests find fewer than nine of ten."""
+    results = Path(arguments.results)
+    before = (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
+    alive = (_SURVIVED, _UNREACHED, _UNSHOWN)
+    if arguments.survivors:
+        chosen = [_of(one) for one in before if one["outcome"] in alive]
+        done: set[Mutant] = set()
+        results = results.with_suffix(".again.jsonl")
+    else:
+        measured = set(_recorded(coverage))
+        chosen = sampled(arguments.sample, arguments.seed, measured)
+        done = {_of(one) for one in before}
+    end = time.monotonic() + arguments.minutes * 60
+    counts = Counter(one["outcome"] for one in before if not arguments.survivors)
+    loaded = Loaded()
+    gc.freeze()
+    for mutant in chosen:
+        if mutant in done or time.monotonic() > end:
+            continue
+        most = len(session.items) if arguments.survivors else _MOST
+        found = run(mutant, loaded, session, coverage, most)
+        counts[found["outcome"]] += 1
+        done.add(mutant)
+        with results.open("a") as file:
+            file.write(f"{json.dumps(found)}\n")
+        if found["outcome"] in alive:
+            sys.stderr.write(f"{mutant.module}:{mutant.line} {found['change']}\n")
+    n_alive = sum(counts[one] for one in alive)
+    counts.pop(_IMPOSSIBLE, None)
+    sys.stderr.write(f"{counts.total()} faults, {n_alive} alive: {dict(counts)}\n")
+    return int(n_alive * 10 > counts.total())
 
 
 def main() -> int:
-    """Put faults in, one after the other; give 1 if tests find fewer than nine of ten."""
+    """Collect the tests, and put faults in."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--record", action="store_true", help="note which test runs which line")
+    parser.add_argument("--tests", nargs="+", default=[f"tests/{name}" for name in _TESTS])
     parser.add_argument("--sample", type=int, default=3000, help="how many faults")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
@@ -259,44 +373,10 @@ def main() -> int:
     parser.add_argument("--results", default=".mutants.jsonl")
     parser.add_argument("--coverage", nargs="+", default=[".mutants.coverage"])
     arguments = parser.parse_args()
-    coverage = tuple(map(os.path.abspath, arguments.coverage))
-    if arguments.record:
-        return record(coverage[0])
-    results = Path(arguments.results)
-    before = (
-        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    )
-    if arguments.survivors:
-        chosen = [_of(one) for one in before if one["outcome"] in (_SURVIVED, _UNREACHED)]
-        done: set[Mutant] = set()
-        results = results.with_suffix(".again.jsonl")
-    else:
-        chosen = sampled(arguments.sample, arguments.seed)
-        done = {_of(one) for one in before}
-    end = time.monotonic() + arguments.minutes * 60
-    counts = Counter(one["outcome"] for one in before if not arguments.survivors)
-    for name in _HEAVY:
-        __import__(name)
-    folder = tempfile.mkdtemp(prefix="ckread-mutants-")
-    try:
-        _copy(folder)
-        for mutant in chosen:
-            if mutant in done or time.monotonic() > end:
-                continue
-            marks = "not slow" if arguments.survivors else _FAST
-            found = run(mutant, folder, coverage, marks)
-            counts[found["outcome"]] += 1
-            with results.open("a") as file:
-                file.write(f"{json.dumps(found)}\n")
-            if found["outcome"] in (_SURVIVED, _UNREACHED):
-                sys.stdout.write(f"{mutant.module}:{mutant.line} {found['change']}\n")
-                sys.stdout.flush()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    n_alive = counts[_SURVIVED] + counts[_UNREACHED]
-    counts.pop(_IMPOSSIBLE, None)
-    sys.stdout.write(f"{counts.total()} faults, {n_alive} alive: {dict(counts)}\n")
-    return int(n_alive * 10 > counts.total())
+    runner = Runner(arguments, tuple(map(os.path.abspath, arguments.coverage)))
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly", "-m", _FAST]
+    code = int(pytest.main(["-s", *options, *arguments.tests], plugins=[runner]))
+    return runner.code or (code if code > 1 else 0)
 
 
 def _of(found: dict[str, Any]) -> Mutant:

@@ -74,8 +74,9 @@ def fill(folder: Path, *names: str) -> None:
 
 def forget() -> None:
     """Have nothing known of any address, as in a new process."""
-    for known in (remote._listings, remote._single, remote._denied, remote._open, ranges._kept):
+    for known in (remote._listings, remote._single, remote._denied, remote._open):
         known.clear()
+    ranges._kept.pieces.clear()
     ranges._kept.nbytes = 0
     CountedStore.asked.clear()
 

@@ -30,6 +30,7 @@ _PATH = re.compile(r"`((?:\w[\w-]*/|\.ci/)[\w/.-]+)`")
 def test_the_manual_of_a_command_shows_what_it_prints(command: Command, tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "digits_run", tmp_path / "digits_run")
     shutil.copytree(FIXTURES / "digits_export", tmp_path / "digits_export")
+    shutil.copy(FIXTURES / "digits_files" / "digits.keras", tmp_path)
     shutil.copytree(FIXTURES / "restoring", tmp_path, dirs_exist_ok=True)
     module = import_module(command.module)
     found = _EXAMPLE.search(module.__doc__ or "")

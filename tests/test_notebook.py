@@ -140,13 +140,32 @@ def test_the_html_is_whole_and_brings_everything_with_it(kind: str) -> None:
 
 @each
 def test_html_says_what_a_terminal_says(kind: str) -> None:
-    """Word for word; a notebook is wider, so that it has columns that 80 have no room for."""
+    """Word for word; a notebook is wider, so that it has columns that 80 have no room for.
+
+    And in Python: who holds the answer writes `roles='all'`, not `--role all`.
+    """
     answer = ANSWERS[kind]()
+    assert not re.search(r"(?m)(^|[ (])--[a-z]", f"{read(answer).text}\n{answer}")
     drawn = re.compile(r"^[━╸▁▂▃▄▅▆▇█│├└─·]*$")
     narrow = re.compile(r"and 2 more,? |all \d+ |Left out at this width: \S+")
     said = {word.strip(",.;") for word in narrow.sub("", " ".join(str(answer).split())).split()}
     shown = {word.strip(",.;") for word in read(answer).text.split()}
     assert {word for word in said - shown if not drawn.match(word)} == set()
+
+
+def test_what_is_left_out_is_told_in_python() -> None:
+    with ckread.open(RUN) as checkpoint:
+        folded = read(checkpoint.tree(folds=True)).text
+    assert "24 slots folded into 2 lines (folds=False lists them)" in folded
+    assert "(roles='all')" in read(ckread.statistics(RUN)).text
+    assert "(best= chooses)" in str(ckread.history(f"{RUN}/history.json"))
+    loose = ckread.diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3", atol=1e-3)
+    assert "rtol=0, atol=0.001" in " ".join(str(loose).split())
+    quick = ckread.diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3", index_only=True)
+    assert "Leave out index_only to see" in " ".join(str(quick).split())
+    figure = ckread.plot_filters(ckread.responses(RUN, None, np.eye(8)), top=3)
+    assert any("top=16 shows all" in text.get_text() for text in figure.texts)
+    assert len(ckread.statistics(RUN, roles="all")) == 44
 
 
 @each

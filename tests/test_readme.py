@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -24,9 +25,9 @@ README = ROOT / "README.md"
 CI = ROOT / ".ci" / "run"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BETWEEN = "```\n\n```text\n"
-_SETS_UP = "python3 -m venv .venv && .venv/bin/pip install --quiet"
-_TESTS = 1
-"""Which of the examples runs the tests: not one that a test can run."""
+_SETS_UP = "python3 -m venv .venv && .venv/bin/pip install "
+_TESTS, _ALONE = 1, 2
+"""Which of the examples run the tests and install without TensorFlow: not run with the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def run(example: Example, folder: Path) -> str:
     if example.language == "python":
         script = f"{shlex.quote(sys.executable)} -c {shlex.quote(example.text)}"
         return on_screen(script, folder=folder)
-    return on_screen(example.text.rpartition("&& .venv/bin/")[2], folder=folder)
+    return on_screen(example.text.rpartition("\n.venv/bin/")[2], folder=folder)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +87,7 @@ def screens(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     """Give what each example prints: all of them run, one after the other, in one folder."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "fixtures").symlink_to(ROOT / "fixtures")
-    seen = {i: run(each, folder) for i, each in enumerate(examples()) if i != _TESTS}
+    seen = {i: run(each, folder) for i, each in enumerate(examples()) if i not in (_TESTS, _ALONE)}
     assert not [screen for screen in seen.values() if "fault of ckread" in screen]
     if os.environ.get("CKREAD_UPDATE_GOLDENS"):
         text = page()
@@ -99,7 +100,9 @@ def screens(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
 
 
 @pytest.mark.parametrize(
-    "number", [i for i in range(len(examples())) if i != _TESTS], ids=lambda i: examples()[i].text
+    "number",
+    [i for i in range(len(examples())) if i not in (_TESTS, _ALONE)],
+    ids=lambda i: examples()[i].text,
 )
 def test_an_example_prints_what_the_page_shows(number: int, screens: dict[int, str]) -> None:
     assert examples()[number].output == screens[number]
@@ -113,22 +116,41 @@ def test_no_block_escapes() -> None:
 
 
 def test_the_page_opens_with_two_sentences_and_the_two_commands() -> None:
-    title, opening, second = re.sub(_FENCED, "", page()).split("\n\n", 2)
+    prose = re.sub(_FENCED, "", page())
+    title, opening, clone, test, second = re.split(r"\n{2,}", prose, maxsplit=4)
     assert title == "# ckread"
-    assert page().startswith(f"{title}\n\n{opening}\n\n```bash\n")
+    assert page().startswith(f"{title}\n\n{opening}\n\n{clone}\n\n```bash\n")
     assert second.strip().startswith("Two readers stand behind one contract.")
     assert len(re.findall(r"[.](?:\s|$)", opening)) == 2
-    see, test = commands()[:2]
-    assert see.startswith(_SETS_UP)
-    assert see.endswith("ckread fixtures/digits_run")
-    assert test.startswith(_SETS_UP)
-    assert "pytest" in test
+    assert clone.startswith("`git clone`")
+    assert test.strip().startswith("The tests take ")
+    install, see = commands()[0].splitlines()
+    assert install.startswith(_SETS_UP)
+    assert see == ".venv/bin/ckread fixtures/digits_run"
+    assert commands()[_TESTS].startswith(_SETS_UP)
+    assert "pytest" in commands()[_TESTS]
+
+
+@pytest.mark.slow  # it installs
+def test_without_tensorflow_every_command_works(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path], check=True)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("PYTHONPATH", None)
+    script = commands()[_ALONE] + "\npython -P tests/installed.py"
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.check_output(["pip", "list"], env=environment, encoding="utf-8")
+    assert "ckread" in listed
+    assert "tensorflow" not in listed
 
 
 def test_ci_runs_the_two_commands_word_for_word() -> None:
     lines = CI.read_text(encoding="utf-8").splitlines()
-    for command in commands()[:2]:
-        assert command in lines
+    for line in "\n".join(commands()[:2]).splitlines():
+        assert line in lines
 
 
 def test_every_command_is_on_the_page() -> None:

@@ -61,7 +61,21 @@ def _report(folder: Path) -> None:
     shutil.copytree(FIXTURES / "digits_run", folder / "digits_run")
 
 
-PAGES = {"patterns": _patterns, "automation": _automation, "git": _git, "report": _report}
+def _training(folder: Path) -> None:
+    """Train as the page says, in one process."""
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    script = "".join(re.findall(r"^```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, check=True)
+
+
+PAGES = {
+    "patterns": _patterns,
+    "automation": _automation,
+    "git": _git,
+    "report": _report,
+    "training": _training,
+}
 
 
 @pytest.mark.slow  # some twenty processes

@@ -11,18 +11,25 @@ in, out                    dense layer; one matrix
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ckread.errors import UsageError
+from ckread.model.lookup import find_named
+from ckread.model.opening import opened
+from ckread.model.role import Role
+from ckread.model.variable import Variable
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from ckread.model.variable import Variable
+    from ckread.model.checkpoint import Checkpoint
 
     Floats = NDArray[np.float64]
 
@@ -40,9 +47,18 @@ class KernelKind(StrEnum):
     DENSE = "dense"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Filters:
-    """The kernels of one variable, ready to be drawn.
+    """The kernels of one variable, as `plot_filters` draws them: `len`, index and iteration.
+
+    Example:
+        >>> found = ckread.filters("fixtures/digits_run", "conv1/kernel")
+        >>> found, len(found), found[3].shape
+        (<ckread.Filters 'conv1/kernel': 16 of 16 conv2d, 3×3>, 16, (3, 3))
+        >>> str(found.kind), found.shape, found.tiles.shape, found.n_slices, found.is_colored
+        ('conv2d', (3, 3, 1, 16), (16, 3, 3), 1, False)
+        >>> found.mean_over, found.is_clipped, found.largest == found.scale, len(found.head(4))
+        (1, False, True, 4)
 
     Attributes:
         name: of the variable.
@@ -64,6 +80,36 @@ class Filters:
     mean_over: int
     scale: float
     largest: float
+
+    def __repr__(self) -> str:
+        """Show name, number, kind and size."""
+        size = "×".join(map(str, self.tiles.shape[1:3]))
+        n = f"{len(self.tiles):,} of {self.n_all:,}"
+        return f"<ckread.Filters {self.name!r}: {n} {self.kind}, {size}>"
+
+    def __len__(self) -> int:
+        """Count the tiles."""
+        return len(self.tiles)
+
+    def __getitem__(self, index: int) -> Floats:
+        """Give one tile."""
+        tile: Floats = self.tiles[index]
+        return tile
+
+    def __iter__(self) -> Iterator[Floats]:
+        """Iterate over the tiles."""
+        return iter(self.tiles)
+
+    def head(self, n: int | None) -> Filters:
+        """Give the first so many tiles, on a colour scale of their own."""
+        if n is not None and n < 1:
+            raise UsageError(f"the first {n} kernels, expected 1 or more")
+        tiles = self.tiles[:n]
+        sizes = np.abs(tiles[np.isfinite(tiles)])
+        largest = float(sizes.max()) if sizes.size else 0.0
+        scale = float(np.quantile(sizes, _CLIP_QUANTILE)) if sizes.size else 0.0
+        is_clipped = largest > 2 * scale > 0
+        return replace(self, tiles=tiles, scale=scale if is_clipped else largest, largest=largest)
 
     @property
     def is_colored(self) -> bool:
@@ -108,9 +154,11 @@ def read_kernel(variable: Variable) -> Floats:
     return kernel
 
 
-def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
-    """Arrange a kernel as tiles."""
-    kind = kernel_kind(name, kernel.shape)
+def filters_of(
+    name: str, kernel: Floats, *, top: int | None = None, kind: KernelKind | None = None
+) -> Filters:
+    """Arrange a kernel as tiles; of a kind that is not known, as its name and shape tell."""
+    kind = kind or kernel_kind(name, kernel.shape)
     mean_over = 1
     if kind is KernelKind.DENSE:
         tiles = kernel[np.newaxis]
@@ -125,86 +173,47 @@ def filters_of(name: str, kernel: Floats, *, top: int | None = None) -> Filters:
             tiles = images.transpose(3, 0, 1, 2)
         else:
             tiles, mean_over = images.mean(axis=2).transpose(2, 0, 1), n_in
-    shown = tiles[:top]
-    sizes = np.abs(shown[np.isfinite(shown)])
-    largest = float(sizes.max()) if sizes.size else 0.0
-    scale = float(np.quantile(sizes, _CLIP_QUANTILE)) if sizes.size else 0.0
-    is_clipped = largest > 2 * scale > 0
-    return Filters(
-        name,
-        kind,
-        kernel.shape,
-        shown,
-        len(tiles),
-        mean_over,
-        scale if is_clipped else largest,
-        largest,
-    )
+    whole = Filters(name, kind, kernel.shape, tiles, len(tiles), mean_over, 0.0, 0.0)
+    return whole.head(top)
 
 
-# What kernels see in an image: the convolution, as TensorFlow computes it.
-
-
-class Padding(StrEnum):
-    """What a convolution does at the edges, in TensorFlow's words."""
-
-    SAME = "same"
-    VALID = "valid"
-
-
-_MAX_RESPONSES = 1 << 23
-"""Elements of all responses together: twice as many bytes as eight for each are taken."""
-
-
-def response(
-    kernel: Floats,
-    image: Floats,
+def filters(
+    source: Checkpoint | Variable | str | os.PathLike[str],
+    name: str | None = None,
     *,
-    stride: int = 1,
-    padding: Padding = Padding.SAME,
-    bias: Floats | None = None,
-    relu: bool = False,
-    is_depthwise: bool = False,
-) -> Floats:
-    """Correlate an image with kernels, as `tf.nn.conv2d` or `depthwise_conv2d` does.
+    top: int | None = None,
+) -> Filters:
+    """Give the kernels of a layer as tiles.
 
-    Returns:
-        Shape (n, rows, columns).
+    Args:
+        source: an open checkpoint, a path, or the kernel itself: a variable of 2 to 5
+            dimensions with real numbers.
+        name: of the kernel, or a pattern that means one; by default the first convolution.
+        top: how many kernels at most, the first ones.
+
+    Raises:
+        VariableNotFoundError: there is no such variable.
+        UsageError: it is no kernel, or too large for a picture.
+        CheckpointError: it cannot be opened or read.
+
+    Example:
+        >>> found = ckread.filters("fixtures/digits_run", "conv1/kernel", top=4)
+        >>> found.tiles.shape, found.n_all, round(found.scale, 3)
+        ((4, 3, 3), 16, 0.256)
     """
-    height, width, n_in, times = kernel.shape
-    n = n_in * times if is_depthwise else times
-    if stride < 1:
-        raise UsageError(f"stride {stride}, expected 1 or more")
-    if image.shape[2] != n_in:
-        raise UsageError(f"the image has {image.shape[2]} channels, the kernel takes {n_in}")
-    if bias is not None and bias.shape != (n,):
-        raise UsageError(f"a bias of shape {bias.shape}, expected one element per kernel: ({n},)")
-    if padding is Padding.SAME:
-        # Zeros as TensorFlow adds them: so that size / stride positions fit, the odd one after.
-        around = []
-        for size, kernel_size in zip(image.shape[:2], (height, width), strict=True):
-            extra = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-            around.append((extra // 2, extra - extra // 2))
-        image = np.pad(image, (*around, (0, 0)))
-    rows = (image.shape[0] - height) // stride + 1
-    columns = (image.shape[1] - width) // stride + 1
-    if rows < 1 or columns < 1:
-        shown = "×".join(map(str, image.shape[:2]))
-        raise UsageError(f"the image of {shown} is smaller than the kernel of {height}×{width}")
-    if rows * columns * n > _MAX_RESPONSES:
-        remedy = "Take a smaller image, or a larger stride."
-        found = f"{n} responses of {rows}×{columns}"
-        raise UsageError(found, expected=f"{_MAX_RESPONSES:,} elements at most", remedy=remedy)
-    total = np.zeros((rows, columns, n))
-    for y in range(height):
-        for x in range(width):
-            seen = image[y : y + stride * rows : stride, x : x + stride * columns : stride][
-                :rows, :columns
-            ]
-            if is_depthwise:
-                total += (seen[..., np.newaxis] * kernel[y, x]).reshape(rows, columns, -1)
-            else:
-                total += seen @ kernel[y, x]
-    total += 0 if bias is None else bias
-    responses: Floats = total.transpose(2, 0, 1)
-    return np.maximum(responses, 0) if relu else responses
+    if isinstance(source, Variable):
+        if name is not None:
+            raise UsageError(f"a name, {name}, beside the variable {source.name}")
+        return filters_of(source.name, read_kernel(source), top=top)
+    with opened(source) as checkpoint:
+        kernel = first_kernel(checkpoint) if name is None else find_named(checkpoint, name)
+        return filters_of(kernel.name, read_kernel(kernel), top=top)
+
+
+def first_kernel(checkpoint: Checkpoint) -> Variable:
+    """Give the first kernel of a convolution in two dimensions."""
+    for variable in checkpoint.in_order():
+        if variable.role is Role.WEIGHT and len(variable.shape) == 4:
+            return variable
+    remedy = "Name a kernel: ckread ls lists the variables."
+    raise UsageError("no kernel of four dimensions here", path=checkpoint.path, remedy=remedy)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.checksums import Shared, find_shared
+from ckread.analysis.checksums import Shared, find_shared_in
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -25,8 +24,9 @@ from ckread.analysis.training import (
     read_training_state,
 )
 from ckread.errors import CheckpointError, TextLines
-from ckread.model.display import Displayed
+from ckread.model.display import Frozen, Kind, data_frame
 from ckread.model.opening import opened
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.tree import RoleTotal, total_by_role
 from ckread.readers.contract import Format, StoredFile
@@ -47,9 +47,27 @@ MAX_LOST_NAMES = 10
 """Names that a warning lists."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CheckpointSummary(Displayed):
+class Fact(NamedTuple):
+    """One fact of a summary.
+
+    Example:
+        >>> ckread.info("fixtures/digits_run")["parameters"]
+        Fact(name='parameters', value=38474)
+
+    Attributes:
+        name: of the field in the JSON document.
+        value: as it stands there: text, a number, a list, a dict; None where nothing tells.
+    """
+
+    name: str
+    value: Any
+
+
+class CheckpointSummary(Frozen, Records[Fact]):
     """What a checkpoint is; None where its files do not say.
+
+    Its records are the fields of its JSON document, by name, and all that they come of are
+    attributes: `summary.training.learning_rate`.
 
     Attributes:
         path: as the user would type it.
@@ -86,6 +104,22 @@ class CheckpointSummary(Displayed):
         >>> found = ckread.info("fixtures/digits_files/digits.keras")
         >>> found, found.writer, len(found.layers)
         (<ckread.CheckpointSummary '.../digits.keras': 38,474 parameters>, 'Keras 3.15.1', 9)
+        >>> str(found.format), found.keras, found.is_object_based, len(found.files)
+        ('keras_archive', 'Keras 3', False, 1)
+        >>> found.n_variables
+        16
+        >>> found.trainable_parameters, found.non_trainable_parameters, found.nbytes
+        (38378, 96, 153896)
+        >>> [str(role) for role in found.roles], found.dtypes
+        (['weight', 'statistic'], {'float32': 16})
+        >>> found.saved is None, found.file_time is None, found.tags, found.metadata
+        (False, False, (), {})
+        >>> found.signatures
+        ()
+        >>> found.assets, found.meta_graph, found.hash_tables, found.averaged, found.averages_apart
+        ((), None, (), None, None)
+        >>> found.shared.tied, found.masks, found.warnings, len(found.evidence)
+        ({}, None, (), 4)
     """
 
     path: str
@@ -115,15 +149,21 @@ class CheckpointSummary(Displayed):
     masks: Masks | None
     evidence: tuple[Claim, ...]
     warnings: tuple[str, ...]
-    tree: VariableTree | None = field(default=None, compare=False)
+    tree: VariableTree | None = None
+
+    _aside = frozenset({"tree"})
 
     def __repr__(self) -> str:
         """Show path, format and how many parameters."""
         return f"<ckread.CheckpointSummary {self.path!r}: {self.parameters:,} parameters>"
 
-    def __getstate__(self) -> list[Any]:
+    def __getstate__(self) -> dict[str, Any]:
         """Pickle the facts; variables would take their reader along."""
-        return [None if f.name == "tree" else getattr(self, f.name) for f in fields(self)]
+        return {**self.__dict__, "tree": None}
+
+    @property
+    def _records(self) -> tuple[Fact, ...]:
+        return tuple(Fact(name, value) for name, value in self.to_dict().items())
 
     @property
     def n_variables(self) -> int:
@@ -198,6 +238,15 @@ class CheckpointSummary(Displayed):
             "warnings": self.warnings,
         }
 
+    def to_pandas(self) -> Any:
+        """Give a `pandas.DataFrame` with a row per fact, by name; values are Python's own.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        rows = [fact._asdict() for fact in self]
+        return data_frame({"value": Kind.TEXT}, rows, index="name")
+
 
 def _tensor_fields(tensors: Iterable[TensorInfo]) -> list[dict[str, Any]]:
     return [{"name": one.name, "dtype": one.dtype, "shape": one.shape} for one in tensors]
@@ -218,17 +267,12 @@ def info(checkpoint: Checkpoint | str | os.PathLike[str]) -> CheckpointSummary:
         (38474, 10, 0.000695)
     """
     with opened(checkpoint) as source:
-        return replace(summarise(source), tree=shown_tree(source))
+        return summarise(source)._replace(tree=shown_tree(source))
 
 
 def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     """Give the variables as a page draws them: in model order, bookkeeping left out."""
     return checkpoint.tree(folds=folds, bookkeeping=False)
-
-
-_IN_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-_MANY = 20_000
-"""Variables of a checkpoint among which those are looked for that share something."""
 
 
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -267,7 +311,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
         averages_apart=averages_apart(checkpoint),
-        shared=find_shared(() if len(checkpoint) > _MANY else checkpoint.of_role(*_IN_MODEL)),
+        shared=find_shared_in(checkpoint),
         masks=find_masks(checkpoint),
         evidence=(
             *training.claims,
@@ -369,7 +413,12 @@ def find_writer(checkpoint: Checkpoint, keras: str | None) -> str | None:
     is_object_based = any(kind.role is Role.BOOKKEEPING for kind in checkpoint.kinds)
     if evidence.graph is None and not is_object_based:
         return None
-    return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
+    # TensorFlow 1.8 and later wrote graphs too; they had no such flag yet.
+    is_new = (
+        evidence.graph is not None and evidence.graph.nodes[0].has_checkpoint_values is not None
+    )
+    program = "TensorFlow 2" if is_new or keras == "Keras 3" else "TensorFlow"
+    return f"{program} with {keras}" if keras else program
 
 
 def find_keras(checkpoint: Checkpoint) -> str | None:

@@ -20,24 +20,29 @@ instead: `side_by_side` feeds the same kernels.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
-
-from ckread.analysis.workers import job_nbytes, run
+from ckread.analysis.numbers import chunk_buffer
+from ckread.analysis.workers import job_nbytes, run, this_worker
 from ckread.errors import CheckpointError
 from ckread.readers import crc32c
 from ckread.readers.contract import CHUNK_NBYTES, Extent
-from ckread.readers.extents import OpenShards, aligned_buffer, checksum_error, decode
-from ckread.readers.files import has_addresses
+from ckread.readers.extents import (
+    ExtentStream,
+    OpenShards,
+    aligned_buffer,
+    checksum_error,
+    decode,
+    verify_extent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
@@ -53,6 +58,8 @@ if TYPE_CHECKING:
 
 PIECE_NBYTES = 32 * CHUNK_NBYTES
 """Bytes of one piece of an extent: some milliseconds of work."""
+READ_NBYTES = 4 * CHUNK_NBYTES
+"""Bytes of one extent that are read at once where a kernel cuts them itself."""
 MAX_OPEN_SHARDS = 256
 """Files that a process keeps open; beyond that they are opened for each chunk."""
 
@@ -118,7 +125,7 @@ def item_of(number: int, source: Extent | Variable, parameter: Any = None) -> It
 
 @cache
 def _grid_of_bytes(itemsize: int) -> Grid:
-    return Grid(PIECE_NBYTES // itemsize, CHUNK_NBYTES // itemsize)
+    return Grid(PIECE_NBYTES // itemsize, READ_NBYTES // itemsize)
 
 
 class _Impossible(NamedTuple):
@@ -152,6 +159,8 @@ class Part(NamedTuple):
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
+    worker: str = ""
+    """Who could not read it."""
 
 
 class Found(NamedTuple):
@@ -162,12 +171,14 @@ class Found(NamedTuple):
         crc32c: of the bytes of each extent, none where some could not be read.
         which: which of the extents is damaged.
         error: what is wrong with it; None where all are sound.
+        worker: who found that.
     """
 
     partials: list[Any]
     crc32c: Sequence[int]
     which: int = 0
     error: CheckpointError | None = None
+    worker: str = "a worker"
 
 
 def scan(
@@ -195,10 +206,13 @@ def scan(
     is_long = any(len(item.sources) > MAX_OPEN_SHARDS for item in items)
     most = job_nbytes(sum(sizes), n_workers)
     most = max(most, sum(sizes) // n_workers + 1 if is_long else 0)
-    ranges = list(batches(sizes, nbytes=most))
+    is_apart = work.executor is not None
+    weights = [len(piece.item.sources) for piece in pieces] if is_apart else None
+    ranges = list(batches(sizes, nbytes=most, weights=weights))
     jobs = [pieces[batch.start : batch.stop] for batch in ranges]
     parts: dict[int, dict[int, Part]] = {}
     totals: dict[int, Any] = {}
+    believed: set[str] = set()
     with OpenShards(MAX_OPEN_SHARDS) as shards:
         worker = Worker(_do, kernel, shards)
         for number, results in run(jobs, worker, n_jobs=n_workers, executor=work.executor):
@@ -214,6 +228,8 @@ def scan(
                     found = _joined(item, parts.pop(order))
                     if merge is not None:
                         found = found._replace(partials=[totals.pop(order, None)])
+                    if is_apart and found.error is not None:
+                        _look_here_too(item, found, found.error, believed)
                     yield item, found
 
 
@@ -223,7 +239,7 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
     partials = [part.partial for _, part in ordered if part.partial is not None]
     for _, part in ordered:
         if part.error is not None:
-            return Found(partials, (), part.which, part.error)
+            return Found(partials, (), part.which, part.error, part.worker)
     computed = ordered[0][1].crc32c
     if len(ordered) > 1:
         sizes = [min(item.grid.piece, item.elements - start) for start, _ in ordered]
@@ -243,6 +259,30 @@ def _joined(item: Item, parts: dict[int, Part]) -> Found:
                 error = checksum_error(extent.path, place, extent.crc32c, found, *name)
                 return Found(partials, computed, which, error)
     return Found(partials, computed)
+
+
+def _look_here_too(item: Item, found: Found, error: CheckpointError, believed: set[str]) -> None:
+    """Read what a worker says is damaged or missing; a worker that is alone with it is at fault.
+
+    Of each file once: what holds for one tensor of it is believed of the others.
+    """
+    try:
+        extent = extent_of(item.sources[found.which])
+        if extent.path in believed:
+            return
+        believed.add(extent.path)
+        stream = ExtentStream(extent, aligned_buffer(CHUNK_NBYTES))
+        for _ in stream:
+            pass
+        verify_extent(extent, stream.crc32c)
+    except CheckpointError:
+        return
+    told = f"{found.worker} does not read what is here: {error.detail}"
+    remedy = (
+        "A path has to mean the same file on every machine: one on a file system that they share, "
+        "or an address, with its driver and credentials there."
+    )
+    raise CheckpointError(told, path=extent.path, remedy=remedy)
 
 
 class Worker:
@@ -267,12 +307,12 @@ class Worker:
 
 
 def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
-    with OpenShards(MAX_OPEN_SHARDS) as shards:
+    with OpenShards(MAX_OPEN_SHARDS, may_be_remote=True) as shards:
         return do(kernel, shards, job)
 
 
 def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     return [_read(piece, kernel, shards) for piece in job]
 
@@ -292,7 +332,7 @@ def _read(piece: Piece, kernel: Kernel, shards: OpenShards) -> Part:
         extents = reading.places()
         return Part(kernel(extents, piece.item.parameter, iter(reading)), reading.crc32c)
     except CheckpointError as error:
-        return Part(None, (), reading.which, error)
+        return Part(None, (), reading.which, error, this_worker())
 
 
 class _Reading:
@@ -391,72 +431,3 @@ def batches(
         n += weight
     if start < len(sizes):
         yield range(start, len(sizes))
-
-
-_local = threading.local()
-
-
-def chunk_buffer(nbytes: int = CHUNK_NBYTES, *, number: int = 0) -> NDArray[np.uint8]:
-    """Give this thread's own aligned buffer, the same one every time."""
-    buffers: dict[tuple[int, int], NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
-    if (number, nbytes) not in buffers:
-        buffers[number, nbytes] = aligned_buffer(nbytes)
-    return buffers[number, nbytes]
-
-
-# Sums and inner products of long float64 arrays, row by row.
-#
-# `np.vecdot` on rows of 1,024 keeps BLAS in this thread: products of whole arrays would
-# start its threads, which are far slower on busy machines.
-
-
-_ROW = 1024
-_ONES = np.ones(_ROW)
-
-
-def inner_product(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Sum x·y over two contiguous 1-D arrays of one length."""
-    stop = x.size // _ROW * _ROW
-    total = 0.0
-    if stop:
-        total = float(np.vecdot(x[:stop].reshape(-1, _ROW), y[:stop].reshape(-1, _ROW)).sum())
-    return total + float(np.vecdot(x[stop:], y[stop:])) if stop < x.size else total
-
-
-def inner_products(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum x·y over the rows of two contiguous 2-D arrays, with the bits of `inner_product`."""
-    m, n = x.shape
-    stop = n // _ROW * _ROW
-    total = np.zeros(m)
-    if stop:
-        long_x, long_y = (z[:, :stop].reshape(m, -1, _ROW) for z in (x, y))
-        total = np.vecdot(long_x, long_y).sum(axis=1)
-    return total + np.vecdot(x[:, stop:], y[:, stop:]) if stop < n else total
-
-
-def copy_as_floats(values: NDArray[Any], out: NDArray[np.float64]) -> None:
-    """Copy numbers of any real type as float64, floats of one byte by a table.
-
-    Both are contiguous, of one size.
-    """
-    import numpy as np
-
-    if values.dtype.itemsize == 1 and values.dtype.name.startswith("float"):
-        np.take(_values_of(values.dtype), values.view(np.uint8), out=out, mode="clip")
-    else:
-        np.copyto(out, values, casting="unsafe")
-
-
-@cache
-def _values_of(dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Give the value of each byte as a type of one byte has it."""
-    import numpy as np
-
-    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float64)
-
-
-def row_sum(x: NDArray[np.float64]) -> float:
-    """Sum the elements of a contiguous 1-D array."""
-    stop = x.size // _ROW * _ROW
-    rows = float(np.vecdot(x[:stop].reshape(-1, _ROW), _ONES).sum()) if stop else 0.0
-    return rows + float(x[stop:].sum()) if stop < x.size else rows

@@ -14,8 +14,8 @@ not done: a caller hands it to `scan`, which tells what is wrong.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,11 +24,10 @@ from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
 from ckread.model.columns import SomeVariables
-from ckread.model.variable import Variable
+from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
-from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +44,8 @@ SMALL_ELEMENTS = 1023
 """Elements of a small item, at most: its sums are made in one stretch, without rows."""
 _BLOCK_ELEMENTS = 1 << 18
 """Elements that are measured together, at most."""
-_BLOCK_PLACES = 4096
-"""Extents of a block, at most, so that one that is sent takes less than 100 KB."""
+_BLOCK_PLACES, _SENT_PLACES = 4096, 2048
+"""Extents of a job, at most; of one that is sent, so that it takes about 100 KB at most."""
 _MAX_GAP = 4096
 """Bytes between two small tensors that are read with them, rather than skipped."""
 _NO_CHECKSUM = -1
@@ -70,6 +69,14 @@ class Column(NamedTuple):
     crc32c: NDArray[np.int64]
     dtype: DataType
     big_endian: bool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send no file in which nothing of this lies: a run may have thousands."""
+        if self.files is None:
+            return type(self), (*self,)
+        used, files = np.unique(self.files, return_inverse=True)
+        paths = tuple(self.paths[i] for i in used.tolist())
+        return type(self), (*self._replace(paths=paths, files=files.astype(np.int32)),)
 
     def of(self, rows: Any) -> Column:
         """Give the places of some of the items."""
@@ -187,7 +194,8 @@ def grouped(
     if not (columns and columns[0]):
         return [], []
     most = SMALL_ELEMENTS if limit is None else limit
-    told = [_Told(sources, most) for sources in columns]
+    lying: dict[Any, Any] | None = {} if len(columns) > 1 else None
+    told = [_Told(sources, most, lying) for sources in columns]
     codes, n_codes = np.zeros(len(columns[0]), np.int64), 1
     for one in told:
         if n_codes * len(one.kinds) >= 1 << 62:
@@ -236,11 +244,15 @@ class _Told:
         kinds: what these stand for; None for what goes into no group.
     """
 
-    def __init__(self, sources: Sequence[Variable | Extent | None], limit: int) -> None:
+    def __init__(
+        self, sources: Sequence[Variable | Extent | None], limit: int, known: dict[Any, Any] | None
+    ) -> None:
+        """Tell of sources; `known` is what was told of other columns, and becomes more."""
         self.kinds: list[_Kind | None] = []
         self._numbers: dict[_Kind | None, int] = {}
         self._paths: dict[str, int] = {}
         self._limit = limit
+        self._known = known
         if isinstance(sources, SomeVariables):
             self._take_columns(sources)
         elif not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
@@ -259,20 +271,29 @@ class _Told:
 
     def _takes_listed(self, variables: Sequence[Variable]) -> bool:
         """Take what indexes list, what is alike in many once; False where one lists no place."""
-        records = map(attrgetter("record"), variables)
-        _, dtypes, shapes, sizes, checksums, shards, offsets = zip(*records, strict=True)
+        records, readers = listed(variables)
+        _, *lie, checksums, shards, offsets = zip(*records, strict=True)
         if None in checksums or None in shards or None in offsets:
             return False
-        readers = map(id, map(attrgetter("reader"), variables))
-        kinds: dict[Any, tuple[int, int]] = {}
-        codes = []
-        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, strict=True)):
-            code = kinds.get(key)
-            if code is None:
-                code = kinds[key] = self._number(_extent_of(variables[i]))
-            codes.append(code)
-        self.codes, self._files = np.array(codes, np.int64).T
-        self._offsets = np.array(offsets, np.int64)
+        # Checkpoints of a run lie alike: what is told of one is looked up for the others.
+        is_one = self._known is not None and len({*map(id, readers)}) == 1
+        alike = (*lie, shards, offsets) if is_one else None
+        told = self._known.get(alike) if self._known is not None else None
+        if told is None:
+            kinds: dict[Any, int] = {}
+            numbers: list[int] = []
+            firsts: list[int] = []
+            for i, key in enumerate(zip(*lie, shards, map(id, readers), strict=True)):
+                numbers.append(kinds.setdefault(key, len(kinds)))
+                if numbers[-1] == len(firsts):
+                    firsts.append(i)
+            told = np.array(numbers, np.int64), firsts, np.array(offsets, np.int64)
+            if self._known is not None and is_one:
+                self._known[alike] = told
+        which, firsts, offsets_of = told
+        self._offsets = offsets_of
+        codes = [self._number(_extent_of(variables[i])) for i in firsts]
+        self.codes, self._files = np.array(codes, np.int64)[which].T
         self._crc32c = np.array(checksums, np.int64)
         return True
 
@@ -324,7 +345,9 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
     """
     n_workers = work.n_workers(sum(group.nbytes for group in groups))
     is_apart = work.executor is not None or n_workers > 1
-    blocks = [block for group in groups for block in _blocks(group, is_apart=is_apart)]
+    n_places = _BLOCK_PLACES if work.executor is None else _SENT_PLACES
+    per_block = n_places if is_apart else None
+    blocks = [block for group in groups for block in _blocks(group, per_block)]
     if any(len(block.columns) > MAX_OPEN_SHARDS for block in blocks):
         jobs = [blocks]
     else:
@@ -338,7 +361,7 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
             for batch in batches(
                 [block.nbytes for block in part],
                 nbytes=most,
-                count=_BLOCK_PLACES,
+                count=n_places,
                 weights=[len(block.columns) * len(block.numbers) for block in part],
             )
         ]
@@ -350,11 +373,11 @@ def scan_together(groups: Sequence[Group], start: Start, work: Work) -> Iterator
                 yield Rows(block, result, is_done)
 
 
-def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
+def _blocks(group: Group, n_places: int | None) -> Iterator[Group]:
     """Cut a group into blocks that fit the cache, and, where they are sent, a message."""
     step = max(1, _BLOCK_ELEMENTS // group.elements)
-    if is_apart:
-        step = max(1, min(step, _BLOCK_PLACES // len(group.columns)))
+    if n_places:
+        step = max(1, min(step, n_places // len(group.columns)))
     if len(group.numbers) <= step:
         yield group
         return
@@ -365,7 +388,7 @@ def _blocks(group: Group, *, is_apart: bool) -> Iterator[Group]:
 def _do(
     start: Start, shards: OpenShards, job: Sequence[Group]
 ) -> list[tuple[Any, NDArray[np.bool_]]]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     kernels = [start([column.dtype for column in block.columns]) for block in job]
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]
@@ -433,17 +456,37 @@ def _read(
     shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
 ) -> tuple[bytes, list[bytes]]:
     """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
-    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
-        whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
+    plan_of = _plan if len(offsets) <= _BLOCK_PLACES else _plan.__wrapped__
+    plan = plan_of(offsets.tobytes(), nbytes)
+    shard = shards[path]
+    if plan is None:
+        whole = shard.pread(int(offsets[0]), len(offsets) * nbytes)
         return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
     tensors = [b""] * len(offsets)
+    for first, length, places in plan:
+        data = shard.pread(first, length)
+        for i, at in places:
+            tensors[i] = data[at : at + nbytes]
+    return b"", tensors
+
+
+@lru_cache(maxsize=64)
+def _plan(places: bytes, nbytes: int) -> list[tuple[int, int, list[tuple[int, int]]]] | None:
+    """Tell how to read tensors at offsets, the bytes of int64; None where they are one piece.
+
+    As start and length of each piece, and which tensors begin where in it. Many checkpoints lie
+    alike.
+    """
+    offsets = np.frombuffer(places, np.int64)
+    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
+        return None
     order = np.argsort(offsets, kind="stable")
     ordered = offsets[order]
     cuts = np.flatnonzero(ordered[1:] - ordered[:-1] > nbytes + _MAX_GAP) + 1
+    pieces = []
     for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
         first = int(ordered[start])
-        data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)
-        places = (ordered[start:stop] - first).tolist()
-        for i, at in zip(order[start:stop].tolist(), places, strict=True):
-            tensors[i] = data[at : at + nbytes]
-    return b"", tensors
+        begins = (ordered[start:stop] - first).tolist()
+        which = zip(order[start:stop].tolist(), begins, strict=True)
+        pieces.append((first, begins[-1] + nbytes, list(which)))
+    return pieces

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
 from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
-from ckread.model.display import Displayed, Kind, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import Regex, find_by_name, find_variable, select
+from ckread.model.selection import Regex, find_variable, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import PathLike, Run
+    from ckread.model.run.run import Opened, PathLike, Run
 
 
 Number = int | float | None
@@ -29,6 +30,11 @@ Number = int | float | None
 @dataclass(frozen=True, slots=True)
 class TrackedValue:
     """One number over the checkpoints of a run.
+
+    Example:
+        >>> one = ckread.track("fixtures/digits_run", "iterations")[0]
+        >>> one.name, one.values[:3], str(one.role), list(one.to_dict())
+        ('optimizer/iterations', (90, 180, 270), 'counter', ['name', 'values'])
 
     Attributes:
         name: of the variable, with the index of the element in brackets.
@@ -46,8 +52,8 @@ class TrackedValue:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunTrack(Displayed):
-    """Numbers over a run.
+class RunTrack(Records[TrackedValue]):
+    """Numbers over a run, by name: of an element with its index in brackets.
 
     Attributes:
         path: of the run.
@@ -63,6 +69,11 @@ class RunTrack(Displayed):
         step
         9                      810
         10                     900
+        >>> found = ckread.track("fixtures/digits_run", "iterations")
+        >>> len(found.variables), len(found.checkpoints), found.notes, found.seams
+        (1, 10, (), ())
+        >>> len(found.evidence)
+        2
     """
 
     path: str
@@ -77,13 +88,9 @@ class RunTrack(Displayed):
         n = f"{len(self.variables)} values, {len(self.checkpoints)} checkpoints"
         return f"<ckread.RunTrack {self.path!r}: {n}>"
 
-    def __getitem__(self, name: str) -> TrackedValue:
-        """Give one number by its name, with the index of the element in brackets.
-
-        Raises:
-            VariableNotFoundError: it was not asked for.
-        """
-        return find_by_name(self.variables, name, self.path)
+    @property
+    def _records(self) -> tuple[TrackedValue, ...]:
+        return self.variables
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `track` document."""
@@ -159,10 +166,9 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         row: list[Number] = []
         with closing(found.reader):
             for target in targets:
-                variable = found.variable(target.name, target.key)
-                value = None
+                value: Number = None
                 try:
-                    value = None if variable is None else _read(variable, target.index)
+                    value = _read(found, target)
                 except UsageError as error:  # another shape in this checkpoint
                     notes.append(f"{error.message}, in {path}.")
                 except CheckpointError as error:
@@ -184,7 +190,15 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     return RunTrack(run.path, tuple(entries), variables, tuple(notes), claims, seams)
 
 
-def _read(variable: Variable, index: tuple[Any, ...] | None) -> Number:
+def _read(found: Opened, target: Target) -> Number:
+    """Give the number in one checkpoint, None where it holds none; a counter was read already."""
+    key = found.structure.keys_by_name.get(target.name, target.key)
+    record, index = found.structure.records.get(key), target.index
+    if record is None:
+        return None
+    if index is None and record.crc32c is not None and key in found.numbers:
+        return found.numbers[key]
+    variable = found.variable(key)
     if index is None:
         variable.readable_extents()  # of an archive, the whole is verified first
         try:
@@ -279,13 +293,13 @@ def _no_rate(
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
     if counters:
-        found += ": a schedule object"
         remedy: str = TextLines(
-            "The optimizer computes it from its iterations by a schedule, which is not saved.",
+            "With a schedule an optimizer computes it from its iterations, and does not save it.",
+            "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
     else:
-        remedy = "They hold no optimizer at all."
+        remedy = "They hold nothing of an optimizer."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)

@@ -9,7 +9,7 @@ any `concurrent.futures.Executor` will do, one that reaches other machines too.
 
     run(jobs, worker)                      in this process, one after the other
     run(jobs, worker, n_jobs=4)            four processes of our own
-    run(jobs, worker, executor=executor)   whatever the executor offers
+    run(jobs, worker, executor=executor)   whatever the executor offers: threads, MPI, Dask
 
 Results come in the order in which they are done, each once, with the index of
 its job; a caller merges them so that the order does not matter, and need not
@@ -60,9 +60,14 @@ Result = TypeVar("Result")
 WORTH_NBYTES = 256 * 1000 * 1000
 """Bytes below which one process is done before others would have helped."""
 
+_N_FROM_AFAR = 4
+"""Threads that read from afar, at least: they wait more than they compute."""
+
 _REMEDY = "Was it killed, or out of memory? One process alone may do: --jobs 1."
 _AHEAD = 64
-"""Jobs that are handed to an executor before the first result is back."""
+"""Jobs that are handed to an executor before the first result is back, at least."""
+_GIVEN_UP = ("KilledWorker", "FutureCancelledError", "CommClosedError", "MPIError", "RayError")
+"""What executors of others raise, each by a class of its own, where a job cannot be finished."""
 
 
 def available_cores() -> int:
@@ -76,7 +81,9 @@ def choose_n_jobs(nbytes: int, asked: int | None) -> int:
     """Give how many processes to use: what was asked for, else what the bytes are worth."""
     if asked is not None:
         return max(1, asked)
-    return available_cores() if nbytes >= WORTH_NBYTES else 1
+    if nbytes < WORTH_NBYTES:
+        return 1
+    return max(_N_FROM_AFAR, available_cores()) if has_addresses() else available_cores()
 
 
 def workers_of(executor: Executor) -> int:
@@ -117,8 +124,8 @@ class Work(NamedTuple):
 
     def n_workers(self, nbytes: int) -> int:
         """Give how many jobs are worked on at a time, for so many bytes."""
-        if self.executor is not None:
-            return workers_of(self.executor)
+        if self.executor is not None:  # of one too jobs are to be small: they travel
+            return max(2, workers_of(self.executor))
         return choose_n_jobs(nbytes, self.n_jobs)
 
     def advance(self, nbytes: int) -> None:
@@ -140,14 +147,16 @@ def run(
 ) -> Iterator[tuple[int, Result]]:
     """Yield (index of the job, its result) for every job, in the order they are done."""
     if executor is not None:
-        yield from _run_in(executor, jobs, worker)
+        yield from _run_in(executor, jobs, worker, max(_AHEAD, 2 * n_jobs))
     elif n_jobs == 1 or len(jobs) < 2:
         yield from ((index, worker(job)) for index, job in enumerate(jobs))
     elif has_addresses():  # drivers have threads, and wait more than they compute
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(n_jobs) as threads:
-            yield from _run_in(threads, jobs, copy(worker))  # without the files that are open
+            yield from _run_in(
+                threads, jobs, copy(worker), _AHEAD
+            )  # without the files that are open
     elif _may_fork():
         yield from run_forked(jobs, worker, min(n_jobs, len(jobs)))
     else:
@@ -155,7 +164,7 @@ def run(
         from multiprocessing import get_context
 
         with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
-            yield from _run_in(pool, jobs, worker)
+            yield from _run_in(pool, jobs, worker, _AHEAD)
 
 
 def _may_fork() -> bool:
@@ -171,16 +180,16 @@ def _may_fork() -> bool:
 
 
 def _run_in(
-    executor: Executor, jobs: Sequence[Job], worker: Callable[[Job], Result]
+    executor: Executor, jobs: Sequence[Job], worker: Callable[[Job], Result], n_ahead: int
 ) -> Iterator[tuple[int, Result]]:
-    from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+    from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 
     waiting: dict[Future[Result], int] = {}
     upcoming = iter(enumerate(jobs))
     try:
         for index, job in upcoming:
             waiting[executor.submit(worker, job)] = index
-            if len(waiting) >= _AHEAD:
+            if len(waiting) >= n_ahead:
                 break
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -191,6 +200,15 @@ def _run_in(
                     break
     except BrokenExecutor as error:
         raise CheckpointError(f"a worker process died: {error}", remedy=_REMEDY) from None
+    except CancelledError:
+        remedy = "Is its scheduler still there? Run it again."
+        raise CheckpointError("the executor gave the work up", remedy=remedy) from None
+    except Exception as error:
+        if not {kind.__name__ for kind in type(error).__mro__}.isdisjoint(_GIVEN_UP):
+            found = f"the executor gave a job up ({type(error).__name__})"
+            remedy = "Its workers died of it, one after the other: are they out of memory?"
+            raise CheckpointError(found, remedy=remedy) from None
+        raise
     finally:
         for future in waiting:
             future.cancel()
@@ -322,3 +340,14 @@ def _serve(
                 unsent = unsent[os.write(results, unsent) :]
     finally:
         os._exit(0)
+
+
+def this_worker() -> str:
+    """Name this process to whoever gave it work: as Dask does, or by machine and number."""
+    dask: Any = sys.modules.get("distributed")
+    try:
+        return str(dask.get_worker().address)
+    except (AttributeError, ValueError):
+        import socket
+
+        return f"{socket.gethostname()} (process {os.getpid()})"

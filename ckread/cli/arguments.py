@@ -217,9 +217,20 @@ def add_top(parser: Parser, meaning: str = "the first N only") -> None:
 
 
 def add_jobs(parser: Parser) -> None:
-    """Add `--jobs`."""
+    """Add what `reading` heeds: `--jobs`, `--scheduler`, `--yes`."""
     parser.add_argument(
         "--jobs", metavar="N", type=positive, help="processes to use (default: what is worth it)"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="let the workers of this Dask cluster read"
+    )
+    add_yes(parser)
+
+
+def add_yes(parser: Parser) -> None:
+    """Add `--yes`."""
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="read more than 10 GiB from afar without asking"
     )
 
 
@@ -271,7 +282,7 @@ class SeveralOf(Generic[Member]):
 
     def __init__(self, kind: type[Member], *, has_all: bool = False) -> None:
         self._kind = kind
-        self.choices = [*map(str, kind), *(["all"] if has_all else [])]
+        self.choices: list[str] = [*map(str, kind), *(["all"] if has_all else [])]
 
     def __call__(self, text: str) -> tuple[Member, ...]:
         """Give the members."""

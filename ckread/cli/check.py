@@ -25,7 +25,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_every, add_jobs, add_strict, add_why, keep_blas_in_one_thread
-from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, reading
 from ckread.errors import CheckpointError, CheckpointNotFoundError, ErrorKind
 from ckread.readers.files import file_identity
 
@@ -97,8 +97,13 @@ def _check(path: str, arguments: argparse.Namespace, output: Output) -> CheckRep
         for note in checkpoint.notes:
             output.note(note)
         nbytes = sum(variable.nbytes for variable in checkpoint.values())
-        with ProgressBar(nbytes, output) as progress:
-            return check(checkpoint, progress=progress)
+        nbytes = 0 if arguments.quick else nbytes
+        with reading(nbytes, arguments, output, _places(checkpoint.path)) as how:
+            return check(checkpoint, **how)
+
+
+def _places(*paths: str) -> Places:
+    return Places(paths, "--quick")
 
 
 def _checks(arguments: argparse.Namespace) -> tuple[Callable[..., CheckReport], ...]:
@@ -106,7 +111,7 @@ def _checks(arguments: argparse.Namespace) -> tuple[Callable[..., CheckReport], 
     from ckread.analysis.check.check import check, check_unopened
 
     both = {"reader": arguments.reader, "with_tensorflow": arguments.with_tensorflow}
-    checks = partial(check, quick=arguments.quick, n_jobs=arguments.jobs, **both)
+    checks = partial(check, quick=arguments.quick, **both)
     return checks, partial(check_unopened, **both)
 
 
@@ -128,10 +133,11 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
     data = [file for file in files if stem_of_shard(file) in prefixes]
     nbytes = sum(known.nbytes for known in map(file_identity, data) if known)  # roughly
     reports, foreign = [], []
-    with found_out_once(), ProgressBar(nbytes, output) as progress:
+    nbytes = 0 if arguments.quick else nbytes
+    with found_out_once(), reading(nbytes, arguments, output, _places(*paths)) as how:
         for path in paths:
             try:
-                report = check(path, progress=progress)
+                report = check(path, **how)
             except CheckpointError as error:
                 is_gone = isinstance(error, CheckpointNotFoundError)
                 if not (is_gone or error.kind in (ErrorKind.NOT_A_CHECKPOINT, ErrorKind.CHANGED)):
@@ -149,7 +155,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
 def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, output: Output) -> int:
     from ckread.analysis.audit.seams import find_seams
     from ckread.model.run.run import open_run
-    from ckread.views.check import run_document, run_page
+    from ckread.views.check import run_claims, run_document, run_page
 
     try:
         seams = find_seams(open_run(arguments.path, arguments.reader)) if len(reports) > 1 else ()
@@ -158,5 +164,5 @@ def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, outpu
     if output.is_json:
         output.json("check", run_document(arguments.path, reports, seams))
     else:
-        output.render(run_page(arguments.path, reports, seams), [seam.claim for seam in seams])
+        output.render(run_page(arguments.path, reports, seams), run_claims(reports, seams))
     return _code(reports, arguments)

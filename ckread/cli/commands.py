@@ -96,6 +96,7 @@ COMMANDS = (
         "ls", (PATH, PATTERNS), "the variables: name, dtype, shape, bytes, role", Group.CONTENT
     ),
     Command("tree", (PATH, PATTERNS), "the same as a tree with totals", Group.CONTENT),
+    Command("layers", (PATH,), "layers: class, output, weights, parameters", Group.CONTENT),
     Command(
         "show", (PATH, Positional("NAME", tail="[SLICE]")),
         "values of one variable, or a slice of it", Group.CONTENT,

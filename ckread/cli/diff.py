@@ -52,7 +52,7 @@ from ckread.cli.files import (
     wants_picture,
     write_rename_map,
 )
-from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, reading
 from ckread.errors import UsageError
 from ckread.model.opening import shared_graphs
 from ckread.model.selection import find_variable
@@ -204,7 +204,8 @@ def _compare(
         differing = {v.name for v in b.values() if v.crc32c is None or crcs.get(v.name) != v.crc32c}
         return sum(v.nbytes for side in (a, b) for v in side.values() if v.name in differing)
 
-    with ProgressBar(nbytes, output) as progress:
+    places = Places([a.path, b.path], "--index-only", is_by_index=True)
+    with reading(0 if arguments.index_only else nbytes, arguments, output, places) as how:
         result = diff_checkpoints(
             a,
             b,
@@ -217,8 +218,7 @@ def _compare(
             everything=arguments.all,
             rename=arguments.rename,
             rename_map=known,
-            n_jobs=arguments.jobs,
-            progress=progress,
+            **how,
         )
     if known is not None:
         output.note(f"{path}: {len(known)} names were read from it")

@@ -32,7 +32,7 @@ from ckread.cli.arguments import (
     roles_of,
 )
 from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, reading
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if roles and len(roles) == len(Role):
         roles -= {Role.BOOKKEEPING}  # `all` means every role that holds numbers
     run, patterns = open_run_words(arguments, output)
-    total = sum(entry.nbytes or 0 for entry in run.entries)
-    with ProgressBar(total, output) as progress:
+    total = 0 if arguments.index_only else sum(entry.nbytes or 0 for entry in run.entries)
+    places = Places([entry.path for entry in run.entries], "--index-only", is_by_index=True)
+    with reading(total, arguments, output, places) as how:
         result = drift(
             run,
             patterns,
             roles=roles,
             index_only=arguments.index_only,
-            n_jobs=arguments.jobs,
-            progress=progress,
+            **how,
         )
     for note in result.notes:
         output.warning(note)

@@ -16,9 +16,10 @@ import math
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.cli.arguments import add_roles, has_role, open_path, patterns_of
+from ckread.cli.arguments import add_roles, add_yes, has_role, open_path, patterns_of
 from ckread.cli.files import Mapped, check_distinct, new_file, read_map
 from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, tell_remote
 from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
@@ -31,6 +32,7 @@ from ckread.errors import (
 from ckread.model.role import Role
 from ckread.model.selection import find_variable, select
 from ckread.readers.contract import few
+from ckread.readers.files import is_address
 from ckread.views.array_files import (
     Tensor,
     safetensors_header,
@@ -89,6 +91,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--salvage", action="store_true", help="leave out what is damaged")
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    add_yes(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -105,6 +108,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         for variable in chosen:
             checkpoint.reader.verify_container(variable.key)
         nbytes = sum(variable.nbytes for variable in chosen) * (1 + arguments.salvage)
+        if is_address(checkpoint.path):
+            tell_remote(nbytes, arguments, output, Places([checkpoint.path]))
         left_out: list[LeftOut] = []
         with ProgressBar(nbytes, output) as progress:
             if arguments.salvage:

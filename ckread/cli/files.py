@@ -1,25 +1,19 @@
 """Files that commands write and read: whole or not at all, and never in place of another unasked.
 
-The file of `--rename-map`, images as arrays, and pictures with the options that commands share.
+The file of `--rename-map`, and pictures with the options that commands share.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import math
 import os
 import re
-import struct
-import warnings
 from collections import Counter
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import (
-    CheckpointError,
-    CheckpointNotFoundError,
     CorruptCheckpointError,
     UsageError,
 )
@@ -29,9 +23,7 @@ from ckread.readers.files import read_bounded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
@@ -141,54 +133,6 @@ def write_rename_map(
         raise UsageError(str(error.strerror), path=path) from None
 
 
-# Images as arrays: what matplotlib's own Pillow reads, as grey or colour.
-
-
-_MAX_IMAGE_NBYTES = 64 << 20
-_MAX_PIXELS = 1 << 21
-"""Of an image that is put through a layer: two million take 150 MB on the way."""
-_BROKEN_IMAGE = (
-    OSError, ValueError, SyntaxError, RuntimeError, struct.error, EOFError, LookupError,
-    ArithmeticError, TypeError, AttributeError, AssertionError, MemoryError,
-)  # fmt: skip
-"""What Pillow's many plugins raise about bytes that they cannot read."""
-
-
-def read_image(path: str, n_channels: int, pixel_range: tuple[float, float]) -> NDArray[np.float64]:
-    """Read an image; black becomes the first value of `pixel_range`, white the second.
-
-    Returns:
-        Shape (rows, columns, n_channels).
-    """
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow thinks of it is no word of ours
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(read_bounded(path, _MAX_IMAGE_NBYTES))) as image:
-                if math.prod(image.size) > _MAX_PIXELS:
-                    raise _too_large(path)
-                pixels = np.asarray(image.convert("L" if n_channels == 1 else "RGB"), np.float64)
-    except CheckpointNotFoundError:
-        raise CheckpointNotFoundError("no such image", path=path) from None
-    except CheckpointError:
-        raise
-    except (UnidentifiedImageError, *_BROKEN_IMAGE) as error:
-        raise UsageError(f"not an image: {error}", path=path) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(path) from None
-    low, high = pixel_range
-    pixels *= (high - low) / 255
-    pixels += low
-    return pixels.reshape(*pixels.shape[:2], n_channels)
-
-
-def _too_large(path: str) -> UsageError:
-    return UsageError("too large an image", path=path, remedy="Make it smaller first.")
-
-
 # What commands that draw share: the options, where a picture goes, what it says it is of.
 
 
@@ -282,9 +226,9 @@ def set_up_drawing(*, shows: bool) -> None:
         raise UsageError(f"MPLBACKEND: {error}", remedy=remedy) from None
 
 
-def check_target(path: str, *, force: bool) -> None:
+def check_target(path: str, *, force: bool, others: tuple[str, ...] = ()) -> None:
     """See that a picture can be written, before work is done for it."""
-    if os.path.splitext(path)[1].lower() not in _SUFFIXES:
+    if os.path.splitext(path)[1].lower() not in (*_SUFFIXES, *others):
         remedy = "Give a name that ends in .png, .svg or .pdf."
         raise UsageError("not a kind of picture", path=path, remedy=remedy)
     check_free(path, force=force)

@@ -9,8 +9,8 @@
 
     4 of 43 variables, 18.8 KiB of 450 KiB
 
-Weights and statistics come first, each part in natural order. With `-q` the names
-alone, one a line.
+Weights and statistics come first, in the order of the model where the files tell it, else
+in natural order (`--sort name`). With `-q` the names alone, one a line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from ckread.cli.arguments import (
     roles_of,
 )
 from ckread.model.role import Role
-from ckread.model.selection import compile_patterns, natural_key, select
+from ckread.model.selection import (
+    compile_patterns,
+    is_order_known,
+    model_order,
+    natural_key,
+    select,
+)
 from ckread.views.json_document import encode_columns, encode_variables, schema
 from ckread.views.listing import Listing, checksum_lines, listing_lines, listing_page
 
@@ -46,7 +52,7 @@ EXAMPLES = (
     ("ckread ls ckpt-10 -q | fzf", "names alone, one a line"),
 )
 
-_ORDERS = ("name", "bytes", "elements", "file")
+_ORDERS = ("model", "name", "bytes", "elements", "file")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -71,6 +77,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         named = any(Role.BOOKKEEPING in roles for roles in arguments.role)
         wants_all = arguments.all or arguments.json or named or arguments.crc
         order = "file" if arguments.crc else arguments.sort
+        if order == "model" and (arguments.keys or not is_order_known(checkpoint.evidence)):
+            order = "name"
         head = {"schema": schema("ls"), "path": checkpoint.path, "format": checkpoint.format}
         columns = None if arguments.keys or arguments.owner else checkpoint.columns
         if columns is not None:
@@ -78,7 +86,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             places = columns.select(places, patterns_of(arguments))
             roles = roles_of(arguments)
             places = places if roles is None else places[columns.have_role(roles)[places]]
-            places = columns.sorted(places, order)[: arguments.top]
+            places = columns.sorted(places, order, checkpoint.evidence)[: arguments.top]
             if output.is_json:
                 output.json_pieces(encode_columns(head, columns, places))
                 return 0
@@ -92,7 +100,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
                 owners = {v.owner for v in candidates if v.owner is not None}
                 is_owner = compile_patterns(arguments.owner, [(owner,) for owner in owners])
                 chosen = [v for v in chosen if v.owner is not None and is_owner((v.owner,))]
-            chosen = in_order(chosen, order, by_key=arguments.keys)[: arguments.top]
+            if order == "model":
+                chosen = model_order(chosen, checkpoint.evidence)
+            else:
+                chosen = in_order(chosen, order, by_key=arguments.keys)
+            chosen = chosen[: arguments.top]
             if output.is_json:
                 output.json_pieces(encode_variables(head, chosen))
                 return 0

@@ -34,8 +34,6 @@ EXIT_CLOSED_PIPE = 141
 EXIT_SIGNALLED = 128
 """And the number of the signal: 143 of SIGTERM."""
 
-GC_THRESHOLD = (200_000, 20, 20)
-
 HELP = "help"
 """A word that asks for help, as `--help` does."""
 
@@ -48,10 +46,7 @@ _TAKES_VALUE = ("--reader", "--color")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ckread; give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # A listing makes 100,000 objects that live to the end: looking for garbage among
-    # them again and again takes a fifth of the time.
-    gc.set_threshold(*GC_THRESHOLD)
-    # And all of them go when the process does: nobody need look for garbage then.
+    # All objects go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
     try:
         with _signals():
@@ -76,7 +71,9 @@ def _signals() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning up short
         raise _Ended(number)
 
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = end
     before = {number: signal.getsignal(number) for number in handlers}
     try:
         for number, handler in handlers.items():

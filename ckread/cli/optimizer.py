@@ -33,7 +33,7 @@ from ckread.cli.arguments import (
     patterns_of,
 )
 from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, reading
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     with open_path(arguments.path, arguments, output) as checkpoint:
         slots = owners_of_slots(checkpoint)
         nbytes = sum(v.nbytes for owner, many in slots.items() for v in (checkpoint[owner], *many))
-        with ProgressBar(nbytes, output) as progress:
-            result = optimizer(
-                checkpoint, patterns_of(arguments), n_jobs=arguments.jobs, progress=progress
-            )
+        with reading(nbytes, arguments, output, Places([checkpoint.path])) as how:
+            result = optimizer(checkpoint, patterns_of(arguments), **how)
     for note in result.notes:
         output.warning(note)
     if output.is_json:
@@ -99,10 +97,10 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     from ckread.views.optimizer import optimizer_run_page
 
     run = open_run(arguments.path, reader=arguments.reader).every(arguments.every)
-    with ProgressBar(sum(entry.nbytes or 0 for entry in run.entries), output) as progress:
-        result = optimizer_of_run(
-            run, patterns_of(arguments), n_jobs=arguments.jobs, progress=progress
-        )
+    nbytes = sum(entry.nbytes or 0 for entry in run.entries)
+    places = Places([entry.path for entry in run.entries])
+    with reading(nbytes, arguments, output, places) as how:
+        result = optimizer_of_run(run, patterns_of(arguments), **how)
     for note in result.notes:
         output.warning(note)
     if output.is_json:

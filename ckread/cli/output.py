@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from ckread.errors import TextLines
 from ckread.model.display import safe_text
-from ckread.views.json_document import encode, schema
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Output:
         self.outlives_pipe = outlives_pipe
         self.markup = markup
         self._is_pipe_closed = False
-        self.is_terminal = self._is_forced or is_tty(self._stdout)
+        self.is_terminal: bool = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
         """Write a page of results, and what told its claims where that is asked for."""
@@ -128,6 +127,8 @@ class Output:
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
         with self._outliving():
+            from ckread.views.json_document import encode, schema
+
             self._stdout.write(f"{encode({'schema': schema(command), **document})}\n")
 
     def json_pieces(self, pieces: Iterable[str]) -> None:

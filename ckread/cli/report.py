@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import add_jobs, keep_blas_in_one_thread, open_path
 from ckread.cli.files import check_free, new_file
+from ckread.cli.reading import Places, reading
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.role import Role
 from ckread.model.selection import model_order
+from ckread.readers.files import is_address, is_directory, is_file
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
+    from ckread.cli.reading import How
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.run.run import Run
     from ckread.views.figures.style import Palette
@@ -77,7 +80,11 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     history = _run_of(arguments, output)
     with open_path(arguments.path, arguments, output) as checkpoint:
         summary = summarise(checkpoint)
-        sections = list(_sections(checkpoint, history, arguments, output))
+        nbytes = sum(variable.nbytes for variable in checkpoint.values())
+        nbytes = sum(entry.nbytes or 0 for entry in history.entries) if history else nbytes
+        with reading(nbytes, arguments, output, Places([arguments.path])) as how:
+            how["progress"] = None  # some is read twice, some not at all: no bar is right
+            sections = list(_sections(checkpoint, history, arguments, how))
         lead = sentence_of(summary)
         if history is not None:
             lead = f"{plural(len(history), 'checkpoint')}; the latest: {lead}"
@@ -86,7 +93,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             for variable in model_order(checkpoint.values(), checkpoint.evidence)
             if variable.role is not Role.BOOKKEEPING
         ]
-        title = os.path.basename(os.path.abspath(arguments.path)) or arguments.path
+        title = os.path.basename(_whole_path(arguments.path)) or arguments.path
         version = import_module("ckread").__version__
         footer = f"ckread {version} read {checkpoint.path}; nothing was run or loaded."
         pieces = report_page(title, lead, sections, variables, shown_tree(checkpoint), footer)
@@ -108,7 +115,7 @@ def _run_of(arguments: argparse.Namespace, output: Output) -> Run | None:
     """Open the run that the path is a directory of; None where it is one checkpoint."""
     from ckread.model.run.run import open_run
 
-    if not os.path.isdir(arguments.path):
+    if not is_directory(arguments.path):
         return None
     try:
         found = open_run(arguments.path, reader=arguments.reader)
@@ -120,7 +127,7 @@ def _run_of(arguments: argparse.Namespace, output: Output) -> Run | None:
 
 
 def _sections(
-    checkpoint: Checkpoint, history: Run | None, arguments: argparse.Namespace, output: Output
+    checkpoint: Checkpoint, history: Run | None, arguments: argparse.Namespace, how: How
 ) -> Iterator[Section]:
     from ckread.analysis.audit.seams import find_seams
     from ckread.analysis.check.check import check
@@ -131,28 +138,28 @@ def _sections(
 
     page = info_page(summarise(checkpoint), shown_tree(checkpoint))
     yield Section("what", "What it is", [("", page)])
-    report = check(checkpoint, n_jobs=arguments.jobs)
+    report = check(checkpoint, **how)
     yield Section("sound", "Is it sound", [("", check_page(report))])
     seams = find_seams(history) if history is not None else ()
     if history is not None:
-        yield _of_run(history, seams, arguments)
+        yield _of_run(history, seams, how)
     if curves := _of_logs(history, arguments):
         yield curves
-    if changed := _of_change(checkpoint, history, arguments):
+    if changed := _of_change(checkpoint, history, arguments.other, how):
         yield changed
     if any(variable.role is Role.SLOT for variable in checkpoint.values()):
-        yield _of_optimizer(checkpoint, arguments)
-    yield _of_values(checkpoint, arguments)
+        yield _of_optimizer(checkpoint, how)
+    yield _of_values(checkpoint, how)
 
 
-def _of_run(history: Run, seams: tuple[Seam, ...], arguments: argparse.Namespace) -> Section:
+def _of_run(history: Run, seams: tuple[Seam, ...], how: How) -> Section:
     from ckread.analysis.drift.drift import drift
     from ckread.views.drift.page import DriftView, drift_page
     from ckread.views.figures.drift import plot_drift
     from ckread.views.report.page import Picture, Section
     from ckread.views.runs import runs_page
 
-    moved = drift(history, n_jobs=arguments.jobs)
+    moved = drift(history, **how)
     picture = Picture(
         lambda palette: plot_drift(moved, palette=palette)[0],
         "how far every variable moved from checkpoint to checkpoint",
@@ -168,9 +175,9 @@ def _of_logs(history: Run | None, arguments: argparse.Namespace) -> Section | No
     from ckread.views.report.page import Picture, Section
 
     logs = list(arguments.log)
-    if not logs and os.path.isdir(arguments.path):
+    if not logs and is_directory(arguments.path):
         beside = [os.path.join(arguments.path, name) for name in _LOGS]
-        logs = [path for path in beside if os.path.isfile(path)][:1]
+        logs = [path for path in beside if is_file(path)][:1]
     if not logs:
         return None
     curves = read(logs, history)
@@ -179,39 +186,43 @@ def _of_logs(history: Run | None, arguments: argparse.Namespace) -> Section | No
 
 
 def _of_change(
-    checkpoint: Checkpoint, history: Run | None, arguments: argparse.Namespace
+    checkpoint: Checkpoint, history: Run | None, other: str | None, how: How
 ) -> Section | None:
     from ckread.analysis.diff.diff import diff_checkpoints
     from ckread.views.diff.page import DiffView, diff_page
     from ckread.views.figures.diff import plot_diff
     from ckread.views.report.page import Picture, Section
 
-    before = arguments.other
+    before = other
     if before is None and history is not None:
-        paths = [os.path.abspath(entry.path) for entry in history.entries]
-        own = os.path.abspath(checkpoint.path)
+        paths = [_whole_path(entry.path) for entry in history.entries]
+        own = _whole_path(checkpoint.path)
         at = paths.index(own) if own in paths else 0
         before = history.entries[at - 1].path if at else None
     if before is None:
         return None
-    found = diff_checkpoints(before, checkpoint, n_jobs=arguments.jobs)
+    found = diff_checkpoints(before, checkpoint, **how)
     pictures = []
     if not found.identical and any(v.metrics for v in found.variables):
         draw = Picture(
             lambda palette: plot_diff(found, palette=palette)[0], "how far each variable moved"
         )
         pictures = [draw]
-    question = "What changed" if arguments.other else "What changed last"
+    question = "What changed" if other else "What changed last"
     return Section("change", question, [("", diff_page(DiffView(found)))], pictures)
 
 
-def _of_optimizer(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Section:
+def _whole_path(path: str) -> str:
+    return path.rstrip("/") if is_address(path) else os.path.abspath(path)
+
+
+def _of_optimizer(checkpoint: Checkpoint, how: How) -> Section:
     from ckread.analysis.audit.optimizer import optimizer
     from ckread.views.figures.optimizer import plot_optimizer
     from ckread.views.optimizer import optimizer_page
     from ckread.views.report.page import Picture, Section
 
-    audit = optimizer(checkpoint, n_jobs=arguments.jobs)
+    audit = optimizer(checkpoint, **how)
     caption = "relative size of the last update of each weight"
     pictures = [Picture(lambda palette: plot_optimizer(audit, palette=palette), caption)]
     has_updates = any(weight.update_ratio is not None for weight in audit.weights)
@@ -219,13 +230,13 @@ def _of_optimizer(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Sect
     return Section("optimizer", question, [("", optimizer_page(audit))], pictures * has_updates)
 
 
-def _of_values(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Section:
+def _of_values(checkpoint: Checkpoint, how: How) -> Section:
     from ckread.analysis.statistics.statistics import statistics
     from ckread.views.figures.many import plot_statistics
     from ckread.views.report.page import Picture, Section
     from ckread.views.statistics import statistics_page
 
-    measured = statistics(checkpoint, n_jobs=arguments.jobs)
+    measured = statistics(checkpoint, **how)
     pictures: list[Picture] = []
     if len(measured.measured) > 1:
 

@@ -38,7 +38,7 @@ from ckread.cli.files import (
     step_of,
     wants_picture,
 )
-from ckread.cli.output import ProgressBar
+from ckread.cli.reading import Places, reading
 from ckread.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,14 +98,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             chosen, _ = choose_variables(checkpoint, patterns, roles)
             return sum(variable.nbytes for variable in chosen)
 
-        with ProgressBar(nbytes, output) as progress:
+        with reading(nbytes, arguments, output, Places([checkpoint.path])) as how:
             result = statistics(
                 checkpoint,
                 patterns,
                 roles=roles,
                 n_bins=arguments.bins,
-                n_jobs=arguments.jobs,
-                progress=progress,
+                **how,
             )
         errors = {str(variable.error): variable.error for variable in result.damaged}
         for error in errors.values():
@@ -203,14 +202,14 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     with run[-1] as last:
         chosen, _ = choose_variables(last, patterns, roles)
         nbytes = len(run) * sum(variable.nbytes for variable in chosen)
-    with ProgressBar(nbytes, output) as progress:
+    places = Places([entry.path for entry in run.entries])
+    with reading(nbytes, arguments, output, places) as how:
         result = statistics_of_run(
             run,
             patterns,
             roles=roles,
             n_bins=arguments.bins,
-            n_jobs=arguments.jobs,
-            progress=progress,
+            **how,
         )
     for note in result.notes:
         output.note(note)

@@ -48,6 +48,18 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         >>> "conv1/kernal" in checkpoint
         False
         >>> checkpoint.close()
+        >>> checkpoint = ckread.open("fixtures/digits_run/ckpt-10")
+        >>> str(checkpoint.format), len(checkpoint.files()), checkpoint.notes
+        ('tensor_bundle', 2, ())
+        >>> [variable.name for variable in checkpoint.in_order()[:2]]
+        ['conv1/kernel', 'conv1/bias']
+        >>> checkpoint.get("conv1/kernal"), checkpoint.of_key("conv1/kernal"), checkpoint.warnings
+        (None, None, ())
+        >>> len(checkpoint.of_role("weight")), len(checkpoint.of_word("bias"))
+        (12, 4)
+        >>> len(checkpoint.items()), len(checkpoint.kinds), checkpoint.columns
+        (44, 21, None)
+        >>> checkpoint.close()
 
     Attributes:
         path: the prefix, file or directory, as the user would type it.
@@ -253,6 +265,10 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """Give the variable of this name or key, else the default, without a search for others."""
         variable = self._find(name)
         return default if variable is None else variable
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Give what a notebook offers after `checkpoint["`."""
+        return list(self)
 
     def _find(self, name: object) -> Variable | None:
         if not isinstance(name, str):

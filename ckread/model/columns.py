@@ -51,6 +51,11 @@ class Spelling:
         word: of each name, its last.
     """
 
+    depth: Integers
+    components: list[str]
+    word: Integers
+    codes: Integers
+
     def __init__(self, names: Sequence[str]) -> None:
         """Cut them.
 
@@ -137,8 +142,11 @@ class IdentityColumns(Mapping[str, Identity]):
         relation: Integers,
         spelling: Spelling,
     ) -> None:
-        self.keys_in_order, self.names = keys, names
-        self.relations, self.relation, self.spelling = relations, relation, spelling
+        self.keys_in_order: list[str] = keys
+        self.names: list[str] = names
+        self.relations: list[Relation] = relations
+        self.relation: Integers = relation
+        self.spelling: Spelling = spelling
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -195,8 +203,10 @@ class VariableColumns(Mapping[str, Variable]):
     def __init__(
         self, tensors: TensorColumns, identities: IdentityColumns, reader: CheckpointReader
     ) -> None:
-        self.tensors, self.identities, self._reader = tensors, identities, reader
-        self.names = identities.names
+        self.tensors: TensorColumns = tensors
+        self.identities: IdentityColumns = identities
+        self.names: list[str] = identities.names
+        self._reader = reader
         self._made: dict[int, Variable] = {}
 
     def __len__(self) -> int:
@@ -288,6 +298,32 @@ class VariableColumns(Mapping[str, Variable]):
         """Give the places of the variables whose names end in one of some components."""
         return np.flatnonzero(self.identities.spelling.ends_in(words.__contains__))
 
+    @property
+    def tied(self) -> Integers:
+        """The places of those that stand in a second place in the model."""
+        is_tied = np.array([bool(relation[-1]) for relation in self.identities.relations])
+        return np.flatnonzero(is_tied[self.identities.relation])
+
+    def alike(self, roles: Collection[Role]) -> list[Integers]:
+        """Give the places of those of some roles that have one checksum, type and size, by groups.
+
+        Scalars are left out.
+        """
+        contents: dict[tuple[str, int], int] = {}
+        of_kind = [
+            contents.setdefault((dtype, math.prod(shape)), len(contents))
+            for dtype, shape, _ in self.tensors.kinds
+        ]
+        is_scalar = np.array([math.prod(shape) < 2 for _, shape, _ in self.tensors.kinds])
+        chosen = np.flatnonzero(self.have_role(roles) & ~is_scalar[self.tensors.kind])
+        code = self.tensors.crc32c[chosen].astype(np.int64) * len(contents)
+        code += np.array(of_kind, np.int64)[self.tensors.kind[chosen]]
+        chosen = chosen[order := np.argsort(code, kind="stable")]
+        starts = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1))
+        runs = np.flatnonzero(np.diff(starts) > 1)
+        groups = [chosen[starts[run] : starts[run + 1]] for run in runs.tolist()]
+        return sorted(groups, key=lambda group: int(group[0]))
+
     @cached_property
     def kinds(self) -> dict[VariableKind, int]:
         """How many there are of each kind, in the order in which kinds are met."""
@@ -329,10 +365,15 @@ class VariableColumns(Mapping[str, Variable]):
         place += [rank] if ranks else []
         return np.lexsort((natural[spelling.word], *reversed(place)))
 
-    def sorted(self, places: Integers, order: str) -> Integers:
-        """Give some places in an order of `ls`: by name, bytes, elements, or as in the file."""
+    def sorted(self, places: Integers, order: str, evidence: Evidence) -> Integers:
+        """Give some places in an order of `ls`: of the model or file, by name, bytes, elements."""
         if order == "file":
             return places
+        if order == "model":
+            ordered = self.order(evidence)
+            is_chosen = np.zeros(len(ordered), bool)
+            is_chosen[places] = True
+            return ordered[is_chosen[ordered]]
         spelling, kinds = self.identities.spelling, self.tensors.kinds
         keys = list(spelling.natural[spelling.codes[places]].T[::-1])
         if order == "name":
@@ -398,6 +439,12 @@ class _Level:
     """
 
     row: Integers
+    n_variables: Integers
+    parameters: NDArray[Any]
+    nbytes: NDArray[Any]
+    code: Integers
+    is_variable: NDArray[np.bool_]
+    bounds: list[int]
 
     def __init__(self, tree: ColumnTree, depth: int, above: _Level | None) -> None:
         starts = np.flatnonzero(tree.differs <= depth)
@@ -427,6 +474,12 @@ class _Level:
 
 class ColumnTree:
     """Grows the tree of some variables where it is looked at, a level at a time."""
+
+    codes: Integers
+    depth: Integers
+    position: Integers
+    differs: Integers
+    totals: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
     def __init__(self, columns: VariableColumns, order: Integers) -> None:
         """Take the places of the variables in the order of the model."""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from ckread.errors import CheckpointError
     from ckread.model.role import Role
     from ckread.readers.graphs.meta_graph import MetaGraph, SavedModel
     from ckread.readers.graphs.object_graph import Child, TrackableObject, TrackableObjectGraph
-    from ckread.readers.keras.config import CompiledConfig, KerasLayer
+    from ckread.readers.keras.config import CompiledConfig, KerasLayer, LayerConfig
     from ckread.readers.keras.saved_metadata import SavedLayers
 
 
@@ -103,6 +103,15 @@ class ObjectGraph:
                     text = f"object graph: node {node_id}: child {name!r} is node {child}"
                     raise CorruptCheckpointError(f"{text}, expected one below {n_nodes}")
         return graph
+
+    def with_kinds(self, kinds: Mapping[int, str]) -> ObjectGraph:
+        """Give it with what is told of the kinds of some objects, by node id."""
+        if not kinds:
+            return self
+        nodes = list(self.nodes)
+        for node_id in kinds.keys() & range(len(nodes)):
+            nodes[node_id] = nodes[node_id]._replace(kind=kinds[node_id])
+        return ObjectGraph(tuple(nodes))
 
     def __len__(self) -> int:
         """Count the nodes."""
@@ -196,6 +205,7 @@ class Evidence(NamedTuple):
         saved_model: what `saved_model.pb` says, decoded statically.
         meta_graph: what the `.meta` file of a TF 1 checkpoint says.
         unread: which of these two files is there and cannot be read.
+        model: the configuration of a Keras model.
         layers: layers of a Keras file, from its configuration, in model order.
         keras_version: the writer's version, in a Keras file.
         saved: when a `.keras` was saved, in seconds since 1970, by the writer's clock.
@@ -211,6 +221,7 @@ class Evidence(NamedTuple):
     saved_model: SavedModel | None = None
     meta_graph: MetaGraph | None = None
     unread: UnreadGraph | None = None
+    model: LayerConfig | None = None
     layers: tuple[KerasLayer, ...] = ()
     keras_version: str | None = None
     saved: float | None = None

@@ -31,6 +31,8 @@ SLOTS = frozenset(
 """Words of torch.optim for what is kept per parameter."""
 
 _STATISTICS = frozenset({"running_mean", "running_var"})
+_BUFFER = re.compile(r"(?:.*_)?masks?|masked_bias|inv_freq|best(?:_.+)?")
+"""What modules keep beside their parameters, in floating numbers too."""
 _AVERAGES = frozenset({"ema", "model_ema", "ema_model", "state_dict_ema", "ema_state_dict"})
 _STATE = re.compile(r"(?:(?P<before>.*)/)?state/(?P<number>\d+)/(?P<word>\w+)")
 _LAST = re.compile(r"[./]")
@@ -131,6 +133,8 @@ def _role(word: str, record: TensorRecord) -> Role:
     if word in SLOTS and word.startswith(("exp_avg", "max_exp_avg", "momentum_buffer")):
         return Role.SLOT
     told = role_by_word(word, record.dtype, record.shape)
+    if told is None and _BUFFER.fullmatch(word):
+        return Role.STATE
     return told or (Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER)
 
 

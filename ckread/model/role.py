@@ -61,8 +61,10 @@ _PARAMETERS = frozenset((Role.WEIGHT, Role.STATISTIC))
 
 
 def as_roles(roles: str | Iterable[str]) -> frozenset[Role]:
-    """Give roles by their names, of which one may stand alone."""
-    names = [roles] if isinstance(roles, str) else roles
+    """Give roles by their names, of which one may stand alone; `all` means every role."""
+    names = [roles] if isinstance(roles, str) else list(roles)
+    if "all" in names:
+        return frozenset(Role)
     try:
         return frozenset(map(Role, names))
     except ValueError as error:
@@ -160,7 +162,7 @@ _CONTAINER = re.compile(
 )
 _WORD = re.compile(
     r"_?(?:.*_)?(?:masks?|thresholds?|traces?|sum|sumsq|runningsum|runningsumsq)(?:_\d+)?"
-    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights",
+    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights|_?best(?:_.+)?",
     re.IGNORECASE,
 )
 _WEIGHT = re.compile(

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import is_spelled, safe_text, safe_word
 from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ckread.model.evidence import Evidence, ObjectGraph
     from ckread.model.variable import Variable
@@ -47,26 +50,70 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
             search = re.compile(pattern).search
         except re.error as error:
             raise UsageError(f"{pattern}: no regular expression: {error}") from None
-        return lambda name: search(name) is not None
+        return bounded_test(pattern, search)
     if _BRACES.search(pattern):
         tests = [compile_pattern(one) for one in _alternatives(pattern)]
         return lambda name: pattern in name or any(test(name) for test in tests)
-    if "*" not in pattern and "?" not in pattern:
-
-        def is_match(name: str) -> bool:
-            return pattern in name
-
-    else:
+    match = re.compile(re.escape(pattern)).search
+    if "*" in pattern or "?" in pattern:
         tokens = _TOKENS.findall(pattern)
         expression = "".join(_WILDCARDS.get(token) or re.escape(token) for token in tokens)
-        fullmatch = re.compile(expression, re.DOTALL).fullmatch
-
-        def is_match(name: str) -> bool:
-            return fullmatch(name) is not None
-
+        match = re.compile(expression, re.DOTALL).fullmatch
+    is_match = bounded_test(pattern, match)
     if "\\" not in pattern:
         return is_match
     return lambda name: is_match(name) or is_match(safe_text(name)) or is_match(safe_word(name))
+
+
+_MATCH_SECONDS = 1.0
+
+
+@contextmanager
+def bounded_match(pattern: str, name: str) -> Iterator[None]:
+    """Let an expression take a second of CPU for a name: `(a+)+$` takes years for some.
+
+    A match looks for signals now and then, which go to the main thread: in others, and where
+    there is no timer, it has no bound. `UsageError` is raised from within the match.
+    """
+    if not _may_be_endless(pattern) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        shown = name if len(name) <= _SHOWN_LENGTH else f"{name[:_SHOWN_LENGTH]}…"
+        raise UsageError(
+            f"{pattern}: takes more than {_MATCH_SECONDS:.0f} s for the name {shown}",
+            remedy="Let no repetition hold another, as (a+)+ does, and give fewer of them.",
+        )
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_VIRTUAL, _MATCH_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, *timer)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+_SHOWN_LENGTH = 200
+
+
+def _may_be_endless(pattern: str) -> bool:
+    """Tell whether there is more than one repetition, and a timer; setting it takes its time."""
+    has_timer = hasattr(signal, "setitimer") and signal.getsignal(signal.SIGVTALRM) is not None
+    return has_timer and sum(map(pattern.count, "*+{")) > 1
+
+
+def bounded_test(pattern: str, match: Callable[[str], object]) -> Callable[[str], bool]:
+    """Give the test of an expression on one name, which ends."""
+    if not _may_be_endless(pattern):
+        return lambda name: match(name) is not None
+
+    def is_match(name: str) -> bool:
+        with bounded_match(pattern, name):
+            return match(name) is not None
+
+    return is_match
 
 
 def _alternatives(pattern: str) -> list[str]:
@@ -232,25 +279,6 @@ NONE_NEAR = "No name is near it; ckread ls lists those there are."
 """The remedy where no name is spelt alike."""
 
 
-class Named(Protocol):
-    """What has a name."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-
-Found = TypeVar("Found", bound=Named)
-
-
-def find_by_name(records: Sequence[Found], name: str, path: str) -> Found:
-    """Give the record of this name."""
-    for record in records:
-        if record.name == name:
-            return record
-    raise not_found(name, [record.name for record in records], path)
-
-
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
@@ -334,6 +362,13 @@ def model_order(variables: Iterable[Variable], evidence: Evidence) -> list[Varia
         )
 
     return sorted(chosen, key=place)
+
+
+def is_order_known(evidence: Evidence) -> bool:
+    """Tell whether the files say in what order the model has its variables."""
+    if evidence.graph is not None or evidence.model is not None or evidence.is_in_order:
+        return True
+    return bool(evidence.meta_graph and evidence.meta_graph.collections.get("variables"))
 
 
 def _scope(name: str) -> str:

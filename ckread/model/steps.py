@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -331,18 +330,30 @@ def _read(
     )
 
 
-@dataclass(eq=False, repr=False)
 class _Chosen:
-    """The counters of a series."""
+    """The counters of a series.
 
-    epoch: _Column | None = None
-    step: _Column | None = None
-    others: list[_Column] = field(default_factory=list)
-    """Columns that order the series without a word that says what they are, the first first."""
-    groups: list[_Column] = field(default_factory=list)
-    fractions: list[int] = field(default_factory=list)
-    source: str = ""
-    doubt: str = ""
+    `others` order it without a word that says what they are, the first first.
+    """
+
+    def __init__(
+        self,
+        epoch: _Column | None = None,
+        step: _Column | None = None,
+        *,
+        others: Sequence[_Column] = (),
+        groups: Sequence[_Column] = (),
+        fractions: Sequence[int] = (),
+        source: str = "",
+        doubt: str = "",
+    ) -> None:
+        self.epoch = epoch
+        self.step = step
+        self.others = [*others]
+        self.groups = [*groups]
+        self.fractions = [*fractions]
+        self.source = source
+        self.doubt = doubt
 
     @property
     def used(self) -> list[_Column]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.records import Records
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -46,14 +47,22 @@ class Growing(Protocol):
         ...
 
 
-class VariableTree(Displayed):
+class VariableTree(Records["VariableTree"]):
     """A scope with what is below it, or a variable; rarely both.
+
+    Its records are its children, by their names or by paths from here: `tree["block/conv1"]`.
 
     Example:
         >>> with ckread.open("fixtures/digits_run/ckpt-10") as checkpoint:
         ...     tree = checkpoint.tree("conv*/**")
         >>> [(scope.name, scope.parameters) for scope in tree.children][:2]
         [('conv1', 160), ('conv2', 4640)]
+        >>> tree.name, tree.path, tree.n_variables, tree.nbytes, tree.has_scopes, tree.folded
+        ('', '', 4, 19200, True, ())
+        >>> tree["conv1/kernel"].variable
+        <ckread.Variable 'conv1/kernel' float32 (3, 3, 1, 16)>
+        >>> len(tree.of_role("weight")), sum(1 for _ in tree.walk(depth=1))
+        (4, 3)
 
     Attributes:
         name: its last component; several where scopes of one child were joined.
@@ -77,16 +86,34 @@ class VariableTree(Displayed):
         grow: Growing | None = None,
         at: tuple[int, int] = (-1, 0),
     ) -> None:
-        self.name = name
-        self.path = path
+        self.name: str = name
+        self.path: str = path
         self.folded: tuple[Variable, ...] = ()
-        self.n_variables = 0
-        self.parameters = 0
-        self.nbytes = 0
+        self.n_variables: int = 0
+        self.parameters: int = 0
+        self.nbytes: int = 0
         self._variable: Variable | Callable[[], Variable] | None = None
         self._children: list[VariableTree] | None = [] if grow is None else None
         self._grow = grow
         self._at = at
+
+    @property
+    def _records(self) -> list[VariableTree]:
+        return self.children
+
+    def _find(self, name: str) -> VariableTree | None:
+        for child in self.children:
+            if child.name == name:
+                return child
+            if name.startswith(f"{child.name}/"):
+                found = child._find(name[len(child.name) + 1 :])
+                if found is not None:
+                    return found
+        return None
+
+    @property
+    def _found_in(self) -> str:
+        return self.path or "the tree"
 
     @property
     def children(self) -> list[VariableTree]:
@@ -111,11 +138,6 @@ class VariableTree(Displayed):
     def variable(self, variable: Variable | Callable[[], Variable] | None) -> None:
         """Put it here, or what makes it."""
         self._variable = variable
-
-    @property
-    def has_variable(self) -> bool:
-        """Whether there is a variable of this name."""
-        return self._variable is not None
 
     @property
     def has_scopes(self) -> bool:

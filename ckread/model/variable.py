@@ -13,7 +13,7 @@ from ckread.model.display import Field, Kind, document
 from ckread.readers.contract import CHUNK_NBYTES, DOTTED, Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from types import EllipsisType
 
     import numpy as np
@@ -49,7 +49,9 @@ def kinds_of(variables: Iterable[Variable]) -> dict[VariableKind, int]:
 class Variable:
     """A lazy variable: nothing is read until its values are asked for.
 
-    `numpy.asarray(variable)` gives the whole array, `variable[0:2, ...]` a part of it.
+    `numpy.asarray(variable)` gives the whole array, `variable[0:2, ...]` a part of it;
+    `float`, `int` and, of whole numbers, `operator.index` the value of one number. It is
+    always true, whatever its values are.
 
     Example:
         >>> checkpoint = ckread.open("fixtures/digits_run/ckpt-10")
@@ -62,6 +64,21 @@ class Variable:
         array([ 0.003,  0.012, -0.037,  0.016], dtype=float32)
         >>> checkpoint["conv1/kernel"][0, :, 0, :4].shape
         (3, 4)
+        >>> bias.ndim, bias.size, len(bias), int(checkpoint["optimizer/iterations"])
+        (1, 10, 10, 900)
+        >>> kernel = checkpoint["optimizer/conv1/kernel/momentum"]
+        >>> kernel.owner, kernel.slot, kernel.scopes, kernel.key == kernel.record.key
+        ('conv1/kernel', 'momentum', 'optimizer/conv1/kernel/momentum', True)
+        >>> kernel.paths, kernel.tied, kernel.crc32c == kernel.record.crc32c
+        ((), (), True)
+        >>> kernel.identity.name, kernel.reader.is_closed
+        ('optimizer/conv1/kernel/momentum', False)
+        >>> kernel.shard, kernel.offset, kernel.extents() == kernel.readable_extents()
+        (0, 20, True)
+        >>> kernel.read((0, 0)).shape, sum(chunk.size for chunk in kernel.chunks())
+        ((1, 16), 144)
+        >>> kernel.elements, kernel.dtype.itemsize, kernel.to_dict()["role"]
+        (144, 4, 'slot')
     """
 
     __slots__ = ("_identity", "_reader", "_record")
@@ -117,9 +134,33 @@ class Variable:
         return self._record.shape
 
     @property
+    def ndim(self) -> int:
+        """How many dimensions it has; 0 of a scalar."""
+        return len(self._record.shape)
+
+    @property
     def elements(self) -> int:
         """How many numbers it holds."""
         return math.prod(self._record.shape)
+
+    @property
+    def size(self) -> int:
+        """The same, as numpy calls it."""
+        return self.elements
+
+    def __len__(self) -> int:
+        """Give the size of its first dimension, as numpy does.
+
+        Raises:
+            TypeError: it is a scalar.
+        """
+        if not self.shape:
+            raise TypeError(f"{self.name} is a scalar: it has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        """Be true: an empty one is a variable too, and no value is read for this."""
+        return True
 
     @property
     def nbytes(self) -> int:
@@ -240,8 +281,29 @@ class Variable:
         """
         if not is_number(self.dtype) or self.elements != 1:
             message = f"{self.name}: {self.dtype} of shape {self.shape} is not a number"
-            raise UsageError(message)
+            raise UsageError(message, remedy="Read it as an array: variable.numpy()")
         return decode_number(self._opened().read_bytes(self.key), self.dtype)
+
+    def __float__(self) -> float:
+        """Give the value of a scalar; raises as `scalar`."""
+        return float(self.scalar())
+
+    def __int__(self) -> int:
+        """Give the value of a scalar, its fraction cut off; raises as `scalar`."""
+        return int(self.scalar())
+
+    def __index__(self) -> int:
+        """Give the value of a scalar that is a whole number by its type.
+
+        Raises:
+            TypeError: it is of another type.
+            UsageError: it is no scalar.
+            CheckpointError: as for `numpy`.
+        """
+        value = self.scalar()
+        if not isinstance(value, int):
+            raise TypeError(f"{self.name}: {self.dtype}, expected a whole number")
+        return int(value)
 
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
@@ -281,6 +343,13 @@ VARIABLE_FIELDS: tuple[Field[Variable], ...] = (
     Field("offset", Kind.NUMBER),
 )
 """What is told of a variable: JSON, pandas and the pipe of `ls`."""
+
+
+def listed(
+    variables: Sequence[Variable],
+) -> tuple[Sequence[TensorRecord], Sequence[CheckpointReader]]:
+    """Give what files list of very many variables, and who reads them, without a call for each."""
+    return [one._record for one in variables], [one._reader for one in variables]
 
 
 def is_whole(variable: Variable) -> bool:

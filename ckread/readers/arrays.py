@@ -75,6 +75,7 @@ def read_whole(extents: Extents, whole: NDArray[Any], open_shard: OpenShard) -> 
         in_place = part.flags.c_contiguous
         target = part if in_place else empty_array(part.shape, extent.dtype)
         raw, shard = target.reshape(-1).view(np.uint8), open_shard(extent.path)
+        shard.expect([(extent.offset, extent.offset + extent.nbytes)])
         crc32c = 0
         for start in range(0, extent.nbytes, _READ_NBYTES):
             chunk = raw[start : start + _READ_NBYTES]
@@ -150,6 +151,8 @@ class _Source:
         if not part.size:
             return
         raw = np.empty(part.nbytes, np.uint8)
+        if not self._done:
+            shard.expect([(self.extent.offset, self.extent.offset + self.extent.nbytes)])
         shard.pread_into(raw, self.extent.offset + self._done)
         self._done += len(raw)
         self._crc32c = extend(self._crc32c, raw)
@@ -225,23 +228,31 @@ class StridedReader:
             self._spans[axis] = steps[axis] * (count - 1) + inner
             is_close = count == 1 or steps[axis] - inner <= MAX_GAP
             self._is_dense[axis] = self._is_dense[axis + 1] and is_close
-        self._fill(out, 0, self._offset + sum(stride * wanted.start for stride, wanted in places))
+        first = self._offset + sum(stride * wanted.start for stride, wanted in places)
+        spans = self._spans_of(out, 0, first)
+        if self._file.is_remote:
+            spans = list(spans)
+            self._file.expect((offset, offset + nbytes) for *_, (offset, nbytes) in spans)
+        for part, axis, place in spans:
+            self._read_span(part, axis, place)
 
-    def _fill(self, out: NDArray[Any], axis: int, offset: int) -> None:
-        """Fill `out`, of the dimensions from `axis` on, from `offset` in the file."""
+    def _spans_of(
+        self, out: NDArray[Any], axis: int, offset: int
+    ) -> Iterable[tuple[NDArray[Any], int, tuple[int, int]]]:
+        """Yield what is read at once to fill `out`, of the dimensions from `axis` on."""
         if axis == len(self._steps):
-            self._read_span(out, axis, (offset, out.itemsize))
+            yield out, axis, (offset, out.itemsize)
             return
         step, inner = self._steps[axis], self._spans[axis + 1]
         if not self._is_dense[axis] or inner > SPAN_NBYTES:
             for i in range(len(out)):
-                self._fill(out[i, ...], axis + 1, offset + i * step)
+                yield from self._spans_of(out[i, ...], axis + 1, offset + i * step)
             return
         n_together = (SPAN_NBYTES - inner) // step + 1
         for i in range(0, len(out), n_together):
             part = out[i : i + n_together]
             span = step * (len(part) - 1) + inner
-            self._read_span(part, axis, (offset + i * step, span))
+            yield part, axis, (offset + i * step, span)
 
     def _read_span(self, out: NDArray[Any], axis: int, place: tuple[int, int]) -> None:
         offset, nbytes = place

@@ -9,6 +9,7 @@ surrogate escape, so that `key.encode(errors="surrogateescape")` is the stored o
 from __future__ import annotations
 
 import gc
+import sys
 from bisect import bisect_left
 from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
@@ -24,8 +25,60 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_STORED: dict[str, tuple[int, int, str]] = {
+    "unknown": (0, 0, ""),
+    "float32": (1, 4, "<f4"),
+    "float64": (2, 8, "<f8"),
+    "int32": (3, 4, "<i4"),
+    "uint8": (4, 1, "|u1"),
+    "int16": (5, 2, "<i2"),
+    "int8": (6, 1, "|i1"),
+    "string": (7, 0, ""),
+    "complex64": (8, 8, "<c8"),
+    "int64": (9, 8, "<i8"),
+    "bool": (10, 1, "|b1"),
+    "qint8": (11, 1, "|i1"),
+    "quint8": (12, 1, "|u1"),
+    "qint32": (13, 4, "<i4"),
+    "bfloat16": (14, 2, "bfloat16"),
+    "qint16": (15, 2, "<i2"),
+    "quint16": (16, 2, "<u2"),
+    "uint16": (17, 2, "<u2"),
+    "complex128": (18, 16, "<c16"),
+    "float16": (19, 2, "<f2"),
+    "resource": (20, 0, ""),
+    "variant": (21, 0, ""),
+    "uint32": (22, 4, "<u4"),
+    "uint64": (23, 8, "<u8"),
+    "float8_e5m2": (24, 1, "float8_e5m2"),
+    "float8_e4m3fn": (25, 1, "float8_e4m3fn"),
+    "float8_e4m3fnuz": (26, 1, "float8_e4m3fnuz"),
+    "float8_e4m3b11fnuz": (27, 1, "float8_e4m3b11fnuz"),
+    "float8_e5m2fnuz": (28, 1, "float8_e5m2fnuz"),
+    "int4": (29, 1, "int4"),
+    "uint4": (30, 1, "uint4"),
+    "int2": (31, 1, "int2"),
+    "uint2": (32, 1, "uint2"),
+    "float4_e2m1fn": (33, 1, "float4_e2m1fn"),
+}
+"""Of each type its number in TensorFlow's protos, bytes per element, and numpy's code."""
+
+
 class DataType(StrEnum):
     """One element type; the value is TensorFlow's name for it, `str(tf.DType)`.
+
+    It equals that name, and the numpy type that values have: `== "float32"`, `== np.float32`,
+    `== np.dtype("float32")`. Its hash is that of the name; numpy's types equal names too
+    without having their hashes, so that sets and dicts find it by its name.
+
+    Example:
+        >>> import numpy as np
+        >>> with ckread.open("fixtures/digits_run") as checkpoint:
+        ...     dtype = checkpoint["conv1/kernel"].dtype
+        >>> dtype == "float32", dtype == np.float32, np.dtype("float32") == dtype
+        (True, True, True)
+        >>> dtype != np.int32, dtype in {"float32", "float16"}, np.zeros(2, dtype).dtype
+        (True, True, dtype('float32'))
 
     Only the names and sizes: numpy and ml_dtypes are imported when an array is made
     (`numpy_dtype`), so listing a checkpoint needs neither. A checkpoint stores every
@@ -46,49 +99,65 @@ class DataType(StrEnum):
     # Enum's own goes through Python, and types are looked up for every variable.
     __hash__ = str.__hash__
 
-    def __new__(cls, name: str, number: int, itemsize: int, code: str) -> Self:
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is of this name, or the type of numpy or Python that values have."""
+        if isinstance(other, str):
+            return str.__eq__(self, other)
+        numpy = sys.modules.get("numpy")  # nothing is a type of numpy's before it is there
+        if numpy is None:
+            return NotImplemented
+        if not isinstance(other, numpy.dtype):
+            numbers = numpy.generic, int, float, complex
+            if not isinstance(other, type) or not issubclass(other, numbers):
+                return NotImplemented
+        return (self.is_plain or self is DataType.STRING) and bool(numpy_dtype(self) == other)
+
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it does not equal; text has an answer of its own."""
+        found = self.__eq__(other)
+        return found if found is NotImplemented else not found
+
+    def __new__(cls, name: str) -> Self:
         """Make a member whose value is the bare name."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.number = number
-        member.itemsize = itemsize
-        member.code = code
+        member.number, member.itemsize, member.code = _STORED[name]
         return member
 
-    UNKNOWN = "unknown", 0, 0, ""
-    FLOAT32 = "float32", 1, 4, "<f4"
-    FLOAT64 = "float64", 2, 8, "<f8"
-    INT32 = "int32", 3, 4, "<i4"
-    UINT8 = "uint8", 4, 1, "|u1"
-    INT16 = "int16", 5, 2, "<i2"
-    INT8 = "int8", 6, 1, "|i1"
-    STRING = "string", 7, 0, ""
-    COMPLEX64 = "complex64", 8, 8, "<c8"
-    INT64 = "int64", 9, 8, "<i8"
-    BOOL = "bool", 10, 1, "|b1"
-    QINT8 = "qint8", 11, 1, "|i1"
-    QUINT8 = "quint8", 12, 1, "|u1"
-    QINT32 = "qint32", 13, 4, "<i4"
-    BFLOAT16 = "bfloat16", 14, 2, "bfloat16"
-    QINT16 = "qint16", 15, 2, "<i2"
-    QUINT16 = "quint16", 16, 2, "<u2"
-    UINT16 = "uint16", 17, 2, "<u2"
-    COMPLEX128 = "complex128", 18, 16, "<c16"
-    FLOAT16 = "float16", 19, 2, "<f2"
-    RESOURCE = "resource", 20, 0, ""
-    VARIANT = "variant", 21, 0, ""
-    UINT32 = "uint32", 22, 4, "<u4"
-    UINT64 = "uint64", 23, 8, "<u8"
-    FLOAT8_E5M2 = "float8_e5m2", 24, 1, "float8_e5m2"
-    FLOAT8_E4M3FN = "float8_e4m3fn", 25, 1, "float8_e4m3fn"
-    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz", 26, 1, "float8_e4m3fnuz"
-    FLOAT8_E4M3B11FNUZ = "float8_e4m3b11fnuz", 27, 1, "float8_e4m3b11fnuz"
-    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz", 28, 1, "float8_e5m2fnuz"
-    INT4 = "int4", 29, 1, "int4"
-    UINT4 = "uint4", 30, 1, "uint4"
-    INT2 = "int2", 31, 1, "int2"
-    UINT2 = "uint2", 32, 1, "uint2"
-    FLOAT4_E2M1FN = "float4_e2m1fn", 33, 1, "float4_e2m1fn"
+    UNKNOWN = "unknown"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    INT32 = "int32"
+    UINT8 = "uint8"
+    INT16 = "int16"
+    INT8 = "int8"
+    STRING = "string"
+    COMPLEX64 = "complex64"
+    INT64 = "int64"
+    BOOL = "bool"
+    QINT8 = "qint8"
+    QUINT8 = "quint8"
+    QINT32 = "qint32"
+    BFLOAT16 = "bfloat16"
+    QINT16 = "qint16"
+    QUINT16 = "quint16"
+    UINT16 = "uint16"
+    COMPLEX128 = "complex128"
+    FLOAT16 = "float16"
+    RESOURCE = "resource"
+    VARIANT = "variant"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    FLOAT8_E5M2 = "float8_e5m2"
+    FLOAT8_E4M3FN = "float8_e4m3fn"
+    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz"
+    FLOAT8_E4M3B11FNUZ = "float8_e4m3b11fnuz"
+    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz"
+    INT4 = "int4"
+    UINT4 = "uint4"
+    INT2 = "int2"
+    UINT2 = "uint2"
+    FLOAT4_E2M1FN = "float4_e2m1fn"
 
     @property
     def is_plain(self) -> bool:
@@ -290,6 +359,15 @@ class _KeysAndRecords(ItemsView[str, TensorRecord]):
         return ((record.key, record) for record in self._mapping.rows())
 
 
+def checksums_of(tensors: Mapping[str, TensorRecord]) -> Mapping[str, int | None]:
+    """Give the CRC-32C of each tensor, None where there is none; without a record of each."""
+    quick = getattr(tensors, "checksums", None)
+    if quick is not None:
+        known: Mapping[str, int | None] = quick()
+        return known
+    return {key: record.crc32c for key, record in tensors.items()}
+
+
 class StoredFile(NamedTuple):
     """A file of a checkpoint.
 
@@ -336,6 +414,12 @@ class FileIdentity(NamedTuple):
     inode: int | str
     nbytes: int
     mtime_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """When it was last written, seconds since 1970, as the system gives it."""
+        whole, rest = divmod(self.mtime_ns, 10**9)
+        return whole + 1e-9 * rest
 
 
 class CheckpointReader(Protocol):

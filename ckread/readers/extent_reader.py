@@ -36,15 +36,16 @@ class ExtentReader(Closing):
     `_decode` for what lies in none. It may know better ways to a part, to chunks and to strings.
     """
 
-    is_closed = False
+    is_closed: bool = False
     is_tensorflow = False
     _tensors: Mapping[str, TensorRecord]
+    _shards: KeptOpen | None = None
+    """Made with the first that is opened: of very many checkpoints few are read at a time."""
 
     def __init__(self, path: str, layout: Format) -> None:
         """Open nothing yet."""
         self.path = path
         self.format = layout
-        self._shards = KeptOpen()
 
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:
@@ -99,7 +100,12 @@ class ExtentReader(Closing):
     def close(self) -> None:
         """Close the files for good."""
         self.is_closed = True
-        self._shards.close()
+        self._close_shards()
+
+    def _close_shards(self) -> None:
+        if self._shards is not None:
+            self._shards.close()
+            self._shards = None
 
     def read_bytes(self, key: str) -> bytes:
         """Give the bytes of a small plain tensor."""
@@ -176,10 +182,10 @@ class ExtentReader(Closing):
             raise VariableNotFoundError(f"no tensor {shown(key)}", path=self.path) from None
 
     def _bytes(self, key: str) -> bytes:
-        if self._record(key).dtype is DataType.STRING:
-            raise UsageError("a string tensor", place=shown(key), expected="plain numbers")
         extents = self.extents(key)
         if extents is None or len(extents) != 1:
+            if self._record(key).dtype is DataType.STRING:
+                raise UsageError("a string tensor", place=shown(key), expected="plain numbers")
             return self._whole(key).tobytes()
         return read_extent(extents[0], self._open(extents[0].path))
 
@@ -216,9 +222,12 @@ class ExtentReader(Closing):
             raise self._located(error, key) from None
 
     def _open(self, path: str) -> RegularFile:
-        shard = self._shards.get(path)
+        shards = self._shards
+        if shards is None:
+            shards = self._shards = KeptOpen()
+        shard = shards.get(path)
         if shard is None:
-            if len(self._shards) >= MAX_OPEN_SHARDS:
-                self._shards.clear()  # a stream that still reads one keeps it open
-            shard = self._shards[path] = open_shard(path)
+            if len(shards) >= MAX_OPEN_SHARDS:
+                shards.clear()  # a stream that still reads one keeps it open
+            shard = shards[path] = open_shard(path)
         return shard

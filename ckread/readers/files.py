@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import time
+from _thread import allocate_lock
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import FileIO
@@ -154,8 +155,22 @@ def refusal(path: str) -> CheckpointError | None:
     return refused
 
 
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-"""A named pipe without a writer would block."""
+_READING = os.O_RDONLY
+"""A named pipe without a writer would block, and Windows would translate ends of lines."""
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _READING |= getattr(os, _flag, 0)
+
+
+_SEEKING = allocate_lock()
+
+
+def _seek_and_read(descriptor: int, nbytes: int, offset: int) -> bytes:
+    with _SEEKING:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, nbytes)
+
+
+_pread = getattr(os, "pread", _seek_and_read)  # Windows has none
 
 
 def open_regular(path: str) -> FileIO | FileWindow:
@@ -294,7 +309,7 @@ class RegularFile(Closing):
     def __init__(self, path: str) -> None:
         """Open it."""
         self.path = path
-        self.name = os.path.basename(path)
+        self.name: str = os.path.basename(path)
         if is_address(path):
             self.identity, self._ranges = _remote().open_ranges(path, in_blocks=self._in_blocks)
             return
@@ -306,6 +321,11 @@ class RegularFile(Closing):
     def nbytes(self) -> int:
         """Its size when it was opened."""
         return self.identity.nbytes
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is at an address."""
+        return self._ranges is not None
 
     def pread(self, offset: int, nbytes: int) -> bytes:
         """Give `nbytes` bytes from `offset`."""
@@ -332,14 +352,14 @@ class RegularFile(Closing):
         if self._ranges is not None:
             return self._from_afar(offset, nbytes)
         try:
-            return os.pread(self._descriptor, min(nbytes, _MAX_READ_NBYTES), offset)
+            return _pread(self._descriptor, min(nbytes, _MAX_READ_NBYTES), offset)
         except OSError as error:
             raise self._failed(error) from None
 
     def pread_into(self, buffer: Any, offset: int) -> None:
         """Fill a writable contiguous buffer of bytes from `offset`."""
         nbytes = len(buffer)
-        if self._ranges is not None:
+        if self._ranges is not None or not hasattr(os, "preadv"):
             buffer[:] = memoryview(self.pread(offset, nbytes)).cast("B")
             return
         try:
@@ -448,9 +468,10 @@ class FileWindow(io.RawIOBase):
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = opened is None
+        self.is_lasting: bool = opened is None
         self._file = opened or RegularFile(path)
-        self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
+        size = self._file.identity.nbytes
+        self.nbytes: int = size - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.compat.records import Code, Outcome, Way
 from ckread.analysis.compat.scopes import common, in_scopes, stem
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
 from ckread.views.terminal.table import RIGHT, Column, Table
@@ -380,7 +380,7 @@ def _grouped(values: Sequence[ValueForecast]) -> list[_Row]:
         rows.append(_group_row(common([one.name for one in members]), members))
     if len(rows) > _MAX_GROUPS:
         hidden = sum(row.n or 1 for row in rows[_MAX_GROUPS:])
-        more = f"and {count_text(hidden)} more: --all lists them"
+        more = f"and {count_text(hidden)} more: {by('--all', '.values')} lists them"
         last = _Row(" ", more, None, "", "", "", "", "muted")
         rows = [*rows[:_MAX_GROUPS], last]
     return rows
@@ -537,10 +537,11 @@ def _cures(result: RestoreForecast) -> list[Block]:
 
     def way(cure: Cure) -> str:
         command = cure.command or ""  # left out in part where it takes too long a line
-        if len(command) <= _MAX_COMMAND or command not in cure.way:
+        python = by("", ".python") if command.endswith(" --python") else ""
+        if (len(command) <= _MAX_COMMAND and not python) or command not in cure.way:
             return safe_text(cure.way)
         short = f"ckread compat … {command.rpartition(' ')[2]}"
-        return safe_text(cure.way.replace(command, short))
+        return safe_text(cure.way.replace(command, python or short))
 
     columns: list[Column[Cure]] = [
         Column(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.model.run.entries import base_name
 from ckread.views.seams import epoch_sentence, has_lines, mark_line
 from ckread.views.terminal.page import Page, PipedOnly, Prose, Span, TerminalOnly, heading
@@ -70,17 +70,19 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
     chosen = result.best
     if chosen is not None and chosen.mode is not None:
         word = "smallest" if chosen.mode == "min" else "largest"
-        sentences.append(f"best: {word} {safe_text(chosen.metric)} (--best METRIC chooses).")
+        how = by("--best METRIC", "best=")
+        sentences.append(f"best: {word} {safe_text(chosen.metric)} ({how} chooses).")
         if result.is_best_of_training and len(result.metrics) > 1:
             sentences.append("It was measured in training: no metric is of validation data.")
     if result.holders.how:
         sentences.append(f"Checkpoints {result.holders.how}.")
     elif result.run is not None:
         why = result.holders.why
-        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: --match COLUMN=NUMBER.")
+        told = by("--match COLUMN=NUMBER", "match={column: number}")
+        sentences.append(f"{why[:1].upper()}{why[1:]}. If you know: {told}.")
     sentences += map(safe_text, result.notes)
     if len(rows) < len(everything):
-        sentences.append("--all shows every row.")
+        sentences.append(by("--all shows every row.", ".to_pandas() has every row."))
     meaning = NarrowFooter(table, " ".join(sentences))
     piped = PipedOnly(Table(_piped_columns(result, names), everything))
     happened = epoch_sentence(marks, result.epochs, result.unit)
@@ -133,11 +135,13 @@ def _best(result: TrainingHistory) -> str:
     best = result.best
     if best is None:
         has_value = any(v is not None for values in result.metrics.values() for v in values)
-        which = "No name of a metric tells what is best (--best METRIC chooses)."
+        how = by("--best METRIC", "best=")
+        which = f"No name of a metric tells what is best ({how} chooses)."
         return which if has_value else "No metric has a value."
     name = safe_text(best.metric)
     if best.value is None or best.mode is None:
-        return f"{name}: its name does not tell what is best (--mode min or max)."
+        how = by("--mode min or max", "mode='min' or 'max'")
+        return f"{name}: its name does not tell what is best ({how})."
     text = f"Best {name} {float_text(best.value)}"
     if best.epoch is None:
         return f"{text}, at which {result.unit} is unknown."

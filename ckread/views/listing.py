@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from operator import attrgetter, itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import find_shared
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import by, named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS
 from ckread.model.variable import VARIABLE_FIELDS
-from ckread.views.terminal.page import Page, Span, footer
+from ckread.views.terminal.page import Page, Span, TerminalOnly, footer
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from ckread.analysis.checksums import Shared
     from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
-    from ckread.views.terminal.page import Line
+    from ckread.views.terminal.page import Block, Line
 
 
 LONG_NAME = 36
@@ -83,25 +82,25 @@ def listing_page(listing: Listing) -> Page:
         text = f"{count_text(n_shown)} of {n_all}, {size_text(nbytes)} of {nbytes_all}"
     if listing.n_hidden and n_shown == listing.n_all:
         entries = plural(listing.n_hidden, "bookkeeping entry", nouns="bookkeeping entries")
-        text = f"{text}; {entries} left out (--all)"
+        text = f"{text}; {entries} left out ({by('--all', '.to_pandas() has all')})"
     if said_below:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
         text = f"{text}; all {same}"
-    shared = shared_in_words(find_shared(listing.variables[:_MANY]))
-    sentences = "; ".join([text, *shared])
-    return Page([*names_below(prefix), table], footer(sentences))
+
+    def told() -> Block:
+        return footer("; ".join([text, *shared_in_words(find_shared(listing.variables))]))
+
+    return Page([*names_below(prefix), table], TerminalOnly(told))
 
 
 _FEW_SHARED = 3
-_MANY = 20_000
-"""Variables among which those are looked for that share something."""
 
 
 def shared_in_words(shared: Shared) -> list[str]:
     """Say which variables stand in several places, and which hold equal values."""
     tied = [f"{name} is {listed(paths)} too" for name, paths in shared.tied.items()]
-    equal = [f"{listed(names)} are equal" for names in shared.equal]
+    equal = [f"{_first(names)} are equal" for names in shared.equal]
     told = []
     for words, what in ((tied, "tied"), (equal, "by checksum")):
         if words:
@@ -109,6 +108,12 @@ def shared_in_words(shared: Shared) -> list[str]:
             some = "; ".join(map(safe_text, words[:_FEW_SHARED]))
             told.append(f"{some}{more if len(words) > _FEW_SHARED else ''} ({what})")
     return told
+
+
+def _first(names: Sequence[str]) -> str:
+    if len(names) <= _FEW_SHARED + 1:
+        return listed(names)
+    return f"{', '.join(names[:_FEW_SHARED])} and {count_text(len(names) - _FEW_SHARED)} more"
 
 
 def listing_lines(listing: Listing) -> list[str]:
@@ -203,15 +208,19 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         folded = [variable for node in folds for variable in node.folded]
         noun = "slot" if all(variable.role is Role.SLOT for variable in folded) else "variable"
         lines = plural(len(folds), "line")
-        notes.append(f"{plural(len(folded), noun)} folded into {lines} (--slots lists them)")
+        how = by("--slots", "folds=False")
+        notes.append(f"{plural(len(folded), noun)} folded into {lines} ({how} lists them)")
     n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
     if n_deeper:
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
         nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
-    variables = (node.variable for node, _ in nodes if node.has_variable)
-    notes += shared_in_words(find_shared(filter(None, islice(variables, _MANY))))
-    return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
+
+    def told() -> Block:  # of 100,000 variables none is made for a pipe
+        variables = [node.variable for node, _ in nodes if node.variable is not None]
+        return footer("; ".join([*notes, *shared_in_words(find_shared(variables))]))
+
+    return Page(tree_table(tree, title, nodes), TerminalOnly(told))
 
 
 def tree_table(

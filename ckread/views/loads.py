@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.analysis.loading.records import KNOWN_FROM, UNREAD_CODE, What
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.readers.contract import few
 from ckread.views.terminal.page import Lines, Page, PipedOnly, Prose, Span, TerminalOnly, footer
 from ckread.views.terminal.page import heading as titled
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 _SCOPE = (
     "This is about what a program that loads the file would do, in any branch of it; soundness "
     "(check) is about its bytes."
-)
-STRICT = (
-    'Soundness is about the bytes; "on loading" is about what a program that loads the file '
-    "would run. --strict makes it count."
 )
 _LIBRARY = f"TensorFlow {KNOWN_FROM.split()[-1]}"
 _STYLES = {What.PRINTS: "muted", What.CUSTOM_OP: ""}
@@ -67,7 +63,7 @@ def loads_page(found: OnLoading) -> Page:
         if fact.trigger == "signature" and len(fact.place) > 1
     ]
     if len(chains) > _CHAINS:
-        chains[_CHAINS:] = [f"And {len(chains) - _CHAINS} more (--json)."]
+        chains[_CHAINS:] = [f"And {len(chains) - _CHAINS} more ({by('--json', '.facts')})."]
     notes = [
         " ".join(chains),
         not_listed if found.not_listed else "",
@@ -83,6 +79,15 @@ def loads_page(found: OnLoading) -> Page:
     )
 
 
+def _strict() -> str:
+    """Say what a check counts of this."""
+    counted = by("--strict makes it count.", ".on_loading has it.")
+    return (
+        'Soundness is about the bytes; "on loading" is about what a program that loads the '
+        f"file would run. {counted}"
+    )
+
+
 def check_sections(found: OnLoading) -> list[list[Block]]:
     """Lay out the same for `check`: one line where there is nothing to tell."""
     notes: list[Block] = []
@@ -94,7 +99,7 @@ def check_sections(found: OnLoading) -> list[list[Block]]:
         line = Prose(Span("on loading", "label"), f"  {sentence(found)}", indent=12)
         return [[TerminalOnly(line), *notes]]
     rows = _section([(fact, ()) for fact in found.facts])
-    return [[*rows, *notes], [footer(STRICT)]]
+    return [[*rows, *notes], [footer(_strict())]]
 
 
 def run_sections(told: Sequence[tuple[str, OnLoading | None]]) -> list[list[Block]]:
@@ -105,7 +110,7 @@ def run_sections(told: Sequence[tuple[str, OnLoading | None]]) -> list[list[Bloc
             alike.setdefault(fact.likeness, (fact, []))[1].append(name)
     n_read = sum(found is not None for _, found in told)
     if alike:
-        return [_section(list(alike.values())), [footer(STRICT)]]
+        return [_section(list(alike.values())), [footer(_strict())]]
     if not n_read:
         return []
     line = f"  nothing is listed: {plural(n_read, 'checkpoint')} with a graph or a configuration."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.optimizer import UPDATE_FIELDS
 from ckread.analysis.audit.records import seams_by_place
-from ckread.model.display import named, safe_text
+from ckread.model.display import by, named, safe_text
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import (
     Page,
@@ -89,7 +89,8 @@ def optimizer_page(result: OptimizerAudit, *, show_all: bool = False) -> Page:
     made = f", {plural(steps[0], 'iteration')}" if len(set(steps)) == 1 else ""
     head = [heading(result.path, f"  {kinds}{made}"), Prose(verdict(result))]
     rows, how = _rows(result.weights, show_all=show_all)
-    told = [f"{how}; --all lists the {len(result.weights)} weights."] if how else []
+    where = by("--all", ".weights")
+    told = [f"{how}; {where} lists the {len(result.weights)} weights."] if how else []
     is_recomputed = any(row.ratios for row in rows)
     if is_recomputed:
         told.append("update: ‖Δ‖ / ‖w‖ of the last step, recomputed from the slots.")
@@ -136,28 +137,32 @@ def verdict(result: OptimizerAudit) -> str:
         reason = next((one.reason for one in result.optimizers if one.reason), _NOT_FINITE)
         rest = " What the slots alone tell:" if result.weights else ""
         sentences.append(f"The last update cannot be recomputed: {reason}.{rest}")
-    return " ".join([*sentences, *_without_gradient(result.weights)])
+    forgets = any(one.forgets for one in result.optimizers)
+    return " ".join([*sentences, *_without_gradient(result.weights, forgets=forgets)])
 
 
-def _without_gradient(weights: Sequence[WeightUpdate]) -> Iterable[str]:
+def _without_gradient(weights: Sequence[WeightUpdate], *, forgets: bool) -> Iterable[str]:
+    """Say what no gradient reached; of slots that forget, only where none shows any more."""
+    reached = "shows in" if forgets else "has reached"
     rows = [w for w in weights if w.rows_without_gradient]
     for weight in rows[:2]:
         which = f"{weight.rows_without_gradient:,} of the {weight.shape[0]:,} rows"
-        yield f"{which} of {safe_text(weight.name)} have had no gradient."
+        how = "show" if forgets else "have had"
+        yield f"{which} of {safe_text(weight.name)} {how} no gradient."
     others = [w for w in weights if w not in rows]
     blank = [w for w in others if w.without_gradient == w.elements]
     if blank and len(blank) == len(weights):
-        yield "No gradient has reached any of them."
+        yield "No gradient shows in any." if forgets else "No gradient has reached any of them."
         return
     if blank:
         names = ", ".join(safe_text(w.name) for w in blank[:3])
         more = f" and {len(blank) - 3} more" if len(blank) > 3 else ""
-        yield f"No gradient has ever reached {names}{more}."
+        yield f"No gradient {reached} {names}{more}."
     left = [w for w in others if w not in blank]
     n = sum(w.without_gradient or 0 for w in left)
     if n:
         total = sum(w.elements for w in left)
-        yield f"No gradient has reached {n:,} of {plural(total, 'element')}."
+        yield f"No gradient {reached} {n:,} of {plural(total, 'element')}."
 
 
 def _percent(ratio: float) -> str:
@@ -354,7 +359,7 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
     rest = len(courses) - limit
     told = f"{span}: last update / weight, each row to its own top; · no update."
     told = told.replace("no update.", f"no update, {SEAM} seam.") if marks else told
-    told += f" {count_text(rest)} more with --all." if rest > 0 else ""
+    told += f" {count_text(rest)} more {by('with --all', 'in .ratios()')}." if rest > 0 else ""
     lines = [
         (entry, weight)
         for entry, audit in zip(entries, result.audits, strict=True)

@@ -9,7 +9,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.model.display import named, safe_text
+from ckread.model.display import by, named, safe_text
 from ckread.model.evidence import Strength
 from ckread.model.run.entries import ENTRY_FIELDS, RunEntry, RunGroup, RunState
 from ckread.views.seams import has_lines, mark_line, place_sentence
@@ -80,7 +80,7 @@ def runs_page(run: Run, *, show_all: bool = False, seams: Sequence[Seam] = ()) -
         if n_untracked:
             sentences.append(f"The state file does not name {n_untracked:,} of them.")
         if not show_all:
-            sentences.append(f"--all lists all {len(entries):,}.")
+            sentences.append(f"{by('--all', '.groups')} lists all {len(entries):,}.")
     if len(groups) == 1:
         sentences += _told(run)
     if len(groups) == 1 or show_all:
@@ -90,7 +90,8 @@ def runs_page(run: Run, *, show_all: bool = False, seams: Sequence[Seam] = ()) -
             source = "the state file, else from the files"
         sentences.append(f"saved: from {source}.")
     if marks:
-        sentences.append(f"Seams: ckread check {quoted(run.path)} --every.")
+        told = by(f"ckread check {quoted(run.path)} --every", "ckread.seams(run)")
+        sentences.append(f"Seams: {told}.")
     meaning = footer(" ".join(sentences))
     return Page(head, *sections, meaning, PipedOnly(_table(rows, titles, seams)))
 

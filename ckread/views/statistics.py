@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.statistics.statistics import STATISTICS_FIELDS
 from ckread.errors import MissingShardError
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import by, named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.views.terminal.page import Block, Line, Lines, Page, Prose, Span, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table, number_columns
@@ -65,7 +65,7 @@ def statistics_page(
         checked if statistics.has_checksums else "no checksums in this format",
     ]
     sentence = ", ".join(part for part in parts if part) + "."
-    roles = []
+    roles, every = [], by("--role all", "roles='all'")
     for role, n in statistics.left_out.items():
         if role is not Role.BOOKKEEPING:
             one, several = _ROLE_WORDS.get(role, (str(role), f"{role}s"))
@@ -73,7 +73,7 @@ def statistics_page(
     return Page(
         head,
         [*names_below(prefix), table],
-        footer(f"{sentence} Left out: {', '.join(roles)} (--role all)." if roles else sentence),
+        footer(f"{sentence} Left out: {', '.join(roles)} ({every})." if roles else sentence),
     )
 
 
@@ -192,7 +192,8 @@ def error_lines(damaged: Sequence[VariableStatistics]) -> list[Block]:
         some = f"{first} and {len(rest)} more" if rest else first
         lines.append(f"  {some}: {safe_text(message)}")
     if len(names) > _MAX_ERRORS:
-        lines.append(f"  and {len(names) - _MAX_ERRORS} more (--json lists all)")
+        where = by("--json", ".damaged")
+        lines.append(f"  and {len(names) - _MAX_ERRORS} more ({where} lists all)")
     return [Prose(line, indent=4) for line in lines]
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import KernelKind, Padding, filters_of, kernel_kind, response
+import ckread
+from ckread.analysis.filters import KernelKind, filters_of, kernel_kind
+from ckread.analysis.responses import Padding, response
 from ckread.errors import UsageError
+from tests.places import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 def _kernel(*shape: int) -> np.ndarray:
@@ -99,14 +109,14 @@ def test_responses_are_those_of_tensorflow(
 
     kernel, image, bias = _kernel(*size, n_in, 6), _kernel(11, 14, n_in), _kernel(6)
     expected = tf.nn.conv2d(image[np.newaxis], kernel, stride, padding.upper())
-    expected = tf.nn.relu(tf.nn.bias_add(expected, bias)).numpy()[0].transpose(2, 0, 1)
-    found = response(kernel, image, stride=stride, padding=padding, bias=bias, relu=True)
+    expected = tf.nn.bias_add(expected, bias).numpy()[0]
+    found = response(kernel, image, stride=stride, padding=padding, bias=bias)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     depthwise = _kernel(*size, n_in, 2)
     strides = [1, stride, stride, 1]
     expected = tf.nn.depthwise_conv2d(image[np.newaxis], depthwise, strides, padding.upper())
     found = response(depthwise, image, stride=stride, padding=padding, is_depthwise=True)
-    np.testing.assert_allclose(found, expected.numpy()[0].transpose(2, 0, 1), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found, expected.numpy()[0], rtol=1e-9, atol=1e-9)
 
 
 def test_what_does_not_fit_is_declined() -> None:
@@ -119,3 +129,76 @@ def test_what_does_not_fit_is_declined() -> None:
         response(_kernel(7, 7, 1, 2), image, padding=Padding.VALID)
     with pytest.raises(UsageError, match="stride 0, expected 1 or more"):
         response(_kernel(3, 3, 1, 2), image, stride=0)
+
+
+# From Python: kernels and responses of a checkpoint, and arrays as images.
+
+RUN = "fixtures/digits_run"
+
+
+@pytest.fixture
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.usefixtures("_in_the_project")
+def test_kernels_are_those_of_a_path_a_checkpoint_or_a_variable() -> None:
+    with ckread.open(RUN) as checkpoint:
+        found = [
+            ckread.filters(RUN),
+            ckread.filters(checkpoint, "conv1/kernel"),
+            ckread.filters(checkpoint["conv1/kernel"]),
+        ]
+        kernel = checkpoint["conv1/kernel"].numpy()
+        assert len(ckread.filters(checkpoint, "conv2/kernel", top=5)) == 5
+        with pytest.raises(UsageError, match="beside the variable"):
+            ckread.filters(checkpoint["conv1/kernel"], "conv1/kernel")
+    for one in found:
+        assert one.name == "conv1/kernel"
+        np.testing.assert_array_equal(np.stack(list(one)), kernel[:, :, 0].transpose(2, 0, 1))
+    with pytest.raises(UsageError, match="the first 0 kernels"):
+        ckread.filters(RUN, top=0)
+
+
+@pytest.mark.usefixtures("_in_the_project")
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (1, 9, 7, 1)])
+def test_an_array_or_its_file_is_taken_as_it_is(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    image = _kernel(*shape).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    given = ckread.responses(RUN, None, image, bias="conv1/bias", relu=True, padding="valid")
+    read = ckread.responses(RUN, None, tmp_path / "image.npy", bias="conv1/bias", relu=True,
+                            padding="valid")  # fmt: skip
+    np.testing.assert_array_equal(given.maps, read.maps)
+    assert given.output.shape == (7, 5, 16)
+    with ckread.open(RUN) as checkpoint:
+        kernel = checkpoint["conv1/kernel"].numpy().astype(np.float64)
+        bias = checkpoint["conv1/bias"].numpy().astype(np.float64)
+    plain = response(kernel, image.reshape(9, 7, 1).astype(float), bias=bias, padding=Padding.VALID)
+    np.testing.assert_array_equal(given.output, np.maximum(plain, 0))
+    assert (given.layer.words, given.pixel_range) == ("stride 1, padding valid, bias, relu", None)
+
+
+@pytest.mark.usefixtures("_in_the_project")
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros(3), r"shape \(3,\), expected \(rows, columns, 1\)"),
+        (np.zeros((0, 4)), "expected"),
+        (np.zeros((4, 4), complex), "complex128, expected real numbers"),
+        (np.array([["a"]]), "expected real numbers"),
+        (np.zeros((8, 8, 3)), "3 channels, the kernel takes 1"),
+        (np.zeros((3000, 2200)), "too large an image"),
+    ],
+)
+def test_an_array_that_is_no_image_is_declined(image: NDArray[Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        ckread.responses(RUN, "conv1/kernel", image)
+
+
+@pytest.mark.usefixtures("_in_the_project")
+def test_a_deeper_layer_takes_the_array_before_it() -> None:
+    before = ckread.responses(RUN, "conv1/kernel", np.eye(8), bias="conv1/bias", relu=True)
+    after = ckread.responses(RUN, "conv2/kernel", before.output, bias="conv2/bias", relu=True)
+    assert after.output.shape == (8, 8, 32)
+    with pytest.raises(UsageError, match="padding 'full', expected same or valid"):
+        ckread.responses(RUN, None, np.eye(8), padding="full")

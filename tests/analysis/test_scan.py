@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckread.analysis.numbers import chunk_buffer
 from ckread.analysis.scan import (
     PIECE_NBYTES,
+    READ_NBYTES,
     Grid,
     Item,
     batches,
-    chunk_buffer,
     item_of,
     scan,
     side_by_side,
@@ -184,8 +185,8 @@ def test_an_extent_alone_is_cut_by_bytes() -> None:
     extent = Extent("shard", 100, 80, DataType.COMPLEX128, False, None, ((0, 5),))
     item = item_of(3, extent, "parameter")
     assert (item.number, item.elements, item.parameter) == (3, 5, "parameter")
-    assert item.grid[:2] == (PIECE_NBYTES // 16, CHUNK_NBYTES // 16)
-    assert PIECE_NBYTES % CHUNK_NBYTES == 0
+    assert item.grid[:2] == (PIECE_NBYTES // 16, READ_NBYTES // 16)
+    assert PIECE_NBYTES % READ_NBYTES == 0
 
 
 @given(sizes=st.lists(st.integers(0, 50), max_size=100))

@@ -37,6 +37,7 @@ METADATA: dict[str, list[list[str]]] = {
     "info": [["info", "ckpt-10"]],
     "ls": [["ls", "ckpt-10"]],
     "tree": [["tree", "ckpt-10"]],
+    "layers": [["layers", "ckpt-10"]],
     "show": [],
     "stats": [],
     "filters": [],

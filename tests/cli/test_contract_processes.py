@@ -24,6 +24,7 @@ MAY_NOT_IMPORT = {
     "info": NEVER | DRAWS | VALUES,
     "ls": NEVER | DRAWS | VALUES,
     "tree": NEVER | DRAWS | VALUES,
+    "layers": NEVER | DRAWS | VALUES,
     "show": NEVER | DRAWS | VALUES - {"numpy"},
     "stats": NEVER | DRAWS | VALUES - {"numpy"},
     "filters": NEVER | VALUES - {"numpy"},

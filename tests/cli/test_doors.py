@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.cli.files import read_image
+from ckread.analysis.responses import read_image
 from ckread.errors import CheckpointError, UnsupportedFeatureError, UsageError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive
@@ -94,6 +94,21 @@ def test_images_that_hurt(tmp_path: Path, data: bytes, found: str, call: Any) ->
     assert (code, out) == (2, "")
     assert found in err
     assert "fault of ckread" not in err
+
+
+def test_an_array_is_an_image_and_responses_are_written_as_one(tmp_path: Path, call: Any) -> None:
+    np.save(tmp_path / "eye.npy", np.eye(8, dtype=np.float32))
+    target = str(tmp_path / "out.npy")
+    words = ["--image", str(tmp_path / "eye.npy"), "--bias", "conv1/bias", "-o", target]
+    code, out, err = call("filters", TWO, "conv1/kernel", *words)
+    assert (code, out) == (0, "")
+    assert err.startswith(f"wrote {target}: responses of conv1/kernel to {words[1]}, stride 1")
+    assert err.endswith("; the file does not tell stride, padding and activation, 8×8×16\n")
+    maps = ckread.responses(TWO, "conv1/kernel", np.eye(8), bias="conv1/bias").output
+    np.testing.assert_array_equal(np.load(target), maps)
+    code, out, err = call("filters", TWO, "conv1/kernel", "-o", target, "--force")
+    assert (code, out) == (2, "")
+    assert "an array of responses needs --image" in err
 
 
 def test_what_pillow_warns_of_is_no_word_of_ours(tmp_path: Path) -> None:

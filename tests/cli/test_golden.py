@@ -27,6 +27,7 @@ CASES = {
     "ls_odd_names": ["ls", "odd_names/odd"],
     "tree_digits": ["tree", "digits_run/ckpt-10"],
     "tree_name_based": ["tree", "tf115_saver/model.ckpt-20", "--depth", "1"],
+    "layers_keras": ["layers", "digits_files/digits.keras"],
     "show_slice": ["show", "digits_run/ckpt-10", "conv1/kernel[..., 0, :2]"],
     "show_abbreviated": ["show", "digits_run/ckpt-10", "logits/kernel"],
     "show_strings": ["show", "strings/plain", "matrix"],

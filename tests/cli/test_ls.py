@@ -24,19 +24,27 @@ if TYPE_CHECKING:
 TEN = str(FIXTURES / "digits_run" / "ckpt-10")
 
 
-def names(ckread: Terminal, *options: str) -> list[str]:
-    result = ckread("ls", TEN, "-q", *options)
+def names(ckread: Terminal, *options: str, path: str = TEN) -> list[str]:
+    result = ckread("ls", path, "-q", *options)
     assert result.code == 0
     return result.out.splitlines()
 
 
-def test_parameters_come_first_in_natural_order(ckread: Terminal) -> None:
+def test_parameters_come_first_in_the_order_of_the_model_where_it_is_told(ckread: Terminal) -> None:
     listed = names(ckread)
     assert len(listed) == 43
+    assert listed[:3] == ["conv1/kernel", "conv1/bias", "norm1/gamma"]
+    assert listed[15] == "logits/bias"
+    assert listed[16] == "optimizer/iterations"
+    assert listed[-1] == "save_counter"
+    for path in ("digits.keras", "digits.h5", "digits_weights_only.h5"):
+        assert names(ckread, path=str(FIXTURES / "digits_files" / path)) == listed[:16]
+    listed = names(ckread, "--sort", "name")
     assert listed[:3] == ["conv1/bias", "conv1/kernel", "conv2/bias"]
     assert listed[15] == "norm2/moving_variance"
     assert listed[16] == "optimizer/conv1/bias/momentum"
-    assert listed[-1] == "save_counter"
+    crafted = str(FIXTURES / "crafted" / "snappy")  # its order is not told
+    assert names(ckread, path=crafted) == names(ckread, "--sort", "name", path=crafted)
 
 
 def test_sorting(ckread: Terminal) -> None:
@@ -57,8 +65,8 @@ def test_choosing(ckread: Terminal) -> None:
         ckread, "--role", "counter", "--role", "hyperparameter"
     )
     assert names(ckread, "--owner", "conv1/*", "momentum") == [
-        "optimizer/conv1/bias/momentum",
         "optimizer/conv1/kernel/momentum",
+        "optimizer/conv1/bias/momentum",
     ]
     assert len(names(ckread, "--role", "all")) == len(names(ckread, "--all")) == 44
     assert names(ckread, "--role", "table") == []

@@ -142,7 +142,7 @@ def test_a_name_that_begins_with_a_dash(
         (["ls", "a", "--role", "weights"], "error: --role: 'weights', did you mean weight?\n"),
         (
             ["ls", "a", "--sort", "zzz"],
-            "error: --sort: 'zzz', expected name, bytes, elements or file.\n",
+            "error: --sort: 'zzz', expected model, name, bytes, elements or file.\n",
         ),
         (["ls", "a", "--sort"], "error: --sort: expected one argument.\n"),
         (

@@ -63,7 +63,7 @@ CALLS: dict[str, Callable[[], dict[str, Any]]] = {
     f"check {A}": lambda: library.check(A).to_dict(),
     f"check {A} --quick": lambda: library.check(A, quick=True).to_dict(),
 }
-OTHERS = {"show", "filters", "export", "report", "completion"}
+OTHERS = {"layers", "show", "filters", "export", "report", "completion"}
 """Commands that tell of one read or of a file that was written, or nothing of a checkpoint."""
 
 

@@ -175,6 +175,8 @@ def test_filters(run: Any, tmp_path: Path) -> None:
         "file": target,
         "variables": ["conv1/kernel"],
         "left_out": [],
+        "layer": None,
+        "evidence": [],
     }
 
 
@@ -185,11 +187,13 @@ def test_responses_to_an_image(run: Any, tmp_path: Path) -> None:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(image)
     words = ["--image", image, "--bias", "conv1/bias", "--relu", "-o", target]
     code, _, err = run("filters", TEN, "conv1/kernel", *words)
-    assert (code, err) == (0, f"wrote {target}: 16 responses of conv1/kernel to {image}\n")
+    how = "stride 1, padding same, bias, relu, pixels 0 to 1"
+    how += "; the file does not tell stride and padding"
+    assert (code, err) == (0, f"wrote {target}: 16 responses of conv1/kernel to {image}, {how}\n")
     code, _, err = run("filters", TEN, "conv2/kernel", *words, "--force")
     assert code == 2
     assert err.splitlines()[0] == "error: conv2/kernel: takes 16 input channels."
-    assert "run the model" in err
+    assert "tf.train.Checkpoint(model=model).restore(" in err
     words[1] = str(tmp_path / "absent.png")
     assert "no such image" in run("filters", TEN, "conv1/kernel", *words, "--force")[2]
     words[1] = f"{TEN}.index"

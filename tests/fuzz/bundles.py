@@ -260,7 +260,7 @@ def _change_strings(parts: Parts, name: str, rng: Random) -> bool:
 
 BUNDLE = Kind(
     "bundle", "m", lambda: list(_bundle_seeds()), change_bundle, _build_bundle,
-    ("info", "ls", "tree", "show", "stats", "filters", "export", "diff", "check", "loads",
+    ("info", "ls", "tree", "layers", "show", "stats", "filters", "export", "diff", "check", "loads",
      "compat"),
 )  # fmt: skip
 

@@ -86,6 +86,7 @@ _READS = (
     "info",
     "ls",
     "tree",
+    "layers",
     "show",
     "stats",
     "filters",

@@ -78,7 +78,7 @@ def _read_run(path: str) -> None:
 
 
 def _read_image(path: str) -> None:
-    from ckread.cli.files import read_image
+    from ckread.analysis.responses import read_image
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -213,13 +213,13 @@ def command_line(kind: Kind, rng: Random) -> list[str]:
 _OPTIONS: dict[str, list[tuple[str, ...]]] = {
     "info": [("--why",)],
     "ls": [("--keys",), ("--sort", "bytes"), ("--top", "N"), ("--all",), ("--role", "R"),
-           ("--owner", "W"), ("--sort", "file")],
+           ("--owner", "W"), ("--sort", "file"), ("--sort", "name")],
     "tree": [("--depth", "N"), ("--slots",)],
     "show": [("--full",), ("--verify",), ("-o", "OUT.npy"), ("-o", "OUT.csv")],
     "stats": [("--role", "R"), ("--sort", "max"), ("--top", "N"), ("--bins", "N"), ("--every",),
               ("--why",)],
     "filters": [("--top", "N"), ("--per-kernel",), ("--range", "0:255"), ("--bias", "W"),
-                ("--stride", "N"), ("--padding", "valid"), ("--relu",), ("--dark",)],
+                ("--stride", "N"), ("--padding", "valid"), ("--relu",), ("--dark",), ("--why",)],
     "export": [("--role", "R")],
     "diff": [("--index-only",), ("--rtol", "N"), ("--atol", "N"), ("--only", "changed"),
              ("--role", "R"), ("--top", "N"), ("--rename", "RULE"), ("--all",), ("--why",)],
@@ -252,7 +252,7 @@ def run_command(words: list[str]) -> tuple[int, str, str]:
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = streams
     try:
-        with mock.patch("atexit.register", _nothing), mock.patch("gc.set_threshold", _nothing):
+        with mock.patch("atexit.register", _nothing):
             code = main(words)
     finally:
         sys.stdout, sys.stderr = before

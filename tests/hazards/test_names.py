@@ -92,6 +92,7 @@ CALLS = {
     "info": ["m-1"],
     "ls": ["m-1", "--all"],
     "tree": ["m-1"],
+    "layers": ["m-1"],
     "show": ["m-1", HOSTILE],
     "stats": ["m-1", "--role", "all"],
     "filters": ["m-1", HOSTILE, "-o", "../out.png"],

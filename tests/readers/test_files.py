@@ -64,7 +64,7 @@ def test_a_disk_that_fails(file: RegularFile, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "pread", fail)
+    monkeypatch.setattr("ckread.readers.files._pread", fail)
     monkeypatch.setattr(os, "preadv", fail)
     for read in _reads(file):
         with pytest.raises(CheckpointError) as caught:

@@ -229,8 +229,8 @@ def _other_groups(run: Run, states: Sequence[State]) -> Iterator[Seam]:
                 continue
             try:
                 with open_checkpoint(before.path) as a, open_checkpoint(after.path) as b:
-                    one = state_of(-1, before, a, plan_of(a))
-                    other = state_of(-1, after, b, plan_of(b))
+                    one = state_of(-1, before, a.reader, plan_of(a), {})
+                    other = state_of(-1, after, b.reader, plan_of(b), {})
             except CheckpointError:
                 continue
             seam = other_optimizer(one, other) or slots_changed(one, other)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
-    POWERS,
     STEPS,
+    is_power,
     iterations_by_power,
     outermost,
     read_optimizers,
 )
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.role import Role
+from ckread.model.variable import Variable
+from ckread.readers.contract import checksums_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ckread.analysis.training import OptimizerState
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.evidence import Identity
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import Run
-    from ckread.model.variable import Variable
+    from ckread.model.run.run import Run, Structure
+    from ckread.readers.contract import CheckpointReader
 
 _SAVES = "save_counter"
 
@@ -66,15 +70,35 @@ class State:
 
 def states_of(run: Run) -> Iterator[State]:
     """Yield the state of each checkpoint that can be opened."""
-    plans: dict[int, tuple[object, Plan]] = {}  # the evidence is kept, so that its id is its own
-    for index, found in run.opened():
-        if not isinstance(found, CheckpointError):
-            with found:
-                evidence = found.evidence
-                _, plan = plans.get(id(evidence)) or plans.setdefault(
-                    id(evidence), (evidence, plan_of(found))
-                )
-                yield state_of(index, run.entries[index], found, plan)
+    plans: dict[int, tuple[Structure, Plan]] = {}  # it is kept, so that its id is its own
+    for index, found in run.indexes():
+        if isinstance(found, CheckpointError):
+            continue
+        built = found.structure
+        if id(built) not in plans:
+            plans[id(built)] = built, plan_of(found.checkpoint())
+        with closing(found.reader) as reader:
+            yield state_of(index, run.entries[index], reader, plans[id(built)][1], found.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Variables whose contents are compared, in the order of their names.
+
+    Attributes:
+        keys: of these.
+        mark: equal for equal names, types and shapes; 0 where there are none.
+    """
+
+    keys: list[str]
+    mark: int
+
+    @classmethod
+    def of(cls, variables: Sequence[Variable]) -> Contents:
+        """Take them from a checkpoint."""
+        ordered = sorted(variables, key=lambda variable: variable.name)
+        told = [(v.name, v.dtype, v.shape) for v in ordered]
+        return cls([v.key for v in ordered], hash(tuple(told)) if told else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +106,28 @@ class Plan:
     """Where the state of checkpoints that are built alike lies: names are told once for all.
 
     Attributes:
-        scalars: names of counters and rates.
+        identities: of all but bookkeeping, by key.
+        scalars: keys of counters and rates.
         optimizers: with places among `scalars` for their numbers; a rate that is no whole
             number is that of the configuration.
         kind: their class.
-        powers: names of the powers of Adam's betas.
-        steps: name of the step, else of the save counter, with what it is called.
-        parameters: names and keys of weights and statistics.
-        compared: of all but bookkeeping and the save counter.
-        slots: of the slots.
+        powers: keys of the powers of Adam's betas.
+        steps: key of the step, else of the save counter, with what it is called.
+        parameters: weights and statistics.
+        compared: all but bookkeeping and the save counter.
+        slots: the slots.
         owners: the weights that have slots.
     """
 
+    identities: dict[str, Identity]
     scalars: list[str]
     optimizers: tuple[OptimizerState, ...]
     kind: str | None
     powers: list[str]
     steps: tuple[str, str] | None
-    parameters: list[tuple[str, str]]
-    compared: list[tuple[str, str]]
-    slots: list[tuple[str, str]]
+    parameters: Contents
+    compared: Contents
+    slots: Contents
     owners: frozenset[str]
 
 
@@ -110,49 +136,83 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
     values = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
     roles = (Role.COUNTER, Role.HYPERPARAMETER)
     scalars = [v for v in values if v.role in roles and v.elements == 1]
-    names: list[str] = []
+    keys: list[str] = []
 
     def place(variable: Variable | None) -> int | None:
         if variable is None:
             return None
-        names.append(variable.name)
-        return len(names) - 1
+        keys.append(variable.key)
+        return len(keys) - 1
 
     optimizers = read_optimizers(checkpoint, scalars, place)
     step, saves = outermost(scalars, STEPS), outermost(scalars, (_SAVES,))
     slots = [v for v in values if v.role is Role.SLOT]
     return Plan(
-        names,
+        {v.key: v.identity for v in values},
+        keys,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
-        [v.name for v in values if v.name.rpartition("/")[2] in POWERS],
-        (step.name, "step") if step else (saves.name, "save counter") if saves else None,
-        [(v.name, v.key) for v in values if v.role.is_parameter],
-        [(v.name, v.key) for v in values if v.name.rpartition("/")[2] != _SAVES],
-        [(v.name, v.key) for v in slots],
+        [v.key for v in values if is_power(v)],
+        (step.key, "step") if step else (saves.key, "save counter") if saves else None,
+        Contents.of([v for v in values if v.role.is_parameter]),
+        Contents.of([v for v in values if v.name.rpartition("/")[2] != _SAVES]),
+        Contents.of(slots),
         frozenset(v.owner for v in slots if v.owner),
     )
 
 
-def state_of(index: int, entry: RunEntry, checkpoint: Checkpoint, plan: Plan) -> State:
-    """Read what a checkpoint tells, by the plan of its kind."""
+def state_of(
+    index: int,
+    entry: RunEntry,
+    reader: CheckpointReader,
+    plan: Plan,
+    known: Mapping[str, int | float],
+) -> State:
+    """Read what a checkpoint tells, by the plan of its kind; some scalars were read already."""
+
+    def variable(key: str) -> Variable:
+        return Variable(reader.tensors[key], plan.identities[key], reader)
+
+    def scalar(key: str) -> int | float | None:
+        try:
+            value = known[key] if key in known else variable(key).scalar()
+        except (CheckpointError, UsageError):
+            return None
+        return value if math.isfinite(value) else None
+
+    def number_of(one: Variable | None) -> int | float | None:
+        return None if one is None else scalar(one.key)
 
     def number(place: Any) -> int | float | None:
         if not isinstance(place, int):
             return None if place is None else float(place)
-        return _number(checkpoint, plan.scalars[place])
+        return scalar(plan.scalars[place])
+
+    def content(chosen: Contents) -> int | None:
+        """Give a number that is equal for equal contents under equal names; 0 for none."""
+        marks: list[object] = [checksums[key] for key in chosen.keys]
+        for at, mark in enumerate(marks if None in marks else ()):
+            if mark is None:
+                marks[at] = content_key(variable(chosen.keys[at]))
+                if marks[at] is None:
+                    return None
+        return hash((chosen.mark, *marks)) if marks else 0
+
+    checksums = checksums_of(reader.tensors)
 
     told = {one.name: number(one.iterations) for one in plan.optimizers}
     rates = {one.name: number(one.learning_rate) for one in plan.optimizers}
     counts, unit = {name: int(n) for name, n in told.items() if n is not None}, "iterations"
     if not counts and plan.powers:
-        by_power, _ = iterations_by_power(checkpoint[name] for name in plan.powers)
+        by_power, _ = iterations_by_power(
+            map(variable, plan.powers), lambda v: scalar(v.key) if v else None
+        )
         counts = {} if by_power is None else {"": by_power}
     if not counts and plan.steps:
-        name, unit = plan.steps
-        step = _number(checkpoint, name)
+        key, unit = plan.steps
+        step = scalar(key)
         counts = {} if step is None else {"": int(step)}
-    slots = _content(checkpoint, plan.slots)
+    slots = plan.slots.keys
     return State(
         index,
         entry,
@@ -160,40 +220,16 @@ def state_of(index: int, entry: RunEntry, checkpoint: Checkpoint, plan: Plan) ->
         counts,
         {name: float(rate) for name, rate in rates.items() if rate and 0 < rate < math.inf},
         plan.kind,
-        _content(checkpoint, plan.parameters),
-        _content(checkpoint, plan.compared),
-        slots,
+        content(plan.parameters),
+        content(plan.compared),
+        content(plan.slots),
         plan.owners,
-        len(plan.slots),
-        len(plan.compared),
-        bool(plan.slots) and all(_is_blank(checkpoint[name]) for name, _ in plan.slots),
+        len(slots),
+        len(plan.compared.keys),
+        bool(slots) and all(_is_blank(variable(key)) for key in slots),
     )
-
-
-def _number(checkpoint: Checkpoint, name: str) -> int | float | None:
-    """Read a scalar; None where it cannot be read, or is not finite."""
-    try:
-        value = checkpoint[name].scalar()
-    except (CheckpointError, UsageError):
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _is_blank(variable: Variable) -> bool:
     key = content_key(variable)
     return key is not None and is_zero(key)
-
-
-def _content(checkpoint: Checkpoint, chosen: Sequence[tuple[str, str]]) -> int | None:
-    """Give a number that is equal for equal contents under equal names; 0 for none."""
-    tensors = checkpoint.reader.tensors
-    marks: list[object] = []
-    for name, key in chosen:
-        record = tensors[key]
-        crc: object = record.crc32c
-        if crc is None:
-            crc = content_key(checkpoint[name])
-            if crc is None:
-                return None
-        marks.append((name, record.dtype, record.shape, crc))
-    return hash(frozenset(marks)) if marks else 0

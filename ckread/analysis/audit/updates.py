@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ckread.analysis.numbers import inner_product
 from ckread.analysis.scan import Grid, Item, plain_extents, scan, side_by_side
 from ckread.errors import CheckpointError
 
@@ -130,8 +131,8 @@ def tally(rule: Rule, stride: int, weight: NDArray[Any], slots: Sequence[NDArray
                     steps = _step_size(rule, sampled)[is_alive]
         return Tally(
             w.size,
-            math.nan if move is None else float(np.dot(move, move)),
-            float(np.dot(w, w)),
+            math.nan if move is None else inner_product(move, move),
+            inner_product(w, w),
             int(np.count_nonzero(untouched)) if found else 0,
             at_epsilon,
             float(second.max()) if second is not None and second.size else math.nan,

@@ -46,7 +46,6 @@ from ckread.readers.files import (
     is_file,
     let_settle,
 )
-from ckread.readers.keras.archive import WEIGHTS, damaged_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +215,8 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         from ckread.analysis.check.values import check_values
 
         if checkpoint.format is Format.KERAS_ARCHIVE:
+            from ckread.readers.keras.archive import WEIGHTS
+
             members = check_members(checkpoint.path, checkpoint.reader.verify_container)
             findings += members
             weights = f"{os.path.basename(checkpoint.path)}/{WEIGHTS}"
@@ -253,7 +254,7 @@ def _check_open(checkpoint: Checkpoint, work: _Work) -> CheckReport:
         has_checksums=checkpoint.format in CHECKSUMMED,
         step=f"{state.step} by {state.step_source}" if state.step is not None else None,
         evidence=state.claims,
-        on_loading=of_checkpoint(checkpoint.path),
+        on_loading=of_checkpoint(checkpoint.path, opens=True),
     )
 
 
@@ -280,6 +281,8 @@ def is_archive(path: str) -> bool:
 
 def check_members(path: str, verify_weights: Callable[[], None] | None = None) -> list[Finding]:
     """Verify every member of an archive, whether its contents are of use or not."""
+    from ckread.readers.keras.archive import damaged_members
+
     findings = []
     for place, error in damaged_members(path, verify_weights):
         code, remedy = Code.MEMBER, error.remedy or COPY_AGAIN

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.findings import FINDING_FIELDS, Code, Finding, Level
-from ckread.model.display import Displayed, frame
+from ckread.model.display import frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from ckread.analysis.loading.records import OnLoading
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckReport(Displayed):
-    """Everything that a check found.
+class CheckReport(Records[Finding]):
+    """Everything that a check found; its records are the findings, by their variables.
 
     Attributes:
         path: of the checkpoint.
@@ -41,6 +42,14 @@ class CheckReport(Displayed):
         <ckread.CheckReport 'fixtures/digits_run/ckpt-10': sound, 1 findings>
         >>> report.to_pandas()[["level", "code", "variable"]].values.tolist()
         [['warning', 'dead-units', 'conv1/kernel']]
+        >>> report.sound, [error.code for error in report.errors], report.damaged
+        (True, [], frozenset())
+        >>> report.n_tensors, report.n_verified, report.nbytes == report.nbytes_verified
+        (44, 44, True)
+        >>> report.n_blocks, report.n_shards, report.elements, report.is_listed, report.is_quick
+        (1, 1, 115234, True, False)
+        >>> report.has_checksums, [claim.claim for claim in report.evidence], report.on_loading
+        (True, ['step'], None)
     """
 
     path: str
@@ -63,6 +72,13 @@ class CheckReport(Displayed):
         """Show path, verdict and number of findings."""
         word = {True: "sound", False: "unsound", None: "not known to be sound"}[self.sound]
         return f"<ckread.CheckReport {self.path!r}: {word}, {len(self.findings)} findings>"
+
+    @property
+    def _records(self) -> tuple[Finding, ...]:
+        return self.findings
+
+    def _name_of(self, record: Finding) -> str | None:
+        return record.variable
 
     @property
     def errors(self) -> tuple[Finding, ...]:

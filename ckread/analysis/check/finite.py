@@ -7,11 +7,13 @@ Types of 16 bits and less are looked at by their bit patterns, which is faster.
 
 from __future__ import annotations
 
-from functools import cache, reduce
+from functools import reduce
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from ckread.analysis.numbers import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,29 +142,36 @@ def look_at(values: NDArray[Any], dtype: DataType) -> Look:
         n_nan = int(np.count_nonzero(bad)) - n_infinite
         return Look(patterns.size, n_nan, n_infinite, int(np.argmax(bad)), is_zero=False)
     if name in _NARROW:
-        ranks, ordered = _ranks(values.dtype)
-        places = np.frombuffer(values.tobytes().translate(ranks), np.uint8)
-        highest = int(np.maximum.reduce(places))
-        if highest >= len(ordered):
-            return _look_at_numbers(values.astype(np.float32))
-        least, most = ordered[int(np.minimum.reduce(places))], ordered[highest]
-        return Look(values.size, low=least, high=most, is_zero=least == most == 0)
+        return _look_at_bytes(values)
     raw = values.view(np.uint8) if values.dtype.kind not in "iub" else values
     is_zero = not raw.any()
     return Look(values.size, is_zero=is_zero)
 
 
-@cache
-def _ranks(dtype: np.dtype[Any]) -> tuple[bytes, list[float]]:
-    """Give the place of every byte among the finite values of a type, and these in order.
+def _look_at_bytes(values: NDArray[Any]) -> Look:
+    """Look at floats of one byte, of a sign and a magnitude.
 
-    What is not finite comes behind them all.
+    The least and the greatest byte of either sign tell the extremes: what is not finite comes at
+    one end of those of a sign, whatever the type.
     """
-    values = np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
-    ordered = np.array(sorted({*values[np.isfinite(values)].tolist()}), np.float32)
-    places = np.searchsorted(ordered, values)
-    places[~np.isfinite(values)] = 255
-    return places.astype(np.uint8).tobytes(), ordered.tolist()
+    octets, of = values.view(np.uint8), values_of(values.dtype)
+    sides = octets, values.view(np.int8)
+    ends = [
+        int(reduce(x)) & 0xFF for x in sides for reduce in (np.minimum.reduce, np.maximum.reduce)
+    ]
+    known = of[ends] + 0.0
+    if np.isfinite(known).all():
+        low, high = float(known.min()), float(known.max())
+        return Look(values.size, low=low, high=high, is_zero=low == high == 0)
+    n_nan, n_infinite, first = 0, 0, values.size
+    for pattern in np.flatnonzero(~np.isfinite(of)).tolist():
+        same = octets == pattern
+        n = int(np.count_nonzero(same))
+        if n:
+            is_nan = bool(np.isnan(of[pattern]))
+            n_nan, n_infinite = n_nan + n * is_nan, n_infinite + n * (not is_nan)
+            first = min(first, int(np.argmax(same)))
+    return Look(values.size, n_nan, n_infinite, first, is_zero=False)
 
 
 def _look_at_numbers(values: NDArray[Any]) -> Look:

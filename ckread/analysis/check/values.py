@@ -162,7 +162,9 @@ def _add_intact(result: ValueCheck, variable: Variable, look: Look, first: tuple
         kinds += [f"{look.infinite} infinite"] if look.infinite else []
         at = ", ".join(map(str, first))
         message = f"{' and '.join(kinds)} of {look.elements} elements, the first at [{at}]"
-    remedy = "Training broke down before this save: find the last good checkpoint of the run."
+    is_trained = variable.role in (*_MUST_BE_FINITE, Role.SLOT)
+    broken = "As where training broke down: find the last good checkpoint of the run."
+    remedy = broken if is_trained else None
     level = Level.ERROR if variable.role in _MUST_BE_FINITE else Level.WARNING
     result.findings.append(
         Finding(level, Code.NOT_FINITE, variable.name, None, message, remedy, is_all=is_all)

@@ -28,6 +28,7 @@ from ckread.analysis.compat.records import (
 from ckread.analysis.compat.restoring import fits, left_over, shape_text, type_word
 from ckread.errors import UsageError
 from ckread.model.role import Role
+from ckread.model.selection import bounded_test
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,7 +142,10 @@ def forecast_warm_start(
     """
     is_one = isinstance(chosen, str)
     try:
-        tests = [re.compile(one) for one in ([chosen] if isinstance(chosen, str) else chosen)]
+        tests = [
+            bounded_test(one, re.compile(one).match)
+            for one in ([chosen] if isinstance(chosen, str) else chosen)
+        ]
     except re.error as error:
         raise UsageError(f"vars_to_warm_start: {error.pattern!r}: {error}") from None
     meta_graph = target.evidence.meta_graph
@@ -154,7 +158,7 @@ def forecast_warm_start(
         earlier.get(variable.key, variable.key): variable.key
         for variable in target.values()
         if (variable.key in listed if listed is not None else variable.role in by_role)
-        and any(test.match(f"{variable.key}:0") for test in tests)
+        and any(test(f"{variable.key}:0") for test in tests)
     }
     result = forecast_init(saved, target, assignments)
     raises = list(result.raises)

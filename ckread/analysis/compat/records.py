@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.display import Field, Kind, document, frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ckread.model.evidence import Claim
     from ckread.model.variable import Variable
 
@@ -104,6 +103,14 @@ STORED_FIELDS: tuple[Field[Stored], ...] = (
 @dataclass(frozen=True, slots=True)
 class ValueForecast:
     """What becomes of one value of the program.
+
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> one = ckread.compat(f"{run}/ckpt-9", f"{run}/ckpt-10")["conv1/kernel"]
+        >>> one.name, str(one.outcome), one.code, one.reason, one.path
+        ('conv1/kernel', 'restored', None, '', 'optimizer/_trainable_variables/0')
+        >>> one.target.name, one.target.shape, one.saved.dtype, list(one.to_dict())[:2]
+        ('conv1/kernel', (3, 3, 1, 16), 'float32', ['name', 'key'])
 
     Attributes:
         target: the value here.
@@ -224,13 +231,25 @@ class Cure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RestoreForecast(Displayed):
-    """What becomes of every value of a program when a file is restored into it.
+class RestoreForecast(Records[ValueForecast]):
+    """What becomes of every value of a program when a file is restored into it, by name.
 
     Example:
         >>> found = ckread.compat("fixtures/digits_run/ckpt-9", "fixtures/digits_run/ckpt-10")
         >>> found.complete, found.counts["restored"], found.asserts.assert_consumed
         (True, 43, True)
+        >>> found.saved, found.target, str(found.way), found.is_name_based
+        ('fixtures/digits_run/ckpt-9', 'fixtures/digits_run/ckpt-10', 'checkpoint', False)
+        >>> found.program
+        'the program that wrote fixtures/digits_run/ckpt-10'
+        >>> found.call, found.raises, found.assigned_before, found.rules, found.cures
+        ('by tf.train.Checkpoint.restore', (), None, (), ())
+        >>> found.left_over, len(found.renames), found.shift, found.optimizers, found.rates
+        ((), 43, None, ('Adam', 'Adam'), None)
+        >>> found.python[-1]
+        'checkpoint.restore("fixtures/digits_run/ckpt-9")'
+        >>> found.notes, [str(claim.claim) for claim in found.evidence]
+        ((), ['way'])
 
     Attributes:
         saved: path of what is restored.
@@ -295,23 +314,13 @@ class RestoreForecast(Displayed):
             counts[str(value.outcome)] += 1
         return {**counts, "left_over": len(self.left_over)}
 
-    def __len__(self) -> int:
-        """Count the values of the program."""
-        return len(self.values)
+    @property
+    def _records(self) -> tuple[ValueForecast, ...]:
+        return self.values
 
-    def __iter__(self) -> Iterator[ValueForecast]:
-        """Iterate over the values of the program."""
-        return iter(self.values)
-
-    def __getitem__(self, name: str) -> ValueForecast:
-        """Give what becomes of the value of this name.
-
-        Raises:
-            VariableNotFoundError: there is none.
-        """
-        from ckread.model.selection import find_by_name
-
-        return find_by_name(self.values, name, self.target)
+    @property
+    def _found_in(self) -> str:
+        return self.target
 
     def __repr__(self) -> str:
         """Show what goes where, and how many come back."""

@@ -3,12 +3,14 @@
 Two ways give the same figures. The quick one takes pairs of one type whose squares stay
 in range, and that are finite but for what is the same NaN or infinity on both sides. The
 careful one takes everything else: two types, integers beyond 2^52 (exact), tolerances, NaN
-and infinity on one side, float64 near the ends of its range.
+and infinity on one side, float64 near the ends of its range. Pairs of one type of one byte
+are counted, and the careful way then goes through the few that are different.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +18,13 @@ import numpy as np
 
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
 from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
-from ckread.analysis.scan import chunk_buffer, copy_as_floats, inner_product, row_sum
+from ckread.analysis.numbers import (
+    BytePairs,
+    chunk_buffer,
+    copy_as_floats,
+    inner_product,
+    row_sum,
+)
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
@@ -46,12 +54,18 @@ class PairComparison:
     def __init__(self, tolerance: Tolerance) -> None:
         self._tolerance = tolerance
         self._a, self._b = (_work_buffer(8, number).view(np.float64) for number in (2, 3))
+        self._bits = _work_buffer(8, 6)
         self._mask, self._other_mask = (_work_buffer(1, n).view(np.bool_) for n in (4, 5))
         self._tallies: list[PairTally] = []
+        self._counted: CountedPairs | None = None
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
         is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype
+        if is_quick and a.dtype.itemsize == 1:
+            self._counted = self._counted or CountedPairs(a.dtype)
+            self._counted.add(a, b)
+            return
         step = CAPACITY // 2 if a.dtype.kind == "c" else CAPACITY
         for start in range(0, a.size, step):
             left, right = a[start : start + step], b[start : start + step]
@@ -63,8 +77,9 @@ class PairComparison:
 
     def tally(self) -> PairTally:
         """Give what was counted so far, and start anew."""
-        merged = merge_tallies(self._tallies or [PairTally(max_abs=0)])
-        self._tallies = []
+        counted = [self._counted.tally(self._tolerance)] if self._counted else []
+        merged = merge_tallies([*self._tallies, *counted] or [PairTally(max_abs=0)])
+        self._tallies, self._counted = [], None
         return merged
 
     def _compare_quickly(self, a: NDArray[Any], b: NDArray[Any]) -> PairTally | None:
@@ -105,7 +120,7 @@ class PairComparison:
             copy_as_floats(b, b8)
         bb = inner_product(b8, b8)
         is_signed = a.dtype.kind not in "ub" and not is_complex
-        n_flips = self._count_flips(*((a8, b8) if a.itemsize < 4 else (a, b))) if is_signed else 0
+        n_flips = self._count_flips(a, b, a8, b8) if is_signed else 0
         is_alike = are_alike(aa, bb)
         ab = math.nan if is_alike else inner_product(a8, b8)
         distance = np.abs(np.subtract(b8, a8, out=a8), out=a8)
@@ -133,16 +148,54 @@ class PairComparison:
             sums=(ChunkSums(aa, bb, ab, dd, row_sum(distance)),),
         )
 
-    def _count_flips(self, a: NDArray[Any], b: NDArray[Any]) -> int:
-        """Count pairs of which one is above and one below zero."""
+    def _count_flips(
+        self, a: NDArray[Any], b: NDArray[Any], a8: NDArray[Any], b8: NDArray[Any]
+    ) -> int:
+        """Count pairs of which one is above and one below zero; the others are the same as float64.
+
+        Their signs tell all but those with a zero.
+        """
+        bits = a.dtype.itemsize
+        differing = self._bits[: bits * a.size].view(f"i{bits}")
+        np.bitwise_xor(a.view(differing.dtype), b.view(differing.dtype), out=differing)
         mask, other = self._mask[: a.size], self._other_mask[: a.size]
-        below = np.not_equal(np.less(a, 0, out=mask), np.less(b, 0, out=other), out=mask)
+        n_differing = int(np.count_nonzero(np.less(differing, 0, out=mask)))
+        if n_differing * _RARE < a.size:
+            at = np.flatnonzero(mask)
+            x, y = a8[at], b8[at]
+            return int(np.count_nonzero(((x < 0) & (y > 0)) | ((x > 0) & (y < 0))))
+        below = np.logical_and(np.less(a8, 0, out=mask), np.greater(b8, 0, out=other), out=mask)
         n_below = int(np.count_nonzero(below))
-        if n_below * _RARE < a.size:
-            at = np.flatnonzero(below)
-            return int(np.count_nonzero((a[at] != 0) & (b[at] != 0)))
-        above = np.not_equal(np.greater(a, 0), np.greater(b, 0, out=other), out=other)
-        return int(np.count_nonzero(np.logical_and(below, above, out=mask)))
+        above = np.logical_and(np.greater(a8, 0, out=mask), np.less(b8, 0, out=other), out=mask)
+        return n_below + int(np.count_nonzero(above))
+
+
+class CountedPairs:
+    """A comparison of two streams of one type of one byte, bit for bit, by how often pairs occur.
+
+    All sums are rounded once.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._pairs = BytePairs()
+        self._elements = 0
+        self._first: int | None = None
+
+    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
+        """Count the next stretch."""
+        if self._first is None:
+            changed = differing_bits(a, b)
+            at = int(np.argmax(changed)) if changed.size else 0
+            self._first = self._elements + at if changed[at : at + 1].any() else None
+        self._elements += a.size
+        self._pairs.add(a, b)
+
+    def tally(self, tolerance: Tolerance) -> PairTally:
+        """Tell what was counted."""
+        a, b, counts = self._pairs.used()
+        found = compare_carefully(a.view(self._dtype), b.view(self._dtype), tolerance, counts)
+        return replace(found, first_changed=self._first)
 
 
 _EXACT = 1 << 52
@@ -333,8 +386,13 @@ def differing_bits(
     return differing
 
 
-def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) -> PairTally:
-    """Compare two 1-D arrays of one length, of any numeric types."""
+def compare_carefully(
+    a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, counts: NDArray[np.int64] | None = None
+) -> PairTally:
+    """Compare two 1-D arrays of one length, of any numeric types.
+
+    `counts` says how often each pair occurs, once where there are none.
+    """
     with np.errstate(all="ignore"):
         wide_a, wide_b = _widen(a), _widen(b)
         distance, largest = _distance(wide_a, wide_b)
@@ -343,19 +401,23 @@ def compare_carefully(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) ->
         kind = np.complex128 if is_complex else np.float64
         # Of complex numbers real and imaginary parts, in turn.
         a8, b8 = (wide.astype(kind).view(np.float64) for wide in (wide_a, wide_b))
-        n_changed = int(np.count_nonzero(changed))
+        n_changed = _number(changed, counts)
         return PairTally(
-            elements=a.size,
+            elements=a.size if counts is None else int(counts.sum()),
             changed=n_changed,
-            close=int(np.count_nonzero(differs)) - n_changed,
+            close=_number(differs, counts) - n_changed,
             first_changed=int(np.argmax(changed)) if n_changed else None,
             max_abs=largest,
             bound=float(np.abs(b8).max(initial=0.0, where=np.isfinite(b8))),
-            sign_flips=int(np.count_nonzero(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)))),
+            sign_flips=_number(((a8 < 0) & (b8 > 0)) | ((a8 > 0) & (b8 < 0)), counts),
             is_cast=(True, True) if a.dtype == b.dtype else (_is_cast(a, b), _is_cast(b, a)),
-            same_nan=int(np.count_nonzero(_is_nan(wide_a) & _is_nan(wide_b))),
-            sums=(_sums(a8, b8, distance),),
+            same_nan=_number(_is_nan(wide_a) & _is_nan(wide_b), counts),
+            sums=(_sums(a8, b8, distance, counts),),
         )
+
+
+def _number(mask: NDArray[np.bool_], counts: NDArray[np.int64] | None) -> int:
+    return int(np.count_nonzero(mask) if counts is None else counts[mask].sum())
 
 
 def farthest(
@@ -435,22 +497,20 @@ def _magnitude(x: NDArray[Any]) -> NDArray[np.float64]:
     return magnitude
 
 
-def _sums(a: NDArray[np.float64], b: NDArray[np.float64], distance: NDArray[Any]) -> ChunkSums:
+def _sums(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    distance: NDArray[Any],
+    counts: NDArray[np.int64] | None,
+) -> ChunkSums:
     left_out = ~np.isfinite(a) & _same_value(a, b)
     a, b = (np.where(left_out, 0.0, x) for x in (a, b))
     a, exponent_a = _scaled(a)
     b, exponent_b = _scaled(b)
     distance, exponent_d = _scaled(distance)
-    return ChunkSums(
-        float(np.sum(a * a)),
-        float(np.sum(b * b)),
-        float(np.sum(a * b)),
-        float(np.sum(distance * distance)),
-        float(np.sum(distance)),
-        exponent_a,
-        exponent_b,
-        exponent_d,
-    )
+    terms = a * a, b * b, a * b, distance * distance, distance
+    aa, bb, ab, dd, far = (float(np.sum(x if counts is None else x * counts)) for x in terms)
+    return ChunkSums(aa, bb, ab, dd, far, exponent_a, exponent_b, exponent_d)
 
 
 def _scaled(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
@@ -528,26 +588,44 @@ def ulp_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint64]:
 
     -0 is 0, an infinity one step beyond the largest number, and NaN one number beyond that.
     """
-    left, right = _ranks(a), _ranks(b)
-    if a.dtype.itemsize < 8:
-        apart = np.subtract(left, right, dtype=np.int64)
-        steps: NDArray[np.uint64] = np.abs(apart, out=apart).view(np.uint64)
-        return steps
-    up, down = left.view(np.uint64), right.view(np.uint64)
-    return np.where(left > right, up - down, down - up)
+    nan = np.full((), np.nan, a.dtype)
+    left, right = (_ranks(np.where(np.isnan(x), nan, x)) for x in (a, b))
+    return _between(left, right, np.empty_like(left)).astype(np.uint64)
 
 
-def _ranks(x: NDArray[Any]) -> NDArray[np.signedinteger[Any]]:
-    """Give the place of each element among the numbers of its type, 0 for 0."""
-    is_nan = np.isnan(x)
-    if is_nan.any():
-        x = np.where(is_nan, np.full((), np.nan, x.dtype), x)
+def _between(
+    left: NDArray[Any], right: NDArray[Any], out: NDArray[Any]
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Give how far ranks are apart; those of the left are lost.
+
+    Modulo 2^n this is right even where it overflows.
+    """
+    bits = f"u{out.itemsize}"
+    most: NDArray[np.unsignedinteger[Any]] = np.maximum(left, right, out=out).view(bits)
+    np.subtract(most, np.minimum(left, right, out=left).view(bits), out=most)
+    return most
+
+
+def _ranks(x: NDArray[Any], number: int = 0) -> NDArray[np.signedinteger[Any]]:
+    """Give the place of each element among the numbers of its type, 0 for 0.
+
+    With a number in the work buffer of that number, for at most `CAPACITY` of them.
+    """
     bits = x.view(f"i{x.dtype.itemsize}")
     if x.dtype.name.startswith("float4"):  # four bits in a byte
         return np.where(bits & 8, -(bits & 7), bits)
-    # Magnitude and sign become one number: of what is below 0 the least number is taken away.
-    ranks: NDArray[np.signedinteger[Any]] = bits.copy()
-    np.subtract(np.iinfo(bits.dtype).min, bits, out=ranks, where=bits < 0)
+    # Magnitude and sign become one number: of what is below 0 the magnitude is negated, as
+    # the complement and one, by its sign that fills all bits.
+    sign: NDArray[np.signedinteger[Any]]
+    ranks: NDArray[np.signedinteger[Any]]
+    if number:
+        sign, ranks = (_work_buffer(8, n)[: bits.nbytes].view(bits.dtype) for n in (2, number))
+    else:
+        sign, ranks = np.empty_like(bits), np.empty_like(bits)
+    np.right_shift(bits, 8 * bits.itemsize - 1, out=sign)
+    np.bitwise_and(sign, np.iinfo(bits.dtype).max, out=ranks)
+    np.bitwise_xor(ranks, bits, out=ranks)
+    np.subtract(ranks, sign, out=ranks)
     return ranks
 
 
@@ -558,19 +636,43 @@ def compare_rounding(_extents: Sequence[Extent], _: Any, chunks: Chunks) -> Roun
 
 def rounding_of(chunks: Iterable[tuple[NDArray[Any], ...]]) -> Rounding:
     """Count the steps between two streams of one real type."""
-    found = Rounding()
-    for a, b in chunks:
-        with np.errstate(all="ignore"):
-            steps = ulp_distances(a, b)
-            extremes = [float(end) for x in (a, b) for end in (x.min(), x.max())] if a.size else [0]
-            largest = max(map(abs, extremes))
-            if not all(map(math.isfinite, extremes)):
-                size = np.maximum(np.abs(a.astype(np.float64)), np.abs(b.astype(np.float64)))
-                steps[np.isnan(size)] = 0  # on both sides: otherwise the distance is NaN
-                largest = float(size.max(initial=0.0, where=np.isfinite(size)))
-            spacing = float(np.spacing(np.array(largest, a.dtype)))
-        found = merge_roundings(found, Rounding(int(steps.max(initial=0)), spacing))
+    found, pairs = Rounding(), None
+    with np.errstate(all="ignore"):
+        for a, b in chunks:
+            if a.dtype.itemsize == 1:
+                pairs = pairs or BytePairs()
+                pairs.add(a, b)
+                continue
+            for start in range(0, a.size, CAPACITY):
+                x, y = (side[start : start + CAPACITY] for side in (a, b))
+                found = merge_roundings(found, _rounding_of_finite(x, y) or _rounding(x, y))
+        if pairs is not None and pairs.counts.any():
+            left, right, _ = pairs.used()
+            found = _rounding(left.view(a.dtype), right.view(a.dtype))
     return found
+
+
+def _rounding_of_finite(a: NDArray[Any], b: NDArray[Any]) -> Rounding | None:
+    """Count the steps between values that are all finite; None for others."""
+    left, right = _ranks(a, 3), _ranks(b, 6)
+    ends = [int(reduce(x)) for x in (left, right) for reduce in _ENDS]
+    largest = np.array([max(map(abs, ends))], left.dtype).view(a.dtype)
+    if not np.isfinite(largest[0]):
+        return None
+    steps = _between(left, right, _work_buffer(8, 2)[: a.nbytes].view(left.dtype))
+    return Rounding(int(np.maximum.reduce(steps)), float(np.spacing(largest)[0]))
+
+
+_ENDS = np.minimum.reduce, np.maximum.reduce
+
+
+def _rounding(a: NDArray[Any], b: NDArray[Any]) -> Rounding:
+    """Count the steps between any values, at least one."""
+    steps = ulp_distances(a, b)
+    size = np.maximum(np.abs(a.astype(np.float64)), np.abs(b.astype(np.float64)))
+    steps[np.isnan(size)] = 0  # on both sides: otherwise the distance is NaN
+    largest = float(size.max(initial=0.0, where=np.isfinite(size)))
+    return Rounding(int(steps.max()), float(np.spacing(np.array(largest, a.dtype))))
 
 
 def merge_roundings(one: Rounding, other: Rounding) -> Rounding:

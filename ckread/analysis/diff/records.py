@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import UsageError
 from ckread.model.display import (
-    Displayed,
     Field,
     Kind,
     column_of,
@@ -22,7 +21,8 @@ from ckread.model.display import (
     rows_where,
 )
 from ckread.model.evidence import Claim, Strength
-from ckread.model.selection import find_by_name
+from ckread.model.records import Records
+from ckread.model.selection import bounded_match
 from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class RenameRule:
 
     def apply(self, name: str) -> str:
         """Give the name under this rule."""
-        return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
+        with bounded_match(self.pattern.pattern, name):
+            return self.pattern.sub(self.replacement, name, count=0 if self.is_global else 1)
 
     def __str__(self) -> str:
         """Write it as `--rename` takes it."""
@@ -180,7 +181,16 @@ def pair_claims(counts: Mapping[PairedBy, int]) -> Iterator[Claim]:
 
 
 class Side(NamedTuple):
-    """A variable as one checkpoint has it."""
+    """A variable as one checkpoint has it.
+
+    Example:
+        >>> side = ckread.diff("fixtures/digits_run", "fixtures/digits_run", "conv1/kernel")[0].a
+        >>> side.name, side.key[-9:], str(side.dtype), side.shape, list(side.to_dict())
+        ('conv1/kernel', 'BLE_VALUE', 'float32', (3, 3, 1, 16), ['name', 'key', 'dtype', 'shape'])
+        >>> with ckread.open("fixtures/digits_run") as checkpoint:
+        ...     side == type(side).of(checkpoint["conv1/kernel"])
+        True
+    """
 
     name: str
     key: str
@@ -220,6 +230,22 @@ class Part(NamedTuple):
 
 class VariableDiff(NamedTuple):
     """What became of one variable.
+
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> one = ckread.diff(f"{run}/ckpt-1", f"{run}/ckpt-10", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.status), str(one.role), one.shape, one.elements, one.nbytes
+        ('conv1/kernel', 'changed', 'weight', (3, 3, 1, 16), 144, 576)
+        >>> one.is_read
+        True
+        >>> str(one.paired_by), one.confidence, one.renamed_from, one.is_renumbered
+        ('name', 1.0, None, False)
+        >>> one.side is one.b
+        True
+        >>> one.owner, one.slot, one.permutation, one.gates, one.part, one.scale, one.old, one.new
+        (None, None, None, None, None, None, None, None)
+        >>> one.a.dtype, one.is_codes, one.compared_as, round(one.metrics.relative_l2, 3)
+        (<DataType.FLOAT32: 'float32'>, False, None, 0.219)
 
     Attributes:
         name: its name in the second checkpoint; in the first, where it was removed.
@@ -453,8 +479,10 @@ def is_exact_cast(variable: VariableDiff) -> bool:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointDiff(Displayed):
-    """What changed between two checkpoints.
+class CheckpointDiff(Records[VariableDiff]):
+    """What changed between two checkpoints; its records are the variables, by name.
+
+    A name is that in the second checkpoint; of what was removed, that in the first.
 
     Attributes:
         a: path of the first.
@@ -474,6 +502,12 @@ class CheckpointDiff(Displayed):
         <ckread.CheckpointDiff '.../ckpt-2', '.../ckpt-3': 2 changed, 2 identical>
         >>> found.to_pandas()["changed_elements"].to_dict()["conv2/bias"]
         32
+        >>> found.a, found.b, found.index_only, found.verified, found.identical, found.equal
+        ('fixtures/digits_run/ckpt-2', 'fixtures/digits_run/ckpt-3', False, True, False, False)
+        >>> len(found.variables), found.renames, found.rules, found.conversion, found.tolerance.rtol
+        (4, {}, (), None, 0.0)
+        >>> found.conversion_map["conv1/kernel"], [str(claim.value) for claim in found.evidence]
+        ('conv1/kernel', ['4'])
     """
 
     a: str
@@ -490,13 +524,13 @@ class CheckpointDiff(Displayed):
         counts = ", ".join(f"{n} {status}" for status, n in self.summary.items() if n)
         return f"<ckread.CheckpointDiff {self.a!r}, {self.b!r}: {counts or 'no variables'}>"
 
-    def __getitem__(self, name: str) -> VariableDiff:
-        """Give what became of a variable, by its name in the second checkpoint.
+    @property
+    def _records(self) -> Sequence[VariableDiff]:
+        return self.variables
 
-        Raises:
-            VariableNotFoundError: it is in neither, or was not asked for.
-        """
-        return find_by_name(self.variables, name, f"{self.a}, {self.b}")
+    @property
+    def _found_in(self) -> str:
+        return f"{self.a}, {self.b}"
 
     @property
     def identical(self) -> bool | None:

@@ -11,20 +11,23 @@ are, the more of them stays in the second-level cache.
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
-from ckread.analysis.scan import (
-    Grid,
+from ckread.analysis.numbers import (
+    BytePairs,
     chunk_buffer,
     copy_as_floats,
     inner_product,
     inner_products,
+    values_of,
 )
-from ckread.readers.contract import DataType
+from ckread.analysis.scan import Grid
+from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.scan import Chunks
+    from ckread.model.variable import Variable
     from ckread.readers.contract import Extent
 
     Floats = NDArray[np.float64]
@@ -40,6 +44,10 @@ CHUNK_ELEMENTS = 1 << 16
 """Elements of one chunk: 256 KiB of float32, the optimum that was measured."""
 GRID = Grid(16 * CHUNK_ELEMENTS, CHUNK_ELEMENTS)
 """A piece is 4 MiB of float32, in each of the checkpoints."""
+_BYTE_GRID = Grid(32 * CHUNK_ELEMENTS, 2 * CHUNK_ELEMENTS)
+"""Of integers of one byte, whose sums are exact however they are cut."""
+_COUNTED_GRID = Grid(1 << 24, 1 << 20)
+"""Of floats of one byte: what is counted of a chunk is gone through once, 65,536 pairs."""
 
 _RANGE = (1e-280, 1e300)
 
@@ -77,7 +85,7 @@ class ChunkSums:
         self._rows: list[list[float]] = []
         self._buffers: list[Floats] = []
         self._first = self._previous = np.empty(0)
-        self.extreme = 0.0
+        self.extreme: float = 0.0
 
     def repeat(self) -> None:
         """Take over the sums of the checkpoint before, whose values are the same."""
@@ -129,6 +137,71 @@ class ChunkSums:
         return np.array(self._rows, np.float64)
 
 
+class ByteSums(ChunkSums):
+    """The same of numbers of one byte, from how often which stand side by side."""
+
+    def __init__(self, dtype: DataType) -> None:
+        super().__init__(0)
+        self._value = values_of(numpy_dtype(dtype))
+        self._start = self._before = np.empty(0, np.uint8)
+
+    def add(self, values: NDArray[Any], *, is_wide: bool) -> None:
+        """Add the values of the next checkpoint."""
+        first, x, spare = (chunk_buffer(_COUNTED_GRID.chunk, number=n) for n in (1, 2, 3))
+        if not self._start.size:
+            x = first
+        elif self._before.base is x.base:
+            x = spare
+        x = x[: values.size]
+        np.copyto(x, values.view(np.uint8))
+        if not self._start.size:
+            self._start = self._before = x
+            return
+        here, there, counts = _paired(x, self._start)
+        y, y0 = self._value[here], self._value[there]
+        if not self._rows:
+            self._rows.append(_own_row(y0, counts))
+        row = _own_row(y, counts)
+        row[1] = row[2] = _weighted((y - y0) ** 2, counts)
+        xx, ff = row[0], self._rows[0][0]
+        is_alike = are_alike(xx, ff)
+        row[3] = inner_from_distance(xx, ff, row[1]) if is_alike else _weighted(y * y0, counts)
+        if self._before is not self._start:
+            here, there, counts = _paired(x, self._before)
+            row[2] = _weighted((self._value[here] - self._value[there]) ** 2, counts)
+        self._rows.append(row)
+        self._before = x
+
+    def repeat(self) -> None:
+        """Take over the sums of the checkpoint before, whose values are the same."""
+        self.rows()
+        super().repeat()
+
+    def rows(self) -> Floats:
+        """Give the sums, shape (checkpoints, N_SUMS)."""
+        if not self._rows:
+            here, _, counts = _paired(self._start, self._start)
+            self._rows.append(_own_row(self._value[here], counts))
+        return super().rows()
+
+
+def _paired(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+    pairs = BytePairs()
+    pairs.add(x, y)
+    return pairs.used()
+
+
+def _own_row(values: Floats, counts: NDArray[np.int64]) -> list[float]:
+    """Give the sums of the first checkpoint, from its values and how often each occurs."""
+    xx = _weighted(values * values, counts)
+    nan, infinite = (int(counts[bad(values)].sum()) for bad in (np.isnan, np.isinf))
+    return [xx, xx * 0, math.nan, xx, nan, infinite]
+
+
+def _weighted(values: Floats, counts: NDArray[np.int64]) -> float:
+    return float(np.sum(values * counts))
+
+
 def _distance(x: Floats, y: Floats, spare: Floats) -> float:
     np.subtract(x, y, out=spare)
     return inner_product(spare, spare)
@@ -146,17 +219,33 @@ class Measured(NamedTuple):
     extreme: Any
 
 
+def grid_of(cells: Sequence[Extent | Variable]) -> Grid:
+    """Tell how the cells of a variable are cut."""
+    if any(cell.dtype.itemsize > 1 for cell in cells):
+        return GRID
+    return _COUNTED_GRID if _are_counted(cells) else _BYTE_GRID
+
+
+def _are_counted(cells: Sequence[Extent | Variable]) -> bool:
+    """Tell whether all are of one type of floats of one byte: integers are copied faster."""
+    dtype = cells[0].dtype
+    is_narrow = dtype.itemsize == 1 and dtype.startswith("float")
+    return is_narrow and all(cell.dtype is dtype for cell in cells)
+
+
 def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measured:
     """Measure a variable through the checkpoints, in any process: the kernel."""
     contents = [(extent.crc32c, extent.dtype, extent.big_endian) for extent in extents]
     # What has the checksum of the one before is read all the same, and verified.
     repeats = [False, *(a == b and a[0] is not None for a, b in pairwise(contents))]
     are_wide = [extent.dtype in WIDE for extent in extents]
+    dtype = extents[0].dtype
+    start = partial(ByteSums, dtype) if _are_counted(extents) else partial(ChunkSums, exponent)
     sums = np.zeros((len(extents), N_SUMS))
     extreme = 0.0
     with np.errstate(all="ignore"):
         for arrays in chunks:
-            chunk = ChunkSums(exponent)
+            chunk = start()
             for is_repeat, is_wide, values in zip(repeats, are_wide, arrays, strict=True):
                 if is_repeat:
                     chunk.repeat()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, GRID, N_SUMS, Rows, Sums, measure
+from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, N_SUMS, Rows, Sums, grid_of, measure
 from ckread.analysis.drift.records import VariableDrift, changes
 from ckread.analysis.norms import CLOSE, cosine_from_distance
-from ckread.analysis.scan import Item, inner_product, scan, side_by_side
+from ckread.analysis.numbers import inner_product
+from ckread.analysis.scan import Item, scan, side_by_side
 from ckread.analysis.small import grouped, limit_of, scan_together
 from ckread.errors import CheckpointError
 from ckread.model.variable import is_whole
@@ -166,11 +167,12 @@ def _measure_large(eras: Sequence[Era], work: Work) -> None:
     for era in eras:
         name = era.series.name
         cut = spans(len(era.at), work.n_workers(nbytes))
+        grid = grid_of(era.cells)
         sums = np.zeros((len(era.at), N_SUMS))
         for span in cut:
             cells = [era.cells[j] for j in span.which]
             names = [name] * len(cells)
-            items.append(Item(len(whose), cells, cells[0].elements, GRID, era.exponent, names))
+            items.append(Item(len(whose), cells, cells[0].elements, grid, era.exponent, names))
             whose.append((era, span, sums))
         era.sums = sums
     for item, found in scan(items, measure, work):

@@ -8,18 +8,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.records import Records
 from ckread.model.role import Role
-from ckread.model.selection import choose, find_by_name
+from ckread.model.selection import choose
+from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.analysis.audit.records import Seam
-    from ckread.model.checkpoint import Checkpoint
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
-    from ckread.model.run.run import Run
+    from ckread.model.run.run import Number, Opened, Run
     from ckread.model.variable import Variable
     from ckread.readers.contract import DataType, Extent
 
@@ -51,15 +52,17 @@ class OpenRun:
         entries: of these checkpoints.
         series: by name, in the order of the model of the last checkpoint.
         notes: which could not be opened, and why.
+        numbers: counters and rates of each checkpoint that were read already, by key.
     """
 
     entries: list[RunEntry]
     series: dict[str, Series]
     notes: list[str]
+    numbers: list[Mapping[str, Number]]
 
     def without(self, index: int) -> None:
         """Take a checkpoint out."""
-        del self.entries[index]
+        del self.entries[index], self.numbers[index]
         for series in self.series.values():
             del series.cells[index]
         self.series = {name: s for name, s in self.series.items() if any(s.cells)}
@@ -67,18 +70,18 @@ class OpenRun:
 
 def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     """Open every checkpoint of a run, for its index alone."""
-    opened: list[Checkpoint] = []
+    opened: list[Opened] = []
     entries, notes, empty = [], [], []
-    for index, checkpoint in run.opened():
+    for index, found in run.indexes():
         entry = run.entries[index]
-        if isinstance(checkpoint, CheckpointError):
-            notes.append(f"{entry.name} was left out: {checkpoint.message}.")
+        if isinstance(found, CheckpointError):
+            notes.append(f"{entry.name} was left out: {found.message}.")
             continue
-        shards = [file for file in checkpoint.files() if file.is_shard] if needs_values else []
+        shards = [file for file in found.reader.files() if file.is_shard] if needs_values else []
         if shards and all(file.nbytes is None for file in shards):
             empty.append(entry)
         else:
-            opened.append(checkpoint)
+            opened.append(found)
             entries.append(entry)
     if empty and not opened:
         raise MissingShardError(
@@ -96,11 +99,16 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         notes.append(f"{who} data is not here: {shown}.")
     if not opened:
         raise nothing_left(run)
-    last = opened[-1]
-    names = {variable.name: None for variable in last.in_order()}
-    names.update(dict.fromkeys(name for checkpoint in opened for name in checkpoint))
-    series = {name: Series(name, [checkpoint.get(name) for checkpoint in opened]) for name in names}
-    return OpenRun(entries, series, notes)
+    names = dict.fromkeys(variable.name for variable in opened[-1].checkpoint().in_order())
+    for built in {id(found.structure): found.structure for found in opened}.values():
+        names.update(dict.fromkeys(identity.name for identity in built.identities.values()))
+    cells: dict[str, list[Variable | None]] = {name: [None] * len(opened) for name in names}
+    with no_garbage_collection():
+        for at, found in enumerate(opened):
+            for variable in found.variables():
+                cells[variable.name][at] = variable
+    series = {name: Series(name, found_in) for name, found_in in cells.items()}
+    return OpenRun(entries, series, notes, [found.numbers for found in opened])
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
@@ -130,9 +138,10 @@ def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
     if len(found) != 1:
         return ()
     rates: list[float | None] = []
-    for cell in found[0].cells:
+    for cell, known in zip(found[0].cells, opened.numbers, strict=True):
         try:
-            rates.append(None if cell is None else float(cell.scalar()))
+            rate = None if cell is None else known.get(cell.key) or cell.scalar()
+            rates.append(None if rate is None else float(rate))
         except CheckpointError:
             rates.append(None)
     return tuple(rates)
@@ -185,6 +194,21 @@ Figures = tuple[float | None, ...]
 class VariableDrift(NamedTuple):
     """How one variable moved; arrays go along the checkpoints of the run.
 
+    Example:
+        >>> one = ckread.drift("fixtures/digits_run", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.role), str(one.dtype), one.shape, one.elements, one.slot
+        ('conv1/kernel', 'weight', 'float32', (3, 3, 1, 16), 144, None)
+        >>> one.present[0], one.changed[:4], one.n_changes, one.first_change, round(one.moved, 3)
+        (True, (None, False, False, True), 7, 3, 0.219)
+        >>> [round(x[3], 4) for x in (one.l2, one.from_first, one.from_previous)]
+        [1.5332, 0.2037, 0.2037]
+        >>> round(one.cosine_to_first[3], 4)
+        0.983
+        >>> one.nan[0], one.infinite[0], one.first_nonfinite, one.is_finite_at(-1)
+        (0, 0, None, True)
+        >>> len(one.to_dict()["l2"])
+        10
+
     Attributes:
         name: its name.
         role: what it is for.
@@ -206,6 +230,8 @@ class VariableDrift(NamedTuple):
         infinite: how many are infinite.
         first_nonfinite: index of the first checkpoint in which a value is NaN or
             infinite; None if there is none.
+        initial: what values look like that never moved: `all 0`, `as Glorot's uniform draw
+            would be`; None where they moved, were not read, or look like nothing.
     """
 
     name: str
@@ -223,6 +249,7 @@ class VariableDrift(NamedTuple):
     nan: tuple[int, ...] = ()
     infinite: tuple[int, ...] = ()
     first_nonfinite: int | None = None
+    initial: str | None = None
 
     @classmethod
     def of(
@@ -268,7 +295,14 @@ class VariableDrift(NamedTuple):
         """Give the fields of a variable in the `drift` document."""
         blank = [None] * len(self.present)
         series = {field.name: list(field.of(self)) or blank for field in SERIES}
-        return document(DRIFT_FIELDS, self) | series | {"first_nonfinite": self.first_nonfinite}
+        return (
+            document(DRIFT_FIELDS, self)
+            | series
+            | {
+                "first_nonfinite": self.first_nonfinite,
+                "initial": self.initial,
+            }
+        )
 
 
 DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
@@ -303,8 +337,10 @@ SERIES: tuple[Field[VariableDrift], ...] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RunDrift(Displayed):
-    """How the variables of a run moved.
+class RunDrift(Records[VariableDrift]):
+    """How the variables of a run moved; its records are the variables, by name.
+
+    By name the `causes` are found too.
 
     Attributes:
         path: of the run.
@@ -325,6 +361,12 @@ class RunDrift(Displayed):
         <ckread.RunDrift 'fixtures/digits_run': 16 variables, 10 checkpoints>
         >>> found["conv1/bias"].changed[:4]
         (None, False, False, True)
+        >>> len(found.variables), found.index_only, found.causes, found.notes, found.seams
+        (16, True, (), (), ())
+        >>> {str(role): n for role, n in found.left_out.items()}, found.learning_rate
+        ({'counter': 2, 'hyperparameter': 1, 'slot': 24}, ())
+        >>> [claim.claim for claim in found.evidence]
+        ['step', 'latest']
     """
 
     path: str
@@ -343,13 +385,12 @@ class RunDrift(Displayed):
         n = f"{len(self.variables)} variables, {len(self.checkpoints)} checkpoints"
         return f"<ckread.RunDrift {self.path!r}: {n}>"
 
-    def __getitem__(self, name: str) -> VariableDrift:
-        """Give the drift of a variable by its name.
+    @property
+    def _records(self) -> tuple[VariableDrift, ...]:
+        return self.variables
 
-        Raises:
-            VariableNotFoundError: there is none of this name.
-        """
-        return find_by_name((*self.variables, *self.causes), name, self.path)
+    def _find(self, name: str) -> VariableDrift | None:
+        return next((one for one in (*self.variables, *self.causes) if one.name == name), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the body of the `drift` document."""

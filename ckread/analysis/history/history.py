@@ -6,14 +6,15 @@ import math
 import os
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import without_copies
 from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.history.best import BestMode, choose_metric, is_of_training, mode_of
 from ckread.analysis.history.holders import Holders, Rows, match_epochs
 from ckread.errors import UsageError
-from ckread.model.display import Displayed, Kind, data_frame
+from ckread.model.display import Kind, data_frame
+from ckread.model.records import Records
 from ckread.model.run.run import as_run
 from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BestEpoch:
     """The best epoch by one metric.
+
+    Example:
+        >>> best = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run").best
+        >>> best.metric, str(best.mode), best.epoch, round(best.value, 4)
+        ('val_loss', 'min', 8, 0.0353)
+        >>> best.checkpoint, best.nearest
+        ('fixtures/digits_run/ckpt-8', None)
+        >>> list(best.to_dict())[:2]
+        ['metric', 'mode']
 
     Attributes:
         metric: its name.
@@ -58,9 +68,27 @@ class BestEpoch:
         }
 
 
+class Curve(NamedTuple):
+    """One metric of a training.
+
+    Example:
+        >>> for name, values in ckread.history("fixtures/digits_run/history.json")[:2]:
+        ...     print(name, round(values[-1], 4))
+        loss 0.0435
+        accuracy 0.9889
+
+    Attributes:
+        name: of the metric.
+        values: along the epochs; None where there is none.
+    """
+
+    name: str
+    values: tuple[float | None, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class TrainingHistory(Displayed):
-    """Training curves.
+class TrainingHistory(Records[Curve]):
+    """Training curves; its records are the metrics with their values, by name.
 
     Attributes:
         logs: paths of the logs, in the order in which they were joined.
@@ -80,6 +108,13 @@ class TrainingHistory(Displayed):
         >>> found = ckread.history("fixtures/digits_run/history.json")
         >>> found, found.metrics["val_loss"][7]
         (<ckread.TrainingHistory '.../history.json': 10 epochs, 5 metrics>, 0.035...)
+        >>> found = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run")
+        >>> found.epochs[-1], found.unit, found.seams, found.gaps, found.run, found.logs
+        (10, 'epoch', (), (), 'fixtures/digits_run', ('fixtures/digits_run/history.json',))
+        >>> found.at_best, found.is_best_of_training, found.holders.kept[8], found.counters
+        (7, False, 'fixtures/digits_run/ckpt-8', {'epoch': (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)})
+        >>> found.marks, found.run_seams, found.notes, [claim.claim for claim in found.evidence]
+        ({}, (), (), ['epochs of checkpoints'])
     """
 
     logs: tuple[str, ...]
@@ -94,6 +129,14 @@ class TrainingHistory(Displayed):
     counters: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     run_seams: tuple[Seam, ...] = ()
+
+    @property
+    def _records(self) -> tuple[Curve, ...]:
+        return tuple(Curve(name, values) for name, values in self.metrics.items())
+
+    @property
+    def _found_in(self) -> str:
+        return ", ".join(self.logs)
 
     @property
     def marks(self) -> dict[int, Seam]:

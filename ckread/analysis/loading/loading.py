@@ -64,20 +64,23 @@ def on_loading(path: str | os.PathLike[str]) -> OnLoading:
     return _of_location(locate(path))
 
 
-def of_checkpoint(path: str) -> OnLoading | None:
-    """Tell it of a checkpoint that is checked; None where nothing is to be loaded but values."""
+def of_checkpoint(path: str, *, opens: bool = False) -> OnLoading | None:
+    """Tell it of a checkpoint that is checked; None where nothing is to be loaded but values.
+
+    `opens` says that it is open already: then it leads to no other file.
+    """
     try:
         location = locate(path)
         has_graph = is_file(location.path + META_SUFFIX)
         if location.format in (Format.TENSOR_BUNDLE, Format.V1_TABLE) and not has_graph:
             return None
-        found = _of_location(location)
+        found = _of_location(location, opens=opens)
     except CheckpointError:  # the report says what is damaged
         return None
     return None if found.kind == "values" and not found.others else found
 
 
-def _of_location(location: Location) -> OnLoading:
+def _of_location(location: Location, *, opens: bool = False) -> OnLoading:
     """Tell what loading what lies at a place would do."""
     path = location.path
     if location.format is Format.SAVED_MODEL:
@@ -85,7 +88,7 @@ def _of_location(location: Location) -> OnLoading:
 
         return saved_model_on_loading(os.path.join(path, SAVED_MODEL), path)
     if location.format in _KERAS:
-        return _keras(path, location.format)
+        return _keras(path, location.format, opens=opens)
     meta = path + META_SUFFIX
     if is_file(meta):
         from ckread.analysis.loading.graph import saved_model_on_loading
@@ -95,7 +98,7 @@ def _of_location(location: Location) -> OnLoading:
         return OnLoading(path, "values")
 
 
-def _keras(path: str, layout: Format) -> OnLoading:
+def _keras(path: str, layout: Format, *, opens: bool) -> OnLoading:
     """Tell what Keras would do for the configuration, and whether the weights lead elsewhere."""
     from ckread.analysis.loading.keras import read_through
     from ckread.readers.keras.archive import is_of_keras, open_keras_archive, read_configuration
@@ -119,11 +122,10 @@ def _keras(path: str, layout: Format) -> OnLoading:
 
         facts += pickle_facts(path, os.path.basename(path))
     try:
-        if layout is Format.KERAS_ARCHIVE:
-            reader, _ = open_keras_archive(path)
-        else:
-            reader = open_hdf5(path)
-        reader.close()
+        if not opens and layout is Format.KERAS_ARCHIVE:
+            open_keras_archive(path)[0].close()
+        elif not opens:
+            open_hdf5(path).close()
     except CheckpointError as error:
         if error.kind is ErrorKind.LEADS_OUT:
             detail = f"{error.told}; Keras from 3.13.2 on refuses it"

@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Displayed, Field, Kind, document, frame
+from ckread.model.display import Field, Kind, document, frame
+from ckread.model.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,17 @@ MAX_OTHERS = 20
 @dataclass(frozen=True, slots=True)
 class LoadFact:
     """One thing that a program which loads the file would do.
+
+    Example:
+        >>> import pathlib, pickle, tempfile, webbrowser
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.pkl")
+        ...     _ = path.write_bytes(pickle.dumps(webbrowser.open))
+        ...     fact = ckread.loads(path)[0]
+        >>> str(fact.what), fact.when, fact.trigger, fact.place, fact.op, fact.n
+        ('pickle', 'unpickling', 'load', ('webbrowser.open',), 'webbrowser.open', 1)
+        >>> fact.detail, fact.constants, fact.likeness[2], list(fact.to_dict())[:2]
+        ('imports webbrowser.open', (), 'webbrowser.open', ['what', 'when'])
 
     Attributes:
         what: what it does.
@@ -70,8 +82,10 @@ FACT_FIELDS: tuple[Field[LoadFact], ...] = (
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class OnLoading(Displayed):
+class OnLoading(Records[LoadFact]):
     """What a program that loads a file would run, read or write.
+
+    Its records are the facts, by the operation, class or function: `"ReadFile" in found`.
 
     Attributes:
         path: the file or directory.
@@ -101,6 +115,13 @@ class OnLoading(Displayed):
         <BLANKLINE>
         This is about what a program that loads the file would do, in any branch of it;
         soundness (check) is about its bytes.
+        >>> found = ckread.loads("fixtures/digits_export")
+        >>> found.n_nodes, found.n_signatures, found.n_layers, dict(found.not_listed)
+        (434, 2, 0, {'RestoreV2': 1, 'ShardedFilename': 1, 'SaveV2': 1, 'MergeV2Checkpoints': 1})
+        >>> found.reached, found.by_object, found.unreached, found.index_as_exported
+        (3, 2, 0, True)
+        >>> found.facts, found.own, found.tables, found.others
+        ((), (), 0, ())
     """
 
     path: str
@@ -117,6 +138,13 @@ class OnLoading(Displayed):
     reached: int = 0
     by_object: int = 0
     unreached: int = 0
+
+    @property
+    def _records(self) -> tuple[LoadFact, ...]:
+        return self.facts
+
+    def _name_of(self, record: LoadFact) -> str | None:
+        return record.op
 
     def __repr__(self) -> str:
         """Show path, kind and number of facts."""

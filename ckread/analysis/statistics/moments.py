@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.norms import times_two_to
-from ckread.analysis.scan import inner_product, row_sum
+from ckread.analysis.numbers import chunk_buffer, inner_product, row_sum
+from ckread.readers.contract import CHUNK_NBYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def part_of(
 ) -> Part | IntegerPart:
     """Measure finite numbers of any real type between `low` and `high`."""
     if values.dtype.kind in "iu":
-        return integer_part(values, int(low), int(high))
+        return integer_part(values, int(low), int(high), scratch)
     if low == high:
         return constant_part(float(low), values.size)
     if scratch is None:
@@ -103,9 +104,15 @@ def float_part(values: Floats, low: float, high: float, *, is_single: bool = Fal
 
 def _absolute(values: Floats, low: float, high: float) -> float:
     """Sum the magnitudes of values between `low` and `high`."""
-    if low < 0 < high:
-        return row_sum(np.abs(values))
-    return abs(row_sum(values))
+    if not low < 0 < high:
+        return abs(row_sum(values))
+    return row_sum(np.abs(values, out=_room(values.size)))
+
+
+def _room(n: int) -> Floats:
+    """Give room for so many floats: of a chunk the same every time, which costs no pages."""
+    room = chunk_buffer(8 * CHUNK_NBYTES // 4, number=2).view(np.float64)
+    return room[:n] if n <= room.size else np.empty(n)
 
 
 def constant_part(value: float, n: int) -> Part:
@@ -126,11 +133,16 @@ def _two_pass(values: Floats, is_single: bool) -> tuple[float, float, float]:
     return mean, max(0.0, m2 - rest * rest / values.size), rest / values.size
 
 
-def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
+def integer_part(
+    values: NDArray[Any], low: int, high: int, scratch: NDArray[np.uint8] | None = None
+) -> IntegerPart:
     """Measure integers of at most 64 bits between `low` and `high`."""
     n = values.size
     # Modulo 2**64 the distances are right even where they overflow.
-    distances = values.astype(np.uint64) - np.uint64(low % 2**64)
+    space = np.empty(8 * n, np.uint8) if scratch is None else scratch[: 8 * n]
+    distances = space.view(np.uint64)
+    np.copyto(distances, values, casting="unsafe")
+    np.subtract(distances, np.uint64(low % 2**64), out=distances)
     above = _exact_sum(distances)
     total = n * low + above
     if low < 0 < high:
@@ -138,12 +150,15 @@ def integer_part(values: NDArray[Any], low: int, high: int) -> IntegerPart:
         absolute = total - 2 * (negative.size * low + _exact_sum(negative))
     else:
         absolute = abs(total)
-    floats = distances.astype(np.float64)
+    floats = _room(n)
+    np.copyto(floats, distances)
     np.subtract(floats, above / n, out=floats)
     return IntegerPart(n, total, inner_product(floats, floats), absolute)
 
 
 def _exact_sum(numbers: NDArray[np.uint64]) -> int:
+    if not numbers.size or int(numbers.max()) * numbers.size < 2**64:
+        return int(numbers.sum())
     halves = (numbers >> np.uint64(32)).sum(), (numbers & np.uint64(2**32 - 1)).sum()
     return (int(halves[0]) << 32) + int(halves[1])
 

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.scan import chunk_buffer
+from ckread.analysis.numbers import chunk_buffer, count_words
 from ckread.analysis.statistics.moments import (
     IntegerPart,
     Part,
@@ -62,7 +62,7 @@ class Sketch:
 
     def __init__(self, dtype: DataType) -> None:
         self.dtype = dtype
-        self.pattern = pattern_of(dtype)
+        self.pattern: Pattern = pattern_of(dtype)
         self._elements = self._zeros = self._nan = 0
         self._infinite = [0, 0]
         self._low, self._high = math.inf, -math.inf
@@ -218,24 +218,15 @@ def count_patterns(
         counts[0] += raw.size - n_true
     elif pattern is Pattern.BYTE:
         octets = raw.view(np.uint8)
-        _count_words(octets[: octets.size // 2 * 2].view(np.uint16), counts, scratch)
+        count_words(octets[: octets.size // 2 * 2].view(np.uint16), counts, scratch)
         if octets.size % 2:
             # Its missing partner is a zero, which `folded` takes back.
             counts[int(octets[-1])] += 1
     elif pattern is Pattern.WORD:
-        _count_words(raw.view(np.uint16), counts, scratch)
+        count_words(raw.view(np.uint16), counts, scratch)
     else:
         rounded = raw if pattern is Pattern.FLOAT32 else raw.astype(np.float32)
-        _count_words(rounded.view(np.uint32), counts, scratch)
-
-
-def _count_words(
-    words: NDArray[np.unsignedinteger[Any]], counts: Counts, scratch: NDArray[np.uint8]
-) -> None:
-    index = scratch[: 8 * words.size].view(np.uint64)
-    shift = 16 if words.itemsize == 4 else 0
-    np.right_shift(words, shift, out=index, casting="unsafe")
-    np.add.at(counts, index.view(np.intp), 1)
+        count_words(rounded.view(np.uint32), counts, scratch)
 
 
 def folded(pairs: Counts, n: int) -> Counts:

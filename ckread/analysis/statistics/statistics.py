@@ -10,9 +10,10 @@ from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
-from ckread.model.display import Displayed, Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
-from ckread.model.selection import choose, find_by_name, model_order
+from ckread.model.records import Records
+from ckread.model.selection import choose, model_order
 from ckread.readers.contract import CHECKSUMMED
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ N_BINS = 64
 class VariableStatistics(NamedTuple):
     """The statistics of one variable.
 
+    Example:
+        >>> one = ckread.statistics("fixtures/digits_run", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.role), str(one.dtype), one.shape, one.key[-9:], one.error
+        ('conv1/kernel', 'weight', 'float32', (3, 3, 1, 16), 'BLE_VALUE', None)
+        >>> one.elements, one.zeros, one.nan, one.infinite
+        (144, 0, 0, 0)
+        >>> [round(x, 4) for x in (one.min, one.max, one.mean, one.std, one.l1, one.l2)]
+        [-0.2557, 0.2407, -0.0056, 0.1315, 16.585, 1.579]
+        >>> one.distribution.elements, "0.5" in one.to_row()
+        (144, True)
+        >>> len(one.to_dict()["histogram"]["counts"])
+        64
+
     Attributes:
         name: its name.
         key: its checkpoint key.
@@ -63,6 +77,56 @@ class VariableStatistics(NamedTuple):
     shape: tuple[int, ...]
     distribution: Distribution | None
     error: CheckpointError | None = None
+
+    @property
+    def elements(self) -> int | None:
+        """How many numbers it holds; None, as all figures, where it could not be read."""
+        return self.distribution and self.distribution.elements
+
+    @property
+    def min(self) -> float | None:
+        """The smallest finite value; None where none is finite."""
+        return self.distribution and self.distribution.min
+
+    @property
+    def max(self) -> float | None:
+        """The largest finite value; None where none is finite."""
+        return self.distribution and self.distribution.max
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the finite values."""
+        return self.distribution and self.distribution.mean
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation of the finite values, of all of them, not of a sample."""
+        return self.distribution and self.distribution.std
+
+    @property
+    def l1(self) -> float | None:
+        """Sum of the sizes of the finite values."""
+        return self.distribution and self.distribution.l1
+
+    @property
+    def l2(self) -> float | None:
+        """Norm of the finite values."""
+        return self.distribution and self.distribution.l2
+
+    @property
+    def zeros(self) -> int | None:
+        """How many are 0."""
+        return self.distribution and self.distribution.zeros
+
+    @property
+    def nan(self) -> int | None:
+        """How many are NaN."""
+        return self.distribution and self.distribution.nan
+
+    @property
+    def infinite(self) -> int | None:
+        """How many are infinite."""
+        return self.distribution and self.distribution.infinite
 
     def to_dict(self, n_bins: int = N_BINS) -> dict[str, Any]:
         """Give the fields of a variable in the `stats` document."""
@@ -121,8 +185,8 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CheckpointStatistics(Displayed):
-    """The statistics of the variables of a checkpoint that were asked for.
+class CheckpointStatistics(Records[VariableStatistics]):
+    """The statistics of the variables of a checkpoint that were asked for, by name.
 
     Attributes:
         path: of the checkpoint.
@@ -138,6 +202,10 @@ class CheckpointStatistics(Displayed):
         conv1/kernel  ...
         >>> found.to_pandas()["std"].round(3).to_dict()
         {'conv1/kernel': 0.131, 'conv1/bias': 0.03}
+        >>> [one.name for one in found.measured], found.damaged, len(found.variables)
+        (['conv1/kernel', 'conv1/bias'], (), 2)
+        >>> {str(role): n for role, n in found.left_out.items()}, found.n_bins, found.has_checksums
+        ({'slot': 4}, 64, True)
     """
 
     path: str
@@ -150,13 +218,9 @@ class CheckpointStatistics(Displayed):
         """Show path and number of variables."""
         return f"<ckread.CheckpointStatistics {self.path!r}: {len(self.variables)} variables>"
 
-    def __getitem__(self, name: str) -> VariableStatistics:
-        """Give the statistics of a variable by its name.
-
-        Raises:
-            VariableNotFoundError: it is not among those that were asked for.
-        """
-        return find_by_name(self.variables, name, self.path)
+    @property
+    def _records(self) -> tuple[VariableStatistics, ...]:
+        return self.variables
 
     @property
     def measured(self) -> tuple[VariableStatistics, ...]:
@@ -225,9 +289,11 @@ def statistics(
         >>> found = ckread.statistics("fixtures/digits_run/ckpt-10", "conv1")
         >>> found
         <ckread.CheckpointStatistics 'fixtures/digits_run/ckpt-10': 2 variables>
-        >>> kernel = found["conv1/kernel"].distribution
-        >>> kernel.elements, round(kernel.mean, 5), round(kernel.quantile(0.5).value, 5)
-        (144, -0.00555, -0.01684)
+        >>> kernel = found["conv1/kernel"]
+        >>> kernel.elements, round(kernel.mean, 5)
+        (144, -0.00555)
+        >>> round(kernel.distribution.quantile(0.5).value, 5)
+        -0.01684
     """
     with opened(checkpoint) as source:
         chosen, left_out = choose_variables(source, patterns, roles)
@@ -261,6 +327,13 @@ def variable_statistics(
 class Moment:
     """One checkpoint of a run.
 
+    Example:
+        >>> moment = ckread.statistics_of_run("fixtures/digits_run", "conv1").moments[2]
+        >>> moment.path, moment.step, moment.epoch, moment.numbers
+        ('fixtures/digits_run/ckpt-3', 3, None, (3,))
+        >>> moment.time, list(moment.variables)
+        (1795240231.1890755, ['conv1/kernel', 'conv1/bias'])
+
     Attributes:
         path: of the checkpoint.
         step: its step; None where it is not known.
@@ -278,9 +351,26 @@ class Moment:
     numbers: tuple[int, ...] = ()
 
 
+class VariableOverRun(NamedTuple):
+    """One variable along a run.
+
+    Example:
+        >>> found = ckread.statistics_of_run("fixtures/digits_run", "conv1/bias")
+        >>> [one.zeros for one in found["conv1/bias"].statistics][:3]
+        [16, 16, 16]
+
+    Attributes:
+        name: its name.
+        statistics: of each checkpoint, along `moments`; None where it is not there.
+    """
+
+    name: str
+    statistics: tuple[VariableStatistics | None, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class RunStatistics(Displayed):
-    """Statistics of some variables along a run.
+class RunStatistics(Records[VariableOverRun]):
+    """Statistics of some variables along a run; its records are the variables, by name.
 
     Attributes:
         path: what names the run.
@@ -296,6 +386,12 @@ class RunStatistics(Displayed):
         >>> frame = found.to_pandas().pivot(index="step", columns="name", values="l2")
         >>> frame.loc[10].round(3).to_dict()["conv2/bias"]
         0.524
+        >>> found.names[0], len(found.moments), found.n_bins, found.titles
+        ('conv1/bias', 10, 64, ('step',))
+        >>> found.damaged, found.notes
+        ((), ())
+        >>> [claim.claim for claim in found.evidence]
+        ['step', 'latest']
     """
 
     path: str
@@ -310,6 +406,13 @@ class RunStatistics(Displayed):
         """Show path and how much was measured."""
         n = f"{len(self.names)} variables, {len(self.moments)} checkpoints"
         return f"<ckread.RunStatistics {self.path!r}: {n}>"
+
+    @property
+    def _records(self) -> tuple[VariableOverRun, ...]:
+        moments = [moment.variables for moment in self.moments]
+        return tuple(
+            VariableOverRun(name, tuple(held.get(name) for held in moments)) for name in self.names
+        )
 
     @property
     def damaged(self) -> tuple[VariableStatistics, ...]:
@@ -386,8 +489,7 @@ def statistics_of_run(
         >>> found = ckread.statistics_of_run("fixtures/digits_run", "conv1/kernel")
         >>> found
         <ckread.RunStatistics 'fixtures/digits_run': 1 variables, 10 checkpoints>
-        >>> stds = [m.variables["conv1/kernel"].distribution.std for m in found.moments]
-        >>> [round(std, 3) for std in stds][:5]
+        >>> [round(one.std, 3) for one in found["conv1/kernel"].statistics][:5]
         [0.119, 0.119, 0.119, 0.128, 0.13]
     """
     from ckread.model.run.run import as_run

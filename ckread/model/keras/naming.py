@@ -7,6 +7,7 @@ optimizer's slots under the name of the weight they belong to, unique in the fil
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
@@ -107,43 +108,43 @@ def layer_table(
     tensors: Mapping[str, TensorRecord],
 ) -> tuple[KerasLayer, ...]:
     """List the layers with their parameters: in model order if that is told, else of the file."""
-    sizes = [
-        (one, math.prod(tensors[key].shape))
-        for key, one in variables.items()
-        if one.role.is_parameter
-    ]
+    parameters = [one for one in variables.values() if one.role.is_parameter]
+    sizes = {one.key: math.prod(tensors[one.key].shape) for one in parameters}
     is_legacy = bool(contents.weights)
 
-    def total(layer: str, inner: str = "") -> int:
-        """Sum what a layer holds; in a nested model of a legacy file, what carries its name."""
-        return sum(
-            elements
-            for one, elements in sizes
+    def keys_of(layer: str, inner: str = "") -> tuple[str, ...]:
+        """Give what a layer holds; in a nested model of a legacy file, what carries its name."""
+        return tuple(
+            one.key
+            for one in parameters
             if one.layer == layer or one.layer.startswith(f"{layer}/")
             if not inner or f"/{inner}/" in f"/{one.name}"
         )
+
+    def listed_as(layer: KerasLayer, keys: tuple[str, ...]) -> KerasLayer:
+        return replace(layer, parameters=sum(sizes[key] for key in keys), weights=keys)
 
     listed = iter_layers(contents.config.model)
     if listed:
         found = []
         for path, layer, depth in listed:
             top, _, inner = path.partition("/") if is_legacy else (path, "", "")
-            parameters = total(top, inner.rpartition("/")[2])
-            found.append(
-                KerasLayer(path, layer.class_name, parameters, layer.shape, layer.trainable, depth)
-            )
+            row = KerasLayer(path, layer.class_name, 0, layer.shape, layer.trainable, depth)
+            row = listed_as(row, keys_of(top, inner.rpartition("/")[2]))
+            found.append(replace(row, weights=()) if layer.layers else row)
         return tuple(found)
     if is_legacy:
         names = dict.fromkeys(one.layer for one in contents.weights if one.layer)
-        return tuple(KerasLayer(name, "", total(name)) for name in names)
+        return tuple(listed_as(KerasLayer(name, ""), keys_of(name)) for name in names)
     groups = [
         group
         for path, group in sorted(contents.groups.items())
         if path and group.parent is not None and not group.parent.path
         if path.partition("/")[0] != OPTIMIZER
     ]
-    return tuple(
-        KerasLayer(name, group.class_name, parameters)
+    rows = (
+        listed_as(KerasLayer(name, group.class_name), keys_of(name))
         for group in groups
-        if (parameters := total(name := layer_path(group))) or group.class_name
+        for name in [layer_path(group)]
     )
+    return tuple(row for row in rows if row.parameters or row.class_name)

@@ -8,7 +8,6 @@ scope, all but the last component, belongs to one object of the file.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from ckread.readers.contract import TensorRecord
 
 
-@dataclass(eq=False, repr=False)
 class Namer:
     """Names the variables of one graph.
 
@@ -41,13 +39,23 @@ class Namer:
         layers: names of Keras layers by node id, where a SavedModel tells them.
     """
 
-    graph: ObjectGraph
-    tree: PathTree
-    optimizers: Collection[int]
-    full_names: Mapping[int, str]
-    is_plain_root: bool = False
-    dropped: str | None = None
-    layers: Mapping[int, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        graph: ObjectGraph,
+        tree: PathTree,
+        optimizers: Collection[int],
+        full_names: Mapping[int, str],
+        is_plain_root: bool = False,
+        dropped: str | None = None,
+        layers: Mapping[int, str] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.tree = tree
+        self.optimizers = optimizers
+        self.full_names = full_names
+        self.is_plain_root = is_plain_root
+        self.dropped = dropped
+        self.layers: Mapping[int, str] = layers or {}
 
     @cached_property
     def scopes(self) -> Mapping[str, Mapping[str, int]]:

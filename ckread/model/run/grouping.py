@@ -17,6 +17,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Claim, Strength
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckread.model.run.entries import Place
-    from ckread.model.run.opening import Opened, Structure
+    from ckread.model.run.opening import Number, Opened, Structure
     from ckread.readers.contract import FileIdentity
 
 MOSTLY = 0.5
@@ -57,6 +58,7 @@ class Member(NamedTuple):
         identity: of that file, from before it was read.
         opened: what was read of it, its data files closed, where it is remembered.
         renames: what its variables are called in this run, where layers were numbered anew.
+        numbers: of the training, that were read for its entry, by key.
     """
 
     place: Place
@@ -68,6 +70,7 @@ class Member(NamedTuple):
     identity: FileIdentity | None = None
     opened: Opened | None = None
     renames: Mapping[str, str] | None = None
+    numbers: Mapping[str, Number] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +146,15 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
         numbers = tuple(read_series([name], [None])[0].numbers[0] for name in names)
     else:
         numbers = series.numbers
-    members = [
-        _with_numbers(member, number) for member, number in zip(members, numbers, strict=True)
-    ]
     for rank in range(min(len(member.counters) for member in members)):
         steps = [member.counters[rank] for member in members]
         # The best counter may repeat: if it counts at all, equal values are equal steps.
         rises = rank == 0 and len(set(steps)) > 1
         if None not in steps and (len(set(steps)) == len(steps) or rises):
-            placed = [m._replace(entry=replace(m.entry, step=m.counters[rank])) for m in members]
+            placed = [
+                _with_numbers(member, number, member.counters[rank])
+                for member, number in zip(members, numbers, strict=True)
+            ]
             placed.sort(
                 key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0)
             )
@@ -160,6 +163,7 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
             shown = _span([member.entry.step for member in placed])
             claim = Claim("step", shown, Strength.STORED, name)
             return Group(tuple(placed), ("step",), (claim,))
+    members = [_with_numbers(*one) for one in zip(members, numbers, strict=True)]
     iterations = [member.entry.iterations for member in members]
     if series is None:
         is_counted = all(n.known is not None for n in numbers)
@@ -176,12 +180,15 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
     return Group(tuple(members), titles, (claim,), series.doubt)
 
 
-def _with_numbers(member: Member, numbers: NameNumbers) -> Member:
-    """Note what the name says; the directory of a SavedModel has a version, no step."""
+def _with_numbers(member: Member, numbers: NameNumbers, counted: int | None = None) -> Member:
+    """Note what the name says, and the step where it was counted.
+
+    The directory of a SavedModel has a version, no step.
+    """
     if member.place.format is Format.SAVED_MODEL:
-        return member._replace(entry=replace(member.entry, numbers=numbers.values))
-    step = numbers.step
-    if numbers.known is None:
+        return member._replace(entry=replace(member.entry, step=counted, numbers=numbers.values))
+    step = numbers.step if counted is None else counted
+    if numbers.known is None and counted is None:
         step = next(iter(member.counters), None)
     epoch = member.entry.epoch if member.entry.is_epoch_stored else numbers.epoch
     entry = replace(member.entry, step=step, epoch=epoch, numbers=numbers.values)

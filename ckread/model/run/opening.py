@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ckread.errors import CheckpointError, UsageError
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Evidence, Identity
     from ckread.model.run.entries import Place
-    from ckread.readers.contract import CheckpointReader, TensorRecord
+    from ckread.readers.contract import CheckpointReader, StoredFile, TensorRecord
+
+Number = int | float | bool
 
 _STEP_NAMES = ("global_step", "step", "train_step")
 _ITERATION_NAMES = ("iterations", "iteration", "iter")
 _SAVE_COUNTER = "save_counter"
+_NUMBERS = {
+    *_STEP_NAMES, *_ITERATION_NAMES, _SAVE_COUNTER, "epoch", "learning_rate", "lr", "beta1_power",
+    "beta2_power",
+}  # fmt: skip
+"""Last components of the scalars that tell of a training; each is read once, for all who ask."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Structure:
         step_keys: the counters that tell the step, the best first.
         iterations_key: the counter of the optimizer.
         epoch_key: the counter of epochs.
+        number_keys: all scalars that tell where a training stood, learning rates too.
     """
 
     number: int
@@ -59,6 +68,7 @@ class Structure:
     step_keys: tuple[str, ...]
     iterations_key: str | None
     epoch_key: str | None = None
+    number_keys: tuple[str, ...] = ()
 
     @cached_property
     def tensors(self) -> frozenset[tuple[str, tuple[int, ...], str]]:
@@ -96,6 +106,8 @@ class Opened(NamedTuple):
         path: as the user would type it.
         notes: what had to be decided.
         warnings: what keeps names, roles or values from being right.
+        numbers: of the training, by key, that were read when the run was listed.
+        files: of the checkpoint, as they were when it was opened; empty where that is past.
     """
 
     reader: CheckpointReader
@@ -103,29 +115,34 @@ class Opened(NamedTuple):
     path: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    numbers: Mapping[str, Number] = MappingProxyType({})
+    files: tuple[StoredFile, ...] = ()
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, structure: Structure) -> Self:
         """Take it from a checkpoint."""
         told = checkpoint.path, checkpoint.notes, checkpoint.warnings
-        return cls(checkpoint.reader, structure, *told)
+        return cls(checkpoint.reader, structure, *told, files=checkpoint.files())
 
     def checkpoint(self) -> Checkpoint:
         """Make its variables."""
-        _, known, path, notes, warnings = self
+        _, known, path, notes, warnings, *_ = self
         evidence = known.evidence
         return Checkpoint(
             self.reader, known.identities, path=path, evidence=evidence, notes=notes,
             warnings=warnings,
         )  # fmt: skip
 
-    def variable(self, name: str, key: str) -> Variable | None:
-        """Make one variable, found by its name or else by its key."""
-        structure = self.structure
-        found = structure.keys_by_name.get(name, key)
-        if found not in structure.identities:
-            return None
-        return Variable(self.reader.tensors[found], structure.identities[found], self.reader)
+    def variables(self) -> Iterable[Variable]:
+        """Make all variables, in the order of the file, and no mapping of them."""
+        reader, identities = self.reader, self.structure.identities
+        if isinstance(reader.tensors, TensorColumns):
+            return self.checkpoint().values()
+        return (Variable(record, identities[key], reader) for key, record in reader.tensors.items())
+
+    def variable(self, key: str) -> Variable:
+        """Make one variable."""
+        return Variable(self.reader.tensors[key], self.structure.identities[key], self.reader)
 
     def renamed(self, names: Mapping[str, str]) -> Opened:
         """Call its variables what they are called in its run."""
@@ -154,6 +171,7 @@ class RunOpener:
         self.reader = reader
         self._structures: dict[Any, Structure] = {}
         self._alike: dict[tuple[int, int | None], Structure] = {}
+        self._sound: set[tuple[int, tuple[int | None, ...]]] = set()
         self._memo = IndexMemo()
 
     def open(self, place: Place) -> Opened:
@@ -169,7 +187,13 @@ class RunOpener:
             reader.close()
             checkpoint = open_checkpoint(place.path, reader=self.reader)
             return Opened.of(checkpoint, self._remember(checkpoint))
-        return Opened(reader, known, reader.path, reader.notes, shard_warnings(reader))
+        files = reader.files()
+        # In files of one size the tensors of alike indexes lie alike.
+        lies = id(getattr(reader.tensors, "original", reader)), tuple(f.nbytes for f in files)
+        warnings = () if lies in self._sound else shard_warnings(reader)
+        if not warnings and hasattr(reader.tensors, "original"):
+            self._sound.add(lies)
+        return Opened(reader, known, reader.path, reader.notes, warnings, files=files)
 
     def _known(self, tensors: Mapping[str, TensorRecord]) -> Structure | None:
         """Give the structure of a listing; of one that is like another without going through it."""
@@ -190,8 +214,12 @@ class RunOpener:
         known = self._structures.get(signature)
         if known is not None:
             return known
-        numbers = checkpoint.of_role(Role.COUNTER)
-        counters = {v.name: v.key for v in numbers if v.elements == 1 and v.nbytes}
+        scalars = [
+            v
+            for v in checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+            if v.elements == 1 and v.nbytes
+        ]
+        counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER}
         save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
@@ -205,6 +233,11 @@ class RunOpener:
             step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
             iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
             epoch_key=next(iter(_named(counters, ("epoch",))), None),
+            number_keys=tuple(
+                v.key
+                for v in scalars
+                if v.name.rpartition("/")[2] in _NUMBERS and is_number(v.dtype)
+            ),
         )
         if structure.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint:
             signature = (signature, "without its graph")
@@ -235,15 +268,19 @@ def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:
     return found
 
 
-def read_counter(opened: Opened, key: str | None) -> int | None:
-    """Give the value of a counter; None where it cannot be read cheaply, or at all."""
-    if key is None or opened.reader.format is Format.V1_TABLE:
-        return None
-    dtype = opened.reader.tensors[key].dtype
-    if not is_number(dtype):
-        return None
-    try:
-        value = decode_number(opened.reader.read_bytes(key), dtype)
-    except (CheckpointError, UsageError):
-        return None
-    return int(value) if isinstance(value, int) or value.is_integer() else None
+def read_numbers(opened: Opened) -> dict[str, Number]:
+    """Give the numbers of its training, those that can be read, cheaply, by key."""
+    numbers: dict[str, Number] = {}
+    reader, structure = opened.reader, opened.structure
+    for key in structure.number_keys if reader.format is not Format.V1_TABLE else ():
+        try:
+            data = reader.read_bytes(key)
+        except (CheckpointError, UsageError):
+            continue
+        numbers[key] = decode_number(data, structure.records[key].dtype)
+    return numbers
+
+
+def as_counter(number: Number | None) -> int | None:
+    """Give the value of a counter; None where it is none."""
+    return None if number is None or not float(number).is_integer() else int(number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from copy import copy
 from typing import TYPE_CHECKING, Any, overload
 
@@ -32,9 +33,9 @@ from ckread.model.run.grouping import (
     models_of,
     renumbered_note,
 )
-from ckread.model.run.opening import RunOpener, read_counter
+from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
-from ckread.readers.contract import Format
+from ckread.readers.contract import Format, few, no_garbage_collection
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
@@ -42,8 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import Place, Places
-    from ckread.model.run.opening import Opened
+    from ckread.model.run.opening import Number as Number
+    from ckread.model.run.opening import Opened as Opened
+    from ckread.model.run.opening import Structure as Structure
 
 
 PathLike = str | os.PathLike[str]
@@ -52,6 +56,7 @@ PathLike = str | os.PathLike[str]
 class Run(Displayed, Sequence["Checkpoint"]):
     """The checkpoints of one model, in order of step; each is opened when asked for.
 
+    By name, that of a checkpoint or its path, as by position: `run["ckpt-3"]`.
     Training may go on meanwhile: a checkpoint that has been deleted since the run
     was listed raises `CheckpointNotFoundError` when it is asked for; `opened` leaves
     such ones out. Made by `ckread.open_run`.
@@ -63,6 +68,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         >>> with run[-1] as latest:
         ...     latest["optimizer/iterations"].scalar()
         900
+        >>> run.every(5).keys(), len(run.groups), run.titles, run.notes
+        (['ckpt-5', 'ckpt-10'], 1, ('step',), ())
+        >>> [index for index, found in run.opened()] == [index for index, found in run.indexes()]
+        True
+        >>> run.error_now(0), run.others, run.stale, run.skipped
+        (None, (), (), ())
+        >>> [claim.claim for claim in run.claims]
+        ['step', 'latest']
 
     Attributes:
         path: what names the run: its directory, or what was typed.
@@ -88,11 +101,11 @@ class Run(Displayed, Sequence["Checkpoint"]):
         self.path = path
         main = groups[0] if groups else Group(())
         self._members = main.members
-        self.titles = main.titles
-        self.claims = main.claims
-        self.entries = tuple(member.entry for member in self._members)
+        self.titles: tuple[str, ...] = main.titles
+        self.claims: tuple[Claim, ...] = main.claims
+        self.entries: tuple[RunEntry, ...] = tuple(m.entry for m in self._members)
         models = models_of(groups) if len(groups) > 1 else ()
-        self.others = tuple(
+        self.others: tuple[RunGroup, ...] = tuple(
             RunGroup(tuple(m.entry for m in found.members), model, found.titles, found.claims)
             for found, model in zip(groups[1:], models[1:], strict=True)
         )
@@ -106,18 +119,36 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return len(self.entries)
 
     @overload
-    def __getitem__(self, index: int) -> Checkpoint: ...
+    def __getitem__(self, index: int | str) -> Checkpoint: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Checkpoint]: ...
-    def __getitem__(self, index: int | slice) -> Checkpoint | Sequence[Checkpoint]:
-        """Open a checkpoint; a slice opens as many.
+    def __getitem__(self, index: int | str | slice) -> Checkpoint | Sequence[Checkpoint]:
+        """Open a checkpoint by its position, its name or its path; a slice opens as many.
 
         Raises:
+            CheckpointNotFoundError: the run has none of this name.
             CheckpointError: it is gone by now, or cannot be opened any more.
         """
         if isinstance(index, slice):
             return [self._open(member) for member in self._members[index]]
+        if isinstance(index, str):
+            found = next((m for m in self._members if index in _names_of(m.entry)), None)
+            if found is None:
+                remedy = f"There are {few(self.keys(), 8)}."
+                raise CheckpointNotFoundError(f"no {index} in it", path=self.path, remedy=remedy)
+            return self._open(found)
         return self._open(self._members[index])
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a checkpoint has this name or path; none is opened."""
+        return any(name in _names_of(entry) for entry in self.entries)
+
+    def keys(self) -> list[str]:
+        """List the names of the checkpoints, in order."""
+        return [entry.name for entry in self.entries]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.keys()
 
     def __iter__(self) -> Iterator[Checkpoint]:
         """Open one checkpoint after the other."""
@@ -213,14 +244,19 @@ class Run(Displayed, Sequence["Checkpoint"]):
         return self._opened(member).checkpoint()
 
     def _opened(self, member: Member) -> Opened:
-        kept = None if member.opened is None else member.opened.again()
-        found = kept or self._opener.open(member.place)
+        found = None if member.opened is None else member.opened.again()
+        if found is None:
+            found = self._opener.open(member.place)._replace(numbers=member.numbers)
         return found if member.renames is None else found.renamed(member.renames)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the listing; checkpoints are opened by their paths where it arrives."""
         members = tuple(member._replace(opened=None) for member in self._members)
         return {**self.__dict__, "_members": members, "_opener": RunOpener(self._opener.reader)}
+
+
+def _names_of(entry: RunEntry) -> tuple[str, str]:
+    return entry.name, entry.path
 
 
 def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
@@ -251,7 +287,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         raise UsageError("no path given, expected a directory or checkpoints")
     places = find_places(typed)
     opener = RunOpener(reader)
-    members, skipped = survey(places, opener)
+    with no_garbage_collection():
+        members, skipped = survey(places, opener)
     if not members and skipped:
         raise skipped[-1].error
     groups = group(members)
@@ -291,7 +328,7 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
         try:
             member = _member(place, places, opener, given)
             kept = member.opened.reader.tensors if member.opened is not None else ()
-            n_kept += len(kept) // (10 if hasattr(kept, "original") else 1)
+            n_kept += len(kept) // (40 if hasattr(kept, "original") else 1)
             members.append(member if n_kept <= MAX_KEPT else member._replace(opened=None))
         except CheckpointError as error:
             if not place.is_scanned and len(places.found) == 1:
@@ -309,16 +346,18 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     identity = file_identity(index)
     opened = opener.open(place)
     structure, reader = opened.structure, opened.reader
-    try:
-        counters = tuple(read_counter(opened, key) for key in structure.step_keys)
-        iterations = read_counter(opened, structure.iterations_key)
-        epoch = read_counter(opened, structure.epoch_key)
-        files = reader.files()
-    finally:
-        reader.close()
+    with closing(reader):
+        numbers = read_numbers(opened)
+    counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
+    iterations, epoch = (
+        None if key is None else as_counter(numbers.get(key))
+        for key in (structure.iterations_key, structure.epoch_key)
+    )
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
-    written = known_time(written_time(files[0].path))
+    files = opened.files
+    seen = identity if files[0].path == index else None
+    written = known_time(seen.seconds if seen else written_time(files[0].path))
     entry = RunEntry(
         path=place.path,
         step=None,
@@ -332,7 +371,10 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
         epoch=epoch,
         is_epoch_stored=epoch is not None,
     )
-    return Member(place, entry, structure, counters, given, index, identity, opened)
+    return Member(
+        place, entry, structure, counters, given, index, identity,
+        opened._replace(numbers=numbers, files=()), numbers=numbers,
+    )  # fmt: skip
 
 
 def stale(places: Places) -> tuple[RunEntry, ...]:

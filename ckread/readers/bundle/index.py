@@ -20,6 +20,7 @@ from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFe
 from ckread.readers.contract import (
     DataType,
     FileIdentity,
+    TensorColumns,
     TensorRecord,
     no_garbage_collection,
     shown,
@@ -61,17 +62,22 @@ class AlikeTensors(Mapping[str, TensorRecord]):
 
     Attributes:
         original: what that one lists: the same in all but checksums.
+        shards: in which something lies.
     """
 
-    __slots__ = ("_checksums", "_made", "_places", "original")
+    __slots__ = ("_checksums", "_places", "original", "shards")
 
     def __init__(
-        self, original: dict[str, TensorRecord], places: dict[str, int], masked: array[int]
+        self,
+        original: dict[str, TensorRecord],
+        shards: frozenset[int],
+        places: dict[str, int],
+        masked: array[int],
     ) -> None:
-        self.original = original
+        self.original: dict[str, TensorRecord] = original
+        self.shards: frozenset[int] = shards
         self._places = places
         self._checksums = masked
-        self._made: dict[str, TensorRecord] | None = None
 
     def __getitem__(self, key: str) -> TensorRecord:
         """Give one record."""
@@ -79,7 +85,8 @@ class AlikeTensors(Mapping[str, TensorRecord]):
         at = self._places.get(key)
         if at is None:
             return record
-        return record._replace(crc32c=unmask(self._checksums[at]))
+        fields = (*record[:4], unmask(self._checksums[at]), *record[5:])
+        return tuple.__new__(TensorRecord, fields)  # what TensorRecord(...) calls
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys."""
@@ -97,14 +104,23 @@ class AlikeTensors(Mapping[str, TensorRecord]):
         """Give keys and records."""
         return self._all().items()
 
-    def _all(self) -> dict[str, TensorRecord]:
-        tensors = self.original.copy()
-        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+    def checksums(self) -> dict[str, int | None]:
+        """Give the checksum of each, by its key."""
+        masked, found = self._checksums, {}
+        if len(self._places) < len(self.original):
+            found = {key: record.crc32c for key, record in self.original.items()}
         for key, at in self._places.items():
-            record = tensors[key]
-            fields = (*record[:4], unmask(self._checksums[at]), *record[5:])
-            tensors[key] = make_record(TensorRecord, fields)
-        return tensors
+            turned = masked[at] - MASK_DELTA & 0xFFFFFFFF  # as `unmask`, without the call
+            found[key] = (turned >> 17 | turned << 15) & 0xFFFFFFFF
+        return found
+
+    def _all(self) -> dict[str, TensorRecord]:
+        make_record = tuple.__new__  # what TensorRecord(...) calls, without the call
+        checksums = self.checksums()
+        return {
+            key: make_record(TensorRecord, (*record[:4], checksums[key], *record[5:]))
+            for key, record in self.original.items()
+        }
 
 
 class BundleIndex(NamedTuple):
@@ -127,6 +143,18 @@ class BundleIndex(NamedTuple):
     parts: dict[str, tuple[Part, ...]]
     unknown_dtypes: dict[str, int]
     n_blocks: int
+
+
+def shards_in(index: BundleIndex) -> frozenset[int]:
+    """Give the shards in which something lies."""
+    if isinstance(index.tensors, AlikeTensors):
+        return index.tensors.shards
+    if isinstance(index.tensors, TensorColumns):
+        return frozenset(index.tensors.shard.tolist())
+    used = {record.shard for record in index.tensors.values() if record.shard is not None}
+    for parts in index.parts.values():
+        used.update(part.entry.shard_id for part in parts if part.entry is not None)
+    return frozenset(used)
 
 
 def read_bundle_index(path: str) -> BundleIndex:

@@ -16,7 +16,13 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CheckpointError
-from ckread.readers.bundle.index import AlikeTensors, ends_in_checksum, parse_bundle_index
+from ckread.readers.bundle.index import (
+    AlikeTensors,
+    BundleIndex,
+    ends_in_checksum,
+    parse_bundle_index,
+    shards_in,
+)
 from ckread.readers.contract import TensorRecord, no_garbage_collection
 from ckread.readers.crc32c import crc32c, unmask
 from ckread.readers.files import RegularFile
@@ -26,7 +32,6 @@ from ckread.readers.table import Table, parse_entries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.readers.bundle.index import BundleIndex
     from ckread.readers.table import BlockHandle
 
 MAX_NBYTES = 1 << 20
@@ -46,6 +51,7 @@ class _Known(NamedTuple):
 
     Attributes:
         tensors: what it lists.
+        shards: in which something lies.
         parts: how its bytes come apart.
         pieces: the bytes between checksums.
         places: which of the checksums each tensor has; the others are those of blocks.
@@ -53,6 +59,7 @@ class _Known(NamedTuple):
     """
 
     tensors: Tensors
+    shards: frozenset[int]
     parts: Struct
     pieces: tuple[bytes, ...]
     places: dict[str, int]
@@ -66,7 +73,8 @@ class _Known(NamedTuple):
         for start, stop in self.blocks:
             if unmask(int.from_bytes(data[stop : stop + 4], "little")) != crc32c(data[start:stop]):
                 return None
-        return AlikeTensors(self.tensors, self.places, array("I", parts[1::2]))
+        masked = array("I", parts[1::2])
+        return AlikeTensors(self.tensors, self.shards, self.places, masked)
 
 
 class IndexMemo:
@@ -83,14 +91,31 @@ class IndexMemo:
             CheckpointError: as `read_bundle_index`.
         """
         with RegularFile(path) as file, no_garbage_collection():
-            if file.nbytes in self._known:
-                known, index = self._known[file.nbytes]
-                tensors = known.read(file.pread(0, file.nbytes))
-                if tensors is not None:
-                    return index._replace(path=path, identity=file.identity, tensors=tensors)
-            index = parse_bundle_index(file)
-            self._remember(file, index)
+            index = self._recalled(file)
+            if index is None:
+                index = parse_bundle_index(file)
+                self._remember(file, index)
             return index
+
+    def recalled(self, path: str) -> BundleIndex | None:
+        """Give an index by one that was parsed; None where none is like it, or it is not there."""
+        if not self._known:
+            return None
+        try:
+            with RegularFile(path) as file:
+                return self._recalled(file)
+        except CheckpointError:
+            return None
+
+    def _recalled(self, file: RegularFile) -> BundleIndex | None:
+        nbytes = file.nbytes
+        if nbytes not in self._known:
+            return None
+        known, index = self._known[nbytes]
+        tensors = known.read(file.pread(0, nbytes))
+        if tensors is None:
+            return None
+        return index._replace(path=file.path, identity=file.identity, tensors=tensors)
 
     def _remember(self, file: RegularFile, index: BundleIndex) -> None:
         tensors = index.tensors
@@ -99,7 +124,7 @@ class IndexMemo:
         self._n_spare -= 1
         try:
             data = file.pread(0, file.nbytes)
-            known = _known(data, list(Table(file).handles()), tensors)
+            known = _known(data, list(Table(file).handles()), tensors, shards_in(index))
         except CheckpointError:  # a training run has written to the file since it was parsed
             return
         again = None if known is None else known.read(data)
@@ -107,7 +132,9 @@ class IndexMemo:
             self._known[file.nbytes] = known, index
 
 
-def _known(data: bytes, handles: Sequence[BlockHandle], tensors: Tensors) -> _Known | None:
+def _known(
+    data: bytes, handles: Sequence[BlockHandle], tensors: Tensors, shards: frozenset[int]
+) -> _Known | None:
     """Find the checksums in the bytes of an index; None if its blocks are compressed."""
     places: list[tuple[int, TensorRecord | None]] = []
     blocks = []
@@ -131,7 +158,7 @@ def _known(data: bytes, handles: Sequence[BlockHandle], tensors: Tensors) -> _Kn
         last = at + 4
     parts = Struct(f"{layout}{len(data) - last}s")
     numbers = {record.key: i for i, (_, record) in enumerate(places) if record is not None}
-    return _Known(tensors, parts, parts.unpack(data)[::2], numbers, blocks)
+    return _Known(tensors, shards, parts, parts.unpack(data)[::2], numbers, blocks)
 
 
 def _value_stops(block: bytes) -> Iterator[int]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -46,7 +45,7 @@ from ckread.readers.extents import (
     present_shards,
     shard_path,
 )
-from ckread.readers.files import KeptOpen, RegularFile, file_identity, look_again
+from ckread.readers.files import RegularFile, file_identity, look_again
 from ckread.readers.protobuf import parse_bundle_header, parse_varint
 
 if TYPE_CHECKING:
@@ -98,14 +97,11 @@ class TensorBundle(ExtentReader):
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the index and every data shard, absent ones included."""
-        layout = self._layout
-        files = [StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)]
-        is_there = layout.presence()
-        for path in map(layout.shard_path, range(layout.num_shards)):
-            identity = file_identity(path) if is_there(path) else None
-            nbytes = None if identity is None else identity.nbytes
-            files.append(StoredFile(path, nbytes, is_shard=True))
-        return tuple(files)
+        index = self._layout.index
+        return (
+            StoredFile(index.path, index.identity.nbytes, is_shard=False),
+            *self._layout.shards(),
+        )
 
     def identities(self) -> dict[str, FileIdentity | None]:
         """Give what its files are, and the index as it was read."""
@@ -126,9 +122,8 @@ class TensorBundle(ExtentReader):
 
     def reopened(self) -> TensorBundle:
         """Give another reader of the same index, which is not read again."""
-        other = copy(self)
-        other.is_closed = False
-        other._shards = KeptOpen()
+        other = TensorBundle.__new__(TensorBundle)
+        other.__dict__ = {**self.__dict__, "is_closed": False, "_shards": None}
         return other
 
     def _decode(self, key: str) -> NDArray[np.generic]:
@@ -179,13 +174,13 @@ class TensorBundle(ExtentReader):
         index = self._layout.index
         look_again(index.path)
         return file_identity(index.path) != index.identity or any(
-            shard.has_changed() for shard in self._shards.values()
+            shard.has_changed() for shard in (self._shards or {}).values()
         )
 
     def _reload(self, key: str) -> None:
         """Read the index anew; see that the tensor is still the one that was listed."""
         old = self._record(key)
-        self._shards.close()
+        self._close_shards()
         self._place(open_index(self.path))
         new = self._tensors.get(key)
         if new is None or (new.dtype, new.shape) != (old.dtype, old.shape):
@@ -219,6 +214,8 @@ def open_index(prefix: str, memo: IndexMemo | None = None) -> BundleIndex:
     A large one is read as columns, unless it is unusual.
     """
     path = prefix + ".index"
+    if memo is not None and (known := memo.recalled(path)) is not None:
+        return known
     before = file_identity(path)
     try:
         if before is not None and before.nbytes > COLUMNAR_NBYTES:

@@ -14,11 +14,12 @@ from ckread.readers.hdf5.messages import path_order as path_order
 from ckread.readers.hdf5.plain import PlainFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ckread.readers.files import FileWindow
     from ckread.readers.hdf5.library import LibraryFile
+    from ckread.readers.hdf5.process import LibraryProxy
 
 
 class HDF5File:
@@ -26,64 +27,81 @@ class HDF5File:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
-        self._opened: LibraryFile | None = None
+        self._library: LibraryProxy | LibraryFile | None = None
         self._plain: PlainFile | None = None
+        self._listed: dict[str, Dataset | str] | None = None
         try:
             self._plain = PlainFile(window)
         except DeclinedError:
-            self._open_library()
+            self._ask("ready")
 
-    @property
-    def _library(self) -> LibraryFile:
-        return self._opened or self._open_library()
+    def _ask(self, question: str, *arguments: Any) -> Any:
+        """Ask h5py, in a process of its own where there can be one."""
+        from ckread.readers.hdf5.process import LibraryProxy, NoChildError
 
-    def _open_library(self) -> LibraryFile:
-        from ckread.readers.hdf5.library import LibraryFile
+        if self._library is None:
+            self._library = LibraryProxy(self.window, self.name)
+        if isinstance(self._library, LibraryProxy):
+            try:
+                return self._library.ask(question, *arguments)
+            except NoChildError:
+                from ckread.readers.hdf5.library import LibraryFile
 
-        self._opened = LibraryFile(self.window, self.name)
-        return self._opened
+                self._library = LibraryFile(self.window, self.name)
+        return getattr(self._library, question)(*arguments)
 
     def close(self) -> None:
         """Close the file and its window."""
-        if self._opened is not None:
-            self._opened.close()
+        if self._library is not None:
+            self._library.close()
         self.window.close()
 
     def verify(self) -> None:
         """See that h5py opens every object: the plain parser reads less than it does."""
-        self._library.verify()
+        self._ask("verify", [one if isinstance(one, str) else one.path for one in self.datasets()])
 
-    def datasets(self) -> Iterator[Dataset | str]:
-        """Yield every dataset, and of every group its path.
+    def datasets(self) -> list[Dataset | str]:
+        """Give every dataset, and of every group its path.
 
         Raises:
             UnsupportedFeatureError: a link or dataset leads out of the file, or
                 holds references.
             CorruptCheckpointError: an object cannot be read.
         """
-        yield from self._library.datasets() if self._plain is None else self._plain.listed
+        if self._plain is not None:
+            return self._plain.listed
+        if self._listed is None:
+            listed: list[Dataset | str] = self._ask("datasets")
+            self._listed = {one if isinstance(one, str) else one.path: one for one in listed}
+        return list(self._listed.values())
 
     def has(self, path: str) -> bool:
-        """Tell whether there is anything at a path."""
-        return self._library.has(path) if self._plain is None else self._plain.has(path)
+        """Tell whether a path is listed."""
+        if self._plain is not None:
+            return self._plain.has(path)
+        return self._listed is not None and path in self._listed
 
     def attribute(self, path: str, name: str) -> str | list[str] | None:
         """Give a text attribute, or a list of texts; None where there is none."""
-        if self._plain is None:
-            return self._library.attribute(path, name)
-        return self._plain.attributes(path).get(name)
+        if self._plain is not None:
+            return self._plain.attributes(path).get(name)
+        text: str | list[str] | None = self._ask("attribute", path, name)
+        return text
 
-    def dataset(self, path: str) -> Any:
-        """Open a listed dataset with h5py."""
-        return self._library.dataset(path)
+    def chunk_shape(self, path: str) -> tuple[int, ...] | None:
+        """Give the shape of the chunks of a dataset, which is seen to be written whole."""
+        shape: tuple[int, ...] | None = self._ask("chunk_shape", path)
+        return shape
 
-    def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
-        """Give the texts of a dataset, None unless they are of variable length."""
-        return self._library.variable_texts(dataset, max_nbytes)
+    def values(self, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
+        """Give a part of a dataset of numbers."""
+        values: NDArray[np.generic] = self._ask("values", dataset, index)
+        return values
 
-    def guarded(self, where: str) -> AbstractContextManager[None]:
-        """Turn whatever h5py raises about the file into an error that names `where`."""
-        return self._library.guarded(where)
+    def strings(self, dataset: Dataset, max_nbytes: int) -> list[bytes]:
+        """Give the elements of a dataset of texts in C order, of so many bytes at most."""
+        strings: list[bytes] = self._ask("strings", dataset, max_nbytes)
+        return strings

@@ -23,7 +23,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
-from ckread.readers.contract import DATA_TYPES, DataType
+from ckread.readers.contract import DATA_TYPES, DataType, numpy_dtype
 from ckread.readers.hdf5.guard import GuardedWindow
 from ckread.readers.hdf5.messages import (
     REFERENCE_NBYTES,
@@ -45,12 +45,14 @@ from ckread.readers.hdf5.texts import (
     read_text,
     unwritten,
 )
+from ckread.readers.slices import iter_slabs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
+    from numpy.typing import NDArray
 
     from ckread.readers.files import FileWindow
 
@@ -61,6 +63,7 @@ _MAX_SMALL_CHUNKS = 1 << 16
 """Each takes HDF5 some microseconds, whatever is in it."""
 _BOMB_FLOOR_NBYTES = 16 << 20
 _MAX_EXPANSION = 1100
+_STRINGS_AT_ONCE = 256
 _MAX_TEXT_EXPANSION = 20
 """Texts are in memory all at once; other values are streamed."""
 
@@ -76,7 +79,7 @@ class LibraryFile:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
         h5py = h5py_module()
@@ -112,23 +115,25 @@ class LibraryFile:
                 )
         return sorted((decode(name) for name, _ in found), key=path_order)
 
-    def datasets(self) -> Iterator[Dataset | str]:
-        """Yield every dataset, and of every group its path."""
+    def ready(self) -> None:
+        """Do nothing: it is open."""
+
+    def datasets(self) -> list[Dataset | str]:
+        """List every dataset, and of every group its path."""
         h5d, h5o = h5py_module().h5d, h5py_module().h5o
+        found: list[Dataset | str] = []
         for path in self.paths():
             with self.guarded(repr(path)):
                 item = h5o.open(self._file.id, encode(path))
-            if isinstance(item, h5d.DatasetID):
-                yield self._listed(path, item)
-            else:
-                yield path
+            found.append(self._listed(path, item) if isinstance(item, h5d.DatasetID) else path)
+        return found
 
-    def verify(self) -> None:
-        """Open every object, as the programs do that read it."""
+    def verify(self, paths: Sequence[str]) -> None:
+        """Open every object, as the programs do that read it; its paths are known."""
         h5o = h5py_module().h5o
         with self.guarded("objects"):  # which goes through empty groups too, other than `paths`
             h5o.visit(self._file.id, lambda _: None)
-        for path in self.paths():
+        for path in paths:
             with self.guarded(repr(path)):
                 h5o.open(self._file.id, encode(path))
 
@@ -213,21 +218,44 @@ class LibraryFile:
             self._datasets[path] = found
         return self._datasets[path]
 
-    def variable_texts(self, dataset: Dataset, max_nbytes: int) -> list[bytes] | None:
-        """Give the texts of a dataset, None unless they are of variable length."""
-        where = repr(dataset.path)
-        item = self.dataset(dataset.path).id
-        text = h5py_module().check_string_dtype(item.dtype)
-        if text is None or text.length is not None:
-            return None
-        with self.guarded(where):
-            references = read_references(item, self._guard, dataset.address)
-            return GlobalHeap(self._guard, max_nbytes).texts(references)
+    def chunk_shape(self, path: str) -> tuple[int, ...] | None:
+        """Give the shape of the chunks of a dataset, None if it has none."""
+        shape: tuple[int, ...] | None = self.dataset(path).chunks
+        return shape
 
-    def has(self, path: str) -> bool:
-        """Tell whether there is anything at a listed path."""
-        with self.guarded(repr(path)):
-            return encode(path) in self._file
+    def values(self, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
+        """Give a part of a dataset of numbers."""
+        import numpy as np
+
+        source, wanted = self.dataset(dataset.path), numpy_dtype(dataset.dtype)
+        with self.guarded(repr(dataset.path)):
+            values = np.asarray(source[index if dataset.shape else ()])
+        return (
+            values.view(wanted) if values.dtype.kind == "V" else values.astype(wanted, copy=False)
+        )
+
+    def strings(self, dataset: Dataset, max_nbytes: int) -> list[bytes]:
+        """Give the elements of a dataset of texts in C order."""
+        where = repr(dataset.path)
+        source = self.dataset(dataset.path)
+        text = h5py_module().check_string_dtype(source.id.dtype)
+        if text is not None and text.length is None:
+            with self.guarded(where):
+                references = read_references(source.id, self._guard, dataset.address)
+                return GlobalHeap(self._guard, max_nbytes).texts(references)
+        nbytes = math.prod(dataset.shape) * source.dtype.itemsize
+        if nbytes > max_nbytes:
+            found, most = f"{dataset.path!r} holds {nbytes} bytes of text", max_nbytes
+            raise CorruptCheckpointError(
+                found, path=self.path, name=self.name, expected=f"at most {most}"
+            )
+        strings: list[bytes] = []
+        for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
+            with self.guarded(where):
+                value = source[tuple(slice(*bounds) for bounds in slab)]
+            items = [value] if isinstance(value, bytes | str) else value.ravel().tolist()
+            strings += [item if isinstance(item, bytes) else str(item).encode() for item in items]
+        return strings
 
     def attribute(self, path: str, name: str) -> str | list[str] | None:
         """Give a text attribute, or a list of texts; None where there is none."""

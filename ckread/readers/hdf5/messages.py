@@ -18,7 +18,7 @@ from ckread.errors import CheckpointError
 from ckread.readers.contract import DATA_TYPES, DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 _FIXED, _FLOAT, _STRING, _OPAQUE, _ENUM, _VARIABLE = 0, 1, 3, 5, 8, 9
@@ -149,6 +149,35 @@ class Source(Protocol):
 
     def pread(self, offset: int, nbytes: int) -> bytes:
         """Give bytes of the file."""
+
+
+BLOCK_NBYTES = 1 << 16
+_MAX_BLOCKS = 1024
+
+
+class Blocks:
+    """The bytes of a file, read a block at a time: headers are small and lie close together."""
+
+    def __init__(self, read: Callable[[int, int], bytes], nbytes: int) -> None:
+        """Read nothing yet; `read` gives bytes by offset and size, of `nbytes`."""
+        self._read = read
+        self._nbytes = nbytes
+        self._blocks: dict[int, bytes] = {}
+
+    def pread(self, offset: int, nbytes: int) -> bytes:
+        """Give bytes of the file."""
+        number, at = divmod(offset, BLOCK_NBYTES)
+        if at + nbytes > BLOCK_NBYTES or offset < 0:
+            return self._read(offset, nbytes)
+        block = self._blocks.get(number)
+        if block is None:
+            start = number * BLOCK_NBYTES
+            if len(self._blocks) >= _MAX_BLOCKS:
+                self._blocks.clear()
+            size = max(0, min(BLOCK_NBYTES, self._nbytes - start))
+            block = self._blocks[number] = self._read(start, size) if size else b""
+        data = block[at : at + nbytes]
+        return data if len(data) == nbytes else self._read(offset, nbytes)
 
 
 class _Collection(NamedTuple):

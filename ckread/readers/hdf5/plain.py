@@ -23,8 +23,10 @@ from ckread.errors import CheckpointError
 from ckread.readers.contract import no_garbage_collection
 from ckread.readers.hdf5.messages import (
     ATTRIBUTE,
+    BLOCK_NBYTES,
     CONTINUATION,
     MAX_HEADER_NBYTES,
+    Blocks,
     Dataset,
     DeclinedError,
     Messages,
@@ -56,8 +58,6 @@ _IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, 0x0E, 0x12, 0x16}
 """NIL, fill values, group info, comments, times of change, reference counts."""
 
 _UNDEFINED = (1 << 64) - 1
-_BLOCK_NBYTES = 1 << 16
-_MAX_BLOCKS = 128
 _MAX_ALIKE = 1 << 12
 
 
@@ -66,7 +66,7 @@ class PlainFile:
 
     def __init__(self, window: FileWindow) -> None:
         """List the objects."""
-        self._source = _Blocks(window)
+        self._source = Blocks(window.pread, window.nbytes)
         self._nbytes = window.nbytes
         self._alike: dict[bytes, tuple[Dataset, dict[str, str | list[str]]]] = {}
         self._places: list[int] = []
@@ -82,7 +82,7 @@ class PlainFile:
                 raise DeclinedError
             address: int = fields[17]
             with no_garbage_collection():
-                self.listed = self._list(address)
+                self.listed: list[Dataset | str] = self._list(address)
         except (CheckpointError, struct.error, IndexError, OverflowError, MemoryError):
             raise DeclinedError from None
 
@@ -152,7 +152,7 @@ class PlainFile:
         """Give the fields of an object header that matter, and its first block."""
         head = self._source.pread(address, 16)
         nbytes = int.from_bytes(head[8:12], "little")
-        is_short = nbytes <= _BLOCK_NBYTES
+        is_short = nbytes <= BLOCK_NBYTES
         block = self._source.pread(address + 16, nbytes) if is_short else b""
         return head[:4] + head[8:12], block
 
@@ -227,26 +227,3 @@ def _tables(messages: Messages) -> list[tuple[int, int]]:
     if len(found) > 1 or (found and any(kind in (_DATATYPE, _LAYOUT) for kind, _ in messages)):
         raise DeclinedError
     return [struct.unpack("<QQ", data[:16]) for data in found]
-
-
-class _Blocks:
-    """The bytes of a window, read a block at a time: headers are small and lie close together."""
-
-    def __init__(self, window: FileWindow) -> None:
-        self._window = window
-        self._blocks: dict[int, bytes] = {}
-
-    def pread(self, offset: int, nbytes: int) -> bytes:
-        """Give bytes of the window."""
-        number, at = divmod(offset, _BLOCK_NBYTES)
-        if at + nbytes > _BLOCK_NBYTES or offset < 0:
-            return self._window.pread(offset, nbytes)
-        block = self._blocks.get(number)
-        if block is None:
-            start = number * _BLOCK_NBYTES
-            if len(self._blocks) >= _MAX_BLOCKS:
-                self._blocks.clear()
-            size = max(0, min(_BLOCK_NBYTES, self._window.nbytes - start))
-            block = self._blocks[number] = self._window.pread(start, size) if size else b""
-        data = block[at : at + nbytes]
-        return data if len(data) == nbytes else self._window.pread(offset, nbytes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.errors import UnsupportedFeatureError
 from ckread.readers.arrays import empty_array
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.slices import iter_slabs
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ckread.readers.hdf5.file import Dataset, HDF5File
 
 MAX_STRINGS_NBYTES = 1 << 30
-_STRINGS_AT_ONCE = 256
 _CHUNKS_AT_ONCE = 1 << 12
+_AT_ONCE_NBYTES = 256 << 20
 
 
 def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
@@ -41,34 +41,27 @@ def read_part(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArr
             f"{dataset.path!r} has a type that no tensor has", path=file.path, name=file.name
         )
     wanted = numpy_dtype(dataset.dtype)
-    # `file.dataset` sees that it was written, before memory is taken.
+    # `file.chunk_shape` sees that it was written, before memory is taken.
     if dataset.dtype is DataType.STRING:
-        file.dataset(dataset.path)
+        file.chunk_shape(dataset.path)
         strings = empty_array((math.prod(dataset.shape),), DataType.STRING)
-        strings[:] = read_strings(file, dataset)
+        strings[:] = file.strings(dataset, MAX_STRINGS_NBYTES)
         return np.array(strings.reshape(dataset.shape)[index], object)
     if 0 in dataset.shape:
         empty: NDArray[np.generic] = np.empty(dataset.shape, wanted)[index]
         return empty
     if index:
-        return _read(file, dataset, index)
-    file.dataset(dataset.path)
+        return file.values(dataset, index)
+    file.chunk_shape(dataset.path)
     whole = empty_array(dataset.shape, dataset.dtype)
-    for slab in _slabs(file, dataset, whole.size):
-        whole[slab] = _read(file, dataset, slab)
+    for slab in _slabs(file, dataset, min(whole.size, _AT_ONCE_NBYTES // wanted.itemsize)):
+        whole[slab] = file.values(dataset, slab)
     return whole
-
-
-def _read(file: HDF5File, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
-    source, wanted = file.dataset(dataset.path), numpy_dtype(dataset.dtype)
-    with file.guarded(repr(dataset.path)):
-        values = np.asarray(source[index if dataset.shape else ()])
-    return values.view(wanted) if values.dtype.kind == "V" else values.astype(wanted, copy=False)
 
 
 def _slabs(file: HDF5File, dataset: Dataset, n_elements: int) -> Iterator[tuple[slice, ...]]:
     """Cut a dataset into slabs of few chunks: HDF5 takes seven kilobytes for each of a read."""
-    chunk = file.dataset(dataset.path).chunks
+    chunk = file.chunk_shape(dataset.path)
     while chunk and n_elements > 1:
         first = next(iter_slabs(dataset.shape, n_elements), ())
         touched = (-(-stop // size) for (_, stop), size in zip(first, chunk, strict=True))
@@ -77,32 +70,6 @@ def _slabs(file: HDF5File, dataset: Dataset, n_elements: int) -> Iterator[tuple[
         n_elements //= 2
     for slab in iter_slabs(dataset.shape, max(1, n_elements)):
         yield tuple(slice(*bounds) for bounds in slab)
-
-
-def read_strings(file: HDF5File, dataset: Dataset) -> list[bytes]:
-    """Give the elements of a string dataset in C order.
-
-    Raises:
-        CorruptCheckpointError: HDF5 cannot read them, or they expand without end.
-        UnsupportedFeatureError: they are kept in a way that is not read here.
-    """
-    variable = file.variable_texts(dataset, MAX_STRINGS_NBYTES)
-    if variable is not None:
-        return variable
-    source = file.dataset(dataset.path)
-    nbytes = math.prod(dataset.shape) * source.dtype.itemsize
-    if nbytes > MAX_STRINGS_NBYTES:
-        found, most = f"{dataset.path!r} holds {nbytes} bytes of text", MAX_STRINGS_NBYTES
-        raise CorruptCheckpointError(
-            found, path=file.path, name=file.name, expected=f"at most {most}"
-        )
-    strings: list[bytes] = []
-    for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
-        with file.guarded(repr(dataset.path)):
-            value = source[tuple(slice(*bounds) for bounds in slab)]
-        items = [value] if isinstance(value, bytes | str) else value.ravel().tolist()
-        strings += [item if isinstance(item, bytes) else str(item).encode() for item in items]
-    return strings
 
 
 def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArray[np.generic]]:
@@ -114,4 +81,4 @@ def iter_parts(file: HDF5File, dataset: Dataset, nbytes: int) -> Iterator[NDArra
         yield read_part(file, dataset, ()).reshape(-1)
         return
     for slab in _slabs(file, dataset, max(1, nbytes // dataset.dtype.itemsize)):
-        yield _read(file, dataset, slab).reshape(-1)
+        yield file.values(dataset, slab).reshape(-1)

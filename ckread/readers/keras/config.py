@@ -22,6 +22,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CorruptCheckpointError
+from ckread.readers.keras.topology import (
+    Shape,
+    built_shape,
+    calls_of,
+    handed_on,
+    input_shape,
+    output_of,
+    output_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +42,7 @@ CONTAINERS = {"Sequential", "Functional", "Model"}
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """One layer of a model, as `info` lists it.
+    """One layer of a model, as `layers` and `info` list it.
 
     Attributes:
         name: its name in the model; nested models' layers have `model/layer`.
@@ -42,6 +51,7 @@ class KerasLayer:
         shape: shape of its output where the file records it, None for a free size.
         trainable: its flag in the configuration; None where there is none.
         depth: how many models it is nested in.
+        weights: keys of its weights and statistics; none of a nested model, whose layers have them.
     """
 
     name: str
@@ -50,6 +60,7 @@ class KerasLayer:
     shape: Shape | None = None
     trainable: bool | None = None
     depth: int = 0
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +240,20 @@ def _parse_entry(entry: Any, depth: int) -> LayerConfig | None:
         layers = tuple(part for part in parsed if part is not None)
         if layers:
             parts[setting] = layers
+    layers = _parse_layers(class_name, settings, depth) if class_name in CONTAINERS else ()
+    shape = input_shape(settings) if class_name == "InputLayer" else None
+    if layers:
+        last = output_of(class_name, settings) or layers[-1].name
+        shape = next((layer.shape for layer in layers if layer.name == last), None)
     return LayerConfig(
         name=name if isinstance(name, str) else "",
         class_name=class_name.rpartition(">")[2],
         is_builtin=_is_builtin(entry, class_name),
         settings=settings,
         trainable=trainable if isinstance(trainable, bool) else None,
-        layers=_parse_layers(settings, depth) if class_name in CONTAINERS else (),
+        layers=layers,
         parts=parts,
-        shape=input_layer_shape(class_name, settings),
+        shape=shape,
         input_shape=built_shape(entry),
     )
 
@@ -279,97 +295,37 @@ _KERAS_2_CLASSES = {
 }  # fmt: skip
 
 
-def _parse_layers(settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ...]:
+def _parse_layers(class_name: str, settings: dict[str, Any], depth: int) -> tuple[LayerConfig, ...]:
+    """Parse the layers of a model, each with the shape it gives as far as that can be told."""
     entries = settings.get("layers")
     if not isinstance(entries, list):
         return ()
     parsed = [_parse_entry(entry, depth - 1) for entry in entries]
     layers = [layer for layer in parsed if layer is not None]
-    handed_on = handed_on_shapes(entries)
-    built_for = [*(layer.input_shape for layer in layers[1:]), None]
+    calls = calls_of(class_name, entries)
+    nodes = (call.node for of_layer in calls.values() for call in of_layer)
+    known: dict[str, Shape] = {}
+    for name, shape in (tensor for node in nodes for tensor in handed_on(node)):
+        if shape is not None:
+            known.setdefault(name, shape)
+    if class_name == "Sequential":  # what one layer gives the next is built for
+        following = (layer.input_shape for layer in layers[1:])
+        given = zip((layer.name for layer in layers), following, strict=False)
+        known = {name: shape for name, shape in given if shape}
     shaped = []
-    for layer, following in zip(layers, built_for, strict=False):
-        shape = layer.shape or handed_on.get(layer.name)
-        if shape is None and not handed_on:
-            shape = following  # in a Sequential, what one layer gives the next is built for
+    for layer in layers:
+        shape = layer.shape if layer.class_name == "InputLayer" else None
+        shape = shape or known.get(layer.name) or layer.shape
         if shape is None and layer.is_builtin:
-            shape = shape_after(layer.class_name, layer.settings, layer.input_shape)
+            of_layer = calls.get(layer.name)
+            inputs = [known.get(name) for name in of_layer[0].takes] if of_layer else []
+            starts = layer.input_shape or input_shape(layer.settings)
+            taken = inputs if any(inputs) else [starts]
+            shape = output_shape(layer.class_name, layer.settings, taken)
+        if shape is not None:
+            known[layer.name] = shape
         shaped.append(replace(layer, shape=shape))
     return tuple(shaped)
-
-
-# The shapes that a Keras configuration records.
-#
-# InputLayer      batch_shape, in Keras 2 batch_input_shape
-# build_config    input_shape: what a layer was built for
-# inbound_nodes   of a Functional: every tensor handed on, with its shape and the
-#                 layer it comes from, as a `__keras_tensor__`
-
-Shape = tuple[int | None, ...]
-
-_MAX_RANK = 64
-_KEEP_SHAPE = {
-    "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout",
-    "ELU", "GaussianDropout", "GaussianNoise", "GroupNormalization", "LayerNormalization",
-    "LeakyReLU", "Normalization", "PReLU", "ReLU", "Softmax", "SpatialDropout1D",
-    "SpatialDropout2D", "SpatialDropout3D",
-}  # fmt: skip
-
-
-def parse_shape(value: Any) -> Shape | None:
-    """Give a list of sizes as a shape, None if it is none."""
-    if not isinstance(value, list) or len(value) > _MAX_RANK:
-        return None
-    if not all(size is None or (type(size) is int and size >= 0) for size in value):
-        return None
-    return tuple(value)
-
-
-def input_layer_shape(class_name: str, settings: Mapping[str, Any]) -> Shape | None:
-    """Give the shape of an InputLayer, None of any other."""
-    if class_name != "InputLayer":
-        return None
-    shape = parse_shape(settings.get("batch_shape"))
-    return shape or parse_shape(settings.get("batch_input_shape"))
-
-
-def built_shape(entry: Any) -> Shape | None:
-    """Give the shape that a layer was built for."""
-    build = entry.get("build_config") if isinstance(entry, dict) else None
-    return parse_shape(build.get("input_shape")) if isinstance(build, dict) else None
-
-
-def shape_after(
-    class_name: str, settings: Mapping[str, Any], built_for: Shape | None
-) -> Shape | None:
-    """Tell the output of a layer that nothing consumes, where that is plain."""
-    if not built_for:
-        return None
-    units = settings.get("units")
-    if class_name == "Dense" and type(units) is int:
-        return (*built_for[:-1], units)
-    return built_for if class_name in _KEEP_SHAPE else None
-
-
-def handed_on_shapes(entries: list[Any]) -> dict[str, Shape]:
-    """Give the shape of the first tensor that each layer of a Functional hands on."""
-    shapes: dict[str, Shape] = {}
-    nodes = [entry.get("inbound_nodes") for entry in entries if isinstance(entry, dict)]
-    stack: list[Any] = [node for node in nodes if isinstance(node, list)]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, list):
-            stack += item
-        elif isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
-            config = item.get("config")
-            history = config.get("keras_history") if isinstance(config, dict) else None
-            if isinstance(history, list) and history and isinstance(history[0], str):
-                shape = parse_shape(item["config"].get("shape"))
-                if shape is not None:
-                    shapes.setdefault(history[0], shape)
-        elif isinstance(item, dict):
-            stack += item.values()
-    return shapes
 
 
 # JSON from a checkpoint, as data: bounded in size and depth, never code.

@@ -62,7 +62,9 @@ def read_saved_layers(directory: str, in_graph: Mapping[int, str]) -> SavedLayer
                     if "metric" not in identifier
                 }
         parsed = {
-            node: parse_object(text.encode(), "metadata", path=path, name=FILE_NAME)
+            node: _without_tuples(
+                parse_object(text.encode(), "metadata", path=path, name=FILE_NAME)
+            )
             for node, text in texts.items()
         }
     except (CheckpointError, ValueError):
@@ -77,6 +79,17 @@ def read_saved_layers(directory: str, in_graph: Mapping[int, str]) -> SavedLayer
         compiled=parse_compiled(compiled) if isinstance(compiled, dict) else None,
     )
     return SavedLayers(_texts(layers, "name"), _texts(layers, "class_name"), config)
+
+
+def _without_tuples(value: Any) -> Any:
+    """Give a configuration with lists for what Keras marks as tuples and shapes."""
+    if isinstance(value, list):
+        return [_without_tuples(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") in ("__tuple__", "TensorShape") and "items" in value:
+        return _without_tuples(value["items"])
+    return {key: _without_tuples(item) for key, item in value.items()}
 
 
 def _texts(entries: Mapping[int, dict[str, Any]], field: str) -> dict[int, str]:

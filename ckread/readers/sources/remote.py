@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,12 +25,14 @@ from ckread.errors import (
     UsageError,
 )
 from ckread.readers.contract import FileIdentity
+from ckread.readers.sources import ranges
 from ckread.readers.sources.failures import AccessDeniedError, failure, is_passing
-from ckread.readers.sources.ranges import Ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
+
+    from ckread.readers.sources.ranges import Fetch, Span
 
     T = TypeVar("T")
 
@@ -53,7 +56,7 @@ _lock = RLock()
 _listings: dict[str, tuple[float, Mapping[str, Entry] | None]] = {}
 _single: dict[str, tuple[float, Entry | None]] = {}
 _denied: dict[str, CheckpointError] = {}
-_open: dict[str, tuple[FileIdentity, Ranges]] = {}
+_open: dict[str, tuple[FileIdentity, ranges.Ranges]] = {}
 
 
 def check_address(address: str) -> None:
@@ -120,7 +123,7 @@ def look_again(address: str, *, older_than: float = 0.0) -> None:
                 _denied.pop(one, None)
 
 
-def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]:
+def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, ranges.Ranges]:
     """Give the identity of a file and its bytes, which all share that have it open.
 
     Raises:
@@ -138,22 +141,45 @@ def open_ranges(address: str, *, in_blocks: bool) -> tuple[FileIdentity, Ranges]
     if not entry.knows_ranges and identity.nbytes > _WHOLE_NBYTES:
         raise _no_ranges(address)
     with _lock:
-        known, ranges = _open.pop(address, (None, None))
-        if ranges is None or known != identity:
+        known, file = _open.pop(address, (None, None))
+        if file is None or known != identity:
             fetch = _fetcher(address, identity)
-            ranges = Ranges(identity.nbytes, fetch, in_blocks=in_blocks)
+            file = ranges.Ranges(identity.nbytes, fetch, in_blocks=in_blocks)
         while len(_open) >= _N_OPEN:
             del _open[next(iter(_open))]
-        _open[address] = identity, ranges
-    return identity, ranges
+        _open[address] = identity, file
+    return identity, file
 
 
-def _fetcher(address: str, identity: FileIdentity) -> Callable[[int, int], bytes]:
-    def fetch(start: int, stop: int) -> bytes:
+def begin_job() -> None:
+    """Forget the values that this thread read until now."""
+    ranges.begin_job()
+
+
+def _fetcher(address: str, identity: FileIdentity) -> Fetch:
+    def fetch(spans: Sequence[Span]) -> list[bytes | Exception]:
+        system, path = _system(address)
+        found: list[Any] = [None] * len(spans)
+        if len(spans) > 1:
+            with suppress(Exception):  # each is asked for alone, and tells why
+                starts, stops = zip(*spans, strict=True)
+                paths = [path] * len(spans)
+                found = system.cat_ranges(paths, starts, stops, on_error="return")
+        return [one(*span, data) for span, data in zip(spans, found, strict=True)]
+
+    def one(start: int, stop: int, data: bytes | Exception | None) -> bytes | Exception:
         if start >= stop:
             return b""
-        system, path = _system(address)
-        data: bytes = _patiently(address, lambda: system.cat_file(path, start=start, end=stop))
+        try:
+            if isinstance(data, bytes):
+                return exact(start, stop, data)
+            system, path = _system(address)
+            alone = _patiently(address, lambda: system.cat_file(path, start=start, end=stop))
+            return exact(start, stop, alone)
+        except CheckpointError as error:
+            return error
+
+    def exact(start: int, stop: int, data: bytes) -> bytes:
         if len(data) == stop - start:
             return data
         if len(data) == identity.nbytes:  # a web server that knows no ranges

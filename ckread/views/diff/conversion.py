@@ -12,7 +12,7 @@ from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.records import distance_moved, is_bit_equal, is_exact_cast
-from ckread.model.display import safe_text
+from ckread.model.display import by, safe_text
 from ckread.views.diff.rows import elements_text, far_moved
 from ckread.views.terminal.page import Span, TerminalOnly, footer
 from ckread.views.terminal.table import POINT, RIGHT, Column, Table
@@ -192,7 +192,8 @@ def sections(result: CheckpointDiff, *, limit: int) -> list[Sequence[Block]]:
     if any(v.gates for v in result.variables):
         told.append("gates: which of a's blocks each of b's is.")
     n_pairs = sum(bool(v.a and v.b) and v.part is None for v in result.variables)
-    told.append(f"--map F.json writes the {plural(n_pairs, 'pair')}.")
+    how = by("--map F.json writes", ".conversion_map has")
+    told.append(f"{how} the {plural(n_pairs, 'pair')}.")
     return [*found, [footer(" ".join(told))]]
 
 

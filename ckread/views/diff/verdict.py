@@ -7,7 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved, metric_of
-from ckread.model.display import column_of, in_order_of, is_there, rows_where, safe_text
+from ckread.model.display import by, column_of, in_order_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
@@ -255,8 +255,9 @@ def _warnings(result: CheckpointDiff) -> Iterator[str]:
 
 
 def tolerance_options(result: CheckpointDiff) -> str:
-    """Write the tolerance on single values as the options that set it."""
-    return f"--rtol {result.tolerance.rtol:g} --atol {result.tolerance.atol:g}"
+    """Write the tolerance on single values as what sets it."""
+    rtol, atol = result.tolerance.rtol, result.tolerance.atol
+    return by(f"--rtol {rtol:g} --atol {atol:g}", f"rtol={rtol:g}, atol={atol:g}")
 
 
 def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_shown: int) -> str:
@@ -290,7 +291,8 @@ def value_footer(result: CheckpointDiff, *, has_table: bool, n_hidden: int, n_sh
         sentences.append("Proposed pairs are by shape, role and nearest name.")
     if n_hidden:
         left_out = f"{plural(n_hidden, 'weight')} that moved less left out"
-        sentences.append(f"{left_out} (--top {n_shown + n_hidden}).")
+        more = by(f"--top {n_shown + n_hidden}", ".variables")
+        sentences.append(f"{left_out} ({more}).")
     return " ".join(sentences)
 
 
@@ -312,11 +314,13 @@ def index_footer(result: CheckpointDiff, *, has_values: bool) -> str:
     sentences = []
     renamed = [v for v in result.variables if v.renamed_from is not None]
     if result.rules and renamed:
-        rules = " ".join(f"--rename '{rule}'" for rule in result.rules)
-        sentences.append(f"Paired by {rules}, found from shapes and names.")
+        rules = [str(rule) for rule in result.rules]
+        given = by(" ".join(f"--rename '{rule}'" for rule in rules), f"rename={rules}")
+        sentences.append(f"Paired by {given}, found from shapes and names.")
     statuses = {variable.status for variable in result.variables}
     if DiffStatus.IDENTICAL in statuses or DiffStatus.RENAMED in statuses:
         sentences.append("Equal checksums can hide a change once in 2³² variables.")
     if not result.identical and has_values:
-        sentences.append("Leave out --index-only to see how far each one moved.")
+        option = by("--index-only", "index_only")
+        sentences.append(f"Leave out {option} to see how far each one moved.")
     return " ".join(sentences)

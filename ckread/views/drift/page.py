@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import seams_by_place
 from ckread.analysis.drift.records import SERIES, VariableDrift
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.views.drift.rows import (
     CHANGED,
     MAX_CELLS,
@@ -226,12 +226,15 @@ class DriftFooter(Block):
         others = sum(self._result.left_out.values()) - len(self._result.causes)
         finite, beyond_top = self._hidden
         if finite:
-            sentences.append(f"{plural(finite, 'variable')} that stayed finite left out (--all).")
+            more = by("--all", ".variables")
+            sentences.append(f"{plural(finite, 'variable')} that stayed finite left out ({more}).")
         elif others > 0:
-            sentences.append(f"{plural(others, 'other')} left out (--role all).")
+            more = by("--role all", "roles='all'")
+            sentences.append(f"{plural(others, 'other')} left out ({more}).")
         if beyond_top:
             n_all = len(self._table.rows) + beyond_top
-            sentences.append(f"{beyond_top:,} that moved less left out (--top {n_all}).")
+            more = by(f"--top {n_all}", ".variables")
+            sentences.append(f"{beyond_top:,} that moved less left out ({more}).")
         return iter(footer(" ".join(filter(None, sentences))).lines(paper))
 
     def _legend(self, cells: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.views.figures.style import TEXT_SIZE
 from ckread.views.figures.text import (
     count,
@@ -21,6 +22,7 @@ from ckread.views.figures.text import (
     typeset,
     value_ticks,
 )
+from ckread.views.seams import seam_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from ckread.analysis.audit.records import Seam
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.model.run.entries import RunEntry
     from ckread.views.figures.sheet import Sheet
@@ -230,10 +233,9 @@ def draw_seams(
     for x, words in seams:
         if is_solid:
             axes.axvline(x, color=palette.paper, lw=3.2, zorder=5)
-            line = axes.axvline(x, color=palette.ink, lw=1.2, zorder=6)
+            axes.axvline(x, color=palette.ink, lw=1.2, zorder=6).set_gid("ckread:seam")
         else:
-            line = axes.axvline(x, color=palette.soft, lw=0.9, ls=(0, (3, 2)), zorder=2)
-        line.set_gid("ckread:seam")
+            draw_seam(axes, x, palette)
         words = typeset(words)
         room = text_width(words, TEXT_SIZE)
         start = left + (x - low) / (high - low) * width - room / 2 if high > low else left
@@ -241,6 +243,20 @@ def draw_seams(
         if start > edge + _GAP and room < width:
             sheet.text(start, top - 0.03, words, va="bottom", gid="ckread:seam-label")
             edge = start + room
+
+
+def draw_seam(axes: Axes, x: float, palette: Palette) -> None:
+    """Draw the line of one seam."""
+    line = axes.axvline(x, color=palette.soft, lw=0.9, ls=(0, (3, 2)), zorder=2)
+    line.set_gid("ckread:seam")
+
+
+def seams_between(
+    seams: Iterable[Seam], entries: Sequence[RunEntry], x: Sequence[float]
+) -> list[tuple[float, str]]:
+    """Give where the line of each seam of a run stands, halfway, and its words."""
+    marks = seams_by_place(seams, entries)
+    return [((x[at - 1] + x[at]) / 2, seam_label(seam)) for at, seam in marks.items() if at]
 
 
 # Axes of steps: round multiples that are checkpoints, or the checkpoints spread evenly.

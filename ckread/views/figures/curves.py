@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from ckread.analysis.audit.records import seams_by_place
 from ckread.errors import UsageError
 from ckread.model.display import safe_text
 from ckread.model.run.entries import base_name
@@ -20,6 +19,7 @@ from ckread.views.figures.axes import (
     left_undrawn,
     places,
     pushed_apart,
+    seams_between,
     set_heights,
     set_log_heights,
     set_step_axis,
@@ -91,7 +91,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
     if result.seams:
         before = dict(zip(result.epochs[1:], result.epochs, strict=False))
         resumed = ", ".join(str(before[epoch]) for epoch in result.seams[:3])
-        held += f", joined from {len(names)} logs (resumed after {result.unit} {resumed})"
+        held += f", joined from {len(names)} logs (continued after {result.unit} {resumed})"
     n_kept = len(result.holders.kept)
     kept = f"{count(n_kept)} checkpoint{'s' * (n_kept > 1)} kept" if n_kept else ""
     # What marks mean that occur, and what is left out.
@@ -102,7 +102,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         word = "smallest" if result.best.mode == "min" else "largest"
         reading.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
     reading += [
-        "Dashed line: where training was resumed." if result.seams else "",
+        "Dashed line: where the next log goes on." if result.seams else "",
         "Dashed line with words: a seam of the checkpoints." if result.marks else "",
         "A gap in a curve: epochs that are in no log." if result.gaps else "",
         f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",
@@ -139,10 +139,7 @@ def _draw_panel(
     axes.set_xlim(epochs[0] - pad, epochs[-1] + pad)
     for seam in result.seams:
         axes.axvline(seam - 0.5, color=palette.rule, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    seams = [
-        ((epochs[at - 1] + epochs[at]) / 2, seam_label(seam)) for at, seam in result.marks.items()
-    ]
-    draw_seams(sheet, axes, (x, y, width), seams)
+    draw_seams(sheet, axes, (x, y, width), run_seams(result))
     ends = []
     if train is not None:
         draw_curve(axes, base, epochs, train, palette, is_validation=validation is None)
@@ -169,6 +166,12 @@ def _draw_panel(
     soft = palette.soft
     below = y + _DEPTH + rail + 0.2
     sheet.text(x + width / 2, below, result.unit, size=LABEL_SIZE, color=soft, ha="center")
+
+
+def run_seams(result: TrainingHistory) -> list[tuple[float, str]]:
+    """Give where the line of each seam of the checkpoints stands, and its words."""
+    epochs = result.epochs
+    return [((epochs[at - 1] + epochs[at]) / 2, seam_label(s)) for at, s in result.marks.items()]
 
 
 def values_of(result: TrainingHistory, name: str) -> Floats | None:
@@ -316,8 +319,7 @@ def plot_track(result: RunTrack, *, palette: Palette = LIGHT) -> Figure:
         caption = Caption(_title(result), [run, *held], palette)
     with new_sheet(bottom + 0.62, caption, reading) as sheet:
         x = places(result.checkpoints)
-        marks = seams_by_place(result.seams, result.checkpoints)
-        seams = [((x[at - 1] + x[at]) / 2, seam_label(seam)) for at, seam in marks.items() if at]
+        seams = seams_between(result.seams, result.checkpoints, x)
         for i, variable in enumerate(result.variables):
             top = _STRIPS_TOP + i * (depth + _PITCH_GAP)
             if n > 1:

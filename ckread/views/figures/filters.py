@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.analysis.filters import Filters, KernelKind
+from ckread.analysis.filters import KernelKind
+from ckread.model.display import by
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, HEADING_SIZE, Palette
 from ckread.views.figures.text import MINUS, number
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from ckread.analysis.filters import Filters
+    from ckread.analysis.responses import Responses
 
     Floats = NDArray[np.float64]
     Place = tuple[float, float, float, float]  # left, top, width, height in inches
@@ -53,7 +56,7 @@ def plot_filters(
     pitch = height + (_GAP if n >= _MANY else 0.15)
     bottom = _TILES_TOP + -(-n // TILES_PER_ROW) * pitch
     slices = "Slices of depth below each other, the first on top." if filters.n_slices > 1 else ""
-    left_out = f"{n} of {filters.n_all} filters; --top {filters.n_all} shows all."
+    left_out = f"{n} of {filters.n_all} filters; {by('--top ', 'top=')}{filters.n_all} shows all."
     has_bar = not filters.is_colored and not is_per_kernel
     caption = Caption(filters.name, facts, palette, [left_out] if n < filters.n_all else [])
     reading = [slices, _scale_words(filters, is_per_kernel=is_per_kernel)]
@@ -210,23 +213,6 @@ _KERNEL = _RESPONSE / 2
 _ROW_GAP = 0.16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Responses:
-    """Responses of kernels to one image.
-
-    Attributes:
-        filters: the kernels; as many tiles as there are maps.
-        image: shape (rows, columns, channels), as it was given to them.
-        maps: shape (n, rows, columns).
-        relu: whether negative responses were made 0.
-    """
-
-    filters: Filters
-    image: Floats
-    maps: Floats
-    relu: bool
-
-
 def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Palette) -> Figure:
     """Draw the image, the kernels, and the response of each on one scale."""
     n = len(responses.maps)
@@ -238,8 +224,10 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
     depth = max(n_rows * pitch, image_height + _ROW_GAP)
     n_all = responses.filters.n_all
     reading = ["One scale for all responses."]
-    reading += [f"{n} of {n_all} kernels; --top {n_all} shows all."] if n < n_all else []
-    caption = Caption(f"{responses.filters.name}: response to one image", evidence, palette)
+    if n < n_all:
+        reading.append(f"{n} of {n_all} kernels; {by('--top ', 'top=')}{n_all} shows all.")
+    facts = [*evidence, *_told(responses)]
+    caption = Caption(f"{responses.filters.name}: response to one image", facts, palette)
     with new_sheet(_RESPONSES_TOP + depth + 0.5, caption, reading) as sheet:
         words = "kernels, each above its response; number: largest response"
         for x, heading in ((MARGIN, "image"), (_LEFT, words)):
@@ -262,8 +250,23 @@ def plot_responses(responses: Responses, *, evidence: Sequence[str], palette: Pa
         y = _RESPONSES_TOP + depth + 0.06
         if not responses.filters.is_colored:
             draw_color_bar(sheet, _LEFT, y, responses.filters.scale, "weight")
-        draw_color_bar(sheet, _LEFT + 2.3, y, limit, "response", is_positive=responses.relu)
+        draw_color_bar(sheet, _LEFT + 2.3, y, limit, "response", is_positive=responses.is_positive)
     return sheet.figure
+
+
+def _told(responses: Responses) -> list[str]:
+    """Say how the layer was taken, and what of the image."""
+    rows, columns = responses.image.shape[:2]
+    pixels = responses.pixel_range
+    told = "" if pixels is None else f", pixels {pixels[0]:g} to {pixels[1]:g}"
+    taken = responses.layer.taken
+    is_other = taken is not None and any(
+        size not in (None, given) for size, given in zip(taken, (rows, columns), strict=True)
+    )
+    if taken is not None and is_other:
+        size = "×".join("?" if size is None else str(size) for size in reversed(taken))
+        told += f", the model takes {size}"
+    return [responses.layer.words, f"image {columns}×{rows}{told}"]
 
 
 def _draw_pair(
@@ -281,7 +284,7 @@ def _draw_pair(
     draw_tile(axes, filters.tiles[i], place, filters.scale, palette, gid=f"ckread:tile:{i}")
     top = y + _KERNEL + 0.05
     below = (x, top, _RESPONSE, height)
-    cmap, low = ("gray", 0.0) if responses.relu else (DIVERGING_MAP, -limit)
+    cmap, low = ("gray", 0.0) if responses.is_positive else (DIVERGING_MAP, -limit)
     drawn = axes.imshow(one, cmap=cmap, vmin=low, vmax=limit, extent=_extent(below), aspect="auto")
     drawn.set_gid(f"ckread:response:{i}")
     draw_border(axes, below, palette)

@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ckread.analysis.audit.records import seams_by_place
 from ckread.errors import UsageError
 from ckread.model.role import Role
-from ckread.views.figures.axes import FEW, draw_stairs, draw_strokes, places
-from ckread.views.figures.curves import draw_curve, values_of
+from ckread.views.figures.axes import (
+    FEW,
+    draw_seam,
+    draw_stairs,
+    draw_strokes,
+    places,
+    seams_between,
+)
+from ckread.views.figures.curves import draw_curve, run_seams, values_of
 from ckread.views.figures.diff import dot_rows
 from ckread.views.figures.drift import draw_line
 from ckread.views.figures.filters import draw_tile
 from ckread.views.figures.many import bins_for
 from ckread.views.figures.over_steps import draw_bands, figures_of
-from ckread.views.figures.text import drawable
+from ckread.views.figures.style import TEXT_SIZE
+from ckread.views.figures.text import drawable, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +62,18 @@ def _add_legend(axes: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> No
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(drawable(name))
+
+
+def _mark_seams(axes: Axes, seams: Sequence[tuple[float, str]], palette: Palette) -> None:
+    """Draw the seams as lines, each with its words along it: above may be the caller's title."""
+    for x, words in seams:
+        draw_seam(axes, x, palette)
+        text = axes.annotate(
+            typeset(words), (x, 1), (-2, -3), xycoords=("data", "axes fraction"),
+            textcoords="offset points", rotation=90, ha="right", va="top", size=TEXT_SIZE,
+            color=palette.soft, parse_math=False, clip_on=True,
+        )  # fmt: skip
+        text.set(gid="ckread:seam-label", in_layout=False)
 
 
 def draw_histogram(
@@ -106,13 +127,15 @@ def draw_drift(axes: Axes, result: RunDrift, palette: Palette) -> None:
     if result.index_only or not result.checkpoints:
         raise UsageError(f"{result.path}: no values were read, nothing to draw")
     x = places(result.checkpoints)
+    breaks = [at for at in seams_by_place(result.seams, result.checkpoints) if at]
     lines = []
     for i, variable in enumerate(result.variables):
         before = len(axes.lines)
-        draw_line(axes, i, variable, x, palette)
+        draw_line(axes, i, variable, x, palette, breaks=breaks)
         lines.append(axes.lines[before])
         for drawn in axes.lines[before:]:
             drawn.set_clip_on(True)  # the caller may zoom
+    _mark_seams(axes, seams_between(result.seams, result.checkpoints, x), palette)
     axes.set(xlabel="step", ylabel="distance from the first ÷ its norm")
     _add_legend(axes, lines, [variable.name for variable in result.variables])
 
@@ -126,6 +149,7 @@ def draw_track(axes: Axes, result: RunTrack, palette: Palette) -> None:
         y = [math.nan if value is None else value for value in variable.values]
         color = palette.lines[i % len(palette.lines)]
         lines += axes.step(x, y, where="post", color=color, marker="o", ms=3)
+    _mark_seams(axes, seams_between(result.seams, result.checkpoints, x), palette)
     axes.set_xlabel("step")
     if len(lines) == 1:
         axes.set_ylabel(drawable(result.variables[0].name), parse_math=False)
@@ -148,6 +172,7 @@ def draw_history(axes: Axes, result: TrainingHistory, metric: str, palette: Pale
             draw_curve(axes, name, epochs, values, palette, is_validation=name is names[-1])
             lines.append(axes.lines[before])
             lines[-1].set_clip_on(True)
+    _mark_seams(axes, run_seams(result), palette)
     best = result.best
     if best is not None and best.epoch is not None and best.metric in names:
         lines.append(axes.axvline(best.epoch, color=palette.mark, lw=1.0))

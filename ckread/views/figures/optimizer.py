@@ -222,7 +222,7 @@ def _draw_key(sheet: Sheet, kinds: set[str], y: float, *, is_ringed: bool) -> No
     palette, x = sheet.palette, MARGIN + 0.1
     shown = [(kind, _WORDS[kind]) for kind in _WORDS if kind in kinds]
     if is_ringed:
-        shown.append(("ring", "a tenth of it or more never got a gradient"))
+        shown.append(("ring", "a tenth of it or more shows no gradient"))
     for kind, word in shown:
         axes = sheet.axes(x, y - 0.05, 0.1, 0.1)
         axes.set_axis_off()

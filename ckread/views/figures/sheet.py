@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from ckread.model.display import safe_text
+from ckread.model.display import by, safe_text
 from ckread.views.figures.style import (
     LABEL_SIZE,
     LIGHT,
@@ -92,9 +92,10 @@ def page_words(i: int, pages: Sequence[Sequence[int]], noun: str = "") -> tuple[
     page = pages[i]
     rest = count(sum(map(len, pages)) - len(page))
     what = f"{rest} {noun}" if noun else rest
+    where = by("a PDF holds all; for PNG and SVG give a PATTERN", "page=2 and so on")
     return (
         f"page {i + 1} of {len(pages)}: {page[0] + 1}–{page[-1] + 1}",
-        [f"The other {what} are on other pages: a PDF holds all; for PNG and SVG give a PATTERN."],
+        [f"The other {what} are on other pages: {where}."],
     )
 
 
@@ -107,6 +108,8 @@ class SheetFigure(Figure):
     palette: Palette = LIGHT
     cropped: float = 0.0
     """How much of its height, from the top, is not shown: the place of a title."""
+    is_shown: bool = False
+    """Whether a notebook has asked for its picture."""
 
     def resize(self, width: float, height: float) -> None:
         """Give it another size; where it gets smaller, words and lines do with it."""
@@ -143,6 +146,7 @@ class SheetFigure(Figure):
         self, include: Any = None, exclude: Any = None
     ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
         """Give a PNG to IPython, whether or not pyplot was ever imported, and its size."""
+        self.is_shown = True
         image = io.BytesIO()
         self.savefig(image, format="png")
         width, height = self.get_size_inches()
@@ -163,7 +167,7 @@ class Sheet:
     def __init__(self, height: float, palette: Palette, notes: Sequence[str] = ()) -> None:
         self.height = height
         self.palette = palette
-        self.figure = SheetFigure(figsize=(WIDTH, height))
+        self.figure: SheetFigure = SheetFigure(figsize=(WIDTH, height))
         self.figure.palette = palette
         FigureCanvasAgg(self.figure)
         self._notes = list(notes)

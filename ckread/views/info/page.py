@@ -7,10 +7,12 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import TextLines
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
+from ckread.readers.contract import Format
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
+from ckread.views.layers import layer_blocks, shapes_in_words
 from ckread.views.listing import tree_table
 from ckread.views.terminal.page import (
     Lines,
@@ -25,7 +27,6 @@ from ckread.views.terminal.page import (
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
-    ABSENT_WORD,
     bar,
     count_text,
     plural,
@@ -41,13 +42,13 @@ if TYPE_CHECKING:
     from ckread.analysis.info import CheckpointSummary
     from ckread.model.tree import VariableTree
     from ckread.readers.graphs.meta_graph import Signature, TensorInfo
-    from ckread.readers.keras.config import KerasLayer
     from ckread.views.terminal.page import Block, Line
 
 
 ROLE_BAR_CELLS = 24
 
-_ALIASES = "aliases: export() stores every weight twice, with equal bytes; they count once."
+_EXPORTED = "aliases: export() stores every weight twice, with equal bytes; they count once."
+_ALIASES = "aliases: what is stored a second time, under another key; it counts once."
 
 
 def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
@@ -121,7 +122,8 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     table = Table(
         _ROLE_COLUMNS, [*rows, total], row_style=lambda row: "muted" if row.label == "total" else ""
     )
-    return [table, footer(_ALIASES)] if Role.ALIAS in summary.roles else [table]
+    aliases = _EXPORTED if summary.format is Format.SAVED_MODEL else _ALIASES
+    return [table, footer(aliases)] if Role.ALIAS in summary.roles else [table]
 
 
 _ROLE_COLUMNS: list[Column[_RoleRow]] = [
@@ -245,12 +247,7 @@ def _contents(node: VariableTree) -> list[str]:
         for child in node.children
         if child.variable is not None
     ]
-    groups = [(shape, [name for name, _ in same]) for shape, same in groupby(told, lambda t: t[1])]
-    whole = ", ".join(f"{', '.join(names)} {shape}" for shape, names in groups)
-    if len(groups) > 1 or len(told) < 3:
-        return [whole, *counted]
-    shape, (first, second, *rest) = groups[0]
-    return [whole, f"{first}, {second} and {len(rest)} more, all {shape}", *counted]
+    return [*shapes_in_words(told), *counted]
 
 
 def _columns(rows: list[_Row]) -> list[Column[_Row]]:
@@ -273,7 +270,11 @@ def _columns(rows: list[_Row]) -> list[Column[_Row]]:
         )
     return [
         Column(title="tree", shown=name, folds=True),
-        Column(title="parameters", shown=parameters_text, justify=RIGHT),
+        Column(
+            title="parameters",
+            shown=lambda row: count_text(row.parameters) if row.parameters else ABSENT,
+            justify=RIGHT,
+        ),
         Column(title="", shown=lambda row: row.share, justify=RIGHT),
         Column(
             title="",
@@ -285,78 +286,6 @@ def _columns(rows: list[_Row]) -> list[Column[_Row]]:
         ),
         contents,
     ]
-
-
-def parameters_text(row: _Row | KerasLayer) -> str:
-    """Give the parameters of a scope or layer."""
-    return count_text(row.parameters) if row.parameters else ABSENT
-
-
-# The layers of a Keras file: class, output shape and parameters of each.
-
-MAX_LAYERS = 40
-"""Layers up to which a terminal shows those without parameters too."""
-
-
-def layer_blocks(summary: CheckpointSummary) -> list[Block]:
-    """Give the layers in model order; of very many, a terminal gets those with parameters."""
-    layers = summary.layers
-    if len(layers) > MAX_LAYERS:
-        layers = tuple(layer for layer in layers if layer.parameters)
-    left_out = len(summary.layers) - len(layers)
-    blocks: list[Block] = [layer_table(summary, layers)]
-    if left_out:
-        told = f"{plural(left_out, 'layer')} without parameters left out (--json)"
-        blocks.append(Prose(Span(told, "muted")))
-    return [TerminalOnly(*blocks), PipedOnly(layer_table(summary, summary.layers))]
-
-
-def layer_table(summary: CheckpointSummary, layers: Sequence[KerasLayer]) -> Table[KerasLayer]:
-    """Give a table of layers."""
-    whole = summary.parameters
-
-    tells_shapes = 2 * sum(layer.shape is not None for layer in layers) > len(layers)
-
-    def share(layer: KerasLayer) -> str:
-        return share_text(layer.parameters, whole) if layer.parameters and whole else ""
-
-    def shape(layer: KerasLayer) -> str:
-        return "" if layer.shape is None else shape_text(layer.shape)
-
-    columns: list[Column[KerasLayer]] = [
-        Column(
-            title="layer",
-            shown=lambda layer: "  " * min(layer.depth, 8) + safe_text(layer.name),
-            piped=lambda layer: safe_word(layer.name),
-            folds=True,
-        ),
-        Column(
-            title="class",
-            shown=lambda layer: safe_text(layer.class_name),
-            piped=lambda layer: safe_word(layer.class_name),
-        ),
-        Column(
-            title="output",
-            shown=shape if tells_shapes else None,
-            piped=lambda layer: ABSENT_WORD if layer.shape is None else shape_word(layer.shape),
-            rank=2,
-        ),
-        Column(
-            title="parameters",
-            shown=parameters_text,
-            piped=lambda layer: ABSENT_WORD if layer.parameters is None else str(layer.parameters),
-            justify=RIGHT,
-        ),
-        Column(title="", shown=share, justify=RIGHT, rank=1),
-        Column(
-            title="",
-            draw=lambda layer, cells: bar((layer.parameters or 0) / max(1, whole), cells),
-            cells=(BAR_CELLS, BAR_CELLS),
-            style="bar",
-            rank=3,
-        ),
-    ]
-    return Table(columns, layers)
 
 
 # The signatures of a SavedModel: what it takes and what it gives.
@@ -390,7 +319,7 @@ def _texts(tensors: Sequence[TensorInfo]) -> Iterator[str]:
         kind = " sparse" if tensor.is_sparse else ""
         yield f"{safe_text(tensor.name)} {tensor.dtype} {shape_text(tensor.shape)}{kind}"
     if len(tensors) > MAX_TENSORS:
-        yield f"… {len(tensors) - MAX_TENSORS} more (--json)"
+        yield f"… {len(tensors) - MAX_TENSORS} more ({by('--json', '.signatures')})"
 
 
 _SHOWN_COLUMNS: list[Column[_ShownRow]] = [

@@ -8,7 +8,6 @@ them: it knows the terminal's width, encoding and colours. No text is ever marku
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -132,7 +131,7 @@ class Page(Block):
     details: tuple[str, Page] | None = None
 
     def __init__(self, *sections: Block | Sequence[Block]) -> None:
-        self.sections = tuple(map(_as_blocks, sections))
+        self.sections: tuple[tuple[Block, ...], ...] = tuple(map(_as_blocks, sections))
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the page out for a terminal."""
@@ -176,17 +175,14 @@ _FALLBACKS = {
 """What stands for a glyph where the encoding lacks it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Paper:
     """The width of the terminal in cells, and the encoding it is written in."""
 
-    width: int = 80
-    encoding: str = "utf-8"
-    _missing: dict[int, str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, width: int = 80, encoding: str = "utf-8") -> None:
         """Find the glyphs that the encoding lacks."""
-        object.__setattr__(self, "_missing", missing_glyphs(self.encoding))
+        self.width = width
+        self.encoding = encoding
+        self._missing = missing_glyphs(encoding)
 
     @property
     def is_unicode(self) -> bool:
@@ -241,7 +237,7 @@ class Prose(Block):
     """
 
     def __init__(self, *spans: Span | str, indent: int = 0, is_record: bool = False) -> None:
-        self.line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
+        self.line: Line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
         self.indent = indent
         self._is_record = is_record
 

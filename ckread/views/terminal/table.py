@@ -267,13 +267,13 @@ class MeasuredColumn(Generic[Row]):
         self, column: Column[Row], rows: Sequence[Row], paper: Paper, *, has_header: bool
     ) -> None:
         self.column = column
-        self.is_left = column.justify is Justify.LEFT
-        self.title = paper.spell(column.title) if has_header else ""
+        self.is_left: bool = column.justify is Justify.LEFT
+        self.title: str = paper.spell(column.title) if has_header else ""
         self._rows = rows
         self._paper = paper
         self._cells: list[Cell] = []
         self._widest = 0
-        self.width = max(cell_len(self.title), column.cells[0])
+        self.width: int = max(cell_len(self.title), column.cells[0])
         if column.shown is not None:
             known = _KnownCells(column.style, paper)
             self._cells = [known[content] for content in map(column.shown, rows)]

@@ -103,7 +103,10 @@ def value_word(value: float | None) -> str:
         return f"{value:.6g}" if value == value else "NaN"
     if value is None:
         return ABSENT_WORD
-    return str(value) if isinstance(value, int) else float_word(value)
+    if isinstance(value, int):
+        return str(value)
+    word = f"{value:.6g}"  # as `float_word`, without a call for each of very many
+    return "NaN" if word == "nan" else word
 
 
 def share_text(part: float, whole: float) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.analysis.check.finite import Look, look_at
-from ckread.readers.contract import DataType
+from ckread.readers.contract import DataType, numpy_dtype
 
 _VALUES = st.lists(
     st.one_of(st.floats(-5, 5, width=32), st.sampled_from([0.0, float("nan"), float("inf")])),
@@ -53,3 +53,15 @@ def test_what_a_look_tells(
     for look in (whole, joined):
         assert (look.is_constant, look.is_zero) == (constant, zero)
         assert (look.not_finite, look.first) == (not_finite, first)
+
+
+@pytest.mark.parametrize(
+    "dtype", [dtype for dtype in DataType if dtype.startswith("float8")], ids=str
+)
+@given(
+    octets=st.lists(st.integers(0, 255), min_size=1, max_size=8),
+    mask=st.sampled_from([0xFF, 0x7F, 0x3F]),
+)
+def test_floats_of_one_byte(dtype: DataType, octets: list[int], mask: int) -> None:
+    values = (np.array(octets, np.uint8) & np.uint8(mask)).view(numpy_dtype(dtype))
+    assert look_at(values, dtype) == look_at(values.astype(np.float32), DataType.FLOAT32)

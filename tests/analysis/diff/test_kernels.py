@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -12,7 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ckread.analysis.diff.kernels import CAPACITY, PairComparison, compare_strings
+from ckread.analysis.diff.kernels import (
+    CAPACITY,
+    PairComparison,
+    compare_carefully,
+    compare_strings,
+)
 from ckread.analysis.diff.metrics import Metrics, PairTally, Tolerance, merge_tallies, metrics_of
 
 if TYPE_CHECKING:
@@ -125,6 +131,29 @@ def test_types_of_ml_dtypes(name: str) -> None:
     wide = a.astype(np.float64), b.astype(np.float64)
     assert metrics.changed_elements == np.count_nonzero(wide[0] != wide[1])
     assert metrics.l2 == close(np.linalg.norm(wide[1] - wide[0]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["int8", "uint8", "float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2fnuz",
+     "float8_e4m3b11fnuz"],
+)  # fmt: skip
+@pytest.mark.parametrize("n_changed", [0, 70_000])
+def test_counted_pairs_are_compared_as_carefully_as_others(name: str, n_changed: int) -> None:
+    random = np.random.default_rng(8)
+    kind = np.dtype(getattr(ml_dtypes, name, name))
+    octets, others = random.integers(0, 256, (2, 70_001)).astype(np.uint8)
+    others[:7], others[n_changed:] = octets[:7], octets[n_changed:]
+    a, b = octets.view(kind), others.view(kind)
+    comparison = PairComparison(EXACTLY)
+    for part in (slice(0, 5), slice(5, 66_000), slice(66_000, None)):
+        comparison.add(a[part], b[part])
+    found = comparison.tally()
+    expected = compare_carefully(a, b, EXACTLY)
+    known, wanted = ({**asdict(replace(x, sums=()))} for x in (found, expected))
+    assert math.isnan(known["max_abs"]) or known["max_abs"] == wanted["max_abs"]
+    assert known | {"max_abs": 0} == wanted | {"max_abs": 0}
+    assert found.sums[0] == pytest.approx(expected.sums[0], rel=1e-12, nan_ok=True)
 
 
 def test_a_tiny_move_keeps_the_digits_of_its_angle() -> None:

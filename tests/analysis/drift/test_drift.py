@@ -116,8 +116,10 @@ def test_any_values_agree_with_numpy(
 
 
 @pytest.mark.parametrize(
-    "dtype", ["float32", "float64", "float16", "int64", "uint8", "bool", "complex64", "bfloat16"]
-)
+    "dtype",
+    ["float32", "float64", "float16", "int64", "uint8", "bool", "complex64", "bfloat16",
+     "float8_e4m3fn", "float8_e5m2"],
+)  # fmt: skip
 def test_every_type(tmp_path: Path, dtype: str) -> None:
     random = np.random.default_rng(0)
     states = []
@@ -135,6 +137,17 @@ def test_every_type(tmp_path: Path, dtype: str) -> None:
         _check_complex(variable, states)
     else:
         _check(variable, states)
+
+
+def test_narrow_floats_that_are_not_finite(tmp_path: Path) -> None:
+    kind = _numpy("float8_e5m2")
+    states = [np.full(SIZE, value).astype(kind) for value in (0.5, 0.5, -2.0, 1.0)]
+    states[2][[3, 70]], states[2][5] = np.nan, np.inf
+    _write_run(tmp_path, [{"w": array} for array in states])
+    variable = _drift(tmp_path)["w"]
+    assert variable.nan == (0, 0, 2, 0)
+    assert variable.infinite == (0, 0, 1, 0)
+    _check(variable, states)
 
 
 def _numpy(dtype: str) -> np.dtype[Any]:
@@ -311,7 +324,7 @@ def test_pieces_of_a_large_variable_are_joined(
     random = np.random.default_rng(6)
     arrays = [random.standard_normal(SIZE) for _ in range(3)]
     _write_run(tmp_path, [{"w": array} for array in arrays])
-    monkeypatch.setattr(measuring, "GRID", Grid(1000, 700))
+    monkeypatch.setattr(measuring, "grid_of", lambda _: Grid(1000, 700))
     _check(_drift(tmp_path)["w"], arrays)
 
 

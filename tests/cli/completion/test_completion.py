@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 BREAKS = " \t\n\"'@><=;|&(:"
 UNGUESSED = {"REGEX", "N", "R", "A", "RULE", "LOW:HIGH", "METRIC", "COLUMN=NUMBER", "LINE",
-             "TEXT", "WxH", "none"}  # fmt: skip
+             "TEXT", "WxH", "none", "ADDRESS"}  # fmt: skip
 """Metavars and words for which nothing can be offered: numbers, rules, free text."""
 
 each_command = pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_many_chunks_are_read_in_few_at_a_time(tmp_path: Path, chunks: tuple[int
 
     with open_hdf5(_file(tmp_path / "w.h5", fill)) as reader:
         assert np.array_equal(reader.read("x"), values)
-        for nbytes in (4, 1000, 1 << 19):
+        for nbytes in (40, 1000, 1 << 19):
             parts = [part.copy() for part in reader.iter_chunks("x", nbytes)]
             assert all(part.nbytes <= nbytes for part in parts)
             assert np.array_equal(np.concatenate(parts), values.reshape(-1))

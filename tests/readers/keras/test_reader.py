@@ -21,6 +21,7 @@ from ckread.errors import (
     VariableNotFoundError,
 )
 from ckread.readers.contract import DataType, Format, numpy_dtype
+from ckread.readers.hdf5 import process
 from ckread.readers.keras.reader import open_hdf5
 
 if TYPE_CHECKING:
@@ -372,6 +373,8 @@ def test_without_h5py_plain_files_open_and_others_say_what_is_missing(
         tmp_path / "chunked.h5", lambda file: file.create_dataset("x", (4,), "f4", chunks=(2,))
     )
     monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setattr(process, "_children", {})  # the library runs in this process
+    monkeypatch.setattr(sys, "executable", "")
     with open_hdf5(plain) as reader:
         assert reader.read("x").tolist() == [1.0, 2.0]
     with pytest.raises(MissingDependencyError) as caught:

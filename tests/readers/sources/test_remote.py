@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import struct
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -26,14 +28,14 @@ from ckread.errors import (
     UsageError,
 )
 from ckread.readers.extents import open_shard
-from ckread.readers.sources import remote
+from ckread.readers.sources import ranges, remote
 from ckread.readers.sources.ranges import GAP_NBYTES, SPAN_NBYTES, Ranges, merged
 from tests.cli.terminal import Result
 from tests.places import FIXTURES, ROOT
 from tests.stores import SCHEME, CountedStore, failing, fill, forget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RUN = "fixtures/digits_run"
 TEN, TWO, THREE = (f"{RUN}/ckpt-{step}" for step in (10, 2, 3))
@@ -61,32 +63,6 @@ def call(*words: str) -> Result:
     with redirect_stdout(out), redirect_stderr(err):
         code = main(list(words))
     return Result(code, out.getvalue(), err.getvalue())
-
-
-SAME = [
-    f"info {RUN}", f"info {TEN}", f"ls {TEN}", f"tree {TEN}", f"show {TEN} conv1/kernel[0]",
-    f"stats {TEN}", f"diff {TWO} {THREE}", f"drift {RUN} --index-only", f"check {TEN}",
-    f"loads {TEN}", f"history {RUN}/history.json", f"track {RUN} learning_rate",
-    f"info {RUN}/ckpt-11", "info fixtures/digits_rum/ckpt-11", f"info {TEN}{DATA}",
-    "info fixtures/digits_export", "stats fixtures/digits_export", "check fixtures/digits_export",
-    "info fixtures/digits_files", "info fixtures/digits_files/digits.keras",
-    "stats fixtures/digits_files/digits.keras", "check fixtures/digits_files/digits.keras",
-    "ls fixtures/digits_files/digits.weights.h5", "stats fixtures/digits_files/digits.h5",
-    "info fixtures/tf012_v1", "info fixtures/sharded", "ls fixtures/strings",
-    "diff fixtures/digits_files/digits.keras fixtures/digits_export",
-    "info fixtures/partners", "info fixtures/tf115_saver", f"runs {RUN}/ckpt-[1-3] --json",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("words", SAME)
-def test_screens_are_those_of_local_files(words: str) -> None:
-    there = [SCHEME + word if word.startswith("fixtures") else word for word in words.split()]
-    here, far = call(*words.split()), call(*there)
-    assert (here.code, here.out, here.err) == (
-        far.code,
-        far.out.replace(SCHEME, ""),
-        far.err.replace(SCHEME, ""),
-    )
 
 
 def _asked(words: str) -> tuple[int, int]:
@@ -133,6 +109,92 @@ def test_large_tensors_come_in_pieces_of_8_mib() -> None:
     assert nbytes <= 1.01 * len(data)
 
 
+def _large(n: int = 10 << 20) -> None:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [n], "data_offsets": [0, 4 * n]}}).encode()
+    data = struct.pack("<Q", len(header)) + header + np.arange(n, dtype="<f4").tobytes()
+    CountedStore.put("/fixtures/large.safetensors", data)
+
+
+def _values_asked() -> list[int]:
+    """Give the bytes of each request but the two for start and end, which detection makes."""
+    return [nbytes for kind, _, nbytes in CountedStore.asked if kind == "cat"][2:]
+
+
+def test_whole_tensors_and_chunks_come_in_pieces_of_8_mib_and_memory_stays_flat() -> None:
+    _large()
+    for read in (
+        lambda variable: variable.numpy(),
+        lambda variable: sum(float(chunk[0]) for chunk in variable.chunks()),
+        lambda variable: variable[: (9 << 20)],
+    ):
+        forget()
+        with ckread.open(f"{SCHEME}fixtures/large.safetensors") as checkpoint:
+            read(checkpoint["w"])
+        asked = _values_asked()
+        assert min(asked[:4]) == 8 << 20
+        assert len(asked) <= 6
+        assert ranges._kept.nbytes <= ranges._KEPT_NBYTES
+
+
+@pytest.mark.parametrize("index", [slice(0, None, 1000), slice(7, 900_000, 3), slice(5, 6)])
+def test_strided_slices_take_two_requests(index: slice) -> None:
+    _large(3 << 20)
+    forget()
+    with ckread.open(f"{SCHEME}fixtures/large.safetensors") as checkpoint:
+        found = checkpoint["w"][index]
+    assert np.array_equal(found, np.arange(3 << 20, dtype="f4")[index])
+    assert len(_values_asked()) <= 2
+
+
+def test_rows_that_lie_far_apart_are_asked_for_at_once() -> None:
+    batches: list[int] = []
+
+    def fetch(spans: Sequence[tuple[int, int]]) -> list[bytes | Exception]:
+        batches.append(len(spans))
+        return [bytes(stop - start) for start, stop in spans]
+
+    file = Ranges(100 << 20, fetch, in_blocks=False)
+    rows = [(at << 20, (at << 20) + 400) for at in range(70)]
+    file.expect(rows)
+    assert all(len(file.read(start, stop - start)) == 400 for start, stop in rows)
+    assert batches == [32, 32, 6]
+    file.expect([(0, 100 << 20)])
+    batches.clear()
+    for at in range(0, 100 << 20, 3 << 20):
+        file.read(at, 3 << 20)
+    assert batches == [4, 4, 4, 1]
+    assert ranges._kept.nbytes <= ranges._KEPT_NBYTES
+
+
+def test_threads_that_share_a_file_ask_for_each_byte_once() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def fetch(spans: Sequence[tuple[int, int]]) -> list[bytes | Exception]:
+        asked.extend(spans)
+        time.sleep(0.001)
+        return [bytes(stop - start) for start, stop in spans]
+
+    file = Ranges(64 << 20, fetch, in_blocks=False)
+
+    def job(start: int) -> None:
+        ranges.begin_job()
+        file.expect([(start, start + (4 << 20))])
+        for at in range(start, start + (4 << 20), 1 << 19):
+            assert len(file.read(at, 1 << 19)) == 1 << 19
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(job, range(0, 64 << 20, 4 << 20)))
+    assert sum(stop - start for start, stop in asked) == 64 << 20
+
+
+def test_what_is_kept_goes_with_its_thread() -> None:
+    file = Ranges(1 << 20, lambda spans: [bytes(b - a) for a, b in spans], in_blocks=True)
+    thread = threading.Thread(target=file.read, args=(0, 10))
+    thread.start()
+    thread.join()
+    assert not file._pieces
+
+
 def test_ranges_are_merged_over_small_gaps() -> None:
     assert merged([(100, 200), (0, 50)]) == [(0, 200)]
     assert merged([(0, 10), (10 + GAP_NBYTES, 20 + GAP_NBYTES)]) == [
@@ -146,7 +208,7 @@ def test_ranges_are_merged_over_small_gaps() -> None:
 def test_any_reads_give_the_bytes_of_the_file(in_blocks: bool) -> None:
     random = np.random.default_rng(7)
     data = random.bytes(3_000_000)
-    ranges = Ranges(len(data), lambda start, stop: data[start:stop], in_blocks=in_blocks)
+    ranges = Ranges(len(data), lambda spans: [data[slice(*s)] for s in spans], in_blocks=in_blocks)
     ranges.expect([(1000, 2000), (2500, 900_000), (2_000_000, 2_999_999)])
     for _ in range(300):
         start = int(random.integers(len(data)))

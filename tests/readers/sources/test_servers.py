@@ -8,11 +8,13 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cluster import FOUR, WORDS
 from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:
@@ -167,33 +169,51 @@ def shown(**how):
 
 
 if __name__ == "__main__":
-    if sys.argv[2] == "processes":
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-            assert shown(executor=executor) == shown()
-    else:
-        from dask.distributed import Client, LocalCluster
-
-        with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
-            with Client(cluster) as client:
-                assert shown(executor=client.get_executor()) == shown()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        assert shown(executor=executor) == shown()
     print("same")
 """
 
 
-@pytest.mark.parametrize("workers", ["processes", "dask"])
 def test_executors_open_addresses_where_they_work(
-    workers: str, bucket: tuple[str, dict[str, str]], tmp_path: Path
+    bucket: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    if workers == "dask":
-        pytest.importorskip("distributed")
     script = tmp_path / "work.py"
     script.write_text(WORK, encoding="utf-8")
+    assert _python(tmp_path, bucket[1], str(script), bucket[0]) == "same\n"
+
+
+def test_a_cluster_gives_the_bits_of_one_process(
+    bucket: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    places = str(FIXTURES), bucket[0]
+    told = _python(tmp_path, bucket[1], "-m", "tests.cluster", *places).splitlines()
+    same = [f"same {words}" for words in (*WORDS, *FOUR)]
+    assert told == [*same, "same without a worker", "interrupted 130 0 tasks left"]
+
+
+def test_the_recipe_for_mpi(bucket: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    [start] = (Path(f.locate()) for f in metadata.files("mpich") or () if f.name == "mpiexec")
+    page = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"(?s)```python\n(import ckread\nfrom mpi4py.+?)```", page)
+    (tmp_path / "moved.py").write_text(script, encoding="utf-8")
+    words = "-n", "3", sys.executable, "-m", "mpi4py.futures", "moved.py"
+    found = bucket[1] | {"LD_LIBRARY_PATH": str(start.parent.parent / "lib")}
+    shown = _python(tmp_path, found, *words, program=str(start))
+    alone = f"import ckread; print(ckread.drift('{bucket[0]}/digits_run'))"
+    assert shown == _python(tmp_path, bucket[1], "-c", alone)
+
+
+def _python(home: Path, found: dict[str, str], *words: str, program: str = sys.executable) -> str:
     done = subprocess.run(
-        [sys.executable, script, bucket[0], workers],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)} | bucket[1],
+        [program, *words],
+        capture_output=True, text=True, check=False, cwd=home,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": str(ROOT)} | found,
     )  # fmt: skip
-    assert done.stdout == "same\n", done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def test_the_page_shows_what_is_shown(bucket: tuple[str, dict[str, str]]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.filters import filters_of, response
-from ckread.views.figures.filters import Responses, plot_filters, plot_responses
+from ckread.analysis.activation import Layer
+from ckread.analysis.filters import filters_of
+from ckread.analysis.responses import Responses, response
+from ckread.views.figures.filters import plot_filters, plot_responses
 from ckread.views.figures.style import DARK, LIGHT
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of
 
@@ -86,9 +88,10 @@ def test_a_matrix_of_more_cells_than_dots_is_averaged_and_that_is_said() -> None
 @pytest.mark.parametrize("n", [1, 16, 20])
 def test_responses_are_drawn_on_one_scale(n: int, relu: bool) -> None:
     kernel, image = _kernel(3, 3, 1, n), np.abs(_kernel(9, 7, 1))
-    maps = response(kernel, image, relu=relu)
-    responses = Responses(filters_of("conv/kernel", kernel), image, maps, relu)
-    figure = plot_responses(responses, evidence=["stride 1, padding same"], palette=LIGHT)
+    maps = response(kernel, image).transpose(2, 0, 1)
+    maps = np.maximum(maps, 0) if relu else maps
+    responses = Responses(filters_of("conv/kernel", kernel), image, maps, Layer())
+    figure = plot_responses(responses, evidence=["ckpt-10"], palette=LIGHT)
     assert_layout_is_clean(figure)
     drawn = tagged(figure, "ckread:response:")
     limit = np.abs(maps).max()

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+import ckread
 from ckread.analysis.audit.optimizer import (
     OptimizerAudit,
     RunOptimizerAudit,
@@ -17,6 +19,8 @@ from ckread.analysis.audit.records import Seam
 from ckread.analysis.audit.rules import Hyperparameter
 from ckread.analysis.drift.records import RunDrift, VariableDrift
 from ckread.analysis.findings import Code, Level
+from ckread.analysis.history.history import TrainingHistory
+from ckread.analysis.history.holders import Holders
 from ckread.analysis.track import RunTrack, TrackedValue
 from ckread.errors import UsageError
 from ckread.model.evidence import Claim, Strength
@@ -169,3 +173,33 @@ def test_seams_of_tracked_values_lie_clear(n: int) -> None:
     figure = plot_track(RunTrack("run", entries, values, seams=_seams(entries, 5)))
     assert_layout_is_clean(figure)
     assert len(tagged(figure, "ckread:seam")) == n
+
+
+def _on_axes(kind: str) -> tuple[Any, Any]:
+    """Give a picture of a run with a seam before its sixth checkpoint, on axes of the caller."""
+    entries, axes = _entries(10), Figure().subplots()
+    seams = _seams(entries, 5)
+    values = tuple(float(x) for x in range(10))
+    if kind == "drift":
+        ckread.plot_drift(_drift(2, 10, 5), ax=axes)
+    elif kind == "track":
+        track = RunTrack("run", entries, (TrackedValue("v", values, Role.WEIGHT),), seams=seams)
+        ckread.plot_track(track, ax=axes)
+    else:
+        kept = {(i + 1) * 10: entry.path for i, entry in enumerate(entries)}
+        curves = TrainingHistory(
+            ("log",), tuple(kept), {"loss": values}, (), (), None, Holders(kept), run_seams=seams
+        )
+        ckread.plot_history(curves, "loss", ax=axes)
+    return axes.figure, axes
+
+
+@pytest.mark.parametrize("kind", ["drift", "track", "history"])
+def test_seams_are_drawn_on_axes_of_the_caller_too(kind: str) -> None:
+    figure, axes = _on_axes(kind)
+    [line] = tagged(figure, "ckread:seam")
+    assert line.axes is axes
+    assert list(line.get_xdata()) == [55.0, 55.0]
+    assert text_of(figure, "ckread:seam-label") == "iterations 225 → 45"
+    if kind == "drift":
+        assert np.isnan(tagged(figure, "ckread:line:layer0/kernel")[0].get_ydata()[5])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -20,7 +23,6 @@ from tests.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from matplotlib.axes import Axes
 
@@ -91,6 +93,110 @@ def test_a_figure_in_the_house_style_shows_itself(name: str, dark: bool) -> None
     width = int.from_bytes(png[16:20], "big")
     assert metadata["image/png"]["width"] == 720
     assert width == 1440  # sharp on a screen of twice the points
+
+
+LOG = f"{RUN}/history.json"
+SOURCES: dict[str, Callable[[], list[Figure]]] = {
+    "statistics": lambda: [
+        ckread.plot_statistics(source, "conv1/bias")
+        for source in (RUN, Path(RUN), ckread.open(RUN), ckread.open_run(RUN))
+    ],
+    "filters": lambda: [
+        ckread.plot_filters(RUN),
+        ckread.plot_filters(ckread.open(RUN), "conv1/kernel", top=4),
+        ckread.plot_filters(ckread.filters(RUN)),
+        ckread.plot_filters(ckread.responses(RUN, None, np.eye(8)), top=3),
+    ],
+    "diff": lambda: [
+        ckread.plot_diff(f"{RUN}/ckpt-2", f"{RUN}/ckpt-3", "conv1"),
+        ckread.plot_diff(ckread.open(f"{RUN}/ckpt-2"), ckread.open(f"{RUN}/ckpt-3")),
+    ],
+    "drift": lambda: [
+        ckread.plot_drift(source, "conv1/bias") for source in (RUN, ckread.open_run(RUN))
+    ],
+    "track": lambda: [
+        ckread.plot_track(source, "learning_rate") for source in (RUN, ckread.open_run(RUN))
+    ],
+    "history": lambda: [
+        ckread.plot_history(LOG), ckread.plot_history([LOG], run=ckread.open_run(RUN)),
+    ],
+    "optimizer": lambda: [
+        ckread.plot_optimizer(source, "conv1") for source in (RUN, ckread.open(RUN),
+                                                              ckread.open_run(RUN))
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_an_answer_is_made_of_is_drawn_as_it(name: str) -> None:
+    for figure in SOURCES[name]():
+        assert figure.axes
+
+
+def test_what_cannot_be_drawn_is_refused_with_what_is_wanted() -> None:
+    audit, history = ckread.optimizer(RUN), ckread.history(LOG)
+    run = ckread.open_run(RUN)
+    wrong: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+        (ckread.plot_statistics, (audit,), "a ckread.CheckpointStatistics, a checkpoint or a run"),
+        (ckread.plot_filters, (audit,), "kernels, or what holds them"),
+        (ckread.plot_diff, (audit, RUN), "a ckread.CheckpointDiff or two checkpoints"),
+        (ckread.plot_diff, (RUN,), "two checkpoints, found 'fixtures/digits_run' alone"),
+        (ckread.plot_drift, (history,), "a ckread.RunDrift or a run, found <ckread.TrainingHist"),
+        (ckread.plot_track, (history, "x"), "a ckread.RunTrack or a run"),
+        (ckread.plot_track, (RUN,), "expected patterns beside a run"),
+        (ckread.plot_history, (audit,), "a ckread.TrainingHistory or the log of a training"),
+        (ckread.plot_history, (run,), "the log of a training, with run=, found <ckread.Run "),
+        (ckread.plot_optimizer, (history,), "a ckread.OptimizerAudit, a checkpoint or a run"),
+        (ckread.plot_drift, (ckread.open(RUN),), "expected a directory, a glob or paths"),
+        (ckread.plot_statistics, (3,), "expected a Checkpoint"),
+        (ckread.plot_optimizer, (3,), "expected"),
+    ]
+    for plot, arguments, said in wrong:
+        with pytest.raises(TypeError, match=re.escape(said)):
+            plot(*arguments)
+    with pytest.raises(UsageError, match="responses take several panels"):
+        ckread.plot_filters(ckread.responses(RUN, None, np.eye(8)), ax=Figure().subplots())
+
+
+CELLS = {
+    "import ckread": [],
+    "ckread.plot_track(R, 'learning_rate');": ["display_data"],
+    "ckread.plot_track(R, 'learning_rate')": ["execute_result"],
+    "figure = ckread.plot_track(R, 'learning_rate')": ["display_data"],
+    "figure": ["execute_result"],
+    "for n in ('conv1/bias', 'conv2/bias'): ckread.plot_statistics(R, n)": ["display_data"] * 2,
+    "display(ckread.plot_track(R, 'learning_rate'))": ["display_data"],
+    "import matplotlib.pyplot as plt; _, ax = plt.subplots()\n"
+    "ckread.plot_track(R, 'learning_rate', ax=ax);": ["display_data"],
+    "%matplotlib inline\nckread.plot_filters(R);": ["display_data"],
+    "ckread.plot_filters(R, dark=True)": ["execute_result"],
+    "1": ["execute_result"],
+}
+"""A notebook: what is run, and what it shows; never a figure twice, and never none."""
+
+NOTEBOOK = """
+import json, sys, nbclient, nbformat
+sources = ["R = 'fixtures/digits_run'", *json.load(sys.stdin)]
+cells = [nbformat.v4.new_code_cell(one) for one in sources]
+book = nbformat.v4.new_notebook(cells=cells)
+nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+found = [[one.output_type for one in cell.outputs] for cell in cells[1:]]
+images = ["image/png" in one.data for cell in cells[2:-1] for one in cell.outputs]
+print(json.dumps([found, images]))
+"""
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_each_figure_once() -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", NOTEBOOK],
+        cwd=ROOT, input=json.dumps(list(CELLS)), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found, images = json.loads(done.stdout)
+    assert dict(zip(CELLS, found, strict=True)) == CELLS
+    assert all(images)
 
 
 @pytest.mark.parametrize("name", PLOTS)

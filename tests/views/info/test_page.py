@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,11 +20,11 @@ from ckread.views.info.page import (
     MAX_SCOPES,
     MAX_TENSORS,
     info_page,
-    layer_blocks,
     level_of,
     scope_table,
     signature_blocks,
 )
+from ckread.views.layers import layer_blocks
 from ckread.views.terminal.page import Page, Paper, plain
 from tests.analysis.array_checkpoint import checkpoint
 
@@ -114,26 +113,26 @@ def test_signatures_of_very_many_tensors_are_cut_with_a_word() -> None:
 
 def test_of_very_many_layers_those_with_parameters_are_shown(summary: CheckpointSummary) -> None:
     layers = tuple(KerasLayer(f"l{i}", "Dense", 5 if i % 2 else None) for i in range(50))
-    page = Page(layer_blocks(replace(summary, layers=layers)))
+    page = Page(layer_blocks(summary._replace(layers=layers)))
     lines = shown(page)
     assert len(lines) == 1 + 25 + 1
-    assert lines[-1] == "25 layers without parameters left out (--json)"
+    assert lines[-1] == "25 layers without parameters left out (ckread layers)"
     assert len(list(page.piped())) == 51
 
 
 def test_an_unknown_optimizer_is_called_so(summary: CheckpointSummary) -> None:
     roles = summary.roles | {Role.SLOT: summary.roles[Role.WEIGHT]}
-    odd = replace(summary, roles=roles, training=TrainingState(step=7))
+    odd = summary._replace(roles=roles, training=TrainingState(step=7))
     assert sentence_of(odd) == (
         "A TensorFlow model of 24 parameters, saved with an unknown optimizer at step 7."
     )
-    assert sentence_of(replace(odd, training=TrainingState())).endswith("an unknown optimizer.")
+    assert sentence_of(odd._replace(training=TrainingState())).endswith("an unknown optimizer.")
     page = info_page(odd, tree_of(["a"]))
     assert any(line.split()[:2] == ["slots", "2"] for line in shown(page))
 
 
 def test_nothing_in_it(summary: CheckpointSummary) -> None:
-    empty = replace(summary, roles={}, parameters=0, dtypes={})
+    empty = summary._replace(roles={}, parameters=0, dtypes={})
     assert sentence_of(empty) == "It holds no variable."
     page = info_page(empty, tree_of([]))
     assert shown(page)[:2] == ["model", "It holds no variable."]
@@ -143,6 +142,6 @@ def test_nothing_in_it(summary: CheckpointSummary) -> None:
 def test_warnings_stand_below_the_sentence_names_on_lines_of_their_own(
     summary: CheckpointSummary,
 ) -> None:
-    warned = replace(summary, warnings=(TextLines("2 are lost:", "  a\x1b", "  b", "Save again."),))
+    warned = summary._replace(warnings=(TextLines("2 are lost:", "  a\x1b", "  b", "Save again."),))
     lines = shown(info_page(warned, tree_of(["a"])))
     assert lines[2:6] == ["warning: 2 are lost:", "  a\\x1b", "  b", "Save again."]
