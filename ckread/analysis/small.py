@@ -14,8 +14,8 @@ not done: a caller hands it to `scan`, which tells what is wrong.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
-from ckread.model.variable import Variable
+from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
@@ -193,7 +193,8 @@ def grouped(
     if not (columns and columns[0]):
         return [], []
     most = SMALL_ELEMENTS if limit is None else limit
-    told = [_Told(sources, most) for sources in columns]
+    lying: dict[Any, Any] | None = {} if len(columns) > 1 else None
+    told = [_Told(sources, most, lying) for sources in columns]
     members: dict[tuple[int, ...], list[int]] = {}
     for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
         members.setdefault(codes, []).append(number)
@@ -236,31 +237,44 @@ class _Told:
         kinds: what these stand for; None for what goes into no group.
     """
 
-    def __init__(self, sources: Sequence[Variable | Extent | None], limit: int) -> None:
+    def __init__(
+        self, sources: Sequence[Variable | Extent | None], limit: int, known: dict[Any, Any] | None
+    ) -> None:
+        """Tell of sources; `known` is what was told of other columns, and becomes more."""
         self.kinds: list[_Kind | None] = []
         self._numbers: dict[_Kind | None, int] = {}
         self._paths: dict[str, int] = {}
         self._limit = limit
+        self._known = known
         if not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
             self._take_extents(sources)
 
     def _takes_listed(self, variables: Sequence[Variable]) -> bool:
         """Take what indexes list, what is alike in many once; False where one lists no place."""
-        records = map(attrgetter("record"), variables)
-        _, dtypes, shapes, sizes, checksums, shards, offsets = zip(*records, strict=True)
+        records, readers = listed(variables)
+        _, *lie, checksums, shards, offsets = zip(*records, strict=True)
         if None in checksums or None in shards or None in offsets:
             return False
-        readers = map(id, map(attrgetter("reader"), variables))
-        kinds: dict[Any, tuple[int, int]] = {}
-        codes = []
-        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, strict=True)):
-            code = kinds.get(key)
-            if code is None:
-                code = kinds[key] = self._number(_extent_of(variables[i]))
-            codes.append(code)
-        self.codes = [code for code, _ in codes]
-        self._files = [file for _, file in codes]
-        self._offsets = np.array(offsets, np.int64)
+        # Checkpoints of a run lie alike: what is told of one is looked up for the others.
+        is_one = self._known is not None and len({*map(id, readers)}) == 1
+        alike = (*lie, shards, offsets) if is_one else None
+        told = self._known.get(alike) if self._known is not None else None
+        if told is None:
+            kinds: dict[Any, int] = {}
+            which: list[int] = []
+            firsts: list[int] = []
+            for i, key in enumerate(zip(*lie, shards, map(id, readers), strict=True)):
+                which.append(kinds.setdefault(key, len(kinds)))
+                if which[-1] == len(firsts):
+                    firsts.append(i)
+            told = which, firsts, np.array(offsets, np.int64)
+            if self._known is not None and is_one:
+                self._known[alike] = told
+        which, firsts, offsets_of = told
+        self._offsets: NDArray[np.int64] = offsets_of
+        codes = [self._number(_extent_of(variables[i])) for i in firsts]
+        self.codes = [codes[i][0] for i in which]
+        self._files = [codes[i][1] for i in which]
         self._crc32c = np.array(checksums, np.int64)
         return True
 
@@ -424,17 +438,37 @@ def _read(
     shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
 ) -> tuple[bytes, list[bytes]]:
     """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
-    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
-        whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
+    plan_of = _plan if len(offsets) <= _BLOCK_PLACES else _plan.__wrapped__
+    plan = plan_of(offsets.tobytes(), nbytes)
+    shard = shards[path]
+    if plan is None:
+        whole = shard.pread(int(offsets[0]), len(offsets) * nbytes)
         return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
     tensors = [b""] * len(offsets)
+    for first, length, places in plan:
+        data = shard.pread(first, length)
+        for i, at in places:
+            tensors[i] = data[at : at + nbytes]
+    return b"", tensors
+
+
+@lru_cache(maxsize=64)
+def _plan(places: bytes, nbytes: int) -> list[tuple[int, int, list[tuple[int, int]]]] | None:
+    """Tell how to read tensors at offsets, the bytes of int64; None where they are one piece.
+
+    As start and length of each piece, and which tensors begin where in it. Many checkpoints lie
+    alike.
+    """
+    offsets = np.frombuffer(places, np.int64)
+    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
+        return None
     order = np.argsort(offsets, kind="stable")
     ordered = offsets[order]
     cuts = np.flatnonzero(ordered[1:] - ordered[:-1] > nbytes + _MAX_GAP) + 1
+    pieces = []
     for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
         first = int(ordered[start])
-        data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)
-        places = (ordered[start:stop] - first).tolist()
-        for i, at in zip(order[start:stop].tolist(), places, strict=True):
-            tensors[i] = data[at : at + nbytes]
-    return b"", tensors
+        begins = (ordered[start:stop] - first).tolist()
+        which = zip(order[start:stop].tolist(), begins, strict=True)
+        pieces.append((first, begins[-1] + nbytes, list(which)))
+    return pieces

@@ -31,7 +31,7 @@ from ckread.analysis.workers import Work
 from ckread.model.evidence import Claim, Strength
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.readers.contract import few
+from ckread.readers.contract import few, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,7 +172,8 @@ def _settled(
     suspects: set[tuple[str, str]] = set()
     todo = list(chosen)
     while todo:
-        measured, failures = measure_series(todo, work)
+        with no_garbage_collection():
+            measured, failures = measure_series(todo, work)
         done.update((variable.name, variable) for variable in measured)
         todo = []
         if not failures:

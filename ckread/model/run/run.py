@@ -35,7 +35,7 @@ from ckread.model.run.grouping import (
 )
 from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
-from ckread.readers.contract import Format, few
+from ckread.readers.contract import Format, few, no_garbage_collection
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
@@ -287,7 +287,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         raise UsageError("no path given, expected a directory or checkpoints")
     places = find_places(typed)
     opener = RunOpener(reader)
-    members, skipped = survey(places, opener)
+    with no_garbage_collection():
+        members, skipped = survey(places, opener)
     if not members and skipped:
         raise skipped[-1].error
     groups = group(members)
@@ -348,10 +349,10 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     with closing(reader):
         numbers = read_numbers(opened)
     counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
-    iterations, epoch = (
-        None if key is None else as_counter(numbers.get(key))
-        for key in (structure.iterations_key, structure.epoch_key)
-    )
+    key = structure.epoch_key
+    epoch = None if key is None else as_counter(numbers.get(key))
+    done = {as_counter(numbers.get(key)) for key in structure.iterations_keys}
+    iterations = done.pop() if len(done) == 1 else None  # else optimizers that differ
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     files = opened.files
