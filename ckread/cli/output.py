@@ -75,6 +75,7 @@ class Output:
         self.outlives_pipe = outlives_pipe
         self.markup = markup
         self._is_pipe_closed = False
+        self._has_document = False
         self.is_terminal: bool = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
@@ -147,6 +148,7 @@ class Output:
 
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
+        self._has_document = True
         with self._outliving():
             from ckread.views.json_document import encode, schema
 
@@ -154,6 +156,7 @@ class Output:
 
     def json_pieces(self, pieces: Iterable[str]) -> None:
         """Write a JSON document that comes encoded, in pieces."""
+        self._has_document = True
         with self._outliving():
             self._stdout.writelines(pieces)
             self._stdout.write("\n")
@@ -175,8 +178,12 @@ class Output:
             self._tell(Prose("wrote ", file, f": {safe_text(what)}", is_record=True))
 
     def error(self, error: CheckpointError) -> None:
-        """Report an error: in words on stderr, under --json as a document on stdout."""
-        if self.is_json:
+        """Report an error: in words on stderr, under --json as the document on stdout.
+
+        Where there is a document already, as of a picture that cannot be drawn, in words too: a
+        second one would make the first unreadable.
+        """
+        if self.is_json and not self._has_document:
             fields = {
                 "type": type(error).__name__,
                 "message": error.message,

@@ -142,7 +142,9 @@ def _client(address: str) -> Any:
     except ImportError:
         found = "--scheduler needs distributed, which is not installed"
         raise MissingDependencyError(found, remedy="pip install 'ckread[dask]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it is told in our words
+    for name in [*logging.root.manager.loggerDict]:  # what happens is told in our words
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are checked below
