@@ -60,10 +60,14 @@ conv1/bias    -0.0445  ▄▄▄▄▄ ▄▇▄▄▄▄▄  ▄     ▄ ▄  0
 Everything a command prints comes from a call here. What it gives shows itself: `print` as the
 command does in a terminal of 80 columns, a notebook as HTML, on light and dark grounds.
 `.to_dict()` is the body of the command's JSON document, `.to_pandas()` a `DataFrame`
-(`pip install 'ckread[pandas]'`), and `plot_…` a matplotlib `Figure`. Nothing heavy is imported
-before it is needed. Where a checkpoint is taken, a path is too, and where a run is, a directory
-or a glob; `patterns` are those of the command line: a part of a name, or a glob in which `*`
-stays within one component and `**` does not.
+(`pip install 'ckread[pandas]'`), and `plot_…` a matplotlib `Figure`, of the answer or of what
+it is made of. Nothing heavy is imported before it is needed.
+
+An answer is a sequence of its records and a mapping of them by name: `len(answer)`, iteration,
+`answer[0]`, `answer["conv1/kernel"]`, `"conv1/kernel" in answer`, `answer.get(…)`,
+`answer.keys()`; see [`Records`](#records). Where a checkpoint is taken, a path is too, and
+where a run is, a directory or a glob; `patterns` are those of the command line: a part of a
+name, or a glob in which `*` stays within one component and `**` does not.
 
 The examples run in the project's own folder.
 """

@@ -90,7 +90,8 @@ def test_every_member_of_a_public_class_is_in_an_example() -> None:
         for name, public in PUBLIC.items()
         if inspect.isclass(public) and not issubclass(public, enum.Enum)
     }
-    assert {name: members for name, members in missing.items() if members} == {}
+    untold = {name: members for name, members in missing.items() if members}
+    assert not untold, f"show these in the Example of their class: {untold}"
 
 
 def test_an_untrue_example_is_found() -> None:

@@ -341,12 +341,12 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
     if len(training.lost) > MAX_LOST_NAMES:
         names.append(f"  and {len(training.lost) - MAX_LOST_NAMES} more")
     lines = [
-        f"{len(training.lost)} of {n_weights} weights will not come back. The optimizer trains "
-        "them, but no layer of the saved model holds them, so Keras will leave them at their "
-        "random start:",
+        f"{len(training.lost)} of {n_weights} weights come back only into an optimizer that is "
+        "built already. It trains them, and no layer of the saved model holds them; else they "
+        "stay at their random start:",
         *names,
-        "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
-        "model, then save again.",
+        "Layers kept in a Python list or dict look like this, and parts that were not given to "
+        "the checkpoint. Make each an attribute of what is saved, then save again.",
     ]
     return (TextLines(*lines),)
 

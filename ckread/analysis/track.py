@@ -299,7 +299,7 @@ def _no_rate(
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
-        remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
+        remedy = "They hold slots of an optimizer, and its rate in no tensor."
     else:
         remedy = "They hold nothing of an optimizer."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)

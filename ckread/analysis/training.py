@@ -261,7 +261,7 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
 
 def outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
-    found = [variable for variable in variables if _word(variable) in words]
+    found = [variable for variable in variables if _word(variable) in words and not variable.slot]
     return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)
 
 
@@ -349,7 +349,21 @@ def read_optimizers(
         is_told = iterations is not None and math.isfinite(iterations)
         done = int(iterations or 0) if is_told else None
         states.append(OptimizerState(path, kind, done, read(rate), None))
+    states = states or _by_parameter(scalars, read)
     return _with_config(checkpoint, states)
+
+
+def _by_parameter(scalars: Iterable[Variable], read: Reader) -> list[OptimizerState]:
+    """Give the optimizers of PyTorch, which counts the steps of each parameter alone."""
+    steps: dict[str, list[Variable]] = {}
+    for variable in scalars:
+        if variable.slot == "step":
+            steps.setdefault(variable.name.rpartition("state/")[0].rstrip("/"), []).append(variable)
+    done = {path: agreed(map(read, (each[0], each[-1]))) for path, each in steps.items()}
+    return [
+        OptimizerState(path, None, None if count is None else int(count))
+        for path, count in done.items()
+    ]
 
 
 _OPTIMIZER = re.compile(r"(?:\A|_|\b)opt(?:im(?:izer)?)?(?:\b|_|\d|\Z)|optimizer", re.IGNORECASE)

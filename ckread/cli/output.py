@@ -15,6 +15,7 @@ from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
+    from typing import Protocol
 
     from rich.progress import Progress
 
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
     from ckread.errors import CheckpointError
     from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
+
+    class Answer(Protocol):
+        """What an analysis of a checkpoint or a run gives."""
+
+        @property
+        def notes(self) -> Sequence[str]:
+            """What was left out and why, one sentence each."""
+            ...
+
+        @property
+        def evidence(self) -> Sequence[Claim]:
+            """What told its claims."""
+            ...
+
+        def to_dict(self) -> dict[str, Any]:
+            """Give the body of its JSON document."""
+            ...
 
 
 class Output:
@@ -57,6 +75,7 @@ class Output:
         self.outlives_pipe = outlives_pipe
         self.markup = markup
         self._is_pipe_closed = False
+        self._has_document = False
         self.is_terminal: bool = self._is_forced or is_tty(self._stdout)
 
     def render(self, page: Page, claims: Iterable[Claim] = ()) -> None:
@@ -124,8 +143,18 @@ class Output:
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
 
+    def answer(self, command: str, result: Answer, page: Callable[[], Page]) -> None:
+        """Warn of what a result leaves out; write it as JSON, or as a page and what told it."""
+        for note in result.notes:
+            self.warning(note)
+        if self.is_json:
+            self.json(command, result.to_dict())
+        else:
+            self.render(page(), result.evidence)
+
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
+        self._has_document = True
         with self._outliving():
             from ckread.views.json_document import encode, schema
 
@@ -133,6 +162,7 @@ class Output:
 
     def json_pieces(self, pieces: Iterable[str]) -> None:
         """Write a JSON document that comes encoded, in pieces."""
+        self._has_document = True
         with self._outliving():
             self._stdout.writelines(pieces)
             self._stdout.write("\n")
@@ -154,8 +184,12 @@ class Output:
             self._tell(Prose("wrote ", file, f": {safe_text(what)}", is_record=True))
 
     def error(self, error: CheckpointError) -> None:
-        """Report an error: in words on stderr, under --json as a document on stdout."""
-        if self.is_json:
+        """Report an error: in words on stderr, under --json as the document on stdout.
+
+        Where there is a document already, as of a picture that cannot be drawn, in words too: a
+        second one would make the first unreadable.
+        """
+        if self.is_json and not self._has_document:
             fields = {
                 "type": type(error).__name__,
                 "message": error.message,

@@ -189,6 +189,15 @@ def is_weight_word(word: str) -> bool:
     return _WEIGHT.fullmatch(word) is not None
 
 
+_METRIC = re.compile(r"(?:.*_)?(?:loss|acc|accuracy|auc|f1|score|metric)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def is_metric_word(word: str) -> bool:
+    """Tell what programs call a scalar that they measured: `loss`, `val_accuracy`."""
+    return _METRIC.fullmatch(word) is not None
+
+
 def is_container(text: str) -> bool:
     """Tell whether the name of a known container is in a text: `replay_buffer`."""
     return _CONTAINER.search(text) is not None

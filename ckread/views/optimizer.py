@@ -409,6 +409,8 @@ def run_verdict(result: RunOptimizerAudit) -> str:
     way = "fell" if known[-1] < known[0] else "rose"
     first, last = _percent(known[0]), _percent(known[-1])
     sentences = [f"Updates {way} from {first} to {last} of the weights."]
+    if first == last:
+        sentences = [f"Updates were {first} of the weights at first, and at last."]
     if len(known) == 1:
         sentences = [f"The last update moved the weights by {first}."]
     late: dict[int, list[str]] = {}

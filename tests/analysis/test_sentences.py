@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from ckread import diff
 from ckread.analysis.audit.optimizer import optimizer
 from ckread.analysis.audit.rules import Hyperparameter, forgets
 from ckread.analysis.check.check import check
@@ -14,9 +16,12 @@ from ckread.analysis.findings import Code
 from ckread.analysis.history.best import told_mode
 from ckread.analysis.history.history import history
 from ckread.analysis.info import CheckpointSummary, info
+from ckread.errors import UsageError
 from ckread.model.run.run import open_run
+from ckread.views.diff.verdict import verdict as diff_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
+from ckread.views.runs import runs_page
 from tests.analysis.check.test_state_of_training import saved, step, values
 
 if TYPE_CHECKING:
@@ -118,6 +123,62 @@ def test_the_best_so_far_is_no_parameter_and_may_be_infinite(tmp_path: Path, nam
     assert report.sound
     [finding] = [one for one in report.findings if one.code is Code.NOT_FINITE]
     assert finding.remedy is None
+
+
+@pytest.mark.parametrize("name", ["loss", "val_accuracy", "run/best_score", "f1"])
+def test_a_scalar_that_was_measured_is_no_parameter(tmp_path: Path, name: str) -> None:
+    scalar = {name: number(0.5)}
+    assert info(saved(tmp_path, DENSE | scalar)).parameters == 15
+    array = {name: values(7, 3)}
+    is_state = name.endswith("best_score")
+    assert info(saved(tmp_path, DENSE | array, "array")).parameters == 15 + 3 * (not is_state)
+    trained = DENSE | scalar | {f"{name}/Momentum": number(0.1)}
+    assert info(saved(tmp_path, trained, "trained")).parameters == 16
+
+
+# PyTorch's names.
+
+
+def torch(directory: Path, arrays: dict[str, Array]) -> str:
+    path = directory / "model.safetensors"
+    save_file({name: np.array(array) for name, array in arrays.items()}, path)
+    return str(path)
+
+
+STATE = {
+    f"optimizer/state/{i}/{word}": values(i, *shape) if shape else number(120)
+    for i, each in enumerate([(4, 3), (3,)])
+    for word, shape in (("exp_avg", each), ("exp_avg_sq", each), ("step", ()))
+}
+
+
+def test_steps_of_parameters_are_no_step_of_the_training(tmp_path: Path) -> None:
+    model = {"model/a.weight": values(1, 4, 3), "model/b.bias": values(2, 3)}
+    path = torch(tmp_path, model | STATE)
+    state = info(path).training
+    assert (state.step, state.iterations) == (None, 120)
+    assert [entry.step for entry in open_run(path).entries] == [None]
+    assert "not tell" in verdict(optimizer(path))
+    other = torch(tmp_path, model | STATE | {"optimizer/state/1/step": number(90)})
+    assert info(other).training.iterations is None
+    lone = torch(tmp_path, {"w": values(1, 5)} | STATE)
+    with pytest.raises(UsageError, match="4 slots, and nothing tells of which weights they are"):
+        optimizer(lone)
+
+
+def test_codes_beside_their_scale_are_weights(tmp_path: Path) -> None:
+    codes = {"l.weight": np.ones((4, 3), np.int8), "l.bias": values(1, 4)}
+    assert info(torch(tmp_path, codes)).parameters == 4
+    for scale in ("l.weight_scale", "l.SCB", "l.weight.absmax"):
+        found = info(torch(tmp_path, codes | {scale: values(2, 4)}))
+        assert found.parameters == 20
+
+
+def test_masks_of_modules_are_no_parameters_and_may_be_infinite(tmp_path: Path) -> None:
+    mask = np.triu(np.full((4, 4), -np.inf, np.float32), 1)
+    path = torch(tmp_path, {"l.weight": values(1, 4, 3), "l.causal_mask": mask})
+    assert info(path).parameters == 12
+    assert check(path).sound
 
 
 # No gradient.
@@ -224,3 +285,55 @@ def test_names_may_count_from_0_as_the_log_does(
     assert tuple(sorted(found.kept)) == held
     assert how in found.how
     assert found.how.endswith("from 0") == ("taken" in how)
+
+
+@pytest.mark.parametrize(
+    ("names", "steps"),
+    [
+        ("step_1k step_2k step_10k", (1000, 2000, 10_000)),
+        ("iter-1M iter-3M", (1_000_000, 3_000_000)),
+        ("model-10k model-20k", (None, None)),
+        ("step_1kg step_2kg", (1, 2)),
+        ("client_1 client_2 client_3", (None, None, None)),
+    ],
+)
+def test_thousands_in_names_are_thousands(
+    tmp_path: Path, names: str, steps: tuple[int | None, ...]
+) -> None:
+    for name in names.split():
+        saved(tmp_path, DENSE, name)
+    assert open_run(tmp_path).steps == steps
+
+
+def test_a_run_of_two_optimizers_has_no_one_count(tmp_path: Path) -> None:
+    for n, (one, other) in enumerate([(5, 5), (10, 20)]):
+        counts = {"a_optimizer/iterations": one, "b_optimizer/iterations": other}
+        saved(tmp_path, DENSE | {k: number(v, "int64") for k, v in counts.items()}, f"ckpt-{n + 1}")
+    run = open_run(tmp_path)
+    assert [entry.iterations for entry in run.entries] == [5, None]
+    assert [info(run[i]).training.iterations for i in range(2)] == [5, None]
+    wrapped = {"scale_optimizer/iterations": 7, "scale_optimizer/inner_optimizer/iterations": 6}
+    arrays = DENSE | {k: number(v, "int64") for k, v in wrapped.items()}
+    path = saved(tmp_path / "..", arrays, "wrapped")
+    assert (open_run(path).entries[0].iterations, info(path).training.iterations) == (6, 6)
+
+
+def test_other_values_under_other_names_are_not_called_the_same(tmp_path: Path) -> None:
+    one = {"left/a/kernel": values(1, 4, 3), "left/b/kernel": values(2, 4, 3)}
+    other = {"right/a/kernel": values(3, 4, 3), "right/b/kernel": values(4, 4, 3)}
+    result = diff(saved(tmp_path, one, "one"), saved(tmp_path, other, "other"))
+    assert diff_verdict(result).startswith("2 variables that are alike under other names")
+    moved = {name.replace("left", "right"): array for name, array in one.items()}
+    same = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
+    assert diff_verdict(same).startswith("The same 2 variables under other names")
+
+
+def test_names_that_differ_in_words_have_no_latest_and_no_largest_group(tmp_path: Path) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        saved(tmp_path, DENSE, name)
+    run = open_run(tmp_path)
+    assert len(run.groups) == 3
+    latest = next(one for one in run.claims if one.claim == "latest")
+    assert latest.source == "the only one of its group"
+    assert "of one model under 3 names one was taken" in run.notes[0]
+    assert "drift and track take group A" in "\n".join(runs_page(run).piped())

@@ -242,6 +242,23 @@ def test_how_much_will_be_read_is_said(far: Callable[..., tuple[int, str]]) -> N
     assert far(f"stats {TEN} --role all") == (0, "")
 
 
+def test_how_much_show_and_export_read_is_said(
+    far: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    data = np.ones((600, 1000), "f4")
+    write_bundle(tmp_path / "x", {"w": data})
+    for path in tmp_path.glob("x.*"):
+        CountedStore.put(f"/large/{path.name}", path.read_bytes())
+    told = f"2.29 MiB at most will be read from {SCHEME}large/x."
+    for words in ("show {} w", "show {} w --verify", "export {} -o {}/w.npz"):
+        command = words.replace("{}/w", f"{tmp_path}/w").replace("{}", f"{SCHEME}large/x")
+        shows = "--verify" in words
+        code, err = far(command, shows=shows)
+        assert code == 2 * shows
+        assert told in err
+    assert told not in far(f"show {SCHEME}large/x w[0]", shows=False)[1]
+
+
 def test_very_much_is_asked_for_on_a_terminal(far: Callable[..., tuple[int, str]]) -> None:
     told = (
         f"4.47 MiB at most will be read from {RUN}/ckpt-1 and 9 more; "

@@ -431,14 +431,19 @@ def owners_of_slots(checkpoint: Checkpoint) -> dict[str, list[Variable]]:
 
 def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) -> OptimizerAudit:
     """Read weights and slots, and make the figures."""
-    states = read_states(checkpoint)
     slots = owners_of_slots(checkpoint)
+    states = read_states(checkpoint)
     if not slots and not any(one.kind for one in states):
+        if kept := checkpoint.of_role(Role.SLOT):
+            why = "and nothing tells of which weights they are"
+            why = "none of the shape of its weight" if any(v.owner for v in kept) else why
+            raise UsageError(f"{checkpoint.path} holds {len(kept)} slots, {why}")
         remedy = (
             "Files that keep one: tf.train.Checkpoint(model=model, optimizer=optimizer), "
             "model.save() of a compiled model"
         )
         raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
+    states = states or (OptimizerState(""),)
     ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]
     if patterns:

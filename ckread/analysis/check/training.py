@@ -50,7 +50,7 @@ def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState
         shown = ", ".join(state.lost[:3]) + (" and more" if len(state.lost) > 3 else "")
         message = (
             f"{len(state.lost)} weights are in the file only because the optimizer holds them "
-            f"({shown}): Keras does not restore them into the model"
+            f"({shown}): they come back only if it is built before they are restored"
         )
         remedy = "Save model.save_weights(...) or a .keras file as well, or attach the layers."
         findings.append(Finding(Level.WARNING, Code.LOST, None, None, message, remedy))

@@ -316,7 +316,7 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         CheckpointError: values cannot be read, or are damaged.
     """
     same = comparing.are_same_content([pair[:2] for pair in pairs])
-    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype != pair.b.dtype]
+    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype is not pair.b.dtype]
     codes = {i for i in retyped if have_no_common_unit(pairs[i].a, pairs[i].b)}
     scales: dict[int, str] = {}
     metrics: list[Metrics | None] = [None] * len(pairs)

@@ -206,8 +206,8 @@ class VariableDrift(NamedTuple):
         0.983
         >>> one.nan[0], one.infinite[0], one.first_nonfinite, one.is_finite_at(-1)
         (0, 0, None, True)
-        >>> len(one.to_dict()["l2"])
-        10
+        >>> one.initial, len(one.to_dict()["l2"])
+        (None, 10)
 
     Attributes:
         name: its name.

@@ -35,6 +35,7 @@ from ckread.model.role import (
     Role,
     buffers,
     can_be_weight,
+    is_metric_word,
     is_state_name,
     is_weight_word,
     role_by_word,
@@ -285,6 +286,8 @@ class ObjectRoles:
         names = "/".join(steps), self._namer.full_names[node]
         if any(map(is_state_name, names)) or first in self._buffers:
             return Role.STATE
+        if not record.shape and (is_metric_word(local) or is_metric_word(word)):
+            return Role.METRIC
         in_layer = any(is_structural(step) for step in steps[:-2])
         if can_be_weight(record.dtype):
             # An optimizer in the file lists all that it trains: what is neither in its models

@@ -84,7 +84,7 @@ class RunEntry:
             the file itself; None for one that is not there.
         nbytes: of all its files; None for one that is not there.
         state: what the state file says; None where there is none.
-        iterations: of its optimizer; None where it has none.
+        iterations: of its optimizer; None where it has none, or several differ.
         variables: how many it holds, bookkeeping left out.
         elements: of these variables.
         is_dated_by_state: whether `time` is the state file's.

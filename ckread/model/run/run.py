@@ -349,10 +349,10 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     with closing(reader):
         numbers = read_numbers(opened)
     counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
-    iterations, epoch = (
-        None if key is None else as_counter(numbers.get(key))
-        for key in (structure.iterations_key, structure.epoch_key)
-    )
+    key = structure.epoch_key
+    epoch = None if key is None else as_counter(numbers.get(key))
+    done = {as_counter(numbers.get(key)) for key in structure.iterations_keys}
+    iterations = done.pop() if len(done) == 1 else None  # else optimizers that differ
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     files = opened.files

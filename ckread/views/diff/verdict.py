@@ -120,7 +120,8 @@ def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tup
     if not is_slots:
         return [(len(found), verb)] if found else []
     kind = "average" if all(v.role is Role.AVERAGE for v in found) else "slot"
-    return [(len(found), f"{listed(words)} {kind}{'s' if len(found) > 1 else ''} {verb}")]
+    which = listed([word for word in words if word != kind] or [""])
+    return [(len(found), f"{which} {kind}{'s' if len(found) > 1 else ''} {verb}".lstrip())]
 
 
 def _averages(result: CheckpointDiff) -> str:
@@ -169,7 +170,9 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
         parts.append(f"{count_text(changed)} changed{_how_far(result)}")
     parts += [f"{count_text(n)} {what}" for n, what in _structural_parts(result, with_names=False)]
     total, names = plural(len(pairs), "variable"), listed([safe_text(word) for word in words])
-    told = f"The same {total} under other names ({names}): {', '.join(parts)}."
+    # That they are the same is told by values; names and shapes alone tell that they are alike.
+    which = f"The same {total} under" if same else f"{total} that are alike under"
+    told = f"{which} other names ({names}): {', '.join(parts)}."
     if followers:
         is_plain = all(v.role is Role.SLOT for v in followers)
         kind = plural(len(followers), "slot" if is_plain else "slot or average")

@@ -114,8 +114,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
             for path in (FIXTURES / folder).rglob("*"):
                 if path.is_file():
                     client.put_object(
-                        Bucket="runs", Key=str(path.relative_to(FIXTURES)), Body=path.read_bytes()
-                    )
+                        Bucket="runs", Key=str(path.relative_to(FIXTURES)), Body=path.read_bytes(),
+                        ACL="public-read" if folder == "digits_export" else "private",
+                    )  # fmt: skip
     yield "s3://runs", found
     server.stop()
 
@@ -252,6 +253,12 @@ def test_a_bucket_without_credentials_or_that_is_not_there(
                         AWS_EC2_METADATA_DISABLED="true")  # fmt: skip
     assert code == 2
     assert "credentials" in err
+    public = err[err.index("FSSPEC_S3='") + len("FSSPEC_S3='") : err.rindex("'")]
+    assert f"`export FSSPEC_S3='{public}'`" in (ROOT / "docs" / "remote.md").read_text()
+    code, out, _ = _run(f"info {address}/digits_export", AWS_ENDPOINT_URL=found["AWS_ENDPOINT_URL"],
+                        FSSPEC_S3=public)  # fmt: skip
+    assert code == 0
+    assert "digits_export" in out
     code, _, err = _run("info s3://no-such-bucket/ckpt-1", **found)
     assert code == 2
     assert "very-secret" not in err
