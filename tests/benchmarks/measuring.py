@@ -113,6 +113,15 @@ def _run_once(command: Sequence[str]) -> tuple[float, float, float]:
     return seconds, peak_mib, cpu
 
 
+class _Limit:
+    """How often a command is run at most."""
+
+    n: int | None = None
+
+
+limit = _Limit()
+
+
 def measure_in_turn(
     ours: Sequence[str],
     theirs: Sequence[str],
@@ -124,10 +133,14 @@ def measure_in_turn(
 ) -> tuple[Measurement, Measurement]:
     """Run both commands alternately, after one warm-up each that is not counted if not `is_warm`.
 
+    At most `limit.n` times each, if that is set, and then without a warm-up.
+
     `is_quick`: once each, warm-up and all, which tells whether they run, not how fast.
     """
     if is_quick:
         n_ours, n_theirs = 1, 1
+    elif limit.n is not None:
+        n_ours, n_theirs = min(n_ours, limit.n), min(n_theirs, limit.n)
     elif not is_warm:
         _run_once(ours)
         _run_once(theirs)

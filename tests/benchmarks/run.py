@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.run                      every comparison, an hour
     python -m tests.benchmarks.run --only listing diff  some of them
+    python -m tests.benchmarks.run --runs 1             each once: on a busy machine
     python -m tests.benchmarks.run --quick              small sizes, once each: does it run
     python -m tests.benchmarks.run --page               and put the rows into docs/benchmarks.md,
                                                         those that README.md shows there too
@@ -40,6 +41,7 @@ from tests.benchmarks.measuring import (
     HEADER,
     comparison_table,
     cpu_ratio_of,
+    limit,
     markdown_rows,
     rows_of,
     worse_rows,
@@ -84,6 +86,7 @@ def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run")
     parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     parser.add_argument("--quick", action="store_true", help="small sizes, once each")
+    parser.add_argument("--runs", type=int, help="of each at most, without one to warm up")
     parser.add_argument("--folder", type=Path, help="keeps the checkpoints that are made")
     parser.add_argument("--page", action="store_true", help="put them into docs/benchmarks.md")
     parser.add_argument("--since", type=Path, help="says which rows are worse than in this file")
@@ -110,6 +113,7 @@ def write_rows(page: Path, rows: Iterable[str]) -> None:
 def main() -> int:
     """Measure and print; 1 if a target is missed."""
     arguments = _parsed()
+    limit.n = arguments.runs
     since: Path | None = arguments.since
     before = {work: cpu_ratio_of(row) for work, row in read_rows(PAGE).items()}
     if since is not None:
