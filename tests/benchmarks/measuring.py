@@ -217,6 +217,18 @@ def markdown_rows(comparisons: Sequence[Comparison]) -> dict[str, str]:
     return rows
 
 
+STORY_HEADER = (
+    "| `ckread` | CPU | peak | beside | its CPU | its peak | times less |\n"
+    "|---|--:|--:|---|--:|--:|--:|\n"
+)
+
+
+def row_of_story(row: str) -> str:
+    """Give the row of README.md of one of docs/benchmarks.md: without wall times."""
+    cells = row.strip().strip("|").split("|")
+    return f"|{'|'.join(cells[i] for i in (0, 2, 3, 4, 6, 7, 9))}|\n"
+
+
 def rows_of(table: str) -> dict[str, str]:
     """Give the rows of a table of docs/benchmarks.md, by their work."""
     lines = [line for line in table.splitlines(keepends=True) if line.startswith("| `")]

@@ -39,17 +39,19 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.measuring import (
     HEADER,
+    STORY_HEADER,
     comparison_table,
     cpu_ratio_of,
     limit,
     markdown_rows,
+    row_of_story,
     rows_of,
     worse_rows,
 )
 from tests.places import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from tests.benchmarks.measuring import Comparison
 
@@ -102,12 +104,18 @@ def read_rows(page: Path) -> dict[str, str]:
     return rows_of(rest.partition(END)[0])
 
 
-def write_rows(page: Path, rows: Iterable[str]) -> None:
-    """Put rows between the marks of a page."""
+def write_table(page: Path, table: str) -> None:
+    """Put a table between the marks of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGINNING)
     _, _, after = rest.partition(END)
-    table = HEADER + "".join(rows)
     page.write_text(f"{before}{BEGINNING}{table}{END}{after}", encoding="utf-8")
+
+
+def write_pages(rows: Mapping[str, str]) -> None:
+    """Put rows into docs/benchmarks.md, and those of the story into README.md."""
+    write_table(PAGE, HEADER + "".join(rows.values()))
+    told = "".join(row_of_story(rows[work]) for work in STORY if work in rows)
+    write_table(README, STORY_HEADER + told)
 
 
 def main() -> int:
@@ -127,9 +135,7 @@ def main() -> int:
             print(comparison_table(found), flush=True)
             measured += found
             if arguments.page:
-                known = read_rows(PAGE) | markdown_rows(found)
-                write_rows(PAGE, known.values())
-                write_rows(README, [known[work] for work in STORY if work in known])
+                write_pages(read_rows(PAGE) | markdown_rows(found))
     worse = worse_rows(measured, before)
     print("\n".join(["worse:", *worse] if worse else ["no row is worse"]))
     if since is not None and not since.exists():
