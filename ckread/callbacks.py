@@ -63,6 +63,16 @@ class HistoryLogger(Callback):  # type: ignore[misc]
     the file has the permissions that it had, or those that the umask gives. Several loggers may
     write one file at once.
 
+    Example:
+        >>> import tempfile
+        >>> from ckread.callbacks import HistoryLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = HistoryLogger(f"{folder}/history.json")
+        ...     logger.on_epoch_end(0, {"loss": 0.5})  # as `fit(…, callbacks=[logger])` does
+        ...     again = HistoryLogger(logger.path)
+        >>> again.initial_epoch, again.records
+        (1, [{'epoch': 1, 'loss': 0.5}])
+
     Attributes:
         path: the file.
         records: one per epoch, in order; `epoch` counts from 1.
@@ -70,7 +80,7 @@ class HistoryLogger(Callback):  # type: ignore[misc]
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
-        self.path = os.fsdecode(path)
+        self.path: str = os.fsdecode(path)
         self.records: list[Record] = []
         self._has_warned = False
         self._update([])

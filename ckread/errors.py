@@ -76,7 +76,15 @@ class TextLines(str):
 
 
 class ErrorKind(StrEnum):
-    """What went wrong, in a word that programs may decide by; each class has one of its own."""
+    """What went wrong, in a word that programs may decide by; each class has one of its own.
+
+    Example:
+        >>> try:
+        ...     ckread.open("README.md")
+        ... except ckread.CheckpointError as error:
+        ...     print(error.kind, error.kind is ckread.errors.ErrorKind.NOT_A_CHECKPOINT)
+        not-a-checkpoint True
+    """
 
     FAILED = "failed"
     """The system refused: no permission, no memory, a disk that fails."""
@@ -132,6 +140,15 @@ class CheckpointError(Exception):
         ...     print(error.kind, error.path)
         CheckpointNotFoundError - fixtures/digits_run/ckpt-11: ...
         not-found fixtures/digits_run/ckpt-11
+        >>> error = ckread.CheckpointError("3 bytes", path="a/b", place="footer", expected="48")
+        >>> error.message, error.place
+        ('a/b: footer: 3 bytes, expected 48', 'footer')
+        >>> error.told, error.detail
+        ('3 bytes, expected 48', 'footer: 3 bytes, expected 48')
+        >>> error.within("block 7", path="a/b").message
+        'b: block 7: footer: 3 bytes, expected 48'
+        >>> type(ckread.errors.UsageError.of(error)).__name__
+        'UsageError'
     """
 
     _kind: ClassVar = ErrorKind.FAILED
@@ -149,15 +166,15 @@ class CheckpointError(Exception):
         remedy: str | None = None,
     ) -> None:
         """Put the message together; `name` is what it calls the file, if not by its path."""
-        self.kind = kind or self._kind
+        self.kind: ErrorKind = kind or self._kind
         self.path = path
         self.offset = offset
-        self.places = (place,) if isinstance(place, str) else place
+        self.places: tuple[str, ...] = (place,) if isinstance(place, str) else place
         self.found = found
         self.expected = expected
-        self.remedy = TextLines(remedy) if remedy else None
+        self.remedy: TextLines | None = TextLines(remedy) if remedy else None
         self._name = path if name is None else name
-        self.message = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
+        self.message: str = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
         super().__init__(self.message)
         if self.remedy is not None:
             self.add_note(self.remedy)  # Python shows it below the message of a traceback
@@ -231,25 +248,57 @@ def _rebuild(kind: type[CheckpointError], fields: dict[str, Any]) -> CheckpointE
 
 
 class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
-    """Nothing is at this path; the remedy names what is near."""
+    """Nothing is at this path; the remedy names what is near.
+
+    Example:
+        >>> try:
+        ...     ckread.open("fixtures/digits_run/ckpt-11")
+        ... except FileNotFoundError as error:
+        ...     print(error.kind, error.path)
+        not-found fixtures/digits_run/ckpt-11
+    """
 
     _kind = ErrorKind.NOT_FOUND
 
 
 class NotACheckpointError(CheckpointError, ValueError):
-    """The file is something else; the message says what it looks like."""
+    """The file is something else; the message says what it looks like.
+
+    Example:
+        >>> try:
+        ...     ckread.open("README.md")
+        ... except ckread.errors.NotACheckpointError as error:
+        ...     print(error)
+        README.md: text, not a checkpoint
+    """
 
     _kind = ErrorKind.NOT_A_CHECKPOINT
 
 
 class VariableNotFoundError(CheckpointError, KeyError):
-    """No variable of this name; the remedy lists the nearest names."""
+    """No variable of this name; the remedy lists the nearest names.
+
+    Example:
+        >>> try:
+        ...     ckread.open("fixtures/digits_run")["conv1/kernal"]
+        ... except KeyError as error:
+        ...     print(error, error.remedy.lines[1])
+        fixtures/digits_run/ckpt-10: no variable conv1/kernal   conv1/kernel
+    """
 
     _kind = ErrorKind.NO_VARIABLE
 
 
 class UsageError(CheckpointError, ValueError):
-    """Arguments that do not fit together, or a slice that does not fit its variable."""
+    """Arguments that do not fit together, or a slice that does not fit its variable.
+
+    Example:
+        >>> try:
+        ...     ckread.open("fixtures/digits_run", reader="fast")
+        ... except ckread.errors.UsageError as error:
+        ...     print(error)
+        no reader 'fast', expected one of auto, native, tensorflow
+    """
 
     _kind = ErrorKind.USAGE
 
@@ -258,19 +307,61 @@ class UsageError(CheckpointError, ValueError):
 
 
 class CorruptCheckpointError(CheckpointError, ValueError):
-    """Bytes that contradict the format."""
+    """Bytes that contradict the format.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     index = pathlib.Path("fixtures/tf115_saver/model.ckpt-20.index")
+        ...     data = bytearray(index.read_bytes())
+        ...     data[20] ^= 1
+        ...     _ = pathlib.Path(folder, "a.index").write_bytes(data)
+        ...     try:
+        ...         ckread.open(f"{folder}/a")
+        ...     except ckread.errors.CorruptCheckpointError as error:
+        ...         print(error.kind, error.place)
+        checksum block at byte 0
+    """
 
     _kind = ErrorKind.CORRUPT
 
 
 class TruncatedFileError(CorruptCheckpointError):
-    """A file ends before the bytes that are wanted: a torn save or a partial copy."""
+    """A file ends before the bytes that are wanted: a torn save or a partial copy.
+
+    Example:
+        >>> import pathlib, shutil, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     name, shard = "fixtures/tf115_saver/model.ckpt-20", "data-00000-of-00001"
+        ...     data = pathlib.Path(f"{name}.{shard}").read_bytes()
+        ...     _ = shutil.copy(f"{name}.index", f"{folder}/a.index")
+        ...     _ = pathlib.Path(folder, f"a.{shard}").write_bytes(data[:10])
+        ...     try:
+        ...         ckread.open(f"{folder}/a")["conv1/bias"].numpy()
+        ...     except ckread.errors.TruncatedFileError as error:
+        ...         print(error.kind, "-", error.told)
+        truncated - bytes 8 to 24 are wanted, the file ends at byte 10
+    """
 
     _kind = ErrorKind.TRUNCATED
 
 
 class ChecksumError(CorruptCheckpointError):
-    """A stored CRC-32C (`expected`) that differs from the computed one (`found`)."""
+    """A stored CRC-32C (`expected`) that differs from the computed one (`found`).
+
+    Example:
+        >>> import pathlib, shutil, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     name, shard = "fixtures/tf115_saver/model.ckpt-20", "data-00000-of-00001"
+        ...     data = pathlib.Path(f"{name}.{shard}").read_bytes()
+        ...     _ = shutil.copy(f"{name}.index", f"{folder}/a.index")
+        ...     _ = pathlib.Path(folder, f"a.{shard}").write_bytes(bytes(len(data)))
+        ...     try:
+        ...         ckread.open(f"{folder}/a")["conv1/bias"].numpy()
+        ...     except ckread.errors.ChecksumError as error:
+        ...         print(error.kind, "-", error.told)
+        checksum - stored CRC-32C 0x398a04e4, computed 0x42709aea
+    """
 
     _kind = ErrorKind.CHECKSUM
 
@@ -281,7 +372,18 @@ class ChecksumError(CorruptCheckpointError):
 
 
 class MissingShardError(CheckpointError, FileNotFoundError):
-    """A data shard that the index names is not there."""
+    """A data shard that the index names is not there.
+
+    Example:
+        >>> import shutil, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = shutil.copy("fixtures/digits_run/ckpt-10.index", folder)
+        ...     try:
+        ...         next(iter(ckread.open(f"{folder}/ckpt-10").values())).numpy()
+        ...     except ckread.errors.MissingShardError as error:
+        ...         print(error.kind, "-", error.found)
+        missing-shard - missing data shard (0 of 1), which holds the values
+    """
 
     _kind = ErrorKind.MISSING_SHARD
 
@@ -290,12 +392,32 @@ class MissingShardError(CheckpointError, FileNotFoundError):
 
 
 class UnsupportedFeatureError(CheckpointError, NotImplementedError):
-    """A feature or version of the format that this reader declines."""
+    """A feature or version of the format that this reader declines.
+
+    Example:
+        >>> try:
+        ...     ckread.open("fixtures/partners/one.npy", reader="tensorflow")
+        ... except ckread.errors.UnsupportedFeatureError as error:
+        ...     print(error.found)
+        a npy file, which TensorFlow's reader does not read
+    """
 
     _kind = ErrorKind.UNSUPPORTED
 
 
 class MissingDependencyError(CheckpointError, ImportError):
-    """A package is needed that is not installed; the remedy says what to install."""
+    """A package is needed that is not installed; the remedy says what to install.
+
+    Example:
+        >>> import sys
+        >>> from unittest import mock
+        >>> found = ckread.statistics("fixtures/digits_run", "conv1")
+        >>> with mock.patch.dict(sys.modules, {"pandas": None}):
+        ...     try:
+        ...         found.to_pandas()
+        ...     except ImportError as error:
+        ...         print(error, "-", error.remedy)
+        pandas is not installed - Install it: pip install 'ckread[pandas]'
+    """
 
     _kind = ErrorKind.MISSING_DEPENDENCY

@@ -60,17 +60,24 @@ conv1/bias    -0.0445  ▄▄▄▄▄ ▄▇▄▄▄▄▄  ▄     ▄ ▄  0
 Everything a command prints comes from a call here. What it gives shows itself: `print` as the
 command does in a terminal of 80 columns, a notebook as HTML, on light and dark grounds.
 `.to_dict()` is the body of the command's JSON document, `.to_pandas()` a `DataFrame`
-(`pip install 'ckread[pandas]'`), and `plot_…` a matplotlib `Figure`. Nothing heavy is imported
-before it is needed. Where a checkpoint is taken, a path is too, and where a run is, a directory
-or a glob; `patterns` are those of the command line: a part of a name, or a glob in which `*`
-stays within one component and `**` does not.
+(`pip install 'ckread[pandas]'`), and `plot_…` a matplotlib `Figure`, of the answer or of what
+it is made of. Nothing heavy is imported before it is needed.
+
+An answer is a sequence of its records and a mapping of them by name: `len(answer)`, iteration,
+`answer[0]`, `answer["conv1/kernel"]`, `"conv1/kernel" in answer`, `answer.get(…)`,
+`answer.keys()`; see [`Records`](#records). Where a checkpoint is taken, a path is too, and
+where a run is, a directory or a glob; `patterns` are those of the command line: a part of a
+name, or a glob in which `*` stays within one component and `**` does not.
 
 The examples run in the project's own folder.
 """
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):\n", re.MULTILINE)
 _ENTRY = re.compile(r"^(\w+): ", re.MULTILINE)
-_SPECIAL = ("__getitem__",)
+_SPECIAL = {
+    "__getitem__": "[…]", "__len__": "len(…)", "__float__": "float(…)", "__int__": "int(…)",
+    "__iter__": "for … in …", "__contains__": "… in …", "__eq__": "==",
+}  # fmt: skip
 _ABSENT = inspect.Parameter.empty
 
 
@@ -80,9 +87,12 @@ def page() -> str:
 
 
 RECORDS = (
+    ("ckread.model.records", ("Records",)),
+    ("ckread.readers.contract", ("DataType",)),
     ("ckread.model.run.entries", ("RunEntry",)),
+    ("ckread.analysis.info", ("Fact",)),
     ("ckread.analysis.training", ("TrainingState",)),
-    ("ckread.analysis.statistics.statistics", ("VariableStatistics",)),
+    ("ckread.analysis.statistics.statistics", ("VariableStatistics", "VariableOverRun")),
     ("ckread.analysis.statistics.distribution", ("Distribution", "Quantile", "Histogram")),
     ("ckread.analysis.statistics.statistics", ("Moment",)),
     ("ckread.analysis.diff.records", ("VariableDiff", "Side")),
@@ -90,10 +100,12 @@ RECORDS = (
     ("ckread.analysis.drift.records", ("VariableDrift",)),
     ("ckread.analysis.track", ("TrackedValue",)),
     ("ckread.analysis.audit.records", ("Seam",)),
-    ("ckread.analysis.audit.optimizer", ("UsedOptimizer", "WeightUpdate")),
+    ("ckread.analysis.audit.optimizer", ("UsedOptimizer", "WeightUpdate", "WeightOverRun")),
     ("ckread.analysis.audit.rules", ("Hyperparameter",)),
-    ("ckread.analysis.history.history", ("BestEpoch",)),
+    ("ckread.analysis.history.history", ("BestEpoch", "Curve")),
     ("ckread.analysis.findings", ("Finding",)),
+    ("ckread.analysis.compat.records", ("ValueForecast",)),
+    ("ckread.analysis.loading.records", ("LoadFact",)),
 )
 """What answers are made of: where it is, and its names."""
 
@@ -102,9 +114,7 @@ def _records() -> Iterator[str]:
     yield "## What answers are made of\n"
     for module, names in RECORDS:
         for name in names:
-            yield f"### `{name}`\n"
-            kind = getattr(import_module(module), name)
-            yield from _document(inspect.getdoc(kind) or "")
+            yield from _class(name, getattr(import_module(module), name))
 
 
 def _chapters() -> Iterator[str]:
@@ -112,19 +122,20 @@ def _chapters() -> Iterator[str]:
         yield f"## {chapter}\n"
         for name in names:
             public = getattr(ckread, name)
-            yield from _class(name, public) if inspect.isclass(public) else _function(name, public)
+            is_class, name = inspect.isclass(public), f"ckread.{name}"
+            yield from _class(name, public) if is_class else _function(name, public)
         if chapter == "Errors":
             yield from _error_kinds()
 
 
 def _function(name: str, function: Any) -> Iterator[str]:
-    yield f"### `ckread.{name}`\n"
-    yield f"```python\n{_signature(f'ckread.{name}', function)}\n```\n"
+    yield f"### `{name}`\n"
+    yield f"```python\n{_signature(name, function)}\n```\n"
     yield from _document(inspect.getdoc(function) or "")
 
 
 def _class(name: str, kind: Any) -> Iterator[str]:
-    yield f"### `ckread.{name}`\n"
+    yield f"### `{name}`\n"
     yield from _document(inspect.getdoc(kind) or "")
     lines = list(_members(kind))
     if lines:
@@ -134,15 +145,21 @@ def _class(name: str, kind: Any) -> Iterator[str]:
 def _members(kind: Any) -> Iterator[str]:
     """Give a line for each property and method, in the order of the source."""
     for name, member in vars(kind).items():
-        if name.startswith("_") and name not in _SPECIAL:
+        if (name.startswith("_") and name not in _SPECIAL) or name in _named_tuple(kind):
             continue
         if isinstance(member, property):
             result = _annotation(inspect.signature(member.fget).return_annotation)  # type: ignore[arg-type]
             yield f"* `.{name}` → `{result}`: {_first(member)}"
         elif inspect.isfunction(member) and name in _SPECIAL:
-            yield f"* `[…]`: {_first(member)}"
+            yield f"* `{_SPECIAL[name]}`: {_first(member)}"
         elif inspect.isfunction(member):
             yield f"* `{_signature(f'.{name}', member, wraps=False)}`: {_first(member)}"
+
+
+def _named_tuple(kind: Any) -> frozenset[str]:
+    """Give the fields of a named tuple, which are told as attributes, and its own methods."""
+    fields = getattr(kind, "_fields", ())
+    return frozenset(fields) if isinstance(fields, tuple) else frozenset()
 
 
 def _first(member: Any) -> str:
@@ -212,14 +229,18 @@ def _annotation(annotation: Any) -> str:
 
 
 def _error_kinds() -> Iterator[str]:
-    """Give the error tree: each kind, what it is as well, and when it is raised."""
+    """Give the error tree: each kind, what it is as well, and when it is raised; then examples."""
     lines = ["| in `ckread.errors` | is also | raised where |", "|---|---|---|"]
     for name in errors.__all__[1:]:
         kind = getattr(errors, name)
         also = ", ".join(f"`{base.__name__}`" for base in kind.__bases__)
-        said = " ".join((inspect.getdoc(kind) or "").split())
+        said = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
         lines.append(f"| `{name}` | {also} | {said} |")
     yield "\n".join(lines) + "\n"
+    for name in errors.__all__[1:]:
+        yield f"### `ckread.errors.{name}`\n"
+        told = _document(inspect.getdoc(getattr(errors, name)) or "")
+        yield from (part for part in told if part.startswith("```"))
 
 
 def _history_logger() -> Iterator[str]:

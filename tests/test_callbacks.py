@@ -378,3 +378,14 @@ def test_processes_and_threads_that_write_one_log_and_are_killed(tmp_path: Path)
     assert len(told) == len(set(told)) > 5 * seconds
     assert set(told) <= {record["epoch"] for record in _records(path)}
     assert set(os.listdir(tmp_path)) <= {"h.json", "said", ".h.json.partial"}
+
+
+def test_the_example_of_the_logger_is_true() -> None:
+    import doctest
+
+    from ckread import callbacks
+
+    found = doctest.DocTestFinder().find(callbacks.HistoryLogger, "HistoryLogger", module=callbacks)
+    runner = doctest.DocTestRunner()
+    assert found[0].examples
+    assert runner.run(found[0]).failed == 0

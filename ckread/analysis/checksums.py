@@ -9,6 +9,7 @@ the whole, so that partitioned and whole variables compare.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +18,9 @@ from ckread.model.role import Role
 from ckread.readers import crc32c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
     from ckread.readers.contract import DataType, Extent
 
@@ -158,19 +160,39 @@ class Shared(NamedTuple):
     equal: tuple[tuple[str, ...], ...]
 
 
-def find_shared(variables: Iterable[Variable]) -> Shared:
+_IN_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
+
+
+def find_shared(variables: Sequence[Variable]) -> Shared:
     """Find tied variables and equal contents by what the index lists; no value is read."""
     tied: dict[str, tuple[str, ...]] = {}
     groups: dict[ContentKey, list[str]] = {}
+    met = Counter(variable.record.crc32c for variable in variables)
     for variable in variables:
-        if variable.tied:
+        if variable.identity.tied:
             tied[variable.name] = variable.tied
-        is_model = variable.role.is_parameter or variable.role is Role.AVERAGE
-        if is_model and variable.crc32c is not None and variable.elements > 1:
-            key = ContentKey(variable.dtype, variable.elements, variable.crc32c)
+        crc32c = variable.record.crc32c
+        if crc32c is None or met[crc32c] < 2:
+            continue
+        if variable.role in _IN_MODEL and variable.elements > 1:
+            key = ContentKey(variable.dtype, variable.elements, crc32c)
             groups.setdefault(key, []).append(variable.name)
     equal = [(key, tuple(names)) for key, names in groups.items() if len(names) > 1]
     return Shared(tied, tuple(names for key, names in equal if not is_constant(key)))
+
+
+def find_shared_in(checkpoint: Checkpoint) -> Shared:
+    """Find the same among the parameters and averages of a checkpoint, however many they are."""
+    columns = checkpoint.columns
+    if columns is None:
+        return find_shared(checkpoint.of_role(*_IN_MODEL))
+    equal = []
+    for group in columns.alike(_IN_MODEL):
+        key = content_key(columns.at(int(group[0])))
+        if key is not None and not is_constant(key):
+            equal.append(tuple(columns.names[place] for place in group.tolist()))
+    tied = {variable.name: variable.tied for variable in columns.some(columns.tied)}
+    return Shared(tied, tuple(equal))
 
 
 def is_zero(key: ContentKey) -> bool:

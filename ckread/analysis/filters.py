@@ -55,6 +55,10 @@ class Filters:
         >>> found = ckread.filters("fixtures/digits_run", "conv1/kernel")
         >>> found, len(found), found[3].shape
         (<ckread.Filters 'conv1/kernel': 16 of 16 conv2d, 3×3>, 16, (3, 3))
+        >>> str(found.kind), found.shape, found.tiles.shape, found.n_slices, found.is_colored
+        ('conv2d', (3, 3, 1, 16), (16, 3, 3), 1, False)
+        >>> found.mean_over, found.is_clipped, found.largest == found.scale, len(found.head(4))
+        (1, False, True, 4)
 
     Attributes:
         name: of the variable.

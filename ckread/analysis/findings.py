@@ -85,6 +85,15 @@ class Code(StrEnum):
 class Finding:
     """One thing that was found.
 
+    Example:
+        >>> one = ckread.check("fixtures/digits_run/ckpt-10")[0]
+        >>> str(one.level), str(one.code), one.variable, one.place, one.is_all
+        ('warning', 'dead-units', 'conv1/kernel', None, False)
+        >>> one.message[:50]
+        '1 of 16 units (index 1) has not received a gradien'
+        >>> one.remedy is None, list(one.to_dict())[:2]
+        (True, ['level', 'code'])
+
     Attributes:
         level: how bad it is.
         code: what kind it is.

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.checksums import Shared, find_shared
+from ckread.analysis.checksums import Shared, find_shared_in
 from ckread.analysis.parameters import (
     Averaged,
     HashTable,
@@ -104,6 +104,22 @@ class CheckpointSummary(Frozen, Records[Fact]):
         >>> found = ckread.info("fixtures/digits_files/digits.keras")
         >>> found, found.writer, len(found.layers)
         (<ckread.CheckpointSummary '.../digits.keras': 38,474 parameters>, 'Keras 3.15.1', 9)
+        >>> str(found.format), found.keras, found.is_object_based, len(found.files)
+        ('keras_archive', 'Keras 3', False, 1)
+        >>> found.n_variables
+        16
+        >>> found.trainable_parameters, found.non_trainable_parameters, found.nbytes
+        (38378, 96, 153896)
+        >>> [str(role) for role in found.roles], found.dtypes
+        (['weight', 'statistic'], {'float32': 16})
+        >>> found.saved is None, found.file_time is None, found.tags, found.metadata
+        (False, False, (), {})
+        >>> found.signatures
+        ()
+        >>> found.assets, found.meta_graph, found.hash_tables, found.averaged, found.averages_apart
+        ((), None, (), None, None)
+        >>> found.shared.tied, found.masks, found.warnings, len(found.evidence)
+        ({}, None, (), 4)
     """
 
     path: str
@@ -259,11 +275,6 @@ def shown_tree(checkpoint: Checkpoint, *, folds: bool = True) -> VariableTree:
     return checkpoint.tree(folds=folds, bookkeeping=False)
 
 
-_IN_MODEL = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE)
-_MANY = 20_000
-"""Variables of a checkpoint among which those are looked for that share something."""
-
-
 def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
     """Sum an open checkpoint up."""
     saved_model = checkpoint.evidence.saved_model
@@ -300,7 +311,7 @@ def summarise(checkpoint: Checkpoint) -> CheckpointSummary:
         hash_tables=find_hash_tables(checkpoint),
         averaged=averaged,
         averages_apart=averages_apart(checkpoint),
-        shared=find_shared(() if len(checkpoint) > _MANY else checkpoint.of_role(*_IN_MODEL)),
+        shared=find_shared_in(checkpoint),
         masks=find_masks(checkpoint),
         evidence=(
             *training.claims,
@@ -330,12 +341,12 @@ def _lost_warnings(training: TrainingState, roles: dict[Role, RoleTotal]) -> tup
     if len(training.lost) > MAX_LOST_NAMES:
         names.append(f"  and {len(training.lost) - MAX_LOST_NAMES} more")
     lines = [
-        f"{len(training.lost)} of {n_weights} weights will not come back. The optimizer trains "
-        "them, but no layer of the saved model holds them, so Keras will leave them at their "
-        "random start:",
+        f"{len(training.lost)} of {n_weights} weights come back only into an optimizer that is "
+        "built already. It trains them, and no layer of the saved model holds them; else they "
+        "stay at their random start:",
         *names,
-        "Layers kept in a Python list or dict are not saved. Make each one an attribute of the "
-        "model, then save again.",
+        "Layers kept in a Python list or dict look like this, and parts that were not given to "
+        "the checkpoint. Make each an attribute of what is saved, then save again.",
     ]
     return (TextLines(*lines),)
 
@@ -402,7 +413,12 @@ def find_writer(checkpoint: Checkpoint, keras: str | None) -> str | None:
     is_object_based = any(kind.role is Role.BOOKKEEPING for kind in checkpoint.kinds)
     if evidence.graph is None and not is_object_based:
         return None
-    return f"TensorFlow 2 with {keras}" if keras else "TensorFlow 2"
+    # TensorFlow 1.8 and later wrote graphs too; they had no such flag yet.
+    is_new = (
+        evidence.graph is not None and evidence.graph.nodes[0].has_checkpoint_values is not None
+    )
+    program = "TensorFlow 2" if is_new or keras == "Keras 3" else "TensorFlow"
+    return f"{program} with {keras}" if keras else program
 
 
 def find_keras(checkpoint: Checkpoint) -> str | None:

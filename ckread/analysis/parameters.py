@@ -149,6 +149,9 @@ def _trainable_claim(checkpoint: Checkpoint, value: int | None, *, has_slots: bo
         source = "the flags of the layers, and the optimizer's slots"
     elif has_slots:
         source = "the optimizer's slots"
+        if any(k.role is Role.WEIGHT and k.trainable is False for k in checkpoint.kinds):
+            source += ": what has none may be trained by one that keeps none"
+            return Claim("trainable_parameters", value, Strength.DERIVED, source)
     else:
         source = "the variables: none of them is a weight"
     return Claim("trainable_parameters", value, Strength.STORED, source)

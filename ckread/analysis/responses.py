@@ -116,6 +116,8 @@ class Responses:
         >>> found = ckread.responses("fixtures/digits_run", "conv1/kernel", image, relu=True)
         >>> found, found[3].shape, found.output.shape
         (<ckread.Responses of 'conv1/kernel': 16 of 8×8>, (8, 8), (8, 8, 16))
+        >>> found.image.shape, found.pixel_range, found.is_positive, len(found.head(4))
+        ((8, 8, 1), None, True, 4)
 
     Attributes:
         filters: the kernels, at least as many as there are maps.
@@ -232,18 +234,21 @@ def responses(
         else:
             lines = keras_lines(checkpoint, variable, layer.name)
             raise UsageError(f"{variable.name}: takes {n_in} input channels", remedy=lines)
-        maps = response(
+        bias_values = None if layer.bias is None else layer.bias.numpy().astype(np.float64)
+    prepared = layer.prepared(pixels)
+    with np.errstate(all="ignore"):
+        sums = response(
             kernel,
-            layer.prepared(pixels),
+            prepared,
             stride=layer.stride,
             padding=padding_of(layer.padding),
             dilation=layer.dilation,
-            bias=None if layer.bias is None else layer.bias.numpy().astype(np.float64),
+            bias=bias_values,
             is_depthwise=layer.is_depthwise,
         )
+        maps = layer.activate(sums).transpose(2, 0, 1)
     kind = KernelKind.DEPTHWISE if layer.is_depthwise else KernelKind.CONV2D
-    found = filters_of(variable.name, kernel, kind=kind)
-    return Responses(found, pixels, layer.activate(maps).transpose(2, 0, 1), layer, black_white)
+    return Responses(filters_of(variable.name, kernel, kind=kind), pixels, maps, layer, black_white)
 
 
 def padding_of(word: str) -> Padding:

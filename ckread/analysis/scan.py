@@ -38,7 +38,6 @@ from ckread.readers.extents import (
     decode,
     verify_extent,
 )
-from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -308,12 +307,12 @@ class Worker:
 
 
 def _do_apart(do: Callable[..., Any], kernel: Any, job: Any) -> Any:
-    with OpenShards(MAX_OPEN_SHARDS) as shards:
+    with OpenShards(MAX_OPEN_SHARDS, may_be_remote=True) as shards:
         return do(kernel, shards, job)
 
 
 def _do(kernel: Kernel, shards: OpenShards, job: Sequence[Piece]) -> list[Part]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     return [_read(piece, kernel, shards) for piece in job]
 

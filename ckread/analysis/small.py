@@ -14,8 +14,8 @@ not done: a caller hands it to `scan`, which tells what is wrong.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,11 +23,11 @@ import numpy as np
 from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
-from ckread.model.variable import Variable
+from ckread.model.columns import SomeVariables
+from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.extents import OpenShards, swap_in_place
-from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -194,19 +194,26 @@ def grouped(
     if not (columns and columns[0]):
         return [], []
     most = SMALL_ELEMENTS if limit is None else limit
-    told = [_Told(sources, most) for sources in columns]
-    members: dict[tuple[int, ...], list[int]] = {}
-    for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
-        members.setdefault(codes, []).append(number)
+    lying: dict[Any, Any] | None = {} if len(columns) > 1 else None
+    told = [_Told(sources, most, lying) for sources in columns]
+    codes, n_codes = np.zeros(len(columns[0]), np.int64), 1
+    for one in told:
+        if n_codes * len(one.kinds) >= 1 << 62:
+            found, codes = np.unique(codes, return_inverse=True)
+            n_codes = len(found)
+        codes = codes * len(one.kinds) + one.codes
+        n_codes *= len(one.kinds)
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
     groups, rest = [], []
-    for codes, found in members.items():
-        kinds = [one.kinds[code] for one, code in zip(told, codes, strict=True)]
+    for at in np.argsort(first).tolist():
+        numbers = members[at]
+        kinds = [one.kinds[one.codes[first[at]]] for one in told]
         sizes = {None if kind is None else kind.elements for kind in kinds}
         [elements] = sizes if len(sizes) == 1 else [None]
         if elements is None:
-            rest += found
+            rest += numbers.tolist()
             continue
-        numbers = np.array(found, np.int64)
         known = [one.column(numbers, kind) for one, kind in zip(told, kinds, strict=True) if kind]
         groups.append(Group(numbers, known, elements))
     return groups, sorted(rest)
@@ -233,35 +240,60 @@ class _Told:
     """What is told of the sources of one column.
 
     Attributes:
-        codes: a number for each source, the same for those of one kind.
+        codes: int64, a number for each source, the same for those of one kind.
         kinds: what these stand for; None for what goes into no group.
     """
 
-    def __init__(self, sources: Sequence[Variable | Extent | None], limit: int) -> None:
+    def __init__(
+        self, sources: Sequence[Variable | Extent | None], limit: int, known: dict[Any, Any] | None
+    ) -> None:
+        """Tell of sources; `known` is what was told of other columns, and becomes more."""
         self.kinds: list[_Kind | None] = []
         self._numbers: dict[_Kind | None, int] = {}
         self._paths: dict[str, int] = {}
         self._limit = limit
-        if not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
+        self._known = known
+        if isinstance(sources, SomeVariables):
+            self._take_columns(sources)
+        elif not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
             self._take_extents(sources)
+
+    def _take_columns(self, variables: SomeVariables) -> None:
+        """Take what an index lists, as columns."""
+        tensors, places = variables.columns.tensors, variables.places
+        shard = tensors.shard[places].astype(np.int64)
+        kind = tensors.kind[places] + shard * len(tensors.kinds)
+        _, first, inverse = np.unique(kind, return_index=True, return_inverse=True)
+        told = [self._number(_extent_of(variables[i])) for i in first.tolist()]
+        self.codes, self._files = np.array(told, np.int64)[inverse].T
+        self._offsets = tensors.offset[places]
+        self._crc32c = tensors.crc32c[places].astype(np.int64)
 
     def _takes_listed(self, variables: Sequence[Variable]) -> bool:
         """Take what indexes list, what is alike in many once; False where one lists no place."""
-        records = map(attrgetter("record"), variables)
-        _, dtypes, shapes, sizes, checksums, shards, offsets = zip(*records, strict=True)
+        records, readers = listed(variables)
+        _, *lie, checksums, shards, offsets = zip(*records, strict=True)
         if None in checksums or None in shards or None in offsets:
             return False
-        readers = map(id, map(attrgetter("reader"), variables))
-        kinds: dict[Any, tuple[int, int]] = {}
-        codes = []
-        for i, key in enumerate(zip(dtypes, shapes, sizes, shards, readers, strict=True)):
-            code = kinds.get(key)
-            if code is None:
-                code = kinds[key] = self._number(_extent_of(variables[i]))
-            codes.append(code)
-        self.codes = [code for code, _ in codes]
-        self._files = [file for _, file in codes]
-        self._offsets = np.array(offsets, np.int64)
+        # Checkpoints of a run lie alike: what is told of one is looked up for the others.
+        is_one = self._known is not None and len({*map(id, readers)}) == 1
+        alike = (*lie, shards, offsets) if is_one else None
+        told = self._known.get(alike) if self._known is not None else None
+        if told is None:
+            kinds: dict[Any, int] = {}
+            numbers: list[int] = []
+            firsts: list[int] = []
+            for i, key in enumerate(zip(*lie, shards, map(id, readers), strict=True)):
+                numbers.append(kinds.setdefault(key, len(kinds)))
+                if numbers[-1] == len(firsts):
+                    firsts.append(i)
+            told = np.array(numbers, np.int64), firsts, np.array(offsets, np.int64)
+            if self._known is not None and is_one:
+                self._known[alike] = told
+        which, firsts, offsets_of = told
+        self._offsets = offsets_of
+        codes = [self._number(_extent_of(variables[i])) for i in firsts]
+        self.codes, self._files = np.array(codes, np.int64)[which].T
         self._crc32c = np.array(checksums, np.int64)
         return True
 
@@ -269,8 +301,7 @@ class _Told:
         """Take extents, and those of variables."""
         extents = [_extent_of(s) if isinstance(s, Variable) else s for s in sources]
         known = [self._number(extent) for extent in extents]
-        self.codes = [code for code, _ in known]
-        self._files = [file for _, file in known]
+        self.codes, self._files = np.array(known, np.int64).T
         self._offsets = np.array([e.offset if e else 0 for e in extents], np.int64)
         self._crc32c = np.array(
             [_NO_CHECKSUM if e is None or e.crc32c is None else e.crc32c for e in extents], np.int64
@@ -292,7 +323,7 @@ class _Told:
 
     def column(self, numbers: NDArray[np.int64], kind: _Kind) -> Column:
         """Give the places of some sources of one kind."""
-        files = None if len(self._paths) == 1 else np.array(self._files, np.int64)[numbers]
+        files = None if len(self._paths) == 1 else self._files[numbers]
         places = self._offsets[numbers], self._crc32c[numbers]
         return Column(tuple(self._paths), files, *places, kind.dtype, kind.big_endian)
 
@@ -357,7 +388,7 @@ def _blocks(group: Group, n_places: int | None) -> Iterator[Group]:
 def _do(
     start: Start, shards: OpenShards, job: Sequence[Group]
 ) -> list[tuple[Any, NDArray[np.bool_]]]:
-    if has_addresses():
+    if shards.may_be_remote:
         shards.expect(_places(job))
     kernels = [start([column.dtype for column in block.columns]) for block in job]
     sound = [np.ones(len(block.numbers), np.bool_) for block in job]
@@ -425,17 +456,37 @@ def _read(
     shards: OpenShards, path: str, offsets: NDArray[np.int64], nbytes: int
 ) -> tuple[bytes, list[bytes]]:
     """Read tensors of one size, near ones in one go; in one piece too where they lie in one."""
-    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
-        whole = shards[path].pread(int(offsets[0]), len(offsets) * nbytes)
+    plan_of = _plan if len(offsets) <= _BLOCK_PLACES else _plan.__wrapped__
+    plan = plan_of(offsets.tobytes(), nbytes)
+    shard = shards[path]
+    if plan is None:
+        whole = shard.pread(int(offsets[0]), len(offsets) * nbytes)
         return whole, [whole[at : at + nbytes] for at in range(0, len(whole), nbytes)]
     tensors = [b""] * len(offsets)
+    for first, length, places in plan:
+        data = shard.pread(first, length)
+        for i, at in places:
+            tensors[i] = data[at : at + nbytes]
+    return b"", tensors
+
+
+@lru_cache(maxsize=64)
+def _plan(places: bytes, nbytes: int) -> list[tuple[int, int, list[tuple[int, int]]]] | None:
+    """Tell how to read tensors at offsets, the bytes of int64; None where they are one piece.
+
+    As start and length of each piece, and which tensors begin where in it. Many checkpoints lie
+    alike.
+    """
+    offsets = np.frombuffer(places, np.int64)
+    if len(offsets) == 1 or (offsets[1:] - offsets[:-1] == nbytes).all():
+        return None
     order = np.argsort(offsets, kind="stable")
     ordered = offsets[order]
     cuts = np.flatnonzero(ordered[1:] - ordered[:-1] > nbytes + _MAX_GAP) + 1
+    pieces = []
     for start, stop in pairwise([0, *cuts.tolist(), len(order)]):
         first = int(ordered[start])
-        data = shards[path].pread(first, int(ordered[stop - 1]) + nbytes - first)
-        places = (ordered[start:stop] - first).tolist()
-        for i, at in zip(order[start:stop].tolist(), places, strict=True):
-            tensors[i] = data[at : at + nbytes]
-    return b"", tensors
+        begins = (ordered[start:stop] - first).tolist()
+        which = zip(order[start:stop].tolist(), begins, strict=True)
+        pieces.append((first, begins[-1] + nbytes, list(which)))
+    return pieces

@@ -31,6 +31,11 @@ Number = int | float | None
 class TrackedValue:
     """One number over the checkpoints of a run.
 
+    Example:
+        >>> one = ckread.track("fixtures/digits_run", "iterations")[0]
+        >>> one.name, one.values[:3], str(one.role), list(one.to_dict())
+        ('optimizer/iterations', (90, 180, 270), 'counter', ['name', 'values'])
+
     Attributes:
         name: of the variable, with the index of the element in brackets.
         values: one per checkpoint; None where it is absent.
@@ -64,6 +69,11 @@ class RunTrack(Records[TrackedValue]):
         step
         9                      810
         10                     900
+        >>> found = ckread.track("fixtures/digits_run", "iterations")
+        >>> len(found.variables), len(found.checkpoints), found.notes, found.seams
+        (1, 10, (), ())
+        >>> len(found.evidence)
+        2
     """
 
     path: str
@@ -289,7 +299,7 @@ def _no_rate(
             f"ckread track {run.path} {counters[0]}",
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
-        remedy = "It was part of the program or its graph, as in TensorFlow 1, and was not saved."
+        remedy = "They hold slots of an optimizer, and its rate in no tensor."
     else:
         remedy = "They hold nothing of an optimizer."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)

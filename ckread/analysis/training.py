@@ -16,6 +16,7 @@ from ckread.model.optimizers import (
     class_of_object,
     classes_of_slots,
     find_optimizers,
+    is_class_word,
     with_variant,
 )
 from ckread.model.paths.scanning import read_name
@@ -25,7 +26,7 @@ from ckread.model.variable import is_number, read_numbers
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.optimizers import Optimizer
@@ -37,10 +38,26 @@ if TYPE_CHECKING:
 STEPS = ("global_step", "step", "train_step")
 POWERS = {"beta1_power": 0.9, "beta2_power": 0.999}
 """Scalars of TensorFlow 1's Adam, and the betas it has unless told otherwise."""
+_POWER = re.compile(rf"({'|'.join(POWERS)})(_\d+)?")
 
 
 class TrainingState(Frozen):
     """What a checkpoint says about the training that saved it; None where it does not.
+
+    Example:
+        >>> state = ckread.info("fixtures/digits_run").training
+        >>> state.step, state.step_source, state.epoch, state.save_counter
+        (10, 'file name and save counter', None, 10)
+        >>> state.lost, state.warnings
+        ((), ())
+        >>> state.iterations, state.iterations_source, round(state.learning_rate, 5), state.schedule
+        (900, None, 0.00069, None)
+        >>> state.optimizer_kind, state.optimizer_name, len(state.optimizers)
+        ('Adam', 'optimizer', 1)
+        >>> state.loss, state.metrics
+        ((), ())
+        >>> [claim.claim for claim in state.claims]
+        ['step']
 
     Attributes:
         step: the global step, else the save counter, else the number in the file name.
@@ -102,7 +119,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
     if global_step is None and all(one.iterations is None for one in optimizers):
-        done, source = iterations_by_power(checkpoint.of_word(*POWERS))
+        done, source = iterations_by_power(numbers)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
@@ -128,22 +145,38 @@ def iterations_by_power(
     """Tell the iterations of TensorFlow 1's Adam by the powers of its betas, where they agree.
 
     They begin as beta itself and are multiplied by it at each step: 0.999 ** (iterations + 1).
-    That the betas are the usual ones is told by both powers giving one number.
+    That the betas are the usual ones is told by both powers giving one number. Of several
+    optimizers, those of a GAN, one number is told only where all made as many.
     """
-    powers = {_word(v): (read or _value)(v) for v in variables if _word(v) in POWERS}
+    pairs: dict[str, dict[str, int | float | None]] = {}
+    for variable in variables:
+        if found := _POWER.fullmatch(_word(variable)):
+            whose = f"{_parent(variable)}{found[2] or ''}"
+            pairs.setdefault(whose, {})[found[1]] = (read or _value)(variable)
+    done = agreed(map(_iterations_of, pairs.values()))
+    return (None, None) if done is None else (int(done), "beta2_power")
+
+
+def is_power(variable: Variable) -> bool:
+    """Tell whether a variable is a power of one of Adam's betas, of whichever optimizer."""
+    return _POWER.fullmatch(_word(variable)) is not None
+
+
+def _iterations_of(powers: Mapping[str, int | float | None]) -> int | None:
+    """Tell the iterations by the two powers of one optimizer; None where they do not agree."""
     found = []
     for word, beta in POWERS.items():
         power = powers.get(word)
         if power is None or not 0 <= power < 1:
-            return None, None
+            return None
         # In float32 the first has sunk to zero after 830 steps, and tells no more then.
         found.append(math.log(power) / math.log(beta) - 1 if power > 1e-37 else math.inf)
     by_first, by_second = found
     least = 750 if by_first == math.inf else by_first
     is_one = by_first == math.inf or abs(by_second - by_first) <= 0.5 + 1e-3 * by_first
     if by_second == math.inf or not is_one or by_second < least - 1:
-        return None, None
-    return round(by_second), "beta2_power"
+        return None
+    return round(by_second)
 
 
 def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -228,7 +261,7 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
 
 def outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
     """Give the variable of the first of these words that is there, the least deep."""
-    found = [variable for variable in variables if _word(variable) in words]
+    found = [variable for variable in variables if _word(variable) in words and not variable.slot]
     return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)
 
 
@@ -295,7 +328,8 @@ def read_optimizers(
                 kinds[place] = class_of_object(graph, one) or kinds.get(place)
     counted = {_parent(v): v for v in scalars if _word(v) in _ITERATIONS}
     rated = {_parent(v): v for v in scalars if _word(v) in _RATES}
-    paths = dict.fromkeys((*kinds, *(path for path in counted if path or not kinds)))
+    own = (path for path in counted if path in rated or _is_of_optimizer(path, checkpoint))
+    paths = dict.fromkeys((*kinds, *own))
     if not paths and rated:
         paths = dict.fromkeys(rated)
     inner = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
@@ -315,7 +349,34 @@ def read_optimizers(
         is_told = iterations is not None and math.isfinite(iterations)
         done = int(iterations or 0) if is_told else None
         states.append(OptimizerState(path, kind, done, read(rate), None))
+    states = states or _by_parameter(scalars, read)
     return _with_config(checkpoint, states)
+
+
+def _by_parameter(scalars: Iterable[Variable], read: Reader) -> list[OptimizerState]:
+    """Give the optimizers of PyTorch, which counts the steps of each parameter alone."""
+    steps: dict[str, list[Variable]] = {}
+    for variable in scalars:
+        if variable.slot == "step":
+            steps.setdefault(variable.name.rpartition("state/")[0].rstrip("/"), []).append(variable)
+    done = {path: agreed(map(read, (each[0], each[-1]))) for path, each in steps.items()}
+    return [
+        OptimizerState(path, None, None if count is None else int(count))
+        for path, count in done.items()
+    ]
+
+
+_OPTIMIZER = re.compile(r"(?:\A|_|\b)opt(?:im(?:izer)?)?(?:\b|_|\d|\Z)|optimizer", re.IGNORECASE)
+
+
+def _is_of_optimizer(path: str, checkpoint: Checkpoint) -> bool:
+    """Tell by the name of a scope, or a slot below it, that its iterations are an optimizer's."""
+    word = path.rpartition("/")[2]
+    if is_class_word(word) or _OPTIMIZER.search(word):
+        return True
+    return bool(path) and any(
+        slot.name.startswith(f"{path}/") for slot in checkpoint.of_role(Role.SLOT)
+    )
 
 
 def _path(graph: ObjectGraph, one: Optimizer, checkpoint: Checkpoint) -> str | None:

@@ -282,7 +282,7 @@ class SeveralOf(Generic[Member]):
 
     def __init__(self, kind: type[Member], *, has_all: bool = False) -> None:
         self._kind = kind
-        self.choices = [*map(str, kind), *(["all"] if has_all else [])]
+        self.choices: list[str] = [*map(str, kind), *(["all"] if has_all else [])]
 
     def __call__(self, text: str) -> tuple[Member, ...]:
         """Give the members."""

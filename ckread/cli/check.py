@@ -155,7 +155,7 @@ def _run_every(arguments: argparse.Namespace, output: Output) -> int:
 def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, output: Output) -> int:
     from ckread.analysis.audit.seams import find_seams
     from ckread.model.run.run import open_run
-    from ckread.views.check import run_document, run_page
+    from ckread.views.check import run_claims, run_document, run_page
 
     try:
         seams = find_seams(open_run(arguments.path, arguments.reader)) if len(reports) > 1 else ()
@@ -164,5 +164,5 @@ def _report_run(reports: list[CheckReport], arguments: argparse.Namespace, outpu
     if output.is_json:
         output.json("check", run_document(arguments.path, reports, seams))
     else:
-        output.render(run_page(arguments.path, reports, seams), [seam.claim for seam in seams])
+        output.render(run_page(arguments.path, reports, seams), run_claims(reports, seams))
     return _code(reports, arguments)

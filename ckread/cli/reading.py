@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from ckread.cli.output import Output
+    from ckread.model.run.run import Run
 
 WORTH_TELLING_NBYTES = 256 << 20
 ASKED_NBYTES = 10 << 30
@@ -70,6 +72,16 @@ def reading(
         yield {"n_jobs": arguments.jobs, "executor": executor, "progress": progress}
 
 
+def reading_run(
+    run: Run, arguments: argparse.Namespace, output: Output, by_index: str | None = None
+) -> AbstractContextManager[How]:
+    """Give how the checkpoints of a run are to be read; whole, unless `by_index` is asked for."""
+    is_by_index = by_index is not None and arguments.index_only
+    nbytes = 0 if is_by_index else sum(entry.nbytes or 0 for entry in run.entries)
+    places = Places([entry.path for entry in run.entries], by_index, by_index is not None)
+    return reading(nbytes, arguments, output, places)
+
+
 def tell_remote(nbytes: int, arguments: argparse.Namespace, output: Output, places: Places) -> None:
     """Say how many bytes are read from afar; on a terminal ask where they are very many.
 
@@ -81,7 +93,7 @@ def tell_remote(nbytes: int, arguments: argparse.Namespace, output: Output, plac
     first = next(filter(is_address, places.paths))
     told = f"{size_text(nbytes)} at most will be read from {first}"
     if len(places.paths) > 1:
-        told += f" and {len(places.paths) - 1} more"
+        told += f" and {len(places.paths) - 1:,} more"
     if places.cheaper:
         known = [file_identity(path + INDEX_SUFFIX) for path in places.paths]
         some = sum(index.nbytes for index in known if index) if all(known) else 0
@@ -130,7 +142,9 @@ def _client(address: str) -> Any:
     except ImportError:
         found = "--scheduler needs distributed, which is not installed"
         raise MissingDependencyError(found, remedy="pip install 'ckread[dask]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it is told in our words
+    for name in [*logging.root.manager.loggerDict]:  # what happens is told in our words
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are checked below

@@ -25,11 +25,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckread.cli.arguments import open_path
+from ckread.cli.arguments import add_yes, open_path
 from ckread.errors import TextLines, UsageError, VariableNotFoundError
 from ckread.model.display import safe_text
 from ckread.model.lookup import find_part
 from ckread.readers.contract import CHECKSUMMED
+from ckread.readers.files import is_address
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="into a .npy, .npz or .csv file")
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    add_yes(parser)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -84,6 +86,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             names = vocabulary_names(checkpoint)
             lines = ("Vocabularies:", *(f"  {name}" for name in names[:8])) if names else ()
             raise error.within(remedy=TextLines(error.remedy, *lines)) from None
+        if is_address(checkpoint.path):
+            _tell(part, checkpoint, arguments, output)
         if arguments.verify:
             for _ in part.variable.chunks():
                 pass
@@ -112,6 +116,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.json("show", document)
         output.wrote(arguments.output, what)
     return 0
+
+
+def _tell(
+    part: Part, checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output
+) -> None:
+    """Say how much is read from afar; a terminal shows, and reads, little of what is large."""
+    from ckread.cli.reading import Places, tell_remote
+
+    shows = output.is_terminal and not (output.is_json or arguments.full or arguments.output)
+    nbytes = 0 if shows else math.prod(part.shape) * part.variable.dtype.itemsize
+    nbytes = part.variable.nbytes if arguments.verify else nbytes
+    tell_remote(nbytes, arguments, output, Places([checkpoint.path]))
 
 
 def _show_vocabulary(checkpoint: Checkpoint, arguments: argparse.Namespace, output: Output) -> bool:

@@ -82,15 +82,20 @@ class Binding:
 
 
 def slot_manner(graph: ObjectGraph, node: int) -> SlotManner:
-    """Tell what kind of optimizer an object is, by its slots and local names."""
+    """Tell what kind of optimizer an object is, by its slots, local names, and a SavedModel."""
     names = {name for _, name in graph.children[node]}
     if graph.nodes[node].slot_variables or names & _LEGACY:
         return SlotManner.MAKES
     if "_variables" in names and names & _NEW:
         is_keras3 = "_trainable_variables" in names
         return SlotManner.IGNORES if is_keras3 else SlotManner.REFUSES
-    return SlotManner.IGNORES if names else SlotManner.UNKNOWN
+    if names:
+        return SlotManner.IGNORES
+    return _OF_KIND.get(graph.nodes[node].kind, SlotManner.UNKNOWN)
 
+
+_OF_KIND = {"optimizer": SlotManner.MAKES, "experimentalOptimizer": SlotManner.REFUSES}
+"""Words of a SavedModel, for optimizers without variables."""
 
 _LEGACY = frozenset({"iter", "beta1_power", "beta2_power"})
 """Counters of `tf.keras.optimizers.legacy` and of TensorFlow 1's Adam."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import ItemsView, Mapping, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ckread.errors import (
     CheckpointError,
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
 
 
+Default = TypeVar("Default")
+
+
 class Checkpoint(Displayed, Mapping[str, Variable], Closing):
     """The variables of one checkpoint by name; raw checkpoint keys find them too.
 
@@ -47,6 +50,18 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         ['logits/kernel', 'logits/bias']
         >>> "conv1/kernal" in checkpoint
         False
+        >>> checkpoint.close()
+        >>> checkpoint = ckread.open("fixtures/digits_run/ckpt-10")
+        >>> str(checkpoint.format), len(checkpoint.files()), checkpoint.notes
+        ('tensor_bundle', 2, ())
+        >>> [variable.name for variable in checkpoint.in_order()[:2]]
+        ['conv1/kernel', 'conv1/bias']
+        >>> checkpoint.get("conv1/kernal"), checkpoint.of_key("conv1/kernal"), checkpoint.warnings
+        (None, None, ())
+        >>> len(checkpoint.of_role("weight")), len(checkpoint.of_word("bias"))
+        (12, 4)
+        >>> len(checkpoint.items()), len(checkpoint.kinds), checkpoint.columns
+        (44, 21, None)
         >>> checkpoint.close()
 
     Attributes:
@@ -249,6 +264,10 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """
         return frame(VARIABLE_FIELDS, self.values(), index="name")
 
+    @overload
+    def get(self, name: str) -> Variable | None: ...
+    @overload
+    def get(self, name: str, default: Default) -> Variable | Default: ...
     def get(self, name: str, default: Any = None) -> Any:
         """Give the variable of this name or key, else the default, without a search for others."""
         variable = self._find(name)

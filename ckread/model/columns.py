@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, ValuesView
+from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property, partial
 from itertools import chain, pairwise, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ckread.model.variable import Variable, VariableKind
 from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,11 @@ class Spelling:
         depth: of each name, how many it has.
         word: of each name, its last.
     """
+
+    depth: Integers
+    components: list[str]
+    word: Integers
+    codes: Integers
 
     def __init__(self, names: Sequence[str]) -> None:
         """Cut them.
@@ -137,8 +142,11 @@ class IdentityColumns(Mapping[str, Identity]):
         relation: Integers,
         spelling: Spelling,
     ) -> None:
-        self.keys_in_order, self.names = keys, names
-        self.relations, self.relation, self.spelling = relations, relation, spelling
+        self.keys_in_order: list[str] = keys
+        self.names: list[str] = names
+        self.relations: list[Relation] = relations
+        self.relation: Integers = relation
+        self.spelling: Spelling = spelling
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -195,8 +203,10 @@ class VariableColumns(Mapping[str, Variable]):
     def __init__(
         self, tensors: TensorColumns, identities: IdentityColumns, reader: CheckpointReader
     ) -> None:
-        self.tensors, self.identities, self._reader = tensors, identities, reader
-        self.names = identities.names
+        self.tensors: TensorColumns = tensors
+        self.identities: IdentityColumns = identities
+        self.names: list[str] = identities.names
+        self._reader = reader
         self._made: dict[int, Variable] = {}
 
     def __len__(self) -> int:
@@ -288,6 +298,32 @@ class VariableColumns(Mapping[str, Variable]):
         """Give the places of the variables whose names end in one of some components."""
         return np.flatnonzero(self.identities.spelling.ends_in(words.__contains__))
 
+    @property
+    def tied(self) -> Integers:
+        """The places of those that stand in a second place in the model."""
+        is_tied = np.array([bool(relation[-1]) for relation in self.identities.relations])
+        return np.flatnonzero(is_tied[self.identities.relation])
+
+    def alike(self, roles: Collection[Role]) -> list[Integers]:
+        """Give the places of those of some roles that have one checksum, type and size, by groups.
+
+        Scalars are left out.
+        """
+        contents: dict[tuple[str, int], int] = {}
+        of_kind = [
+            contents.setdefault((dtype, math.prod(shape)), len(contents))
+            for dtype, shape, _ in self.tensors.kinds
+        ]
+        is_scalar = np.array([math.prod(shape) < 2 for _, shape, _ in self.tensors.kinds])
+        chosen = np.flatnonzero(self.have_role(roles) & ~is_scalar[self.tensors.kind])
+        code = self.tensors.crc32c[chosen].astype(np.int64) * len(contents)
+        code += np.array(of_kind, np.int64)[self.tensors.kind[chosen]]
+        chosen = chosen[order := np.argsort(code, kind="stable")]
+        starts = np.flatnonzero(np.diff(code[order], prepend=-1, append=-1))
+        runs = np.flatnonzero(np.diff(starts) > 1)
+        groups = [chosen[starts[run] : starts[run + 1]] for run in runs.tolist()]
+        return sorted(groups, key=lambda group: int(group[0]))
+
     @cached_property
     def kinds(self) -> dict[VariableKind, int]:
         """How many there are of each kind, in the order in which kinds are met."""
@@ -359,6 +395,39 @@ class VariableColumns(Mapping[str, Variable]):
         return chosen
 
 
+class SomeVariables(Sequence[Variable]):
+    """Variables of some columns, by their places.
+
+    Attributes:
+        columns: those of the checkpoint.
+        places: where in these each of them is.
+    """
+
+    def __init__(self, columns: VariableColumns, places: Integers) -> None:
+        self.columns, self.places = columns, places
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.places)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each."""
+        tensors = self.columns.tensors
+        shapes = [shape for _, shape, _ in tensors.kinds]
+        return [shapes[kind] for kind in tensors.kind[self.places].tolist()]
+
+    @overload
+    def __getitem__(self, at: int) -> Variable: ...
+    @overload
+    def __getitem__(self, at: slice) -> SomeVariables: ...
+    def __getitem__(self, at: int | slice) -> Variable | SomeVariables:
+        """Give one, or some of them."""
+        if isinstance(at, slice):
+            return SomeVariables(self.columns, self.places[at])
+        return self.columns.at(int(self.places[at]))
+
+
 class _Level:
     """The scopes and variables of one depth, those of one parent together and in order.
 
@@ -370,6 +439,12 @@ class _Level:
     """
 
     row: Integers
+    n_variables: Integers
+    parameters: NDArray[Any]
+    nbytes: NDArray[Any]
+    code: Integers
+    is_variable: NDArray[np.bool_]
+    bounds: list[int]
 
     def __init__(self, tree: ColumnTree, depth: int, above: _Level | None) -> None:
         starts = np.flatnonzero(tree.differs <= depth)
@@ -399,6 +474,12 @@ class _Level:
 
 class ColumnTree:
     """Grows the tree of some variables where it is looked at, a level at a time."""
+
+    codes: Integers
+    depth: Integers
+    position: Integers
+    differs: Integers
+    totals: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
     def __init__(self, columns: VariableColumns, order: Integers) -> None:
         """Take the places of the variables in the order of the model."""

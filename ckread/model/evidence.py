@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from ckread.errors import CheckpointError
     from ckread.model.role import Role
@@ -103,6 +103,15 @@ class ObjectGraph:
                     text = f"object graph: node {node_id}: child {name!r} is node {child}"
                     raise CorruptCheckpointError(f"{text}, expected one below {n_nodes}")
         return graph
+
+    def with_kinds(self, kinds: Mapping[int, str]) -> ObjectGraph:
+        """Give it with what is told of the kinds of some objects, by node id."""
+        if not kinds:
+            return self
+        nodes = list(self.nodes)
+        for node_id in kinds.keys() & range(len(nodes)):
+            nodes[node_id] = nodes[node_id]._replace(kind=kinds[node_id])
+        return ObjectGraph(tuple(nodes))
 
     def __len__(self) -> int:
         """Count the nodes."""

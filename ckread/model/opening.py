@@ -145,11 +145,14 @@ def assemble(
         warnings += (evidence.unread.warning,)
     try:
         graph, graph_warnings = read_object_graph(reader)
+        if graph is not None and evidence.saved_model is not None:
+            graph = graph.with_kinds(evidence.saved_model.meta_graph.optimizers)
         evidence = evidence._replace(graph=graph)
         identities = identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
-            from ckread.model.keras.opening import with_saved_layers
+            from ckread.model.keras.opening import frozen_by_layers, with_saved_layers
 
+            identities = frozen_by_layers(evidence.saved_layers.config.model, identities)
             evidence = with_saved_layers(evidence, reader.tensors, identities)
         return Checkpoint(
             reader,

@@ -39,6 +39,11 @@ def class_of_config(class_name: str, settings: Mapping[str, Any]) -> str:
     return "Adam with AMSGrad" if kind == "Adam" and settings.get("amsgrad") else kind
 
 
+def is_class_word(word: str) -> bool:
+    """Tell whether a component of a name is an optimizer's class: `Adam`, `rm_sprop_2`."""
+    return _NUMBERED.sub("", word).replace("_", "").lower() in CLASS_NAMES
+
+
 _INNER = ("inner_optimizer", "base_optimizer", "_optimizer")
 _CHILDREN = frozenset(
     {"_trainable_variables", "_variables", "_iterations", "_learning_rate", "iter", "decay"}

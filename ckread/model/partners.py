@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, Identity
 from ckread.model.naming import identify
-from ckread.model.role import Role, can_be_weight, is_whole, role_by_word
-from ckread.readers.contract import Format
+from ckread.model.role import Role, can_be_weight, is_metric_word, is_whole, role_by_word
+from ckread.readers.contract import DataType, Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,9 +31,12 @@ SLOTS = frozenset(
 """Words of torch.optim for what is kept per parameter."""
 
 _STATISTICS = frozenset({"running_mean", "running_var"})
+_BUFFER = re.compile(r"(?:.*_)?masks?|masked_bias|inv_freq|best(?:_.+)?")
+"""What modules keep beside their parameters, in floating numbers too."""
 _AVERAGES = frozenset({"ema", "model_ema", "ema_model", "state_dict_ema", "ema_state_dict"})
 _STATE = re.compile(r"(?:(?P<before>.*)/)?state/(?P<number>\d+)/(?P<word>\w+)")
 _LAST = re.compile(r"[./]")
+_CODES = (DataType.INT8, DataType.UINT8)
 
 
 def open_partner(location: Location) -> Checkpoint:
@@ -96,14 +99,17 @@ def identify_dotted(
             ).append(key)
             found[key] = Identity(key, Role.SLOT, slot=state["word"])
         elif state is not None:
-            is_step = state["word"] == "step"
-            found[key] = Identity(key, Role.COUNTER if is_step else Role.HYPERPARAMETER)
+            is_step = state["word"] == "step"  # of this parameter: no step of the training
+            role = Role.COUNTER if is_step else Role.HYPERPARAMETER
+            found[key] = Identity(key, role, slot=state["word"])
         elif key in same:
             found[key] = Identity(key, Role.ALIAS, owner=same[key])
         elif (weight := _averaged(key, tensors)) is not None:
             found[key] = Identity(key, Role.AVERAGE, owner=weight)
         else:
             role = _role(word, record)
+            if record.dtype in _CODES and len(record.shape) > 1 and _has_scale(key, tensors):
+                role = Role.WEIGHT
             found[key] = Identity(key, role, False if role is Role.STATISTIC else None)
     for numbered in states.values():
         _own(found, numbered, tensors)
@@ -131,7 +137,19 @@ def _role(word: str, record: TensorRecord) -> Role:
     if word in SLOTS and word.startswith(("exp_avg", "max_exp_avg", "momentum_buffer")):
         return Role.SLOT
     told = role_by_word(word, record.dtype, record.shape)
+    if told is None and _BUFFER.fullmatch(word):
+        return Role.STATE
+    if told is None and is_metric_word(word) and not record.shape:
+        return Role.METRIC
     return told or (Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER)
+
+
+def _has_scale(key: str, tensors: Mapping[str, TensorRecord]) -> bool:
+    """Tell whether integers are codes of a weight: what scales them lies beside them."""
+    scope = key[: len(key) - len(_LAST.split(key)[-1])]
+    return any(
+        f"{key}{end}" in tensors for end in ("_scale", "_scales", ".scale", ".absmax")
+    ) or any(f"{scope}{word}" in tensors for word in ("SCB", "scale", "scales", "weight_scale"))
 
 
 def _own(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 Record = TypeVar("Record")
+Default = TypeVar("Default")
 _NAME = attrgetter("name")
 
 
@@ -32,6 +33,8 @@ class Records(Displayed, Generic[Record]):
         >>> found = ckread.statistics("fixtures/digits_run", "conv1")
         >>> len(found), found[0].name, found[-1] is found["conv1/bias"]
         (2, 'conv1/kernel', True)
+        >>> found.index(found[1]), found.count(found[1]), found.keys()
+        (1, 1, ['conv1/kernel', 'conv1/bias'])
         >>> [record.name for record in found], "conv2/bias" in found, found.get("conv2/bias")
         (['conv1/kernel', 'conv1/bias'], False, None)
     """
@@ -108,9 +111,14 @@ class Records(Displayed, Generic[Record]):
         """Count the records that equal one."""
         return self._records.count(record)
 
-    def get(self, name: str) -> Record | None:
-        """Give the record of a name; None if there is none."""
-        return self._find(name)
+    @overload
+    def get(self, name: str) -> Record | None: ...
+    @overload
+    def get(self, name: str, default: Default) -> Record | Default: ...
+    def get(self, name: str, default: Default | None = None) -> Record | Default | None:
+        """Give the record of a name; the default if there is none."""
+        record = self._find(name)
+        return default if record is None else record
 
     def keys(self) -> list[str]:
         """List the names of the records, each once."""

@@ -162,7 +162,7 @@ _CONTAINER = re.compile(
 )
 _WORD = re.compile(
     r"_?(?:.*_)?(?:masks?|thresholds?|traces?|sum|sumsq|runningsum|runningsumsq)(?:_\d+)?"
-    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights",
+    r"|_?(?:next_)?step_type|_?discount|_?running_sum.*|idf_weights|_?best(?:_.+)?",
     re.IGNORECASE,
 )
 _WEIGHT = re.compile(
@@ -187,6 +187,15 @@ def is_state_word(word: str) -> bool:
 def is_weight_word(word: str) -> bool:
     """Tell what frameworks call a weight: `kernel`, `biases`, `gamma`, `w`."""
     return _WEIGHT.fullmatch(word) is not None
+
+
+_METRIC = re.compile(r"(?:.*_)?(?:loss|acc|accuracy|auc|f1|score|metric)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def is_metric_word(word: str) -> bool:
+    """Tell what programs call a scalar that they measured: `loss`, `val_accuracy`."""
+    return _METRIC.fullmatch(word) is not None
 
 
 def is_container(text: str) -> bool:

@@ -70,7 +70,7 @@ _WORDS = {
         _Said.SAVE: "ckpt ckpts cp chkpt chkpnt checkpoint checkpoints snapshot at",
         _Said.WEAK: "i s t b n batch gen generation update",
         _Said.GROUP: "fold folds kfold cv seed run runs stage phase part trial exp period cycle"
-        " split",
+        " split client clients member replica",
         _Said.NEVER: "% acc accuracy loss mae mse rmse mape iou miou dice score scores reward"
         " rewards return map auc recall precision psnr ssim bleu wer cer err error val valid lr"
         " rate wd bs size dim dims v ver version px x w h l k c f d layer layers unit units hidden"
@@ -85,6 +85,8 @@ _ENDINGS |= {"loss", "accuracy", "score", "reward", "size", "seed", "fold", "轮
 
 MAX_ENUMERATED = 10
 """Names numbered from 0 or 1 without a gap: up to so many may as well be models or folds."""
+_TIMES = {"k": 1000, "m": 10**6}
+"""What a letter behind a number that counts stands for: `step_10k`."""
 _MAX_DIGITS = 18
 """Of a number that counts: what is longer is a checksum, or a mistake."""
 _NEAR = 1.5
@@ -218,10 +220,12 @@ class _Column:
         self.said, self.word, self.is_before = _said(cut[0], at)
         self.is_glued = cut[0].texts[at] == self.word
         self.is_of_checksum = _is_of_checksum(cut[0], at)
+        unit = re.match(r"[kKM](?![^\W_])", cut[0].texts[at + 1]) if self.is_before else None
+        self.times = _TIMES[unit[0].lower()] if unit else 1
 
     @cached_property
     def values(self) -> list[int]:
-        return [int(text) for text in self.texts]
+        return [int(text) * self.times for text in self.texts]
 
     @property
     def is_unique(self) -> bool:

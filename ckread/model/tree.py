@@ -57,6 +57,12 @@ class VariableTree(Records["VariableTree"]):
         ...     tree = checkpoint.tree("conv*/**")
         >>> [(scope.name, scope.parameters) for scope in tree.children][:2]
         [('conv1', 160), ('conv2', 4640)]
+        >>> tree.name, tree.path, tree.n_variables, tree.nbytes, tree.has_scopes, tree.folded
+        ('', '', 4, 19200, True, ())
+        >>> tree["conv1/kernel"].variable
+        <ckread.Variable 'conv1/kernel' float32 (3, 3, 1, 16)>
+        >>> len(tree.of_role("weight")), sum(1 for _ in tree.walk(depth=1))
+        (4, 3)
 
     Attributes:
         name: its last component; several where scopes of one child were joined.
@@ -80,12 +86,12 @@ class VariableTree(Records["VariableTree"]):
         grow: Growing | None = None,
         at: tuple[int, int] = (-1, 0),
     ) -> None:
-        self.name = name
-        self.path = path
+        self.name: str = name
+        self.path: str = path
         self.folded: tuple[Variable, ...] = ()
-        self.n_variables = 0
-        self.parameters = 0
-        self.nbytes = 0
+        self.n_variables: int = 0
+        self.parameters: int = 0
+        self.nbytes: int = 0
         self._variable: Variable | Callable[[], Variable] | None = None
         self._children: list[VariableTree] | None = [] if grow is None else None
         self._grow = grow

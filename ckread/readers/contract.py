@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ckread.errors import safe_text
 
@@ -23,6 +23,45 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+
+_STORED: dict[str, tuple[int, int, str]] = {
+    "unknown": (0, 0, ""),
+    "float32": (1, 4, "<f4"),
+    "float64": (2, 8, "<f8"),
+    "int32": (3, 4, "<i4"),
+    "uint8": (4, 1, "|u1"),
+    "int16": (5, 2, "<i2"),
+    "int8": (6, 1, "|i1"),
+    "string": (7, 0, ""),
+    "complex64": (8, 8, "<c8"),
+    "int64": (9, 8, "<i8"),
+    "bool": (10, 1, "|b1"),
+    "qint8": (11, 1, "|i1"),
+    "quint8": (12, 1, "|u1"),
+    "qint32": (13, 4, "<i4"),
+    "bfloat16": (14, 2, "bfloat16"),
+    "qint16": (15, 2, "<i2"),
+    "quint16": (16, 2, "<u2"),
+    "uint16": (17, 2, "<u2"),
+    "complex128": (18, 16, "<c16"),
+    "float16": (19, 2, "<f2"),
+    "resource": (20, 0, ""),
+    "variant": (21, 0, ""),
+    "uint32": (22, 4, "<u4"),
+    "uint64": (23, 8, "<u8"),
+    "float8_e5m2": (24, 1, "float8_e5m2"),
+    "float8_e4m3fn": (25, 1, "float8_e4m3fn"),
+    "float8_e4m3fnuz": (26, 1, "float8_e4m3fnuz"),
+    "float8_e4m3b11fnuz": (27, 1, "float8_e4m3b11fnuz"),
+    "float8_e5m2fnuz": (28, 1, "float8_e5m2fnuz"),
+    "int4": (29, 1, "int4"),
+    "uint4": (30, 1, "uint4"),
+    "int2": (31, 1, "int2"),
+    "uint2": (32, 1, "uint2"),
+    "float4_e2m1fn": (33, 1, "float4_e2m1fn"),
+}
+"""Of each type its number in TensorFlow's protos, bytes per element, and numpy's code."""
 
 
 class DataType(StrEnum):
@@ -64,6 +103,17 @@ class DataType(StrEnum):
         """Tell whether it is of this name, or the type of numpy or Python that values have."""
         if isinstance(other, str):
             return str.__eq__(self, other)
+        found: bool = self._is_type(other)
+        return found
+
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it does not equal; text has an answer of its own."""
+        if isinstance(other, str):
+            return str.__ne__(self, other)
+        found: bool = self._is_type(other)
+        return found if found is NotImplemented else not found
+
+    def _is_type(self, other: object) -> Any:
         numpy = sys.modules.get("numpy")  # nothing is a type of numpy's before it is there
         if numpy is None:
             return NotImplemented
@@ -73,54 +123,47 @@ class DataType(StrEnum):
                 return NotImplemented
         return (self.is_plain or self is DataType.STRING) and bool(numpy_dtype(self) == other)
 
-    def __ne__(self, other: object) -> bool:
-        """Tell whether it does not equal; text has an answer of its own."""
-        found = self.__eq__(other)
-        return found if found is NotImplemented else not found
-
-    def __new__(cls, name: str, number: int, itemsize: int, code: str) -> Self:
+    def __new__(cls, name: str) -> Self:
         """Make a member whose value is the bare name."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.number = number
-        member.itemsize = itemsize
-        member.code = code
+        member.number, member.itemsize, member.code = _STORED[name]
         return member
 
-    UNKNOWN = "unknown", 0, 0, ""
-    FLOAT32 = "float32", 1, 4, "<f4"
-    FLOAT64 = "float64", 2, 8, "<f8"
-    INT32 = "int32", 3, 4, "<i4"
-    UINT8 = "uint8", 4, 1, "|u1"
-    INT16 = "int16", 5, 2, "<i2"
-    INT8 = "int8", 6, 1, "|i1"
-    STRING = "string", 7, 0, ""
-    COMPLEX64 = "complex64", 8, 8, "<c8"
-    INT64 = "int64", 9, 8, "<i8"
-    BOOL = "bool", 10, 1, "|b1"
-    QINT8 = "qint8", 11, 1, "|i1"
-    QUINT8 = "quint8", 12, 1, "|u1"
-    QINT32 = "qint32", 13, 4, "<i4"
-    BFLOAT16 = "bfloat16", 14, 2, "bfloat16"
-    QINT16 = "qint16", 15, 2, "<i2"
-    QUINT16 = "quint16", 16, 2, "<u2"
-    UINT16 = "uint16", 17, 2, "<u2"
-    COMPLEX128 = "complex128", 18, 16, "<c16"
-    FLOAT16 = "float16", 19, 2, "<f2"
-    RESOURCE = "resource", 20, 0, ""
-    VARIANT = "variant", 21, 0, ""
-    UINT32 = "uint32", 22, 4, "<u4"
-    UINT64 = "uint64", 23, 8, "<u8"
-    FLOAT8_E5M2 = "float8_e5m2", 24, 1, "float8_e5m2"
-    FLOAT8_E4M3FN = "float8_e4m3fn", 25, 1, "float8_e4m3fn"
-    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz", 26, 1, "float8_e4m3fnuz"
-    FLOAT8_E4M3B11FNUZ = "float8_e4m3b11fnuz", 27, 1, "float8_e4m3b11fnuz"
-    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz", 28, 1, "float8_e5m2fnuz"
-    INT4 = "int4", 29, 1, "int4"
-    UINT4 = "uint4", 30, 1, "uint4"
-    INT2 = "int2", 31, 1, "int2"
-    UINT2 = "uint2", 32, 1, "uint2"
-    FLOAT4_E2M1FN = "float4_e2m1fn", 33, 1, "float4_e2m1fn"
+    UNKNOWN = "unknown"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    INT32 = "int32"
+    UINT8 = "uint8"
+    INT16 = "int16"
+    INT8 = "int8"
+    STRING = "string"
+    COMPLEX64 = "complex64"
+    INT64 = "int64"
+    BOOL = "bool"
+    QINT8 = "qint8"
+    QUINT8 = "quint8"
+    QINT32 = "qint32"
+    BFLOAT16 = "bfloat16"
+    QINT16 = "qint16"
+    QUINT16 = "quint16"
+    UINT16 = "uint16"
+    COMPLEX128 = "complex128"
+    FLOAT16 = "float16"
+    RESOURCE = "resource"
+    VARIANT = "variant"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    FLOAT8_E5M2 = "float8_e5m2"
+    FLOAT8_E4M3FN = "float8_e4m3fn"
+    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz"
+    FLOAT8_E4M3B11FNUZ = "float8_e4m3b11fnuz"
+    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz"
+    INT4 = "int4"
+    UINT4 = "uint4"
+    INT2 = "int2"
+    UINT2 = "uint2"
+    FLOAT4_E2M1FN = "float4_e2m1fn"
 
     @property
     def is_plain(self) -> bool:

@@ -36,7 +36,7 @@ class ExtentReader(Closing):
     `_decode` for what lies in none. It may know better ways to a part, to chunks and to strings.
     """
 
-    is_closed = False
+    is_closed: bool = False
     is_tensorflow = False
     _tensors: Mapping[str, TensorRecord]
     _shards: KeptOpen | None = None

@@ -23,7 +23,15 @@ from ckread.errors import (
 )
 from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
-from ckread.readers.files import COPY_AGAIN, KeptOpen, RegularFile, file_names, is_address, once
+from ckread.readers.files import (
+    COPY_AGAIN,
+    KeptOpen,
+    RegularFile,
+    file_names,
+    has_addresses,
+    is_address,
+    once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,12 +79,17 @@ class _Shard(RegularFile):
 
 
 class OpenShards(KeptOpen):
-    """Data shards by path, opened when asked for; where there are too many the oldest is closed."""
+    """Data shards by path, opened when asked for; where there are too many the oldest is closed.
 
-    def __init__(self, most: int = 1) -> None:
+    Attributes:
+        may_be_remote: whether any may be at an address: it is worth telling what is read next.
+    """
+
+    def __init__(self, most: int = 1, *, may_be_remote: bool = False) -> None:
         """Keep at most so many open: one does where neighbours lie in one file."""
         super().__init__()
         self._most = most
+        self.may_be_remote = may_be_remote or has_addresses()
 
     def __missing__(self, path: str) -> RegularFile:
         """Open a shard."""
@@ -87,13 +100,15 @@ class OpenShards(KeptOpen):
 
     def expect(self, places: Iterable[tuple[str, int, int]]) -> None:
         """Tell which bytes of which file, from start to stop, will be read next."""
-        from ckread.readers.sources.remote import begin_job
-
-        begin_job()
         spans: dict[str, list[tuple[int, int]]] = {}
         for path, start, stop in places:
             if is_address(path):
                 spans.setdefault(path, []).append((start, stop))
+        if not spans:
+            return
+        from ckread.readers.sources.remote import begin_job
+
+        begin_job()
         for path, some in spans.items():
             with suppress(CheckpointError):  # whoever reads it is told
                 self[path].expect(some)
@@ -122,7 +137,7 @@ class ExtentStream:
 
         The file is opened with the first chunk; one that is open already stays so.
         """
-        self.crc32c = 0
+        self.crc32c: int = 0
         self._extent = extent
         self._buffer = buffer
         self._start = start

@@ -309,7 +309,7 @@ class RegularFile(Closing):
     def __init__(self, path: str) -> None:
         """Open it."""
         self.path = path
-        self.name = os.path.basename(path)
+        self.name: str = os.path.basename(path)
         if is_address(path):
             self.identity, self._ranges = _remote().open_ranges(path, in_blocks=self._in_blocks)
             return
@@ -468,9 +468,10 @@ class FileWindow(io.RawIOBase):
         super().__init__()
         self.path = path
         self.start = start
-        self.is_lasting = opened is None
+        self.is_lasting: bool = opened is None
         self._file = opened or RegularFile(path)
-        self.nbytes = self._file.identity.nbytes - start if nbytes is None else nbytes
+        size = self._file.identity.nbytes
+        self.nbytes: int = size - start if nbytes is None else nbytes
         self._file.check_range(start, self.nbytes)
         self._position = 0
 

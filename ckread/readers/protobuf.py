@@ -194,9 +194,9 @@ class FieldStream:
     """A file of protobuf messages."""
 
     def __init__(self, file: RegularFile) -> None:
-        self.name = file.name
-        self.path = file.path
-        self.nbytes = file.nbytes
+        self.name: str = file.name
+        self.path: str = file.path
+        self.nbytes: int = file.nbytes
         self._file = file
         self._block = b""
         self._start = 0

@@ -76,10 +76,10 @@ class Table:
     def __init__(self, file: RegularFile, *, max_block_nbytes: int = MAX_BLOCK_NBYTES) -> None:
         """Read the footer of an open file, which stays open."""
         self.file = file
-        self.n_blocks = 0
-        self.memory = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
+        self.n_blocks: int = 0
+        self.memory: int = min(MAX_MEMORY, SPARE_MEMORY + MEMORY_PER_BYTE * file.nbytes)
         self._max_block_nbytes = max_block_nbytes
-        self.index = read_footer(file)
+        self.index: BlockHandle = read_footer(file)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values in the order of the file.

@@ -69,7 +69,7 @@ class ZipMembers:
         """Read the directory."""
         self.path = path
         self._file = RegularFile(path)
-        self.name = self._file.name
+        self.name: str = self._file.name
         try:
             self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path, opened=self._file)))
             found = self._archive.infolist()
@@ -79,7 +79,7 @@ class ZipMembers:
                 f"not a zip archive ({str(error).lower()})", path=path, name=self.name
             ) from None
         try:
-            self.members = self._checked(found)
+            self.members: dict[str, zipfile.ZipInfo] = self._checked(found)
         except CheckpointError:
             self.close()
             raise
@@ -256,7 +256,7 @@ class InflatedFile(RegularFile):
             self._archive.close()
             raise
         self._descriptor = self._file.fileno()
-        self.identity = FileIdentity(0, info.file_size, 0)
+        self.identity: FileIdentity = FileIdentity(0, info.file_size, 0)
         self._done = 0
         self._lock = Lock()
 

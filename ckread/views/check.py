@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ckread.analysis.findings import FINDING_FIELDS, Code, Level
 from ckread.errors import TextLines
 from ckread.model.display import by, named, safe_text, safe_word
+from ckread.model.evidence import Claim
 from ckread.readers.contract import few
 from ckread.views.loads import check_sections, run_sections
 from ckread.views.seams import between_sentence
@@ -259,6 +260,25 @@ def _seam_blocks(seam: Seam) -> list[Block]:
     where = f"  {seam.before.name} to {seam.after.name}: {seam.title}"
     head = Prose(Span(str(seam.level), _LEVEL_STYLES[seam.level]), safe_text(where), indent=2)
     return [head, *_told(seam.message, seam.remedy)]
+
+
+def run_claims(reports: Sequence[CheckReport], seams: Sequence[Seam]) -> list[Claim]:
+    """Give what told the claims on the checkpoints of a run, like ones once, and the seams."""
+    alike: dict[tuple[Any, ...], list[tuple[str, Any]]] = {}
+    for report in reports:
+        for claim in report.evidence:
+            told = claim.claim, claim.strength, claim.source, claim.against
+            alike.setdefault(told, []).append((_base(report), claim.value))
+    claims = []
+    for (word, strength, source, against), found in alike.items():
+        names, values = zip(*found, strict=True)
+        whose = few(names, 3) if len(names) < len(reports) else f"all {len(names)}"
+        value: str | None = few(list(dict.fromkeys(map(str, values))), 8)
+        if all(isinstance(one, int) for one in values) and len(values) > 2:
+            value = f"{min(values):,} to {max(values):,}"
+        value = None if None in values else value
+        claims.append(Claim(f"{word} of {whose}", value, strength, source, against))
+    return [*claims, *(seam.claim for seam in seams)]
 
 
 def run_document(

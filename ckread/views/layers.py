@@ -159,22 +159,17 @@ def layer_table(
 
     def longest_that_fits(layer: KerasLayer, cells: int) -> str:
         told = [(safe_text(name), shape_text(shape)) for name, shape in weights(layer)]
-        texts = shapes_in_words(told) if told and not is_nested(layer) else [""]
+        texts = shapes_in_words(told) if told else [""]
         of_shape = {shape for _, shape in told}
         if len(of_shape) == 1 and len(told) > 2:
             texts.append(f"{told[0][0]}, {told[1][0]}, {len(told) - 2} more of {of_shape.pop()}")
         texts += [plural(len(told), "weight"), count_text(len(told))] if texts[0] else []
         return next((text for text in texts if cell_len(text) <= cells), texts[-1])
 
-    containers = {layer.name.rpartition("/")[0] for layer in layers if layer.depth}
-
-    def is_nested(layer: KerasLayer) -> bool:
-        return layer.name in containers
-
     columns: list[Column[KerasLayer]] = [
         Column(
             title="layer" if tells_classes else "scope",
-            shown=lambda layer: "  " * min(layer.depth, 8) + safe_text(layer.name or "."),
+            shown=lambda layer: "  " * min(layer.depth, 8) + safe_text(_own_name(layer) or "."),
             piped=lambda layer: safe_word(layer.name),
             folds=True,
         ),
@@ -226,6 +221,10 @@ def layer_table(
             ),
         ]
     return Table(columns, layers)
+
+
+def _own_name(layer: KerasLayer) -> str:
+    return layer.name.rpartition("/")[2] if layer.depth else layer.name
 
 
 def shapes_in_words(told: Sequence[tuple[str, str]]) -> list[str]:

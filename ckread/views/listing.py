@@ -11,7 +11,7 @@ from ckread.model.display import by, named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS
 from ckread.model.variable import VARIABLE_FIELDS
-from ckread.views.terminal.page import Page, Span, footer
+from ckread.views.terminal.page import Page, Span, TerminalOnly, footer
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
     ABSENT,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ckread.analysis.checksums import Shared
     from ckread.model.tree import VariableTree
     from ckread.model.variable import Variable
-    from ckread.views.terminal.page import Line
+    from ckread.views.terminal.page import Block, Line
 
 
 LONG_NAME = 36
@@ -87,20 +87,20 @@ def listing_page(listing: Listing) -> Page:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
         text = f"{text}; all {same}"
-    shared = shared_in_words(find_shared(listing.variables[:_MANY]))
-    sentences = "; ".join([text, *shared])
-    return Page([*names_below(prefix), table], footer(sentences))
+
+    def told() -> Block:
+        return footer("; ".join([text, *shared_in_words(find_shared(listing.variables))]))
+
+    return Page([*names_below(prefix), table], TerminalOnly(told))
 
 
 _FEW_SHARED = 3
-_MANY = 20_000
-"""Variables among which those are looked for that share something."""
 
 
 def shared_in_words(shared: Shared) -> list[str]:
     """Say which variables stand in several places, and which hold equal values."""
     tied = [f"{name} is {listed(paths)} too" for name, paths in shared.tied.items()]
-    equal = [f"{listed(names)} are equal" for names in shared.equal]
+    equal = [f"{_first(names)} are equal" for names in shared.equal]
     told = []
     for words, what in ((tied, "tied"), (equal, "by checksum")):
         if words:
@@ -108,6 +108,12 @@ def shared_in_words(shared: Shared) -> list[str]:
             some = "; ".join(map(safe_text, words[:_FEW_SHARED]))
             told.append(f"{some}{more if len(words) > _FEW_SHARED else ''} ({what})")
     return told
+
+
+def _first(names: Sequence[str]) -> str:
+    if len(names) <= _FEW_SHARED + 1:
+        return listed(names)
+    return f"{', '.join(names[:_FEW_SHARED])} and {count_text(len(names) - _FEW_SHARED)} more"
 
 
 def listing_lines(listing: Listing) -> list[str]:
@@ -209,9 +215,12 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
         nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
-    variables = [node.variable for node, _ in nodes if node.variable is not None]
-    notes += shared_in_words(find_shared(variables[:_MANY]))
-    return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
+
+    def told() -> Block:  # of 100,000 variables none is made for a pipe
+        variables = [node.variable for node, _ in nodes if node.variable is not None]
+        return footer("; ".join([*notes, *shared_in_words(find_shared(variables))]))
+
+    return Page(tree_table(tree, title, nodes), TerminalOnly(told))
 
 
 def tree_table(

@@ -137,28 +137,32 @@ def verdict(result: OptimizerAudit) -> str:
         reason = next((one.reason for one in result.optimizers if one.reason), _NOT_FINITE)
         rest = " What the slots alone tell:" if result.weights else ""
         sentences.append(f"The last update cannot be recomputed: {reason}.{rest}")
-    return " ".join([*sentences, *_without_gradient(result.weights)])
+    forgets = any(one.forgets for one in result.optimizers)
+    return " ".join([*sentences, *_without_gradient(result.weights, forgets=forgets)])
 
 
-def _without_gradient(weights: Sequence[WeightUpdate]) -> Iterable[str]:
+def _without_gradient(weights: Sequence[WeightUpdate], *, forgets: bool) -> Iterable[str]:
+    """Say what no gradient reached; of slots that forget, only where none shows any more."""
+    reached = "shows in" if forgets else "has reached"
     rows = [w for w in weights if w.rows_without_gradient]
     for weight in rows[:2]:
         which = f"{weight.rows_without_gradient:,} of the {weight.shape[0]:,} rows"
-        yield f"{which} of {safe_text(weight.name)} have had no gradient."
+        how = "show" if forgets else "have had"
+        yield f"{which} of {safe_text(weight.name)} {how} no gradient."
     others = [w for w in weights if w not in rows]
     blank = [w for w in others if w.without_gradient == w.elements]
     if blank and len(blank) == len(weights):
-        yield "No gradient has reached any of them."
+        yield "No gradient shows in any." if forgets else "No gradient has reached any of them."
         return
     if blank:
         names = ", ".join(safe_text(w.name) for w in blank[:3])
         more = f" and {len(blank) - 3} more" if len(blank) > 3 else ""
-        yield f"No gradient has ever reached {names}{more}."
+        yield f"No gradient {reached} {names}{more}."
     left = [w for w in others if w not in blank]
     n = sum(w.without_gradient or 0 for w in left)
     if n:
         total = sum(w.elements for w in left)
-        yield f"No gradient has reached {n:,} of {plural(total, 'element')}."
+        yield f"No gradient {reached} {n:,} of {plural(total, 'element')}."
 
 
 def _percent(ratio: float) -> str:
@@ -405,6 +409,8 @@ def run_verdict(result: RunOptimizerAudit) -> str:
     way = "fell" if known[-1] < known[0] else "rose"
     first, last = _percent(known[0]), _percent(known[-1])
     sentences = [f"Updates {way} from {first} to {last} of the weights."]
+    if first == last:
+        sentences = [f"Updates were {first} of the weights at first, and at last."]
     if len(known) == 1:
         sentences = [f"The last update moved the weights by {first}."]
     late: dict[int, list[str]] = {}

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import sys
+from argparse import Namespace
 from concurrent.futures import CancelledError, Executor, Future
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ import ckread
 from ckread.analysis.workers import run
 from ckread.cli import reading
 from ckread.cli.main import main
+from ckread.cli.output import Output
 from ckread.errors import CheckpointError
+from ckread.readers.contract import FileIdentity
 from tests.builders import write_bundle
-from tests.places import FIXTURES
+from tests.places import FIXTURES, ROOT
 from tests.stores import SCHEME, CountedStore, fill, forget
 
 if TYPE_CHECKING:
@@ -239,6 +242,23 @@ def test_how_much_will_be_read_is_said(far: Callable[..., tuple[int, str]]) -> N
     assert far(f"stats {TEN} --role all") == (0, "")
 
 
+def test_how_much_show_and_export_read_is_said(
+    far: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    data = np.ones((600, 1000), "f4")
+    write_bundle(tmp_path / "x", {"w": data})
+    for path in tmp_path.glob("x.*"):
+        CountedStore.put(f"/large/{path.name}", path.read_bytes())
+    told = f"2.29 MiB at most will be read from {SCHEME}large/x."
+    for words in ("show {} w", "show {} w --verify", "export {} -o {}/w.npz"):
+        command = words.replace("{}/w", f"{tmp_path}/w").replace("{}", f"{SCHEME}large/x")
+        shows = "--verify" in words
+        code, err = far(command, shows=shows)
+        assert code == 2 * shows
+        assert told in err
+    assert told not in far(f"show {SCHEME}large/x w[0]", shows=False)[1]
+
+
 def test_very_much_is_asked_for_on_a_terminal(far: Callable[..., tuple[int, str]]) -> None:
     told = (
         f"4.47 MiB at most will be read from {RUN}/ckpt-1 and 9 more; "
@@ -260,6 +280,18 @@ def test_very_much_is_asked_for_on_a_terminal(far: Callable[..., tuple[int, str]
         code, err = far(words, typed=typed, shows=shows)
         assert code == 0
         assert told in err
+
+
+def test_the_page_shows_the_note_of_a_large_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity = FileIdentity("", 6144, 0)
+    monkeypatch.setattr(reading, "file_identity", lambda _: identity)
+    paths = [f"s3://runs/large/ckpt-{step}" for step in range(1, 2001)]
+    places = reading.Places(paths, "--index-only", is_by_index=True)
+    reading.tell_remote(2000 * (720 << 20) + 12_000_000_000, Namespace(yes=True), Output(), places)
+    page = (ROOT / "docs" / "remote.md").read_text(encoding="utf-8")
+    assert f"```text\n{capsys.readouterr().err}```" in page
 
 
 def test_index_only_reads_what_is_said(far: Callable[..., tuple[int, str]]) -> None:

@@ -157,6 +157,10 @@ def test_pictures_are_written_once(run: Any, tmp_path: Path) -> None:
     code, _, err = run("stats", str(RUN), "conv1", "--every", "--plot", str(tmp_path / "y.png"))
     assert code == 2
     assert "2 variables over a run do not fit one picture" in err
+    words = ("--every", "--plot", str(tmp_path / "y.png"), "--json")
+    code, out, err = run("stats", str(RUN), "conv1", *words)
+    assert (code, json.loads(out)["schema"]) == (2, "ckread.stats/1")  # one document, and no other
+    assert err.startswith("error: 2 variables over a run do not fit one picture.")
 
 
 def test_more_than_a_page_is_said(run: Any, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_shards_that_are_claimed_and_not_there_cost_one_look(
         looks.append(path)
         return file_identity(path)
 
-    monkeypatch.setattr("ckread.readers.bundle.reader.file_identity", look)
+    monkeypatch.setattr("ckread.readers.bundle.layout.file_identity", look)
     with TensorBundle(str(tmp_path / "m")) as bundle:
         files = bundle.files()
     assert [file.nbytes for file in files if file.is_shard and file.nbytes is not None] == [4]

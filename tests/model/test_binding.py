@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ckread
 from ckread.model.binding import Refusal, SlotManner, bind, slot_manner
 from ckread.model.evidence import ObjectGraph
 from ckread.readers.graphs.object_graph import Attribute, Child, SlotVariable, TrackableObject
+from tests.places import FIXTURES
 
 Slots = tuple[tuple[int, str, int], ...]
 
@@ -93,6 +95,19 @@ def test_of_an_object_that_shows_nothing_it_is_not_told() -> None:
     found = bind(LEGACY, here)
     assert found.untold == [5]
     assert 5 not in found.bound
+
+
+def test_a_saved_model_tells_what_an_optimizer_without_variables_was() -> None:
+    """Tried with tf_keras: a legacy SGD takes the slots of Adam, one of 2.11 refuses them."""
+    here = graph({"model": 1, "optimizer": 2}, {"w": 3}, {}, "w")
+    found = bind(LEGACY, here.with_kinds({2: "optimizer", 9: "optimizer"}))
+    assert (found.untold, found.made) == ([], {-1: 5})
+    refusing = here.with_kinds({2: "experimentalOptimizer"})
+    assert bind(LEGACY, refusing).refusal == Refusal(2, 5, is_strange=False)
+    with ckread.open(FIXTURES / "tf23_keras2" / "saved_model") as checkpoint:
+        told = checkpoint.evidence.graph
+        assert told is not None
+        assert told.nodes[told.child(0, "optimizer") or 0].kind == "optimizer"
 
 
 def test_slots_of_a_variable_that_is_not_bound_stay_open() -> None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ckread
+from ckread.analysis.checksums import find_shared_in
 from ckread.analysis.info import info, shown_tree, summarise
 from ckread.cli.ls import in_order
 from ckread.errors import CheckpointError, VariableNotFoundError
@@ -82,6 +83,7 @@ def assert_same(one: Checkpoint, many: Checkpoint) -> None:
     assert list(map(repr, one.values())) == list(map(repr, many.values()))
     assert list(one.kinds.items()) == list(many.kinds.items())
     assert (one.notes, one.warnings) == (many.notes, many.warnings)
+    assert find_shared_in(one) == find_shared_in(many)
     for name, variable in one.items():
         assert many[name].record == variable.record
         assert many[variable.key].identity == one[variable.key].identity

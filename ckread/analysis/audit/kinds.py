@@ -171,8 +171,8 @@ def other_model(a: State, b: State, change: Change, weights: Nearness) -> Seam:
     return seam_of(
         Code.OTHER_MODEL, a, b, "another model under the same names",
         f"{_arrow(b, change)}, and the weights are others",
-        _capital(f"{_from_to(b, change)}, and the weights have nothing in common (cosine "
-                 f"{_cosine(weights.cosine or 0)}): a training that began from new initial values"),
+        _capital(f"{_from_to(b, change)}, and the weights have little in common (cosine "
+                 f"{_cosine(weights.cosine or 0)}), as where a training begins from new values"),
         "Save each training into a directory of its own: here the earlier one is being deleted "
         "or overwritten as the new one goes on.",
         f"kernels compared: {weights.extent}", Strength.DERIVED,
@@ -198,7 +198,7 @@ def rollback(
         told = _capital(
             f"{went}{stands}. The weights are nearer to {old.entry.name} (moved "
             f"{_share(far)}) than to {a.entry.name} ({_share(weights.distance)}), and not equal "
-            "to any: what lies between was trained twice"
+            "to any, as where what lies between is trained twice"
         )
         brief = f"{_arrow(b, change) if change else ''}: back to near {old.entry.name}"
         source, strength = f"kernels compared: {weights.extent}", Strength.DERIVED
@@ -251,9 +251,9 @@ def other_optimizer(a: State, b: State) -> Seam | None:
         return None  # of slots that are made with the first step a variant is told
     return seam_of(
         Code.OTHER_OPTIMIZER, a, b, "another optimizer", f"{a.kind} → {b.kind}",
-        f"{a.kind} before, {b.kind} after: nothing of the one's state is of use to the other",
-        "Its first steps are those of a new optimizer: lower the learning rate for them, or "
-        "keep the optimizer.",
+        f"{a.kind} before, {b.kind} after",
+        "Slots that the new one does not share begin anew: lower the learning rate for its first "
+        "steps, or keep the optimizer.",
         "names and lists of its variables",
     )  # fmt: skip
 
@@ -264,7 +264,7 @@ def slots_changed(a: State, b: State) -> Seam | None:
         return seam_of(
             Code.SLOTS_LOST, a, b, "the optimizer's slots are gone",
             f"{a.n_slots} slots before, none after",
-            f"{a.n_slots} slots before, none after: a resume from here begins with a new optimizer",
+            f"{a.n_slots} slots before, none after: a resume from here begins without them",
             "Save the optimizer too: tf.train.Checkpoint(model=model, optimizer=optimizer), or "
             "model.save(path).",
             "the variables of both",
@@ -273,8 +273,8 @@ def slots_changed(a: State, b: State) -> Seam | None:
         return seam_of(
             Code.SLOTS_CAME, a, b, "the optimizer's slots came",
             f"{b.n_slots} slots, none before",
-            f"{b.n_slots} slots after, none before: the earlier ones hold no optimizer to go on "
-            "with", None, "the variables of both", level=Level.NOTE,
+            f"{b.n_slots} slots after, none before: the earlier ones hold none to go on with",
+            None, "the variables of both", level=Level.NOTE,
         )  # fmt: skip
     if a.owners - b.owners and b.n_slots:
         lost = a.owners - b.owners

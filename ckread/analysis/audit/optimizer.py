@@ -12,9 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.audit.rules import Hyperparameter, hyperparameters, read_states, rule_of
+from ckread.analysis.audit.rules import (
+    Hyperparameter,
+    forgets,
+    hyperparameters,
+    read_states,
+    rule_of,
+)
 from ckread.analysis.audit.sampling import head_array
-from ckread.analysis.training import optimizer_claims
+from ckread.analysis.training import OptimizerState, optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.records import Seam
     from ckread.analysis.audit.rules import Rule
     from ckread.analysis.audit.updates import Tally
-    from ckread.analysis.training import OptimizerState, TrainingState
+    from ckread.analysis.training import TrainingState
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import PathLike, Run
@@ -48,12 +54,20 @@ _SAMPLED = 64
 class UsedOptimizer:
     """One optimizer of a checkpoint.
 
+    Example:
+        >>> one = ckread.optimizer("fixtures/digits_run").optimizers[0]
+        >>> one.name, one.kind, one.iterations, one.reason, list(one.hyperparameters)[:3]
+        ('optimizer', 'Adam', 900, None, ['learning_rate', 'beta_1', 'beta_2'])
+        >>> one.to_dict()["recomputed"], one.forgets
+        (True, False)
+
     Attributes:
         name: the path that its variables' names begin with; empty in TensorFlow 1.
         kind: its class, with its variant: `Adam with AMSGrad`.
         iterations: how many steps it made.
         hyperparameters: by name; the source of each says how well it is told.
         reason: why its last update cannot be recomputed; None where it can.
+        forgets: whether a gradient long past may have left nothing in its slots.
     """
 
     name: str
@@ -61,6 +75,7 @@ class UsedOptimizer:
     iterations: int | None
     hyperparameters: dict[str, Hyperparameter]
     reason: str | None
+    forgets: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields of an optimizer in the `optimizer` document."""
@@ -80,6 +95,17 @@ class UsedOptimizer:
 @dataclass(frozen=True, slots=True)
 class WeightUpdate:
     """What the slots of one weight tell of its training.
+
+    Example:
+        >>> one = ckread.optimizer("fixtures/digits_run")["conv1/kernel"]
+        >>> one.name, one.shape, one.elements, one.optimizer, one.is_kernel
+        ('conv1/kernel', (3, 3, 1, 16), 144, 'optimizer', True)
+        >>> [round(x, 5) for x in (one.update_ratio, one.update_l2, one.weight_l2, one.signal)]
+        [0.00103, 0.00163, 1.579, 0.1751]
+        >>> one.without_gradient, one.rows_without_gradient, one.at_epsilon, round(one.largest_v, 6)
+        (9, None, 0, 0.065285)
+        >>> round(one.step, 5), list(one.to_dict())[:2]
+        (0.00537, ['name', 'shape'])
 
     Attributes:
         name: of the weight.
@@ -165,6 +191,8 @@ class OptimizerAudit(Records[WeightUpdate]):
         0.00146
         >>> found.optimizers[0].hyperparameters["beta_1"]
         Hyperparameter(value=0.9, source='default')
+        >>> found.notes, [claim.claim for claim in found.evidence], round(found.update_ratio, 5)
+        ((), ['optimizer', 'learning_rate'], 0.00123)
     """
 
     path: str
@@ -215,8 +243,8 @@ class WeightOverRun(NamedTuple):
 
     Example:
         >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
-        >>> [round(one.signal, 3) for one in found["conv1/kernel"].updates if one][-2:]
-        [0.127, 0.17]
+        >>> [one.without_gradient for one in found["conv1/kernel"].updates if one][-2:]
+        [9, 9]
 
     Attributes:
         name: of the weight.
@@ -243,6 +271,10 @@ class RunOptimizerAudit(Records[WeightOverRun]):
         >>> found = ckread.optimizer_of_run("fixtures/digits_run", "conv1/kernel")
         >>> [None if r is None else round(r, 4) for r in found.ratios()["conv1/kernel"]][2:6]
         [0.0, 0.0062, 0.0032, 0.003]
+        >>> len(found.audits), found.checkpoints[0].step, found.notes, found.seams
+        (10, 1, (), ())
+        >>> len(found.evidence)
+        2
     """
 
     path: str
@@ -399,14 +431,19 @@ def owners_of_slots(checkpoint: Checkpoint) -> dict[str, list[Variable]]:
 
 def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) -> OptimizerAudit:
     """Read weights and slots, and make the figures."""
-    states = read_states(checkpoint)
     slots = owners_of_slots(checkpoint)
+    states = read_states(checkpoint)
     if not slots and not any(one.kind for one in states):
+        if kept := checkpoint.of_role(Role.SLOT):
+            why = "and nothing tells of which weights they are"
+            why = "none of the shape of its weight" if any(v.owner for v in kept) else why
+            raise UsageError(f"{checkpoint.path} holds {len(kept)} slots, {why}")
         remedy = (
             "Files that keep one: tf.train.Checkpoint(model=model, optimizer=optimizer), "
             "model.save() of a compiled model"
         )
         raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
+    states = states or (OptimizerState(""),)
     ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]
     if patterns:
@@ -445,13 +482,27 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
     return OptimizerAudit(
         checkpoint.path,
         tuple(
-            UsedOptimizer(name, one.kind, one.iterations, settings, reasons[name])
+            UsedOptimizer(
+                name, one.kind, one.iterations, settings, reasons[name],
+                forgets(one.kind, settings, one.iterations),
+            )
             for name, (one, settings, _) in told.items()
         ),
         tuple(rows[i] for i in sorted(rows)),
         tuple(notes),
         tuple(optimizer_claims(checkpoint, states)),
-    )
+    )  # fmt: skip
+
+
+def keepers(checkpoint: Checkpoint, state: TrainingState) -> Callable[[Variable], UsedOptimizer]:
+    """Give what tells the optimizer that keeps a slot."""
+    states = read_states(checkpoint, state) or (OptimizerState(""),)
+    told = {}
+    for one in states:
+        settings, _ = hyperparameters(checkpoint, one)
+        is_short = forgets(one.kind, settings, one.iterations)
+        told[one.name] = UsedOptimizer(one.name, one.kind, one.iterations, settings, None, is_short)
+    return lambda slot: told[_optimizer_of(slot, states)]
 
 
 class SampledUpdate(NamedTuple):

@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 class Seam:
     """A place in a run where the training did not simply go on.
 
+    Example:
+        >>> import shutil, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for old, new in ((2, 2), (3, 3), (2, 4)):
+        ...         for end in ("index", "data-00000-of-00001"):
+        ...             name = f"fixtures/digits_run/ckpt-{old}.{end}"
+        ...             _ = shutil.copy(name, f"{folder}/ckpt-{new}.{end}")
+        ...     seam = ckread.seams(folder)[0]
+        >>> str(seam.code), str(seam.level), seam.before.name, seam.after.name
+        ('rollback', 'warning', 'ckpt-3', 'ckpt-4')
+        >>> seam.title, seam.brief
+        ('went back to an earlier state', 'the weights of ckpt-2 again')
+        >>> seam.message[:40], seam.remedy[:40]
+        ('Iterations went from 270 to 180; the wei', 'A resume from ckpt-2, or one before it, ')
+        >>> seam.claim.claim, seam.finding.code is seam.code, seam.to_dict()["step"]
+        ('seam', True, 2)
+
     Attributes:
         code: what kind it is:
 
@@ -27,7 +44,7 @@ class Seam:
             - `slots-lost`, `slots-came`: slots are not saved any more, or were not before;
             - `rate-jump`: a learning rate that else stands still changed at once;
             - `other-optimizer`: the slots are of another class;
-            - `other-model`: names are the same, weights have nothing in common;
+            - `other-model`: names are the same, weights have little in common;
             - `rollback`: the weights are an earlier checkpoint's, or went on from those;
             - `trained-twice`: one count, other values;
             - `duplicate`: every value is that of the checkpoint before.

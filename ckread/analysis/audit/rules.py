@@ -11,7 +11,7 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.training import POWERS, iterations_by_power, read_training_state
+from ckread.analysis.training import iterations_by_power, read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.model.variable import is_number
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 class Hyperparameter(NamedTuple):
     """One setting of an optimizer.
+
+    Example:
+        >>> used = ckread.optimizer("fixtures/digits_run").optimizers[0]
+        >>> found = used.hyperparameters["learning_rate"]
+        >>> round(found.value, 5), found.source
+        (0.00069, 'checkpoint')
 
     Attributes:
         value: a number or a truth; None where nothing tells.
@@ -82,6 +88,11 @@ _DEFAULTS: dict[str, dict[str, float | bool | None]] = {
 _BELOW_ONE = ("beta_1", "beta_2", "momentum", "rho")
 _ALIASES = {"beta_1": ("beta1",), "beta_2": ("beta2",), "learning_rate": ("lr",)}
 
+_SUNK = 2e-22
+"""A share so small that what is left of a square of a gradient may be 0 in float32."""
+_NEVER_FORGET = ("Adam with AMSGrad", "Adagrad", "Ftrl")
+"""Classes with a slot that only grows."""
+
 _FAMILIES = {
     "Adam": "adam", "Adam with AMSGrad": "adam", "AdamW": "adam", "Adamax": "adamax",
     "Nadam": "adam", "Lion": "lion", "SGD with momentum": "momentum", "Momentum": "momentum",
@@ -111,7 +122,8 @@ def read_states(
     """Give the optimizers, the steps of TensorFlow 1's Adam by the powers of its betas."""
     states = (state or read_training_state(checkpoint)).optimizers
     if len(states) == 1 and states[0].iterations is None:
-        return (states[0]._replace(iterations=iterations_by_power(checkpoint.of_word(*POWERS))[0]),)
+        powers = checkpoint.of_role(Role.HYPERPARAMETER)
+        return (states[0]._replace(iterations=iterations_by_power(powers)[0]),)
     return states
 
 
@@ -152,6 +164,18 @@ def hyperparameters(
     if decay > 0 and state.iterations:
         rate /= 1 + decay * (state.iterations - 1)
     return found, rate
+
+
+def forgets(kind: str | None, told: Mapping[str, Hyperparameter], iterations: int | None) -> bool:
+    """Tell whether a gradient long past may have left nothing in the slots of an optimizer.
+
+    After Adam's 0.999 that takes 50,000 steps, after RMSprop's 0.9 as few as 474.
+    """
+    if kind in _NEVER_FORGET:
+        return False
+    decays = [told[name].value for name in _BELOW_ONE if name in told]
+    longest = max((float(decay) for decay in decays if decay), default=0.0)
+    return iterations is None or longest <= 0 or longest**iterations < _SUNK
 
 
 def _stored(checkpoint: Checkpoint, state: OptimizerState) -> dict[str, float]:

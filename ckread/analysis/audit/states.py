@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
-    POWERS,
     STEPS,
+    is_power,
     iterations_by_power,
     outermost,
     read_optimizers,
@@ -81,8 +81,7 @@ def states_of(run: Run) -> Iterator[State]:
             yield state_of(index, run.entries[index], reader, plans[id(built)][1], found.numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """Variables whose contents are compared, in the order of their names.
 
     Attributes:
@@ -101,8 +100,7 @@ class Contents:
         return cls([v.key for v in ordered], hash(tuple(told)) if told else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Where the state of checkpoints that are built alike lies: names are told once for all.
 
     Attributes:
@@ -152,7 +150,7 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         keys,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
-        [v.key for v in values if v.name.rpartition("/")[2] in POWERS],
+        [v.key for v in values if is_power(v)],
         (step.key, "step") if step else (saves.key, "save counter") if saves else None,
         Contents.of([v for v in values if v.role.is_parameter]),
         Contents.of([v for v in values if v.name.rpartition("/")[2] != _SAVES]),

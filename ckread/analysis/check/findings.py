@@ -42,6 +42,14 @@ class CheckReport(Records[Finding]):
         <ckread.CheckReport 'fixtures/digits_run/ckpt-10': sound, 1 findings>
         >>> report.to_pandas()[["level", "code", "variable"]].values.tolist()
         [['warning', 'dead-units', 'conv1/kernel']]
+        >>> report.sound, [error.code for error in report.errors], report.damaged
+        (True, [], frozenset())
+        >>> report.n_tensors, report.n_verified, report.nbytes == report.nbytes_verified
+        (44, 44, True)
+        >>> report.n_blocks, report.n_shards, report.elements, report.is_listed, report.is_quick
+        (1, 1, 115234, True, False)
+        >>> report.has_checksums, [claim.claim for claim in report.evidence], report.on_loading
+        (True, ['step'], None)
     """
 
     path: str

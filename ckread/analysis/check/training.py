@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ckread.analysis.findings import Code, Finding, Level
+from ckread.analysis.initial import KERNELS, draw_of
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
@@ -28,16 +30,13 @@ _SECOND_MOMENTS = ("velocity", "v", "Adam_1", "accumulator", "rms")
 """Slots that sum squares of gradients, by the writers' words: once above zero, zero no more."""
 _ACCUMULATORS = ("accumulator", "Adagrad")
 _OF_TRAINING = (Role.WEIGHT, Role.STATISTIC, Role.AVERAGE, Role.SLOT)
-_KERNELS = ("kernel", "weights", "depthwise_kernel")
-_NEAR_BOUND = 0.01
-"""How near its bounds a draw must come to be told from weights that were trained."""
+_VARIANCES = ("moving_variance", "running_var", "running_variance")
+"""Statistics that begin with 1, and sink to 0 where nothing varies."""
 _HUGE = 1e10
 _MANY = 100
 """Iterations after which whatever gets gradients has got one."""
 _LOST, _FAR_BELOW = 0.99, 1e-3
 """Share of elements that rounding leaves as they were, and how far below the usual update."""
-_LONG = 50_000
-"""Iterations after which an average of gradients long past may have sunk to zero in float32."""
 
 
 def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState]:
@@ -51,7 +50,7 @@ def check_counters(checkpoint: Checkpoint) -> tuple[list[Finding], TrainingState
         shown = ", ".join(state.lost[:3]) + (" and more" if len(state.lost) > 3 else "")
         message = (
             f"{len(state.lost)} weights are in the file only because the optimizer holds them "
-            f"({shown}): Keras does not restore them into the model"
+            f"({shown}): they come back only if it is built before they are restored"
         )
         remedy = "Save model.save_weights(...) or a .keras file as well, or attach the layers."
         findings.append(Finding(Level.WARNING, Code.LOST, None, None, message, remedy))
@@ -74,15 +73,18 @@ def check_training(
     if len(seen) > 1 and all(look.is_zero for look in seen):
         if state.iterations:
             message = (
-                f"all {len(seen)} slots are zero after {state.iterations} iterations: "
-                "the optimizer's state was reset or never restored"
+                f"all {len(seen)} slots are zero after {state.iterations} iterations, "
+                "as where the optimizer's state was reset or never restored"
             )
             findings.append(Finding(Level.WARNING, Code.MOMENTS_RESET, None, None, message))
         return findings
     findings += _untrained_copies(checkpoint, slots, looks)
     if (state.iterations or state.step or 0) >= _MANY:
         findings += _odd_updates(checkpoint, state)
-    is_long = (state.iterations or 0) > _LONG
+    from ckread.analysis.audit.optimizer import keepers
+
+    keeper_of = keepers(checkpoint, state)
+    still = Counter(looks[s.name].low for s in slots if s.name in looks and _is_still(s, looks))
     by_owner: dict[str, list[Variable]] = {}
     for slot in slots:
         by_owner.setdefault(slot.owner or "", []).append(slot)
@@ -92,17 +94,29 @@ def check_training(
             continue
         if slot.slot in _SECOND_MOMENTS:
             beside = [other for other in by_owner[slot.owner] if other is not slot]
-            findings += _untrained(checkpoint, slot, beside, looks, is_long=is_long)
-        # An accumulator of a gradient no longer stands at the one number it began with.
-        is_still = look.is_constant and not look.is_zero and look.elements > 1
+            findings += _untrained(checkpoint, slot, beside, looks, forgets=keeper_of(slot).forgets)
         iterations = state.iterations or state.step or 0
-        if slot.slot in _ACCUMULATORS and is_still and iterations >= _MANY:
+        if _is_still(slot, looks) and iterations >= _MANY:
+            # It stands at what all begin with: equal gradients make an equal sum too.
+            begun = keeper_of(slot).hyperparameters.get("initial_accumulator_value")
+            is_begun = begun is not None and math.isclose(
+                begun.value or 0, look.low or 0, rel_tol=1e-6
+            )
+            if not is_begun and still[look.low] < 2:
+                continue
             message = (
                 f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in "
                 f"all {look.elements} elements after {iterations} iterations"
             )
             findings.append(Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message))
     return findings
+
+
+def _is_still(slot: Variable, looks: Mapping[str, Look]) -> bool:
+    """Tell an accumulator that is one number in all its elements."""
+    look = looks[slot.name]
+    is_many = look.elements > 1 and not look.is_zero
+    return slot.slot in _ACCUMULATORS and look.is_constant and is_many
 
 
 def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
@@ -118,8 +132,7 @@ def _exploding(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Fi
             )
             remedy = "Find the last checkpoint of the run in which they were small."
             yield Finding(Level.WARNING, Code.EXPLODING, variable.name, None, message, remedy)
-        is_variance = variable.role is Role.STATISTIC and variable.name.endswith("variance")
-        if is_variance and look.is_zero:
+        if look.is_zero and variable.name.rpartition("/")[2] in _VARIANCES:
             message = f"its {look.elements} elements are all 0, where training begins with 1"
             yield Finding(Level.WARNING, Code.ZERO_VARIANCE, variable.name, None, message)
 
@@ -179,8 +192,8 @@ def _untrained_copies(
     if vectors and all(look.is_zero or (look.is_constant and look.low == 1) for look in vectors):
         names = ", ".join(v.name for v in copies[:3]) + (" and more" if len(copies) > 3 else "")
         message = (
-            f"{len(copies)} of {len(weights)} weights have no slot and stand at their initial "
-            f"values ({names}), beside others of their names that are trained: "
+            f"{len(copies)} of {len(weights)} weights have no slot ({names}), beside others of "
+            "their names that are trained, and their vectors are all 0 or all 1 as at the start: "
             "as where a graph was built twice"
         )
         yield Finding(Level.WARNING, Code.NOT_TRAINED, None, None, message)
@@ -195,7 +208,9 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
     for kernel in checkpoint.values():
         scope, _, leaf = kernel.name.rpartition("/")
         look = looks.get(kernel.name)
-        is_kernel = kernel.role is Role.WEIGHT and leaf in _KERNELS and len(kernel.shape) > 1
+        is_kernel = kernel.role is Role.WEIGHT and leaf in KERNELS and len(kernel.shape) > 1
+        if f"{scope}/recurrent_kernel" in checkpoint:  # which answers too
+            continue
         if not is_kernel or look is None or look.is_zero or _is_transposed(kernel):
             continue
         try:
@@ -204,7 +219,9 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
             continue
         dead = _zero_units(kernel) if (first == 0).any() else []
         bias = next(filter(None, map(checkpoint.get, (f"{scope}/bias", f"{scope}/biases"))), None)
-        if dead and bias is not None and bias.shape == kernel.shape[-1:]:
+        if bias is not None and bias.shape != kernel.shape[-1:]:
+            continue  # of a GRU, with two rows
+        if dead and bias is not None:
             zero = set(_zero_units(bias))
             dead = [unit for unit in dead if unit in zero]
         if dead and len(dead) < kernel.shape[-1]:
@@ -216,34 +233,16 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
 
 
 def _as_initialised(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:
-    """Give kernels that fill the bounds of the draw that Keras begins with: no slots tell here.
-
-    Training moves some element of thousands beyond the bounds, or all away from them.
-
-    Reference: keras/src/initializers/random_initializers.py, VarianceScaling
-    """
+    """Give kernels that fill the bounds of the draw that Keras begins with: no slots tell here."""
     for kernel in checkpoint.of_role(Role.WEIGHT):
         look = looks.get(kernel.name)
-        leaf = kernel.name.rpartition("/")[2]
-        is_kernel = leaf in _KERNELS and len(kernel.shape) > 1 and kernel.dtype == DataType.FLOAT32
-        if not is_kernel or look is None or not look.low or not look.high:
-            continue
-        field = math.prod(kernel.shape[:-2])
-        fan_in, fan_out = (field * size for size in kernel.shape[-2:])
-        for name, variance in (("Glorot's", 2 / (fan_in + fan_out)), ("He's", 2 / fan_in)):
-            # Of a normal draw Keras keeps what is within two deviations, and widens it for that.
-            for draw, bound, density in (
-                ("uniform", math.sqrt(3 * variance), 0.5),
-                ("normal", 2 * math.sqrt(variance) / 0.87962566103423978, 0.113),
-            ):
-                gap = 8 / (look.elements * density)  # e^-8 of draws stay farther from a bound
-                nearest, farthest = sorted((-look.low / bound, look.high / bound))
-                if gap < _NEAR_BOUND and 1 - gap < nearest and farthest <= 1 + 1e-6:
-                    told = (
-                        f"its {look.elements} elements fill ±{bound:.4g}, the bounds of {name} "
-                        f"{draw} draw, as before any training"
-                    )
-                    yield Finding(Level.NOTE, Code.AS_INITIALISED, kernel.name, None, told)
+        draw = draw_of(kernel, look.low, look.high) if look and look.low and look.high else None
+        if draw is not None:
+            told = (
+                f"its {kernel.elements} elements fill ±{draw.bound:.4g}, the bounds of "
+                f"{draw.name} draw, as before any training"
+            )
+            yield Finding(Level.NOTE, Code.AS_INITIALISED, kernel.name, None, told)
 
 
 def _units(kernel: Variable, dead: Sequence[int]) -> str:
@@ -251,9 +250,9 @@ def _units(kernel: Variable, dead: Sequence[int]) -> str:
     return f"{len(dead)} of {kernel.shape[-1]} units ({index} {few([*map(str, dead)], 8)})"
 
 
-def _no_gradient(n_units: int, *, is_long: bool) -> str:
-    """Say what zero moments mean; of a long training only that no gradient shows."""
-    if is_long:
+def _no_gradient(n_units: int, *, forgets: bool) -> str:
+    """Say what zero moments mean; of those that forget only that no gradient shows."""
+    if forgets:
         return "shows no gradient" if n_units == 1 else "show no gradient"
     return f"{'has' if n_units == 1 else 'have'} not received a gradient"
 
@@ -275,7 +274,7 @@ def _untrained(
     beside: list[Variable],
     looks: Mapping[str, Look],
     *,
-    is_long: bool,
+    forgets: bool,
 ) -> Iterator[Finding]:
     """Give the finding for a weight, by a second moment of it and the other slots beside that."""
     owner = checkpoint.get(slot.owner or "")
@@ -287,7 +286,7 @@ def _untrained(
     if look.is_zero:
         if any(other.name not in looks or not looks[other.name].is_zero for other in others):
             return
-        told = _no_gradient(1, is_long=is_long)
+        told = _no_gradient(1, forgets=forgets)
         message = f"{told}: {slot.slot} of the optimizer is all 0"
         yield Finding(Level.WARNING, Code.NEVER_TRAINED, owner.name, None, message)
     elif len(owner.shape) > 1 and look.low == 0 and not _is_transposed(owner):
@@ -298,7 +297,7 @@ def _untrained(
         if not dead or len(dead) == owner.shape[-1]:
             return
         scope, _, leaf = owner.name.rpartition("/")
-        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in _KERNELS else ()
+        biases = (f"{scope}/bias", f"{scope}/biases") if leaf in KERNELS else ()
         fitting = (
             other
             for other in checkpoint.values()
@@ -308,7 +307,7 @@ def _untrained(
         with_bias = ""
         if bias is not None and (seen := looks.get(bias.name)) and seen.low == 0:
             with_bias = " and its bias" if set(dead) <= set(_zero_units(bias)) else ""
-        told, its = _no_gradient(len(dead), is_long=is_long), "its" if len(dead) == 1 else "their"
+        told, its = _no_gradient(len(dead), forgets=forgets), "its" if len(dead) == 1 else "their"
         message = (
             f"{_units(owner, dead)} {told}: {slot.slot} of the optimizer "
             f"is 0 in {its} {owner.elements // owner.shape[-1]} elements{with_bias}"

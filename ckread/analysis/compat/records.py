@@ -104,6 +104,14 @@ STORED_FIELDS: tuple[Field[Stored], ...] = (
 class ValueForecast:
     """What becomes of one value of the program.
 
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> one = ckread.compat(f"{run}/ckpt-9", f"{run}/ckpt-10")["conv1/kernel"]
+        >>> one.name, str(one.outcome), one.code, one.reason, one.path
+        ('conv1/kernel', 'restored', None, '', 'optimizer/_trainable_variables/0')
+        >>> one.target.name, one.target.shape, one.saved.dtype, list(one.to_dict())[:2]
+        ('conv1/kernel', (3, 3, 1, 16), 'float32', ['name', 'key'])
+
     Attributes:
         target: the value here.
         outcome: what becomes of it.
@@ -230,6 +238,18 @@ class RestoreForecast(Records[ValueForecast]):
         >>> found = ckread.compat("fixtures/digits_run/ckpt-9", "fixtures/digits_run/ckpt-10")
         >>> found.complete, found.counts["restored"], found.asserts.assert_consumed
         (True, 43, True)
+        >>> found.saved, found.target, str(found.way), found.is_name_based
+        ('fixtures/digits_run/ckpt-9', 'fixtures/digits_run/ckpt-10', 'checkpoint', False)
+        >>> found.program
+        'the program that wrote fixtures/digits_run/ckpt-10'
+        >>> found.call, found.raises, found.assigned_before, found.rules, found.cures
+        ('by tf.train.Checkpoint.restore', (), None, (), ())
+        >>> found.left_over, len(found.renames), found.shift, found.optimizers, found.rates
+        ((), 43, None, ('Adam', 'Adam'), None)
+        >>> found.python[-1]
+        'checkpoint.restore("fixtures/digits_run/ckpt-9")'
+        >>> found.notes, [str(claim.claim) for claim in found.evidence]
+        ((), ['way'])
 
     Attributes:
         saved: path of what is restored.

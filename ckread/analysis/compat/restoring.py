@@ -67,7 +67,7 @@ class Objects:
 
     def __init__(self, graph: ObjectGraph, variables: Iterable[Variable]) -> None:
         self.graph = graph
-        self.variables = {variable.key: variable for variable in variables}
+        self.variables: dict[str, Variable] = {one.key: one for one in variables}
         self._labels: dict[int, str] = {}
         self._stored: dict[str, Stored] = {}
 

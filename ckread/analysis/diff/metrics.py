@@ -75,6 +75,18 @@ class PairTally:
 class Metrics(NamedTuple):
     """How far b is from a.
 
+    Example:
+        >>> run = "fixtures/digits_run"
+        >>> found = ckread.diff(f"{run}/ckpt-1", f"{run}/ckpt-10", "conv1/kernel")[0].metrics
+        >>> found.changed_elements, found.first_changed, found.sign_flips, found.same_nan
+        (135, (0, 0, 0, 0), 5, 0)
+        >>> [round(x, 4) for x in (found.max_abs, found.mean_abs, found.l2, found.relative_l2)]
+        [0.0713, 0.0205, 0.3127, 0.2185]
+        >>> [round(figure, 4) for figure in (found.cosine, found.l2_a, found.l2_b)]
+        [0.9832, 1.4307, 1.579]
+        >>> found.close_elements, found.exact_cast, found.max_ulp, found.max_ulp_of_largest
+        (0, None, None, None)
+
     Attributes:
         changed_elements: elements that differ, by more than the tolerance if there is one.
         first_changed: index of the first of them in C order; None if there is none.
@@ -172,6 +184,16 @@ def metrics_of(
         sign_flips=tally.sign_flips if is_signed else None,
         l2_a=l2_a,
         l2_b=l2_b,
+    )
+
+
+def may_be_exchanged(l2_a: float | None, l2_b: float | None) -> bool:
+    """Tell whether two norms are equal, as where values differ in nothing but their order."""
+    return (
+        l2_a is not None
+        and l2_b is not None
+        and l2_a != 0
+        and not (abs(l2_a - l2_b) > 1e-12 * l2_a)
     )
 
 

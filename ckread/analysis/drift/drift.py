@@ -26,17 +26,22 @@ from ckread.analysis.drift.records import (
     nothing_left,
     open_series,
 )
+from ckread.analysis.initial import initial_of
 from ckread.analysis.workers import Work
+from ckread.model.evidence import Claim, Strength
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
+from ckread.readers.contract import few, no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from ckread.analysis.drift.measuring import Failure
     from ckread.model.run.run import PathLike, Run
 
+_MAX_INITIAL_NBYTES = 256 << 20
+"""Values that never moved, of a run, that are looked at."""
 _SETTLING_SECONDS = 0.2
 """A save renames the data first and the index after it: what lies between is no damage."""
 
@@ -99,9 +104,23 @@ def drift(
         if len(causes) and len(causes[0].present) != len(variables[0].present):
             variables = _settled(run, opened, chosen, work)
             failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
+    variables = list(_with_initial(variables, opened))
     first = min(failures, default=-1)
     causes = [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
     return _result(run, opened, variables, left_out, causes=causes)
+
+
+def _with_initial(variables: Iterable[VariableDrift], opened: OpenRun) -> Iterator[VariableDrift]:
+    """Tell what values look like that no checkpoint has otherwise; they are read once more."""
+    left = _MAX_INITIAL_NBYTES
+    for variable in variables:
+        is_still = set(variable.changed[1:]) == {False} and all(variable.present)
+        last = opened.series[variable.name].last
+        if is_still and variable.role is Role.WEIGHT and last.nbytes <= left:
+            left -= last.nbytes
+            yield variable._replace(initial=initial_of(last))
+        else:
+            yield variable
 
 
 def _result(
@@ -123,9 +142,20 @@ def _result(
         tuple(causes),
         tuple(opened.notes),
         () if index_only else learning_rate(opened),
-        (*run.claims, *(seam.claim for seam in seams)),
+        (*run.claims, *(seam.claim for seam in seams), *_initial_claims(variables)),
         seams,
     )
+
+
+def _initial_claims(variables: Sequence[VariableDrift]) -> Iterator[Claim]:
+    """Yield what is told of values that never moved, a claim for each way they look."""
+    alike: dict[str, list[str]] = {}
+    for variable in variables:
+        if variable.initial is not None:
+            alike.setdefault(variable.initial, []).append(variable.name)
+    for initial, names in alike.items():
+        strength = Strength.STORED if initial.startswith("all ") else Strength.DERIVED
+        yield Claim("initial", initial, strength, f"no checkpoint differs in {few(names, 3)}")
 
 
 def _settled(
@@ -142,7 +172,8 @@ def _settled(
     suspects: set[tuple[str, str]] = set()
     todo = list(chosen)
     while todo:
-        measured, failures = measure_series(todo, work)
+        with no_garbage_collection():
+            measured, failures = measure_series(todo, work)
         done.update((variable.name, variable) for variable in measured)
         todo = []
         if not failures:

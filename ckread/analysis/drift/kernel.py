@@ -86,7 +86,7 @@ class ChunkSums:
         self._rows: list[list[float]] = []
         self._buffers: list[Floats] = []
         self._first = self._previous = np.empty(0)
-        self.extreme = 0.0
+        self.extreme: float = 0.0
 
     def repeat(self) -> None:
         """Take over the sums of the checkpoint before, whose values are the same."""

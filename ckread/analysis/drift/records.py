@@ -194,6 +194,21 @@ Figures = tuple[float | None, ...]
 class VariableDrift(NamedTuple):
     """How one variable moved; arrays go along the checkpoints of the run.
 
+    Example:
+        >>> one = ckread.drift("fixtures/digits_run", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.role), str(one.dtype), one.shape, one.elements, one.slot
+        ('conv1/kernel', 'weight', 'float32', (3, 3, 1, 16), 144, None)
+        >>> one.present[0], one.changed[:4], one.n_changes, one.first_change, round(one.moved, 3)
+        (True, (None, False, False, True), 7, 3, 0.219)
+        >>> [round(x[3], 4) for x in (one.l2, one.from_first, one.from_previous)]
+        [1.5332, 0.2037, 0.2037]
+        >>> round(one.cosine_to_first[3], 4)
+        0.983
+        >>> one.nan[0], one.infinite[0], one.first_nonfinite, one.is_finite_at(-1)
+        (0, 0, None, True)
+        >>> one.initial, len(one.to_dict()["l2"])
+        (None, 10)
+
     Attributes:
         name: its name.
         role: what it is for.
@@ -215,6 +230,8 @@ class VariableDrift(NamedTuple):
         infinite: how many are infinite.
         first_nonfinite: index of the first checkpoint in which a value is NaN or
             infinite; None if there is none.
+        initial: what values look like that never moved: `all 0`, `as Glorot's uniform draw
+            would be`; None where they moved, were not read, or look like nothing.
     """
 
     name: str
@@ -232,6 +249,7 @@ class VariableDrift(NamedTuple):
     nan: tuple[int, ...] = ()
     infinite: tuple[int, ...] = ()
     first_nonfinite: int | None = None
+    initial: str | None = None
 
     @classmethod
     def of(
@@ -277,7 +295,14 @@ class VariableDrift(NamedTuple):
         """Give the fields of a variable in the `drift` document."""
         blank = [None] * len(self.present)
         series = {field.name: list(field.of(self)) or blank for field in SERIES}
-        return document(DRIFT_FIELDS, self) | series | {"first_nonfinite": self.first_nonfinite}
+        return (
+            document(DRIFT_FIELDS, self)
+            | series
+            | {
+                "first_nonfinite": self.first_nonfinite,
+                "initial": self.initial,
+            }
+        )
 
 
 DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
@@ -336,6 +361,12 @@ class RunDrift(Records[VariableDrift]):
         <ckread.RunDrift 'fixtures/digits_run': 16 variables, 10 checkpoints>
         >>> found["conv1/bias"].changed[:4]
         (None, False, False, True)
+        >>> len(found.variables), found.index_only, found.causes, found.notes, found.seams
+        (16, True, (), (), ())
+        >>> {str(role): n for role, n in found.left_out.items()}, found.learning_rate
+        ({'counter': 2, 'hyperparameter': 1, 'slot': 24}, ())
+        >>> [claim.claim for claim in found.evidence]
+        ['step', 'latest']
     """
 
     path: str

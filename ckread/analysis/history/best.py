@@ -21,15 +21,18 @@ _TEST = ("test", "eval", "evaluation", "holdout")
 _TRAINING = ("train", "training", "tr")
 _GLUED = re.compile(r"(validation|valid|val|dev|test|eval|training|train)(?=[a-z0-9]{2,}\Z)")
 
-_LOSS = re.compile(r"loss|cost|objective|elbo|energy|nll")
+_LOSS = re.compile(r"loss|\bcost|nll")
 _SMALLER = re.compile(
-    r"err(?!at)|mse|mae|mape|msle|rmse|perplexity|\bppl\b|entropy|divergence|distance|\bw?er\b|wer\b"
-    r"|cer\b|\beer\b|fid\b|\bkld?\b|hausdorff|\bhd\d*\b|\bas?sd\b|\bf[np]r\b|brier|deviation"
+    r"\berr(?!at)|error|mse|mae|mape|msle|rmse|perplexity|\bppl\b|cross ?entropy|divergence"
+    r"|distance|\b[wcp]?er\b|\beer\b|fid\b|\bkld?\b|hausdorff|\bhd\d*\b|\bas?sd\b|\bf[np]r\b"
+    r"|brier|deviation|incorrect"
 )
 _LARGER = re.compile(
-    r"acc|auc|precision|recall|f\d\b|f_?\d\b|f ?score|f ?beta|iou|i o u|jaccard|dice|score|bleu"
+    r"\bacc(?!el|id|um|ount)|accuracy|acc\b|auc\b|\bauc|precision|recall|f\d\b|f_?\d\b|f ?score"
+    r"|f ?beta|\bm?iou|iou\b|i o u|jaccard|\bdice|dice\b|score|bleu"
     r"|rouge|meteor|cider|\br ?2\b|similarity|reward|return|sensitivity|specificity|\bt[np]r\b"
-    r"|\bm ?ap\b|\bap\d*\b|top ?\d|psnr|ssim|ndcg|\bmrr\b|hit|kappa|\bmcc\b|corr|pearson|spearman"
+    r"|\bm ?ap\b|\bap\d*\b|top ?\d|psnr|ssim|ndcg|\bmrr\b|\bhits?\b|kappa|\bmcc\b|\bcorr(?!upt)"
+    r"|pearson|spearman"
 )
 _NO_METRIC = re.compile(
     r"lr|learning rate|.*time.*|.*seconds?|secs?|.*\bsec|ms|.*\bms|.*duration.*|elapsed|eta|epsilon"
@@ -106,7 +109,7 @@ def _rank(name: str, *, has_training: bool) -> tuple[int, int]:
     text = " ".join(words)
     order = {"validation": 0, "test": 1, "train": 4, "": 2 if has_training else 3}[data]
     if _LOSS.search(text):
-        is_whole = text in ("loss", "cost", "total loss", "objective", "nll")
+        is_whole = text in ("loss", "cost", "total loss", "nll")
         kind = 1 if is_whole else _PART_OF_LOSS
         return order, kind
     is_return = bool(re.search("reward|return", text))

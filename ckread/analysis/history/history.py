@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 class BestEpoch:
     """The best epoch by one metric.
 
+    Example:
+        >>> best = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run").best
+        >>> best.metric, str(best.mode), best.epoch, round(best.value, 4)
+        ('val_loss', 'min', 8, 0.0353)
+        >>> best.checkpoint, best.nearest
+        ('fixtures/digits_run/ckpt-8', None)
+        >>> list(best.to_dict())[:2]
+        ['metric', 'mode']
+
     Attributes:
         metric: its name.
         mode: whether the smallest or the largest value is best; None where the name of the
@@ -65,8 +74,8 @@ class Curve(NamedTuple):
     Example:
         >>> for name, values in ckread.history("fixtures/digits_run/history.json")[:2]:
         ...     print(name, round(values[-1], 4))
-        accuracy 0.9993
-        loss 0.0054
+        loss 0.0435
+        accuracy 0.9889
 
     Attributes:
         name: of the metric.
@@ -99,6 +108,13 @@ class TrainingHistory(Records[Curve]):
         >>> found = ckread.history("fixtures/digits_run/history.json")
         >>> found, found.metrics["val_loss"][7]
         (<ckread.TrainingHistory '.../history.json': 10 epochs, 5 metrics>, 0.035...)
+        >>> found = ckread.history("fixtures/digits_run/history.json", "fixtures/digits_run")
+        >>> found.epochs[-1], found.unit, found.seams, found.gaps, found.run, found.logs
+        (10, 'epoch', (), (), 'fixtures/digits_run', ('fixtures/digits_run/history.json',))
+        >>> found.at_best, found.is_best_of_training, found.holders.kept[8], found.counters
+        (7, False, 'fixtures/digits_run/ckpt-8', {'epoch': (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)})
+        >>> found.marks, found.run_seams, found.notes, [claim.claim for claim in found.evidence]
+        ({}, (), (), ['epochs of checkpoints'])
     """
 
     logs: tuple[str, ...]

@@ -101,10 +101,10 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
         if match
         else [
             *_by_counters(run, rows),
-            _by_epoch(run, rows),
+            _by_epoch(run, rows, by_metric := _by_metric(run, rows)),
             _by_pairs(run, rows),
             _by_iterations(run, rows),
-            _by_metric(run, rows),
+            by_metric,
             _by_same_numbers(run, rows),
         ]
     )
@@ -157,8 +157,11 @@ def _counts_saves(run: Run) -> bool:
     return any(claim.source.rpartition("/")[2] == "save_counter" for claim in run.claims[:1])
 
 
-def _by_epoch(run: Run, rows: Rows) -> _Tie | None:
-    """Match epochs of names, or of a backup of Keras, with those of the log."""
+def _by_epoch(run: Run, rows: Rows, by_metric: _Tie | None) -> _Tie | None:
+    """Match epochs of names, or of a backup of Keras, with those of the log.
+
+    A metric in the names that says otherwise is believed, for names may count from 0.
+    """
     backups = {entry.path: _epoch_of_backup(entry.path) for entry in run.entries}
     if rows.unit == "epoch" and None not in backups.values():
         return _Tie(
@@ -171,11 +174,18 @@ def _by_epoch(run: Run, rows: Rows) -> _Tie | None:
     raw = [value for name, v in rows.counters.items() if "epoch" in name.lower() for value in v]
     shift = rows.epochs[0] - (raw[0] or 0) if raw and min(epochs) == 0 else 0
     is_stored = all(entry.is_epoch_stored for entry in run.entries)
-    return _Tie(
-        "by epoch, as the checkpoints hold it" if is_stored else "by epoch, of the names",
-        Strength.STORED if is_stored else Strength.NAMED,
-        lambda entry: None if entry.epoch is None else entry.epoch + shift,
-    )
+    how = "by epoch, as the checkpoints hold it" if is_stored else "by epoch, of the names"
+    # The first epoch is 1 if the last is as large as the log is long.
+    is_from_0 = bool(raw) and raw[0] != rows.epochs[0]
+    if is_from_0 and not shift and max(epochs) < rows.epochs[-1]:
+        how += ", taken to count from 1 while the log counts from 0"
+
+    def place(entry: RunEntry) -> int | None:
+        return None if entry.epoch is None else entry.epoch + shift
+
+    if by_metric is not None and any(by_metric.place(e) != place(e) for e in run.entries):
+        return None
+    return _Tie(how, Strength.STORED if is_stored else Strength.NAMED, place)
 
 
 def _epoch_of_backup(path: str) -> int | None:

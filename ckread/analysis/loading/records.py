@@ -24,6 +24,17 @@ MAX_OTHERS = 20
 class LoadFact:
     """One thing that a program which loads the file would do.
 
+    Example:
+        >>> import pathlib, pickle, tempfile, webbrowser
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.pkl")
+        ...     _ = path.write_bytes(pickle.dumps(webbrowser.open))
+        ...     fact = ckread.loads(path)[0]
+        >>> str(fact.what), fact.when, fact.trigger, fact.place, fact.op, fact.n
+        ('pickle', 'unpickling', 'load', ('webbrowser.open',), 'webbrowser.open', 1)
+        >>> fact.detail, fact.constants, fact.likeness[2], list(fact.to_dict())[:2]
+        ('imports webbrowser.open', (), 'webbrowser.open', ['what', 'when'])
+
     Attributes:
         what: what it does.
         when: what leads there: `signature serve`, `call of .py`, `initialization`,
@@ -104,6 +115,13 @@ class OnLoading(Records[LoadFact]):
         <BLANKLINE>
         This is about what a program that loads the file would do, in any branch of it;
         soundness (check) is about its bytes.
+        >>> found = ckread.loads("fixtures/digits_export")
+        >>> found.n_nodes, found.n_signatures, found.n_layers, dict(found.not_listed)
+        (434, 2, 0, {'RestoreV2': 1, 'ShardedFilename': 1, 'SaveV2': 1, 'MergeV2Checkpoints': 1})
+        >>> found.reached, found.by_object, found.unreached, found.index_as_exported
+        (3, 2, 0, True)
+        >>> found.facts, found.own, found.tables, found.others
+        ((), (), 0, ())
     """
 
     path: str

@@ -66,6 +66,12 @@ def measure_of(dtype: DataType) -> Measure:
 class Quantile:
     """One quantile, as `numpy.quantile` defines it.
 
+    Example:
+        >>> one = ckread.statistics("fixtures/digits_run", "conv1/kernel")[0]
+        >>> found = one.distribution.quantile(0.5)
+        >>> found.probability, round(found.value, 5), found.low <= found.value <= found.high
+        (0.5, -0.01684, True)
+
     Attributes:
         probability: the share of elements below it.
         value: the estimate; exact where both bounds equal it.
@@ -83,6 +89,12 @@ class Quantile:
 class Histogram:
     """Elements per bin of equal width.
 
+    Example:
+        >>> one = ckread.statistics("fixtures/digits_run", "conv1/kernel")[0]
+        >>> found = one.distribution.histogram(3)
+        >>> found.counts, [round(edge, 3) for edge in found.edges]
+        ((47, 49, 48), [-0.256, -0.09, 0.075, 0.241])
+
     Attributes:
         edges: one more than there are bins, ascending; the last bin includes its end.
         counts: elements in each bin.
@@ -94,6 +106,19 @@ class Histogram:
 
 class Distribution(NamedTuple):
     """The distribution of some elements.
+
+    Example:
+        >>> found = ckread.statistics("fixtures/digits_run", "conv1/kernel")[0].distribution
+        >>> found.elements, found.finite, found.zeros, found.nan, found.infinite, str(found.measure)
+        (144, 144, 0, 0, 0, 'value')
+        >>> found.positive_infinite, found.negative_infinite, round(found.l1, 3), round(found.l2, 3)
+        (0, 0, 16.585, 1.579)
+        >>> round(found.min, 4), round(found.max, 4), round(found.mean, 4), round(found.std, 4)
+        (-0.2557, 0.2407, -0.0056, 0.1315)
+        >>> len(found.quantiles), found.histogram(4).counts, found.counts_between([-1, 0, 1])
+        (7, (30, 44, 32, 38), array([77, 67]))
+        >>> int(found.bins.counts.sum()), found.drawn, found.known
+        (144, None, ())
 
     Attributes:
         measure: what of them is measured.

@@ -62,7 +62,7 @@ class Sketch:
 
     def __init__(self, dtype: DataType) -> None:
         self.dtype = dtype
-        self.pattern = pattern_of(dtype)
+        self.pattern: Pattern = pattern_of(dtype)
         self._elements = self._zeros = self._nan = 0
         self._infinite = [0, 0]
         self._low, self._high = math.inf, -math.inf

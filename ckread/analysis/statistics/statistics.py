@@ -47,6 +47,19 @@ N_BINS = 64
 class VariableStatistics(NamedTuple):
     """The statistics of one variable.
 
+    Example:
+        >>> one = ckread.statistics("fixtures/digits_run", "conv1/kernel")["conv1/kernel"]
+        >>> one.name, str(one.role), str(one.dtype), one.shape, one.key[-9:], one.error
+        ('conv1/kernel', 'weight', 'float32', (3, 3, 1, 16), 'BLE_VALUE', None)
+        >>> one.elements, one.zeros, one.nan, one.infinite
+        (144, 0, 0, 0)
+        >>> [round(x, 4) for x in (one.min, one.max, one.mean, one.std, one.l1, one.l2)]
+        [-0.2557, 0.2407, -0.0056, 0.1315, 16.585, 1.579]
+        >>> one.distribution.elements, "0.5" in one.to_row()
+        (144, True)
+        >>> len(one.to_dict()["histogram"]["counts"])
+        64
+
     Attributes:
         name: its name.
         key: its checkpoint key.
@@ -189,6 +202,10 @@ class CheckpointStatistics(Records[VariableStatistics]):
         conv1/kernel  ...
         >>> found.to_pandas()["std"].round(3).to_dict()
         {'conv1/kernel': 0.131, 'conv1/bias': 0.03}
+        >>> [one.name for one in found.measured], found.damaged, len(found.variables)
+        (['conv1/kernel', 'conv1/bias'], (), 2)
+        >>> {str(role): n for role, n in found.left_out.items()}, found.n_bins, found.has_checksums
+        ({'slot': 4}, 64, True)
     """
 
     path: str
@@ -310,6 +327,13 @@ def variable_statistics(
 class Moment:
     """One checkpoint of a run.
 
+    Example:
+        >>> moment = ckread.statistics_of_run("fixtures/digits_run", "conv1").moments[2]
+        >>> moment.path, moment.step, moment.epoch, moment.numbers
+        ('fixtures/digits_run/ckpt-3', 3, None, (3,))
+        >>> moment.time, list(moment.variables)
+        (1795240231.1890755, ['conv1/kernel', 'conv1/bias'])
+
     Attributes:
         path: of the checkpoint.
         step: its step; None where it is not known.
@@ -362,6 +386,12 @@ class RunStatistics(Records[VariableOverRun]):
         >>> frame = found.to_pandas().pivot(index="step", columns="name", values="l2")
         >>> frame.loc[10].round(3).to_dict()["conv2/bias"]
         0.524
+        >>> found.names[0], len(found.moments), found.n_bins, found.titles
+        ('conv1/bias', 10, 64, ('step',))
+        >>> found.damaged, found.notes
+        ((), ())
+        >>> [claim.claim for claim in found.evidence]
+        ['step', 'latest']
     """
 
     path: str

@@ -130,7 +130,8 @@ def layer_table(
         for path, layer, depth in listed:
             top, _, inner = path.partition("/") if is_legacy else (path, "", "")
             row = KerasLayer(path, layer.class_name, 0, layer.shape, layer.trainable, depth)
-            found.append(listed_as(row, keys_of(top, inner.rpartition("/")[2])))
+            row = listed_as(row, keys_of(top, inner.rpartition("/")[2]))
+            found.append(replace(row, weights=()) if layer.layers else row)
         return tuple(found)
     if is_legacy:
         names = dict.fromkeys(one.layer for one in contents.weights if one.layer)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ckread.model.evidence import Identity
     from ckread.model.paths.location import Location
     from ckread.readers.contract import TensorRecord
+    from ckread.readers.keras.config import LayerConfig
     from ckread.readers.keras.reader import KerasReader
 
 
@@ -100,24 +101,45 @@ def with_saved_layers(
                 held.setdefault(scope, []).append(key)
     for keys in held.values():
         keys.sort(key=lambda key: LEAF_RANK.get(identities[key].name.rpartition("/")[2], 99))
-    layers = tuple(
-        KerasLayer(
-            path,
-            one.class_name,
-            sum(math.prod(tensors[key].shape) for key in held.get(one.name, ())),
-            one.shape,
-            one.trainable,
-            depth,
-            tuple(held.get(one.name, ())),
-        )
-        for path, one, depth in iter_layers(config.model)
-    )
+    listed = iter_layers(config.model)
+    layers = []
+    for path, one, depth in listed:
+        # What a nested model holds has the names of its layers, not always its own.
+        within = [inner.name for at, inner, _ in listed if at.startswith(f"{path}/")]
+        own = dict.fromkeys(key for name in (one.name, *within) for key in held.get(name, ()))
+        n = sum(math.prod(tensors[key].shape) for key in own)
+        weights = () if one.layers else tuple(own)
+        layers.append(KerasLayer(path, one.class_name, n, one.shape, one.trainable, depth, weights))
     is_whole = sum(layer.parameters or 0 for layer in layers if not layer.depth) == total
     optimizer = innermost(config.optimizer)
     kind = class_of_config(optimizer.class_name, optimizer.settings) if optimizer else None
     return evidence._replace(
         model=config.model,
-        layers=layers if is_whole else (),
+        layers=tuple(layers) if is_whole else (),
         compiled=config.compiled,
         optimizer_class=kind,
     )
+
+
+def frozen_by_layers(
+    config: LayerConfig | None, identities: Mapping[str, Identity]
+) -> Mapping[str, Identity]:
+    """Take what lies in frozen layers of a SavedModel for frozen; its variables do not say so.
+
+    Where two layers have one name, both have to be frozen.
+    """
+    frozen: dict[str, bool] = {}
+    below: list[str] = []
+    for path, layer, _ in iter_layers(config):
+        is_frozen = layer.trainable is False or any(path.startswith(f"{one}/") for one in below)
+        below += [path] if is_frozen and layer.layers else []
+        frozen[layer.name] = frozen.get(layer.name, True) and is_frozen
+    names = {name for name, is_frozen in frozen.items() if is_frozen}
+    if not names:
+        return identities
+    return {
+        key: one._replace(trainable=False)
+        if one.trainable and not names.isdisjoint(one.name.split("/")[:-1])
+        else one
+        for key, one in identities.items()
+    }

@@ -18,6 +18,7 @@ from ckread.model.role import (
     Role,
     buffers,
     can_be_weight,
+    is_metric_word,
     is_state_name,
     is_state_scope,
     is_state_word,
@@ -168,6 +169,8 @@ class Names:
             return Role.WEIGHT if table else Role.TABLE
         if is_state_name(name) or scope in self._buffers:
             return Role.STATE
+        if not record.shape and is_metric_word(word):
+            return Role.METRIC
         if not is_number:
             return role_of_whole(word, record, is_trained=bool(self._trained or self._flags))
         is_left_out = self._flags.get(name) is False and name not in self._of_model
@@ -298,6 +301,8 @@ def _draft(
         return Identity(name, Role.SLOT if record.shape else Role.OTHER)
     if is_state_name(unescape(path)):
         return Identity(name, Role.STATE)
+    if not record.shape and is_metric_word(word):
+        return Identity(name, Role.METRIC)
     return Identity(name, Role.WEIGHT if can_be_weight(record.dtype) else Role.OTHER)
 
 

@@ -53,7 +53,7 @@ class PathTree:
         self.length: dict[int, int] = {0: 0}
         self._first: dict[int, str] = {0: ""}
         self._grow([0], optimizers)
-        self.reached = frozenset(self.parent)
+        self.reached: frozenset[int] = frozenset(self.parent)
         lists = {
             node for node, held in enumerate(graph.children) if held and held[0][1].isdecimal()
         }

@@ -35,6 +35,7 @@ from ckread.model.role import (
     Role,
     buffers,
     can_be_weight,
+    is_metric_word,
     is_state_name,
     is_weight_word,
     role_by_word,
@@ -152,7 +153,7 @@ class ObjectFile:
         layers: Mapping[int, str],
     ) -> None:
         self.graph = graph
-        self.records = _stored(graph, tensors)
+        self.records: dict[int, TensorRecord] = _stored(graph, tensors)
         self.flags: dict[int, bool] = {}
         full_names: Mapping[int, str] = graph.full_names
         if saved_model is not None:
@@ -163,16 +164,17 @@ class ObjectFile:
                 for node, name in graph.full_names.items()
             }
         shapes = {node: record.shape for node, record in self.records.items()}
-        self.optimizers = find_optimizers(graph, self.records)
-        self.trained = trained_by(self.optimizers)
-        self.held = {
+        self.optimizers: dict[int, Optimizer] = find_optimizers(graph, self.records)
+        self.trained: frozenset[int] = trained_by(self.optimizers)
+        self.held: dict[int, tuple[int, str]] = {
             child: (node, name)
             for node in self.optimizers
             for child, name in graph.children[node]
             if child in self.records
         }
-        self.slots = find_slots(SlotClues(graph, full_names, shapes), self.optimizers)
-        self.aliases = find_aliases(graph, full_names, self.records)
+        clues = SlotClues(graph, full_names, shapes)
+        self.slots: dict[int, Slot] = find_slots(clues, self.optimizers)
+        self.aliases: dict[int, int | None] = find_aliases(graph, full_names, self.records)
         tree = PathTree(graph, self.optimizers)
         # A `tf.train.Checkpoint`, not a model that was saved as the root.
         is_plain = saved_model is None and not any(
@@ -184,7 +186,9 @@ class ObjectFile:
         listed = graph.child(0, "trainable_variables") if saved_model is not None else None
         trained = self.trained.union(graph.items(listed).values() if listed is not None else ())
         by_holders = ObjectRoles(unnamed, self.records, trained, others)
-        self.roles = {node: self._role(by_holders, tree, node) for node in self.records}
+        self.roles: dict[int, Role] = {
+            node: self._role(by_holders, tree, node) for node in self.records
+        }
         parameters = [
             n for n, role in self.roles.items() if role.is_parameter and n in tree.reached
         ]
@@ -192,7 +196,9 @@ class ObjectFile:
         is_one = len(firsts) == 1 and not any(tree.parent[node] == 0 for node in parameters)
         # A lone model below a plain root is not repeated in every name.
         dropped = firsts.pop() if is_plain and is_one else None
-        self.namer = Namer(graph, tree, self.optimizers, full_names, is_plain, dropped, layers)
+        self.namer: Namer = Namer(
+            graph, tree, self.optimizers, full_names, is_plain, dropped, layers
+        )
 
     def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
         if node in self.aliases:
@@ -280,6 +286,8 @@ class ObjectRoles:
         names = "/".join(steps), self._namer.full_names[node]
         if any(map(is_state_name, names)) or first in self._buffers:
             return Role.STATE
+        if not record.shape and (is_metric_word(local) or is_metric_word(word)):
+            return Role.METRIC
         in_layer = any(is_structural(step) for step in steps[:-2])
         if can_be_weight(record.dtype):
             # An optimizer in the file lists all that it trains: what is neither in its models

@@ -55,7 +55,7 @@ class Namer:
         self.full_names = full_names
         self.is_plain_root = is_plain_root
         self.dropped = dropped
-        self.layers = layers or {}
+        self.layers: Mapping[int, str] = layers or {}
 
     @cached_property
     def scopes(self) -> Mapping[str, Mapping[str, int]]:

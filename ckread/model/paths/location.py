@@ -12,7 +12,9 @@ from ckread.readers.extents import not_a_shard
 from ckread.readers.files import exists, file_names, is_file
 
 if TYPE_CHECKING:
-    from ckread.readers.contract import CheckpointReader
+    from collections.abc import Iterable
+
+    from ckread.readers.contract import CheckpointReader, StoredFile
 
 
 INDEX_SUFFIX = ".index"
@@ -178,7 +180,7 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
         return ()
     shards = [file for file in reader.files() if file.is_shard]
     missing = [os.path.basename(file.path) for file in shards if file.nbytes is None]
-    ends, is_complete = shard_ends(reader)
+    ends, is_complete = shard_ends(reader, shards)
     wrong = [
         _wrong_size(file.path, file.nbytes, ends[name])
         for file in shards
@@ -197,13 +199,15 @@ def shard_warnings(reader: CheckpointReader) -> tuple[str, ...]:
     return (f"{start}. Names, shapes and checksums can be read, {which} cannot.", *wrong)
 
 
-def shard_ends(reader: CheckpointReader) -> tuple[dict[str, list[int]], bool]:
-    """Give, by base name of the shard, where each of its tensors ends.
+def shard_ends(
+    reader: CheckpointReader, shards: Iterable[StoredFile]
+) -> tuple[dict[str, list[int]], bool]:
+    """Give, by base name of each shard of a reader, where each of its tensors ends.
 
     Returns:
         The ends, and whether they are all: the places of some slices are not known.
     """
-    names = [os.path.basename(file.path) for file in reader.files() if file.is_shard]
+    names = [os.path.basename(file.path) for file in shards]
     ends: dict[str, list[int]] = {}
     by_number = [ends.setdefault(name, []) for name in names]
     is_complete = True

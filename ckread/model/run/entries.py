@@ -64,6 +64,17 @@ class RunState(StrEnum):
 class RunEntry:
     """One checkpoint of a run.
 
+    Example:
+        >>> entry = ckread.open_run("fixtures/digits_run").entries[2]
+        >>> entry.name, entry.path, entry.step, entry.epoch, entry.numbers, entry.iterations
+        ('ckpt-3', 'fixtures/digits_run/ckpt-3', 3, None, (3,), 270)
+        >>> entry.count, entry.unit, entry.variables, entry.elements, entry.nbytes
+        (3, 'step', 43, 115233, 469095)
+        >>> entry.time, entry.is_dated_by_state, str(entry.state), entry.is_epoch_stored
+        (1795240231.1890755, True, 'kept', False)
+        >>> entry.to_place()["step"], entry.to_dict()["step"]
+        (3, 3)
+
     Attributes:
         path: its prefix, file or directory.
         step: of training; None where neither content nor name tell.
@@ -73,7 +84,7 @@ class RunEntry:
             the file itself; None for one that is not there.
         nbytes: of all its files; None for one that is not there.
         state: what the state file says; None where there is none.
-        iterations: of its optimizer; None where it has none.
+        iterations: of its optimizer; None where it has none, or several differ.
         variables: how many it holds, bookkeeping left out.
         elements: of these variables.
         is_dated_by_state: whether `time` is the state file's.

@@ -54,7 +54,7 @@ class Structure:
         identities: by key.
         evidence: besides the tensors.
         step_keys: the counters that tell the step, the best first.
-        iterations_key: the counter of the optimizer.
+        iterations_keys: the counters of the optimizers, those that only wrap one left out.
         epoch_key: the counter of epochs.
         number_keys: all scalars that tell where a training stood, learning rates too.
     """
@@ -66,7 +66,7 @@ class Structure:
     identities: Mapping[str, Identity]
     evidence: Evidence
     step_keys: tuple[str, ...]
-    iterations_key: str | None
+    iterations_keys: tuple[str, ...]
     epoch_key: str | None = None
     number_keys: tuple[str, ...] = ()
 
@@ -219,7 +219,8 @@ class RunOpener:
             for v in checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
             if v.elements == 1 and v.nbytes
         ]
-        counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER}
+        # One with a slot's word counts for one parameter alone.
+        counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER and not v.slot}
         save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
@@ -231,7 +232,7 @@ class RunOpener:
             identities=_identities(checkpoint),
             evidence=checkpoint.evidence,
             step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
-            iterations_key=next(iter(_named(counters, _ITERATION_NAMES)), None),
+            iterations_keys=tuple(_named(_innermost(counters), _ITERATION_NAMES)),
             epoch_key=next(iter(_named(counters, ("epoch",))), None),
             number_keys=tuple(
                 v.key
@@ -257,6 +258,16 @@ def _identities(checkpoint: Checkpoint) -> Mapping[str, Identity]:
     if columns is not None:
         return columns.identities
     return {variable.key: variable.identity for variable in checkpoint.values()}
+
+
+def _innermost(counters: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the counters of what wraps another that counts: of a loss scale, the outer one."""
+    scopes = {name: name.rpartition("/")[0] for name in counters}
+    return {
+        name: counters[name]
+        for name, scope in scopes.items()
+        if not any(scope and other.startswith(f"{scope}/") for other in scopes.values())
+    }
 
 
 def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:

@@ -35,7 +35,7 @@ from ckread.model.run.grouping import (
 )
 from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
-from ckread.readers.contract import Format, few
+from ckread.readers.contract import Format, few, no_garbage_collection
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.evidence import Claim
     from ckread.model.run.entries import Place, Places
     from ckread.model.run.opening import Number as Number
     from ckread.model.run.opening import Opened as Opened
@@ -67,6 +68,14 @@ class Run(Displayed, Sequence["Checkpoint"]):
         >>> with run[-1] as latest:
         ...     latest["optimizer/iterations"].scalar()
         900
+        >>> run.every(5).keys(), len(run.groups), run.titles, run.notes
+        (['ckpt-5', 'ckpt-10'], 1, ('step',), ())
+        >>> [index for index, found in run.opened()] == [index for index, found in run.indexes()]
+        True
+        >>> run.error_now(0), run.others, run.stale, run.skipped
+        (None, (), (), ())
+        >>> [claim.claim for claim in run.claims]
+        ['step', 'latest']
 
     Attributes:
         path: what names the run: its directory, or what was typed.
@@ -92,11 +101,11 @@ class Run(Displayed, Sequence["Checkpoint"]):
         self.path = path
         main = groups[0] if groups else Group(())
         self._members = main.members
-        self.titles = main.titles
-        self.claims = main.claims
-        self.entries = tuple(member.entry for member in self._members)
+        self.titles: tuple[str, ...] = main.titles
+        self.claims: tuple[Claim, ...] = main.claims
+        self.entries: tuple[RunEntry, ...] = tuple(m.entry for m in self._members)
         models = models_of(groups) if len(groups) > 1 else ()
-        self.others = tuple(
+        self.others: tuple[RunGroup, ...] = tuple(
             RunGroup(tuple(m.entry for m in found.members), model, found.titles, found.claims)
             for found, model in zip(groups[1:], models[1:], strict=True)
         )
@@ -278,7 +287,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
         raise UsageError("no path given, expected a directory or checkpoints")
     places = find_places(typed)
     opener = RunOpener(reader)
-    members, skipped = survey(places, opener)
+    with no_garbage_collection():
+        members, skipped = survey(places, opener)
     if not members and skipped:
         raise skipped[-1].error
     groups = group(members)
@@ -339,10 +349,10 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     with closing(reader):
         numbers = read_numbers(opened)
     counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
-    iterations, epoch = (
-        None if key is None else as_counter(numbers.get(key))
-        for key in (structure.iterations_key, structure.epoch_key)
-    )
+    key = structure.epoch_key
+    epoch = None if key is None else as_counter(numbers.get(key))
+    done = {as_counter(numbers.get(key)) for key in structure.iterations_keys}
+    iterations = done.pop() if len(done) == 1 else None  # else optimizers that differ
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     files = opened.files

@@ -74,8 +74,8 @@ class AlikeTensors(Mapping[str, TensorRecord]):
         places: dict[str, int],
         masked: array[int],
     ) -> None:
-        self.original = original
-        self.shards = shards
+        self.original: dict[str, TensorRecord] = original
+        self.shards: frozenset[int] = shards
         self._places = places
         self._checksums = masked
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,13 @@ from ckread.errors import (
     UnsupportedFeatureError,
 )
 from ckread.readers.bundle.index import shards_in
-from ckread.readers.contract import DataType, Extent, shown
+from ckread.readers.contract import DataType, Extent, StoredFile, shown
 from ckread.readers.extents import shard_family, shard_path
-from ckread.readers.files import is_file
+from ckread.readers.files import file_identity, is_file
 from ckread.readers.protobuf import BundleEntry
 from ckread.readers.slices import check_partition, region_of, region_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ckread.readers.bundle.index import BundleIndex, Part
     from ckread.readers.contract import TensorRecord
     from ckread.readers.slices import Region
@@ -81,15 +80,28 @@ class BundleLayout:
         found = os.path.basename(shard_path(self.prefix, 0, self.num_shards))
         return (f"The header says {stated} shards, as in {wanted}; read is {found}.",)
 
-    def presence(self) -> Callable[[str], bool]:
-        """Give what rules out shards that are not there: of many, by one look at the directory."""
-        if self.num_shards <= _FEW_SHARDS:
-            return lambda path: True
-        try:
-            names = {*os.listdir(os.path.dirname(self.index.path) or os.curdir)}
-        except OSError:
-            return lambda path: True
-        return lambda path: path.rpartition("/")[2] in names
+    def shards(self) -> list[StoredFile]:
+        """Give every data shard, absent ones included: of many, by one look at the directory."""
+        shards, wanted = list(self._absent), list(range(self.num_shards))
+        if self.num_shards > _FEW_SHARDS:
+            with suppress(OSError):
+                names = os.listdir(os.path.dirname(self.index.path) or os.curdir)
+                wanted = [self._numbers[name] for name in names if name in self._numbers]
+        for i in wanted:
+            identity = file_identity(shards[i].path)
+            if identity is not None:
+                shards[i] = shards[i]._replace(nbytes=identity.nbytes)
+        return shards
+
+    @cached_property
+    def _absent(self) -> tuple[StoredFile, ...]:
+        return tuple(
+            StoredFile(self.shard_path(i), None, is_shard=True) for i in range(self.num_shards)
+        )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {one.path.rpartition("/")[2]: i for i, one in enumerate(self._absent)}
 
     def shard_path(self, shard_id: int) -> str:
         """Give the path of a data shard."""

@@ -97,14 +97,11 @@ class TensorBundle(ExtentReader):
 
     def files(self) -> tuple[StoredFile, ...]:
         """Give the index and every data shard, absent ones included."""
-        layout = self._layout
-        files = [StoredFile(layout.index.path, layout.index.identity.nbytes, is_shard=False)]
-        is_there = layout.presence()
-        for path in map(layout.shard_path, range(layout.num_shards)):
-            identity = file_identity(path) if is_there(path) else None
-            nbytes = None if identity is None else identity.nbytes
-            files.append(StoredFile(path, nbytes, is_shard=True))
-        return tuple(files)
+        index = self._layout.index
+        return (
+            StoredFile(index.path, index.identity.nbytes, is_shard=False),
+            *self._layout.shards(),
+        )
 
     def identities(self) -> dict[str, FileIdentity | None]:
         """Give what its files are, and the index as it was read."""

@@ -82,6 +82,8 @@ class MetaGraph:
             object graph in the checkpoint.
         keras_layers: what Keras tells of its layers, as JSON, likewise; mostly empty, since
             TensorFlow 2.5 writes it to a file of its own.
+        optimizers: kinds of the optimizers of tf.keras, likewise: `optimizer` is a legacy one,
+            `experimentalOptimizer` one of 2.11 and later.
     """
 
     tags: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ class MetaGraph:
     assets: tuple[str, ...] = ()
     variables: Mapping[int, SavedVariable] = field(default_factory=dict)
     keras_layers: Mapping[int, str] = field(default_factory=dict)
+    optimizers: Mapping[int, str] = field(default_factory=dict)
 
 
 def read_meta_graph(path: str) -> MetaGraph:
@@ -140,11 +143,12 @@ def _parse(stream: FieldStream, span: Span) -> MetaGraph:
     assets: dict[str, None] = {}
     variables: dict[int, SavedVariable] = {}
     layers: dict[int, str] = {}
+    optimizers: dict[int, str] = {}
     for number, wire_type, value in stream.fields(*span):
         if wire_type != LENGTH_DELIMITED or number == 2:
             continue
         if number == 7:
-            variables, layers = read_object_variables(stream, value)
+            variables, layers, optimizers = read_object_variables(stream, value)
             continue
         if number == 4 and not _is_wanted(stream, value):
             continue
@@ -177,6 +181,7 @@ def _parse(stream: FieldStream, span: Span) -> MetaGraph:
         assets=tuple(assets),
         variables=variables,
         keras_layers=layers,
+        optimizers=optimizers,
     )
 
 

@@ -71,13 +71,17 @@ class RegisteredSaver(NamedTuple):
 
 
 class TrackableObject(NamedTuple):
-    """A node of the graph; `has_checkpoint_values` is None where the writer was too old."""
+    """A node of the graph; `has_checkpoint_values` is None where the writer was too old.
+
+    `kind` is what a SavedModel says that it was, `optimizer`; checkpoints do not tell.
+    """
 
     children: tuple[Child, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     slot_variables: tuple[SlotVariable, ...] = ()
     registered_saver: RegisteredSaver | None = None
     has_checkpoint_values: bool | None = None
+    kind: str = ""
 
 
 class TrackableObjectGraph(NamedTuple):
@@ -151,7 +155,7 @@ def _parse_variable(buffer: bytes, start: int, stop: int) -> TrackableObject | N
     if first + length != attribute_stop or not buffer.startswith(_HAS_VALUES, attribute_stop):
         return None
     attributes = (_parse_attribute(buffer, first, attribute_stop),)
-    return _make(TrackableObject, ((), attributes, (), None, True))
+    return _make(TrackableObject, ((), attributes, (), None, True, ""))
 
 
 def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:

@@ -185,13 +185,15 @@ class SavedVariable(NamedTuple):
 
 def read_object_variables(
     stream: FieldStream, span: Span
-) -> tuple[dict[int, SavedVariable], dict[int, str]]:
+) -> tuple[dict[int, SavedVariable], dict[int, str], dict[int, str]]:
     """Give the variables of the SavedObjectGraph at a place of a file, by node id.
 
-    With them what Keras of TensorFlow 2.2 to 2.4 tells of its layers, as JSON.
+    With them what Keras of TensorFlow 2.2 to 2.4 tells of its layers, as JSON, and of each
+    optimizer of tf.keras the word for its kind.
     """
     variables: dict[int, SavedVariable] = {}
     layers: dict[int, str] = {}
+    optimizers: dict[int, str] = {}
     node_id = 0
     for number, wire_type, value in stream.fields(*span):
         if number != _NODES or wire_type != LENGTH_DELIMITED:
@@ -208,8 +210,10 @@ def read_object_variables(
                         texts[field] = parse_text(buffer, place)
                 if texts[3] and texts[1].startswith("_tf_keras") and "metric" not in texts[1]:
                     layers[node_id] = texts[3]
+                elif texts[1] in ("optimizer", "experimentalOptimizer"):
+                    optimizers[node_id] = texts[1]
         node_id += 1
-    return variables, layers
+    return variables, layers, optimizers
 
 
 def parse_saved_variable(buffer: bytes, span: Span) -> SavedVariable:

@@ -27,7 +27,7 @@ class HDF5File:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
         self._library: LibraryProxy | LibraryFile | None = None

@@ -79,7 +79,7 @@ class LibraryFile:
 
     def __init__(self, window: FileWindow, name: str) -> None:
         """Open it."""
-        self.path = window.path
+        self.path: str = window.path
         self.name = name
         self.window = window
         h5py = h5py_module()

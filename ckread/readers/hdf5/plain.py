@@ -82,7 +82,7 @@ class PlainFile:
                 raise DeclinedError
             address: int = fields[17]
             with no_garbage_collection():
-                self.listed = self._list(address)
+                self.listed: list[Dataset | str] = self._list(address)
         except (CheckpointError, struct.error, IndexError, OverflowError, MemoryError):
             raise DeclinedError from None
 

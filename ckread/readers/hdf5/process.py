@@ -62,7 +62,7 @@ class LibraryProxy:
         """Ask nothing yet."""
         self.window = window
         self.name = name
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         self._crashes: list[CheckpointError] = []
 
     def ask(self, question: str, *arguments: Any) -> Any:

@@ -51,7 +51,7 @@ class KerasLayer:
         shape: shape of its output where the file records it, None for a free size.
         trainable: its flag in the configuration; None where there is none.
         depth: how many models it is nested in.
-        weights: keys of its weights and statistics; of a nested model, those its layers lack.
+        weights: keys of its weights and statistics; none of a nested model, whose layers have them.
     """
 
     name: str

@@ -61,7 +61,7 @@ class KerasReader(ExtentReader):
             found, expected = "an HDF5 file without datasets", "weights"
             raise NotACheckpointError(found, path=path, name=files[0].name, expected=expected)
         super().__init__(path, layout or listing.layout)
-        self.contents = listing.contents
+        self.contents: KerasContents = listing.contents
         self._notes = listing.notes
         self._files = files
         self._stored = stored or (StoredFile(path, files[0].window.nbytes, is_shard=True),)

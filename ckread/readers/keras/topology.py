@@ -136,7 +136,7 @@ def output_shape(
         return None
     try:
         return _output_shape(class_name, settings, taken, inputs)
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None  # settings of another kind than Keras writes
 
 
@@ -165,6 +165,10 @@ def _output_shape(
     if class_name in _RECURRENT:
         units = int(settings["units"])
         return (batch, rest[0], units) if settings.get("return_sequences") else (batch, units)
+    if class_name == "Bidirectional" and settings.get("merge_mode", "concat") == "concat":
+        inner = settings["layer"]
+        one = output_shape(inner["class_name"], inner["config"], [taken]) or (None,)
+        return (*one[:-1], 2 * one[-1]) if one[-1] else None
     if class_name == "Concatenate":
         axis = int(settings.get("axis", -1)) % len(taken)
         others = [shape for shape in inputs if shape is not None]

@@ -41,6 +41,8 @@ def failure(path: str, error: Exception) -> CheckpointError:
         return AccessDeniedError(f"access is denied{number}", path=path, remedy=remedy)
     if type(error).__name__.startswith("NoCredentials"):
         remedy = "Set credentials as for any other program that reads there."
+        if path.rpartition("::")[2].startswith("s3"):
+            remedy += " A public bucket takes none: FSSPEC_S3='{\"anon\": true}'"
         return CheckpointError("no credentials were found", path=path, remedy=remedy)
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         return CheckpointError("no answer in time", path=path, remedy=_TRY_AGAIN)

@@ -154,7 +154,7 @@ class PlainPath:
     def __init__(self, prefix: str, files: tuple[str, ...]) -> None:
         """Find or make it for the files of a prefix."""
         self._directory: tempfile.TemporaryDirectory[str] | None = None
-        self.path = prefix
+        self.path: str = prefix
         if not _is_plain(prefix, files):
             try:
                 self._directory = tempfile.TemporaryDirectory(prefix="ckread-")

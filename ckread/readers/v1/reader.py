@@ -75,12 +75,12 @@ class V1Part:
 
     def __init__(self, path: str) -> None:
         """Read its list."""
-        self.file = RegularFile(path)
+        self.file: RegularFile = RegularFile(path)
         try:
             self._table = Table(self.file, max_block_nbytes=MAX_BLOCK_NBYTES)
             self._handles = list(self._table.handles())
             self._separators = [key for key, _ in self._table.read_entries(self._table.index)]
-            self.listed = self._read_list()
+            self.listed: dict[str, V1Tensor] = self._read_list()
         except BaseException:
             self.file.close()
             raise
@@ -181,7 +181,7 @@ class V1Table(ExtentReader):
         """Read the lists of tensors."""
         super().__init__(path, Format.V1_TABLE)
         self._parts = [V1Part(file) for file in files or (path,)]
-        self.listed = merge([part.listed for part in self._parts], path)
+        self.listed: dict[str, V1Tensor] = merge([part.listed for part in self._parts], path)
         self._tensors = {
             key: TensorRecord(key, one.dtype, one.shape, one.nbytes, None, None, None)
             for key, one in self.listed.items()

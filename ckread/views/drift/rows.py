@@ -108,6 +108,7 @@ def note_of(variable: VariableDrift, result: RunDrift) -> str:
     change = variable.first_change
     if change is None:
         notes.append("unchanged" if variable.changed.count(False) else "")
+        notes.append(variable.initial or "")
     elif variable.changed[first + 1 : change].count(False):
         notes.append(f"unchanged to {place(entries[change - 1], entries)}")
     if change is not None and variable.changed[-1] is False:
@@ -209,6 +210,12 @@ def _unchanged(result: RunDrift) -> list[str]:
     if by_start[None] and len(by_start[None]) < len(names):
         sentences.append(f"{_named(by_start.pop(None), names)} never changed.")
     by_start.pop(None, None)
+    looks = Counter(variable.initial for variable in result.variables if variable.initial)
+    if looks:
+        told = listed(
+            [f"{n:,} {'is' if n == 1 else 'are'} {look}" for look, n in looks.most_common()]
+        )
+        sentences.append(f"Of what never changed {told}.")
     for start, late in sorted(by_start.items(), key=lambda item: -len(item[1]))[:1]:
         at = place(result.checkpoints[start or 0], result.checkpoints)
         sentences.append(f"{_named(late, names)} did not change before {at}.")

@@ -91,7 +91,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
     if result.seams:
         before = dict(zip(result.epochs[1:], result.epochs, strict=False))
         resumed = ", ".join(str(before[epoch]) for epoch in result.seams[:3])
-        held += f", joined from {len(names)} logs (resumed after {result.unit} {resumed})"
+        held += f", joined from {len(names)} logs (continued after {result.unit} {resumed})"
     n_kept = len(result.holders.kept)
     kept = f"{count(n_kept)} checkpoint{'s' * (n_kept > 1)} kept" if n_kept else ""
     # What marks mean that occur, and what is left out.
@@ -102,7 +102,7 @@ def plot_history(result: TrainingHistory, *, palette: Palette = LIGHT) -> Figure
         word = "smallest" if result.best.mode == "min" else "largest"
         reading.append(f"Upright line: {word} {safe_text(result.best.metric)}.")
     reading += [
-        "Dashed line: where training was resumed." if result.seams else "",
+        "Dashed line: where the next log goes on." if result.seams else "",
         "Dashed line with words: a seam of the checkpoints." if result.marks else "",
         "A gap in a curve: epochs that are in no log." if result.gaps else "",
         f"Left out: {', '.join(map(safe_text, left_out))}." if left_out else "",

@@ -247,7 +247,7 @@ def _end_word(variable: VariableDrift) -> str:
     if variable.moved == math.inf:
         return "from 0"
     if variable.first_change is None and False in variable.changed:
-        return "frozen"
+        return "unchanged"
     return "–" if variable.moved is None else ""
 
 

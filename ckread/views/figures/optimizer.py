@@ -105,7 +105,7 @@ def _draw_rows(
     reading = [
         "update: ‖Δ‖ ÷ ‖w‖ of the last step, recomputed from the slots.",
         "signal: median |m| ÷ √v." if len(figures) > 1 else "",
-        "no gradient: elements of which every slot is 0." if len(figures) == 3 else "",
+        "no gradient: elements of which every slot is as it began." if len(figures) == 3 else "",
         "Vectors that began at 0 are small, so their ratio is large: compare kernels with kernels.",
     ]
     height = _TOP + layout.depth + 0.62
@@ -222,7 +222,7 @@ def _draw_key(sheet: Sheet, kinds: set[str], y: float, *, is_ringed: bool) -> No
     palette, x = sheet.palette, MARGIN + 0.1
     shown = [(kind, _WORDS[kind]) for kind in _WORDS if kind in kinds]
     if is_ringed:
-        shown.append(("ring", "a tenth of it or more never got a gradient"))
+        shown.append(("ring", "a tenth of it or more shows no gradient"))
     for kind, word in shown:
         axes = sheet.axes(x, y - 0.05, 0.1, 0.1)
         axes.set_axis_off()

@@ -108,7 +108,7 @@ class SheetFigure(Figure):
     palette: Palette = LIGHT
     cropped: float = 0.0
     """How much of its height, from the top, is not shown: the place of a title."""
-    is_shown = False
+    is_shown: bool = False
     """Whether a notebook has asked for its picture."""
 
     def resize(self, width: float, height: float) -> None:
@@ -167,7 +167,7 @@ class Sheet:
     def __init__(self, height: float, palette: Palette, notes: Sequence[str] = ()) -> None:
         self.height = height
         self.palette = palette
-        self.figure = SheetFigure(figsize=(WIDTH, height))
+        self.figure: SheetFigure = SheetFigure(figsize=(WIDTH, height))
         self.figure.palette = palette
         FigureCanvasAgg(self.figure)
         self._notes = list(notes)

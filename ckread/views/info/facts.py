@@ -91,7 +91,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         ("parameters", _parameters(summary, tree)),
         ("averages", _averages(summary)),
         ("tables", "; ".join(map(_table, summary.hash_tables))),
-        ("state", _state(tree) if Role.STATE in summary.roles else ""),
+        ("state", _state(summary, tree) if Role.STATE in summary.roles else ""),
         ("masks", _masks(summary.masks)),
         ("dtypes", ", ".join(dtypes)),
         ("shared", "; ".join(shared_in_words(summary.shared))),
@@ -152,7 +152,7 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     else:
         parts = [f"{trainable:,} trainable"]
         if trainable < weights:
-            parts.append(f"{weights - trainable:,} frozen")
+            parts.append(f"{weights - trainable:,} {_NOT_TRAINED[_how_trained(summary)]}")
     if statistics:
         names = {one.name.rpartition("/")[2] for one in tree.of_role(Role.STATISTIC)}
         kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
@@ -163,6 +163,15 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
         tables = plural(len(summary.hash_tables), "hash table")
         text += f" ({in_tables:,} of them in {tables})"
     return text if trainable is not None else f"{text}; trainable: unknown ({_why(summary, tree)})"
+
+
+_NOT_TRAINED = {Strength.STORED: "not trained", Strength.DERIVED: "without slots"}
+
+
+def _how_trained(summary: CheckpointSummary) -> Strength:
+    """Say how it is told what is trained: by flags and lists, or by slots alone."""
+    claims = (one for one in summary.evidence if one.claim == "trainable_parameters")
+    return next((one.strength for one in claims), Strength.STORED)
 
 
 def _training(training: TrainingState) -> str:
@@ -206,7 +215,7 @@ def _table(table: HashTable) -> str:
     return f"{safe_text(table.name)}, {table.rows:,} rows × {table.dimension:,}{parts}{beside}"
 
 
-def _state(tree: VariableTree) -> str:
+def _state(summary: CheckpointSummary, tree: VariableTree) -> str:
     """Say what is kept beside the model: where, or as what."""
     found = tree.of_role(Role.STATE)
     if not found:
@@ -214,12 +223,14 @@ def _state(tree: VariableTree) -> str:
     elements = plural(sum(variable.elements for variable in found), "element")
     scopes = {variable.name.partition("/")[0] for variable in found}
     words = Counter(variable.name.rpartition("/")[2] for variable in found)
-    if len(scopes) == 1 and all("/" in variable.name for variable in found):
-        where = f"in {safe_text(scopes.pop())}/**"
+    own = [c for c in tree.children if c.path in scopes and c.n_variables == len(found)]
+    if len(scopes) == len(own) == 1 and all("/" in variable.name for variable in found):
+        where = f"in {safe_text(own[0].path)}/**"
     else:
         shown = [plural(n, safe_text(word)) for word, n in words.most_common()]
         where = f"in {few(shown, _MAX_WORDS)}"
-    return f"{elements} {where}, which no optimizer trains"
+    is_trained = Role.SLOT in summary.roles or summary.trainable_parameters is not None
+    return f"{elements} {where}, {'which no optimizer trains' if is_trained else 'by the names'}"
 
 
 def _masks(masks: Masks | None) -> str:

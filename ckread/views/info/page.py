@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import TextLines
 from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
+from ckread.readers.contract import Format
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
 from ckread.views.layers import layer_blocks, shapes_in_words
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 
 ROLE_BAR_CELLS = 24
 
-_ALIASES = "aliases: export() stores every weight twice, with equal bytes; they count once."
+_EXPORTED = "aliases: export() stores every weight twice, with equal bytes; they count once."
+_ALIASES = "aliases: what is stored a second time, under another key; it counts once."
 
 
 def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
@@ -82,7 +84,8 @@ class _RoleRow(NamedTuple):
 def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     """Give bytes by role, if there is more than one row of them."""
     kind = summary.training.optimizer_kind
-    slots = f"{kind.split(' with ')[0]} state" if kind else "slots"
+    is_one = kind is not None and len(summary.training.optimizers) == 1
+    slots = f"{kind.split(' with ')[0]} state" if kind and is_one else "slots"
     own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.STATE}
     own |= {Role.BOOKKEEPING}
     nbytes = summary.nbytes - (
@@ -120,7 +123,8 @@ def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     table = Table(
         _ROLE_COLUMNS, [*rows, total], row_style=lambda row: "muted" if row.label == "total" else ""
     )
-    return [table, footer(_ALIASES)] if Role.ALIAS in summary.roles else [table]
+    aliases = _EXPORTED if summary.format is Format.SAVED_MODEL else _ALIASES
+    return [table, footer(aliases)] if Role.ALIAS in summary.roles else [table]
 
 
 _ROLE_COLUMNS: list[Column[_RoleRow]] = [

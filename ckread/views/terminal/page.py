@@ -131,7 +131,7 @@ class Page(Block):
     details: tuple[str, Page] | None = None
 
     def __init__(self, *sections: Block | Sequence[Block]) -> None:
-        self.sections = tuple(map(_as_blocks, sections))
+        self.sections: tuple[tuple[Block, ...], ...] = tuple(map(_as_blocks, sections))
 
     def lines(self, paper: Paper) -> Iterator[Line]:
         """Lay the page out for a terminal."""
@@ -237,7 +237,7 @@ class Prose(Block):
     """
 
     def __init__(self, *spans: Span | str, indent: int = 0, is_record: bool = False) -> None:
-        self.line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
+        self.line: Line = tuple(Span(span) if isinstance(span, str) else span for span in spans)
         self.indent = indent
         self._is_record = is_record
 

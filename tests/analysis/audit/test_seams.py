@@ -90,7 +90,7 @@ SEAMS: dict[str, tuple[Callable[[Training], Training], str, str, str]] = {
     "iterations-reset": (_iterations_alone, "warning", "went on (cosine", "model.ckpt-6"),
     "rate-jump": (_slower, "note", "0.003 → 0.0003, once", "model.ckpt-6"),
     "rate-jump up": (_faster, "warning", "0.003 → 0.012, once", "model.ckpt-6"),
-    "other-model": (_new_model, "warning", "nothing in common", "model.ckpt-6"),
+    "other-model": (_new_model, "warning", "little in common", "model.ckpt-6"),
     "duplicate": (_twice, "note", "All 13 variables have equal", "model.ckpt-6"),
     "moments-reset": (_blank, "warning", "all 6 slots are zero", "model.ckpt-6"),
     "slots-lost": (_no_slots, "warning", "6 slots before, none after", "model.ckpt-6"),

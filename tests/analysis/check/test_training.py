@@ -101,8 +101,8 @@ def test_moments_that_were_reset(edited: Any) -> None:
     (told,) = _found(edited(_zeroed("momentum", "velocity")), Code.MOMENTS_RESET)
     assert told.level is Level.WARNING
     assert told.message == (
-        "all 24 slots are zero after 900 iterations: the optimizer's state was reset or never "
-        "restored"
+        "all 24 slots are zero after 900 iterations, as where the optimizer's state was reset or "
+        "never restored"
     )
 
 

@@ -295,6 +295,29 @@ def test_a_passing_fault_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert call("ls", SCHEME + TEN).code == 0
 
 
+def test_some_of_many_ranges_that_fail_come_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PAUSE_SECONDS", 0)
+    _large()
+    path = f"{SCHEME}fixtures/large.safetensors"
+    wanted = ckread.statistics(path).to_dict()
+    n_faults = 0
+
+    def sometimes(path: str, data: bytes) -> bytes:
+        nonlocal n_faults
+        n_faults += 1
+        if n_faults % 2:
+            raise ConnectionResetError
+        return data
+
+    forget()
+    with failing(sometimes):
+        assert ckread.statistics(path).to_dict() == wanted
+    forget()
+    with failing(lambda path, data: data[:-1] if len(data) > 1 << 20 else data):
+        [found] = ckread.statistics(path).variables
+    assert "an answer of 8388607 bytes, 8388608 were asked for" in str(found.error)
+
+
 def test_a_short_answer_is_told() -> None:
     with failing(lambda path, data: data[:-1]):
         text = _error(f"ls {SCHEME}{TEN}")

@@ -127,6 +127,7 @@ SOURCES: dict[str, Callable[[], list[Figure]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_an_answer_is_made_of_is_drawn_as_it(name: str) -> None:
     for figure in SOURCES[name]():

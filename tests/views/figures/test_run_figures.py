@@ -236,7 +236,7 @@ def test_a_history_with_a_gap_breaks_its_line(tmp_path: Path) -> None:
     assert_layout_is_clean(figure)
     [curve] = tagged(figure, "ckread:curve:loss")
     np.testing.assert_array_equal(curve.get_ydata(), [5, 4, np.nan, 3, 2])
-    assert "Dashed line: where training was resumed." in text_of(figure, "ckread:note")
+    assert "Dashed line: where the next log goes on." in text_of(figure, "ckread:note")
 
 
 def test_two_checkpoints_are_dots_of_how_far_each_moved() -> None:
@@ -308,7 +308,7 @@ def test_a_frozen_and_a_broken_variable_have_words_at_the_end_of_their_line() ->
     [figure] = plot_drift(result)
     assert_layout_is_clean(figure)
     words = {text.get_text() for text in figure.texts}
-    assert {"frozen", "NaN", "learning rate", "0.0200"} <= words
+    assert {"unchanged", "NaN", "learning rate", "0.0200"} <= words
     notes = " ".join(text.get_text() for text in tagged(figure, "ckread:note"))
     assert "×: NaN or infinite from there on." in notes
 

@@ -1,0 +1,339 @@
+"""Files of strangers for which a sentence would be false if it were said without evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ckread import diff
+from ckread.analysis.audit.optimizer import optimizer
+from ckread.analysis.audit.rules import Hyperparameter, forgets
+from ckread.analysis.check.check import check
+from ckread.analysis.findings import Code
+from ckread.analysis.history.best import told_mode
+from ckread.analysis.history.history import history
+from ckread.analysis.info import CheckpointSummary, info
+from ckread.errors import UsageError
+from ckread.model.run.run import open_run
+from ckread.views.diff.verdict import verdict as diff_verdict
+from ckread.views.info.page import info_page, sentence_of
+from ckread.views.optimizer import verdict
+from ckread.views.runs import runs_page
+from tests.analysis.check.test_state_of_training import saved, step, values
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Array = np.ndarray[Any, Any]
+
+DENSE = {"net/kernel": values(0, 4, 3), "net/bias": values(1, 3)}
+
+
+def number(value: float, dtype: str = "float32") -> Array:
+    return np.array(value, dtype)
+
+
+def facts(summary: CheckpointSummary) -> str:
+    assert summary.tree is not None
+    return "\n".join(info_page(summary, summary.tree).piped())
+
+
+def adam(*names: str, **arrays: Array) -> dict[str, Array]:
+    return {f"{name}/{word}": np.abs(array) for name in names for array in [arrays[name]]
+            for word in ("Adam", "Adam_1")}  # fmt: skip
+
+
+# A counter of iterations is no optimizer.
+
+
+@pytest.mark.parametrize("name", ["iter", "agent/iterations", "data/iteration"])
+def test_a_counter_alone_is_no_optimizer(tmp_path: Path, name: str) -> None:
+    summary = info(saved(tmp_path, DENSE | {name: number(5, "int64")}))
+    assert sentence_of(summary) == "Weights only: 15 parameters in 2 variables, no optimizer state."
+    assert summary.training.optimizers == ()
+
+
+@pytest.mark.parametrize("scope", ["training/Adam", "rm_sprop_2", "generator_optimizer", "opt"])
+def test_a_scope_called_after_an_optimizer_is_one(tmp_path: Path, scope: str) -> None:
+    summary = info(saved(tmp_path, DENSE | {f"{scope}/iter": number(5, "int64")}))
+    assert summary.training.iterations == 5
+    [one] = summary.training.optimizers
+    assert one.name == scope
+
+
+def test_a_rate_or_a_slot_makes_the_counter_one_of_an_optimizer(tmp_path: Path) -> None:
+    counted = DENSE | {"mine/iterations": number(7, "int64")}
+    rated = counted | {"mine/learning_rate": number(0.5)}
+    assert info(saved(tmp_path, rated, "rated")).training.iterations == 7
+    slots = counted | {"mine/net/kernel/m": values(3, 4, 3)}
+    assert info(saved(tmp_path, slots, "slots")).training.iterations in (7, None)
+
+
+# Two optimizers of TensorFlow 1.
+
+
+def powers(n: int) -> tuple[Array, Array]:
+    return number(0.9 ** (n + 1)), number(0.999 ** (n + 1))
+
+
+@pytest.mark.parametrize("is_scoped", [True, False])
+@pytest.mark.parametrize(("counts", "told"), [((100, 100), 100), ((100, 500), None)])
+def test_a_gan_has_iterations_where_both_made_as_many(
+    tmp_path: Path, counts: tuple[int, int], told: int | None, *, is_scoped: bool
+) -> None:
+    arrays: dict[str, Array] = {"gen/w": values(1, 4, 3), "disc/w": values(2, 4, 3)}
+    arrays |= adam(*arrays, **arrays)
+    for i, (scope, n) in enumerate(zip(("gen", "disc"), counts, strict=True)):
+        ends = [f"{scope}/beta{k}_power" for k in (1, 2)]
+        flat = [f"beta{k}_power{f'_{i}' if i else ''}" for k in (1, 2)]
+        arrays |= dict(zip(ends if is_scoped else flat, powers(n), strict=True))
+    assert info(saved(tmp_path, arrays)).training.iterations == told
+
+
+# What has no slot: frozen, copied, or trained by what keeps none.
+
+
+def test_weights_without_slots_are_not_called_frozen(tmp_path: Path) -> None:
+    arrays = {f"{net}/w": values(i, 4, 3) for i, net in enumerate(("eval", "target"))}
+    summary = info(saved(tmp_path, arrays | adam("eval/w", **arrays)))
+    assert "12 trainable, 12 without slots" in facts(summary)
+    [claim] = [one for one in summary.evidence if one.claim == "trainable_parameters"]
+    assert (claim.value, str(claim.strength)) == (12, "derived")
+    both = info(saved(tmp_path, arrays | adam(*arrays, **arrays), "both"))
+    [claim] = [one for one in both.evidence if one.claim == "trainable_parameters"]
+    assert (claim.value, str(claim.strength)) == (24, "stored")
+
+
+def test_state_is_by_its_names_where_nothing_is_trained(tmp_path: Path) -> None:
+    masked = DENSE | {"net/mask": values(3, 4, 3)}
+    assert "12 elements in 1 mask, by the names" in facts(info(saved(tmp_path, masked)))
+    trained = masked | adam(*DENSE, **DENSE)
+    told = facts(info(saved(tmp_path, trained, "trained")))
+    assert "12 elements in 1 mask, which no optimizer trains" in told
+
+
+@pytest.mark.parametrize("name", ["best_loss", "callback/best", "best_val_accuracy"])
+def test_the_best_so_far_is_no_parameter_and_may_be_infinite(tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path, DENSE | {name: number(np.inf)})
+    assert info(path).parameters == 15
+    report = check(path)
+    assert report.sound
+    [finding] = [one for one in report.findings if one.code is Code.NOT_FINITE]
+    assert finding.remedy is None
+
+
+@pytest.mark.parametrize("name", ["loss", "val_accuracy", "run/best_score", "f1"])
+def test_a_scalar_that_was_measured_is_no_parameter(tmp_path: Path, name: str) -> None:
+    scalar = {name: number(0.5)}
+    assert info(saved(tmp_path, DENSE | scalar)).parameters == 15
+    array = {name: values(7, 3)}
+    is_state = name.endswith("best_score")
+    assert info(saved(tmp_path, DENSE | array, "array")).parameters == 15 + 3 * (not is_state)
+    trained = DENSE | scalar | {f"{name}/Momentum": number(0.1)}
+    assert info(saved(tmp_path, trained, "trained")).parameters == 16
+
+
+# PyTorch's names.
+
+
+def torch(directory: Path, arrays: dict[str, Array]) -> str:
+    path = directory / "model.safetensors"
+    save_file({name: np.array(array) for name, array in arrays.items()}, path)
+    return str(path)
+
+
+STATE = {
+    f"optimizer/state/{i}/{word}": values(i, *shape) if shape else number(120)
+    for i, each in enumerate([(4, 3), (3,)])
+    for word, shape in (("exp_avg", each), ("exp_avg_sq", each), ("step", ()))
+}
+
+
+def test_steps_of_parameters_are_no_step_of_the_training(tmp_path: Path) -> None:
+    model = {"model/a.weight": values(1, 4, 3), "model/b.bias": values(2, 3)}
+    path = torch(tmp_path, model | STATE)
+    state = info(path).training
+    assert (state.step, state.iterations) == (None, 120)
+    assert [entry.step for entry in open_run(path).entries] == [None]
+    assert "not tell" in verdict(optimizer(path))
+    other = torch(tmp_path, model | STATE | {"optimizer/state/1/step": number(90)})
+    assert info(other).training.iterations is None
+    lone = torch(tmp_path, {"w": values(1, 5)} | STATE)
+    with pytest.raises(UsageError, match="4 slots, and nothing tells of which weights they are"):
+        optimizer(lone)
+
+
+def test_codes_beside_their_scale_are_weights(tmp_path: Path) -> None:
+    codes = {"l.weight": np.ones((4, 3), np.int8), "l.bias": values(1, 4)}
+    assert info(torch(tmp_path, codes)).parameters == 4
+    for scale in ("l.weight_scale", "l.SCB", "l.weight.absmax"):
+        found = info(torch(tmp_path, codes | {scale: values(2, 4)}))
+        assert found.parameters == 20
+
+
+def test_masks_of_modules_are_no_parameters_and_may_be_infinite(tmp_path: Path) -> None:
+    mask = np.triu(np.full((4, 4), -np.inf, np.float32), 1)
+    path = torch(tmp_path, {"l.weight": values(1, 4, 3), "l.causal_mask": mask})
+    assert info(path).parameters == 12
+    assert check(path).sound
+
+
+# No gradient.
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "iterations", "told"),
+    [
+        ("Adam", {"beta_1": 0.9, "beta_2": 0.999}, 40_000, False),
+        ("Adam", {"beta_1": 0.9, "beta_2": 0.999}, 60_000, True),
+        ("Adam", {"beta_1": 0.9, "beta_2": 0.9}, 1000, True),
+        ("RMSprop", {"rho": 0.9}, 400, False),
+        ("RMSprop", {"rho": 0.9}, 500, True),
+        ("SGD with momentum", {"momentum": None}, 10, True),
+        ("Adagrad", {}, 10**9, False),
+        ("Adam with AMSGrad", {"beta_2": 0.5}, None, False),
+        ("Adam", {"beta_2": 0.999}, None, True),
+        (None, {}, 10, True),
+    ],
+)
+def test_how_long_slots_remember(
+    kind: str | None, settings: dict[str, float | None], iterations: int | None, *, told: bool
+) -> None:
+    known = {name: Hyperparameter(value, "config") for name, value in settings.items()}
+    assert forgets(kind, known, iterations) is told
+
+
+def test_slots_that_forget_only_show_no_gradient(tmp_path: Path) -> None:
+    moments = values(2, 10, 4)
+    moments[3:6] = 0
+    arrays = {"e/embeddings": values(1, 10, 4), "e/embeddings/Momentum": moments}
+    audit = optimizer(saved(tmp_path, arrays | step(20_000)))
+    assert verdict(audit).endswith("3 of the 10 rows of e/embeddings show no gradient.")
+
+
+@pytest.mark.parametrize(("sums", "n_told"), [((7.25, 3.5), 0), ((0.1, 3.5), 1), ((7.25, 7.25), 2)])
+def test_an_accumulator_of_equal_gradients_is_one_number_too(
+    tmp_path: Path, sums: tuple[float, float], n_told: int
+) -> None:
+    arrays = {"a/kernel": values(1, 4, 3), "a/kernel/Adagrad": np.abs(values(2, 4, 3))}
+    for name, value in zip(("b", "c"), sums, strict=True):
+        arrays[f"{name}/bias"] = values(3, 3)
+        arrays[f"{name}/bias/Adagrad"] = np.full(3, value, np.float32)
+    findings = check(saved(tmp_path, arrays | step(5000))).findings
+    assert sum(one.code is Code.NEVER_TRAINED for one in findings) == n_told
+
+
+@pytest.mark.parametrize("bias", [(16,), (2, 16)])
+def test_a_gate_without_input_still_hears_its_state(tmp_path: Path, bias: tuple[int, ...]) -> None:
+    kernel = values(1, 5, 16)
+    kernel[:, 3] = 0
+    alone = {"cell/kernel": kernel}
+    assert check(saved(tmp_path, alone, "alone")).findings[0].code is Code.DEAD_UNITS
+    cell = alone | {"cell/recurrent_kernel": values(2, 4, 16), "cell/bias": values(4, *bias)}
+    assert check(saved(tmp_path, cell, "cell")).findings == ()
+    other = alone | {"cell/bias": values(4, 2, 16)}
+    assert check(saved(tmp_path, other, "other")).findings == ()
+
+
+def test_a_variance_that_is_measured_may_be_zero(tmp_path: Path) -> None:
+    zero = np.zeros(3, np.float32)
+    measured = {"n/mean": zero, "n/variance": zero, "n/count": number(9, "int64")}
+    assert check(saved(tmp_path, DENSE | measured)).findings == ()
+    moving = DENSE | {"bn/moving_variance": zero}
+    assert check(saved(tmp_path, moving, "m")).findings[0].code is Code.ZERO_VARIANCE
+
+
+# What is best, and where.
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("elbo", None), ("energy", None), ("entropy", None), ("objective", None), ("power", None),
+        ("previous_step", None), ("val_cancer_auc", "max"), ("incorrect", "min"),
+        ("categorical_crossentropy", "min"), ("wer", "min"), ("val_mape", "min"), ("val_r2", "max"),
+        ("val_perplexity", "min"), ("accelerator_use", None), ("indices", None),
+        ("elbo_loss", "min"), ("valacc", "max"), ("hits@10", "max"), ("white_noise", None),
+        ("mAP", "max"),
+    ],
+)  # fmt: skip
+def test_words_within_words_tell_no_best(name: str, mode: str | None) -> None:
+    assert told_mode(name) == mode
+
+
+@pytest.mark.parametrize(
+    ("names", "held", "how"),
+    [
+        ("w_epoch1-0.72 w_epoch3-0.34", (2, 4), "by the epoch and the metric of the names"),
+        ("w_epoch1-0.91 w_epoch3-0.53", (1, 3), "taken to count from 1"),
+        ("w_epoch2 w_epoch4", (2, 4), "taken to count from 1"),
+        ("w_epoch2 w_epoch5", (2, 5), "of the names"),
+    ],
+)
+def test_names_may_count_from_0_as_the_log_does(
+    tmp_path: Path, names: str, held: tuple[int, int], how: str
+) -> None:
+    losses = [0.91, 0.72, 0.53, 0.34, 0.25]
+    lines = [f"{i},{loss}" for i, loss in enumerate(losses)]
+    (tmp_path / "log.csv").write_text("\n".join(["epoch,val_loss", *lines]), encoding="utf-8")
+    for name in names.split():
+        saved(tmp_path, DENSE, name)
+    found = history(tmp_path / "log.csv", open_run(tmp_path)).holders
+    assert tuple(sorted(found.kept)) == held
+    assert how in found.how
+    assert found.how.endswith("from 0") == ("taken" in how)
+
+
+@pytest.mark.parametrize(
+    ("names", "steps"),
+    [
+        ("step_1k step_2k step_10k", (1000, 2000, 10_000)),
+        ("iter-1M iter-3M", (1_000_000, 3_000_000)),
+        ("model-10k model-20k", (None, None)),
+        ("step_1kg step_2kg", (1, 2)),
+        ("client_1 client_2 client_3", (None, None, None)),
+    ],
+)
+def test_thousands_in_names_are_thousands(
+    tmp_path: Path, names: str, steps: tuple[int | None, ...]
+) -> None:
+    for name in names.split():
+        saved(tmp_path, DENSE, name)
+    assert open_run(tmp_path).steps == steps
+
+
+def test_a_run_of_two_optimizers_has_no_one_count(tmp_path: Path) -> None:
+    for n, (one, other) in enumerate([(5, 5), (10, 20)]):
+        counts = {"a_optimizer/iterations": one, "b_optimizer/iterations": other}
+        saved(tmp_path, DENSE | {k: number(v, "int64") for k, v in counts.items()}, f"ckpt-{n + 1}")
+    run = open_run(tmp_path)
+    assert [entry.iterations for entry in run.entries] == [5, None]
+    assert [info(run[i]).training.iterations for i in range(2)] == [5, None]
+    wrapped = {"scale_optimizer/iterations": 7, "scale_optimizer/inner_optimizer/iterations": 6}
+    arrays = DENSE | {k: number(v, "int64") for k, v in wrapped.items()}
+    path = saved(tmp_path / "..", arrays, "wrapped")
+    assert (open_run(path).entries[0].iterations, info(path).training.iterations) == (6, 6)
+
+
+def test_other_values_under_other_names_are_not_called_the_same(tmp_path: Path) -> None:
+    one = {"left/a/kernel": values(1, 4, 3), "left/b/kernel": values(2, 4, 3)}
+    other = {"right/a/kernel": values(3, 4, 3), "right/b/kernel": values(4, 4, 3)}
+    result = diff(saved(tmp_path, one, "one"), saved(tmp_path, other, "other"))
+    assert diff_verdict(result).startswith("2 variables that are alike under other names")
+    moved = {name.replace("left", "right"): array for name, array in one.items()}
+    same = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
+    assert diff_verdict(same).startswith("The same 2 variables under other names")
+
+
+def test_names_that_differ_in_words_have_no_latest_and_no_largest_group(tmp_path: Path) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        saved(tmp_path, DENSE, name)
+    run = open_run(tmp_path)
+    assert len(run.groups) == 3
+    latest = next(one for one in run.claims if one.claim == "latest")
+    assert latest.source == "the only one of its group"
+    assert "of one model under 3 names one was taken" in run.notes[0]
+    assert "drift and track take group A" in "\n".join(runs_page(run).piped())
