@@ -337,3 +337,20 @@ def test_names_that_differ_in_words_have_no_latest_and_no_largest_group(tmp_path
     assert latest.source == "the only one of its group"
     assert "of one model under 3 names one was taken" in run.notes[0]
     assert "drift and track take group A" in "\n".join(runs_page(run).piped())
+
+
+def test_what_lies_beside_weights_is_an_optimizers_if_it_is_called_so(tmp_path: Path) -> None:
+    weights = {f"{n}/w": values(i, 4, 3) for i, n in enumerate("ab")}
+    fisher = weights | {f"{name}/fisher": array for name, array in weights.items()}
+    found = info(saved(tmp_path, fisher, "fisher"))
+    assert (found.parameters, found.trainable_parameters) == (24, None)
+    assert "no optimizer state, beside 96 B of state" in sentence_of(found)
+    belief = weights | {f"{name}/AdaBelief": array for name, array in weights.items()}
+    named = info(saved(tmp_path, belief, "belief"))
+    assert (named.parameters, named.trainable_parameters) == (24, 24)
+
+
+def test_a_rate_is_told_by_the_variable_that_has_it(tmp_path: Path) -> None:
+    found = info(saved(tmp_path, DENSE | {"agent/lr": number(0.125)}))
+    [claim] = [one for one in found.evidence if one.claim == "learning_rate"]
+    assert (claim.value, claim.source) == (0.125, "variable lr")
