@@ -13,8 +13,9 @@ from ckread.model.display import safe_text
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
+    from typing import Protocol
 
     from rich.progress import Progress
 
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
     from ckread.errors import CheckpointError
     from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
+
+    class Answer(Protocol):
+        """What an analysis of a checkpoint or a run gives."""
+
+        @property
+        def notes(self) -> Sequence[str]:
+            """What was left out and why, one sentence each."""
+            ...
+
+        @property
+        def evidence(self) -> Sequence[Claim]:
+            """What told its claims."""
+            ...
+
+        def to_dict(self) -> dict[str, Any]:
+            """Give the body of its JSON document."""
+            ...
 
 
 class Output:
@@ -118,6 +136,15 @@ class Output:
         """Write lines as they are: names for a shell, which are its own files', or tables."""
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
+
+    def answer(self, command: str, result: Answer, page: Callable[[], Page]) -> None:
+        """Warn of what a result leaves out; write it as JSON, or as a page and what told it."""
+        for note in result.notes:
+            self.warning(note)
+        if self.is_json:
+            self.json(command, result.to_dict())
+        else:
+            self.render(page(), result.evidence)
 
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
