@@ -103,9 +103,11 @@ def listing_page(listing: Listing) -> Page:
         role = said_below.get("role")
         same = " ".join(filter(None, [said_below.get("dtype"), f"{role}s" if role else None]))
         text = f"{text}; all {same}"
-    shared = shared_in_words(find_shared(listing.variables))
-    sentences = "; ".join([text, *shared])
-    return Page([*names_below(prefix), table], footer(sentences))
+
+    def told() -> Block:
+        return footer("; ".join([text, *shared_in_words(find_shared(listing.variables))]))
+
+    return Page([*names_below(prefix), table], TerminalOnly(told))
 
 
 _FEW_SHARED = 3
@@ -229,9 +231,12 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
         nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
-    variables = [node.variable for node, _ in nodes if node.variable is not None]
-    notes += shared_in_words(find_shared(variables))
-    return Page(tree_table(tree, title, nodes), footer("; ".join(notes)))
+
+    def told() -> Block:  # of 100,000 variables none is made for a pipe
+        variables = [node.variable for node, _ in nodes if node.variable is not None]
+        return footer("; ".join([*notes, *shared_in_words(find_shared(variables))]))
+
+    return Page(tree_table(tree, title, nodes), TerminalOnly(told))
 
 
 def tree_table(

@@ -21,6 +21,7 @@ from ckread.model.run.run import open_run
 from ckread.views.diff.verdict import verdict as diff_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
+from ckread.views.runs import runs_page
 from tests.analysis.check.test_state_of_training import saved, step, values
 
 if TYPE_CHECKING:
@@ -325,3 +326,14 @@ def test_other_values_under_other_names_are_not_called_the_same(tmp_path: Path) 
     moved = {name.replace("left", "right"): array for name, array in one.items()}
     same = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
     assert diff_verdict(same).startswith("The same 2 variables under other names")
+
+
+def test_names_that_differ_in_words_have_no_latest_and_no_largest_group(tmp_path: Path) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        saved(tmp_path, DENSE, name)
+    run = open_run(tmp_path)
+    assert len(run.groups) == 3
+    latest = next(one for one in run.claims if one.claim == "latest")
+    assert latest.source == "the only one of its group"
+    assert "of one model under 3 names one was taken" in run.notes[0]
+    assert "drift and track take group A" in "\n".join(runs_page(run).piped())
