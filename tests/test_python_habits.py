@@ -60,6 +60,7 @@ def test_an_answer_is_a_sequence_of_its_records_and_a_mapping_by_name(kind: str)
     assert dict(answer) == dict(answer.items())
     assert "no such name" not in answer
     assert answer.get("no such name") is None
+    assert answer.get("no such name", 0) == 0
     with pytest.raises(VariableNotFoundError, match="no variable no such name"):
         answer["no such name"]
 

@@ -127,10 +127,16 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results, each of them one whatever it holds."""
+        some: list[str] = []
         with self._outliving():
-            self._stdout.writelines(
-                f"{line}\n" if line.isprintable() else f"{safe_text(line)}\n" for line in lines
-            )
+            try:
+                for line in lines:
+                    some.append(line)
+                    if len(some) == _AT_ONCE:
+                        self._stdout.write(_as_text(some))
+                        some.clear()
+            finally:  # what came before an error is written
+                self._stdout.write(_as_text(some))
 
     def answers(self, lines: Iterable[str]) -> None:
         """Write lines as they are: names for a shell, which are its own files', or tables."""
@@ -229,6 +235,16 @@ class Output:
                 self._screen(self._stderr).write(page)
             else:
                 self._stderr.writelines(f"{safe_text(line)}\n" for line in page.piped())
+
+
+_AT_ONCE = 1024
+"""Lines that are written together."""
+
+
+def _as_text(lines: Sequence[str]) -> str:
+    if not "".join(lines).isprintable():
+        lines = list(map(safe_text, lines))
+    return "\n".join((*lines, ""))
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:

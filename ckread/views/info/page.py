@@ -12,8 +12,7 @@ from ckread.model.role import Role
 from ckread.readers.contract import Format
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
-from ckread.views.layers import layer_blocks, shapes_in_words
-from ckread.views.listing import tree_table
+from ckread.views.listing import layer_blocks, shapes_in_words, tree_table
 from ckread.views.terminal.page import (
     Lines,
     Page,
