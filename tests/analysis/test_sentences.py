@@ -18,6 +18,7 @@ from ckread.analysis.history.history import history
 from ckread.analysis.info import CheckpointSummary, info
 from ckread.errors import UsageError
 from ckread.model.run.run import open_run
+from ckread.views.check import run_claims
 from ckread.views.diff.verdict import verdict as diff_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
@@ -354,3 +355,20 @@ def test_a_rate_is_told_by_the_variable_that_has_it(tmp_path: Path) -> None:
     found = info(saved(tmp_path, DENSE | {"agent/lr": number(0.125)}))
     [claim] = [one for one in found.evidence if one.claim == "learning_rate"]
     assert (claim.value, claim.source) == (0.125, "variable lr")
+
+
+def test_the_claims_on_the_checkpoints_of_a_run_are_told_once(tmp_path: Path) -> None:
+    for n, count in enumerate((10, 20, 5)):
+        saved(tmp_path, DENSE | step(count), f"model.ckpt-{n}")
+    reports = [check(tmp_path / f"model.ckpt-{n}", quick=True) for n in range(3)]
+    rising, all_three = run_claims(reports[:2], ()), run_claims(reports, ())
+    assert [(c.claim, c.value, c.source) for c in rising] == [
+        ("step of all 2", "10 to 20", "global_step")
+    ]
+    assert [(c.claim, c.value) for c in all_three] == [("step of all 3", "10, 20, 5")]
+    saved(tmp_path, DENSE, "bare")
+    mixed = run_claims([*reports, check(tmp_path / "bare", quick=True)], ())
+    assert [c.claim for c in mixed] == [
+        "step of model.ckpt-0, model.ckpt-1, model.ckpt-2",
+        "step of bare",
+    ]
