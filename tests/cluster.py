@@ -15,8 +15,9 @@ import struct
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fsspec.core import url_to_fs
 
 import ckread
 from ckread.cli.main import main
@@ -44,12 +45,14 @@ def call(*words: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def write_large(path: Path, nbytes: int) -> str:
+def write_large(folder: str, nbytes: int) -> str:
     """Write a file of one tensor that makes many jobs."""
     size = {"dtype": "F32", "shape": [nbytes // 4], "data_offsets": [0, nbytes]}
     header = json.dumps({"w": size}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(range(64)) * (nbytes // 64))
-    return str(path)
+    data = struct.pack("<Q", len(header)) + header + bytes(range(64)) * (nbytes // 64)
+    system, path = url_to_fs(f"{folder}/large.safetensors")
+    system.pipe_file(path, data)
+    return f"{folder}/large.safetensors"
 
 
 def _at_first(act: Callable[[], None]) -> Callable[..., None]:
@@ -63,7 +66,7 @@ def _at_first(act: Callable[[], None]) -> Callable[..., None]:
     return once
 
 
-def _run(folders: list[str], large: str) -> None:
+def _run(folders: list[str], large: list[str]) -> None:
     from distributed import Client, LocalCluster
 
     with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -74,15 +77,17 @@ def _run(folders: list[str], large: str) -> None:
                 if call(*command, "--scheduler", address) == call(*command):
                     print("same", words)
         with Client(cluster) as client:
-            pid = client.run(os.getpid).popitem()[1]
-            kill = _at_first(lambda: os.kill(pid, signal.SIGKILL))
-            found = ckread.statistics(large, executor=client.get_executor(), progress=kill)
-            if found.to_dict() == ckread.statistics(large).to_dict():
-                print("same without a worker")
+            for path in large:
+                kill = _at_first(
+                    lambda: os.kill(client.run(os.getpid).popitem()[1], signal.SIGKILL)
+                )
+                found = ckread.statistics(path, executor=client.get_executor(), progress=kill)
+                if found.to_dict() == ckread.statistics(path).to_dict():
+                    print("same without a worker")
             advance = ProgressBar.__call__
             interrupt = _at_first(lambda: signal.raise_signal(signal.SIGINT))
             ProgressBar.__call__ = interrupt  # type: ignore[method-assign]
-            code, *_ = call("stats", large, "--scheduler", address)
+            code, *_ = call("stats", large[0], "--scheduler", address)
             ProgressBar.__call__ = advance  # type: ignore[method-assign]
             print("interrupted", code, client.run_on_scheduler(_n_tasks), "tasks left")
 
@@ -94,4 +99,5 @@ def _n_tasks(dask_scheduler: Any) -> int:
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        _run(sys.argv[1:], write_large(Path(folder, "large.safetensors"), 32 << 20))
+        far = [place for place in sys.argv[1:] if "://" in place]
+        _run(sys.argv[1:], [write_large(folder, 32 << 20), *(write_large(p, 8 << 20) for p in far)])

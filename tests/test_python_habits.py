@@ -60,6 +60,7 @@ def test_an_answer_is_a_sequence_of_its_records_and_a_mapping_by_name(kind: str)
     assert dict(answer) == dict(answer.items())
     assert "no such name" not in answer
     assert answer.get("no such name") is None
+    assert answer.get("no such name", 0) == 0
     with pytest.raises(VariableNotFoundError, match="no variable no such name"):
         answer["no such name"]
 
@@ -195,3 +196,15 @@ def test_to_compare_a_type_takes_no_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True", "False"]
+
+
+def test_the_facts_of_a_summary_are_a_table() -> None:
+    pytest.importorskip("pandas")
+    summary = ckread.info(f"{RUN}/ckpt-10")
+    frame = summary.to_pandas()
+    assert (frame.index.name, list(frame.columns)) == ("name", ["value"])
+    assert frame["value"].map(str).to_dict() == {
+        name: str(tuple(value) if isinstance(value, list) else value)
+        for name, value in summary.to_dict().items()
+    }
+    assert summary["parameters"].value == summary.parameters == 38474

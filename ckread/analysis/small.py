@@ -23,6 +23,7 @@ import numpy as np
 from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
+from ckread.model.columns import SomeVariables
 from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype
@@ -195,18 +196,24 @@ def grouped(
     most = SMALL_ELEMENTS if limit is None else limit
     lying: dict[Any, Any] | None = {} if len(columns) > 1 else None
     told = [_Told(sources, most, lying) for sources in columns]
-    members: dict[tuple[int, ...], list[int]] = {}
-    for number, codes in enumerate(zip(*(one.codes for one in told), strict=True)):
-        members.setdefault(codes, []).append(number)
+    codes, n_codes = np.zeros(len(columns[0]), np.int64), 1
+    for one in told:
+        if n_codes * len(one.kinds) >= 1 << 62:
+            found, codes = np.unique(codes, return_inverse=True)
+            n_codes = len(found)
+        codes = codes * len(one.kinds) + one.codes
+        n_codes *= len(one.kinds)
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
     groups, rest = [], []
-    for codes, found in members.items():
-        kinds = [one.kinds[code] for one, code in zip(told, codes, strict=True)]
+    for at in np.argsort(first).tolist():
+        numbers = members[at]
+        kinds = [one.kinds[one.codes[first[at]]] for one in told]
         sizes = {None if kind is None else kind.elements for kind in kinds}
         [elements] = sizes if len(sizes) == 1 else [None]
         if elements is None:
-            rest += found
+            rest += numbers.tolist()
             continue
-        numbers = np.array(found, np.int64)
         known = [one.column(numbers, kind) for one, kind in zip(told, kinds, strict=True) if kind]
         groups.append(Group(numbers, known, elements))
     return groups, sorted(rest)
@@ -233,7 +240,7 @@ class _Told:
     """What is told of the sources of one column.
 
     Attributes:
-        codes: a number for each source, the same for those of one kind.
+        codes: int64, a number for each source, the same for those of one kind.
         kinds: what these stand for; None for what goes into no group.
     """
 
@@ -246,8 +253,21 @@ class _Told:
         self._paths: dict[str, int] = {}
         self._limit = limit
         self._known = known
-        if not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
+        if isinstance(sources, SomeVariables):
+            self._take_columns(sources)
+        elif not ({*map(type, sources)} <= {Variable} and self._takes_listed(sources)):  # type: ignore[arg-type]
             self._take_extents(sources)
+
+    def _take_columns(self, variables: SomeVariables) -> None:
+        """Take what an index lists, as columns."""
+        tensors, places = variables.columns.tensors, variables.places
+        shard = tensors.shard[places].astype(np.int64)
+        kind = tensors.kind[places] + shard * len(tensors.kinds)
+        _, first, inverse = np.unique(kind, return_index=True, return_inverse=True)
+        told = [self._number(_extent_of(variables[i])) for i in first.tolist()]
+        self.codes, self._files = np.array(told, np.int64)[inverse].T
+        self._offsets = tensors.offset[places]
+        self._crc32c = tensors.crc32c[places].astype(np.int64)
 
     def _takes_listed(self, variables: Sequence[Variable]) -> bool:
         """Take what indexes list, what is alike in many once; False where one lists no place."""
@@ -261,20 +281,19 @@ class _Told:
         told = self._known.get(alike) if self._known is not None else None
         if told is None:
             kinds: dict[Any, int] = {}
-            which: list[int] = []
+            numbers: list[int] = []
             firsts: list[int] = []
             for i, key in enumerate(zip(*lie, shards, map(id, readers), strict=True)):
-                which.append(kinds.setdefault(key, len(kinds)))
-                if which[-1] == len(firsts):
+                numbers.append(kinds.setdefault(key, len(kinds)))
+                if numbers[-1] == len(firsts):
                     firsts.append(i)
-            told = which, firsts, np.array(offsets, np.int64)
+            told = np.array(numbers, np.int64), firsts, np.array(offsets, np.int64)
             if self._known is not None and is_one:
                 self._known[alike] = told
         which, firsts, offsets_of = told
-        self._offsets: NDArray[np.int64] = offsets_of
+        self._offsets = offsets_of
         codes = [self._number(_extent_of(variables[i])) for i in firsts]
-        self.codes = [codes[i][0] for i in which]
-        self._files = [codes[i][1] for i in which]
+        self.codes, self._files = np.array(codes, np.int64)[which].T
         self._crc32c = np.array(checksums, np.int64)
         return True
 
@@ -282,8 +301,7 @@ class _Told:
         """Take extents, and those of variables."""
         extents = [_extent_of(s) if isinstance(s, Variable) else s for s in sources]
         known = [self._number(extent) for extent in extents]
-        self.codes = [code for code, _ in known]
-        self._files = [file for _, file in known]
+        self.codes, self._files = np.array(known, np.int64).T
         self._offsets = np.array([e.offset if e else 0 for e in extents], np.int64)
         self._crc32c = np.array(
             [_NO_CHECKSUM if e is None or e.crc32c is None else e.crc32c for e in extents], np.int64
@@ -305,7 +323,7 @@ class _Told:
 
     def column(self, numbers: NDArray[np.int64], kind: _Kind) -> Column:
         """Give the places of some sources of one kind."""
-        files = None if len(self._paths) == 1 else np.array(self._files, np.int64)[numbers]
+        files = None if len(self._paths) == 1 else self._files[numbers]
         places = self._offsets[numbers], self._crc32c[numbers]
         return Column(tuple(self._paths), files, *places, kind.dtype, kind.big_endian)
 

@@ -32,7 +32,7 @@ from ckread.cli.arguments import (
     roles_of,
 )
 from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.reading import Places, reading
+from ckread.cli.reading import reading_run
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -66,30 +66,17 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Measure the drift of a run, and show it."""
     keep_blas_in_one_thread()
     from ckread.analysis.drift.drift import drift
+    from ckread.views.drift.page import DriftView, drift_page
 
     draws = wants_picture(arguments)
     roles = roles_of(arguments)
     if roles and len(roles) == len(Role):
         roles -= {Role.BOOKKEEPING}  # `all` means every role that holds numbers
     run, patterns = open_run_words(arguments, output)
-    total = 0 if arguments.index_only else sum(entry.nbytes or 0 for entry in run.entries)
-    places = Places([entry.path for entry in run.entries], "--index-only", is_by_index=True)
-    with reading(total, arguments, output, places) as how:
-        result = drift(
-            run,
-            patterns,
-            roles=roles,
-            index_only=arguments.index_only,
-            **how,
-        )
-    for note in result.notes:
-        output.warning(note)
-    if output.is_json:
-        output.json("drift", result.to_dict())
-    else:
-        from ckread.views.drift.page import DriftView, drift_page
-
-        output.render(drift_page(DriftView(result, arguments.top, arguments.all)), result.evidence)
+    with reading_run(run, arguments, output, "--index-only") as how:
+        result = drift(run, patterns, roles=roles, index_only=arguments.index_only, **how)
+    top, every = arguments.top, arguments.all
+    output.answer("drift", result, lambda: drift_page(DriftView(result, top, every)))
     if draws:
         from ckread.views.figures.drift import plot_drift
         from ckread.views.terminal.words import plural

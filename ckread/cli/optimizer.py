@@ -33,7 +33,7 @@ from ckread.cli.arguments import (
     patterns_of,
 )
 from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
-from ckread.cli.reading import Places, reading
+from ckread.cli.reading import Places, reading, reading_run
 from ckread.views.terminal.words import plural
 
 if TYPE_CHECKING:
@@ -76,12 +76,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         nbytes = sum(v.nbytes for owner, many in slots.items() for v in (checkpoint[owner], *many))
         with reading(nbytes, arguments, output, Places([checkpoint.path])) as how:
             result = optimizer(checkpoint, patterns_of(arguments), **how)
-    for note in result.notes:
-        output.warning(note)
-    if output.is_json:
-        output.json("optimizer", result.to_dict())
-    else:
-        output.render(optimizer_page(result, show_all=arguments.all), result.evidence)
+    output.answer("optimizer", result, lambda: optimizer_page(result, show_all=arguments.all))
     if draws:
         from ckread.views.figures.optimizer import plot_optimizer
 
@@ -97,16 +92,9 @@ def _run_every(arguments: argparse.Namespace, output: Output, *, draws: bool) ->
     from ckread.views.optimizer import optimizer_run_page
 
     run = open_run(arguments.path, reader=arguments.reader).every(arguments.every)
-    nbytes = sum(entry.nbytes or 0 for entry in run.entries)
-    places = Places([entry.path for entry in run.entries])
-    with reading(nbytes, arguments, output, places) as how:
+    with reading_run(run, arguments, output) as how:
         result = optimizer_of_run(run, patterns_of(arguments), **how)
-    for note in result.notes:
-        output.warning(note)
-    if output.is_json:
-        output.json("optimizer", result.to_dict())
-    else:
-        output.render(optimizer_run_page(result, show_all=arguments.all), result.evidence)
+    output.answer("optimizer", result, lambda: optimizer_run_page(result, show_all=arguments.all))
     if draws:
         from ckread.views.figures.optimizer import plot_optimizer_of_run
 

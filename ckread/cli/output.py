@@ -13,8 +13,9 @@ from ckread.model.display import safe_text
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
+    from typing import Protocol
 
     from rich.progress import Progress
 
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
     from ckread.errors import CheckpointError
     from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
+
+    class Answer(Protocol):
+        """What an analysis of a checkpoint or a run gives."""
+
+        @property
+        def notes(self) -> Sequence[str]:
+            """What was left out and why, one sentence each."""
+            ...
+
+        @property
+        def evidence(self) -> Sequence[Claim]:
+            """What told its claims."""
+            ...
+
+        def to_dict(self) -> dict[str, Any]:
+            """Give the body of its JSON document."""
+            ...
 
 
 class Output:
@@ -109,15 +127,30 @@ class Output:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write plain lines of results, each of them one whatever it holds."""
+        some: list[str] = []
         with self._outliving():
-            self._stdout.writelines(
-                f"{line}\n" if line.isprintable() else f"{safe_text(line)}\n" for line in lines
-            )
+            try:
+                for line in lines:
+                    some.append(line)
+                    if len(some) == _AT_ONCE:
+                        self._stdout.write(_as_text(some))
+                        some.clear()
+            finally:  # what came before an error is written
+                self._stdout.write(_as_text(some))
 
     def answers(self, lines: Iterable[str]) -> None:
         """Write lines as they are: names for a shell, which are its own files', or tables."""
         with self._outliving():
             self._stdout.writelines(f"{line}\n" for line in lines)
+
+    def answer(self, command: str, result: Answer, page: Callable[[], Page]) -> None:
+        """Warn of what a result leaves out; write it as JSON, or as a page and what told it."""
+        for note in result.notes:
+            self.warning(note)
+        if self.is_json:
+            self.json(command, result.to_dict())
+        else:
+            self.render(page(), result.evidence)
 
     def json(self, command: str, document: Mapping[str, Any]) -> None:
         """Write the JSON document of a command."""
@@ -202,6 +235,16 @@ class Output:
                 self._screen(self._stderr).write(page)
             else:
                 self._stderr.writelines(f"{safe_text(line)}\n" for line in page.piped())
+
+
+_AT_ONCE = 1024
+"""Lines that are written together."""
+
+
+def _as_text(lines: Sequence[str]) -> str:
+    if not "".join(lines).isprintable():
+        lines = list(map(safe_text, lines))
+    return "\n".join((*lines, ""))
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from ckread.cli.output import Output
+    from ckread.model.run.run import Run
 
 WORTH_TELLING_NBYTES = 256 << 20
 ASKED_NBYTES = 10 << 30
@@ -68,6 +70,16 @@ def reading(
         tell_remote(total, arguments, output, places)
     with _executor(arguments) as executor, ProgressBar(total, output) as progress:
         yield {"n_jobs": arguments.jobs, "executor": executor, "progress": progress}
+
+
+def reading_run(
+    run: Run, arguments: argparse.Namespace, output: Output, by_index: str | None = None
+) -> AbstractContextManager[How]:
+    """Give how the checkpoints of a run are to be read; whole, unless `by_index` is asked for."""
+    is_by_index = by_index is not None and arguments.index_only
+    nbytes = 0 if is_by_index else sum(entry.nbytes or 0 for entry in run.entries)
+    places = Places([entry.path for entry in run.entries], by_index, by_index is not None)
+    return reading(nbytes, arguments, output, places)
 
 
 def tell_remote(nbytes: int, arguments: argparse.Namespace, output: Output, places: Places) -> None:

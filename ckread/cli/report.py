@@ -87,7 +87,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             sections = list(_sections(checkpoint, history, arguments, how))
         lead = sentence_of(summary)
         if history is not None:
-            lead = f"{plural(len(history), 'checkpoint')}; the latest: {lead}"
+            latest = next((one.value for one in history.claims if one.claim == "latest"), None)
+            is_latest = latest == os.path.basename(checkpoint.path)
+            which = "the latest" if is_latest else "the one that was opened"
+            lead = f"{plural(len(history), 'checkpoint')}; {which}: {lead}"
         variables = [
             variable
             for variable in model_order(checkpoint.values(), checkpoint.evidence)

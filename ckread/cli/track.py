@@ -44,6 +44,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Follow values over a run, and show them."""
     from ckread.analysis.track import track
+    from ckread.views.track import track_page
 
     keep_blas_in_one_thread()
     draws = wants_picture(arguments)
@@ -52,14 +53,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         remedy = "Usage: ckread track RUN PATTERN…"
         raise UsageError("track: PATTERN is missing", remedy=remedy)
     result = track(run, patterns)
-    for note in result.notes:
-        output.warning(note)
-    if output.is_json:
-        output.json("track", result.to_dict())
-    else:
-        from ckread.views.track import track_page
-
-        output.render(track_page(result), result.evidence)
+    output.answer("track", result, lambda: track_page(result))
     if draws:
         from ckread.views.figures.curves import plot_track
         from ckread.views.terminal.words import plural

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import ItemsView, Mapping, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ckread.errors import (
     CheckpointError,
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ckread.model.tree import VariableTree
     from ckread.model.variable import VariableKind
     from ckread.readers.contract import CheckpointReader, Format, StoredFile
+
+
+Default = TypeVar("Default")
 
 
 class Checkpoint(Displayed, Mapping[str, Variable], Closing):
@@ -261,6 +264,10 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
         """
         return frame(VARIABLE_FIELDS, self.values(), index="name")
 
+    @overload
+    def get(self, name: str) -> Variable | None: ...
+    @overload
+    def get(self, name: str, default: Default) -> Variable | Default: ...
     def get(self, name: str, default: Any = None) -> Any:
         """Give the variable of this name or key, else the default, without a search for others."""
         variable = self._find(name)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, ValuesView
+from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property, partial
 from itertools import chain, pairwise, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ckread.model.variable import Variable, VariableKind
 from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -393,6 +393,39 @@ class VariableColumns(Mapping[str, Variable]):
         is_meant = compile_patterns(patterns, there)
         chosen: Integers = places[np.fromiter(map(is_meant, there), bool, len(there))]
         return chosen
+
+
+class SomeVariables(Sequence[Variable]):
+    """Variables of some columns, by their places.
+
+    Attributes:
+        columns: those of the checkpoint.
+        places: where in these each of them is.
+    """
+
+    def __init__(self, columns: VariableColumns, places: Integers) -> None:
+        self.columns, self.places = columns, places
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.places)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each."""
+        tensors = self.columns.tensors
+        shapes = [shape for _, shape, _ in tensors.kinds]
+        return [shapes[kind] for kind in tensors.kind[self.places].tolist()]
+
+    @overload
+    def __getitem__(self, at: int) -> Variable: ...
+    @overload
+    def __getitem__(self, at: slice) -> SomeVariables: ...
+    def __getitem__(self, at: int | slice) -> Variable | SomeVariables:
+        """Give one, or some of them."""
+        if isinstance(at, slice):
+            return SomeVariables(self.columns, self.places[at])
+        return self.columns.at(int(self.places[at]))
 
 
 class _Level:

@@ -6,9 +6,11 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
+from functools import cached_property
 from importlib import import_module
 from operator import attrgetter
 from typing import (
@@ -21,13 +23,14 @@ from typing import (
     Self,
     TypeVar,
     dataclass_transform,
+    overload,
 )
 
 from ckread.errors import CheckpointError, MissingDependencyError
 from ckread.errors import safe_text as safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 class Screen(Protocol):
@@ -227,6 +230,75 @@ class Field(NamedTuple, Generic[Row]):
         if self.kind is Kind.TEXT:
             return str(value)
         return list(value) if self.kind is Kind.SHAPE else value
+
+
+class Columns(Sequence[Row], Generic[Row]):
+    """Very many rows of a result, as columns: a row is made when it is asked for, all at once."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows themselves."""
+        raise NotImplementedError
+
+    def column(self, name: str) -> Sequence[Any] | None:
+        """Give an attribute of all rows, or a field; None where it is not among the columns."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Row]: ...
+    def __getitem__(self, at: int | slice) -> Row | Sequence[Row]:
+        """Give a row, or some."""
+        return self.rows[at]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Iterate over the rows."""
+        return iter(self.rows)
+
+
+def column_of(
+    rows: Iterable[Row], name: str, give: Callable[[Row], Any] | None = None
+) -> list[Any]:
+    """Give a field of all rows, which `give` takes from one; None for the attribute so called."""
+    found = rows.column(name) if isinstance(rows, Columns) else None
+    return list(map(give or attrgetter(name), rows) if found is None else found)
+
+
+def is_there(value: object) -> bool:
+    """Tell whether a value is not None."""
+    return value is not None
+
+
+def rows_where(rows: Sequence[Row], name: str, is_meant: Callable[[Any], bool]) -> list[Row]:
+    """Give the rows of which a field is as it is meant."""
+    return [rows[i] for i, value in enumerate(column_of(rows, name)) if is_meant(value)]
+
+
+def in_order_of(rows: Sequence[Row], order: Sequence[int]) -> Sequence[Row]:
+    """Give some rows by their places, columns where they are columns."""
+    if not (isinstance(rows, Columns) and order):
+        return [rows[i] for i in order]
+    return rows if order == list(range(len(rows))) else _Chosen(rows, order)
+
+
+class _Chosen(Columns[Row]):
+    """Some rows of columns."""
+
+    def __init__(self, all_rows: Columns[Row], order: Sequence[int]) -> None:
+        self._all, self._order = all_rows, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @cached_property
+    def rows(self) -> Sequence[Row]:
+        rows = self._all.rows
+        return [rows[i] for i in self._order]
+
+    def column(self, name: str) -> Sequence[Any] | None:
+        found = self._all.column(name)
+        return None if found is None else list(map(found.__getitem__, self._order))
 
 
 def named(fields: Iterable[Field[Row]]) -> dict[str, Field[Row]]:

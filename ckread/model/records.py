@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 Record = TypeVar("Record")
+Default = TypeVar("Default")
 _NAME = attrgetter("name")
 
 
@@ -110,9 +111,14 @@ class Records(Displayed, Generic[Record]):
         """Count the records that equal one."""
         return self._records.count(record)
 
-    def get(self, name: str) -> Record | None:
-        """Give the record of a name; None if there is none."""
-        return self._find(name)
+    @overload
+    def get(self, name: str) -> Record | None: ...
+    @overload
+    def get(self, name: str, default: Default) -> Record | Default: ...
+    def get(self, name: str, default: Default | None = None) -> Record | Default | None:
+        """Give the record of a name; the default if there is none."""
+        record = self._find(name)
+        return default if record is None else record
 
     def keys(self) -> list[str]:
         """List the names of the records, each once."""

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import ItemsView, Mapping, ValuesView
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from ckread.errors import safe_text
 
@@ -103,6 +103,17 @@ class DataType(StrEnum):
         """Tell whether it is of this name, or the type of numpy or Python that values have."""
         if isinstance(other, str):
             return str.__eq__(self, other)
+        found: bool = self._is_type(other)
+        return found
+
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it does not equal; text has an answer of its own."""
+        if isinstance(other, str):
+            return str.__ne__(self, other)
+        found: bool = self._is_type(other)
+        return found if found is NotImplemented else not found
+
+    def _is_type(self, other: object) -> Any:
         numpy = sys.modules.get("numpy")  # nothing is a type of numpy's before it is there
         if numpy is None:
             return NotImplemented
@@ -111,11 +122,6 @@ class DataType(StrEnum):
             if not isinstance(other, type) or not issubclass(other, numbers):
                 return NotImplemented
         return (self.is_plain or self is DataType.STRING) and bool(numpy_dtype(self) == other)
-
-    def __ne__(self, other: object) -> bool:
-        """Tell whether it does not equal; text has an answer of its own."""
-        found = self.__eq__(other)
-        return found if found is NotImplemented else not found
 
     def __new__(cls, name: str) -> Self:
         """Make a member whose value is the bare name."""

@@ -155,10 +155,12 @@ def _several(groups: Sequence[RunGroup]) -> str:
     by_state = f" The latest by the state file is {safe_text(latest.name)}." if latest else ""
     n_models = len({found.model for found in groups})
     models = f"{n_models} different models" if n_models > 1 else "one and the same model"
+    sizes = [(len(found.entries), found.latest.elements) for found in groups]
+    is_largest = sizes[0] > max(sizes[1:], default=(0, 0))
     under = "" if n_models == len(groups) else f" under {len(groups)} names"
     return (
         f"{plural(len(entries), 'checkpoint')} of {models}{under}, {nbytes}."
-        f"{by_state} drift and track take the largest group, A."
+        f"{by_state} drift and track take {'the largest group, ' if is_largest else 'group '}A."
     )
 
 

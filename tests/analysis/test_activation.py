@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.activation import activation_of, layer_of
-from ckread.errors import UsageError
+from ckread.analysis.filters.activation import activation_of, layer_of
+from ckread.errors import CheckpointError, UsageError
 from ckread.model.lookup import find_named
+from ckread.readers.keras.config import parse_model
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DIGITS = FIXTURES / "digits_files"
 KERAS = DIGITS / "digits.keras"
 
 
-def _layer(path: Any, name: str) -> ckread.analysis.activation.Layer:
+def _layer(path: Any, name: str) -> ckread.analysis.filters.activation.Layer:
     with ckread.open(path) as checkpoint:
         return layer_of(checkpoint, find_named(checkpoint, name))
 
@@ -68,6 +71,50 @@ def test_a_deeper_layer_is_declined_with_what_keras_would_run() -> None:
 @pytest.mark.parametrize("entry", ["mine", {"class_name": "Mine", "config": {}}, 7])
 def test_what_is_no_activation_of_keras_is_not_known(entry: Any) -> None:
     assert activation_of(entry, "3.0")[1] is None
+
+
+ODD: list[Any] = [
+    None, 0, -1, 10**9, 10**30, 1.5, float("nan"), float("inf"), "x", [], {}, [1], [[1, 2], [3, 4]],
+    True, [1, "x"], [1e300] * 3, list(range(100)),
+    {"class_name": "ReLU", "config": {"max_value": "a"}},
+]  # fmt: skip
+BEFORE = [
+    ("Rescaling", {"scale": 0.1, "offset": 0.0}),
+    ("Normalization", {"axis": [-1], "mean": [0.5], "variance": [1.0]}),
+    ("ZeroPadding2D", {"padding": [[1, 1], [0, 2]]}),
+    ("Cropping2D", {"cropping": [[1, 1], [0, 2]]}),
+    ("Resizing", {"height": 9, "width": 7}),
+]
+
+
+def _calls(setting: str, value: Any) -> Iterator[None]:
+    """Compute with a configuration in which one setting, of any layer that has it, is odd."""
+    with ckread.open(KERAS) as checkpoint:
+        assert checkpoint.evidence.model is not None
+        image, conv = checkpoint.evidence.model.settings["layers"][:2]
+        for kind, settings in [*BEFORE, ("Conv2D", conv["config"])]:
+            if setting not in settings:
+                continue
+            config = {"name": "odd", **settings, setting: value}
+            odd = {"class_name": kind, "module": "keras.layers", "config": config}
+            layers = [image, odd] if kind == "Conv2D" else [image, odd, conv]
+            model = parse_model({"class_name": "Sequential", "config": {"layers": layers}})
+            checkpoint.evidence = checkpoint.evidence._replace(model=model)
+            with contextlib.suppress(CheckpointError):
+                ckread.responses(checkpoint, "conv1/kernel", np.eye(8))
+            yield
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "strides", "padding", "dilation_rate", "activation", "use_bias", "groups", "kernel_size",
+        "data_format", "name", "trainable", "dtype", "scale", "offset", "axis", "mean", "variance",
+        "cropping", "height", "width",
+    ],
+)  # fmt: skip
+def test_an_odd_setting_is_an_error_or_none(setting: str) -> None:
+    assert any(True for value in ODD for _ in _calls(setting, value))
 
 
 # Beside Keras. One process imports it once.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
@@ -81,8 +81,7 @@ def states_of(run: Run) -> Iterator[State]:
             yield state_of(index, run.entries[index], reader, plans[id(built)][1], found.numbers)
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """Variables whose contents are compared, in the order of their names.
 
     Attributes:
@@ -101,8 +100,7 @@ class Contents:
         return cls([v.key for v in ordered], hash(tuple(told)) if told else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Where the state of checkpoints that are built alike lies: names are told once for all.
 
     Attributes:

@@ -102,10 +102,12 @@ def check_values(
     n_wrong = len({f.variable for f in result.findings if f.code is Code.CHECKSUM})
     if n_wrong > 3 and 2 * n_wrong > len(variables):
         message = f"{n_wrong} of {len(variables)} tensors have other checksums than the index says"
-        remedy = "Shard and index are of different saves: copy both again, from one place."
+        remedy = "As where shard and index are of different saves: copy both again, from one place."
         if result.n_blank > 3 and 2 * result.n_blank > n_wrong:
             message = f"{result.n_blank} of {len(variables)} tensors are nothing but zero bytes"
-            remedy = "The data was never written out, as after a power loss: use another save."
+            remedy = (
+                "As where the data was never written out, after a power loss: use another save."
+            )
         result.findings.insert(
             0, Finding(Level.ERROR, Code.SHARD_MIXED, None, None, message, remedy)
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from functools import partial
-from itertools import repeat
+from itertools import compress, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.checksums import content_comparison, has_checksum
@@ -21,22 +21,26 @@ from ckread.analysis.diff.conversion import (
     pair_by_turned_values,
 )
 from ckread.analysis.diff.matching import find_moved_by_values, match_variables
-from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance
+from ckread.analysis.diff.metrics import IDENTICAL, Metrics, Tolerance, may_be_exchanged
 from ckread.analysis.diff.records import (
-    NEARLY,
+    SHOWN,
     CheckpointDiff,
     Conversion,
     DiffStatus,
     PairedBy,
     Side,
     VariableDiff,
+    make_records,
+    scalar_of,
+    status_of_figures,
 )
 from ckread.analysis.diff.renaming import parse_rule
 from ckread.analysis.workers import Work
-from ckread.errors import CheckpointError, UsageError
+from ckread.errors import CheckpointError
+from ckread.model.display import column_of
 from ckread.model.opening import opened, shared_graphs
 from ckread.model.role import Role, as_roles
-from ckread.readers.contract import CHECKSUMMED, DOTTED, Format, no_garbage_collection
+from ckread.readers.contract import CHECKSUMMED, DOTTED, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.conversion import PartPair
     from ckread.analysis.diff.matching import Matching
     from ckread.analysis.diff.pairing import Pair
+    from ckread.analysis.diff.records import RenameRule
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
 
@@ -53,8 +58,6 @@ _OF_MORE = CHECKSUMMED - {Format.TENSOR_BUNDLE, Format.SAVED_MODEL}
 """Formats whose checksums cover more than one tensor, which reading any of it verifies."""
 
 _LEFT_OUT = (Role.BOOKKEEPING, Role.ALIAS)
-_SHOWN = (DiffStatus.CHANGED, *NEARLY)
-"""What became of a scalar whose values are shown."""
 
 
 def diff_checkpoints(
@@ -113,40 +116,35 @@ def diff_checkpoints(
     with ExitStack() as stack:
         with shared_graphs():
             first, second = (stack.enter_context(opened(side)) for side in (a, b))
-        sides = [
-            [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
-            for checkpoint in (first, second)
-        ]
-        is_wanted = _scope(sides, _several(patterns), as_roles(roles))
+        chosen = _several(patterns), as_roles(roles)
         is_conversion = (first.format in DOTTED) != (second.format in DOTTED)
-        by_values = None if index_only else _pair_by_values(is_wanted, is_conversion)
-        match = partial(
-            match_variables,
-            *sides,
-            rules=rules,
-            renames=rename_map,
-            by_values=by_values,
-            is_conversion=is_conversion,
-        )
-        matching = match()
-        compare = Comparing(
-            content_comparison(*sides),
-            None if index_only else tolerance,
-            Work(n_jobs, executor, progress),
-            (first, second),
-            is_conversion,
-        )
+        to_read, work = None if index_only else tolerance, Work(n_jobs, executor, progress)
+        found: Sequence[VariableDiff] | None = None
+        explained: tuple[RenameRule, ...] = ()
         try:
-            variables = _variables(matching, is_wanted, compare)
-            moved = {} if index_only else find_moved_by_values(matching.pairs, variables)
-            if moved:
-                matching = match(moved=moved)
-                variables = _variables(matching, is_wanted, compare)
-            # In the order of the second checkpoint's model, the removed ones last.
-            ordered = second.in_order()
-            order = {variable.name: i for i, variable in enumerate(ordered)}
-            variables.sort(key=lambda v: len(order) if v.b is None else order[v.name])
-            found = tuple(variables)
+            if first.columns and second.columns and not (any(chosen) or rules or rename_map):
+                from ckread.analysis.diff.columns import diff_columns
+
+                left_out = () if everything else _LEFT_OUT
+                found = diff_columns(first, second, left_out, to_read, work)
+            if found is None:
+                sides = [
+                    [v for v in checkpoint.values() if everything or v.role not in _LEFT_OUT]
+                    for checkpoint in (first, second)
+                ]
+                is_wanted = _scope(sides, *chosen)
+                by_values = None if index_only else _pair_by_values(is_wanted, is_conversion)
+                match = partial(
+                    match_variables,
+                    *sides,
+                    rules=rules,
+                    renames=rename_map,
+                    by_values=by_values,
+                    is_conversion=is_conversion,
+                )
+                same = content_comparison(*sides)
+                compare = Comparing(same, to_read, work, (first, second), is_conversion)
+                found, explained = _diff_by_pairs(match, is_wanted, compare, second.in_order())
         except CheckpointError as error:
             raise _placed(error, (first, second)) from error
         verified = _is_verified(found, (first, second))
@@ -156,10 +154,28 @@ def diff_checkpoints(
         index_only,
         tolerance,
         found,
-        matching.rules,
+        explained,
         verified,
         Conversion.told_by(found) if is_conversion and not index_only else None,
     )
+
+
+def _diff_by_pairs(
+    match: Callable[..., Matching],
+    is_wanted: Callable[[Variable | None, Variable | None], bool],
+    compare: Comparing,
+    ordered: Sequence[Variable],
+) -> tuple[tuple[VariableDiff, ...], tuple[RenameRule, ...]]:
+    """Pair variables and compare them; give them in this order, the removed ones last."""
+    matching = match()
+    variables = _variables(matching, is_wanted, compare)
+    moved = {} if compare.tolerance is None else find_moved_by_values(matching.pairs, variables)
+    if moved:
+        matching = match(moved=moved)
+        variables = _variables(matching, is_wanted, compare)
+    order = {variable.name: i for i, variable in enumerate(ordered)}
+    variables.sort(key=lambda v: len(order) if v.b is None else order[v.name])
+    return tuple(variables), matching.rules
 
 
 def _several(texts: str | Iterable[str]) -> tuple[str, ...]:
@@ -255,14 +271,14 @@ def _placed(error: CheckpointError, sides: Sequence[Checkpoint]) -> CheckpointEr
 
 def _is_verified(found: Sequence[VariableDiff], sides: Sequence[Checkpoint]) -> bool | None:
     """Tell whether all that was read had a checksum; a wrong one would have raised."""
-    read = [variable for variable in found if variable.is_read]
-    if not read:
+    is_read = column_of(found, "is_read")
+    if not any(is_read):
         return None
-    if all(v.crc32c is not None for side in sides for v in side.values()):
+    if all(c.columns or all(v.crc32c is not None for v in c.values()) for c in sides):
         return True
     return all(
         checkpoint.format in _OF_MORE or has_checksum(checkpoint[side.name])
-        for variable in read
+        for variable in compress(found, is_read)
         for side, checkpoint in zip((variable.a, variable.b), sides, strict=True)
         if side is not None
     )
@@ -300,7 +316,7 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         CheckpointError: values cannot be read, or are damaged.
     """
     same = comparing.are_same_content([pair[:2] for pair in pairs])
-    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype != pair.b.dtype]
+    retyped = [i for i, pair in enumerate(pairs) if pair.a.dtype is not pair.b.dtype]
     codes = {i for i in retyped if have_no_common_unit(pairs[i].a, pairs[i].b)}
     scales: dict[int, str] = {}
     metrics: list[Metrics | None] = [None] * len(pairs)
@@ -315,10 +331,11 @@ def diff_pairs(pairs: Sequence[Pair], comparing: Comparing) -> list[VariableDiff
         if to_read:
             from ckread.analysis.diff.values import compare_pairs
 
-            read = [(pairs[i].a, pairs[i].b) for i in to_read]
-            measured = compare_pairs(read, comparing.tolerance, comparing.work)
-            for i, found in zip(to_read, measured, strict=True):
-                metrics[i], is_read[i] = found, True
+            left, right = [pairs[i].a for i in to_read], [pairs[i].b for i in to_read]
+            measured = compare_pairs(left, right, comparing.tolerance, comparing.work)
+            for i, found in zip(to_read, zip(*measured, strict=True), strict=True):
+                metrics[i] = None if found[0] is None else Metrics._make(found)
+                is_read[i] = True
         for i in codes:
             a, b = pairs[i].a, pairs[i].b
             known = [decoding_of(v, s) for v, s in zip((a, b), comparing.sides, strict=True)]
@@ -366,10 +383,10 @@ def _of_alike(
         else _status(pair, is_same, m, ulp)
         for pair, is_same, m, one, other in zip(pairs, same, metrics, records, others, strict=True)
     ]
-    shown = [r and s in _SHOWN and a.elements == 1
+    shown = [r and s in SHOWN and a.elements == 1
              for r, s, a in zip(is_read, told, left, strict=True)]  # fmt: skip
     old, new = (
-        [_scalar(v) if is_shown else None for v, is_shown in zip(side, shown, strict=True)]
+        [scalar_of(v) if is_shown else None for v, is_shown in zip(side, shown, strict=True)]
         if any(shown) else repeat(None)
         for side in (left, right)
     )  # fmt: skip
@@ -379,23 +396,21 @@ def _of_alike(
         map(Side._make, zip(known, *list(zip(*found, strict=True))[:3], strict=True))
         for known, found in ((old_names, records), (names, others))
     )
-    sizes = [record.nbytes for record in others]
+    fields = ("name", "status", "role", "a", "b", "nbytes", "owner", "slot", "paired_by",
+              "confidence", "metrics", "is_read", "old", "new")  # fmt: skip
     columns = (
-        names, told, roles, *sides, sizes, owners, slots, paired_by, confidence, metrics,
-        repeat(None), is_read, old, new, repeat(False), repeat(None), repeat(None), repeat(None),
+        names, told, roles, *sides, [record.nbytes for record in others], owners, slots,
+        paired_by, confidence, metrics, is_read, old, new,
     )  # fmt: skip
-    with no_garbage_collection():
-        return list(map(VariableDiff._make, zip(*columns, strict=False)))
+    return make_records(dict(zip(fields, columns, strict=True)))
 
 
 def _may_be_exchanged(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
     """Tell whether values differ but not their norm, as where axes were exchanged."""
     if metrics is None or not metrics.changed_elements:
         return False
-    if not metrics.l2_a or metrics.l2_b is None:
-        return False
-    is_far = abs(metrics.l2_a - metrics.l2_b) > 1e-12 * metrics.l2_a
-    return not is_far and a.dtype == b.dtype and len(a.shape) > 1
+    is_alike = a.dtype == b.dtype and len(a.shape) > 1
+    return is_alike and may_be_exchanged(metrics.l2_a, metrics.l2_b)
 
 
 def _may_be_turned(a: Variable, b: Variable, metrics: Metrics | None) -> bool:
@@ -428,7 +443,7 @@ def _of_pair(
         if long_a != long_b and metrics.changed_elements:
             metrics = None
     status = _status(pair, same, metrics, ulp)
-    shows_values = is_read and status in _SHOWN
+    shows_values = is_read and status in SHOWN
     return VariableDiff(
         name=b.name,
         status=status,
@@ -444,8 +459,8 @@ def _of_pair(
         permutation=turned.axes if turned else None,
         gates=turned.gates if turned else None,
         is_read=is_read,
-        old=_scalar(a) if shows_values else None,
-        new=_scalar(b) if shows_values else None,
+        old=scalar_of(a) if shows_values else None,
+        new=scalar_of(b) if shows_values else None,
     )
 
 
@@ -456,21 +471,8 @@ def _status(
         return DiffStatus.RESHAPED
     if pair.a.dtype != pair.b.dtype:
         return DiffStatus.RETYPED
-    if metrics is None and not is_same:
-        return None if is_same is None else DiffStatus.CHANGED
-    if metrics is not None and metrics.changed_elements:
-        steps = metrics.max_ulp_of_largest
-        return DiffStatus.ROUNDING if steps is not None and steps <= ulp else DiffStatus.CHANGED
-    if metrics is not None and metrics.close_elements:
-        return DiffStatus.CLOSE
-    return DiffStatus.RENAMED if pair.is_renamed else DiffStatus.IDENTICAL
-
-
-def _scalar(variable: Variable) -> int | float | bool | None:
-    """Give the value of a scalar; None for anything else."""
-    if variable.elements != 1 or variable.shape not in ((), (1,)):
-        return None
-    try:
-        return variable.scalar()
-    except UsageError:  # bfloat16 and its like
-        return None
+    status = status_of_figures(is_same, None, None, None, ulp)
+    if metrics is not None:
+        changed, close = metrics.changed_elements, metrics.close_elements
+        status = status_of_figures(is_same, changed, close, metrics.max_ulp_of_largest, ulp)
+    return DiffStatus.RENAMED if pair.is_renamed and status is DiffStatus.IDENTICAL else status

@@ -12,12 +12,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckread.analysis.diff.metrics import ChunkSums, Metrics, PairTally, merge_tallies
+from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
 from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
 from ckread.analysis.numbers import (
     BytePairs,
@@ -305,8 +304,13 @@ def compare_many(
     return found, is_right
 
 
-def metrics_of_rows(rows: PairRows, at: Sequence[int], shapes: Sequence[Shape]) -> list[Metrics]:
-    """Turn what was found in some pairs into their metrics, with the bits of `metrics_of`."""
+def metrics_of_rows(
+    rows: PairRows, at: Sequence[int], shapes: Sequence[Shape]
+) -> tuple[list[Any], ...]:
+    """Turn what was found in some pairs into their metrics, field by field.
+
+    With the bits of `metrics_of`.
+    """
     chosen = PairRows._make(x[at] if isinstance(x, np.ndarray) else x for x in rows)
     with np.errstate(all="ignore"):
         l2, l2_a, l2_b = (np.sqrt(x) for x in (chosen.dd, chosen.aa, chosen.bb))
@@ -323,22 +327,24 @@ def metrics_of_rows(rows: PairRows, at: Sequence[int], shapes: Sequence[Shape]) 
             relative[i] = None
     first: list[tuple[int, ...] | None] = [None] * len(at)
     differing = np.flatnonzero(chosen.changed)
+    known: dict[tuple[int, Shape], tuple[int, ...]] = {}
     places = zip(differing.tolist(), chosen.first_changed[differing].tolist(), strict=True)
     for i, place in places:
-        shape = shapes[i]
-        first[i] = (place,) if len(shape) == 1 else unravelled(place, shape)
+        index = known.get((place, shapes[i]))
+        if index is None:
+            index = known[place, shapes[i]] = unravelled(place, shapes[i])
+        first[i] = index
     largest = chosen.max_abs.astype(np.int64) if chosen.is_integral else chosen.max_abs
     max_ulp: list[int | None] = [None] * len(at)
     of_largest: list[float | None] = [None] * len(at)
     for i in np.flatnonzero(chosen.spacing).tolist():
         max_ulp[i] = int(chosen.max_ulp[i])
         of_largest[i] = float(chosen.max_abs[i]) / float(chosen.spacing[i])
-    columns = (
+    absent, none = [None] * len(at), [0] * len(at)
+    return (
         chosen.changed.tolist(), first, largest.tolist(), mean, norms[0], relative, cosine,
-        chosen.sign_flips.tolist(), repeat(None), *norms[1:], repeat(0), repeat(0), max_ulp,
-        of_largest,
+        chosen.sign_flips.tolist(), absent, *norms[1:], none, none, max_ulp, of_largest,
     )  # fmt: skip
-    return list(map(Metrics._make, zip(*columns, strict=False)))
 
 
 def _is_small(dtype: np.dtype[Any]) -> bool:

@@ -187,6 +187,16 @@ def metrics_of(
     )
 
 
+def may_be_exchanged(l2_a: float | None, l2_b: float | None) -> bool:
+    """Tell whether two norms are equal, as where values differ in nothing but their order."""
+    return (
+        l2_a is not None
+        and l2_b is not None
+        and l2_a != 0
+        and not (abs(l2_a - l2_b) > 1e-12 * l2_a)
+    )
+
+
 class _Scaled(NamedTuple):
     """The number mantissa · 2^exponent, which may lie outside float64."""
 

@@ -7,12 +7,23 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.model.display import Field, Kind, document, frame
+from ckread.errors import UsageError
+from ckread.model.display import (
+    Field,
+    Kind,
+    column_of,
+    document,
+    frame,
+    is_there,
+    rows_where,
+)
 from ckread.model.evidence import Claim, Strength
 from ckread.model.records import Records
 from ckread.model.selection import bounded_match
+from ckread.readers.contract import no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,6 +88,39 @@ class PairedBy(StrEnum):
 
 NEARLY = frozenset((DiffStatus.CLOSE, DiffStatus.ROUNDING))
 """What differs, but by no more than a tolerance that was given."""
+
+
+SHOWN = (DiffStatus.CHANGED, *NEARLY)
+"""What became of a scalar whose values are shown."""
+
+
+def status_of_figures(
+    is_same: bool | None,
+    changed: int | None,
+    close: int | None,
+    steps: float | None,
+    ulp: float,
+) -> DiffStatus | None:
+    """Tell what became of a pair of one name, type and shape.
+
+    By whether its checksums agree, and by its metrics if there are any; `ulp` steps are rounding.
+    """
+    if changed:
+        is_rounding = steps is not None and steps <= ulp
+        return DiffStatus.ROUNDING if is_rounding else DiffStatus.CHANGED
+    if changed is None and not is_same:
+        return None if is_same is None else DiffStatus.CHANGED
+    return DiffStatus.CLOSE if close else DiffStatus.IDENTICAL
+
+
+def scalar_of(variable: Variable) -> int | float | bool | None:
+    """Give the value of a scalar; None for anything else."""
+    if variable.elements != 1 or variable.shape not in ((), (1,)):
+        return None
+    try:
+        return variable.scalar()
+    except UsageError:  # bfloat16 and its like
+        return None
 
 
 _DELIMITERS = "/|#,:;!@%~"
@@ -196,8 +240,8 @@ class VariableDiff(NamedTuple):
         True
         >>> str(one.paired_by), one.confidence, one.renamed_from, one.is_renumbered
         ('name', 1.0, None, False)
-        >>> one.side is one.b
-        True
+        >>> one.side is one.b, one.is_paired
+        (True, True)
         >>> one.owner, one.slot, one.permutation, one.gates, one.part, one.scale, one.old, one.new
         (None, None, None, None, None, None, None, None)
         >>> one.a.dtype, one.is_codes, one.compared_as, round(one.metrics.relative_l2, 3)
@@ -265,6 +309,11 @@ class VariableDiff(NamedTuple):
         return self.renamed_from is not None and is_renumbered(self.renamed_from, self.name)
 
     @property
+    def is_paired(self) -> bool:
+        """Whether both checkpoints have it."""
+        return self.a is not None and self.b is not None
+
+    @property
     def side(self) -> Side | None:
         """As the second checkpoint has it, or the first where it was removed."""
         return self.b or self.a
@@ -282,6 +331,20 @@ class VariableDiff(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Give its JSON document."""
         return document(DIFF_FIELDS, self)
+
+
+def make_records(fields: Mapping[str, Iterable[Any] | None]) -> list[VariableDiff]:
+    """Make records of their fields, one column each; those without have what is usual."""
+    usual = VariableDiff._field_defaults
+    given = ((name, fields.get(name)) for name in VariableDiff._fields)
+    columns = (repeat(usual.get(name)) if one is None else one for name, one in given)
+    with no_garbage_collection():
+        return list(map(VariableDiff._make, zip(*columns, strict=False)))
+
+
+def metric_of(variables: Iterable[VariableDiff], name: str) -> list[Any]:
+    """Give a figure of all variables, None where nothing was measured."""
+    return column_of(variables, name, lambda variable: getattr(variable.metrics, name, None))
 
 
 def _figure(name: str, kind: Kind) -> Field[VariableDiff]:
@@ -451,7 +514,7 @@ class CheckpointDiff(Records[VariableDiff]):
     b: str
     index_only: bool
     tolerance: Tolerance
-    variables: tuple[VariableDiff, ...]
+    variables: Sequence[VariableDiff]
     rules: tuple[RenameRule, ...] = ()
     verified: bool | None = None
     conversion: Conversion | None = None
@@ -462,7 +525,7 @@ class CheckpointDiff(Records[VariableDiff]):
         return f"<ckread.CheckpointDiff {self.a!r}, {self.b!r}: {counts or 'no variables'}>"
 
     @property
-    def _records(self) -> tuple[VariableDiff, ...]:
+    def _records(self) -> Sequence[VariableDiff]:
         return self.variables
 
     @property
@@ -472,28 +535,29 @@ class CheckpointDiff(Records[VariableDiff]):
     @property
     def identical(self) -> bool | None:
         """Whether nothing differs; None where unread values could differ, and nothing else."""
-        is_equal = self.equal
-        is_exact = all(variable.status not in NEARLY for variable in self.variables)
-        return is_equal if is_exact else False
+        is_exact = not any(self.summary[status] for status in NEARLY)
+        return self.equal if is_exact else False
 
     @property
     def equal(self) -> bool | None:
         """Whether nothing differs by more than the tolerance; None as for `identical`."""
+        statuses = set(column_of(self.variables, "status"))
         alike = {DiffStatus.IDENTICAL, None, *NEARLY}
-        if any(v.status not in alike or v.renamed_from is not None for v in self.variables):
+        if statuses - alike or any(map(is_there, column_of(self.variables, "renamed_from"))):
             return False
-        return None if any(v.status is None for v in self.variables) else True
+        return None if None in statuses else True
 
     @property
     def summary(self) -> dict[str, int]:
         """How many variables have each status."""
-        counts = Counter(variable.status for variable in self.variables)
+        counts = Counter(column_of(self.variables, "status"))
         return {str(status): counts[status] for status in DiffStatus}
 
     @property
     def renames(self) -> dict[str, str]:
         """Names of the first checkpoint that became others in the second."""
-        return {v.renamed_from: v.name for v in self.variables if v.renamed_from is not None}
+        renamed = rows_where(self.variables, "renamed_from", is_there)
+        return {v.renamed_from: v.name for v in renamed if v.renamed_from is not None}
 
     @property
     def conversion_map(self) -> dict[str, str | dict[str, object]]:
@@ -524,7 +588,7 @@ class CheckpointDiff(Records[VariableDiff]):
     @property
     def evidence(self) -> tuple[Claim, ...]:
         """What tells the pairs: one claim for each way by which any were found, strongest first."""
-        counts = Counter(v.paired_by for v in self.variables if v.paired_by is not None)
+        counts = Counter(column_of(self.variables, "paired_by"))
         told = "names of the pairs it holds for"
         rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
         return (*pair_claims(counts), *rules)
@@ -540,11 +604,12 @@ class CheckpointDiff(Records[VariableDiff]):
         return frame(DIFF_FIELDS, self.variables, index="name")
 
 
-def distance_moved(variables: Iterable[VariableDiff]) -> float | None:
+def distance_moved(variables: Sequence[VariableDiff]) -> float | None:
     """Give ‖b − a‖ / ‖a‖ over several variables together; None where ‖a‖ is 0 or not known."""
-    known = [v.metrics for v in variables if v.metrics and v.metrics.l2_a is not None]
-    before = math.hypot(*(m.l2_a for m in known if m.l2_a is not None))
-    after = math.hypot(*(m.l2 for m in known if m.l2 is not None))
+    norms = zip(metric_of(variables, "l2_a"), metric_of(variables, "l2"), strict=True)
+    known = [(l2_a, l2) for l2_a, l2 in norms if l2_a is not None]
+    before = math.hypot(*(l2_a for l2_a, _ in known))
+    after = math.hypot(*(l2 for _, l2 in known if l2 is not None))
     return after / before if before else None
 
 

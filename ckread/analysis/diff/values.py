@@ -10,7 +10,7 @@ this process.
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.kernels import (
     CAPACITY,
@@ -34,11 +34,12 @@ from ckread.analysis.scan import (
     side_by_side,
 )
 from ckread.analysis.small import AllAtOnce, grouped, scan_together
+from ckread.model.columns import SomeVariables
 from ckread.model.variable import is_whole
 from ckread.readers.contract import DataType, numpy_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.scan import Chunks
@@ -53,28 +54,47 @@ _COMPLEX = (DataType.COMPLEX64, DataType.COMPLEX128)
 
 
 def compare_pairs(
-    pairs: Sequence[VariablePair],
-    tolerance: Tolerance,
-    work: Work,
-) -> list[Metrics | None]:
-    """Give the metrics of each pair of equally many elements; None where a type has no values."""
-    items: list[Item] = []
-    streamed: list[int] = []
-    together: dict[int, Metrics | None] = {}
-    rest = list(range(len(pairs)))
+    a: Sequence[Variable], b: Sequence[Variable], tolerance: Tolerance, work: Work
+) -> list[list[Any]]:
+    """Give the metrics of pairs of equally many elements, field by field.
+
+    All fields are None where a type has no values.
+    """
+    columns: list[list[Any]] = [[] for _ in Metrics._fields]
+    numbers: list[int] = []
+    rest = list(range(len(a)))
     if tolerance.is_bitwise:
-        groups, rest = grouped([*zip(*pairs, strict=True)])
+        groups, rest = grouped([a, b])
         start = partial(AllAtOnce, partial(compare_many, allowed=tolerance.ulp))
+        shapes = b.shapes if isinstance(b, SomeVariables) else [v.shape for v in b]
         for rows in scan_together(groups, start, work):
             if rows.result is not None:
-                at, numbers = rows.done
-                shapes = [pairs[i][1].shape for i in numbers]
-                measured = metrics_of_rows(rows.result, at, shapes)
-                together.update(zip(numbers, measured, strict=True))
+                at, done = rows.done
+                numbers += done
+                found = metrics_of_rows(rows.result, at, [shapes[i] for i in done])
+                for column, values in zip(columns, found, strict=True):
+                    column += values
             rest += rows.left
         rest.sort()
-    for i in rest:
-        a, b = pairs[i]
+    absent = (None,) * len(columns)
+    one_by_one = _compare_one_by_one({i: (a[i], b[i]) for i in rest}, tolerance, work)
+    fields = zip(*(one or absent for one in one_by_one), strict=True)
+    for column, cells in zip(columns, fields, strict=False):  # there may be none
+        column += cells
+    numbers += rest
+    if any(i != number for i, number in enumerate(numbers)):
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        columns = [[column[i] for i in order] for column in columns]
+    return columns
+
+
+def _compare_one_by_one(
+    pairs: Mapping[int, VariablePair], tolerance: Tolerance, work: Work
+) -> list[Metrics | None]:
+    """Give the metrics of each pair; None where a type has no values."""
+    items: list[Item] = []
+    streamed: list[int] = []
+    for i, (a, b) in pairs.items():
         sources: tuple[Extent | Variable, ...] = (a, b)
         if not (is_whole(a) and is_whole(b)):
             left, right = plain_extents(a), plain_extents(b)
@@ -96,8 +116,8 @@ def compare_pairs(
     for i in streamed:
         tallies[i] = _compare_through_readers(*pairs[i], tolerance)
         work.advance(pairs[i][0].nbytes + pairs[i][1].nbytes)
-    metrics = together | {i: _metrics(tallies[i], *pairs[i]) for i in rest}
-    near = {i for i in rest if _is_near(tallies[i], *pairs[i], tolerance)}
+    metrics = {i: _metrics(tallies[i], *pair) for i, pair in pairs.items()}
+    near = {i for i, pair in pairs.items() if _is_near(tallies[i], *pair, tolerance)}
     work = work._replace(progress=None)
     steps = {
         i: rounding_of(side_by_side(*(v.chunks() for v in pairs[i]))) for i in near & {*streamed}
@@ -112,7 +132,7 @@ def compare_pairs(
         if known is not None and known.max_abs is not None and spacing:
             of_largest = known.max_abs / spacing
             metrics[i] = known._replace(max_ulp=max_ulp, max_ulp_of_largest=of_largest)
-    return [metrics[i] for i in range(len(pairs))]
+    return list(metrics.values())
 
 
 def _is_near(tally: PairTally | None, a: Variable, b: Variable, tolerance: Tolerance) -> bool:

@@ -143,5 +143,5 @@ def _left_by_save(directory: str, location: Location) -> Location:
     left = left_by_save(os.path.abspath(directory)) if is_save_part(location.path) else None
     if left is None:
         return location
-    note = f"Left by a save that was cut short: {left}; opened {os.path.basename(location.path)}."
+    note = f"Left by a save that is not done: {left}; opened {os.path.basename(location.path)}."
     return location._replace(notes=(note,))

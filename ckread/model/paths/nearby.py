@@ -96,7 +96,7 @@ def nothing_in(directory: str) -> CheckpointError:
     if layout is not None:
         return NotACheckpointError(layout[0], path=directory, remedy=layout[1])
     left = [left_by_save(os.path.join(directory, name)) for name in names]
-    told = [f"Left by a save that was cut short: {one}." for one in left if one is not None]
+    told = [f"Left by a save that is not done: {one}." for one in left if one is not None]
     held = _below(directory, names) if names else "It is empty."
     return CheckpointNotFoundError(
         "no checkpoint in this directory",

@@ -224,8 +224,10 @@ def _latest(ordered: Group, found: Sequence[Member]) -> Claim:
         return Claim("latest", name, steps.strength, f"largest {steps.claim}")
     if len(ordered.titles) > 1:
         return Claim("latest", name, Strength.NAMED, "largest numbers of the name")
+    if len(found) == 1:
+        return Claim("latest", name, Strength.STORED, "the only one of its group")
     times = sorted(member.entry.time or 0.0 for member in found)
-    is_newest = len(times) > 1 and (found[-1].entry.time or 0.0) > times[-2] + COPY_SECONDS
+    is_newest = (found[-1].entry.time or 0.0) > times[-2] + COPY_SECONDS
     if ordered.doubt and not is_newest:
         return Claim("latest", None, Strength.UNKNOWN, ordered.doubt)
     return Claim("latest", name, Strength.DERIVED, "saved last")
@@ -340,9 +342,10 @@ def grouping_note(groups: Sequence[Group]) -> str:
         others.append(_extent(found) + (why if 1 < n_models < len(groups) else ""))
     more = len(groups) - 1 - len(others)
     rest = ", ".join(others) + (f" and {more} more groups" if more else "")
+    first, second = ((len(g.members), g.members[-1].structure.elements) for g in groups[:2])
+    which = "the largest group" if first > second else "one"
     return (
-        f"Of {total} checkpoints of {of} the largest group was taken: "
-        f"{_extent(groups[0])}. Left out: {rest}."
+        f"Of {total} checkpoints of {of} {which} was taken: {_extent(groups[0])}. Left out: {rest}."
     )
 
 

@@ -136,7 +136,7 @@ def output_shape(
         return None
     try:
         return _output_shape(class_name, settings, taken, inputs)
-    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None  # settings of another kind than Keras writes
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
-from ckread.model.display import named, safe_text, safe_word
+from ckread.model.display import (
+    Field,
+    Kind,
+    column_of,
+    in_order_of,
+    named,
+    safe_text,
+    safe_word,
+)
 from ckread.views.diff.conversion import sections as conversion_sections
 from ckread.views.diff.rows import (
     MODEL_ROLES,
@@ -16,6 +24,7 @@ from ckread.views.diff.rows import (
     elements_text,
     far_moved,
     grouped_rows,
+    how_far,
     model_rows,
     movement,
     origin_rows,
@@ -40,7 +49,7 @@ from ckread.views.terminal.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ckread.analysis.diff.difference import ElementDiff
     from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
@@ -69,9 +78,9 @@ class DiffView:
     top: int | None = None
     has_values: bool = True
 
-    def rows_of(self, variables: Sequence[VariableDiff]) -> list[VariableDiff]:
+    def rows_of(self, variables: Sequence[VariableDiff]) -> Sequence[VariableDiff]:
         """Give the variables that `only` lets through."""
-        return [v for v in variables if not self.only or v.status in self.only]
+        return [v for v in variables if v.status in self.only] if self.only else variables
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON document; `only` and `top` choose among the variables."""
@@ -301,25 +310,40 @@ _INDEX_COLUMNS: list[Column[DiffRow]] = [
 # The piped table of a diff: a line per variable, columns named as in JSON.
 
 
-def variable_table(variables: Iterable[VariableDiff], *, top: int | None) -> Table[VariableDiff]:
+def variable_table(variables: Sequence[VariableDiff], *, top: int | None) -> Table[VariableDiff]:
     """Give a table for pipes: what moved most first, identical ones last."""
-    rows = sorted(variables, key=lambda v: (v.status is DiffStatus.IDENTICAL, -movement(v)))
-    return Table(_COLUMNS, rows if top is None else rows[:top])
+    figures = (column_of(variables, name, _FIELDS[name].getter) for name in ("l2", "relative_l2"))
+    far = [-moved for moved in map(how_far, *figures)]
+    order = sorted(range(len(far)), key=far.__getitem__)
+    is_same = [status is DiffStatus.IDENTICAL for status in column_of(variables, "status")]
+    if any(is_same):
+        order.sort(key=is_same.__getitem__)
+    return Table(_COLUMNS, in_order_of(variables, order[:top]))
 
 
 _FIELDS = named(DIFF_FIELDS)
 
 
-def _relative(variable: VariableDiff) -> str:
-    metrics = variable.metrics
-    is_from_zero = metrics is not None and metrics.relative_l2 is None and bool(metrics.l2)
-    return "inf" if is_from_zero else float_word(metrics.relative_l2 if metrics else None)
+def _relative(relative: float | None, l2: float | None) -> str:
+    return "inf" if relative is None and l2 else float_word(relative)
+
+
+_SHAPES: Field[VariableDiff] = Field(
+    "shapes",
+    Kind.SHAPE,
+    lambda v: tuple(dict.fromkeys(side.shape for side in (v.a, v.b) if side is not None)),
+)
+
+
+@lru_cache(maxsize=1024)
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return "->".join(map(shape_word, shapes))
 
 
 _COLUMNS: list[Column[VariableDiff]] = [
-    Column.of(_FIELDS["status"], piped=lambda v: v.status or "unknown"),
+    Column.of(_FIELDS["status"], word=lambda status: status or "unknown"),
     Column.of(_FIELDS["name"]),
-    Column.of(_FIELDS["relative_l2"], piped=_relative),
+    Column.of(_FIELDS["relative_l2"], also=[_FIELDS["l2"]], word=_relative),
     Column.of(_FIELDS["max_abs"]),
     Column.of(_FIELDS["mean_abs"]),
     Column.of(_FIELDS["cosine"]),
@@ -327,12 +351,7 @@ _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["elements"]),
     Column.of(_FIELDS["role"]),
     Column.of(_FIELDS["renamed_from"]),
-    Column.of(
-        _FIELDS["shape"],
-        piped=lambda v: "->".join(
-            dict.fromkeys(shape_word(side.shape) for side in (v.a, v.b) if side is not None)
-        ),
-    ),
+    Column.of(_SHAPES, title="shape", word=_shapes),
     Column.of(_FIELDS["max_ulp"]),
     Column.of(_FIELDS["max_ulp_of_largest"]),
 ]

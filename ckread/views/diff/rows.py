@@ -104,13 +104,18 @@ def _sign(variable: VariableDiff) -> str:
 def movement(variable: VariableDiff) -> float:
     """Give a key to sort by, largest first: NaN, from zero, then the relative distance."""
     metrics = variable.metrics
-    if metrics is None or metrics.l2 is None:
+    return -1.0 if metrics is None else how_far(metrics.l2, metrics.relative_l2)
+
+
+def how_far(l2: float | None, relative_l2: float | None) -> float:
+    """Give the same of two figures; -1 where nothing was measured."""
+    if l2 is None:
         return -1.0
-    if math.isnan(metrics.l2) or metrics.l2 == math.inf:
+    if math.isnan(l2) or l2 == math.inf:
         return math.inf
-    if metrics.relative_l2 is None:
-        return 1e300 if metrics.l2 else 0.0
-    return metrics.relative_l2
+    if relative_l2 is None:
+        return 1e300 if l2 else 0.0
+    return relative_l2
 
 
 def changes(variables: Iterable[VariableDiff]) -> list[VariableDiff]:
@@ -218,7 +223,7 @@ def _state_change(members: Sequence[VariableDiff]) -> str:
     only = members[0] if len(members) == 1 else None
     if only is not None and only.old is not None and only.new is not None:
         return f"{value_text(only.old)} → {value_text(only.new)}"
-    moved = distance_moved(v for v in members if _is_measured(v))
+    moved = distance_moved([v for v in members if _is_measured(v)])
     text = describe(members)
     if moved is None:
         return f"{text}, from 0" if any(map(_is_measured, members)) else text

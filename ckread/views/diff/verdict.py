@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved
-from ckread.model.display import by, safe_text
+from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved, metric_of
+from ckread.model.display import by, column_of, in_order_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
@@ -15,7 +16,7 @@ from ckread.views.terminal.words import count_text, listed, move_in_words, plura
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckread.analysis.diff.records import CheckpointDiff, VariableDiff
+    from ckread.analysis.diff.records import CheckpointDiff
 
 
 _FEW = 3
@@ -29,10 +30,10 @@ def verdict(result: CheckpointDiff) -> str:
     if not result.variables:
         return "nothing to compare: no variable of either side is asked for."
     if result.identical:
-        held = f"{total}, {size_text(sum(variable.nbytes for variable in result.variables))}"
-        if not any(variable.is_read for variable in result.variables):
+        held = f"{total}, {size_text(sum(column_of(result.variables, 'nbytes')))}"
+        n_read = sum(column_of(result.variables, "is_read"))
+        if not n_read:
             return f"identical by checksum: {held}; values were not read."
-        n_read = sum(variable.is_read for variable in result.variables)
         how = "bit for bit"
         if n_read < len(result.variables):
             how = f"{count_text(n_read)} bit for bit, the rest by checksum, not read"
@@ -40,7 +41,7 @@ def verdict(result: CheckpointDiff) -> str:
     if result.equal:
         return f"equal {_nearly(result)}."
     if result.identical is None:
-        unknown = sum(variable.status is None for variable in result.variables)
+        unknown = column_of(result.variables, "status").count(None)
         return (
             f"not known: {count_text(unknown)} of {total} cannot be compared by checksum; names,"
             " types and shapes agree."
@@ -66,9 +67,10 @@ def _nearly(result: CheckpointDiff) -> str:
 
 def _most_steps(result: CheckpointDiff, status: DiffStatus) -> float:
     """Give by how many steps at its largest value a variable of a status differs at most."""
-    metrics = [v.metrics for v in result.variables if v.status is status]
-    steps = [m.max_ulp_of_largest if m else None for m in metrics]
-    return max((math.inf if step is None else step for step in steps), default=0.0)
+    steps = metric_of(result.variables, "max_ulp_of_largest")
+    told = zip(steps, column_of(result.variables, "status"), strict=True)
+    known = (math.inf if step is None else step for step, one in told if one is status)
+    return max(known, default=0.0)
 
 
 def _counts(result: CheckpointDiff) -> str:
@@ -93,7 +95,7 @@ def _counts(result: CheckpointDiff) -> str:
 
 def _structural_parts(result: CheckpointDiff, *, with_names: bool = True) -> list[tuple[int, str]]:
     """Give counts of what did not only change its values, and what to say of them."""
-    renamed = [v for v in result.variables if v.renamed_from is not None]
+    renamed = rows_where(result.variables, "renamed_from", is_there)
     rule = renumbering_in_words(renamed)
     summary = result.summary
     counts = [
@@ -112,7 +114,7 @@ def _structural_parts(result: CheckpointDiff, *, with_names: bool = True) -> lis
 
 
 def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tuple[int, str]]:
-    found = [variable for variable in result.variables if variable.status is status]
+    found = rows_where(result.variables, "status", lambda one: one is status)
     words = sorted({safe_text(v.slot) for v in found if v.slot})
     is_slots = found and all(variable.slot for variable in found) and len(words) <= _FEW
     if not is_slots:
@@ -124,9 +126,11 @@ def _arrivals(result: CheckpointDiff, status: DiffStatus, verb: str) -> list[tup
 
 def _averages(result: CheckpointDiff) -> str:
     """Tell of weights of which the other side holds averages alone, where that is all."""
-    pairs = [v for v in result.variables if v.paired_by is PairedBy.AVERAGE_OF]
+    pairs = rows_where(result.variables, "paired_by", lambda one: one is PairedBy.AVERAGE_OF)
+    if not pairs:
+        return ""
     both = [v for v in result.variables if v.a and v.b]
-    if not pairs or any(v.role.is_parameter and v not in pairs for v in both):
+    if any(v.role.is_parameter and v not in pairs for v in both):
         return ""
     is_b = pairs[0].role is Role.AVERAGE
     holder, other = ("b", "a") if is_b else ("a", "b")
@@ -141,6 +145,8 @@ def _averages(result: CheckpointDiff) -> str:
 
 def _same_under_other_names(result: CheckpointDiff) -> str:
     """Tell a rename that holds for all once, and then what remains."""
+    if not result.renames:
+        return ""
     paired = [v for v in result.variables if v.a is not None and v.b is not None]
     pairs = [v for v in paired if v.role.is_parameter] or paired
     if not pairs or any(v.renamed_from is None for v in pairs):
@@ -175,30 +181,37 @@ def _same_under_other_names(result: CheckpointDiff) -> str:
 
 
 def _how_far(result: CheckpointDiff) -> str:
-    weights = [v for v in result.variables if v.role is Role.WEIGHT]
-    changed = [v for v in weights if v.metrics and v.metrics.l2_a is not None]
-    moved = distance_moved(changed)
+    roles = column_of(result.variables, "role")
+    weights = in_order_of(result.variables, [i for i, r in enumerate(roles) if r is Role.WEIGHT])
+    norms = metric_of(weights, "l2_a")
+    moved = distance_moved(weights)
     if not moved or not math.isfinite(moved):
         return ""
-    paired = [v for v in weights if v.a is not None and v.b is not None]
-    n_elements = [sum(v.elements for v in members) for members in (paired, weights)]
-    is_most = 2 * len(paired) > len(weights) and 2 * n_elements[0] > n_elements[1]
-    if not is_most:
+    elements, sides = column_of(weights, "elements"), column_of(weights, "is_paired")
+    n_paired, n_elements = sum(sides), sum(compress(elements, sides))
+    if not (2 * n_paired > len(weights) and 2 * n_elements > sum(elements)):
         return ""
-    whose = "the weights" if len(changed) == len(weights) else "the weights among them"
+    whose = "the weights" if None not in norms else "the weights among them"
     return f"; {whose} moved {move_in_words(moved)}"
 
 
 def _where(result: CheckpointDiff) -> str:
     """Name what stayed, or where all changes lie: whichever takes few names."""
-    model = [v for v in result.variables if v.role.is_parameter and v.status is not None]
+    columns = (column_of(result.variables, name) for name in ("role", "status"))
+    of_model = [
+        i
+        for i, (role, status) in enumerate(zip(*columns, strict=True))
+        if role.is_parameter and status is not None
+    ]
+    model = in_order_of(result.variables, of_model)
     if not model:
         return ""
-    changed = [v for v in model if v.status is not DiffStatus.IDENTICAL]
-    if not changed:
+    n_still = column_of(model, "status").count(DiffStatus.IDENTICAL)
+    if n_still == len(model):
         return "; weights and statistics are the same"
-    if len(changed) == len(model):
+    if not n_still:
         return ""
+    changed = rows_where(model, "status", lambda one: one is not DiffStatus.IDENTICAL)
     if all(v.role is Role.STATISTIC for v in changed):
         return "; of the model only statistics did, no weight"
     groups = group_by_subtree(model, lambda v: v.status is DiffStatus.IDENTICAL)
@@ -221,29 +234,24 @@ def _where(result: CheckpointDiff) -> str:
         names = listed([safe_text(name) for name in stayed])
         is_one = len(stayed) == 1 and "**" not in stayed[0]
         return f", {names} stayed as {'it was' if is_one else 'they were'}"
-    still_count = len(model) - len(changed)
-    return f"; {count_text(still_count)} of {count_text(len(model))} of the model's did not"
+    return f"; {count_text(n_still)} of {count_text(len(model))} of the model's did not"
 
 
 def _warnings(result: CheckpointDiff) -> Iterator[str]:
     """Say which counters went back, for training was restarted, and what is not finite."""
     back = [
         f"{safe_text(v.name)} {v.old:,} → {v.new:,}"
-        for v in result.variables
-        if v.role is Role.COUNTER and v.old is not None and v.new is not None and v.new < v.old
+        for v in rows_where(result.variables, "role", lambda one: one is Role.COUNTER)
+        if v.old is not None and v.new is not None and v.new < v.old
     ]
     if back:
         yield f"Counters went back: {listed(back)}."
-    bad = [safe_text(v.name) for v in result.variables if has_not_finite(v)]
+    largest = enumerate(metric_of(result.variables, "max_abs"))
+    at = [i for i, size in largest if isinstance(size, float) and not math.isfinite(size)]
+    bad = [safe_text(variable.name) for variable in in_order_of(result.variables, at)]
     if bad:
         rest = [f"{count_text(len(bad) - _FEW)} more"] if len(bad) > _FEW else []
         yield f"NaN or infinity came or went in {listed([*bad[:_FEW], *rest])}."
-
-
-def has_not_finite(variable: VariableDiff) -> bool:
-    """Tell whether NaN or infinity stands on one side only."""
-    largest = variable.metrics.max_abs if variable.metrics else None
-    return isinstance(largest, float) and not math.isfinite(largest)
 
 
 # Footers of the diff's page: what headings mean, how values were compared, what is left out.

@@ -105,7 +105,7 @@ def _draw_rows(
     reading = [
         "update: ‖Δ‖ ÷ ‖w‖ of the last step, recomputed from the slots.",
         "signal: median |m| ÷ √v." if len(figures) > 1 else "",
-        "no gradient: elements of which every slot is 0." if len(figures) == 3 else "",
+        "no gradient: elements of which every slot is as it began." if len(figures) == 3 else "",
         "Vectors that began at 0 are small, so their ratio is large: compare kernels with kernels.",
     ]
     height = _TOP + layout.depth + 0.62

@@ -12,9 +12,9 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
-from ckread.model.display import safe_word
+from ckread.model.display import column_of, safe_word
 from ckread.views.terminal.page import Block, Prose, Span, cell_len, fold, wrap
-from ckread.views.terminal.words import ABSENT, ABSENT_WORD, NUMERIC, word_of
+from ckread.views.terminal.words import ABSENT, ABSENT_WORD, NUMERIC, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -71,33 +71,45 @@ class Column(NamedTuple, Generic[Row]):
     from_width: int = 0
 
     @classmethod
-    def of(cls, field: Field[Any], give: Callable[[Row], Any] | None = None, **look: Any) -> Self:
+    def of(
+        cls,
+        field: Field[Any],
+        give: Callable[[Row], Any] | None = None,
+        *,
+        also: Sequence[Field[Any]] = (),
+        word: Callable[..., str] | None = None,
+        **look: Any,
+    ) -> Self:
         """Give the column of a field as the result declares it; the rest is how it looks.
 
-        `give` takes the record that the field is of, where that is not the row itself.
+        `give` takes the record that the field is of, where that is not the row itself. `word`
+        makes the word in a pipe of the field, `also` of others, where it is not the usual one.
         """
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": _Word(word_of(field.kind), field.getter, give),
+            "piped": _Word(word, (field, *also), give),
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
 
 
 class _Word(NamedTuple):
-    """The word of a field in a pipe: of a row, or at once of very many."""
+    """The word of fields in a pipe: of a row, or at once of very many."""
 
-    word: Callable[[Any], str]
-    take: Callable[[Any], Any]
+    word: Callable[..., str] | None
+    fields: Sequence[Field[Any]]
     give: Callable[[Any], Any] | None = None
 
     def __call__(self, row: Any) -> str:
-        return self.word(self.take(row if self.give is None else self.give(row)))
+        return self.of_all([row])[0]
 
-    def of_all(self, rows: Iterable[Any]) -> list[str]:
+    def of_all(self, rows: Sequence[Any]) -> list[str]:
         """Give the words of all rows."""
-        records = rows if self.give is None else map(self.give, rows)
-        return list(map(self.word, map(self.take, records)))
+        records = rows if self.give is None else list(map(self.give, rows))
+        columns = [column_of(records, field.name, field.getter) for field in self.fields]
+        if self.word is None:
+            return words_of(self.fields[0].kind, columns[0])
+        return list(map(self.word, *columns))
 
 
 def _words(column: Column[Row], rows: Sequence[Row]) -> list[str]:

@@ -85,7 +85,7 @@ def float_word(value: float | None) -> str:
     """Give six significant digits for a pipe, `-` for an undefined value."""
     if value is None:
         return ABSENT_WORD
-    return "NaN" if math.isnan(value) else f"{value:.6g}"
+    return f"{value:.6g}" if value == value else "NaN"
 
 
 def value_text(value: float | bool | None) -> str:
@@ -99,6 +99,8 @@ def value_text(value: float | bool | None) -> str:
 
 def value_word(value: float | None) -> str:
     """Give a number for a pipe: integers exact, six digits of others."""
+    if type(value) is float:  # as most are
+        return f"{value:.6g}" if value == value else "NaN"
     if value is None:
         return ABSENT_WORD
     if isinstance(value, int):
@@ -195,6 +197,21 @@ def word_of(kind: Kind) -> Callable[[Any], str]:
     return _WRITERS.get(kind, _text_word)
 
 
+def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
+    """Give the words of very many values of a kind, as `word_of` makes each."""
+    types = {*map(type, values)}
+    if kind in NUMERIC and types == {float}:
+        return [f"{value:.6g}" if value == value else "NaN" for value in values]
+    if kind in NUMERIC and types == {int}:
+        return list(map(str, values))
+    if kind is Kind.TEXT and types == {str}:
+        text = "".join(values)
+        if text.isprintable() and not (" " in text or "#" in text or "" in values):
+            return list(values)
+        return list(map(safe_word, values))
+    return list(map(word_of(kind), values))
+
+
 @lru_cache(maxsize=256)
 def _text_word(value: object) -> str:
     return ABSENT_WORD if value is None else safe_word(str(value))
@@ -209,7 +226,7 @@ _WRITERS: dict[Kind, Callable[[Any], str]] = {
     Kind.COUNT: _count_word,
     Kind.NUMBER: _count_word,
     Kind.TRUTH: {None: ABSENT_WORD, True: "yes", False: "no"}.__getitem__,
-    Kind.SHAPE: shape_word,
+    Kind.SHAPE: lru_cache(maxsize=1024)(shape_word),
 }
 
 

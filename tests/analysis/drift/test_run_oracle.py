@@ -61,8 +61,8 @@ def _values(run: Run, name: str) -> list[NDArray[Any] | None]:
     found = []
     for entry, checkpoint in zip(run.entries, _opened(run), strict=True):
         variable = checkpoint.get(name)
-        is_there = variable is not None
-        found.append(_reader(entry.path).get_tensor(variable.key) if is_there else None)
+        reader = _reader(entry.path)
+        found.append(None if variable is None else reader.get_tensor(variable.key))
     return found
 
 

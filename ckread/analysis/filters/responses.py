@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.activation import Layer, keras_lines, layer_of
-from ckread.analysis.filters import KernelKind, filters_of, first_kernel, read_kernel
+from ckread.analysis.filters.activation import Layer, keras_lines, layer_of
+from ckread.analysis.filters.filters import KernelKind, filters_of, first_kernel, read_kernel
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.lookup import find_named
 from ckread.model.opening import opened
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ckread.analysis.filters import Filters
+    from ckread.analysis.filters.filters import Filters
     from ckread.model.checkpoint import Checkpoint
 
     Floats = NDArray[np.float64]
@@ -234,18 +234,21 @@ def responses(
         else:
             lines = keras_lines(checkpoint, variable, layer.name)
             raise UsageError(f"{variable.name}: takes {n_in} input channels", remedy=lines)
-        maps = response(
+        bias_values = None if layer.bias is None else layer.bias.numpy().astype(np.float64)
+    prepared = layer.prepared(pixels)
+    with np.errstate(all="ignore"):
+        sums = response(
             kernel,
-            layer.prepared(pixels),
+            prepared,
             stride=layer.stride,
             padding=padding_of(layer.padding),
             dilation=layer.dilation,
-            bias=None if layer.bias is None else layer.bias.numpy().astype(np.float64),
+            bias=bias_values,
             is_depthwise=layer.is_depthwise,
         )
+        maps = layer.activate(sums).transpose(2, 0, 1)
     kind = KernelKind.DEPTHWISE if layer.is_depthwise else KernelKind.CONV2D
-    found = filters_of(variable.name, kernel, kind=kind)
-    return Responses(found, pixels, layer.activate(maps).transpose(2, 0, 1), layer, black_white)
+    return Responses(filters_of(variable.name, kernel, kind=kind), pixels, maps, layer, black_white)
 
 
 def padding_of(word: str) -> Padding:

@@ -26,7 +26,7 @@ from ckread.readers.keras.layers import quantization_mode
 from ckread.readers.keras.topology import calls_of, output_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -51,7 +51,9 @@ _KERNELS = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
 _MOST_OF_BYTES = 10.0
 """How far apart black and white may be before the layer, if pixels are bytes: 1, 2, 255 / 60."""
 _MOST_PROBED = 1 << 20
-_MOST_ADDED = 1 << 10
+_MOST_ADDED = 256
+"""Rows or columns that a layer adds or takes, and the most of a stride or dilation."""
+_MOST_ELEMENTS = 1 << 23
 _MOST_CHANNELS = 16
 
 
@@ -94,11 +96,15 @@ class Layer:
     def prepared(self, image: Floats) -> Floats:
         """Give what reaches the layer of an image (rows, columns, channels) at the model."""
         for step in self.before:
+            shape = "×".join(map(str, image.shape))
             try:
-                image = step.apply(image)
-            except ValueError:
-                shape = "×".join(map(str, image.shape))
+                with np.errstate(all="ignore"):
+                    image = step.apply(image)
+            except (IndexError, ValueError):
                 raise UsageError(f"an image of {shape}, which {step.name} does not take") from None
+            if image.size > _MOST_ELEMENTS:
+                found = f"{step.name} makes {image.size:,} numbers of an image of {shape}"
+                raise UsageError(found, expected=f"{_MOST_ELEMENTS:,} at most")
         return image
 
     def with_asked(
@@ -208,9 +214,9 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable, *, is_input: bool = False
         taken = shape[2:4] if is_first else shape[1:3]
     made = Layer(
         path,
-        _pair(settings.get("strides")),
+        _pair(settings, "strides", told),
         str(settings.get("padding")),
-        _pair(settings.get("dilation_rate")),
+        _pair(settings, "dilation_rate", told),
         bias,
         activation,
         activate,
@@ -307,7 +313,7 @@ def _step(
         if kind in _PASSED:
             return lambda image: image
         if kind == "Rescaling":
-            scale, offset = (np.asarray(settings[key], float) for key in ("scale", "offset"))
+            scale, offset = (_constant(settings[key]) for key in ("scale", "offset"))
             return lambda image: image * scale + offset
         if kind == "Normalization":
             return _normalization(checkpoint, layer)
@@ -317,7 +323,8 @@ def _step(
             (top, bottom), (left, right) = (
                 (one, one) if isinstance(one, int) else one for one in pairs
             )
-            if max(top, bottom, left, right) > _MOST_ADDED:
+            margins = (top, bottom, left, right)
+            if not all(type(one) is int and 0 <= one <= _MOST_ADDED for one in margins):
                 return None
             if kind == "ZeroPadding2D":
                 return lambda image: np.pad(image, ((top, bottom), (left, right), (0, 0)))
@@ -325,7 +332,7 @@ def _step(
         if kind == "Resizing":
             return _resizing(settings)
         return _arithmetic(layer, node)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
         return None  # settings of another kind than Keras writes
 
 
@@ -348,8 +355,9 @@ def _normalization(checkpoint: Checkpoint, layer: LayerConfig) -> Callable[[Floa
             if len(owned) != 1:
                 return None
             value = owned[0].numpy()
-        found.append(np.asarray(value, float).reshape(-1))
-    mean, deviation = found[0], np.maximum(np.sqrt(found[1]), 1e-7)
+        found.append(_constant(np.asarray(value, float).reshape(-1)))
+    with np.errstate(invalid="ignore"):
+        mean, deviation = found[0], np.maximum(np.sqrt(found[1]), 1e-7)
     if settings.get("invert"):
         return lambda image: image * deviation + mean
     return lambda image: (image - mean) / deviation
@@ -363,11 +371,13 @@ def _resizing(settings: dict[str, Any]) -> Callable[[Floats], Floats] | None:
     if how not in ("bilinear", "nearest"):
         return None
     sizes = int(settings["height"]), int(settings["width"])
-    if math.prod(sizes) > _MOST_PROBED:
+    if min(sizes) < 1 or math.prod(sizes) > _MOST_PROBED:
         return None
 
     def resized(image: Floats) -> Floats:
         for axis, n in enumerate(sizes):
+            if image.size // max(1, image.shape[axis]) * n > _MOST_ELEMENTS:
+                raise ValueError
             last = image.shape[axis] - 1
             at = (np.arange(n) + 0.5) * (image.shape[axis] / n)
             if how == "nearest":
@@ -405,11 +415,7 @@ def _arithmetic(layer: LayerConfig, node: Any) -> Callable[[Floats], Floats] | N
     operation = _OPERATIONS.get(word)
     if operation is None or len(operands) != 2 or operands.count(None) != 1:
         return None
-    left, right = (None if one is None else np.asarray(one, float) for one in operands)
-    if any(
-        one is not None and (one.ndim > 1 or one.size > _MOST_CHANNELS) for one in (left, right)
-    ):
-        return None
+    left, right = (None if one is None else _constant(one) for one in operands)
     return lambda image: operation(
         image if left is None else left, image if right is None else right
     )
@@ -423,7 +429,8 @@ def _pixel_range(layer: Layer, n_channels: int) -> tuple[tuple[float, float], st
         black, white = (layer.prepared(np.full((*size, n_channels), x)) for x in (0.0, 255.0))
     except UsageError:
         return (0.0, 1.0), ""
-    widest = float(np.abs(white - black).max()) if white.size else math.inf
+    with np.errstate(all="ignore"):
+        widest = float(np.abs(white - black).max()) if white.size else math.inf
     if layer.before and widest <= _MOST_OF_BYTES:
         return (0.0, 255.0), f"from 0 to 255 makes {widest:.3g} behind {layer.before[-1].name}"
     return (0.0, 1.0), ""
@@ -555,11 +562,23 @@ def keras_lines(checkpoint: Checkpoint, kernel: Variable, path: str = "") -> Tex
     return TextLines("Keras computes it:", *(f"    {line}" for line in lines))
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    """Give stride or dilation in rows and columns; 1 where it is not told."""
-    if isinstance(value, list) and len(value) == 2:
-        return int(value[0]), int(value[1])
-    return (value, value) if isinstance(value, int) else (1, 1)
+def _pair(settings: Mapping[str, Any], name: str, told: str) -> tuple[int, int]:
+    """Give stride or dilation in rows and columns; 1 is Keras's default."""
+    value = settings.get(name, 1)
+    pair = [value, value] if isinstance(value, int) else value
+    is_pair = isinstance(pair, list) and len(pair) == 2
+    if not is_pair or not all(type(one) is int and 0 < one <= _MOST_ADDED for one in pair):
+        expected = f"one or two numbers from 1 to {_MOST_ADDED}"
+        raise UsageError(f"{told}: {name} {value!r:.60}", expected=expected)
+    return pair[0], pair[1]
+
+
+def _constant(value: Any) -> Floats:
+    """Give a number, or one for each channel; a ValueError if it is neither."""
+    numbers = np.asarray(value, float)
+    if numbers.ndim > 1 or not 0 < numbers.size <= _MOST_CHANNELS:
+        raise ValueError
+    return numbers
 
 
 def _times(pair: tuple[int, int]) -> str:

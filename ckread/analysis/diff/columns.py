@@ -1,0 +1,187 @@
+"""A diff of very many variables that are the same on both sides but for their values.
+
+Names, roles, types and shapes agree, so that columns are compared and nothing is paired: a
+`VariableDiff` is made when one is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckread.analysis.checksums import is_big_endian
+from ckread.analysis.diff.contents import find_permutation
+from ckread.analysis.diff.metrics import IDENTICAL, Metrics, may_be_exchanged
+from ckread.analysis.diff.records import (
+    SHOWN,
+    PairedBy,
+    Side,
+    VariableDiff,
+    make_records,
+    scalar_of,
+    status_of_figures,
+)
+from ckread.analysis.diff.values import compare_pairs
+from ckread.model.columns import SomeVariables
+from ckread.model.display import Columns, column_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from ckread.analysis.diff.metrics import Tolerance
+    from ckread.analysis.workers import Work
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.columns import VariableColumns
+    from ckread.model.role import Role
+    from ckread.readers.contract import Kind
+
+
+def diff_columns(
+    first: Checkpoint,
+    second: Checkpoint,
+    left_out: Collection[Role],
+    tolerance: Tolerance | None,
+    work: Work,
+) -> Sequence[VariableDiff] | None:
+    """Compare checkpoints as columns, all variables but those of some roles, in their order.
+
+    None where they are not the same but for values, or a checksum moved to another name.
+    Without a tolerance no values are read.
+    """
+    a, b = first.columns, second.columns
+    if a is None or b is None or not _are_alike(a, b):
+        return None
+    places = b.order(second.evidence)
+    places = places[~b.have_role(left_out)[places]]
+    before, after = a.tensors.crc32c[places], b.tensors.crc32c[places]
+    changed = np.flatnonzero(before != after)
+    if not places.size or np.isin(before[changed], after[changed]).any():
+        return None
+    sides = SomeVariables(a, places), SomeVariables(b, places)
+    if is_big_endian(sides[0]) != is_big_endian(sides[1]):
+        return None
+    is_read = np.zeros(len(places), np.bool_)
+    metrics = [[None if tolerance is None else value] * len(places) for value in IDENTICAL]
+    if tolerance is not None:
+        is_read[changed] = True
+        at = changed[np.argsort(places[changed])]  # as they lie in the file
+        left, right = (SomeVariables(columns, places[at]) for columns in (a, b))
+        measured = compare_pairs(left, right, tolerance, work)
+        for i, values in enumerate(measured):
+            column = np.full(len(places), metrics[i][0], object)
+            column[at] = np.fromiter(values, object, len(values))
+            metrics[i] = column.tolist()
+    ulp = 0.0 if tolerance is None else tolerance.ulp
+    found = DiffColumns(sides, (before == after).tolist(), metrics, is_read.tolist(), ulp)
+    turned = found.permutations()
+    if not turned:
+        return found
+    rows = list(found)
+    for i, axes in turned.items():
+        rows[i] = rows[i]._replace(permutation=axes)
+    return tuple(rows)
+
+
+def _are_alike(a: VariableColumns, b: VariableColumns) -> bool:
+    """Tell whether all but values is the same."""
+    who, other = a.identities, b.identities
+    return (
+        a.names == b.names
+        and a.tensors.keys_in_order == b.tensors.keys_in_order
+        and who.relations == other.relations
+        and a.tensors.kinds == b.tensors.kinds
+        and np.array_equal(who.relation, other.relation)
+        and np.array_equal(a.tensors.kind, b.tensors.kind)
+    )
+
+
+_OF_RELATION = ("role", "trainable", "owner", "slot")
+_OF_KIND: dict[str, Callable[[Kind], Any]] = {
+    "dtype": lambda kind: kind[0],
+    "shape": lambda kind: kind[1],
+    "shapes": lambda kind: (kind[1],),
+    "elements": lambda kind: math.prod(kind[1]),
+    "nbytes": lambda kind: kind[2],
+}
+_ALIKE = {"paired_by": PairedBy.NAME, "confidence": 1.0, "renamed_from": None, "is_paired": True}
+
+
+class DiffColumns(Columns[VariableDiff]):
+    """What became of each variable, as columns: fields of `VariableDiff` and of `Metrics`."""
+
+    def __init__(
+        self,
+        sides: tuple[SomeVariables, SomeVariables],
+        is_same: list[bool],
+        metrics: list[list[Any]],
+        is_read: list[bool],
+        ulp: float,
+    ) -> None:
+        """Take both sides, whether their checksums agree, and the metrics field by field."""
+        self._sides = sides
+        self._known: dict[str, Sequence[Any]] = dict(zip(Metrics._fields, metrics, strict=True))
+        names = "changed_elements", "close_elements", "max_ulp_of_largest"
+        figures = (self._known[name] for name in names)
+        self._known["status"] = list(map(status_of_figures, is_same, *figures, repeat(ulp)))
+        self._known["is_read"] = is_read
+        told = zip(is_read, self._known["status"], column_of(self, "elements"), strict=True)
+        shown = [i for i, (read, one, n) in enumerate(told) if read and n == 1 and one in SHOWN]
+        for field, variables in zip(("old", "new"), sides, strict=True):
+            values: list[Any] = [None] * len(self)
+            for i in shown:  # while the files are open
+                values[i] = scalar_of(variables[i])
+            self._known[field] = values
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._sides[1])
+
+    def column(self, name: str) -> Sequence[Any] | None:
+        """Give a field of all variables; None where the variables themselves tell it."""
+        if name == "first_changed":  # as a list
+            return None
+        if name not in self._known:
+            some = self._sides[1]
+            columns, places, tensors = some.columns, some.places, some.columns.tensors
+            if name in _OF_RELATION:
+                at = _OF_RELATION.index(name)
+                told: list[Any] = [relation[at] for relation in columns.identities.relations]
+                numbers = columns.identities.relation[places]
+            elif name in _OF_KIND:
+                told = list(map(_OF_KIND[name], tensors.kinds))
+                numbers = tensors.kind[places]
+            elif name in ("name", "key"):
+                told, numbers = columns.names if name == "name" else tensors.keys_in_order, places
+            elif name in _ALIKE:
+                told, numbers = [_ALIKE[name]], np.zeros(len(places), np.int64)
+            else:
+                return None
+            self._known[name] = list(map(told.__getitem__, numbers.tolist()))
+        return self._known[name]
+
+    def permutations(self) -> dict[int, tuple[int, ...]]:
+        """Give the axes that were exchanged, where that is all, by the place of the variable."""
+        a, b = self._sides
+        names = "changed_elements", "l2_a", "l2_b", "shape"
+        figures = zip(*(column_of(self, name) for name in names), strict=True)
+        found = {
+            i: find_permutation(a[i], b[i])
+            for i, (changed, l2_a, l2_b, shape) in enumerate(figures)
+            if changed and len(shape) > 1 and may_be_exchanged(l2_a, l2_b)
+        }
+        return {i: axes for i, axes in found.items() if axes is not None}
+
+    @cached_property
+    def rows(self) -> Sequence[VariableDiff]:
+        """The records, all made at once."""
+        known = {name: self.column(name) for name in ("name", "key", "dtype", "shape")}
+        side = list(map(Side._make, zip(*known.values(), strict=True)))
+        figures = zip(*(self._known[name] for name in Metrics._fields), strict=True)
+        fields: dict[str, Any] = {name: self.column(name) for name in VariableDiff._fields}
+        fields |= {"a": side, "b": side}
+        fields["metrics"] = [None if one[0] is None else Metrics._make(one) for one in figures]
+        return make_records(fields)
