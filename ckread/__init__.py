@@ -42,16 +42,16 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.records import CheckpointDiff as CheckpointDiff
     from ckread.analysis.drift.drift import drift as drift
     from ckread.analysis.drift.records import RunDrift as RunDrift
-    from ckread.analysis.filters import Filters as Filters
-    from ckread.analysis.filters import filters as filters
+    from ckread.analysis.filters.filters import Filters as Filters
+    from ckread.analysis.filters.filters import filters as filters
+    from ckread.analysis.filters.responses import Responses as Responses
+    from ckread.analysis.filters.responses import responses as responses
     from ckread.analysis.history.history import TrainingHistory as TrainingHistory
     from ckread.analysis.history.history import history as history
     from ckread.analysis.info import CheckpointSummary as CheckpointSummary
     from ckread.analysis.info import info as info
     from ckread.analysis.loading.loading import on_loading as loads
     from ckread.analysis.loading.records import OnLoading as OnLoading
-    from ckread.analysis.responses import Responses as Responses
-    from ckread.analysis.responses import responses as responses
     from ckread.analysis.statistics.statistics import CheckpointStatistics as CheckpointStatistics
     from ckread.analysis.statistics.statistics import RunStatistics as RunStatistics
     from ckread.analysis.statistics.statistics import statistics as statistics
@@ -83,10 +83,10 @@ _HOMES = {
     "CheckpointError": ("errors", "CheckpointError"),
     "CheckpointStatistics": ("analysis.statistics.statistics", "CheckpointStatistics"),
     "CheckpointSummary": ("analysis.info", "CheckpointSummary"),
-    "Filters": ("analysis.filters", "Filters"),
+    "Filters": ("analysis.filters.filters", "Filters"),
     "OnLoading": ("analysis.loading.records", "OnLoading"),
     "OptimizerAudit": ("analysis.audit.optimizer", "OptimizerAudit"),
-    "Responses": ("analysis.responses", "Responses"),
+    "Responses": ("analysis.filters.responses", "Responses"),
     "RestoreForecast": ("analysis.compat.records", "RestoreForecast"),
     "Run": ("model.run.run", "Run"),
     "RunDrift": ("analysis.drift.records", "RunDrift"),
@@ -100,7 +100,7 @@ _HOMES = {
     "compat": ("analysis.compat.compat", "compat"),
     "diff": ("analysis.diff.diff", "diff_checkpoints"),
     "drift": ("analysis.drift.drift", "drift"),
-    "filters": ("analysis.filters", "filters"),
+    "filters": ("analysis.filters.filters", "filters"),
     "history": ("analysis.history.history", "history"),
     "info": ("analysis.info", "info"),
     "loads": ("analysis.loading.loading", "on_loading"),
@@ -116,7 +116,7 @@ _HOMES = {
     "plot_optimizer": ("plotting", "plot_optimizer"),
     "plot_statistics": ("plotting", "plot_statistics"),
     "plot_track": ("plotting", "plot_track"),
-    "responses": ("analysis.responses", "responses"),
+    "responses": ("analysis.filters.responses", "responses"),
     "seams": ("analysis.audit.seams", "find_seams"),
     "statistics": ("analysis.statistics.statistics", "statistics"),
     "statistics_of_run": ("analysis.statistics.statistics", "statistics_of_run"),

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ckread.analysis.audit.optimizer import OptimizerAudit, RunOptimizerAudit
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
-    from ckread.analysis.filters import Filters
+    from ckread.analysis.filters.filters import Filters
+    from ckread.analysis.filters.responses import Responses
     from ckread.analysis.history.history import TrainingHistory
-    from ckread.analysis.responses import Responses
     from ckread.analysis.statistics.statistics import CheckpointStatistics, RunStatistics
     from ckread.analysis.track import RunTrack
     from ckread.model.checkpoint import Checkpoint
@@ -515,8 +515,8 @@ def plot_filters(
         >>> len(figure.axes[0].images)
         16
     """
-    from ckread.analysis.filters import Filters, filters
-    from ckread.analysis.responses import Responses
+    from ckread.analysis.filters.filters import Filters, filters
+    from ckread.analysis.filters.responses import Responses
     from ckread.views.figures.filters import plot_filters, plot_responses
     from ckread.views.figures.on_axes import draw_filters
 

@@ -61,7 +61,8 @@ Everything a command prints comes from a call here. What it gives shows itself: 
 command does in a terminal of 80 columns, a notebook as HTML, on light and dark grounds.
 `.to_dict()` is the body of the command's JSON document, `.to_pandas()` a `DataFrame`
 (`pip install 'ckread[pandas]'`), and `plot_…` a matplotlib `Figure`, of the answer or of what
-it is made of. Nothing heavy is imported before it is needed.
+it is made of, which a notebook shows at the end of its cell, also after `;`. Nothing heavy is
+imported before it is needed.
 
 An answer is a sequence of its records and a mapping of them by name: `len(answer)`, iteration,
 `answer[0]`, `answer["conv1/kernel"]`, `"conv1/kernel" in answer`, `answer.get(…)`,

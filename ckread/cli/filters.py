@@ -45,7 +45,7 @@ from ckread.views.terminal.words import listed
 if TYPE_CHECKING:
     import argparse
 
-    from ckread.analysis.responses import Responses
+    from ckread.analysis.filters.responses import Responses
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
     from ckread.model.checkpoint import Checkpoint
@@ -144,7 +144,7 @@ def _draw(
     checkpoint: Checkpoint, variable: Variable, arguments: argparse.Namespace
 ) -> tuple[Any, str]:
     """Give the picture and what it holds in words."""
-    from ckread.analysis.filters import filters, kernel_kind
+    from ckread.analysis.filters.filters import filters, kernel_kind
     from ckread.views.figures.filters import plot_filters
     from ckread.views.terminal.words import float_text, plural, shape_text
 
@@ -163,7 +163,7 @@ def _draw(
 
 def _respond(checkpoint: Checkpoint, name: str, arguments: argparse.Namespace) -> Responses:
     """Put the image through the layer."""
-    from ckread.analysis.responses import responses
+    from ckread.analysis.filters.responses import responses
 
     return responses(
         checkpoint,

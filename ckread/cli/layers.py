@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckread.cli.arguments import open_path
-from ckread.views.layers import layers_document, layers_page
+from ckread.views.listing import layers_document, layers_page
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.activation import activation_of, layer_of
+from ckread.analysis.filters.activation import activation_of, layer_of
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.lookup import find_named
 from ckread.readers.keras.config import parse_model
@@ -23,7 +23,7 @@ DIGITS = FIXTURES / "digits_files"
 KERAS = DIGITS / "digits.keras"
 
 
-def _layer(path: Any, name: str) -> ckread.analysis.activation.Layer:
+def _layer(path: Any, name: str) -> ckread.analysis.filters.activation.Layer:
     with ckread.open(path) as checkpoint:
         return layer_of(checkpoint, find_named(checkpoint, name))
 

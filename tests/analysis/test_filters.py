@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.filters import KernelKind, filters_of, kernel_kind
-from ckread.analysis.responses import Padding, response
+from ckread.analysis.filters.filters import KernelKind, filters_of, kernel_kind
+from ckread.analysis.filters.responses import Padding, response
 from ckread.errors import UsageError
 from tests.places import ROOT
 

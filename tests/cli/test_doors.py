@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.responses import read_image
+from ckread.analysis.filters.responses import read_image
 from ckread.errors import CheckpointError, UnsupportedFeatureError, UsageError
 from ckread.readers.files import read_bounded
 from ckread.readers.keras.archive import open_keras_archive

@@ -78,7 +78,7 @@ def _read_run(path: str) -> None:
 
 
 def _read_image(path: str) -> None:
-    from ckread.analysis.responses import read_image
+    from ckread.analysis.filters.responses import read_image
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")

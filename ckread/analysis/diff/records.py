@@ -240,8 +240,8 @@ class VariableDiff(NamedTuple):
         True
         >>> str(one.paired_by), one.confidence, one.renamed_from, one.is_renumbered
         ('name', 1.0, None, False)
-        >>> one.side is one.b
-        True
+        >>> one.side is one.b, one.is_paired
+        (True, True)
         >>> one.owner, one.slot, one.permutation, one.gates, one.part, one.scale, one.old, one.new
         (None, None, None, None, None, None, None, None)
         >>> one.a.dtype, one.is_codes, one.compared_as, round(one.metrics.relative_l2, 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.analysis.filters import KernelKind
+from ckread.analysis.filters.filters import KernelKind
 from ckread.model.display import by
 from ckread.views.figures.sheet import MARGIN, WIDTH, Caption, Sheet, new_sheet
 from ckread.views.figures.style import DENSE_SIZE, DIVERGING_MAP, HEADING_SIZE, Palette
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ckread.analysis.filters import Filters
-    from ckread.analysis.responses import Responses
+    from ckread.analysis.filters.filters import Filters
+    from ckread.analysis.filters.responses import Responses
 
     Floats = NDArray[np.float64]
     Place = tuple[float, float, float, float]  # left, top, width, height in inches

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.diff.records import CheckpointDiff
     from ckread.analysis.drift.records import RunDrift
-    from ckread.analysis.filters import Filters
+    from ckread.analysis.filters.filters import Filters
     from ckread.analysis.history.history import TrainingHistory
     from ckread.analysis.statistics.distribution import Distribution
     from ckread.analysis.statistics.statistics import VariableStatistics

@@ -8,7 +8,7 @@ import pytest
 
 import ckread
 from ckread.readers.keras.topology import output_shape
-from ckread.views.layers import layers_document
+from ckread.views.listing import layers_document
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:

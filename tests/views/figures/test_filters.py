@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ckread.analysis.activation import Layer
-from ckread.analysis.filters import filters_of
-from ckread.analysis.responses import Responses, response
+from ckread.analysis.filters.activation import Layer
+from ckread.analysis.filters.filters import filters_of
+from ckread.analysis.filters.responses import Responses, response
 from ckread.views.figures.filters import plot_filters, plot_responses
 from ckread.views.figures.style import DARK, LIGHT
 from tests.views.figures.layout import assert_layout_is_clean, tagged, text_of

@@ -24,7 +24,7 @@ from ckread.views.info.page import (
     scope_table,
     signature_blocks,
 )
-from ckread.views.layers import layer_blocks
+from ckread.views.listing import layer_blocks
 from ckread.views.terminal.page import Page, Paper, plain
 from tests.analysis.array_checkpoint import checkpoint
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckread.analysis.activation import Layer, keras_lines, layer_of
-from ckread.analysis.filters import KernelKind, filters_of, first_kernel, read_kernel
+from ckread.analysis.filters.activation import Layer, keras_lines, layer_of
+from ckread.analysis.filters.filters import KernelKind, filters_of, first_kernel, read_kernel
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
 from ckread.model.lookup import find_named
 from ckread.model.opening import opened
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ckread.analysis.filters import Filters
+    from ckread.analysis.filters.filters import Filters
     from ckread.model.checkpoint import Checkpoint
 
     Floats = NDArray[np.float64]
