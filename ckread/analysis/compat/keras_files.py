@@ -260,8 +260,8 @@ def _keras3_layers(
 def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
     found = f"what a legacy .h5 brings cannot be foretold: {why}"
     remedy = TextLines(
-        "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,",
-        "or model.save('target.h5').",
+        "Let the model write a legacy file too: model.save_weights('target.h5') of",
+        "tf_keras, or model.save('target.h5').",
     )
     return UsageError(found, path=checkpoint.path, remedy=remedy)
 
