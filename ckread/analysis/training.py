@@ -440,8 +440,10 @@ def optimizer_claims(checkpoint: Checkpoint, states: Sequence[OptimizerState]) -
             strength, source = Strength.UNKNOWN, "told by a configuration, or slots of known names"
         yield Claim(f"optimizer{name}", one.kind, strength, source)
         if one.learning_rate is not None:
-            stored = any(v.elements == 1 for v in checkpoint.of_word(*_RATES))
-            source = "variable learning_rate" if stored else "what the model was compiled with"
+            scalars = (v for v in checkpoint.of_word(*_RATES) if v.elements == 1)
+            stored = next((v for v in scalars if _value(v) == one.learning_rate), None)
+            source = "what the model was compiled with" if stored is None else "variable "
+            source += "" if stored is None else _word(stored)
             yield Claim(f"learning_rate{name}", one.learning_rate, Strength.STORED, source)
         elif one.schedule is not None:
             source = f"{one.schedule} gives it, and is not saved with its step"

@@ -274,8 +274,8 @@ def run_claims(reports: Sequence[CheckReport], seams: Sequence[Seam]) -> list[Cl
         names, values = zip(*found, strict=True)
         whose = few(names, 3) if len(names) < len(reports) else f"all {len(names)}"
         value: str | None = few(list(dict.fromkeys(map(str, values))), 8)
-        if all(isinstance(one, int) for one in values) and len(values) > 2:
-            value = f"{min(values):,} to {max(values):,}"
+        if all(isinstance(one, int) for one in values) and [*values] == sorted({*values}):
+            value = f"{values[0]:,} to {values[-1]:,}" if len(values) > 1 else value
         value = None if None in values else value
         claims.append(Claim(f"{word} of {whose}", value, strength, source, against))
     return [*claims, *(seam.claim for seam in seams)]

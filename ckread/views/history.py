@@ -73,7 +73,8 @@ def history_page(result: TrainingHistory, *, show_all: bool = False) -> Page:
         how = by("--best METRIC", "best=")
         sentences.append(f"best: {word} {safe_text(chosen.metric)} ({how} chooses).")
         if result.is_best_of_training and len(result.metrics) > 1:
-            sentences.append("It was measured in training: no metric is of validation data.")
+            told = "No name tells of validation data: it may have been measured in training."
+            sentences.append(told)
     if result.holders.how:
         sentences.append(f"Checkpoints {result.holders.how}.")
     elif result.run is not None:

@@ -18,6 +18,7 @@ from ckread.analysis.history.history import history
 from ckread.analysis.info import CheckpointSummary, info
 from ckread.errors import UsageError
 from ckread.model.run.run import open_run
+from ckread.views.check import run_claims
 from ckread.views.diff.verdict import verdict as diff_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
@@ -337,3 +338,37 @@ def test_names_that_differ_in_words_have_no_latest_and_no_largest_group(tmp_path
     assert latest.source == "the only one of its group"
     assert "of one model under 3 names one was taken" in run.notes[0]
     assert "drift and track take group A" in "\n".join(runs_page(run).piped())
+
+
+def test_what_lies_beside_weights_is_an_optimizers_if_it_is_called_so(tmp_path: Path) -> None:
+    weights = {f"{n}/w": values(i, 4, 3) for i, n in enumerate("ab")}
+    fisher = weights | {f"{name}/fisher": array for name, array in weights.items()}
+    found = info(saved(tmp_path, fisher, "fisher"))
+    assert (found.parameters, found.trainable_parameters) == (24, None)
+    assert "no optimizer state, beside 96 B of state" in sentence_of(found)
+    belief = weights | {f"{name}/AdaBelief": array for name, array in weights.items()}
+    named = info(saved(tmp_path, belief, "belief"))
+    assert (named.parameters, named.trainable_parameters) == (24, 24)
+
+
+def test_a_rate_is_told_by_the_variable_that_has_it(tmp_path: Path) -> None:
+    found = info(saved(tmp_path, DENSE | {"agent/lr": number(0.125)}))
+    [claim] = [one for one in found.evidence if one.claim == "learning_rate"]
+    assert (claim.value, claim.source) == (0.125, "variable lr")
+
+
+def test_the_claims_on_the_checkpoints_of_a_run_are_told_once(tmp_path: Path) -> None:
+    for n, count in enumerate((10, 20, 5)):
+        saved(tmp_path, DENSE | step(count), f"model.ckpt-{n}")
+    reports = [check(tmp_path / f"model.ckpt-{n}", quick=True) for n in range(3)]
+    rising, all_three = run_claims(reports[:2], ()), run_claims(reports, ())
+    assert [(c.claim, c.value, c.source) for c in rising] == [
+        ("step of all 2", "10 to 20", "global_step")
+    ]
+    assert [(c.claim, c.value) for c in all_three] == [("step of all 3", "10, 20, 5")]
+    saved(tmp_path, DENSE, "bare")
+    mixed = run_claims([*reports, check(tmp_path / "bare", quick=True)], ())
+    assert [c.claim for c in mixed] == [
+        "step of model.ckpt-0, model.ckpt-1, model.ckpt-2",
+        "step of bare",
+    ]

@@ -247,7 +247,9 @@ def _as_initialised(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterat
 
 def _units(kernel: Variable, dead: Sequence[int]) -> str:
     index = "index" if len(dead) == 1 else "indices"
-    return f"{len(dead)} of {kernel.shape[-1]} units ({index} {few([*map(str, dead)], 8)})"
+    leaf = kernel.name.rpartition("/")[2]
+    units = "units" if leaf in KERNELS and "lstm" not in kernel.name.lower() else "columns"
+    return f"{len(dead)} of {kernel.shape[-1]} {units} ({index} {few([*map(str, dead)], 8)})"
 
 
 def _no_gradient(n_units: int, *, forgets: bool) -> str:

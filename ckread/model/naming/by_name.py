@@ -217,6 +217,8 @@ def _slot(
     word = slot_word(suffix)
     if not owner or (word is None and suffix not in custom):
         return Identity(key, Role.SLOT) if record.shape and is_slot_scope(key) else None
+    if word is None and not suffix[0].isupper():  # called after no class of optimizer: `w/fisher`
+        return Identity(key, Role.STATE)
     found = _owner(owner, record, tensors)
     is_average = suffix == "ExponentialMovingAverage"
     if found is None and not is_average and not (word and suffix[0].isupper()):

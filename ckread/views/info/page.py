@@ -83,8 +83,7 @@ class _RoleRow(NamedTuple):
 def _role_blocks(summary: CheckpointSummary) -> list[Block]:
     """Give bytes by role, if there is more than one row of them."""
     kind = summary.training.optimizer_kind
-    is_one = kind is not None and len(summary.training.optimizers) == 1
-    slots = f"{kind.split(' with ')[0]} state" if kind and is_one else "slots"
+    slots = "slots" if kind is None or " and " in kind else f"{kind.split(' with ')[0]} state"
     own = {Role.WEIGHT, Role.STATISTIC, Role.ALIAS, Role.AVERAGE, Role.SLOT, Role.STATE}
     own |= {Role.BOOKKEEPING}
     nbytes = summary.nbytes - (
