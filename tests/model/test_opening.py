@@ -25,6 +25,8 @@ from ckread.errors import (
 from ckread.model.opening import open_checkpoint, open_live
 from ckread.model.paths.locate import locate
 from ckread.model.paths.location import Location, shard_warnings
+from ckread.model.paths.nearby import summary
+from ckread.model.paths.scanning import Candidate
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import DataType, Format
 from tests.builders import BundleBuilder, table_bytes, write_bundle
@@ -873,3 +875,16 @@ def test_a_file_beside_a_prefix_is_a_state_file_by_its_name_alone(tmp_path: Path
 def test_what_is_no_program_and_no_path(target: object) -> None:
     with pytest.raises(TypeError, match="expected a Checkpoint, a path or a live program"):
         open_live(target)
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        (["ckpt-1", "ckpt-2", "ckpt-30"], "ckpt-1 to ckpt-30"),
+        (["a-1", "ckpt-2", "ckpt-3"], "a-1, ckpt-2, ckpt-3"),
+        (["a-1", *(f"ckpt-{i}" for i in range(6))], "ckpt-1, ckpt-2, ckpt-3, ckpt-4, ckpt-5 and 2"),
+    ],
+)
+def test_what_a_directory_holds_in_a_sentence(names: list[str], held: str) -> None:
+    candidates = [Candidate(f"run/{name}", Format.TENSOR_BUNDLE, 0.0) for name in names]
+    assert summary("run", candidates).startswith(f"run holds {held}")

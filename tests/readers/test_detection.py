@@ -103,6 +103,7 @@ HISTORY = {"loss": [0.5, 0.25], "val_loss": [0.6, 0.5]}
         (varint_field(1, 1) + bytes_field(2, META_INFO), Kind.SAVED_MODEL),
         (varint_field(1, 1) + bytes_field(2, META_INFO * 30_000), Kind.SAVED_MODEL),
         (META_INFO + bytes_field(2, NODE), Kind.META_GRAPH),
+        (bytes_field(1, bytes_field(4, b"serve")), Kind.META_GRAPH),
         (bytes_field(1, bytes_field(5, b"2.21.0")), Kind.META_GRAPH),
         (NODE + NODE, Kind.GRAPH_DEF),
         (varint_field(1, 8) + bytes_field(2, b"pytorch"), Kind.ONNX),

@@ -44,7 +44,7 @@ _CPU_SECONDS_PER_MIB = 4
 """For one question: a file inflates to a thousand times its size at most."""
 _MAX_CRASHES = 5
 """Of one file: after them nothing more is asked of it."""
-_PYTHONS = ("python", "pypy")
+_PYTHONS: tuple[str, ...] = ("python", "pypy")
 
 
 class NoChildError(Exception):

@@ -41,6 +41,7 @@ def test_digits_run(fixtures_dir: Path) -> None:
         "checkpoint": str(folder / "ckpt-8"),
         "nearest": None,
     }
+    assert result.to_dict()["best"] == best.to_dict()
     assert len(result.holders.kept) == 10
     by_accuracy = history(folder / "history.json", best="val_accuracy").best
     assert by_accuracy is not None

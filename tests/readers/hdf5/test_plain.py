@@ -112,6 +112,7 @@ DECLINED: dict[str, Callable[[h5py.File], object]] = {
     "null": lambda file: file.create_dataset("a", data=h5py.Empty("f4")),
     "unwritten": lambda file: file.create_dataset("a", (4,), "f4"),
     "a name that is not ASCII": lambda file: file.create_group("é"),
+    "a deep tree": lambda file: file.create_group("/".join("g" * 70)),
     "linked twice": lambda file: file.__setitem__("b", file.create_group("a")),
 }
 
