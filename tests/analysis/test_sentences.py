@@ -389,3 +389,16 @@ def test_zeros_and_ones_are_equal_without_being_one(tmp_path: Path, fill: float)
     np.savez(other_file, **cast("Any", other))
     pairs = [v for v in diff(one_file, other_file).variables if v.renamed_from]
     assert all(v.confidence and v.confidence < 1 for v in pairs)
+
+
+def test_arrays_of_any_kind_are_no_weights_until_a_name_says_so(tmp_path: Path) -> None:
+    data, model = tmp_path / "data.npz", tmp_path / "model.npz"
+    np.savez(data, **cast("Any", {"x": values(1, 3, 3), "y": np.arange(3)}))
+    np.savez(model, **cast("Any", DENSE))
+    told = info(data)
+    assert sentence_of(told) == "2 arrays, 9 parameters if those of floating numbers are weights."
+    [claim] = [one for one in told.evidence if one.claim == "parameters"]
+    assert str(claim.strength) == "derived"
+    assert sentence_of(info(model)).startswith("Weights only: 15 parameters")
+    np.save(tmp_path / "one.npy", values(1, 3))
+    assert sentence_of(info(tmp_path / "one.npy")).startswith("1 array, 3 parameters if")
