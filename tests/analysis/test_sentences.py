@@ -20,6 +20,7 @@ from ckread.errors import UsageError
 from ckread.model.run.run import open_run
 from ckread.views.check import run_claims
 from ckread.views.diff.verdict import verdict as diff_verdict
+from ckread.views.history import verdict as history_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
 from ckread.views.runs import runs_page
@@ -282,7 +283,11 @@ def test_names_may_count_from_0_as_the_log_does(
     (tmp_path / "log.csv").write_text("\n".join(["epoch,val_loss", *lines]), encoding="utf-8")
     for name in names.split():
         saved(tmp_path, DENSE, name)
-    found = history(tmp_path / "log.csv", open_run(tmp_path)).holders
+    result = history(tmp_path / "log.csv", open_run(tmp_path))
+    found = result.holders
+    assert found.is_supposed == ("taken" in how)
+    if result.best is not None and result.best.checkpoint is not None:
+        assert history_verdict(result).endswith("as far as can be told.") == found.is_supposed
     assert tuple(sorted(found.kept)) == held
     assert how in found.how
     assert found.how.endswith("from 0") == ("taken" in how)
@@ -402,3 +407,12 @@ def test_arrays_of_any_kind_are_no_weights_until_a_name_says_so(tmp_path: Path) 
     assert sentence_of(info(model)).startswith("Weights only: 15 parameters")
     np.save(tmp_path / "one.npy", values(1, 3))
     assert sentence_of(info(tmp_path / "one.npy")).startswith("1 array, 3 parameters if")
+
+
+def test_numbers_that_happen_to_be_the_same_only_suppose_who_holds_what(tmp_path: Path) -> None:
+    for n in (1, 2, 3):
+        saved(tmp_path, DENSE, f"model_{n}")
+    (tmp_path / "log.json").write_text('{"loss": [3, 2, 1]}', encoding="utf-8")
+    result = history(tmp_path / "log.json", open_run(tmp_path))
+    assert result.holders.is_supposed
+    assert history_verdict(result).endswith("model_3, as far as can be told.")
