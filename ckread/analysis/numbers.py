@@ -126,6 +126,10 @@ def count_words(
     np.add.at(counts, index.view(np.intp), 1)
 
 
+MANY_BYTES = 1 << 14
+"""Elements of one byte from which on to count them costs less than to compute with them."""
+
+
 class BytePairs:
     """How often each byte stands beside each in two streams of numbers of one byte.
 

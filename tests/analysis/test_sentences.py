@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -372,3 +372,33 @@ def test_the_claims_on_the_checkpoints_of_a_run_are_told_once(tmp_path: Path) ->
         "step of model.ckpt-0, model.ckpt-1, model.ckpt-2",
         "step of bare",
     ]
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_zeros_and_ones_are_equal_without_being_one(tmp_path: Path, fill: float) -> None:
+    same = np.full(8, fill, np.float32)
+    one = {"enc/conv/kernel": values(1, 3, 8), "enc/conv/gamma": same}
+    other = {"transformer/q/kernel": values(2, 16, 8), "transformer/ln/gamma": same}
+    result = diff(saved(tmp_path, one, "one"), saved(tmp_path, other, "other"))
+    assert [v.name for v in result.variables if v.renamed_from] == []
+    moved = {name.replace("enc/", "net/enc/"): array for name, array in one.items()}
+    renamed = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
+    assert sum(v.renamed_from is not None for v in renamed.variables) == 2
+    one_file, other_file = str(tmp_path / "one.npz"), str(tmp_path / "other.npz")
+    np.savez(one_file, **cast("Any", one))
+    np.savez(other_file, **cast("Any", other))
+    pairs = [v for v in diff(one_file, other_file).variables if v.renamed_from]
+    assert all(v.confidence and v.confidence < 1 for v in pairs)
+
+
+def test_arrays_of_any_kind_are_no_weights_until_a_name_says_so(tmp_path: Path) -> None:
+    data, model = tmp_path / "data.npz", tmp_path / "model.npz"
+    np.savez(data, **cast("Any", {"x": values(1, 3, 3), "y": np.arange(3)}))
+    np.savez(model, **cast("Any", DENSE))
+    told = info(data)
+    assert sentence_of(told) == "2 arrays, 9 parameters if those of floating numbers are weights."
+    [claim] = [one for one in told.evidence if one.claim == "parameters"]
+    assert str(claim.strength) == "derived"
+    assert sentence_of(info(model)).startswith("Weights only: 15 parameters")
+    np.save(tmp_path / "one.npy", values(1, 3))
+    assert sentence_of(info(tmp_path / "one.npy")).startswith("1 array, 3 parameters if")

@@ -5,6 +5,7 @@ python -m tests.benchmarks.run --only runs types
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +15,20 @@ from tests.benchmarks.measuring import Comparison, measure_in_turn, python_comma
 from tests.builders import BundleBuilder
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from numpy.typing import NDArray
 
 _SHAPES = [(3, 3, 1, 16), (16,), (8,), (4, 8)] * 10
 _PER_CHECKPOINT = 1 / 1.2
 """What a checkpoint of few may take of the time of one of many."""
 _PER_BYTE = 1 / 3
 _TYPES = [
-    DataType.FLOAT64, DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT8_E4M3FN, DataType.INT8,
-    DataType.INT4, DataType.INT32, DataType.INT64, DataType.COMPLEX64, DataType.COMPLEX128,
-    DataType.BOOL,
+    DataType.FLOAT64, DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT8_E4M3FN,
+    DataType.FLOAT8_E5M2, DataType.INT8, DataType.INT4, DataType.INT16, DataType.INT32,
+    DataType.INT64, DataType.UINT64, DataType.COMPLEX64, DataType.COMPLEX128, DataType.BOOL,
 ]  # fmt: skip
+"""Each kind of kernel and of width; types beside these go the same ways."""
+_PATTERNS = ("a NaN in 131,072", "values in (1, 1.0001)", "half zeros", "rounding apart")
+"""Values of float32 that might leave the quick way."""
 
 
 def make_run(directory: Path, n: int) -> str:
@@ -47,7 +51,7 @@ def make_run(directory: Path, n: int) -> str:
 def compare_runs(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     """Every command that goes through a run, of 10,000 checkpoints beside one of 2,000."""
     few, many = (4, 20) if is_quick else (2_000, 10_000)
-    runs = [make_run(folder / f"run_{n}", n) for n in (many, few)]
+    runs = [make_run(folder / f"checkpoints_{n}", n) for n in (many, few)]
     comparisons = []
     for words in (
         ["runs"], ["info"], ["track"], ["drift"], ["drift", "--index-only"], ["check", "--every"],
@@ -61,11 +65,13 @@ def compare_runs(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
     return comparisons
 
 
-def make_type(prefix: Path, dtype: DataType, mib: int, seed: int) -> str:
+def make_type(prefix: Path, dtype: DataType, mib: int, seed: int, pattern: str = "") -> str:
     """Write one variable of a type, its values near each other whatever the seed."""
+    if Path(f"{prefix}.index").exists():
+        return str(prefix)
     n = (mib << 20) // dtype.itemsize
     values = np.random.default_rng(0).standard_normal(n, np.float32)
-    values += np.float32(0.01 * seed)
+    values = _of_pattern(values, pattern, seed)
     if not dtype.startswith(("float", "bfloat", "complex")):
         values = np.abs(values * 3).clip(0, 7)
     prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -74,21 +80,43 @@ def make_type(prefix: Path, dtype: DataType, mib: int, seed: int) -> str:
     return builder.write(prefix)
 
 
+def _of_pattern(x: NDArray[np.float32], pattern: str, seed: int) -> NDArray[np.float32]:
+    if pattern == "rounding apart":
+        return x * np.float32(1 + 1e-7 * seed)
+    x = x + np.float32(0.01 * seed)
+    if pattern == "a NaN in 131,072":
+        x[::131_072] = np.nan
+    elif pattern == "values in (1, 1.0001)":
+        x = 1 + x * np.float32(1e-5)
+    elif pattern == "half zeros":
+        x[::2] = 0
+    return x
+
+
 def compare_types(folder: Path, *, is_quick: bool = False) -> list[Comparison]:
-    """Values of every type beside as many bytes of float32."""
+    """Values of every type, and odd ones, beside as many bytes of float32."""
     mib = 1 if is_quick else 256
-    made = {
-        dtype: [make_type(folder / "types" / f"{dtype}-{i}", dtype, mib, i) for i in (1, 2)]
-        for dtype in (DataType.FLOAT32, *_TYPES)
-    }
+    kinds = [(dtype, "") for dtype in (DataType.FLOAT32, *_TYPES)]
+    kinds += [(DataType.FLOAT32, pattern) for pattern in _PATTERNS]
+    made = {}
+    for at, (dtype, pattern) in enumerate(kinds):
+        name = f"{dtype}-{at if pattern else ''}"
+        called = f"float32, {pattern}" if pattern else str(dtype)
+        made[called] = [
+            make_type(folder / "types" / f"{name}-{seed}", dtype, mib, seed, pattern)
+            for seed in (1, 2)
+        ]
+    plain = made.pop("float32")
     comparisons = []
     for command, n in (("stats", 1), ("check", 1), ("diff", 2), ("drift", 2)):
-        for dtype in _TYPES:
-            both = (made[dtype], made[DataType.FLOAT32])
+        for called, paths in made.items():
             commands = (
-                python_command("-m", "ckread", command, *paths[:n], "--jobs", "1") for paths in both
+                python_command("-m", "ckread", command, *some[:n], "--jobs", "1")
+                for some in (paths, plain)
             )
-            measured = measure_in_turn(*commands, n_ours=2, n_theirs=2, is_quick=is_quick)
-            work = f"{command}, {mib} MiB of {dtype}"
+            measured = measure_in_turn(
+                *commands, n_ours=2, n_theirs=2, is_quick=is_quick, is_warm=True
+            )
+            work = f"{command}, {mib} MiB of {called}"
             comparisons.append(Comparison(work, *measured, _PER_BYTE, beside="float32"))
     return comparisons

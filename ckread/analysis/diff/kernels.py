@@ -19,6 +19,7 @@ import numpy as np
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
 from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
 from ckread.analysis.numbers import (
+    MANY_BYTES,
     BytePairs,
     chunk_buffer,
     copy_as_floats,
@@ -62,7 +63,8 @@ class PairComparison:
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         """Compare the next stretch: 1-D arrays of one length, of any two types."""
         is_quick = self._tolerance.is_bitwise and a.dtype == b.dtype
-        if is_quick and a.dtype.itemsize == 1:
+        # Once begun, counting goes on: what is in `_tallies` comes before it.
+        if is_quick and a.dtype.itemsize == 1 and (self._counted or a.size >= MANY_BYTES):
             self._counted = self._counted or CountedPairs(a.dtype)
             self._counted.add(a, b)
             return
@@ -155,15 +157,15 @@ class PairComparison:
 
         Their signs tell all but those with a zero.
         """
-        bits = a.dtype.itemsize
-        differing = self._bits[: bits * a.size].view(f"i{bits}")
-        np.bitwise_xor(a.view(differing.dtype), b.view(differing.dtype), out=differing)
         mask, other = self._mask[: a.size], self._other_mask[: a.size]
-        n_differing = int(np.count_nonzero(np.less(differing, 0, out=mask)))
-        if n_differing * _RARE < a.size:
-            at = np.flatnonzero(mask)
-            x, y = a8[at], b8[at]
-            return int(np.count_nonzero(((x < 0) & (y > 0)) | ((x > 0) & (y < 0))))
+        if a.dtype.itemsize > 1:  # of four bits in a byte the first is no sign
+            differing = self._bits[: a.nbytes].view(f"i{a.dtype.itemsize}")
+            np.bitwise_xor(a.view(differing.dtype), b.view(differing.dtype), out=differing)
+            n_differing = int(np.count_nonzero(np.less(differing, 0, out=mask)))
+            if n_differing * _RARE < a.size:
+                at = np.flatnonzero(mask)
+                x, y = a8[at], b8[at]
+                return int(np.count_nonzero(((x < 0) & (y > 0)) | ((x > 0) & (y < 0))))
         below = np.logical_and(np.less(a8, 0, out=mask), np.greater(b8, 0, out=other), out=mask)
         n_below = int(np.count_nonzero(below))
         above = np.logical_and(np.greater(a8, 0, out=mask), np.less(b8, 0, out=other), out=mask)
@@ -639,16 +641,18 @@ def rounding_of(chunks: Iterable[tuple[NDArray[Any], ...]]) -> Rounding:
     found, pairs = Rounding(), None
     with np.errstate(all="ignore"):
         for a, b in chunks:
-            if a.dtype.itemsize == 1:
+            if a.dtype.itemsize == 1 and a.size >= MANY_BYTES:
                 pairs = pairs or BytePairs()
                 pairs.add(a, b)
                 continue
             for start in range(0, a.size, CAPACITY):
                 x, y = (side[start : start + CAPACITY] for side in (a, b))
-                found = merge_roundings(found, _rounding_of_finite(x, y) or _rounding(x, y))
+                quick = _rounding_of_finite(x, y) if x.dtype.itemsize > 1 else None
+                found = merge_roundings(found, quick or _rounding(x, y))
         if pairs is not None and pairs.counts.any():
             left, right, _ = pairs.used()
-            found = _rounding(left.view(a.dtype), right.view(a.dtype))
+            counted = _rounding(left.view(a.dtype), right.view(a.dtype))
+            found = merge_roundings(found, counted)
     return found
 
 

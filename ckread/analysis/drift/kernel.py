@@ -19,6 +19,7 @@ import numpy as np
 
 from ckread.analysis.norms import are_alike, inner_from_distance
 from ckread.analysis.numbers import (
+    MANY_BYTES,
     BytePairs,
     chunk_buffer,
     copy_as_floats,
@@ -160,8 +161,8 @@ class ByteSums(ChunkSums):
         here, there, counts = _paired(x, self._start)
         y, y0 = self._value[here], self._value[there]
         if not self._rows:
-            self._rows.append(_own_row(y0, counts))
-        row = _own_row(y, counts)
+            self._rows.append(_first_row(y0, counts))
+        row = _first_row(y, counts)
         row[1] = row[2] = _weighted((y - y0) ** 2, counts)
         xx, ff = row[0], self._rows[0][0]
         is_alike = are_alike(xx, ff)
@@ -181,7 +182,7 @@ class ByteSums(ChunkSums):
         """Give the sums, shape (checkpoints, N_SUMS)."""
         if not self._rows:
             here, _, counts = _paired(self._start, self._start)
-            self._rows.append(_own_row(self._value[here], counts))
+            self._rows.append(_first_row(self._value[here], counts))
         return super().rows()
 
 
@@ -191,7 +192,7 @@ def _paired(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> tuple[NDArray[Any], .
     return pairs.used()
 
 
-def _own_row(values: Floats, counts: NDArray[np.int64]) -> list[float]:
+def _first_row(values: Floats, counts: NDArray[np.int64]) -> list[float]:
     """Give the sums of the first checkpoint, from its values and how often each occurs."""
     xx = _weighted(values * values, counts)
     nan, infinite = (int(counts[bad(values)].sum()) for bad in (np.isnan, np.isinf))
@@ -230,7 +231,8 @@ def _are_counted(cells: Sequence[Extent | Variable]) -> bool:
     """Tell whether all are of one type of floats of one byte: integers are copied faster."""
     dtype = cells[0].dtype
     is_narrow = dtype.itemsize == 1 and dtype.startswith("float")
-    return is_narrow and all(cell.dtype is dtype for cell in cells)
+    are_many = is_narrow and cells[0].nbytes >= MANY_BYTES
+    return are_many and all(cell.dtype is dtype for cell in cells)
 
 
 def measure(extents: Sequence[Extent], exponent: int, chunks: Chunks) -> Measured:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckread.analysis.numbers import chunk_buffer
 from ckread.analysis.scan import Item, item_of, plain_extents, scan
 from ckread.analysis.small import AllAtOnce, grouped, scan_together
 from ckread.analysis.statistics.distribution import (
@@ -217,33 +218,50 @@ class Cells:
     high: NDArray[np.float64]
     n_parts: int
 
-    def new_counts(self) -> Counts:
-        """Give zeros, shape (n_cells + 1, n_parts): the last row is for all other elements."""
-        return np.zeros((self.numbers.size + 1, self.n_parts), np.int64)
-
     def counted(self, arrays: Iterable[NDArray[Any]]) -> Counts:
-        """Count the elements of a stream."""
-        counts = self.new_counts()
-        for values in arrays:
-            self.count(values, counts)
+        """Count the elements of a stream.
+
+        Returns:
+            Shape (n_cells + 1, n_parts): the last row is for all other elements.
+        """
+        n_cells = self.numbers.size
+        counts = np.zeros((n_cells + 1, self.n_parts), np.int64)
+        low, scale, base = np.zeros(N_BINS), np.zeros(N_BINS), np.full(N_BINS, n_cells)
+        low[self.numbers] = self.low
+        scale[self.numbers] = self.n_parts / (self.high - self.low)
+        base[self.numbers] = np.arange(n_cells)
+        base *= self.n_parts
+        with np.errstate(all="ignore"):
+            for values in arrays:
+                flat = np.ascontiguousarray(values).reshape(-1)
+                flat = np.abs(flat) if flat.dtype.kind == "c" else flat
+                for start in range(0, flat.size, _PIECE):
+                    part = self._parts(flat[start : start + _PIECE], low, scale, base)
+                    np.add.at(counts.reshape(-1), part, 1)
         return counts
 
-    def count(self, values: NDArray[Any], counts: Counts) -> None:
-        """Add elements to the counts."""
-        flat = np.ascontiguousarray(values).reshape(-1)
-        flat = np.abs(flat) if flat.dtype.kind == "c" else flat
-        cell_of = np.full(N_BINS, self.numbers.size)
-        cell_of[self.numbers] = np.arange(self.numbers.size)
-        low = np.append(self.low, 0.0)
-        scale = np.append(self.n_parts / (self.high - self.low), 0.0)
-        with np.errstate(all="ignore"):
-            for start in range(0, flat.size, _PIECE):
-                piece = flat[start : start + _PIECE]
-                number = piece.astype(np.float32, copy=False).view(np.uint32) >> np.uint32(16)
-                cell = cell_of[number]
-                x = (piece.astype(np.float64) - low[cell]) * scale[cell]
-                part = np.fmax(np.fmin(x, self.n_parts - 1), 0).astype(np.intp)
-                np.add.at(counts.reshape(-1), part + cell * self.n_parts, 1)
+    def _parts(
+        self,
+        piece: NDArray[Any],
+        low: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        base: NDArray[np.intp],
+    ) -> NDArray[np.intp]:
+        """Give the place among all parts of each element, by what is known of every bin."""
+        n = piece.size
+        room = [chunk_buffer(8 * _PIECE, number=k).view(np.float64)[:n] for k in (1, 2, 3)]
+        number, x, known = room[0].view(np.uint64), *room[1:]
+        bits = piece.astype(np.float32, copy=False).view(np.uint32)
+        np.right_shift(bits, 16, out=number, casting="unsafe")
+        bin_of = number.view(np.intp)
+        np.copyto(x, piece)
+        np.subtract(x, np.take(low, bin_of, out=known, mode="clip"), out=x)
+        np.multiply(x, np.take(scale, bin_of, out=known, mode="clip"), out=x)
+        np.fmax(np.fmin(x, self.n_parts - 1, out=x), 0, out=x)
+        part = known.view(np.intp)
+        np.copyto(part, x, casting="unsafe")
+        np.add(part, np.take(base, bin_of, out=x.view(np.intp), mode="clip"), out=part)
+        return part
 
 
 def cells_to_refine(sketch: Sketch) -> Cells | None:

@@ -36,9 +36,7 @@ def test_quantiles_of_narrow_values(centre: float, width: float, dtype: DataType
     sketch = _sketch(array, dtype)
     cells = cells_to_refine(sketch)
     assert cells is not None
-    counts = cells.new_counts()
-    for part in np.array_split(array, 7):
-        cells.count(part, counts)
+    counts = cells.counted(np.array_split(array, 7))
     coarse = sketch_bins(sketch)
     found = sketch_distribution(sketch, 50, refined_bins(coarse, cells, counts))
     assert_equals_numpy(found, array)
@@ -57,8 +55,7 @@ def test_signs_and_clusters_are_refined_together() -> None:
     sketch = _sketch(array, DataType.FLOAT32)
     cells = cells_to_refine(sketch)
     assert cells is not None
-    counts = cells.new_counts()
-    cells.count(array, counts)
+    counts = cells.counted([array])
     assert counts.sum() == array.size
     found = sketch_distribution(sketch, 50, refined_bins(sketch_bins(sketch), cells, counts))
     assert_equals_numpy(found, array)
@@ -81,7 +78,6 @@ def test_a_file_that_changed_between_the_reads_keeps_the_first_bins() -> None:
     sketch = _sketch(array, DataType.FLOAT32)
     cells = cells_to_refine(sketch)
     assert cells is not None
-    counts = cells.new_counts()
-    cells.count(array[:-1], counts)
+    counts = cells.counted([array[:-1]])
     bins = sketch_bins(sketch)
     assert refined_bins(bins, cells, counts) is bins
