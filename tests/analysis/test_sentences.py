@@ -416,3 +416,19 @@ def test_numbers_that_happen_to_be_the_same_only_suppose_who_holds_what(tmp_path
     result = history(tmp_path / "log.json", open_run(tmp_path))
     assert result.holders.is_supposed
     assert history_verdict(result).endswith("model_3, as far as can be told.")
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (0, "No gradient has reached any of them."),
+        (800, "All slots are as they began: no gradient came, or they were reset."),
+    ],
+)
+def test_slots_of_zeros_may_have_been_reset(tmp_path: Path, n: int, told: str) -> None:
+    zeros = {f"{k}/{w}": np.zeros_like(v) for k, v in DENSE.items() for w in ("Adam", "Adam_1")}
+    counted = dict(zip(("beta1_power", "beta2_power"), powers(n), strict=True))
+    path = saved(tmp_path, DENSE | zeros | counted)
+    assert verdict(optimizer(path)).endswith(told)
+    resets = [one for one in check(path).findings if one.code is Code.MOMENTS_RESET]
+    assert len(resets) == (n > 0)
