@@ -8,7 +8,7 @@ from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import find_shared
-from ckread.model.display import by, named, safe_text, safe_word
+from ckread.model.display import Field, Kind, by, named, safe_text, safe_word
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS, count_parameters
 from ckread.model.variable import VARIABLE_FIELDS
@@ -262,7 +262,7 @@ def tree_table(
 
     columns: list[Column[_Node]] = [
         Column(title="tree", shown=name, folds=True),
-        Column(title="path", piped=lambda row: safe_word(row.node.path) if row.lasts else "."),
+        Column.of(_PATH),
         Column(title="shape", shown=shape, justify=RIGHT, rank=1),
         of("variables"),
         of("parameters", shown=parameters),
@@ -276,6 +276,9 @@ def tree_table(
         ),
     ]
     return Table(columns, rows)
+
+
+_PATH: Field[_Node] = Field("path", Kind.TEXT, lambda row: row.node.path if row.lasts else ".")
 
 
 def guides_of(lasts: tuple[bool, ...]) -> str:

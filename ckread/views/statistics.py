@@ -93,10 +93,7 @@ def statistics_table(rows: Sequence[Row], *, first: Sequence[Column[Row]] = ()) 
             value = _FIELDS[name].of(row[0])
             return ABSENT if value is None else float_text(value)
 
-        def piped(row: Row) -> str:
-            return float_word(_FIELDS[name].of(row[0]))
-
-        return of(name, shown=shown, piped=piped, justify=POINT, **look)
+        return of(name, shown=shown, word=float_word, justify=POINT, **look)
 
     def zeros(row: Row) -> str:
         found = row[0].distribution

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from itertools import compress
+from itertools import chain, compress, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,7 @@ from ckread.views.drift.rows import (
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
 from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table
-from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, word_of
+from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,14 +90,15 @@ def drift_page(view: DriftView) -> Page:
     said = Prose(word + colon + rest)
     if word == "not finite":
         said = Prose(Span(word, "bad"), f": {rest}")
-    table, hidden = _table(view)
+    ordered = view.ordered()
+    table, hidden = _table(view, ordered)
     drawn = [TerminalOnly(table)] if table.rows else []
-    piped = PipedDrift(result, view.ordered()[: view.top])
+    piped = PipedDrift(result, ordered[: view.top])
     return Page([title, said], *drawn, DriftFooter(table, result, hidden), piped)
 
 
-def _table(view: DriftView) -> tuple[Table[VariableDrift], Hidden]:
-    rows = everything = view.ordered()
+def _table(view: DriftView, everything: list[VariableDrift]) -> tuple[Table[VariableDrift], Hidden]:
+    rows = everything
     if view.is_blown_up and not view.show_all:
         rows = [row for row in rows if row.first_nonfinite is not None]
     limit = DEFAULT_TOP if view.top is None else view.top
@@ -188,15 +189,17 @@ class PipedDrift(PipedTable[VariableDrift]):
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
         title = entries[0].unit if is_counted else "checkpoint"
         columns = [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
-        words: list[list[str]] = [[] for _ in _COLUMNS]
+        chosen, absent = self._chosen, [None] * len(steps)
+        present = list(chain.from_iterable(variable.present for variable in chosen))
+        names = chain.from_iterable(
+            repeat(safe_word(variable.name), len(steps)) for variable in chosen
+        )
+        words = [list(compress(names, present)), list(compress(steps * len(chosen), present))]
         # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
-        series = [(attrgetter(field.name), word_of(field.kind)) for field in SERIES]
-        for variable in self._chosen:
-            absent = [None] * len(steps)
-            here = [[safe_word(variable.name)] * len(steps), steps]
-            here += [list(map(write, give(variable) or absent)) for give, write in series]
-            for column, found in zip(words, here, strict=True):
-                column += compress(found, variable.present)
+        for field in SERIES:
+            found = (give or absent for give in map(attrgetter(field.name), chosen))
+            values = list(compress(chain.from_iterable(found), present))
+            words.append(words_of(field.kind, values))
         return columns, words
 
 

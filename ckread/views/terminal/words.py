@@ -200,8 +200,11 @@ def word_of(kind: Kind) -> Callable[[Any], str]:
 def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
     """Give the words of very many values of a kind, as `word_of` makes each."""
     types = {*map(type, values)}
-    if kind in NUMERIC and types == {float}:
-        return [f"{value:.6g}" if value == value else "NaN" for value in values]
+    if kind is Kind.FIGURE and types <= {float, type(None)}:
+        return [
+            ABSENT_WORD if value is None else f"{value:.6g}" if value == value else "NaN"
+            for value in values
+        ]
     if kind in NUMERIC and types == {int}:
         return list(map(str, values))
     if kind is Kind.TEXT and types == {str}:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.model.display import safe_text, safe_word
+from ckread.model.display import Kind, safe_text, safe_word
+from ckread.model.role import Role
+from ckread.readers.contract import DataType
 from ckread.views.terminal.words import (
     count_text,
     float_text,
@@ -23,6 +26,8 @@ from ckread.views.terminal.words import (
     size_text,
     time_text,
     time_word,
+    word_of,
+    words_of,
 )
 
 
@@ -150,3 +155,29 @@ def test_no_name_reaches_a_terminal_raw(name: str) -> None:
     assert word.isprintable()
     assert word.split() == [word]
     assert not re.match("#", word)
+
+
+_MANY: dict[Kind, list[list[Any]]] = {
+    Kind.FIGURE: [
+        [1.5, -0.0, math.nan, math.inf, 1e300],
+        [1.0, None],
+        [3, 12345678],
+        [3, None, 2.5],
+    ],
+    Kind.COUNT: [[3, 12345678], [3, None], [2.5, 0.1234567]],
+    Kind.TEXT: [
+        ["a", "b/c"],
+        ["a b", "#", "", "a\n"],
+        ["a", None],
+        [DataType.FLOAT32, Role.SLOT],
+        [],
+    ],
+    Kind.SHAPE: [[(2, 3), (), None]],
+    Kind.TRUTH: [[True, None, False]],
+}
+
+
+@pytest.mark.parametrize("kind", _MANY)
+def test_words_of_many_are_those_of_each(kind: Kind) -> None:
+    for values in _MANY[kind]:
+        assert words_of(kind, values) == [word_of(kind)(one) for one in values]
