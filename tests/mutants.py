@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WINGS = ("readers", "model", "analysis")
-_TESTS = ("readers", "model", "analysis", "hazards")
+_TESTS = ("readers", "model", "analysis", "hazards", "views", "cli")
 _FAST = "not slow and not oracle"
 _MOST = 150
 """Tests of a fault, those first that reach least else."""
@@ -174,9 +174,11 @@ def _changed(mutant: Mutant) -> tuple[str, str] | None:
 
     source = (_ROOT / mutant.module).read_text(encoding="utf-8")
     try:
-        return source, mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
-    except AttributeError:  # `except a.b` is more than this operator knows
+        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+        compile(changed, mutant.module, "exec")
+    except (AttributeError, SyntaxError):  # `except a.b` and `{**a}` are more than it knows
         return None
+    return source, changed
 
 
 class Loaded:

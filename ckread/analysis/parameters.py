@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.model.evidence import Claim, Strength
-from ckread.model.role import Role, role_by_word
+from ckread.model.role import Role, is_weight_word, role_by_word
 from ckread.model.tree import Parameters, count_parameters
+from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
 _PART = re.compile(r"(?:/part_\d+)?(?:_mht_\d+of\d+)?-values\Z")
+
+
+_OF_ANYTHING = (Format.HDF5, Format.NPY, Format.NPZ)
+"""Formats that hold arrays of any kind, data as well."""
 
 
 class HashTable(NamedTuple):
@@ -121,6 +126,8 @@ def parameter_claims(checkpoint: Checkpoint, parameters: Parameters) -> Iterator
         how = Strength.STORED, "the collections of the graph"
     elif has_slots:
         how = Strength.NAMED, "the names: what optimizer state belongs to, and what is like it"
+    elif checkpoint.format in _OF_ANYTHING and not _is_called_a_weight(checkpoint):
+        how = Strength.DERIVED, "floating numbers: no name says that they are weights"
     else:
         how = Strength.NAMED, "the names: floating variables without another role"
     yield Claim("parameters", parameters.total, *how)
@@ -130,6 +137,11 @@ def parameter_claims(checkpoint: Checkpoint, parameters: Parameters) -> Iterator
     if state:
         source = "names of known containers, or no optimizer that trains them"
         yield Claim("state", state, Strength.DERIVED, source)
+
+
+def _is_called_a_weight(checkpoint: Checkpoint) -> bool:
+    """Tell whether some array is called as frameworks call weights."""
+    return any(is_weight_word(re.split(r"[/.]", name)[-1]) for name in checkpoint)
 
 
 def _trainable_claim(checkpoint: Checkpoint, value: int | None, *, has_slots: bool) -> Claim:

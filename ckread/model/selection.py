@@ -66,11 +66,14 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
 
 
 _MATCH_SECONDS = 1.0
+_QUICK_SECONDS = 0.01
+_spent: dict[str, float] = {}
+"""Seconds of slow matches, by expression, since it was last given."""
 
 
 @contextmanager
 def bounded_match(pattern: str, name: str) -> Iterator[None]:
-    """Let an expression take a second of CPU for a name: `(a+)+$` takes years for some.
+    """Let an expression take a second of CPU, for all names: `(a+)+$` takes years for some.
 
     A match looks for signals now and then, which go to the main thread: in others, and where
     there is no timer, it has no bound. `UsageError` is raised from within the match.
@@ -82,17 +85,22 @@ def bounded_match(pattern: str, name: str) -> Iterator[None]:
     def stop(*_: object) -> None:
         shown = name if len(name) <= _SHOWN_LENGTH else f"{name[:_SHOWN_LENGTH]}…"
         raise UsageError(
-            f"{pattern}: takes more than {_MATCH_SECONDS:.0f} s for the name {shown}",
+            f"{pattern}: takes more than {_MATCH_SECONDS:.0f} s, at the name {shown}",
             remedy="Let no repetition hold another, as (a+)+ does, and give fewer of them.",
         )
 
+    left = _MATCH_SECONDS - _spent.get(pattern, 0.0)
+    if left < _QUICK_SECONDS:
+        stop()
     before = signal.signal(signal.SIGVTALRM, stop)
-    timer = signal.setitimer(signal.ITIMER_VIRTUAL, _MATCH_SECONDS)
+    timer = signal.setitimer(signal.ITIMER_VIRTUAL, left)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, *timer)
+        took = left - signal.setitimer(signal.ITIMER_VIRTUAL, *timer)[0]
         signal.signal(signal.SIGVTALRM, before)
+        if took > _QUICK_SECONDS:
+            _spent[pattern] = _spent.get(pattern, 0.0) + took
 
 
 _SHOWN_LENGTH = 200
@@ -106,6 +114,7 @@ def _may_be_endless(pattern: str) -> bool:
 
 def bounded_test(pattern: str, match: Callable[[str], object]) -> Callable[[str], bool]:
     """Give the test of an expression on one name, which ends."""
+    _spent.pop(pattern, None)
     if not _may_be_endless(pattern):
         return lambda name: match(name) is not None
 

@@ -155,7 +155,8 @@ def _best(result: TrainingHistory) -> str:
         )
     text += f" at {where}"
     if best.checkpoint is not None:
-        return f"{text}, held by {safe_text(best.checkpoint)}."
+        supposed = ", as far as can be told" if result.holders.is_supposed else ""
+        return f"{text}, held by {safe_text(best.checkpoint)}{supposed}."
     if result.run is None:
         return f"{text}."
     if not result.holders.how:

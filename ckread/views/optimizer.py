@@ -138,11 +138,12 @@ def verdict(result: OptimizerAudit) -> str:
         rest = " What the slots alone tell:" if result.weights else ""
         sentences.append(f"The last update cannot be recomputed: {reason}.{rest}")
     forgets = any(one.forgets for one in result.optimizers)
-    return " ".join([*sentences, *_without_gradient(result.weights, forgets=forgets)])
+    return " ".join([*sentences, *_without_gradient(result, forgets=forgets)])
 
 
-def _without_gradient(weights: Sequence[WeightUpdate], *, forgets: bool) -> Iterable[str]:
+def _without_gradient(result: OptimizerAudit, *, forgets: bool) -> Iterable[str]:
     """Say what no gradient reached; of slots that forget, only where none shows any more."""
+    weights = result.weights
     reached = "shows in" if forgets else "has reached"
     rows = [w for w in weights if w.rows_without_gradient]
     for weight in rows[:2]:
@@ -152,7 +153,9 @@ def _without_gradient(weights: Sequence[WeightUpdate], *, forgets: bool) -> Iter
     others = [w for w in weights if w not in rows]
     blank = [w for w in others if w.without_gradient == w.elements]
     if blank and len(blank) == len(weights):
-        yield "No gradient shows in any." if forgets else "No gradient has reached any of them."
+        is_start = not any(one.iterations for one in result.optimizers)
+        told = "All slots are as they began: no gradient came, or they were reset."
+        yield "No gradient has reached any of them." if is_start and not forgets else told
         return
     if blank:
         names = ", ".join(safe_text(w.name) for w in blank[:3])

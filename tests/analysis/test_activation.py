@@ -13,6 +13,7 @@ from ckread.analysis.filters.activation import activation_of, layer_of
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.lookup import find_named
 from ckread.readers.keras.config import parse_model
+from tests.builders import write_bundle
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -117,6 +118,20 @@ def test_an_odd_setting_is_an_error_or_none(setting: str) -> None:
     assert any(True for value in ODD for _ in _calls(setting, value))
 
 
+@pytest.mark.parametrize("leaf", ["depthwise_kernel", "pointwise_kernel"])
+def test_a_separable_convolution_is_declined(tmp_path: Path, leaf: str) -> None:
+    """Its output takes both kernels: one alone is not what the layer gives."""
+    size = (3, 3, 1, 2) if leaf == "depthwise_kernel" else (1, 1, 2, 4)
+    settings = {"name": "s", "kernel_size": [3, 3]}
+    layers = [{"class_name": "SeparableConv2D", "module": "keras.layers", "config": settings}]
+    model = parse_model({"class_name": "Sequential", "config": {"layers": layers}})
+    path = write_bundle(tmp_path / "x", {f"s/{leaf}": np.ones(size, "f4")})
+    with ckread.open(path) as checkpoint:
+        checkpoint.evidence = checkpoint.evidence._replace(model=model)
+        with pytest.raises(UsageError, match="s is a SeparableConv2D, expected a Conv2D or Dep"):
+            ckread.responses(checkpoint, f"s/{leaf}", np.ones((8, 8, size[2])))
+
+
 # Beside Keras. One process imports it once.
 
 ACTIVATIONS = (
@@ -163,7 +178,7 @@ def _models(keras: Any) -> dict[str, Any]:
             layers.RandomFlip(), layers.Dropout(0.5), layers.Resizing(14, 7), looked(4, 3),
         ),
         "normalized": sequential(
-            layers.Normalization(mean=[90.0, 100, 110], variance=[40.0, 50, 60]), looked(4, 3)
+            layers.Normalization(mean=[90.0, 100, 110], variance=[1600.0, 2500, 3600]), looked(4, 3)
         ),
         "functional": keras.Model(image, functional),
         "nested": keras.Model(nested_in, nested),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from ckread.errors import UsageError
 from ckread.model.run.run import open_run
 from ckread.views.check import run_claims
 from ckread.views.diff.verdict import verdict as diff_verdict
+from ckread.views.history import verdict as history_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
 from ckread.views.runs import runs_page
@@ -282,7 +283,11 @@ def test_names_may_count_from_0_as_the_log_does(
     (tmp_path / "log.csv").write_text("\n".join(["epoch,val_loss", *lines]), encoding="utf-8")
     for name in names.split():
         saved(tmp_path, DENSE, name)
-    found = history(tmp_path / "log.csv", open_run(tmp_path)).holders
+    result = history(tmp_path / "log.csv", open_run(tmp_path))
+    found = result.holders
+    assert found.is_supposed == ("taken" in how)
+    if result.best is not None and result.best.checkpoint is not None:
+        assert history_verdict(result).endswith("as far as can be told.") == found.is_supposed
     assert tuple(sorted(found.kept)) == held
     assert how in found.how
     assert found.how.endswith("from 0") == ("taken" in how)
@@ -372,3 +377,58 @@ def test_the_claims_on_the_checkpoints_of_a_run_are_told_once(tmp_path: Path) ->
         "step of model.ckpt-0, model.ckpt-1, model.ckpt-2",
         "step of bare",
     ]
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_zeros_and_ones_are_equal_without_being_one(tmp_path: Path, fill: float) -> None:
+    same = np.full(8, fill, np.float32)
+    one = {"enc/conv/kernel": values(1, 3, 8), "enc/conv/gamma": same}
+    other = {"transformer/q/kernel": values(2, 16, 8), "transformer/ln/gamma": same}
+    result = diff(saved(tmp_path, one, "one"), saved(tmp_path, other, "other"))
+    assert [v.name for v in result.variables if v.renamed_from] == []
+    moved = {name.replace("enc/", "net/enc/"): array for name, array in one.items()}
+    renamed = diff(saved(tmp_path, one, "one"), saved(tmp_path, moved, "moved"))
+    assert sum(v.renamed_from is not None for v in renamed.variables) == 2
+    one_file, other_file = str(tmp_path / "one.npz"), str(tmp_path / "other.npz")
+    np.savez(one_file, **cast("Any", one))
+    np.savez(other_file, **cast("Any", other))
+    pairs = [v for v in diff(one_file, other_file).variables if v.renamed_from]
+    assert all(v.confidence and v.confidence < 1 for v in pairs)
+
+
+def test_arrays_of_any_kind_are_no_weights_until_a_name_says_so(tmp_path: Path) -> None:
+    data, model = tmp_path / "data.npz", tmp_path / "model.npz"
+    np.savez(data, **cast("Any", {"x": values(1, 3, 3), "y": np.arange(3)}))
+    np.savez(model, **cast("Any", DENSE))
+    told = info(data)
+    assert sentence_of(told) == "2 arrays, 9 parameters if those of floating numbers are weights."
+    [claim] = [one for one in told.evidence if one.claim == "parameters"]
+    assert str(claim.strength) == "derived"
+    assert sentence_of(info(model)).startswith("Weights only: 15 parameters")
+    np.save(tmp_path / "one.npy", values(1, 3))
+    assert sentence_of(info(tmp_path / "one.npy")).startswith("1 array, 3 parameters if")
+
+
+def test_numbers_that_happen_to_be_the_same_only_suppose_who_holds_what(tmp_path: Path) -> None:
+    for n in (1, 2, 3):
+        saved(tmp_path, DENSE, f"model_{n}")
+    (tmp_path / "log.json").write_text('{"loss": [3, 2, 1]}', encoding="utf-8")
+    result = history(tmp_path / "log.json", open_run(tmp_path))
+    assert result.holders.is_supposed
+    assert history_verdict(result).endswith("model_3, as far as can be told.")
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (0, "No gradient has reached any of them."),
+        (800, "All slots are as they began: no gradient came, or they were reset."),
+    ],
+)
+def test_slots_of_zeros_may_have_been_reset(tmp_path: Path, n: int, told: str) -> None:
+    zeros = {f"{k}/{w}": np.zeros_like(v) for k, v in DENSE.items() for w in ("Adam", "Adam_1")}
+    counted = dict(zip(("beta1_power", "beta2_power"), powers(n), strict=True))
+    path = saved(tmp_path, DENSE | zeros | counted)
+    assert verdict(optimizer(path)).endswith(told)
+    resets = [one for one in check(path).findings if one.code is Code.MOMENTS_RESET]
+    assert len(resets) == (n > 0)

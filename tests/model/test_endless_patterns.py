@@ -34,7 +34,7 @@ def test_a_rule(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGVTALRM)
     with pytest.raises(UsageError) as caught:
         ckread.diff(path, path, rename=["s/(a+)+$/b/"])
-    assert str(caught.value) == f"(a+)+$: takes more than 0 s for the name {NAME}"
+    assert str(caught.value) == f"(a+)+$: takes more than 0 s, at the name {NAME}"
     assert str(caught.value.remedy).startswith("Let no repetition hold another")
     assert signal.getsignal(signal.SIGVTALRM) is before
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
@@ -42,7 +42,7 @@ def test_a_rule(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pattern", [Regex("(a+)+$"), Regex("(a{1,9}){1,99}$"), "*a" * 30 + "*b"])
 def test_a_pattern(pattern: str) -> None:
-    with pytest.raises(UsageError, match="takes more than 0 s for the name aaa"):
+    with pytest.raises(UsageError, match="takes more than 0 s, at the name aaa"):
         compile_pattern(pattern)(NAME)
 
 
@@ -74,3 +74,16 @@ def test_threads_match_too() -> None:
     thread.start()
     thread.join()
     assert found == [True]
+
+
+def test_many_names_that_take_a_little_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "_QUICK_SECONDS", 0.001)
+    is_match = compile_pattern(Regex("(a+)+$"))
+
+    def ask() -> None:
+        for i in range(1000):
+            is_match("a" * 16 + f"!{i}")
+
+    with pytest.raises(UsageError, match="takes more than 0 s, at the name aaa"):
+        ask()
+    assert not compile_pattern(Regex("(a+)+$"))("b")  # given again, it begins anew

@@ -60,9 +60,10 @@ def pair_by_values(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[V
             for variable in variables:
                 known[fingerprint(variable)][side].append(variable)
         for members, others in known.values():
+            is_blank = bool(members and others) and is_uniform(members[0])
             pairs += [
                 pair
-                for pair in pair_nearest(members, others)
+                for pair in pair_nearest(members, others, is_uniform=is_blank)
                 if is_same_in_order(*pair) or find_permutation(*pair) is not None
             ]
     return pairs

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.checksums import content_key
+from ckread.analysis.checksums import content_key, is_constant
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ FEW = 4
 _LARGE = 100
 _LIKELY = 0.34
 """Similarity of names from which a proposal is made."""
+_CLOSE = 0.75
+"""Similarity of names from which two biases that are 0 are taken for one."""
 _RETYPED = 0.8
 """What is left of the confidence where the type differs too."""
 
@@ -46,12 +48,24 @@ def pair_by_content(
     return pairs
 
 
-def pair_nearest(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable]]:
-    """Pair variables that hold the same: those of the nearest names, while both sides last."""
+def pair_nearest(
+    a: Sequence[Variable], b: Sequence[Variable], *, is_uniform: bool = False
+) -> list[tuple[Variable, Variable]]:
+    """Pair variables that hold the same: those of the nearest names, while both sides last.
+
+    A few equal numbers are no evidence, nor are zeros or ones: names have to tell besides.
+    """
     if not (a and b):
         return []
-    needed = 0.0 if a[0].elements >= FEW else _LIKELY  # a few equal numbers are no evidence
+    needed = 0.0 if a[0].elements >= FEW else _LIKELY
+    needed = _CLOSE if is_uniform or _is_blank(a[0]) else needed
     return [(x, y) for x, y, _ in _pair_block((list(a), list(b)), at_least=needed)]
+
+
+def _is_blank(variable: Variable) -> bool:
+    """Tell by its checksum whether a variable is all zeros or all ones."""
+    key = content_key(variable)
+    return key is not None and is_constant(key)
 
 
 def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable, Variable, float]]:
@@ -65,6 +79,8 @@ def propose(a: Sequence[Variable], b: Sequence[Variable]) -> list[tuple[Variable
             for x, y, similarity in _pair_block(block, at_least=_LIKELY):
                 if x.elements == 1 and x.role in _OF_A_MODEL:
                     continue  # one number: what is near then is the name alone
+                if similarity < _CLOSE and _is_blank(x) and _is_blank(y):
+                    continue
                 bonus = 0.1 if certain else 0.0
                 pairs.append((x, y, round(min(0.95, trust * similarity + bonus), 2)))
         left, right = _without(left, right, [(x, y) for x, y, _ in pairs])

@@ -47,7 +47,8 @@ _PASSED = {
     "RandomRotation", "RandomTranslation", "RandomZoom", "SpatialDropout2D",
 }  # fmt: skip
 """What gives the image as it is, outside of training."""
-_KERNELS = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
+_BUILT = ("Conv2D", "DepthwiseConv2D")
+_LEAVES = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _MOST_OF_BYTES = 10.0
 """How far apart black and white may be before the layer, if pixels are bytes: 1, 2, 255 / 60."""
 _MOST_PROBED = 1 << 20
@@ -179,13 +180,15 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable, *, is_input: bool = False
     lines = keras_lines(checkpoint, kernel, path)
     mode = quantization_mode(settings)
     is_in_groups = config.class_name == "Conv2D" and settings.get("groups", 1) != 1
-    if config.class_name not in _KERNELS or mode or is_in_groups:
+    if config.class_name not in _BUILT or mode or is_in_groups:
         what = f"a {config.class_name}{' in groups' if is_in_groups else ''}"
         found = f"{kernel.name}: {name} is {what}{f' in {mode}' if mode else ''}"
         raise UsageError(found, expected="a Conv2D or DepthwiseConv2D", remedy=lines)
     activation, activate = activation_of(
         settings.get("activation"), checkpoint.evidence.keras_version
     )
+    if settings.get("data_format") == "channels_first" and activation == "softmax":
+        activate = None  # it goes over columns then
     if activate is None:
         found = f"{kernel.name}: {name} has the activation {activation!r}, which is not known here"
         raise UsageError(found, remedy=lines)
@@ -247,9 +250,9 @@ def _path_of(model: LayerConfig, kernel: Variable) -> str:
     fits = []
     for path, layer, _ in iter_layers(model):
         size = layer.settings.get("kernel_size")
-        is_of = leaf in ("kernel", _KERNELS.get(layer.class_name, "kernel"))
         is_like = isinstance(size, list) and tuple(size) == kernel.shape[: len(size)]
-        if layer.name == name and is_of and is_like and layer.is_builtin:
+        is_like |= leaf == "pointwise_kernel"  # of a SeparableConv2D, as a depthwise one may be
+        if layer.name == name and leaf in _LEAVES and is_like and layer.is_builtin:
             fits.append(path)
     exact = [path for path in fits if path == scope or path.endswith(f"/{scope}")]
     fits = exact if len(fits) > 1 and len(exact) == 1 else fits

@@ -260,11 +260,13 @@ def history(
     told = {name: str(value) for name, value in (match or {}).items()}
     holders = match_epochs(checkpoints, rows, told)
     unplaced = {name: values for log in found for name, values in log.unplaced.items()}
+    # Of trainings that wrote the same epochs the last counts: the first may begin with a seam.
+    later = {at for log in found for at in log.seams}.union(seams) & {*epochs[1:]}
     return TrainingHistory(
         logs=tuple(log.path for log in found),
         epochs=epochs,
         metrics=metrics,
-        seams=tuple(sorted({*seams, *(at for log in found for at in log.seams)})),
+        seams=tuple(sorted(later)),
         gaps=gaps(epochs) if found[0].unit == "epoch" else (),
         best=_best(rows, unplaced, best, mode, holders),
         holders=holders,

@@ -59,6 +59,7 @@ class Holders:
         how: by what they were matched, in words; empty where they could not be.
         why: what is missing, where they could not be matched.
         strength: how well they are matched.
+        is_supposed: whether it only fits, as numbers that happen to be the same do.
     """
 
     kept: dict[int, str] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Holders:
     how: str = ""
     why: str = ""
     strength: Strength = Strength.UNKNOWN
+    is_supposed: bool = False
 
     @property
     def claim(self) -> Claim:
@@ -90,6 +92,7 @@ class _Tie(NamedTuple):
     how: str
     strength: Strength
     place: Callable[[RunEntry], int | None]
+    is_supposed: bool = False
 
 
 def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = None) -> Holders:
@@ -119,7 +122,9 @@ def match_epochs(run: Run | None, rows: Rows, match: Mapping[str, str] | None = 
             continue
         gone = (tie.place(entry) for entry in run.stale)
         deleted = tuple(at for at in gone if at is not None and at not in kept)
-        return Holders(kept, known, (), deleted, tie.how, strength=tie.strength)
+        return Holders(
+            kept, known, (), deleted, tie.how, strength=tie.strength, is_supposed=tie.is_supposed
+        )
     paths = tuple(entry.path for entry in run.entries)
     return Holders(unplaced=paths, why=_missing(run, rows))
 
@@ -177,7 +182,8 @@ def _by_epoch(run: Run, rows: Rows, by_metric: _Tie | None) -> _Tie | None:
     how = "by epoch, as the checkpoints hold it" if is_stored else "by epoch, of the names"
     # The first epoch is 1 if the last is as large as the log is long.
     is_from_0 = bool(raw) and raw[0] != rows.epochs[0]
-    if is_from_0 and not shift and max(epochs) < rows.epochs[-1]:
+    is_supposed = is_from_0 and not shift and max(epochs) < rows.epochs[-1]
+    if is_supposed:
         how += ", taken to count from 1 while the log counts from 0"
 
     def place(entry: RunEntry) -> int | None:
@@ -185,7 +191,8 @@ def _by_epoch(run: Run, rows: Rows, by_metric: _Tie | None) -> _Tie | None:
 
     if by_metric is not None and any(by_metric.place(e) != place(e) for e in run.entries):
         return None
-    return _Tie(how, Strength.STORED if is_stored else Strength.NAMED, place)
+    strength = Strength.STORED if is_stored else Strength.NAMED
+    return _Tie(how, strength, place, is_supposed)
 
 
 def _epoch_of_backup(path: str) -> int | None:
@@ -235,6 +242,7 @@ def _by_iterations(run: Run, rows: Rows) -> _Tie | None:
         f"by iterations, {per_epoch:,} to an epoch{condition}",
         Strength.DERIVED,
         lambda entry: (counted.get(entry.path) or 0) // per_epoch or None,
+        is_supposed=not is_sure,
     )
 
 
@@ -276,6 +284,7 @@ def _by_same_numbers(run: Run, rows: Rows) -> _Tie | None:
         f"by number: the checkpoints and the log count {numbers[0]:,} to {numbers[-1]:,}",
         Strength.DERIVED,
         _number,
+        is_supposed=True,
     )
 
 

@@ -305,6 +305,11 @@ def sentence_of(summary: CheckpointSummary) -> str:
             far = summary.averages_apart
             apart = f"{move_in_words(far)} apart" if far else "equal to them"
             return f"Weights of {parameters} and their averages, {apart}, without optimizer."
+        if any(
+            c.claim == "parameters" and c.strength is Strength.DERIVED for c in summary.evidence
+        ):
+            arrays = plural(summary.n_variables, "array")
+            return f"{arrays}, {parameters} if those of floating numbers are weights{beside}."
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:

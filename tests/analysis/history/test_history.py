@@ -289,3 +289,15 @@ def test_a_column_beyond_all_counts_numbers_no_epochs(tmp_path: Path, epoch: str
     path.write_text("epoch,loss\n9007199254740990,3.0\n9007199254740991,2.0\n")
     frame = history(path).to_pandas()  # CSVLogger counts from 0
     assert frame.index.tolist() == [9007199254740991, 9007199254740992]
+
+
+def test_a_training_that_was_begun_anew_from_the_first_epoch_goes_on_after_none(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log.jsonl"
+    rows = [{"epoch": 5, "loss": 1.0}, {"epoch": 2, "loss": 0.9}, {"epoch": 3, "loss": 0.5},
+            {"epoch": 5, "loss": 0.2}]  # fmt: skip
+    log.write_text("\n".join(map(json.dumps, rows)))
+    result = history(log)
+    assert (result.epochs, result.seams) == ((2, 3, 5), ())
+    assert result.notes == ("From epoch 2 on it was logged again; the later rows count.",)
