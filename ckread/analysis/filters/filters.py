@@ -188,7 +188,8 @@ def filters(
     Args:
         source: an open checkpoint, a path, or the kernel itself: a variable of 2 to 5
             dimensions with real numbers.
-        name: of the kernel or its layer, or a pattern that means one; by default the first convolution.
+        name: of the kernel or its layer, or a pattern that means one; by default the first
+            convolution.
         top: how many kernels at most, the first ones.
 
     Raises:

@@ -122,8 +122,8 @@ def test_files_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_metrics_that_keras_2_stores_beside_its_layers_are_no_layer() -> None:
-    names = "tf23_keras2/model.h5", "keras2_new/tiny.keras"
-    found = ckread.compat(*(FIXTURES / name for name in names), way="h5-by-name", skip_mismatch=True)
+    saved, target = FIXTURES / "tf23_keras2" / "model.h5", FIXTURES / "keras2_new" / "tiny.keras"
+    found = ckread.compat(saved, target, way="h5-by-name", skip_mismatch=True)
     outcomes = {one.name: str(one.outcome) for one in found.values}
     assert outcomes.pop("head/kernel") == "kept", "64 rows there, 4 here"
     assert list(outcomes.values()) == ["restored"] * 7
