@@ -7,12 +7,17 @@
     python -m tests.mutants --tests tests/model --record    some tests, and what they reach
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Tests are
-collected once. A fork for each fault changes the code of the functions that are loaded and runs
-the tests that reach its line: thirty that reach least else, and where these find nothing, the
-rest (up to 150). Where a fault is in what runs at import, the fork runs its module anew, and
-what other modules had taken from it stays: such faults are `unshown` where no test finds them.
-Annotations and what only a type checker reads are left alone. Results are lines of JSON; a run
-goes on where the last one ended.
+collected once, and every module imported. A fork for each fault changes the code of the
+functions that are loaded, or the constants, and runs tests that reach its line until one fails:
+the fastest first, as many as take two CPU seconds without a fault (`--cpu-seconds`), 60 for
+`--survivors`. A test that fails in a fork without the fault too tells nothing: it is left out.
+Where a fault is in what else runs at import, the fork runs its module anew, and what other
+modules had taken from it stays: such faults are `unshown` where no test finds them. Results are
+lines of JSON; a run goes on where the last one ended, and a sample is in an order by chance: its
+beginning is a sample too.
+
+No fault is put into what no test can tell: annotations, what only a type checker reads, prose
+of errors, arguments that save memory, `==` for `is`, decorators that cache.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from __future__ import annotations
 import argparse
 import ast
 import gc
+import importlib
 import inspect
 import json
 import math
@@ -212,6 +218,8 @@ class Loaded:
     def __init__(self) -> None:
         self.functions: dict[tuple[str, str, int], list[FunctionType]] = {}
         self.caches = []
+        for path in (_ROOT / "ckread").rglob("[!_]*.py"):  # what is imported late would be whole
+            importlib.import_module(_name(str(path.relative_to(_ROOT))))
         for one in gc.get_objects():
             if isinstance(one, FunctionType):
                 code = one.__code__
@@ -231,7 +239,7 @@ class Loaded:
             for function in self.functions.get((path, function_name, line), ()):
                 function.__code__ = code
         if anew:
-            exec(compile(changed, path, "exec"), vars(sys.modules[name]))
+            exec(compile(changed, path, "exec"), vars(importlib.import_module(name)))
         elif not _differing(source, changed):
             ours = [vars(one) for key, one in sys.modules.items() if key.startswith("ckread")]
             for constant, (old, new) in _constants(module, source, changed).items():
@@ -247,7 +255,7 @@ def _name(module: str) -> str:
 def _constants(module: str, source: str, changed: str) -> dict[str, tuple[Any, Any]]:
     """Give the plain values that a fault changes, before and after."""
     name = _name(module)
-    own = {"__name__": name, "__package__": sys.modules[name].__package__}
+    own = {"__name__": name, "__package__": importlib.import_module(name).__package__}
     try:
         old, new = own.copy(), own.copy()
         for text, names in ((source, old), (changed, new)):
