@@ -2,19 +2,19 @@
 
     python -m tests.mutants --record                   which fast test runs which line, once
     python -m tests.mutants --sample 3000 --seed 1     a fault after the other, results in a file
-    python -m tests.mutants --survivors                those again that none of them found,
-                                                       against all tests that reach their line
+    python -m tests.mutants --survivors --cpu-seconds 60
+                                                       those again that none of them found, more
+                                                       of the tests that reach their line
     python -m tests.mutants --tests tests/model --record    some tests, and what they reach
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Tests are
 collected once, and every module imported. A fork for each fault changes the code of the
 functions that are loaded, or the constants, and runs tests that reach its line until one fails:
-the fastest first, as many as take two CPU seconds without a fault (`--cpu-seconds`), 60 for
-`--survivors`. A test that fails in a fork without the fault too tells nothing: it is left out.
-Where a fault is in what else runs at import, the fork runs its module anew, and what other
-modules had taken from it stays: such faults are `unshown` where no test finds them. Results are
-lines of JSON; a run goes on where the last one ended, and a sample is in an order by chance: its
-beginning is a sample too.
+the fastest first, as many as take two CPU seconds without a fault (`--cpu-seconds`). A test that
+fails in a fork without the fault too tells nothing: it is left out. Where a fault is in what
+else runs at import, the fork runs its module anew, and what other modules had taken from it
+stays: such faults are `unshown` where no test finds them. Results are lines of JSON; a run goes
+on where the last one ended, and a sample is in an order by chance: its beginning is a sample too.
 
 No fault is put into what no test can tell: annotations, what only a type checker reads, prose
 of errors, arguments that save memory, `==` for `is`, decorators that cache.
@@ -183,13 +183,15 @@ def _seconds(paths: Coverage) -> dict[str, float]:
     return found
 
 
-def tests_for(mutant: Mutant, paths: Coverage) -> list[str]:
+def tests_for(mutant: Mutant, paths: Coverage, *, is_at_import: bool) -> list[str]:
     """Give the tests that reach a line, the fastest first, those of its wing before others.
 
-    A line that runs at import is reached by whatever reaches its module.
+    A line that runs at import is reached by whatever reaches its module, not only by the test
+    that came first.
     """
     lines, seconds = _recorded(paths).get(mutant.module, {}), _seconds(paths)
-    tests = lines.get(mutant.line) or {one for found in lines.values() for one in found}
+    tests = set() if is_at_import else lines.get(mutant.line, set())
+    tests = tests or {one for found in lines.values() for one in found}
     wing = "tests/" + mutant.module.split("/")[1]
     slowness = {one: int(math.log2(0.005 + seconds[one])) for one in tests if one in seconds}
     return sorted(slowness, key=lambda one: (slowness[one], not one.startswith(wing), one))
@@ -350,7 +352,7 @@ class Forks:
             return {**asdict(mutant), "outcome": _IMPOSSIBLE}
         is_at_import = not _differing(*texts)
         anew = is_at_import and not _constants(mutant.module, *texts)
-        tests, outcome, by = self._chosen(mutant), _IMPOSSIBLE, ""
+        tests, outcome, by = self._chosen(mutant, is_at_import=is_at_import), _IMPOSSIBLE, ""
         if not (is_at_import and only_functions):
             while tests:
                 outcome, by = self._tested(mutant.module, texts, tests, anew=anew)
@@ -371,11 +373,11 @@ class Forks:
             "seconds": round(time.monotonic() - began, 1), "change": "\n".join(lines[:3]),
         }  # fmt: skip
 
-    def _chosen(self, mutant: Mutant) -> list[pytest.Item]:
+    def _chosen(self, mutant: Mutant, *, is_at_import: bool) -> list[pytest.Item]:
         """Give the tests of a fault, as many as take so much CPU where there is none."""
         left = self.cpu_seconds
         chosen: list[pytest.Item] = []
-        for one in tests_for(mutant, self.recorded):
+        for one in tests_for(mutant, self.recorded, is_at_import=is_at_import):
             left -= _seconds(self.recorded)[one]
             if left < 0 and chosen:
                 break
@@ -453,7 +455,7 @@ def _run_all(arguments: argparse.Namespace, coverage: Coverage, session: pytest.
         done = {_of(one) for one in before}
     end = time.monotonic() + arguments.minutes * 60
     counts = Counter(one["outcome"] for one in before if not arguments.survivors)
-    forks = Forks(session, coverage, 60.0 if arguments.survivors else arguments.cpu_seconds)
+    forks = Forks(session, coverage, arguments.cpu_seconds)
     gc.freeze()
     for mutant in chosen:
         if mutant in done or time.monotonic() > end:
@@ -478,7 +480,7 @@ def main() -> int:
     parser.add_argument("--tests", nargs="+", default=[f"tests/{name}" for name in _TESTS])
     parser.add_argument("--sample", type=int, default=3000, help="how many faults")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--cpu-seconds", type=float, default=2.0, help="tests of a fault take")
+    parser.add_argument("--cpu-seconds", type=float, default=2.0, help="of tests of a fault")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
     parser.add_argument("--survivors", action="store_true", help="only those not found before")
     parser.add_argument("--functions", action="store_true", help="no faults in what is imported")

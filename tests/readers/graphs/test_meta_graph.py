@@ -84,6 +84,13 @@ def test_what_a_saved_model_tells(tmp_path: Path) -> None:
     assert internal == ["__saved_model_init_op"]
 
 
+def test_fields_of_a_later_saved_model_are_no_graphs(tmp_path: Path) -> None:
+    """Told by their number and by how they are written."""
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(bytes_field(9, META) + varint_field(2, 5) + bytes_field(2, META))
+    assert [graph.tags for graph in read_saved_model(str(path)).meta_graphs] == [("serve",)]
+
+
 def test_the_graph_for_serving_comes_first(tmp_path: Path) -> None:
     train = bytes_field(1, bytes_field(4, b"train"))
     found = read_saved_model(_saved_model(tmp_path / "saved_model.pb", train, META))
