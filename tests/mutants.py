@@ -16,6 +16,8 @@ else runs at import, the fork runs its module anew, and what other modules had t
 stays: such faults are `unshown` where no test finds them. Results are lines of JSON; a run goes
 on where the last one ended, and a sample is in an order by chance: its beginning is a sample too.
 
+A fault on a line that no recorded test runs is `unreached`, if those of its module do not find it.
+
 No fault is put into what no test can tell: annotations, what only a type checker reads, prose
 of errors, arguments that save memory, `==` for `is`, decorators that cache.
 """
@@ -363,6 +365,8 @@ class Forks:
                 outcome, by = _UNREACHED, ""
         if anew and outcome == _SURVIVED:
             outcome = _UNSHOWN
+        elif outcome == _SURVIVED and not (is_at_import or self._is_reached(mutant)):
+            outcome = _UNREACHED
         lines = [
             f"- {old.strip()}\n+ {new.strip()}"
             for old, new in zip(texts[0].splitlines(), texts[1].splitlines(), strict=False)
@@ -372,6 +376,9 @@ class Forks:
             **asdict(mutant), "outcome": outcome, "by": by, "tests": len(tests),
             "seconds": round(time.monotonic() - began, 1), "change": "\n".join(lines[:3]),
         }  # fmt: skip
+
+    def _is_reached(self, mutant: Mutant) -> bool:
+        return bool(_recorded(self.recorded).get(mutant.module, {}).get(mutant.line))
 
     def _chosen(self, mutant: Mutant, *, is_at_import: bool) -> list[pytest.Item]:
         """Give the tests of a fault, as many as take so much CPU where there is none."""

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ckread.analysis.loading.bytecode import MarshalError, describe, parse
+from ckread.analysis.loading.bytecode import MarshalError, describe, is_code_text, parse
 from ckread.analysis.loading.loading import of_checkpoint, on_loading
 from ckread.analysis.loading.records import What
 from ckread.cli.main import main
@@ -234,6 +234,12 @@ def test_what_is_no_code(data: bytes) -> None:
         parse(data)
     assert "of a form that is not known" in describe(base64.b64encode(data).decode())
     assert "not base64" in describe("é!")
+
+
+def test_a_text_that_begins_like_code_is_none() -> None:
+    code = code_of(use_environment)
+    assert is_code_text(code)
+    assert not any(map(is_code_text, ("4wall of words", "Ywis", code[:-8], "x" + code, "")))
 
 
 def test_truncated_code_never_fails_otherwise() -> None:
