@@ -57,7 +57,7 @@ def identify_objects(
     tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
 ) -> dict[str, Identity]:
     """Give the identity of every key of an object-based checkpoint."""
-    tensors = dict(tensors.items())  # each is looked up several times
+    tensors = dict(zip(tensors, tensors.values(), strict=True))  # each is looked up several times
     saved = evidence.saved_layers
     layers = saved.names if saved is not None else {}
     file = ObjectFile(tensors, graph, evidence.saved_model, layers)

@@ -80,6 +80,7 @@ class Namer:
         if not path:
             return None
         steps = self._from_layer(node) or [step for step in path if step != "_functional"]
+        steps = steps or list(path)
         if steps[-1].isdecimal():
             full_name = self.full_names.get(node, "")
             if full_name and not DEFAULT_NAME.fullmatch(full_name):
