@@ -73,7 +73,7 @@ def test_a_graph_keeps_no_learning_rate(tmp_path: Path) -> None:
     with pytest.raises(VariableNotFoundError) as caught:
         track(open_run(tmp_path), "lr")
     assert caught.value.remedy is not None
-    assert "TensorFlow 1" in caught.value.remedy
+    assert "in no tensor" in caught.value.remedy
     write_bundle(tmp_path / "other-1", {"w": np.ones(2)})
     with pytest.raises(VariableNotFoundError) as caught:
         track(open_run(tmp_path / "other-1"), "learning_rate")
