@@ -12,7 +12,7 @@ from ckread.model.display import Kind, data_frame
 from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
-from ckread.model.selection import Regex, find_variable, select
+from ckread.model.selection import Regex, find_variable, nearest_names, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
 if TYPE_CHECKING:
@@ -286,6 +286,13 @@ def _no_rate(
     """Say why checkpoints hold no learning rate, if that is what was asked for."""
     if pattern.strip("*/").rpartition("/")[2] not in _RATE_WORDS:
         return None
+    rates = [
+        v.name
+        for v in candidates.values()
+        if v.role is Role.HYPERPARAMETER and v.name.rpartition("/")[2].strip("_") in _RATE_WORDS
+    ]
+    if rates:
+        return VariableNotFoundError(f"no variable matches {pattern}", remedy=nearest_names(rates))
     found = "no learning rate in these checkpoints"
     counters = [
         v.name

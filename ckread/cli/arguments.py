@@ -110,6 +110,10 @@ class Parser(RaisingParser):
                 if all(map(os.path.lexists, words)):
                     shell = "Did the shell put these in place of a pattern?"
                     remedy = TextLines(f"{shell} ckread runs and drift take many.", remedy)
+                elif command.name == "info":
+                    import shlex
+
+                    remedy = f"Patterns go with ls, tree and stats: ckread ls {shlex.join(words)}"
                 raise UsageError(f"{command.name}: {rest[0]}: one argument too many", remedy=remedy)
         return arguments
 
@@ -388,6 +392,7 @@ def with_hint(error: CheckpointError, arguments: argparse.Namespace) -> Checkpoi
 
             others = [word for word in words if word is not later]
             hint = f"The path comes first: ckread {shlex.join([command.name, later, *others])}"
+            return error.within(remedy=hint)
     elif command.name == "diff" and any(map(_is_place, words[2:])):
         hint = "diff takes two checkpoints, then patterns; ckread drift takes a whole run."
     elif any(word and os.path.lexists(word) for word in words[1:]):

@@ -38,7 +38,7 @@ from ckread.cli.files import (
 )
 from ckread.errors import UsageError
 from ckread.model.evidence import Strength
-from ckread.model.lookup import find_named
+from ckread.model.lookup import find_kernel
 from ckread.views.terminal.page import Page
 from ckread.views.terminal.words import listed
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("ckread filters ckpt-10 conv1/kernel -o conv1.png", "its kernels as tiles"),
-    ("ckread filters ckpt-10 conv1/kernel --image cat.png", "their response to an image"),
+    ("ckread filters ckpt-10 conv1/kernel --image cat.png", "their response to it"),
 )
 
 _MAX_TILES = 256
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     keep_blas_in_one_thread()
     prepare_drawing(arguments)
     with open_path(arguments.path, arguments, output) as checkpoint:
-        variable = find_named(checkpoint, arguments.name)
+        variable = find_kernel(checkpoint, arguments.name)
         target = arguments.output
         if target is None and not arguments.show:
             target = f"{variable.name.replace('/', '-')}.png"

@@ -102,6 +102,23 @@ def find_named(checkpoint: Checkpoint, name: str) -> Variable:
     return found[0]
 
 
+def find_kernel(checkpoint: Checkpoint, name: str) -> Variable:
+    """Find the kernel that NAME means: the name of a layer means its only kernel."""
+    try:
+        return find_named(checkpoint, name)
+    except VariableNotFoundError:
+        kernels = [
+            variable
+            for variable in checkpoint.values()
+            if variable.role is Role.WEIGHT
+            and len(variable.shape) > 1
+            and f"/{variable.name.rpartition('/')[0]}".endswith(f"/{name}")
+        ]
+        if len(kernels) != 1:
+            raise
+        return kernels[0]
+
+
 # The edges of an array: all that an abbreviated print of it shows.
 #
 # Of a dimension longer than twice the edge, only the elements at either end are read;

@@ -32,6 +32,11 @@ _MAX_RECORD_NBYTES = 16 << 20
 _SUMMARY = 5
 _CHUNK_NBYTES = 1 << 20
 
+WHAT_A_LOG_IS = (
+    "A log is a JSON list with a record per epoch, the JSON of History.history, a"
+    " CSVLogger file, or event files of TensorBoard."
+)
+
 
 def read_scalars(path: str) -> dict[str, dict[int, float]]:
     """Read an event file, or all below a directory: values by step, by tag.
@@ -73,7 +78,7 @@ def _logs_here(directory: str) -> str | None:
     names = file_names(directory)
     logs = [name for name in names if name.lower().endswith((".json", ".csv"))]
     if not logs:
-        return None
+        return WHAT_A_LOG_IS
     likely = min(logs, key=lambda name: not any(w in name.lower() for w in ("history", "log")))
     return f"A log of Keras is given by its own name: {os.path.join(directory, likely)}"
 

@@ -449,8 +449,6 @@ def _whole(value: Any) -> int | None:
 
 
 def _no_log(path: str, found: str) -> NotACheckpointError:
-    remedy = (
-        "A log is a JSON list with a record per epoch, the JSON of History.history, a"
-        " CSVLogger file, or event files of TensorBoard."
-    )
-    return NotACheckpointError(found, path=path, expected="a training log", remedy=remedy)
+    from ckread.readers.event_files import WHAT_A_LOG_IS
+
+    return NotACheckpointError(found, path=path, expected="a training log", remedy=WHAT_A_LOG_IS)

@@ -55,6 +55,11 @@ DAMAGED = TextLines(
     "another checkpoint of the run.",
 )
 
+CUT_SHORT = TextLines(
+    "It was cut short, is still being written, or is something else. Copy it again,",
+    "or use another checkpoint of the run.",
+)
+
 
 class BlockHandle(NamedTuple):
     """Where a block lies in its table; its 5-byte trailer is not counted."""
@@ -175,6 +180,7 @@ def read_footer(file: RegularFile) -> BlockHandle:
             path=file.path,
             name=file.name,
             expected=f"{FOOTER_NBYTES} or more",
+            remedy=CUT_SHORT,
         )
     footer = file.pread(start, FOOTER_NBYTES)
     if footer[-8:] != MAGIC:
@@ -183,6 +189,7 @@ def read_footer(file: RegularFile) -> BlockHandle:
             path=file.path,
             name=file.name,
             offset=file.nbytes - 8,
+            remedy=CUT_SHORT,
         )
     stop = FOOTER_NBYTES - len(MAGIC)
     try:

@@ -207,8 +207,10 @@ def _columns(result: TrainingHistory, names: Sequence[str], best: int | None) ->
             Column(title=safe_text(name), shown=counter(values), justify=RIGHT)
             for name, values in result.counters.items()
         ]
-    # What is best is never pushed off a narrow screen by a long name beside it.
-    ordered = sorted(names, key=lambda name: result.best is None or name != result.best.metric)
+    # What is best, and its pair, are never pushed off a narrow screen by a long name beside them.
+    best_name = "" if result.best is None else result.best.metric
+    pair = best_name.removeprefix("val_")
+    ordered = sorted(names, key=lambda name: (name != best_name, name.removeprefix("val_") != pair))
     ranks = {name: rank for rank, name in enumerate(ordered)}
     columns += [
         Column(

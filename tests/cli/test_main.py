@@ -123,7 +123,11 @@ def test_a_name_that_begins_with_a_dash(
             "error: frobnicate: no such command or checkpoint.\n"
             "ckread --help lists the commands.\n",
         ),
-        ([TEN, "x"], "error: info: x: one argument too many.\nUsage: ckread info PATH\n"),
+        (
+            [TEN, "x"],
+            "error: info: x: one argument too many.\n"
+            f"Patterns go with ls, tree and stats: ckread ls {TEN} x\n",
+        ),
         (
             [f"{TEN}1", "x"],
             f"error: {TEN}1: no such checkpoint.\n"
@@ -135,7 +139,8 @@ def test_a_name_that_begins_with_a_dash(
         ),
         (
             ["info", TEN, "b"],
-            "error: info: b: one argument too many.\nUsage: ckread info PATH\n",
+            "error: info: b: one argument too many.\n"
+            f"Patterns go with ls, tree and stats: ckread ls {TEN} b\n",
         ),
         (["ls", "a", "--top", "0"], "error: --top: '0', expected a whole number above 0.\n"),
         (["ls", "a", "--top", "x"], "error: --top: 'x', expected a whole number above 0.\n"),
@@ -229,6 +234,7 @@ def test_an_interrupt_is_quiet(ckread: Terminal, monkeypatch: pytest.MonkeyPatch
     ("words", "hint"),
     [
         (["ls", "conv1", "ckpt-10"], "The path comes first: ckread ls ckpt-10 conv1"),
+        (["ls", "ckpt", "ckpt-10"], "The path comes first: ckread ls ckpt-10 ckpt\n"),
         (["show", "conv1/bias[0]", "ckpt-10"], "ckread show ckpt-10 'conv1/bias[0]'"),
         (["drift", "conv1", "."], "The path comes first: ckread drift . conv1"),
         (["diff", "ckpt-1", "ckpt-2", "ckpt-3"], "diff takes two checkpoints, then patterns"),

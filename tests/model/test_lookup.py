@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckread.errors import UsageError, VariableNotFoundError
-from ckread.model.lookup import find_part, read_edges
+from ckread.model.lookup import find_kernel, find_part, read_edges
 from tests.analysis.array_checkpoint import checkpoint
 
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -27,6 +27,16 @@ def test_a_pattern_that_means_one_variable_will_do() -> None:
         find_part(CK, "b/")
     assert str(caught.value).endswith(": 2 variables match b/, expected one")
     assert caught.value.remedy == "They are:\n  b/kernel\n  b/bias"
+
+
+def test_the_name_of_a_layer_means_its_only_kernel() -> None:
+    names = ("net/conv/kernel", "net/conv/bias", "net/conv_1/kernel", "net/two/a", "net/two/b")
+    ck = checkpoint({name: VALUES[0, 0] if name.endswith("bias") else VALUES for name in names})
+    assert find_kernel(ck, "conv").name == find_kernel(ck, "net/conv").name == "net/conv/kernel"
+    assert find_kernel(ck, "conv_1/kernel").name == "net/conv_1/kernel"
+    for name in ("two", "net", "con"):
+        with pytest.raises(VariableNotFoundError, match=f"variables match {name}, expected one"):
+            find_kernel(ck, name)
 
 
 def test_a_name_in_the_form_in_which_it_is_shown_will_do() -> None:

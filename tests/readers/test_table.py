@@ -174,6 +174,7 @@ def test_a_file_too_short_for_a_footer(path: Path, nbytes: int) -> None:
     error = _refused(path, bytes(nbytes))
     assert isinstance(error, TruncatedFileError)
     assert str(error) == f"t.index: {nbytes} bytes, expected 48 or more"
+    assert "Copy it again" in (error.remedy or "")
 
 
 def test_another_file(path: Path) -> None:

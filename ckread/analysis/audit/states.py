@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.analysis.checksums import content_key, is_zero
 from ckread.analysis.training import (
     STEPS,
+    counters_of,
     is_power,
     iterations_by_power,
-    outermost,
     read_optimizers,
 )
 from ckread.errors import CheckpointError, UsageError
@@ -178,14 +178,17 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         return len(keys) - 1
 
     optimizers = read_optimizers(checkpoint, scalars, place)
-    step, saves = outermost(scalars, STEPS), outermost(scalars, (_SAVES,))
+    steps, saves = counters_of(scalars, STEPS), counters_of(scalars, (_SAVES,))
+    counter = (steps[0].key, "step") if len(steps) == 1 else None
+    if not steps and saves:
+        counter = saves[0].key, "save counter"
     return Plan(
         identities,
         keys,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
         powers,
-        (step.key, "step") if step else (saves.key, "save counter") if saves else None,
+        counter,
         parameters,
         compared,
         slots,

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _KERAS3 = (Format.KERAS_ARCHIVE, Format.KERAS_WEIGHTS, Format.KERAS_WEIGHTS_SHARDED)
 _OBJECTS, _NAMES, _PATHS, _LISTS = (
-    "an object-based checkpoint", "a name-based checkpoint", "a Keras 3 file",
-    "a legacy .h5",
+    "an object-based checkpoint", "a name-based checkpoint",
+    "a .keras, .weights.h5 or .weights.json file", "a legacy .h5",
 )  # fmt: skip
 
 _WAYS: dict[tuple[str, str], tuple[Way, ...]] = {

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _VARS = "vars"
 _OPTIMIZER = "optimizer"
+_METRICS = "metrics"
 _LEGACY_OPTIMIZER = "optimizer_weights"
 _LEGACY_TOP = "top_level_model_weights"
 _RECURRENT = ("LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
@@ -246,7 +247,7 @@ def _keras3_layers(
     layers: dict[str, tuple[Variable, ...]] = {}
     for path, members in groups.items():
         parts = path.split("/")
-        if parts[0] == _OPTIMIZER:
+        if parts[0] in (_OPTIMIZER, _METRICS):
             continue
         if len(parts) != 2 or parts[0] != "layers" or not names.get(path):
             raise _untold(checkpoint, f"{path} lies deeper than one layer")
@@ -260,8 +261,8 @@ def _keras3_layers(
 def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
     found = f"what a legacy .h5 brings cannot be foretold: {why}"
     remedy = TextLines(
-        "Let the model write a legacy file too: model.save_weights('target.h5') of tf_keras,",
-        "or model.save('target.h5').",
+        "Let the model write a legacy file too: model.save_weights('target.h5') of",
+        "tf_keras, or model.save('target.h5').",
     )
     return UsageError(found, path=checkpoint.path, remedy=remedy)
 

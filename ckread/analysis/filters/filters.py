@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckread.errors import UsageError
-from ckread.model.lookup import find_named
+from ckread.model.lookup import find_kernel
 from ckread.model.opening import opened
 from ckread.model.role import Role
 from ckread.model.variable import Variable
@@ -188,7 +188,8 @@ def filters(
     Args:
         source: an open checkpoint, a path, or the kernel itself: a variable of 2 to 5
             dimensions with real numbers.
-        name: of the kernel, or a pattern that means one; by default the first convolution.
+        name: of the kernel or its layer, or a pattern that means one; by default the first
+            convolution.
         top: how many kernels at most, the first ones.
 
     Raises:
@@ -206,7 +207,7 @@ def filters(
             raise UsageError(f"a name, {name}, beside the variable {source.name}")
         return filters_of(source.name, read_kernel(source), top=top)
     with opened(source) as checkpoint:
-        kernel = first_kernel(checkpoint) if name is None else find_named(checkpoint, name)
+        kernel = first_kernel(checkpoint) if name is None else find_kernel(checkpoint, name)
         return filters_of(kernel.name, read_kernel(kernel), top=top)
 
 

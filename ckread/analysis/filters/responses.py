@@ -21,7 +21,7 @@ import numpy as np
 from ckread.analysis.filters.activation import Layer, keras_lines, layer_of
 from ckread.analysis.filters.filters import KernelKind, filters_of, first_kernel, read_kernel
 from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
-from ckread.model.lookup import find_named
+from ckread.model.lookup import find_kernel, find_named
 from ckread.model.opening import opened
 from ckread.readers.files import read_bounded
 
@@ -212,7 +212,7 @@ def responses(
         'stride 1, padding same, bias, relu'
     """
     with opened(source) as checkpoint:
-        variable = first_kernel(checkpoint) if name is None else find_named(checkpoint, name)
+        variable = first_kernel(checkpoint) if name is None else find_kernel(checkpoint, name)
         kernel = read_kernel(variable)
         if len(kernel.shape) != 4:
             kind = filters_of(variable.name, kernel).kind

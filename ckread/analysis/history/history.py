@@ -16,6 +16,7 @@ from ckread.errors import UsageError
 from ckread.model.display import Kind, data_frame
 from ckread.model.records import Records
 from ckread.model.run.run import as_run
+from ckread.model.selection import near_names, nearest_names
 from ckread.readers.logs import HistoryLog, check_cells, read_history_log
 
 if TYPE_CHECKING:
@@ -289,7 +290,7 @@ def _best(
     if name is None:
         return BestEpoch(next(iter(metrics))) if len(metrics) == 1 else None
     if name not in metrics:
-        remedy = f"There are {', '.join(metrics)}."
+        remedy = nearest_names(near_names(name, metrics)) or f"There are {', '.join(metrics)}."
         raise UsageError(f"no metric {name} in these logs", remedy=remedy)
     chosen = mode_of(name, mode)
     epochs = rows.epochs if name in rows.metrics else [None] * len(metrics[name])

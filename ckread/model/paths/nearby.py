@@ -143,7 +143,11 @@ def _what_is_here(directory: str, name: str) -> str | None:
     by_name = {candidate.name: candidate.path for candidate in candidates}
     if candidates and _stem(name) in map(_stem, by_name):
         return summary(directory, [c for c in candidates if _stem(c.name) == _stem(name)])
-    others = {other: os.path.join(directory, other) for other in file_names(directory)}
+    others = {
+        other: os.path.join(directory, other)
+        for other in file_names(directory)
+        if name.startswith(".") or not other.startswith(".")
+    }
     near = difflib.get_close_matches(name, by_name, n=_N_SHOWN, cutoff=0.6)
     near = near or difflib.get_close_matches(name, others, n=_N_SHOWN, cutoff=0.6)
     near = near or [other for other in by_name if name and other.startswith(name)][:_N_SHOWN]

@@ -352,11 +352,14 @@ def _member(place: Place, places: Places, opener: RunOpener, given: int) -> Memb
     structure, reader = opened.structure, opened.reader
     with closing(reader):
         numbers = read_numbers(opened)
-    counters = tuple(as_counter(numbers.get(key)) for key in structure.step_keys)
-    key = structure.epoch_key
-    epoch = None if key is None else as_counter(numbers.get(key))
-    done = {as_counter(numbers.get(key)) for key in structure.iterations_keys}
-    iterations = done.pop() if len(done) == 1 else None  # else optimizers that differ
+
+    def agreed(keys: Sequence[str]) -> int | None:
+        """Give the count of all; None where they differ, those of two optimizers."""
+        found = {as_counter(numbers.get(key)) for key in keys}
+        return found.pop() if len(found) == 1 else None
+
+    counters = tuple(map(agreed, structure.step_keys))
+    epoch, iterations = agreed(structure.epoch_keys), agreed(structure.iterations_keys)
     directory, name = os.path.split(place.path.rstrip(os.sep))
     marks = places.marks[directory]
     files = opened.files

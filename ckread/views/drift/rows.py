@@ -12,13 +12,16 @@ from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import (
     ABSENT,
     SEAM,
+    UNRELATED,
     count_text,
     float_text,
     listed,
+    near_zero,
     place,
     plural,
     share_in_words,
     share_text,
+    some_of,
     sparkline,
 )
 
@@ -163,6 +166,11 @@ def verdict(result: RunDrift) -> str:
         return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
     finite = "" if result.index_only else "All values are finite."
     sentences = [_moved_most(result), *_unchanged(result), finite]
+    names = "role", "cosine_to_first", "shape"
+    told = zip(*(column_of(result.variables, name) for name in names), strict=True)
+    weights = ((cosine, shape) for role, cosine, shape in told if role is Role.WEIGHT)
+    if near_zero((cosine[-1], shape) for cosine, shape in weights if cosine):
+        sentences.insert(1, f"From first to last the weights differ, {UNRELATED}.")
     return " ".join(filter(None, sentences))
 
 
@@ -172,9 +180,7 @@ def _moved_most(result: RunDrift) -> str:
     if not n_changed:
         return f"None of {plural(total, 'variable')} changed."
     if result.index_only:
-        who = f"All {count_text(total)}" if n_changed == total else count_text(n_changed)
-        rest = " variables" if n_changed == total else f" of {plural(total, 'variable')}"
-        return f"{who}{rest} changed."
+        return f"{some_of(n_changed, total, 'variable')} changed."
     told = zip(
         *(column_of(result.variables, name) for name in ("moved", "name", "role")), strict=True
     )

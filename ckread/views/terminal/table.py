@@ -254,6 +254,9 @@ MIN_FOLDED_WIDTH = 30
 MIN_WIDTH = 8
 """Cells that a folding name keeps in any case."""
 
+MAX_LEFT_OUT = 5
+"""Columns that are named where they do not fit; of more the number is said."""
+
 Cell = tuple["Line", int]
 """A line of a cell, and how many terminal cells it takes."""
 
@@ -391,8 +394,11 @@ class NarrowFooter(Block):
         """Wrap the sentences."""
         fitted = [column.column for column in self._table.fitted(paper)]
         offered = [column for column in self._table.columns if column.shown and column.title]
-        missing = ", ".join(column.title for column in offered if column not in fitted)
-        left_out = f"Left out at this width: {missing}." if missing else ""
+        missing = [column.title for column in offered if column not in fitted]
+        n_more = len(missing) - MAX_LEFT_OUT
+        named = missing[: MAX_LEFT_OUT if n_more > 1 else None]
+        rest = f" and {n_more} more" if n_more > 1 else ""
+        left_out = f"Left out at this width: {', '.join(named)}{rest}." if missing else ""
         text = " ".join(filter(None, [self._text, left_out]))
         if text:
             yield from Prose(Span(text, "muted")).lines(paper)

@@ -119,3 +119,11 @@ def test_files_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
         if a.endswith(".h5") or "way" not in options
     ]
     _check("forecasts_keras.txt", blocks)
+
+
+def test_the_metrics_that_keras_2_stores_beside_its_layers_are_no_layer() -> None:
+    saved, target = FIXTURES / "tf23_keras2" / "model.h5", FIXTURES / "keras2_new" / "tiny.keras"
+    found = ckread.compat(saved, target, way="h5-by-name", skip_mismatch=True)
+    outcomes = {one.name: str(one.outcome) for one in found.values}
+    assert outcomes.pop("head/kernel") == "kept", "64 rows there, 4 here"
+    assert list(outcomes.values()) == ["restored"] * 7

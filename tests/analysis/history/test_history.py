@@ -102,8 +102,12 @@ def test_a_name_that_does_not_tell(tmp_path: Path) -> None:
     best = history(log, best="gamma", mode="max").best
     assert best is not None
     assert best.epoch == 2
-    with pytest.raises(UsageError, match="no metric delta in these logs"):
+    with pytest.raises(UsageError, match="no metric delta in these logs") as caught:
         history(log, best="delta")
+    assert caught.value.remedy == "There are loss, gamma."
+    with pytest.raises(UsageError, match="no metric gama in these logs") as caught:
+        history(log, best="gama")
+    assert caught.value.remedy == "Nearest names:\n  gamma"
     with pytest.raises(UsageError, match="no log given"):
         history([])
 
