@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from ckread.plotting import plot_statistics as plot_statistics
     from ckread.plotting import plot_track as plot_track
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Checkpoint": ("model.checkpoint", "Checkpoint"),

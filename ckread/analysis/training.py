@@ -20,7 +20,7 @@ from ckread.model.optimizers import (
     with_variant,
 )
 from ckread.model.paths.scanning import read_name
-from ckread.model.role import Role
+from ckread.model.role import MAX_RIVALS, Role, outermost
 from ckread.model.steps import NameNumbers, Series
 from ckread.model.variable import is_number, read_numbers
 from ckread.readers.contract import Format
@@ -95,8 +95,9 @@ class TrainingState(Frozen):
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
+    differing: tuple[str, ...] = ()
 
-    _aside = frozenset({"claims"})
+    _aside = frozenset({"claims", "differing"})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
@@ -110,22 +111,22 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     optimizers = read_optimizers(checkpoint, scalars, _value)
     iterations = agreed(one.iterations for one in optimizers)
     compiled = checkpoint.evidence.compiled
-    global_step = outermost(scalars, STEPS)
-    counter = outermost(scalars, ("save_counter",))
-    epoch = _integer(outermost(scalars, ("epoch",)))
+    counted = Counted.of(counters_of(scalars, STEPS))
+    counter = Counted.of(counters_of(scalars, ("save_counter",)))
+    epoch = Counted.of(counters_of(scalars, ("epoch",))).value
     is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
     number, series = read_name(checkpoint.path) if is_named else (NameNumbers(), Series((), ()))
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
     named = [one.name for one in optimizers if one.name and one.iterations is not None]
     done, source = None if iterations is None else int(iterations), None
-    if global_step is None and all(one.iterations is None for one in optimizers):
+    if not counted.names and all(one.iterations is None for one in optimizers):
         done, source = iterations_by_power(numbers)
     state = TrainingState(
         epoch=number.epoch if epoch is None else epoch,
         iterations=done,
         iterations_source=source,
         learning_rate=agreed(one.learning_rate for one in optimizers),
-        save_counter=_integer(counter),
+        save_counter=counter.value,
         optimizer_kind=" and ".join(kinds) or None,
         optimizer_name=named[0] if named else None,
         optimizers=optimizers,
@@ -133,8 +134,9 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         loss=compiled.loss if compiled is not None else (),
         metrics=compiled.metrics if compiled is not None else (),
         lost=find_lost(checkpoint),
+        differing=counted.differing,
     )
-    told = _with_step(state, global_step, number)
+    told = _with_step(state, counted, number)
     claims = tuple(_claims(told, series, is_epoch_stored=epoch is not None))
     return told._replace(claims=claims)
 
@@ -157,9 +159,9 @@ def iterations_by_power(
     return (None, None) if done is None else (int(done), "beta2_power")
 
 
-def is_power(variable: Variable) -> bool:
-    """Tell whether a variable is a power of one of Adam's betas, of whichever optimizer."""
-    return _POWER.fullmatch(_word(variable)) is not None
+def is_power(name: str) -> bool:
+    """Tell whether a variable of a name is a power of one of Adam's betas, of any optimizer."""
+    return _POWER.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def _iterations_of(powers: Mapping[str, int | float | None]) -> int | None:
@@ -211,16 +213,14 @@ def find_lost(checkpoint: Checkpoint) -> tuple[str, ...]:
     return tuple(suspects[key] for key in lost)
 
 
-def _with_step(
-    state: TrainingState, global_step: Variable | None, number: NameNumbers
-) -> TrainingState:
+def _with_step(state: TrainingState, counted: Counted, number: NameNumbers) -> TrainingState:
     """Choose the step by its sources in order, and say where the file name disagrees."""
-    stored = _integer(global_step)
+    stored = counted.value
     # A `Checkpoint` made anew for each save counts every save as its first.
     saves = state.save_counter
     is_first = saves in (0, 1) and number.step not in (None, saves)
     sources = [
-        (stored, global_step.name if global_step is not None else ""),
+        (stored, " and ".join(counted.names[:MAX_RIVALS])),
         (None if is_first else saves, "save counter"),
         (number.step, "file name"),
     ]
@@ -240,11 +240,12 @@ def _with_step(
 def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:
     """Yield the claims on step and epoch, with what told them."""
     in_name = series.source or "file name"
+    differing = f"{', '.join(state.differing)}: neither is above the other" * bool(state.differing)
     if state.step is None:
-        untold = "no counter in the file, and no number of its name counts"
+        untold = differing or "no counter in the file, and no number of its name counts"
         yield Claim("step", None, Strength.UNKNOWN, untold, series.against)
     else:
-        against = series.against
+        against = (*filter(None, [differing]), *series.against)
         if state.save_counter not in (None, state.step):
             against = (f"{state.save_counter}: counts the saves of one process", *against)
         is_named = state.step_source == "file name"
@@ -259,10 +260,35 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
         yield Claim("epoch", state.epoch, strength, told)
 
 
-def outermost(variables: Iterable[Variable], words: tuple[str, ...]) -> Variable | None:
-    """Give the variable of the first of these words that is there, the least deep."""
-    found = [variable for variable in variables if _word(variable) in words and not variable.slot]
-    return min(found, key=lambda v: (words.index(_word(v)), v.name.count("/")), default=None)
+class Counted(NamedTuple):
+    """What one or several counters of one word say together.
+
+    Attributes:
+        names: theirs.
+        value: what all of them count; None where they differ, or none can be read.
+        differing: `a/step is 4`, of each, where they differ.
+    """
+
+    names: tuple[str, ...] = ()
+    value: int | None = None
+    differing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, variables: Sequence[Variable]) -> Counted:
+        """Read them."""
+        values = [_integer(variable) for variable in variables]
+        names = tuple(variable.name for variable in variables)
+        if len(set(values)) == 1:
+            return cls(names, values[0])
+        shown = ["unreadable" if value is None else str(value) for value in values]
+        told = [f"{name} is {value}" for name, value in zip(names, shown, strict=True)]
+        return cls(names, None, tuple(told[:MAX_RIVALS]))
+
+
+def counters_of(variables: Iterable[Variable], words: tuple[str, ...]) -> list[Variable]:
+    """Give the variables of the first of these words that is there, none above the others."""
+    found = {variable.name: variable for variable in variables if not variable.slot}
+    return [found[name] for name in next(iter(outermost(found, words)), ())]
 
 
 def _word(variable: Variable) -> str:

@@ -291,6 +291,9 @@ class _Chosen(Columns[Row]):
     def __len__(self) -> int:
         return len(self._order)
 
+    def __getitem__(self, at: Any) -> Any:
+        return _Chosen(self._all, self._order[at]) if isinstance(at, slice) else self.rows[at]
+
     @cached_property
     def rows(self) -> Sequence[Row]:
         rows = self._all.rows

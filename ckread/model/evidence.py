@@ -89,6 +89,7 @@ class ObjectGraph:
     def __init__(self, nodes: tuple[TrackableObject, ...]) -> None:
         self.nodes = nodes
         self.children: list[tuple[Child, ...]] = [node.children for node in nodes]
+        self._items: dict[int, dict[int, int]] = {}
 
     @classmethod
     def from_message(cls, message: TrackableObjectGraph) -> Self:
@@ -126,6 +127,22 @@ class ObjectGraph:
                 parents[child].append((node_id, name))
         return parents
 
+    @cached_property
+    def local_names(self) -> list[frozenset[str]]:
+        """Of each node, by which names it refers to others; most share theirs with many."""
+        nothing: frozenset[str] = frozenset()
+        known: dict[tuple[str, ...], frozenset[str]] = {}
+        found = []
+        for children in self.children:
+            names = nothing
+            if children:
+                listed = tuple([name for _, name in children])
+                names = known.get(listed, nothing)
+                if not names:
+                    names = known[listed] = frozenset(listed)
+            found.append(names)
+        return found
+
     @property
     def full_names(self) -> dict[int, str]:
         """Of each variable node, the name its program gave it, without `:0`."""
@@ -155,17 +172,19 @@ class ObjectGraph:
 
         Children that are not numbered, and numbers that no list has, are left out.
         """
-        if not self.children[node_id]:
-            return {}
-        nodes, names = zip(*self.children[node_id], strict=True)
-        if names == tuple(map(str, range(len(names)))):
-            return dict(enumerate(nodes))
-        numbered = [
-            (int(name), child)
-            for child, name in self.children[node_id]
-            if name.isdecimal() and len(name) < 10
-        ]
-        return dict(sorted(numbered))
+        found = self._items.get(node_id)
+        if found is None:
+            children = self.children[node_id]
+            if [name for _, name in children] == list(map(str, range(len(children)))):
+                numbered = list(enumerate(child for child, _ in children))
+            else:
+                numbered = sorted(
+                    (int(name), child)
+                    for child, name in children
+                    if name.isdecimal() and len(name) < 10
+                )
+            found = self._items[node_id] = dict(numbered)
+        return found
 
     def walk(self, start: int = 0, *, ends: Collection[int] = ()) -> Iterator[int]:
         """Yield every node that can be reached, breadth-first, once; `ends` lead no further."""

@@ -95,10 +95,12 @@ def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Op
         wrapped = next((child for child in inner if child is not None), None)
         return Optimizer(node, trainable, own, lists, wrapped)
 
+    local_names = graph.local_names
+    holders = {names for names in set(local_names) if _is_optimizer(names)}
     return {
         node: optimizer(node)
         for node, found in enumerate(graph.nodes)
-        if (found.children or found.slot_variables) and _is_optimizer(graph, node)
+        if found.slot_variables or local_names[node] in holders
     }
 
 
@@ -109,10 +111,10 @@ def trained_by(optimizers: Mapping[int, Optimizer]) -> frozenset[int]:
     )
 
 
-def _is_optimizer(graph: ObjectGraph, node: int) -> bool:
-    if graph.nodes[node].slot_variables:
-        return True
-    names = _CHILDREN.intersection([name for _, name in graph.children[node]])
+def _is_optimizer(names: frozenset[str]) -> bool:
+    """Tell an object without slot variables by the local names of what it holds."""
+    if _CHILDREN.isdisjoint(names):
+        return False
     if "_variables" in names and names & {"_trainable_variables", "_iterations", "_learning_rate"}:
         return True
     return bool(

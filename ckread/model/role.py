@@ -11,7 +11,7 @@ from ckread.errors import UsageError
 from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Container, Hashable, Iterable
 
     from ckread.readers.contract import TensorRecord
 
@@ -109,6 +109,36 @@ _WHOLE = frozenset(
 )
 _NO_WEIGHT = _WHOLE | {DataType.BOOL, DataType.STRING, DataType.RESOURCE, DataType.VARIANT}
 _NO_WEIGHT |= {DataType.UNKNOWN}
+
+
+MAX_RIVALS = 3
+"""Counters that are named where none of them counts for the whole."""
+
+
+def outermost(names: Iterable[str], words: Iterable[str]) -> list[tuple[str, ...]]:
+    """Give the names that end in one of `words`, the best first, the outer before the inner.
+
+    Those of one word stand together where none lies in the scope of another, and are the last:
+    of `a/step` and `b/step` neither counts for the whole.
+    """
+    found: list[tuple[str, ...]] = []
+    given = list(names)
+    for word in words:
+        rest = [name for name in given if name.rpartition("/")[2] == word]
+        while rest:
+            scopes = {name[: -len(word)] for name in rest}
+            outer = sorted(name for name in rest if not _has_above(name[: -len(word)], scopes))
+            found.append(tuple(outer))
+            if len(outer) > 1:
+                return found
+            rest.remove(outer[0])
+    return found
+
+
+def _has_above(scope: str, scopes: Container[str]) -> bool:
+    """Tell whether one of `scopes`, which end in `/`, lies above this one."""
+    ends = [place + 1 for place, sign in enumerate(scope[:-1]) if sign == "/"]
+    return any(scope[:end] in scopes for end in ([0, *ends] if scope else ()))
 
 
 def is_whole(dtype: DataType) -> bool:

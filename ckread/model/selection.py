@@ -218,14 +218,20 @@ def choose(
     """
     matching = select(variables, patterns)
     if roles is None:
-        is_model = any(variable.role.is_parameter for variable in matching)
-        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+        roles = usual_roles(any(variable.role.is_parameter for variable in matching))
     roles = as_roles(roles)
     left_out: dict[Role, int] = {}
     for variable in matching:
         if variable.role not in roles:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     return [variable for variable in matching if variable.role in roles], left_out
+
+
+def usual_roles(is_model: bool) -> list[Role]:
+    """Give the roles that are meant where none are named: of a model, if there is any of it."""
+    return [
+        role for role in Role if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
+    ]
 
 
 def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError:
@@ -333,7 +339,7 @@ _LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_v
 LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
 """The place of some last components among those of their scope; others come after."""
 
-_TRAINED = ("_trainable_variables", "trainable_variables")
+_TRAINED = frozenset({"_trainable_variables", "trainable_variables"})
 
 Place = tuple[int, int, str, int, int, str]
 """Part of the table, rank and name of the scope, ranks and name of the variable."""
@@ -410,27 +416,28 @@ def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, 
 def _graph_order(graph: ObjectGraph) -> dict[str, int]:
     """Number the variables as the optimizer lists them, others after the one met before."""
     met: dict[str, None] = {}
-    seen: set[int] = set()
+    seen = bytearray(len(graph))
     to_visit = [0]
     variables, children = graph.variables, graph.children
     while to_visit:  # depth first: all of a layer before the next
         node = to_visit.pop()
-        if node in seen:
+        if seen[node]:
             continue
-        seen.add(node)
+        seen[node] = True
         if node in variables:
-            met.setdefault(variables[node])
+            met[variables[node]] = None
         if children[node]:
-            to_visit += [child for child, _ in reversed(children[node])]
+            to_visit += [child for child, _ in children[node] if not seen[child]][::-1]
     listed: dict[str, int] = {}
-    trained = (child for children in graph.children for child, name in children if name in _TRAINED)
-    for members in trained:
+    holding = {names for names in set(graph.local_names) if not _TRAINED.isdisjoint(names)}
+    holders = (children[i] for i, names in enumerate(graph.local_names) if names in holding)
+    for members in (child for held in holders for child, name in held if name in _TRAINED):
         for node in graph.items(members).values():
             if node in variables:
                 listed.setdefault(variables[node], len(listed))
     last = -1
     places = {}
-    for i, key in enumerate(met):
-        last = listed.get(key, last)
-        places[key] = last, i
-    return {key: rank for rank, key in enumerate(sorted(places, key=places.__getitem__))}
+    for key in met:
+        places[key] = last = listed.get(key, last)
+    ordered = sorted(places, key=places.__getitem__)
+    return dict(zip(ordered, range(len(ordered)), strict=True))

@@ -220,6 +220,7 @@ class _Column:
         self.said, self.word, self.is_before = _said(cut[0], at)
         self.is_glued = cut[0].texts[at] == self.word
         self.is_of_checksum = _is_of_checksum(cut[0], at)
+        self.is_of_saver = cut[0].texts[at].endswith("-") and cut[0].texts[at + 1 :] == ("",)
         unit = re.match(r"[kKM](?![^\W_])", cut[0].texts[at + 1]) if self.is_before else None
         self.times = _TIMES[unit[0].lower()] if unit else 1
 
@@ -443,7 +444,7 @@ def _choose(
         chosen.source = " and ".join(c.source for c in (chosen.epoch, chosen.step) if c and c.word)
         return chosen
     if len(free) == 1:
-        return _only(free[0], groups, varying, is_keras=is_keras)
+        return _only(free[0], groups, varying, times, is_keras=is_keras)
     if not free:
         return _after_point(varying) or _by_stamp(varying)
     if any(column.is_unique for column in free):
@@ -484,7 +485,12 @@ def _is_told(columns: Sequence[_Column]) -> bool:
 
 
 def _only(
-    column: _Column, groups: Sequence[_Column], varying: Sequence[_Column], *, is_keras: bool
+    column: _Column,
+    groups: Sequence[_Column],
+    varying: Sequence[_Column],
+    times: Sequence[float],
+    *,
+    is_keras: bool,
 ) -> _Chosen:
     """Read a series of which one number alone may count."""
     if not column.is_unique:
@@ -493,22 +499,28 @@ def _only(
             return _by_stamp(varying)
         return _Chosen(step=column, groups=told[:1], source="file name, the number that repeats")
     shown = f"{min(column.values):,} to {max(column.values):,}"
-    if column.said is _Said.NOTHING and _may_be_models(column, varying, is_keras=is_keras):
+    is_open = column.said is _Said.NOTHING and not any(other is not column for other in varying)
+    if is_open and _may_be_models(column, times, is_keras=is_keras):
         doubt = f"The names are numbered {shown} and do not say of what."
         return _Chosen(others=[column], doubt=doubt)
     return _Chosen(step=column, source="file name, the only number that differs")
 
 
-def _may_be_models(column: _Column, varying: Sequence[_Column], *, is_keras: bool) -> bool:
+def _may_be_models(column: _Column, times: Sequence[float], *, is_keras: bool) -> bool:
     """Tell whether numbers may as well count models, folds or sizes.
 
-    Checkpoints of TensorFlow are numbered by their saver; files of Keras by whoever saves.
+    Files of Keras are numbered by whoever saves. A saver of TensorFlow writes its count behind
+    a dash, at the end; other sizes are steps only if each was saved seconds after the one before.
     """
     values = sorted(column.values)
-    if not is_keras or column.is_padded or any(other is not column for other in varying):
+    if column.is_padded:
         return False
-    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
     is_size = all(0 < v <= 1024 and v % 32 == 0 for v in values)
+    if not is_keras:
+        by_size = [times[i] for i in _order(column.values)] if times else [0.0, 0.0]
+        is_rising = all(b - a > COPY_SECONDS for a, b in pairwise(by_size))
+        return is_size and not column.is_of_saver and not is_rising
+    is_enumerated = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
     return (is_enumerated and len(values) <= MAX_ENUMERATED) or is_size
 
 

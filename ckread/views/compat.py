@@ -551,7 +551,9 @@ def _cures(result: RestoreForecast) -> list[Block]:
         Column(title="", shown=way, folds=True),
     ]  # fmt: skip
     table = Table(columns, list(result.cures), has_header=False)
-    return [Prose(Span(f"What brings {what}", "title")), table]
+    brings = any(cure.brings for cure in result.cures)
+    title = f"What brings {what}" if brings else "No other way brings any"
+    return [Prose(Span(title, "title")), table]
 
 
 # The piped table: one line per value, whatever their number.

@@ -12,14 +12,17 @@ from ckread import diff
 from ckread.analysis.audit.optimizer import optimizer
 from ckread.analysis.audit.rules import Hyperparameter, forgets
 from ckread.analysis.check.check import check
+from ckread.analysis.drift.drift import drift
 from ckread.analysis.findings import Code
 from ckread.analysis.history.best import told_mode
 from ckread.analysis.history.history import history
 from ckread.analysis.info import CheckpointSummary, info
 from ckread.errors import UsageError
 from ckread.model.run.run import open_run
+from ckread.model.steps import read_series
 from ckread.views.check import run_claims
 from ckread.views.diff.verdict import verdict as diff_verdict
+from ckread.views.drift.rows import verdict as drift_verdict
 from ckread.views.history import verdict as history_verdict
 from ckread.views.info.page import info_page, sentence_of
 from ckread.views.optimizer import verdict
@@ -432,3 +435,92 @@ def test_slots_of_zeros_may_have_been_reset(tmp_path: Path, n: int, told: str) -
     assert verdict(optimizer(path)).endswith(told)
     resets = [one for one in check(path).findings if one.code is Code.MOMENTS_RESET]
     assert len(resets) == (n > 0)
+
+
+# Counters of which neither is above the other.
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"a/step": 4, "b/step": 9}, None),
+        ({"a/step": 4, "b/step": 4}, 4),
+        ({"a/step": 4, "a/inner/step": 9}, 4),
+        ({"a/step": 4, "b/deep/step": 9}, None),
+        ({"step": 4, "b/step": 9, "c/step": 8}, 4),
+        ({"global_step": 4, "a/step": 1, "b/step": 9}, 4),
+    ],
+)
+def test_counters_beside_each_other_tell_a_step_where_they_agree(
+    tmp_path: Path, counts: dict[str, int], told: int | None
+) -> None:
+    for n in (1, 2):
+        numbers = {name: number(n * count, "int64") for name, count in counts.items()}
+        saved(tmp_path, DENSE | numbers, "alpha" * n)
+    first = info(tmp_path / "alpha")
+    assert first.training.step == told
+    assert open_run(tmp_path / "alpha").steps == (told,)
+    [claim] = [one for one in first.evidence if one.claim == "step"]
+    assert (told is None) == (str(claim.strength) == "unknown")
+    [of_run] = [one for one in open_run(tmp_path / "alpha").claims if one.claim == "step"]
+    for name in counts if told is None else ():
+        assert f"{name} is {counts[name]}" in claim.source
+        assert f"{name} is {counts[name]}" in facts(first)
+        assert name in " ".join(of_run.against)
+
+
+def test_counters_of_epochs_that_differ_are_no_epoch(tmp_path: Path) -> None:
+    epochs = {f"{name}/epoch": number(n, "int64") for name, n in (("gen", 3), ("disc", 5))}
+    path = saved(tmp_path, DENSE | epochs)
+    assert info(path).training.epoch is None
+    assert open_run(path).entries[0].epoch is None
+
+
+# Sizes in names.
+
+
+@pytest.mark.parametrize(
+    ("names", "apart", "told"),
+    [
+        ("net_64 net_128 net_256", 0, False),
+        ("net_64 net_128 net_256", 60, True),
+        ("net-64 net-128 net-256", 0, True),
+        ("net_step_64 net_step_128", 0, True),
+        ("net_100 net_200", 0, True),
+        ("net64d net128d", 0, False),
+    ],
+)
+def test_sizes_are_steps_only_with_other_evidence(names: str, apart: float, *, told: bool) -> None:
+    given = names.split()
+    [series] = read_series(given, [1e9 + apart * n for n in range(len(given))])
+    assert all((one.step is not None) == told for one in series.numbers)
+    assert bool(series.doubt) != told
+
+
+# Two trainings under equal names.
+
+
+def test_weights_of_other_trainings_are_not_said_to_have_moved(tmp_path: Path) -> None:
+    first, other = ({f"l{i}/kernel": values(10 * s + i, 40, 50) for i in range(3)} for s in (1, 2))
+    near = {name: array + np.float32(0.1) for name, array in first.items()}
+    paths = [
+        saved(tmp_path, arrays, n) for n, arrays in zip("abc", (first, other, near), strict=True)
+    ]
+    told = diff_verdict(diff(paths[0], paths[1]))
+    assert "moved" not in told
+    assert "cosines near 0, as of two trainings from different starts" in told
+    assert "as of two trainings" in drift_verdict(drift(paths[:2]))
+    assert "the weights moved" in diff_verdict(diff(paths[0], paths[2]))
+    assert "two trainings" not in drift_verdict(drift([paths[0], paths[2]]))
+
+
+def test_few_elements_tell_no_other_training(tmp_path: Path) -> None:
+    one, other = (saved(tmp_path, {"w": values(s, 4, 4)}, f"w{s}") for s in (1, 2))
+    assert diff_verdict(diff(one, other)).startswith("The only variable changed; the weights moved")
+    by_index = drift_verdict(drift([one, other], index_only=True))
+    assert by_index.startswith("The only variable changed.")
+
+
+def test_one_statistic_is_no_plural(tmp_path: Path) -> None:
+    told = facts(info(saved(tmp_path, DENSE | {"bn/moving_mean": values(3, 1)})))
+    assert "1 batch-norm statistic;" in told

@@ -23,6 +23,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ckread.analysis import workers
 from ckread.readers import files
 from tests.fuzz.parts import pack, unpack
 from tests.fuzz.target import Target, crashers_of, kept_of, outcome
@@ -89,20 +90,21 @@ def run_seeded(
     seeds = target.seeds()
     report, place = Report(known=frozenset(known)), Workplace()
     watch = Watch(target) if alone else None
-    pool, settling = list(seeds), files.SETTLING_SECONDS
+    pool, settling, worth = list(seeds), files.SETTLING_SECONDS, workers.WORTH_NBYTES
     try:
         for data in seeds if seconds is not None or alone else ():  # imports are no growth
             with contextlib.suppress(Exception):
                 outcome(target, data, place)
         end = time.monotonic() + (1e9 if seconds is None else seconds)
         files.SETTLING_SECONDS = 0.0  # every mutant was written just now, by nobody else
+        workers.WORTH_NBYTES = 1 << 62  # a claim of a TiB starts no pool, which no alarm may cut
         while report.n_files != n_files and time.monotonic() < end:
             data = target.mutate(rng.choice(pool), seeds, rng)
             result = try_one(target, data, place, report, keep=keep, watch=watch)
             if result == "" and len(pool) < 500:
                 pool.append(data)  # what is still accepted leads further
     finally:
-        files.SETTLING_SECONDS = settling
+        files.SETTLING_SECONDS, workers.WORTH_NBYTES = settling, worth
         place.close()
         if watch is not None:
             watch.close()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ckread.errors import CorruptCheckpointError
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming import identify
 from ckread.model.naming.graph import MAX_STEPS, PathTree
+from ckread.model.naming.paths import Namer, OtherPaths
 from ckread.readers.graphs.object_graph import (
     Attribute,
     Child,
@@ -163,3 +166,37 @@ def test_whether_an_object_has_values(values: tuple[str, ...], told: bool) -> No
     )
     (found,) = parse_object_graph(bytes_field(1, node)).nodes
     assert bool(found.has_checkpoint_values) is told
+
+
+CHAIN = [[(i + 1, "next")] for i in range(40)] + [[]]
+
+
+@given(
+    st.integers(1, 9).flatmap(
+        lambda n: st.lists(
+            st.lists(
+                st.tuples(st.integers(0, n - 1), st.sampled_from(("a", "b", "", "_layers", "0"))),
+                max_size=3,
+            ),
+            min_size=n,
+            max_size=n,
+        )
+    )
+)
+@example(CHAIN)
+@example([[(1, "a")], [(2, "b")], [(1, "back"), (3, "c")], []])
+def test_the_path_of_what_has_one_alone_is_that_of_the_walk(
+    children: list[list[tuple[int, str]]],
+) -> None:
+    graph = graph_of(*map(tuple, children))
+    paths = OtherPaths(Namer(graph, PathTree(graph, ()), (), {}))
+    for node in range(len(graph)):
+        only = paths._only_path(node)
+        walked = paths._walk(node)
+        if only is not None:
+            assert [only[0]] == list(dict.fromkeys(walked))
+
+
+def test_a_variable_whose_whole_path_is_the_frameworks() -> None:
+    made = make({"_functional": Var("kernel")})
+    assert made.names() == {"_functional": "functional"}

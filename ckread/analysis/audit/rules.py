@@ -15,7 +15,6 @@ from ckread.analysis.training import iterations_by_power, read_training_state
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
 from ckread.model.variable import is_number
-from ckread.readers.keras.config import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,9 +133,12 @@ def hyperparameters(
 
     The rate is NaN where it is not known.
     """
-    compiled = checkpoint.evidence.compiled
-    config = innermost(compiled.optimizer) if compiled is not None else None
-    settings: Mapping[str, Any] = config.settings if config is not None else {}
+    settings: Mapping[str, Any] = {}
+    if (compiled := checkpoint.evidence.compiled) is not None:
+        from ckread.readers.keras.config import innermost
+
+        config = innermost(compiled.optimizer)
+        settings = config.settings if config is not None else {}
     stored = _stored(checkpoint, state)
     defaults = dict(_DEFAULTS.get(state.kind or "", {}))
     is_of_tf1 = any(v.key.endswith(("/Adam", "/RMSProp")) for v in checkpoint.values())

@@ -57,34 +57,40 @@ def identify_objects(
     tensors: Mapping[str, TensorRecord], graph: ObjectGraph, evidence: Evidence
 ) -> dict[str, Identity]:
     """Give the identity of every key of an object-based checkpoint."""
-    tensors = dict(tensors.items())  # each is looked up several times
+    tensors = dict(zip(tensors, tensors.values(), strict=True))  # each is looked up several times
     saved = evidence.saved_layers
     layers = saved.names if saved is not None else {}
     file = ObjectFile(tensors, graph, evidence.saved_model, layers)
     nodes = {record.key: node for node, record in file.records.items()}
     names = _names(file, nodes, tensors)
+    records, slots, roles = file.records, file.slots, file.roles
     weights = [node for node, role in file.roles.items() if role is Role.WEIGHT]
     trainable = find_trainable(
         file.namer, weights, file.optimizers, slots=file.slots, flags=file.flags
     )
     paths = OtherPaths(file.namer)
     found: dict[str, Identity] = {}
+    make = tuple.__new__  # what Identity(...) calls, without the call
     for key in tensors:
         name, node = names[key], nodes.get(key)
         if node is None:
             found[key] = Identity(name, role_by_attribute(key, tensors))
             continue
-        role, slot = file.roles[node], file.slots.get(node)
+        role, slot = roles[node], slots.get(node)
         if slot is not None:
-            owner = names[file.records[slot.owner].key]
-            found[key] = Identity(name, role, None, owner, slot.word)
+            owner = names[records[slot.owner].key]
+            found[key] = make(Identity, (name, role, None, owner, slot.word, (), ()))
         elif role.is_parameter:
             told = False if role is Role.STATISTIC else trainable.get(node)
             own, every = key_path(key), paths.of(node)
-            others = tuple(path for path in every if path != own)
-            # Where the key goes through an optimizer, the first of the others is the model's own.
-            tied = others if own in every else others[1:]
-            found[key] = Identity(name, role, told, None, None, others, tied)
+            others: tuple[str, ...] = ()
+            tied: tuple[str, ...] = ()
+            if every != (own,):
+                others = tuple(path for path in every if path != own)
+                # Where the key goes through an optimizer, the first of the others is the
+                # model's own.
+                tied = others if own in every else others[1:]
+            found[key] = make(Identity, (name, role, told, None, None, others, tied))
         else:
             original = file.aliases[node] if role is Role.ALIAS else None
             repeats = None if original is None else names[file.records[original].key]
@@ -111,16 +117,16 @@ def _names(
         # Keras 2 called it `iter`, later `iteration`: one name in all formats.
         word = "iterations" if local_name in ("iter", "iteration") else public(local_name)
         own.setdefault(node, file.prefix(optimizer) + word)
-    first, owned = {}, {}
+    first, owned, slots = {}, {}, file.slots
     for key in tensors:
         node = nodes.get(key, -1)
-        slot = file.slots.get(node)
-        if slot is not None:
-            owned[key] = slot
+        if node in slots:
+            owned[key] = slots[node]
             continue
-        is_stored = node in file.records and node not in own
-        path = namer.spell(node) if is_stored else None
-        first[key] = own.get(node) or path or namer.spell_key(key)
+        name = own.get(node)
+        if name is None and node in file.records:
+            name = namer.spell(node)
+        first[key] = name or namer.spell_key(key)
     names = unique_names(first)
     prefixes = {node: file.prefix(node) for node in file.optimizers}
     wanted = {}
@@ -186,8 +192,14 @@ class ObjectFile:
         listed = graph.child(0, "trainable_variables") if saved_model is not None else None
         trained = self.trained.union(graph.items(listed).values() if listed is not None else ())
         by_holders = ObjectRoles(unnamed, self.records, trained, others)
+        slots, aliases = self.slots, self.aliases
         self.roles: dict[int, Role] = {
-            node: self._role(by_holders, tree, node) for node in self.records
+            node: self._role(by_holders, tree, node)
+            if node not in slots or node in aliases
+            else Role.AVERAGE
+            if slots[node].is_average
+            else Role.SLOT
+            for node in self.records
         }
         parameters = [
             n for n, role in self.roles.items() if role.is_parameter and n in tree.reached
@@ -203,8 +215,6 @@ class ObjectFile:
     def _role(self, told: ObjectRoles, tree: PathTree, node: int) -> Role:
         if node in self.aliases:
             return Role.ALIAS
-        if node in self.slots:
-            return Role.AVERAGE if self.slots[node].is_average else Role.SLOT
         if node in self.trained:
             return Role.WEIGHT
         if node in self.held or node not in tree.reached:
@@ -218,11 +228,11 @@ class ObjectFile:
 
 def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int, TensorRecord]:
     """Give the tensor of each variable node; a key belongs to the first that claims it."""
-    nodes: dict[str, int] = {}
-    for node, key in graph.variables.items():
-        if key in tensors:
-            nodes.setdefault(key, node)
-    return {node: tensors[key] for key, node in nodes.items()}
+    nodes = graph.variables
+    if len(set(nodes.values())) < len(nodes):
+        claims = {key: node for node, key in reversed(nodes.items())}
+        nodes = {node: key for node, key in nodes.items() if claims[key] == node}
+    return {node: tensors[key] for node, key in nodes.items() if key in tensors}
 
 
 # Roles by the objects around a variable; slots and aliases aside.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from functools import cached_property
-from itertools import count, islice, takewhile
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from ckread.model.naming.graph import is_structural, key_path, public
@@ -80,10 +80,13 @@ class Namer:
         if not path:
             return None
         steps = self._from_layer(node) or [step for step in path if step != "_functional"]
-        full_name = self.full_names.get(node, "")
-        if steps[-1].isdecimal() and full_name and not DEFAULT_NAME.fullmatch(full_name):
-            return "/".join((*steps, full_name.rpartition("/")[2]))
-        return "/".join((*steps[:-1], public(steps[-1])))
+        steps = steps or list(path)
+        if steps[-1].isdecimal():
+            full_name = self.full_names.get(node, "")
+            if full_name and not DEFAULT_NAME.fullmatch(full_name):
+                return "/".join((*steps, full_name.rpartition("/")[2]))
+        steps[-1] = public(steps[-1])
+        return "/".join(steps)
 
     def _from_layer(self, node: int) -> list[str]:
         """Give the steps from the innermost layer of known name that structure leads to."""
@@ -112,14 +115,16 @@ class Namer:
     def name(self, nodes: Iterable[int], weights: Iterable[int]) -> dict[int, str]:
         """Name variables that paths without an optimizer reach; others are left out."""
         scopes = {node: self.full_names[node].rpartition("/")[0] for node in nodes}
-        unique = self.of_one_object(scopes)
+        telling = list(filter(self._says_more, scopes))
+        unique = self.of_one_object(scopes) if telling else set()
         # A program's names serve all of a model or none of it: a reader could not tell
         # why one layer is called by its name, and the next by its path.
-        shared = {_root(scopes[node]) for node in weights if scopes[node] not in unique}
+        roots = (scopes[node] for node in weights if telling)
+        shared = {_root(scope) for scope in roots if scope not in unique}
         told = {
             node: self.full_names[node]
-            for node, scope in scopes.items()
-            if scope in unique and self._says_more(node) and (_root(scope) or node) not in shared
+            for node in telling
+            if scopes[node] in unique and (_root(scopes[node]) or node) not in shared
         }
         rest = [node for node in scopes if node not in told]
         return told | self._name_by_path(rest, scopes)
@@ -134,8 +139,8 @@ class Namer:
 
     def _name_by_path(self, nodes: list[int], scopes: Mapping[int, str]) -> dict[int, str]:
         """Name what full names alone do not tell; others are left out."""
-        if not nodes:
-            return {}
+        if not any(map(self.tree.cost.__getitem__, nodes)):  # no structure to leave out
+            return {node: name for node in nodes if (name := self.spell(node))}
         in_question = {scopes[node] for node in nodes}
         # The steps before the first structural one, the last step of all left out.
         leads = {
@@ -211,23 +216,61 @@ class OtherPaths:
     def __init__(self, namer: Namer) -> None:
         self._namer = namer
         self._known: dict[int, tuple[str, ...]] = {}
-        self._named: dict[int, list[tuple[int, str]]] = {}
+        self._only: dict[int, tuple[str, int] | None] = {}
+
+    @cached_property
+    def _named(self) -> dict[int, list[tuple[int, str]]]:
+        """Of each object the first references to it by names that a person gave."""
+        tree, children = self._namer.tree, self._namer.graph.children
+        named: dict[int, list[tuple[int, str]]] = {}
+        for parent in sorted(tree.reached.difference(self._namer.optimizers)):
+            for child, name in children[parent]:
+                if tree.is_structural(parent) if name.isdecimal() else is_structural(name):
+                    continue
+                references = named.get(child)
+                if references is None:
+                    named[child] = [(parent, name)]
+                elif len(references) < _MAX_PATHS:
+                    references.append((parent, name))
+        return named
 
     def of(self, node: int) -> tuple[str, ...]:
         """Give the paths to a variable, at most so many."""
         paths: dict[str, None] = {}
-        for parent, name in self._named_parents(node):
+        for parent, name in self._named.get(node, ()):
             if parent not in self._known:
-                self._known[parent] = tuple(dict.fromkeys(self._walk(parent)))
+                only = self._only_path(parent)
+                found = self._walk(parent) if only is None else [only[0]]
+                self._known[parent] = tuple(dict.fromkeys(found))
             for path in self._known[parent]:
                 paths[f"{path}/{name}" if path else name] = None
         if not paths:
             paths = dict.fromkeys(self._best(node))
         return tuple(paths)[: _MAX_PATHS + 1]
 
+    def _only_path(self, holder: int, free: int = 2 * _MAX_PATHS) -> tuple[str, int] | None:
+        """Give the path to an object and its length, where it and all before it have one alone.
+
+        It is what `_walk` gives, in one step more than the path to what holds it.
+        """
+        if holder not in self._only:
+            named, best = self._named.get(holder, ()), self._best(holder)
+            found: tuple[str, int] | None = None
+            if (not holder or not named) and best:
+                found = best[0], 1
+            elif holder and len(named) == 1 and free > 1:
+                [(parent, name)] = named
+                before = self._only_path(parent, free - 1)
+                if before is not None and name and before[1] < 2 * _MAX_PATHS:
+                    found = f"{before[0]}/{name}" if before[0] else name, before[1] + 1
+            elif free <= 1:
+                return None  # not known, only too far
+            self._only[holder] = found
+        return self._only[holder]
+
     def _walk(self, holder: int) -> list[str]:
         """Give the paths to an object that holds variables."""
-        if not self._named_parents(holder):
+        if holder not in self._named:
             return self._best(holder)
         found = []
         queue: deque[tuple[int, tuple[str, ...]]] = deque([(holder, ())])
@@ -235,7 +278,7 @@ class OtherPaths:
             if not queue:
                 break
             at, suffix = queue.popleft()
-            named = self._named_parents(at) if at else []
+            named = self._named.get(at, ()) if at else ()
             if not named:
                 found += ["/".join((*filter(None, (path,)), *suffix)) for path in self._best(at)]
             free = max(0, 2 * _MAX_PATHS - len(queue))
@@ -246,22 +289,6 @@ class OtherPaths:
         tree = self._namer.tree
         steps = tree.steps(node) if node in tree.reached else None
         return [] if steps is None else ["/".join(steps)]
-
-    def _named_parents(self, node: int) -> list[tuple[int, str]]:
-        """Give the first references to an object by names that a person gave."""
-        found = self._named.get(node)
-        if found is None:
-            tree = self._namer.tree
-            references = (
-                (parent, name)
-                for parent, name in self._namer.graph.parents[node]
-                if parent in tree.reached
-                and parent not in self._namer.optimizers
-                and not is_structural(name)
-                and not (name.isdecimal() and tree.is_structural(parent))
-            )
-            found = self._named[node] = list(islice(references, _MAX_PATHS))
-        return found
 
 
 # Names of weights that only an optimizer holds.

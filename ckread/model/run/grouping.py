@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Claim, Strength
+from ckread.model.role import MAX_RIVALS
 from ckread.model.run.entries import RunEntry, RunState
 from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
 from ckread.readers.contract import Format
@@ -159,9 +160,9 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
                 key=lambda m: (m.entry.step or 0, natural(m.entry.name), m.entry.time or 0.0)
             )
             structure = placed[0].structure
-            name = structure.identities[structure.step_keys[rank]].name
+            names = [structure.identities[key].name for key in structure.step_keys[rank]]
             shown = _span([member.entry.step for member in placed])
-            claim = Claim("step", shown, Strength.STORED, name)
+            claim = Claim("step", shown, Strength.STORED, " and ".join(names[:MAX_RIVALS]))
             return Group(tuple(placed), ("step",), (claim,))
     members = [_with_numbers(*one) for one in zip(members, numbers, strict=True)]
     iterations = [member.entry.iterations for member in members]
@@ -200,6 +201,13 @@ def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()
     by_step = [member.entry.step for member in members]
     by_epoch = [member.entry.epoch for member in members]
     kind = "epoch" if None in by_step and None not in by_epoch else "step"
+    for member in members:
+        keys = next(iter(member.structure.step_keys), ())
+        if len(keys) > 1 and member.counters[0] is None:
+            names = [member.structure.identities[key].name for key in keys[:MAX_RIVALS]]
+            told = f"{' and '.join(names)}: they differ, and neither is above the other"
+            against = (told, *against)
+            break
     shown = _span(by_epoch if kind == "epoch" else by_step)
     if shown is None:
         unknown = source or "no counter in the files, and no number of the names counts"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,7 +19,7 @@ from ckread.model.checkpoint import Checkpoint
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import ReaderChoice, open_checkpoint
 from ckread.model.paths.location import shard_warnings
-from ckread.model.role import Role
+from ckread.model.role import Role, outermost
 from ckread.model.variable import Variable, decode_number, is_number
 from ckread.readers.bundle.memo import IndexMemo
 from ckread.readers.contract import Format, TensorColumns
@@ -53,9 +54,9 @@ class Structure:
         elements: of all of these.
         identities: by key.
         evidence: besides the tensors.
-        step_keys: the counters that tell the step, the best first.
+        step_keys: the counters that tell the step, the best first; several where they must agree.
         iterations_keys: the counters of the optimizers, those that only wrap one left out.
-        epoch_key: the counter of epochs.
+        epoch_keys: the counters of epochs.
         number_keys: all scalars that tell where a training stood, learning rates too.
     """
 
@@ -65,9 +66,9 @@ class Structure:
     elements: int
     identities: Mapping[str, Identity]
     evidence: Evidence
-    step_keys: tuple[str, ...]
+    step_keys: tuple[tuple[str, ...], ...]
     iterations_keys: tuple[str, ...]
-    epoch_key: str | None = None
+    epoch_keys: tuple[str, ...] = ()
     number_keys: tuple[str, ...] = ()
 
     @cached_property
@@ -221,7 +222,7 @@ class RunOpener:
         ]
         # One with a slot's word counts for one parameter alone.
         counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER and not v.slot}
-        save_counter = [counters[_SAVE_COUNTER]] if _SAVE_COUNTER in counters else []
+        save_counter = [(counters[_SAVE_COUNTER],)] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
         structure = Structure(
@@ -231,9 +232,9 @@ class RunOpener:
             elements=sum(n * kind.elements for kind, n in kinds.items()),
             identities=_identities(checkpoint),
             evidence=checkpoint.evidence,
-            step_keys=(*_named(counters, _STEP_NAMES), *save_counter),
-            iterations_keys=tuple(_named(_innermost(counters), _ITERATION_NAMES)),
-            epoch_key=next(iter(_named(counters, ("epoch",))), None),
+            step_keys=(*_keys(counters, _STEP_NAMES), *save_counter),
+            iterations_keys=tuple(chain(*_keys(_innermost(counters), _ITERATION_NAMES))),
+            epoch_keys=next(iter(_keys(counters, ("epoch",))), ()),
             number_keys=tuple(
                 v.key
                 for v in scalars
@@ -270,13 +271,9 @@ def _innermost(counters: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _named(counters: Mapping[str, str], names: Iterable[str]) -> list[str]:
+def _keys(counters: Mapping[str, str], names: Iterable[str]) -> list[tuple[str, ...]]:
     """Give the keys of counters whose last component is one of `names`, the best first."""
-    found = []
-    for name in names:
-        same = [known for known in counters if known.rpartition("/")[2] == name]
-        found += [counters[known] for known in sorted(same, key=lambda n: (n.count("/"), n))]
-    return found
+    return [tuple(counters[name] for name in same) for same in outermost(counters, names)]
 
 
 def read_numbers(opened: Opened) -> dict[str, Number]:

@@ -117,9 +117,10 @@ def parse_object_graph(buffer: bytes, n_tensors: int = MAX_PARTS) -> TrackableOb
         raise CorruptCheckpointError(
             f"{len(parts):,} objects for {n_tensors:,} tensors", expected=f"{most:,} at most"
         )
+    names: dict[bytes, str] = {}
     with no_garbage_collection():
         nodes = [
-            _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop)
+            _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop, names)
             if start < stop
             else _EMPTY
             for tag, start, stop in parts
@@ -141,7 +142,10 @@ _HAS_VALUES = b"\x2a\x02\x08\x01"
 
 
 def _parse_variable(buffer: bytes, start: int, stop: int) -> TrackableObject | None:
-    """Decode a node that is one attribute and has values, as six in seven are, else None."""
+    """Decode a node that is one attribute and has values, as six in seven are, else None.
+
+    The attribute has three texts, in order: what it is, full name, and key.
+    """
     attribute_stop = stop - len(_HAS_VALUES)
     first = start + 2
     if first > attribute_stop or buffer[start] != _FIELD_2:
@@ -152,23 +156,88 @@ def _parse_variable(buffer: bytes, start: int, stop: int) -> TrackableObject | N
             return None
         length += (buffer[first] << 7) - 0x80
         first += 1
-    if first + length != attribute_stop or not buffer.startswith(_HAS_VALUES, attribute_stop):
+    at = first + len(_VARIABLE_VALUE)
+    if first + length != attribute_stop or at >= attribute_stop:
         return None
-    attributes = (_parse_attribute(buffer, first, attribute_stop),)
-    return _make(TrackableObject, ((), attributes, (), None, True, ""))
+    if not buffer.startswith(_VARIABLE_VALUE, first):
+        return None
+    middle = at + 1 + buffer[at]
+    key_at = middle + 2
+    if key_at >= attribute_stop or buffer[middle] != _FIELD_3 or buffer[at] > 0x7F:
+        return None
+    length = buffer[middle + 1]
+    is_whole = key_at + length == attribute_stop and length < 0x80
+    if not is_whole or not buffer.startswith(_HAS_VALUES, attribute_stop):
+        return None
+    full_name = buffer[at + 1 : middle].decode("utf-8", "surrogateescape")
+    key = buffer[key_at:attribute_stop].decode("utf-8", "surrogateescape")
+    attribute = _make(Attribute, ("VARIABLE_VALUE", full_name, key))
+    return _make(TrackableObject, ((), (attribute,), (), None, True, ""))
 
 
-def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:
+_VARIABLE_VALUE = b"\x0a\x0eVARIABLE_VALUE\x12"
+
+
+def _parse_children(
+    buffer: bytes, start: int, stop: int, names: dict[bytes, str]
+) -> tuple[list[Child], int]:
+    """Decode the children that a node begins with, and tell where they end.
+
+    Those of `0A length 08 node_id 12 length local_name` with a node id of up to three bytes, as
+    all are; each name is made once, for many objects use it.
+    """
     children: list[Child] = []
+    append, known, at = children.append, names.get, start
+    try:
+        while at < stop and buffer[at] == _FIELD_1 and buffer[at + 2] == _VARINT_1:
+            length = buffer[at + 1]
+            end = at + 2 + length
+            node_id = buffer[at + 3]
+            middle = at + 4
+            if node_id > 0x7F:
+                byte = buffer[middle]
+                node_id += (byte << 7) - 0x80
+                middle += 1
+                if byte > 0x7F:
+                    byte = buffer[middle]
+                    node_id += (byte << 14) - 0x4000
+                    middle += 1
+                    if byte > 0x7F:
+                        break
+            name_at = middle + 2
+            is_whole = name_at + buffer[middle + 1] == end <= stop and length < 0x80
+            if buffer[middle] != _FIELD_2 or not is_whole:
+                break
+            raw = buffer[name_at:end]
+            name = known(raw)
+            if name is None:
+                name = names[raw] = raw.decode("utf-8", "surrogateescape")
+            append(_make(Child, (node_id, name)))
+            at = end
+    except IndexError:
+        pass
+    if len(children) > MAX_PARTS:
+        raise CorruptCheckpointError(f"over {MAX_PARTS} parts in a message", offset=start)
+    return children, at
+
+
+def _parse_object(buffer: bytes, start: int, stop: int, names: dict[bytes, str]) -> TrackableObject:
+    children, at = _parse_children(buffer, start, stop, names)
     attributes: list[Attribute] = []
     slot_variables: list[SlotVariable] = []
     saver: RegisteredSaver | None = None
     has_values: bool | None = None
-    for tag, first, last in length_delimited(buffer, start, stop):
+    for tag, first, last in length_delimited(buffer, at, stop) if at < stop else ():
         if tag == _FIELD_1:
-            children.append(_parse_child(buffer, first, last))
+            node_id, local_name = 0, ""
+            for number, wire_type, value in iter_fields(buffer, first, last):
+                if number == 1 and wire_type == VARINT:
+                    node_id = signed32(value)
+                elif number == 2 and wire_type == LENGTH_DELIMITED:
+                    local_name = parse_text(buffer, value)
+            children.append(Child(node_id, local_name))
         elif tag == _FIELD_2:
-            attributes.append(_parse_attribute(buffer, first, last))
+            attributes.append(Attribute(*_parse_texts(buffer, (first, last), ("", "", ""))))
         elif tag == _FIELD_3:
             span = (first, last)
             original = slot = 0
@@ -193,52 +262,6 @@ def _parse_object(buffer: bytes, start: int, stop: int) -> TrackableObject:
     return TrackableObject(
         tuple(children), tuple(attributes), tuple(slot_variables), saver, has_values
     )
-
-
-def _parse_child(buffer: bytes, start: int, stop: int) -> Child:
-    """Decode a child; most are `08 node_id 12 length local_name`, taken in line."""
-    at = start
-    node_id = shift = 0
-    try:
-        if buffer[at] == _VARINT_1:
-            byte = 0x80
-            while byte > 0x7F:
-                at += 1
-                byte = buffer[at]
-                node_id |= (byte & 0x7F) << shift
-                shift += 7
-            at += 1
-        length = buffer[at + 1]
-        if buffer[at] == _FIELD_2 and at + 2 + length == stop and length < 0x80 and shift <= 28:
-            name = buffer[at + 2 : stop].decode("utf-8", "surrogateescape")
-            return _make(Child, (node_id, name))
-    except IndexError:
-        pass
-    node_id, local_name = 0, ""
-    for number, wire_type, value in iter_fields(buffer, start, stop):
-        if number == 1 and wire_type == VARINT:
-            node_id = signed32(value)
-        elif number == 2 and wire_type == LENGTH_DELIMITED:
-            local_name = parse_text(buffer, value)
-    return Child(node_id, local_name)
-
-
-def _parse_attribute(buffer: bytes, start: int, stop: int) -> Attribute:
-    """Decode an attribute; a variable's three texts, in order, are taken in line."""
-    at = start + len(_VARIABLE_VALUE)
-    if at < stop and buffer.startswith(_VARIABLE_VALUE, start):
-        middle = at + 1 + buffer[at]
-        key = middle + 2
-        if key < stop and buffer[middle] == _FIELD_3:
-            length = buffer[middle + 1]
-            if max(buffer[at], length) < 0x80 and key + length == stop:
-                full_name = parse_text(buffer, (at + 1, middle))
-                texts = "VARIABLE_VALUE", full_name, parse_text(buffer, (key, stop))
-                return _make(Attribute, texts)
-    return Attribute(*_parse_texts(buffer, (start, stop), ("", "", "")))
-
-
-_VARIABLE_VALUE = b"\x0a\x0eVARIABLE_VALUE\x12"
 
 
 def _parse_texts(buffer: bytes, span: Span, texts: tuple[str, ...]) -> list[str]:

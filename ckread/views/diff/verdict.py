@@ -11,7 +11,16 @@ from ckread.model.display import by, column_of, in_order_of, is_there, rows_wher
 from ckread.model.role import Role
 from ckread.views.diff import conversion
 from ckread.views.diff.rows import group_by_subtree, renumbering_in_words, rule_in_words
-from ckread.views.terminal.words import count_text, listed, move_in_words, plural, size_text
+from ckread.views.terminal.words import (
+    UNRELATED,
+    count_text,
+    listed,
+    move_in_words,
+    near_zero,
+    plural,
+    size_text,
+    some_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,8 +93,7 @@ def _counts(result: CheckpointDiff) -> str:
         n = summary[status]
         parts += [(n, f"{'differs' if n == 1 else 'differ'} {how}")] if n else []
     (count, what), *rest = parts
-    total = plural(len(result.variables), "variable")
-    who = f"{count_text(count)} of {total}" if count < len(result.variables) else f"All {total}"
+    who = some_of(count, len(result.variables), "variable")
     words = [f"{who} {what}", *(f"{count_text(n)} {w}" for n, w in rest)]
     steps = _most_steps(result, DiffStatus.CHANGED)
     is_like = 0 < steps <= _LIKE_ROUNDING and not result.tolerance.ulp
@@ -192,6 +200,10 @@ def _how_far(result: CheckpointDiff) -> str:
     if not (2 * n_paired > len(weights) and 2 * n_elements > sum(elements)):
         return ""
     whose = "the weights" if None not in norms else "the weights among them"
+    cosines = metric_of(weights, "cosine")
+    shapes = column_of(weights, "shape")
+    if near_zero(zip(cosines, shapes, strict=True)):
+        return f"; {whose} differ by {move_in_words(moved)}, {UNRELATED}"
     return f"; {whose} moved {move_in_words(moved)}"
 
 

@@ -69,6 +69,7 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         for i, (dtype, n) in enumerate(summary.dtypes.items())
     ]
     step = "not recorded" if summary.format in _BUNDLES else ""
+    step = f"unknown: {safe_text(', '.join(training.differing))}" if training.differing else step
     step = step if training.step is None else f"{training.step:,}"
     metric = "metrics" if len(training.metrics) > 1 else "metric"
     compiled = [
@@ -156,7 +157,7 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
     if statistics:
         names = {one.name.rpartition("/")[2] for one in tree.of_role(Role.STATISTIC)}
         kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
-        parts.append(f"{statistics:,} {kind}")
+        parts.append(f"{statistics:,} {kind if statistics > 1 else kind.removesuffix('s')}")
     text = ", ".join(parts)
     in_tables = sum(table.rows * table.dimension for table in summary.hash_tables)
     if in_tables:

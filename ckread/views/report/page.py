@@ -138,7 +138,9 @@ def _answered(page: Page) -> Iterator[str]:
                     continue
                 css = "block" if is_answered or block.indent else "answer"
                 is_answered = True
-                yield f'<p class="{css}">{_line(block.line)}</p>'
+                if label.text.startswith(" "):  # a terminal sets it in by cells
+                    css += " in"
+                yield f'<p class="{css}">{_line(block.line).strip()}</p>'
             elif isinstance(block, Table):
                 is_answered = True  # what comes below it explains it
                 yield from _table(block)

@@ -238,6 +238,32 @@ def plural(count: int, noun: str, *, nouns: str | None = None) -> str:
     return f"{count_text(count)} {noun if count == 1 else nouns or noun + 's'}"
 
 
+UNRELATED = "with cosines near 0, as of two trainings from different starts"
+"""What is said of kernels between which `near_zero` holds; why they are so nobody stored."""
+
+
+def near_zero(kernels: Iterable[tuple[float | None, Sequence[int] | None]]) -> bool:
+    """Tell by cosines and shapes whether kernels point nowhere near where they did.
+
+    Only kernels of 1,000 elements or more tell: chance makes a cosine of about 1 / sqrt(n).
+    """
+    known = [
+        (abs(cosine) < 0.1, n)
+        for cosine, shape in kernels
+        if cosine is not None and shape is not None and len(shape) > 1
+        for n in [math.prod(shape)]
+        if n >= 1000
+    ]
+    return sum(n for is_near, n in known if is_near) > 0.9 * sum(n for _, n in known)
+
+
+def some_of(count: int, total: int, noun: str) -> str:
+    """Give how many of all: `2 of 3 variables`, `All 3 variables`, `The only variable`."""
+    if count < total:
+        return f"{count_text(count)} of {plural(total, noun)}"
+    return f"All {plural(total, noun)}" if total > 1 else f"The only {noun}"
+
+
 def place(entry: RunEntry, among: Sequence[RunEntry] = ()) -> str:
     """Say which checkpoint: its step or epoch, and its name where it has none or shares it."""
     if entry.count is None:
