@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import ckread
 from ckread.analysis.drift.columns import DriftColumns
 from ckread.analysis.drift.records import SERIES, VariableDrift
-from ckread.model.display import column_of
+from ckread.model.display import Columns, column_of
 from ckread.readers.contract import DataType
 from ckread.views.drift.page import DriftView, drift_page
 from tests.builders import BundleBuilder
@@ -106,6 +107,19 @@ def test_random_runs(variables: list[Any], n: int, seed: int) -> None:
 
 def test_a_run() -> None:
     assert assert_same(FIXTURES / "digits_run")
+
+
+def test_an_answer_of_columns_is_compared_and_pickled() -> None:
+    two = [FIXTURES / "digits_run/ckpt-3", FIXTURES / "digits_run/ckpt-4"]
+    for answer in (ckread.drift, lambda paths: ckread.diff(*paths)):
+        expected = answer(two)
+        with columns_above(-1):
+            found, again = answer(two), answer(two)
+        copy = pickle.loads(pickle.dumps(found))
+        assert isinstance(found.variables, Columns)
+        assert found.variables == again.variables == copy.variables
+        assert found.variables == tuple(expected.variables)
+        assert found.variables != again.variables[1:]
 
 
 def test_other_structures_and_damage_are_left_to_series(tmp_path: Path) -> None:
