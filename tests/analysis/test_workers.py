@@ -151,7 +151,10 @@ def test_a_thread_makes_a_fork_unsafe() -> None:
         assert not workers._may_fork()
 
 
-def test_processes_are_worth_it_from_a_quarter_of_a_gigabyte_on() -> None:
+def test_processes_are_worth_it_from_a_quarter_of_a_gigabyte_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "has_addresses", lambda: False)
     assert choose_n_jobs(WORTH_NBYTES - 1, None) == 1
     assert choose_n_jobs(WORTH_NBYTES, None) == available_cores()
     assert choose_n_jobs(10, 3) == 3

@@ -92,7 +92,7 @@ def test_bytes_and_absent_files(tmp_path: Path) -> None:
         read_history_log(str(tmp_path / "y"))
     with pytest.raises(CheckpointNotFoundError, match="no event file") as caught:
         read_history_log(str(tmp_path))
-    assert caught.value.remedy is None
+    assert str(caught.value.remedy).startswith("A log is a JSON list with a record per epoch, ")
     for name in ("config.json", "history.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(CheckpointNotFoundError) as caught:
