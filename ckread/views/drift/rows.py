@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from ckread.analysis.drift.records import with_causes
 from ckread.model.display import column_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.terminal.page import Span
@@ -142,7 +143,7 @@ def verdict(result: RunDrift) -> str:
         return "Nothing to follow: no variable of the run is asked for."
     if len(result.checkpoints) == 1:
         return "One checkpoint alone: nothing to compare it with."
-    failed = rows_where(result.everything, "first_nonfinite", is_there)
+    failed = rows_where(with_causes(result), "first_nonfinite", is_there)
     if failed:
         groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
         for variable in failed:
