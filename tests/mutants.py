@@ -20,6 +20,12 @@ A fault on a line that no recorded test runs is `unreached`, if those of its mod
 
 No fault is put into what no test can tell: annotations, what only a type checker reads, prose
 of errors, arguments that save memory, `==` for `is`, decorators that cache.
+
+Of survivors these kinds are equivalent, and stay: what only sends a fast way to the slow one that
+gives the same (the variable's texts of `object_graph`, columns of `small`, scaling in `moments`);
+`[0]` made `[-1]` of what has one element (`scan`, `slots`); a bound that is a little larger
+(`pickles`); the other side of a value that never comes (sizes below 0, a step of 0 or -1, the
+upper half of an address).
 """
 
 from __future__ import annotations

@@ -114,6 +114,15 @@ def test_a_lambda_of_bytecode(tmp_path: Path) -> None:
     assert fact.detail.endswith("load_model refuses it unless safe_mode=False")
 
 
+def test_every_code_of_a_lambda_is_told(tmp_path: Path) -> None:
+    """As Keras 2 writes it: the function as a text, what tells the shape as a list."""
+    code = code_of(use_environment)
+    one = lambda_of(code, function_type="lambda")
+    two = lambda_of(code, function_type="lambda", output_shape=[code], output_shape_type="lambda")
+    (tmp_path / "two").mkdir()
+    assert len(facts_of(tmp_path / "two", two)) == len(facts_of(tmp_path, one)) + 1
+
+
 def test_a_lambda_of_a_named_function(tmp_path: Path) -> None:
     [fact] = facts_of(tmp_path, lambda_of(named("my_function")))
     assert fact.what is What.RUNS_PYTHON
