@@ -22,6 +22,7 @@ settings.register_profile(
 # What lands is judged on the same examples each time; "dev" and "nightly" look for new ones.
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=200, derandomize=True)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=5000)
+settings.register_profile("mutants", settings.get_profile("dev"), max_examples=20, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 

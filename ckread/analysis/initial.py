@@ -16,9 +16,13 @@ from ckread.errors import CheckpointError
 from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from ckread.model.variable import Variable
 
 KERNELS = ("kernel", "weights", "depthwise_kernel")
+_MAX_NBYTES = 256 << 20
+"""Values that never moved, of a run, that are looked at."""
 _NEAR_BOUND = 0.01
 """How near its bounds a draw must come to be told from weights that were trained."""
 
@@ -49,6 +53,15 @@ def draw_of(kernel: Variable, low: float, high: float) -> Draw | None:
             if gap < _NEAR_BOUND and 1 - gap < nearest and farthest <= 1 + 1e-6:
                 return Draw(f"{name} {draw}", bound)
     return None
+
+
+def initials_of(variables: Iterable[Variable]) -> Iterator[str | None]:
+    """Tell of each what it looks like, as long as there is not too much to read."""
+    left = _MAX_NBYTES
+    for variable in variables:
+        is_read = variable.nbytes <= left
+        left -= variable.nbytes if is_read else 0
+        yield initial_of(variable) if is_read else None
 
 
 def initial_of(variable: Variable) -> str | None:

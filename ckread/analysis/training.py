@@ -159,9 +159,9 @@ def iterations_by_power(
     return (None, None) if done is None else (int(done), "beta2_power")
 
 
-def is_power(variable: Variable) -> bool:
-    """Tell whether a variable is a power of one of Adam's betas, of whichever optimizer."""
-    return _POWER.fullmatch(_word(variable)) is not None
+def is_power(name: str) -> bool:
+    """Tell whether a variable of a name is a power of one of Adam's betas, of any optimizer."""
+    return _POWER.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def _iterations_of(powers: Mapping[str, int | float | None]) -> int | None:

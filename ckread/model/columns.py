@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property, partial
 from itertools import chain, pairwise, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.model.evidence import Evidence
-    from ckread.readers.contract import CheckpointReader, TensorColumns
+    from ckread.readers.contract import CheckpointReader, Kind, TensorColumns
 
     Relation = tuple[Role, bool | None, str | None, str | None, tuple[str, ...], tuple[str, ...]]
     """An identity without its name, which many share."""
@@ -228,6 +229,18 @@ class VariableColumns(Mapping[str, Variable]):
             raise KeyError(name)
         return self.at(place)
 
+    def are_like(self, others: VariableColumns) -> bool:
+        """Tell whether all but values, and where they lie, is that of others."""
+        who, other = self.identities, others.identities
+        return (
+            self.names == others.names
+            and self.tensors.keys_in_order == others.tensors.keys_in_order
+            and who.relations == other.relations
+            and self.tensors.kinds == others.tensors.kinds
+            and np.array_equal(who.relation, other.relation)
+            and np.array_equal(self.tensors.kind, others.tensors.kind)
+        )
+
     def _place(self, name: str) -> int | None:
         if self.names is self.tensors.keys_in_order:
             return self.tensors.place(name)
@@ -395,6 +408,17 @@ class VariableColumns(Mapping[str, Variable]):
         return chosen
 
 
+_OF_RELATION: dict[str, Callable[[Relation], Any]] = {
+    name: itemgetter(at) for at, name in enumerate(("role", "trainable", "owner", "slot"))
+}
+_OF_KIND: dict[str, Callable[[Kind], Any]] = {
+    "dtype": itemgetter(0),
+    "shape": itemgetter(1),
+    "elements": lambda kind: math.prod(kind[1]),
+    "nbytes": itemgetter(2),
+}
+
+
 class SomeVariables(Sequence[Variable]):
     """Variables of some columns, by their places.
 
@@ -410,12 +434,22 @@ class SomeVariables(Sequence[Variable]):
         """Count them."""
         return len(self.places)
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of each."""
-        tensors = self.columns.tensors
-        shapes = [shape for _, shape, _ in tensors.kinds]
-        return [shapes[kind] for kind in tensors.kind[self.places].tolist()]
+    def column(self, name: str) -> list[Any] | None:
+        """Give an attribute of all of them; None where the columns do not tell it."""
+        identities, tensors = self.columns.identities, self.columns.tensors
+        told: list[Any]
+        if name in _OF_RELATION:
+            told = list(map(_OF_RELATION[name], identities.relations))
+            numbers = identities.relation[self.places]
+        elif name in _OF_KIND:
+            told = list(map(_OF_KIND[name], tensors.kinds))
+            numbers = tensors.kind[self.places]
+        elif name in ("name", "key"):
+            told = self.columns.names if name == "name" else tensors.keys_in_order
+            numbers = self.places
+        else:
+            return None
+        return list(map(told.__getitem__, numbers.tolist()))
 
     @overload
     def __getitem__(self, at: int) -> Variable: ...

@@ -256,6 +256,16 @@ class Columns(Sequence[Row], Generic[Row]):
         """Iterate over the rows."""
         return iter(self.rows)
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether other rows, as columns or not, are the same."""
+        return isinstance(other, Sequence) and tuple(self.rows) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the rows: the columns are those of open files."""
+        return tuple, (tuple(self.rows),)
+
 
 def column_of(
     rows: Iterable[Row], name: str, give: Callable[[Row], Any] | None = None
@@ -290,6 +300,9 @@ class _Chosen(Columns[Row]):
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def __getitem__(self, at: Any) -> Any:
+        return _Chosen(self._all, self._order[at]) if isinstance(at, slice) else self.rows[at]
 
     @cached_property
     def rows(self) -> Sequence[Row]:

@@ -218,14 +218,20 @@ def choose(
     """
     matching = select(variables, patterns)
     if roles is None:
-        is_model = any(variable.role.is_parameter for variable in matching)
-        roles = [r for r in Role if (r.is_parameter if is_model else r is not Role.BOOKKEEPING)]
+        roles = usual_roles(any(variable.role.is_parameter for variable in matching))
     roles = as_roles(roles)
     left_out: dict[Role, int] = {}
     for variable in matching:
         if variable.role not in roles:
             left_out[variable.role] = left_out.get(variable.role, 0) + 1
     return [variable for variable in matching if variable.role in roles], left_out
+
+
+def usual_roles(is_model: bool) -> list[Role]:
+    """Give the roles that are meant where none are named: of a model, if there is any of it."""
+    return [
+        role for role in Role if (role.is_parameter if is_model else role is not Role.BOOKKEEPING)
+    ]
 
 
 def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from os.path import basename
@@ -87,10 +88,14 @@ def listing_page(listing: Listing) -> Page:
         roles = {str(variable.role) for variable in listing.variables}
         said = {"dtype": dtypes, "role": roles}
         said_below = {title: words.pop() for title, words in said.items() if len(words) == 1}
-    columns = [column for column in _columns(listing) if column.title not in said_below]
-    short = muted_repeats(label[len(prefix) :] for label in labels)
-    table = Table(columns, list(zip(listing.variables, short, strict=True)))
+
+    @cache
+    def short() -> list[Line]:
+        return list(muted_repeats(label[len(prefix) :] for label in labels))
+
+    columns = [column for column in _columns(listing, short) if column.title not in said_below]
     n_shown = len(listing.variables)
+    table = Table(columns, list(zip(listing.variables, range(n_shown), strict=True)))
     nbytes = sum(variable.nbytes for variable in listing.variables)
     if n_shown == listing.n_all:
         text = f"{plural(n_shown, 'variable')}, {size_text(nbytes)}"
@@ -146,16 +151,19 @@ def checksum_lines(variables: Iterable[Variable]) -> list[str]:
     ]
 
 
-_Row = tuple["Variable", "Line"]
+_Row = tuple["Variable", int]
 _FIELDS = named(VARIABLE_FIELDS)
 
 
-def _columns(listing: Listing) -> list[Column[_Row]]:
+def _columns(listing: Listing, short: Callable[[], Sequence[Line]]) -> list[Column[_Row]]:
+    """Give the columns; those of a screen alone look at the `short` names, by place."""
+
     def of(field: str, **look: Any) -> Column[_Row]:
         return Column.of(_FIELDS[field], itemgetter(0), **look)
 
     def label(row: _Row) -> Line:
-        variable, line = row
+        variable, place = row
+        line = short()[place]
         if variable.role is Role.SLOT:
             return tuple(Span(span.text, "muted") for span in line)
         return line

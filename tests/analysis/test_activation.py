@@ -55,6 +55,17 @@ def test_what_is_asked_for_stands_in_the_place_of_what_is_told() -> None:
     np.testing.assert_array_equal(ckread.responses(KERAS, None, np.eye(8)).maps, plain.maps)
 
 
+@pytest.mark.parametrize("name", ["hard_silu", "hard_swish", "silu", "swish"])
+def test_a_number_times_how_far_it_is_open(name: str) -> None:
+    """`x * sigmoid(x)`, and with a line in the place of the sigmoid."""
+    x = np.array([-4.0, -1.5, 0.0, 1.5, 4.0])
+    _, activate = activation_of(name, "3.5.0")
+    assert activate is not None
+    line, curve = np.clip(x / 6 + 0.5, 0, 1), 1 / (1 + np.exp(-x))
+    gate = line if name.startswith("hard") else curve
+    np.testing.assert_allclose(activate(x), x * gate, rtol=1e-12)
+
+
 def test_a_deeper_layer_is_declined_with_what_keras_would_run() -> None:
     with pytest.raises(UsageError, match=r"conv2 sees what norm1 \(BatchNorm.*not the image") as it:
         ckread.responses(KERAS, "conv2/kernel", FIXTURES / "a.png")

@@ -11,6 +11,7 @@ from ckread.analysis.checksums import (
     ContentKey,
     content_comparison,
     content_key,
+    has_checksum,
     is_big_endian,
     is_constant,
 )
@@ -114,6 +115,8 @@ def test_no_checksum_no_answer() -> None:
     silent = Variable(reader.tensors["w"], Identity("w", Role.WEIGHT), reader)
     assert content_key(silent) is None
     assert same(silent, variable(WHOLE)) is None
+    assert not has_checksum(silent)
+    assert has_checksum(variable(WHOLE))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "bool", "uint8"])

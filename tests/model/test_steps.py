@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.model.paths.scanning import read_name
-from ckread.model.steps import NameNumbers, Series, natural, read_series, stem_of_name, words_of
+from ckread.model.steps import (
+    NameNumbers,
+    Series,
+    _is_glued,
+    natural,
+    read_series,
+    stem_of_name,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +163,17 @@ def test_a_name_alone_tells_only_by_a_word(name: str, epoch: int | None, step: i
 )
 def test_the_number_that_counts(names: list[str], known: list[int | None]) -> None:
     assert numbers(names) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "to_left", "is_glued"),
+    [("-step", False, True), ("-step", True, False), ("step-", True, True), ("", True, False),
+     ("step-", False, False), ("%", False, True), ("-", True, False)],
+)  # fmt: skip
+def test_a_word_is_glued_to_a_number_that_it_touches(
+    text: str, to_left: bool, is_glued: bool
+) -> None:
+    assert _is_glued(text, to_left=to_left) == is_glued
 
 
 def test_two_counters_are_an_epoch_and_an_iteration() -> None:

@@ -18,13 +18,17 @@ from ckread.analysis.training import (
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.role import Role
 from ckread.model.variable import Variable
-from ckread.readers.contract import checksums_of
+from ckread.readers.contract import TensorColumns, checksums_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ckread.analysis.training import OptimizerState
     from ckread.model.checkpoint import Checkpoint
+    from ckread.model.columns import VariableColumns
     from ckread.model.evidence import Identity
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import Run, Structure
@@ -91,6 +95,8 @@ class Contents(NamedTuple):
 
     keys: list[str]
     mark: int
+    places: list[int] | None = None
+    """Where in the columns of an index they are."""
 
     @classmethod
     def of(cls, variables: Sequence[Variable]) -> Contents:
@@ -99,12 +105,24 @@ class Contents(NamedTuple):
         told = [(v.name, v.dtype, v.shape) for v in ordered]
         return cls([v.key for v in ordered], hash(tuple(told)) if told else 0)
 
+    @classmethod
+    def of_columns(cls, columns: VariableColumns, are_meant: NDArray[np.bool_]) -> Contents:
+        """Take the same from columns."""
+        names, tensors = columns.names, columns.tensors
+        places = sorted(are_meant.nonzero()[0].tolist(), key=names.__getitem__)
+        kinds = [tensors.kinds[number] for number in tensors.kind[places].tolist()]
+        told = [
+            (names[at], dtype, shape) for at, (dtype, shape, _) in zip(places, kinds, strict=True)
+        ]
+        keys = list(map(tensors.keys_in_order.__getitem__, places))
+        return cls(keys, hash(tuple(told)) if told else 0, places)
+
 
 class Plan(NamedTuple):
     """Where the state of checkpoints that are built alike lies: names are told once for all.
 
     Attributes:
-        identities: of all but bookkeeping, by key.
+        identities: by key.
         scalars: keys of counters and rates.
         optimizers: with places among `scalars` for their numbers; a rate that is no whole
             number is that of the configuration.
@@ -117,7 +135,7 @@ class Plan(NamedTuple):
         owners: the weights that have slots.
     """
 
-    identities: dict[str, Identity]
+    identities: Mapping[str, Identity]
     scalars: list[str]
     optimizers: tuple[OptimizerState, ...]
     kind: str | None
@@ -131,10 +149,27 @@ class Plan(NamedTuple):
 
 def plan_of(checkpoint: Checkpoint) -> Plan:
     """Tell where counters, rates and contents of a checkpoint lie."""
-    values = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
-    roles = (Role.COUNTER, Role.HYPERPARAMETER)
-    scalars = [v for v in values if v.role in roles and v.elements == 1]
     keys: list[str] = []
+    numbers = checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+    scalars = [v for v in numbers if v.elements == 1]
+    columns = checkpoint.columns
+    if columns is None:
+        values = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
+        identities: Mapping[str, Identity] = {v.key: v.identity for v in values}
+        powers = [v.key for v in values if is_power(v.name)]
+        compared = Contents.of([v for v in values if v.name.rpartition("/")[2] != _SAVES])
+        parameters = Contents.of([v for v in values if v.role.is_parameter])
+        slots = Contents.of([v for v in values if v.role is Role.SLOT])
+        owners = {v.owner for v in values if v.role is Role.SLOT}
+    else:
+        identities = columns.identities
+        ends_in, are_values = identities.spelling.ends_in, ~columns.have_role([Role.BOOKKEEPING])
+        [places] = (ends_in(is_power) & are_values).nonzero()
+        powers = list(map(columns.tensors.keys_in_order.__getitem__, places.tolist()))
+        compared = Contents.of_columns(columns, are_values & ~ends_in(_SAVES.__eq__))
+        parameters = Contents.of_columns(columns, columns.are_parameters)
+        slots = Contents.of_columns(columns, columns.have_role([Role.SLOT]))
+        owners = {one[2] for one in identities.relations if one[0] is Role.SLOT}
 
     def place(variable: Variable | None) -> int | None:
         if variable is None:
@@ -147,18 +182,17 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
     counter = (steps[0].key, "step") if len(steps) == 1 else None
     if not steps and saves:
         counter = saves[0].key, "save counter"
-    slots = [v for v in values if v.role is Role.SLOT]
     return Plan(
-        {v.key: v.identity for v in values},
+        identities,
         keys,
         optimizers,
         " and ".join(sorted({one.kind for one in optimizers if one.kind is not None})) or None,
-        [v.key for v in values if is_power(v)],
+        powers,
         counter,
-        Contents.of([v for v in values if v.role.is_parameter]),
-        Contents.of([v for v in values if v.name.rpartition("/")[2] != _SAVES]),
-        Contents.of(slots),
-        frozenset(v.owner for v in slots if v.owner),
+        parameters,
+        compared,
+        slots,
+        frozenset(filter(None, owners)),
     )
 
 
@@ -191,6 +225,9 @@ def state_of(
 
     def content(chosen: Contents) -> int | None:
         """Give a number that is equal for equal contents under equal names; 0 for none."""
+        if isinstance(tensors, TensorColumns) and chosen.places is not None:
+            of_places: list[int] = tensors.crc32c[chosen.places].tolist()
+            return hash((chosen.mark, *of_places)) if of_places else 0
         marks: list[object] = [checksums[key] for key in chosen.keys]
         for at, mark in enumerate(marks if None in marks else ()):
             if mark is None:
@@ -199,8 +236,8 @@ def state_of(
                     return None
         return hash((chosen.mark, *marks)) if marks else 0
 
-    checksums = checksums_of(reader.tensors)
-
+    tensors = reader.tensors
+    checksums = {} if isinstance(tensors, TensorColumns) else checksums_of(tensors)
     told = {one.name: number(one.iterations) for one in plan.optimizers}
     rates = {one.name: number(one.learning_rate) for one in plan.optimizers}
     counts, unit = {name: int(n) for name, n in told.items() if n is not None}, "iterations"

@@ -6,7 +6,6 @@ Names, roles, types and shapes agree, so that columns are compared and nothing i
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -30,14 +29,12 @@ from ckread.model.columns import SomeVariables
 from ckread.model.display import Columns, column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.workers import Work
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.columns import VariableColumns
     from ckread.model.role import Role
-    from ckread.readers.contract import Kind
 
 
 def diff_columns(
@@ -53,7 +50,7 @@ def diff_columns(
     Without a tolerance no values are read.
     """
     a, b = first.columns, second.columns
-    if a is None or b is None or not _are_alike(a, b):
+    if a is None or b is None or not a.are_like(b):
         return None
     places = b.order(second.evidence)
     places = places[~b.have_role(left_out)[places]]
@@ -86,27 +83,6 @@ def diff_columns(
     return tuple(rows)
 
 
-def _are_alike(a: VariableColumns, b: VariableColumns) -> bool:
-    """Tell whether all but values is the same."""
-    who, other = a.identities, b.identities
-    return (
-        a.names == b.names
-        and a.tensors.keys_in_order == b.tensors.keys_in_order
-        and who.relations == other.relations
-        and a.tensors.kinds == b.tensors.kinds
-        and np.array_equal(who.relation, other.relation)
-        and np.array_equal(a.tensors.kind, b.tensors.kind)
-    )
-
-
-_OF_RELATION = ("role", "trainable", "owner", "slot")
-_OF_KIND: dict[str, Callable[[Kind], Any]] = {
-    "dtype": lambda kind: kind[0],
-    "shape": lambda kind: kind[1],
-    "shapes": lambda kind: (kind[1],),
-    "elements": lambda kind: math.prod(kind[1]),
-    "nbytes": lambda kind: kind[2],
-}
 _ALIKE = {"paired_by": PairedBy.NAME, "confidence": 1.0, "renamed_from": None, "is_paired": True}
 
 
@@ -145,22 +121,15 @@ class DiffColumns(Columns[VariableDiff]):
         if name == "first_changed":  # as a list
             return None
         if name not in self._known:
-            some = self._sides[1]
-            columns, places, tensors = some.columns, some.places, some.columns.tensors
-            if name in _OF_RELATION:
-                at = _OF_RELATION.index(name)
-                told: list[Any] = [relation[at] for relation in columns.identities.relations]
-                numbers = columns.identities.relation[places]
-            elif name in _OF_KIND:
-                told = list(map(_OF_KIND[name], tensors.kinds))
-                numbers = tensors.kind[places]
-            elif name in ("name", "key"):
-                told, numbers = columns.names if name == "name" else tensors.keys_in_order, places
+            side = self._sides[1]
+            found = side.column(name)
+            if name == "shapes":
+                found = [(shape,) for shape in side.column("shape") or ()]
             elif name in _ALIKE:
-                told, numbers = [_ALIKE[name]], np.zeros(len(places), np.int64)
-            else:
+                found = [_ALIKE[name]] * len(side)
+            if found is None:
                 return None
-            self._known[name] = list(map(told.__getitem__, numbers.tolist()))
+            self._known[name] = found
         return self._known[name]
 
     def permutations(self) -> dict[int, tuple[int, ...]]:

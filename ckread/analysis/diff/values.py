@@ -66,7 +66,7 @@ def compare_pairs(
     if tolerance.is_bitwise:
         groups, rest = grouped([a, b])
         start = partial(AllAtOnce, partial(compare_many, allowed=tolerance.ulp))
-        shapes = b.shapes if isinstance(b, SomeVariables) else [v.shape for v in b]
+        shapes = (isinstance(b, SomeVariables) and b.column("shape")) or [v.shape for v in b]
         for rows in scan_together(groups, start, work):
             if rows.result is not None:
                 at, done = rows.done

@@ -12,6 +12,7 @@ it is read is left out, with a note, and nothing that was computed from it stays
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ckread.analysis.audit.seams import find_seams
@@ -26,22 +27,21 @@ from ckread.analysis.drift.records import (
     nothing_left,
     open_series,
 )
-from ckread.analysis.initial import initial_of
+from ckread.analysis.initial import initials_of
 from ckread.analysis.workers import Work
+from ckread.model.display import column_of, rows_where
 from ckread.model.evidence import Claim, Strength
 from ckread.model.role import Role
 from ckread.model.run.run import as_run
 from ckread.readers.contract import few, no_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from ckread.analysis.drift.measuring import Failure
     from ckread.model.run.run import PathLike, Run
 
-_MAX_INITIAL_NBYTES = 256 << 20
-"""Values that never moved, of a run, that are looked at."""
 _SETTLING_SECONDS = 0.2
 """A save renames the data first and the index after it: what lies between is no damage."""
 
@@ -87,56 +87,19 @@ def drift(
     """
     run = as_run(run)
     opened = open_series(run, needs_values=not index_only)
-    chosen, left_out = choose_series(opened, patterns, roles)
-    if index_only:
-        variables = [VariableDrift.of(series, changes(series.cells)) for series in chosen]
-        return _result(run, opened, variables, left_out, index_only=True)
-    work = Work(n_jobs, executor, progress)
-    variables = _settled(run, opened, chosen, work)
-    causes: list[VariableDrift] = []
-    failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
-    if roles is None and failures:
-        # What may have failed before those chosen: slots, averages, scales.
-        chosen_names = {series.name for series in chosen}
-        found, _ = choose_series(opened, patterns, _MAY_FAIL)
-        others = [series for series in found if series.name not in chosen_names]
-        causes = _settled(run, opened, others, work)
-        if len(causes) and len(causes[0].present) != len(variables[0].present):
-            variables = _settled(run, opened, chosen, work)
-            failures = [v.first_nonfinite for v in variables if v.first_nonfinite is not None]
-    variables = list(_with_initial(variables, opened))
-    first = min(failures, default=-1)
-    causes = [v for v in causes if v.first_nonfinite is not None and v.first_nonfinite <= first]
-    return _result(run, opened, variables, left_out, causes=causes)
-
-
-def _with_initial(variables: Iterable[VariableDrift], opened: OpenRun) -> Iterator[VariableDrift]:
-    """Tell what values look like that no checkpoint has otherwise; they are read once more."""
-    left = _MAX_INITIAL_NBYTES
-    for variable in variables:
-        is_still = set(variable.changed[1:]) == {False} and all(variable.present)
-        last = opened.series[variable.name].last
-        if is_still and variable.role is Role.WEIGHT and last.nbytes <= left:
-            left -= last.nbytes
-            yield variable._replace(initial=initial_of(last))
-        else:
-            yield variable
-
-
-def _result(
-    run: Run,
-    opened: OpenRun,
-    variables: Sequence[VariableDrift],
-    left_out: dict[Role, int],
-    *,
-    index_only: bool = False,
-    causes: Sequence[VariableDrift] = (),
-) -> RunDrift:
+    work = None if index_only else Work(n_jobs, executor, progress)
+    found = _by_columns(opened, patterns, roles, work) if opened.columns else None
+    if found is None:
+        opened.columns.clear()
+        found = _by_series(run, opened, patterns, roles, work)
+    variables, causes, left_out = found
+    first = min(_failures(variables), default=-1)
+    causes = rows_where(causes, "first_nonfinite", lambda at: at is not None and at <= first)
     seams = find_seams(run)
     return RunDrift(
         run.path,
         tuple(opened.entries),
-        tuple(variables),
+        variables,
         index_only,
         left_out,
         tuple(causes),
@@ -147,12 +110,82 @@ def _result(
     )
 
 
+_Drifts = tuple[Sequence[VariableDrift], Sequence[VariableDrift], dict[Role, int]]
+"""Of the variables asked for, of those of other roles if one of these is not finite, and how many
+of each role are left out."""
+
+
+def _by_columns(
+    opened: OpenRun,
+    patterns: str | Sequence[str],
+    roles: str | Iterable[str] | None,
+    work: Work | None,
+) -> _Drifts | None:
+    """Measure checkpoints that are alike as columns; None if something cannot be read."""
+    from ckread.analysis.drift.columns import DriftColumns, choose_places
+
+    columns, evidence = opened.columns[-1], opened.last.evidence
+    places, left_out = choose_places(columns, evidence, patterns, roles)
+    variables = DriftColumns(opened.columns, places)
+    causes: Sequence[VariableDrift] = ()
+    if work is not None:
+        if not variables.measure(work):
+            return None
+        if roles is None and _failures(variables):
+            found, _ = choose_places(columns, evidence, patterns, _MAY_FAIL)
+            chosen = {*places.tolist()}
+            others = found[[place not in chosen for place in found.tolist()]]
+            causes = DriftColumns(opened.columns, others)
+            if not causes.measure(work):
+                return None
+        variables.look_at_still()
+    return variables, causes, left_out
+
+
+def _by_series(
+    run: Run,
+    opened: OpenRun,
+    patterns: str | Sequence[str],
+    roles: str | Iterable[str] | None,
+    work: Work | None,
+) -> _Drifts:
+    """Measure variable by variable."""
+    chosen, left_out = choose_series(opened, patterns, roles)
+    if work is None:
+        changed = [VariableDrift.of(series, changes(series.cells)) for series in chosen]
+        return tuple(changed), (), left_out
+    variables = _settled(run, opened, chosen, work)
+    causes: list[VariableDrift] = []
+    if roles is None and _failures(variables):
+        # What may have failed before those chosen: slots, averages, scales.
+        chosen_names = {series.name for series in chosen}
+        found, _ = choose_series(opened, patterns, _MAY_FAIL)
+        others = [series for series in found if series.name not in chosen_names]
+        causes = _settled(run, opened, others, work)
+        if len(causes) and len(causes[0].present) != len(variables[0].present):
+            variables = _settled(run, opened, chosen, work)
+    is_still = [set(one.changed[1:]) == {False} and all(one.present) for one in variables]
+    told = enumerate(zip(variables, is_still, strict=True))
+    still = [i for i, (one, is_so) in told if is_so and one.role is Role.WEIGHT]
+    looks = initials_of(opened.series[variables[i].name].last for i in still)
+    for i, look in zip(still, looks, strict=True):
+        variables[i] = variables[i]._replace(initial=look)
+    return tuple(variables), causes, left_out
+
+
+def _failures(variables: Sequence[VariableDrift]) -> list[int]:
+    """Give of each variable that is not finite the first checkpoint in which it is not."""
+    return [at for at in column_of(variables, "first_nonfinite") if at is not None]
+
+
 def _initial_claims(variables: Sequence[VariableDrift]) -> Iterator[Claim]:
     """Yield what is told of values that never moved, a claim for each way they look."""
     alike: dict[str, list[str]] = {}
-    for variable in variables:
-        if variable.initial is not None:
-            alike.setdefault(variable.initial, []).append(variable.name)
+    for name, initial in zip(
+        column_of(variables, "name"), column_of(variables, "initial"), strict=True
+    ):
+        if initial is not None:
+            alike.setdefault(initial, []).append(name)
     for initial, names in alike.items():
         strength = Strength.STORED if initial.startswith("all ") else Strength.DERIVED
         yield Claim("initial", initial, strength, f"no checkpoint differs in {few(names, 3)}")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-_FIGURES_AT_ONCE = 1 << 16
+FIGURES_AT_ONCE = 1 << 16
+"""Of each kind: what goes through them needs some arrays as large."""
 
 
 class Failure(NamedTuple):
@@ -73,7 +74,15 @@ def measure_series(many: Sequence[Series], work: Work) -> tuple[list[VariableDri
     alike: dict[tuple[int, ...], list[Era]] = {}
     for era in every:
         alike.setdefault(tuple(era.at), []).append(era)
-    rest = [era for members in alike.values() for era in _measure_small(members, work)]
+    rest: list[Era] = []
+    for members in alike.values():
+        cells = [*zip(*(era.cells for era in members), strict=True)]
+        sums, extremes, left = measure_small(cells, work)
+        for era, found, extreme in zip(members, sums, extremes.tolist(), strict=True):
+            era.sums, era.extreme = found, extreme
+        for number in left:
+            members[number].sums = None
+        rest += [members[number] for number in left]
     plain = [all(map(_is_plain, era.cells)) for era in rest]
     _measure_large([era for era, is_plain in zip(rest, plain, strict=True) if is_plain], work)
     # Squares of these left the range of float64: once more, in a unit of their own.
@@ -126,11 +135,16 @@ def spans(n: int, n_workers: int) -> list[Span]:
     return [Span(range(size)), *cut]
 
 
-def _measure_small(eras: Sequence[Era], work: Work) -> list[Era]:
-    """Measure small variables that lie in the same checkpoints; give the others."""
-    n = len(eras[0].at)
-    limit = limit_of(n, CHUNK_ELEMENTS)
-    groups, rest = grouped([*zip(*(era.cells for era in eras), strict=True)], limit)
+def measure_small(
+    cells: Sequence[Sequence[Variable]], work: Work
+) -> tuple[Floats, Floats, list[int]]:
+    """Measure small variables that lie in the same checkpoints, `cells` of each of these.
+
+    Gives the sums, shape (variables, checkpoints, N_SUMS), the extremes, and the numbers of the
+    others, whose sums are nothing.
+    """
+    n, m = len(cells), len(cells[0])
+    groups, rest = grouped(cells, limit_of(n, CHUNK_ELEMENTS))
     cut = spans(n, work.n_workers(sum(group.nbytes for group in groups)))
     parts = [
         group._replace(columns=[group.columns[j] for j in span.which], part=part)
@@ -138,25 +152,19 @@ def _measure_small(eras: Sequence[Era], work: Work) -> list[Era]:
         for part, span in enumerate(cut)
     ]
     left = {*rest}
+    sums, extremes = np.empty((m, n, N_SUMS)), np.zeros(m)
     for rows in scan_together(parts, Rows, work):
         left.update(rows.left)
-        which, lead = cut[rows.group.part]
         if rows.result is None:
             continue
-        sums, extremes = rows.result
-        for at, number in zip(*rows.done, strict=True):
-            era, found = eras[number], sums[at]
-            if len(cut) > 1:
-                if era.sums is None:
-                    era.sums = np.empty((n, N_SUMS))
-                era.sums[which[lead] : which[-1] + 1] = found[lead:]
-            else:
-                era.sums = found
-            era.extreme = max(era.extreme, extremes[at])
-    for number in left:
-        eras[number].sums = None
-        eras[number].extreme = 0.0
-    return [eras[number] for number in sorted(left)]
+        which, lead = cut[rows.group.part]
+        numbers = rows.group.numbers[rows.is_done]
+        found, largest = (one[rows.is_done] for one in rows.result)
+        sums[numbers, which[lead] : which[-1] + 1] = found[:, lead:]
+        extremes[numbers] = np.maximum(extremes[numbers], largest)
+    others = sorted(left)
+    extremes[others] = 0.0
+    return sums, extremes, others
 
 
 def _measure_large(eras: Sequence[Era], work: Work) -> None:
@@ -305,17 +313,17 @@ class Figures(NamedTuple):
 def _add_figures(eras: Sequence[Era]) -> None:
     """Make the figures of eras that lie in the same checkpoints from their sums."""
     members = [era for era in eras if era.sums is not None]
-    step = max(1, _FIGURES_AT_ONCE // len(eras[0].at))
+    step = max(1, FIGURES_AT_ONCE // len(eras[0].at))
     for start in range(0, len(members), step):
         some = members[start : start + step]
         sums = np.stack([era.sums for era in some if era.sums is not None])
-        found = figures(sums, [era.exponent for era in some], some[0].at)
-        for era, known in zip(some, found, strict=True):
-            era.figures = known
+        lines = figures_of(sums, [era.exponent for era in some], some[0].at)
+        for era, known in zip(some, zip(*lines, strict=True), strict=True):
+            era.figures = Figures._make(known)
 
 
-def figures(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[Figures]:
-    """Give the figures of some variables.
+def figures_of(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[list[Any]]:
+    """Give the figures of some variables, a list for each field of `Figures`.
 
     Args:
         sums: shape (variables, checkpoints, N_SUMS), of values divided by 2**exponent.
@@ -342,9 +350,9 @@ def figures(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> list[F
         cosine_of[i][index] = None
     counts = [column.astype(np.int64) for column in (row.nan, row.infinite)]
     columns = (l2.tolist(), first.tolist(), previous_of, cosine_of, *(c.tolist() for c in counts))
-    are_finite = ~(counts[0].any(axis=1) | counts[1].any(axis=1))
-    lines: list[Any] = [*(map(tuple, column) for column in columns), are_finite.tolist()]
-    return list(map(Figures, *lines))
+    are_finite = ~(counts[0] + counts[1]).any(axis=1)
+    lines: list[Any] = [*(list(map(tuple, column)) for column in columns), are_finite.tolist()]
+    return lines
 
 
 def _ratio(distance: Floats, norm: Floats) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ckread.analysis.audit.records import Seam
+    from ckread.model.checkpoint import Checkpoint
+    from ckread.model.columns import VariableColumns
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import Number, Opened, Run
@@ -44,21 +47,47 @@ class Series:
         return next(cell for cell in reversed(self.cells) if cell is not None)
 
 
-@dataclass(slots=True)
+@dataclass
 class OpenRun:
     """The checkpoints of a run that could be opened, and their variables.
 
     Attributes:
         entries: of these checkpoints.
-        series: by name, in the order of the model of the last checkpoint.
         notes: which could not be opened, and why.
         numbers: counters and rates of each checkpoint that were read already, by key.
+        last: the last of them.
+        columns: of each of them, where these are alike; empty otherwise.
     """
 
     entries: list[RunEntry]
-    series: dict[str, Series]
     notes: list[str]
     numbers: list[Mapping[str, Number]]
+    last: Checkpoint
+    columns: list[VariableColumns]
+    _opened: list[Opened]
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        """The variables by name, in the order of the model of the last checkpoint."""
+        opened, self._opened = self._opened, []
+        names = dict.fromkeys(variable.name for variable in self.last.in_order())
+        for built in {id(found.structure): found.structure for found in opened}.values():
+            names.update(dict.fromkeys(identity.name for identity in built.identities.values()))
+        cells: dict[str, list[Variable | None]] = {name: [None] * len(opened) for name in names}
+        with no_garbage_collection():
+            for at, found in enumerate(opened):
+                for variable in found.variables():
+                    cells[variable.name][at] = variable
+        return {name: Series(name, found_in) for name, found_in in cells.items()}
+
+    def ending_in(self, word: str) -> list[Series]:
+        """Give the variables whose names end in a component."""
+        if not self.columns:
+            some = self.series.values()
+            return [series for series in some if series.name.rpartition("/")[2] == word]
+        places = self.columns[-1].of_word([word]).tolist()
+        names = self.columns[-1].names
+        return [Series(names[at], [one.at(at) for one in self.columns]) for at in places]
 
     def without(self, index: int) -> None:
         """Take a checkpoint out."""
@@ -99,16 +128,14 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         notes.append(f"{who} data is not here: {shown}.")
     if not opened:
         raise nothing_left(run)
-    names = dict.fromkeys(variable.name for variable in opened[-1].checkpoint().in_order())
-    for built in {id(found.structure): found.structure for found in opened}.values():
-        names.update(dict.fromkeys(identity.name for identity in built.identities.values()))
-    cells: dict[str, list[Variable | None]] = {name: [None] * len(opened) for name in names}
-    with no_garbage_collection():
-        for at, found in enumerate(opened):
-            for variable in found.variables():
-                cells[variable.name][at] = variable
-    series = {name: Series(name, found_in) for name, found_in in cells.items()}
-    return OpenRun(entries, series, notes, [found.numbers for found in opened])
+    last = opened[-1].checkpoint()
+    columns: list[VariableColumns] = []
+    if last.columns is not None:
+        each = (found.checkpoint().columns for found in opened[:-1])
+        columns = [one for one in each if one is not None and one.are_like(last.columns)]
+        columns = [*columns, last.columns] if len(columns) + 1 == len(opened) else []
+    numbers = [found.numbers for found in opened]
+    return OpenRun(entries, notes, numbers, last, columns, opened)
 
 
 def nothing_left(run: Run) -> CheckpointNotFoundError:
@@ -129,12 +156,8 @@ def choose_series(
 
 def learning_rate(opened: OpenRun) -> tuple[float | None, ...]:
     """Give the learning rate in each checkpoint; nothing where there is none, or several."""
-    found = [
-        series
-        for series in opened.series.values()
-        if series.last.role is Role.HYPERPARAMETER
-        and series.name.rpartition("/")[2] == "learning_rate"
-    ]
+    rates_in = opened.ending_in("learning_rate")
+    found = [series for series in rates_in if series.last.role is Role.HYPERPARAMETER]
     if len(found) != 1:
         return ()
     rates: list[float | None] = []
@@ -272,10 +295,7 @@ class VariableDrift(NamedTuple):
     @property
     def moved(self) -> float | None:
         """Relative distance of the last finite checkpoint from the first."""
-        if True not in self.changed:
-            return 0.0
-        finite = (value for value in reversed(self.from_first) if value is not None)
-        return next((value for value in finite if not math.isnan(value)), None)
+        return moved_of(True in self.changed, self.from_first)
 
     @property
     def n_changes(self) -> int:
@@ -312,6 +332,14 @@ DRIFT_FIELDS: tuple[Field[VariableDrift], ...] = (
     Field("shape", Kind.SHAPE),
 )
 """What is told of a variable of a drift."""
+
+
+def moved_of(moves: bool, from_first: Figures) -> float | None:
+    """Give how far a variable moved to its last finite checkpoint, if it moves at all."""
+    if not moves:
+        return 0.0
+    finite = (value for value in reversed(from_first) if value is not None)
+    return next((value for value in finite if not math.isnan(value)), None)
 
 
 def _told_from_first(variable: VariableDrift) -> Figures:
@@ -371,10 +399,10 @@ class RunDrift(Records[VariableDrift]):
 
     path: str
     checkpoints: tuple[RunEntry, ...]
-    variables: tuple[VariableDrift, ...]
+    variables: Sequence[VariableDrift]
     index_only: bool
     left_out: dict[Role, int]
-    causes: tuple[VariableDrift, ...] = ()
+    causes: Sequence[VariableDrift] = ()
     notes: tuple[str, ...] = field(default=())
     learning_rate: Figures = ()
     evidence: tuple[Claim, ...] = ()
@@ -386,7 +414,7 @@ class RunDrift(Records[VariableDrift]):
         return f"<ckread.RunDrift {self.path!r}: {n}>"
 
     @property
-    def _records(self) -> tuple[VariableDrift, ...]:
+    def _records(self) -> Sequence[VariableDrift]:
         return self.variables
 
     def _find(self, name: str) -> VariableDrift | None:
@@ -424,3 +452,8 @@ class RunDrift(Records[VariableDrift]):
                 where = {"checkpoint": entry.path, "step": entry.step}
                 rows.append({"name": variable.name, "role": fields["role"], **where, **here})
         return data_frame(columns, rows)
+
+
+def with_causes(result: RunDrift) -> Sequence[VariableDrift]:
+    """Give the causes, and the variables that were asked for."""
+    return (*result.causes, *result.variables) if result.causes else result.variables

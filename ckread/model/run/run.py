@@ -35,7 +35,7 @@ from ckread.model.run.grouping import (
 )
 from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
-from ckread.readers.contract import Format, few, no_garbage_collection
+from ckread.readers.contract import Format, TensorColumns, few, no_garbage_collection
 from ckread.readers.files import JUST_NOW, exists, file_identity, look_again, written_time
 from ckread.readers.state import known_time
 
@@ -317,7 +317,10 @@ def as_run(source: Run | PathLike | Iterable[PathLike]) -> Run:
 
 
 MAX_KEPT = 30_000
-"""Variables of listed checkpoints that are remembered, so that an index is parsed once."""
+"""Variables of listed checkpoints that are remembered, so that an index is parsed once.
+
+Those of a column, and those that share the records of others, take a fraction of a record.
+"""
 
 
 def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[SkippedCheckpoint]]:
@@ -328,7 +331,8 @@ def survey(places: Places, opener: RunOpener) -> tuple[list[Member], list[Skippe
         try:
             member = _member(place, places, opener, given)
             kept = member.opened.reader.tensors if member.opened is not None else ()
-            n_kept += len(kept) // (40 if hasattr(kept, "original") else 1)
+            is_column = isinstance(kept, TensorColumns)
+            n_kept += len(kept) // (40 if hasattr(kept, "original") else 8 if is_column else 1)
             members.append(member if n_kept <= MAX_KEPT else member._replace(opened=None))
         except CheckpointError as error:
             if not place.is_scanned and len(places.found) == 1:

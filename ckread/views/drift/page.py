@@ -6,12 +6,20 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, compress, repeat
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.analysis.drift.records import SERIES, VariableDrift
-from ckread.model.display import by, safe_text, safe_word
+from ckread.analysis.drift.records import SERIES, VariableDrift, with_causes
+from ckread.model.display import (
+    Kind,
+    by,
+    column_of,
+    in_order_of,
+    is_there,
+    rows_where,
+    safe_text,
+    safe_word,
+)
 from ckread.views.drift.rows import (
     CHANGED,
     MAX_CELLS,
@@ -60,19 +68,19 @@ class DriftView:
     @property
     def is_blown_up(self) -> bool:
         """Whether a value is not finite."""
-        both = (*self.result.variables, *self.result.causes)
-        return any(variable.first_nonfinite is not None for variable in both)
+        return any(map(is_there, column_of(with_causes(self.result), "first_nonfinite")))
 
-    def ordered(self) -> list[VariableDrift]:
+    def ordered(self) -> Sequence[VariableDrift]:
         """Give the variables: by step of failure, then by how far they moved."""
-
-        def order(variable: VariableDrift) -> tuple[float, float]:
-            failed, moved = variable.first_nonfinite, variable.moved
-            if not moved or math.isnan(moved):
-                moved = variable.n_changes * 1e-300
-            return math.inf if failed is None else failed, -moved
-
-        return sorted([*self.result.causes, *self.result.variables], key=order)
+        rows = with_causes(self.result)
+        told = zip(column_of(rows, "moved"), column_of(rows, "n_changes"), strict=True)
+        nearness = [
+            -moved if moved and not math.isnan(moved) else n_changes * -1e-300
+            for moved, n_changes in told
+        ]
+        failed = [math.inf if at is None else at for at in column_of(rows, "first_nonfinite")]
+        order = sorted(range(len(rows)), key=nearness.__getitem__)
+        return in_order_of(rows, sorted(order, key=failed.__getitem__))
 
 
 def drift_page(view: DriftView) -> Page:
@@ -93,14 +101,16 @@ def drift_page(view: DriftView) -> Page:
     ordered = view.ordered()
     table, hidden = _table(view, ordered)
     drawn = [TerminalOnly(table)] if table.rows else []
-    piped = PipedDrift(result, ordered[: view.top])
+    piped = PipedDrift(result, ordered if view.top is None else ordered[: view.top])
     return Page([title, said], *drawn, DriftFooter(table, result, hidden), piped)
 
 
-def _table(view: DriftView, everything: list[VariableDrift]) -> tuple[Table[VariableDrift], Hidden]:
+def _table(
+    view: DriftView, everything: Sequence[VariableDrift]
+) -> tuple[Table[VariableDrift], Hidden]:
     rows = everything
     if view.is_blown_up and not view.show_all:
-        rows = [row for row in rows if row.first_nonfinite is not None]
+        rows = rows_where(rows, "first_nonfinite", is_there)
     limit = DEFAULT_TOP if view.top is None else view.top
     shown = rows[: None if view.show_all and view.top is None else limit]
     hidden = Hidden(len(everything) - len(rows), len(rows) - len(shown))
@@ -190,15 +200,19 @@ class PipedDrift(PipedTable[VariableDrift]):
         title = entries[0].unit if is_counted else "checkpoint"
         columns = [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
         chosen, absent = self._chosen, [None] * len(steps)
-        present = list(chain.from_iterable(variable.present for variable in chosen))
-        names = chain.from_iterable(
-            repeat(safe_word(variable.name), len(steps)) for variable in chosen
-        )
+        present = list(chain.from_iterable(column_of(chosen, "present")))
+        is_everywhere = all(present)
+        called = words_of(Kind.TEXT, column_of(chosen, "name"))
+        names = chain.from_iterable(map(repeat, called, repeat(len(steps))))
         words = [list(compress(names, present)), list(compress(steps * len(chosen), present))]
         # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
         for field in SERIES:
-            found = (give or absent for give in map(attrgetter(field.name), chosen))
-            values = list(compress(chain.from_iterable(found), present))
+            found = column_of(chosen, field.name)
+            if not all(found):
+                found = [figures or absent for figures in found]
+            values = list(chain.from_iterable(found))
+            if not is_everywhere:
+                values = list(compress(values, present))
             words.append(words_of(field.kind, values))
         return columns, words
 

@@ -6,7 +6,8 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from ckread.model.display import safe_text
+from ckread.analysis.drift.records import with_causes
+from ckread.model.display import column_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import (
@@ -142,7 +143,7 @@ def verdict(result: RunDrift) -> str:
         return "Nothing to follow: no variable of the run is asked for."
     if len(result.checkpoints) == 1:
         return "One checkpoint alone: nothing to compare it with."
-    failed = [v for v in (*result.causes, *result.variables) if v.first_nonfinite is not None]
+    failed = rows_where(with_causes(result), "first_nonfinite", is_there)
     if failed:
         groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
         for variable in failed:
@@ -166,26 +167,30 @@ def verdict(result: RunDrift) -> str:
         return f"not finite: {', '.join(clauses[:_FEW])}{rest}. {good}"
     finite = "" if result.index_only else "All values are finite."
     sentences = [_moved_most(result), *_unchanged(result), finite]
-    weights = [v for v in result.variables if v.role is Role.WEIGHT]
-    if near_zero((v.cosine_to_first[-1], v.shape) for v in weights if v.cosine_to_first):
+    names = "role", "cosine_to_first", "shape"
+    told = zip(*(column_of(result.variables, name) for name in names), strict=True)
+    weights = ((cosine, shape) for role, cosine, shape in told if role is Role.WEIGHT)
+    if near_zero((cosine[-1], shape) for cosine, shape in weights if cosine):
         sentences.insert(1, f"From first to last the weights differ, {UNRELATED}.")
     return " ".join(filter(None, sentences))
 
 
 def _moved_most(result: RunDrift) -> str:
-    n_changed = sum(variable.first_change is not None for variable in result.variables)
+    n_changed = sum(map(is_there, column_of(result.variables, "first_change")))
     total = len(result.variables)
     if not n_changed:
         return f"None of {plural(total, 'variable')} changed."
     if result.index_only:
         return f"{some_of(n_changed, total, 'variable')} changed."
-    parameters = [v for v in result.variables if v.role.is_parameter]
-    moved = [(v.moved, v.name) for v in parameters or result.variables if v.moved]
-    moved = moved or [(v.moved, v.name) for v in result.variables if v.moved]
-    measured = [(far, name) for far, name in moved if math.isfinite(far)]
+    told = zip(
+        *(column_of(result.variables, name) for name in ("moved", "name", "role")), strict=True
+    )
+    every = [one for one in told if one[0]]
+    moved = [one for one in every if one[2].is_parameter] or every
+    measured = [one for one in moved if math.isfinite(one[0])]
     if not measured:
         return f"{safe_text(moved[0][1])} moved, from 0." if moved else ""
-    far, name = max(measured)
+    far, name, _ = max(measured)
     how = f"{share_in_words(far)} of"
     if far >= 1.5:  # in two digits, up to 10,000
         times = f"{float(f'{far:.1e}'):,.{1 if far < 9.95 else 0}f}".removesuffix(".0")
@@ -199,22 +204,22 @@ def _unchanged(result: RunDrift) -> list[str]:
     """Say what never changed, and what began late."""
     by_start: dict[int | None, list[str]] = defaultdict(list)
     stopped: dict[int, list[str]] = defaultdict(list)
-    for variable in result.variables:
-        start = variable.first_change
-        begins = variable.present.index(True)
-        if start is None and variable.changed.count(False):
-            by_start[None].append(variable.name)
-        elif start is not None and False in variable.changed[begins:start]:
-            by_start[start].append(variable.name)
-        if start is not None and variable.changed[-1] is False:
-            last = max(i for i, changed in enumerate(variable.changed) if changed)
-            stopped[last].append(variable.name)
-    names = [variable.name for variable in result.variables]
+    names = column_of(result.variables, "name")
+    fields = ("first_change", "present", "changed")
+    columns = (column_of(result.variables, field) for field in fields)
+    for name, start, present, changed in zip(names, *columns, strict=True):
+        if start is None and changed.count(False):
+            by_start[None].append(name)
+        elif start is not None and False in changed[present.index(True) : start]:
+            by_start[start].append(name)
+        if start is not None and changed[-1] is False:
+            last = len(changed) - 1 - changed[::-1].index(True)
+            stopped[last].append(name)
     sentences = []
     if by_start[None] and len(by_start[None]) < len(names):
         sentences.append(f"{_named(by_start.pop(None), names)} never changed.")
     by_start.pop(None, None)
-    looks = Counter(variable.initial for variable in result.variables if variable.initial)
+    looks = Counter(filter(None, column_of(result.variables, "initial")))
     if looks:
         told = listed(
             [f"{n:,} {'is' if n == 1 else 'are'} {look}" for look, n in looks.most_common()]

@@ -12,8 +12,9 @@ from ckread.analysis.audit.optimizer import optimizer, optimizer_of_run, owners_
 from ckread.analysis.audit.rules import Hyperparameter, read_states, rule_of
 from ckread.analysis.audit.seams import find_seams
 from ckread.analysis.audit.updates import last_update
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import CheckpointError, UsageError, VariableNotFoundError
 from ckread.model.opening import open_checkpoint
+from ckread.model.run.run import open_run
 from ckread.views.optimizer import optimizer_page, optimizer_run_page, verdict
 from tests.analysis.audit.crafted import Training
 from tests.builders import write_bundle
@@ -113,6 +114,46 @@ def test_a_run(tmp_path: Path) -> None:
     assert len(ratios) == len(found.checkpoints) == 4
     assert all(ratio for ratio in ratios)
     assert "Updates" in optimizer_run_page(found).text()
+
+
+def test_a_damaged_checkpoint_of_a_run_is_left_out_and_said(tmp_path: Path) -> None:
+    Training(tmp_path).epochs(3)
+    path = tmp_path / "model.ckpt-2.index"
+    path.write_bytes(path.read_bytes()[:-48] + bytes(48))
+    found = optimizer_of_run(tmp_path)
+    assert [one.name for one in found.checkpoints] == ["model.ckpt-1", "model.ckpt-3"]
+
+
+def test_a_checkpoint_that_goes_while_a_run_is_read_is_left_out_and_said(tmp_path: Path) -> None:
+    Training(tmp_path).epochs(3)
+    run = open_run(tmp_path)
+    for path in tmp_path.glob("model.ckpt-2.*"):
+        path.unlink()
+    found = optimizer_of_run(run)
+    assert [one.name for one in found.checkpoints] == ["model.ckpt-1", "model.ckpt-3"]
+    assert [note.partition(" was left out: ")[0] for note in found.notes] == ["model.ckpt-2"]
+    for path in tmp_path.glob("model.ckpt-*"):
+        path.unlink()
+    with pytest.raises(CheckpointError):
+        optimizer_of_run(run)
+
+
+def test_a_momentum_of_tensorflow_1_is_not_that_of_nesterov(tmp_path: Path) -> None:
+    w = np.ones(3, np.float32)
+    write_bundle(tmp_path / "ckpt-1", {"w": w, "w/Momentum": w})
+    [state] = optimizer(tmp_path / "ckpt-1").optimizers
+    found = {name: one.value for name, one in state.hyperparameters.items()}
+    assert found == {"learning_rate": None, "momentum": None, "nesterov": False}
+
+
+@pytest.mark.parametrize(("slots", "epsilon"), [("RMSProp", 1e-10), ("Adam", 1e-8)])
+def test_what_is_added_to_a_root_is_that_of_tensorflow_1(
+    tmp_path: Path, slots: str, epsilon: float
+) -> None:
+    w = np.ones(3, np.float32)
+    write_bundle(tmp_path / "ckpt-1", {"w": w, f"w/{slots}": w, f"w/{slots}_1": w})
+    [state] = optimizer(tmp_path / "ckpt-1").optimizers
+    assert state.hyperparameters["epsilon"] == Hyperparameter(epsilon, "default")
 
 
 @pytest.mark.parametrize("n", [5, 40, 400])

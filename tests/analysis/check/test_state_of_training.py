@@ -132,8 +132,10 @@ def test_a_graph_that_was_built_twice(tmp_path: Path) -> None:
     zero = np.zeros(4, np.float32)
     (told,) = found(saved(tmp_path, twice(bias=zero)), Code.NOT_TRAINED)
     assert told.message.startswith("2 of 4 weights have no slot (dense_1/bias, ")
+    assert found(saved(tmp_path, twice(bias=zero + 1), "ones"), Code.NOT_TRAINED)
     for name, arrays in {
         "moved": twice(bias=values(4, 4)),
+        "half": twice(bias=zero + np.float32(0.5)),
         "no_slots": twice(bias=zero, has_slots=False),
         "other_shape": twice(bias=zero) | {"dense_1/bias": np.zeros(5, np.float32),
                                            "dense_1/kernel": values(3, 6, 5)},

@@ -177,6 +177,14 @@ def test_values_find_what_checksums_cannot() -> None:
     assert match(a, shuffled, by_values=pair_by_values).pairs == ()
 
 
+def test_the_smallest_kernels_that_are_transposed_are_found_beside_checksums() -> None:
+    for shape in ((2, 5), (2, 2)):
+        weight = values(1, *shape)
+        a, b = checkpoint({"x/w": weight}), checkpoint({"y/kernel": weight.T.copy()})
+        found = {"x/w": ("y/kernel", PairedBy.VALUES)}
+        assert paired(match(a, b, by_values=pair_by_values)) == found
+
+
 def test_a_transposed_layer_is_found_beside_checksums() -> None:
     a = checkpoint({"x/w": values(1, 4, 6), "x/b": values(2, 6)})
     b = checkpoint({"y/kernel": values(1, 4, 6).T.copy(), "y/offset": values(2, 6)})

@@ -14,11 +14,12 @@ import h5py
 import numpy as np
 import pytest
 
-from ckread.analysis.loading.bytecode import MarshalError, describe, parse
-from ckread.analysis.loading.loading import on_loading
+from ckread.analysis.loading.bytecode import MarshalError, describe, is_code_text, parse
+from ckread.analysis.loading.loading import of_checkpoint, on_loading
 from ckread.analysis.loading.records import What
 from ckread.cli.main import main
 from ckread.readers.keras.archive import is_of_keras
+from tests.builders import write_bundle
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -90,6 +91,18 @@ def test_honest_files_say_nothing() -> None:
         assert on_loading(str(FIXTURES / "digits_files" / name)).facts == ()
 
 
+def test_what_a_check_tells_of_loading(tmp_path: Path) -> None:
+    """Of a model what it runs; nothing of a file or a bundle of values."""
+    path = archive(tmp_path / "m.keras", model_of(lambda_of(bytecode())))
+    told = of_checkpoint(path)
+    assert told is not None
+    assert told.facts == on_loading(path).facts != ()
+    write_bundle(tmp_path / "ckpt-1", {"w": np.ones(3, np.float32)})
+    assert of_checkpoint(str(tmp_path / "ckpt-1")) is None
+    assert of_checkpoint(str(FIXTURES / "digits_files" / "digits.weights.h5")) is None
+    assert of_checkpoint(str(tmp_path / "absent")) is None
+
+
 def test_a_lambda_of_bytecode(tmp_path: Path) -> None:
     [fact] = facts_of(tmp_path, lambda_of(bytecode()))
     assert fact.what is What.RUNS_PYTHON
@@ -99,6 +112,15 @@ def test_a_lambda_of_bytecode(tmp_path: Path) -> None:
     assert {"os", "getenv", "len"} <= set(re.findall(r"\w+", fact.detail))
     assert "'HOME'" in fact.detail
     assert fact.detail.endswith("load_model refuses it unless safe_mode=False")
+
+
+def test_every_code_of_a_lambda_is_told(tmp_path: Path) -> None:
+    """As Keras 2 writes it: the function as a text, what tells the shape as a list."""
+    code = code_of(use_environment)
+    one = lambda_of(code, function_type="lambda")
+    two = lambda_of(code, function_type="lambda", output_shape=[code], output_shape_type="lambda")
+    (tmp_path / "two").mkdir()
+    assert len(facts_of(tmp_path / "two", two)) == len(facts_of(tmp_path, one)) + 1
 
 
 def test_a_lambda_of_a_named_function(tmp_path: Path) -> None:
@@ -221,6 +243,12 @@ def test_what_is_no_code(data: bytes) -> None:
         parse(data)
     assert "of a form that is not known" in describe(base64.b64encode(data).decode())
     assert "not base64" in describe("é!")
+
+
+def test_a_text_that_begins_like_code_is_none() -> None:
+    code = code_of(use_environment)
+    assert is_code_text(code)
+    assert not any(map(is_code_text, ("4wall of words", "Ywis", code[:-8], "x" + code, "")))
 
 
 def test_truncated_code_never_fails_otherwise() -> None:

@@ -29,6 +29,29 @@ def test_a_checkpoint_without_a_list_has_its_scopes() -> None:
     assert {layer["class"] for layer in found["layers"]} == {None}
 
 
+@pytest.mark.parametrize(
+    ("class_name", "settings", "given", "expected"),
+    [
+        ("ZeroPadding2D", {"padding": [[1, 2], [3, 5]]}, (None, 8, 9, 3), (None, 11, 17, 3)),
+        ("ZeroPadding1D", {"padding": [1, 2]}, (4, 8, 3), (4, 11, 3)),
+        ("Cropping2D", {"cropping": [[1, 2], [3, 5]]}, (None, 18, 19, 3), (None, 15, 11, 3)),
+        ("Cropping2D", {"cropping": 2}, (None, 8, 9, 3), (None, 4, 5, 3)),
+        ("GlobalMaxPooling2D", {"keepdims": True}, (None, 8, 9, 3), (None, 1, 1, 3)),
+        ("GlobalMaxPooling2D", {}, (None, 8, 9, 3), (None, 3)),
+        (
+            "Cropping2D",
+            {"cropping": [1, 2], "data_format": "channels_first"},
+            (None, 3, 8, 9),
+            (None, 3, 6, 5),
+        ),
+    ],
+)
+def test_shapes_of_what_pads_crops_or_pools_all(
+    class_name: str, settings: dict[str, Any], given: Any, expected: Any
+) -> None:
+    assert output_shape(class_name, settings, [given]) == expected
+
+
 @pytest.mark.parametrize("settings", [{"units": "x"}, {"units": None}, {}, {"units": [3]}])
 def test_settings_of_another_kind_tell_no_shape(settings: dict[str, Any]) -> None:
     assert output_shape("Dense", settings, [(None, 4)]) is None

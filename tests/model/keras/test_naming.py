@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ckread.model.keras.naming import identify_keras
+from ckread.model.keras.slots import Weights, _embedded
 from ckread.model.role import Role
 from ckread.readers.keras.reader import open_hdf5
 from tests.places import FIXTURES
@@ -252,3 +253,39 @@ def test_statistics_of_legacy_files_are_told_by_the_end_of_their_names(name: str
     told = {name: name.endswith(("/moving_mean", "/moving_variance")) for name in roles}
     assert sum(told.values()) == 2
     assert roles == {n: Role.STATISTIC if is_one else Role.WEIGHT for n, is_one in told.items()}
+
+
+SIX = {"a/w": (3,), "a/b": (4,), "a/s": (4,), "c/w": (3,), "c/s": (5,), "d/w": (4,)}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        ("a/w a/b c/w d/w", "a/w a/b c/w d/w"),
+        ("a/w a/b a/s c/w c/s d/w", "a/w a/b a/s c/w c/s d/w"),
+        ("a/w a/b a/s c/w d/w", "a/w a/b a/s c/w d/w"),
+        ("a/w a/b c/w c/s d/w", "a/w a/b c/w c/s d/w"),
+        ("a/w c/w d/w", None),  # a weight that is trained is left out
+        ("a/w a/b c/w c/s d/w d/w", None),
+    ],
+)
+def test_what_is_open_may_be_left_out_of_the_weights_of_an_optimizer(
+    wanted: str, kept: str | None
+) -> None:
+    weights = Weights(SIX, tuple(SIX), {"a/s", "c/s"})
+    found = _embedded([SIX[key] for key in wanted.split()], weights)
+    assert found == (None if kept is None else dict(enumerate(kept.split())))
+
+
+def test_of_what_a_layer_leaves_out_the_last_goes_first() -> None:
+    """And what two ways differ in is not told."""
+    shapes = {"a/w": (3,), "a/s": (3,), "c/w": (3,)}
+    assert _embedded([(3,), (3,)], Weights(shapes, tuple(shapes), {"a/w", "a/s"})) == {
+        0: "a/w",
+        1: "c/w",
+    }
+    shapes = {"a/w": (3,), "b/w": (3,), "c/w": (3,)}
+    assert _embedded([(3,), (3,)], Weights(shapes, tuple(shapes), {"a/w", "b/w"})) == {
+        0: None,
+        1: "c/w",
+    }

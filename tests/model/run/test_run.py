@@ -268,6 +268,16 @@ def test_numbered_exports_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
     assert [entry.numbers for entry in run.entries] == [(3,), (20,)]
 
 
+def test_an_export_beside_checkpoints_does_not_stand_for_them(tmp_path: Path) -> None:
+    """Variables of a SavedModel whose graph is gone are what a directory is if nothing else is."""
+    (tmp_path / "variables").mkdir()
+    write_bundle(tmp_path / "variables" / "variables", {"w": W})
+    assert _names(tmp_path) == ["variables"]
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": W})
+    assert _names(tmp_path) == ["ckpt-1", "ckpt-2"]
+
+
 def test_keras_files_are_a_run(tmp_path: Path, fixtures_dir: Path) -> None:
     for number in ("10-0.21", "09-0.35"):
         source = fixtures_dir / "digits_files/digits.weights.h5"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +11,15 @@ from ckread.errors import CorruptCheckpointError, NotACheckpointError, Truncated
 from ckread.readers.contract import DataType
 from ckread.readers.graphs.meta_graph import (
     Partition,
+    Saver,
     VariableDef,
+    _parse_saver,
     initializer_kind,
     parse_variable_def,
     read_meta_graph,
     read_saved_model,
 )
-from ckread.readers.graphs.signatures import SavedVariable, parse_tensor_info
+from ckread.readers.graphs.signatures import SavedVariable, parse_partial_shape, parse_tensor_info
 from tests.builders import bytes_field, shape_bytes, varint_field
 
 if TYPE_CHECKING:
@@ -82,6 +85,22 @@ def test_what_a_saved_model_tells(tmp_path: Path) -> None:
     assert (gives.name, gives.dtype, gives.shape) == ("out", DataType.INT64, ())
     internal = [one.name for one in found.meta_graph.signatures if one.is_internal]
     assert internal == ["__saved_model_init_op"]
+
+
+def test_fields_of_a_later_saved_model_are_no_graphs(tmp_path: Path) -> None:
+    """Told by their number and by how they are written."""
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(bytes_field(9, META) + varint_field(2, 5) + bytes_field(2, META))
+    assert [graph.tags for graph in read_saved_model(str(path)).meta_graphs] == [("serve",)]
+
+
+def test_fields_of_a_later_saver_and_of_a_later_shape_are_passed_over() -> None:
+    """They are told by their number and by how they are written."""
+    later_float = b"\x4d" + struct.pack("<f", 9.0)  # field 9
+    saver = varint_field(4, 5) + b"\x35" + struct.pack("<f", 2.5) + later_float + varint_field(6, 1)
+    assert _parse_saver(saver) == Saver("legacy", 5, False, 2.5)
+    shape = bytes_field(9, varint_field(1, 4)) + bytes_field(2, varint_field(1, 8))
+    assert parse_partial_shape(shape, (0, len(shape))) == (8,)
 
 
 def test_the_graph_for_serving_comes_first(tmp_path: Path) -> None:

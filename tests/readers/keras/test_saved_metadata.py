@@ -47,6 +47,16 @@ def test_names_classes_and_what_it_was_compiled_with(tmp_path: Path) -> None:
     assert found.config.optimizer.settings["learning_rate"] == 0.5
 
 
+def test_fields_of_a_later_keras_are_passed_over(tmp_path: Path) -> None:
+    """Told by their number and by how they are written."""
+    layer = entry(3, {"name": "head", **DENSE})
+    others = varint_field(1, 7) + bytes_field(2, layer[2:])
+    (tmp_path / FILE_NAME).write_bytes(ROOT + others + layer)
+    found = read_saved_layers(str(tmp_path), {})
+    assert found is not None
+    assert found.names == {0: "m", 3: "head"}
+
+
 def test_older_models_keep_it_in_their_graph(tmp_path: Path) -> None:
     found = read_saved_layers(str(tmp_path), {2: json.dumps({"name": "a", **DENSE})})
     assert found is not None

@@ -29,6 +29,7 @@ from ckread.errors import (
 )
 from ckread.readers.extents import open_shard
 from ckread.readers.sources import ranges, remote
+from ckread.readers.sources.failures import failure
 from ckread.readers.sources.ranges import GAP_NBYTES, SPAN_NBYTES, Ranges, merged
 from tests.cli.terminal import Result
 from tests.places import FIXTURES, ROOT
@@ -418,6 +419,20 @@ def test_drivers_that_are_not_there() -> None:
     assert str(caught.value.remedy) == "pip install gcsfs"
     with pytest.raises(UnsupportedFeatureError, match="no driver of fsspec reads nonsense://"):
         ckread.open("nonsense://bucket/ckpt-1")
+
+
+class NoCredentialsError(Exception):
+    """As a driver calls it."""
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [("s3://a/b", True), ("simplecache::s3://a/b", True), ("gs://s3/b", False)],
+)
+def test_a_public_bucket_of_s3_takes_no_credentials(address: str, is_public: bool) -> None:
+    told = failure(address, NoCredentialsError())
+    assert told.message == f"{address}: no credentials were found"
+    assert ("FSSPEC_S3" in (told.remedy or "")) == is_public
 
 
 def test_errors_of_drivers_pickle() -> None:
