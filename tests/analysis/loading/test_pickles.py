@@ -99,7 +99,7 @@ import json, sys
 events = []
 from ckread.cli.main import main
 for warm in sys.argv[2:]:
-    main(["loads", warm, "-q"])
+    main(["loads", warm, "--json"])
 seen = {"import", "exec", "compile", "marshal.loads", "marshal.load", "pickle.find_class",
         "os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect",
         "open", "os.remove", "os.rename", "os.mkdir"}
