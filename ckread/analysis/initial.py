@@ -74,7 +74,10 @@ def initial_of(variable: Variable) -> str | None:
     low, high = math.inf, -math.inf
     try:
         for chunk in variable.chunks():
-            low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+            least, most = float(chunk.min()), float(chunk.max())
+            if math.isnan(least):  # which `min` would pass over
+                return None
+            low, high = min(low, least), max(high, most)
     except CheckpointError:
         return None
     if low == high:

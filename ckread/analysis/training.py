@@ -48,8 +48,8 @@ class TrainingState(Frozen):
         >>> state = ckread.info("fixtures/digits_run").training
         >>> state.step, state.step_source, state.epoch, state.save_counter
         (10, 'file name and save counter', None, 10)
-        >>> state.lost, state.warnings
-        ((), ())
+        >>> state.lost, state.warnings, state.differing
+        ((), (), ())
         >>> state.iterations, state.iterations_source, round(state.learning_rate, 5), state.schedule
         (900, None, 0.00069, None)
         >>> state.optimizer_kind, state.optimizer_name, len(state.optimizers)
@@ -77,6 +77,7 @@ class TrainingState(Frozen):
         lost: names of weights that only the optimizer holds: Keras will not restore them.
         warnings: where file name, step and counters disagree, one sentence each.
         claims: on step and epoch, with what told them.
+        differing: the counters that tell other steps, neither of which is above the other.
     """
 
     step: int | None = None

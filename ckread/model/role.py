@@ -81,6 +81,9 @@ STATISTICS = frozenset(
 )
 """Last components of variables that are updated without gradient."""
 
+BATCH_NORM = frozenset({"moving_mean", "moving_variance"})
+"""What batch normalization calls its own."""
+
 COUNTERS = frozenset(
     {"global_step", "step", "train_step", "iterations", "iteration", "iter", "save_counter"}
     | {"epoch", "local_step", "counter", "good_steps", "step_counter", "pruning_step"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.analysis.compat.records import Code, Outcome, Way
 from ckread.analysis.compat.scopes import common, in_scopes, stem
 from ckread.model.display import by, safe_text, safe_word
-from ckread.model.role import Role
+from ckread.model.role import BATCH_NORM, Role
 from ckread.views.terminal.page import Block, Page, PipedOnly, Prose, Span, TerminalOnly, cell_len
 from ckread.views.terminal.table import RIGHT, Column, Table
 from ckread.views.terminal.words import (
@@ -161,8 +161,11 @@ def _partial(result: RestoreForecast) -> str:
     if counts["other"]:
         n = counts["other"]
         receive = "receives the value" if n == 1 else "receive the values"
-        others = [one.target.role for one in result.values if one.outcome is Outcome.OTHER]
-        is_of_layers = all(Role(role).is_parameter for role in others if role)
+        others = [one for one in result.values if one.outcome is Outcome.OTHER]
+        roles = [one.target.role for one in others]
+        is_of_layers = all(Role(role).is_parameter for role in roles if role) and all(
+            one.saved is not None and _scope(one.saved.name) != _scope(one.name) for one in others
+        )
         whose = "another layer" if is_of_layers else "another variable"
         clauses.append(f"{count_text(n)} {receive} of {whose}, and no assertion tells")
     if counts["kept"]:
@@ -180,6 +183,10 @@ def _partial(result: RestoreForecast) -> str:
     return f"{told}{joint}{rest}."
 
 
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
 def _kept(result: RestoreForecast) -> str:
     kept = [one for one in result.values if one.outcome is Outcome.KEPT]
     n = len(kept)
@@ -187,8 +194,10 @@ def _kept(result: RestoreForecast) -> str:
         return f"{safe_text(kept[0].name)} keeps its initial value"
     if n == 1:
         return "1 keeps its initial value"
-    if all(one.target.role == Role.STATISTIC for one in kept) and "moving" in kept[0].name:
-        return f"The {count_text(n)} batch-norm statistics keep their initial values"
+    if all(one.target.role == Role.STATISTIC for one in kept):
+        leaves = {one.name.rpartition("/")[2] for one in kept}
+        which = "batch-norm statistics" if leaves <= BATCH_NORM else "statistics"
+        return f"The {count_text(n)} {which} keep their initial values"
     return f"{count_text(n)} keep their initial values"
 
 

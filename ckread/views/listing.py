@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import find_shared
 from ckread.model.display import Field, Kind, by, named, safe_text, safe_word
+from ckread.model.evidence import Strength
 from ckread.model.role import Role
 from ckread.model.tree import NODE_FIELDS, count_parameters
 from ckread.model.variable import VARIABLE_FIELDS
@@ -328,12 +329,21 @@ def layers_of(checkpoint: Checkpoint) -> tuple[KerasLayer, ...]:
 def layers_page(checkpoint: Checkpoint) -> Page:
     """Lay out all layers of a checkpoint, with the totals that `model.summary()` gives."""
     layers = layers_of(checkpoint)
+    from ckread.analysis.parameters import parameter_claims
+
     counted = count_parameters(checkpoint.kinds)
     noun = "layer" if checkpoint.evidence.layers else "scope"
     total = f"{plural(len(layers), noun)}, {plural(counted.total, 'parameter')}"
     if counted.trainable is not None:
         rest = count_text(counted.total - counted.trainable)
-        total += f": {count_text(counted.trainable)} trainable, {rest} not"
+        # Told by slots alone, a weight without any may be trained all the same.
+        claims = parameter_claims(checkpoint, counted)
+        is_derived = any(
+            one.claim == "trainable_parameters" and one.strength is Strength.DERIVED
+            for one in claims
+        )
+        how = "without slots" if is_derived else "not"
+        total += f": {count_text(counted.trainable)} trainable, {rest} {how}"
     notes = [total]
     if not checkpoint.evidence.layers:
         notes.append(_UNTOLD)

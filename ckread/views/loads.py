@@ -147,7 +147,7 @@ def sentence(found: OnLoading) -> str:
     if found.kind == "pickle":
         return "nothing is imported but what pickled arrays need."
     if found.kind == "values":
-        return "nothing: it holds values, no graph and no configuration."
+        return "nothing: it holds values, no graph of operations and no configuration."
     size = plural(found.n_nodes, "node")
     if found.kind == "saved-model":
         size = f"{size}, {plural(found.n_signatures, 'signature')}"

@@ -414,11 +414,6 @@ class RunDrift(Records[VariableDrift]):
         return f"<ckread.RunDrift {self.path!r}: {n}>"
 
     @property
-    def everything(self) -> Sequence[VariableDrift]:
-        """The causes, and the variables that were asked for."""
-        return (*self.causes, *self.variables) if self.causes else self.variables
-
-    @property
     def _records(self) -> Sequence[VariableDrift]:
         return self.variables
 
@@ -457,3 +452,8 @@ class RunDrift(Records[VariableDrift]):
                 where = {"checkpoint": entry.path, "step": entry.step}
                 rows.append({"name": variable.name, "role": fields["role"], **where, **here})
         return data_frame(columns, rows)
+
+
+def with_causes(result: RunDrift) -> Sequence[VariableDrift]:
+    """Give the causes, and the variables that were asked for."""
+    return (*result.causes, *result.variables) if result.causes else result.variables

@@ -9,7 +9,7 @@ from itertools import chain, compress, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.records import seams_by_place
-from ckread.analysis.drift.records import SERIES, VariableDrift
+from ckread.analysis.drift.records import SERIES, VariableDrift, with_causes
 from ckread.model.display import (
     Kind,
     by,
@@ -68,11 +68,11 @@ class DriftView:
     @property
     def is_blown_up(self) -> bool:
         """Whether a value is not finite."""
-        return any(map(is_there, column_of(self.result.everything, "first_nonfinite")))
+        return any(map(is_there, column_of(with_causes(self.result), "first_nonfinite")))
 
     def ordered(self) -> Sequence[VariableDrift]:
         """Give the variables: by step of failure, then by how far they moved."""
-        rows = self.result.everything
+        rows = with_causes(self.result)
         told = zip(column_of(rows, "moved"), column_of(rows, "n_changes"), strict=True)
         nearness = [
             -moved if moved and not math.isnan(moved) else n_changes * -1e-300

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from ckread.analysis.drift.records import with_causes
 from ckread.model.display import column_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.terminal.page import Span
@@ -142,7 +143,7 @@ def verdict(result: RunDrift) -> str:
         return "Nothing to follow: no variable of the run is asked for."
     if len(result.checkpoints) == 1:
         return "One checkpoint alone: nothing to compare it with."
-    failed = rows_where(result.everything, "first_nonfinite", is_there)
+    failed = rows_where(with_causes(result), "first_nonfinite", is_there)
     if failed:
         groups: dict[tuple[int, str], list[VariableDrift]] = defaultdict(list)
         for variable in failed:
@@ -269,14 +270,16 @@ def _kind(variable: VariableDrift) -> str:
 
 
 def _clause(members: Sequence[VariableDrift], total: int, kind: str, where: str) -> str:
-    whats = set()
+    whats, is_whole = set(), True
     for variable in members:
         index = variable.first_nonfinite or 0
-        nan, infinite = variable.nan[index], variable.infinite[index]
+        nan, infinite = variable.nan[index] or 0, variable.infinite[index] or 0
         only_one = "NaN" if nan and not infinite else "infinite" if infinite and not nan else ""
         whats.add(only_one or "not finite")
+        is_whole &= nan + infinite == variable.elements
     what = whats.pop() if len(whats) == 1 else "not finite"
+    verb = ("is" if len(members) == 1 else "are") + ("" if is_whole else " in part")
     if len(members) == 1:
-        return f"{safe_text(members[0].name)} is {what} at {where}"
+        return f"{safe_text(members[0].name)} {verb} {what} at {where}"
     share = f"{len(members):,} of {total:,}" if total > len(members) else f"{len(members):,}"
-    return f"{share} {kind}s are {what} at {where}"
+    return f"{share} {kind}s {verb} {what} at {where}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckread.model.display import by, safe_text
 from ckread.model.evidence import Strength
-from ckread.model.role import Role
+from ckread.model.role import BATCH_NORM, Role
 from ckread.readers.contract import Format, few
 from ckread.views.listing import shared_in_words
 from ckread.views.terminal.page import Prose, Span
@@ -46,7 +46,6 @@ _FORMATS = {
     Format.PYTORCH: "PyTorch archive",
 }
 _BUNDLES = (Format.TENSOR_BUNDLE, Format.V1_TABLE)
-_BATCH_NORM = ("moving_mean", "moving_variance")
 
 
 def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
@@ -156,7 +155,7 @@ def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
             parts.append(f"{weights - trainable:,} {_NOT_TRAINED[_how_trained(summary)]}")
     if statistics:
         names = {one.name.rpartition("/")[2] for one in tree.of_role(Role.STATISTIC)}
-        kind = "batch-norm statistics" if names <= set(_BATCH_NORM) else "statistics"
+        kind = "batch-norm statistics" if names <= BATCH_NORM else "statistics"
         parts.append(f"{statistics:,} {kind if statistics > 1 else kind.removesuffix('s')}")
     text = ", ".join(parts)
     in_tables = sum(table.rows * table.dimension for table in summary.hash_tables)
