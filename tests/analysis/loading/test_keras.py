@@ -248,7 +248,8 @@ def test_what_is_no_code(data: bytes) -> None:
 def test_a_text_that_begins_like_code_is_none() -> None:
     code = code_of(use_environment)
     assert is_code_text(code)
-    assert not any(map(is_code_text, ("4wall of words", "Ywis", code[:-8], "x" + code, "")))
+    cut = code[:-24]  # less, and it may be whole code of an older Python, without a last table
+    assert not any(map(is_code_text, ("4wall of words", "Ywis", cut, "x" + code, "")))
 
 
 def test_truncated_code_never_fails_otherwise() -> None:
