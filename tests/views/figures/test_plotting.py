@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -191,9 +192,10 @@ print(json.dumps([found, images]))
 def test_a_notebook_shows_each_figure_once() -> None:
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}  # a command sets it
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", NOTEBOOK],
-        cwd=ROOT, input=json.dumps(list(CELLS)), capture_output=True, text=True, check=True,
+        [sys.executable, "-W", "ignore", "-c", NOTEBOOK], cwd=ROOT, env=environment,
+        input=json.dumps(list(CELLS)), capture_output=True, text=True, check=True,
     )  # fmt: skip
     found, images = json.loads(done.stdout)
     assert dict(zip(CELLS, found, strict=True)) == CELLS
