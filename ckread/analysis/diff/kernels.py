@@ -166,6 +166,9 @@ class PairComparison:
                 at = np.flatnonzero(mask)
                 x, y = a8[at], b8[at]
                 return int(np.count_nonzero(((x < 0) & (y > 0)) | ((x > 0) & (y < 0))))
+            for one in (a8, b8):
+                np.logical_and(mask, np.not_equal(one, 0, out=other), out=mask)
+            return int(np.count_nonzero(mask))
         below = np.logical_and(np.less(a8, 0, out=mask), np.greater(b8, 0, out=other), out=mask)
         n_below = int(np.count_nonzero(below))
         above = np.logical_and(np.greater(a8, 0, out=mask), np.less(b8, 0, out=other), out=mask)
