@@ -209,7 +209,9 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
         scope, _, leaf = kernel.name.rpartition("/")
         look = looks.get(kernel.name)
         is_kernel = kernel.role is Role.WEIGHT and leaf in KERNELS and len(kernel.shape) > 1
-        if not is_kernel or look is None or look.is_zero or _is_transposed(kernel):
+        if not is_kernel or look is None or look.is_zero or look.is_constant:
+            continue  # of one number all units are alike
+        if _is_transposed(kernel):
             continue
         if f"{scope}/recurrent_kernel" in checkpoint:  # which answers too
             continue
