@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +17,13 @@ import pytest
 import ckread
 from ckread.errors import CheckpointError
 from ckread.readers.contract import DataType
+from tests.analysis.compat import recorded
 from tests.builders import BundleBuilder
 from tests.places import FIXTURES
 from tests.views.golden_files import check_golden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from ckread.analysis.compat.records import RestoreForecast
 
@@ -62,10 +63,15 @@ def _told(saved: str, target: str, **options: Any) -> list[str]:
     rest = {
         name: value
         for name, value in document.items()
-        if value and name not in ("saved", "target", "evidence", "left_over")
+        if value is not None and value != []
     }
+    for name in ("saved", "target", "left_over"):
+        rest.pop(name, None)
+    rest["evidence"] = [f"{one.claim}: {one.value} ({one.source})" for one in found.evidence[1:]]
+    beside = found.call, found.notes, found.shift, found.optimizers, found.rates
     rest["left_over"] = [_word(one) for one in document["left_over"]]
     lines += [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in rest.items()]
+    lines.append(f"  beside: {beside}")
     return [*lines, *(f"  > {line}" for line in found.python)]
 
 
@@ -104,6 +110,56 @@ def test_programs_of_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FIXTURES)  # lines are as long as paths
     blocks = [(f"{a} into {b}", _told(a, b)) for a, b in product(OBJECTS, OBJECTS)]
     _check("forecasts_objects.txt", blocks)
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_recorded_programs(part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = []
+    pairs = recorded.pairs()
+    for saved, target in pairs[part * len(pairs) // 6 : (part + 1) * len(pairs) // 6]:
+        there = recorded.write(saved, Path(saved))
+        here = recorded.write(target, Path(f"{target}_here"), is_target=True)
+        blocks.append((f"{saved} into {target}", _told(there, here)))
+    _check(f"forecasts_recorded_{part}.txt", blocks)
+
+
+LAYERS = [
+    ("plain", "extra"), ("plain", "no_norm"), ("plain", "wide"), ("plain", "five"),
+    ("plain", "swapped"), ("tower", "tower_inserted"), ("nested", "nested_flat"),
+    ("nested", "nested_deeper"), ("nested_deeper", "nested"), ("shared", "unshared"),
+    ("lstm", "gru"), ("lstm", "lstm"), ("adam", "plain"), ("adam", "adam_five"),
+]  # fmt: skip
+BY_PATH: list[dict[str, Any]] = [{}, {"skip_mismatch": True}]
+BY_NAME_TOO = [*BY_PATH, *({"way": "h5-by-name", **one} for one in BY_PATH)]
+SUBCLASSED = [("sub", "sub_renamed"), ("sub", "sub_list"), ("sub_list", "sub")]
+RECORDED: dict[str, tuple[list[tuple[str, str]], list[dict[str, Any]]]] = {
+    "keras .weights.h5": ([*LAYERS, *SUBCLASSED, ("adam", "momentum")], BY_PATH),
+    "keras .keras": (LAYERS[2:5], BY_PATH[:1]),
+    "keras .h5": (LAYERS, BY_NAME_TOO),
+    "tf_keras .h5": (LAYERS, BY_NAME_TOO),
+    "tf_keras -weights.h5": ([*LAYERS[:3], *LAYERS[10:12]], BY_NAME_TOO),
+    "tf_keras .weights.h5": ([*LAYERS[:3], ("plain", "plain"), LAYERS[13]], BY_PATH[:1]),
+    "tf_keras .keras": (LAYERS[2:5], BY_PATH[:1]),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_recorded_files_of_keras(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (library, suffix), (pairs, ways) = kind.split(), RECORDED[kind]
+    blocks = []
+    for saved, target in pairs:
+        there = recorded.write_keras(f"{library}_{saved}{suffix}", Path(f"{saved}{suffix}"))
+        name, path = f"{library}_{target}{suffix}", Path(f"here_{target}{suffix}")
+        here = recorded.write_keras(name, path, is_target=True)
+        for way in ways:
+            told = _told(there, here, **way)
+            shown = told if not way else [line for line in told if not line.startswith("  >")]
+            blocks.append((f"{there} into {here} {way or ''}", shown))
+    _check(f"forecasts_recorded_{library}{suffix.replace('.', '_')}.txt", blocks)
 
 
 def test_files_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
