@@ -191,11 +191,9 @@ def test_an_image_that_a_step_does_not_take() -> None:
 def test_pixels_are_bytes_where_they_are_scaled_down(scale: float, top: int) -> None:
     layer = told(INPUT, ("Rescaling", {"scale": scale, "offset": -1}))
     assert layer.pixel_range == (0, top)
-    claims = [claim.value for claim in layer.claims if claim.claim == "pixels"]
-    assert claims == (["0 to 255"] if top == 255 else [])
-    if top == 255:
-        [why] = [claim.source for claim in layer.claims if claim.claim == "pixels"]
-        assert why == f"from 0 to 255 makes {255 * abs(scale):.3g} behind layer1"
+    why = f"from 0 to 255 makes {255 * abs(scale):.3g} behind layer1"
+    claims = [(one.value, one.source) for one in layer.claims if one.claim == "pixels"]
+    assert claims == [("0 to 255", why)] * (top == 255)
     assert told(INPUT, ("Dropout", {})).pixel_range == (0, 1)
     bad = told(INPUT, ("Rescaling", {"scale": [0.1] * 3, "offset": 0}))
     assert bad.pixel_range == (0, 1)
