@@ -3,9 +3,9 @@
     python -m tests.analysis.compat.recorded        records them anew, where TensorFlow is
 
 A line of `programs.json` is a program of `programs`: its objects, and of each tensor type, shape
-and a number that stands for its content, of a scalar the scalar itself. A line of `keras_files.json`
-is a file of `test_keras_files`: groups, datasets and attributes, of configurations what names and
-nests layers.
+and a number that stands for its content, of a scalar the scalar itself. A line of
+`keras_files.json` is a file of `test_keras_files`: groups, datasets and attributes, of
+configurations what names and nests layers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ckread.analysis.compat.records import RestoreForecast
 
 PROGRAMS = Path(__file__).parent / "programs.json"
+_LARGEST = 64
+"""Sizes are cut to this: a table has 131,072 buckets."""
 KERAS_FILES = Path(__file__).parent / "keras_files.json"
 _DTYPES = {str(dtype): dtype for dtype in DataType}
 
@@ -70,7 +72,10 @@ def write(name: str, prefix: Path, *, is_target: bool = False) -> str:
 
 def outcomes(forecast: RestoreForecast) -> tuple[Any, ...]:
     """Give what TensorFlow or Keras itself confirms of a forecast, but for names that count up."""
-    values = [(one.outcome, one.code, one.target.shape) for one in forecast.values]
+    values = [
+        (one.outcome, one.code, tuple(min(size, _LARGEST) for size in one.target.shape))
+        for one in forecast.values
+    ]
     kinds = [one.type for one in forecast.raises]
     return values, kinds, forecast.assigned_before, forecast.asserts, len(forecast.left_over)
 
@@ -121,7 +126,8 @@ def record(prefix: str) -> dict[str, Any]:
                 content = number
                 if one.shape == () and one.dtype is not DataType.STRING:
                     content = checkpoint[key].numpy().item()
-                tensors[key] = [str(one.dtype), list(one.shape), content]
+                shape = [min(size, _LARGEST) for size in one.shape]
+                tensors[key] = [str(one.dtype), shape, content]
     return {"objects": objects, "tensors": tensors}
 
 
