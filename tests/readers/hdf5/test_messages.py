@@ -160,7 +160,7 @@ _SEQUENCE = struct.pack("<BBBBI8s", 0x19, 0, 0, 0, 16, _string(1))
 def _attribute(
     kind: bytes, space: bytes, data: bytes, *, version: int = 1, flags: int = 0, name: str = "ab"
 ) -> bytes:
-    parts = name.encode() + b"\0", kind, space
+    parts: tuple[bytes, ...] = (name.encode() + b"\0", kind, space)
     head = struct.pack("<BBHHH", version, flags, *map(len, parts))
     if version == 3:
         head += b"\1"  # of the letters of its name: UTF-8
