@@ -346,7 +346,7 @@ def figures_of(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> lis
     has_angle = (norms != 0) & (start != 0)
     counts = [column.astype(np.int64) for column in (row.nan, row.infinite)]
     are_finite = ~(counts[0] + counts[1]).any(axis=1)
-    return [
+    lines: list[Any] = [
         _tuples(l2),
         _tuples(first),
         _tuples(previous, is_next),
@@ -354,6 +354,7 @@ def figures_of(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> lis
         *map(_tuples, counts),
         are_finite.tolist(),
     ]
+    return lines
 
 
 def _tuples(rows: NDArray[Any], are_there: NDArray[np.bool_] | None = None) -> list[Any]:

@@ -99,6 +99,8 @@ def drift_page(view: DriftView) -> Page:
     said = Prose(word + colon + rest)
     if word == "not finite":
         said = Prose(Span(word, "bad"), f": {rest}")
+    if len(steps) == 1:
+        return Page([title, said])
     ordered = view.ordered()
     table, hidden = _table(view, ordered)
     drawn = [TerminalOnly(table)] if table.rows else []
