@@ -376,6 +376,11 @@ def import_pandas() -> Any:
 # How a name from a file is spelled where people read it: printable, and one word in a pipe.
 
 
+def safe_texts(texts: Sequence[str]) -> list[str]:
+    """Give very many texts for display, as `safe_text` gives each."""
+    return list(texts) if "".join(texts).isprintable() else list(map(safe_text, texts))
+
+
 def safe_word(text: str) -> str:
     r"""Give a text from a file as one word for a pipe: a space reads `\x20`."""
     text = safe_text(text).replace(" ", "\\x20")
