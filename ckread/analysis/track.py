@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
-from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
+from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError, by
 from ckread.model.display import Kind, data_frame
 from ckread.model.records import Records
 from ckread.model.role import Role
@@ -306,7 +306,10 @@ def _no_rate(
         remedy: str = TextLines(
             "With a schedule an optimizer computes it from its iterations, and does not save it.",
             "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
-            f"ckread track {run.path} {counters[0]}",
+            by(
+                f"ckread track {run.path} {counters[0]}",
+                f"ckread.track({run.path!r}, {counters[0]!r})",
+            ),
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "They hold slots of an optimizer, and its rate in no tensor."
