@@ -30,6 +30,7 @@ from ckread.model.optimizers import classes_of_slots
 from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.selection import select
+from ckread.readers.contract import few
 
 if TYPE_CHECKING:
     import os
@@ -354,7 +355,7 @@ def optimizer(
     Raises:
         CheckpointError: it cannot be opened, or no slot of it can be read.
         VariableNotFoundError: a pattern means no weight.
-        UsageError: it holds nothing of an optimizer.
+        UsageError: nothing in it is known as an optimizer's, or no slots.
 
     Example:
         >>> found = ckread.optimizer("fixtures/digits_run/ckpt-10", "conv1")
@@ -442,7 +443,13 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
             "Files that keep one: tf.train.Checkpoint(model=model, optimizer=optimizer), "
             "model.save() of a compiled model"
         )
-        raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
+        scopes = {one.name for one in states}
+        rest = [v.name for v in checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+                if v.role is not Role.COUNTER or v.name.rpartition("/")[0] in scopes]  # fmt: skip
+        found = f"nothing in {checkpoint.path} is known as an optimizer's"
+        if rest:
+            found = f"{checkpoint.path} holds no slots, only {few(rest, 3)}"
+        raise UsageError(found, remedy=remedy)
     states = states or (OptimizerState(""),)
     ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]

@@ -250,7 +250,8 @@ def _masks(masks: Masks | None) -> str:
 
 def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
     if Role.SLOT not in summary.roles and summary.training.optimizer_kind is None:
-        return "no optimizer in the file"
+        is_bare = Role.HYPERPARAMETER not in summary.roles and summary.training.iterations is None
+        return "no optimizer in the file" if is_bare else "no slots in the file"
     weights = tree.of_role(Role.WEIGHT)
     unknown = sum(weight.trainable is None for weight in weights)
     if unknown == len(weights):
@@ -310,6 +311,10 @@ def sentence_of(summary: CheckpointSummary) -> str:
         ):
             arrays = plural(summary.n_variables, "array")
             return f"{arrays}, {parameters} if those of floating numbers are weights{beside}."
+        settings = summary.roles.get(Role.HYPERPARAMETER)
+        if settings is not None:
+            kept = plural(settings.variables, "hyperparameter")
+            return f"Weights of {parameters} in {variables}, and {kept}; no slots{beside}."
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:
