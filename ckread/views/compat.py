@@ -546,10 +546,11 @@ def _cures(result: RestoreForecast) -> list[Block]:
 
     def way(cure: Cure) -> str:
         command = cure.command or ""  # left out in part where it takes too long a line
-        if len(command) <= _MAX_COMMAND or command not in cure.way:
+        python = by("", ".python") if command.endswith(" --python") else ""
+        if (len(command) <= _MAX_COMMAND and not python) or command not in cure.way:
             return safe_text(cure.way)
         short = f"ckread compat … {command.rpartition(' ')[2]}"
-        return safe_text(cure.way.replace(command, short))
+        return safe_text(cure.way.replace(command, python or short))
 
     columns: list[Column[Cure]] = [
         Column(

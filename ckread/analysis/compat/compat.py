@@ -115,7 +115,7 @@ def compat(
         )
         told = Strength.STORED, "the formats of both sides"
         if way:
-            told = Strength.NAMED, by("--as", "way")
+            told = Strength.NAMED, "as asked"
         result = replace(result, evidence=(Claim("way", str(chosen), *told),))
         command = command_line(result, way=way, skip_mismatch=skip_mismatch)
         result = _with_training(result, there, here)

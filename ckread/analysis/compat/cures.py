@@ -18,7 +18,7 @@ from ckread.analysis.compat.sameness import Sameness
 from ckread.analysis.compat.scopes import in_scopes
 from ckread.analysis.diff.matching import match_variables
 from ckread.analysis.diff.records import PairedBy, pair_claims
-from ckread.errors import CheckpointError, by
+from ckread.errors import CheckpointError
 from ckread.model.evidence import Claim, ObjectGraph, Strength
 from ckread.model.role import Role
 from ckread.readers.graphs.object_graph import Child
@@ -313,7 +313,7 @@ def _by_name(
     elif renamed:
         how = f"by name, {len(renamed)} of them renamed"
     line = f"{command} --python"
-    return Cure(f"{how}: {by(line, '.python')}", len(pairs), len(result.values), line)
+    return Cure(f"{how}: {line}", len(pairs), len(result.values), line)
 
 
 def _beyond(
@@ -372,15 +372,14 @@ def _other_ways(result: RestoreForecast, saved: Checkpoint, target: Checkpoint) 
             if other.call == result.call:
                 continue
             options = f"--as {way}" + (" --skip-mismatch" if skips else "")
-            said = by(options, f"way='{way}'" + (", skip_mismatch=True" if skips else ""))
             total = len(result.values)
             if other.raises:
                 first = next((v for v in other.values if v.outcome is Outcome.RAISES), None)
                 if result.raises and way is Way.H5_BY_NAME and first is not None and not skips:
-                    yield Cure(f"{said}: raises, {first.name} is {first.reason}", 0, total)
+                    yield Cure(f"{options}: raises, {first.name} is {first.reason}", 0, total)
                 continue
             n = other.counts["restored"]
             lacking = [v.name for v in other.values if v.outcome is not Outcome.RESTORED]
             if n > result.counts["restored"] or result.raises:
                 but = f": all but {in_scopes(lacking)}" if lacking else ""
-                yield Cure(f"{said}{but}", n, total, f"{base} {options}")
+                yield Cure(f"{options}{but}", n, total, f"{base} {options}")

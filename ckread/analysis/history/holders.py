@@ -305,7 +305,7 @@ def _asked(run: Run, rows: Rows, match: Mapping[str, str]) -> _Tie:
     chosen = [by_name[column.lower()] for column in match]
     by_row = dict(zip(zip(*chosen, strict=True), rows.epochs, strict=True))
     told = list(match.values())
-    how = f"as {option} says"
+    how = "as asked"
     if len(run) == 1:
         if not all(value.lstrip("-").isdecimal() for value in told):
             form = by("COLUMN=NUMBER", "{column: number}")
