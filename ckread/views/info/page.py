@@ -191,7 +191,8 @@ def scope_table(tree: VariableTree) -> Table[_Row]:
                 guide = "└─ " if inner is child.children[-1] else "├─ "
                 rows.append(_row(inner, tree, guide=above + guide))
     if len(rows) > MAX_SCOPES:
-        left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} (ckread tree)"
+        where = by("ckread tree", ".tree")
+        left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} ({where})"
         rows = [*rows[: MAX_SCOPES - 1], _Row("└─ ", left_out, 0, "", 0.0, ("",))]
     if top is not tree:
         counted = count_text(top.n_variables)
