@@ -6,6 +6,7 @@
                                                        those again that none of them found, more
                                                        of the tests that reach their line
     python -m tests.mutants --tests tests/model --record    some tests, and what they reach
+    python -m tests.mutants --of ckread/model ckread/analysis/scan   faults in some modules only
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Tests are
 collected once, and every module imported. A fork for each fault changes the code of the
@@ -144,6 +145,8 @@ def _not_run(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
                 spans.append(node)
             case ast.Call() if ast.unparse(node.func) == "cast":
                 spans.append(node.args[0])
+            case ast.Call(func=ast.Attribute(attr="reshape")):  # any number below 0 is -1 there
+                spans += [one for one in node.args if isinstance(one, ast.UnaryOp)]
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 spans += [one for one in node.decorator_list if _named(one) in _ONLY_SPEED]
         spans += [getattr(node, name, None) for name in ("annotation", "returns")]
@@ -463,7 +466,8 @@ def _run_all(arguments: argparse.Namespace, coverage: Coverage, session: pytest.
         done: set[Mutant] = set()
         results = results.with_suffix(".again.jsonl")
     else:
-        measured = set(_recorded(coverage))
+        of = tuple(arguments.of)
+        measured = {one for one in _recorded(coverage) if one.startswith(of)}
         chosen = sampled(arguments.sample, arguments.seed, measured)
         done = {_of(one) for one in before}
     end = time.monotonic() + arguments.minutes * 60
@@ -491,6 +495,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--record", action="store_true", help="note which test runs which line")
     parser.add_argument("--tests", nargs="+", default=[f"tests/{name}" for name in _TESTS])
+    parser.add_argument("--of", nargs="+", default=["ckread/"], help="beginnings of modules' paths")
     parser.add_argument("--sample", type=int, default=3000, help="how many faults")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cpu-seconds", type=float, default=2.0, help="of tests of a fault")

@@ -14,6 +14,7 @@ from ckread.errors import (
     MissingShardError,
     UnsupportedFeatureError,
     UsageError,
+    by,
 )
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, UnreadGraph
@@ -80,10 +81,11 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
     is_partner = location.format in DOTTED
     if choice is ReaderChoice.TENSORFLOW:
         what = f"a {location.format} file" if is_partner else "a Keras file"
+        option = by("--reader tensorflow", "reader='tensorflow'")
         raise UnsupportedFeatureError(
             f"{what}, which TensorFlow's reader does not read",
             path=location.path,
-            remedy="Leave --reader tensorflow out.",
+            remedy=f"Leave {option} out.",
         )
     if is_partner:
         from ckread.model.partners import open_partner
@@ -227,7 +229,13 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         return shared.graphs[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
+        graph: ObjectGraph | None = None
+        if isinstance(reader.tensors, TensorColumns) and reader.format is Format.TENSOR_BUNDLE:
+            from ckread.model.object_columns import read_many_objects
+
+            graph = read_many_objects(message, len(reader.tensors))
+        if graph is None:
+            graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:

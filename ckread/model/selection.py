@@ -19,14 +19,14 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckread.errors import TextLines, UsageError, VariableNotFoundError
+from ckread.errors import TextLines, UsageError, VariableNotFoundError, by
 from ckread.model.display import is_spelled, safe_text, safe_word
 from ckread.model.role import Role, as_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from ckread.model.evidence import Evidence, ObjectGraph
+    from ckread.model.evidence import Evidence
     from ckread.model.variable import Variable
 
 
@@ -244,7 +244,7 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
         return VariableNotFoundError(message, remedy=_DID_YOU_MEAN % pattern.replace(core, cased))
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = _closest(core, list(parts)[:20_000])
-    remedy = nearest_names(near) or NONE_NEAR
+    remedy = nearest_names(near) or _none_near()
     return VariableNotFoundError(message, remedy=remedy)
 
 
@@ -290,14 +290,18 @@ _N_NEAR = 5
 _N_COMPARED = 2000
 """Names whose spelling is compared in full with one that is not there."""
 
-NONE_NEAR = "No name is near it; ckread ls lists those there are."
+
+def _none_near() -> str:
+    return f"No name is near it; {by('ckread ls', 'list(checkpoint)')} lists those there are."
+
+
 """The remedy where no name is spelt alike."""
 
 
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy: str | None = nearest_names(near) or (NONE_NEAR if names else None)
+    remedy: str | None = nearest_names(near) or (_none_near() if names else None)
     if isinstance(name, str) and (cased := _in_another_case(name, names)):
         remedy = _DID_YOU_MEAN % cased
     return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)
@@ -338,8 +342,6 @@ def _shared(one: str, other: str) -> int:
 _LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
 """The place of some last components among those of their scope; others come after."""
-
-_TRAINED = frozenset({"_trainable_variables", "trainable_variables"})
 
 Place = tuple[int, int, str, int, int, str]
 """Part of the table, rank and name of the scope, ranks and name of the variable."""
@@ -393,7 +395,7 @@ def _scope(name: str) -> str:
 def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order, by key and name."""
     if evidence.graph is not None:
-        return _graph_order(evidence.graph)
+        return {key: place for place, key in enumerate(evidence.graph.keys_in_order)}
     if evidence.is_in_order:
         return {key: place for place, (key, _) in enumerate(names)}
     listed: dict[str, int] = {}  # scopes
@@ -411,33 +413,3 @@ def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, 
         parts = (scope, *reversed(scope.split("/")))
         ranks[key] = next((listed[p] for p in parts if p in listed), len(listed))
     return ranks
-
-
-def _graph_order(graph: ObjectGraph) -> dict[str, int]:
-    """Number the variables as the optimizer lists them, others after the one met before."""
-    met: dict[str, None] = {}
-    seen = bytearray(len(graph))
-    to_visit = [0]
-    variables, children = graph.variables, graph.children
-    while to_visit:  # depth first: all of a layer before the next
-        node = to_visit.pop()
-        if seen[node]:
-            continue
-        seen[node] = True
-        if node in variables:
-            met[variables[node]] = None
-        if children[node]:
-            to_visit += [child for child, _ in children[node] if not seen[child]][::-1]
-    listed: dict[str, int] = {}
-    holding = {names for names in set(graph.local_names) if not _TRAINED.isdisjoint(names)}
-    holders = (children[i] for i, names in enumerate(graph.local_names) if names in holding)
-    for members in (child for held in holders for child, name in held if name in _TRAINED):
-        for node in graph.items(members).values():
-            if node in variables:
-                listed.setdefault(variables[node], len(listed))
-    last = -1
-    places = {}
-    for key in met:
-        places[key] = last = listed.get(key, last)
-    ordered = sorted(places, key=places.__getitem__)
-    return dict(zip(ordered, range(len(ordered)), strict=True))

@@ -100,10 +100,8 @@ def _go_in_circles(
     met = np.flatnonzero(np.isin(before, after) | np.isin(after, before))
     if not met.size:
         return False
-    identities = columns.identities
-    is_own = np.array([owner is None for _, _, owner, *_ in identities.relations])
-    met = met[is_own[identities.relation[places[met]]]]
-    places = places[met]
+    is_own = [owner is None for owner in columns.identities.owners(places[met])]
+    places = places[met := met[is_own]]
     kind = columns.tensors.kind[places] * len(Role) + columns.role_numbers[places]
     kind = np.unique(kind, return_inverse=True)[1]
     once = []

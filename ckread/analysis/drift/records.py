@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
+from ckread.errors import CheckpointError, MissingShardError, by
 from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.records import Records
 from ckread.model.role import Role
+from ckread.model.run.run import nothing_left
 from ckread.model.selection import choose
 from ckread.readers.contract import no_garbage_collection
 
@@ -113,10 +114,11 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
             opened.append(found)
             entries.append(entry)
     if empty and not opened:
+        how = by("--index-only", "index_only=True")
         raise MissingShardError(
             f"no data is here, of {len(empty):,} checkpoints only the indexes",
             path=run.path,
-            remedy="--index-only compares their checksums, without a value.",
+            remedy=f"{how} compares their checksums, without a value.",
         )
     if empty:
         shown = ", ".join(entry.name for entry in empty[:3]) + (", …" if len(empty) > 3 else "")
@@ -136,13 +138,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         columns = [*columns, last.columns] if len(columns) + 1 == len(opened) else []
     numbers = [found.numbers for found in opened]
     return OpenRun(entries, notes, numbers, last, columns, opened)
-
-
-def nothing_left(run: Run) -> CheckpointNotFoundError:
-    """Give the error for a run of which no checkpoint is left."""
-    return CheckpointNotFoundError(
-        "every checkpoint is gone since the run was listed", path=run.path
-    )
 
 
 def choose_series(

@@ -56,8 +56,6 @@ _MAX_DEPTH = 64
 _DATASPACE, _DATATYPE, _LAYOUT, _SYMBOL_TABLE = 0x01, 0x03, 0x08, 0x11
 _IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, 0x0E, 0x12, 0x16}
 """NIL, fill values, group info, comments, times of change, reference counts."""
-
-_UNDEFINED = (1 << 64) - 1
 _MAX_ALIKE = 1 << 12
 
 
@@ -216,7 +214,7 @@ class PlainFile:
             raise DeclinedError
         if not nbytes:
             return None, 0
-        if address == _UNDEFINED or address + nbytes > self._nbytes:
+        if address + nbytes > self._nbytes:  # one that is not defined is beyond any end
             raise DeclinedError
         return address, nbytes
 

@@ -210,10 +210,15 @@ def serve() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    answer_all(sys.stdin.buffer, os.fdopen(os.dup(1), "wb"))
+    os._exit(0)  # the library may crash yet when it tidies up
+
+
+def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Answer one question after the other, of files that stay open until they are forgotten."""
     files: dict[int, LibraryFile] = {}
     _answer_with(answers, True)
-    while _is_asked():
+    while _is_asked(questions):
         try:
             file, forgotten, seconds, question, arguments = pickle.load(questions)
         except EOFError:
@@ -234,7 +239,6 @@ def serve() -> None:
             _answer_with(answers, ("raised", error))
         else:
             _answer_with(answers, ("found", found))
-    os._exit(0)  # the library may crash yet when it tidies up
 
 
 def _answer_with(answers: BinaryIO, value: object) -> None:
@@ -242,13 +246,13 @@ def _answer_with(answers: BinaryIO, value: object) -> None:
     answers.flush()
 
 
-def _is_asked() -> bool:
+def _is_asked(questions: BinaryIO) -> bool:
     """Wait for a question, but not for ever."""
     if os.name == "nt":
         return True
     import select
 
-    return bool(select.select([0], [], [], _IDLE_SECONDS)[0])
+    return bool(select.select([questions], [], [], _IDLE_SECONDS)[0])
 
 
 def _allow_seconds(seconds: int) -> None:
