@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import pickle
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -138,6 +142,45 @@ def test_a_child_that_ended_for_want_of_questions_is_replaced(chunked: str) -> N
         assert child._process.wait(10) == 0
         assert checkpoint["words"].numpy().tolist() == [b"x", b"", "ü".encode()]
         assert _child() is not child
+
+
+def _said(told: object, raw: bytes = b"", n_raw: int | None = None) -> bytes:
+    data = json.dumps(told).encode()
+    return struct.pack("<QQ", len(data), len(raw) if n_raw is None else n_raw) + data + raw
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pickle.dumps(("found", os.getcwd)) + bytes(16),
+        _said(["found", "code", "1"]),
+        _said(["found", "error", ["TextLines", {"kind": "corrupt", "place": []}]]),
+        _said(["found", "error", ["CheckpointError", {"kind": "no such", "place": []}]]),
+        _said(["found", "error", ["CheckpointError", {"self": 1, "kind": "corrupt", "place": []}]]),
+        _said(["found", "array", ["object", [1]]], bytes(8)),
+        _said(["found", "array", ["float32", [2]]], bytes(4)),
+        _said(["found", "datasets", [["a", "float32"]]]),
+        _said(["found", "texts", ["x"]]),
+        _said(["read", "plain", ["a", 1]]),
+        _said(["read", "plain", 7]),
+        _said(["raised", "plain", 7]),
+        _said({"found": 1}),
+        _said(["found", "plain", 1], n_raw=1 << 62),
+    ],
+)  # fmt: skip
+def test_what_a_child_says_that_was_taken_over_is_data(
+    said: bytes, chunked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is run, and what is no answer ends the child and is an error of the file."""
+    child = _child()
+    child._from.close()
+    monkeypatch.setattr(child, "_from", io.BytesIO(said))
+    with (
+        FileWindow(chunked) as window,
+        pytest.raises(CorruptCheckpointError, match="HDF5's library crashes"),
+    ):
+        process.LibraryProxy(window, "w.h5").ask("ready")
+    assert child.has_ended
 
 
 def test_a_question_that_is_broken_off_ends_the_child(chunked: str) -> None:
