@@ -6,6 +6,7 @@
                                                        those again that none of them found, more
                                                        of the tests that reach their line
     python -m tests.mutants --tests tests/model --record    some tests, and what they reach
+    python -m tests.mutants --of ckread/model ckread/analysis/scan   faults in some modules only
 
 Needs cosmic-ray (`pip install cosmic-ray`), whose operators make the faults. Tests are
 collected once, and every module imported. A fork for each fault changes the code of the
@@ -463,7 +464,8 @@ def _run_all(arguments: argparse.Namespace, coverage: Coverage, session: pytest.
         done: set[Mutant] = set()
         results = results.with_suffix(".again.jsonl")
     else:
-        measured = set(_recorded(coverage))
+        of = tuple(arguments.of)
+        measured = {one for one in _recorded(coverage) if one.startswith(of)}
         chosen = sampled(arguments.sample, arguments.seed, measured)
         done = {_of(one) for one in before}
     end = time.monotonic() + arguments.minutes * 60
@@ -491,6 +493,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("--record", action="store_true", help="note which test runs which line")
     parser.add_argument("--tests", nargs="+", default=[f"tests/{name}" for name in _TESTS])
+    parser.add_argument("--of", nargs="+", default=["ckread/"], help="beginnings of modules' paths")
     parser.add_argument("--sample", type=int, default=3000, help="how many faults")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cpu-seconds", type=float, default=2.0, help="of tests of a fault")

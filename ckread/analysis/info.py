@@ -428,7 +428,7 @@ def find_keras(checkpoint: Checkpoint) -> str | None:
         return f"Keras {version.partition('.')[0]}"
     graph = checkpoint.evidence.graph
     is_keras_2 = False
-    for names in set(graph.local_names) if graph is not None else ():
+    for names in graph.by_local_names if graph is not None else ():
         if names & _KERAS_3 or any(together <= names for together in _KERAS_3_TOGETHER):
             return "Keras 3"
         is_keras_2 |= _KERAS_2 in names or any(name.startswith(_KERAS_2_LAYER) for name in names)

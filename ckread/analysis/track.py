@@ -11,7 +11,7 @@ from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFou
 from ckread.model.display import Kind, data_frame
 from ckread.model.records import Records
 from ckread.model.role import Role
-from ckread.model.run.run import as_run
+from ckread.model.run.run import as_run, nothing_left
 from ckread.model.selection import Regex, find_variable, nearest_names, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
 
@@ -133,6 +133,7 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         patterns: patterns of scalars, or names with the index of one element.
 
     Raises:
+        CheckpointNotFoundError: no checkpoint can be opened any more.
         VariableNotFoundError: a pattern means nothing; for a learning rate the remedy
             says why the checkpoints hold none.
         UsageError: what is meant is not a single number.
@@ -151,6 +152,8 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
         for at, found in listed
         if isinstance(found, CheckpointError)
     ]
+    if not opened:
+        raise nothing_left(run)
     # The last of each structure tells its names; of a name that several have the last of all.
     last_of = {found.structure.number: found for _, found in opened}
     at_last = {found.structure.number: at for at, found in opened}

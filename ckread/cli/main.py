@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # All objects go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
     try:
-        with _signals():
-            return _run(words)
+        with _signals() as received:
+            return _run(words, received)
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)
     except KeyboardInterrupt:
@@ -64,14 +64,24 @@ class _Ended(BaseException):
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Let signals that end a program be exceptions; those that are ignored stay so."""
+def _signals() -> Iterator[list[int]]:
+    """Let signals that end a program be exceptions; those that are ignored stay so.
+
+    Gives the numbers of those that came: a library may make another error of the exception, as
+    numpy does while it is imported.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # a second one would cut the cleaning up short
+        received.append(number)
         raise _Ended(number)
 
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end}
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: end}
     if hasattr(signal, "SIGHUP"):  # not on Windows
         handlers[signal.SIGHUP] = end
     before = {number: signal.getsignal(number) for number in handlers}
@@ -82,15 +92,15 @@ def _signals() -> Iterator[None]:
     except ValueError:  # not in the main thread, to which signals go
         pass
     try:
-        yield
+        yield received
     finally:
         for number, handler_before in before.items():
             if handler_before is signal.SIG_DFL and signal.getsignal(number) is not handler_before:
                 signal.signal(number, handler_before)
 
 
-def _run(words: list[str]) -> int:
-    """Do what a command line asks for; report what goes wrong."""
+def _run(words: list[str], received: list[int]) -> int:
+    """Do what a command line asks for; report what goes wrong, if not a signal that came."""
     output = Output(is_json="--json" in words)
     arguments = None
     try:
@@ -119,6 +129,8 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if received:
+            raise _Ended(received[0]) from None
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         told = _as_checkpoint_error(error, words)

@@ -133,6 +133,7 @@ class IdentityColumns(Mapping[str, Identity]):
         relations: what else of identities there is.
         relation: of each key, which of these.
         spelling: of the names.
+        owner: of each key, the place of its owner, where its relation leaves that out; else -1.
     """
 
     def __init__(
@@ -142,12 +143,14 @@ class IdentityColumns(Mapping[str, Identity]):
         relations: list[Relation],
         relation: Integers,
         spelling: Spelling,
+        owner: Integers | None = None,
     ) -> None:
         self.keys_in_order: list[str] = keys
         self.names: list[str] = names
         self.relations: list[Relation] = relations
         self.relation: Integers = relation
         self.spelling: Spelling = spelling
+        self.owner: Integers = np.full(len(keys), -1) if owner is None else owner
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -170,14 +173,30 @@ class IdentityColumns(Mapping[str, Identity]):
 
     def at(self, place: int) -> Identity:
         """Make the identity at a place."""
-        return Identity(self.names[place], *self.relations[self.relation[place]])
+        relation, owner = self.relations[self.relation[place]], int(self.owner[place])
+        if owner >= 0:
+            relation = (*relation[:2], self.names[owner], *relation[3:])
+        return Identity(self.names[place], *relation)
 
     def in_order(self) -> Iterator[Identity]:
         """Make one identity after the other."""
         make_identity = tuple.__new__  # what Identity(...) calls, without the call
         relations = map(self.relations.__getitem__, self.relation.tolist())
-        for name, relation in zip(self.names, relations, strict=True):
-            yield make_identity(Identity, (name, *relation))
+        for name, relation, owner in zip(self.names, relations, self.owner.tolist(), strict=True):
+            if owner < 0:
+                yield make_identity(Identity, (name, *relation))
+            else:
+                told = (name, *relation[:2], self.names[owner], *relation[3:])
+                yield make_identity(Identity, told)
+
+    def owners(self, places: Integers) -> Iterable[str | None]:
+        """Give the owners at some places."""
+        names, relations, owner = self.names, self.relations, self.owner[places]
+        if not (owner >= 0).any():
+            told = [relation[2] for relation in relations]
+            return map(told.__getitem__, self.relation[places].tolist())
+        cells = zip(self.relation[places].tolist(), owner.tolist(), strict=True)
+        return [names[of] if of >= 0 else relations[at][2] for at, of in cells]
 
     def __getitem__(self, key: str) -> Identity:
         """Make the identity of a key."""
@@ -238,6 +257,7 @@ class VariableColumns(Mapping[str, Variable]):
             and who.relations == other.relations
             and self.tensors.kinds == others.tensors.kinds
             and np.array_equal(who.relation, other.relation)
+            and np.array_equal(who.owner, other.owner)
             and np.array_equal(self.tensors.kind, others.tensors.kind)
         )
 
@@ -409,7 +429,7 @@ class VariableColumns(Mapping[str, Variable]):
 
 
 _OF_RELATION: dict[str, Callable[[Relation], Any]] = {
-    name: itemgetter(at) for at, name in enumerate(("role", "trainable", "owner", "slot"))
+    name: itemgetter(at) for at, name in ((0, "role"), (1, "trainable"), (3, "slot"))
 }
 _OF_KIND: dict[str, Callable[[Kind], Any]] = {
     "dtype": itemgetter(0),
@@ -438,6 +458,8 @@ class SomeVariables(Sequence[Variable]):
         """Give an attribute of all of them; None where the columns do not tell it."""
         identities, tensors = self.columns.identities, self.columns.tensors
         told: list[Any]
+        if name == "owner":
+            return list(identities.owners(self.places))
         if name in _OF_RELATION:
             told = list(map(_OF_RELATION[name], identities.relations))
             numbers = identities.relation[self.places]

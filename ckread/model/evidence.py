@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ckread.errors import CorruptCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ckread.errors import CheckpointError
     from ckread.model.role import Role
@@ -74,6 +74,9 @@ class Claim(NamedTuple):
 VARIABLE_VALUE = "VARIABLE_VALUE"
 """Name of the attribute that holds the value of a variable."""
 
+LISTS_OF_TRAINED = frozenset({"_trainable_variables", "trainable_variables"})
+"""Lists of variables in the order in which a program made them."""
+
 Reference = tuple[int, str]
 """One end of a reference and its local name: (parent, name) or (child, name)."""
 
@@ -86,9 +89,9 @@ class ObjectGraph:
         children: of each node, the (node id, local name) it refers to, in file order.
     """
 
-    def __init__(self, nodes: tuple[TrackableObject, ...]) -> None:
+    def __init__(self, nodes: Sequence[TrackableObject]) -> None:
         self.nodes = nodes
-        self.children: list[tuple[Child, ...]] = [node.children for node in nodes]
+        self.children: Sequence[tuple[Child, ...]] = [node.children for node in nodes]
         self._items: dict[int, dict[int, int]] = {}
 
     @classmethod
@@ -119,7 +122,7 @@ class ObjectGraph:
         return len(self.nodes)
 
     @cached_property
-    def parents(self) -> list[list[Reference]]:
+    def parents(self) -> Sequence[Sequence[Reference]]:
         """Of each node, the (node id, local name) pairs that refer to it, in file order."""
         parents: list[list[Reference]] = [[] for _ in self.nodes]
         for node_id, children in enumerate(self.children):
@@ -128,20 +131,24 @@ class ObjectGraph:
         return parents
 
     @cached_property
-    def local_names(self) -> list[frozenset[str]]:
-        """Of each node, by which names it refers to others; most share theirs with many."""
-        nothing: frozenset[str] = frozenset()
+    def by_local_names(self) -> dict[frozenset[str], list[int]]:
+        """The nodes that refer to others, by the names under which they do; many share theirs."""
         known: dict[tuple[str, ...], frozenset[str]] = {}
-        found = []
-        for children in self.children:
-            names = nothing
+        found: dict[frozenset[str], list[int]] = {}
+        for node_id, children in enumerate(self.children):
             if children:
                 listed = tuple([name for _, name in children])
-                names = known.get(listed, nothing)
-                if not names:
+                names = known.get(listed)
+                if names is None:
                     names = known[listed] = frozenset(listed)
-            found.append(names)
+                    found.setdefault(names, [])
+                found[names].append(node_id)
         return found
+
+    @property
+    def with_slots(self) -> Iterable[int]:
+        """The nodes that list slot variables."""
+        return [node_id for node_id, node in enumerate(self.nodes) if node.slot_variables]
 
     @property
     def full_names(self) -> dict[int, str]:
@@ -185,6 +192,43 @@ class ObjectGraph:
                 )
             found = self._items[node_id] = dict(numbered)
         return found
+
+    @cached_property
+    def keys_in_order(self) -> list[str]:
+        """The checkpoint keys of all variables that are reached, in the order of the model.
+
+        They are numbered as the optimizer lists them, others after the one met before.
+        """
+        met: dict[str, None] = {}
+        seen = bytearray(len(self))
+        to_visit = [0]
+        variables, children = self.variables, self.children
+        while to_visit:  # depth first: all of a layer before the next
+            node = to_visit.pop()
+            if seen[node]:
+                continue
+            seen[node] = True
+            if node in variables:
+                met[variables[node]] = None
+            if children[node]:
+                to_visit += [child for child, _ in children[node] if not seen[child]][::-1]
+        holders = [
+            node
+            for names, nodes in self.by_local_names.items()
+            if not LISTS_OF_TRAINED.isdisjoint(names)
+            for node in nodes
+        ]
+        held = (one for node in sorted(holders) for one in children[node])
+        listed: dict[str, int] = {}
+        for members in (child for child, name in held if name in LISTS_OF_TRAINED):
+            for node in self.items(members).values():
+                if node in variables:
+                    listed.setdefault(variables[node], len(listed))
+        last = -1
+        places = {}
+        for key in met:
+            places[key] = last = listed.get(key, last)
+        return sorted(places, key=places.__getitem__)
 
     def walk(self, start: int = 0, *, ends: Collection[int] = ()) -> Iterator[int]:
         """Yield every node that can be reached, breadth-first, once; `ends` lead no further."""

@@ -25,7 +25,7 @@ from ckread.model.paths.location import (
     saved_model_prefix,
     shard_warnings,
 )
-from ckread.readers.contract import DOTTED, Format
+from ckread.readers.contract import DOTTED, Format, TensorColumns
 from ckread.readers.files import exists, is_file
 
 if TYPE_CHECKING:
@@ -196,7 +196,13 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         return shared[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
-        graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
+        graph: ObjectGraph | None = None
+        if isinstance(reader.tensors, TensorColumns) and reader.format is Format.TENSOR_BUNDLE:
+            from ckread.model.object_columns import read_many_objects
+
+            graph = read_many_objects(message, len(reader.tensors))
+        if graph is None:
+            graph = ObjectGraph.from_message(parse_object_graph(message, len(reader.tensors)))
     except MissingShardError:
         why = "The object graph is in a missing shard"
     except CheckpointError as error:

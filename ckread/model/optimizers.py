@@ -7,13 +7,13 @@ variables; in name-based files only the names of slots speak of it.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from ckread.model.evidence import ObjectGraph
@@ -49,59 +49,66 @@ _CHILDREN = frozenset(
     {"_trainable_variables", "_variables", "_iterations", "_learning_rate", "iter", "decay"}
     | {"learning_rate", "inner_optimizer", "base_optimizer"}
 )
-_NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
+NOT_SLOTS = frozenset({"_variables", "_trainable_variables", "trainable_variables"})
+"""Lists of an optimizer that are none of slots."""
 
 
-class Optimizer(NamedTuple):
+class Optimizer:
     """One optimizer object of an object graph.
+
+    Only variable nodes that are `stored` are looked at: those whose keys the file has.
 
     Attributes:
         node: its node id.
-        trainable: the variables it trains by index; None where it keeps no such list.
-        variables: its own variables by index, the weights not among them.
-        lists: local name of each further list, with its items by index; where there is
-            `trainable`, those that run beside it.
         inner: node id of the optimizer that it wraps, if it wraps one.
     """
 
-    node: int
-    trainable: dict[int, int] | None
-    variables: dict[int, int]
-    lists: dict[str, dict[int, int]]
-    inner: int | None
-
-
-def find_optimizers(graph: ObjectGraph, stored: Collection[int]) -> dict[int, Optimizer]:
-    """Give the optimizers of a graph by node id, in file order.
-
-    Only variable nodes that are `stored` are looked at: those whose keys the file has.
-    """
-
-    def variables(node: int | None) -> dict[int, int]:
-        items = {} if node is None else graph.items(node)
-        return {index: child for index, child in items.items() if child in stored}
-
-    def optimizer(node: int) -> Optimizer:
-        weights = graph.child(node, "_trainable_variables")
-        trainable = None if weights is None else variables(weights)
+    def __init__(self, graph: ObjectGraph, node: int, stored: Container[int]) -> None:
+        self.node = node
+        self._graph, self._stored = graph, stored
         inner = (graph.child(node, name) for name in _INNER)
-        lists = {
+        self.inner: int | None = next((child for child in inner if child is not None), None)
+
+    @cached_property
+    def trainable(self) -> dict[int, int] | None:
+        """The variables it trains by index; None where it keeps no such list."""
+        weights = self._graph.child(self.node, "_trainable_variables")
+        return None if weights is None else self._items(weights)
+
+    @cached_property
+    def variables(self) -> dict[int, int]:
+        """Its own variables by index, the weights not among them."""
+        own = self._graph.child(self.node, "_variables")
+        return {} if own is None else self._items(own)
+
+    @cached_property
+    def lists(self) -> dict[str, dict[int, int]]:
+        """Local name of each further list, with its items by index.
+
+        Where there is `trainable`, those that run beside it.
+        """
+        trainable = self.trainable
+        return {
             name: items
-            for child, name in graph.children[node]
-            if name not in _NOT_SLOTS and child not in stored and (items := variables(child))
+            for child, name in self._graph.children[self.node]
+            if name not in NOT_SLOTS and child not in self._stored and (items := self._items(child))
             if trainable is None or items.keys() <= trainable.keys()
         }
-        own = variables(graph.child(node, "_variables"))
-        wrapped = next((child for child in inner if child is not None), None)
-        return Optimizer(node, trainable, own, lists, wrapped)
 
-    local_names = graph.local_names
-    holders = {names for names in set(local_names) if _is_optimizer(names)}
-    return {
-        node: optimizer(node)
-        for node, found in enumerate(graph.nodes)
-        if found.slot_variables or local_names[node] in holders
-    }
+    def _items(self, node: int) -> dict[int, int]:
+        stored = self._stored
+        return {i: child for i, child in self._graph.items(node).items() if child in stored}
+
+
+def find_optimizers(graph: ObjectGraph, stored: Container[int]) -> dict[int, Optimizer]:
+    """Give the optimizers of a graph by node id, in file order."""
+    found = [
+        node
+        for names, nodes in graph.by_local_names.items()
+        if _is_optimizer(names)
+        for node in nodes
+    ]
+    return {node: Optimizer(graph, node, stored) for node in sorted({*found, *graph.with_slots})}
 
 
 def trained_by(optimizers: Mapping[int, Optimizer]) -> frozenset[int]:

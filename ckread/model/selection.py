@@ -26,7 +26,7 @@ from ckread.model.role import Role, as_roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from ckread.model.evidence import Evidence, ObjectGraph
+    from ckread.model.evidence import Evidence
     from ckread.model.variable import Variable
 
 
@@ -339,8 +339,6 @@ _LEAVES = ("kernel", "weight", "bias", "gamma", "beta", "moving_mean", "moving_v
 LEAF_RANK = {leaf: rank for rank, leaf in enumerate(_LEAVES)}
 """The place of some last components among those of their scope; others come after."""
 
-_TRAINED = frozenset({"_trainable_variables", "trainable_variables"})
-
 Place = tuple[int, int, str, int, int, str]
 """Part of the table, rank and name of the scope, ranks and name of the variable."""
 
@@ -393,7 +391,7 @@ def _scope(name: str) -> str:
 def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order, by key and name."""
     if evidence.graph is not None:
-        return _graph_order(evidence.graph)
+        return {key: place for place, key in enumerate(evidence.graph.keys_in_order)}
     if evidence.is_in_order:
         return {key: place for place, (key, _) in enumerate(names)}
     listed: dict[str, int] = {}  # scopes
@@ -411,33 +409,3 @@ def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, 
         parts = (scope, *reversed(scope.split("/")))
         ranks[key] = next((listed[p] for p in parts if p in listed), len(listed))
     return ranks
-
-
-def _graph_order(graph: ObjectGraph) -> dict[str, int]:
-    """Number the variables as the optimizer lists them, others after the one met before."""
-    met: dict[str, None] = {}
-    seen = bytearray(len(graph))
-    to_visit = [0]
-    variables, children = graph.variables, graph.children
-    while to_visit:  # depth first: all of a layer before the next
-        node = to_visit.pop()
-        if seen[node]:
-            continue
-        seen[node] = True
-        if node in variables:
-            met[variables[node]] = None
-        if children[node]:
-            to_visit += [child for child, _ in children[node] if not seen[child]][::-1]
-    listed: dict[str, int] = {}
-    holding = {names for names in set(graph.local_names) if not _TRAINED.isdisjoint(names)}
-    holders = (children[i] for i, names in enumerate(graph.local_names) if names in holding)
-    for members in (child for held in holders for child, name in held if name in _TRAINED):
-        for node in graph.items(members).values():
-            if node in variables:
-                listed.setdefault(variables[node], len(listed))
-    last = -1
-    places = {}
-    for key in met:
-        places[key] = last = listed.get(key, last)
-    ordered = sorted(places, key=places.__getitem__)
-    return dict(zip(ordered, range(len(ordered)), strict=True))

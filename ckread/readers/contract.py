@@ -101,16 +101,12 @@ class DataType(StrEnum):
 
     def __eq__(self, other: object) -> bool:
         """Tell whether it is of this name, or the type of numpy or Python that values have."""
-        if isinstance(other, str):
-            return str.__eq__(self, other)
-        found: bool = self._is_type(other)
-        return found
+        found: bool = str.__eq__(self, other)
+        return self._is_type(other) if found is NotImplemented else found
 
     def __ne__(self, other: object) -> bool:
-        """Tell whether it does not equal; text has an answer of its own."""
-        if isinstance(other, str):
-            return str.__ne__(self, other)
-        found: bool = self._is_type(other)
+        """Tell whether it does not equal: `str` has an answer of its own."""
+        found = self.__eq__(other)
         return found if found is NotImplemented else not found
 
     def _is_type(self, other: object) -> Any:

@@ -80,7 +80,7 @@ def encode_columns(
     tensors, identities = columns.tensors, columns.identities
     names, keys = columns.names, tensors.keys_in_order
     alike = identities.relation.astype("int64") * len(tensors.kinds) + tensors.kind
-    known: dict[int, str] = {}
+    known: dict[int, tuple[str, str]] = {}
     for at in range(0, len(places), _AT_ONCE):
         some = places[at : at + _AT_ONCE]
         rows, numbers = some.tolist(), alike[some].tolist()
@@ -88,20 +88,21 @@ def encode_columns(
         key_texts = name_texts if names is keys else [_text(keys[i]) for i in rows]
         for number in set(numbers).difference(known):
             relation, kind = divmod(number, len(tensors.kinds))
-            fields = _type_and_size(*tensors.kinds[kind]) + _relations(
-                *identities.relations[relation][:-1]
-            )
-            known[number] = f'{fields},"crc32c":"'
+            role, trainable, _, slot, paths, _ = identities.relations[relation]
+            before, after = _relations(role, trainable, slot, paths)
+            known[number] = _type_and_size(*tensors.kinds[kind]) + before, f'{after},"crc32c":"'
         digits = tensors.crc32c[some].astype(">u4").tobytes().hex()
         crcs = [digits[i : i + 8] for i in range(0, len(digits), 8)]
         fields_of = [known[number] for number in numbers]
+        owners = map(_owner, identities.owners(some))
         shards, offsets = tensors.shard[some].tolist(), tensors.offset[some].tolist()
-        cells = zip(name_texts, key_texts, fields_of, crcs, shards, offsets, strict=True)
+        cells = zip(name_texts, key_texts, fields_of, owners, crcs, shards, offsets, strict=True)
         yield "," if at else ""
         yield ",".join(
             [
-                f'{{"name":{name},"key":{key}{fields}{crc32c}","shard":{shard},"offset":{offset}}}'
-                for name, key, fields, crc32c, shard, offset in cells
+                f'{{"name":{name},"key":{key}{before}{owner}{after}{crc32c}","shard":{shard}'
+                f',"offset":{offset}}}'
+                for name, key, (before, after), owner, crc32c, shard, offset in cells
             ]
         )
     yield "]}"
@@ -113,29 +114,34 @@ _AT_ONCE = 1 << 16
 def encode_variable(variable: Variable) -> str:
     """Give `variable.to_dict()` as JSON, eight times as fast as by way of the dict."""
     key, dtype, shape, nbytes, crc32c, shard, offset = variable.record
-    name, *relations, _ = variable.identity
+    name, role, trainable, owner, slot, paths, _ = variable.identity
+    before, after = _relations(role, trainable, slot, paths)
     name_text = _text(name)
     key_text = name_text if key == name else _text(key)
     checksum = "null" if crc32c is None else f'"{crc32c:08x}"'
     return (
         f'{{"name":{name_text},"key":{key_text}{_type_and_size(dtype, shape, nbytes)}'
-        f'{_relations(*relations)},"crc32c":{checksum}'
+        f'{before}{_owner(owner)}{after},"crc32c":{checksum}'
         f',"shard":{"null" if shard is None else shard}'
         f',"offset":{"null" if offset is None else offset}}}'
     )
 
 
+def _owner(owner: str | None) -> str:
+    return "null" if owner is None else _text(owner)
+
+
 @lru_cache(maxsize=1024)
 def _relations(
-    role: str, trainable: bool | None, owner: str | None, slot: str | None, paths: tuple[str, ...]
-) -> str:
+    role: str, trainable: bool | None, slot: str | None, paths: tuple[str, ...]
+) -> tuple[str, str]:
+    """Give what stands before and after the owner."""
     truth = "null" if trainable is None else "true" if trainable else "false"
-    owner_text = "null" if owner is None else _text(owner)
     slot_text = "null" if slot is None else _text(slot)
     paths_text = ",".join(map(_text, paths))
     return (
-        f',"role":"{role}","trainable":{truth},"owner":{owner_text},"slot":{slot_text}'
-        f',"paths":[{paths_text}]'
+        f',"role":"{role}","trainable":{truth},"owner":',
+        f',"slot":{slot_text},"paths":[{paths_text}]',
     )
 
 

@@ -25,8 +25,8 @@ from ckread.analysis.statistics.statistics import statistics
 from ckread.analysis.track import track
 from ckread.analysis.workers import MAX_JOB_NBYTES, Work, job_nbytes, workers_of
 from ckread.model.opening import open_checkpoint
-from ckread.readers import extents, files
-from ckread.readers.contract import DataType, numpy_dtype
+from ckread.readers import crc32c, extents, files
+from ckread.readers.contract import DataType, Extent, numpy_dtype
 from tests.builders import BundleBuilder, write_bundle
 
 if TYPE_CHECKING:
@@ -201,3 +201,138 @@ def test_a_long_run_opens_each_shard_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(small, "MAX_OPEN_SHARDS", 5)
     assert drift(tmp_path).to_dict() == whole
     assert opened.call_count == 12
+
+
+def extents_at(*places: tuple[str, int, int, DataType], crc: int | None = 5) -> list[Extent]:
+    return [Extent(p, at, n, dtype, False, crc, ((0, n),)) for p, at, n, dtype in places]
+
+
+F4, F8, I1 = DataType.FLOAT32, DataType.FLOAT64, DataType.INT8
+
+
+def test_groups_are_of_one_size_and_one_type() -> None:
+    one = extents_at(
+        ("a", 0, 8, F4), ("b", 8, 8, F4), ("a", 16, 8, I1), ("a", 24, 0, F4), ("a", 32, 4096, F4),
+        ("a", 40, 4092, F4), ("a", 50, 16, F8),
+    )  # fmt: skip
+    groups, rest = small.grouped([[*one, None]])
+    assert rest == [3, 4, 7]
+    assert [(g.numbers.tolist(), g.elements) for g in groups] == [
+        ([0, 1], 2), ([2], 8), ([5], 1023), ([6], 2),
+    ]  # fmt: skip
+    [column] = groups[0].columns
+    assert (column.paths, column.offsets.tolist(), column.crc32c.tolist()) == (
+        ("a", "b"), [0, 8], [5, 5],
+    )  # fmt: skip
+    assert column.files is not None
+    assert (column.files.tolist(), column.dtype, column.big_endian) == ([0, 1], F4, False)
+    assert [g.nbytes for g in groups] == [16, 8, 4092, 16]
+    [alone], _ = small.grouped([extents_at(("a", 0, 8, F4), ("a", 8, 8, F4), crc=None)])
+    assert alone.columns[0].files is None
+    assert alone.columns[0].crc32c.tolist() == [-1, -1]
+    few, rest = small.grouped([one], limit=2)
+    assert ([g.numbers.tolist() for g in few], rest) == ([[0, 1], [6]], [2, 3, 4, 5])
+    assert small.grouped([]) == small.grouped([[]]) == ([], [])
+
+
+def test_pairs_are_grouped_by_both_sides() -> None:
+    left = extents_at(("a", 0, 8, F4), ("a", 8, 8, F4), ("a", 16, 8, F4), ("a", 24, 8, F4))
+    right = extents_at(("b", 0, 8, F4), ("b", 8, 16, F8), ("b", 24, 12, F4), ("b", 36, 8, F4))
+    groups, rest = small.grouped([left, right])
+    assert ([g.numbers.tolist() for g in groups], rest) == ([[0, 3], [1]], [2])
+    assert [c.dtype for c in groups[1].columns] == [F4, F8]
+    assert groups[0].nbytes == 32
+    assert groups[1].nbytes == 24
+    assert [c.offsets.tolist() for c in groups[0].columns] == [[0, 24], [0, 36]]
+    some = groups[0].of(slice(1, 2))
+    assert (some.numbers.tolist(), some.columns[1].offsets.tolist()) == ([3], [36])
+    big = [e._replace(big_endian=True) for e in left]
+    assert len(small.grouped([[*left, *big]])[0]) == 2
+    assert small.grouped([[*left, *big]])[0][1].columns[0].big_endian
+
+
+def test_a_column_that_is_sent_names_its_own_files_alone() -> None:
+    lying = extents_at(*((name, 8 * i, 8, F4) for i, name in enumerate("abcab")))
+    [group], _ = small.grouped([lying])
+    sent = pickle.loads(pickle.dumps(group.columns[0].of([2, 4])))
+    assert sent.paths == ("b", "c")
+    assert (sent.files.tolist(), sent.offsets.tolist()) == ([1, 0], [16, 32])
+    [whole], _ = small.grouped([lying[:1] * 3])
+    again = pickle.loads(pickle.dumps(whole.columns[0]))
+    assert (again.paths, again.files, again.offsets.tolist()) == (("a",), None, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("offsets", "pieces"),
+    [
+        ([0, 10, 20], None),
+        ([7], None),
+        ([0, 10, 21], [(0, 31, [(0, 0), (1, 10), (2, 21)])]),
+        ([20, 0, 10], [(0, 30, [(1, 0), (2, 10), (0, 20)])]),
+        ([0, 10 + 4096], [(0, 4116, [(0, 0), (1, 4106)])]),
+        ([0, 10 + 4097], [(0, 10, [(0, 0)]), (4107, 10, [(1, 0)])]),
+        ([9000, 0, 20], [(0, 30, [(1, 0), (2, 20)]), (9000, 10, [(0, 0)])]),
+    ],
+)
+def test_near_tensors_are_read_in_one_go(offsets: list[int], pieces: Any) -> None:
+    assert small._plan(np.array(offsets, np.int64).tobytes(), 10) == pieces
+
+
+def test_blocks_are_neither_large_nor_many() -> None:
+    def sizes(elements: int, n: int, n_columns: int, places: int | None) -> list[int]:
+        column = small.grouped([extents_at(*[("a", 0, 4, F4)] * n)])[0][0].columns[0]
+        group = small.Group(np.arange(n), [column] * n_columns, elements)
+        blocks = list(small._blocks(group, places))
+        assert np.concatenate([b.numbers for b in blocks]).tolist() == list(range(n))
+        return [len(b.numbers) for b in blocks]
+
+    assert sizes(1 << 16, 10, 1, None) == [4, 4, 2]
+    assert sizes(1 << 18, 2, 1, None) == sizes(1 << 20, 2, 1, None) == [1, 1]
+    assert sizes(1, 10, 1, None) == sizes(1, 10, 1, 10) == [10]
+    assert sizes(1, 10, 2, 8) == [4, 4, 2]
+    assert sizes(1, 3, 20, 8) == [1, 1, 1]
+    assert small.limit_of(257, 5000) == 5000
+    assert small.limit_of(256, 5000) == 1023
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_rows_that_are_read_are_verified(tmp_path: Path, big_endian: bool) -> None:
+    random = np.random.default_rng(0)
+    stored: list[tuple[Any, Extent]] = []
+    for name in ("a", "b"):
+        data = b"\0"
+        for i in range(4):
+            row = random.normal(size=3).astype(">f4" if big_endian else "<f4")
+            place = len(data), row.nbytes
+            data += row.tobytes() + bytes(5000 * (i % 2))
+            right_one = crc32c.crc32c(row.tobytes())
+            crc = [right_one, 7, None, right_one][i]
+            stored.append((row, Extent(str(tmp_path / name), *place, F4, big_endian, crc, ())))
+        (tmp_path / name).write_bytes(data)
+    lying = [extent for _, extent in stored]
+    gone = lying[0]._replace(path=str(tmp_path / "gone"))
+    for sources in (lying, lying[:4], lying[:1]):
+        groups, _ = small.grouped([sources])
+        told: list[int] = []
+        [rows] = small.scan_together(groups, taking, Work(progress=told.append))
+        right = [i % 4 != 1 for i in range(len(sources))]
+        assert rows.is_done.tolist() == right
+        assert rows.left == [i for i, is_right in enumerate(right) if not is_right]
+        at = [i for i, is_right in enumerate(right) if is_right]
+        assert [list(x) for x in rows.done] == [at, at]
+        for i in at:
+            assert rows.result[i].tolist() == stored[i][0].tolist()
+        assert told == [12 * len(at)]
+    [group], _ = small.grouped([[*lying[:2], gone]])
+    [rows] = small.scan_together([group], taking, Work())
+    assert (rows.result, rows.left) == (None, [0, 1, 2])
+    careful = [small.Rows(group, None, np.array(x)) for x in ([True] * 3, [False, True, False])]
+    assert [list(x) for x in careful[1].done] == [[1], [1]]
+    assert careful[0].left == []
+
+
+def taking(dtypes: Any) -> Any:
+    def measure(_: Any, arrays: Any) -> tuple[Any, Any]:
+        return arrays[0].copy(), np.ones(len(arrays[0]), np.bool_)
+
+    return small.AllAtOnce(measure, dtypes)

@@ -18,7 +18,12 @@ import pytest
 import ckread as package
 from ckread.analysis.check.index import check_layout
 from ckread.cli.main import main
-from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    ErrorKind,
+)
 from ckread.model.opening import open_checkpoint
 from ckread.readers.files import KeptOpen, RegularFile
 from tests.builders import write_bundle
@@ -86,6 +91,47 @@ def test_an_interrupt_while_modules_are_loaded_is_quiet() -> None:
     importing = "import ckread, signal; print(signal.getsignal(2) is signal.default_int_handler)"
     library = subprocess.run([sys.executable, "-c", importing], capture_output=True, text=True)
     assert library.stdout == "True\n"  # a program that imports it keeps its own
+
+
+_ERROR_OF_AN_INTERRUPT = """
+import signal, sys
+from ckread.cli import main
+
+def run(arguments, output):
+    try:
+        signal.raise_signal(signal.{number})
+    except BaseException:
+        raise ImportError("a library that makes its own error of any") from None
+
+main.import_module = lambda name: sys.modules[__name__]
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+sys.exit(main.main(["ls", "{path}"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_what_a_library_makes_of_a_signal_is_no_fault_of_ours(number: str, code: int) -> None:
+    source = _ERROR_OF_AN_INTERRUPT.format(number=number, path=TEN)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_of_a_run_whose_checkpoints_all_went_every_analysis_says_so(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"step": np.array(step), "k": np.ones(3)})
+    run = package.open_run(tmp_path)
+    for path in tmp_path.glob("ckpt-*"):
+        path.unlink()
+    told = "no checkpoint can be opened any more, ckpt-2: deleted since the run was listed"
+    for analysis in (
+        package.drift,
+        package.statistics_of_run,
+        lambda run: package.track(run, "step"),
+    ):
+        with pytest.raises(CheckpointNotFoundError) as caught:
+            analysis(run)
+        assert caught.value.found == told
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         compared = Contents.of_columns(columns, are_values & ~ends_in(_SAVES.__eq__))
         parameters = Contents.of_columns(columns, columns.are_parameters)
         slots = Contents.of_columns(columns, columns.have_role([Role.SLOT]))
-        owners = {one[2] for one in identities.relations if one[0] is Role.SLOT}
+        owners = set(identities.owners(columns.of_role([Role.SLOT])))
 
     def place(variable: Variable | None) -> int | None:
         if variable is None:

@@ -24,7 +24,6 @@ from ckread.analysis.drift.records import (
     changes,
     choose_series,
     learning_rate,
-    nothing_left,
     open_series,
 )
 from ckread.analysis.initial import initials_of
@@ -32,7 +31,7 @@ from ckread.analysis.workers import Work
 from ckread.model.display import column_of, rows_where
 from ckread.model.evidence import Claim, Strength
 from ckread.model.role import Role
-from ckread.model.run.run import as_run
+from ckread.model.run.run import as_run, nothing_left
 from ckread.readers.contract import few, no_garbage_collection
 
 if TYPE_CHECKING:

@@ -269,7 +269,7 @@ class Rows:
         self._first = self._previous = np.empty((0, 0))
         self._sums: list[NDArray[np.float64]] = []
         self._n = 0
-        self._extremes = np.zeros(0)
+        self._extremes: Any = 0.0
 
     def add(self, arrays: Sequence[NDArray[Any]]) -> None:
         """Add the next checkpoints: shape (variables, elements) each."""
@@ -309,7 +309,7 @@ class Rows:
             is_out = (xx <= _RANGE[0]) | (xx >= _RANGE[1])
             is_out &= (nan == 0) & (infinite == 0) & are_wide[:, None]
             largest = np.where(is_out, np.abs(xs).max(axis=2), 0.0).max(axis=0)
-            self._extremes = np.maximum(self._extremes, largest) if self._n else largest
+            self._extremes = np.maximum(self._extremes, largest)
         ff = xx[0] if not lead else self._sums[0][0, 0]
         alike = are_alike(xx, ff)
         inner[:] = inner_from_distance(xx, ff, from_first)
@@ -325,5 +325,4 @@ class Rows:
         """Give the sums of all variables, shape (variables, checkpoints, N_SUMS)."""
         sums = np.concatenate(self._sums, axis=1).transpose(2, 1, 0)
         m = len(sums)
-        extremes = self._extremes if self._extremes.size else np.zeros(m)
-        return Measured(sums, extremes), np.ones(m, np.bool_)
+        return Measured(sums, np.zeros(m) + self._extremes), np.ones(m, np.bool_)

@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError, MissingShardError
+from ckread.errors import CheckpointError, MissingShardError
 from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.records import Records
 from ckread.model.role import Role
+from ckread.model.run.run import nothing_left
 from ckread.model.selection import choose
 from ckread.readers.contract import no_garbage_collection
 
@@ -136,13 +137,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         columns = [*columns, last.columns] if len(columns) + 1 == len(opened) else []
     numbers = [found.numbers for found in opened]
     return OpenRun(entries, notes, numbers, last, columns, opened)
-
-
-def nothing_left(run: Run) -> CheckpointNotFoundError:
-    """Give the error for a run of which no checkpoint is left."""
-    return CheckpointNotFoundError(
-        "every checkpoint is gone since the run was listed", path=run.path
-    )
 
 
 def choose_series(

@@ -518,7 +518,8 @@ def activation_of(
         return word, None
     else:
         word = str(config if isinstance(entry, dict) else entry)
-    if word == "hard_sigmoid" and (keras_version or "2").startswith(("1.", "2.")):
+    # A SavedModel tells no version: it is of Keras 2.
+    if word == "hard_sigmoid" and (keras_version or "2.").startswith(("1.", "2.")):
         return word, lambda x: np.clip(0.2 * x + 0.5, 0, 1)
     return word, _ACTIVATIONS.get(word)
 

@@ -308,6 +308,10 @@ class Bins(NamedTuple):
         """Tell whether it is the same: arrays have no truth of their own."""
         return self is other
 
+    def __ne__(self, other: object) -> bool:
+        """Tell whether it is another: a tuple would compare its arrays."""
+        return self is not other
+
     def __hash__(self) -> int:
         """Go by identity too."""
         return id(self)

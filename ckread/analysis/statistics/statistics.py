@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckread.analysis.statistics.distribution import PROBABILITIES
 from ckread.analysis.statistics.measuring import measure_variables
 from ckread.analysis.workers import Work
-from ckread.errors import CheckpointError, UsageError
+from ckread.errors import CheckpointError
 from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.opening import opened
 from ckread.model.records import Records
@@ -482,7 +482,7 @@ def statistics_of_run(
         progress: called with the number of bytes whenever some have been read.
 
     Raises:
-        UsageError: none of the checkpoints can be opened.
+        CheckpointNotFoundError: none of the checkpoints can be opened any more.
         CheckpointError: the run cannot be listed, or a worker process died.
 
     Example:
@@ -492,7 +492,7 @@ def statistics_of_run(
         >>> [round(one.std, 3) for one in found["conv1/kernel"].statistics][:5]
         [0.119, 0.119, 0.119, 0.128, 0.13]
     """
-    from ckread.model.run.run import as_run
+    from ckread.model.run.run import as_run, nothing_left
 
     run = as_run(run)
     with ExitStack() as stack:
@@ -504,7 +504,7 @@ def statistics_of_run(
             else:
                 found.append((index, stack.enter_context(opened)))
         if not found:
-            raise UsageError(f"{run.path}: none of the checkpoints can be opened")
+            raise nothing_left(run)
         chosen, _ = choose_variables(found[-1][1], patterns, roles)
         names = tuple(variable.name for variable in chosen)
         places = [

@@ -131,7 +131,8 @@ _STRUCTURAL = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"\.([.S])")
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""How the key of a variable ends."""
 
 
 @lru_cache(maxsize=4096)
@@ -149,7 +150,7 @@ def unescape(text: str) -> str:
 
 def key_path(key: str) -> str:
     """Give the path that a checkpoint key spells, unescaped, without attribute marks."""
-    return unescape(key.removesuffix(_SUFFIX).replace("/.ATTRIBUTES/", "/"))
+    return unescape(key.removesuffix(SUFFIX).replace("/.ATTRIBUTES/", "/"))
 
 
 def public(local_name: str) -> str:

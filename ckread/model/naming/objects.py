@@ -9,12 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
-from ckread.model.naming.by_name import (
-    ATTRIBUTES,
-    identify_keys,
-    identify_names,
-    role_by_attribute,
-)
+from ckread.model.naming.by_name import role_by_attribute
 from ckread.model.naming.graph import (
     PathTree,
     SlotClues,
@@ -41,7 +36,7 @@ from ckread.model.role import (
     role_by_word,
     role_of_whole,
 )
-from ckread.readers.contract import DataType, TensorColumns, no_garbage_collection
+from ckread.readers.contract import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -82,20 +77,25 @@ def identify_objects(
             found[key] = make(Identity, (name, role, None, owner, slot.word, (), ()))
         elif role.is_parameter:
             told = False if role is Role.STATISTIC else trainable.get(node)
-            own, every = key_path(key), paths.of(node)
-            others: tuple[str, ...] = ()
-            tied: tuple[str, ...] = ()
-            if every != (own,):
-                others = tuple(path for path in every if path != own)
-                # Where the key goes through an optimizer, the first of the others is the
-                # model's own.
-                tied = others if own in every else others[1:]
+            others, tied = other_paths(key, paths.of(node))
             found[key] = make(Identity, (name, role, told, None, None, others, tied))
         else:
             original = file.aliases[node] if role is Role.ALIAS else None
             repeats = None if original is None else names[file.records[original].key]
             found[key] = Identity(name, role, None, repeats)
     return found
+
+
+def other_paths(key: str, every: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the paths to a variable that its key does not spell, and those that are a second place.
+
+    Where the key goes through an optimizer, the first of the others is the model's own.
+    """
+    own = key_path(key)
+    if every == (own,):
+        return (), ()
+    others = tuple(path for path in every if path != own)
+    return others, others if own in every else others[1:]
 
 
 def _names(
@@ -114,9 +114,7 @@ def _names(
     own = namer.name(free, [node for node in free if file.roles[node] is Role.WEIGHT])
     own |= names_of_optimizer_only(namer, file.optimizers, file.slots)
     for node, (optimizer, local_name) in file.held.items():
-        # Keras 2 called it `iter`, later `iteration`: one name in all formats.
-        word = "iterations" if local_name in ("iter", "iteration") else public(local_name)
-        own.setdefault(node, file.prefix(optimizer) + word)
+        own.setdefault(node, prefix_of(namer, optimizer) + word_of_held(local_name))
     first, owned, slots = {}, {}, file.slots
     for key in tensors:
         node = nodes.get(key, -1)
@@ -128,12 +126,25 @@ def _names(
             name = namer.spell(node)
         first[key] = name or namer.spell_key(key)
     names = unique_names(first)
-    prefixes = {node: file.prefix(node) for node in file.optimizers}
+    prefixes = {node: prefix_of(namer, node) for node in file.optimizers}
     wanted = {}
     for key, slot in owned.items():
         owner = file.records[slot.owner].key
         wanted[key] = f"{prefixes[slot.optimizer]}{names.get(owner, owner)}/{slot.word}"
     return names | unique_names(wanted, names.values())
+
+
+def prefix_of(namer: Namer, optimizer: int) -> str:
+    """Give what the names of an optimizer's variables begin with."""
+    return "".join(f"{step}/" for step in namer.path(optimizer) or ())
+
+
+def word_of_held(local_name: str) -> str:
+    """Give what a variable is called that an optimizer holds under a name.
+
+    Keras 2 called it `iter`, later `iteration`: one name in all formats.
+    """
+    return "iterations" if local_name in ("iter", "iteration") else public(local_name)
 
 
 class ObjectFile:
@@ -220,10 +231,6 @@ class ObjectFile:
         if node in self.held or node not in tree.reached:
             return told.in_optimizer(node, is_held=node in self.held)
         return told.in_model(node)
-
-    def prefix(self, optimizer: int) -> str:
-        """Give what the names of an optimizer's variables begin with."""
-        return "".join(f"{step}/" for step in self.namer.path(optimizer) or ())
 
 
 def _stored(graph: ObjectGraph, tensors: Mapping[str, TensorRecord]) -> dict[int, TensorRecord]:
@@ -433,23 +440,3 @@ def _model(namer: Namer, node: int) -> str | None:
     if node not in namer.tree.reached:
         return None
     return namer.tree.first_step(node) if namer.is_plain_root else ""
-
-
-OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The key of the object graph; a file that has it is object-based."""
-
-
-def identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> Mapping[str, Identity]:
-    """Give the identity of every checkpoint key; names are unique in the file."""
-    with no_garbage_collection():
-        if evidence.graph is not None:
-            return identify_objects(tensors, evidence.graph, evidence)
-        if OBJECT_GRAPH_KEY in tensors or ATTRIBUTES in "\n".join(tensors):
-            return identify_keys(tensors)
-        if isinstance(tensors, TensorColumns):
-            from ckread.model.naming.many import identify_many
-
-            found = identify_many(tensors, evidence)
-            if found is not None:
-                return found
-        return identify_names(tensors, evidence)

@@ -203,7 +203,7 @@ def _root(scope: str) -> str:
 
 # Other paths to one object: what is tied is stored once, and reached by several names.
 
-_MAX_PATHS = 16
+MAX_PATHS = 16
 """There can be exponentially many; a person reads a few."""
 
 
@@ -230,7 +230,7 @@ class OtherPaths:
                 references = named.get(child)
                 if references is None:
                     named[child] = [(parent, name)]
-                elif len(references) < _MAX_PATHS:
+                elif len(references) < MAX_PATHS:
                     references.append((parent, name))
         return named
 
@@ -246,9 +246,9 @@ class OtherPaths:
                 paths[f"{path}/{name}" if path else name] = None
         if not paths:
             paths = dict.fromkeys(self._best(node))
-        return tuple(paths)[: _MAX_PATHS + 1]
+        return tuple(paths)[: MAX_PATHS + 1]
 
-    def _only_path(self, holder: int, free: int = 2 * _MAX_PATHS) -> tuple[str, int] | None:
+    def _only_path(self, holder: int, free: int = 2 * MAX_PATHS) -> tuple[str, int] | None:
         """Give the path to an object and its length, where it and all before it have one alone.
 
         It is what `_walk` gives, in one step more than the path to what holds it.
@@ -261,7 +261,7 @@ class OtherPaths:
             elif holder and len(named) == 1 and free > 1:
                 [(parent, name)] = named
                 before = self._only_path(parent, free - 1)
-                if before is not None and name and before[1] < 2 * _MAX_PATHS:
+                if before is not None and name and before[1] < 2 * MAX_PATHS:
                     found = f"{before[0]}/{name}" if before[0] else name, before[1] + 1
             elif free <= 1:
                 return None  # not known, only too far
@@ -274,16 +274,16 @@ class OtherPaths:
             return self._best(holder)
         found = []
         queue: deque[tuple[int, tuple[str, ...]]] = deque([(holder, ())])
-        for _ in range(2 * _MAX_PATHS):
+        for _ in range(2 * MAX_PATHS):
             if not queue:
                 break
             at, suffix = queue.popleft()
             named = self._named.get(at, ()) if at else ()
             if not named:
                 found += ["/".join((*filter(None, (path,)), *suffix)) for path in self._best(at)]
-            free = max(0, 2 * _MAX_PATHS - len(queue))
+            free = max(0, 2 * MAX_PATHS - len(queue))
             queue.extend((parent, (name, *suffix)) for parent, name in named[:free])
-        return found[:_MAX_PATHS]
+        return found[:MAX_PATHS]
 
     def _best(self, node: int) -> list[str]:
         tree = self._namer.tree

@@ -316,6 +316,14 @@ def as_run(source: Run | PathLike | Iterable[PathLike]) -> Run:
     return source if isinstance(source, Run) else open_run(source)
 
 
+def nothing_left(run: Run) -> CheckpointNotFoundError:
+    """Give the error for a run of which no checkpoint can be opened any more."""
+    errors = (run.error_now(index) for index in reversed(range(len(run))))
+    last = next(filter(None, errors), None)
+    why = f", {last.message}" if last else ""
+    return CheckpointNotFoundError(f"no checkpoint can be opened any more{why}", path=run.path)
+
+
 MAX_KEPT = 30_000
 """Variables of listed checkpoints that are remembered, so that an index is parsed once.
 

@@ -106,13 +106,8 @@ def parse_object_graph(buffer: bytes, n_tensors: int = MAX_PARTS) -> TrackableOb
         CorruptCheckpointError: it is no such message, or has too many parts, for one or for
             what the checkpoint holds.
     """
-    nbytes = _FREE_NBYTES + _NBYTES_PER_TENSOR * n_tensors
-    if len(buffer) > nbytes:
-        raise CorruptCheckpointError(
-            f"{len(buffer):,} bytes for {n_tensors:,} tensors", expected=f"{nbytes:,} at most"
-        )
+    most = check_size(buffer, n_tensors)
     parts = length_delimited(buffer, 0, len(buffer))
-    most = _FREE_OBJECTS + _OBJECTS_PER_TENSOR * n_tensors
     if len(parts) > most:
         raise CorruptCheckpointError(
             f"{len(parts):,} objects for {n_tensors:,} tensors", expected=f"{most:,} at most"
@@ -127,6 +122,23 @@ def parse_object_graph(buffer: bytes, n_tensors: int = MAX_PARTS) -> TrackableOb
             if tag == _FIELD_1
         ]
         return TrackableObjectGraph(tuple(nodes))
+
+
+def check_size(buffer: bytes, n_tensors: int) -> int:
+    """Check the size of a graph of so many tensors; give how many objects it may have."""
+    nbytes = _FREE_NBYTES + _NBYTES_PER_TENSOR * n_tensors
+    if len(buffer) > nbytes:
+        raise CorruptCheckpointError(
+            f"{len(buffer):,} bytes for {n_tensors:,} tensors", expected=f"{nbytes:,} at most"
+        )
+    return _FREE_OBJECTS + _OBJECTS_PER_TENSOR * n_tensors
+
+
+def parse_node(buffer: bytes, start: int, stop: int) -> TrackableObject:
+    """Decode one node."""
+    if start == stop:
+        return _EMPTY
+    return _parse_variable(buffer, start, stop) or _parse_object(buffer, start, stop, {})
 
 
 _VARINT_1 = 1 << 3 | VARINT

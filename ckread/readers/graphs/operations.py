@@ -29,9 +29,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ckread.readers.files import RegularFile
+from ckread.readers.graphs.signatures import MAX_DEPTH
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
     MAX_PARTS,
+    VARINT,
     FieldStream,
     iter_fields,
     parse_text,
@@ -419,20 +421,29 @@ def _asset(buffer: bytes, span: Span) -> tuple[str, str]:
 
 
 def _outputs(buffer: bytes, signature: Span) -> tuple[str, ...]:
-    """Give the nodes whose tensors a signature gives: 2 outputs, map of TensorInfo { 1 name }."""
-    nodes: dict[str, None] = {}
-    for number, wire_type, at in iter_fields(buffer, *signature):
-        if number == 2 and wire_type == LENGTH_DELIMITED:
-            _, info = _map_entry(buffer, at)
-            for inner, inner_type, value in iter_fields(buffer, *info):
-                if inner_type != LENGTH_DELIMITED:
-                    continue
-                if inner == 1:
-                    nodes[_node_of(parse_text(buffer, value))] = None
-                elif inner in (4, 5):  # the parts of a sparse or composite tensor
-                    for part in _texts(buffer, value).values():
-                        nodes[_node_of(part)] = None
-    return tuple(nodes)
+    """Give the nodes whose tensors a signature gives: 2 outputs, map of TensorInfo."""
+    entries = _parts(buffer, signature, 2)
+    infos = (_map_entry(buffer, entry)[1] for entry in entries)
+    nodes = (node for info in infos for node in _nodes_of_info(buffer, info, MAX_DEPTH))
+    return tuple(dict.fromkeys(nodes))
+
+
+def _nodes_of_info(buffer: bytes, info: Span, depth: int) -> Iterator[str]:
+    """Yield the nodes of a TensorInfo.
+
+    1 name, 4 coo_sparse: of its three tensors the names, 5 composite_tensor { 2 components }.
+    """
+    for number, wire_type, value in iter_fields(buffer, *info):
+        if wire_type != LENGTH_DELIMITED:
+            continue
+        if number == 1:
+            yield _node_of(parse_text(buffer, value))
+        elif number == 4:
+            names = _texts(buffer, value)
+            yield from (_node_of(names[part]) for part in (1, 2, 3) if part in names)
+        elif number == 5 and depth:
+            for part in _parts(buffer, value, 2):
+                yield from _nodes_of_info(buffer, part, depth - 1)
 
 
 def _declaration(buffer: bytes, span: Span) -> tuple[str, tuple[str, ...]]:
@@ -479,7 +490,7 @@ def _saved_object(buffer: bytes) -> SavedObject:
             for inner, inner_type, value in iter_fields(buffer, *at):
                 if inner == 2 and inner_type == LENGTH_DELIMITED:
                     name = parse_text(buffer, value)
-                elif inner == 1 and inner_type != LENGTH_DELIMITED:
+                elif inner == 1 and inner_type == VARINT:
                     node_id = value
             children.append((name, node_id))
         elif number == 4:
@@ -508,5 +519,5 @@ def _integers(buffer: bytes, span: Span) -> Mapping[int, int]:
     return {
         number: value
         for number, wire_type, value in iter_fields(buffer, *span)
-        if wire_type != LENGTH_DELIMITED
+        if wire_type == VARINT
     }

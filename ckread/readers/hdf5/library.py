@@ -120,7 +120,7 @@ class LibraryFile:
                 self._refuse(
                     decode(name),
                     f"is {what}, expected a group or dataset of this file",
-                    leads_out=kind == h5l.TYPE_EXTERNAL,
+                    ErrorKind.LEADS_OUT if kind == h5l.TYPE_EXTERNAL else None,
                 )
         links = [(decode(name), address) for name, _, address in found]
         return sorted(links, key=lambda link: path_order(link[0]))
@@ -178,13 +178,11 @@ class LibraryFile:
             layout = item.get_create_plist()
             kind = layout.get_layout()
             if kind == h5d.VIRTUAL:
-                self._refuse(
-                    path, "is a virtual dataset, whose values lie in other files", leads_out=True
-                )
+                found = "is a virtual dataset, whose values lie in other files"
+                self._refuse(path, found, ErrorKind.LEADS_OUT)
             if layout.get_external_count():
-                self._refuse(
-                    path, "is an external dataset, whose values lie in another file", leads_out=True
-                )
+                found = "is an external dataset, whose values lie in another file"
+                self._refuse(path, found, ErrorKind.LEADS_OUT)
             label = self._attribute_of(item, "dtype") if item.dtype.kind == "V" else None
             stored = stored_type(item.dtype, label if isinstance(label, str) else "")
             if stored.has_references:
@@ -223,11 +221,10 @@ class LibraryFile:
         return Dataset(path, stored.dtype, shape, nbytes, offset, stored.big_endian, address)
 
     def _refuse(
-        self, path: str, what: str, *, leads_out: bool = False, remedy: str | None = None
+        self, path: str, what: str, kind: ErrorKind | None = None, remedy: str | None = None
     ) -> None:
-        kind, found = ErrorKind.LEADS_OUT if leads_out else None, f"{path!r} {what}"
-        place: dict[str, Any] = {"path": self.path, "name": self.name}
-        raise UnsupportedFeatureError(found, kind=kind, remedy=remedy, **place)
+        file: dict[str, Any] = {"path": self.path, "name": self.name}
+        raise UnsupportedFeatureError(f"{path!r} {what}", kind=kind, remedy=remedy, **file)
 
     def dataset(self, path: str) -> Any:
         """Open a listed dataset with h5py, whose values are all in the file."""

@@ -290,8 +290,11 @@ def text_attributes(messages: Messages, source: Source) -> dict[str, str | list[
     return {name: text for name, text in found if text is not None}
 
 
-def read_messages(source: Source, address: int) -> Messages:
-    """Read the messages of the object at an address, all its blocks."""
+def read_messages(source: Source, address: int, doubt: Callable[[bool], object] = bool) -> Messages:
+    """Read the messages of the object at an address, all its blocks.
+
+    `doubt` is told whether something is odd that the library might refuse.
+    """
     version, _, n_messages, _, nbytes = _HEADER.unpack(source.pread(address, _HEADER.size))
     if version != 1:
         raise DeclinedError
@@ -301,17 +304,16 @@ def read_messages(source: Source, address: int) -> Messages:
         while at + _MESSAGE.size <= len(block):
             kind, nbytes, flags = _MESSAGE.unpack_from(block, at)
             at += _MESSAGE.size
-            if flags & ~_HARMLESS or nbytes % 8 or at + nbytes > len(block):
+            if flags & _SHARED or at + nbytes > len(block) or len(messages) >= n_messages:
                 raise DeclinedError
+            doubt(bool(flags & ~_HARMLESS or nbytes % 8))
             data = block[at : at + nbytes]
             if kind == CONTINUATION:
                 blocks.append(struct.unpack("<QQ", data[:16]))
             messages.append((kind, data))
             at += nbytes
-        if at != len(block):
-            raise DeclinedError
-    if len(messages) != n_messages:
-        raise DeclinedError
+        doubt(at != len(block))
+    doubt(len(messages) != n_messages)
     return messages
 
 

@@ -60,7 +60,8 @@ _ENTRY = struct.Struct("<QQI4x16x")
 _MAX_OBJECTS = 1_000_000
 _MAX_DEPTH = 64
 _DATASPACE, _DATATYPE, _SYMBOL_TABLE, _CHANGED = 0x01, 0x03, 0x11, 0x12
-_IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, _CHANGED, 0x16}
+_CHANGED_ONCE = 0x0E
+_IGNORED = {0x00, 0x04, 0x05, 0x0A, 0x0D, _CHANGED_ONCE, _CHANGED, 0x16}
 """NIL, fill values, group info, comments, times of change, reference counts."""
 
 _OWN = dict.fromkeys((ATTRIBUTE, CONTINUATION, _SYMBOL_TABLE), (0, 1 << 16))
@@ -202,13 +203,12 @@ class PlainFile:
 
     def _messages(self, path: str, address: int) -> Messages:
         """Read the messages of an object, and keep its attributes."""
-        messages = read_messages(self._source, address)
+        messages = read_messages(self._source, address, self._doubt)
         if address not in self._attributes:
             self._attributes[address] = text_attributes(messages, self._source)
             kind = []
             for one, data in messages:
-                if one == _CHANGED and data[0] != 1:
-                    raise DeclinedError
+                self._doubt(one == _CHANGED_ONCE or (one == _CHANGED and data[:1] != b"\1"))
                 start, stop = _OWN.get(one, (0, 0))
                 kind.append((one, data[:start] + data[stop:]))
             self._samples.setdefault(tuple(kind), path)
@@ -222,21 +222,23 @@ class PlainFile:
         names = self._source.pread(segment, nbytes)
         self._doubt(b"/" in names or b"\0.\0" in names)  # it would take them for steps of a path
         self._doubt(not _ends(free, names))
-        children_nbytes = self._max_children * 16 + 8
+        tree_nbytes = _TREE.size + 8 + 16 * self._max_children
         pending: list[tuple[int, int | None, bytes, bytes | None]] = [(tree, None, b"", None)]
         rows: dict[int, tuple[int, int]] = {}  # of each level the last node and what follows it
         self._enter(heap)
         while pending:
             node, expected, low, high = pending.pop()
             self._enter(node)
-            block = self._source.pread(node, _TREE.size + children_nbytes)
-            magic, kind, level, n_entries, left, right = _TREE.unpack_from(block)
-            if magic != b"TREE" or kind or n_entries > self._max_children:
+            head = self._source.pread(node, _TREE.size)
+            magic, kind, level, n_entries, left, right = _TREE.unpack(head)
+            if magic != b"TREE" or kind:
                 raise DeclinedError
+            block = self._source.pread(node + _TREE.size, 8 + 16 * n_entries)
+            fields = struct.unpack(f"<{2 * n_entries + 1}Q", block)
+            self._doubt(n_entries > self._max_children or node + tree_nbytes > self._nbytes)
             self._doubt(expected not in (None, level) or (level > 0 and not n_entries))
             self._doubt(rows.get(level, (_UNDEFINED, node)) != (left, node))
             rows[level] = node, right
-            fields = struct.unpack_from(f"<{2 * n_entries + 1}Q", block, _TREE.size)
             keys = [names[key : names.find(b"\0", key)] for key in fields[::2]]
             self._doubt(keys[0] < low or (high is not None and keys[-1] > high))
             self._doubt(max(fields[::2]) >= nbytes)
@@ -263,12 +265,12 @@ class PlainFile:
     ) -> Iterator[tuple[str, int]]:
         """Yield the members in one node, which are in order, behind `low` and up to `high`."""
         self._enter(node)
-        block = self._source.pread(node, _LEAF.size + _ENTRY.size * self._max_symbols)
-        magic, version, _, n_symbols = _LEAF.unpack_from(block)
-        if magic != b"SNOD" or version != 1 or n_symbols > self._max_symbols:
+        magic, version, _, n_symbols = _LEAF.unpack(self._source.pread(node, _LEAF.size))
+        if magic != b"SNOD" or version != 1:
             raise DeclinedError
-        self._doubt(not n_symbols)
-        entries = block[_LEAF.size : _LEAF.size + _ENTRY.size * n_symbols]
+        stop = node + _LEAF.size + _ENTRY.size * self._max_symbols
+        self._doubt(not 0 < n_symbols <= self._max_symbols or stop > self._nbytes)
+        entries = self._source.pread(node + _LEAF.size, _ENTRY.size * n_symbols)
         for offset, target, cache in _ENTRY.iter_unpack(entries):
             stop = names.find(b"\0", offset)
             if cache > 1 or stop <= offset:  # 2 is a soft link
@@ -301,7 +303,7 @@ class PlainFile:
             raise DeclinedError
         if not nbytes:
             return None, 0
-        if address == _UNDEFINED or address + nbytes > self._nbytes:
+        if address + nbytes > self._nbytes:  # one that is not defined is beyond any end
             raise DeclinedError
         return address, nbytes
 

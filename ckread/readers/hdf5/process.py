@@ -201,21 +201,11 @@ class _Child:
     def _receive(self) -> tuple[str, Any]:
         """Take an answer; a child that sends none is not itself any more, and as good as dead."""
         try:
-            sizes = self._from.read(_SIZES.size)
-            n_told, n_raw = _SIZES.unpack(sizes) if len(sizes) == _SIZES.size else (1, 0)
-            told, raw = self._from.read(n_told), bytearray(n_raw)
-            if len(told) < n_told or self._from.readinto(raw) < n_raw:
-                raise _DiedError(self._process.wait())
-            with no_garbage_collection():
-                kind, form, value = json.loads(told)
-                answer = _FORMS["place" if kind == "read" else form](value, raw)
-            if (kind == "raised") == isinstance(answer, Exception):
-                return str(kind), answer
-        except OSError:
+            return _hear(self._from)
+        except (EOFError, OSError):
             raise _DiedError(self._process.wait()) from None
         except (ValueError, TypeError, LookupError, AttributeError, MemoryError, OverflowError):
-            pass
-        raise _DiedError(_GARBLED)
+            raise _DiedError(_GARBLED) from None
 
     def _end(self) -> None:
         self.has_ended = True
@@ -252,6 +242,23 @@ def _say(answers: BinaryIO, kind: str, value: Any) -> None:
     answers.write(data)
     answers.write(raw)
     answers.flush()
+
+
+def _hear(answers: BinaryIO) -> tuple[str, Any]:
+    """Take what `_say` sent; whatever else came is one of a few errors."""
+    sizes = answers.read(_SIZES.size)
+    if len(sizes) < _SIZES.size:
+        raise EOFError
+    n_told, n_raw = _SIZES.unpack(sizes)
+    told, raw = answers.read(n_told), bytearray(n_raw)
+    if len(told) < n_told or answers.readinto(raw) < n_raw:  # type: ignore[attr-defined]
+        raise EOFError
+    with no_garbage_collection():
+        kind, form, value = json.loads(told)
+        answer = _FORMS["place" if kind == "read" else form](value, raw)
+    if (kind == "raised") != isinstance(answer, Exception):
+        raise TypeError(kind)
+    return str(kind), answer
 
 
 _ERRORS: dict[str, type[CheckpointError]] = {
@@ -309,10 +316,15 @@ def serve() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    answer_all(sys.stdin.buffer, os.fdopen(os.dup(1), "wb"))
+    os._exit(0)  # the library may crash yet when it tidies up
+
+
+def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Answer one question after the other, of files that stay open until they are forgotten."""
     files: dict[int, LibraryFile] = {}
     _say(answers, "ready", True)
-    while _is_asked():
+    while _is_asked(questions):
         try:
             file, forgotten, seconds, question, arguments = pickle.load(questions)
         except EOFError:
@@ -333,16 +345,15 @@ def serve() -> None:
             _say(answers, "raised", error)
         else:
             _say(answers, "found", found)
-    os._exit(0)  # the library may crash yet when it tidies up
 
 
-def _is_asked() -> bool:
+def _is_asked(questions: BinaryIO) -> bool:
     """Wait for a question, but not for ever."""
     if os.name == "nt":
         return True
     import select
 
-    return bool(select.select([0], [], [], _IDLE_SECONDS)[0])
+    return bool(select.select([questions], [], [], _IDLE_SECONDS)[0])
 
 
 def _allow_seconds(seconds: int) -> None:

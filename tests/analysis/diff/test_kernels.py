@@ -16,10 +16,29 @@ from hypothesis.extra import numpy as hnp
 from ckread.analysis.diff.kernels import (
     CAPACITY,
     PairComparison,
+    Rounding,
+    _rounding,
+    _rounding_of_finite,
     compare_carefully,
+    compare_many,
     compare_strings,
+    differing_bits,
+    farthest,
+    has_steps,
+    may_be_rounding,
+    merge_roundings,
+    metrics_of_rows,
+    rounding_of,
+    ulp_distances,
 )
-from ckread.analysis.diff.metrics import Metrics, PairTally, Tolerance, merge_tallies, metrics_of
+from ckread.analysis.diff.metrics import (
+    ChunkSums,
+    Metrics,
+    PairTally,
+    Tolerance,
+    merge_tallies,
+    metrics_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -386,3 +405,318 @@ def test_tallies_of_stretches_add_up_in_their_order() -> None:
     merged = merge_tallies(parts)
     assert merged.elements == 10
     assert merged.first_changed == 8
+
+
+REAL_TYPES = [
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "float8_e4m3fn",
+    "int8",
+    "uint8",
+    "int32",
+]
+
+
+def stacked_pairs(name: str, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Make pairs of rows: equal, a little apart, turned round, far apart, of zeros, in pieces."""
+    random = np.random.default_rng(n)
+    dtype = np.dtype(getattr(ml_dtypes, name, name))
+    base = random.uniform(1, 7, n) * random.choice([-1, 1], n)
+    base = np.abs(base) if name == "uint8" else base
+    one = base.astype(dtype)
+    last = one.copy()
+    last[-1] = dtype.type(3) if one[-1] != 3 else dtype.type(2)
+    near = one.copy()
+    near[0] = np.nextafter(one[0], dtype.type(9)) if "float" in name else one[0]
+    zero = np.zeros(n, dtype)
+    other = random.permutation(base).astype(dtype)
+    turned = one if name == "uint8" else -one
+    left = [one, one, one, one, zero, one, zero, other, zero, (base * 20).astype(dtype)]
+    right = [one, last, near, turned, one, zero, zero, one, turned * dtype.type(0), other]
+    if name in ("float64", "complex128"):  # without those of zeros, that need care
+        at = [i for i in range(len(left)) if left[i].any() and right[i].any()]
+        return np.stack([left[i] for i in at]), np.stack([right[i] for i in at])
+    return np.stack(left), np.stack(right)
+
+
+@pytest.mark.parametrize("name", REAL_TYPES)
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_rows_are_measured_as_pairs_alone(name: str, n: int) -> None:
+    a, b = stacked_pairs(name, n)
+    rows, is_right = compare_many((), (a, b))
+    assert rows is not None
+    assert is_right.all()
+    at = range(len(a))
+    shapes = [(n, 1) if i % 2 else (n,) for i in at]
+    fields = metrics_of_rows(rows, list(at), shapes)
+    for i, found in enumerate(map(Metrics._make, zip(*fields, strict=True))):
+        expected = metrics_of(quick_tally(a[i], b[i]), shapes[i])
+        if has_steps(a.dtype) and expected.changed_elements:
+            largest = max(np.abs(a[i].astype(float)).max(), np.abs(b[i].astype(float)).max())
+            step = float(np.spacing(np.array(largest, a.dtype)))
+            bound = float(np.abs(b[i].astype(float)).max())
+            assert expected.max_abs is not None
+            if may_be_rounding(expected.max_abs, bound, a.dtype, 0.0):
+                steps = int(ulp_distances(a[i], b[i]).max())
+                expected = expected._replace(
+                    max_ulp=steps, max_ulp_of_largest=expected.max_abs / step
+                )
+        assert found == expected, (i, found, expected)
+        assert type(found.max_abs) is type(expected.max_abs)
+
+
+def quick_tally(a: NDArray[Any], b: NDArray[Any], ulp: float = 0.0) -> PairTally:
+    found = PairComparison(Tolerance(ulp=ulp))._compare_quickly(a, b)
+    assert found is not None
+    return found
+
+
+def test_rows_that_need_care_are_told() -> None:
+    for dtype, huge in ((np.float32, math.inf), (np.float64, 1e200)):
+        a = np.ones((7, 3), dtype)
+        b = a.copy()
+        b[1, 2] = a[2, 1] = np.nan
+        b[3, 0] = huge
+        a[4, 1] = huge
+        a[5] = b[5] = np.nan
+        b[6, 0] = 2
+        assert compare_many((), (a, b))[1].tolist() == [True, *[False] * 5, True]
+    small = np.full((4, 2), 1e-160)
+    small[:2] = 1
+    other = small.copy()
+    other[0] += 1e-130  # it is lost beside 1
+    other[1] = 1e-130
+    other[3] *= 2
+    assert compare_many((), (small, other))[1].tolist() == [True, False, False, False]
+    for refused in (np.int64, np.uint64, np.complex64, np.complex128):
+        rows, is_right = compare_many((), (np.ones((2, 3), refused), np.ones((2, 3), refused)))
+        assert (rows, is_right.tolist()) == (None, [False, False])
+    for dtypes in ((np.float32, np.float64), (np.int8, np.uint8)):
+        rows, is_right = compare_many((), [np.ones((2, 3), one) for one in dtypes])
+        assert (rows, is_right.tolist()) == (None, [False, False])
+
+
+@pytest.mark.parametrize("name", [*REAL_TYPES, "bool", "int64", "complex64", "complex128"])
+def test_ordinary_pairs_take_the_quick_way_to_the_same(name: str) -> None:
+    random = np.random.default_rng(3)
+    if name == "bool":
+        pairs = [(random.random(9) > 0.5, random.random(9) > 0.5)]
+    else:
+        pairs = list(zip(*stacked_pairs(name, 40), strict=True))
+    for a, b in pairs:
+        found, careful = quick_tally(a, b), compare_carefully(a, b, EXACTLY)
+        plain: dict[str, Any] = {"sums": (), "bound": 0.0}
+        if a.dtype.kind == "c":
+            plain["sign_flips"] = 0
+        assert replace(found, **plain) == replace(careful, **plain)
+        assert found.sums[0][:5] == pytest.approx(careful.sums[0][:5], rel=1e-12, abs=1e-12)
+        assert found.bound >= careful.bound * (1 - 1e-15)
+        assert found.bound**2 <= sum(np.abs(b.astype(np.complex128)) ** 2) * (1 + 1e-12)
+
+
+def test_a_pair_that_may_be_rounding_knows_its_largest_value() -> None:
+    a = np.array([3.0, -4.0, 1.0], np.float32)
+    for b, bound in ((a * np.float32(1 + 1e-7), 4.0), (-np.nextafter(a, np.float32(9)), 26**0.5)):
+        assert quick_tally(a, b).bound == pytest.approx(bound, rel=1e-6)
+    far = quick_tally(a, a * 2)
+    assert far.bound == pytest.approx(104**0.5)
+    assert quick_tally(a, a * 2, ulp=1e9).bound == 8
+    assert quick_tally(-a, -a * 2, ulp=1e9).bound == 8
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.array([2**52 + 1, 0]), np.array([0, 0])),
+        (np.array([0, 0]), np.array([-(2**52) - 1, 0])),
+        (np.array([1.0, np.nan]), np.array([1.0, 2.0])),
+        (np.array([1.0, 2.0]), np.array([1.0, np.nan])),
+        (np.array([1.0, np.inf]), np.array([1.0, -np.inf])),
+        (np.array([1e-130]), np.array([2e-130])),
+        (np.array([1e155]), np.array([2.0])),
+        (np.array([2.0]), np.array([1e155])),
+        (np.array([2.0]), np.array([1e-130])),
+        (np.array([2.0]), np.array([0.0])),
+        (np.array([1.0, 1e-130]), np.array([1.0, 2e-130])),
+        (np.array([np.nan + 1j]), np.array([np.nan + 1j])),
+    ],
+)
+def test_what_needs_care_gets_it(a: NDArray[Any], b: NDArray[Any]) -> None:
+    comparison = PairComparison(EXACTLY)
+    with np.errstate(all="ignore"):
+        assert comparison._compare_quickly(a, b) is None
+    comparison.add(a, b)
+    assert repr(comparison.tally()) == repr(merge_tallies([compare_carefully(a, b, EXACTLY)]))
+
+
+def test_the_same_that_is_not_finite_needs_no_care() -> None:
+    for dtype in ("f2", "f4", "f8"):
+        a = np.array([np.nan, 3, np.inf, -np.inf, np.nan, 1], dtype)
+        b = a.copy()
+        assert quick_tally(a, b) == PairTally(
+            6, max_abs=0.0, same_nan=2, bound=math.sqrt(10), sums=(ChunkSums(10, 10, 10, 0, 0),)
+        )
+        b[1], b[5] = -4, 2
+        sums = ChunkSums(10, 20, -10, 50, 8)
+        assert quick_tally(a, b) == PairTally(
+            6, 2, 1, 7.0, 1, same_nan=2, bound=math.sqrt(20), sums=(sums,)
+        )
+    exact = np.array([2**52, -(2**52), 5])
+    assert quick_tally(exact, exact + np.array([0, 0, -7])) == PairTally(
+        3, 1, 2, 7, 1, bound=math.sqrt(2.0**105 + 4), sums=(ChunkSums(2.0**105 + 25, 2.0**105 + 4,
+        2.0**105 - 10, 49, 7),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "int32"])
+@pytest.mark.parametrize("every", [2, 500])
+def test_signs_are_counted_where_few_or_many_differ(name: str, every: int) -> None:
+    a = np.ones(1000, name)
+    b = a.copy()
+    b[::every] = -1
+    a[1] = b[3] = 0
+    b[1] = -1
+    expected = len(b[::every])
+    assert quick_tally(a, b).sign_flips == quick_tally(b, a).sign_flips == expected
+    if name != "int32":
+        b[3] = -0.0
+        assert quick_tally(a, b).sign_flips == quick_tally(b, a).sign_flips == expected
+
+
+def test_pairs_that_occur_often_are_weighed() -> None:
+    random = np.random.default_rng(1)
+    for kind in (np.float32, np.int64):
+        a = np.array([1, -2, 0, 3, 5]).astype(kind)
+        b = np.array([1, 2, 4, 0, 5.0]).astype(kind)
+        a, b = (np.append(side, [side[0]]) for side in (a, b))
+        if kind is not np.int64:
+            a[5] = b[5] = np.nan
+        counts = random.integers(1, 9, 6)
+        for tolerance in (EXACTLY, Tolerance(atol=3.5)):
+            once = compare_carefully(a, b, tolerance, counts)
+            each = compare_carefully(np.repeat(a, counts), np.repeat(b, counts), tolerance)
+            assert replace(once, first_changed=each.first_changed) == each
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4", "f8", "c8"])
+@pytest.mark.parametrize("rtol", [0.0, 0.1])
+def test_the_farthest_are_those_that_a_sort_finds(dtype: str, rtol: float) -> None:
+    random = np.random.default_rng(4)
+    a = random.integers(1, 40, 60).astype(dtype)
+    b = np.where(random.random(60) < 0.5, a, a + random.integers(-20, 20, 60).astype(dtype))
+    if dtype != "i4":
+        b[7] = np.nan
+    tolerance = Tolerance(rtol=rtol)
+    apart = [abs(complex(y) - complex(x)) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    size = [max(abs(x), abs(y)) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    is_changed = [not far <= rtol * most for far, most in zip(apart, size, strict=True)]
+    changed = [i for i in range(60) if is_changed[i]]
+    rank = sorted(changed, key=lambda i: (-math.inf if math.isnan(apart[i]) else -apart[i], i))
+    for n in (0, 1, 5, len(changed), 100):
+        places, distances = farthest(a, b, tolerance, n)
+        assert places.tolist() == sorted(rank[:n])
+        assert distances.tolist() == pytest.approx([apart[i] for i in places], nan_ok=True)
+
+
+def test_bits_of_every_width_are_compared() -> None:
+    for dtype in ("i1", "f2", "f4", "f8", "c8", "c16"):
+        a = np.arange(1, 7).astype(dtype)
+        b = a.copy()
+        b[2], b[5] = 0, -1
+        expected = [False, False, True, False, False, True]
+        assert differing_bits(a, b).tolist() == expected
+        out = np.ones(6, np.bool_)
+        assert differing_bits(a, b, out) is out
+        assert out.tolist() == expected
+    z = np.array([1 + 2j, 3 + 4j, 5 + 6j])
+    assert differing_bits(z, z.conj()).tolist() == [True] * 3
+    assert differing_bits(z, -z.conj()).tolist() == [True] * 3
+
+
+def test_a_cast_is_one_from_either_side_only() -> None:
+    wide, narrow = np.array([0.1, 0.3]), np.array([0.1, 0.3], np.float32)
+    assert compare_carefully(wide, narrow, EXACTLY).is_cast == (True, False)
+    assert compare_carefully(narrow, wide, EXACTLY).is_cast == (False, True)
+    assert compare_carefully(wide, wide + 1, EXACTLY).is_cast == (True, True)
+    real, with_none = np.array([1.0, 2.0]), np.array([1 + 0j, 2 + 0j])
+    assert compare_carefully(real, with_none, EXACTLY).is_cast == (True, False)
+    assert compare_carefully(with_none, real, EXACTLY).is_cast == (False, True)
+    payload = np.array([0x7FC00001], np.uint32).view(np.float32)
+    assert compare_carefully(payload, np.array([np.nan]), EXACTLY).is_cast == (True, True)
+
+
+def test_exact_sums_of_odd_pairs() -> None:
+    a, b = np.array([2.0**600, 2.0**590]), np.array([2.0**-600, -(2.0**-590)])
+    [sums] = compare_carefully(a, b, EXACTLY).sums
+    assert list(sums)[5:] == [601, -589, 601]
+    part = 0.25 + 2.0**-22
+    assert list(sums)[:5] == [part, part, 2.0**-12 - 2.0**-12, part, 0.5 + 2.0**-11]
+    [sums] = compare_carefully(np.array([2.0**399]), np.array([0.0]), EXACTLY).sums
+    assert list(sums) == [2.0**798, 0, 0, 2.0**798, 2.0**399, 0, 0, 0]
+    [sums] = compare_carefully(np.array([np.inf, 1.0]), np.array([np.inf, 3.0]), EXACTLY).sums
+    assert list(sums) == [1, 9, 3, 4, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "bfloat16"])
+def test_steps_of_finite_values_are_counted_quickly_and_right(name: str) -> None:
+    random = np.random.default_rng(2)
+    dtype = np.dtype(getattr(ml_dtypes, name, name))
+    a, b = (random.normal(size=300).astype(dtype) for _ in range(2))
+    quick = _rounding_of_finite(a, b)
+    assert quick is not None
+    steps = ulp_distances(a, b)
+    largest = max(np.abs(a.astype(float)).max(), np.abs(b.astype(float)).max())
+    expected = Rounding(int(steps.max()), float(np.spacing(np.array(largest, dtype))))
+    assert quick == _rounding(a, b) == expected
+    for at, scale in ((0, 1), (299, -1)):
+        x = a.copy()
+        x[at] = scale * 77
+        assert _rounding_of_finite(x, b) == _rounding_of_finite(b, x) == _rounding(x, b)
+    for odd in (np.nan, np.inf, -np.inf):
+        x, y = a.copy(), a.copy()
+        x[5] = odd
+        assert _rounding_of_finite(x, b) is None
+        assert _rounding_of_finite(b, x) is None
+        y[5] = odd
+        assert rounding_of([(x, y)]).max_ulp == 0
+    assert rounding_of([(a, b), (a, -a)]) == merge_roundings(quick, _rounding(a, -a))
+    assert rounding_of([]) == Rounding(0, 0.0)
+
+
+def test_steps_of_bytes_that_are_counted() -> None:
+    random = np.random.default_rng(2)
+    a, b = (random.normal(size=40_000).astype(ml_dtypes.float8_e4m3fn) for _ in range(2))
+    whole = rounding_of([(a, b)])
+    assert whole == _rounding(a, b)
+    assert whole == rounding_of([(a[:20_000], b[:20_000]), (a[20_000:], b[20_000:])])
+    assert whole == rounding_of([(a[:100], b[:100]), (a[100:], b[100:])])
+
+
+def test_how_far_rounding_may_be() -> None:
+    for name, most in (("float32", 64), ("float64", 64), ("float16", 16), ("bfloat16", 2)):
+        dtype = np.dtype(getattr(ml_dtypes, name, name))
+        step = float(np.spacing(np.array(1, dtype)))
+        assert may_be_rounding(most * step * 4, 4.0, dtype, 0.0)
+        assert not may_be_rounding(most * step * 4.01, 4.0, dtype, 0.0)
+        assert may_be_rounding(most * step * 8, 4.0, dtype, 2 * most)
+        tiny = float(np.spacing(np.array(0, dtype)))
+        assert may_be_rounding(most * tiny, 0.0, dtype, 0.0)
+        assert not may_be_rounding((most + 1) * tiny, 0.0, dtype, 0.0)
+    assert [has_steps(np.dtype(x)) for x in ("f2", "i4", "?", "c8")] == [True, False, False, False]
+    assert has_steps(np.dtype(ml_dtypes.bfloat16))
+    assert has_steps(np.dtype(ml_dtypes.float8_e5m2))
+    assert not has_steps(np.dtype(ml_dtypes.int4))
+
+
+def test_merged_tallies_are_sums() -> None:
+    one = PairTally(5, 2, 1, 3.0, 1, (True, False), 1, 4, 2.5, (ChunkSums(1, 2, 3, 4, 5),))
+    two = PairTally(7, 1, 0, 2.0, 2, (True, True), 3, 2, 9.5, (ChunkSums(6, 7, 8, 9, 1),))
+    assert merge_tallies([one, two]) == PairTally(
+        12, 3, 1, 3.0, 3, (True, False), 4, 6, 9.5, (*one.sums, *two.sums)
+    )
+    assert merge_tallies([replace(one, first_changed=None), two]).first_changed == 5
+    assert merge_tallies([two, replace(one, is_cast=(False, True))]).is_cast == (False, True)
+    assert math.isnan(merge_tallies([one, replace(two, max_abs=math.nan)]).max_abs or 0)
+    assert merge_tallies([replace(one, max_abs=None)]).max_abs is None

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.analysis.statistics.distribution import sketch_distribution
-from ckread.analysis.statistics.sketch import Sketch
+from ckread.analysis.statistics.moments import moments
+from ckread.analysis.statistics.sketch import (
+    N_BINS,
+    Pattern,
+    Sketch,
+    bin_bounds,
+    is_integral,
+    pattern_of,
+    pattern_values,
+    tally_of_sorted,
+)
 from ckread.readers.contract import DataType, numpy_dtype
 from tests.analysis.numpy_figures import assert_equals_numpy
 from tests.strategies import PLAIN_DTYPES
@@ -206,3 +216,127 @@ def test_counts_of_more_than_32_bits() -> None:
     assert found.zeros == 2**32
     assert found.mean == 1.5
     assert found.std == pytest.approx(1.25**0.5, rel=1e-15)
+
+
+@pytest.mark.parametrize("pattern", [Pattern.FLOAT32, Pattern.ROUNDED])
+def test_bins_end_where_the_next_begin(pattern: Pattern) -> None:
+    """A value at the bound of a bin is in it, and just beyond the bound in the next."""
+    low, high = bin_bounds(pattern)
+
+    def bin_of(x: NDArray[np.float64]) -> NDArray[np.intp]:
+        with np.errstate(over="ignore"):
+            return (x.astype(np.float32).view(np.uint32) >> 16).astype(np.intp)
+
+    bins = np.arange(1, 0x7F80)
+    sign = np.where(np.arange(N_BINS) < 0x8000, 1, -1)
+    for offset in (0, 0x8000):
+        at = bins + offset
+        inner, outer = (low, high) if not offset else (-high, -low)
+        assert (sign[at] == (1 if not offset else -1)).all()
+        s = sign[at[0]]
+        if pattern is Pattern.FLOAT32:  # the bounds are float32, and the outer one is the next's
+            np.testing.assert_array_equal(bin_of(s * inner[at]), at)
+            np.testing.assert_array_equal(bin_of(s * outer[at]), at + 1)
+            below = np.nextafter(inner[at].astype(np.float32), np.float32(0)).astype(float)
+            np.testing.assert_array_equal(bin_of(s * below), at - 1)
+        else:
+            np.testing.assert_array_equal(bin_of(s * np.nextafter(inner[at], np.inf)), at)
+            np.testing.assert_array_equal(bin_of(s * np.nextafter(inner[at], 0)), at - 1)
+            np.testing.assert_array_equal(bin_of(s * np.nextafter(outer[at], 0)), at)
+            np.testing.assert_array_equal(bin_of(s * np.nextafter(outer[at], np.inf)), at + 1)
+    assert (low[0], high[0x8000], low[0x8000]) == (0, 0, -high[0])
+    assert (high[0x7F80], low[0xFF80]) == (np.inf, -np.inf)
+    assert np.isnan(low[0x7F81:0x8000]).all()
+    assert np.isnan(high[0xFF81:]).all()
+
+
+def test_the_pattern_of_a_type() -> None:
+    assert {
+        str(t): str(pattern_of(t))
+        for t in (DataType.BOOL, DataType.FLOAT32, DataType.COMPLEX64, DataType.COMPLEX128,
+                  DataType.FLOAT64, DataType.INT32, DataType.INT64, DataType.BFLOAT16,
+                  DataType.UINT16, DataType.INT8, DataType.FLOAT8_E5M2)
+    } == {
+        "bool": "truth", "float32": "float32", "complex64": "float32", "complex128": "rounded",
+        "float64": "rounded", "int32": "rounded", "int64": "rounded", "bfloat16": "word",
+        "uint16": "word", "int8": "byte", "float8_e5m2": "byte",
+    }  # fmt: skip
+    for word in ("int8", "uint64", "qint32", "quint8", "bool"):
+        assert is_integral(DataType(word))
+    for word in ("float32", "bfloat16", "complex64"):
+        assert not is_integral(DataType(word))
+
+
+SOME = [-3.0, 0.0, 2.0, 2.0, -0.0, 7.0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float8_e5m2", "int8",
+                                   "int16", "int32", "uint64"])  # fmt: skip
+def test_what_is_known_exactly(dtype: str) -> None:
+    numbers = [abs(x) for x in SOME] if dtype == "uint64" else SOME
+    is_float = "float" in dtype
+    odd = [np.nan, np.inf, -np.inf, np.inf] if is_float else []
+    array = np.array([*numbers, *odd]).astype(numpy_dtype(DataType(dtype)))
+    sketch = _sketch(array, DataType(dtype))
+    tally = sketch.tally()
+    counts = (10, 2, 1, 2, 1) if is_float else (6, 2, 0, 0, 0)
+    assert (tally.elements, tally.zeros, tally.nan, tally.positive_infinite,
+            tally.negative_infinite, tally.finite) == (*counts, 6)  # fmt: skip
+    assert (tally.low, tally.high) == (min(numbers), 7)
+    assert {type(tally.low), type(tally.high)} == {float if is_float else int}
+    assert tally.part is not None
+    assert moments(tally.part).mean == pytest.approx(sum(numbers) / 6)
+    assert moments(tally.part).l1 == 14
+    assert sketch.counts().sum() == (6 if dtype in ("float32", "float64") else array.size)
+    ordered = np.sort(array.astype(np.float64))
+    sorted_tally = tally_of_sorted(ordered, ordered[np.isfinite(ordered)])
+    assert (sorted_tally.elements, sorted_tally.zeros, sorted_tally.nan,
+            sorted_tally.positive_infinite, sorted_tally.negative_infinite) == counts  # fmt: skip
+    assert (sorted_tally.low, sorted_tally.high) == (min(numbers), 7)
+    none = _sketch(array[6:], DataType(dtype)).tally()
+    assert (none.low, none.high, none.part, none.elements) == (None, None, None, len(odd))
+    nothing = tally_of_sorted(np.sort(np.array(odd)), np.empty(0))
+    assert (nothing.low, nothing.high, nothing.part, nothing.elements) == (
+        None, None, None, len(odd),
+    )  # fmt: skip
+    if is_float:
+        assert (nothing.nan, nothing.positive_infinite, nothing.negative_infinite) == (1, 2, 1)
+
+
+def test_zeros_are_counted_piece_by_piece() -> None:
+    """Also where a piece is constant, and where a tiny number shares the bin of zero."""
+    for piece, zeros in (
+        ([0.0, 0.0], 2), ([-0.0, -0.0], 2), ([0.0, -0.0], 2), ([1e-42, 0.0, 1.0], 1),
+        ([1e-42, 2e-42], 0), ([3.0, 3.0], 0), ([-1e-42, -0.0], 1), ([5.0, 0.0], 1),
+    ):  # fmt: skip
+        sketch = _sketch(np.array(piece, np.float32), DataType.FLOAT32)
+        assert sketch.tally().zeros == zeros
+        assert sketch.counts().sum() == len(piece)
+        bits = np.array(piece, np.float32).view(np.uint32) >> 16
+        assert np.flatnonzero(sketch.counts()).tolist() == sorted({*bits.tolist()})
+
+
+def test_pairs_of_bytes_are_folded() -> None:
+    octets = np.random.default_rng(0).integers(0, 5, 1001, np.uint8)
+    for n in (0, 1, 2, 1000, 1001):
+        sketch = _sketch(octets[:n].view(np.int8), DataType.INT8)
+        np.testing.assert_array_equal(sketch.counts(), np.bincount(octets[:n], minlength=256))
+    truth = _sketch(np.array([True, False, True]), DataType.BOOL)
+    assert truth.counts().tolist() == [1, 2]
+    assert pattern_values(DataType.BOOL).tolist() == [0, 1]
+    assert pattern_values(DataType.INT8)[[0, 127, 128, 255]].tolist() == [0, 127, -128, -1]
+
+
+def test_settling_keeps_all_figures() -> None:
+    array = np.arange(20.0)
+    one, two = Sketch(DataType.FLOAT64), Sketch(DataType.FLOAT64)
+    for part in np.split(array, 4):
+        one.add(part)
+        two.add(part)
+        two.settle()
+    assert len(pickle.dumps(two)) < len(pickle.dumps(one))
+    a, b = one.tally(), two.tally()
+    assert a.part is not None
+    assert b.part is not None
+    assert list(a.part) == pytest.approx(list(b.part), abs=1e-12)
+    Sketch(DataType.FLOAT64).settle()

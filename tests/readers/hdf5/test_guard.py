@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -12,6 +13,7 @@ import pytest
 from ckread.errors import CheckpointError, CorruptCheckpointError, UnsupportedFeatureError
 from ckread.model.opening import open_checkpoint
 from ckread.readers.files import FileWindow
+from ckread.readers.hdf5 import guard as module
 from ckread.readers.hdf5.guard import GuardedWindow
 from ckread.readers.keras.reader import open_hdf5
 from tests.fuzz.target import kept_of
@@ -188,3 +190,217 @@ def test_files_that_once_hung_the_library(name: str, tmp_path: Path) -> None:
     path.write_bytes(kept_of(name[2:].replace("h5", "hdf5"))["vlen_attribute_hangs_libhdf5"])
     with pytest.raises(CheckpointError):
         open_checkpoint(str(path))
+
+
+# Exact bounds, on bytes made by hand.
+
+
+def _guarded(path: Path, data: bytes) -> GuardedWindow:
+    path.write_bytes(data)
+    return GuardedWindow(FileWindow(str(path)), "w.h5")
+
+
+def _reading(path: Path, data: bytes, at: int, nbytes: int) -> str:
+    """Give what the library is refused with where it reads bytes; empty where it is not."""
+    guard = _guarded(path, data)
+    guard.seek(at)
+    with suppress(CheckpointError):
+        assert guard.read(nbytes) == data[at : at + nbytes]
+    if guard.refusal is None:
+        return ""
+    guard.seek(0)
+    with pytest.raises(CheckpointError) as caught:  # from then on it is given nothing
+        guard.read(1)
+    assert caught.value is guard.refusal
+    return str(guard.refusal)
+
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("at", [0, 512, 1024, 4096])
+@pytest.mark.parametrize(("version", "place"), [(0, 13), (1, 13), (2, 9), (3, 9)])
+def test_where_a_superblock_may_be_and_what_it_says(
+    tmp_path: Path, at: int, version: int, place: int
+) -> None:
+    block = bytearray(SIGNATURE + bytes([version]) + bytes(7))
+    block[place : place + 2] = 8, 8
+    path = tmp_path / "w.h5"
+    guard = _guarded(path, bytes(at) + block + b"data")
+    assert guard.pread(16, 4) == b"data"  # addresses count from there
+    for offsets, lengths in ((8, 4), (4, 8)):
+        block[place : place + 2] = offsets, lengths
+        found = f"offsets of {offsets} bytes and lengths of {lengths}, expected 8 and 8"
+        with pytest.raises(UnsupportedFeatureError) as caught:
+            _guarded(path, bytes(at) + block)
+        assert str(caught.value) == f"w.h5: superblock: {found}"
+
+
+def test_a_superblock_is_at_a_power_of_two_or_nowhere(tmp_path: Path) -> None:
+    block = SIGNATURE + bytes(5) + b"\4\4\0"
+    for before in (8, 256, 1536):
+        assert _guarded(tmp_path / "w.h5", bytes(before) + block + b"xx").pread(0, 2) == b"\0\0"
+    with pytest.raises(UnsupportedFeatureError):
+        _guarded(tmp_path / "w.h5", bytes(512) + block)
+    assert _guarded(tmp_path / "w.h5", bytes(512) + block[:-1]).pread(0, 1) == b"\0"
+
+
+def _heap(*objects: tuple[int, int], nbytes: int = 4096) -> bytes:
+    """Make a global heap of objects of an index and a size."""
+    data = struct.pack("<4sB3xQ", b"GCOL", 1, nbytes)
+    for index, size in objects:
+        data += struct.pack("<HHIQ", index, 1, 0, size) + bytes(-(-size // 8) * 8 if index else 0)
+    return data.ljust(4096, b"\0")
+
+
+REST = 4096 - 16
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (_heap((1, 9), (2, 0), (0, REST - 48)), ""),
+        (_heap((1, REST - 16)), ""),
+        (_heap((0, REST)), ""),
+        (_heap((0, REST - 8)), ""),  # what is left holds no object
+        (_heap((1, REST - 15)), f"object 1 of {REST - 15} bytes, expected 0 to {REST - 16}"),
+        (_heap((0, 15)), f"object 0 of 15 bytes, expected 16 to {REST}"),
+        (_heap((0, REST + 1)), f"object 0 of {REST + 1} bytes, expected 16 to {REST}"),
+        (_heap((3, 8), (0, 16)), f"object 0 of 0 bytes, expected 16 to {REST - 40}"),
+        (_heap(nbytes=4095), "4095 bytes, expected 4096 to 4096"),
+        (_heap(nbytes=4097), "4097 bytes, expected 4096 to 4096"),
+        (_heap((0, REST))[:-1], "4095 bytes are left, expected 4096"),
+        (b"GCOL\2" + _heap()[5:], ""),
+    ],
+)
+def test_bounds_of_a_global_heap(tmp_path: Path, data: bytes, found: str) -> None:
+    said = _reading(tmp_path / "w.h5", bytes(24) + data, 24, 16)
+    assert said == (f"w.h5: global heap at byte 24: {found}" if found else "")
+
+
+def test_a_global_heap_is_read_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_READ_NBYTES", 40)
+    sizes = [0, 3, 8, 24, 25, 100, 1, 17, 9]
+    used = sum(16 + -(-size // 8) * 8 for size in sizes)
+    objects = [(at + 1, size) for at, size in enumerate(sizes)]
+    assert _reading(tmp_path / "w.h5", _heap(*objects, (0, REST - used)), 0, 16) == ""
+    found = f"object 0 of 1 bytes, expected 16 to {REST - used}"
+    assert found in _reading(tmp_path / "w.h5", _heap(*objects, (0, 1)), 0, 16)
+
+
+def test_how_many_objects_a_global_heap_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _heap((1, 0), (2, 0), (0, REST - 32))
+    monkeypatch.setattr(module, "_MAX_OBJECTS", 3)
+    assert _reading(tmp_path / "w.h5", data, 0, 16) == ""
+    monkeypatch.setattr(module, "_MAX_OBJECTS", 2)
+    found = "global heap at byte 0: over 2 objects, expected one for each index"
+    assert _reading(tmp_path / "w.h5", data, 0, 16) == f"w.h5: {found}"
+
+
+def _names(free: int, *blocks: int, nbytes: int = 64) -> bytes:
+    """Make a local heap whose free blocks, of 16 bytes, say which is next; data at byte 32."""
+    data = b"".join(struct.pack("<QQ", following, 16) for following in blocks)
+    return struct.pack("<4sB3xQQQ", b"HEAP", 0, nbytes, free, 32) + data.ljust(64, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (_names(1), ""),
+        (_names(0, 16, 48, 0, 1), ""),
+        (_names(0, 0), "free block 0 follows itself"),
+        (_names(0, 16, 0), "free block 0 follows itself"),
+        (_names(48, 0, 0, 0, 48), "free block 48 follows itself"),
+        (_names(49, 0, 0, 0, 49), ""),  # out of the heap: the library refuses it
+        (_names(0, 0, nbytes=15), ""),
+        (_names(0, 0, nbytes=1 << 40), "free block 0 follows itself"),
+        (_names(0, 0)[:31], ""),
+        (b"HEAP\1" + _names(0, 0)[5:], ""),
+    ],
+)
+def test_free_blocks_of_a_local_heap(tmp_path: Path, data: bytes, found: str) -> None:
+    said = _reading(tmp_path / "w.h5", data, 0, 16)
+    expected = f"w.h5: local heap at byte 0: {found}, expected a list that ends"
+    assert said == (expected if found else "")
+
+
+def test_how_many_free_blocks_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = _names(0, 16, 32, 1)
+    monkeypatch.setattr(module, "_MAX_OBJECTS", 3)
+    assert _reading(tmp_path / "w.h5", data, 0, 16) == ""
+    monkeypatch.setattr(module, "_MAX_OBJECTS", 2)
+    found = "local heap at byte 0: too many blocks, expected a list that ends"
+    assert _reading(tmp_path / "w.h5", data, 0, 16) == f"w.h5: {found}"
+
+
+def _node(kind: int, level: int, children: list[int], *, n: int | None = None) -> bytes:
+    """Make a node of a B-tree: of a group (8 bytes a key), or of chunks (24 bytes, 32 of them)."""
+    head = struct.pack("<4sBBHQQ", b"TREE", kind, level, len(children) if n is None else n, 0, 0)
+    key = bytes(8 if kind == 0 else 24)
+    body = key + b"".join(child.to_bytes(8, "little") + key for child in children)
+    return head + (body if kind == 0 else body.ljust(64 * 32 + 24, b"\0"))
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize(
+    ("level", "lower", "found"),
+    [
+        (1, 0, ""),
+        (2, 1, ""),
+        (2, 2, "a child of level 2, expected 1"),
+        (2, 0, "a child of level 0, expected 1"),
+        (1, 1, "a child of level 1, expected 0"),
+        (0, 0, ""),
+        (0, 7, ""),
+    ],
+)
+def test_levels_of_a_tree(tmp_path: Path, kind: int, level: int, lower: int, found: str) -> None:
+    child = _node(kind, lower, [])
+    own = _node(kind, level, [0, len(child)])
+    data = child + child + own
+    at = 2 * len(child)
+    said = _reading(tmp_path / "w.h5", data, at, len(own))
+    assert said == (f"w.h5: B-tree at byte {at}: {found}" if found else "")
+    twice = _node(kind, level, [0, 0])
+    said = _reading(tmp_path / "w.h5", child + child + twice, at, len(twice))
+    if level and not found:
+        assert said == f"w.h5: B-tree at byte {at}: a child at byte 0, which has another parent"
+
+
+def test_nodes_that_the_library_refuses_itself(tmp_path: Path) -> None:
+    path = tmp_path / "w.h5"
+    leaf, leaves = _node(0, 0, []), _node(0, 1, [0, 0])
+    for other in (b"TREE\2" + leaves[5:], b"TREF" + leaves[4:], leaves[:23]):
+        assert _reading(path, leaf + other, len(leaf), len(other)) == ""
+    cut = _node(0, 1, [0, 0])[:-9]  # the second child is not whole
+    assert _reading(path, leaf + cut, len(leaf), len(cut)) == ""
+    far = _node(0, 1, [1 << 40, 0, 0])
+    assert _reading(path, leaf + far, len(leaf), len(far)) == ""
+    other = _node(0, 1, [0])  # no node at all: what is there is no tree
+    assert _reading(path, bytes(24) + other, 24, len(other)) == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "is_refused"), [(0, False), (65, False), (1, True), (-65 * 9, True)]
+)
+def test_sizes_of_nodes_of_chunks(tmp_path: Path, more: int, is_refused: bool) -> None:
+    """A key is 8 bytes, and 8 for each dimension: the node says how many by its size."""
+    leaf = _node(1, 0, [])
+    node = _node(1, 1, []).ljust(len(leaf) + more, b"\0")[: len(leaf) + more]
+    said = _reading(tmp_path / "w.h5", leaf + node, len(leaf), len(node))
+    found = f"a node of {len(node)} bytes, expected 32 pairs"
+    assert said == (f"w.h5: B-tree at byte {len(leaf)}: {found}" if is_refused else "")
+
+
+def test_what_was_checked_is_not_checked_again(tmp_path: Path) -> None:
+    """A node that is read once more has the same children, which then have one parent still."""
+    leaf = _node(0, 0, [])
+    node = _node(0, 1, [0])
+    guard = _guarded(tmp_path / "w.h5", leaf + node)
+    for _ in range(3):
+        guard.seek(len(leaf))
+        assert guard.read(len(node)) == node

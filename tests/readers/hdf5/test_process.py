@@ -6,12 +6,16 @@ import io
 import json
 import os
 import pickle
+import resource
 import signal
 import struct
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -24,7 +28,13 @@ from ckread.readers.hdf5 import process
 from ckread.readers.hdf5.file import Dataset, HDF5File
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a process of its own for the library, also where tests of faults do without."""
+    monkeypatch.setattr(process, "_PYTHONS", ("python", "pypy"))
 
 
 @pytest.fixture
@@ -225,3 +235,137 @@ def test_where_python_cannot_be_started_the_library_runs_here(
             assert checkpoint["a"].numpy().sum() == 200
             assert checkpoint["words"].numpy()[0] == b"x"
         assert ckread.check(chunked).sound
+
+
+# What the child does, in this process.
+
+
+class _Asked:
+    """The pipes of a child, and what is at their other ends."""
+
+    def __init__(self) -> None:
+        (ask, questions), (answer, answers) = (os.pipe() for _ in range(2))
+        self.questions, self.answers = os.fdopen(questions, "wb"), os.fdopen(answer, "rb")
+        self.theirs = os.fdopen(ask, "rb"), os.fdopen(answers, "wb")
+        self.thread = threading.Thread(target=process.answer_all, args=self.theirs, daemon=True)
+        self.thread.start()
+
+    def ask(self, data: bytes, file: tuple[int, str, str], *question: Any, forget: Any = ()) -> Any:
+        """Ask something of a file of these bytes; give the answer, and what it read for it."""
+        number, path, name = file
+        asked = (number, path, name, len(data)), list(forget), 7, question[0], question[1:]
+        read: list[tuple[int, int]] = []
+        self.say(asked)
+        while True:
+            kind, answer = process._hear(self.answers)
+            if kind != "read":
+                return kind, answer, read
+            read.append(answer)
+            self.say(data[answer[0] : sum(answer)] if data else None)
+
+    def say(self, value: object) -> None:
+        pickle.dump(value, self.questions)
+        self.questions.flush()
+
+    def end(self) -> None:
+        """Close the pipe; the child ends."""
+        self.questions.close()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        self.answers.close()
+        for one in self.theirs:
+            one.close()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Asked]:
+    allowed: list[int] = []
+    monkeypatch.setattr(process, "_allow_seconds", allowed.append)
+    one = _Asked()
+    assert process._hear(one.answers) == ("ready", True)
+    yield one
+    one.end()
+    assert set(allowed) == {7}
+
+
+def test_what_the_child_answers(asked: _Asked, chunked: str) -> None:
+    data = Path(chunked).read_bytes()
+    file = 3, "/no/such/w.h5", "w.h5"  # it opens nothing itself
+    kind, found, read = asked.ask(data, file, "datasets")
+    assert (kind, [one.path for one in found]) == ("found", ["a", "b", "words"])
+    assert read[0] == (0, min(1 << 16, len(data)))  # blocks, not bytes
+    assert len(read) == len(set(read))
+    kind, values, _ = asked.ask(data, file, "values", found[0], (slice(0, 2),))
+    assert (kind, values.tolist()) == ("found", np.eye(200)[:2].tolist())
+    assert asked.ask(data, file, "chunk_shape", "b") == ("found", [50, 200], [])
+    kind, error, _ = asked.ask(data, file, "values", found[0]._replace(path="no"), ())
+    assert (kind, str(error), error.path) == (
+        "raised",
+        """w.h5: 'no': HDF5 cannot read it, "Unable to synchronously open object """
+        """(object 'no' doesn't exist)\"""",
+        "/no/such/w.h5",
+    )
+
+
+def test_the_child_keeps_files_until_they_are_forgotten(asked: _Asked, chunked: str) -> None:
+    data = Path(chunked).read_bytes()
+    first, second = (1, chunked, "w.h5"), (2, chunked, "w.h5")
+    assert asked.ask(data, first, "ready")[2]
+    assert asked.ask(data, second, "ready", forget=[9])[2]  # a number that it never had
+    for file in (first, second):
+        assert asked.ask(data, file, "ready") == ("found", None, [])
+    assert asked.ask(data, second, "ready", forget=[1]) == ("found", None, [])
+    assert asked.ask(data, first, "ready", forget=[2])[2]
+    assert asked.ask(data, second, "ready")[2]
+
+
+def test_what_cannot_be_read_for_the_child(asked: _Asked) -> None:
+    kind, error, read = asked.ask(b"", (1, "/far/w.h5", "w.h5"), "ready")
+    assert (kind, str(error), read) == ("raised", "w.h5: no HDF5 signature", [])
+    asked.say(((2, "/far/w.h5", "w.h5", 100), [], 7, "ready", ()))
+    assert process._hear(asked.answers) == ("read", (0, 100))
+    asked.say(None)
+    kind, error = process._hear(asked.answers)
+    assert (kind, str(error)) == ("raised", "/far/w.h5: cannot be read")
+
+
+def test_a_child_that_is_asked_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_IDLE_SECONDS", 0.01)
+    one = _Asked()
+    one.thread.join(10)
+    assert not one.thread.is_alive()
+    one.end()
+
+
+def test_seconds_of_a_question_count_from_what_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (which, 99))
+    monkeypatch.setattr(resource, "setrlimit", lambda *given: limits.append(given))
+    monkeypatch.setattr(time, "process_time", lambda: 12.7)
+    process._allow_seconds(7)
+    assert limits == [(resource.RLIMIT_CPU, (19, 99))]
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "expected"), [(0, 5), ((1 << 20) - 1, 5), (1 << 20, 9), (5 << 20, 25)]
+)
+def test_seconds_of_a_question_go_by_the_size_of_its_file(
+    nbytes: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.h5"
+    path.touch()
+    os.truncate(path, nbytes)
+    sent: list[Any] = []
+    child = object.__new__(process._Child)
+    child.has_ended, child._lock = False, threading.Lock()
+    monkeypatch.setattr(child, "_send", sent.append)
+    monkeypatch.setattr(child, "_receive", lambda: ("found", "it"))
+    monkeypatch.setattr(process, "_forgotten", deque([4, 5]))
+    with FileWindow(str(path)) as window:
+        proxy = process.LibraryProxy(window, "w.h5")
+        assert child.ask(proxy, "what", (1, 2)) == "it"
+        file = (proxy.number, str(path), "w.h5", nbytes)
+        assert sent == [(file, [4, 5], expected, "what", (1, 2))]
+        proxy.close()
+        child.ask(proxy, "what", ())
+    assert sent[1][1] == [proxy.number]

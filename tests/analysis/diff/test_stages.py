@@ -1,0 +1,436 @@
+"""Single stages of pairing and comparing, from variables made by hand."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from ckread.analysis.diff import conversion
+from ckread.analysis.diff.codes import (
+    compare_dequantised,
+    decoding_of,
+    have_no_common_unit,
+)
+from ckread.analysis.diff.conversion import (
+    Arrangement,
+    canonical_name,
+    compare_turned,
+    find_parts,
+    pair_by_turned_values,
+)
+from ckread.analysis.diff.leftovers import assign, pair_by_content, pair_nearest, propose
+from ckread.analysis.diff.matching import is_same_content, match_variables
+from ckread.analysis.diff.metrics import Tolerance, may_be_exchanged
+from ckread.analysis.diff.renaming import infer_rules
+from ckread.model.role import Role
+from tests.analysis.array_checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckread.model.variable import Variable
+
+EXACTLY = Tolerance()
+
+
+def some(arrays: dict[str, Any], **options: Any) -> list[Variable]:
+    """Give variables in the order of their arrays; numbers become float32."""
+    made = checkpoint({k: np.asarray(x) for k, x in arrays.items()}, **options)
+    return [made[name] for name in arrays]
+
+
+def floats(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+# Arrangements.
+
+
+def turned(a: Any, b: Any) -> tuple[Any, Any, Any]:
+    [left], [right] = some({"x": a}), some({"x": b})
+    found = compare_turned(left, right, EXACTLY)
+    assert found is not None
+    return found.arrangement.axes, found.arrangement.gates, found.metrics.changed_elements
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (3, 3, 2, 4), (1, 2, 3, 4, 5)])
+def test_axes_that_were_exchanged_are_found(shape: tuple[int, ...]) -> None:
+    x = floats(*shape)
+    for axes in list(itertools.permutations(range(len(shape))))[::7]:
+        found, gates, changed = turned(x, x.transpose(axes))
+        assert (gates, changed) == (None, 0)
+        moved = x.transpose(found or range(x.ndim)).reshape(x.transpose(axes).shape)
+        assert np.array_equal(moved, x.transpose(axes))
+        assert 1 in shape or (found is None) == (axes == tuple(range(len(shape))))
+
+
+def test_axes_that_were_joined_or_cut() -> None:
+    x = floats(2, 3, 4)
+    assert turned(x, x.reshape(6, 4)) == (None, None, 0)
+    assert turned(x, x.transpose(2, 0, 1).reshape(4, 6)) == ((2, 0, 1), None, 0)
+    assert turned(x.reshape(6, 4), x) == (None, None, 0)
+    assert turned(x.transpose(2, 0, 1).reshape(4, 6), x) == (None, None, 0)
+    assert turned(x.reshape(-1), x)[1:] == (None, 0)
+    x = floats(2, 2)
+    x_near = x.T.copy()
+    x_near[0, 0] += 1
+    assert turned(x, x_near) == ((1, 0), None, 1)
+    [six] = some({"x": np.zeros((1, 1, 1, 1, 2, 3), np.float32)})
+    [other] = some({"x": np.zeros((3, 2, 1, 1, 1, 1), np.float32)})
+    assert compare_turned(six, other, EXACTLY) is None
+    [text] = some({"x": np.array([b"a"], object)})
+    assert compare_turned(text, text, EXACTLY) is None
+
+
+@pytest.mark.parametrize("n_gates", [3, 4])
+def test_gates_that_were_exchanged(n_gates: int) -> None:
+    x = floats(2, 2 * n_gates)
+    blocks = np.split(x, n_gates, 1)
+    order = (*range(1, n_gates), 0)
+    moved = np.concatenate([blocks[i] for i in order], 1)
+    assert turned(x, moved) == (None, order, 0)
+    assert turned(x, moved.T) == ((1, 0), order, 0)
+    x = floats(2 * n_gates)
+    blocks = np.split(x, n_gates)
+    assert turned(x, np.concatenate([blocks[i] for i in order])) == (None, order, 0)
+    short = floats(n_gates)  # one element each is an order of elements, not of gates
+    assert turned(short, short[list(order)])[1] is None
+    noise = moved = np.concatenate([blocks[i] for i in order]) + floats(2 * n_gates, seed=1)
+    assert turned(x, noise)[1] is None, "by more than a chance"
+
+
+def test_what_is_one_after_a_cast_is_compared_as_such() -> None:
+    x = floats(3, 4).astype(np.float64)
+    found = turned(x, x.T.astype(np.float16))
+    assert found[:2] == ((1, 0), None)
+    [a], [b] = some({"x": x}), some({"x": x.T.astype(np.float16)})
+    cast = compare_turned(a, b, EXACTLY)
+    assert cast is not None
+    assert cast.metrics.exact_cast is True
+    same = compare_turned(a, a, EXACTLY)
+    assert same is not None
+    assert (same.arrangement, same.metrics.exact_cast) == (Arrangement(), None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shape", "is_finer"),
+    [
+        ((2, 3), (6,), True), ((2, 3), (2, 3), True), ((2, 3), (3, 2), False),
+        ((2, 3, 4), (6, 4), True), ((2, 3, 4), (2, 12), True), ((2, 3, 4), (8, 3), False),
+        ((6,), (2, 3), False), ((1, 2), (2,), True), ((2, 1), (2,), True), ((2, 3), (2,), False),
+        ((2,), (2, 3), False), ((), (), True), ((), (1,), True),
+    ],
+)  # fmt: skip
+def test_neighbours_that_give_a_shape(sizes: Any, shape: Any, is_finer: bool) -> None:
+    assert conversion._is_finer(sizes, shape) is is_finer
+
+
+def test_equal_values_in_any_arrangement_are_paired() -> None:
+    one, two = floats(4, 3), floats(4, 3, seed=1)
+    a = some({"p": one, "q": two, "step": np.float32(3), "n": np.arange(12)})
+    b = some({"r": two.T.copy(), "s": one.T.copy(), "t": np.float32(3), "m": np.arange(12)})
+    found = {(x.name, y.name) for x, y in pair_by_turned_values(a, b)}
+    assert found == {("p", "s"), ("q", "r")}
+    cast = some({"r": two.T.astype(np.float16), "s": one.astype(np.float16)})
+    assert {(x.name, y.name) for x, y in pair_by_turned_values(a, cast)} == found
+    mixed = some({"r": two.T.astype(np.float16), "s": one.astype(np.float64)})
+    assert list(pair_by_turned_values(a, mixed)) == [], "three types"
+    other = some({"r": two.T}, roles={"r": Role.STATISTIC})
+    assert list(pair_by_turned_values(a, other)) == []
+
+
+def test_what_is_mostly_equal_is_paired() -> None:
+    one, two = floats(4, 5), floats(4, 5, seed=1)
+    near, half = one.T.copy(), two.copy()
+    near.reshape(-1)[:9] += 1
+    half.reshape(-1)[:10] += 1
+    a = some({"p": one, "q": two})
+    b = some({"x": half, "y": near})
+    assert [(x.name, y.name) for x, y in pair_by_turned_values(a, b)] == [("p", "y")]
+    nearer = two.copy()
+    nearer.reshape(-1)[:5] += 1
+    b = some({"x": nearer, "y": near})
+    assert [(x.name, y.name) for x, y in pair_by_turned_values(a, b)] == [("q", "x"), ("p", "y")]
+    crowd = {f"c{i}": floats(4, 5, seed=9 + i) for i in range(6)}
+    wanted = [("q", "x"), ("p", "y")]
+    full = some({"p": one, "q": two, **crowd})
+    assert [(x.name, y.name) for x, y in pair_by_turned_values(full, b)] == wanted
+    over = some({"p": one, "q": two, **crowd, "c9": floats(4, 5, seed=99)})
+    assert list(pair_by_turned_values(over, b)) == []
+
+
+# Parts.
+
+
+def test_one_tensor_is_several_of_the_other_side() -> None:
+    q, k, v = floats(3, 4), floats(3, 2, seed=1), floats(3, 4, seed=2)
+    whole = some({"a/qkv/kernel": np.concatenate([k, v, q], 1), "a/free/kernel": floats(2, 2)})
+    parts = some({"b/q/kernel": q, "b/k/kernel": k, "b/v/kernel": v})
+    found = [(*p[:2], (p.part.whole, p.part.axis, p.part.start, p.part.stop), p.axes)
+             for p in find_parts(whole, parts)]  # fmt: skip
+    assert [(a.name, b.name, *rest) for a, b, *rest in found] == [
+        ("a/qkv/kernel", "b/k/kernel", ("a", 1, 0, 2), None),
+        ("a/qkv/kernel", "b/v/kernel", ("a", 1, 2, 6), None),
+        ("a/qkv/kernel", "b/q/kernel", ("a", 1, 6, 10), None),
+    ]
+    back = find_parts(parts, whole)
+    assert [(p.a.name, p.b.name, p.part.whole) for p in back] == [
+        (b.name, a.name, "b") for a, b, *_ in found
+    ]
+    turned_parts = some({"b/q/kernel": q.T, "b/k/kernel": k.T, "b/v/kernel": v.T})
+    assert [p.axes for p in find_parts(whole, turned_parts)] == [(1, 0)] * 3
+    rows = some({"a/all/kernel": np.concatenate([q.T, v.T])})
+    assert [(p.part.axis, p.part.start, p.part.stop) for p in find_parts(rows, [
+        parts[0], parts[2]])] == [(0, 0, 4), (0, 4, 8)]  # fmt: skip
+
+
+def test_what_are_no_parts() -> None:
+    q, k = floats(3, 4), floats(3, 4, seed=1)
+    both = np.concatenate([q, k], 1)
+    parts = {"b/q/kernel": q, "b/k/kernel": k}
+    whole = some({"a/qk/kernel": both})
+    assert len(find_parts(whole, some(parts))) == 2
+    for other in (
+        {"b/q/kernel": q, "b/k/bias": k},
+        {"b/q/kernel": q, "b/k/kernel": k.astype(np.float64)},
+        {"b/q/kernel": q, "c/k/kernel": k},
+        {"b/q/kernel": q, "b/k/kernel": k + 1},
+        {"b/q/kernel": both},
+        {**parts, "b/v/kernel": q},
+    ):
+        assert find_parts(whole, some(other)) == []
+    average = {"roles": {"a/qk/kernel": Role.HYPERPARAMETER}}
+    assert find_parts(some({"a/qk/kernel": both}, **average), some(parts)) == []
+    roles = dict.fromkeys(parts, Role.HYPERPARAMETER)
+    assert find_parts(whole, some(parts, roles=roles)) == []
+    eight = {f"b/{i}/kernel": floats(3, 2, seed=i) for i in range(9)}
+    for n in (8, 9):
+        few = dict(list(eight.items())[:n])
+        found = find_parts(some({"a/k/kernel": np.concatenate([*few.values()], 1)}), some(few))
+        assert len(found) == (8 if n == 8 else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model/conv1/kernel", ("conv1", "weight")), ("conv1.weight", ("conv1", "weight")),
+        ("norm/moving_mean:0", ("norm", "running_mean")), ("net", ("net",)),
+        ("module.module.a.gamma", ("a", "weight")), ("a/3", ("a", "3")), ("", ()),
+        ("a/_/b", ("a", "bias")), ("x/y:12", ("x", "y")),
+    ],
+)  # fmt: skip
+def test_names_in_the_words_of_both(name: str, words: tuple[str, ...]) -> None:
+    assert canonical_name(name) == words
+
+
+def test_leading_words_that_all_share() -> None:
+    for names, n in (
+        ([("a", "b", "x"), ("a", "b", "y")], 2), ([("a", "x"), ("b", "y")], 0),
+        ([("a", "x")], 0), ([], 0), ([("a", "b"), ("a", "b", "c")], 1),
+        ([("a", "b", "x"), ("a", "c", "x"), ("a", "d")], 1),
+    ):  # fmt: skip
+        assert conversion._shared(names) == n
+
+
+# Leftovers.
+
+
+def pairs(found: Any) -> list[tuple[Any, ...]]:
+    return [(x.name, y.name, *rest) for x, y, *rest in found]
+
+
+def test_proposals_have_a_confidence() -> None:
+    a = some({"net/one/kernel": floats(3, 4), "net/two/kernel": floats(3, 4, seed=1)})
+    b = some({"net/uno/kernel": floats(3, 4, seed=2), "net/two_b/kernel": floats(3, 4, seed=3)})
+    # Words and numbers in common, the last one fourfold, of 2 · 6 and of 6 + 7.
+    assert pairs(propose(a, b)) == [
+        ("net/one/kernel", "net/uno/kernel", 0.83), ("net/two/kernel", "net/two_b/kernel", 0.92),
+    ]  # fmt: skip
+    assert pairs(propose(a[:1], b[:1])) == [("net/one/kernel", "net/uno/kernel", 0.93)]
+    assert pairs(propose(a[1:], b[1:])) == [("net/two/kernel", "net/two_b/kernel", 0.95)]
+    assert pairs(propose(a[1:], b[:1]))[0][2] == 0.93
+    wide = some({"net/uno/kernel": floats(3, 4).astype(np.float64)})
+    assert pairs(propose(a[:1], wide)) == [("net/one/kernel", "net/uno/kernel", 0.77)]
+    assert pairs(propose(a, wide)) == [("net/one/kernel", "net/uno/kernel", 0.67)]
+    assert propose(a, some({"net/one/bias": floats(4, 3)})) == []
+    assert propose(some({"q": floats(3, 4)}), some({"w": floats(3, 4)})) == []
+    assert propose(some({"n/s": np.float32(1)}), some({"m/s": np.float32(2)})) == []
+    counter = {"roles": {"n/s": Role.COUNTER}}
+    one, two = some({"n/s": np.float32(1)}, **counter), some({"n/s": np.float32(2)}, **counter)
+    assert len(propose(one, two)) == 1
+    blank = {"net/abc/bias": np.zeros(6, np.float32)}
+    assert propose(some(blank), some({"net/def/gamma": np.zeros(6, np.float32)})) == []
+    assert len(propose(some(blank), some({"net/abc/bias": np.ones(6, np.float32)}))) == 1
+
+
+def test_equal_content_is_paired_by_the_nearest_name() -> None:
+    x, y = floats(5), floats(5, seed=1)
+    a = some({"a/one": x, "a/two": x, "b": y, "c": floats(6)})
+    b = some({"q/two": x, "q/one": x, "z": y, "d": floats(2, 3)})
+    assert pairs(pair_by_content(a, b)) == [
+        ("a/one", "q/one"), ("a/two", "q/two"), ("b", "z"), ("c", "d")
+    ]  # fmt: skip
+    three = {"k": floats(3)}
+    assert pair_by_content(some(three), some({"other": floats(3)})) == []
+    assert len(pair_by_content(some({"k/w": floats(3)}), some({"j/w": floats(3)}))) == 1
+    ones = np.ones(9, np.float32)
+    assert pair_by_content(some({"net/x/gamma": ones}), some({"net/y/gamma": ones})) != []
+    assert pair_by_content(some({"u/x/gamma": ones}), some({"net/y/scale": ones})) == []
+    assert pair_nearest([], b) == pair_nearest(a, []) == []
+    assert pair_nearest(a[:1], b[2:3]) != []
+    assert pair_nearest(a[:1], b[2:3], is_uniform=True) == []
+
+
+def test_large_blocks_are_paired_by_number_and_last_word() -> None:
+    n = 101
+    x = np.zeros((2, 2), np.float32)
+    a = [*some({f"net/block{i}/w": x + i for i in range(n)})]
+    b = [*some({f"mod/part{i}/w": x - i - 1 for i in reversed(range(n))})]
+    found = pairs(propose(a, b))
+    assert len(found) == n
+    assert all(p[len("net/block"):] == q[len("mod/part"):] for p, q, _ in found)  # fmt: skip
+
+
+def test_the_best_of_all_whatever_the_prices() -> None:
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        for shape in ((3, 5), (5, 3), (4, 4)):
+            scores = random.random(shape).tolist()
+            found = assign(scores)
+            total = sum(scores[i][j] for i, j in found)
+            turn = shape[0] > shape[1]
+            table = list(zip(*scores, strict=True)) if turn else scores
+            best = max(
+                sum(table[i][j] for i, j in enumerate(columns))
+                for columns in itertools.permutations(range(max(shape)), min(shape))
+            )
+            assert total == pytest.approx(best)
+            assert found == sorted(found)
+
+
+def test_several_rules_explain_what_is_left() -> None:
+    renames = [
+        ("a/x/w", "a/y/w"), ("b/x/w", "b/y/w"), ("c/x/w", "c/y/w"),
+        ("a/k/m", "a/k/n"), ("z/k/m", "z/k/n"), ("a/q", "p/q"),
+    ]  # fmt: skip
+    assert [str(rule) for rule in infer_rules(renames)] == ["s|/x/|/y/|", "s|/m$|/n|"]
+    assert infer_rules(renames[:1]) == ()
+    many = [(f"{c}{i}/{c}", f"{c}{i}/new{c}") for c in "abcdef" for i in range(3)]
+    assert len(infer_rules(many)) == 4
+
+
+def test_norms_of_what_may_be_exchanged() -> None:
+    assert may_be_exchanged(2.0, 2.0)
+    assert may_be_exchanged(2.0, 2.0 * (1 + 9e-13))
+    assert not may_be_exchanged(2.0, 2.0 * (1 + 2e-12))
+    assert not may_be_exchanged(0.0, 0.0)
+    assert not may_be_exchanged(None, 1.0)
+    assert not may_be_exchanged(1.0, None)
+
+
+def test_content_that_is_evidence() -> None:
+    x, y = some({"x": floats(4)})[0], some({"y": floats(4)})[0]
+    assert is_same_content(x, y)
+    assert not is_same_content(x, some({"y": floats(4, seed=1)})[0])
+    assert not is_same_content(*some({"x": floats(3), "y": floats(3)}))
+    assert not is_same_content(*some({"x": np.ones(8, "f4"), "y": np.ones(8, "f4")}))
+
+
+def test_averages_are_not_turned_round() -> None:
+    a = some({"w": floats(4)})
+    found = match_variables(a, some({"w": floats(4)}))
+    assert [(p.a.name, p.b.name, str(p.paired_by), p.confidence) for p in found.pairs] == [
+        ("w", "w", "name", 1.0)
+    ]
+    other = match_variables(a, some({"w": floats(5)}))
+    assert [(p.a.name, p.b.name) for p in other.pairs] == [("w", "w")]
+
+
+# Codes.
+
+
+def test_what_decodes_codes() -> None:
+    def found(name: str = "d/kernel", shape: Any = (3, 4), **beside: Any) -> Any:
+        codes = np.ones(shape, np.int8)
+        made = checkpoint({name: codes, **{k.replace("_in_", "/"): v for k, v in beside.items()}})
+        decoding = decoding_of(made[name], made)
+        return decoding and tuple(one and one.name for one in decoding)
+
+    for shape in ((4,), (1, 4), (3, 4), (3, 1), (1, 1, 4), (), (1,)):
+        scale = np.ones(shape, np.float32)
+        expected = None if shape == (1,) else ("d/kernel_scale", None, None)
+        assert found(d_in_kernel_scale=scale) == expected, shape
+    for shape in ((3,), (5,), (2, 4), (2, 1, 4), (3, 4, 1)):
+        assert found(d_in_kernel_scale=np.ones(shape, np.float32)) is None
+    assert found(d_in_kernel_scale=np.ones(4, np.int32)) is None
+    assert found() is None
+    table = found("e/embeddings", e_in_embeddings_scale=np.ones(3, np.float32))
+    assert table == ("e/embeddings_scale", None, None)
+    groups: dict[str, Any] = {
+        "d_in_kernel_scale": np.ones((2, 4), np.float32), "d_in_g_idx": np.zeros(3, np.float32),
+        "d_in_kernel_zero": np.ones((2, 4), np.uint8),
+    }  # fmt: skip
+    assert found(**groups) == ("d/kernel_scale", "d/kernel_zero", "d/g_idx")
+    for wrong in (
+        {"d_in_kernel_zero": np.ones((1, 4), np.uint8)}, {"d_in_g_idx": np.zeros(4, np.float32)},
+        {"d_in_g_idx": np.zeros((3, 1), np.float32)}, {"d_in_kernel_scale": np.ones(4, "f4")},
+        {"d_in_kernel_scale": np.ones((2, 3), "f4"), "d_in_kernel_zero": np.ones((2, 3), "u1")},
+    ):  # fmt: skip
+        assert found(**{**groups, **wrong}) is None
+    assert found(**{k: v for k, v in groups.items() if "g_idx" not in k}) is None
+    turned_groups = {
+        "e_in_embeddings_scale": np.ones((3, 2), np.float32), "e_in_g_idx": np.zeros(4, "f4"),
+        "e_in_embeddings_zero": np.ones((3, 2), np.uint8),
+    }  # fmt: skip
+    assert found("e/embeddings", **turned_groups) is not None
+    real = checkpoint({"k": floats(2), "k_scale": floats(2)})
+    assert decoding_of(real["k"], real) is None
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (3, 1), (3, 4), ()])
+def test_codes_are_divided_by_their_scale(shape: Any) -> None:
+    codes = np.arange(-6, 6, dtype=np.int8).reshape(3, 4)
+    scale = 2.0 ** np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(np.float32)
+    made = checkpoint({"k": codes, "k_scale": scale, "real": (codes / scale).astype(np.float32)})
+    decoding = decoding_of(made["k"], made)
+    assert decoding is not None
+    for a, b in (("k", "real"), ("real", "k")):
+        found = compare_dequantised(made[a], made[b], decoding, EXACTLY)
+        assert found is not None
+        assert (found.changed_elements, found.max_abs) == (0, 0)
+
+
+def test_codes_in_groups_are_shifted_and_scaled() -> None:
+    codes = np.arange(12, dtype=np.uint8)
+    scale, zero = floats(2, 4), np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint8)
+    index = np.array([1, 0, 1], np.float32)
+    rows = index.astype(int)
+    kernel = codes.reshape(3, 4)
+    real = (kernel.astype(np.float32) - zero[rows].astype(np.float32)) * scale[rows]
+    for name, turn in (("d/kernel", False), ("d/embeddings", True)):
+        arrays = {name: kernel, f"{name}_scale": scale, f"{name}_zero": zero, "real": real}
+        arrays = {key: np.ascontiguousarray(x.T if turn else x) for key, x in arrays.items()}
+        made = checkpoint({**arrays, "d/g_idx": index})
+        decoding = decoding_of(made[name], made)
+        assert decoding is not None
+        found = compare_dequantised(made[name], made["real"], decoding, EXACTLY)
+        assert found is not None
+        assert found.changed_elements == 0
+        assert found.l2_a == pytest.approx(float(np.linalg.norm(real)))
+
+
+def test_codes_have_no_unit_in_common_with_numbers() -> None:
+    def told(x: str, y: str, role: Role = Role.WEIGHT) -> bool:
+        a, b = (some({"w": np.ones(2).astype(t)}, roles={"w": role})[0] for t in (x, y))
+        return have_no_common_unit(a, b)
+
+    assert told("int8", "float32")
+    assert told("float32", "uint8")
+    assert told("bool", "float64")
+    assert not told("int8", "int32")
+    assert not told("float32", "float16")
+    assert not told("int64", "float32", Role.COUNTER)
+    assert not told("float32", "int64", Role.HYPERPARAMETER)
