@@ -14,6 +14,7 @@ from ckread.errors import (
     MissingShardError,
     UnsupportedFeatureError,
     UsageError,
+    by,
 )
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence, UnreadGraph
@@ -79,10 +80,11 @@ def open_checkpoint(path: str | os.PathLike[str], *, reader: str = "auto") -> Ch
     is_partner = location.format in DOTTED
     if choice is ReaderChoice.TENSORFLOW:
         what = f"a {location.format} file" if is_partner else "a Keras file"
+        option = by("--reader tensorflow", "reader='tensorflow'")
         raise UnsupportedFeatureError(
             f"{what}, which TensorFlow's reader does not read",
             path=location.path,
-            remedy="Leave --reader tensorflow out.",
+            remedy=f"Leave {option} out.",
         )
     if is_partner:
         from ckread.model.partners import open_partner

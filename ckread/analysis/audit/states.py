@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.analysis.checksums import content_key, is_zero
+from ckread.analysis.checksums import content_key, is_blank
 from ckread.analysis.training import (
     STEPS,
     counters_of,
@@ -264,10 +264,5 @@ def state_of(
         plan.owners,
         len(slots),
         len(plan.compared.keys),
-        bool(slots) and all(_is_blank(variable(key)) for key in slots),
+        bool(slots) and all(is_blank(variable(key)) for key in slots),
     )
-
-
-def _is_blank(variable: Variable) -> bool:
-    key = content_key(variable)
-    return key is not None and is_zero(key)

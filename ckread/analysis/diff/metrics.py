@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
-from ckread.errors import UsageError
+from ckread.errors import UsageError, by
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
@@ -263,7 +263,8 @@ class Tolerance:
         for option in ("rtol", "atol", "ulp"):
             value = getattr(self, option)
             if not 0 <= value < math.inf:
-                raise UsageError(f"--{option} {value}: expected a finite number of 0 or more")
+                given = by(f"--{option} {value}", f"{option}={value}")
+                raise UsageError(f"{given}: expected a finite number of 0 or more")
 
     @property
     def is_bitwise(self) -> bool:

@@ -160,7 +160,7 @@ _EVIDENCE = {
     PairedBy.VALUES: (Strength.STORED, "equal values"),
     PairedBy.KEY: (Strength.STORED, "equal path in the object graph, role and shape"),
     PairedBy.NAME: (Strength.NAMED, "equal names"),
-    PairedBy.RENAME: (Strength.NAMED, "--rename or --rename-map"),
+    PairedBy.RENAME: (Strength.NAMED, "the rule or map of renames that was given"),
     PairedBy.SCOPE: (Strength.NAMED, "equal names below the first scopes of the sides"),
     PairedBy.AVERAGE_OF: (Strength.NAMED, "the name of the weight within that of its average"),
     PairedBy.OWNER: (Strength.DERIVED, "the same slot of two variables that are paired"),

@@ -222,7 +222,6 @@ class RunOpener:
         ]
         # One with a slot's word counts for one parameter alone.
         counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER and not v.slot}
-        save_counter = [(counters[_SAVE_COUNTER],)] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
         structure = Structure(
@@ -232,7 +231,7 @@ class RunOpener:
             elements=sum(n * kind.elements for kind, n in kinds.items()),
             identities=_identities(checkpoint),
             evidence=checkpoint.evidence,
-            step_keys=(*_keys(counters, _STEP_NAMES), *save_counter),
+            step_keys=(*_keys(counters, _STEP_NAMES), *_keys(counters, (_SAVE_COUNTER,))),
             iterations_keys=tuple(chain(*_keys(_innermost(counters), _ITERATION_NAMES))),
             epoch_keys=next(iter(_keys(counters, ("epoch",))), ()),
             number_keys=tuple(

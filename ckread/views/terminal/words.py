@@ -207,6 +207,9 @@ def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
         ]
     if kind in NUMERIC and types == {int}:
         return list(map(str, values))
+    if kind is Kind.TEXT and types == {str, type(None)}:
+        words = iter(words_of(kind, [value for value in values if value is not None]))
+        return [ABSENT_WORD if value is None else next(words) for value in values]
     if kind is Kind.TEXT and types == {str}:
         text = "".join(values)
         if text.isprintable() and not (" " in text or "#" in text or "" in values):
