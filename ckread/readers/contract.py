@@ -444,6 +444,8 @@ class CheckpointReader(Protocol):
     """Whether `close` was called: values are not read any more, lists stay."""
     is_tensorflow: bool
     """Whether TensorFlow reads the values."""
+    lies_alike: bool
+    """Whether extents of one type and shape in one file differ in nothing but their places."""
 
     @property
     def tensors(self) -> Mapping[str, TensorRecord]:
