@@ -225,6 +225,7 @@ def test_what_kernels_are_told_as() -> None:
     assert few.scale == few.largest == np.abs(found.tiles[:2]).max()
     np.testing.assert_array_equal(few[1], found[1])
     assert len(list(found)) == len(found) == 4
+    assert len(filters_of("k", kernel, top=1)) == 1
     dense = filters_of("k", _kernel(6, 2))
     assert (dense.tiles.shape, dense.n_all, dense.kind) == ((1, 6, 2), 1, KernelKind.DENSE)
     line = filters_of("k", _kernel(7, 3, 5))
@@ -323,6 +324,16 @@ def test_arrays_that_are_images() -> None:
     assert read_array(np.zeros((3 * (1 << 21), 1), bool), 1).size == 3 << 21
     with pytest.raises(UsageError, match="too large an image"):
         read_array(np.zeros((3 * (1 << 21) + 1, 1), bool), 1)
+
+
+def test_a_file_of_an_array_that_is_too_large(tmp_path: Path) -> None:
+    for n, is_taken in ((3 << 21, True), ((3 << 21) + 1, False)):
+        np.save(tmp_path / "x.npy", np.zeros((n, 1), bool))
+        if is_taken:
+            assert read_array(tmp_path / "x.npy", 1).shape == (n, 1, 1)
+        else:
+            with pytest.raises(UsageError, match="too large an image"):
+                read_array(tmp_path / "x.npy", 1)
 
 
 def test_responses_as_they_are_told() -> None:
