@@ -10,8 +10,13 @@ work as a Python user expects.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "CheckpointError",
@@ -73,6 +78,27 @@ class TextLines(str):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the lines."""
         return type(self), tuple(self.lines)
+
+
+_AT_COMMAND_LINE: ContextVar[bool] = ContextVar("at_command_line", default=False)
+
+
+@contextmanager
+def at_command_line() -> Iterator[None]:
+    """Word what is told in here for the person who typed a command."""
+    token = _AT_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _AT_COMMAND_LINE.reset(token)
+
+
+def by(option: str, python: str) -> str:
+    """Name a way to more: the option of a command, or what takes its place in Python.
+
+    Pages, messages and remedies alike are worded by it, for the one who asked.
+    """
+    return option if _AT_COMMAND_LINE.get() else python
 
 
 class ErrorKind(StrEnum):

@@ -13,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckread.errors import UsageError
-from ckread.model.display import in_python
 
 if TYPE_CHECKING:
     import os
@@ -108,7 +107,6 @@ def _show_unshown() -> None:
 # Pictures of what changed between two checkpoints.
 
 
-@in_python()
 def plot_diff(
     diff: CheckpointDiff | Checkpoint | PathLike,
     b: Checkpoint | PathLike | None = None,
@@ -160,7 +158,6 @@ def plot_diff(
     return page_of(plot_diff(found, palette=palette_of(dark=dark)), page)
 
 
-@in_python()
 def plot_difference(
     a: Checkpoint | PathLike,
     b: Checkpoint | PathLike,
@@ -208,7 +205,6 @@ def plot_difference(
 # Pictures of a whole run: how far variables moved, single values, training curves.
 
 
-@in_python()
 def plot_drift(
     drift: RunDrift | Run | PathLike | Iterable[PathLike],
     patterns: str | Sequence[str] = (),
@@ -251,7 +247,6 @@ def plot_drift(
     return page_of(plot_drift(found, palette=palette_of(dark=dark)), page)
 
 
-@in_python()
 def plot_track(
     track: RunTrack | Run | PathLike | Iterable[PathLike],
     patterns: str | Sequence[str] | None = None,
@@ -294,7 +289,6 @@ def plot_track(
     return in_notebook(plot_track(found, palette=palette_of(dark=dark)))
 
 
-@in_python()
 def plot_history(
     history: TrainingHistory | PathLike | Sequence[PathLike],
     metric: str | None = None,
@@ -343,7 +337,6 @@ def plot_history(
     return figure_of(ax)
 
 
-@in_python()
 def plot_optimizer(
     audit: OptimizerAudit | RunOptimizerAudit | Checkpoint | Run | PathLike,
     patterns: str | Sequence[str] = (),
@@ -398,7 +391,6 @@ def plot_optimizer(
 _MAX_TILES, _MAX_RESPONSES = 256, 64
 
 
-@in_python()
 def plot_statistics(
     statistics: CheckpointStatistics | RunStatistics | Checkpoint | Run | PathLike,
     patterns: str | Sequence[str] = (),
@@ -481,7 +473,6 @@ def plot_statistics(
     return page_of(pages, page)
 
 
-@in_python()
 def plot_filters(
     variable: Filters | Responses | Checkpoint | Variable | PathLike,
     name: str | None = None,

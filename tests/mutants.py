@@ -145,6 +145,8 @@ def _not_run(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
                 spans.append(node)
             case ast.Call() if ast.unparse(node.func) == "cast":
                 spans.append(node.args[0])
+            case ast.Call(func=ast.Attribute(attr="reshape")):  # any number below 0 is -1 there
+                spans += [one for one in node.args if isinstance(one, ast.UnaryOp)]
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 spans += [one for one in node.decorator_list if _named(one) in _ONLY_SPEED]
         spans += [getattr(node, name, None) for name in ("annotation", "returns")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ import ckread
 from ckread import errors
 from ckread.analysis.check.findings import CheckReport
 from ckread.analysis.findings import Code, Finding, Level
+from ckread.cli.commands import COMMANDS
+from ckread.cli.main import main
 from ckread.cli.output import Output
 from ckread.errors import (
     CheckpointError,
@@ -27,7 +30,7 @@ from ckread.views.terminal.page import Paper, plain
 from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CLASSES = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
@@ -249,3 +252,95 @@ def test_nothing_else_that_shows_cuts_a_text_into_lines() -> None:
         "__init__.py: script",
         "help.py: (module.__doc__ or command.summary).strip()",
     }
+
+
+# Whoever calls from Python is told the argument, whoever types a command its option.
+
+NAMES = "|".join(command.name for command in COMMANDS)
+OPTION = re.compile(rf"(?<![\w-])--[a-z][a-z-]+|\bckread (?:{NAMES})\b")
+COMMAND_LINES = {
+    "ckread/analysis/compat/compat.py": {"command_line"},
+    "ckread/analysis/compat/cures.py": {"_by_name", "_other_ways"},
+    "ckread/model/paths/scanning.py": {"layout_of"},
+    "ckread/views/check.py": {"check_page"},
+    "ckread/views/compat.py": {"_cures"},
+    "ckread/views/listing.py": {"tree_page"},
+    "ckread/views/values.py": {"values_page"},
+}
+"""Functions that give whole command lines, of other programs too, or what a command alone shows."""
+
+
+def _options_told(path: Path) -> Iterator[str]:
+    """Yield what a module says of options, but for docstrings and the first side of `by`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    fine = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "by":
+            fine |= {id(inner) for inner in ast.walk(node.args[0])}
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            fine.add(id(node.value))
+        elif isinstance(node, ast.FunctionDef) and node.name in COMMAND_LINES.get(
+            path.relative_to(ROOT).as_posix(), ()
+        ):
+            fine |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in fine:
+            yield from OPTION.findall(node.value)
+
+
+@pytest.mark.parametrize("layer", ["readers", "model", "analysis", "views"])
+def test_no_option_is_named_to_who_calls_from_python(layer: str) -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): told
+        for path in (ROOT / "ckread" / layer).rglob("*.py")
+        if (told := list(_options_told(path)))
+    }
+    assert not found
+
+
+def _log(folder: Path) -> str:
+    path = folder / "log.csv"
+    path.write_text("epoch,zeal\n0,1.0\n1,2.0\n", encoding="utf-8")
+    return str(path)
+
+
+TEN = str(FIXTURES / "digits_run" / "ckpt-10")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words", "in_python", "on_a_line"),
+    [
+        (lambda log: ckread.history(log, best="zeal"), ["history", "LOG", "--best", "zeal"],
+         "mode='min'", "--mode min"),
+        (lambda log: ckread.open(f"{FIXTURES}/partners/one.npy", reader="tensorflow"),
+         ["info", f"{FIXTURES}/partners/one.npy", "--reader", "tensorflow"],
+         "Leave reader='tensorflow' out", "Leave --reader tensorflow out"),
+        (lambda log: ckread.diff(TEN, TEN, rename="x/y/z/"),
+         ["diff", TEN, TEN, "--rename", "x/y/z/"], "rename x/y/z/: not", "--rename x/y/z/: not"),
+        (lambda log: ckread.history(log, TEN, best="zeal", mode="max", match={"x": "1"}),
+         ["history", "LOG", "--run", TEN, "--best", "zeal", "--mode", "max", "--match", "x=1"],
+         "match: no column x", "--match: no column x"),
+        (lambda log: ckread.open(log), ["info", "LOG"], "ckread.history('", "ckread history "),
+    ],
+)  # fmt: skip
+def test_a_remedy_is_worded_for_who_asked(
+    asked: Callable[[str], object],
+    words: list[str],
+    in_python: str,
+    on_a_line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = _log(tmp_path)
+    with pytest.raises(CheckpointError) as error:
+        asked(log)
+    told = f"{error.value}\n{error.value.remedy}"
+    assert in_python in told
+    assert on_a_line not in told
+    assert error.value.remedy is None or [error.value.remedy] == error.value.__notes__
+    assert main([log if word == "LOG" else word for word in words]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert on_a_line in told
+    assert in_python not in told.replace(on_a_line, "")
+    with pytest.raises(CheckpointError, match=re.escape(str(error.value))):  # nothing is left of it
+        asked(log)

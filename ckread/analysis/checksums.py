@@ -195,6 +195,12 @@ def find_shared_in(checkpoint: Checkpoint) -> Shared:
     return Shared(tied, tuple(equal))
 
 
+def is_blank(variable: Variable) -> bool:
+    """Tell whether the checksum of a variable says that all of it is zero; False without one."""
+    key = content_key(variable)
+    return key is not None and is_zero(key)
+
+
 def is_zero(key: ContentKey) -> bool:
     """Tell whether content is all zero bytes."""
     return key.crc32c == _repeated(bytes(max(1, key.dtype.itemsize)), key.elements)

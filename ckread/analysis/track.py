@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckread.analysis.audit.seams import find_seams
-from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError
+from ckread.analysis.training import read_training_state
+from ckread.errors import CheckpointError, TextLines, UsageError, VariableNotFoundError, by
 from ckread.model.display import Kind, data_frame
 from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.run.run import as_run, nothing_left
 from ckread.model.selection import Regex, find_variable, nearest_names, select
 from ckread.model.variable import Variable, no_index, resolve_index, split_index
+from ckread.readers.contract import few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -158,9 +160,13 @@ def track(run: Run | PathLike | Iterable[PathLike], patterns: str | Sequence[str
     last_of = {found.structure.number: found for _, found in opened}
     at_last = {found.structure.number: at for at, found in opened}
     candidates: dict[str, Variable] = {}
+    rate = None  # that of a configuration; variables are asked for by name
     for number in sorted(at_last, key=at_last.__getitem__):
-        candidates.update(last_of[number].checkpoint())
-    found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run))
+        checkpoint = last_of[number].checkpoint()
+        candidates.update(checkpoint)
+        if checkpoint.evidence.compiled is not None:
+            rate = read_training_state(checkpoint).learning_rate
+    found_targets = (t for pattern in wanted for t in targets_of(pattern, candidates, run, rate))
     targets = list({target.label: target for target in found_targets}.values())
     rows, entries = [], []
     for at, found in opened:
@@ -236,8 +242,10 @@ class Target:
     role: Role
 
 
-def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Iterable[Target]:
-    """Give what a pattern means among the variables of a run."""
+def targets_of(
+    pattern: str, candidates: dict[str, Variable], run: Run, rate: float | None = None
+) -> Iterable[Target]:
+    """Give what a pattern means among the variables of a run; `rate` is a configuration's."""
     is_whole = pattern in candidates or isinstance(pattern, Regex)
     name, index = (pattern, None) if is_whole else split_index(pattern)
     try:
@@ -249,7 +257,7 @@ def targets_of(pattern: str, candidates: dict[str, Variable], run: Run) -> Itera
             candidates
         ):
             raise no_index(before, bracket + rest) from None
-        raise _no_rate(pattern, candidates, run) or error from None
+        raise _no_rate(pattern, candidates, run, rate) or error from None
     if index is not None:
         text = pattern[len(name) :].replace(" ", "")
         return [
@@ -284,7 +292,7 @@ def _is_element(variable: Variable, index: tuple[Any, ...]) -> bool:
 
 
 def _no_rate(
-    pattern: str, candidates: dict[str, Variable], run: Run
+    pattern: str, candidates: dict[str, Variable], run: Run, rate: float | None
 ) -> VariableNotFoundError | None:
     """Say why checkpoints hold no learning rate, if that is what was asked for."""
     if pattern.strip("*/").rpartition("/")[2] not in _RATE_WORDS:
@@ -302,14 +310,22 @@ def _no_rate(
         for v in candidates.values()
         if v.role is Role.COUNTER and v.name.rpartition("/")[2] in ("iterations", "iter")
     ]
-    if counters:
-        remedy: str = TextLines(
+    settings = [v.name for v in candidates.values() if v.role is Role.HYPERPARAMETER]
+    if rate is not None:
+        remedy: str = f"What the model was compiled with says {rate:.6g}, and is no variable."
+    elif counters:
+        remedy = TextLines(
             "With a schedule an optimizer computes it from its iterations, and does not save it.",
             "A log can hold it, per epoch: logs['learning_rate'] = float(optimizer.learning_rate)",
-            f"ckread track {run.path} {counters[0]}",
+            by(
+                f"ckread track {run.path} {counters[0]}",
+                f"ckread.track({run.path!r}, {counters[0]!r})",
+            ),
         )
     elif any(v.role is Role.SLOT for v in candidates.values()):
         remedy = "They hold slots of an optimizer, and its rate in no tensor."
+    elif settings:
+        remedy = f"They hold {few(settings, 3)}, and no variable that is known as a rate."
     else:
-        remedy = "They hold nothing of an optimizer."
+        remedy = "Nothing in them is known as an optimizer's."
     return VariableNotFoundError(found, path=run.path, remedy=remedy)

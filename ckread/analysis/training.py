@@ -48,8 +48,8 @@ class TrainingState(Frozen):
         >>> state = ckread.info("fixtures/digits_run").training
         >>> state.step, state.step_source, state.epoch, state.save_counter
         (10, 'file name and save counter', None, 10)
-        >>> state.lost, state.warnings, state.differing
-        ((), (), ())
+        >>> state.lost, state.warnings, state.differing, state.differing_epochs
+        ((), (), (), ())
         >>> state.iterations, state.iterations_source, round(state.learning_rate, 5), state.schedule
         (900, None, 0.00069, None)
         >>> state.optimizer_kind, state.optimizer_name, len(state.optimizers)
@@ -78,6 +78,7 @@ class TrainingState(Frozen):
         warnings: where file name, step and counters disagree, one sentence each.
         claims: on step and epoch, with what told them.
         differing: the counters that tell other steps, neither of which is above the other.
+        differing_epochs: those that tell other epochs, likewise.
     """
 
     step: int | None = None
@@ -97,8 +98,9 @@ class TrainingState(Frozen):
     warnings: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     differing: tuple[str, ...] = ()
+    differing_epochs: tuple[str, ...] = ()
 
-    _aside = frozenset({"claims", "differing"})
+    _aside = frozenset({"claims", "differing", "differing_epochs"})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields by name."""
@@ -114,7 +116,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     compiled = checkpoint.evidence.compiled
     counted = Counted.of(counters_of(scalars, STEPS))
     counter = Counted.of(counters_of(scalars, ("save_counter",)))
-    epoch = Counted.of(counters_of(scalars, ("epoch",))).value
+    epochs = Counted.of(counters_of(scalars, ("epoch",)))
     is_named = checkpoint.format is not Format.SAVED_MODEL  # whose directory has a version
     number, series = read_name(checkpoint.path) if is_named else (NameNumbers(), Series((), ()))
     kinds = sorted({one.kind for one in optimizers if one.kind is not None})
@@ -123,7 +125,7 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
     if not counted.names and all(one.iterations is None for one in optimizers):
         done, source = iterations_by_power(numbers)
     state = TrainingState(
-        epoch=number.epoch if epoch is None else epoch,
+        epoch=number.epoch if epochs.value is None else epochs.value,
         iterations=done,
         iterations_source=source,
         learning_rate=agreed(one.learning_rate for one in optimizers),
@@ -135,10 +137,11 @@ def read_training_state(checkpoint: Checkpoint) -> TrainingState:
         loss=compiled.loss if compiled is not None else (),
         metrics=compiled.metrics if compiled is not None else (),
         lost=find_lost(checkpoint),
-        differing=counted.differing,
+        differing=counted.differing if counted.names else counter.differing,
+        differing_epochs=epochs.differing,
     )
     told = _with_step(state, counted, number)
-    claims = tuple(_claims(told, series, is_epoch_stored=epoch is not None))
+    claims = tuple(_claims(told, series, is_epoch_stored=epochs.value is not None))
     return told._replace(claims=claims)
 
 
@@ -241,7 +244,11 @@ def _with_step(state: TrainingState, counted: Counted, number: NameNumbers) -> T
 def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> Iterator[Claim]:
     """Yield the claims on step and epoch, with what told them."""
     in_name = series.source or "file name"
-    differing = f"{', '.join(state.differing)}: neither is above the other" * bool(state.differing)
+
+    def rivals(told: Sequence[str]) -> str:
+        return f"{', '.join(told)}: neither is above the other" if told else ""
+
+    differing = rivals(state.differing)
     if state.step is None:
         untold = differing or "no counter in the file, and no number of its name counts"
         yield Claim("step", None, Strength.UNKNOWN, untold, series.against)
@@ -255,10 +262,13 @@ def _claims(state: TrainingState, series: Series, *, is_epoch_stored: bool) -> I
         yield Claim("step", state.step, strength, source, against)
     if state.iterations_source is not None:
         yield Claim("iterations", state.iterations, Strength.DERIVED, state.iterations_source)
+    others = rivals(state.differing_epochs)
     if state.epoch is not None:
         strength = Strength.STORED if is_epoch_stored else Strength.NAMED
         told = "variable epoch" if is_epoch_stored else in_name
-        yield Claim("epoch", state.epoch, strength, told)
+        yield Claim("epoch", state.epoch, strength, told, tuple(filter(None, [others])))
+    elif others:
+        yield Claim("epoch", None, Strength.UNKNOWN, others)
 
 
 class Counted(NamedTuple):

@@ -45,7 +45,7 @@ from collections import deque
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, by
 from ckread.readers.files import has_addresses
 
 if TYPE_CHECKING:
@@ -63,11 +63,16 @@ WORTH_NBYTES = 256 * 1000 * 1000
 _N_FROM_AFAR = 4
 """Threads that read from afar, at least: they wait more than they compute."""
 
-_REMEDY = "Was it killed, or out of memory? One process alone may do: --jobs 1."
 _AHEAD = 64
 """Jobs that are handed to an executor before the first result is back, at least."""
 _GIVEN_UP = ("KilledWorker", "FutureCancelledError", "CommClosedError", "MPIError", "RayError")
 """What executors of others raise, each by a class of its own, where a job cannot be finished."""
+
+
+def _alone() -> str:
+    """Say what may do where several processes did not."""
+    one = by("--jobs 1", "n_jobs=1")
+    return f"Was it killed, or out of memory? One process alone may do: {one}."
 
 
 def available_cores() -> int:
@@ -199,7 +204,7 @@ def _run_in(
                     waiting[executor.submit(worker, job)] = index
                     break
     except BrokenExecutor as error:
-        raise CheckpointError(f"a worker process died: {error}", remedy=_REMEDY) from None
+        raise CheckpointError(f"a worker process died: {error}", remedy=_alone()) from None
     except CancelledError:
         remedy = "Is its scheduler still there? Run it again."
         raise CheckpointError("the executor gave the work up", remedy=remedy) from None
@@ -303,7 +308,7 @@ class _Child:
         _, status = os.waitpid(self._pid, 0)
         pid, self._pid = self._pid, 0
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status}"
-        return CheckpointError(f"worker process {pid} died: {how}", remedy=_REMEDY)
+        return CheckpointError(f"worker process {pid} died: {how}", remedy=_alone())
 
     def stop(self) -> None:
         """Close its pipes, which ends it; in the middle of a job it is killed."""

@@ -21,7 +21,12 @@ from ckread.cli.arguments import (
 )
 from ckread.cli.commands import COMMANDS, Command, find_command
 from ckread.cli.output import Output
-from ckread.errors import CheckpointError, CheckpointNotFoundError, UsageError
+from ckread.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    UsageError,
+    at_command_line,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # All objects go when the process does: nobody need look for garbage then.
     atexit.register(gc.freeze)
     try:
-        with _signals() as received:
+        with _signals() as received, at_command_line():
             return _run(words, received)
     except BrokenPipeError:
         return _leave_quietly(EXIT_CLOSED_PIPE)

@@ -3,20 +3,21 @@
     $ ckread optimizer digits_run/ckpt-10
     digits_run/ckpt-10  Adam, 900 iterations
     The last update moved the weights by 0.12 %, kernels by 0.055 to 0.15 %. No
-    gradient has reached 11 of 38,378 elements.
+    gradient has reached 11 of 38,378 elements since the slots began.
 
-    learning rate            6.95e-4
-    beta_1, beta_2, epsilon  0.9, 0.999, 1e-07: defaults, the file does not hold
-                             them
+    learning rate                          6.95e-4
+    beta_1, beta_2, epsilon, weight_decay  0.9, 0.999, 1e-07, 0: defaults, assumed;
+                                           the file does not hold them
 
     weight          update  1e-5        0.01  signal  no gradient     step
     conv1/kernel   0.00103            ●       0.175         6.2 %  0.00537
     conv1/bias     0.00579                ●   0.141         6.2 %  0.00362
-    [… 14 lines]
+    [… 15 lines]
 
 The last update is recomputed from momentum and velocity, for Adam, AdamW, AMSGrad,
 Adamax, Lion, momentum, and RMSprop with momentum; others do not keep the gradient.
-Hyperparameters that no file holds are the defaults of the class, and are called so.
+Hyperparameters that no file holds are assumed to be the defaults of the class, and
+are called so: what is recomputed from them is right where a program left them alone.
 `--every` takes a run of checkpoints.
 """
 

@@ -6,9 +6,8 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
@@ -27,6 +26,7 @@ from typing import (
 )
 
 from ckread.errors import CheckpointError, MissingDependencyError
+from ckread.errors import by as by
 from ckread.errors import safe_text as safe_text
 
 if TYPE_CHECKING:
@@ -57,39 +57,6 @@ def shown_by(lay_out: Callable[[object], Screen | None], html: Callable[[Any], s
     _showing.append((lay_out, html))
 
 
-_IS_PYTHON: ContextVar[bool] = ContextVar("is_python", default=False)
-
-
-@contextmanager
-def in_python() -> Iterator[None]:
-    """Lay pages out for those who hold the answer: what they name is to be written in Python."""
-    token = _IS_PYTHON.set(True)
-    try:
-        yield
-    finally:
-        _IS_PYTHON.reset(token)
-
-
-def by(option: str, python: str) -> str:
-    """Name a way to more: the option of a command, or what says it of an answer in Python."""
-    return python if _IS_PYTHON.get() else option
-
-
-class _ForRich:
-    """A screen that is laid out when rich prints it."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        with in_python():
-            return iter(list(self._screen.__rich_console__(console, options)))
-
-    def __rich_measure__(self, console: Any, options: Any) -> Any:
-        with in_python():
-            return self._screen.__rich_measure__(console, options)
-
-
 class Displayed:
     """A checkpoint, a run or a result that `print`, rich and notebooks show as a page."""
 
@@ -98,25 +65,22 @@ class Displayed:
     def __str__(self) -> str:
         """Give the page that a terminal of 80 columns shows, without colours."""
         screen = self._screen()
-        with in_python():
-            return repr(self) if screen is None else screen.text()
+        return repr(self) if screen is None else screen.text()
 
     def __rich__(self) -> Any:
         """Give the page to rich: `rich.print`, `Console`, `Live`, `export_svg`."""
         screen = self._screen()
-        return repr(self).replace("[", r"\[") if screen is None else _ForRich(screen)
+        return repr(self).replace("[", r"\[") if screen is None else screen
 
     def _repr_html_(self) -> str | None:
         """Give the page to a notebook; None, for the `repr`, where it cannot be made."""
         screen = self._screen()
-        with in_python():
-            return None if screen is None else _showing[-1][1](screen)
+        return None if screen is None else _showing[-1][1](screen)
 
     def _screen(self) -> Screen | None:
         """Lay it out; None where that cannot be done: its files are closed, damaged or gone."""
         try:
-            with in_python():
-                return _showing[-1][0](self)
+            return _showing[-1][0](self)
         except CheckpointError:
             return None
 
@@ -280,9 +244,26 @@ def is_there(value: object) -> bool:
     return value is not None
 
 
+def are_one(values: Sequence[Any]) -> bool:
+    """Tell whether very many values are one and the same, as many columns are; 0 is not -0."""
+    if not values or values[0] != values[-1] or values.count(values[0]) < len(values):
+        return False
+    types = {*map(type, values)}
+    is_signed = types == {float} and values[0] == 0 and len({*map(repr, values)}) > 1
+    return len(types) == 1 and not is_signed
+
+
+def counted(values: Sequence[Any]) -> Counter[Any]:
+    """Count how often there is which value, quickly where there is one."""
+    return Counter({values[0]: len(values)} if are_one(values) else values)
+
+
 def rows_where(rows: Sequence[Row], name: str, is_meant: Callable[[Any], bool]) -> list[Row]:
     """Give the rows of which a field is as it is meant."""
-    return [rows[i] for i, value in enumerate(column_of(rows, name)) if is_meant(value)]
+    values = column_of(rows, name)
+    if are_one(values) and not is_meant(values[0]):
+        return []
+    return [rows[i] for i, value in enumerate(values) if is_meant(value)]
 
 
 def in_order_of(rows: Sequence[Row], order: Sequence[int]) -> Sequence[Row]:
@@ -374,6 +355,11 @@ def import_pandas() -> Any:
 
 
 # How a name from a file is spelled where people read it: printable, and one word in a pipe.
+
+
+def safe_texts(texts: Sequence[str]) -> list[str]:
+    """Give very many texts for display, as `safe_text` gives each."""
+    return list(texts) if "".join(texts).isprintable() else list(map(safe_text, texts))
 
 
 def safe_word(text: str) -> str:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ckread.errors import TextLines, UsageError, VariableNotFoundError
+from ckread.errors import TextLines, UsageError, VariableNotFoundError, by
 from ckread.model.display import is_spelled, safe_text, safe_word
 from ckread.model.role import Role, as_roles
 
@@ -244,7 +244,7 @@ def nothing_matches(pattern: str, names: Sequence[str]) -> VariableNotFoundError
         return VariableNotFoundError(message, remedy=_DID_YOU_MEAN % pattern.replace(core, cased))
     parts = {part: None for name in names for part in (name, *name.split("/"))}
     near = _closest(core, list(parts)[:20_000])
-    remedy = nearest_names(near) or NONE_NEAR
+    remedy = nearest_names(near) or _none_near()
     return VariableNotFoundError(message, remedy=remedy)
 
 
@@ -290,14 +290,18 @@ _N_NEAR = 5
 _N_COMPARED = 2000
 """Names whose spelling is compared in full with one that is not there."""
 
-NONE_NEAR = "No name is near it; ckread ls lists those there are."
+
+def _none_near() -> str:
+    return f"No name is near it; {by('ckread ls', 'list(checkpoint)')} lists those there are."
+
+
 """The remedy where no name is spelt alike."""
 
 
 def not_found(name: object, names: Collection[str], path: str) -> VariableNotFoundError:
     """Give the error for a name that is not there, with those that are near, or how to list all."""
     near = near_names(name, names) if isinstance(name, str) else []
-    remedy: str | None = nearest_names(near) or (NONE_NEAR if names else None)
+    remedy: str | None = nearest_names(near) or (_none_near() if names else None)
     if isinstance(name, str) and (cased := _in_another_case(name, names)):
         remedy = _DID_YOU_MEAN % cased
     return VariableNotFoundError(f"no variable {name}", path=path, remedy=remedy)

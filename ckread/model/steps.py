@@ -83,6 +83,10 @@ _ENDINGS = {"epoch", "epochs", "step", "steps", "iter", "iters", "iteration", "c
 _ENDINGS |= {"loss", "accuracy", "score", "reward", "size", "seed", "fold", "轮"}
 """Words that count also at the end of a longer one: `trainloss`, `myepoch`."""
 
+TIMES_ORDER = (
+    "Lower numbers were saved after all higher ones, as where a directory is trained into twice: "
+    "the times order them."
+)
 MAX_ENUMERATED = 10
 """Names numbered from 0 or 1 without a gap: up to so many may as well be models or folds."""
 _TIMES = {"k": 1000, "m": 10**6}
@@ -322,7 +326,7 @@ def _read(
     doubt = chosen.doubt
     if chosen.is_counted and trusted and _is_trained_again(order, trusted):
         order.sort(key=trusted.__getitem__)
-        doubt = "Trained again into this directory: lower numbers are newer, so times order them."
+        doubt = TIMES_ORDER
     elif not chosen.keys and not trusted:
         doubt = doubt or UNTOLD
     return Series(

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
-from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind
+from ckread.errors import CheckpointError, CorruptCheckpointError, ErrorKind, by
 from ckread.readers.contract import shown
 from ckread.readers.crc32c import crc32c, unmask
 from ckread.readers.files import (
@@ -46,7 +46,7 @@ class Kind(Enum):
 
     Attributes:
         phrase: what messages call it.
-        remedy: a sentence with `{path}` in it, or empty.
+        remedy: a sentence, with `{history}` where a call of that belongs; or empty.
     """
 
     phrase: str
@@ -61,6 +61,11 @@ class Kind(Enum):
         member.remedy = remedy
         return member
 
+    def remedy_for(self, path: str) -> str:
+        """Give the remedy for a file; empty where there is none."""
+        call = by(f"ckread history {path}", f"ckread.history({path!r})")
+        return self.remedy.format(history=call)
+
     # Checkpoints and their parts.
     BUNDLE_INDEX = "index of a TensorFlow checkpoint (V2)"
     TORN_INDEX = "beginning of a checkpoint index, without its end"
@@ -74,9 +79,9 @@ class Kind(Enum):
     WEIGHTS_JSON = "index of sharded Keras weights"
 
     # Neighbours in the same directories.
-    HISTORY_JSON = "JSON text", "It looks like training history: ckread history {path}"
-    HISTORY_CSV = "CSV text", "It looks like training history: ckread history {path}"
-    EVENTS = "TensorBoard event file", "Its curves are training history: ckread history {path}"
+    HISTORY_JSON = "JSON text", "It looks like training history: {history}"
+    HISTORY_CSV = "CSV text", "It looks like training history: {history}"
+    EVENTS = "TensorBoard event file", "Its curves are training history: {history}"
     KERAS_CONFIG = (
         "JSON text",
         "It looks like the configuration of a Keras model: its weights are in another file.",
@@ -463,5 +468,5 @@ def something_else(
         path=path,
         name=os.path.basename(path),
         expected=expected,
-        remedy=(kind not in _TEXTS and kind.remedy.format(path=path)) or COPY_AGAIN,
+        remedy=(kind not in _TEXTS and kind.remedy_for(path)) or COPY_AGAIN,
     )

@@ -20,6 +20,7 @@ from ckread.errors import (
     CorruptCheckpointError,
     ErrorKind,
     MissingShardError,
+    by,
 )
 from ckread.readers.contract import DataType, few, numpy_dtype, shown
 from ckread.readers.crc32c import crc32c, extend
@@ -244,7 +245,6 @@ def swap_width(dtype: DataType) -> int:
 
 
 _SUFFIX = re.compile(r"\.data-(\d{5,9})-of-(\d{5,9})")
-INDEX_SUFFICES = "ls, tree, info and diff --index-only need only the index, which is here."
 
 
 def shard_path(prefix: str, shard_id: int, num_shards: int) -> str:
@@ -298,7 +298,9 @@ def missing_shard(path: str) -> MissingShardError:
     if present:
         shards = "is shard" if len(present) == 1 else "are shards"
         found += f"; here {shards} {few([*map(str, present)], 10)}"
-    return MissingShardError(found, path=path, name=name, remedy=INDEX_SUFFICES)
+    who = by("ls, tree, info and diff --index-only", "Names, info and diff(…, index_only=True)")
+    remedy = f"{who} need only the index, which is here."
+    return MissingShardError(found, path=path, name=name, remedy=remedy)
 
 
 def not_a_shard(path: str) -> CorruptCheckpointError | None:

@@ -12,7 +12,7 @@ import io
 import math
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from ckread.errors import UsageError
+from ckread.errors import UsageError, by
 from ckread.readers.contract import DataType
 from ckread.readers.slices import unravelled
 
@@ -160,7 +160,8 @@ def safetensors_header(tensors: list[Tensor]) -> bytes:
     for one in tensors:
         word = words.get(one.dtype) if one.dtype.is_plain else None
         if word is None:
-            remedy = "Leave it out by --role weight or a PATTERN, or write .npz."
+            how = by("--role weight or a PATTERN", "roles='weight' or patterns")
+            remedy = f"Leave it out by {how}, or write .npz."
             found = f"{one.dtype} has no place in a safetensors file"
             raise UsageError(found, place=one.name, remedy=remedy)
         start, end = end, end + math.prod(one.shape) * DTYPES[word][1] // 8

@@ -200,7 +200,8 @@ def check_page(report: CheckReport) -> Page:
         keep = Prose("What is intact can be kept:")
         sections.append(TerminalOnly(keep, Lines([(Span(safe_text(command)),)])))
     if any(found.code is Code.NOT_FINITE for found in report.errors) and report.n_blocks:
-        command = f"  ckread drift {quoted(report.path.rpartition('/')[0] or '.')}"
+        run = report.path.rpartition("/")[0] or "."
+        command = f"  {by(f'ckread drift {quoted(run)}', f'ckread.drift({run!r})')}"
         last = Prose("Where in the run it began is shown by:")
         sections.append(TerminalOnly(last, Lines([(Span(safe_text(command)),)])))
     if report.on_loading is not None:

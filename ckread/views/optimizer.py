@@ -93,7 +93,7 @@ def optimizer_page(result: OptimizerAudit, *, show_all: bool = False) -> Page:
     told = [f"{how}; {where} lists the {len(result.weights)} weights."] if how else []
     is_recomputed = any(row.ratios for row in rows)
     if is_recomputed:
-        told.append("update: ‖Δ‖ / ‖w‖ of the last step, recomputed from the slots.")
+        told.append(f"update: ‖Δ‖ / ‖w‖ of the last step, recomputed from {_basis([result])}.")
     if any(row.middle(lambda w: w.signal) is not None for row in rows):
         told.append("signal: median |m| / √v.")
     if any(row.middle(lambda w: w.step) is not None for row in rows):
@@ -111,6 +111,16 @@ def optimizer_page(result: OptimizerAudit, *, show_all: bool = False) -> Page:
         Column.of(field) for name, field in _FIELDS.items() if name != "shape"
     ]
     return Page(*sections, PipedOnly(Table(piped, result.weights)))
+
+
+def _basis(audits: Iterable[OptimizerAudit]) -> str:
+    """Say what updates are recomputed from; what is assumed by name."""
+    settings = [one.hyperparameters for audit in audits for one in audit.optimizers]
+    assumed = {name: None for each in settings for name, one in each.items()
+               if one.source == "default"}  # fmt: skip
+    rated = any(each["learning_rate"].value is not None for each in settings)
+    basis = "the slots and the rate as saved" if rated else "the slots"
+    return f"{basis}, with defaults assumed for {', '.join(assumed)}" if assumed else basis
 
 
 def verdict(result: OptimizerAudit) -> str:
@@ -144,28 +154,25 @@ def verdict(result: OptimizerAudit) -> str:
 def _without_gradient(result: OptimizerAudit, *, forgets: bool) -> Iterable[str]:
     """Say what no gradient reached; of slots that forget, only where none shows any more."""
     weights = result.weights
-    reached = "shows in" if forgets else "has reached"
+    reached, since = ("shows in", "") if forgets else ("has reached", " since the slots began")
     rows = [w for w in weights if w.rows_without_gradient]
     for weight in rows[:2]:
         which = f"{weight.rows_without_gradient:,} of the {weight.shape[0]:,} rows"
         how = "show" if forgets else "have had"
-        yield f"{which} of {safe_text(weight.name)} {how} no gradient."
+        yield f"{which} of {safe_text(weight.name)} {how} no gradient{since}."
     others = [w for w in weights if w not in rows]
     blank = [w for w in others if w.without_gradient == w.elements]
-    if blank and len(blank) == len(weights):
-        is_start = not any(one.iterations for one in result.optimizers)
-        told = "All slots are as they began: no gradient came, or they were reset."
-        yield "No gradient has reached any of them." if is_start and not forgets else told
-        return
+    if len(blank) == len(weights):
+        return  # that is why nothing can be recomputed
     if blank:
         names = ", ".join(safe_text(w.name) for w in blank[:3])
         more = f" and {len(blank) - 3} more" if len(blank) > 3 else ""
-        yield f"No gradient {reached} {names}{more}."
+        yield f"No gradient {reached} {names}{more}{since}."
     left = [w for w in others if w not in blank]
     n = sum(w.without_gradient or 0 for w in left)
     if n:
         total = sum(w.elements for w in left)
-        yield f"No gradient {reached} {n:,} of {plural(total, 'element')}."
+        yield f"No gradient {reached} {n:,} of {plural(total, 'element')}{since}."
 
 
 def _percent(ratio: float) -> str:
@@ -193,16 +200,20 @@ def _settings(result: OptimizerAudit) -> TerminalOnly:
 _SOURCES = {
     "checkpoint": "",
     "config": " (what the model was compiled with)",
-    "default": ": defaults, the file does not hold {}",
+    "default": ": defaults, assumed; the file does not hold {}",
     "unknown": "not in the file",
 }
 
 
 def _by_source(one: UsedOptimizer) -> Iterable[tuple[list[str], str]]:
-    """Yield the names of settings of one source with their values; rate apart, what is off not."""
+    """Yield the names of settings of one source with their values; the rate apart.
+
+    What is off is left out only where a file says so: elsewhere it is assumed.
+    """
     apart: dict[tuple[bool, str], list[str]] = {}
     for name, setting in one.hyperparameters.items():
-        is_off = not setting.value and setting.source != "unknown" and name != "learning_rate"
+        is_told = setting.source in ("checkpoint", "config")
+        is_off = not setting.value and is_told and name != "learning_rate"
         if not is_off:
             apart.setdefault((name != "learning_rate", setting.source), []).append(name)
     for (_, source), names in apart.items():
@@ -360,8 +371,11 @@ def optimizer_run_page(result: RunOptimizerAudit, *, show_all: bool = False) -> 
         Column(title=f"at {entries[0].unit}", shown=where, justify=RIGHT, rank=2),
     ]
     rest = len(courses) - limit
-    told = f"{span}: last update / weight, each row to its own top; · no update."
-    told = told.replace("no update.", f"no update, {SEAM} seam.") if marks else told
+    seam = f", {SEAM} seam" if marks else ""
+    told = (
+        f"{span}: last update / weight, recomputed from {_basis(result.audits)}; each row to its "
+        f"own top; · no update{seam}."
+    )
     told += f" {count_text(rest)} more {by('with --all', 'in .ratios()')}." if rest > 0 else ""
     lines = [
         (entry, weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -421,11 +422,14 @@ def test_numbers_that_happen_to_be_the_same_only_suppose_who_holds_what(tmp_path
     assert history_verdict(result).endswith("model_3, as far as can be told.")
 
 
+AS_THEY_BEGAN = "all slots are as they began: no step was made, no gradient came, or they were"
+
+
 @pytest.mark.parametrize(
     ("n", "told"),
     [
-        (0, "No gradient has reached any of them."),
-        (800, "All slots are as they began: no gradient came, or they were reset."),
+        (0, "its iterations stand at 0. What the slots alone tell:"),
+        (800, "the learning rate of the last step is not in the file. What the slots alone tell:"),
     ],
 )
 def test_slots_of_zeros_may_have_been_reset(tmp_path: Path, n: int, told: str) -> None:
@@ -435,6 +439,29 @@ def test_slots_of_zeros_may_have_been_reset(tmp_path: Path, n: int, told: str) -
     assert verdict(optimizer(path)).endswith(told)
     resets = [one for one in check(path).findings if one.code is Code.MOMENTS_RESET]
     assert len(resets) == (n > 0)
+
+
+SLOTS_THAT_BEGAN = {
+    "RMSProp": {"RMSProp": 1.0, "RMSProp_1": 0.0},
+    "centered RMSProp": {"RMSProp": 1.0, "RMSProp_1": 0.0, "RMSProp_2": 0.0},
+    "Momentum": {"Momentum": 0.0},
+    "Adam": {"Adam": 0.0, "Adam_1": 0.0},
+}
+
+
+@pytest.mark.parametrize("kind", SLOTS_THAT_BEGAN)
+def test_slots_that_just_began_tell_of_no_update(tmp_path: Path, kind: str) -> None:
+    slots = {f"{k}/{word}": np.full_like(v, first) for k, v in DENSE.items()
+             for word, first in SLOTS_THAT_BEGAN[kind].items()}  # fmt: skip
+    beside = {"learning_rate": number(0.1)}
+    if kind != "Momentum":
+        beside |= dict(zip(("beta1_power", "beta2_power"), powers(40), strict=True))
+    found = optimizer(saved(tmp_path, DENSE | slots | beside))
+    assert AS_THEY_BEGAN in verdict(found)
+    assert "nothing" not in str(found)
+    assert {w.without_gradient == w.elements for w in found.weights} == {True}
+    assert found.update_ratio == 0 or found.to_dict()["weights"][0]["update_l2"] is None
+    assert found.optimizers[0].to_dict()["recomputed"] is False
 
 
 # Counters of which neither is above the other.
@@ -524,3 +551,88 @@ def test_few_elements_tell_no_other_training(tmp_path: Path) -> None:
 def test_one_statistic_is_no_plural(tmp_path: Path) -> None:
     told = facts(info(saved(tmp_path, DENSE | {"bn/moving_mean": values(3, 1)})))
     assert "1 batch-norm statistic;" in told
+
+
+def test_what_a_centered_mean_holds_is_no_update(tmp_path: Path) -> None:
+    """Of TensorFlow 1's RMSProp the last slot is the momentum: the mean comes between."""
+    words = ("RMSProp", "RMSProp_1", "RMSProp_2")
+    slots = {f"{k}/{word}": np.full_like(v, n + 1.0)
+             for k, v in DENSE.items() for n, word in enumerate(words)}  # fmt: skip
+    for weight in optimizer(saved(tmp_path, DENSE | slots)).weights:
+        assert weight.update_l2 == pytest.approx(3 * weight.elements**0.5)
+
+
+def test_slots_of_two_optimizers_tell_of_no_last_update(tmp_path: Path) -> None:
+    words = ("Adam", "Adam_1", "Adam_2", "Adam_3")
+    slots = {f"{k}/{word}": np.abs(v) for k, v in DENSE.items() for word in words}
+    beside = dict(zip(("beta1_power", "beta2_power"), powers(40), strict=True))
+    found = optimizer(saved(tmp_path, DENSE | slots | beside | {"learning_rate": number(0.1)}))
+    assert "there are more slots than one Adam keeps" in verdict(found)
+
+
+def test_what_is_assumed_of_an_optimizer_is_shown(tmp_path: Path) -> None:
+    """Of a stranger's they may be others; what a file holds is shown without such a word."""
+    slots = {f"{k}/Momentum": np.abs(v) for k, v in DENSE.items()}
+    rate = {"learning_rate": number(0.1)}
+    text = " ".join(str(optimizer(saved(tmp_path, DENSE | slots | rate))).split())
+    assert "nesterov False: defaults, assumed; the file does not hold it" in text
+    assert "the slots and the rate as saved, with defaults assumed for nesterov." in text
+    with_adam = optimizer(saved(tmp_path, DENSE | adam(*DENSE, **DENSE) | rate, "adam"))
+    assert "weight_decay 0.9, 0.999, 1e-08, 0: defaults, assumed" in " ".join(
+        str(with_adam).split()
+    )
+    told = optimizer("fixtures/keras_compiled/compiled.keras")
+    assert "weight_decay" not in str(told)
+    assert "assumed" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("word", "stem", "shown"),
+    [
+        ("step", "model.ckpt-{}", "5 by file name; a/step is 4, b/step is 9"),
+        ("save_counter", "model.ckpt-{}",
+         "5 by file name; a/save_counter is 4, b/save_counter is 9"),
+        ("epoch", "weights_epoch{}", "5 by file name; a/epoch is 4, b/epoch is 9"),
+        ("epoch", "weights", "unknown: a/epoch is 4, b/epoch is 9"),
+    ],
+)  # fmt: skip
+def test_where_a_name_tells_what_counters_differ_on_the_screen_says_so(
+    tmp_path: Path, word: str, stem: str, shown: str
+) -> None:
+    told = "neither is above the other"
+    for n in (5, 6):
+        counts = {f"a/{word}": number(4, "int64"), f"b/{word}": number(n + 4, "int64")}
+        saved(tmp_path, DENSE | counts, stem.format(n))
+    path = tmp_path / stem.format(5)
+    if "{" in stem:
+        first = info(path)
+        assert " ".join(shown.split()) in " ".join(facts(first).split())
+        names = (f"a/{word}", f"b/{word}")
+        [note] = [one for one in open_run(tmp_path).notes if told in one]
+        assert all(name in note for name in names)
+        [claim] = [
+            one for one in first.evidence if one.claim == ("epoch" if word == "epoch" else "step")
+        ]
+        assert any(told in one for one in claim.against)
+    else:
+        counts = {"a/epoch": number(4, "int64"), "b/epoch": number(9, "int64")}
+        one = info(saved(tmp_path, DENSE | counts, "weights"))
+        assert shown in " ".join(facts(one).split())
+        assert {str(c.strength) for c in one.evidence if c.claim == "epoch"} == {"unknown"}
+
+
+def test_a_directory_of_two_trainings_says_what_told_it(tmp_path: Path) -> None:
+    """And not by which training: a copy in two goes has such times too."""
+    for n, seconds in ((4, 0), (5, 100), (6, 200), (1, 9000), (2, 9100), (3, 9200)):
+        prefix = saved(tmp_path, DENSE, f"model.ckpt-{n}")
+        for suffix in (".index", ".data-00000-of-00001"):
+            os.utime(f"{prefix}{suffix}", (1.7e9 + seconds,) * 2)
+    run = open_run(tmp_path)
+    assert run.steps == (4, 5, 6, 1, 2, 3)
+    claims = {one.claim: one for one in run.claims}
+    assert (str(claims["order"].strength), claims["order"].value) == ("derived", "by time")
+    assert (claims["latest"].value, claims["latest"].source) == ("model.ckpt-3", "saved last")
+    [note] = run.notes
+    assert "as where a directory is trained into twice" in note
+    assert "order" in {one["claim"] for one in drift(tmp_path).to_dict()["evidence"]}
+    assert "order" in {one["claim"] for one in run.to_dict()["evidence"]}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_a_schedule_keeps_no_learning_rate(fixtures_dir: Path) -> None:
         track(run, "learning_rate")
     assert caught.value.message.endswith("no learning rate in these checkpoints")
     assert caught.value.remedy is not None
-    assert caught.value.remedy.endswith(f"ckread track {run.path} optimizer/iterations")
+    assert caught.value.remedy.endswith(f"ckread.track({run.path!r}, 'optimizer/iterations')")
 
 
 def test_another_word_for_the_learning_rate_that_is_there(fixtures_dir: Path) -> None:
@@ -83,7 +85,37 @@ def test_a_graph_keeps_no_learning_rate(tmp_path: Path) -> None:
     write_bundle(tmp_path / "other-1", {"w": np.ones(2)})
     with pytest.raises(VariableNotFoundError) as caught:
         track(open_run(tmp_path / "other-1"), "learning_rate")
-    assert caught.value.remedy == "They hold nothing of an optimizer."
+    assert caught.value.remedy == "Nothing in them is known as an optimizer's."
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ({"decay": np.float32(0.01)}, "They hold decay, and no variable that is known as a rate."),
+        ({"opt/beta1_power": np.float32(0.9), "opt/beta2_power": np.float32(0.999)},
+         "They hold opt/beta1_power, opt/beta2_power, and no"),
+        ({"w/Adam": np.ones(2), "w/Adam_1": np.ones(2), "decay": np.float32(0)},
+         "They hold slots of an optimizer, and its rate in no tensor."),
+        ({"opt/iterations": np.int64(4), "opt/decay": np.float32(0)}, "With a schedule"),
+    ],
+)  # fmt: skip
+def test_what_is_kept_of_an_optimizer_without_its_rate(
+    kept: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path / "ckpt-1", {"w": np.ones(2), **kept})
+    with pytest.raises(VariableNotFoundError) as caught:
+        track(open_run(tmp_path), "learning_rate")
+    assert str(caught.value.remedy).startswith(told)
+
+
+def test_a_rate_that_only_a_configuration_tells(fixtures_dir: Path, tmp_path: Path) -> None:
+    path = shutil.copy(fixtures_dir / "keras_compiled" / "compiled.h5", tmp_path)
+    with h5py.File(path, "a") as file:
+        del file["optimizer_weights"]
+    with pytest.raises(VariableNotFoundError) as caught:
+        track(path, "learning_rate")
+    told = "What the model was compiled with says 0.001, and is no variable."
+    assert caught.value.remedy == told
 
 
 def test_a_name_that_means_nothing(fixtures_dir: Path) -> None:

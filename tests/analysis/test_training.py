@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckread.analysis.training import TrainingState, read_training_state
+from ckread.analysis.training import (
+    Masks,
+    TrainingState,
+    agreed,
+    averages_apart,
+    find_masks,
+    is_power,
+    read_training_state,
+)
 from ckread.errors import MissingShardError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.evidence import Evidence
 from ckread.model.naming import identify
 from ckread.model.opening import open_checkpoint
+from ckread.model.role import Role
 from ckread.readers.contract import DataType, Format
-from tests.analysis.array_checkpoint import ArrayReader
+from tests.analysis.array_checkpoint import ArrayReader, checkpoint
 from tests.graphs import Var, items, make
 
 if TYPE_CHECKING:
@@ -242,3 +251,144 @@ def test_an_optimizer_alone_loses_nothing() -> None:
         identities = identify(made.tensors, evidence)
         checkpoint = Checkpoint(reader, identities, path="ckpt-1", evidence=evidence)
         assert read_training_state(checkpoint).lost == ()
+
+
+def test_a_state_is_told_whole() -> None:
+    state = state_of(
+        "run/model.ckpt-400", global_step=np.int64(400), a__epoch=np.int64(7),
+        save_counter=np.int64(3), optimizer__iterations=np.int64(410),
+        optimizer__learning_rate=np.float32(0.5),
+    )  # fmt: skip
+    assert state.to_dict() == {
+        "step": 400, "step_source": "file name and global_step", "epoch": 7, "iterations": 410,
+        "iterations_source": None, "learning_rate": 0.5, "save_counter": 3,
+        "optimizer_kind": None, "optimizer_name": "optimizer",
+        "optimizers": ({"name": "optimizer", "kind": None, "iterations": 410,
+                        "learning_rate": 0.5, "schedule": None},),
+        "schedule": None, "loss": (), "metrics": (), "lost": (), "warnings": (),
+    }  # fmt: skip
+    assert [(c.claim, c.value, str(c.strength), c.source) for c in state.claims] == [
+        ("step", 400, "stored", "file name and global_step"),
+        ("epoch", 7, "stored", "variable epoch"),
+    ]
+    assert state.claims[0].against[0] == "3: counts the saves of one process"
+    named = state_of("run/ckpt-400")
+    assert [(c.claim, c.value, str(c.strength)) for c in named.claims] == [("step", 400, "named")]
+    assert named.claims[0].against == ()
+    same = state_of("run/ckpt-3", save_counter=np.int64(3))
+    assert (same.step_source, same.claims[0].against) == ("file name and save counter", ())
+
+
+def test_a_counter_of_first_saves_is_none() -> None:
+    for saves, step in ((0, 500), (1, 500), (2, 2)):
+        state = state_of("run/ckpt-500", save_counter=np.int64(saves))
+        assert state.step == step
+    assert state_of("run/ckpt-1", save_counter=np.int64(1)).step_source == (
+        "file name and save counter"
+    )
+    assert state_of("run/model", save_counter=np.int64(1)).step == 1
+
+
+def test_counters_that_differ_tell_no_step() -> None:
+    state = state_of("run/model", a__global_step=np.int64(4), b__global_step=np.int64(5))
+    assert (state.step, state.differing) == (None, ("a/global_step is 4", "b/global_step is 5"))
+    [claim] = state.claims
+    assert (str(claim.strength), claim.source) == (
+        "unknown", "a/global_step is 4, b/global_step is 5: neither is above the other",
+    )  # fmt: skip
+    named = state_of("run/ckpt-9", a__global_step=np.int64(4), b__global_step=np.int64(5))
+    assert named.step == 9
+    assert named.claims[0].against[0] == claim.source
+    [none] = state_of("run/model").claims
+    assert none.source == "no counter in the file, and no number of its name counts"
+    same = state_of("run/model", a__global_step=np.int64(4), b__global_step=np.int64(4))
+    assert (same.step, same.step_source) == (4, "a/global_step and b/global_step")
+    odd = state_of("run/model", step=np.float32(np.nan))
+    assert odd.step is None
+
+
+def powers(n: float, m: float | None = None, suffix: str = "") -> dict[str, Any]:
+    m = n if m is None else m
+    return {
+        f"beta1_power{suffix}": np.float64(0.9 ** (n + 1)),
+        f"beta2_power{suffix}": np.float64(0.999 ** (m + 1)),
+    }
+
+
+def test_iterations_by_the_powers_of_betas() -> None:
+    def told(**values: Any) -> int | None:
+        state = state_of(**values)
+        assert state.iterations_source == (None if state.iterations is None else "beta2_power")
+        claims = [c.value for c in state.claims if c.claim == "iterations"]
+        assert claims == ([] if state.iterations is None else [state.iterations])
+        return state.iterations  # type: ignore[no-any-return]
+
+    assert [told(**powers(n)) for n in (0, 1, 500)] == [0, 1, 500]
+    assert told(**powers(500, 500.9)) == 501
+    assert told(**powers(500, 501.2)) is None
+    assert told(**powers(10, 10.6)) is None
+    assert told(beta1_power=np.float64(0), beta2_power=np.float64(0.999**2001)) == 2000
+    assert told(beta1_power=np.float64(0), beta2_power=np.float64(0.999**700)) is None
+    assert told(beta1_power=np.float64(1e-38), beta2_power=np.float64(0.999**751)) == 750
+    assert told(beta1_power=np.float64(0.9**3)) is None
+    assert told(beta1_power=np.float64(1), beta2_power=np.float64(1)) is None
+    assert told(beta1_power=np.float64(-0.5), beta2_power=np.float64(0.999)) is None
+    assert told(beta1_power=np.float64(0), beta2_power=np.float64(0)) is None
+    assert told(**powers(5), **powers(5, suffix="_1")) == 5
+    assert told(**powers(5), **powers(6, suffix="_1")) is None
+    assert told(**powers(5), global_step=np.int64(5)) is None
+    assert state_of(**powers(5), opt__iterations=np.int64(9)).iterations == 9
+    for name, is_one in (("beta1_power", True), ("x/beta2_power_3", True), ("beta3_power", False)):
+        assert is_power(name) is is_one
+
+
+def test_a_value_of_all() -> None:
+    assert [agreed(x) for x in ([1, 1], [1, 2], [], [None], [1, None])] == [
+        1, None, None, None, None,
+    ]  # fmt: skip
+
+
+def with_roles(arrays: dict[str, Any], **roles: Role) -> Checkpoint:
+    return checkpoint({k: np.asarray(x, np.float32) for k, x in arrays.items()}, roles={
+        name.replace("__", "/"): role for name, role in roles.items()})  # fmt: skip
+
+
+def test_masks_beside_weights() -> None:
+    weight, mask = [[0.0, 2, 3], [4, 5, 6]], [[0, 0, 1], [1, 1, 0]]
+    arrays = {"a/w": weight, "a/mask": mask, "b/w": [1.0], "b/mask_1": [0]}
+    roles = {"a__mask": Role.STATE, "b__mask_1": Role.STATE}
+    found = find_masks(with_roles(arrays, **roles))
+    assert found == Masks(2, 7, 4, 3)
+    assert found.to_dict() == {"variables": 2, "elements": 7, "left_out": 4, "not_zero": 3}
+    assert find_masks(with_roles(arrays, a__mask=Role.STATE)) == Masks(1, 6, 3, 2)
+    assert find_masks(with_roles(arrays)) is None
+    odd = {**arrays, "a/mask": [[0, 0.5, 1]] * 2}
+    assert find_masks(with_roles(odd, **roles)) is None
+    two = {**arrays, "a/v": weight}
+    assert find_masks(with_roles(two, **roles)) is None
+    other = {**arrays, "a/mask": [0, 1]}
+    assert find_masks(with_roles(other, **roles)) is None
+    many = {"w": np.ones(140_000), "mask": np.ones(140_000)}
+    assert find_masks(with_roles(many, mask=Role.STATE)) == Masks(1, 140_000)
+    few = {"w": np.ones(131_072), "mask": np.ones(131_072)}
+    assert find_masks(with_roles(few, mask=Role.STATE)) == Masks(1, 131_072, 0, 0)
+
+
+def test_how_far_averages_are_apart() -> None:
+    arrays = {"a": np.array([3.0, 4]), "b": np.array([12.0]), "a/ema": np.array([3.0, 1]),
+              "b/ema": np.array([16.0])}  # fmt: skip
+    owners = {"a/ema": ("a", "ema"), "b/ema": ("b", "ema")}
+    roles = dict.fromkeys(owners, Role.AVERAGE)
+    assert averages_apart(checkpoint(arrays, roles=roles, owners=owners)) == 5 / 13
+    assert averages_apart(checkpoint(arrays, roles=roles, owners={
+        "a/ema": ("a", "ema"), "b/ema": ("a", "ema")})) is None  # fmt: skip
+    assert averages_apart(checkpoint(arrays, roles=roles)) is None
+    assert averages_apart(checkpoint(arrays)) is None
+    wide = {**arrays, "a/ema": np.ones(3)}
+    assert averages_apart(checkpoint(wide, roles=roles, owners=owners)) is None
+    zero = {name: x * 0 for name, x in arrays.items()}
+    assert averages_apart(checkpoint(zero, roles=roles, owners=owners)) is None
+    odd = {**arrays, "b": np.array([np.inf])}
+    assert averages_apart(checkpoint(odd, roles=roles, owners=owners)) is None
+    unsure = checkpoint(arrays, roles=roles, owners=owners, has_checksums=False)
+    assert averages_apart(unsure) is None

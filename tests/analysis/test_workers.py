@@ -130,7 +130,7 @@ def test_forked_a_killed_worker_is_an_error() -> None:
     with pytest.raises(CheckpointError, match=r"worker process \d+ died: signal 9") as caught:
         list(run_forked(range(10), _die, 2))
     assert caught.value.remedy == (
-        "Was it killed, or out of memory? One process alone may do: --jobs 1."
+        "Was it killed, or out of memory? One process alone may do: n_jobs=1."
     )
 
 

@@ -78,7 +78,7 @@ def test_nearest_names_are_proposed() -> None:
     assert part.value.remedy == "Nearest names:\n  dense/bias\n  conv1/bias"
     with pytest.raises(VariableNotFoundError) as nothing:
         ours["quite another thing"]
-    assert nothing.value.remedy == "No name is near it; ckread ls lists those there are."
+    assert nothing.value.remedy == "No name is near it; list(checkpoint) lists those there are."
 
 
 def test_at_most_five_names_of_many() -> None:

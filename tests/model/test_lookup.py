@@ -57,7 +57,7 @@ def test_what_is_not_there_and_what_does_not_fit() -> None:
 def test_where_no_name_is_near_the_remedy_tells_how_to_list_them() -> None:
     with pytest.raises(VariableNotFoundError) as caught:
         find_part(CK, "zzzzzz")
-    assert caught.value.remedy == "No name is near it; ckread ls lists those there are."
+    assert caught.value.remedy == "No name is near it; list(checkpoint) lists those there are."
     with pytest.raises(VariableNotFoundError) as caught:
         find_part(checkpoint({}), "zzzzzz")
     assert caught.value.remedy is None, "there is none to list"

@@ -509,7 +509,7 @@ def test_the_screen_of_digits_run(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert error_of("digits_run/history.json", NotACheckpointError) == (
         "history.json: JSON text, not a checkpoint",
-        "It looks like training history: ckread history digits_run/history.json",
+        "It looks like training history: ckread.history('digits_run/history.json')",
     )
 
 

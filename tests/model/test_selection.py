@@ -91,7 +91,7 @@ def test_a_pattern_that_means_nothing_names_what_is_near() -> None:
     assert caught.value.remedy == "Nearest names:\n  kernel\n  dense/kernel"
     with pytest.raises(VariableNotFoundError) as caught:
         select(ck.values(), ["zzzzzz"])
-    assert caught.value.remedy == "No name is near it; ckread ls lists those there are."
+    assert caught.value.remedy == "No name is near it; list(checkpoint) lists those there are."
 
 
 def test_natural_order() -> None:

@@ -207,7 +207,7 @@ def test_a_training_begun_again_is_told_by_time() -> None:
     names = ["w_epoch7", "w_epoch8", "w_epoch9", "w_epoch1", "w_epoch2"]
     series = read(names, [0, 100, 200, 5000, 5100])
     assert [names[i] for i in series.order] == names
-    assert series.doubt.startswith("Trained again")
+    assert series.doubt.startswith("Lower numbers were saved after all higher ones")
 
 
 def test_times_of_a_copy_order_nothing() -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.errors import CheckpointError, CheckpointNotFoundError
+from ckread.errors import CheckpointError, CheckpointNotFoundError, at_command_line
 from ckread.readers.detection import END_NBYTES, Ends, Kind, detect, ends_kind
 from tests.builders import bytes_field, header_bytes, masked_crc32c, table_bytes, varint_field
 from tests.places import FIXTURES
@@ -213,8 +213,10 @@ def test_phrases_and_remedies() -> None:
     assert len({kind.value for kind in Kind}) == len(Kind)
     for kind in Kind:
         assert not kind.phrase.endswith(".")
-        assert kind.remedy.format(path="x") is not None
-    assert Kind.HISTORY_JSON.remedy.format(path="a b.json").endswith("ckread history a b.json")
+        assert kind.remedy_for("x") is not None
+    assert Kind.HISTORY_JSON.remedy_for("a b.json").endswith("ckread.history('a b.json')")
+    with at_command_line():
+        assert Kind.HISTORY_JSON.remedy_for("a b.json").endswith("ckread history a b.json")
 
 
 @given(st.binary(max_size=80), st.sampled_from(range(80)))

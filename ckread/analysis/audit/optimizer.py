@@ -9,10 +9,11 @@ their ratios lie ten times above and below those of kernels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.audit.rules import (
+    BEGIN_ABOVE_ZERO,
     Hyperparameter,
     forgets,
     hyperparameters,
@@ -20,6 +21,7 @@ from ckread.analysis.audit.rules import (
     rule_of,
 )
 from ckread.analysis.audit.sampling import head_array
+from ckread.analysis.checksums import is_blank
 from ckread.analysis.training import OptimizerState, optimizer_claims
 from ckread.analysis.workers import Work
 from ckread.errors import CheckpointError, UsageError
@@ -30,6 +32,7 @@ from ckread.model.optimizers import classes_of_slots
 from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.model.selection import select
+from ckread.readers.contract import few
 
 if TYPE_CHECKING:
     import os
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
 
+_BLANK = "all slots are as they began: no step was made, no gradient came, or they were reset"
 _SAMPLED = 64
 """Kernels of which a check looks at the last update, at most."""
 
@@ -354,7 +358,7 @@ def optimizer(
     Raises:
         CheckpointError: it cannot be opened, or no slot of it can be read.
         VariableNotFoundError: a pattern means no weight.
-        UsageError: it holds nothing of an optimizer.
+        UsageError: nothing in it is known as an optimizer's, or no slots.
 
     Example:
         >>> found = ckread.optimizer("fixtures/digits_run/ckpt-10", "conv1")
@@ -442,7 +446,13 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
             "Files that keep one: tf.train.Checkpoint(model=model, optimizer=optimizer), "
             "model.save() of a compiled model"
         )
-        raise UsageError(f"{checkpoint.path} holds nothing of an optimizer", remedy=remedy)
+        scopes = {one.name for one in states}
+        rest = [v.name for v in checkpoint.of_role(Role.COUNTER, Role.HYPERPARAMETER)
+                if v.role is not Role.COUNTER or v.name.rpartition("/")[0] in scopes]  # fmt: skip
+        bare = f"nothing in {checkpoint.path} is known as an optimizer's"
+        if rest:
+            bare = f"{checkpoint.path} holds no slots, only {few(rest, 3)}"
+        raise UsageError(bare, remedy=remedy)
     states = states or (OptimizerState(""),)
     ordered = checkpoint.in_order()
     weights = [variable for variable in ordered if variable.name in slots]
@@ -479,15 +489,22 @@ def _audit(checkpoint: Checkpoint, patterns: str | Sequence[str], work: Work) ->
                 rows[i] = _row(*many[i], found, names[i])
     if error is not None and not rows:
         raise error
+    used = []
+    for name, (one, settings, _) in told.items():
+        mine_at = [at for at in rows if names[at] == name]
+        unread = (slot for owner in slots.keys() - {rows[at].name for at in rows}
+                  for slot in slots[owner] if _optimizer_of(slot, states) == name)  # fmt: skip
+        is_short = forgets(one.kind, settings, one.iterations)
+        are_new = all(rows[at].without_gradient == rows[at].elements for at in mine_at)
+        if mine_at and are_new and all(map(_may_be_new, unread)):
+            reasons[name] = reasons[name] or _BLANK + ", or what came has faded" * is_short
+            rows |= {at: replace(rows[at], update_l2=None) for at in mine_at}
+        used.append(
+            UsedOptimizer(name, one.kind, one.iterations, settings, reasons[name], is_short)
+        )
     return OptimizerAudit(
         checkpoint.path,
-        tuple(
-            UsedOptimizer(
-                name, one.kind, one.iterations, settings, reasons[name],
-                forgets(one.kind, settings, one.iterations),
-            )
-            for name, (one, settings, _) in told.items()
-        ),
+        tuple(used),
         tuple(rows[i] for i in sorted(rows)),
         tuple(notes),
         tuple(optimizer_claims(checkpoint, states)),
@@ -563,6 +580,11 @@ def _optimizer_of(slot: Variable, states: Sequence[OptimizerState]) -> str:
     """Give the name of the optimizer that keeps a slot: the longest that its name begins with."""
     fitting = [one.name for one in states if slot.name.startswith(f"{one.name}/")]
     return max(fitting, key=len) if fitting else states[0].name
+
+
+def _may_be_new(slot: Variable) -> bool:
+    """Tell without reading whether a slot may be as it began."""
+    return slot.slot in BEGIN_ABOVE_ZERO or is_blank(slot)
 
 
 def _row(

@@ -52,7 +52,7 @@ class Rule(NamedTuple):
         iterations: steps made.
         rate: of the last step.
         sign: what momentum is multiplied by.
-        initial: what an accumulator begins with.
+        initial: what an accumulator, or a mean of squares, begins with.
     """
 
     family: str
@@ -98,13 +98,19 @@ _FAMILIES = {
     "SGD": "momentum", "RMSprop": "rmsprop", "RMSProp": "rmsprop",
 }  # fmt: skip
 _M = ("momentum", "m", "Momentum", "RMSProp_1")
+_CENTERED = {"RMSProp_1": "mg", "RMSProp_2": "m"}
+"""What TensorFlow 1's RMSProp keeps when it is centered: the mean of gradients comes between."""
 _V = ("velocity", "v", "rms", "RMSProp")
 _ACCUMULATORS = ("accumulator", "Adagrad", "Ftrl")
+BEGIN_ABOVE_ZERO = (*_ACCUMULATORS, "RMSProp")
+"""Slots whose first value is another."""
 _WORDS = (
     dict.fromkeys(_M, "m") | dict.fromkeys(_V, "v") | dict.fromkeys(_ACCUMULATORS, "accumulator")
     | {"velocity_hat": "vhat", "vhat": "vhat", "norm": "u", "u": "u"}
 )  # fmt: skip
 _NEEDED = {"adam": {"m", "v"}, "adamax": {"m", "u"}, "lion": {"m"}, "momentum": {"m"}}
+_BESIDE = {"v", "mg", "vhat", "average_gradient", "gradient_accumulator"}
+"""What else one optimizer keeps of a weight: more than that is of another, which moves it too."""
 
 _KEEPS = {
     "RMSprop": "the mean square of the gradient", "RMSProp": "the mean square of the gradient",
@@ -205,13 +211,17 @@ def rule_of(
     kind = state.kind or ""
     family = _FAMILIES.get(kind, kind.lower())
     called = _WORDS | {"v": "u"} if family == "adamax" else _WORDS
-    words = tuple(called.get(slot.slot or "", slot.slot or "") for slot in slots)
+    names = [slot.slot or "" for slot in slots]
+    if "RMSProp_2" in names:
+        called = called | _CENTERED
+    words = tuple(called.get(name, name) for name in names)
 
     def number(name: str, default: float = 0.0) -> float:
         value = told[name].value if name in told else None
         return default if value is None else float(value)
 
-    is_of_tf1 = "Momentum" in {slot.slot for slot in slots}
+    is_of_tf1 = "Momentum" in names
+    begins_at = 1.0 if "RMSProp" in names else min(number("initial_accumulator_value"), 1e38)
     if family == "rmsprop" and "m" in words:
         family, sign = "momentum", -1.0
     else:
@@ -222,7 +232,7 @@ def rule_of(
         rate if math.isfinite(rate) else 0.0,
         number("beta_1", 0.9), number("beta_2", 0.999), number("epsilon"),
         number("weight_decay"), sign if math.isfinite(sign) else 0.0,
-        struct.unpack("<f", struct.pack("<f", min(number("initial_accumulator_value"), 1e38)))[0],
+        struct.unpack("<f", struct.pack("<f", begins_at))[0],
     )  # fmt: skip
     return rule, reason
 
@@ -243,7 +253,7 @@ def _why_not(
         rest = "" if kind in ("Nadam", "SGD") else ", not the gradient"
         return f"{kind} keeps {_KEEPS[kind]}{rest}"
     if state.iterations is not None and state.iterations <= 0:
-        return "it has made no step"
+        return "its iterations stand at 0"
     for name, one in told.items():
         end = 1 if name in _BELOW_ONE else math.inf
         if one.value is not None and not 0 <= one.value < end:
@@ -252,6 +262,8 @@ def _why_not(
         return f"how {kind} makes its step is not known here"
     if not _NEEDED[family] <= set(words):
         return "not all of its slots are in the file"
+    if len(set(words)) < len(words) or set(words) - _NEEDED[family] - _BESIDE:
+        return f"there are more slots than one {kind} keeps"
     if told.get("nesterov") and told["nesterov"].value:
         return "Nesterov's momentum takes the last gradient a second time, and it is not kept"
     if "weight_decay" in told and told["weight_decay"].source == "checkpoint":

@@ -116,7 +116,7 @@ def tally(rule: Rule, stride: int, weight: NDArray[Any], slots: Sequence[NDArray
         move = last_update(rule, w, many)
         untouched = np.ones(w.shape, np.bool_)
         for word, values in found.items():
-            untouched &= values == (rule.initial if word == "accumulator" else 0)
+            untouched &= values == (rule.initial if word in ("accumulator", "v") else 0)
         second = found.get("v", found.get("accumulator"))
         at_epsilon, signals, steps = 0, w[:0], w[:0]
         if second is not None and "v" in found:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.initial import KERNELS, draw_of
 from ckread.analysis.training import read_training_state
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, by
 from ckread.model.role import Role
 from ckread.readers.contract import DataType, few
 
@@ -153,7 +153,8 @@ def _odd_updates(checkpoint: Checkpoint, state: TrainingState) -> Iterator[Findi
                 f"its last update is {one.ratio:.3g} times as large as itself, by the moments of "
                 f"the optimizer{of and f', {of.strip()} elements'}"
             )
-            remedy = "Lower the learning rate, or clip the gradients: ckread optimizer shows all."
+            shows = by("ckread optimizer", "ckread.optimizer()")
+            remedy = f"Lower the learning rate, or clip the gradients: {shows} shows all."
             yield Finding(Level.WARNING, Code.UPDATE_HUGE, one.name, None, message, remedy)
         elif one.lost >= _LOST and len(updates) > 2 and one.ratio < _FAR_BELOW * usual:
             message = (

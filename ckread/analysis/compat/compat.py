@@ -24,7 +24,7 @@ from ckread.analysis.compat.keras_files import (
 from ckread.analysis.compat.records import Outcome, Way
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.analysis.training import read_training_state
-from ckread.errors import CheckpointError, UsageError
+from ckread.errors import CheckpointError, UsageError, by
 from ckread.model.evidence import Claim, Strength
 from ckread.model.naming import OBJECT_GRAPH_KEY
 from ckread.model.opening import opened, shared_graphs
@@ -113,7 +113,9 @@ def compat(
             names=names if takes_names else None,
             vars_to_warm_start=vars_to_warm_start,
         )
-        told = (Strength.NAMED, "--as") if way else (Strength.STORED, "the formats of both sides")
+        told = Strength.STORED, "the formats of both sides"
+        if way:
+            told = Strength.NAMED, "as asked"
         result = replace(result, evidence=(Claim("way", str(chosen), *told),))
         command = command_line(result, way=way, skip_mismatch=skip_mismatch)
         result = _with_training(result, there, here)
@@ -163,8 +165,10 @@ def kind_of(checkpoint: Checkpoint) -> str:
     """
     if checkpoint.evidence.graph is None and OBJECT_GRAPH_KEY in checkpoint.reader.tensors:
         why = "the object graph cannot be read, and what a restore does follows from it"
-        remedy = f"ckread check {shlex.quote(checkpoint.path)} says what is damaged or missing."
-        raise CheckpointError(why, path=checkpoint.path, remedy=remedy)
+        path = checkpoint.path
+        check = by(f"ckread check {shlex.quote(path)}", f"ckread.check({path!r})")
+        remedy = f"{check} says what is damaged or missing."
+        raise CheckpointError(why, path=path, remedy=remedy)
     if checkpoint.format in _KERAS3:
         return _PATHS
     if checkpoint.format is Format.LEGACY_HDF5:
@@ -183,7 +187,7 @@ def choose_way(saved: Checkpoint, target: Checkpoint, way: str | None = None) ->
     between = f"{kinds[0]} into a program that wrote {kinds[1]}"
     if not ways:
         message = f"{saved.path} → {target.path}: {between}: no call of TensorFlow or Keras does it"
-        remedy = "ckread diff compares what the two hold."
+        remedy = f"{by('ckread diff', 'ckread.diff()')} compares what the two hold."
         if target.path.startswith("live ") and kinds[0] in (_PATHS, _LISTS):
             remedy = "Let the model write such a file, model.save_weights(…), and name that."
         raise UsageError(message, remedy=remedy)

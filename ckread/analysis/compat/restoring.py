@@ -269,7 +269,8 @@ class _Restore:
                 self._take_value(ours[name], key, name, path)
             elif not ours:
                 label = self.there.label(saved)
-                reason = f"{path} holds no value there" if not label else f"{path} is {label} there"
+                is_other = label and label != self.here.stored(key).name
+                reason = f"{path} is {label} there" if is_other else f"{path} holds no value there"
                 self._put(key, Outcome.KEPT, None, Code.OTHER_OBJECT, reason, path)
             elif name == VARIABLE_VALUE:
                 wanted = f"{_place(next(iter(ours.values())))}{_ATTRIBUTES}{VARIABLE_VALUE}"

@@ -15,7 +15,7 @@ from ckread.analysis.diff.records import (
     auto_name,
     is_renumbered,
 )
-from ckread.errors import UsageError
+from ckread.errors import UsageError, by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,27 +35,28 @@ _MAX_NAME = 1 << 16
 def parse_rule(text: str) -> RenameRule:
     """Parse `s/old/new/`; any character may take the place of the slash."""
     remedy = "Give s/old/new/ with a regular expression for old, or s|old|new| for names with /."
-    mark = text[1:2]
+    option, mark = by("--rename", "rename"), text[1:2]
     if text[:1] != "s" or not mark or mark.isalnum() or mark in "\\ ":
-        raise UsageError(f"--rename {text}: not of the form s/old/new/", remedy=remedy)
+        raise UsageError(f"{option} {text}: not of the form s/old/new/", remedy=remedy)
     parts = re.split(rf"(?<!\\){re.escape(mark)}", text[2:])
     if len(parts) != 3:
-        message = f"--rename {text}: {len(parts)} times the delimiter {mark}, expected 3"
+        message = f"{option} {text}: {len(parts)} times the delimiter {mark}, expected 3"
         raise UsageError(message, remedy=remedy)
     if parts[2] not in ("", "g"):
-        raise UsageError(f"--rename {text}: flag {parts[2]}, expected g or none", remedy=remedy)
+        raise UsageError(f"{option} {text}: flag {parts[2]}, expected g or none", remedy=remedy)
     old, new = (part.replace("\\" + mark, mark) for part in parts[:2])
     try:
         rule = RenameRule(re.compile(old), new, is_global=parts[2] == "g")
         rule.apply("")
     except (re.error, IndexError, OverflowError, RecursionError) as error:
-        message = f"--rename {text}: not a regular expression, {error}"
+        message = f"{option} {text}: not a regular expression, {error}"
         raise UsageError(message, remedy=remedy) from None
     return rule
 
 
 def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, str]:
     """Give the new name of every name that the rules, one after the other, change."""
+    option = by("--rename", "rename")
     renames: dict[str, str] = {}
     origin: dict[str, str] = {}
     for name in names:
@@ -64,11 +65,11 @@ def rename_all(names: Iterable[str], rules: Sequence[RenameRule]) -> dict[str, s
             new = rule.apply(new)
             if len(new) > _MAX_NAME:
                 found = f"a name of more than {_MAX_NAME:,} characters, of {name[:80]}"
-                raise UsageError(f"--rename: {found}", remedy="Give a shorter replacement.")
+                raise UsageError(f"{option}: {found}", remedy="Give a shorter replacement.")
         if new == name:
             continue
         if new in origin:
-            message = f"--rename: {origin[new]} and {name} both become {new}"
+            message = f"{option}: {origin[new]} and {name} both become {new}"
             raise UsageError(message, remedy="Make the expression more specific.")
         origin[new] = name
         renames[name] = new

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from ckread.errors import CheckpointError, MissingShardError
+from ckread.errors import CheckpointError, MissingShardError, by
 from ckread.model.display import Field, Kind, columns_of, data_frame, document
 from ckread.model.records import Records
 from ckread.model.role import Role
@@ -114,10 +114,11 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
             opened.append(found)
             entries.append(entry)
     if empty and not opened:
+        how = by("--index-only", "index_only=True")
         raise MissingShardError(
             f"no data is here, of {len(empty):,} checkpoints only the indexes",
             path=run.path,
-            remedy="--index-only compares their checksums, without a value.",
+            remedy=f"{how} compares their checksums, without a value.",
         )
     if empty:
         shown = ", ".join(entry.name for entry in empty[:3]) + (", …" if len(empty) > 3 else "")

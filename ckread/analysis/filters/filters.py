@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.errors import UsageError
+from ckread.errors import UsageError, by
 from ckread.model.lookup import find_kernel
 from ckread.model.opening import opened
 from ckread.model.role import Role
@@ -137,7 +137,8 @@ def kernel_kind(name: str, shape: tuple[int, ...]) -> KernelKind:
         return KernelKind.CONV1D
     if len(shape) == 2:
         return KernelKind.DENSE
-    remedy = "Kernels of 2 to 5 dimensions can be drawn; ckread stats shows any variable."
+    stats = by("ckread stats", "ckread.statistics()")
+    remedy = f"Kernels of 2 to 5 dimensions can be drawn; {stats} shows any variable."
     found = "1 dimension" if len(shape) == 1 else f"{len(shape)} dimensions"
     raise UsageError(f"{name}: {found}, expected a kernel", remedy=remedy)
 
@@ -216,5 +217,5 @@ def first_kernel(checkpoint: Checkpoint) -> Variable:
     for variable in checkpoint.in_order():
         if variable.role is Role.WEIGHT and len(variable.shape) == 4:
             return variable
-    remedy = "Name a kernel: ckread ls lists the variables."
+    remedy = f"Name a kernel: {by('ckread ls', 'list(checkpoint)')} lists the variables."
     raise UsageError("no kernel of four dimensions here", path=checkpoint.path, remedy=remedy)

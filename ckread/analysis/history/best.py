@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ckread.errors import UsageError
+from ckread.errors import UsageError, by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,8 @@ def mode_of(metric: str, asked: str | None) -> BestMode:
             raise UsageError(f"no mode {asked!r}, expected min or max") from None
     told = told_mode(metric)
     if told is None:
-        remedy = "Say which is better: --mode min or --mode max."
+        modes = by("--mode min or --mode max", "mode='min' or mode='max'")
+        remedy = f"Say which is better: {modes}."
         raise UsageError(f"{metric}: its name does not tell what is best", remedy=remedy)
     return told
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckread.errors import CheckpointError, UsageError
+from ckread.errors import CheckpointError, UsageError, by
 from ckread.model.evidence import Claim, Strength
 from ckread.readers.files import read_bounded
 
@@ -295,23 +295,25 @@ def _number(entry: RunEntry) -> int:
 
 def _asked(run: Run, rows: Rows, match: Mapping[str, str]) -> _Tie:
     """Match as a person says; the numbers of the names are counted from 1."""
+    option = by("--match", "match")
     columns: dict[str, Sequence[int | None]] = {**rows.counters, rows.unit: rows.epochs}
     by_name = {name.strip().lower(): values for name, values in columns.items()}
     for column in match:
         if column.lower() not in by_name:
             remedy = f"There are {', '.join(columns)}."
-            raise UsageError(f"--match: no column {column} counts in these logs", remedy=remedy)
+            raise UsageError(f"{option}: no column {column} counts in these logs", remedy=remedy)
     chosen = [by_name[column.lower()] for column in match]
     by_row = dict(zip(zip(*chosen, strict=True), rows.epochs, strict=True))
     told = list(match.values())
-    how = "as --match says"
+    how = "as asked"
     if len(run) == 1:
         if not all(value.lstrip("-").isdecimal() for value in told):
-            raise UsageError(f"--match: no number in {', '.join(told)}, expected COLUMN=NUMBER")
+            form = by("COLUMN=NUMBER", "{column: number}")
+            raise UsageError(f"{option}: no number in {', '.join(told)}, expected {form}")
         row = by_row.get(tuple(map(int, told)))
         if row is None:
             asked = ", ".join(f"{column}={value}" for column, value in match.items())
-            raise UsageError(f"--match {asked}: no such row in the logs")
+            raise UsageError(f"{option} {asked}: no such row in the logs")
         return _Tie(how, Strength.NAMED, lambda entry: row)
     places = [_place_of_number(run, value) for value in told]
     return _Tie(
@@ -335,7 +337,7 @@ def _place_of_number(run: Run, told: str) -> int:
             if width
             else "The names have no number that differs: give one checkpoint alone, and its row."
         )
-        raise UsageError(f"--match: no number {told} in the names", remedy=remedy)
+        raise UsageError(f"{by('--match', 'match')}: no number {told} in the names", remedy=remedy)
     return at
 
 

@@ -142,7 +142,7 @@ def locate_by_content(path: str) -> Location:
         return locate_latest_in(directory or os.curdir)
     if kind not in _FORMATS:
         found, expected = f"{kind.phrase}, not a checkpoint", None
-        remedy = kind.remedy.format(path=path) or None
+        remedy = kind.remedy_for(path) or None
         if kind in (Kind.BUNDLE_INDEX, Kind.TORN_INDEX):
             found, expected = kind.phrase, f"a name that ends in {INDEX_SUFFIX}"
             right = f"{name}{INDEX_SUFFIX}"

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.errors import CheckpointError, TextLines
+from ckread.errors import CheckpointError, TextLines, by
 from ckread.model.paths.location import (
     INDEX_SUFFIX,
     KERAS_SUFFIXES,
@@ -252,7 +252,8 @@ def layout_of(directory: str) -> tuple[str, str] | None:
         return "a TensorFlow Hub module without variables", remedy
     files = {name for name in names if is_file(os.path.join(directory, name))}
     if (files | inside) and all(map(_EVENTS.fullmatch, files | inside)):
-        remedy = f"Its curves are training history: ckread history {directory}"
+        history = by(f"ckread history {directory}", f"ckread.history({directory!r})")
+        remedy = f"Its curves are training history: {history}"
         return "a TensorBoard log directory, which holds no variables", remedy
     tracked = [name for name in sorted(names) if name[-4:] == ".dvc" and name[:-4] not in names]
     if tracked and tracked[0] != ".dvc":

@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.model.evidence import Claim, Strength
 from ckread.model.role import MAX_RIVALS
 from ckread.model.run.entries import RunEntry, RunState
-from ckread.model.steps import COPY_SECONDS, NameNumbers, Series, natural, read_series, words_of
+from ckread.model.steps import (
+    COPY_SECONDS,
+    TIMES_ORDER,
+    NameNumbers,
+    Series,
+    natural,
+    read_series,
+    words_of,
+)
 from ckread.readers.contract import Format
 
 if TYPE_CHECKING:
@@ -178,7 +186,11 @@ def _in_order(members: list[Member], series: Series | None) -> Group:
     claim = _steps(members, series.source or series.doubt, series.against)
     is_version = members[0].place.format is Format.SAVED_MODEL and series.titles == ("step",)
     titles = ("version",) if is_version else series.titles
-    return Group(tuple(members), titles, (claim,), series.doubt)
+    claims = [claim]
+    if series.doubt == TIMES_ORDER:
+        told = "the times saved: lower numbers are later than all higher ones"
+        claims.append(Claim("order", "by time", Strength.DERIVED, told))
+    return Group(tuple(members), titles, tuple(claims), series.doubt)
 
 
 def _with_numbers(member: Member, numbers: NameNumbers, counted: int | None = None) -> Member:
@@ -201,18 +213,40 @@ def _steps(members: Sequence[Member], source: str, against: tuple[str, ...] = ()
     by_step = [member.entry.step for member in members]
     by_epoch = [member.entry.epoch for member in members]
     kind = "epoch" if None in by_step and None not in by_epoch else "step"
-    for member in members:
-        keys = next(iter(member.structure.step_keys), ())
-        if len(keys) > 1 and member.counters[0] is None:
-            names = [member.structure.identities[key].name for key in keys[:MAX_RIVALS]]
-            told = f"{' and '.join(names)}: they differ, and neither is above the other"
-            against = (told, *against)
-            break
+    if rivals := next(filter(None, (rivals_of(member, kind) for member in members)), ()):
+        told = f"{' and '.join(rivals)}: they differ, and neither is above the other"
+        against = (told, *against)
     shown = _span(by_epoch if kind == "epoch" else by_step)
     if shown is None:
         unknown = source or "no counter in the files, and no number of the names counts"
         return Claim(kind, None, Strength.UNKNOWN, unknown, against)
     return Claim(kind, shown, Strength.NAMED, source, against)
+
+
+def rivals_of(member: Member, kind: str) -> tuple[str, ...]:
+    """Name the counters of steps, or of epochs, that tell different ones; none where they agree."""
+    structure = member.structure
+    if kind == "epoch":
+        keys, is_told = structure.epoch_keys, member.entry.is_epoch_stored
+    else:
+        keys = next(iter(structure.step_keys), ())
+        is_told = None not in member.counters[:1]
+    if len(keys) < 2 or is_told:
+        return ()
+    return tuple(structure.identities[key].name for key in keys[:MAX_RIVALS])
+
+
+def rivals_note(found: Group) -> str:
+    """Say where counters of one checkpoint differ, whatever its step is told by."""
+    for kind in ("step", "epoch"):
+        several = [(member, rivals_of(member, kind)) for member in found.members]
+        for member, rivals in several:
+            if rivals:
+                return (
+                    f"In {member.entry.name} {' and '.join(rivals)} differ, and neither is above "
+                    f"the other: none of them is taken for the {kind}."
+                )
+    return ""
 
 
 def _span(steps: Sequence[int | None]) -> str | None:
@@ -228,6 +262,8 @@ def _latest(ordered: Group, found: Sequence[Member]) -> Claim:
     if by_state is not None:
         return Claim("latest", by_state.entry.name, Strength.STORED, "the state file")
     name, steps = found[-1].entry.name, ordered.claims[0]
+    if ordered.doubt == TIMES_ORDER:
+        return Claim("latest", name, Strength.DERIVED, "saved last")
     if steps.value is not None:
         return Claim("latest", name, steps.strength, f"largest {steps.claim}")
     if len(ordered.titles) > 1:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.naming import OBJECT_GRAPH_KEY
-from ckread.model.opening import ReaderChoice, open_checkpoint
+from ckread.model.opening import ReaderChoice, open_bundle, open_checkpoint
 from ckread.model.paths.location import shard_warnings
 from ckread.model.role import Role, outermost
 from ckread.model.variable import Variable, decode_number, is_number
@@ -185,8 +185,7 @@ class RunOpener:
         reader = TensorBundle(place.path, self._memo)
         known = self._known(reader.tensors)
         if known is None:
-            reader.close()
-            checkpoint = open_checkpoint(place.path, reader=self.reader)
+            checkpoint = open_bundle(reader)
             return Opened.of(checkpoint, self._remember(checkpoint))
         files = reader.files()
         # In files of one size the tensors of alike indexes lie alike.
@@ -222,7 +221,6 @@ class RunOpener:
         ]
         # One with a slot's word counts for one parameter alone.
         counters = {v.name: v.key for v in scalars if v.role is Role.COUNTER and not v.slot}
-        save_counter = [(counters[_SAVE_COUNTER],)] if _SAVE_COUNTER in counters else []
         tensors = checkpoint.reader.tensors
         kinds = {k: n for k, n in checkpoint.kinds.items() if k.role is not Role.BOOKKEEPING}
         structure = Structure(
@@ -232,7 +230,7 @@ class RunOpener:
             elements=sum(n * kind.elements for kind, n in kinds.items()),
             identities=_identities(checkpoint),
             evidence=checkpoint.evidence,
-            step_keys=(*_keys(counters, _STEP_NAMES), *save_counter),
+            step_keys=(*_keys(counters, _STEP_NAMES), *_keys(counters, (_SAVE_COUNTER,))),
             iterations_keys=tuple(chain(*_keys(_innermost(counters), _ITERATION_NAMES))),
             epoch_keys=next(iter(_keys(counters, ("epoch",))), ()),
             number_keys=tuple(

@@ -32,6 +32,7 @@ from ckread.model.run.grouping import (
     grouping_note,
     models_of,
     renumbered_note,
+    rivals_note,
 )
 from ckread.model.run.opening import RunOpener, as_counter, read_numbers
 from ckread.model.steps import read_series
@@ -294,7 +295,8 @@ def open_run(paths: PathLike | Iterable[PathLike], reader: str = "auto") -> Run:
     groups = group(members)
     title = title_of(typed)
     left_out = [f"{found.path} was left out: {found.error.message}." for found in skipped]
-    told = [groups[0].doubt, renumbered_note(groups[0])] if groups else []
+    makers = (rivals_note, renumbered_note)
+    told = [groups[0].doubt, *(make(groups[0]) for make in makers)] if groups else []
     notes = filter(None, [*places.notes, *left_out, *told, grouping_note(groups)])
     run = Run(
         title,

@@ -21,6 +21,7 @@ from ckread.errors import (
     CheckpointError,
     CorruptCheckpointError,
     UnsupportedFeatureError,
+    by,
 )
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import DataType, Format
@@ -97,7 +98,8 @@ class TensorFlowReader(ExtentReader):
 def open_checked(prefix: str, v1_files: tuple[str, ...]) -> TensorBundle | V1Table:
     """Open a checkpoint with our own reader, its whole index verified."""
     if is_address(prefix):
-        remedy = "Leave --reader tensorflow out, or copy the checkpoint to this machine first."
+        option = by("--reader tensorflow", "reader='tensorflow'")
+        remedy = f"Leave {option} out, or copy the checkpoint to this machine first."
         found = "at an address, where TensorFlow's reader is not used"
         raise UnsupportedFeatureError(found, path=prefix, remedy=remedy)
     if not v1_files:

@@ -321,7 +321,8 @@ def unread_footer(result: CheckpointDiff) -> str:
     """Say what equal checksums in two indexes do not tell: whether the values still have them."""
     if result.index_only or not has_unread(result):
         return ""
-    return "The indexes agree; whether the values still do is told by ckread check."
+    check = by("ckread check", "ckread.check()")
+    return f"The indexes agree; whether the values still do is told by {check}."
 
 
 def index_footer(result: CheckpointDiff, *, has_values: bool) -> str:

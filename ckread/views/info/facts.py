@@ -15,7 +15,7 @@ from ckread.views.terminal.page import Prose, Span
 from ckread.views.terminal.words import float_text, move_in_words, plural, size_text, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ckread.analysis.info import CheckpointSummary
     from ckread.analysis.parameters import HashTable
@@ -68,8 +68,11 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
         for i, (dtype, n) in enumerate(summary.dtypes.items())
     ]
     step = "not recorded" if summary.format in _BUNDLES else ""
-    step = f"unknown: {safe_text(', '.join(training.differing))}" if training.differing else step
-    step = step if training.step is None else f"{training.step:,}"
+
+    def number(known: int | None, differing: Sequence[str], untold: str) -> str:
+        told = f"unknown: {safe_text(', '.join(differing))}" if differing else untold
+        return told if known is None else f"{known:,}"
+
     metric = "metrics" if len(training.metrics) > 1 else "metric"
     compiled = [
         f"{word} {', '.join(map(safe_text, names))}"
@@ -84,8 +87,8 @@ def facts_of(summary: CheckpointSummary, tree: VariableTree) -> list[Prose]:
             "metadata",
             ", ".join(f"{safe_text(k)}: {safe_text(v[:200])}" for k, v in texts[:_MAX_TEXTS]),
         ),
-        ("step", step),
-        ("epoch", "" if training.epoch is None else f"{training.epoch:,}"),
+        ("step", number(training.step, training.differing, step)),
+        ("epoch", number(training.epoch, training.differing_epochs, "")),
         ("training", _training(training)),
         ("compiled", ", ".join(compiled)),
         ("parameters", _parameters(summary, tree)),
@@ -129,11 +132,14 @@ def _files(files: tuple[StoredFile, ...]) -> Iterator[str]:
 
 def _by(summary: CheckpointSummary, label: str) -> str:
     """Say in a few words what told a fact, where the file does not hold it as it is."""
-    training = summary.training
+    training, by = summary.training, ""
+    differing: tuple[str, ...] = ()
     if label == "step" and training.step_source:
-        return f" by {safe_text(training.step_source)}"
-    is_named = any(c.claim == label and c.strength is Strength.NAMED for c in training.claims)
-    return " by file name" if label == "epoch" and is_named else ""
+        by, differing = f" by {safe_text(training.step_source)}", training.differing
+    elif label == "epoch" and training.epoch is not None:
+        is_named = any(c.claim == label and c.strength is Strength.NAMED for c in training.claims)
+        by, differing = " by file name" if is_named else "", training.differing_epochs
+    return f"{by}; {safe_text(', '.join(differing))}" if differing else by
 
 
 def _parameters(summary: CheckpointSummary, tree: VariableTree) -> str:
@@ -250,7 +256,8 @@ def _masks(masks: Masks | None) -> str:
 
 def _why(summary: CheckpointSummary, tree: VariableTree) -> str:
     if Role.SLOT not in summary.roles and summary.training.optimizer_kind is None:
-        return "no optimizer in the file"
+        is_bare = Role.HYPERPARAMETER not in summary.roles and summary.training.iterations is None
+        return "no optimizer in the file" if is_bare else "no slots in the file"
     weights = tree.of_role(Role.WEIGHT)
     unknown = sum(weight.trainable is None for weight in weights)
     if unknown == len(weights):
@@ -310,6 +317,10 @@ def sentence_of(summary: CheckpointSummary) -> str:
         ):
             arrays = plural(summary.n_variables, "array")
             return f"{arrays}, {parameters} if those of floating numbers are weights{beside}."
+        settings = summary.roles.get(Role.HYPERPARAMETER)
+        if settings is not None:
+            kept = plural(settings.variables, "hyperparameter")
+            return f"Weights of {parameters} in {variables}, and {kept}; no slots{beside}."
         return f"Weights only: {parameters} in {variables}, no optimizer state{beside}."
     maker = summary.keras
     if maker is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import TextLines
 from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
+from ckread.model.tree import rows_of
 from ckread.readers.contract import Format
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
@@ -67,7 +68,7 @@ def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
         signature_blocks(summary.signatures),
         _role_blocks(summary),
         layer_blocks(summary) if summary.layers else [],
-        [*drawn, PipedOnly(tree_table(tree, summary.path, tree.walk(level_of(tree))))],
+        [*drawn, PipedOnly(tree_table(tree, summary.path, rows_of(tree, level_of(tree))))],
     )
 
 
@@ -190,7 +191,8 @@ def scope_table(tree: VariableTree) -> Table[_Row]:
                 guide = "└─ " if inner is child.children[-1] else "├─ "
                 rows.append(_row(inner, tree, guide=above + guide))
     if len(rows) > MAX_SCOPES:
-        left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} (ckread tree)"
+        where = by("ckread tree", ".tree")
+        left_out = f"… {plural(len(rows) - MAX_SCOPES + 1, 'more line')} ({where})"
         rows = [*rows[: MAX_SCOPES - 1], _Row("└─ ", left_out, 0, "", 0.0, ("",))]
     if top is not tree:
         counted = count_text(top.n_variables)

@@ -180,10 +180,24 @@ def test_screens_of_any_size(tmp_path: Path, n: int) -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(UsageError, match="holds nothing of an optimizer"):
+    with pytest.raises(UsageError, match=r"nothing in .* is known as an optimizer's"):
         optimizer(FIXTURES / "strings" / "plain")
     with pytest.raises(VariableNotFoundError):
         optimizer(TEN, "conv9")
+
+
+@pytest.mark.parametrize(
+    "kept", [["decay"], ["learning_rate"], ["opt/iterations"], ["opt/iterations", "opt/beta_1"]]
+)
+def test_what_is_left_of_an_optimizer_without_slots(kept: list[str], tmp_path: Path) -> None:
+    """It is named by the error, and `info` says neither that nothing is there nor where it went."""
+    tensors = {name: np.array(3, np.int64 if "iter" in name else np.float32) for name in kept}
+    path = write_bundle(tmp_path / "ckpt-1", {"w": np.ones((2, 2), np.float32), **tensors})
+    with pytest.raises(UsageError, match=f"holds no slots, only {', '.join(sorted(kept))}"):
+        optimizer(path)
+    text = " ".join(str(ckread.info(path)).split())
+    assert "no optimizer" not in text
+    assert "Weights only" not in text
 
 
 def test_it_shows_itself() -> None:

@@ -7,37 +7,26 @@ beside this one; here it is held that they stay what they were.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from contextlib import chdir
+from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 import ckread
 from ckread.errors import CheckpointError
-from ckread.readers.contract import DataType
-from tests.builders import BundleBuilder
+from tests.analysis.compat import named, recorded
 from tests.places import FIXTURES
-from tests.views.golden_files import check_golden
+from tests.views.golden_files import check_block_golden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from ckread.analysis.compat.records import RestoreForecast
 
-Program = dict[str, tuple[tuple[int, ...], str]]
-STEP: Program = {"step": ((), "int64")}
-BY_NAME: dict[str, Program] = {
-    "plain": {"a/w": ((2, 3), "float32"), "a/b": ((3,), "float32")} | STEP,
-    "more": {"a/w": ((2, 3), "float32"), "a/b": ((3,), "float32"), "c/w": ((3, 2), "float32")},
-    "scoped": {"net/a/w": ((2, 3), "float32"), "net/a/b": ((3,), "float32")},
-    "wide": {"a/w": ((2, 5), "float32"), "a/b": ((5,), "float32")} | STEP,
-    "double": {"a/w": ((2, 3), "float64"), "a/b": ((3,), "float32")} | STEP,
-}
-MAPS: list[dict[str, str] | None] = [None, {"a/": "net/a/"}, {"net/": "/"}, {"a/w": "a/w"}]
-_DTYPES = {str(dtype): dtype for dtype in DataType}
-MAPPED = [("plain", "scoped"), ("scoped", "plain"), ("plain", "wide"), ("plain", "more")]
 OBJECTS = [
     "restoring/pretrained/ckpt-1", "restoring/mine/ckpt-1", "tf23_keras2/subclassed/ckpt-1",
     "six_ways/functional/object/ckpt-1", "six_ways/functional/name/model.ckpt",
@@ -59,66 +48,131 @@ def _told(saved: str, target: str, **options: Any) -> list[str]:
     values = document.pop("values")
     lines = ["  " + " ".join(_word(one) for one in value.values()) for value in values]
     lines = [line for line in lines if " restored " not in line] + [f"  of {len(lines)}"]
-    rest = {
-        name: value
-        for name, value in document.items()
-        if value and name not in ("saved", "target", "evidence", "left_over")
-    }
+    rest = {name: value for name, value in document.items() if value is not None and value != []}
+    for name in ("saved", "target", "left_over"):
+        rest.pop(name, None)
+    rest["evidence"] = [f"{one.claim}: {one.value} ({one.source})" for one in found.evidence[1:]]
+    beside = found.call, found.notes, found.shift, found.optimizers, found.rates
     rest["left_over"] = [_word(one) for one in document["left_over"]]
     lines += [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in rest.items()]
+    lines.append(f"  beside: {beside}")
     return [*lines, *(f"  > {line}" for line in found.python)]
 
 
-def _check(name: str, blocks: Iterable[tuple[str, list[str]]]) -> None:
-    text = "".join("\n".join([f"{title}\n", *lines, "\n"]) for title, lines in blocks)
-    check_golden(name, text)
+# Golden files of blocks: what is told of one pair each.
 
 
-@pytest.fixture
-def by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write checkpoints of names, without graphs, where they have short paths."""
-    monkeypatch.chdir(tmp_path)
-    for program, variables in BY_NAME.items():
-        builder = BundleBuilder()
-        for i, (name, (shape, dtype)) in enumerate(variables.items()):
-            builder.add(name, np.full(shape, i + 1).astype(dtype), _DTYPES[dtype])
-        builder.write(tmp_path / program)
+Case = tuple[str, "Callable[[], list[str]]"]
 
 
-@pytest.mark.usefixtures("by_name")
-@pytest.mark.parametrize("way", ["saver", "init_from_checkpoint", "warm_start"])
-def test_programs_of_names(way: str) -> None:
-    cases = [
-        (a, b, names)
-        for a, b in product(BY_NAME, BY_NAME)
-        for names in (MAPS if way == "init_from_checkpoint" and (a, b) in MAPPED else MAPS[:1])
-    ]
-    blocks = [
-        (f"{a} into {b} by {way} with {names}", _told(a, b, way=way, names=names))
-        for a, b, names in cases
-    ]
-    _check(f"forecasts_{way}.txt", blocks)
+def _by_name() -> Iterator[tuple[str, Case]]:
+    def case(make: Any, there: str, here: str, title: str, **options: Any) -> Case:
+        def told() -> list[str]:
+            made = make[0](there, Path(there)), make[1](here, Path(f"here_{here}"))
+            return _told(*made, **options)
+
+        return f"{there} into {here} {title}", told
+
+    names, objects = named.write, named.write_objects
+    for a, b in named.SAVER_PAIRS:
+        for resource in (True, False, None) if "wide" in (a, b) else (None,):
+            graph = partial(names, resource=resource)
+            yield "saver", case((names, graph), a, b, f"{resource}", way="saver")
+    some = {"a/w": "z/w", "a/b": "z/b"}
+    yield "saver", case((names, names), "plain", "renamed", f"{some}", way="saver", names=some)
+    for a, b in named.OBJECT_PAIRS:
+        yield "saver", case((objects, names), a, b, "from objects")
+    for a, b, wanted in named.INIT_CASES:
+        options: dict[str, Any] = {"way": "init_from_checkpoint", "names": wanted}
+        yield "init_from_checkpoint", case((names, names), a, b, f"with {wanted}", **options)
+    graph = partial(names, resource=True)
+    for a, b, chosen, wanted in named.WARM_CASES:
+        title = f"{chosen} with {wanted}"
+        options = {"way": "warm_start", "names": wanted, "vars_to_warm_start": chosen}
+        for here, word in ((graph, ""), (names, "no meta, ")):
+            yield "warm_start", case((names, here), a, b, f"{word}{title}", **options)
+    for a, b in named.NAMES_PAIRS:
+        yield "names_into_objects", case((names, objects), a, b, "")
 
 
-def test_programs_of_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(FIXTURES)  # lines are as long as paths
-    blocks = [(f"{a} into {b}", _told(a, b)) for a, b in product(OBJECTS, OBJECTS)]
-    _check("forecasts_objects.txt", blocks)
+def _objects() -> Iterator[tuple[str, Case]]:
+    def told(saved: str, target: str) -> list[str]:
+        here = recorded.write(target, Path(f"{target}_here"), is_target=True)
+        return _told(recorded.write(saved, Path(saved)), here)
+
+    for saved, target in recorded.pairs():
+        yield "recorded", (f"{saved} into {target}", partial(told, saved, target))
 
 
-def test_files_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(FIXTURES)
+LAYERS = [
+    ("plain", "extra"), ("plain", "no_norm"), ("plain", "wide"), ("plain", "five"),
+    ("plain", "swapped"), ("tower", "tower_inserted"), ("nested", "nested_flat"),
+    ("nested", "nested_deeper"), ("nested_deeper", "nested"), ("shared", "unshared"),
+    ("lstm", "gru"), ("lstm", "lstm"), ("adam", "plain"), ("adam", "adam_five"),
+]  # fmt: skip
+BY_PATH: list[dict[str, Any]] = [{}, {"skip_mismatch": True}]
+BY_NAME_TOO = [*BY_PATH, *({"way": "h5-by-name", **one} for one in BY_PATH)]
+SUBCLASSED = [("sub", "sub_renamed"), ("sub", "sub_list"), ("sub_list", "sub")]
+RECORDED: dict[str, tuple[list[tuple[str, str]], list[dict[str, Any]]]] = {
+    "keras .weights.h5": ([*LAYERS, *SUBCLASSED, ("adam", "momentum")], BY_PATH),
+    "keras .keras": (LAYERS[2:5], BY_PATH[:1]),
+    "keras .h5": (LAYERS, BY_NAME_TOO),
+    "tf_keras .h5": (LAYERS, BY_NAME_TOO),
+    "tf_keras -weights.h5": ([*LAYERS[:3], *LAYERS[10:12]], BY_NAME_TOO),
+    "tf_keras .weights.h5": ([*LAYERS[:3], ("plain", "plain"), LAYERS[13]], BY_PATH[:1]),
+    "tf_keras .keras": (LAYERS[2:5], BY_PATH[:1]),
+}
+
+
+def _keras_files() -> Iterator[tuple[str, Case]]:
+    def told(saved: str, target: str, suffix: str, **way: Any) -> list[str]:
+        there = recorded.write_keras(saved, Path(f"there{suffix}"))
+        here = recorded.write_keras(target, Path(f"here{suffix}"), is_target=True)
+        lines = _told(there, here, **way)
+        return lines if not way else [line for line in lines if not line.startswith("  >")]
+
+    for kind, (pairs, ways) in RECORDED.items():
+        library, suffix = kind.split()
+        for saved, target in pairs:
+            there, here = f"{library}_{saved}{suffix}", f"{library}_{target}{suffix}"
+            for way in ways:
+                title = f"{there} into {here} {way or ''}"
+                yield f"{library}{suffix}", (title, partial(told, there, here, suffix, **way))
+
+
+def _fixtures() -> Iterator[tuple[str, Case]]:
+    def told(saved: str, target: str, **way: Any) -> list[str]:
+        with chdir(FIXTURES):  # lines are as long as paths
+            return _told(saved, target, **way)
+
+    for a, b in product(OBJECTS, OBJECTS):
+        yield "objects", (f"{a} into {b}", partial(told, a, b))
     ways: list[dict[str, Any]] = [
         {}, {"skip_mismatch": True}, {"way": "h5-by-name"},
         {"way": "h5-by-name", "skip_mismatch": True}, {"way": "h5-in-order"},
     ]  # fmt: skip
-    blocks = [
-        (f"{a} into {b} {options or ''}", _told(a, b, **options))
-        for a, b in product(KERAS, KERAS)
-        for options in ways
-        if a.endswith(".h5") or "way" not in options
-    ]
-    _check("forecasts_keras.txt", blocks)
+    for a, b in product(KERAS, KERAS):
+        for way in ways:
+            if a.endswith(".h5") or "way" not in way:
+                yield "keras", (f"{a} into {b} {way or ''}", partial(told, a, b, **way))
+
+
+CASES: defaultdict[str, list[Case]] = defaultdict(list)
+for kind, one in (*_by_name(), *_objects(), *_keras_files(), *_fixtures()):
+    CASES[kind].append(one)
+N_CASES = 4
+"""Cases of a test: few, so that what a fault changes is soon found."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "at"),
+    [(kind, at) for kind, cases in CASES.items() for at in range(0, len(cases), N_CASES)],
+)
+def test_what_is_foretold(
+    kind: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_block_golden(f"forecasts_{kind}.txt", CASES[kind], slice(at, at + N_CASES))
 
 
 def test_the_metrics_that_keras_2_stores_beside_its_layers_are_no_layer() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import ckread
 from ckread.analysis.compat.records import Outcome, Way
+from tests.analysis.compat import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,6 +213,11 @@ def test_what_is_foretold_is_what_keras_does(
         after = save(model, str(tmp_path / f"after{suffix}"))
         check_state(forecast, values_of(before), values_of(source), values_of(after))
     check_code(forecast, model, source, str(tmp_path / f"brought{suffix}"))
+    names = [f"{library.__name__}_{name}{suffix}" for name in (saved, target)]
+    there = recorded.write_keras(names[0], tmp_path / f"there{suffix}")
+    here = recorded.write_keras(names[1], tmp_path / f"here{suffix}", is_target=True)
+    again = ckread.compat(there, here, way=way, skip_mismatch=skips)
+    assert recorded.outcomes(again) == recorded.outcomes(forecast)
 
 
 def check_code(forecast: RestoreForecast, model: Any, source: str, path: str) -> None:

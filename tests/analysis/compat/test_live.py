@@ -12,6 +12,7 @@ import ckread
 from ckread.analysis.compat.records import Outcome
 from ckread.analysis.compat.restoring import forecast_restore
 from ckread.model.opening import open_checkpoint
+from tests.analysis.compat import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -131,6 +132,9 @@ def test_what_is_foretold_is_what_tensorflow_does(
         if not error and not untold:
             assert {now[key].name for key in made} == {one.name for one in arrived}
     check_code(forecast, program, source, tmp_path)
+    there = recorded.write(saved, tmp_path / "there")
+    again = ckread.compat(there, recorded.write(target, tmp_path / "here", is_target=True))
+    assert recorded.outcomes(again) == recorded.outcomes(forecast)
 
 
 def names_of(program: Any) -> dict[str, Any]:

@@ -9,6 +9,14 @@ import pytest
 
 import ckread
 from ckread.analysis.compat.records import Outcome, Way
+from tests.analysis.compat.named import (
+    GRAPHS,
+    INIT_CASES,
+    NAMES_PAIRS,
+    OBJECT_PAIRS,
+    SAVER_PAIRS,
+    WARM_CASES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,68 +31,6 @@ with warnings.catch_warnings():
 
 tf, np = programs.tf, programs.np
 v1 = tf.compat.v1
-
-GRAPHS: dict[str, dict[str, tuple[tuple[int, ...], str]]] = {
-    "plain": {"a/w": ((2, 3), "float32"), "a/b": ((3,), "float32"), "step": ((), "int64")},
-    "more": {
-        "a/w": ((2, 3), "float32"), "a/b": ((3,), "float32"), "step": ((), "int64"),
-        "c/w": ((3, 2), "float32"),
-    },
-    "scoped": {"net/a/w": ((2, 3), "float32"), "net/a/b": ((3,), "float32")},
-    "wide": {"a/w": ((2, 5), "float32"), "a/b": ((5,), "float32"), "step": ((), "int64")},
-    "double": {"a/w": ((2, 3), "float64"), "a/b": ((3,), "float32"), "step": ((), "int64")},
-    "renamed": {"z/w": ((2, 3), "float32"), "z/b": ((3,), "float32"), "step": ((), "int64")},
-    "one": {"a/w": ((2, 3), "float32")},
-    "none": {"q": ((7,), "float32")},
-}  # fmt: skip
-SAVER_PAIRS = [(a, b) for a in GRAPHS for b in ("plain", "more", "wide", "double", "one")]
-INIT_CASES: list[tuple[str, str, dict[str, str] | None]] = [
-    ("plain", "plain", None),
-    ("plain", "more", None),
-    ("more", "plain", None),
-    ("plain", "scoped", None),
-    ("plain", "scoped", {"a/": "net/a/"}),
-    ("plain", "scoped", {"/": "net/"}),
-    ("scoped", "plain", {"net/a/": "a/"}),
-    ("scoped", "plain", {"net/": "/"}),
-    ("scoped", "one", {"net/": "/"}),
-    ("plain", "renamed", {"a/": "z/"}),
-    ("plain", "renamed", {"a/w": "z/w"}),
-    ("plain", "renamed", {"a/w": "z/w", "a/b": "z/b", "step": "step"}),
-    ("plain", "renamed", {"a/": "z/", "step": "step"}),
-    ("plain", "wide", {"a/w": "a/w"}),
-    ("plain", "wide", {"a/": "a/"}),
-    ("plain", "double", {"a/w": "a/w"}),
-    ("plain", "more", {"a/": "a/"}),
-    ("plain", "more", {"a/": "a/", "c/w": "c/w"}),
-    ("plain", "more", {"a/w": "nowhere"}),
-    ("plain", "one", {"a/w": "a/w"}),
-    ("none", "plain", None),
-    ("more", "one", None),
-    ("renamed", "plain", {"z/": "a/"}),
-    ("renamed", "plain", {"z/": "a/", "step": "step"}),
-    ("wide", "one", None),
-]
-WARM_CASES: list[tuple[str, str, Any, dict[str, str] | None]] = [
-    ("plain", "plain", ".*", None),
-    ("plain", "more", ".*", None),
-    ("plain", "more", "a/", None),
-    ("plain", "more", "w", None),
-    ("plain", "more", [".*"], None),
-    ("plain", "more", ["a/w", "step"], None),
-    ("plain", "more", [], None),
-    ("plain", "more", "nothing", None),
-    ("plain", "renamed", "z/", {"a/w": "z/w", "a/b": "z/b"}),
-    ("plain", "renamed", "z/w", {"a/w": "z/w", "a/b": "z/b"}),
-    ("plain", "renamed", ".*", {"a/w": "z/w", "a/b": "z/b"}),
-    ("plain", "renamed", ".*", {"a/w": "z/w"}),
-    ("plain", "wide", ".*", None),
-    ("plain", "wide", "step", None),
-    ("plain", "double", ".*", None),
-    ("plain", "double", "[ab]/b|step", None),
-    ("scoped", "one", ".*", {"net/a/w": "a/w"}),
-    ("none", "plain", ".*", None),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -205,9 +151,7 @@ def test_a_saver_of_some_variables_under_other_names(tmp_path: Path) -> None:
         check(session.run(made), foretold(forecast, read(source)), before)
 
 
-@pytest.mark.parametrize(("saved", "target"), [
-    (a, b) for a in ("plain", "more", "renamed") for b in ("plain", "more", "one")
-])  # fmt: skip
+@pytest.mark.parametrize(("saved", "target"), OBJECT_PAIRS)
 def test_a_saver_reads_an_object_based_file(saved: str, target: str, tmp_path: Path) -> None:
     source = as_objects(saved, str(tmp_path / "a"))
     sample = write(target, str(tmp_path / "b"))
@@ -281,9 +225,7 @@ def test_warm_starts(
             check_code(forecast, source, session, made)
 
 
-@pytest.mark.parametrize(("saved", "target"), [
-    (a, b) for a in ("plain", "more", "wide", "double", "renamed") for b in ("plain", "more", "one")
-])  # fmt: skip
+@pytest.mark.parametrize(("saved", "target"), NAMES_PAIRS)
 def test_a_file_of_names_into_a_program_of_objects(saved: str, target: str, tmp_path: Path) -> None:
     source = write(saved, str(tmp_path / "a"))
     root = tf.train.Checkpoint()

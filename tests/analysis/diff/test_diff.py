@@ -265,7 +265,7 @@ def test_a_tolerance_that_is_none(bad: float) -> None:
     a = checkpoint({"w": np.array([1.0])})
     with pytest.raises(UsageError) as caught:
         diff_checkpoints(a, a, atol=bad)
-    assert str(caught.value) == f"--atol {bad}: expected a finite number of 0 or more"
+    assert str(caught.value) == f"atol={bad}: expected a finite number of 0 or more"
 
 
 def test_files_are_read_in_parallel_with_the_same_bits(tmp_path: Path) -> None:

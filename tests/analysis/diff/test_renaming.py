@@ -32,20 +32,20 @@ REMEDY = "Give s/old/new/ with a regular expression for old, or s|old|new| for n
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dense=hidden", "--rename dense=hidden: not of the form s/old/new/"),
-        ("", "--rename : not of the form s/old/new/"),
-        ("sabcbd", "--rename sabcbd: not of the form s/old/new/"),
-        ("s/a/b", "--rename s/a/b: 2 times the delimiter /, expected 3"),
-        ("s/a/b/c/d", "--rename s/a/b/c/d: 4 times the delimiter /, expected 3"),
-        ("s/a/b/i", "--rename s/a/b/i: flag i, expected g or none"),
+        ("dense=hidden", "rename dense=hidden: not of the form s/old/new/"),
+        ("", "rename : not of the form s/old/new/"),
+        ("sabcbd", "rename sabcbd: not of the form s/old/new/"),
+        ("s/a/b", "rename s/a/b: 2 times the delimiter /, expected 3"),
+        ("s/a/b/c/d", "rename s/a/b/c/d: 4 times the delimiter /, expected 3"),
+        ("s/a/b/i", "rename s/a/b/i: flag i, expected g or none"),
         (
             "s/(/b/",
-            "--rename s/(/b/: not a regular expression,"
+            "rename s/(/b/: not a regular expression,"
             " missing ), unterminated subpattern at position 0",
         ),
         (
             r"s/a/\1/",
-            r"--rename s/a/\1/: not a regular expression,"
+            r"rename s/a/\1/: not a regular expression,"
             " invalid group reference 1 at position 1",
         ),
     ],
@@ -65,7 +65,7 @@ def test_rules_apply_one_after_the_other() -> None:
 def test_two_names_must_not_become_one() -> None:
     with pytest.raises(UsageError) as caught:
         rename_all(["a/w", "b/w"], [parse_rule("s/[ab]/c/")])
-    assert str(caught.value) == "--rename: a/w and b/w both become c/w"
+    assert str(caught.value) == "rename: a/w and b/w both become c/w"
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_numbers_that_are_the_same() -> None:
 def test_what_a_person_says() -> None:
     of = rows((1, 2, 3), "epoch", {"Batch": (10, 20, 30)})
     one = Entries(entry("a"))
-    assert placed(one, of, {"batch": "20"}) == ({"a": 2}, "as --match says", "named", False)
+    assert placed(one, of, {"batch": "20"}) == ({"a": 2}, "as asked", "named", False)
     assert placed(one, of, {"epoch": "3"})[0] == {"a": 3}
     two = Entries(entry("a", numbers=(7, 10)), entry("b", numbers=(5, 30)))
     for which in ("2", "epoch"):
@@ -213,8 +213,8 @@ def test_what_a_person_says() -> None:
     bare = Entries(entry("a"), entry("b"))
     for run, match, said, remedy in (
         (one, {"loss": "2"}, "no column loss counts in these logs", "There are Batch, epoch."),
-        (one, {"batch": "x"}, "no number in x, expected COLUMN=NUMBER", None),
-        (one, {"batch": "25"}, "--match batch=25: no such row in the logs", None),
+        (one, {"batch": "x"}, "no number in x, expected {column: number}", None),
+        (one, {"batch": "25"}, "match batch=25: no such row in the logs", None),
         (two, {"batch": "3"}, "no number 3 in the names",
          "Give which number of the names it is, 1 to 2, or step, epoch."),
         (two, {"batch": "0"}, "no number 0 in the names",

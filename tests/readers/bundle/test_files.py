@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 ONES = np.ones(4, np.float32)
-INDEX_ONLY = "ls, tree, info and diff --index-only need only the index, which is here."
+INDEX_ONLY = "Names, info and diff(…, index_only=True) need only the index, which is here."
 TORN = (
     "If a training run is still writing here, try again in a moment. If not, go\n"
     "back to the checkpoint before it."
