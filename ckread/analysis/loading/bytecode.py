@@ -169,7 +169,7 @@ class _Walk:
             raise MarshalError
         flat = _flat(constants)
         return Code(
-            str(items[6]),
+            str(items[-1]),
             tuple(names),
             tuple(v for v in flat if isinstance(v, (str, int, float)) and not isinstance(v, bool)),
             tuple(v for v in flat if isinstance(v, Code)),
@@ -180,9 +180,9 @@ class _Walk:
         return value
 
     def _take(self, n: int) -> bytes:
-        if n < 0 or self._at + n > len(self._data):
+        if n < 0:
             raise MarshalError
-        self._at += n
+        self._at += n  # beyond the end too: it is then not at the end
         return self._data[self._at - n : self._at]
 
 
