@@ -319,7 +319,7 @@ def _read(
     )
     rows: list[tuple[int, ...]] = list(zip(*chosen.keys, strict=True)) or [()] * len(cut)
     keys = [
-        (row, trusted[i] if trusted else 0.0, natural(names[places[i]]))
+        (row, trusted[i : i + 1], natural(names[places[i]]))
         for i, row in enumerate(rows)
     ]
     order = sorted(range(len(cut)), key=keys.__getitem__)
