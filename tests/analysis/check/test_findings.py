@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ckread.analysis.check.check import check
-from ckread.analysis.check.directory import torn_in, torn_save, unfinished
+from ckread.analysis.check.directory import check_directory, torn_in, torn_save, unfinished
 from ckread.analysis.check.findings import CheckReport, in_order
 from ckread.analysis.check.finite import Look
 from ckread.analysis.check.index import (
@@ -288,3 +288,22 @@ def test_a_whole_checkpoint_is_sound(tmp_path: Path) -> None:
         report = check(made)
     assert (report.sound, report.findings, report.is_listed) == (True, (), True)
     assert isinstance(report, CheckReport)
+
+
+def test_newer_saves_that_are_not_whole(tmp_path: Path) -> None:
+    for name in ("m-3", "m-5", "n-9"):
+        write_bundle(tmp_path / name, {"w": np.ones(2)})
+
+    def newer(base: str) -> list[str]:
+        found = check_directory(str(tmp_path / base))
+        return [f"{f.message} at {f.place}" for f in found if f.code is Code.NEWER]
+
+    assert newer("m-5") == []
+    (tmp_path / "m-7.data-00000-of-00001").write_bytes(b"")
+    (tmp_path / "m-11.data-00000-of-00001").write_bytes(b"")
+    (tmp_path / "k-99.data-00000-of-00001").write_bytes(b"")
+    assert newer("m-5") == ["m-11 is newer than m-5, and not whole at m-11"]
+    assert newer("m-3") == newer("n-9") == newer("m-4") == newer("m") == []
+    left = [f.message for f in check_directory(str(tmp_path / "m-5")) if f.code is Code.LEFTOVERS]
+    assert left == [f"data of {x} is there without {x}.index" for x in ("k-99", "m-11", "m-7")]
+    assert check_directory(str(tmp_path / "nowhere" / "m-5")) == []
