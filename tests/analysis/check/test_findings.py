@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,9 @@ def test_places_beside_and_upon_each_other() -> None:
         named = [Place(start, stop, f"v{i}") for i, (start, stop) in enumerate(places)]
         return told(_check_neighbours("s", named))
 
+    assert found((0, 4), (2, 2), (3, 6)) == [
+        ("tensor-overlap", "v2", "shares s, bytes 3 to 4 with v0")
+    ]
     assert found((0, 4), (4, 8)) == found((0, 4), (4, 4), (4, 6)) == found() == []
     gap = ("gap", None, "{} bytes of s lie between tensors and belong to none")
     assert found((0, 4), (5, 8)) == [(*gap[:2], gap[2].format(1))]
@@ -307,3 +311,50 @@ def test_newer_saves_that_are_not_whole(tmp_path: Path) -> None:
     left = [f.message for f in check_directory(str(tmp_path / "m-5")) if f.code is Code.LEFTOVERS]
     assert left == [f"data of {x} is there without {x}.index" for x in ("k-99", "m-11", "m-7")]
     assert check_directory(str(tmp_path / "nowhere" / "m-5")) == []
+
+
+def test_updates_that_are_huge_or_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = {"w": np.arange(1.0, 5), "v": np.arange(1.0, 5), "u": np.arange(1.0, 5)}
+    slots = {f"{name}/m": x for name, x in arrays.items()}
+    made = checkpoint({**arrays, **slots}, owners={f"{n}/m": (n, "m") for n in arrays})
+
+    def found(*updates: tuple[str, float, float, int], n: int = 100) -> list[Any]:
+        some = [SimpleNamespace(name=a, ratio=b, lost=c, n_read=d) for a, b, c, d in updates]
+        monkeypatch.setattr("ckread.analysis.audit.optimizer.sample_updates", lambda *_: some)
+        codes = (Code.UPDATE_HUGE, Code.UPDATE_LOST)
+        return told(f for f in check_training(made, {}, TrainingState(step=n)) if f.code in codes)
+
+    huge = "its last update is 1.5 times as large as itself, by the moments of the optimizer"
+    assert found(("w", 1.5, 0, 4)) == [("update-huge", "w", huge)]
+    assert found(("w", 1.5, 0, 3)) == [("update-huge", "w", f"{huge}, of its first 3 elements")]
+    assert found(("w", 1.5, 0, 4), n=99) == found(("w", 0.99, 0, 4)) == []
+    usual = [("v", 0.01, 0.0, 4), ("u", 0.02, 0.0, 4)]
+    lost = "its last update is lost in rounding: 99.0% of its elements{} are the same without it, "
+    lost += "and the usual kernel moves by 1.0e-02 of itself"
+    assert found(("w", 9e-6, 0.99, 4), *usual) == [("update-lost", "w", lost.format(""))]
+    assert found(("w", 9e-6, 0.99, 2), *usual) == [
+        ("update-lost", "w", lost.format(" of its first 2"))
+    ]
+    assert found(("w", 9e-6, 0.98, 4), *usual) == []
+    assert found(("w", 1.1e-5, 0.99, 4), *usual) == []
+    assert found(("w", 9e-6, 0.99, 4), usual[0]) == found() == []
+
+
+def test_a_second_moment_of_zero(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "w": [[1.0, 2], [3, 4]], "w/m": np.zeros((2, 2)), "w/v": np.zeros((2, 2)),
+        "b": [1.0, 2], "b/m": [1.0, 0], "b/v": [1.0, 0.5],
+    }  # fmt: skip
+    owners = {name: (name[0], {"m": "momentum", "v": "velocity"}[name[2]])
+              for name in arrays if "/" in name}  # fmt: skip
+    said = "shows no gradient: velocity of the optimizer is all 0"
+    assert findings_of(arrays, owners=owners) == [("never-trained", "w", said)]
+    moving = {**arrays, "w/m": [[0.0, 1], [0, 0]]}
+    assert findings_of(moving, owners=owners) == []
+    dead = {**arrays, "w/m": [[0.0, 1], [0, 2]], "w/v": [[0.0, 1], [0, 2]], "b/v": [0.0, 0.5]}
+    [(code, name, message)] = findings_of(dead, owners=owners)
+    assert (code, name) == ("dead-units", "w")
+    assert message == (
+        "1 of 2 columns (index 0) shows no gradient: velocity of the optimizer is 0 in its 2 elements"
+    )
+    assert findings_of({**dead, "w/m": [[1.0, 1], [0, 2]]}, owners=owners) == []

@@ -124,6 +124,7 @@ def test_epochs_of_names() -> None:
     raw = rows(counters={"epoch": (0, 1, 2)})
     assert placed(from_0, raw) == ({"a": 1, "b": 3}, "by epoch, of the names", "named", False)
     assert placed(from_0, rows())[0] == {"a": 0, "b": 2}
+    assert placed(from_0, rows(counters={"epoch": (1, 2, 3)}))[0] == {"a": 0, "b": 2}
     few = Entries(entry("a", epoch=1), entry("b", epoch=2))
     supposed = "by epoch, of the names, taken to count from 1 while the log counts from 0"
     assert placed(few, raw) == ({"a": 1, "b": 2}, supposed, "named", True)

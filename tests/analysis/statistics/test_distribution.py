@@ -189,6 +189,14 @@ def test_condensing_joins_neighbours_alone(scale: float) -> None:
     assert found.counts.max() <= bins.n // N_BINS + 1 + 4
     width = (bins.high[-1] / 2 - bins.low[0] / 2) / N_BINS * 2
     assert (bins.low[last] - bins.low[first]).max() <= width * (1 + 1e-9)
+    # Neighbours are joined where they are of one share and of one cell of the range.
+    share, n_cells = bins.n // N_BINS + 1, N_BINS
+    of_share = (np.cumsum(bins.counts) // share).tolist()
+    span = bins.high[-1] / 2 - bins.low[0] / 2
+    of_cell = ((bins.low / 2 - bins.low[0] / 2) / span * n_cells // 1).tolist()
+    places = list(zip(of_share, of_cell, strict=True))
+    apart = [0, *(i for i in range(1, 6000) if places[i] != places[i - 1])]
+    assert first.tolist() == apart
     whole = np.array([-5.0, 5.0]) * scale
     assert found.histogram(whole).tolist() == bins.histogram(whole).tolist()
 
