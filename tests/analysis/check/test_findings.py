@@ -223,6 +223,10 @@ def test_values_that_are_huge_and_variances_of_zero() -> None:
     assert huge == [
         ("exploding", "h", "holds finite values up to 2e+10 in size, as where a training diverged")
     ]
+    arrays = {"step": [3e10], "s/m": [3e10], "x": [3e10]}
+    roles = {"step": Role.COUNTER, "x": Role.STATE}
+    told_of = findings_of(arrays, roles=roles, owners={"s/m": ("s", "m")})
+    assert {name for code, name, _ in told_of if code == "exploding"} <= {"s/m"}
     zero = {"bn/moving_variance": np.zeros(3), "bn/moving_mean": np.zeros(3)}
     assert findings_of(zero, roles=dict.fromkeys(zero, Role.STATISTIC)) == [
         ("zero-variance", "bn/moving_variance",
@@ -355,6 +359,7 @@ def test_a_second_moment_of_zero(tmp_path: Path) -> None:
     [(code, name, message)] = findings_of(dead, owners=owners)
     assert (code, name) == ("dead-units", "w")
     assert message == (
-        "1 of 2 columns (index 0) shows no gradient: velocity of the optimizer is 0 in its 2 elements"
+        "1 of 2 columns (index 0) shows no gradient: "
+        "velocity of the optimizer is 0 in its 2 elements"
     )
     assert findings_of({**dead, "w/m": [[1.0, 1], [0, 2]]}, owners=owners) == []

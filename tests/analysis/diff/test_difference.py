@@ -26,7 +26,7 @@ from ckread.analysis.diff.difference import (
 )
 from ckread.analysis.diff.metrics import Tolerance
 from ckread.analysis.diff.records import Conversion
-from ckread.errors import UsageError
+from ckread.errors import UsageError, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.readers.contract import DataType
 from tests.analysis.array_checkpoint import checkpoint
@@ -256,6 +256,8 @@ def test_a_diff_as_a_document_and_a_table() -> None:
         "<ckread.CheckpointDiff 'a', 'b': 1 added, 1 removed, 1 reshaped, 1 retyped, 2 changed, "
         "1 renamed, 1 identical>"
     )
+    with pytest.raises(VariableNotFoundError, match="a, b"):
+        found["nothing"]
     table = found.to_pandas()
     assert table.loc["moved", "max_abs"] == 12
     assert table.loc["moved", "elements"] == 2

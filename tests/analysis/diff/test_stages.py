@@ -601,3 +601,14 @@ def test_layers_that_keras_numbered() -> None:
     assert all(why != "order" for _, why in matched(a, three).values())
     other = numbered(7, 8, leaf="bias", seed=50)
     assert all(why != "order" for _, why in matched(a, other).values())
+
+
+def test_what_stands_beside_a_proposed_pair() -> None:
+    a = {"net/old/kernel": X, "net/old/bias": floats(5), "net/far/scale": floats(2)}
+    b = {"net/new/kernel": Y, "net/new/bias": floats(5, seed=9), "net/other/scale": floats(3)}
+    found = matched(a, b)
+    assert found["net/old/kernel"] == ("net/new/kernel", "shape")
+    assert found["net/old/bias"] == ("net/new/bias", "shape")
+    one = {"p/kernel": X, "p/q": floats(1), "r/q": floats(1, seed=2)}
+    other = {"s/kernel": Y, "s/q": floats(1, seed=3), "t/q": floats(1, seed=4)}
+    assert matched(one, other)["p/q"] == ("s/q", "shape")
