@@ -98,6 +98,10 @@ class OpenRun:
         self.series = {name: s for name, s in self.series.items() if any(s.cells)}
 
 
+MANY_CELLS = 20_000
+"""Variables of all checkpoints together from which on they are taken as columns."""
+
+
 def open_series(run: Run, *, needs_values: bool) -> OpenRun:
     """Open every checkpoint of a run, for its index alone."""
     opened: list[Opened] = []
@@ -136,6 +140,10 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         each = (found.checkpoint().columns for found in opened[:-1])
         columns = [one for one in each if one is not None and one.are_like(last.columns)]
         columns = [*columns, last.columns] if len(columns) + 1 == len(opened) else []
+    elif needs_values and len(opened) * len(last) > MANY_CELLS:
+        from ckread.analysis.drift.columns import columns_of_alike
+
+        columns = columns_of_alike(opened)
     numbers = [found.numbers for found in opened]
     return OpenRun(entries, notes, numbers, last, columns, opened)
 

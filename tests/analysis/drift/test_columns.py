@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ckread
+from ckread.analysis.drift import records
 from ckread.analysis.drift.columns import DriftColumns
 from ckread.analysis.drift.records import SERIES, VariableDrift
 from ckread.model.display import Columns, column_of
 from ckread.readers.contract import DataType
+from ckread.views.drift import page
 from ckread.views.drift.page import DriftView, drift_page
 from tests.builders import BundleBuilder
 from tests.model.test_columns import NEVER, columns_above
@@ -50,6 +52,9 @@ def assert_same(run: Any, all_options: list[dict[str, Any]] = OPTIONS) -> bool:
         with columns_above(NEVER):
             expected = told(run, options)
         with columns_above(-1):
+            assert told(run, options) == expected
+        with columns_above(NEVER), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(records, "MANY_CELLS", -1)
             assert told(run, options) == expected
     with columns_above(-1):
         return isinstance(ckread.drift(run).variables, DriftColumns)
@@ -148,3 +153,15 @@ def test_figures_of_several_jobs() -> None:
         expected = ckread.drift(FIXTURES / "digits_run")
     for field in SERIES:
         assert column_of(found, field.name) == column_of(expected, field.name)
+
+
+def test_small_checkpoints_of_a_long_run_go_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are alike; another structure among them, or slices, are left to series."""
+    monkeypatch.setattr(records, "MANY_CELLS", -1)
+    monkeypatch.setattr(page, "_MANY_ROWS", -1)
+    monkeypatch.setattr(page, "_ROWS_AT_ONCE", 20)
+    found = ckread.drift(FIXTURES / "digits_run")
+    assert isinstance(found.variables, DriftColumns)
+    lines = list(drift_page(DriftView(found)).piped())
+    monkeypatch.undo()
+    assert lines == list(drift_page(DriftView(ckread.drift(FIXTURES / "digits_run"))).piped())
