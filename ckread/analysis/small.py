@@ -273,7 +273,9 @@ class _Told:
         """Take what indexes list, what is alike in many once; False where one lists no place."""
         records, readers = listed(variables)
         _, *lie, checksums, shards, offsets = zip(*records, strict=True)
-        if None in checksums or None in shards or None in offsets:
+        if None in shards or None in offsets:
+            return False
+        if None in checksums and not all(reader.lies_alike for reader in {*readers}):
             return False
         # Checkpoints of a run lie alike: what is told of one is looked up for the others.
         is_one = self._known is not None and len({*map(id, readers)}) == 1
@@ -294,7 +296,8 @@ class _Told:
         self._offsets = offsets_of
         codes = [self._number(_extent_of(variables[i])) for i in firsts]
         self.codes, self._files = np.array(codes, np.int64)[which].T
-        self._crc32c = np.array(checksums, np.int64)
+        known = [_NO_CHECKSUM if crc32c is None else crc32c for crc32c in checksums]
+        self._crc32c = np.array(known, np.int64)
         return True
 
     def _take_extents(self, sources: Sequence[Variable | Extent | None]) -> None:

@@ -39,7 +39,7 @@ from ckread.views.listing import Listing, checksum_lines, listing_lines, listing
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ckread.cli.arguments import Parser
     from ckread.cli.output import Output
@@ -90,7 +90,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if output.is_json:
                 output.json_pieces(encode_columns(head, columns, places))
                 return 0
-            chosen = columns.some(places)
+            from ckread.model.columns import SomeVariables
+
+            chosen: Sequence[Variable] = SomeVariables(columns, places)
         else:
             candidates = [v for v in checkpoint.values() if wants_all or not _is_hidden(v.role)]
             chosen = select(candidates, patterns_of(arguments))

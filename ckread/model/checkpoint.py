@@ -240,7 +240,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
 
         columns = self._columns
         if columns is not None and not (folds and columns.of_role(FOLDED).size):
-            from ckread.model.columns import ColumnTree
+            from ckread.model.tree_columns import ColumnTree
 
             places = columns.select(columns.order(self.evidence), patterns)
             if not bookkeeping:

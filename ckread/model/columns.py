@@ -10,17 +10,17 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, ValuesView
-from functools import cached_property, partial
-from itertools import chain, pairwise, repeat
+from functools import cached_property
+from itertools import islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from ckread.model.display import Columns
 from ckread.model.evidence import Identity
 from ckread.model.role import Role
 from ckread.model.selection import LEAF_RANK, compile_patterns, component_key, ranks_of
-from ckread.model.tree import VariableTree
 from ckread.model.variable import Variable, VariableKind
 from ckread.readers.contract import no_garbage_collection
 
@@ -253,12 +253,10 @@ class VariableColumns(Mapping[str, Variable]):
         who, other = self.identities, others.identities
         return (
             self.names == others.names
-            and self.tensors.keys_in_order == others.tensors.keys_in_order
+            and self.tensors.are_built_like(others.tensors)
             and who.relations == other.relations
-            and self.tensors.kinds == others.tensors.kinds
             and np.array_equal(who.relation, other.relation)
             and np.array_equal(who.owner, other.owner)
-            and np.array_equal(self.tensors.kind, others.tensors.kind)
         )
 
     def _place(self, name: str) -> int | None:
@@ -305,7 +303,7 @@ class VariableColumns(Mapping[str, Variable]):
     # What is asked of all of them.
 
     @cached_property
-    def _roles(self) -> Integers:
+    def role_numbers(self) -> Integers:
         """The role of each, by its number."""
         return self._role_of_relation[self.identities.relation]
 
@@ -316,7 +314,7 @@ class VariableColumns(Mapping[str, Variable]):
 
     def have_role(self, roles: Collection[Role]) -> NDArray[np.bool_]:
         """Tell of each whether it has one of some roles."""
-        return np.array([role in roles for role in Role])[self._roles]
+        return np.array([role in roles for role in Role])[self.role_numbers]
 
     def of_role(self, roles: Collection[Role]) -> Integers:
         """Give the places of the variables of some roles."""
@@ -439,7 +437,7 @@ _OF_KIND: dict[str, Callable[[Kind], Any]] = {
 }
 
 
-class SomeVariables(Sequence[Variable]):
+class SomeVariables(Columns[Variable]):
     """Variables of some columns, by their places.
 
     Attributes:
@@ -453,6 +451,16 @@ class SomeVariables(Sequence[Variable]):
     def __len__(self) -> int:
         """Count them."""
         return len(self.places)
+
+    @cached_property
+    def rows(self) -> Sequence[Variable]:
+        """The variables themselves."""
+        return self.columns.some(self.places)
+
+    def __iter__(self) -> Iterator[Variable]:
+        """Iterate over them: the first is often enough, more are made all at once."""
+        yield from map(self.columns.at, self.places[:1].tolist())
+        yield from islice(self.rows, 1, None)
 
     def column(self, name: str) -> list[Any] | None:
         """Give an attribute of all of them; None where the columns do not tell it."""
@@ -482,165 +490,3 @@ class SomeVariables(Sequence[Variable]):
         if isinstance(at, slice):
             return SomeVariables(self.columns, self.places[at])
         return self.columns.at(int(self.places[at]))
-
-
-class _Level:
-    """The scopes and variables of one depth, those of one parent together and in order.
-
-    Attributes:
-        row: of each, its first row; `code` the number of its last component.
-        is_variable: whether there is a variable of its name.
-        n_variables: of what it holds, as parameters and bytes.
-        bounds: of each of the level above, where those that it holds begin and end.
-    """
-
-    row: Integers
-    n_variables: Integers
-    parameters: NDArray[Any]
-    nbytes: NDArray[Any]
-    code: Integers
-    is_variable: NDArray[np.bool_]
-    bounds: list[int]
-
-    def __init__(self, tree: ColumnTree, depth: int, above: _Level | None) -> None:
-        starts = np.flatnonzero(tree.differs <= depth)
-        is_here = tree.depth[starts] > depth
-        first = np.minimum.reduceat(tree.position, starts)[is_here]
-        n, parameters, nbytes = (np.add.reduceat(c, starts)[is_here] for c in tree.totals)
-        row = starts[is_here]
-        parent = np.zeros(len(row), np.int64)
-        if above is not None:
-            by_row = np.argsort(above.row)
-            parent = by_row[np.searchsorted(above.row[by_row], row, side="right") - 1]
-        order = np.lexsort((first, parent))
-        self.row, self.n_variables, self.parameters, self.nbytes = (
-            column[order] for column in (row, n, parameters, nbytes)
-        )
-        self.code = tree.codes[self.row, depth]
-        self.is_variable = tree.depth[self.row] == depth + 1
-        n_above = 1 if above is None else len(above.row)
-        self.bounds = np.searchsorted(parent[order], np.arange(n_above + 1)).tolist()
-
-    @cached_property
-    def cells(self) -> tuple[list[int], ...]:
-        """The columns as lists."""
-        columns = self.row, self.code, self.is_variable, self.n_variables
-        return tuple(c.tolist() for c in (*columns, self.parameters, self.nbytes))
-
-
-class ColumnTree:
-    """Grows the tree of some variables where it is looked at, a level at a time."""
-
-    codes: Integers
-    depth: Integers
-    position: Integers
-    differs: Integers
-    totals: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-
-    def __init__(self, columns: VariableColumns, order: Integers) -> None:
-        """Take the places of the variables in the order of the model."""
-        spelling, tensors = columns.identities.spelling, columns.tensors
-        self._columns = columns
-        position = np.full(len(columns), len(columns))
-        position[order] = np.arange(len(order))
-        if columns.names is tensors.keys_in_order and not spelling.has_low_letters:
-            self._places = np.sort(order)  # what begins alike is together as it is
-        else:
-            self._places = order[np.lexsort(spelling.codes[order].T[::-1])]
-        places = self._places
-        self.codes, self.depth = spelling.codes[places], spelling.depth[places]
-        self.position = position[places]
-        self.differs = np.zeros(len(places), np.int64)
-        self.differs[1:] = (self.codes[1:] != self.codes[:-1]).argmax(axis=1)
-        elements = self._sizes(math.prod(shape) for _, shape, _ in tensors.kinds)
-        nbytes = self._sizes(nbytes for _, _, nbytes in tensors.kinds)
-        is_parameter, kind = columns.are_parameters[places], tensors.kind[places]
-        self.totals = np.ones(len(places), np.int64), elements[kind] * is_parameter, nbytes[kind]
-        self._levels: list[_Level] = []
-
-    def _sizes(self, sizes: Iterable[int]) -> NDArray[Any]:
-        """Give sizes as an array that may be summed up; a file may claim what it likes."""
-        found = list(sizes)
-        fits = max(found, default=0) < (1 << 62) // max(1, len(self._places))
-        return np.array(found, np.int64 if fits else object)
-
-    def root(self) -> VariableTree:
-        """Give the root, which grows."""
-        root = VariableTree("", "", grow=self, at=(-1, 0))
-        root.n_variables, root.parameters, root.nbytes = (int(c.sum()) for c in self.totals)
-        return root
-
-    @cached_property
-    def _place_list(self) -> list[int]:
-        return self._places.tolist()  # type: ignore[no-any-return]
-
-    def level(self, depth: int) -> _Level:
-        """Give a level."""
-        while len(self._levels) <= depth:
-            above = self._levels[-1] if self._levels else None
-            self._levels.append(_Level(self, len(self._levels), above))
-        return self._levels[depth]
-
-    def has_scopes(self, at: tuple[int, int]) -> bool:
-        """Tell whether a child of the node at this depth and place has children."""
-        depth, number = at
-        if depth + 1 >= self.codes.shape[1]:
-            return False
-        level = self.level(depth + 1)
-        some = slice(*level.bounds[number : number + 2])
-        return bool((level.n_variables[some] > level.is_variable[some]).any())
-
-    def of_role(self, roles: Collection[Role]) -> list[Variable]:
-        """Give the variables of some roles in the order of the tree."""
-        rows = np.flatnonzero(self._columns.have_role(roles)[self._places])
-        steps = []
-        for depth in range(int(self.depth[rows].max(initial=0))):
-            level = self.level(depth)
-            by_row = np.argsort(level.row)
-            node = by_row[np.searchsorted(level.row[by_row], rows, side="right") - 1]
-            steps.append(np.where(self.depth[rows] > depth, node, -1))
-        ordered = rows[np.lexsort(steps[::-1])] if steps else rows
-        return self._columns.some(self._places[ordered])
-
-    def children(self, at: tuple[int, int], path: str) -> list[VariableTree]:
-        """Make the children of a node."""
-        depth, number = at
-        if depth + 1 >= self.codes.shape[1]:
-            return []
-        bounds = self.level(depth + 1).bounds
-        return self._nodes(depth + 1, slice(*bounds[number : number + 2]), repeat(path))
-
-    def grow(self, root: VariableTree) -> None:
-        """Make all that is below the root."""
-        with no_garbage_collection():
-            self._grow(root)
-
-    def _grow(self, root: VariableTree) -> None:
-        above = [root]
-        for depth in range(self.codes.shape[1]):
-            bounds = self.level(depth).bounds
-            paths = chain.from_iterable(
-                repeat(node.path, end - start)
-                for node, (start, end) in zip(above, pairwise(bounds), strict=True)
-            )
-            nodes = self._nodes(depth, slice(None), paths)
-            for node, (start, end) in zip(above, pairwise(bounds), strict=True):
-                node.children = nodes[start:end]
-            above = nodes
-
-    def _nodes(self, depth: int, some: slice, paths: Iterable[str]) -> list[VariableTree]:
-        """Make nodes of a level, below those of these paths."""
-        level, components = self.level(depth), self._columns.identities.spelling.components
-        at, places, slash = self._columns.at, self._place_list, "/" if depth else ""
-        nodes = []
-        cells = zip(*(column[some] for column in level.cells), strict=True)
-        for number, (path, cell) in enumerate(zip(paths, cells, strict=False), some.start or 0):
-            row, code, is_variable, n, parameters, nbytes = cell
-            name = components[code]
-            grow = None if n == is_variable else self
-            node = VariableTree(name, f"{path}{slash}{name}", grow=grow, at=(depth, number))
-            if is_variable:
-                node.variable = partial(at, places[row])
-            node.n_variables, node.parameters, node.nbytes = n, parameters, nbytes
-            nodes.append(node)
-        return nodes

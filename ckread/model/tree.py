@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ckread.model.display import Field, Kind, columns_of, data_frame, document
+from ckread.model.display import Columns, Field, Kind, columns_of, data_frame, document
 from ckread.model.records import Records
 from ckread.model.role import Role
 
@@ -27,6 +27,22 @@ FOLDED = (Role.SLOT, Role.AVERAGE, Role.ALIAS)
 _FIRST_NUMBER = re.compile(r"/\d+(/|$)")
 
 
+ROOT_WORD = "."
+"""What stands in a column of paths for that of the root."""
+
+
+class Placed(NamedTuple):
+    """A node in a list of all that a tree has.
+
+    Attributes:
+        node: the node.
+        lasts: for each level down to it, whether it is the last there.
+    """
+
+    node: VariableTree
+    lasts: tuple[bool, ...]
+
+
 class Growing(Protocol):
     """Grows a tree where it is looked at: what is below a node, by the place it was given."""
 
@@ -36,6 +52,10 @@ class Growing(Protocol):
 
     def grow(self, node: VariableTree) -> None:
         """Make all that is below a node at once."""
+        ...
+
+    def rows(self, root: VariableTree) -> Columns[Placed]:
+        """Give all that `walk` gives from the root, as columns."""
         ...
 
     def has_scopes(self, at: tuple[int, int]) -> bool:
@@ -195,6 +215,13 @@ class VariableTree(Records["VariableTree"]):
         ]
         columns = {"name": Kind.TEXT, "depth": Kind.COUNT} | columns_of(NODE_FIELDS)
         return data_frame(columns, rows, index="path")
+
+
+def rows_of(tree: VariableTree, depth: int | None = None) -> Sequence[Placed]:
+    """Give all that `walk` gives; where that is very much, as columns."""
+    if depth is None and tree._grow is not None and tree._children is None and not tree.path:
+        return tree._grow.rows(tree)
+    return [Placed(*one) for one in tree.walk(depth)]
 
 
 NODE_FIELDS: tuple[Field[VariableTree], ...] = (

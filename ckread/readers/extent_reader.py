@@ -38,6 +38,7 @@ class ExtentReader(Closing):
 
     is_closed: bool = False
     is_tensorflow = False
+    lies_alike: bool = False
     _tensors: Mapping[str, TensorRecord]
     _shards: KeptOpen | None = None
     """Made with the first that is opened: of very many checkpoints few are read at a time."""

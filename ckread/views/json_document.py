@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckread.analysis.statistics.statistics import CheckpointStatistics
     from ckread.model.columns import VariableColumns
     from ckread.model.variable import Variable
 
 _text = json.encoder.encode_basestring_ascii
 
 
-def encode(document: Mapping[str, Any]) -> str:
+def encode(document: Any) -> str:
     """Give a document as one line of JSON."""
-    return json.dumps(plain_value(document), separators=(",", ":"), allow_nan=False)
+    try:
+        return _ENCODER.encode(document)
+    except ValueError:  # what is not finite is to be a word, which only a copy can have
+        return _ENCODER.encode(plain_value(document))
 
 
 def encode_value(value: Any) -> str:
@@ -33,7 +37,7 @@ def encode_value(value: Any) -> str:
         return int.__repr__(value)
     if type(value) is float and math.isfinite(value):
         return float.__repr__(value)
-    return json.dumps(plain_value(value), separators=(",", ":"), allow_nan=False)
+    return encode(value)
 
 
 def schema(command: str, *, version: int = 1) -> str:
@@ -60,7 +64,23 @@ def plain_value(value: Any) -> Any:
     return plain_value(value.item())  # a numpy scalar
 
 
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"), allow_nan=False, check_circular=False, default=plain_value
+)
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def encode_statistics(statistics: CheckpointStatistics) -> Iterator[str]:
+    """Give the document of `stats` in pieces, a variable each: its histogram has 65 edges."""
+    from dataclasses import replace
+
+    empty = replace(statistics, variables=statistics.damaged).to_dict()
+    # Within a text quotes are escaped: this stands nowhere else.
+    head, variables, tail = encode({"schema": schema("stats"), **empty}).partition('"variables":[')
+    yield head + variables
+    for at, variable in enumerate(statistics.measured):
+        yield ("," if at else "") + encode(variable.to_dict(statistics.n_bins))
+    yield tail
 
 
 def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> Iterator[str]:

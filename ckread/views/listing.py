@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import groupby
-from operator import attrgetter, itemgetter
 from os.path import basename
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.analysis.checksums import find_shared
-from ckread.model.display import Field, Kind, by, named, safe_text, safe_word
+from ckread.model.display import (
+    Columns,
+    Field,
+    Kind,
+    by,
+    column_of,
+    named,
+    safe_text,
+    safe_texts,
+    safe_word,
+)
 from ckread.model.evidence import Strength
 from ckread.model.role import Role
-from ckread.model.tree import NODE_FIELDS, count_parameters
+from ckread.model.tree import NODE_FIELDS, ROOT_WORD, Placed, count_parameters, rows_of
 from ckread.model.variable import VARIABLE_FIELDS
 from ckread.readers.contract import Format
 from ckread.views.terminal.page import (
@@ -73,30 +82,30 @@ class Listing(NamedTuple):
     by_key: bool = False
     where: bool = False
 
-    def label(self, variable: Variable) -> str:
-        """Give the name, or the key, of a variable."""
-        return variable.key if self.by_key else variable.name
+    @property
+    def names(self) -> list[str]:
+        """The names, or the keys."""
+        return column_of(self.variables, "key" if self.by_key else "name")
 
 
 def listing_page(listing: Listing) -> Page:
     """Lay out a table of variables, with its total in the last line."""
-    labels = [safe_text(listing.label(variable)) for variable in listing.variables]
+    variables, labels = listing.variables, safe_texts(listing.names)
     prefix = common_prefix(labels)
     said_below: dict[str, str] = {}
     if len(labels) > 1 and max(map(len, labels)) >= LONG_NAME:
-        dtypes = {str(variable.dtype) for variable in listing.variables}
-        roles = {str(variable.role) for variable in listing.variables}
-        said = {"dtype": dtypes, "role": roles}
+        said = {field: {*map(str, column_of(variables, field))} for field in ("dtype", "role")}
         said_below = {title: words.pop() for title, words in said.items() if len(words) == 1}
 
     @cache
-    def short() -> list[Line]:
-        return list(muted_repeats(label[len(prefix) :] for label in labels))
+    def short() -> dict[str, Line]:
+        lines = muted_repeats(label[len(prefix) :] for label in labels)
+        return dict(zip((one.key for one in variables), lines, strict=True))
 
     columns = [column for column in _columns(listing, short) if column.title not in said_below]
-    n_shown = len(listing.variables)
-    table = Table(columns, list(zip(listing.variables, range(n_shown), strict=True)))
-    nbytes = sum(variable.nbytes for variable in listing.variables)
+    n_shown = len(variables)
+    table = Table(columns, variables)
+    nbytes = sum(column_of(variables, "nbytes"))
     if n_shown == listing.n_all:
         text = f"{plural(n_shown, 'variable')}, {size_text(nbytes)}"
     else:
@@ -111,7 +120,7 @@ def listing_page(listing: Listing) -> Page:
         text = f"{text}; all {same}"
 
     def told() -> Block:
-        return footer("; ".join([text, *shared_in_words(find_shared(listing.variables))]))
+        return footer("; ".join([text, *shared_in_words(find_shared(variables))]))
 
     return Page([*names_below(prefix), table], TerminalOnly(told))
 
@@ -140,7 +149,7 @@ def _first(names: Sequence[str]) -> str:
 
 def listing_lines(listing: Listing) -> list[str]:
     """Give the names alone, one word a line."""
-    return [safe_word(listing.label(variable)) for variable in listing.variables]
+    return list(map(safe_word, listing.names))
 
 
 def checksum_lines(variables: Iterable[Variable]) -> list[str]:
@@ -151,65 +160,62 @@ def checksum_lines(variables: Iterable[Variable]) -> list[str]:
     ]
 
 
-_Row = tuple["Variable", int]
 _FIELDS = named(VARIABLE_FIELDS)
 
 
-def _columns(listing: Listing, short: Callable[[], Sequence[Line]]) -> list[Column[_Row]]:
-    """Give the columns; those of a screen alone look at the `short` names, by place."""
+def _columns(listing: Listing, short: Callable[[], dict[str, Line]]) -> list[Column[Variable]]:
+    """Give the columns; those of a screen alone look at the `short` names, by key."""
 
-    def of(field: str, **look: Any) -> Column[_Row]:
-        return Column.of(_FIELDS[field], itemgetter(0), **look)
+    def of(field: str, **look: Any) -> Column[Variable]:
+        return Column.of(_FIELDS[field], **look)
 
-    def label(row: _Row) -> Line:
-        variable, place = row
-        line = short()[place]
+    def label(variable: Variable) -> Line:
+        line = short()[variable.key]
         if variable.role is Role.SLOT:
             return tuple(Span(span.text, "muted") for span in line)
         return line
 
-    def role(row: _Row) -> Line:
-        found = row[0].role
-        return (Span(found, "" if found is Role.WEIGHT else "muted"),)
+    def role(variable: Variable) -> Line:
+        return (Span(variable.role, "" if variable.role is Role.WEIGHT else "muted"),)
 
-    what: list[Column[_Row]] = [
+    what: list[Column[Variable]] = [
         of("key" if listing.by_key else "name", shown=label, folds=True),
-        of("dtype", shown=lambda row: row[0].dtype, rank=1),
-        Column(title="shape", shown=lambda row: shape_text(row[0].shape), justify=RIGHT),
+        of("dtype", shown=lambda one: one.dtype, rank=1),
+        Column(title="shape", shown=lambda one: shape_text(one.shape), justify=RIGHT),
         of("shape"),
     ]
     if listing.where:
         return [*what, *_places(of)]
     return [
         *what,
-        of("elements", shown=lambda row: count_text(row[0].elements), rank=3, from_width=100),
-        of("nbytes", title="bytes", shown=lambda row: size_cell(row[0].nbytes)),
+        of("elements", shown=lambda one: count_text(one.elements), rank=3, from_width=100),
+        of("nbytes", title="bytes", shown=lambda one: size_cell(one.nbytes)),
         of("role", shown=role, rank=2),
-        of("owner", shown=lambda row: safe_text(row[0].owner or ""), style="muted", rank=4,
+        of("owner", shown=lambda one: safe_text(one.owner or ""), style="muted", rank=4,
            from_width=100),
     ]  # fmt: skip
 
 
-def _places(of: Callable[..., Column[_Row]]) -> list[Column[_Row]]:
+def _places(of: Callable[..., Column[Variable]]) -> list[Column[Variable]]:
     """Give the columns of file, first byte and length; a dash for bytes that lie nowhere plainly.
 
     Of a partitioned variable the first slice is shown, and how many more there are.
     """
 
-    def file(row: _Row) -> str:
-        extents = row[0].extents() or ()
+    def file(variable: Variable) -> str:
+        extents = variable.extents() or ()
         more = f" and {len(extents) - 1} more" if len(extents) > 1 else ""
         return safe_word(basename(extents[0].path)) + more if extents else "-"
 
-    def offset(row: _Row) -> str:
-        extents = row[0].extents()
+    def offset(variable: Variable) -> str:
+        extents = variable.extents()
         return str(extents[0].offset) if extents else "-"
 
     return [
-        Column(title="file", shown=file, piped=lambda row: file(row).replace(" ", "\\x20"), rank=2),
+        Column(title="file", shown=file, piped=lambda one: file(one).replace(" ", "\\x20"), rank=2),
         Column(title="offset", shown=offset, piped=offset, justify=RIGHT),
-        of("nbytes", title="bytes", shown=lambda row: str(row[0].nbytes)),
-        of("crc32c", shown=lambda row: _FIELDS["crc32c"].of(row[0]) or "–"),
+        of("nbytes", title="bytes", shown=lambda one: str(one.nbytes)),
+        of("crc32c", shown=lambda one: _FIELDS["crc32c"].of(one) or "–"),
     ]
 
 
@@ -219,15 +225,10 @@ BAR_CELLS = 12
 _NODE_FIELDS = named(NODE_FIELDS)
 
 
-class _Node(NamedTuple):
-    node: VariableTree
-    lasts: tuple[bool, ...]
-
-
 def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Page:
     """Lay out a tree whose root is called `title`, to a depth."""
-    nodes = list(tree.walk())
-    folds = [node for node, _ in nodes if node.folded]
+    nodes = rows_of(tree)
+    folds = [] if isinstance(nodes, Columns) else [node for node, _ in nodes if node.folded]
     notes = []
     if folds:
         folded = [variable for node in folds for variable in node.folded]
@@ -235,11 +236,10 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
         lines = plural(len(folds), "line")
         how = by("--slots", "folds=False")
         notes.append(f"{plural(len(folded), noun)} folded into {lines} ({how} lists them)")
-    n_deeper = sum(depth is not None and len(lasts) > depth for _, lasts in nodes)
-    if n_deeper:
-        notes.append(f"{plural(n_deeper, 'line')} below left out (--depth)")
     if depth is not None:
-        nodes = [(node, lasts) for node, lasts in nodes if len(lasts) <= depth]
+        n_all, nodes = len(nodes), [row for row in nodes if len(row.lasts) <= depth]
+        if n_all > len(nodes):
+            notes.append(f"{plural(n_all - len(nodes), 'line')} below left out (--depth)")
 
     def told() -> Block:  # of 100,000 variables none is made for a pipe
         variables = [node.variable for node, _ in nodes if node.variable is not None]
@@ -248,28 +248,26 @@ def tree_page(tree: VariableTree, title: str, *, depth: int | None = None) -> Pa
     return Page(tree_table(tree, title, nodes), TerminalOnly(told))
 
 
-def tree_table(
-    tree: VariableTree, title: str, nodes: Iterable[tuple[VariableTree, tuple[bool, ...]]]
-) -> Table[_Node]:
-    """Give the table of a tree, a row for each of its `nodes`, as `walk` gives them."""
-    rows = [_Node(*node) for node in nodes]
+def tree_table(tree: VariableTree, title: str, rows: Sequence[Placed]) -> Table[Placed]:
+    """Give the table of a tree, a row for each node."""
 
-    def of(field: str, **look: Any) -> Column[_Node]:
-        return Column.of(_NODE_FIELDS[field], attrgetter("node"), **look)
+    def of(name: str, **look: Any) -> Column[Placed]:
+        title, kind, *_ = field = _NODE_FIELDS[name]
+        return Column.of(Field(title, kind, lambda row: field.getter(row.node)), **look)
 
-    def name(row: _Node) -> Line:
+    def name(row: Placed) -> Line:
         style = "title" if row.node.children or not row.lasts else ""
         text = safe_text(row.node.name if row.lasts else title) or '""'
         return Span(guides_of(row.lasts), "muted"), Span(text, style)
 
-    def shape(row: _Node) -> str:
+    def shape(row: Placed) -> str:
         return "" if row.node.variable is None else shape_text(row.node.variable.shape)
 
-    def parameters(row: _Node) -> Line:
+    def parameters(row: Placed) -> Line:
         text = count_text(row.node.parameters) if row.node.parameters else ABSENT
         return (Span(text, "title" if row.node.children else ""),)
 
-    columns: list[Column[_Node]] = [
+    columns: list[Column[Placed]] = [
         Column(title="tree", shown=name, folds=True),
         Column.of(_PATH),
         Column(title="shape", shown=shape, justify=RIGHT, rank=1),
@@ -287,7 +285,9 @@ def tree_table(
     return Table(columns, rows)
 
 
-_PATH: Field[_Node] = Field("path", Kind.TEXT, lambda row: row.node.path if row.lasts else ".")
+_PATH: Field[Placed] = Field(
+    "path", Kind.TEXT, lambda row: row.node.path if row.lasts else ROOT_WORD
+)
 
 
 def guides_of(lasts: tuple[bool, ...]) -> str:

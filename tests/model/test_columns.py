@@ -21,12 +21,14 @@ from ckread.analysis.checksums import find_shared_in
 from ckread.analysis.info import info, shown_tree, summarise
 from ckread.cli.ls import in_order
 from ckread.errors import CheckpointError, VariableNotFoundError
+from ckread.model.columns import SomeVariables
 from ckread.model.role import Role
 from ckread.model.selection import select
 from ckread.readers.bundle import reader
 from ckread.readers.contract import DataType, TensorColumns
 from ckread.views.info.page import info_page
 from ckread.views.json_document import encode, encode_columns, encode_variables
+from ckread.views.listing import Listing, listing_page, tree_page
 from tests.builders import BundleBuilder, entry_bytes
 from tests.places import FIXTURES, REAL
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ckread.model.checkpoint import Checkpoint
+    from ckread.views.terminal.page import Page
 
 NEVER = 1 << 60
 
@@ -102,6 +105,8 @@ def assert_same(one: Checkpoint, many: Checkpoint) -> None:
         {"folds": True, "bookkeeping": False},
     ):
         assert tree_of(one, **options) == tree_of(many, **options)
+        pages = [tree_page(ck.tree((), **options), "all") for ck in (one, many)]
+        assert_same_pages(*pages)
     for folds in (True, False):
         pages = [info_page(summarise(ck), shown_tree(ck, folds=folds)) for ck in (one, many)]
         assert len({page.text() for page in pages}) == 1
@@ -109,6 +114,12 @@ def assert_same(one: Checkpoint, many: Checkpoint) -> None:
     assert len({encode(info(ck).to_dict()) for ck in (one, many)}) == 1
     if many.columns is not None:
         assert_same_listings(one, many)
+
+
+def assert_same_pages(one: Page, many: Page) -> None:
+    """See that a pipe and a terminal get the same, the pipe first."""
+    assert list(one.piped()) == list(many.piped())
+    assert one.text() == many.text()
 
 
 def assert_same_listings(one: Checkpoint, many: Checkpoint) -> None:
@@ -121,6 +132,9 @@ def assert_same_listings(one: Checkpoint, many: Checkpoint) -> None:
         expected = "".join(encode_variables({}, ordered))
         found = columns.sorted(places, order, many.evidence)
         assert "".join(encode_columns({}, columns, found)) == expected
+        sides = ordered, SomeVariables(columns, found)
+        pages = [listing_page(Listing(side, len(ordered), 1)) for side in sides]
+        assert_same_pages(*pages)
     for pattern in ("e", "*/**", "no variable is called so", ["a", "e"], "**/*e*"):
         try:
             wanted = [v.key for v in select(one.values(), pattern)]

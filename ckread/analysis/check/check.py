@@ -329,7 +329,11 @@ def check_unchecked(checkpoint: Checkpoint) -> list[Finding]:
     if checkpoint.format not in _UNCHECKED:
         return []
     is_npy = checkpoint.format is Format.NPY
-    bare = [one for one in checkpoint.values() if is_npy or one.extents() is not None]
+    bare = [
+        one
+        for one in checkpoint.values()
+        if is_npy or (one.offset is not None and one.dtype.is_plain)
+    ]
     if not bare:
         return []
     of = "" if len(bare) == len(checkpoint) else f"{len(bare)} of "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.model.evidence import Identity
@@ -53,9 +54,9 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
     others = {*optimizer_keys, *metric_keys}
     own = {key: record for key, record in tensors.items() if key not in others}
     variables = find_legacy(own, contents) if contents.weights else find_keras3(own, contents)
-    for key, record in own.items():
-        if key not in variables:
-            variables |= find_keras3({key: record}, contents)
+    variables |= find_keras3(
+        {key: record for key, record in own.items() if key not in variables}, contents
+    )
     names = unique_names({key: one.name for key, one in variables.items()})
     found, variables = find_keras_optimizers(tensors, optimizer_keys, contents, variables)
     identities = {
@@ -67,7 +68,11 @@ def identify_keras(tensors: Mapping[str, TensorRecord], contents: KerasContents)
         identities[key] = Identity(name, Role.METRIC)
     identities |= _of_optimizer(found, names)
     unique = unique_names({key: identities[key].name for key in tensors})
-    identities = {key: identities[key]._replace(name=unique[key]) for key in tensors}
+    identities = {
+        key: one if one.name == unique[key] else one._replace(name=unique[key])
+        for key in tensors
+        for one in [identities[key]]
+    }
     layers = layer_table(contents, variables, tensors)
     slots = [one for one in identities.values() if one.role in (Role.SLOT, Role.AVERAGE)]
     untold = sum(one.owner is None for one in slots)
@@ -112,17 +117,17 @@ def layer_table(
     sizes = {one.key: math.prod(tensors[one.key].shape) for one in parameters}
     is_legacy = bool(contents.weights)
 
-    def keys_of(layer: str, inner: str = "") -> tuple[str, ...]:
-        """Give what a layer holds; in a nested model of a legacy file, what carries its name."""
-        return tuple(
-            one.key
-            for one in parameters
-            if one.layer == layer or one.layer.startswith(f"{layer}/")
-            if not inner or f"/{inner}/" in f"/{one.name}"
-        )
+    # What a layer holds; in a nested model of a legacy file, what carries a name of its layers too.
+    held: dict[tuple[str, str], list[str]] = {}
+    for one in parameters:
+        within = dict.fromkeys(["", *(one.name.split("/")[:-1] if is_legacy else ())])
+        for scope in accumulate(one.layer.split("/"), "{}/{}".format):
+            for inner in within:
+                held.setdefault((scope, inner), []).append(one.key)
 
-    def listed_as(layer: KerasLayer, keys: tuple[str, ...]) -> KerasLayer:
-        return replace(layer, parameters=sum(sizes[key] for key in keys), weights=keys)
+    def listed_as(row: KerasLayer, layer: str, inner: str = "") -> KerasLayer:
+        keys = tuple(held.get((layer, inner), ()))
+        return replace(row, parameters=sum(sizes[key] for key in keys), weights=keys)
 
     listed = iter_layers(contents.config.model)
     if listed:
@@ -130,12 +135,12 @@ def layer_table(
         for path, layer, depth in listed:
             top, _, inner = path.partition("/") if is_legacy else (path, "", "")
             row = KerasLayer(path, layer.class_name, 0, layer.shape, layer.trainable, depth)
-            row = listed_as(row, keys_of(top, inner.rpartition("/")[2]))
+            row = listed_as(row, top, inner.rpartition("/")[2])
             found.append(replace(row, weights=()) if layer.layers else row)
         return tuple(found)
     if is_legacy:
         names = dict.fromkeys(one.layer for one in contents.weights if one.layer)
-        return tuple(listed_as(KerasLayer(name, ""), keys_of(name)) for name in names)
+        return tuple(listed_as(KerasLayer(name, ""), name) for name in names)
     groups = [
         group
         for path, group in sorted(contents.groups.items())
@@ -143,7 +148,7 @@ def layer_table(
         if path.partition("/")[0] != OPTIMIZER
     ]
     rows = (
-        listed_as(KerasLayer(name, group.class_name), keys_of(name))
+        listed_as(KerasLayer(name, group.class_name), name)
         for group in groups
         for name in [layer_path(group)]
     )

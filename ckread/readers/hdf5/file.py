@@ -60,8 +60,15 @@ class HDF5File:
         self.window.close()
 
     def verify(self) -> None:
-        """See that h5py opens every object: the plain parser reads less than it does."""
-        self._ask("verify", [one if isinstance(one, str) else one.path for one in self.datasets()])
+        """See that h5py opens every object: the plain parser reads less than it does.
+
+        Where that is sure of the way to each, one of each kind will do.
+        """
+        listed = self.datasets()
+        if self._plain is not None:
+            samples = self._plain.samples
+            paths = samples or [one if isinstance(one, str) else one.path for one in listed]
+            self._ask("verify", paths, samples is None)
 
     def datasets(self) -> list[Dataset | str]:
         """Give every dataset, and of every group its path.
@@ -72,14 +79,17 @@ class HDF5File:
             CorruptCheckpointError: an object cannot be read.
         """
         if self._plain is not None:
-            return self._plain.listed
+            try:
+                return self._plain.listed
+            except DeclinedError:
+                self._plain = None
         if self._listed is None:
             listed: list[Dataset | str] = self._ask("datasets")
             self._listed = {one if isinstance(one, str) else one.path: one for one in listed}
         return list(self._listed.values())
 
     def has(self, path: str) -> bool:
-        """Tell whether a path is listed."""
+        """Tell whether a path is among what was listed."""
         if self._plain is not None:
             return self._plain.has(path)
         return self._listed is not None and path in self._listed
@@ -93,8 +103,8 @@ class HDF5File:
 
     def chunk_shape(self, path: str) -> tuple[int, ...] | None:
         """Give the shape of the chunks of a dataset, which is seen to be written whole."""
-        shape: tuple[int, ...] | None = self._ask("chunk_shape", path)
-        return shape
+        shape: list[int] | tuple[int, ...] | None = self._ask("chunk_shape", path)
+        return None if shape is None else tuple(shape)
 
     def values(self, dataset: Dataset, index: tuple[Any, ...]) -> NDArray[np.generic]:
         """Give a part of a dataset of numbers."""

@@ -253,13 +253,14 @@ class GlobalHeap:
 #
 # Reference: HDF5 File Format Specification, version 3.0, IV.A.1
 
+LAYOUT = 0x08
 ATTRIBUTE = 0x0C
 CONTINUATION = 0x10
 MAX_HEADER_NBYTES = 16 << 20
 _HEADER = struct.Struct("<BBHII4x")
 _MESSAGE = struct.Struct("<HHB3x")
 _SHORT_MESSAGE = struct.Struct("<BHB")
-_SHARED = 0x02
+_SHARED, _HARMLESS = 0x02, 0x05  # it is constant, or never to be shared
 _HAS_TIMES, _HAS_LIMITS, _HAS_ORDER = 0x20, 0x10, 0x04
 _CHECKSUM_NBYTES = 4
 
@@ -289,8 +290,11 @@ def text_attributes(messages: Messages, source: Source) -> dict[str, str | list[
     return {name: text for name, text in found if text is not None}
 
 
-def read_messages(source: Source, address: int) -> Messages:
-    """Read the messages of the object at an address, all its blocks."""
+def read_messages(source: Source, address: int, doubt: Callable[[bool], object] = bool) -> Messages:
+    """Read the messages of the object at an address, all its blocks.
+
+    `doubt` is told whether something is odd that the library might refuse.
+    """
     version, _, n_messages, _, nbytes = _HEADER.unpack(source.pread(address, _HEADER.size))
     if version != 1:
         raise DeclinedError
@@ -302,11 +306,14 @@ def read_messages(source: Source, address: int) -> Messages:
             at += _MESSAGE.size
             if flags & _SHARED or at + nbytes > len(block) or len(messages) >= n_messages:
                 raise DeclinedError
+            doubt(bool(flags & ~_HARMLESS or nbytes % 8))
             data = block[at : at + nbytes]
             if kind == CONTINUATION:
                 blocks.append(struct.unpack("<QQ", data[:16]))
             messages.append((kind, data))
             at += nbytes
+        doubt(at != len(block))
+    doubt(len(messages) != n_messages)
     return messages
 
 
@@ -323,7 +330,7 @@ def _blocks(source: Source, first: Block) -> Iterator[tuple[bytes, list[Block]]]
 
 
 def read_any_messages(source: Source, address: int) -> Messages:
-    """Read the messages of an object of either version; of 2 what is shared is left out."""
+    """Read the messages of an object of either version; the type of what is shared is negative."""
     if source.pread(address, 4) != b"OHDR":
         return read_messages(source, address)
     version, flags = source.pread(address + 4, 2)
@@ -344,8 +351,8 @@ def read_any_messages(source: Source, address: int) -> Messages:
             data = block[at : at + nbytes]
             at += nbytes
             if flags & _SHARED:
-                continue
-            if kind == CONTINUATION:
+                kind = -kind
+            elif kind == CONTINUATION:
                 where, size = struct.unpack("<QQ", data[:16])
                 blocks.append((where + 4, size - 4 - _CHECKSUM_NBYTES))
             messages.append((kind, data))

@@ -5,35 +5,49 @@ places than can be checked beforehand. One child serves all files of this proces
 nothing was asked for a while, or when its pipe closes, also if this process is killed; after a
 crash the next question has a new one.
 
-    parent ── file, question, arguments ──▶ child
+    parent ── file, question, arguments ──▶ child     pickled
     parent ◀── "read", offset, size ─────── child     bytes that it wants, as often as it likes
-    parent ── these bytes, or None ───────▶ child
-    parent ◀── "found" or "raised" ──────── child     the answer; all is pickled
+    parent ── these bytes, or None ───────▶ child     pickled
+    parent ◀── "found" or "raised" ──────── child     the answer
 
-The child opens nothing itself: the file may be a member of an archive, or far away, and what is
-at its path by now another one. Where Python cannot be started the library runs in this process.
+What the child says is two sizes, JSON and bytes, and is taken for no more than data: a file that
+took over the library there would have nothing to take over here. It opens nothing itself: the
+file may be a member of an archive, or far away, and what is at its path by now another one.
+Where Python cannot be started the library runs in this process.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import pickle
 import signal
+import struct
 import sys
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from itertools import count
+from itertools import accumulate, count, pairwise
 from typing import TYPE_CHECKING, Any
 
-from ckread.errors import CheckpointError, CorruptCheckpointError
-from ckread.readers.contract import FileIdentity
+from ckread.errors import (
+    CheckpointError,
+    ChecksumError,
+    CorruptCheckpointError,
+    ErrorKind,
+    MissingDependencyError,
+    NotACheckpointError,
+    TruncatedFileError,
+    UnsupportedFeatureError,
+)
+from ckread.readers.contract import DataType, FileIdentity, no_garbage_collection, numpy_dtype
 from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
-from ckread.readers.hdf5.messages import Blocks
+from ckread.readers.hdf5.messages import Blocks, Dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from ckread.readers.hdf5.library import LibraryFile
@@ -184,11 +198,14 @@ class _Child:
         except OSError:
             raise _DiedError(self._process.wait()) from None
 
-    def _receive(self) -> Any:
+    def _receive(self) -> tuple[str, Any]:
+        """Take an answer; a child that sends none is not itself any more, and as good as dead."""
         try:
-            return pickle.load(self._from)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            return _hear(self._from)
+        except (EOFError, OSError):
             raise _DiedError(self._process.wait()) from None
+        except (ValueError, TypeError, LookupError, AttributeError, MemoryError, OverflowError):
+            raise _DiedError(_GARBLED) from None
 
     def _end(self) -> None:
         self.has_ended = True
@@ -199,6 +216,95 @@ class _Child:
         for pipe in (self._to, self._from):
             with suppress(OSError):
                 pipe.close()
+
+
+# What the child says.
+
+_SIZES = struct.Struct("<QQ")
+_GARBLED = -1
+
+
+def _say(answers: BinaryIO, kind: str, value: Any) -> None:
+    """Send a value as a word for its form, what JSON holds of it, and bytes."""
+    form, told, raw = "plain", value, b""
+    if isinstance(value, CheckpointError):
+        form, told = "error", (type(value).__name__, value.__reduce__()[1][1])
+    elif isinstance(value, Exception):
+        form, told = "fault", f"{type(value).__name__}: {value}"
+    elif hasattr(value, "tobytes"):
+        form, told, raw = "array", (value.dtype.name, value.shape), value.tobytes()
+    elif isinstance(value, list) and any(isinstance(one, Dataset) for one in value):
+        form = "datasets"
+    elif isinstance(value, list) and value and isinstance(value[0], bytes):
+        form, told, raw = "texts", [*map(len, value)], b"".join(value)
+    data = json.dumps((kind, form, told)).encode()
+    answers.write(_SIZES.pack(len(data), len(raw)))
+    answers.write(data)
+    answers.write(raw)
+    answers.flush()
+
+
+def _hear(answers: BinaryIO) -> tuple[str, Any]:
+    """Take what `_say` sent; whatever else came is one of a few errors."""
+    sizes = answers.read(_SIZES.size)
+    if len(sizes) < _SIZES.size:
+        raise EOFError
+    n_told, n_raw = _SIZES.unpack(sizes)
+    told, raw = answers.read(n_told), bytearray(n_raw)
+    if len(told) < n_told or answers.readinto(raw) < n_raw:  # type: ignore[attr-defined]
+        raise EOFError
+    with no_garbage_collection():
+        kind, form, value = json.loads(told)
+        answer = _FORMS["place" if kind == "read" else form](value, raw)
+    if (kind == "raised") != isinstance(answer, Exception):
+        raise TypeError(kind)
+    return str(kind), answer
+
+
+_ERRORS: dict[str, type[CheckpointError]] = {
+    kind.__name__: kind
+    for kind in (
+        CheckpointError, CorruptCheckpointError, ChecksumError, MissingDependencyError,
+        NotACheckpointError, TruncatedFileError, UnsupportedFeatureError,
+    )
+}  # fmt: skip
+
+
+def _error(told: Any, _: bytearray) -> CheckpointError:
+    name, fields = told
+    given = {"kind": ErrorKind(fields["kind"]), "place": tuple(map(str, fields["place"]))}
+    return _ERRORS[name](**(fields | given))
+
+
+def _array(told: Any, raw: bytearray) -> Any:
+    import numpy as np
+
+    name, shape = told
+    return np.frombuffer(raw, numpy_dtype(DataType(name))).reshape(shape)
+
+
+def _datasets(told: Any, _: bytearray) -> list[Dataset | str]:
+    types = {str(one): one for one in DataType}
+    return [
+        one if isinstance(one, str) else Dataset(one[0], types[one[1]], tuple(one[2]), *one[3:])
+        for one in told
+    ]
+
+
+def _texts(told: Any, raw: bytearray) -> list[bytes]:
+    ends = accumulate(told, initial=0)
+    return [bytes(raw[start:stop]) for start, stop in pairwise(ends)]
+
+
+_FORMS: dict[str, Callable[[Any, bytearray], Any]] = {
+    "plain": lambda told, _: told,
+    "place": lambda told, _: (int(told[0]), int(told[1])),
+    "fault": lambda told, _: RuntimeError(told),
+    "error": _error,
+    "array": _array,
+    "datasets": _datasets,
+    "texts": _texts,
+}
 
 
 # In the child.
@@ -217,7 +323,7 @@ def serve() -> None:
 def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer one question after the other, of files that stay open until they are forgotten."""
     files: dict[int, LibraryFile] = {}
-    _answer_with(answers, True)
+    _say(answers, "ready", True)
     while _is_asked(questions):
         try:
             file, forgotten, seconds, question, arguments = pickle.load(questions)
@@ -236,14 +342,9 @@ def answer_all(questions: BinaryIO, answers: BinaryIO) -> None:
                 files[number] = LibraryFile(FileWindow(path, opened=opened), name)
             found = getattr(files[number], question)(*arguments)
         except Exception as error:
-            _answer_with(answers, ("raised", error))
+            _say(answers, "raised", error)
         else:
-            _answer_with(answers, ("found", found))
-
-
-def _answer_with(answers: BinaryIO, value: object) -> None:
-    pickle.dump(value, answers, pickle.HIGHEST_PROTOCOL)
-    answers.flush()
+            _say(answers, "found", found)
 
 
 def _is_asked(questions: BinaryIO) -> bool:
@@ -286,7 +387,7 @@ class _AskedFile(RegularFile):
 
     def _given(self, offset: int, nbytes: int) -> bytes:
         questions, answers = self._pipes
-        _answer_with(answers, ("read", (offset, nbytes)))
+        _say(answers, "read", (offset, nbytes))
         data: bytes | None = pickle.load(questions)
         if data is None:
             raise CheckpointError("cannot be read", path=self.path)  # the parent knows why

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import MissingDependencyError
 from ckread.readers.hdf5.messages import (
+    LAYOUT,
     REFERENCE_NBYTES,
     DamagedTextError,
     DeclinedError,
@@ -113,7 +114,6 @@ def encode(path: str) -> bytes:
 #
 # Reference: HDF5 File Format Specification, version 3.0, IV.A.2.i and IV.A.2.l
 
-_LAYOUT = 0x08
 _HARMLESS_NBYTES = 1 << 16
 """Of a stored chunk: it inflates to 64 MiB at most."""
 _GZIP, _SHUFFLE = 1, 2
@@ -146,7 +146,7 @@ def read_references(item: Any, source: Source, address: int) -> bytes:
         return whole.tobytes()
     try:
         messages = read_any_messages(source, address)
-        layouts = (data for kind, data in messages if kind == _LAYOUT and data[0] in (3, 4))
+        layouts = (data for kind, data in messages if kind == LAYOUT and data[0] in (3, 4))
         message = next(layouts, None)
         if message is None:
             raise DeclinedError

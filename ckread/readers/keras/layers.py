@@ -76,13 +76,14 @@ def layer_groups(
         if re.fullmatch(r"(?:.*/)?layers/input_layer(?:_\d+)?", path)
     }
     groups: dict[str, LayerGroup] = {}
+    items: dict[int, _Items] = {}
     for path in sorted(paths, key=lambda path: path.count("/") if path else -1):
         parent, ancestor = None, path  # the innermost ancestor that is a layer
         while ancestor and parent is None:
             ancestor = ancestor.rpartition("/")[0]
             parent = groups.get(ancestor)
         name = names.get(path, "")
-        config = _find_config(path, name, parent) if path else model
+        config = _find_config(path, name, parent, items) if path else model
         class_name = config.class_name if config else _class_of_key(path, parent)
         class_name = class_name or _class_of_name(name)
         is_functional = config.is_functional if config else path in with_inputs
@@ -91,30 +92,37 @@ def layer_groups(
     return groups
 
 
-def _find_config(path: str, name: str, parent: LayerGroup | None) -> LayerConfig | None:
+class _Items:
+    """The layers of a model, by their name and by the name of the item that holds each."""
+
+    def __init__(self, layers: Iterable[LayerConfig]) -> None:
+        counters: dict[str, int] = {}
+        self.named: dict[str, list[LayerConfig]] = {}
+        self.counted: dict[str, LayerConfig] = {}
+        for layer in layers:
+            snake = snake_case(layer.class_name)
+            n = counters.get(snake, 0)
+            counters[snake] = n + 1
+            self.counted.setdefault(f"{snake}_{n}" if n else snake, layer)
+            self.named.setdefault(layer.name, []).append(layer)
+
+
+def _find_config(
+    path: str, name: str, parent: LayerGroup | None, items: dict[int, _Items]
+) -> LayerConfig | None:
     config = parent.config if parent else None
     if parent is None or config is None:
         return None
     steps = path[len(parent.path) :].strip("/").split("/")
     if steps[0] in CONTAINER_GROUPS and len(steps) == 2:
-        named = [layer for layer in config.layers if name and layer.name == name]
-        return named[0] if len(named) == 1 else _by_counter(config.layers, steps[1])
+        if id(config) not in items:  # each is part of the model, which stays
+            items[id(config)] = _Items(config.layers)
+        named = items[id(config)].named.get(name, []) if name else []
+        return named[0] if len(named) == 1 else items[id(config)].counted.get(steps[1])
     found = _part(config, steps[0])
     if len(steps) == 2:
-        return _by_counter(found, steps[1])
+        return _Items(found).counted.get(steps[1])
     return found[0] if len(steps) == 1 and found else None
-
-
-def _by_counter(layers: Iterable[LayerConfig], item: str) -> LayerConfig | None:
-    """Find the n-th layer of a class by the item's name `<snake_case>_<n>`."""
-    counters: dict[str, int] = {}
-    for layer in layers:
-        snake = snake_case(layer.class_name)
-        n = counters.get(snake, 0)
-        counters[snake] = n + 1
-        if item == (f"{snake}_{n}" if n else snake):
-            return layer
-    return None
 
 
 _RNN_CELLS = {"LSTM": "LSTMCell", "GRU": "GRUCell", "SimpleRNN": "SimpleRNNCell"}
@@ -273,7 +281,7 @@ def _names(
             mode = {3: "int8", 2: "int8"}.get(len(stored), "")
         names = _QUANTIZED.get(mode, ("kernel", "bias"))
         n = len(stored)
-        has_bias = bool(settings.get("use_bias", True)) if settings else n != 1
+        has_bias = bool(settings.get("use_bias", True)) if settings else n == len(names)
         if settings and ("bias_axes" in settings or mode == "gptq"):
             has_bias = settings.get("bias_axes") is not None or n == len(names)
         if not has_bias:

@@ -69,12 +69,15 @@ class KerasReader(ExtentReader):
         self._verify = verify
         with no_garbage_collection():
             tensors: dict[str, TensorRecord] = {}
+            numbers = {file: number for number, file in enumerate(files)}
             for key, (file, dataset, packing) in listing.homes.items():
                 dtype = DataType.INT4 if packing else dataset.dtype
                 shape = packing.shape if packing else dataset.shape
-                shard, offset = files.index(file), _place(file, dataset)
+                offset = None if packing else _place(file, dataset)
+                shard = numbers[file]
                 tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
         self._tensors = tensors
+        self.lies_alike = not any(home.dataset.big_endian for home in listing.homes.values())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,11 +90,10 @@ class KerasReader(ExtentReader):
 
     def extents(self, key: str) -> tuple[Extent, ...] | None:
         """Give where a contiguous dataset lies; None if compact, chunked, text or packed."""
-        self._record(key)
-        file, dataset, packing = self._homes[key]
-        offset = _place(file, dataset)
-        if offset is None or packing is not None:
+        offset = self._record(key).offset
+        if offset is None:
             return None
+        file, dataset, _ = self._homes[key]
         region = tuple((0, size) for size in dataset.shape)
         where = (file.path, offset, dataset.nbytes, dataset.dtype)
         return (Extent(*where, dataset.big_endian, None, region),)

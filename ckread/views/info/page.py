@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckread.errors import TextLines
 from ckread.model.display import by, safe_text, safe_word
 from ckread.model.role import Role
+from ckread.model.tree import rows_of
 from ckread.readers.contract import Format
 from ckread.views.info.facts import facts_of
 from ckread.views.info.facts import sentence_of as sentence_of
@@ -67,7 +68,7 @@ def info_page(summary: CheckpointSummary, tree: VariableTree) -> Page:
         signature_blocks(summary.signatures),
         _role_blocks(summary),
         layer_blocks(summary) if summary.layers else [],
-        [*drawn, PipedOnly(tree_table(tree, summary.path, tree.walk(level_of(tree))))],
+        [*drawn, PipedOnly(tree_table(tree, summary.path, rows_of(tree, level_of(tree))))],
     )
 
 

@@ -10,7 +10,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Kind, safe_text, safe_word
+from ckread.model.display import Kind, are_one, safe_text, safe_word
 from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def word_of(kind: Kind) -> Callable[[Any], str]:
 
 def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
     """Give the words of very many values of a kind, as `word_of` makes each."""
+    if are_one(values):
+        return [word_of(kind)(values[0])] * len(values)
     types = {*map(type, values)}
     if kind is Kind.FIGURE and types <= {float, type(None)}:
         return [
@@ -207,6 +209,9 @@ def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
         ]
     if kind in NUMERIC and types == {int}:
         return list(map(str, values))
+    if kind is Kind.TEXT and types == {str, type(None)}:
+        words = iter(words_of(kind, [value for value in values if value is not None]))
+        return [ABSENT_WORD if value is None else next(words) for value in values]
     if kind is Kind.TEXT and types == {str}:
         text = "".join(values)
         if text.isprintable() and not (" " in text or "#" in text or "" in values):

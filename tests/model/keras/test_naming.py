@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -11,7 +12,10 @@ import pytest
 from ckread.model.keras.naming import identify_keras
 from ckread.model.keras.slots import Weights, _embedded
 from ckread.model.role import Role
-from ckread.readers.keras.reader import open_hdf5
+from ckread.readers.contract import DataType, TensorRecord
+from ckread.readers.keras.config import KerasConfig, LayerConfig
+from ckread.readers.keras.layers import layer_groups
+from ckread.readers.keras.reader import KerasContents, open_hdf5
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -289,3 +293,19 @@ def test_of_what_a_layer_leaves_out_the_last_goes_first() -> None:
         0: None,
         1: "c/w",
     }
+
+
+@pytest.mark.parametrize("is_configured", [False, True])
+def test_very_many_layers_are_named_in_the_time_of_each(is_configured: bool) -> None:
+    """Each is looked up, not looked for among all: 4,000 took ten seconds and more."""
+    owners = [f"layers/dense_{i}" if i else "layers/dense" for i in range(4000)]
+    dense = tuple(LayerConfig(f"fc{i}", "Dense", True, {}, True) for i in range(4000))
+    model = LayerConfig("m", "Sequential", True, {}, True, dense) if is_configured else None
+    keys = [f"{owner}/vars/{i}" for owner in owners for i in range(2)]
+    tensors = {key: TensorRecord(key, DataType.FLOAT32, (3, 3), 36, None, 0, 0) for key in keys}
+    start = time.process_time()
+    contents = KerasContents(KerasConfig(model), layer_groups(owners, {}, model))
+    found = identify_keras(tensors, contents)
+    assert time.process_time() - start < 2
+    assert [layer.parameters for layer in found.layers] == [18] * 4000
+    assert found.layers[7].name == ("fc7" if is_configured else "dense_1003")

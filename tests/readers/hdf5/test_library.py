@@ -120,7 +120,7 @@ def test_every_kind_of_dataset(opened: Opened) -> None:
         Dataset("texts", string, (2,), 32, None, False, 0),
         Dataset("unwritten", f4, (4,), 0, None, False, 0),
     ]
-    file.verify([one if isinstance(one, str) else one.path for one in listed])
+    file.verify([one if isinstance(one, str) else one.path for one in listed], through_all=True)
 
 
 @pytest.mark.parametrize(

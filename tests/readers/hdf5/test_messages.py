@@ -457,7 +457,8 @@ def test_messages_of_a_newer_header(width: int, times: int, limits: int, order: 
     head += b"\xaa" * (16 * bool(times) + 4 * bool(limits))
     head += len(block).to_bytes(1 << width, "little")
     source = Bytes(b"12345" + head + block + b"\xbb\xbb\xbb\xbb")
-    assert read_any_messages(source, 5) == [(1, b"abc"), (0x0C, b""), (3, b"xy")]
+    expected = [(1, b"abc"), (0x0C, b""), (-3, b"shared"), (3, b"xy")]
+    assert read_any_messages(source, 5) == expected
 
 
 def test_blocks_of_a_newer_header_have_a_signature_and_a_checksum() -> None:

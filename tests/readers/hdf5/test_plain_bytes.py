@@ -106,7 +106,9 @@ class Made:
         )  # fmt: skip
         path.write_bytes(self.data)
         with FileWindow(str(path)) as window:
-            return PlainFile(window)
+            found = PlainFile(window)
+            assert found.listed
+            return found
 
 
 def _dataset(path: str, address: int, offset: int | None = 8) -> Dataset:

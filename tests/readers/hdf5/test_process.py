@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pickle
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -151,6 +154,45 @@ def test_a_child_that_ended_for_want_of_questions_is_replaced(chunked: str) -> N
         assert _child() is not child
 
 
+def _said(told: object, raw: bytes = b"", n_raw: int | None = None) -> bytes:
+    data = json.dumps(told).encode()
+    return struct.pack("<QQ", len(data), len(raw) if n_raw is None else n_raw) + data + raw
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pickle.dumps(("found", os.getcwd)) + bytes(16),
+        _said(["found", "code", "1"]),
+        _said(["found", "error", ["TextLines", {"kind": "corrupt", "place": []}]]),
+        _said(["found", "error", ["CheckpointError", {"kind": "no such", "place": []}]]),
+        _said(["found", "error", ["CheckpointError", {"self": 1, "kind": "corrupt", "place": []}]]),
+        _said(["found", "array", ["object", [1]]], bytes(8)),
+        _said(["found", "array", ["float32", [2]]], bytes(4)),
+        _said(["found", "datasets", [["a", "float32"]]]),
+        _said(["found", "texts", ["x"]]),
+        _said(["read", "plain", ["a", 1]]),
+        _said(["read", "plain", 7]),
+        _said(["raised", "plain", 7]),
+        _said({"found": 1}),
+        _said(["found", "plain", 1], n_raw=1 << 62),
+    ],
+)  # fmt: skip
+def test_what_a_child_says_that_was_taken_over_is_data(
+    said: bytes, chunked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is run, and what is no answer ends the child and is an error of the file."""
+    child = _child()
+    child._from.close()
+    monkeypatch.setattr(child, "_from", io.BytesIO(said))
+    with (
+        FileWindow(chunked) as window,
+        pytest.raises(CorruptCheckpointError, match="HDF5's library crashes"),
+    ):
+        process.LibraryProxy(window, "w.h5").ask("ready")
+    assert child.has_ended
+
+
 def test_a_question_that_is_broken_off_ends_the_child(chunked: str) -> None:
     class Broken(FileWindow):
         def pread(self, offset: int, nbytes: int) -> bytes:
@@ -215,7 +257,7 @@ class _Asked:
         read: list[tuple[int, int]] = []
         self.say(asked)
         while True:
-            kind, answer = pickle.load(self.answers)
+            kind, answer = process._hear(self.answers)
             if kind != "read":
                 return kind, answer, read
             read.append(answer)
@@ -240,7 +282,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Asked]:
     allowed: list[int] = []
     monkeypatch.setattr(process, "_allow_seconds", allowed.append)
     one = _Asked()
-    assert pickle.load(one.answers) is True  # that it has started
+    assert process._hear(one.answers) == ("ready", True)
     yield one
     one.end()
     assert set(allowed) == {7}
@@ -255,7 +297,7 @@ def test_what_the_child_answers(asked: _Asked, chunked: str) -> None:
     assert len(read) == len(set(read))
     kind, values, _ = asked.ask(data, file, "values", found[0], (slice(0, 2),))
     assert (kind, values.tolist()) == ("found", np.eye(200)[:2].tolist())
-    assert asked.ask(data, file, "chunk_shape", "b") == ("found", (50, 200), [])
+    assert asked.ask(data, file, "chunk_shape", "b") == ("found", [50, 200], [])
     kind, error, _ = asked.ask(data, file, "values", found[0]._replace(path="no"), ())
     assert (kind, str(error), error.path) == (
         "raised",
@@ -281,9 +323,9 @@ def test_what_cannot_be_read_for_the_child(asked: _Asked) -> None:
     kind, error, read = asked.ask(b"", (1, "/far/w.h5", "w.h5"), "ready")
     assert (kind, str(error), read) == ("raised", "w.h5: no HDF5 signature", [])
     asked.say(((2, "/far/w.h5", "w.h5", 100), [], 7, "ready", ()))
-    assert pickle.load(asked.answers) == ("read", (0, 100))
+    assert process._hear(asked.answers) == ("read", (0, 100))
     asked.say(None)
-    kind, error = pickle.load(asked.answers)
+    kind, error = process._hear(asked.answers)
     assert (kind, str(error)) == ("raised", "/far/w.h5: cannot be read")
 
 
