@@ -110,6 +110,9 @@ def by(option: str, python: str) -> str:
     return option if _AT_COMMAND_LINE.get() else python
 
 
+COPY_AGAIN = "Copy the file again from where it came."
+
+
 class ErrorKind(StrEnum):
     """What went wrong, in a word that programs may decide by; each class has one of its own.
 
@@ -166,6 +169,7 @@ class CheckpointError(Exception):
         found: what was found there.
         expected: what was expected in its place, where that can be said.
         remedy: what the user can do: a sentence, or lines of names or commands.
+        own_remedy: the same, but None where it is what is said of every error of the class.
 
     Example:
         >>> try:
@@ -178,6 +182,8 @@ class CheckpointError(Exception):
         >>> error = ckread.CheckpointError("3 bytes", path="a/b", place="footer", expected="48")
         >>> error.message, error.place
         ('a/b: footer: 3 bytes, expected 48', 'footer')
+        >>> error.remedy, error.own_remedy
+        (None, None)
         >>> error.told, error.detail
         ('3 bytes, expected 48', 'footer: 3 bytes, expected 48')
         >>> error.within("block 7", path="a/b").message
@@ -187,6 +193,7 @@ class CheckpointError(Exception):
     """
 
     _kind: ClassVar = ErrorKind.FAILED
+    _remedy: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -207,7 +214,9 @@ class CheckpointError(Exception):
         self.places: tuple[str, ...] = (place,) if isinstance(place, str) else place
         self.found = found
         self.expected = expected
-        self.remedy: TextLines | None = TextLines(remedy) if remedy else None
+        self.own_remedy: TextLines | None = TextLines(remedy) if remedy else None
+        general = TextLines(self._remedy) if self._remedy else None
+        self.remedy: TextLines | None = self.own_remedy or general
         self._name = path if name is None else name
         self.message: str = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
         super().__init__(self.message)
@@ -266,7 +275,7 @@ class CheckpointError(Exception):
         return {
             "found": self.found, "kind": self.kind, "path": self.path, "name": self._name,
             "offset": self.offset, "place": self.places, "expected": self.expected,
-            "remedy": self.remedy,
+            "remedy": self.own_remedy,
         }  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -359,6 +368,7 @@ class CorruptCheckpointError(CheckpointError, ValueError):
     """
 
     _kind = ErrorKind.CORRUPT
+    _remedy = COPY_AGAIN
 
 
 class TruncatedFileError(CorruptCheckpointError):
@@ -379,6 +389,7 @@ class TruncatedFileError(CorruptCheckpointError):
     """
 
     _kind = ErrorKind.TRUNCATED
+    _remedy = f"The file is incomplete: a torn save, or a copy that was cut short. {COPY_AGAIN}"
 
 
 class ChecksumError(CorruptCheckpointError):

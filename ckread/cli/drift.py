@@ -33,6 +33,7 @@ from ckread.cli.arguments import (
 )
 from ckread.cli.files import add_pictures, hand_over, palette_of, wants_picture
 from ckread.cli.reading import reading_run
+from ckread.errors import UsageError
 from ckread.model.role import Role
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if roles and len(roles) == len(Role):
         roles -= {Role.BOOKKEEPING}  # `all` means every role that holds numbers
     run, patterns = open_run_words(arguments, output)
+    if len(run) == 1:
+        remedy = (
+            "Give the directory of a run, several paths, or a quoted glob. What is in one"
+            " checkpoint is told by ckread stats."
+        )
+        raise UsageError(f"{run.path}: one checkpoint, and drift compares several", remedy=remedy)
     with reading_run(run, arguments, output, "--index-only") as how:
         result = drift(run, patterns, roles=roles, index_only=arguments.index_only, **how)
     top, every = arguments.top, arguments.all

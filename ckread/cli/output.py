@@ -133,10 +133,13 @@ class Output:
         # Of blocks rich is given no text but what `Block.__rich_console__` has made safe.
         return Screen(cast("TextIO", stream), color=self._color, forced=forced, pages=pages)
 
-    def progress(self, done: int, total_nbytes: int, since: float) -> Progress | None:
-        """Draw a bar on stderr; None where there is no terminal, or notes are not wanted."""
-        if self.is_quiet or not is_tty(self._stderr):
-            return None
+    @property
+    def draws_progress(self) -> bool:
+        """Whether a bar is drawn: on a terminal, unless notes are not wanted."""
+        return not self.is_quiet and is_tty(self._stderr)
+
+    def progress(self, done: int, total_nbytes: int, since: float) -> Progress:
+        """Draw a bar on stderr."""
         from ckread.cli.terminal import progress_of
 
         return progress_of(done, total_nbytes, since, self._screen(self._stderr))
@@ -342,9 +345,9 @@ class ProgressBar:
         waited = now - self._start >= _AFTER_SECONDS and now - self._drawn >= _EVERY_SECONDS
         if self._is_wanted and waited:
             self._drawn = now
-            if self._bar is None:
+            if self._bar is None and self._output.draws_progress:
                 total = self._total if isinstance(self._total, int) else self._total()
                 self._bar = self._output.progress(self._done, max(1, total), since=self._start)
-                self._is_wanted = self._bar is not None
+            self._is_wanted = self._bar is not None
             if self._bar is not None:
                 self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)

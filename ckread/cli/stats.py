@@ -114,7 +114,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         if output.is_json:
             from dataclasses import replace
 
-            output.json("stats", replace(result, variables=tuple(rows)).to_dict())
+            from ckread.views.json_document import encode_statistics
+
+            output.json_pieces(encode_statistics(replace(result, variables=tuple(rows))))
         elif len(result.variables) == 1:
             from ckread.views.statistics import histogram_page
 

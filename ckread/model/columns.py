@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property
-from itertools import repeat
+from itertools import islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
@@ -253,12 +253,10 @@ class VariableColumns(Mapping[str, Variable]):
         who, other = self.identities, others.identities
         return (
             self.names == others.names
-            and self.tensors.keys_in_order == others.tensors.keys_in_order
+            and self.tensors.are_built_like(others.tensors)
             and who.relations == other.relations
-            and self.tensors.kinds == others.tensors.kinds
             and np.array_equal(who.relation, other.relation)
             and np.array_equal(who.owner, other.owner)
-            and np.array_equal(self.tensors.kind, others.tensors.kind)
         )
 
     def _place(self, name: str) -> int | None:
@@ -305,7 +303,7 @@ class VariableColumns(Mapping[str, Variable]):
     # What is asked of all of them.
 
     @cached_property
-    def _roles(self) -> Integers:
+    def role_numbers(self) -> Integers:
         """The role of each, by its number."""
         return self._role_of_relation[self.identities.relation]
 
@@ -316,7 +314,7 @@ class VariableColumns(Mapping[str, Variable]):
 
     def have_role(self, roles: Collection[Role]) -> NDArray[np.bool_]:
         """Tell of each whether it has one of some roles."""
-        return np.array([role in roles for role in Role])[self._roles]
+        return np.array([role in roles for role in Role])[self.role_numbers]
 
     def of_role(self, roles: Collection[Role]) -> Integers:
         """Give the places of the variables of some roles."""
@@ -458,6 +456,11 @@ class SomeVariables(Columns[Variable]):
     def rows(self) -> Sequence[Variable]:
         """The variables themselves."""
         return self.columns.some(self.places)
+
+    def __iter__(self) -> Iterator[Variable]:
+        """Iterate over them: the first is often enough, more are made all at once."""
+        yield from map(self.columns.at, self.places[:1].tolist())
+        yield from islice(self.rows, 1, None)
 
     def column(self, name: str) -> list[Any] | None:
         """Give an attribute of all of them; None where the columns do not tell it."""

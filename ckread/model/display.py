@@ -6,6 +6,7 @@ the package is imported (`shown_by`), and is asked when something is shown.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -243,9 +244,26 @@ def is_there(value: object) -> bool:
     return value is not None
 
 
+def are_one(values: Sequence[Any]) -> bool:
+    """Tell whether very many values are one and the same, as many columns are; 0 is not -0."""
+    if not values or values[0] != values[-1] or values.count(values[0]) < len(values):
+        return False
+    types = {*map(type, values)}
+    is_signed = types == {float} and values[0] == 0 and len({*map(repr, values)}) > 1
+    return len(types) == 1 and not is_signed
+
+
+def counted(values: Sequence[Any]) -> Counter[Any]:
+    """Count how often there is which value, quickly where there is one."""
+    return Counter({values[0]: len(values)} if are_one(values) else values)
+
+
 def rows_where(rows: Sequence[Row], name: str, is_meant: Callable[[Any], bool]) -> list[Row]:
     """Give the rows of which a field is as it is meant."""
-    return [rows[i] for i, value in enumerate(column_of(rows, name)) if is_meant(value)]
+    values = column_of(rows, name)
+    if are_one(values) and not is_meant(values[0]):
+        return []
+    return [rows[i] for i, value in enumerate(values) if is_meant(value)]
 
 
 def in_order_of(rows: Sequence[Row], order: Sequence[int]) -> Sequence[Row]:

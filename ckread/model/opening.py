@@ -30,11 +30,12 @@ from ckread.readers.contract import DOTTED, Format, TensorColumns
 from ckread.readers.files import exists, is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from ckread.model.evidence import ObjectGraph
+    from ckread.model.evidence import Identity, ObjectGraph
     from ckread.model.paths.location import Location
-    from ckread.readers.contract import CheckpointReader
+    from ckread.readers.bundle.reader import TensorBundle
+    from ckread.readers.contract import CheckpointReader, TensorRecord
 
 
 class ReaderChoice(StrEnum):
@@ -150,7 +151,7 @@ def assemble(
         if graph is not None and evidence.saved_model is not None:
             graph = graph.with_kinds(evidence.saved_model.meta_graph.optimizers)
         evidence = evidence._replace(graph=graph)
-        identities = identify(reader.tensors, evidence)
+        identities = _identify(reader.tensors, evidence)
         if evidence.saved_layers is not None:
             from ckread.model.keras.opening import frozen_by_layers, with_saved_layers
 
@@ -169,19 +170,49 @@ def assemble(
         raise
 
 
-_GRAPHS: ContextVar[dict[tuple[int | None, int], ObjectGraph] | None] = ContextVar(
-    "graphs", default=None
-)
+class _Shared:
+    """What checkpoints that are opened together have in common.
+
+    Attributes:
+        graphs: object graphs by checksum and size.
+        columns: the tensors, as columns, that were opened last, with their evidence and identities.
+    """
+
+    def __init__(self) -> None:
+        self.graphs: dict[tuple[int | None, int], ObjectGraph] = {}
+        self.columns: tuple[TensorColumns, Evidence, Mapping[str, Identity]] | None = None
+
+
+_SHARED: ContextVar[_Shared | None] = ContextVar("shared", default=None)
 
 
 @contextmanager
 def shared_graphs() -> Iterator[None]:
-    """Have object graphs of one checksum read once, for all checkpoints opened within."""
-    token = _GRAPHS.set({})
+    """Have object graphs of one checksum read once, for all checkpoints opened within.
+
+    So with the names of very many variables, where two are built alike.
+    """
+    token = _SHARED.set(_Shared())
     try:
         yield
     finally:
-        _GRAPHS.reset(token)
+        _SHARED.reset(token)
+
+
+def _identify(tensors: Mapping[str, TensorRecord], evidence: Evidence) -> Mapping[str, Identity]:
+    """Name all variables, those of columns that are like the ones before as these were."""
+    shared = _SHARED.get()
+    if shared is None or not isinstance(tensors, TensorColumns):
+        return identify(tensors, evidence)
+    if shared.columns is not None:
+        like, before, identities = shared.columns
+        are_alike = all(one is other for one, other in zip(evidence, before, strict=True))
+        if are_alike and tensors.are_built_like(like):
+            tensors.keys_in_order = like.keys_in_order  # once, which is quicker to compare too
+            return identities
+    identities = identify(tensors, evidence)
+    shared.columns = tensors, evidence, identities
+    return identities
 
 
 def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tuple[str, ...]]:
@@ -193,9 +224,9 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
     from ckread.readers.graphs.object_graph import parse_object_graph
 
     key = record.crc32c, record.nbytes
-    shared = _GRAPHS.get()
-    if shared is not None and key in shared:
-        return shared[key], ()
+    shared = _SHARED.get()
+    if shared is not None and key in shared.graphs:
+        return shared.graphs[key], ()
     try:
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
         graph: ObjectGraph | None = None
@@ -213,7 +244,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         why = "The object graph cannot be read (it is not one string)"
     else:
         if shared is not None and record.crc32c is not None:
-            shared[key] = graph
+            shared.graphs[key] = graph
         return graph, ()
     return None, (f"{why}: names and roles are what the checkpoint keys alone tell.",)
 
@@ -239,6 +270,15 @@ def _open_tensorflow(location: Location, choice: ReaderChoice) -> Checkpoint:
         reader.format = Format.SAVED_MODEL
         return assemble(reader, location, *saved_model_evidence(location.path))
     return assemble(reader, location, meta_evidence(location.path))
+
+
+def open_bundle(bundle: TensorBundle) -> Checkpoint:
+    """Give the checkpoint of a reader that is open already; it is closed if that fails."""
+    location = locate(bundle.path)
+    if location.format is not Format.TENSOR_BUNDLE or location.path != bundle.path:
+        bundle.close()
+        return open_checkpoint(location.path)
+    return assemble(bundle, location, meta_evidence(location.path))
 
 
 # What lies beside the values of a TensorFlow checkpoint: `saved_model.pb`, `.meta`.

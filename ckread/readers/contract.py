@@ -309,6 +309,13 @@ class TensorColumns(Mapping[str, TensorRecord]):
         crc32c, shard, offset = int(self.crc32c[at]), int(self.shard[at]), int(self.offset[at])
         return TensorRecord(self.keys_in_order[at], dtype, shape, nbytes, crc32c, shard, offset)
 
+    def are_built_like(self, others: TensorColumns) -> bool:
+        """Tell whether keys, types and shapes are those of others."""
+        import numpy as np
+
+        are_alike = self.kinds == others.kinds and np.array_equal(self.kind, others.kind)
+        return are_alike and self.keys_in_order == others.keys_in_order
+
     def structure(self) -> tuple[str, tuple[tuple[DataType, tuple[int, ...]], ...], bytes]:
         """Give what is equal for tensors of equal keys, types and shapes."""
         import numpy as np

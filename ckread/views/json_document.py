@@ -18,15 +18,19 @@ from ckread.errors import SafeText
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckread.analysis.statistics.statistics import CheckpointStatistics
     from ckread.model.columns import VariableColumns
     from ckread.model.variable import Variable
 
 _text = json.encoder.encode_basestring_ascii
 
 
-def encode(document: Mapping[str, Any]) -> SafeText:
+def encode(document: Any) -> SafeText:
     """Give a document as one line of JSON, which escapes what is not safe."""
-    return SafeText(json.dumps(plain_value(document), separators=(",", ":"), allow_nan=False))
+    try:
+        return SafeText(_ENCODER.encode(document))
+    except ValueError:  # what is not finite is to be a word, which only a copy can have
+        return SafeText(_ENCODER.encode(plain_value(document)))
 
 
 def encode_value(value: Any) -> str:
@@ -35,7 +39,7 @@ def encode_value(value: Any) -> str:
         return int.__repr__(value)
     if type(value) is float and math.isfinite(value):
         return float.__repr__(value)
-    return json.dumps(plain_value(value), separators=(",", ":"), allow_nan=False)
+    return encode(value)
 
 
 def schema(command: str, *, version: int = 1) -> str:
@@ -62,7 +66,23 @@ def plain_value(value: Any) -> Any:
     return plain_value(value.item())  # a numpy scalar
 
 
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"), allow_nan=False, check_circular=False, default=plain_value
+)
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def encode_statistics(statistics: CheckpointStatistics) -> Iterator[SafeText]:
+    """Give the document of `stats` in pieces, a variable each: its histogram has 65 edges."""
+    from dataclasses import replace
+
+    empty = replace(statistics, variables=statistics.damaged).to_dict()
+    # Within a text quotes are escaped: this stands nowhere else.
+    head, variables, tail = encode({"schema": schema("stats"), **empty}).partition('"variables":[')
+    yield SafeText(head + variables)
+    for at, variable in enumerate(statistics.measured):
+        yield SafeText(("," if at else "") + encode(variable.to_dict(statistics.n_bins)))
+    yield SafeText(tail)
 
 
 def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> Iterator[SafeText]:

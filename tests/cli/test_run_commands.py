@@ -98,6 +98,24 @@ def test_the_runs_of_several_models_are_noted(call: Call, tmp_path: Path) -> Non
     assert call("drift", str(tmp_path), "-q")[2] == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--index-only"], ["conv1"], ["--json"]])
+def test_a_drift_needs_two(call: Call, options: list[str]) -> None:
+    code, out, err = call("drift", f"{RUN}/ckpt-3", *options)
+    assert code == 2
+    told = json.loads(out)["error"]["message"] if options == ["--json"] else err.splitlines()[0]
+    assert f"{RUN}/ckpt-3: one checkpoint, and drift compares several" in told
+    assert "\n" not in out.strip()
+
+
+def test_what_is_left_of_a_drift_may_be_one(call: Call, tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_bundle(tmp_path / f"ckpt-{step}", {"w": np.full(3, step)})
+    (tmp_path / "ckpt-2.data-00000-of-00001").unlink()
+    code, out, err = call("drift", str(tmp_path))
+    assert (code, out) == (0, "# One checkpoint alone: nothing to compare it with.\n")
+    assert err.startswith("warning: 1 checkpoint was left out, its data is not here")
+
+
 def test_damage_is_a_warning(call: Call, tmp_path: Path) -> None:
     for path in (FIXTURES / "digits_run").glob("ckpt-[12].*"):
         shutil.copy(path, tmp_path / path.name)

@@ -21,7 +21,7 @@ from ckread.model.variable import Variable
 from ckread.readers.contract import TensorColumns, checksums_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -102,20 +102,23 @@ class Contents(NamedTuple):
     def of(cls, variables: Sequence[Variable]) -> Contents:
         """Take them from a checkpoint."""
         ordered = sorted(variables, key=lambda variable: variable.name)
-        told = [(v.name, v.dtype, v.shape) for v in ordered]
-        return cls([v.key for v in ordered], hash(tuple(told)) if told else 0)
+        kinds = [hash((v.dtype, v.shape)) for v in ordered]
+        return cls([v.key for v in ordered], _mark_of([v.name for v in ordered], kinds))
 
     @classmethod
     def of_columns(cls, columns: VariableColumns, are_meant: NDArray[np.bool_]) -> Contents:
         """Take the same from columns."""
         names, tensors = columns.names, columns.tensors
         places = sorted(are_meant.nonzero()[0].tolist(), key=names.__getitem__)
-        kinds = [tensors.kinds[number] for number in tensors.kind[places].tolist()]
-        told = [
-            (names[at], dtype, shape) for at, (dtype, shape, _) in zip(places, kinds, strict=True)
-        ]
+        hashes = [hash((dtype, shape)) for dtype, shape, _ in tensors.kinds]
+        kinds = [hashes[number] for number in tensors.kind[places].tolist()]
         keys = list(map(tensors.keys_in_order.__getitem__, places))
-        return cls(keys, hash(tuple(told)) if told else 0, places)
+        return cls(keys, _mark_of(map(names.__getitem__, places), kinds), places)
+
+
+def _mark_of(names: Iterable[str], kinds: Iterable[int]) -> int:
+    told = *names, *kinds
+    return hash(told) if told else 0
 
 
 class Plan(NamedTuple):
@@ -166,10 +169,14 @@ def plan_of(checkpoint: Checkpoint) -> Plan:
         ends_in, are_values = identities.spelling.ends_in, ~columns.have_role([Role.BOOKKEEPING])
         [places] = (ends_in(is_power) & are_values).nonzero()
         powers = list(map(columns.tensors.keys_in_order.__getitem__, places.tolist()))
-        compared = Contents.of_columns(columns, are_values & ~ends_in(_SAVES.__eq__))
-        parameters = Contents.of_columns(columns, columns.are_parameters)
-        slots = Contents.of_columns(columns, columns.have_role([Role.SLOT]))
-        owners = set(identities.owners(columns.of_role([Role.SLOT])))
+        are_compared = are_values & ~ends_in(_SAVES.__eq__)
+        compared = Contents.of_columns(columns, are_compared)
+        is_model, are_slots = columns.are_parameters, columns.have_role([Role.SLOT])
+        parameters = compared
+        if (is_model != are_compared).any():
+            parameters = Contents.of_columns(columns, is_model)
+        slots = Contents.of_columns(columns, are_slots)
+        owners = set(identities.owners(are_slots.nonzero()[0]))
 
     def place(variable: Variable | None) -> int | None:
         if variable is None:
@@ -251,6 +258,7 @@ def state_of(
         step = scalar(key)
         counts = {} if step is None else {"": int(step)}
     slots = plan.slots.keys
+    weights = content(plan.parameters)
     return State(
         index,
         entry,
@@ -258,8 +266,8 @@ def state_of(
         counts,
         {name: float(rate) for name, rate in rates.items() if rate and 0 < rate < math.inf},
         plan.kind,
-        content(plan.parameters),
-        content(plan.compared),
+        weights,
+        weights if plan.compared is plan.parameters else content(plan.compared),
         content(plan.slots),
         plan.owners,
         len(slots),

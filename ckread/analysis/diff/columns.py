@@ -21,12 +21,14 @@ from ckread.analysis.diff.records import (
     Side,
     VariableDiff,
     make_records,
+    relative_move,
     scalar_of,
     status_of_figures,
 )
 from ckread.analysis.diff.values import compare_pairs
 from ckread.model.columns import SomeVariables
 from ckread.model.display import Columns, column_of
+from ckread.model.role import Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.workers import Work
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.role import Role
+    from ckread.model.columns import Integers, VariableColumns
 
 
 def diff_columns(
@@ -46,7 +48,7 @@ def diff_columns(
 ) -> Sequence[VariableDiff] | None:
     """Compare checkpoints as columns, all variables but those of some roles, in their order.
 
-    None where they are not the same but for values, or a checksum moved to another name.
+    None where they are not the same but for values, or some were perhaps exchanged.
     Without a tolerance no values are read.
     """
     a, b = first.columns, second.columns
@@ -56,22 +58,26 @@ def diff_columns(
     places = places[~b.have_role(left_out)[places]]
     before, after = a.tensors.crc32c[places], b.tensors.crc32c[places]
     changed = np.flatnonzero(before != after)
-    if not places.size or np.isin(before[changed], after[changed]).any():
+    if not places.size or _go_in_circles(before[changed], after[changed], b, places[changed]):
         return None
     sides = SomeVariables(a, places), SomeVariables(b, places)
     if is_big_endian(sides[0]) != is_big_endian(sides[1]):
         return None
     is_read = np.zeros(len(places), np.bool_)
-    metrics = [[None if tolerance is None else value] * len(places) for value in IDENTICAL]
+    usual = [None if tolerance is None else value for value in IDENTICAL]
+    metrics = [[value] * len(places) for value in usual]
     if tolerance is not None:
         is_read[changed] = True
         at = changed[np.argsort(places[changed])]  # as they lie in the file
         left, right = (SomeVariables(columns, places[at]) for columns in (a, b))
         measured = compare_pairs(left, right, tolerance, work)
-        for i, values in enumerate(measured):
-            column = np.full(len(places), metrics[i][0], object)
-            column[at] = np.fromiter(values, object, len(values))
-            metrics[i] = column.tolist()
+        row = np.full(len(places), -1)  # behind all that were measured: what is usual
+        row[at] = np.arange(len(at))
+        rows = row.tolist()
+        metrics = [
+            list(map([*values, value].__getitem__, rows))
+            for values, value in zip(measured, usual, strict=True)
+        ]
     ulp = 0.0 if tolerance is None else tolerance.ulp
     found = DiffColumns(sides, (before == after).tolist(), metrics, is_read.tolist(), ulp)
     turned = found.permutations()
@@ -81,6 +87,36 @@ def diff_columns(
     for i, axes in turned.items():
         rows[i] = rows[i]._replace(permutation=axes)
     return tuple(rows)
+
+
+def _go_in_circles(
+    before: Integers, after: Integers, columns: VariableColumns, places: Integers
+) -> bool:
+    """Tell whether variables may have exchanged their contents, as `take_moved` would find.
+
+    Of 100,000 checksums a few are also those of another variable by chance, and what was shifted
+    along a chain is told by its names: only a circle speaks against these.
+    """
+    met = np.flatnonzero(np.isin(before, after) | np.isin(after, before))
+    if not met.size:
+        return False
+    is_own = [owner is None for owner in columns.identities.owners(places[met])]
+    places = places[met := met[is_own]]
+    kind = columns.tensors.kind[places] * len(Role) + columns.role_numbers[places]
+    kind = np.unique(kind, return_inverse=True)[1]
+    once = []
+    for side in (before[met], after[met]):
+        content = side.astype(np.int64) << 30 | kind
+        known, first, count = np.unique(content, return_index=True, return_counts=True)
+        once.append((known[count == 1], first[count == 1]))
+    (left, origin), (right, target) = once
+    is_same = np.isin(left, right)
+    end = len(places)  # where what is found nowhere else goes
+    goes_to = np.full(end + 1, end)
+    goes_to[origin[is_same]] = target[np.searchsorted(right, left[is_same])]
+    for _ in range(end.bit_length()):  # each time twice as far
+        goes_to = goes_to[goes_to]
+    return bool((goes_to != end).any())
 
 
 _ALIKE = {"paired_by": PairedBy.NAME, "confidence": 1.0, "renamed_from": None, "is_paired": True}
@@ -123,7 +159,11 @@ class DiffColumns(Columns[VariableDiff]):
         if name not in self._known:
             side = self._sides[1]
             found = side.column(name)
-            if name == "shapes":
+            if name == "moved":
+                l2, found = self._known["l2"], [*self._known["relative_l2"]]
+                if None in found:
+                    found = list(map(relative_move, l2, found))
+            elif name == "shapes":
                 found = [(shape,) for shape in side.column("shape") or ()]
             elif name in _ALIKE:
                 found = [_ALIKE[name]] * len(side)

@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckread.analysis.diff.metrics import ChunkSums, PairTally, merge_tallies
-from ckread.analysis.norms import CLOSE, are_alike, cosine_from_distance, inner_from_distance
+from ckread.analysis.norms import (
+    are_alike,
+    cosine_from_distance,
+    distance_tells_more,
+    inner_from_distance,
+)
 from ckread.analysis.numbers import (
     MANY_BYTES,
     BytePairs,
@@ -316,14 +321,16 @@ def metrics_of_rows(
 
     With the bits of `metrics_of`.
     """
-    chosen = PairRows._make(x[at] if isinstance(x, np.ndarray) else x for x in rows)
+    chosen = rows
+    if len(at) < len(rows.changed):
+        chosen = PairRows._make(x[at] if isinstance(x, np.ndarray) else x for x in rows)
     with np.errstate(all="ignore"):
         l2, l2_a, l2_b = (np.sqrt(x) for x in (chosen.dd, chosen.aa, chosen.bb))
         relative = np.where(l2 == 0, 0.0, l2 / l2_a).tolist()
         mean = (chosen.distance / chosen.elements).tolist()
         cosine = np.clip(chosen.angle, -1.0, 1.0).tolist()
     norms = l2.tolist(), l2_a.tolist(), l2_b.tolist()
-    for i in np.flatnonzero(chosen.angle > CLOSE).tolist():
+    for i in np.flatnonzero(distance_tells_more(chosen.angle, l2_a, l2_b)).tolist():
         near = cosine_from_distance(norms[1][i], norms[2][i], float(chosen.dd[i]))
         cosine[i] = min(1.0, max(-1.0, near))
     for i in np.flatnonzero((l2_a == 0) | (l2_b == 0)).tolist():
@@ -521,9 +528,7 @@ def _sums(
 def _scaled(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """Divide by a power of two where squares would leave the range of float64."""
     largest = float(np.abs(x).max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return x, 0
-    exponent = math.frexp(largest)[1]
+    exponent = math.frexp(largest)[1]  # 0 of what is not finite
     if abs(exponent) <= _SAFE_EXPONENT:
         return x, 0
     return np.ldexp(x, -exponent), exponent

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.analysis.norms import CLOSE, cosine_from_distance, times_two_to
+from ckread.analysis.norms import cosine_from_distance, distance_tells_more, times_two_to
 from ckread.errors import UsageError, by
 from ckread.readers.slices import unravelled
 
@@ -228,11 +228,14 @@ def _total(terms: Iterable[tuple[float, int]]) -> _Scaled:
 
 
 def _cosine(aa: _Scaled, bb: _Scaled, ab: _Scaled, dd: _Scaled) -> float:
-    """Give the cosine from the distance where a and b are close, else from the product."""
+    """Give the cosine from the distance where a and b are close, else from the product.
+
+    Norms of two units are taken for unlike: so large or small are few.
+    """
     norm_a, norm_b = math.sqrt(aa.mantissa), math.sqrt(bb.mantissa)
     angle = _Scaled(ab.mantissa / norm_a / norm_b, ab.exponent - (aa.exponent + bb.exponent) // 2)
     cosine = angle.value()
-    if cosine > CLOSE and aa.exponent == bb.exponent:
+    if aa.exponent == bb.exponent and distance_tells_more(cosine, norm_a, norm_b):
         distance = _Scaled(dd.mantissa, dd.exponent - aa.exponent).value()
         cosine = cosine_from_distance(norm_a, norm_b, distance)
     return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))

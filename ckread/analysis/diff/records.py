@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
@@ -15,6 +14,7 @@ from ckread.model.display import (
     Field,
     Kind,
     column_of,
+    counted,
     document,
     frame,
     is_there,
@@ -347,6 +347,11 @@ def metric_of(variables: Iterable[VariableDiff], name: str) -> list[Any]:
     return column_of(variables, name, lambda variable: getattr(variable.metrics, name, None))
 
 
+def relative_move(l2: float | None, relative_l2: float | None) -> float | None:
+    """Give `relative_l2`, infinite for a move from a norm of 0."""
+    return math.inf if relative_l2 is None and l2 else relative_l2
+
+
 def _figure(name: str, kind: Kind) -> Field[VariableDiff]:
     """Give the field of what was measured; absent where nothing was."""
     return Field(name, kind, lambda variable: getattr(variable.metrics, name, None))
@@ -541,7 +546,7 @@ class CheckpointDiff(Records[VariableDiff]):
     @property
     def equal(self) -> bool | None:
         """Whether nothing differs by more than the tolerance; None as for `identical`."""
-        statuses = set(column_of(self.variables, "status"))
+        statuses = {*counted(column_of(self.variables, "status"))}
         alike = {DiffStatus.IDENTICAL, None, *NEARLY}
         if statuses - alike or any(map(is_there, column_of(self.variables, "renamed_from"))):
             return False
@@ -550,7 +555,7 @@ class CheckpointDiff(Records[VariableDiff]):
     @property
     def summary(self) -> dict[str, int]:
         """How many variables have each status."""
-        counts = Counter(column_of(self.variables, "status"))
+        counts = counted(column_of(self.variables, "status"))
         return {str(status): counts[status] for status in DiffStatus}
 
     @property
@@ -588,7 +593,7 @@ class CheckpointDiff(Records[VariableDiff]):
     @property
     def evidence(self) -> tuple[Claim, ...]:
         """What tells the pairs: one claim for each way by which any were found, strongest first."""
-        counts = Counter(column_of(self.variables, "paired_by"))
+        counts = counted(column_of(self.variables, "paired_by"))
         told = "names of the pairs it holds for"
         rules = (Claim("renaming", str(rule), Strength.DERIVED, told) for rule in self.rules)
         return (*pair_claims(counts), *rules)

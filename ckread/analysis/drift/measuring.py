@@ -10,7 +10,7 @@ import numpy as np
 
 from ckread.analysis.drift.kernel import CHUNK_ELEMENTS, N_SUMS, Rows, Sums, grid_of, measure
 from ckread.analysis.drift.records import VariableDrift, changes
-from ckread.analysis.norms import CLOSE, cosine_from_distance
+from ckread.analysis.norms import cosine_from_distance, distance_tells_more
 from ckread.analysis.numbers import inner_product
 from ckread.analysis.scan import Item, scan, side_by_side
 from ckread.analysis.small import grouped, limit_of, scan_together
@@ -338,21 +338,33 @@ def figures_of(sums: Floats, exponents: Sequence[int], at: Sequence[int]) -> lis
         before = np.concatenate([np.full_like(start, np.nan), norms[:, :-1]], axis=1)
         previous = _ratio(np.sqrt(row.from_previous), before)
         angle = row.inner / (norms * start)
-        close = cosine_from_distance(norms, start, row.from_first)
-        cosine = np.clip(np.where(angle > CLOSE, close, angle), -1.0, 1.0)
+        by_distance = cosine_from_distance(norms, start, row.from_first)
+        cosine = np.where(distance_tells_more(angle, norms, start), by_distance, angle)
+        cosine = np.clip(cosine, -1.0, 1.0)
         l2 = np.ldexp(norms, np.array(exponents)[:, None])
-    previous_of: list[list[float | None]] = previous.tolist()
-    cosine_of: list[list[float | None]] = cosine.tolist()
-    for index in np.flatnonzero(np.diff(np.asarray(at), prepend=at[0] - 2) != 1).tolist():
-        for line in previous_of:
-            line[index] = None
-    for i, index in np.argwhere((norms == 0) | (start == 0)).tolist():
-        cosine_of[i][index] = None
+    is_next = np.broadcast_to(np.diff(np.asarray(at), prepend=at[0] - 2) == 1, norms.shape)
+    has_angle = (norms != 0) & (start != 0)
     counts = [column.astype(np.int64) for column in (row.nan, row.infinite)]
-    columns = (l2.tolist(), first.tolist(), previous_of, cosine_of, *(c.tolist() for c in counts))
     are_finite = ~(counts[0] + counts[1]).any(axis=1)
-    lines: list[Any] = [*(list(map(tuple, column)) for column in columns), are_finite.tolist()]
+    lines: list[Any] = [
+        _tuples(l2),
+        _tuples(first),
+        _tuples(previous, is_next),
+        _tuples(cosine, has_angle),
+        *map(_tuples, counts),
+        are_finite.tolist(),
+    ]
     return lines
+
+
+def _tuples(rows: NDArray[Any], are_there: NDArray[np.bool_] | None = None) -> list[Any]:
+    """Give each row as a tuple, None in the place of what is not there."""
+    if are_there is not None and not are_there.all():
+        rows = rows.astype(object)
+        rows[~are_there] = None
+    # Of very many rows of few elements a column at a time is quicker.
+    is_high = len(rows) > rows.shape[1]
+    return [*zip(*rows.T.tolist(), strict=True)] if is_high else [*map(tuple, rows.tolist())]
 
 
 def _ratio(distance: Floats, norm: Floats) -> Floats:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -160,7 +161,7 @@ class Distribution(NamedTuple):
         """Those of `PROBABILITIES`, in their order; empty where none is finite."""
         if self.known or self.min is None:
             return self.known
-        return tuple(Quantile(p, *self.bins.quantile(p)) for p in PROBABILITIES)
+        return tuple([Quantile(p, *self.bins.quantile(p)) for p in PROBABILITIES])
 
     @property
     def infinite(self) -> int:
@@ -203,10 +204,16 @@ def equal_edges(low: float, high: float, n_bins: int) -> NDArray[np.float64]:
     low, high = float(low), float(high)
     if low == high:
         return np.array([low, high], np.float64)
-    share = np.arange(n_bins + 1) / n_bins
-    edges: NDArray[np.float64] = low * (1 - share) + high * share
+    rest, share = _shares(n_bins)
+    edges: NDArray[np.float64] = low * rest + high * share
     edges[-1] = high
     return edges
+
+
+@lru_cache(maxsize=4)
+def _shares(n_bins: int) -> tuple[Floats, Floats]:
+    share = np.arange(n_bins + 1) / n_bins
+    return 1 - share, share
 
 
 def sketch_distribution(sketch: Sketch, n_bins: int, bins: Bins | None = None) -> Distribution:
@@ -373,6 +380,10 @@ class Bins(NamedTuple):
 
         Bins that an edge cuts are split evenly, and rounded so that the sum is right.
         """
+        if self.are_single:  # as below, without what there is of wider bins
+            below = self.low.searchsorted(edges)
+            below[-1] = self.low.searchsorted(edges[-1], side="right")
+            return below[1:] - below[:-1]
         below = np.rint(self.cumulative(edges)).astype(np.int64)
         below[-1] = int(self.counts[: np.searchsorted(self.low, edges[-1], side="right")].sum())
         return np.diff(below)
@@ -469,8 +480,8 @@ def quantile_of_sorted(ordered: NDArray[Any], probability: float) -> tuple[float
     """Give a quantile of sorted finite values, as numpy defines it, and its bounds: itself."""
     position = (ordered.size - 1) * probability
     below = math.floor(position)
-    first = float(ordered[below])
-    second = float(ordered[min(below + 1, ordered.size - 1)])
+    first = float(ordered.item(below))
+    second = float(ordered.item(min(below + 1, ordered.size - 1)))
     share = position - below
     value = first if first == second else first * (1 - share) + second * share
     return value, value, value

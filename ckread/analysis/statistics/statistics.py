@@ -133,9 +133,13 @@ class VariableStatistics(NamedTuple):
         found = self.distribution
         if found is None:
             return document(STATISTICS_FIELDS[:N_IDENTITY], self)
+        quantiles = {str(q.probability): q for q in found.quantiles}
         histogram = found.histogram(n_bins)
-        counted = {"edges": list(histogram.edges), "counts": list(histogram.counts)}
-        return document(STATISTICS_FIELDS, self) | {"histogram": counted}
+        return document(STATISTICS_FIELDS[:N_FIGURES], self) | {
+            "quantiles": {p: q.value for p, q in quantiles.items()},
+            "quantile_bounds": {p: [q.low, q.high] for p, q in quantiles.items()},
+            "histogram": {"edges": list(histogram.edges), "counts": list(histogram.counts)},
+        }
 
     def to_row(self) -> dict[str, Any]:
         """Give the fields of a row in pandas: figures, and a quantile each."""
@@ -177,6 +181,8 @@ STATISTICS_FIELDS: tuple[Field[VariableStatistics], ...] = (
 
 N_IDENTITY = 5
 """The first so many fields say which variable it is."""
+N_FIGURES = 16
+"""These and the figures; what is left are quantiles."""
 
 _COLUMNS = {
     **columns_of(STATISTICS_FIELDS),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from ckread.errors import CheckpointError, UsageError
 from ckread.model.checkpoint import Checkpoint
 from ckread.model.naming import OBJECT_GRAPH_KEY
-from ckread.model.opening import ReaderChoice, open_checkpoint
+from ckread.model.opening import ReaderChoice, open_bundle, open_checkpoint
 from ckread.model.paths.location import shard_warnings
 from ckread.model.role import Role, outermost
 from ckread.model.variable import Variable, decode_number, is_number
@@ -185,8 +185,7 @@ class RunOpener:
         reader = TensorBundle(place.path, self._memo)
         known = self._known(reader.tensors)
         if known is None:
-            reader.close()
-            checkpoint = open_checkpoint(place.path, reader=self.reader)
+            checkpoint = open_bundle(reader)
             return Opened.of(checkpoint, self._remember(checkpoint))
         files = reader.files()
         # In files of one size the tensors of alike indexes lie alike.

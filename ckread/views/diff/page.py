@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus
+from ckread.analysis.diff.records import DIFF_FIELDS, DiffStatus, relative_move
 from ckread.model.display import (
     Field,
     Kind,
@@ -312,9 +313,11 @@ _INDEX_COLUMNS: list[Column[DiffRow]] = [
 
 def variable_table(variables: Sequence[VariableDiff], *, top: int | None) -> Table[VariableDiff]:
     """Give a table for pipes: what moved most first, identical ones last."""
-    figures = (column_of(variables, name, _FIELDS[name].getter) for name in ("l2", "relative_l2"))
-    far = [-moved for moved in map(how_far, *figures)]
-    order = sorted(range(len(far)), key=far.__getitem__)
+    names = "l2", "relative_l2"
+    l2, relative = (column_of(variables, name, _FIELDS[name].getter) for name in names)
+    is_usual = None not in relative and None not in l2 and math.isfinite(sum(l2))
+    far = relative if is_usual else list(map(how_far, l2, relative))
+    order = sorted(range(len(far)), key=far.__getitem__, reverse=True)
     is_same = [status is DiffStatus.IDENTICAL for status in column_of(variables, "status")]
     if any(is_same):
         order.sort(key=is_same.__getitem__)
@@ -324,10 +327,11 @@ def variable_table(variables: Sequence[VariableDiff], *, top: int | None) -> Tab
 _FIELDS = named(DIFF_FIELDS)
 
 
-def _relative(relative: float | None, l2: float | None) -> str:
-    return "inf" if relative is None and l2 else float_word(relative)
-
-
+_MOVED: Field[VariableDiff] = Field(
+    "moved",
+    Kind.FIGURE,
+    lambda v: v.metrics and relative_move(v.metrics.l2, v.metrics.relative_l2),
+)
 _SHAPES: Field[VariableDiff] = Field(
     "shapes",
     Kind.SHAPE,
@@ -343,7 +347,7 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
 _COLUMNS: list[Column[VariableDiff]] = [
     Column.of(_FIELDS["status"], word=lambda status: status or "unknown"),
     Column.of(_FIELDS["name"]),
-    Column.of(_FIELDS["relative_l2"], also=[_FIELDS["l2"]], word=_relative),
+    Column.of(_MOVED, title="relative_l2"),
     Column.of(_FIELDS["max_abs"]),
     Column.of(_FIELDS["mean_abs"]),
     Column.of(_FIELDS["cosine"]),

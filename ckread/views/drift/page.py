@@ -12,6 +12,7 @@ from ckread.analysis.audit.records import seams_by_place
 from ckread.analysis.drift.records import SERIES, VariableDrift, with_causes
 from ckread.model.display import (
     Kind,
+    are_one,
     by,
     column_of,
     in_order_of,
@@ -98,6 +99,8 @@ def drift_page(view: DriftView) -> Page:
     said = Prose(word + colon + rest)
     if word == "not finite":
         said = Prose(Span(word, "bad"), f": {rest}")
+    if len(steps) == 1:
+        return Page([title, said])
     ordered = view.ordered()
     table, hidden = _table(view, ordered)
     drawn = [TerminalOnly(table)] if table.rows else []
@@ -200,16 +203,25 @@ class PipedDrift(PipedTable[VariableDrift]):
         title = entries[0].unit if is_counted else "checkpoint"
         columns = [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
         chosen, absent = self._chosen, [None] * len(steps)
-        present = list(chain.from_iterable(column_of(chosen, "present")))
-        is_everywhere = all(present)
+        are_present = column_of(chosen, "present")
         called = words_of(Kind.TEXT, column_of(chosen, "name"))
         names = chain.from_iterable(map(repeat, called, repeat(len(steps))))
-        words = [list(compress(names, present)), list(compress(steps * len(chosen), present))]
+        words = [list(names), steps * len(chosen)]
+        is_everywhere = are_one(are_present) and all(are_present[0])
+        present: list[bool] = []
+        if not is_everywhere:
+            present = list(chain.from_iterable(are_present))
+            words = [list(compress(some, present)) for some in words]
         # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
         for field in SERIES:
             found = column_of(chosen, field.name)
             if not all(found):
                 found = [figures or absent for figures in found]
+            if is_everywhere and len(chosen) > len(steps):
+                # In a checkpoint all may be one: in the first, none has moved.
+                at_each = [words_of(field.kind, values) for values in zip(*found, strict=True)]
+                words.append(list(chain.from_iterable(zip(*at_each, strict=True))))
+                continue
             values = list(chain.from_iterable(found))
             if not is_everywhere:
                 values = list(compress(values, present))

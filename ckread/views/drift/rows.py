@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from ckread.analysis.drift.records import with_causes
-from ckread.model.display import column_of, is_there, rows_where, safe_text
+from ckread.model.display import are_one, column_of, is_there, rows_where, safe_text
 from ckread.model.role import Role
 from ckread.views.terminal.page import Span
 from ckread.views.terminal.words import (
@@ -206,7 +206,9 @@ def _unchanged(result: RunDrift) -> list[str]:
     stopped: dict[int, list[str]] = defaultdict(list)
     names = column_of(result.variables, "name")
     fields = ("first_change", "present", "changed")
-    columns = (column_of(result.variables, field) for field in fields)
+    columns = [column_of(result.variables, field) for field in fields]
+    if all(map(are_one, columns)) and columns[0][0] == 1 and all(columns[2][0][1:]):
+        return []  # all changed from the first on, and to the last
     for name, start, present, changed in zip(names, *columns, strict=True):
         if start is None and changed.count(False):
             by_start[None].append(name)

@@ -76,28 +76,27 @@ class Column(NamedTuple, Generic[Row]):
         field: Field[Any],
         give: Callable[[Row], Any] | None = None,
         *,
-        also: Sequence[Field[Any]] = (),
-        word: Callable[..., str] | None = None,
+        word: Callable[[Any], str] | None = None,
         **look: Any,
     ) -> Self:
         """Give the column of a field as the result declares it; the rest is how it looks.
 
-        `give` takes the record that the field is of, where that is not the row itself. `word`
-        makes the word in a pipe of the field, `also` of others, where it is not the usual one.
+        `give` takes the record that the field is of, where that is not the row itself; `word`
+        makes the word in a pipe, where it is not the usual one.
         """
         found: dict[str, Any] = {
             "title": field.name,
-            "piped": _Word(word, (field, *also), give),
+            "piped": _Word(word, field, give),
             "justify": Justify.RIGHT if field.kind in NUMERIC else Justify.LEFT,
         }
         return cls(**found | look)
 
 
 class _Word(NamedTuple):
-    """The word of fields in a pipe: of a row, or at once of very many."""
+    """The word of a field in a pipe: of a row, or at once of very many."""
 
-    word: Callable[..., str] | None
-    fields: Sequence[Field[Any]]
+    word: Callable[[Any], str] | None
+    field: Field[Any]
     give: Callable[[Any], Any] | None = None
 
     def __call__(self, row: Any) -> str:
@@ -106,10 +105,10 @@ class _Word(NamedTuple):
     def of_all(self, rows: Sequence[Any]) -> list[str]:
         """Give the words of all rows."""
         records = rows if self.give is None else list(map(self.give, rows))
-        columns = [column_of(records, field.name, field.getter) for field in self.fields]
-        if self.word is None:
-            return words_of(self.fields[0].kind, columns[0])
-        return list(map(self.word, *columns))
+        values = column_of(records, self.field.name, self.field.getter)
+        return (
+            words_of(self.field.kind, values) if self.word is None else list(map(self.word, values))
+        )
 
 
 def _words(column: Column[Row], rows: Sequence[Row]) -> list[str]:

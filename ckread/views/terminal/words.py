@@ -10,7 +10,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import Kind, safe_text, safe_word
+from ckread.model.display import Kind, are_one, safe_text, safe_word
 from ckread.views.terminal.page import Prose, Span, TerminalOnly
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def word_of(kind: Kind) -> Callable[[Any], str]:
 
 def words_of(kind: Kind, values: Sequence[Any]) -> list[str]:
     """Give the words of very many values of a kind, as `word_of` makes each."""
+    if are_one(values):
+        return [word_of(kind)(values[0])] * len(values)
     types = {*map(type, values)}
     if kind is Kind.FIGURE and types <= {float, type(None)}:
         return [

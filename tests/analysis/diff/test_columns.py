@@ -128,6 +128,41 @@ def test_a_run(a: str, b: str) -> None:
     assert assert_same(FIXTURES / a, FIXTURES / b)
 
 
+CONTENTS = st.permutations(range(6)) | st.lists(st.integers(0, 7), min_size=6, max_size=6)
+
+
+@settings(max_examples=30)
+@given(contents=CONTENTS, shape=st.sampled_from([(2, 2), (4,), (3,)]), has_slots=st.booleans())
+def test_contents_that_moved(
+    contents: list[int], shape: tuple[int, ...], *, has_slots: bool
+) -> None:
+    """Shifted along a chain, exchanged in a circle, or the same in several by chance."""
+    sides = BundleBuilder(), BundleBuilder()
+    for at, content in enumerate(contents):
+        name = f"layer_{at}/kernel" + ("/Adam" if has_slots and at > 3 else "")
+        name = name.replace("_4", "_0").replace("_5", "_1") if has_slots else name
+        for side, number in zip(sides, (at, content), strict=True):
+            values = np.full(shape, number, np.float32) + np.arange(np.prod(shape)).reshape(shape)
+            side.add(name, values.astype(np.float32), DataType.FLOAT32)
+    with TemporaryDirectory() as directory:
+        paths = [Path(directory, "ckpt-1"), Path(directory, "ckpt-2")]
+        for side, path in zip(sides, paths, strict=True):
+            side.write(path)
+        assert_same(*paths)
+
+
+def test_a_chain_is_told_by_its_names_and_a_circle_is_not(tmp_path: Path) -> None:
+    contents = {"before": [0, 1, 2, 3], "chain": [1, 2, 3, 4], "circle": [1, 2, 0, 3]}
+    for called, numbers in contents.items():
+        builder = BundleBuilder()
+        for at, number in enumerate(numbers):
+            values = np.arange(4, dtype=np.float32) + number
+            builder.add(f"layer_{at}/kernel", values, DataType.FLOAT32)
+        builder.write(tmp_path / called)
+    assert assert_same(tmp_path / "before", tmp_path / "chain")
+    assert not assert_same(tmp_path / "before", tmp_path / "circle")
+
+
 def test_other_structures_are_left_to_pairs() -> None:
     assert not assert_same(FIXTURES / "digits_run/ckpt-3", FIXTURES / "digits_v1/ckpt")
 
