@@ -213,3 +213,20 @@ def test_a_buffer_is_aligned_and_used_again() -> None:
     assert first.size == CHUNK_NBYTES
     assert np.shares_memory(first, chunk_buffer())
     assert not np.shares_memory(first, chunk_buffer(number=1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights", "expected"),
+    [
+        ([], None, []), ([5, 5], None, [2]), ([5, 6], None, [1, 1]), ([99, 1], None, [1, 1]),
+        ([1, 2, 3, 4, 5], None, [3, 2]), ([0] * 7, None, [3, 3, 1]), ([10, 0, 0, 0], None, [3, 1]),
+        ([1, 1, 1], [2, 1, 1], [2, 1]), ([1, 1, 1], [1, 3, 2], [1, 1, 1]), ([0, 0], [9, 9], [1, 1]),
+        ([4, 5, 4, 1, 5], None, [2, 3]),
+    ],
+)  # fmt: skip
+def test_batches_are_as_large_as_may_be(
+    sizes: list[int], weights: list[int] | None, expected: list[int]
+) -> None:
+    found = list(batches(sizes, nbytes=10, count=3, weights=weights))
+    assert [len(one) for one in found] == expected
+    assert [i for one in found for i in one] == list(range(len(sizes)))

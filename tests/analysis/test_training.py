@@ -23,6 +23,7 @@ from ckread.model.naming import identify
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
 from ckread.readers.contract import DataType, Format
+from ckread.readers.keras.config import CompiledConfig, OptimizerConfig
 from tests.analysis.array_checkpoint import ArrayReader, checkpoint
 from tests.graphs import Var, items, make
 
@@ -392,3 +393,30 @@ def test_how_far_averages_are_apart() -> None:
     assert averages_apart(checkpoint(odd, roles=roles, owners=owners)) is None
     unsure = checkpoint(arrays, roles=roles, owners=owners, has_checksums=False)
     assert averages_apart(unsure) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate", "schedule"),
+    [
+        ({"learning_rate": 0.5}, 0.5, None), ({"lr": 2}, 2, None), ({}, None, None),
+        ({"learning_rate": True}, None, None), ({"learning_rate": "x"}, None, None),
+        ({"learning_rate": {"class_name": "Mine>CosineDecay"}}, None, "CosineDecay"),
+        ({"learning_rate": {"class_name": 3}}, None, None),
+    ],
+)  # fmt: skip
+def test_what_a_model_was_compiled_with(settings: Any, rate: float | None, schedule: Any) -> None:
+    made = checkpoint({"w": np.ones(2)})
+    optimizer = OptimizerConfig("Adam", "adam", settings)
+    compiled = CompiledConfig(optimizer, ("mse",), ("acc",))
+    made.evidence = made.evidence._replace(compiled=compiled, optimizer_class="AdamW")
+    state = read_training_state(made)
+    assert (state.learning_rate, state.schedule, state.optimizer_kind) == (rate, schedule, "AdamW")
+    assert (state.loss, state.metrics) == (("mse",), ("acc",))
+    made.evidence = made.evidence._replace(compiled=CompiledConfig(), optimizer_class=None)
+    assert read_training_state(made).learning_rate is None
+    stored = checkpoint(
+        {"w": np.ones(2), "learning_rate": np.array(0.25)},
+        roles={"learning_rate": Role.HYPERPARAMETER},
+    )
+    stored.evidence = stored.evidence._replace(compiled=compiled, optimizer_class="AdamW")
+    assert read_training_state(stored).learning_rate == 0.25

@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import ckread
@@ -49,7 +50,7 @@ def _open_files(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files here")
-@pytest.mark.parametrize("name", [*CONTAINERS, "sharded/by_size", "deflated.keras"])
+@pytest.mark.parametrize("name", [*CONTAINERS, "sharded/by_size", "deflated.keras", "w.npz"])
 def test_closing_gives_every_file_back(name: str, tmp_path: Path) -> None:
     """Whether or not someone still holds the checkpoint, or a variable of it."""
     path, folder = FIXTURES / name, FIXTURES
@@ -61,6 +62,9 @@ def test_closing_gives_every_file_back(name: str, tmp_path: Path) -> None:
         ):
             for member in stored.namelist():
                 deflated.writestr(member, stored.read(member))
+    if name == "w.npz":
+        path, folder = tmp_path / name, tmp_path
+        np.savez(path, a=np.ones(3), b=np.zeros((2, 2)))
     before = sorted(_open_files(folder))
     with ckread.open(path) as checkpoint:
         held = [(variable, variable.numpy()) for variable in checkpoint.values()]

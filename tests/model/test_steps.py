@@ -268,3 +268,101 @@ def test_a_name_is_read_beside_those_that_are_alike(tmp_path: Path) -> None:
     assert len(series.numbers) == 3
     absent, longer = read_name(str(tmp_path / "m-4.keras"))
     assert (absent.step, len(longer.numbers)) == (4, 4)
+
+
+# What is no counter, or not surely one.
+
+_UNSAID = "The names are numbered {} to {} and do not say of what."
+_DAY = [1e9 + 600 * i for i in range(99)]
+
+
+@pytest.mark.parametrize(
+    ("values", "suffix", "is_open"),
+    [
+        (range(10), ".h5", True),  # as many models, or folds
+        (range(1, 11), ".keras", True),
+        (range(11), ".h5", False),  # too many
+        (range(2, 8), ".h5", False),
+        ((0, 1, 3), ".h5", False),  # one is missing
+        ((32, 64, 128), ".h5", True),  # sizes
+        ((32, 64, 1024), ".h5", True),
+        ((32, 64, 1056), ".h5", False),
+        ((0, 32, 64), ".h5", False),
+        ((32, 64, 100), ".h5", False),
+        (range(10), ".ckpt", False),  # of TensorFlow's savers only sizes may be no steps
+        ((32, 64, 128), ".ckpt", True),
+    ],
+)
+def test_numbers_that_may_count_models(values: Any, suffix: str, is_open: bool) -> None:
+    series = read([f"net_{value}{suffix}" for value in values])
+    kept = [n.known for n in series.numbers]
+    assert series.doubt == (_UNSAID.format(min(values), f"{max(values):,}") if is_open else "")
+    assert kept == ([None] * len(kept) if is_open else list(values))
+    assert series.titles == (("net",) if is_open else ("step",))
+
+
+def test_sizes_that_a_saver_wrote_are_steps() -> None:
+    names = [f"net-{value}" for value in (32, 64, 128)]
+    assert numbers(names) == [32, 64, 128]  # behind a dash, at the end
+    open_names = [f"net_{value}" for value in (32, 64, 128)]
+    assert numbers(open_names) == [None] * 3
+    assert numbers(open_names, _DAY[:3]) == [32, 64, 128]  # each was saved after the one before
+    assert numbers(open_names, [1e9, 1e9 + 2.0, 1e9 + 9]) == [None] * 3  # not long enough
+    assert numbers(open_names, [1e9, 1e9 + 2.1, 1e9 + 9]) == [32, 64, 128]
+
+
+def test_padded_numbers_count() -> None:
+    assert numbers(["net_01.h5", "net_02.h5"]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["1.0", "1.5", "1.10"], [0, 5, 10]),
+        (["1.0", "1.5"], [None, None]),  # two tell no distance
+        (["1.0", "1.5", "1.15"], [None, None, None]),  # it changes
+        (["1.5", "1.5", "1.5"], [None, None, None]),
+        (["1.0", "2.5", "1.10"], [None, None, None]),  # the whole part does
+        (["1.000", "1.005", "1.010"], [0, 5, 10]),
+        (["1.00", "1.05", "1.10"], [None, None, None]),  # hundredths
+        (["1.100", "1.200", "1.300"], [None, None, None]),
+        (["1.08", "1.9", "1.10"], [None, None, None]),
+        (["1,0", "1,5", "1,10"], [0, 5, 10]),
+    ],
+)
+def test_what_counts_after_a_point(texts: list[str], expected: list[int | None]) -> None:
+    names = [f"net_{text}.ckpt" for text in texts]
+    places = sorted(range(len(names)), key=lambda i: names[i])
+    assert numbers([names[i] for i in places]) == [expected[i] for i in places]
+    versions = [f"net_v{text}.ckpt" for text in texts]
+    assert numbers(versions) == [None] * len(texts)
+
+
+@pytest.mark.parametrize(
+    ("names", "doubt", "titles"),
+    [
+        (["w_1_70.h5", "w_2_20.h5", "w_3_90.h5", "w_4_10.h5"], "", ("step",)),
+        (["w_1_70.h5", "w_2_20.h5", "w_4_90.h5", "w_9_10.h5"], "90", ("w",)),
+    ],
+)
+def test_several_numbers_of_which_one_may_count(
+    names: list[str], doubt: str, titles: tuple[str, ...]
+) -> None:
+    """One that goes up by equal steps counts; where two are near, it is said which was taken."""
+    series = read(list(reversed(names)))
+    assert [len(names) - 1 - at for at in series.order] == list(range(len(names)))
+    assert series.titles == titles
+    said = (
+        f"Two numbers of the names may count; the first was taken. By the other one {doubt} would "
+        "be the latest."
+    )
+    assert series.doubt == (said if doubt else "")
+    assert series.source == ("" if doubt else "file name, the first number that differs")
+    given = [tuple(int(one) for one in name[2:-3].split("_")) for name in names]
+    against = [
+        f"{', '.join(str(one[at]) for one in reversed(given[1:]))}, …: another number is likelier"
+        for at in range(1, len(given[0]))
+    ]
+    assert list(series.against) == against
+    assert [n.step for n in series.numbers] == ([None] * 4 if doubt else [1, 2, 3, 4])
+    assert [n.values for n in series.numbers] == [one[:1] for one in given]

@@ -118,6 +118,15 @@ def test_a_dictionary_nests_the_children() -> None:
     }  # fmt: skip
 
 
+def test_a_walk_goes_no_deeper_than_it_is_told() -> None:
+    tree = tree_of(["a/b/w", "a/v", "c"])
+    deep = [("", ()), ("a", (False,)), ("a/b", (False, False)), ("a/b/w", (False, False, True)),
+            ("a/v", (False, True)), ("c", (True,))]  # fmt: skip
+    for depth in (None, 9, 3, 2, 1, 0):
+        found = [(node.path, lasts) for node, lasts in tree.walk(depth)]
+        assert found == [one for one in deep if depth is None or len(one[1]) <= depth]
+
+
 # Totals of parameters and bytes by role.
 
 

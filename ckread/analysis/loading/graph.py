@@ -278,13 +278,13 @@ class _Graph:
         return roots
 
     def _attribute_paths(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield the ids of what holds functions, by the shortest attributes that lead there."""
+        """Yield the ids of objects, by the shortest attributes that lead there."""
         objects = self._of.objects
         seen = {0}
         queue: deque[tuple[int, tuple[str, ...]]] = deque([(0, ())])
         while queue and objects:
             i, path = queue.popleft()
-            if objects[i].functions and path:
+            if path:
                 yield i, path
             for name, child in objects[i].children:
                 if child not in seen and child < len(objects) and (path or name != "signatures"):
@@ -343,12 +343,12 @@ class _Graph:
 
     def _path(self, node: Node, function: str, root: _Root) -> tuple[str, str]:
         """Say where the path comes from: `text`, `asset`, `input`, `given`, or nothing known."""
-        if node.op == "ImmutableConst" or node.op.startswith("Debug"):
-            text = self._file.string(node, PATH_ATTRIBUTE.get(node.op, "debug_urls"))
+        if node.op in PATH_ATTRIBUTE:
+            text = self._file.string(node, PATH_ATTRIBUTE[node.op])
             return ("text", text) if text else ("", "")
         inputs = [name for name in node.inputs if name[:1] != "^"]
-        at = FILE_ARGUMENT.get(node.op, 1 if node.op in _CACHES else 0)
-        tensor = inputs[at] if 0 <= at < len(inputs) else ""
+        at = FILE_ARGUMENT.get(node.op, 0)
+        tensor = inputs[at] if at < len(inputs) else ""
         for _ in range(_MAX_HOPS):
             nodes = self._nodes_of(function)
             name = tensor.partition(":")[0]

@@ -260,9 +260,6 @@ SAVING = frozenset(
 FILE_ARGUMENT = {
     "InitializeTableFromTextFile": 1,
     "InitializeTableFromTextFileV2": 1,
-    "PrintV2": -1,
-    "SaveV2": 0,
-    "LoadAndRemapMatrix": 0,
     "SqlDataset": 1,
     "ExperimentalSqlDataset": 1,
     "CreateSummaryFileWriter": 1,
@@ -274,17 +271,24 @@ FILE_ARGUMENT = {
     "DatasetToTFRecord": 1,
     "ExperimentalDatasetToTFRecord": 1,
     "DistributedSave": 1,
-    "GenerateVocabRemapping": 0,
+    "CacheDataset": 1,
+    "CacheDatasetV2": 1,
+    "MergeV2Checkpoints": 1,
 }
-"""Which input of an op is the path, where it is not the first; -1 where none is."""
+"""Which input of an op is the path, where it is not the first."""
 
 PATH_ATTRIBUTE = {
     "PrintV2": "output_stream",
     "ImmutableConst": "memory_region_name",
-    "DebugIdentityV3": "tfdbg_run_root",
-    "DebugIdentityV2": "tfdbg_run_root",
+    "DumpTensor": "log_dir_path",
+    "CalibrationStatisticsSaver": "output_file_path",
+    "DebugIdentity": "debug_urls",
+    "DebugIdentityV2": "debug_urls",
+    "DebugIdentityV3": "debug_urls",
+    "DebugNanCount": "debug_urls",
+    "DebugNumericSummary": "debug_urls",
 }
-"""An attribute that says where to."""
+"""An attribute that says where to, of ops that take no path."""
 
 
 @cache

@@ -6,7 +6,7 @@
     GraphDef       1 node, 2 library { 1 function }
     FunctionDef    1 signature { 1 name, 2 input_arg { 1 name } }, 3 node_def
     NodeDef        1 name, 2 op, 3 input, 5 attr: map of name to AttrValue
-    AttrValue      1 list { 9 func }, 2 s, 8 tensor, 10 func { 1 name }
+    AttrValue      1 list { 2 s, 9 func }, 2 s, 8 tensor { 8 string_val }, 10 func { 1 name }
     SaverDef       1 filename_tensor_name, 2 save_tensor_name, 3 restore_op_name
     SavedObjectGraph  1 nodes, 2 concrete_functions: map, its value { 2 bound_inputs }
     SavedObject    1 children { 1 node_id, 2 local_name }, 4 user_object { 1 identifier,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _SMALL_NBYTES = 1 << 20
 """Bytes of a function or node up to which it is decoded in memory."""
 _MAX_STRING_NBYTES = 1 << 16
+_TEXTS = {1: 2, 8: 8}
+"""Texts in the value of an attribute: `s` of a list, `string_val` of a tensor."""
 
 KERAS_METADATA = "keras_metadata.pb"
 INITIALIZATION = ("__saved_model_init_op", "__saved_model_main_op")
@@ -194,14 +196,14 @@ class GraphFile:
         return {node.name: node for node in nodes}
 
     def string(self, node: Node, attribute: str = "value") -> str | None:
-        """Give the text that an attribute holds, or the strings of its tensor; else None."""
+        """Give the text that an attribute holds, or those of its list or tensor; else None."""
         texts = self.strings(node, attribute)
         return ", ".join(texts) if texts else None
 
     def strings(
         self, node: Node, attribute: str = "value", *, max_nbytes: int = _MAX_STRING_NBYTES
     ) -> list[str]:
-        """Give the text that an attribute holds, or its tensor's strings; none if too large."""
+        """Give the text that an attribute holds, or its list's or tensor's; none if too large."""
         start, stop = node.span
         if stop - start > max_nbytes:
             return []
@@ -215,11 +217,11 @@ class GraphFile:
             for kind, inner_type, inner in iter_fields(buffer, *value):
                 if kind == 2 and inner_type == LENGTH_DELIMITED:
                     return [parse_text(buffer, inner)]
-                if kind == 8 and inner_type == LENGTH_DELIMITED:  # 8 string_val
+                if kind in _TEXTS and inner_type == LENGTH_DELIMITED:
                     return [
                         parse_text(buffer, text)
                         for part, part_type, text in iter_fields(buffer, *inner)
-                        if part == 8 and part_type == LENGTH_DELIMITED
+                        if part == _TEXTS[kind] and part_type == LENGTH_DELIMITED
                     ]
         return []
 

@@ -281,7 +281,7 @@ def _names(
             mode = {3: "int8", 2: "int8"}.get(len(stored), "")
         names = _QUANTIZED.get(mode, ("kernel", "bias"))
         n = len(stored)
-        has_bias = bool(settings.get("use_bias", True)) if settings else n != 1
+        has_bias = bool(settings.get("use_bias", True)) if settings else n == len(names)
         if settings and ("bias_axes" in settings or mode == "gptq"):
             has_bias = settings.get("bias_axes") is not None or n == len(names)
         if not has_bias:

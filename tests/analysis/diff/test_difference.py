@@ -298,3 +298,18 @@ def test_patterns_and_roles_choose_pairs_of_either_side() -> None:
     ):  # fmt: skip
         found = diff_checkpoints(a, b, **options)
         assert sorted(v.name for v in found) == names
+
+
+def test_parts_are_looked_for_in_conversions_alone() -> None:
+    random = np.random.default_rng(0)
+    q, k = (random.normal(size=(3, 4)).astype(np.float32) for _ in range(2))
+    whole, parts = {"a/qk/kernel": np.concatenate([q, k], 1)}, {"b/q/kernel": q, "b/k/kernel": k}
+    found = diff_checkpoints(checkpoint(whole), checkpoint(parts))
+    assert sorted(str(v.status) for v in found) == ["added", "added", "removed"]
+
+
+@pytest.mark.parametrize(("one", "other"), [(3, 4), (4, 3)])
+def test_other_sizes_are_not_compared(one: int, other: int) -> None:
+    found = diff_checkpoints(checkpoint({"w": np.ones(one)}), checkpoint({"w": np.ones(other)}))
+    assert (str(found["w"].status), found["w"].metrics) == ("reshaped", None)
+    assert (found["w"].is_read, found.verified) == (False, None)

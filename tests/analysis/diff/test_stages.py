@@ -434,3 +434,50 @@ def test_codes_have_no_unit_in_common_with_numbers() -> None:
     assert not told("float32", "float16")
     assert not told("int64", "float32", Role.COUNTER)
     assert not told("float32", "int64", Role.HYPERPARAMETER)
+
+
+def test_averages_of_weights_that_are_not_there() -> None:
+    a = checkpoint({"a": floats(3), "b": floats(4)})
+    owners = {"b/ema": ("b", "ema")}
+    roles = {"x/odd": Role.AVERAGE, "a/ema": Role.AVERAGE, "b/ema": Role.AVERAGE}
+    arrays = {"x/odd": floats(3), "a/ema": floats(3, seed=1), "b/ema": floats(4, seed=2)}
+    b = checkpoint(arrays, roles=roles, owners={**owners, "a/ema": ("a", "ema")})
+    for left, right in ((a, b), (b, a)):
+        found = match_variables(list(left.values()), list(right.values()))
+        told = {(p.a.name, p.b.name, str(p.paired_by)) for p in found.pairs}
+        wanted = {("a", "a/ema", "average-of"), ("b", "b/ema", "average-of")}
+        kinds = {kind for *_, kind in told}
+        assert len(kinds) == 1
+        names = {(x, y) if left is a else (y, x) for x, y, _ in told}
+        assert names == {(x, y) for x, y, _ in wanted}
+
+
+def test_no_arrangement_is_nothing_in_common() -> None:
+    a, b = some({"p": floats(4, 6)}), some({"x": floats(3, 8, seed=1)})
+    assert list(pair_by_turned_values(a, b)) == []
+    one, two = some({"p": floats(4, 6)}), some({"y": floats(3, 8)})
+    assert [(x.name, y.name) for x, y in pair_by_turned_values(one, two)] in ([], [("p", "y")])
+
+
+def test_one_of_two_is_not_certain() -> None:
+    a = some({"net/one/kernel": floats(3, 4)})
+    b = some({"net/uno/kernel": floats(3, 4, seed=2), "net/uno/b/q": floats(3, 4, seed=3)})
+    assert pairs(propose(a, b)) == [("net/one/kernel", "net/uno/kernel", 0.83)]
+    assert pairs(propose(b, a)) == [("net/uno/kernel", "net/one/kernel", 0.83)]
+
+
+def test_codes_of_two_rows_and_groups_of_too_few() -> None:
+    codes = np.arange(-4, 4, dtype=np.int8).reshape(2, 4)
+    scale = 2.0 ** np.arange(8, dtype=np.float32).reshape(2, 4)
+    made = checkpoint({"k": codes, "k_scale": scale, "real": codes / scale})
+    decoding = decoding_of(made["k"], made)
+    assert decoding is not None
+    found = compare_dequantised(made["k"], made["real"], decoding, EXACTLY)
+    assert found is not None
+    assert found.max_abs == 0
+    few: dict[str, Any] = {
+        "d/kernel": np.ones((3, 4), np.int8), "d/kernel_scale": np.ones((2, 4), np.float32),
+        "d/kernel_zero": np.ones((2, 4), np.uint8), "d/g_idx": np.zeros(2, np.float32),
+    }  # fmt: skip
+    grouped = checkpoint(few)
+    assert decoding_of(grouped["d/kernel"], grouped) is None

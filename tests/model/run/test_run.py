@@ -11,9 +11,9 @@ import pytest
 
 from ckread.analysis.training import read_training_state
 from ckread.errors import CheckpointNotFoundError, TruncatedFileError, UsageError
-from ckread.model.run.entries import RunState
+from ckread.model.run.entries import Place, RunEntry, RunState, base_name, find_places
 from ckread.model.run.run import open_run
-from ckread.readers.contract import DataType
+from ckread.readers.contract import DataType, Format
 from tests.builders import BundleBuilder, write_bundle
 
 W = np.ones((3, 2), np.float32)
@@ -475,3 +475,66 @@ def test_types_that_change_by_turns_are_one_run(tmp_path: Path, n_variables: int
     run = open_run(tmp_path)
     assert [entry.step for entry in run.entries] == [1, 2, 3, 4]
     assert len(run.groups) == 1
+
+
+# Entries and places by themselves.
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "count", "unit"),
+    [
+        (None, None, None, "step"),
+        (7, None, 7, "step"),
+        (0, None, 0, "step"),
+        (None, 3, 3, "epoch"),
+        (None, 0, 0, "epoch"),
+        (7, 3, 7, "step"),
+        (0, 3, 0, "step"),
+    ],
+)
+def test_what_an_entry_is_counted_by(
+    step: int | None, epoch: int | None, count: int | None, unit: str
+) -> None:
+    entry = RunEntry("runs/ckpt-7/", step, 12.5, epoch=epoch)
+    assert (entry.count, entry.unit, entry.name) == (count, unit, "ckpt-7")
+    assert entry.to_place() == {"path": "runs/ckpt-7/", "step": step, "epoch": epoch, "time": 12.5}
+
+
+def test_base_names() -> None:
+    found = [base_name(path) for path in ("a/b", "a/b/", "b", "/", "s3://a/b//")]
+    assert found == ["b", "b", "b", "/", "b"]
+
+
+def test_what_is_found_by_whom(tmp_path: Path, fixtures_dir: Path) -> None:
+    """In a directory or by a glob; what a user names stays named, in whatever order."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+    for step in (1, 2, 3):
+        write_bundle(run / f"ckpt-{step}", {"w": W})
+    (run / "ckpt-3.index").unlink()
+    (run / "checkpoint").write_text('model_checkpoint_path: "ckpt-2"\n')
+    other.mkdir()
+    write_bundle(other / "x-1", {"w": W})
+    shutil.copy(fixtures_dir / "keras_compiled" / "compiled.keras", run / "m.keras")
+
+    def one(path: Path, *, is_scanned: bool, kind: Format = Format.TENSOR_BUNDLE) -> Place:
+        return Place(str(path), kind, is_scanned)
+
+    places = find_places([str(run)])
+    assert list(places.found.values()) == [
+        one(run / f"ckpt-{step}", is_scanned=True) for step in (1, 2, 3)
+    ]
+    assert places.scanned == [str(run)]
+    assert list(places.marks) == [str(run)]
+    assert places.beside == [str(run / "m.keras")]
+    for paths in ([run / "ckpt-2", run], [run / "ckpt-2", run / "ckpt-*"]):
+        places = find_places(map(str, paths))
+        named = {Path(path).name: place.is_scanned for path, place in places.found.items()}
+        assert named == {"ckpt-2": False, "ckpt-1": True} | (
+            {"ckpt-3": True} if paths[1] == run else {}
+        )
+    places = find_places([str(other / "x-1"), str(other / "x-*.index")])
+    assert list(places.found.values()) == [one(other / "x-1", is_scanned=False)]
+    assert (places.scanned, places.beside, places.notes) == ([], [], [])
+    places = find_places([str(tmp_path / "o*er" / "x-1")])
+    assert list(places.found.values()) == [one(other / "x-1", is_scanned=True)]
