@@ -55,6 +55,10 @@ def choose_places(
     return matching[is_chosen], dict(left_out)
 
 
+MANY_CELLS = 20_000
+"""Variables of all checkpoints together from which on they are taken as columns."""
+
+
 def columns_of_alike(opened: Sequence[Opened]) -> list[VariableColumns]:
     """Give very many checkpoints of a run as columns, where they differ in checksums alone.
 
@@ -62,6 +66,8 @@ def columns_of_alike(opened: Sequence[Opened]) -> list[VariableColumns]:
     """
     structure = opened[0].structure
     records = list(opened[0].reader.tensors.values())
+    if len(opened) * len(records) <= MANY_CELLS:
+        return []
     keys, *_, shards, offsets = map(list, zip(*records, strict=True))
     if keys != sorted(keys) or None in shards or None in offsets:
         return []

@@ -58,6 +58,7 @@ class OpenRun:
         numbers: counters and rates of each checkpoint that were read already, by key.
         last: the last of them.
         columns: of each of them, where these are alike; empty otherwise.
+        opened: each of them, until the series are made.
     """
 
     entries: list[RunEntry]
@@ -65,12 +66,12 @@ class OpenRun:
     numbers: list[Mapping[str, Number]]
     last: Checkpoint
     columns: list[VariableColumns]
-    _opened: list[Opened]
+    opened: list[Opened]
 
     @cached_property
     def series(self) -> dict[str, Series]:
         """The variables by name, in the order of the model of the last checkpoint."""
-        opened, self._opened = self._opened, []
+        opened, self.opened = self.opened, []
         names = dict.fromkeys(variable.name for variable in self.last.in_order())
         for built in {id(found.structure): found.structure for found in opened}.values():
             names.update(dict.fromkeys(identity.name for identity in built.identities.values()))
@@ -96,10 +97,6 @@ class OpenRun:
         for series in self.series.values():
             del series.cells[index]
         self.series = {name: s for name, s in self.series.items() if any(s.cells)}
-
-
-MANY_CELLS = 20_000
-"""Variables of all checkpoints together from which on they are taken as columns."""
 
 
 def open_series(run: Run, *, needs_values: bool) -> OpenRun:
@@ -140,10 +137,6 @@ def open_series(run: Run, *, needs_values: bool) -> OpenRun:
         each = (found.checkpoint().columns for found in opened[:-1])
         columns = [one for one in each if one is not None and one.are_like(last.columns)]
         columns = [*columns, last.columns] if len(columns) + 1 == len(opened) else []
-    elif needs_values and len(opened) * len(last) > MANY_CELLS:
-        from ckread.analysis.drift.columns import columns_of_alike
-
-        columns = columns_of_alike(opened)
     numbers = [found.numbers for found in opened]
     return OpenRun(entries, notes, numbers, last, columns, opened)
 
