@@ -13,7 +13,7 @@ import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NewType, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,13 +38,22 @@ __all__ = [
 # error of its own, escape sequences, marks that turn the direction of writing.
 
 
-def safe_text(text: str) -> str:
+SafeText = NewType("SafeText", str)
+"""Text that a stream takes: what `safe_text` gives, or an encoder of JSON, CSV or Markdown.
+
+No other text is written by `ckread.cli.output`, which type checkers see.
+"""
+
+
+def safe_text(text: str) -> SafeText:
     r"""Give a text from a file for display: what is not printable becomes an escape.
 
     Control and formatting characters cannot reach a terminal, and bytes that are
     not UTF-8 read `\x80`. A text that is safe stays as it is.
     """
-    return text if text.isprintable() else "".join(map(_printable, text))
+    if text.isprintable():
+        return text  # type: ignore[return-value]  # it is one; a call for each would cost more
+    return SafeText("".join(map(_printable, text)))
 
 
 def _printable(character: str) -> str:
