@@ -13,9 +13,10 @@ collected once, and every module imported. A fork for each fault changes the cod
 functions that are loaded, or the constants, and runs tests that reach its line until one fails:
 the fastest first, as many as take two CPU seconds without a fault (`--cpu-seconds`). A test that
 fails in a fork without the fault too tells nothing: it is left out. Where a fault is in what
-else runs at import, the fork runs its module anew, and what other modules had taken from it
-stays: such faults are `unshown` where no test finds them. Results are lines of JSON; a run goes
-on where the last one ended, and a sample is in an order by chance: its beginning is a sample too.
+else runs at import, the fork runs its module anew, and gives the classes and functions that other
+modules had taken from it what is new of these; enumerations and the rest stay: such faults are
+`unshown` where no test finds them. Results are lines of JSON; a run goes on where the last one
+ended, and a sample is in an order by chance: its beginning is a sample too.
 
 A fault on a line that no recorded test runs is `unreached`, if those of its module do not find it.
 
@@ -49,9 +50,10 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from enum import EnumType
 from functools import cache
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -252,13 +254,55 @@ class Loaded:
             for function in self.functions.get((path, function_name, line), ()):
                 function.__code__ = code
         if anew:
-            exec(compile(changed, path, "exec"), vars(importlib.import_module(name)))
+            names = vars(importlib.import_module(name))
+            before = dict(names)
+            exec(compile(changed, path, "exec"), names)
+            for key, old in before.items():
+                names[key] = _grafted(old, names.get(key), name)
         elif not _differing(source, changed):
             ours = [vars(one) for key, one in sys.modules.items() if key.startswith("ckread")]
             for constant, (old, new) in _constants(module, source, changed).items():
                 for names in ours:
                     if repr(names.get(constant)) == repr(old):
                         names[constant] = new
+
+
+def _grafted(old: Any, new: Any, module: str) -> Any:
+    """Give what a module has anew; a class or function of its own as it was, with what is new."""
+    if getattr(old, "__module__", None) != module or isinstance(old, EnumType):
+        return new
+    if isinstance(old, FunctionType) and isinstance(new, FunctionType):
+        old.__code__ = new.__code__
+        old.__defaults__, old.__kwdefaults__ = new.__defaults__, new.__kwdefaults__
+        return old
+    if not (isinstance(old, type) and isinstance(new, type)):
+        return new
+    mine, theirs = vars(old), vars(new)
+    for key in {*mine, *theirs} - _OF_CLASSES:
+        if key not in theirs:
+            delattr(old, key)
+        elif not isinstance(theirs[key], MemberDescriptorType) and (
+            key not in mine or _told(mine[key]) != _told(theirs[key])
+        ):
+            setattr(old, key, theirs[key])
+    return old
+
+
+_OF_CLASSES = {"__dict__", "__weakref__", "__slots__", "__doc__", "__firstlineno__"}
+
+
+def _told(one: Any) -> Any:
+    """Give what two of one class are compared by: codes and defaults of functions, else itself."""
+    kind, function = type(one).__name__, getattr(one, "fget", None) or getattr(one, "__func__", one)
+    if isinstance(function, FunctionType):
+        return kind, _plain(function.__code__), function.__defaults__, function.__kwdefaults__
+    return kind, repr(function)
+
+
+def _plain(code: CodeType) -> tuple[Any, ...]:
+    """Give what a function does, wherever it stands in its file."""
+    constants = [_plain(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, code.co_freevars, *constants
 
 
 def _name(module: str) -> str:

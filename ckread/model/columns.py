@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property
-from itertools import repeat
+from itertools import islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
@@ -456,6 +456,11 @@ class SomeVariables(Columns[Variable]):
     def rows(self) -> Sequence[Variable]:
         """The variables themselves."""
         return self.columns.some(self.places)
+
+    def __iter__(self) -> Iterator[Variable]:
+        """Iterate over them: the first is often enough, more are made all at once."""
+        yield from map(self.columns.at, self.places[:1].tolist())
+        yield from islice(self.rows, 1, None)
 
     def column(self, name: str) -> list[Any] | None:
         """Give an attribute of all of them; None where the columns do not tell it."""

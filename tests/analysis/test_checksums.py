@@ -9,18 +9,22 @@ import pytest
 
 from ckread.analysis.checksums import (
     ContentKey,
+    Shared,
     content_comparison,
     content_key,
+    find_shared,
+    find_shared_in,
     has_checksum,
     is_big_endian,
     is_constant,
+    is_zero,
 )
 from ckread.model.evidence import Identity
 from ckread.model.role import Role
 from ckread.model.variable import Variable
 from ckread.readers.contract import Extent
 from ckread.readers.crc32c import crc32c
-from tests.analysis.array_checkpoint import ArrayReader
+from tests.analysis.array_checkpoint import ArrayReader, checkpoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,3 +140,56 @@ def key_of(array: NDArray[Any]) -> ContentKey:
 def test_a_content_key_is_plain_data() -> None:
     key = content_key(variable(WHOLE))
     assert key == ContentKey(variable(WHOLE).dtype, 24, crc32c(WHOLE.tobytes()))
+
+
+def test_what_is_known_of_one_side_alone_is_no_answer() -> None:
+    reader = SlicedReader(WHOLE, COLUMNS)
+    silent = Variable(reader.tensors["w"], Identity("w", Role.WEIGHT), reader)
+    known = reader.extents("w") or ()
+    reader.extents = lambda _: tuple(e._replace(crc32c=None) for e in known)  # type: ignore[assignment, method-assign]
+    assert same(silent, variable(WHOLE, COLUMNS)) is None
+    assert same(variable(WHOLE, COLUMNS), silent) is None
+    assert same(variable(WHOLE, COLUMNS), variable(WHOLE, COLUMNS[::-1])) is True
+    assert not has_checksum(silent)
+    assert has_checksum(variable(WHOLE, COLUMNS))
+    reader.extents = lambda _: ()  # type: ignore[assignment, method-assign]
+    assert not has_checksum(silent)
+    assert not is_big_endian([silent])
+    assert not is_big_endian([])
+    octets = variable(WHOLE.astype(np.uint8), big_endian=True)
+    assert not is_big_endian([octets])
+    assert is_big_endian([octets, variable(WHOLE, big_endian=True)])
+
+
+def test_equal_contents_of_another_shape() -> None:
+    assert same(variable(WHOLE), variable(WHOLE.reshape(6, 4))) is True
+    assert same(variable(WHOLE), variable(WHOLE.reshape(6, 4) + 1)) is False
+
+
+@pytest.mark.parametrize(
+    ("array", "is_one", "is_blank"),
+    [
+        (np.zeros(5, np.float32), True, True), (np.ones(5, np.float32), True, False),
+        (np.full(5, 2, np.float32), False, False), (np.zeros(3, np.int64), True, True),
+        (np.ones(3, np.int64), True, False), (-np.zeros(3, np.float32), False, False),
+        (np.ones(6, np.float16), True, False), (np.ones(6, np.float64), True, False),
+        (np.ones(1, np.uint8), True, False), (np.full(2, 257, np.int16), False, False),
+    ],
+)  # fmt: skip
+def test_zeros_and_ones(array: NDArray[Any], is_one: bool, is_blank: bool) -> None:
+    key = key_of(array)
+    assert (is_constant(key), is_zero(key)) == (is_one, is_blank)
+
+
+def test_what_is_stored_twice() -> None:
+    x, zero = np.arange(5.0), np.zeros(5)
+    arrays = {
+        "a": x, "b": x, "c": x.astype(np.float32), "d": x + 1, "e": x + 1, "z0": zero, "z1": zero,
+        "s0": np.array(7.0), "s1": np.array(7.0), "step": x, "ema": x + 1, "lone": x * 9,
+    }  # fmt: skip
+    made = checkpoint(arrays, roles={"step": Role.COUNTER, "ema": Role.AVERAGE})
+    found = find_shared(list(made.values()))
+    assert found == Shared({}, (("a", "b"), ("d", "e", "ema")))
+    assert find_shared_in(made) == found
+    silent = checkpoint(arrays, has_checksums=False)
+    assert find_shared(list(silent.values())) == Shared({}, ())

@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import ckread
-from ckread.analysis.info import MAX_LOST_NAMES, CheckpointSummary, summarise
+from ckread.analysis.info import (
+    MAX_LOST_NAMES,
+    CheckpointSummary,
+    _lost_warnings,
+    find_keras,
+    find_writer,
+    summarise,
+)
+from ckread.analysis.training import TrainingState
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
+from ckread.readers.contract import StoredFile
 from ckread.views.info.facts import sentence_of
 from ckread.views.json_document import encode
+from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import write_bundle
 from tests.places import FIXTURES, frozen
 
@@ -264,3 +275,118 @@ def test_every_claim_has_a_source_and_a_value_unless_it_is_unknown(prefix: str) 
     for claim in found.evidence:
         assert claim.source
         assert (claim.value is None) == (claim.strength == "unknown")
+
+
+def test_a_summary_is_told_whole() -> None:
+    arrays: dict[str, Any] = {
+        "w": np.arange(6.0).reshape(2, 3), "w/m": np.ones((2, 3)), "v": np.ones(4, np.float32),
+        "avg": np.zeros(4, np.float32), "step": np.array(7), "text": np.array([b"a"], object),
+    }  # fmt: skip
+    made = checkpoint(
+        arrays, path="run/ckpt-7", owners={"w/m": ("w", "m"), "avg": ("v", "avg")},
+        roles={"step": Role.COUNTER, "avg": Role.AVERAGE, "text": Role.STATE},
+    )  # fmt: skip
+    found = summarise(made)
+    document = found.to_dict()
+    assert document == {
+        "path": "run/ckpt-7", "format": "tensor_bundle", "writer": None, "saved": None,
+        "file_time": None, "files": [], "shards": [], "step": 7, "epoch": None,
+        "iterations": None, "learning_rate": None, "save_counter": None,
+        "optimizer": document["optimizer"], "optimizers": document["optimizers"],
+        "learning_rate_schedule": None, "loss": (), "metrics": (), "n_variables": 6,
+        "parameters": 10, "trainable_parameters": document["trainable_parameters"],
+        "non_trainable_parameters": document["non_trainable_parameters"],
+        "nbytes": document["nbytes"],
+        "roles": {role: total.to_dict() for role, total in found.roles.items()},
+        "dtypes": {"float64": 2, "float32": 2, "int64": 1, "string": 1},
+        "tags": (), "metadata": {}, "signatures": [], "layers": [], "assets": (),
+        "hash_tables": [], "averages_apart": 1.0, "masks": None,
+        "shared": {"tied": {}, "equal": ()},
+        "evidence": [claim.to_dict() for claim in found.evidence], "warnings": (),
+    }  # fmt: skip
+    assert {str(role): total.variables for role, total in found.roles.items()} == {
+        "weight": 2, "state": 1, "slot": 1, "average": 1, "counter": 1,
+    }  # fmt: skip
+    assert document["nbytes"] == sum(total.nbytes for total in found.roles.values())
+    assert found.nbytes - made["text"].nbytes == 136
+    assert repr(found) == "<ckread.CheckpointSummary 'run/ckpt-7': 10 parameters>"
+    assert found["step"].value == 7
+    assert list(found.to_pandas().index) == list(document)
+    trained = found.trainable_parameters
+    assert found.non_trainable_parameters == (None if trained is None else 10 - trained)
+
+
+@pytest.mark.parametrize("n", [1, MAX_LOST_NAMES, MAX_LOST_NAMES + 1, MAX_LOST_NAMES + 5])
+def test_lost_weights_are_named_up_to_a_number(n: int) -> None:
+    lost = tuple(f"layer{i}/kernel" for i in range(n))
+    roles = {Role.WEIGHT: Mock(variables=40)}
+    [warning] = _lost_warnings(TrainingState(lost=lost), roles)  # type: ignore[arg-type]
+    first, *names, last = warning.split("\n")
+    assert first.startswith(f"{n} of 40 weights come back only into an optimizer that is built")
+    shown = [f"  {name}" for name in lost[:MAX_LOST_NAMES]]
+    rest = [f"  and {n - MAX_LOST_NAMES} more"] if n > MAX_LOST_NAMES else []
+    assert names == shown + rest
+    assert last.startswith("Layers kept in a Python list or dict look like this")
+    [alone] = _lost_warnings(TrainingState(lost=lost), {})
+    assert alone.startswith(f"{n} of {n} weights")
+    assert _lost_warnings(TrainingState(), roles) == ()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "keras", "writer"),
+    [
+        ({}, None, None),
+        ({"keras_version": "3.1.0"}, "Keras 3", "Keras 3.1.0"),
+        ({"keras_version": "2.9"}, "Keras 2", "Keras 2.9"),
+        ({"meta_graph": Mock(tensorflow_version="1.15")}, None, "TensorFlow 1.15"),
+        ({"saved_model": Mock(tensorflow_version="2.4"), "keras_version": "2.4"}, "Keras 2",
+         "TensorFlow 2.4"),
+        ({"meta_graph": Mock(tensorflow_version="")}, None, None),
+    ],
+)  # fmt: skip
+def test_the_writer_by_its_versions(evidence: Any, keras: str | None, writer: str | None) -> None:
+    made = checkpoint({"w": np.ones(2)})
+    made.evidence = made.evidence._replace(**evidence)
+    assert (find_keras(made), find_writer(made, keras)) == (keras, writer)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_new", "keras", "writer"),
+    [
+        (["a"], None, None, "TensorFlow"), (["a"], True, None, "TensorFlow 2"),
+        (["keras_api"], False, "Keras 2", "TensorFlow 2 with Keras 2"),
+        (["layer_with_weights-0"], None, "Keras 2", "TensorFlow with Keras 2"),
+        (["_operations"], None, "Keras 3", "TensorFlow 2 with Keras 3"),
+        (["_trainable_variables", "_variables"], True, "Keras 3", "TensorFlow 2 with Keras 3"),
+        (["_trainable_variables"], True, None, "TensorFlow 2"),
+        (["keras_api", "_functional"], True, "Keras 3", "TensorFlow 2 with Keras 3"),
+    ],
+)  # fmt: skip
+def test_the_writer_by_names_of_objects(
+    names: list[str], is_new: bool | None, keras: str | None, writer: str
+) -> None:
+    made = checkpoint({"w": np.ones(2)})
+    graph = Mock(by_local_names={frozenset(names): [0]}, variables={}, children=[[]])
+    graph.nodes = [Mock(has_checkpoint_values=is_new)]
+    made.evidence = made.evidence._replace(graph=graph)
+    assert (find_keras(made), find_writer(made, keras)) == (keras, writer)
+
+
+def test_a_saved_model_stands_for_the_index_of_its_variables() -> None:
+    made = checkpoint({"w": np.ones(2)})
+    index, shard = (
+        StoredFile(name, 7, is_shard=s) for name, s in (("v.index", False), ("v.data", True))
+    )
+    made.reader.files = lambda: (index, shard)  # type: ignore[method-assign]
+    assert [(file.path, file.is_shard) for file in summarise(made).files] == [
+        ("v.index", False), ("v.data", True)
+    ]  # fmt: skip
+    model = Mock(path="s/saved_model.pb", nbytes=99, tags=(), signatures=(), assets=("a",))
+    model.tensorflow_version = "2.9"
+    made.evidence = made.evidence._replace(saved_model=model)
+    found = summarise(made)
+    assert found.files == (StoredFile("s/saved_model.pb", 99, is_shard=False), shard)
+    assert (found.writer, found.assets) == ("TensorFlow 2.9", ("a",))
+    assert found.to_dict()["shards"] == [{"file": "v.data", "nbytes": 7, "present": True}]
+    model.path = "v.index"
+    assert summarise(made).files == (index, shard)

@@ -19,6 +19,8 @@ from ckread.analysis.scan import (
     READ_NBYTES,
     Grid,
     Item,
+    Piece,
+    _places,
     batches,
     item_of,
     scan,
@@ -213,3 +215,28 @@ def test_a_buffer_is_aligned_and_used_again() -> None:
     assert first.size == CHUNK_NBYTES
     assert np.shares_memory(first, chunk_buffer())
     assert not np.shares_memory(first, chunk_buffer(number=1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights", "expected"),
+    [
+        ([], None, []), ([5, 5], None, [2]), ([5, 6], None, [1, 1]), ([99, 1], None, [1, 1]),
+        ([1, 2, 3, 4, 5], None, [3, 2]), ([0] * 7, None, [3, 3, 1]), ([10, 0, 0, 0], None, [3, 1]),
+        ([1, 1, 1], [2, 1, 1], [2, 1]), ([1, 1, 1], [1, 3, 2], [1, 1, 1]), ([0, 0], [9, 9], [1, 1]),
+        ([4, 5, 4, 1, 5], None, [2, 3]),
+    ],
+)  # fmt: skip
+def test_batches_are_as_large_as_may_be(
+    sizes: list[int], weights: list[int] | None, expected: list[int]
+) -> None:
+    found = list(batches(sizes, nbytes=10, count=3, weights=weights))
+    assert [len(one) for one in found] == expected
+    assert [i for one in found for i in one] == list(range(len(sizes)))
+
+
+def test_places_that_are_read_are_told_beforehand() -> None:
+    one = Extent("a", 100, 40, DataType.FLOAT32, False, None, ())
+    two = Extent("b", 7, 80, DataType.FLOAT64, False, None, ())
+    item = Item(0, (one, two), 10, Grid(5, 5))
+    job = [Piece(0, item, 0, 5), Piece(0, item, 5, 10)]
+    assert list(_places(job)) == [("a", 100, 120), ("b", 7, 47), ("a", 120, 140), ("b", 47, 87)]

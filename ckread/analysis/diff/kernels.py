@@ -528,9 +528,7 @@ def _sums(
 def _scaled(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """Divide by a power of two where squares would leave the range of float64."""
     largest = float(np.abs(x).max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return x, 0
-    exponent = math.frexp(largest)[1]
+    exponent = math.frexp(largest)[1]  # 0 of what is not finite
     if abs(exponent) <= _SAFE_EXPONENT:
         return x, 0
     return np.ldexp(x, -exponent), exponent

@@ -212,9 +212,11 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable, *, is_input: bool = False
         steps += [Step(layer.name, apply)] if layer.class_name not in _PASSED else []
     first = before[0][0] if before else config
     shape = first.shape if first.class_name == "InputLayer" else first.input_shape
+    taken = None
     if shape and len(shape) == 4:
-        is_first = settings.get("data_format") == "channels_first"
-        taken = shape[2:4] if is_first else shape[1:3]
+        _, *sizes = shape
+        del sizes[0 if settings.get("data_format") == "channels_first" else 2]
+        taken = sizes[0], sizes[1]
     made = Layer(
         path,
         _pair(settings, "strides", told),
@@ -224,7 +226,7 @@ def layer_of(checkpoint: Checkpoint, kernel: Variable, *, is_input: bool = False
         activation,
         activate,
         is_depthwise=config.class_name == "DepthwiseConv2D",
-        taken=(taken[0], taken[1]) if shape and len(shape) == 4 else None,
+        taken=taken,
         before=tuple(steps),
     )
     pixels, why = _pixel_range(made, kernel.shape[2])

@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from ckread.analysis.diff.records import NEARLY, DiffStatus, PairedBy, distance_moved
 from ckread.model.display import safe_text
@@ -261,11 +261,23 @@ _MIXED_SIZE = 8
 _FEW_ROWS = 16
 
 
-class Group(NamedTuple):
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+Member = TypeVar("Member", bound=Named)
+
+
+class Group(NamedTuple, Generic[Member]):
     """A pattern, and the variables that one row stands for."""
 
     pattern: str
-    members: tuple[VariableDiff, ...]
+    members: tuple[Member, ...]
 
 
 def behaviour(variable: VariableDiff) -> tuple[DiffStatus | None, str]:
@@ -311,7 +323,7 @@ def slot_pattern(variable: VariableDiff) -> str:
     return "**/" + (variable.slot or variable.name.rsplit("/", 1)[-1])
 
 
-def group(variables: Sequence[VariableDiff]) -> list[Group]:
+def group(variables: Sequence[VariableDiff]) -> list[Group[VariableDiff]]:
     """Put variables that behave alike together, in as few rows as say it all."""
     slots = [v for v in variables if v.slot is not None]
     others = [v for v in variables if v.slot is None]
@@ -340,40 +352,35 @@ def group(variables: Sequence[VariableDiff]) -> list[Group]:
 
 
 def group_by_subtree(
-    variables: Iterable[VariableDiff], key: Callable[[VariableDiff], Hashable]
-) -> Iterator[Group]:
+    variables: Iterable[Member], key: Callable[[Member], Hashable]
+) -> Iterator[Group[Member]]:
     """Yield the largest subtrees of one key; small scopes of several stay one row too."""
-    return _split([(v.name.split("/"), v) for v in variables], 0, key)
+    members = list(variables)
+    return _split(members, "", key) if members else iter(())
 
 
 def _split(
-    members: list[tuple[list[str], VariableDiff]],
-    depth: int,
-    key: Callable[[VariableDiff], Hashable],
-) -> Iterator[Group]:
-    variables = [variable for _, variable in members]
-    if not variables:
+    members: list[Member], scope: str, key: Callable[[Member], Hashable]
+) -> Iterator[Group[Member]]:
+    if len({key(one) for one in members}) == 1:
+        yield _named(scope + "**", members)
         return
-    scope = "".join(part + "/" for part in members[0][0][:depth])
-    if len({key(variable) for variable in variables}) == 1:
-        yield _named(scope + "**", variables)
+    children: dict[tuple[bool, str], list[Member]] = {}
+    for one in members:
+        slash = one.name.find("/", len(scope))
+        child = one.name if slash < 0 else one.name[: slash + 1]
+        children.setdefault((slash < 0, child), []).append(one)
+    if scope and len(children) == len(members) <= _MIXED_SIZE:
+        yield _named(scope + "**", members)
         return
-    children: dict[str, list[tuple[list[str], VariableDiff]]] = {}
-    for components, variable in members:
-        is_leaf = len(components) == depth + 1
-        child = "/".join(components) + "\0" if is_leaf else components[depth]
-        children.setdefault(child, []).append((components, variable))
-    if depth and len(children) == len(members) <= _MIXED_SIZE:
-        yield _named(scope + "**", variables)
-        return
-    for child, below in children.items():
-        if len(below) == 1 or child[-1:] == "\0":  # of one name are one of A and one of B
-            yield from (Group(variable.name, (variable,)) for _, variable in below)
+    for (is_leaf, child), below in children.items():
+        if len(below) == 1 or is_leaf:  # of one name are one of A and one of B
+            yield from (Group(one.name, (one,)) for one in below)
         else:
-            yield from _split(below, depth + 1, key)
+            yield from _split(below, child, key)
 
 
-def _named(pattern: str, members: Sequence[VariableDiff]) -> Group:
+def _named(pattern: str, members: Sequence[Member]) -> Group[Member]:
     return Group(members[0].name if len(members) == 1 else pattern, tuple(members))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from itertools import compress
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.analysis.diff.records import DiffStatus, PairedBy, distance_moved, metric_of
 from ckread.model.display import by, column_of, in_order_of, is_there, rows_where, safe_text
@@ -207,45 +208,50 @@ def _how_far(result: CheckpointDiff) -> str:
     return f"; {whose} moved {move_in_words(moved)}"
 
 
+class _Outcome(NamedTuple):
+    """A parameter, and whether it is the same on both sides."""
+
+    name: str
+    role: Role
+    is_same: bool
+
+
 def _where(result: CheckpointDiff) -> str:
     """Name what stayed, or where all changes lie: whichever takes few names."""
-    columns = (column_of(result.variables, name) for name in ("role", "status"))
-    of_model = [
-        i
-        for i, (role, status) in enumerate(zip(*columns, strict=True))
+    columns = (column_of(result.variables, name) for name in ("name", "role", "status"))
+    model = [
+        _Outcome(name, role, status is DiffStatus.IDENTICAL)
+        for name, role, status in zip(*columns, strict=True)
         if role.is_parameter and status is not None
     ]
-    model = in_order_of(result.variables, of_model)
     if not model:
         return ""
-    n_still = column_of(model, "status").count(DiffStatus.IDENTICAL)
+    n_still = sum(one.is_same for one in model)
     if n_still == len(model):
         return "; weights and statistics are the same"
     if not n_still:
         return ""
-    changed = rows_where(model, "status", lambda one: one is not DiffStatus.IDENTICAL)
-    if all(v.role is Role.STATISTIC for v in changed):
+    if all(one.role is Role.STATISTIC for one in model if not one.is_same):
         return "; of the model only statistics did, no weight"
-    groups = group_by_subtree(model, lambda v: v.status is DiffStatus.IDENTICAL)
     stayed: list[str] = []
     moved: list[str] = []
-    for pattern, members in groups:
+    for pattern, members in group_by_subtree(model, attrgetter("is_same")):
         if min(len(stayed), len(moved)) > _FEW:  # neither is told by name
             break
-        still = [v for v in members if v.status is DiffStatus.IDENTICAL]
+        still = [one.name for one in members if one.is_same]
         if len(still) == len(members):
             stayed.append(pattern)
         elif not still:
             moved.append(pattern)
         else:  # a small scope of both: by name
-            stayed += [v.name for v in still]
-            moved += [v.name for v in members if v.status is not DiffStatus.IDENTICAL]
+            stayed += still
+            moved += [one.name for one in members if not one.is_same]
     if len(moved) <= _FEW and len(moved) <= len(stayed):
         return f", all of the model's in {listed([safe_text(name) for name in moved])}"
     if len(stayed) <= _FEW:
-        names = listed([safe_text(name) for name in stayed])
+        who = listed([safe_text(name) for name in stayed])
         is_one = len(stayed) == 1 and "**" not in stayed[0]
-        return f", {names} stayed as {'it was' if is_one else 'they were'}"
+        return f", {who} stayed as {'it was' if is_one else 'they were'}"
     return f"; {count_text(n_still)} of {count_text(len(model))} of the model's did not"
 
 
@@ -328,12 +334,11 @@ def unread_footer(result: CheckpointDiff) -> str:
 def index_footer(result: CheckpointDiff, *, has_values: bool) -> str:
     """Say how sure checksums are, how pairs were found, and what would tell more."""
     sentences = []
-    renamed = [v for v in result.variables if v.renamed_from is not None]
-    if result.rules and renamed:
+    if result.rules and any(map(is_there, column_of(result.variables, "renamed_from"))):
         rules = [str(rule) for rule in result.rules]
         given = by(" ".join(f"--rename '{rule}'" for rule in rules), f"rename={rules}")
         sentences.append(f"Paired by {given}, found from shapes and names.")
-    statuses = {variable.status for variable in result.variables}
+    statuses = {*column_of(result.variables, "status")}
     if DiffStatus.IDENTICAL in statuses or DiffStatus.RENAMED in statuses:
         sentences.append("Equal checksums can hide a change once in 2³² variables.")
     if not result.identical and has_values:

@@ -308,6 +308,12 @@ def test_names_in_the_state_file_that_lead_nowhere(torn: Path) -> None:
     told = _one(check(torn), Code.STATE_STALE)
     assert (told.level, told.place) == (Level.WARNING, "checkpoint")
     assert told.message == "the state file names ckpt-4, ckpt-5, which are not there"
+    for names, said in ((["x-1"], "x-1, which is"), (["x-1", "x-2", "x-3", "x-4", "x-5"],
+            "x-1, x-2, x-3 and 2 more, which are")):  # fmt: skip
+        more = "".join(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
+        (torn / "checkpoint").write_text(sound + more, encoding="utf-8")
+        told = _one(check(torn), Code.STATE_STALE)
+        assert told.message == f"the state file names {said} not there"
 
 
 def _cut(path: Path) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from ckread.analysis.drift import measuring
 from ckread.analysis.drift.drift import drift
 from ckread.analysis.drift.measuring import Span, figures_of, spans
 from ckread.analysis.drift.records import changes, moved_of
 from ckread.analysis.track import track
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import MissingShardError, UsageError, VariableNotFoundError
 from ckread.model.run.run import open_run
 from ckread.readers.contract import DataType
 from tests.analysis.array_checkpoint import checkpoint
@@ -267,3 +268,42 @@ def test_no_learning_rate(tmp_path: Path, arrays: dict[str, Any], remedy: str) -
     for word in ("flr", "rates"):
         with pytest.raises(VariableNotFoundError, match=f"no variable matches {word}"):
             track(tmp_path, word)
+
+
+def test_checkpoints_without_data_and_those_that_vanish(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / "ckpt-2.data-00000-of-00001").unlink()
+    found = drift(run)
+    assert [entry.step for entry in found.checkpoints] == [1, 3]
+    assert found.notes == ("1 checkpoint was left out, its data is not here: ckpt-2.",)
+    for step in (4, 5, 6, 7, 8):
+        write(run, step, w=[1, step], b=[step], still=[0] * 3, global_step=step, learning_rate=1)
+        if step != 5:
+            (run / f"ckpt-{step}.data-00000-of-00001").unlink()
+    assert drift(run).notes == (
+        "5 checkpoints were left out, their data is not here: ckpt-2, ckpt-4, ckpt-6, ….",
+    )
+    assert [entry.step for entry in drift(run, index_only=True).checkpoints] == list(range(1, 9))
+    # Two are deleted while they are read.
+    opened = open_run([run / f"ckpt-{step}" for step in (1, 3, 5)])
+    monkeypatch.setattr("ckread.analysis.drift.drift._SETTLING_SECONDS", 0.0)
+    real = measuring.measure_series
+
+    def deleting(*arguments: Any) -> Any:
+        for step in (1, 3):
+            for path in run.glob(f"ckpt-{step}.*"):
+                path.unlink()
+        return real(*arguments)
+
+    monkeypatch.setattr(measuring, "measure_series", deleting)
+    with columns_above(NEVER):
+        left = drift(opened)
+    assert [entry.step for entry in left.checkpoints] == [5]
+    assert sorted(left.notes) == [
+        f"ckpt-{step} changed while it was read, and was left out." for step in (1, 3)
+    ]
+    for path in run.glob("*.data*"):
+        path.unlink()
+    with pytest.raises(MissingShardError, match="of 6 checkpoints only the indexes"):
+        drift(run)

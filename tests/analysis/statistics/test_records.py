@@ -12,6 +12,7 @@ from ckread.analysis.statistics.statistics import statistics, statistics_of_run
 from ckread.errors import CheckpointNotFoundError
 from ckread.model.role import Role
 from ckread.model.run.run import open_run
+from ckread.readers.contract import CHUNK_NBYTES
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import write_bundle
 from tests.corruption import flip
@@ -166,3 +167,11 @@ def test_what_a_run_has_lost(run: Path) -> None:
         one.unlink()
     with pytest.raises(CheckpointNotFoundError):
         statistics_of_run(opened)
+
+
+@pytest.mark.parametrize(("more", "is_exact"), [(0, True), (1, False)])
+def test_what_fits_a_chunk_is_exact(tmp_path: Path, more: int, is_exact: bool) -> None:
+    values = np.random.default_rng(0).normal(size=CHUNK_NBYTES // 4 + more).astype(np.float32)
+    found = statistics(write_bundle(tmp_path / "x", {"w": values}))["w"].distribution
+    assert found is not None
+    assert all(q.low == q.high for q in found.quantiles) is is_exact

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckread.analysis.statistics.distribution import sketch_distribution
+from ckread.analysis.statistics.distribution import sketch_bins, sketch_distribution
 from ckread.analysis.statistics.moments import moments
 from ckread.analysis.statistics.sketch import (
     N_BINS,
@@ -288,6 +288,8 @@ def test_what_is_known_exactly(dtype: str) -> None:
     assert moments(tally.part).mean == pytest.approx(sum(numbers) / 6)
     assert moments(tally.part).l1 == 14
     assert sketch.counts().sum() == (6 if dtype in ("float32", "float64") else array.size)
+    bins = sketch_bins(sketch)
+    assert (bins.n, bool((bins.counts > 0).all())) == (6, True)
     ordered = np.sort(array.astype(np.float64))
     sorted_tally = tally_of_sorted(ordered, ordered[np.isfinite(ordered)])
     assert (sorted_tally.elements, sorted_tally.zeros, sorted_tally.nan,
