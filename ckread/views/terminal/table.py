@@ -126,7 +126,8 @@ class PipedTable(Block, Generic[Row]):
 
     def piped(self) -> Iterator[str]:
         """Give a `# ` line of headings and a line per row, aligned."""
-        return aligned(*self.cells())
+        columns, words = self.cells()
+        return aligned(columns, [words])
 
 
 class Table(PipedTable[Row]):
@@ -193,11 +194,24 @@ class Table(PipedTable[Row]):
         )
 
 
-def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give a `# ` line of headings and a line per row."""
+def aligned(
+    columns: Sequence[Column[Row]], blocks: Iterable[Sequence[Sequence[str]]]
+) -> Iterator[str]:
+    """Give a `# ` line of headings and a line per row.
+
+    The words of the columns come in blocks of rows. Which is the longest is known at the end:
+    until then those of all blocks but the last wait as one text, a tenth of what they take.
+    """
     titles = list(map(heading_word, columns))
     titles[0] = f"# {titles[0]}"
-    widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
+    widths = list(map(len, titles))
+    waiting: list[list[str]] = []
+    words: Sequence[Sequence[str]] = ()
+    for block in blocks:
+        if words:
+            waiting.append(list(map("\n".join, words)))
+        words = block
+        widths = [max(width, *map(len, one), 0) for width, one in zip(widths, words, strict=True)]
     formats = [
         f"%{width}s" if column.justify is not Justify.LEFT
         else "%s" if column is columns[-1] else f"%-{width}s"
@@ -205,6 +219,8 @@ def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> I
     ]  # fmt: skip
     template = GAP.join(formats)
     yield (template % tuple(titles)).rstrip()
+    for texts in waiting:
+        yield from map(template.__mod__, zip(*(text.split("\n") for text in texts), strict=True))
     yield from map(template.__mod__, zip(*words, strict=True))
 
 
