@@ -84,7 +84,7 @@ class _Work:
 
 
 def forecast_paths(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights` of a `.weights.h5` or `.keras`."""
     there, here = _by_group(saved.values()), _by_group(target.values())
@@ -268,7 +268,7 @@ def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
 
 
 def forecast_in_order(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights` of a legacy `.h5`: the layers side by side."""
     there, here = layers_of(saved), layers_of(target)
@@ -327,7 +327,7 @@ def forecast_in_order(
 
 
 def forecast_layer_names(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights(by_name=True)` of a legacy `.h5`."""
     there, here = layers_of(saved), layers_of(target)
