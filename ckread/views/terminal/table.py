@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import lru_cache
+from operator import add
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ckread.model.display import column_of, safe_word
@@ -205,7 +206,27 @@ def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> I
     ]  # fmt: skip
     template = GAP.join(formats)
     yield (template % tuple(titles)).rstrip()
-    yield from map(template.__mod__, zip(*words, strict=True))
+    if len(columns) < 2:
+        yield from map(template.__mod__, zip(*words, strict=True))
+        return
+    # What stands behind the first word is alike in very many rows.
+    ends = _Ends(GAP.join(("", *formats[1:])))
+    rests = map(ends.__getitem__, zip(*words[1:], strict=True))
+    yield from map(add, map(formats[0].__mod__, words[0]), rests)
+
+
+class _Ends(dict[tuple[str, ...], str]):
+    """Ends of lines, by their words."""
+
+    def __init__(self, template: str) -> None:
+        super().__init__()
+        self._template = template
+
+    def __missing__(self, words: tuple[str, ...]) -> str:
+        end = self._template % words
+        if len(self) < _MAX_ENDS:
+            self[words] = end
+        return end
 
 
 def heading_word(column: Column[Any]) -> str:
@@ -247,6 +268,8 @@ def _blank(n: int) -> Span:
 
 
 GAP = "  "
+_MAX_ENDS = 1000
+"""Ends of lines that are kept: of figures each is another."""
 MIN_FOLDED_WIDTH = 30
 """Cells that a folding name keeps while columns can be left out instead."""
 
