@@ -13,7 +13,7 @@ import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NewType, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,13 +38,22 @@ __all__ = [
 # error of its own, escape sequences, marks that turn the direction of writing.
 
 
-def safe_text(text: str) -> str:
+SafeText = NewType("SafeText", str)
+"""Text that a stream takes: what `safe_text` gives, or an encoder of JSON, CSV or Markdown.
+
+No other text is written by `ckread.cli.output`, which type checkers see.
+"""
+
+
+def safe_text(text: str) -> SafeText:
     r"""Give a text from a file for display: what is not printable becomes an escape.
 
     Control and formatting characters cannot reach a terminal, and bytes that are
     not UTF-8 read `\x80`. A text that is safe stays as it is.
     """
-    return text if text.isprintable() else "".join(map(_printable, text))
+    if text.isprintable():
+        return text  # type: ignore[return-value]  # it is one; a call for each would cost more
+    return SafeText("".join(map(_printable, text)))
 
 
 def _printable(character: str) -> str:
@@ -99,6 +108,9 @@ def by(option: str, python: str) -> str:
     Pages, messages and remedies alike are worded by it, for the one who asked.
     """
     return option if _AT_COMMAND_LINE.get() else python
+
+
+COPY_AGAIN = "Copy the file again from where it came."
 
 
 class ErrorKind(StrEnum):
@@ -157,6 +169,7 @@ class CheckpointError(Exception):
         found: what was found there.
         expected: what was expected in its place, where that can be said.
         remedy: what the user can do: a sentence, or lines of names or commands.
+        own_remedy: the same, but None where it is what is said of every error of the class.
 
     Example:
         >>> try:
@@ -169,6 +182,8 @@ class CheckpointError(Exception):
         >>> error = ckread.CheckpointError("3 bytes", path="a/b", place="footer", expected="48")
         >>> error.message, error.place
         ('a/b: footer: 3 bytes, expected 48', 'footer')
+        >>> error.remedy, error.own_remedy
+        (None, None)
         >>> error.told, error.detail
         ('3 bytes, expected 48', 'footer: 3 bytes, expected 48')
         >>> error.within("block 7", path="a/b").message
@@ -178,6 +193,7 @@ class CheckpointError(Exception):
     """
 
     _kind: ClassVar = ErrorKind.FAILED
+    _remedy: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -198,7 +214,9 @@ class CheckpointError(Exception):
         self.places: tuple[str, ...] = (place,) if isinstance(place, str) else place
         self.found = found
         self.expected = expected
-        self.remedy: TextLines | None = TextLines(remedy) if remedy else None
+        self.own_remedy: TextLines | None = TextLines(remedy) if remedy else None
+        general = TextLines(self._remedy) if self._remedy else None
+        self.remedy: TextLines | None = self.own_remedy or general
         self._name = path if name is None else name
         self.message: str = safe_text(f"{self._name}: {self.detail}" if self._name else self.detail)
         super().__init__(self.message)
@@ -257,7 +275,7 @@ class CheckpointError(Exception):
         return {
             "found": self.found, "kind": self.kind, "path": self.path, "name": self._name,
             "offset": self.offset, "place": self.places, "expected": self.expected,
-            "remedy": self.remedy,
+            "remedy": self.own_remedy,
         }  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -350,6 +368,7 @@ class CorruptCheckpointError(CheckpointError, ValueError):
     """
 
     _kind = ErrorKind.CORRUPT
+    _remedy = COPY_AGAIN
 
 
 class TruncatedFileError(CorruptCheckpointError):
@@ -370,6 +389,7 @@ class TruncatedFileError(CorruptCheckpointError):
     """
 
     _kind = ErrorKind.TRUNCATED
+    _remedy = f"The file is incomplete: a torn save, or a copy that was cut short. {COPY_AGAIN}"
 
 
 class ChecksumError(CorruptCheckpointError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -60,9 +61,9 @@ def test_every_class_goes_through_pickle_whole(error_class: type[CheckpointError
     assert pickle.loads(pickle.dumps(error)).__notes__ == ["Wait.", "said by a program"]
     bare = pickle.loads(pickle.dumps(error_class("x")))
     assert _fields(bare) == dict.fromkeys(FIELDS) | {
-        "message": "x", "found": "x", "kind": error_class("x").kind
+        "message": "x", "found": "x", "kind": error_class("x").kind, "remedy": error_class._remedy
     }  # fmt: skip
-    assert not hasattr(bare, "__notes__")
+    assert getattr(bare, "__notes__", []) == [error_class._remedy] * bool(error_class._remedy)
 
 
 def test_every_class_has_a_kind_of_its_own() -> None:
@@ -216,7 +217,7 @@ def test_every_field_of_every_error_is_one_line(
     Output().error(error)
     shown = capsys.readouterr().err
     assert SHOWN in shown
-    assert shown.count("\n") == 1 + (field == "remedy")
+    assert shown.count("\n") == 1 + (error.remedy is not None)
     sys.excepthook(error_class, error, None)
     raw = capsys.readouterr().err
     assert "\x1b" not in raw
@@ -250,6 +251,7 @@ def test_nothing_else_that_shows_cuts_a_text_into_lines() -> None:
     assert found == {
         "values.py: text",
         "__init__.py: script",
+        "__init__.py: line",  # at tabs, its cells then are made safe
         "help.py: (module.__doc__ or command.summary).strip()",
     }
 
@@ -344,3 +346,34 @@ def test_a_remedy_is_worded_for_who_asked(
     assert in_python not in told.replace(on_a_line, "")
     with pytest.raises(CheckpointError, match=re.escape(str(error.value))):  # nothing is left of it
         asked(log)
+
+
+CUT = [
+    "digits_files/digits.keras", "digits_files/digits.h5", "digits_files/digits.weights.h5",
+    "keras_compiled/compiled.h5", "tf115_saver/model.ckpt-20.index",
+    "tf115_saver/model.ckpt-20.data-00000-of-00001", "partners/deflated.npz", "partners/one.npy",
+    "partners/digits.pt", "partners/digits.safetensors", "tf012_v1/model.ckpt-5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_file_that_is_cut_short_says_which_and_what_to_do(name: str, tmp_path: Path) -> None:
+    """Of each format, at its first bytes, within, and one byte before its end."""
+    source = FIXTURES / name
+    if "model.ckpt-20" in name:
+        for other in source.parent.glob("model.ckpt-20.*"):
+            shutil.copy(other, tmp_path)
+    data = source.read_bytes()
+    target = tmp_path / source.name.partition(".index")[0].partition(".data-")[0]
+    for end in sorted({1, 8, 100, len(data) // 2, len(data) - 1}):
+        (tmp_path / source.name).write_bytes(data[:end])
+        with pytest.raises(CheckpointError) as raised, ckread.open(target) as checkpoint:
+            list(map(Variable.numpy, checkpoint.values()))
+        error = raised.value
+        assert source.name.partition("-0")[0] in error.message, end
+        assert error.path is not None, end
+        assert error.remedy is not None, (end, error.message)
+        assert error.remedy.startswith(("Copy", "The file is", "If ", "It was being"))
+        is_told = any(word in error.told for word in ("expect", "wanted", "a table ends in"))
+        assert is_told or not isinstance(error, CorruptCheckpointError), error.message
+        assert "Unpack" not in error.remedy

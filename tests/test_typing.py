@@ -64,6 +64,25 @@ def test_pyright_finds_nothing_in_strict_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_text_that_is_not_made_safe_is_not_written(tmp_path: Path) -> None:
+    """Mypy sees the same in `tests/cli/test_output.py`."""
+    lines = (
+        "from ckread.cli.output import Output",
+        "from ckread.errors import safe_text",
+        "def show(output: Output, name: str) -> None:",
+        "    output._stdout.write(safe_text(name))",
+        "    output._stdout.write(name)",
+        '    output._stderr.write(f"error: {safe_text(name)}")',
+        "    output.answers([name])",
+        "    output.answers([safe_text(name)])",
+    )
+    (tmp_path / "raw.py").write_text("\n".join(lines), encoding="utf-8")
+    found = _pyright("raw.py", place=tmp_path)["generalDiagnostics"]
+    assert [one["range"]["start"]["line"] for one in found] == [4, 5, 6]
+    assert {one["rule"] for one in found} == {"reportArgumentType"}
+
+
+@pytest.mark.slow
 def test_no_type_of_the_package_is_left_to_a_guess(tmp_path: Path) -> None:
     found = _pyright("--verifytypes", "ckread", "--ignoreexternal", place=tmp_path)
     untold = {

@@ -18,7 +18,7 @@ from ckread.model.role import Role
 from ckread.readers import crc32c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ckread.model.checkpoint import Checkpoint
     from ckread.model.variable import Variable
@@ -66,7 +66,7 @@ def _slices(variable: Variable) -> Sequence[Extent]:
         return ()
 
 
-def is_big_endian(variables: Sequence[Variable]) -> bool:
+def is_big_endian(variables: Iterable[Variable]) -> bool:
     """Tell the byte order of a checkpoint by its first variable that shows it."""
     for variable in variables:
         if variable.dtype.itemsize > 1:

@@ -261,12 +261,19 @@ class _Told:
     def _take_columns(self, variables: SomeVariables) -> None:
         """Take what an index lists, as columns."""
         tensors, places = variables.columns.tensors, variables.places
-        shard = tensors.shard[places].astype(np.int64)
-        kind = tensors.kind[places] + shard * len(tensors.kinds)
-        _, first, inverse = np.unique(kind, return_index=True, return_inverse=True)
-        told = [self._number(_extent_of(variables[i])) for i in first.tolist()]
-        self.codes, self._files = np.array(told, np.int64)[inverse].T
-        self._offsets = tensors.offset[places]
+        alike = id(tensors.kind), id(tensors.shard), id(tensors.offset), id(places)
+        told = None if self._known is None else self._known.get(alike)
+        if told is None:
+            shard = tensors.shard[places].astype(np.int64)
+            kind = tensors.kind[places] + shard * len(tensors.kinds)
+            _, first, inverse = np.unique(kind, return_index=True, return_inverse=True)
+            told = inverse, first.tolist(), tensors.offset[places]
+            if self._known is not None:
+                self._known[alike] = told
+        which, firsts, offsets = told
+        self._offsets: NDArray[np.int64] = offsets
+        codes = [self._number(_extent_of(variables[i])) for i in firsts]
+        self.codes, self._files = np.array(codes, np.int64)[which].T
         self._crc32c = tensors.crc32c[places].astype(np.int64)
 
     def _takes_listed(self, variables: Sequence[Variable]) -> bool:

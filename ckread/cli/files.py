@@ -78,6 +78,7 @@ def new_file(path: str, *, force: bool = False) -> Iterator[IO[bytes]]:
 
 
 _MAX_MAP_NBYTES = 64 << 20
+_MAP = 'Give {"old name": "new name", …}, as diff --map writes it.'
 
 
 class Mapped(NamedTuple):
@@ -92,21 +93,24 @@ def read_map(path: str) -> dict[str, Mapped]:
     try:
         document = json.loads(read_bounded(path, _MAX_MAP_NBYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CorruptCheckpointError(f"not a JSON document, {error}", path=path) from None
-    found: dict[str, Mapped] = {}
+        found = f"not a JSON document, {error}"
+        raise CorruptCheckpointError(found, path=path, remedy=_MAP) from None
+    mapped: dict[str, Mapped] = {}
     for old, new in document.items() if isinstance(document, dict) else [("", None)]:
         match new:
             case str():
-                found[old] = Mapped(new)
+                mapped[old] = Mapped(new)
             case {"name": str(name), "axes": list(axes)} if all(type(i) is int for i in axes):
-                found[old] = Mapped(name, tuple(axes))
+                mapped[old] = Mapped(name, tuple(axes))
             case {"name": str(name), **rest} if "axes" not in rest:
-                found[old] = Mapped(name)
+                mapped[old] = Mapped(name)
             case _:
                 expected = "an object of old names and new names"
-                raise CorruptCheckpointError("not a rename map", path=path, expected=expected)
-    check_distinct((one.name for one in found.values()), path)
-    return found
+                raise CorruptCheckpointError(
+                    "not a rename map", path=path, expected=expected, remedy=_MAP
+                )
+    check_distinct((one.name for one in mapped.values()), path)
+    return mapped
 
 
 def check_distinct(names: Iterable[str], path: str | None = None) -> None:

@@ -12,10 +12,13 @@ that, and rescaling, normalization, padding and cropping before it are followed;
 1 and padding same are taken, unless options say more. Deeper layers need the model, whose
 array of shape (rows, columns, channels) before the layer is taken as `.npy`. `-o FILE.npy`
 writes all responses as one array, channels last, as Keras gives them.
+Without `-o` the file is called after the variable, `conv1-kernel.png`, a response after the
+image too, `conv1-kernel-response-to-cat.png`.
 """
 
 from __future__ import annotations
 
+from os.path import basename, splitext
 from typing import TYPE_CHECKING, Any
 
 from ckread.cli.arguments import (
@@ -106,7 +109,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         variable = find_kernel(checkpoint, arguments.name)
         target = arguments.output
         if target is None and not arguments.show:
-            target = f"{variable.name.replace('/', '-')}.png"
+            name = variable.name.replace("/", "-")
+            if arguments.image:  # beside the kernels, and the responses to other images
+                name += f"-response-to-{splitext(basename(arguments.image))[0]}"
+            target = f"{name}.png"
         is_array = target is not None and target.lower().endswith(".npy")
         if is_array and not arguments.image:
             remedy = "ckread show PATH NAME -o FILE.npy writes the kernel itself."

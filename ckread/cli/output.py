@@ -7,10 +7,9 @@ import sys
 import time
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
-from ckread.errors import TextLines
-from ckread.model.display import safe_text
+from ckread.errors import SafeText, TextLines, safe_text
 from ckread.views.terminal.page import Lines, Page, Paper, Prose, Span, plain
 
 if TYPE_CHECKING:
@@ -24,6 +23,22 @@ if TYPE_CHECKING:
     from ckread.errors import CheckpointError
     from ckread.model.evidence import Claim
     from ckread.views.terminal.page import Block
+
+    class SafeStream(Protocol):
+        """A stream that takes no text but such as is safe: type checkers see a raw one."""
+
+        def write(self, text: SafeText, /) -> object:
+            """Write it."""
+
+        def writelines(self, lines: Iterable[SafeText], /) -> object:
+            """Write some, line ends and all."""
+
+        def flush(self) -> None:
+            """Hand it to the operating system."""
+
+        def isatty(self) -> bool:
+            """Tell whether it is a terminal."""
+            ...
 
     class Answer(Protocol):
         """What an analysis of a checkpoint or a run gives."""
@@ -64,8 +79,8 @@ class Output:
         outlives_pipe: bool = False,
         markup: str = "",
     ) -> None:
-        self._stdout = _open_stream(sys.stdout)
-        self._stderr = _open_stream(sys.stderr)
+        self._stdout: SafeStream = _open_stream(sys.stdout)
+        self._stderr: SafeStream = _open_stream(sys.stderr)
         self._color = color
         self._pages = pages
         self._tells_why = tells_why
@@ -111,12 +126,13 @@ class Output:
             self._stdout.flush()
             self._screen(self._stdout, forced=self._is_forced, pages=pages).write(page)
 
-    def _screen(self, stream: TextIO, *, forced: bool = False, pages: bool = False) -> Screen:
+    def _screen(self, stream: SafeStream, *, forced: bool = False, pages: bool = False) -> Screen:
         from ckread.cli.terminal import Screen
 
         if is_c_locale() and hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="ascii")
-        return Screen(stream, color=self._color, forced=forced, pages=pages)
+        # Of blocks rich is given no text but what `Block.__rich_console__` has made safe.
+        return Screen(cast("TextIO", stream), color=self._color, forced=forced, pages=pages)
 
     @property
     def draws_progress(self) -> bool:
@@ -144,10 +160,10 @@ class Output:
             finally:  # what came before an error is written
                 self._stdout.write(_as_text(some))
 
-    def answers(self, lines: Iterable[str]) -> None:
+    def answers(self, lines: Iterable[SafeText]) -> None:
         """Write lines as they are: names for a shell, which are its own files', or tables."""
         with self._outliving():
-            self._stdout.writelines(f"{line}\n" for line in lines)
+            self._stdout.writelines(SafeText(f"{line}\n") for line in lines)
 
     def answer(self, command: str, result: Answer, page: Callable[[], Page]) -> None:
         """Warn of what a result leaves out; write it as JSON, or as a page and what told it."""
@@ -164,14 +180,21 @@ class Output:
         with self._outliving():
             from ckread.views.json_document import encode, schema
 
-            self._stdout.write(f"{encode({'schema': schema(command), **document})}\n")
+            self._stdout.write(encode({"schema": schema(command), **document}))
+            self._stdout.write(_END)
 
-    def json_pieces(self, pieces: Iterable[str]) -> None:
+    def json_pieces(self, pieces: Iterable[SafeText]) -> None:
         """Write a JSON document that comes encoded, in pieces."""
         self._has_document = True
         with self._outliving():
             self._stdout.writelines(pieces)
-            self._stdout.write("\n")
+            self._stdout.write(_END)
+
+    def ask(self, question: str) -> bool:
+        """Ask on stderr, and tell whether the answer is yes."""
+        self._stderr.write(safe_text(question))
+        self._stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def note(self, text: str) -> None:
         """Say on stderr what a reader of the results should know."""
@@ -240,17 +263,18 @@ class Output:
             if is_tty(self._stderr):
                 self._screen(self._stderr).write(page)
             else:
-                self._stderr.writelines(f"{safe_text(line)}\n" for line in page.piped())
+                self._stderr.write(_as_text([*page.piped()]))
 
 
 _AT_ONCE = 1024
 """Lines that are written together."""
+_END = SafeText("\n")
 
 
-def _as_text(lines: Sequence[str]) -> str:
+def _as_text(lines: Sequence[str]) -> SafeText:
     if not "".join(lines).isprintable():
         lines = list(map(safe_text, lines))
-    return "\n".join((*lines, ""))
+    return SafeText("\n".join((*lines, "")))
 
 
 def _open_stream(stream: TextIO | None) -> TextIO:
@@ -263,7 +287,7 @@ def _open_stream(stream: TextIO | None) -> TextIO:
     return stream
 
 
-def is_tty(stream: TextIO) -> bool:
+def is_tty(stream: SafeStream) -> bool:
     """Tell whether a stream is a terminal; a closed one is none."""
     try:
         return stream.isatty()

@@ -104,11 +104,8 @@ def tell_remote(nbytes: int, arguments: argparse.Namespace, output: Output, plac
     is_asked = nbytes > ASKED_NBYTES and not arguments.yes and is_tty(sys.stdout)
     if not is_asked or getattr(arguments, "scheduler", None):
         return
-    if is_tty(sys.stdin):
-        sys.stderr.write("Read them? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() in ("y", "yes"):
-            return
+    if is_tty(sys.stdin) and output.ask("Read them? [y/N] "):
+        return
     raise CheckpointError(f"{size_text(nbytes)} were not read", remedy="--yes reads them.")
 
 

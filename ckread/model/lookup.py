@@ -72,8 +72,11 @@ def find_part(checkpoint: Checkpoint, text: str) -> Part:
     return Part(variable, resolved, text[len(name) :])
 
 
-def find_named(checkpoint: Checkpoint, name: str) -> Variable:
-    """Find what NAME means: a name or key, the end of a name, or a pattern that means one."""
+def find_named(checkpoint: Checkpoint, name: str, *, to_draw: bool = False) -> Variable:
+    """Find what NAME means: a name or key, the end of a name, or a pattern that means one.
+
+    `to_draw`: of several that it may mean only those count that can be drawn as kernels.
+    """
     if name in checkpoint:
         return checkpoint[name]
     variable = find_variable(checkpoint.values(), name)
@@ -89,15 +92,21 @@ def find_named(checkpoint: Checkpoint, name: str) -> Variable:
     if not found:
         return checkpoint[name]  # raises, with the nearest names
     found = of_first_role(found)
-    if len(found) > 1:
+    told, expected = f"{len(found)} variables match {name}", "one"
+    if to_draw and len(found) > 1:
+        found = list(filter(may_be_kernel, found))
+        if not found:
+            found = [v for v in checkpoint.of_role(Role.WEIGHT) if may_be_kernel(v)]
+            expected = "a kernel of 2 to 5 dimensions"
+    if len(found) != 1 or expected != "one":
         lines = [f"  {variable.name}" for variable in found[:MAX_NAMED]]
         if len(found) > MAX_NAMED:
             lines.append(f"  and {len(found) - MAX_NAMED} more")
         raise VariableNotFoundError(
-            f"{len(found)} variables match {name}",
+            told,
             path=checkpoint.path,
-            expected="one",
-            remedy=TextLines("They are:", *lines),
+            expected=expected,
+            remedy=TextLines("There are:" if to_draw else "They are:", *lines) if lines else None,
         )
     return found[0]
 
@@ -105,18 +114,24 @@ def find_named(checkpoint: Checkpoint, name: str) -> Variable:
 def find_kernel(checkpoint: Checkpoint, name: str) -> Variable:
     """Find the kernel that NAME means: the name of a layer means its only kernel."""
     try:
-        return find_named(checkpoint, name)
+        return find_named(checkpoint, name, to_draw=True)
     except VariableNotFoundError:
         kernels = [
             variable
             for variable in checkpoint.values()
             if variable.role is Role.WEIGHT
-            and len(variable.shape) > 1
+            and may_be_kernel(variable)
             and f"/{variable.name.rpartition('/')[0]}".endswith(f"/{name}")
         ]
         if len(kernels) != 1:
             raise
         return kernels[0]
+
+
+def may_be_kernel(variable: Variable) -> bool:
+    """Tell whether a variable can be drawn as kernels: by its dimensions and type."""
+    is_real = variable.dtype.is_plain and "complex" not in variable.dtype
+    return 2 <= len(variable.shape) <= 5 and is_real
 
 
 # The edges of an array: all that an abbreviated print of it shows.

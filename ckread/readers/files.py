@@ -20,6 +20,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
+from ckread.errors import COPY_AGAIN as COPY_AGAIN
 from ckread.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -41,7 +42,6 @@ Found = TypeVar("Found")
 STATE_FILE_NAME = "checkpoint"
 """What TensorFlow calls the state file of a directory."""
 
-COPY_AGAIN = "Copy the file again from where it came."
 """What to do about damage, where nothing says more."""
 
 SPECIAL_FILES = {
@@ -384,7 +384,6 @@ class RegularFile(Closing):
             path=self.path,
             name=self.name,
             offset=end,
-            remedy="The file is incomplete: a torn save, or a copy that was cut short.",
         )
 
     def _from_afar(self, offset: int, nbytes: int) -> bytes:

@@ -28,6 +28,7 @@ from ckread.errors import (
     ChecksumError,
     CorruptCheckpointError,
     ErrorKind,
+    TruncatedFileError,
     UnsupportedFeatureError,
 )
 from ckread.readers.contract import FileIdentity
@@ -49,6 +50,10 @@ FLOOR_NBYTES = 256 << 20
 """What a member may expand to at any rate: a small model may be nothing but zeros."""
 MAX_INFLATED_NBYTES = 64 << 30
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_END = b"PK\x05\x06"
+_END_NBYTES = 22
+_MAX_END = (1 << 16) + _END_NBYTES
+"""Bytes of the record that ends an archive, a comment of the longest included."""
 _DEFLATE = 1100
 _ENCRYPTED = 0x41
 _SIZES_FOLLOW = 0x08
@@ -72,14 +77,24 @@ class ZipMembers:
         self.name: str = self._file.name
         try:
             self._archive = zipfile.ZipFile(io.BufferedReader(FileWindow(path, opened=self._file)))
-            found = self._archive.infolist()
+            listed = self._archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            nbytes = self._file.identity.nbytes
+            head, tail = self._file.pread(0, min(nbytes, 2)), b""
+            if head == b"PK":
+                tail = self._file.pread(max(0, nbytes - _MAX_END), min(nbytes, _MAX_END))
             self._file.close()
+            at = tail.rfind(_END)
+            if tail and (at < 0 or len(tail) - at < _END_NBYTES):
+                found = f"no directory of members at the end of its {nbytes:,} bytes"
+                raise TruncatedFileError(
+                    found, path=path, name=self.name, expected="that of a zip archive"
+                ) from None
             raise CorruptCheckpointError(
                 f"not a zip archive ({str(error).lower()})", path=path, name=self.name
             ) from None
         try:
-            self.members: dict[str, zipfile.ZipInfo] = self._checked(found)
+            self.members: dict[str, zipfile.ZipInfo] = self._checked(listed)
         except CheckpointError:
             self.close()
             raise

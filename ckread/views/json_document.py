@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ckread.errors import SafeText
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
 _text = json.encoder.encode_basestring_ascii
 
 
-def encode(document: Any) -> str:
-    """Give a document as one line of JSON."""
+def encode(document: Any) -> SafeText:
+    """Give a document as one line of JSON, which escapes what is not safe."""
     try:
-        return _ENCODER.encode(document)
+        return SafeText(_ENCODER.encode(document))
     except ValueError:  # what is not finite is to be a word, which only a copy can have
-        return _ENCODER.encode(plain_value(document))
+        return SafeText(_ENCODER.encode(plain_value(document)))
 
 
 def encode_value(value: Any) -> str:
@@ -70,33 +72,33 @@ _ENCODER = json.JSONEncoder(
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def encode_statistics(statistics: CheckpointStatistics) -> Iterator[str]:
+def encode_statistics(statistics: CheckpointStatistics) -> Iterator[SafeText]:
     """Give the document of `stats` in pieces, a variable each: its histogram has 65 edges."""
     from dataclasses import replace
 
     empty = replace(statistics, variables=statistics.damaged).to_dict()
     # Within a text quotes are escaped: this stands nowhere else.
     head, variables, tail = encode({"schema": schema("stats"), **empty}).partition('"variables":[')
-    yield head + variables
+    yield SafeText(head + variables)
     for at, variable in enumerate(statistics.measured):
-        yield ("," if at else "") + encode(variable.to_dict(statistics.n_bins))
-    yield tail
+        yield SafeText(("," if at else "") + encode(variable.to_dict(statistics.n_bins)))
+    yield SafeText(tail)
 
 
-def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> Iterator[str]:
+def encode_variables(head: Mapping[str, Any], variables: Iterable[Variable]) -> Iterator[SafeText]:
     """Give a document that ends in a list of variables, in pieces, for 100,000 of them."""
-    yield encode(head)[:-1]
-    yield ',"variables":['
-    yield ",".join(map(encode_variable, variables))
-    yield "]}"
+    yield SafeText(encode(head)[:-1])
+    yield SafeText(',"variables":[')
+    yield SafeText(",".join(map(encode_variable, variables)))
+    yield SafeText("]}")
 
 
 def encode_columns(
     head: Mapping[str, Any], columns: VariableColumns, places: NDArray[Any]
-) -> Iterator[str]:
+) -> Iterator[SafeText]:
     """Give what `encode_variables` gives of the variables at some places, for a million of them."""
-    yield encode(head)[:-1]
-    yield ',"variables":['
+    yield SafeText(encode(head)[:-1])
+    yield SafeText(',"variables":[')
     tensors, identities = columns.tensors, columns.identities
     names, keys = columns.names, tensors.keys_in_order
     alike = identities.relation.astype("int64") * len(tensors.kinds) + tensors.kind
@@ -117,15 +119,14 @@ def encode_columns(
         owners = map(_owner, identities.owners(some))
         shards, offsets = tensors.shard[some].tolist(), tensors.offset[some].tolist()
         cells = zip(name_texts, key_texts, fields_of, owners, crcs, shards, offsets, strict=True)
-        yield "," if at else ""
-        yield ",".join(
-            [
-                f'{{"name":{name},"key":{key}{before}{owner}{after}{crc32c}","shard":{shard}'
-                f',"offset":{offset}}}'
-                for name, key, (before, after), owner, crc32c, shard, offset in cells
-            ]
-        )
-    yield "]}"
+        yield SafeText("," if at else "")
+        some_texts = [
+            f'{{"name":{name},"key":{key}{before}{owner}{after}{crc32c}","shard":{shard}'
+            f',"offset":{offset}}}'
+            for name, key, (before, after), owner, crc32c, shard, offset in cells
+        ]
+        yield SafeText(",".join(some_texts))
+    yield SafeText("]}")
 
 
 _AT_ONCE = 1 << 16

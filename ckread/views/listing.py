@@ -433,7 +433,9 @@ def layer_table(
         of_shape = {shape for _, shape in told}
         if len(of_shape) == 1 and len(told) > 2:
             texts.append(f"{told[0][0]}, {told[1][0]}, {len(told) - 2} more of {of_shape.pop()}")
-        texts += [plural(len(told), "weight"), count_text(len(told))] if texts[0] else []
+        names = ", ".join(name for name, _ in told[: 3 if len(told) < 4 else 2])
+        names += f", {len(told) - 2} more" if len(told) > 3 else ""
+        texts += [names, plural(len(told), "weight"), count_text(len(told))] if told else []
         return next((text for text in texts if cell_len(text) <= cells), texts[-1])
 
     columns: list[Column[KerasLayer]] = [
@@ -461,7 +463,7 @@ def layer_table(
             Column(
                 title="weights",
                 draw=longest_that_fits,
-                cells=(9, max(9, longest)),
+                cells=(12, max(12, longest)),
                 piped=lambda layer: (
                     ",".join(
                         f"{safe_word(name)}:{shape_word(shape)}" for name, shape in weights(layer)

@@ -57,7 +57,7 @@ def loads_page(found: OnLoading) -> Page:
     said = said if said.startswith("load_model") else f"{said[:1].upper()}{said[1:]}"
     whose = "SavedModel" if found.kind == "saved-model" else "graph with a saver"
     not_listed = f"Not listed: saving and restoring, as in every {whose}."
-    chains = [
+    chains: list[str] = [
         safe_text(f"{_called(fact)}: {', '.join(fact.place[:-1])}, then {fact.op}.")
         for fact in found.facts
         if fact.trigger == "signature" and len(fact.place) > 1

@@ -14,7 +14,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import safe_text
+from ckread.errors import SafeText, safe_text
 from ckread.views.terminal.page import Page, PipedOnly
 from ckread.views.terminal.table import Justify, PipedTable, heading_word
 from ckread.views.terminal.words import ABSENT_WORD
@@ -41,16 +41,16 @@ def blocks_of(page: Page) -> Iterator[Block]:
                 yield block
 
 
-def as_csv(page: Page) -> Iterator[str]:
+def as_csv(page: Page) -> Iterator[SafeText]:
     """Give the tables of a page, an empty line between two: headings, then a line per row."""
     found = [block.cells() for block in blocks_of(page) if isinstance(block, PipedTable)]
     for at, (columns, words) in enumerate(cells for cells in found if cells[0]):
         if at:
-            yield "\r"
+            yield SafeText("\r")
         for row in chain([map(heading_word, columns)], zip(*words, strict=True)):
             stream = io.StringIO()
-            csv.writer(stream).writerow(map(_safe_cell, row))
-            yield stream.getvalue().removesuffix("\n")
+            csv.writer(stream, lineterminator="").writerow(map(_safe_cell, row))
+            yield SafeText(f"{safe_text(stream.getvalue())}\r")
 
 
 def _safe_cell(word: str) -> str:
@@ -60,13 +60,13 @@ def _safe_cell(word: str) -> str:
     return f"'{word}" if _FORMULA.match(word) and not _NUMBER.fullmatch(word) else word
 
 
-def as_markdown(page: Page) -> Iterator[str]:
+def as_markdown(page: Page) -> Iterator[SafeText]:
     """Give the sentences of a page as paragraphs, its tables as those of Markdown."""
     is_first = True
     for block in blocks_of(page):
         lines = list(_table(block) if isinstance(block, PipedTable) else _sentences(block))
         if lines:
-            yield from lines if is_first else ("", *lines)
+            yield from map(safe_text, lines if is_first else ("", *lines))
             is_first = False
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from ckread.model.display import safe_text
+from ckread.errors import SafeText, safe_text
 from ckread.readers.slices import unravelled
 from ckread.views.array_files import element_texts
 from ckread.views.json_document import encode, encode_value, schema
@@ -127,12 +127,12 @@ def encode_values(
     chunks: Chunks,
     *,
     verified: bool | None,
-) -> Iterator[str]:
+) -> Iterator[SafeText]:
     """Give the JSON document in pieces, as they are read."""
     head = {"schema": schema("show"), "variable": variable.to_dict(), "slice": index or None}
-    yield f'{encode({**head, "verified": verified})[:-1]},"values":'
-    yield from _encode_nested(shape, chunks)
-    yield ',"file":null,"vocabulary":null}'
+    yield SafeText(f'{encode({**head, "verified": verified})[:-1]},"values":')
+    yield from map(SafeText, _encode_nested(shape, chunks))
+    yield SafeText(',"file":null,"vocabulary":null}')
 
 
 def _encode_nested(shape: tuple[int, ...], chunks: Chunks) -> Iterator[str]:

@@ -197,3 +197,15 @@ def test_a_name_is_missed_after_what_took_it(
     assert "x.data-00000-of-00001 is missing. Variables go by their keys here: no var" in found
     with pytest.raises(VariableNotFoundError, match="Variables go by their keys"):
         package.open(str(tmp_path / "x"))["conv1/kernel"]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(80, "kernel 3×3×1×16, bias 16"), (60, "kernel, bias"), (60, "gamma, beta, 2 more")],
+)
+def test_layers_name_their_weights_where_shapes_have_no_room(
+    ckread: Terminal, width: int, shown: str
+) -> None:
+    result = ckread("layers", str(FIXTURES / "digits_files" / "digits.h5"), width=width)
+    assert shown in result.out
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", result.out).splitlines())) <= width

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import pytest
 from rich.console import Console
@@ -12,13 +13,14 @@ from rich.console import Console
 import ckread as package
 from ckread.analysis.info import summarise
 from ckread.cli.output import Output
+from ckread.errors import safe_text
 from ckread.model.role import Role
 from ckread.model.selection import model_order
 from ckread.model.tree import build_tree
 from ckread.views.info.page import info_page
 from ckread.views.terminal.page import Page, Prose
 from tests.cli.terminal import Stream
-from tests.places import FIXTURES
+from tests.places import FIXTURES, ROOT
 
 if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
@@ -61,7 +63,37 @@ def test_a_missing_stream_swallows_what_it_gets(monkeypatch: pytest.MonkeyPatch)
     output.flush()
     assert not output.is_terminal
     for stream in (output._stdout, output._stderr):
-        stream.close()
+        cast("TextIO", stream).close()
+
+
+def _raw(output: Output, name: str) -> None:
+    """What mypy does not let pass: an ignored error that is none is an error of its own."""
+    output._stdout.write(name)  # type: ignore[arg-type]
+    output._stderr.write(f"error: {safe_text(name)}")  # type: ignore[arg-type]
+    output._stdout.write(safe_text(name) + name)  # type: ignore[arg-type]
+    output._stderr.writelines([name])  # type: ignore[list-item]
+    output.answers([f"{name}\n"])  # type: ignore[list-item]
+    output.json_pieces(iter([name]))  # type: ignore[arg-type]
+    output._stdout.write(safe_text(name))
+
+
+def test_only_the_output_has_streams_and_few_make_a_text_safe() -> None:
+    """Type checkers see what is written to its streams; here that nothing else has one."""
+    streams, makers = set(), set()
+    for path in sorted((ROOT / "ckread").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            told = ast.unparse(node) if isinstance(node, (ast.Attribute, ast.Call)) else ""
+            if told in ("sys.stdout", "sys.stderr"):
+                streams.add((path.stem, told))
+            if told.startswith(("SafeText(", "map(SafeText,")):
+                makers.add(path.relative_to(ROOT / "ckread").as_posix())
+            assert not told.startswith(("sys.stdout.write", "sys.stderr.write", "sys.__std"))
+            assert not told.endswith(".print") or path.name == "terminal.py"
+    assert {name for name, _ in streams} == {"output", "main", "reading"}  # these two ask of them
+    assert makers == {
+        "errors.py", "cli/output.py", "cli/completion/__init__.py", "views/json_document.py",
+        "views/tables.py", "views/values.py",
+    }  # fmt: skip
 
 
 def test_colours_are_those_of_rich(ckread: Terminal) -> None:

@@ -204,6 +204,36 @@ def test_responses_to_an_image(run: Any, tmp_path: Path) -> None:
     assert "not an image" in run("filters", TEN, "conv1/kernel", *words, "--force")[2]
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "listed"),
+    [
+        ("conv", "4 variables match conv, expected one", ["conv1/kernel", "conv2/kernel"]),
+        ("norm1", "2 variables match norm1, expected a kernel of 2 to 5 dimensions",
+         ["conv1/kernel", "conv2/kernel", "hidden/kernel", "logits/kernel"]),
+        ("bias", "4 variables match bias, expected a kernel",
+         ["conv1/kernel", "conv2/kernel", "hidden/kernel", "logits/kernel"]),
+    ],
+)  # fmt: skip
+def test_filters_lists_what_can_be_drawn(run: Any, name: str, said: str, listed: list[str]) -> None:
+    code, _, err = run("filters", TEN, name)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert sorted(line.strip() for line in err.splitlines() if line.startswith("  ")) == listed
+
+
+def test_a_response_has_a_name_of_its_own(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for image in ("a.npy", "b.npy"):
+        np.save(image, np.eye(8)[..., None])
+        assert run("filters", TEN, "conv1", "--image", image)[0] == 0  # the layer's only kernel
+    assert run("filters", TEN, "conv1/kernel")[0] == 0
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        "conv1-kernel-response-to-a.png", "conv1-kernel-response-to-b.png", "conv1-kernel.png",
+    ]  # fmt: skip
+
+
 def test_filters_declines_what_is_no_kernel(run: Any, tmp_path: Path) -> None:
     code, _, err = run("filters", TEN, "conv1/bias", "-o", str(tmp_path / "x.png"))
     assert code == 2

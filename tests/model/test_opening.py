@@ -561,7 +561,6 @@ def test_there_is_no_such_reader() -> None:
         ("empty", b"", "empty file"),
         ("notes.txt", b"hello", "text"),
         ("random", bytes(range(128, 256)) * 40, "binary data of no known kind"),
-        ("cut.h5", b"\x89HDF\r\n", "binary data of no known kind"),
         ("pointer", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         ("other.ldb", table_bytes([(b"k", b"v")]), "LevelDB table without TensorFlow's header"),
     ],
@@ -572,6 +571,23 @@ def test_something_else_is_called_by_its_name(
     (tmp_path / name).write_bytes(content)
     message, _ = error_of(tmp_path / name, NotACheckpointError)
     assert message == f"{name}: {found}, not a checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("cut.h5", b"\x89HDF\r\n", "binary data of no known kind"),
+        ("cut.keras", b"PK\x03\x04\x14", "zip archive"),
+        ("cut.npz", b"P", "text"),
+    ],
+)
+def test_what_is_not_what_its_name_says(
+    name: str, content: bytes, found: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    message, remedy = error_of(tmp_path / name, NotACheckpointError)
+    assert message == f"{name}: {found}, expected a .{name.partition('.')[2]} file by its name"
+    assert remedy == "Copy the file again from where it came."
 
 
 def test_a_pipe_in_place_of_an_index_does_not_block(tmp_path: Path) -> None:

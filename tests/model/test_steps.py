@@ -194,7 +194,10 @@ def test_numbers_that_only_together_tell_names_apart_are_both_shown() -> None:
     ]  # fmt: skip
     assert {n.known for n in series.numbers} == {None}
     assert series.titles == ("mlp", "number")
-    assert "do not say which is the epoch" in series.doubt
+    assert series.doubt == (
+        "The names tell by several numbers, such as 2 and 10,000, and do not say which is the "
+        "epoch."
+    )
 
 
 def test_folds_group_and_epochs_count() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from ckread.errors import (
     TruncatedFileError,
     UsageError,
 )
+from ckread.readers import files
 from ckread.readers.files import RegularFile, file_identity
 
 if TYPE_CHECKING:
@@ -99,3 +101,28 @@ def test_whether_it_changed(file: RegularFile, tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError):
         RegularFile(str(tmp_path / "none"))
+
+
+def test_what_was_written_just_now_is_given_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    looked: list[str] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(files, "look_again", looked.append)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    path = folder / "x.index"
+    path.write_bytes(b"1")
+    now = 1_800_000_000.0
+    monkeypatch.setattr(time, "time_ns", lambda: int(now * 1e9))
+    cases = ((9, 9, False), (1.5, 9, True), (9, 1.5, True), (2.5, 2.5, False))
+    for of_file, of_folder, is_young in cases:
+        os.utime(path, (now - of_file,) * 2)
+        os.utime(folder, (now - of_folder,) * 2)
+        slept.clear()
+        looked.clear()
+        assert files.let_settle([str(path)]) is is_young
+        assert slept == ([files.SETTLING_SECONDS] if is_young else [])
+        assert sorted(looked) == sorted([str(path), str(folder)] * (2 if is_young else 1))
+    assert not files.let_settle([str(tmp_path / "none" / "x")])

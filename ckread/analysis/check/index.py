@@ -105,7 +105,7 @@ def _places(checkpoint: Checkpoint) -> tuple[dict[str, list[Place]], list[Findin
                 extents = None  # told when its value is read
             else:
                 code = Code.SLICES if error.kind is ErrorKind.SLICES else Code.ENTRY
-                remedy = error.remedy or "Copy the index again from where it came."
+                remedy = error.own_remedy or "Copy the index again from where it came."
                 findings.append(_of_error(error, code, remedy, variable.name))
                 lost.add(variable.name)
                 continue
@@ -215,7 +215,7 @@ def of_file(error: CheckpointError) -> Finding:
 def of_index(error: CheckpointError) -> Finding:
     """Give the finding for an error that ends the reading of an index."""
     code = Code.NO_INDEX if isinstance(error, TruncatedFileError) else Code.INDEX
-    return _of_error(error, code, error.remedy or ANOTHER)
+    return _of_error(error, code, error.own_remedy or ANOTHER)
 
 
 def _of_error(

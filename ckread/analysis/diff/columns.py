@@ -61,7 +61,9 @@ def diff_columns(
     if not places.size or _go_in_circles(before[changed], after[changed], b, places[changed]):
         return None
     sides = SomeVariables(a, places), SomeVariables(b, places)
-    if is_big_endian(sides[0]) != is_big_endian(sides[1]):
+    # One by one: the first that shows its order is enough, and to make all takes a while.
+    one, other = (is_big_endian(map(side.__getitem__, range(len(side)))) for side in sides)
+    if one != other:
         return None
     is_read = np.zeros(len(places), np.bool_)
     usual = [None if tolerance is None else value for value in IDENTICAL]

@@ -22,11 +22,11 @@ from ckread.analysis.drift.measuring import (
 )
 from ckread.analysis.drift.records import Series, VariableDrift, moved_of
 from ckread.analysis.initial import initials_of
-from ckread.model.columns import SomeVariables
+from ckread.model.columns import IdentityColumns, SomeVariables, VariableColumns
 from ckread.model.display import Columns
 from ckread.model.role import Role, as_roles
 from ckread.model.selection import usual_roles
-from ckread.readers.contract import no_garbage_collection
+from ckread.readers.contract import TensorColumns, checksums_of, no_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
-    from ckread.model.columns import Integers, VariableColumns
+    from ckread.model.columns import Integers
     from ckread.model.evidence import Evidence
+    from ckread.model.run.run import Opened
 
 
 def choose_places(
@@ -52,6 +53,50 @@ def choose_places(
     left_out = Counter(SomeVariables(columns, matching[~is_chosen]).column("role"))
     left_out.pop(Role.BOOKKEEPING, None)
     return matching[is_chosen], dict(left_out)
+
+
+MANY_CELLS = 20_000
+"""Variables of all checkpoints together from which on they are taken as columns."""
+
+
+def columns_of_alike(opened: Sequence[Opened]) -> list[VariableColumns]:
+    """Give very many checkpoints of a run as columns, where they differ in checksums alone.
+
+    None otherwise. All that they have in common is there once.
+    """
+    structure = opened[0].structure
+    records = list(opened[0].reader.tensors.values())
+    if len(opened) * len(records) <= MANY_CELLS:
+        return []
+    keys, *_, shards, offsets = map(list, zip(*records, strict=True))
+    if keys != sorted(keys) or None in shards or None in offsets:
+        return []
+    kinds = list(dict.fromkeys(record[1:4] for record in records))
+    number = np.array([kinds.index(record[1:4]) for record in records], np.int32)
+    shard, offset = np.array(shards, np.int32), np.array(offsets, np.int64)
+    try:
+        identities = IdentityColumns.of(keys, structure.identities)
+    except ValueError:
+        return []
+    columns = []
+    alike: Any = None
+    for found in opened:
+        tensors = found.reader.tensors
+        original = getattr(tensors, "original", None)
+        if original is None or original is not alike:
+            lie = [record._replace(crc32c=first.crc32c)
+                   for record, first in zip(tensors.values(), records, strict=False)]  # fmt: skip
+            if lie != records or len(tensors) > len(records):
+                return []
+            alike = original
+        known = checksums_of(tensors)
+        checksums = [known[key] for key in keys]
+        if found.structure is not structure or None in checksums:
+            return []
+        crc32c = np.array(checksums, np.uint32)
+        of_all = TensorColumns(keys, kinds, number, crc32c, shard, offset)
+        columns.append(VariableColumns(of_all, identities, found.reader))
+    return columns
 
 
 class DriftColumns(Columns[VariableDrift]):

@@ -87,6 +87,10 @@ def drift(
     run = as_run(run)
     opened = open_series(run, needs_values=not index_only)
     work = None if index_only else Work(n_jobs, executor, progress)
+    if work is not None and not opened.columns:
+        from ckread.analysis.drift.columns import columns_of_alike
+
+        opened.columns = columns_of_alike(opened.opened)
     found = _by_columns(opened, patterns, roles, work) if opened.columns else None
     if found is None:
         opened.columns.clear()

@@ -58,6 +58,7 @@ class OpenRun:
         numbers: counters and rates of each checkpoint that were read already, by key.
         last: the last of them.
         columns: of each of them, where these are alike; empty otherwise.
+        opened: each of them, until the series are made.
     """
 
     entries: list[RunEntry]
@@ -65,12 +66,12 @@ class OpenRun:
     numbers: list[Mapping[str, Number]]
     last: Checkpoint
     columns: list[VariableColumns]
-    _opened: list[Opened]
+    opened: list[Opened]
 
     @cached_property
     def series(self) -> dict[str, Series]:
         """The variables by name, in the order of the model of the last checkpoint."""
-        opened, self._opened = self._opened, []
+        opened, self.opened = self.opened, []
         names = dict.fromkeys(variable.name for variable in self.last.in_order())
         for built in {id(found.structure): found.structure for found in opened}.values():
             names.update(dict.fromkeys(identity.name for identity in built.identities.values()))

@@ -24,7 +24,8 @@ from typing import Any
 
 _MAX_ITEMS = 100_000
 _MAX_DEPTH = 100
-_SINGLE = {b"N": None, b"T": True, b"F": False, b".": ..., b"0": None, b"S": None}
+_SINGLE = frozenset(b"NTF.0S")
+"""Types of what is one byte, and neither text nor number: None, True, an ellipsis …"""
 _LAYOUTS = ((5, 8, 2), (6, 8, 1), (5, 8, 1))
 """Of a code object: int32 before its items, items, and items after the first line's int32."""
 
@@ -126,8 +127,8 @@ class _Walk:
         return value
 
     def _value(self, kind: bytes, depth: int) -> Any:
-        if kind in _SINGLE:
-            return _SINGLE[kind]
+        if kind[0] in _SINGLE:
+            return None
         if kind == b"r":
             return self._refs[self._int()]
         if kind == b"i":
@@ -171,7 +172,7 @@ class _Walk:
         return Code(
             str(items[-1]),
             tuple(names),
-            tuple(v for v in flat if isinstance(v, (str, int, float)) and not isinstance(v, bool)),
+            tuple(v for v in flat if isinstance(v, (str, int, float))),
             tuple(v for v in flat if isinstance(v, Code)),
         )
 

@@ -278,13 +278,13 @@ class _Graph:
         return roots
 
     def _attribute_paths(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield the ids of what holds functions, by the shortest attributes that lead there."""
+        """Yield the ids of objects, by the shortest attributes that lead there."""
         objects = self._of.objects
         seen = {0}
         queue: deque[tuple[int, tuple[str, ...]]] = deque([(0, ())])
         while queue and objects:
             i, path = queue.popleft()
-            if objects[i].functions and path:
+            if path:
                 yield i, path
             for name, child in objects[i].children:
                 if child not in seen and child < len(objects) and (path or name != "signatures"):

@@ -62,7 +62,7 @@ def _facts(file: IO[bytes], place: tuple[str, ...], path: str, name: str) -> lis
     if head.startswith(_NPY):
         size = 2 if head[6] == 1 else 4
         length = int.from_bytes(head[8 : 8 + size], "little")
-        header = head[8 + size :] + file.read(max(0, min(length, 1 << 16) - (4 - size)))
+        header = head + file.read(max(0, min(length, 1 << 16) - (4 - size)))
         if b"'|O'" not in header and b"'O'" not in header:
             return []
         rest = file.read(MAX_PICKLE_NBYTES)

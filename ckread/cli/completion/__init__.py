@@ -17,7 +17,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckread.errors import CheckpointError
+from ckread.errors import CheckpointError, SafeText, safe_text
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if output.is_json:
         output.json("completion", {"shell": shell, "script": script, "answer": answers})
     else:
-        output.answers(script.splitlines() if script is not None else answers or [])
+        lines = script.splitlines() if script is not None else answers or []
+        output.answers(SafeText("\t".join(map(safe_text, line.split("\t")))) for line in lines)
     return 0
 
 

@@ -273,7 +273,9 @@ def variable_names(path: str, typed: str) -> list[Candidate]:
 
     with open_checkpoint(path) as checkpoint:
         variables = [v for v in checkpoint.values() if v.role is not Role.BOOKKEEPING]
-        meanings = {safe_text(v.name): f"{v.dtype} {shape_text(v.shape)}" for v in variables}
+        meanings: dict[str, str] = {
+            safe_text(v.name): f"{v.dtype} {shape_text(v.shape)}" for v in variables
+        }
         found = next_components(meanings, typed)
         found = found or next_components((safe_text(v.key) for v in variables), typed)
     if len(found) > _MAX_MEANT:

@@ -13,6 +13,7 @@ import os
 import re
 
 from ckread.errors import (
+    COPY_AGAIN,
     CheckpointError,
     CheckpointNotFoundError,
     ErrorKind,
@@ -150,6 +151,10 @@ def locate_by_content(path: str) -> Location:
         elif kind is Kind.SAVED_MODEL:
             found, expected = kind.phrase, "the name saved_model.pb"
             remedy = "The variables of a SavedModel lie in variables/ beside its saved_model.pb."
+        elif kind in (Kind.BINARY, Kind.TEXT, Kind.ZIP) and (suffix := file_suffix(path)):
+            found, expected, remedy = kind.phrase, f"a {suffix} file by its name", COPY_AGAIN
+        elif kind is Kind.BINARY:
+            remedy = f"If it is one, it was damaged or cut short. {COPY_AGAIN}"
         raise NotACheckpointError(found, path=path, name=name, expected=expected, remedy=remedy)
     suffix = file_suffix(path)
     if kind is Kind.HDF5 and suffix and KERAS_SUFFIXES.get(suffix) is Format.KERAS_WEIGHTS:

@@ -320,11 +320,14 @@ def _matched(pattern: str, places: Places) -> Iterator[Place]:
 
 
 def _globbed(pattern: str) -> list[str]:
-    """Give the paths that match a glob; of an address only its last part may be one."""
+    """Give the paths that match a glob, of an address by the names in each directory."""
     if not is_address(pattern):
         return glob.glob(pattern)
     directory, name = os.path.split(pattern)
-    return [os.path.join(directory, one) for one in fnmatch.filter(file_names(directory), name)]
+    above = _globbed(directory) if glob.has_magic(directory) else [directory]
+    return [
+        os.path.join(one, found) for one in above for found in fnmatch.filter(file_names(one), name)
+    ]
 
 
 def _may_be_checkpoint(name: str) -> bool:

@@ -333,6 +333,10 @@ def translated(where: str, name: str, window: FileWindow, guard: GuardedWindow) 
         raise guard.refusal
 
 
+_SUPERBLOCK_NBYTES = 48
+"""Of the shortest kind that there is."""
+
+
 def _own(error: Exception, place: str, name: str, window: FileWindow) -> CheckpointError:
     """Give our error for one of h5py, which tells one cause from another by its words alone."""
     file: dict[str, Any] = {"path": window.path, "name": name}
@@ -341,7 +345,8 @@ def _own(error: Exception, place: str, name: str, window: FileWindow) -> Checkpo
     if isinstance(error, _UNSEEN):
         return UnsupportedFeatureError(_FOUND_UNSEEN, place=place, **file)
     text = " ".join(str(error).split())
-    if "truncated file" in text or "addr overflow" in text:
+    is_cut = place == "superblock" and 8 <= window.nbytes < _SUPERBLOCK_NBYTES
+    if is_cut or "truncated file" in text or "addr overflow" in text:
         found = f"the file ends at byte {window.nbytes}, HDF5 expects more"
         return TruncatedFileError(found, place=place, **file)
     if "file signature not found" in text:

@@ -18,7 +18,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.errors import CorruptCheckpointError, TruncatedFileError, UnsupportedFeatureError
 from ckread.readers.contract import DataType, Format, TensorRecord, shown
 from ckread.readers.extents import too_large
 from ckread.readers.files import RegularFile
@@ -79,9 +79,10 @@ def parse_header(head: bytes, available: int) -> StoredArray:
     start = 8 + size
     length = int.from_bytes(head[8:start], "little")
     if not head.startswith(MAGIC) or len(head) < 12 or head[6] not in (1, 2, 3):
-        raise CorruptCheckpointError("no header of an array")
+        raise CorruptCheckpointError("no header of an array", expected="numpy's")
     if start + length > len(head):
-        raise CorruptCheckpointError(f"a header of {length} bytes")
+        found = f"{len(head) - start} bytes of a header"
+        raise TruncatedFileError(found, expected=f"{length}")
     text = re.sub(rb"(?<=\d)L", b"", head[start : start + length])
     match = _HEADER.fullmatch(text)
     if match is None:
@@ -102,8 +103,8 @@ def parse_header(head: bytes, available: int) -> StoredArray:
     nbytes = math.prod(shape) * width
     start += length
     if nbytes > available - start:
-        found = f"{nbytes} bytes of values in {available - start}"
-        raise CorruptCheckpointError(found)
+        found = f"{available - start} bytes of values"
+        raise TruncatedFileError(found, expected=f"{nbytes} by the header")
     return StoredArray(dtype, code, shape, match["fortran"] == b"True", start, nbytes)
 
 

@@ -23,6 +23,7 @@ from ckread.errors import (
     CorruptCheckpointError,
     ErrorKind,
     MissingShardError,
+    TruncatedFileError,
     UnsupportedFeatureError,
 )
 from ckread.readers.contract import (
@@ -177,7 +178,8 @@ def _checked(path: str, start: int, document: dict[str, Any], nbytes: int) -> li
             raise CorruptCheckpointError(f"{shown(name)} {what} {before}")
         end, before = extent.offset + extent.nbytes, shown(name)
     if end != nbytes:
-        raise CorruptCheckpointError(f"values end at byte {end}, the file at {nbytes}")
+        kind = TruncatedFileError if nbytes < end else CorruptCheckpointError
+        raise kind(f"the file ends at byte {nbytes}", expected=f"{end}, where the values do")
     return listed
 
 

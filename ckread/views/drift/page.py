@@ -37,7 +37,7 @@ from ckread.views.drift.rows import (
 )
 from ckread.views.seams import place_sentence
 from ckread.views.terminal.page import Block, Page, Prose, Span, TerminalOnly, footer, heading
-from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table
+from ckread.views.terminal.table import POINT, RIGHT, Column, PipedTable, Table, aligned
 from ckread.views.terminal.words import SEAM, cosine_text, moved_text, place, plural, words_of
 
 if TYPE_CHECKING:
@@ -188,6 +188,10 @@ _COLUMNS: list[Column[VariableDrift]] = [Column(title="name"), Column(title="ste
 _COLUMNS += [Column.of(field) for field in SERIES]
 
 
+_MANY_ROWS, _ROWS_AT_ONCE = 1 << 18, 1 << 15
+"""Rows from which on their words are not made all at once, and how many then are."""
+
+
 class PipedDrift(PipedTable[VariableDrift]):
     """A line per variable, in the order given, and checkpoint that holds it."""
 
@@ -197,12 +201,32 @@ class PipedDrift(PipedTable[VariableDrift]):
 
     def cells(self) -> tuple[list[Column[VariableDrift]], list[list[str]]]:
         """Give the columns, and the words of each."""
+        blocks = zip(*self._blocks(), strict=True)
+        return self._columns(), [list(chain.from_iterable(column)) for column in blocks]
+
+    def piped(self) -> Iterator[str]:
+        """Give a `# ` line of headings and a line per row, aligned."""
+        return aligned(self._columns(), self._blocks())
+
+    @property
+    def _is_counted(self) -> bool:
+        return all(entry.count is not None for entry in self._result.checkpoints)
+
+    def _columns(self) -> list[Column[VariableDrift]]:
+        title = self._result.checkpoints[0].unit if self._is_counted else "checkpoint"
+        return [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
+
+    def _blocks(self) -> Iterator[list[list[str]]]:
+        """Yield the words of each column, those of some variables at once."""
+        n = len(self._result.checkpoints)
+        at_once = max(1, _ROWS_AT_ONCE // n) if n * len(self._chosen) > _MANY_ROWS else None
+        for at in range(0, len(self._chosen) or 1, at_once or len(self._chosen) or 1):
+            yield self._words(self._chosen[at : at + at_once] if at_once else self._chosen)
+
+    def _words(self, chosen: Sequence[VariableDrift]) -> list[list[str]]:
         entries = self._result.checkpoints
-        is_counted = all(entry.count is not None for entry in entries)
+        is_counted = self._is_counted
         steps = [str(entry.count) if is_counted else safe_word(entry.name) for entry in entries]
-        title = entries[0].unit if is_counted else "checkpoint"
-        columns = [_COLUMNS[0], _COLUMNS[1]._replace(title=title), *_COLUMNS[2:]]
-        chosen, absent = self._chosen, [None] * len(steps)
         are_present = column_of(chosen, "present")
         called = words_of(Kind.TEXT, column_of(chosen, "name"))
         names = chain.from_iterable(map(repeat, called, repeat(len(steps))))
@@ -213,6 +237,7 @@ class PipedDrift(PipedTable[VariableDrift]):
             present = list(chain.from_iterable(are_present))
             words = [list(compress(some, present)) for some in words]
         # As they are, not as JSON has them: a move from zero is `inf` here, as in a diff.
+        absent = [None] * len(steps)
         for field in SERIES:
             found = column_of(chosen, field.name)
             if not all(found):
@@ -226,7 +251,7 @@ class PipedDrift(PipedTable[VariableDrift]):
             if not is_everywhere:
                 values = list(compress(values, present))
             words.append(words_of(field.kind, values))
-        return columns, words
+        return words
 
 
 # The last lines of the page of a drift: what its headings mean, and what is left out.

@@ -305,7 +305,7 @@ def signature_blocks(signatures: Sequence[Signature]) -> list[Block]:
     shown: list[_ShownRow] = []
     piped: list[_PipedRow] = []
     for signature in signatures:
-        name = safe_text(signature.name)
+        name: str = safe_text(signature.name)
         pairs = zip_longest(_texts(signature.inputs), _texts(signature.outputs), fillvalue="")
         for given, made in list(pairs) or [("", "")]:
             shown.append((name, given, made))

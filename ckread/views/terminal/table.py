@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import chain, repeat
 from operator import add
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -127,7 +128,8 @@ class PipedTable(Block, Generic[Row]):
 
     def piped(self) -> Iterator[str]:
         """Give a `# ` line of headings and a line per row, aligned."""
-        return aligned(*self.cells())
+        columns, words = self.cells()
+        return aligned(columns, [words])
 
 
 class Table(PipedTable[Row]):
@@ -194,25 +196,36 @@ class Table(PipedTable[Row]):
         )
 
 
-def aligned(columns: Sequence[Column[Row]], words: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Give a `# ` line of headings and a line per row."""
+def aligned(
+    columns: Sequence[Column[Row]], blocks: Iterable[Sequence[Sequence[str]]]
+) -> Iterator[str]:
+    """Give a `# ` line of headings and a line per row.
+
+    The words of the columns come in blocks of rows. Which is the longest is known at the end:
+    until then those of all blocks but the last wait as one text, a tenth of what they take.
+    """
     titles = list(map(heading_word, columns))
     titles[0] = f"# {titles[0]}"
-    widths = [max(map(len, [title, *found])) for title, found in zip(titles, words, strict=True)]
+    widths = list(map(len, titles))
+    waiting: list[list[str]] = []
+    words: Sequence[Sequence[str]] = ()
+    for block in blocks:
+        if words:
+            waiting.append(list(map("\n".join, words)))
+        words = block
+        widths = [max(width, *map(len, one), 0) for width, one in zip(widths, words, strict=True)]
     formats = [
         f"%{width}s" if column.justify is not Justify.LEFT
         else "%s" if column is columns[-1] else f"%-{width}s"
         for column, width in zip(columns, widths, strict=True)
     ]  # fmt: skip
-    template = GAP.join(formats)
-    yield (template % tuple(titles)).rstrip()
-    if len(columns) < 2:
-        yield from map(template.__mod__, zip(*words, strict=True))
-        return
+    yield (GAP.join(formats) % tuple(titles)).rstrip()
     # What stands behind the first word is alike in very many rows.
-    ends = _Ends(GAP.join(("", *formats[1:])))
-    rests = map(ends.__getitem__, zip(*words[1:], strict=True))
-    yield from map(add, map(formats[0].__mod__, words[0]), rests)
+    ends = _Ends("".join(f"{GAP}{one}" for one in formats[1:]))
+    before = ([text.split("\n") for text in texts] for texts in waiting)
+    for first, *others in chain(before, filter(None, [words])):
+        rest = map(ends.__getitem__, zip(*others, strict=True)) if others else repeat("")
+        yield from map(add, map(formats[0].__mod__, first), rest)
 
 
 class _Ends(dict[tuple[str, ...], str]):

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ckread
+from ckread.analysis.drift import columns
 from ckread.analysis.drift.columns import DriftColumns
 from ckread.analysis.drift.records import SERIES, VariableDrift
 from ckread.model.display import Columns, column_of
 from ckread.readers.contract import DataType
+from ckread.views.drift import page
 from ckread.views.drift.page import DriftView, drift_page
 from tests.builders import BundleBuilder
 from tests.model.test_columns import NEVER, columns_above
@@ -34,14 +36,14 @@ def told(run: Any, options: dict[str, Any]) -> list[Any]:
         return [str(error)]
     views = [drift_page(DriftView(found, *how)) for how in ((), (2,), (None, True))]
     # As columns first, then as records, which are made meanwhile.
-    columns = [column_of(found.variables, name) for name in NAMED]
+    cells = [column_of(found.variables, name) for name in NAMED]
     piped = [list(view.piped()) for view in views]
     texts = [view.text() for view in views]
     told_else = found.left_out, found.causes, found.learning_rate, found.evidence, found.seams
     document = repr(found.to_dict())  # NaN is not itself
     assert [list(view.piped()) for view in views] == piped
-    assert repr(columns) == repr([[getattr(one, name) for one in found] for name in NAMED])
-    return [repr(columns), piped, texts, repr(told_else), document, repr(list(found.variables))]
+    assert repr(cells) == repr([[getattr(one, name) for one in found] for name in NAMED])
+    return [repr(cells), piped, texts, repr(told_else), document, repr(list(found.variables))]
 
 
 def assert_same(run: Any, all_options: list[dict[str, Any]] = OPTIONS) -> bool:
@@ -50,6 +52,9 @@ def assert_same(run: Any, all_options: list[dict[str, Any]] = OPTIONS) -> bool:
         with columns_above(NEVER):
             expected = told(run, options)
         with columns_above(-1):
+            assert told(run, options) == expected
+        with columns_above(NEVER), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(columns, "MANY_CELLS", -1)
             assert told(run, options) == expected
     with columns_above(-1):
         return isinstance(ckread.drift(run).variables, DriftColumns)
@@ -148,3 +153,15 @@ def test_figures_of_several_jobs() -> None:
         expected = ckread.drift(FIXTURES / "digits_run")
     for field in SERIES:
         assert column_of(found, field.name) == column_of(expected, field.name)
+
+
+def test_small_checkpoints_of_a_long_run_go_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are alike; another structure among them, or slices, are left to series."""
+    monkeypatch.setattr(columns, "MANY_CELLS", -1)
+    monkeypatch.setattr(page, "_MANY_ROWS", -1)
+    monkeypatch.setattr(page, "_ROWS_AT_ONCE", 20)
+    found = ckread.drift(FIXTURES / "digits_run")
+    assert isinstance(found.variables, DriftColumns)
+    lines = list(drift_page(DriftView(found)).piped())
+    monkeypatch.undo()
+    assert lines == list(drift_page(DriftView(ckread.drift(FIXTURES / "digits_run"))).piped())

@@ -250,6 +250,10 @@ def test_how_deep_it_is_followed(depth: int, n: int) -> None:
     for _ in range(depth):
         config = [config]
     assert len(told(config)) == n
+    config = entry("function", "eval", "builtins")
+    for _ in range(depth):
+        config = {"x": config}
+    assert len(told(config)) == n
     texts: Any = "a/b"
     for _ in range(depth - 1):
         texts = [texts]

@@ -494,6 +494,9 @@ def test_an_own_operation_is_told_once_where_it_is_needed_first(tmp_path: Path) 
     assert [(one.when, one.place) for one in found.facts] == [("initialization", ("f", "own"))]
     found = told(tmp_path, call, functions, signatures={"serve": "call"}, objects=objects)
     assert [(one.when, one.place) for one in found.facts] == [("signature serve", ("f", "own"))]
+    two = told(tmp_path, call, functions, signatures={"a": "call", "b": "call"}, objects=objects)
+    assert [one.when for one in two.facts] == ["signature a", "signature b"]
+    assert [one.when for one in told(tmp_path, [], functions).facts] == ["nothing"]
     found = told(tmp_path, [], functions, objects=objects)
     assert [(one.when, one.place) for one in found.facts] == [("call of .f", ("f", "own"))]
     functions.append(function("g", [], node("own", "MyOwn"), node("other", "Other")))
@@ -525,9 +528,18 @@ def test_a_cache_in_memory_writes_nothing(tmp_path: Path) -> None:
 
 def test_an_object_graph_that_leads_nowhere(tmp_path: Path) -> None:
     read = function("f", ["p"], node("read", "ReadFile", "p"))
-    objects = [Object({"a": 7, "f": 1}), Object(functions=("f", "absent"), saver=9)]
-    found = told(tmp_path, [], [read], objects=objects)
-    assert [(one.when, one.detail) for one in found.facts] == [
-        ("call of .f", "at a path from the input")
-    ]
-    assert (found.reached, found.by_object, found.unreached) == (0, 1, 0)
+    for beyond in (2, 9):
+        objects = [Object({"a": beyond, "f": 1}), Object(functions=("f", "absent"), saver=beyond)]
+        found = told(tmp_path, [], [read], objects=objects)
+        assert [(one.when, one.detail) for one in found.facts] == [
+            ("call of .f", "at a path from the input")
+        ]
+        assert (found.reached, found.by_object, found.unreached) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(("n", "is_followed"), [(99, True), (100, False)])
+def test_how_far_a_path_is_followed(n: int, is_followed: bool, tmp_path: Path) -> None:
+    nodes = [const("n0", "/p"), *(node(f"n{i + 1}", "Identity", f"n{i}") for i in range(n))]
+    read = node("read", "ReadFile", f"n{n}")
+    [fact] = told(tmp_path, [*nodes, read], signatures={"serve": "read"}).facts
+    assert fact.detail == ('at "/p"' if is_followed else "at a path that is computed")

@@ -138,7 +138,10 @@ def test_opcodes(data: bytes, expected: list[tuple[str, bool]], tmp_path: Path) 
         facts.append(LoadFact(what, "unpickling", "load", (name,), name, f"{verb} {name}"))
     found = on_loading(path)
     assert found.facts == tuple(facts)
-    assert (found.path, found.kind) == (str(path), "pickle")
+    assert (found.path, found.kind, found.index_as_exported) == (str(path), "pickle", None)
+    assert (found.n_nodes, found.n_signatures, found.n_layers, found.tables) == (0, 0, 0, 0)
+    assert (found.reached, found.by_object, found.unreached, found.others) == (0, 0, 0, ())
+    assert (found.not_listed, found.own) == ({}, ())
 
 
 @pytest.mark.parametrize("module", ["os", "posix", "nt", "subprocess", "pty", "commands", "shutil"])
@@ -176,7 +179,7 @@ PICKLED = b"cos\nsystem\n)R."
 @pytest.mark.parametrize("kind", ["'|O'", "'O'", "'<f4'"])
 def test_an_array_is_a_pickle_if_it_is_of_objects(kind: str, version: int, tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
-    for padding in (0, 300):
+    for padding in (0, 300, 40_000):
         header = f"{{'descr': {kind}}}{' ' * padding}".encode()
         path.write_bytes(_npy(header, PICKLED, version=version))
         ops = [fact.op for fact in on_loading(path).facts]

@@ -439,3 +439,25 @@ def test_errors_of_drivers_pickle() -> None:
     with pytest.raises(CheckpointError) as caught:
         ckread.open("gs://bucket/run/ckpt-1")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_glob_in_any_part_of_an_address_names_a_run() -> None:
+    here = f"{SCHEME}fixtures/globbed"
+    for run in ("a", "b", "other"):
+        for path in (FIXTURES / "digits_run").glob("ckpt-[12].*"):
+            CountedStore.put(f"/fixtures/globbed/{run}/{path.name}", path.read_bytes())
+    forget()
+    for pattern, runs, names in (
+        ("*/ckpt-*", ("a", "b", "other"), ("ckpt-1", "ckpt-2")),
+        ("?/ckpt-2", ("a", "b"), ("ckpt-2",)),
+        ("[ao]*/ckpt-[1]", ("a", "other"), ("ckpt-1",)),
+        ("b/ckpt-*", ("b",), ("ckpt-1", "ckpt-2")),
+    ):
+        found = ckread.open_run(f"{here}/{pattern}")
+        expected = {f"{here}/{run}/{name}" for run in runs for name in names}
+        assert {entry.path for entry in found.entries} == expected, pattern
+    code, out, _ = call("runs", f"{here}/*/ckpt-*", "--json")
+    assert code == 0
+    assert len(json.loads(out)["groups"][0]) == 6
+    code, _, err = call("runs", f"{here}/*/nope-*")
+    assert (code, "no directory" in err) == (2, True)
