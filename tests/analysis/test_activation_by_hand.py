@@ -360,6 +360,9 @@ def test_which_layer_a_kernel_is_of() -> None:
     )
     assert layer_of(made, made["a/looked/kernel"]).name == "a/looked"
     assert layer_of(made, made["looked/kernel"]).name == "", "one of two"
+    extra = {"b/looked/kernel": np.ones((3, 2, 2, 5)), "b/looked/bias": np.ones(5)}
+    other_one = with_model(whole, extra)
+    assert layer_of(other_one, other_one["b/looked/kernel"], is_input=True).name == "b/looked"
     other = holding(INPUT, kernel_size=[3, 3])
     assert layer_of(other, other["looked/kernel"]).name == "", "of another size"
     extra = {"looked/weights": np.ones((3, 2, 2, 5)), "x/depthwise_kernel": np.ones((3, 2, 2, 5))}

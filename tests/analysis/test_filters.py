@@ -356,3 +356,15 @@ def test_responses_as_they_are_told() -> None:
     line = checkpoint({"c/kernel": _kernel(3, 1, 4)})
     with pytest.raises(UsageError, match="c/kernel: a conv1d kernel does not respond to an image"):
         ckread.responses(line, "c/kernel", np.ones((5, 6)))
+
+
+def test_kernels_and_responses_are_compared_by_identity() -> None:
+    kernel = _kernel(3, 3, 1, 2)
+    one, other = filters_of("k", kernel), filters_of("k", kernel)
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+    made = checkpoint({"c/kernel": kernel})
+    first, second = (ckread.responses(made, "c/kernel", np.ones((5, 6))) for _ in range(2))
+    assert first != second
+    assert len({first, second}) == 2

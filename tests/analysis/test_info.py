@@ -22,6 +22,7 @@ from ckread.analysis.info import (
 from ckread.analysis.training import TrainingState
 from ckread.errors import CheckpointError
 from ckread.model.role import Role
+from ckread.readers.contract import StoredFile
 from ckread.views.info.facts import sentence_of
 from ckread.views.json_document import encode
 from tests.analysis.array_checkpoint import checkpoint
@@ -369,3 +370,23 @@ def test_the_writer_by_names_of_objects(
     graph.nodes = [Mock(has_checkpoint_values=is_new)]
     made.evidence = made.evidence._replace(graph=graph)
     assert (find_keras(made), find_writer(made, keras)) == (keras, writer)
+
+
+def test_a_saved_model_stands_for_the_index_of_its_variables() -> None:
+    made = checkpoint({"w": np.ones(2)})
+    index, shard = (
+        StoredFile(name, 7, is_shard=s) for name, s in (("v.index", False), ("v.data", True))
+    )
+    made.reader.files = lambda: (index, shard)  # type: ignore[method-assign]
+    assert [(file.path, file.is_shard) for file in summarise(made).files] == [
+        ("v.index", False), ("v.data", True)
+    ]  # fmt: skip
+    model = Mock(path="s/saved_model.pb", nbytes=99, tags=(), signatures=(), assets=("a",))
+    model.tensorflow_version = "2.9"
+    made.evidence = made.evidence._replace(saved_model=model)
+    found = summarise(made)
+    assert found.files == (StoredFile("s/saved_model.pb", 99, is_shard=False), shard)
+    assert (found.writer, found.assets) == ("TensorFlow 2.9", ("a",))
+    assert found.to_dict()["shards"] == [{"file": "v.data", "nbytes": 7, "present": True}]
+    model.path = "v.index"
+    assert summarise(made).files == (index, shard)

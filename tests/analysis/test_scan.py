@@ -19,6 +19,8 @@ from ckread.analysis.scan import (
     READ_NBYTES,
     Grid,
     Item,
+    Piece,
+    _places,
     batches,
     item_of,
     scan,
@@ -230,3 +232,11 @@ def test_batches_are_as_large_as_may_be(
     found = list(batches(sizes, nbytes=10, count=3, weights=weights))
     assert [len(one) for one in found] == expected
     assert [i for one in found for i in one] == list(range(len(sizes)))
+
+
+def test_places_that_are_read_are_told_beforehand() -> None:
+    one = Extent("a", 100, 40, DataType.FLOAT32, False, None, ())
+    two = Extent("b", 7, 80, DataType.FLOAT64, False, None, ())
+    item = Item(0, (one, two), 10, Grid(5, 5))
+    job = [Piece(0, item, 0, 5), Piece(0, item, 5, 10)]
+    assert list(_places(job)) == [("a", 100, 120), ("b", 7, 47), ("a", 120, 140), ("b", 47, 87)]

@@ -24,10 +24,12 @@ from ckread.analysis.drift.drift import drift
 from ckread.analysis.statistics.statistics import statistics
 from ckread.analysis.track import track
 from ckread.analysis.workers import MAX_JOB_NBYTES, Work, job_nbytes, workers_of
+from ckread.model.columns import SomeVariables
 from ckread.model.opening import open_checkpoint
 from ckread.readers import crc32c, extents, files
 from ckread.readers.contract import DataType, Extent, numpy_dtype
 from tests.builders import BundleBuilder, write_bundle
+from tests.model.test_columns import columns_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -338,3 +340,33 @@ def taking(dtypes: Any) -> Any:
         return arrays[0].copy(), np.ones(len(arrays[0]), np.bool_)
 
     return small.AllAtOnce(measure, dtypes)
+
+
+def test_tensors_of_several_shards_are_grouped_by_columns_too(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    builder = BundleBuilder(2)
+    for i in range(12):
+        wide = i % 3 == 0
+        array = random.normal(size=5 + i % 2).astype("f8" if wide else "f4")
+        dtype = DataType.FLOAT64 if wide else DataType.FLOAT32
+        builder.add(f"w{i:02}", array, dtype, shard=i % 5 % 2)
+    prefix = builder.write(tmp_path / "x")
+    with open_checkpoint(prefix) as made:
+        listed = list(made.values())
+        groups, rest = small.grouped([listed])
+    with columns_above(-1), open_checkpoint(prefix) as made:
+        assert made.columns is not None
+        places = np.arange(12)
+        found, left = small.grouped([SomeVariables(made.columns, places)])
+    assert rest == left == []
+    assert len(groups) == len(found) == 4
+    for one, other in zip(groups, found, strict=True):
+        assert one.numbers.tolist() == other.numbers.tolist()
+        [mine], [theirs] = one.columns, other.columns
+        lying = [
+            [c.paths[k] for k in ([0] * len(one.numbers) if c.files is None else c.files.tolist())]
+            for c in (mine, theirs)
+        ]
+        assert lying[0] == lying[1]
+        assert mine.offsets.tolist() == theirs.offsets.tolist()
+        assert mine.crc32c.tolist() == theirs.crc32c.tolist()

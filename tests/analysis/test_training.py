@@ -14,6 +14,7 @@ from ckread.analysis.training import (
     averages_apart,
     find_masks,
     is_power,
+    optimizer_claims,
     read_training_state,
 )
 from ckread.errors import MissingShardError
@@ -420,3 +421,94 @@ def test_what_a_model_was_compiled_with(settings: Any, rate: float | None, sched
     )
     stored.evidence = stored.evidence._replace(compiled=compiled, optimizer_class="AdamW")
     assert read_training_state(stored).learning_rate == 0.25
+
+
+def optimizers_of(**values: Any) -> list[tuple[Any, ...]]:
+    return [
+        (one.name, one.kind, one.iterations, one.learning_rate)
+        for one in state_of(**values).optimizers
+    ]
+
+
+def test_optimizers_by_their_counters_and_rates() -> None:
+    n, half = np.int64(9), np.float32(0.5)
+    assert optimizers_of(w=np.ones(2)) == []
+    assert optimizers_of(adam__iteration=n) == [("adam", None, 9, None)]
+    assert optimizers_of(optimizer__iter=n, optimizer__lr=half) == [("optimizer", None, 9, 0.5)]
+    assert optimizers_of(my_opt__iterations=n) == [("my_opt", None, 9, None)]
+    assert optimizers_of(data__iterations=n) == []
+    assert optimizers_of(data__iterations=n, data__learning_rate=half) == [("data", None, 9, 0.5)]
+    assert optimizers_of(x__learning_rate=half) == [("x", None, None, 0.5)]
+    both = optimizers_of(a_optimizer__iterations=n, b_optimizer__iterations=np.int64(7))
+    assert both == [("a_optimizer", None, 9, None), ("b_optimizer", None, 7, None)]
+    state = state_of(a_optimizer__iterations=n, b_optimizer__iterations=np.int64(7))
+    assert (state.iterations, state.learning_rate, state.optimizer_name) == (
+        None, None, "a_optimizer"
+    )  # fmt: skip
+    inner = optimizers_of(
+        optimizer__iterations=n, optimizer__inner_optimizer__learning_rate=half,
+        optimizer__inner_optimizer__iteration=np.int64(8),
+    )  # fmt: skip
+    assert inner == [("optimizer/inner_optimizer", None, 8, 0.5)]
+    lone = optimizers_of(optimizer__iterations=n, learning_rate=half)
+    assert lone == [("optimizer", None, 9, 0.5)]
+    two = optimizers_of(a_optimizer__iterations=n, b_optimizer__iterations=n, learning_rate=half)
+    assert [rate for *_, rate in two] == [None, None]
+    odd = optimizers_of(optimizer__iterations=np.float64(np.inf))
+    assert odd == [("optimizer", None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [((5.0, 5.0, 5.0), 5), ((5.0, 6.0), None), ((7.0,), 7)]
+)
+def test_steps_of_each_parameter(counts: tuple[float, ...], expected: int | None) -> None:
+    arrays = {"w": np.ones(2), **{f"o/state/{i}/step": np.float32(n)
+              for i, n in enumerate(counts)}}  # fmt: skip
+    owners = {name: ("w", "step") for name in arrays if name != "w"}
+    roles = dict.fromkeys(owners, Role.COUNTER)
+    made = checkpoint({k: np.asarray(x) for k, x in arrays.items()}, owners=owners, roles=roles)
+    [state] = read_training_state(made).optimizers
+    assert (state.name, state.iterations) == ("o", expected)
+
+
+def claims_of(made: Checkpoint) -> list[tuple[Any, ...]]:
+    state = read_training_state(made)
+    found = optimizer_claims(made, state.optimizers)
+    return [(c.claim, c.value, str(c.strength), c.source) for c in found]
+
+
+def test_what_tells_the_optimizer() -> None:
+    untold = "told by a configuration, or slots of known names"
+    bare = checkpoint({"w": np.ones(2), "adam/iteration": np.array(3)},
+                      roles={"adam/iteration": Role.COUNTER})  # fmt: skip
+    assert claims_of(bare) == [("optimizer", None, "unknown", untold)]
+    arrays = {"w": np.ones(2), "w/Adam": np.ones(2), "w/Adam_1": np.ones(2),
+              "learning_rate": np.array(0.5)}  # fmt: skip
+    named = checkpoint(
+        arrays, owners={"w/Adam": ("w", "Adam"), "w/Adam_1": ("w", "Adam_1")},
+        roles={"learning_rate": Role.HYPERPARAMETER},
+    )  # fmt: skip
+    assert claims_of(named) == [
+        ("optimizer", "Adam", "named", "the names of its slots"),
+        ("learning_rate", 0.5, "stored", "variable learning_rate"),
+    ]
+    schedule = {"learning_rate": {"class_name": "CosineDecay"}}
+    compiled = CompiledConfig(OptimizerConfig("Adam", "adam", schedule))
+    by_config = checkpoint({"w": np.ones(2)})
+    by_config.evidence = by_config.evidence._replace(compiled=compiled, optimizer_class="Adam")
+    assert claims_of(by_config) == [
+        ("optimizer", "Adam", "stored", "what the model was compiled with"),
+        ("learning_rate", None, "unknown", "CosineDecay gives it, and is not saved with its step"),
+    ]
+    rate = CompiledConfig(OptimizerConfig("Adam", "adam", {"learning_rate": 0.25}))
+    by_config.evidence = by_config.evidence._replace(compiled=rate)
+    assert claims_of(by_config)[1] == (
+        "learning_rate", 0.25, "stored", "what the model was compiled with"
+    )  # fmt: skip
+    several = checkpoint(
+        {"w": np.ones(2), "a_optimizer/iter": np.array(3), "b_optimizer/iter": np.array(4)},
+        roles={"a_optimizer/iter": Role.COUNTER, "b_optimizer/iter": Role.COUNTER},
+    )
+    assert [claim for claim, *_ in claims_of(several)] == [
+        "optimizer of a_optimizer", "optimizer of b_optimizer"
+    ]  # fmt: skip

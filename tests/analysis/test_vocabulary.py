@@ -6,9 +6,11 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import ckread
+from ckread.analysis import vocabulary
 from ckread.analysis.check.check import check
 from ckread.analysis.findings import Code
 from ckread.analysis.vocabulary import (
@@ -18,6 +20,7 @@ from ckread.analysis.vocabulary import (
     vocabulary_names,
 )
 from ckread.cli.main import main
+from tests.analysis.array_checkpoint import checkpoint
 from tests.places import FIXTURES
 
 if TYPE_CHECKING:
@@ -133,3 +136,18 @@ def test_live_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert missing_vocabularies(checkpoint) == ["text"]
     with ckread.open(tmp_path / "ckpt") as checkpoint:
         assert len(missing_vocabularies(checkpoint)) == 1
+
+
+def test_the_only_vocabulary_of_a_graph_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = checkpoint({"w": np.ones(2)})
+    monkeypatch.setattr(vocabulary, "_assets", lambda _: ())
+    for constants, found in (
+        ({"c1": ("a", "b")}, Vocabulary("c1", "the constant c1 of its graph", ("a", "b"))),
+        ({"c1": ("a", "b"), "c2": ("c", "d")}, None),
+        ({}, None),
+    ):  # fmt: skip
+        monkeypatch.setattr(vocabulary, "_constants", lambda _, constants=constants: constants)
+        assert find_vocabulary(made, "vocabulary") == found
+        named = find_vocabulary(made, "c1")
+        assert named == (None if not constants else Vocabulary("c1", "the constant c1 of its graph",
+                                                               ("a", "b")))  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from google_crc32c import value as crc32c
 
+from ckread.analysis.check.finite import Look
 from ckread.analysis.check.training import _zero_units
 from ckread.analysis.check.values import MAX_NBYTES, ValueCheck, changed_byte, check_values
 from ckread.analysis.findings import Code
@@ -126,3 +127,9 @@ def test_most_checksums_that_are_wrong(
         assert found[0].message == "4 of 7 tensors are nothing but zero bytes"
     elif is_mixed:
         assert found[0].message == "4 of 7 tensors have other checksums than the index says"
+
+
+def test_strings_are_read_and_not_zero() -> None:
+    found = checked({"text": np.array([b"a", b""], object)})
+    assert found.looks["text"] == Look(2, is_zero=False)
+    assert (found.n_verified, found.findings) == (1, [])

@@ -25,7 +25,8 @@ from ckread.analysis.diff.difference import (
     measure_difference,
 )
 from ckread.analysis.diff.metrics import Tolerance
-from ckread.errors import UsageError
+from ckread.analysis.diff.records import Conversion
+from ckread.errors import UsageError, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.readers.contract import DataType
 from tests.analysis.array_checkpoint import checkpoint
@@ -255,6 +256,8 @@ def test_a_diff_as_a_document_and_a_table() -> None:
         "<ckread.CheckpointDiff 'a', 'b': 1 added, 1 removed, 1 reshaped, 1 retyped, 2 changed, "
         "1 renamed, 1 identical>"
     )
+    with pytest.raises(VariableNotFoundError, match="a, b"):
+        found["nothing"]
     table = found.to_pandas()
     assert table.loc["moved", "max_abs"] == 12
     assert table.loc["moved", "elements"] == 2
@@ -313,3 +316,31 @@ def test_other_sizes_are_not_compared(one: int, other: int) -> None:
     found = diff_checkpoints(checkpoint({"w": np.ones(one)}), checkpoint({"w": np.ones(other)}))
     assert (str(found["w"].status), found["w"].metrics) == ("reshaped", None)
     assert (found["w"].is_read, found.verified) == (False, None)
+
+
+def test_how_much_of_a_model_was_found_again() -> None:
+    a = checkpoint({"w": np.arange(6.0).reshape(2, 3), "b": np.ones(3), "gone": np.ones(4),
+                    "odd": np.ones(5), "n": np.array(3)}, roles={"n": Role.COUNTER})  # fmt: skip
+    b = checkpoint({"w": np.arange(6.0).reshape(2, 3), "b": np.full(3, 2.0), "come": np.ones(7),
+                    "odd": np.ones(9), "n": np.array(3)}, roles={"n": Role.COUNTER})  # fmt: skip
+    found = list(diff_checkpoints(a, b))
+    told = Conversion.of(found)
+    assert told.to_dict() == {
+        "variables": 4, "found": 3, "bit_equal": 1, "transposed": 0, "cast": None,
+        "exact_cast": None, "missing": ["gone"], "extra": ["come"],
+    }  # fmt: skip
+    assert told.is_exact_cast is False
+    assert Conversion.told_by(found) == told
+    moved = [v for v in found if v.name != "w"]
+    assert Conversion.told_by(moved) is None, "nothing is the same"
+    few = [v for v in found if v.name in ("w", "gone")]
+    assert Conversion.told_by(few) is not None
+    lone = next(v for v in found if v.name == "gone")
+    assert Conversion.told_by([*few, lone._replace(a=lone.a and lone.a._replace(key="x"))]) is None
+    half = checkpoint({"w": np.arange(6.0).reshape(2, 3).astype(np.float16),
+                       "b": np.ones(3, np.float16), "gone": np.ones(4)})  # fmt: skip
+    cast = Conversion.of(list(diff_checkpoints(a, half)))
+    assert (cast.cast, cast.is_exact_cast, cast.bit_equal) == ("float16", True, 1)
+    one = checkpoint({"w": np.arange(6.0).reshape(2, 3), "b": np.ones(3, np.float16),
+                      "gone": np.ones(4)})  # fmt: skip
+    assert Conversion.of(list(diff_checkpoints(a, one))).cast is None

@@ -22,9 +22,9 @@ from ckread.analysis.diff.conversion import (
     pair_by_turned_values,
 )
 from ckread.analysis.diff.leftovers import assign, pair_by_content, pair_nearest, propose
-from ckread.analysis.diff.matching import is_same_content, match_variables
+from ckread.analysis.diff.matching import _closed, is_same_content, match_variables
 from ckread.analysis.diff.metrics import Tolerance, may_be_exchanged
-from ckread.analysis.diff.renaming import infer_rules
+from ckread.analysis.diff.renaming import _substitution, infer_rules, parse_rule
 from ckread.model.role import Role
 from tests.analysis.array_checkpoint import checkpoint
 
@@ -481,3 +481,134 @@ def test_codes_of_two_rows_and_groups_of_too_few() -> None:
     }  # fmt: skip
     grouped = checkpoint(few)
     assert decoding_of(grouped["d/kernel"], grouped) is None
+
+
+# Names.
+
+
+def matched(a: dict[str, Any], b: dict[str, Any], **options: Any) -> dict[str, tuple[str, str]]:
+    """Give the name of b, and why, by that of a."""
+    left, right = some(a), some(b)
+    found = match_variables(left, right, **options)
+    assert len(found.pairs) + len(found.removed) == len(a)
+    assert len(found.pairs) + len(found.added) == len(b)
+    order = [v.name for v in right]
+    places = [order.index(p.b.name) for p in found.pairs]
+    assert places == sorted(places)
+    return {p.a.name: (p.b.name, str(p.paired_by)) for p in found.pairs}
+
+
+X, Y, Z = (floats(4, 5, seed=i) for i in (1, 2, 3))
+
+
+def test_layers_that_changed_places() -> None:
+    assert matched({"p": X, "q": Y}, {"p": Y, "q": X}) == {
+        "p": ("q", "content"), "q": ("p", "content")
+    }  # fmt: skip
+    shifted = matched({"l1": X, "l2": Y}, {"l1": Z, "l2": X, "l3": Y})
+    assert shifted == {"l1": ("l2", "content"), "l2": ("l3", "content")}
+    copied = matched({"on": X, "off": Y}, {"on": Z, "off": X})
+    assert copied == {"on": ("on", "name"), "off": ("off", "name")}, "both names live on"
+    twice = matched({"p": X, "q": Y}, {"p": Y, "q": Y})
+    assert twice == {"p": ("p", "name"), "q": ("q", "name")}
+    ones = np.ones(20, np.float32)
+    assert matched({"p": ones, "q": Y}, {"p": Y + 1, "q": ones})["p"] == ("p", "name")
+    few = {"p": floats(3), "q": floats(3, seed=1)}
+    assert matched(few, {"p": few["q"], "q": few["p"]})["p"] == ("p", "name")
+    renamed = matched({"p": X, "q": Y}, {"p": Y, "r": X})
+    assert renamed == {"p": ("r", "content"), "q": ("p", "content")}
+
+
+def test_renames_that_are_given_come_first() -> None:
+    a, b = {"p": X, "q": Y}, {"p": X, "q": Y}
+    assert matched(a, b, renames={"p": "q"})["p"] == ("q", "rename")
+    assert matched(a, b, moved={"p": "q", "q": "p"}) == {
+        "p": ("q", "values"), "q": ("p", "values")
+    }  # fmt: skip
+    rule = parse_rule("s/p/q/")
+    assert matched({"p": X}, {"q": X}, rules=[rule]) == {"p": ("q", "rename")}
+    assert matched({"p": X}, {"p": X}, rules=[rule]) == {"p": ("p", "name")}
+
+
+def test_scopes_that_all_share() -> None:
+    a = {"net/a/w": X, "net/b/w": Y, "net/c/w": Z}
+    b = {"a/w": X + 1, "b/w": Y + 1, "c/w": Z + 1}
+    found = matched(a, b)
+    assert found == {name: (name[4:], "scope") for name in a}
+    assert matched(b, a) == {name: (f"net/{name}", "scope") for name in b}
+    both = matched(a, {f"model/{name}": x for name, x in b.items()})
+    assert both == {name: (f"model/{name[4:]}", "scope") for name in a}
+    assert matched({"net/w": X}, {"model/w": X + 1})["net/w"][1] == "shape"
+    odd = {"model/a/w": X + 1, "model/b/w": floats(3, 2), "model/c/w": floats(2, 3)}
+    assert matched(a, odd).get("net/b/w") is None
+
+
+def test_chains_that_are_closed() -> None:
+    def closed(moved: dict[str, str], a: str, b: str) -> list[tuple[str, str]]:
+        return sorted(_closed(moved, {*a}, {*b}))
+
+    assert closed({"p": "q", "q": "p"}, "pq", "pq") == [("p", "q"), ("q", "p")]
+    assert closed({"p": "p"}, "p", "p") == []
+    assert closed({"p": "q", "q": "r"}, "pq", "pqr") == [("p", "q"), ("q", "r")]
+    assert closed({"p": "q", "q": "r"}, "pqr", "qr") == [("p", "q"), ("q", "r")]
+    assert closed({"p": "q", "q": "r"}, "pqr", "pqr") == []
+    assert closed({"p": "q"}, "pq", "pq") == []
+    assert closed({"p": "q", "s": "t"}, "pqs", "pqst") == [("s", "t")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("a/b/c", "x/b/c", ("^a/", "x/")), ("b/c", "x/y/b/c", ("^", "x/y/")),
+        ("x/b", "b", ("^x/", "")), ("a/b/c", "a/b/d", ("/c$", "/d")),
+        ("a/b", "a/b/c", ("$", "/c")), ("a/b/c", "a/b", ("/c$", "")),
+        ("a/b/c", "a/x/c", ("/b/", "/x/")), ("a/c", "a/x/c", ("^a/", "a/x/")),
+        ("a/b/c", "a/c", ("/b/", "/")), ("a.b/c", "d/c", (r"^a\.b/", "d/")),
+        ("a/b", r"a/\1", ("/b$", r"/\\1")), ("a/b/b/c", "a/b/c", ("/b/", "/")),
+    ],
+)  # fmt: skip
+def test_what_two_names_differ_in(old: str, new: str, rule: tuple[str, str]) -> None:
+    assert _substitution(old, new) == rule
+
+
+def test_rules_contradict_nothing_that_stayed() -> None:
+    renames = [("a/x/w", "a/y/w"), ("b/x/w", "b/y/w")]
+    assert len(infer_rules(renames, ["c/z/w"])) == 1
+    assert infer_rules(renames, ["c/x/w"]) == ()
+    assert infer_rules([("a/x/w", "a/y/w"), ("b/q/w", "b/r/w")]) == ()
+    assert infer_rules([*renames, ("c/x/w", "c/z/w")]) == ()
+
+
+def numbered(*numbers: int, leaf: str = "kernel", seed: int = 0) -> dict[str, Any]:
+    return {
+        f"dense{f'_{n}' if n else ''}/{leaf}": floats(4, 4, seed=seed + i)
+        for i, n in enumerate(numbers)
+    }
+
+
+def test_layers_that_keras_numbered() -> None:
+    a, b = numbered(0, 1), numbered(7, 8, seed=50)
+    assert matched(a, b) == {
+        "dense/kernel": ("dense_7/kernel", "order"), "dense_1/kernel": ("dense_8/kernel", "order")
+    }  # fmt: skip
+    overlap = numbered(1, 2, seed=50)
+    assert matched(a, overlap)["dense/kernel"] == ("dense_1/kernel", "order")
+    held = {"dense_1/kernel": a["dense_1/kernel"], "dense_2/kernel": floats(4, 4, seed=9)}
+    assert matched(a, held)["dense_1/kernel"] == ("dense_1/kernel", "name")
+    wide = {"dense_7/kernel": floats(4, 5), "dense_8/kernel": floats(4, 4)}
+    assert all(why != "order" for _, why in matched(a, wide).values())
+    three = numbered(7, 8, 9, seed=50)
+    assert all(why != "order" for _, why in matched(a, three).values())
+    other = numbered(7, 8, leaf="bias", seed=50)
+    assert all(why != "order" for _, why in matched(a, other).values())
+
+
+def test_what_stands_beside_a_proposed_pair() -> None:
+    a = {"net/old/kernel": X, "net/old/bias": floats(5), "net/far/scale": floats(2)}
+    b = {"net/new/kernel": Y, "net/new/bias": floats(5, seed=9), "net/other/scale": floats(3)}
+    found = matched(a, b)
+    assert found["net/old/kernel"] == ("net/new/kernel", "shape")
+    assert found["net/old/bias"] == ("net/new/bias", "shape")
+    one = {"p/kernel": X, "p/q": floats(1), "r/q": floats(1, seed=2)}
+    other = {"s/kernel": Y, "s/q": floats(1, seed=3), "t/q": floats(1, seed=4)}
+    assert matched(one, other)["p/q"] == ("s/q", "shape")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,7 @@ def test_epochs_of_names() -> None:
     raw = rows(counters={"epoch": (0, 1, 2)})
     assert placed(from_0, raw) == ({"a": 1, "b": 3}, "by epoch, of the names", "named", False)
     assert placed(from_0, rows())[0] == {"a": 0, "b": 2}
+    assert placed(from_0, rows(counters={"epoch": (1, 2, 3)}))[0] == {"a": 0, "b": 2}
     few = Entries(entry("a", epoch=1), entry("b", epoch=2))
     supposed = "by epoch, of the names, taken to count from 1 while the log counts from 0"
     assert placed(few, raw) == ({"a": 1, "b": 2}, supposed, "named", True)
@@ -333,3 +335,27 @@ def test_modes() -> None:
         mode_of("loss", "least")
     for name in ("error_accuracy", "gamma", "score_distance"):
         assert told_mode(name) is None
+
+
+def test_marks_are_the_first_epochs_after_seams(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.json", epoch=[1, 2, 4, 5], loss=[4.0, 3, 2, 1])
+    made = history(log)
+
+    def marked(*pairs: tuple[str, str]) -> dict[int, str]:
+        seams = tuple(
+            SimpleNamespace(
+                before=SimpleNamespace(path=a), after=SimpleNamespace(path=b), code=a + b, copies=()
+            )
+            for a, b in pairs
+        )
+        held = Holders(kept={1: "p", 2: "q", 4: "r", 5: "s"})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ckread.analysis.history.history.without_copies", lambda seams: seams)
+            found = replace(made, holders=held, run_seams=seams).marks  # type: ignore[arg-type]
+        return {at: str(seam.code) for at, seam in found.items()}
+
+    assert marked(("p", "q"), ("q", "r")) == {1: "pq", 2: "qr"}
+    assert marked(("p", "r"), ("p", "q")) == {1: "pr"}
+    assert marked(("q", "p"), ("q", "q"), ("x", "q"), ("p", "x"), ("x", "y")) == {}
+    assert marked(("r", "s")) == {3: "rs"}
+    assert made.marks == {}

@@ -170,10 +170,11 @@ def test_bins_of_many_values_hold_them_all() -> None:
     assert {*(stops - bins.counts).tolist()} == cuts
 
 
-def test_condensing_joins_neighbours_alone() -> None:
+@pytest.mark.parametrize("scale", [1e300, 1.0, 1e-3, 1e-300])
+def test_condensing_joins_neighbours_alone(scale: float) -> None:
     random = np.random.default_rng(0)
-    low = np.sort(random.normal(size=6000)) * 1e300
-    bins = Bins(low, low + 1e295, random.integers(1, 5, 6000))
+    low = np.sort(random.normal(size=6000)) * scale
+    bins = Bins(low, low + scale * 1e-5, random.integers(1, 5, 6000))
     few = Bins(low[:N_BINS], low[:N_BINS], np.ones(N_BINS, np.int64))
     assert few.condensed() is few
     found = bins.condensed()
@@ -188,7 +189,15 @@ def test_condensing_joins_neighbours_alone() -> None:
     assert found.counts.max() <= bins.n // N_BINS + 1 + 4
     width = (bins.high[-1] / 2 - bins.low[0] / 2) / N_BINS * 2
     assert (bins.low[last] - bins.low[first]).max() <= width * (1 + 1e-9)
-    whole = np.linspace(-3e300, 3e300, 2)
+    # Neighbours are joined where they are of one share and of one cell of the range.
+    share, n_cells = bins.n // N_BINS + 1, N_BINS
+    of_share = (np.cumsum(bins.counts) // share).tolist()
+    span = bins.high[-1] / 2 - bins.low[0] / 2
+    of_cell = ((bins.low / 2 - bins.low[0] / 2) / span * n_cells // 1).tolist()
+    places = list(zip(of_share, of_cell, strict=True))
+    apart = [0, *(i for i in range(1, 6000) if places[i] != places[i - 1])]
+    assert first.tolist() == apart
+    whole = np.array([-5.0, 5.0]) * scale
     assert found.histogram(whole).tolist() == bins.histogram(whole).tolist()
 
 
