@@ -17,7 +17,7 @@ from ckread.readers.contract import DataType
 from ckread.readers.slices import unravelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +29,8 @@ SUFFIXES = (".npy", ".npz", ".csv", ".safetensors")
 MAX_PADDING_NBYTES = 1 << 28
 """Bytes that strings of very different length may be padded by."""
 
+_MANY = 1 << 17
+"""Elements of a type of a byte or two, from which on its values are written once each."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -197,10 +199,23 @@ def write_csv(
     """Write a row per row of the last dimension; above two dimensions its index first."""
     text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
-    n_columns = shape[-1] if len(shape) > 1 else 1
-    for at, row in enumerate(_rows(map(element_texts, chunks), n_columns)):
-        index = unravelled(at, shape[:-1]) if len(shape) > 2 else ()
-        writer.writerow([*index, *row])
+    n = max(1, shape[-1]) if len(shape) > 1 else 1
+    rest: list[str] = []
+    at = 0
+    for chunk in chunks:
+        rest += element_texts(chunk)
+        starts = range(0, len(rest) - n + 1, n)
+        rows: Iterable[list[str]] = (rest[start : start + n] for start in starts)
+        if len(shape) > 2:
+            places = (unravelled(row, shape[:-1]) for row in range(at, at + len(starts)))
+            rows = ([*map(str, place), *row] for place, row in zip(places, rows, strict=True))
+        if chunk.dtype.hasobject:
+            writer.writerows(rows)
+        else:  # in numbers nothing is quoted
+            lines = rest if len(shape) < 2 else map(",".join, rows)
+            text.write("".join([f"{line}\n" for line in lines]))
+        at += len(starts)
+        del rest[: n * len(starts)]
     text.flush()
     text.detach()
 
@@ -210,17 +225,21 @@ def element_texts(chunk: NDArray[np.generic]) -> list[str]:
     if chunk.dtype.hasobject:
         texts = [e.decode("utf-8", "backslashreplace") for e in chunk.ravel().tolist()]
         return [f"'{text}" if text.startswith(_FORMULA_STARTS) else text for text in texts]
-    flat = storable(chunk).ravel()
-    if flat.dtype.kind in "fc":
-        return [str(element) for element in flat]
-    return list(map(str, flat.tolist()))
+    import numpy as np
+
+    if chunk.dtype.itemsize < 4 and chunk.dtype.kind not in "biu" and chunk.size >= _MANY:
+        codes = chunk.ravel().view(f"u{chunk.dtype.itemsize}")
+        present = np.flatnonzero(np.bincount(codes)).astype(codes.dtype)  # 65,536 at most
+        known = dict(zip(present.tolist(), _texts(present.view(chunk.dtype)), strict=True))
+        return [*map(known.__getitem__, codes.tolist())]
+    return _texts(chunk.ravel())
 
 
-def _rows(chunks: Iterable[list[str]], n_columns: int) -> Iterator[list[str]]:
-    rest: list[str] = []
-    for chunk in chunks:
-        rest += chunk
-        whole = len(rest) - len(rest) % max(1, n_columns)
-        for start in range(0, whole, max(1, n_columns)):
-            yield rest[start : start + n_columns]
-        rest = rest[whole:]
+def _texts(values: NDArray[np.generic]) -> list[str]:
+    """Give the texts of numbers one after the other."""
+    import numpy as np
+
+    flat = storable(values)
+    if flat.dtype.kind in "fc" and flat.dtype != np.float64:
+        return [*map(str, flat)]
+    return repr(flat.tolist())[1:-1].split(", ") if flat.size else []

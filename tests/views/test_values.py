@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import math
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ckread.errors import UsageError
+from ckread.views import array_files
 from ckread.views.array_files import (
     member_name,
     storable,
@@ -183,3 +186,34 @@ def test_the_suffix_says_how() -> None:
     assert suffix_of("a.b/K.NPY") == ".npy"
     with pytest.raises(UsageError, match=r"x\.txt: no suffix that says how to write it"):
         suffix_of("x.txt")
+
+
+@pytest.mark.parametrize("dtype", ["f2", "bfloat16", "float8_e4m3fn", "f4", "f8", "i1", "u8", "?"])
+def test_each_element_is_written_as_numpy_writes_it(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: of narrow types each value is then written once."""
+    numbers = np.random.default_rng(0).integers(0, 256, 5000, "u1")
+    kind = getattr(ml_dtypes, dtype) if "float" in dtype else dtype
+    values = (numbers % 2 if dtype == "?" else numbers[:4992]).view(kind)
+    expected = [str(one) for one in array_files.storable(values).tolist()]
+    if np.dtype(kind).kind != "b" and dtype != "f8" and "f" in dtype:
+        expected = [str(one) for one in array_files.storable(values)]
+    for many in (1, 1 << 17):
+        monkeypatch.setattr(array_files, "_MANY", many)
+        for n in (0, 1, len(values)):
+            assert array_files.element_texts(values[:n]) == expected[:n]
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (2, 3), (3, 1), (2, 1, 3), (0,), (0, 2), (2, 0)])
+@pytest.mark.parametrize("cut", [1, 2, 4, 6])
+def test_rows_of_a_csv_however_its_chunks_are_cut(shape: tuple[int, ...], cut: int) -> None:
+    values = np.arange(math.prod(shape), dtype="f4")
+    file = io.BytesIO()
+    array_files.write_csv(file, shape, [values[i : i + cut] for i in range(0, values.size, cut)])
+    rows: Any = values.reshape(-1, shape[-1] if len(shape) > 1 else 1) if values.size else []
+    places = np.ndindex(shape[:-1]) if len(shape) > 2 else itertools.repeat(())
+    expected = [
+        ",".join(map(str, (*place, *row))) for place, row in zip(places, rows, strict=False)
+    ]
+    assert file.getvalue().decode().splitlines() == expected

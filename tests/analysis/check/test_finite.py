@@ -130,7 +130,10 @@ def test_rows_are_looked_at_as_each_alone(dtype: str) -> None:
     ])  # fmt: skip
     found, are_finite = look_many([DataType(dtype)], [rows])
     assert are_finite.all()
-    assert found == [look_at(row, DataType(dtype)) for row in rows]
+    alone = [look_at(row, DataType(dtype)) for row in rows]
+    assert [look._replace(may_have_zero=True) for look in found] == alone
+    if dtype.startswith(("float32", "float64")):
+        assert [look.may_have_zero for look in found] == (rows == 0).any(axis=1).tolist()
     if dtype != "int32":
         odd = rows[:4].copy()
         odd[0, 1], odd[2, 0] = np.nan, np.nan
