@@ -318,10 +318,7 @@ def _read(
         f"{column.shown()}: {_why_not(column)}" for column in columns if column not in chosen.used
     )
     rows: list[tuple[int, ...]] = list(zip(*chosen.keys, strict=True)) or [()] * len(cut)
-    keys = [
-        (row, trusted[i] if trusted else 0.0, natural(names[places[i]]))
-        for i, row in enumerate(rows)
-    ]
+    keys = [(row, trusted[i : i + 1], natural(names[places[i]])) for i, row in enumerate(rows)]
     order = sorted(range(len(cut)), key=keys.__getitem__)
     doubt = chosen.doubt
     if chosen.is_counted and trusted and _is_trained_again(order, trusted):

@@ -20,7 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.errors import CheckpointError, CheckpointNotFoundError, at_command_line
-from ckread.readers.detection import END_NBYTES, Ends, Kind, detect, ends_kind
+from ckread.readers.detection import (
+    END_NBYTES,
+    Ends,
+    Kind,
+    detect,
+    ends_kind,
+    protobuf_kind,
+    something_else,
+)
+from ckread.readers.files import COPY_AGAIN
 from tests.builders import bytes_field, header_bytes, masked_crc32c, table_bytes, varint_field
 from tests.places import FIXTURES
 
@@ -236,3 +245,75 @@ def test_no_text_is_matched_in_more_ways_than_one(text: bytes) -> None:
 
 def test_a_state_file_may_begin_with_comments() -> None:
     assert kind_of(b'# kept\n\n## by hand\nmodel_checkpoint_path: "a"\n') is Kind.STATE
+
+
+# The first fields of a message.
+
+_NODE = bytes_field(1, b"w") + bytes_field(2, b"Const")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (varint_field(1, 1) + bytes_field(2, b"\x0a\0"), Kind.SAVED_MODEL),
+        (varint_field(1, 2) + bytes_field(2, b"\x0a\0"), None),
+        (varint_field(1, 1) + bytes_field(2, b"\x12\0"), None),
+        (varint_field(1, 1) + bytes_field(3, b"\x0a\0"), None),
+        *((varint_field(1, 8) + bytes_field(n, b"x"), Kind.ONNX) for n in (2, 7, 8)),
+        *((varint_field(1, 8) + bytes_field(n, b"x"), None) for n in (1, 3, 6, 9)),
+        (varint_field(1, 3) + bytes_field(2, b"x"), Kind.ONNX),
+        (varint_field(1, 99) + bytes_field(2, b"x"), Kind.ONNX),
+        (varint_field(1, 100) + bytes_field(2, b"x"), None),
+        (varint_field(1, 2) + bytes_field(7, b"x"), None),
+        (varint_field(1, 8) + varint_field(2, 1), None),
+        (bytes_field(1, _NODE), Kind.GRAPH_DEF),
+        (bytes_field(1, _NODE) + b"\xff", Kind.GRAPH_DEF),
+        (bytes_field(1, bytes_field(1, b"w") + bytes_field(2, b"\1")), None),
+        (bytes_field(1, bytes_field(1, b"") + bytes_field(2, b"Const")), None),
+        (bytes_field(1, bytes_field(1, "ü".encode()) + bytes_field(2, b"Const")), None),
+        (bytes_field(1, bytes_field(1, b"w") + bytes_field(3, b"Const")), None),
+        (bytes_field(1, bytes_field(2, b"\x0a\1")), Kind.META_GRAPH),
+        (bytes_field(1, bytes_field(2, b"\x0b\1")), None),
+        (bytes_field(1, bytes_field(4, b"serve")), Kind.META_GRAPH),
+        (bytes_field(1, bytes_field(5, b"2.1")), Kind.META_GRAPH),
+        (bytes_field(1, bytes_field(6, b"2.1")), None),
+        (bytes_field(1, bytes_field(4, b"\n")), None),
+        (bytes_field(2, bytes_field(4, b"serve")), None),
+        (b"\x09" + bytes(8) + bytes_field(1, _NODE), None),  # eight bytes
+        (b"\x0d" + bytes(4) + bytes_field(1, _NODE), None),
+        (b"\x0b\x01" + bytes_field(2, b"x"), None),  # a group
+        (b"", None),
+        (b"\x80", None),
+        (bytes_field(1, _NODE)[:-2], Kind.GRAPH_DEF),  # cut, as the beginning of a file is
+    ],
+)
+def test_what_the_first_fields_of_a_message_tell(head: bytes, kind: Kind | None) -> None:
+    assert protobuf_kind(head) is kind
+
+
+def test_what_stands_in_place_of_a_part(tmp_path: Path) -> None:
+    """A few words of a text are shown; what is too short to tell is not told."""
+    path = tmp_path / "x.index"
+    path.write_bytes(b"404:   Not\nFound, and here is more that is said of it, at length")
+    error = something_else(str(path), "an index")
+    assert error is not None
+    words = "404: Not Found, and here is more that is"
+    assert str(error) == f"x.index: {Kind.TEXT.phrase} ('{words}'), expected an index"
+    assert error.remedy == COPY_AGAIN
+    path.write_bytes(b"404 Not Fou")  # eleven bytes
+    assert something_else(str(path), "an index") is None
+    path.write_bytes(b"404 Not Foun")
+    assert something_else(str(path), "an index") is not None
+    path.write_bytes(b'{"a": 1, "b": [2, 3]}')
+    error = something_else(str(path), "an index")
+    assert error is not None
+    assert str(error) == f"x.index: {Kind.JSON.phrase}, expected an index"
+    assert something_else(str(path), "an index", (Kind.JSON,)) is None
+    assert something_else(str(tmp_path / "none"), "an index") is None
+
+
+def test_what_ends_in_a_point_is_a_pickle_of_a_known_protocol() -> None:
+    assert kind_of(b"\x80\x04" + b"x" * 20 + b".") is Kind.PICKLE
+    for head in (b"\x81\x04", b"\x80\x09", b"\x90\x02", b"\x7f\x04"):
+        assert kind_of(head + b"\xff" * 20 + b".") is not Kind.PICKLE
+    assert kind_of(b"\x80\x04" + b"\xff" * 20) is not Kind.PICKLE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from ckread.errors import (
     TruncatedFileError,
     UsageError,
 )
+from ckread.readers import files
 from ckread.readers.files import RegularFile, file_identity
 
 if TYPE_CHECKING:
@@ -99,3 +101,50 @@ def test_whether_it_changed(file: RegularFile, tmp_path: Path) -> None:
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError):
         RegularFile(str(tmp_path / "none"))
+
+
+def test_what_was_written_just_now_is_given_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    looked: list[str] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(files, "look_again", looked.append)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    path = folder / "x.index"
+    path.write_bytes(b"1")
+    now = 1_800_000_000.0
+    monkeypatch.setattr(time, "time_ns", lambda: int(now * 1e9))
+    cases = ((9, 9, False), (1.5, 9, True), (9, 1.5, True), (2.5, 2.5, False))
+    for of_file, of_folder, is_young in cases:
+        os.utime(path, (now - of_file,) * 2)
+        os.utime(folder, (now - of_folder,) * 2)
+        slept.clear()
+        looked.clear()
+        assert files.let_settle([str(path)]) is is_young
+        assert slept == ([files.SETTLING_SECONDS] if is_young else [])
+        assert sorted(looked) == sorted([str(path), str(folder)] * (2 if is_young else 1))
+    assert not files.let_settle([str(tmp_path / "none" / "x")])
+
+
+@pytest.mark.parametrize("has_preadv", [True, False])
+def test_reads_in_the_middle_stop_where_they_should(
+    file: RegularFile, has_preadv: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three bytes at a time: no byte more is read than is wanted."""
+    asked: list[tuple[int, int]] = []
+
+    def few(descriptor: int, nbytes: int, offset: int) -> bytes:
+        asked.append((offset, nbytes))
+        return os.pread(descriptor, min(nbytes, 3), offset)
+
+    monkeypatch.setattr(files, "_pread", few)
+    if not has_preadv:
+        monkeypatch.delattr(os, "preadv")
+        buffer = bytearray(8)
+        file.pread_into(memoryview(buffer), 20)
+        assert buffer == DATA[20:28]
+    else:
+        assert file.pread(20, 8) == DATA[20:28]
+    assert asked == [(20, 8), (23, 5), (26, 2)]

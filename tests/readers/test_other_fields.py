@@ -212,7 +212,7 @@ META_GRAPH: Schema = {
 SAVED_MODEL = {1: V, 2: META_GRAPH}
 _HOURS = int.from_bytes(struct.pack("<f", 2.5), "little")
 _META_FIELDS: Fields = [
-    (1, [(4, "serve"), (4, "tpu"), (5, "2.16.1")]),
+    (1, [(4, "serve"), (4, "tpu"), (5, "2.4.0"), (5, "2.16.1")]),
     (2, b"\xff" * 9),
     (3, [(4, 5), (5, 1), (6, _HOURS), (7, 2)]),
     (4, [(1, "variables"), (2, [(2, [

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,3 +144,29 @@ def test_regions_whose_elements_follow_each_other() -> None:
     assert is_contiguous((), ())
     assert not is_contiguous(((1, 3), (0, 4), (0, 6)), shape)
     assert not is_contiguous(((1, 2), (2, 4), (0, 5)), shape)
+
+
+@pytest.mark.parametrize(
+    ("region", "shape", "expected"),
+    [
+        ((), (), True),
+        (((0, 3),), (3,), True),
+        (((1, 2),), (3,), True),
+        (((0, 3), (0, 4)), (3, 4), True),
+        (((1, 3), (0, 4)), (3, 4), True),
+        (((0, 3), (0, 3)), (3, 4), False),
+        (((0, 3), (1, 4)), (3, 4), False),
+        (((1, 2), (1, 3)), (3, 4), True),
+        (((1, 2), (1, 2), (0, 2)), (3, 4, 5), True),
+        (((0, 2), (1, 2), (0, 5)), (3, 4, 5), False),
+        (((0, 2), (0, 4), (1, 5)), (3, 4, 5), False),
+        (((0, 2), (0, 1)), (3, 1), True),
+    ],
+)
+def test_whether_elements_follow_each_other(
+    region: Region, shape: tuple[int, ...], expected: bool
+) -> None:
+    places = np.arange(math.prod(shape)).reshape(shape)[tuple(slice(*one) for one in region)]
+    flat = places.reshape(-1)
+    assert is_contiguous(region, shape) is expected
+    assert bool((np.diff(flat) == 1).all()) is expected

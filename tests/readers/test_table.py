@@ -149,6 +149,10 @@ def test_keys_increase_from_block_to_block(path: Path) -> None:
     assert error.remedy == DAMAGED
     three = block_bytes([(b"d", b"")])
     assert len(_read(path, table_of_blocks([(b"c", one), (b"d", three)]))) == 3
+    more = block_bytes([(b"b", b""), (b"d", b"")])  # only its first key is too small
+    assert "key b'b' after b'c'" in str(
+        _refused(path, table_of_blocks([(b"c", one), (b"d", more)]))
+    )
     same = block_bytes([(b"c", b"")])
     error = _refused(path, table_of_blocks([(b"c", one), (b"d", same)]))
     assert str(error).endswith(": key b'c' after b'c', expected increasing keys")

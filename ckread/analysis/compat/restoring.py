@@ -37,6 +37,8 @@ _NO_COUNTER = (
     "alone. read() makes none."
 )
 _ATTRIBUTES = ".ATTRIBUTES/"
+_LOOKED_FOR = (VARIABLE_VALUE, "table-", "ITERATOR_STATE")
+"""Values of variables, tables and iterators: these read them under their own names."""
 _MAX_LOOKED_AT = 40
 """Objects below one that are looked at for what it is called."""
 _KERAS3 = frozenset({"_kernel", "_embeddings", "_losses_override", "call_signature_parameters"})
@@ -82,15 +84,16 @@ class Objects:
     def values(self, node: int) -> dict[str, str]:
         """Give the checkpoint keys of an object's values by what they are of it.
 
-        A table has one attribute, and keeps keys and values under what its key begins.
+        A table or an iterator has one attribute, and keeps keys and values, or its state, under
+        what its key begins.
         """
         found: dict[str, str] = {}
         for name, _, key in self.graph.nodes[node].attributes:
-            start = f"{key}-"
             if key in self.variables:
                 found[name] = key
                 continue
-            parts = [one[len(key) :] for one in self.variables if one.startswith(start)]
+            starts = f"{key}-", f"{key}_"
+            parts = [one[len(key) :] for one in self.variables if one.startswith(starts)]
             found |= {f"{name}{part}": f"{key}{part}" for part in parts} or {name: key}
         return found
 
@@ -202,8 +205,7 @@ class _Restore:
     def values(self, order: Iterable[Variable]) -> tuple[ValueForecast, ...]:
         """Give the values of the program in this order, then what it has yet to make."""
         left = dict(self.found)
-        roles = {variable.key: str(variable.role) for variable in order}
-        taken = [left.pop(key) for key in roles if key in left]
+        taken = [left.pop(variable.key) for variable in order if variable.key in left]
         return (*taken, *left.values())
 
     def asserts(self) -> Asserts:
@@ -217,7 +219,8 @@ class _Restore:
         saved = enumerate(self.there.graph.nodes)
         is_resolved = all(node in resolved for node, one in saved if one.attributes)
         consumed = existing and is_resolved and not self.binding.has_open_slots and not self.unused
-        return Asserts(None if consumed and self.binding.untold else consumed, existing)
+        is_untold = any(one.outcome is Outcome.UNFORESEEN for one in self.found.values())
+        return Asserts(None if consumed and is_untold else consumed, existing)
 
     def assigned_before(self) -> int | None:
         """Count what is assigned before the first exception.
@@ -272,9 +275,9 @@ class _Restore:
                 is_other = label and label != self.here.stored(key).name
                 reason = f"{path} is {label} there" if is_other else f"{path} holds no value there"
                 self._put(key, Outcome.KEPT, None, Code.OTHER_OBJECT, reason, path)
-            elif name == VARIABLE_VALUE:
-                wanted = f"{_place(next(iter(ours.values())))}{_ATTRIBUTES}{VARIABLE_VALUE}"
-                reason = f"{path} is no variable there"
+            elif (word := key.partition(_ATTRIBUTES)[2]).startswith(_LOOKED_FOR):
+                wanted = f"{_place(next(iter(ours.values())))}{word}"
+                reason = f"{path} holds other values there"
                 self._put(key, Outcome.RAISES, None, Code.OTHER_OBJECT, reason, path)
                 message = f"Key {wanted} not found in checkpoint"
                 self._raise(_READING, wanted, "NotFoundError", message, key)
@@ -472,8 +475,7 @@ def type_word(dtype: str) -> str:
 
 def _place(key: str) -> str:
     """Give the part of a checkpoint key by which TensorFlow orders what it assigns."""
-    at = key.find(_ATTRIBUTES)
-    return key if at < 0 else key[: at + len(_ATTRIBUTES)]
+    return "".join(key.partition(_ATTRIBUTES)[:2])
 
 
 def fits(saved: tuple[int, ...], target: tuple[int, ...]) -> bool:

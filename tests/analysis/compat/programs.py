@@ -239,10 +239,15 @@ def _adam(**settings: Any) -> Any:
     return checkpoint(fit(functional(**settings), keras.optimizers.Adam()))
 
 
-def _tables(n: int, *, other: bool = False) -> Any:
-    """Give lookup tables of so many entries."""
+def _table(n: int = 3) -> Any:
     table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, 0.0)
     table.insert(tf.range(n, dtype=tf.int64), tf.range(n, dtype=tf.float32) + 0.5)
+    return table
+
+
+def _tables(n: int, *, other: bool = False) -> Any:
+    """Give lookup tables of so many entries."""
+    table = _table(n)
     words = tf.lookup.experimental.DenseHashTable(
         tf.string, tf.int64, -1, empty_key="", deleted_key="-"
     )
@@ -358,6 +363,12 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
         a=tf.Variable([1.0]), b=tf.train.Checkpoint(n=tf.Variable(1))
     ),
     "strings": lambda: tf.train.Checkpoint(a=tf.Variable("text"), b=tf.Variable(2.0)),
+    "a_table": lambda: tf.train.Checkpoint(a=_table(), b=tf.Variable(2.0)),
+    "an_iterator": lambda: tf.train.Checkpoint(
+        a=iter(tf.data.Dataset.range(3)), b=tf.Variable(2.0)
+    ),
+    "an_object": lambda: tf.train.Checkpoint(a=tf.train.Checkpoint(), b=tf.Variable(2.0)),
+    "nothing": tf.train.Checkpoint,
     "tables": lambda: _tables(3),
     "other_tables": lambda: _tables(5, other=True),
     "generator": lambda: tf.train.Checkpoint(
@@ -408,6 +419,9 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("tables", "tables"), ("tables", "other_tables"), ("other_tables", "tables"),
     ("tables", "float32"), ("float32", "tables"),
     ("generator", "float32"), ("float32", "generator"), ("float64", "float64"),
+    ("a_table", "float32"), ("float32", "a_table"), ("an_iterator", "float32"),
+    ("float32", "an_iterator"), ("an_iterator", "an_iterator"), ("float32", "an_object"),
+    ("float32", "nothing"), ("nothing", "float32"),
 )  # fmt: skip
 """What is restored, and into which program."""
 
