@@ -147,6 +147,7 @@ def test_looks_join_in_their_order() -> None:
     two = Look(4, 5, 0, 2, -3.0, 1.0)
     assert one.joined(two) == Look(7, 6, 2, 1, -3.0, 2.0, is_zero=False)
     assert two.joined(one) == Look(7, 6, 2, 2, -3.0, 2.0, is_zero=False)
+    assert Look(3, low=1.0, high=1.0).joined(one).first == 4
     clean = Look(4, low=5.0, high=6.0)
     assert clean.joined(one) == Look(7, 1, 2, 5, -1.0, 6.0, is_zero=False)
     assert clean.joined(clean) == Look(8, low=5.0, high=6.0)
