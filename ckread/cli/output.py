@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 from ckread.errors import SafeText, TextLines, safe_text
@@ -149,11 +150,13 @@ class Output:
         some: list[str] = []
         with self._outliving():
             try:
-                for line in lines:
-                    some.append(line)
-                    if len(some) == _AT_ONCE:
-                        self._stdout.write(_as_text(some))
-                        some.clear()
+                rest = iter(lines)
+                while True:
+                    some.extend(islice(rest, _AT_ONCE))
+                    if len(some) < _AT_ONCE:
+                        break
+                    self._stdout.write(_as_text(some))
+                    some.clear()
             finally:  # what came before an error is written
                 self._stdout.write(_as_text(some))
 

@@ -380,21 +380,24 @@ class VariableColumns(Mapping[str, Variable]):
         ranks = ranks_of(zip(self.tensors, self.names, strict=True), evidence)
         natural, depth = spelling.natural, spelling.depth
         leaves = [LEAF_RANK.get(component, len(LEAF_RANK)) for component in spelling.components]
-        place: list[Any] = [
-            np.where(self.are_parameters, 0, np.where(depth > 1, 1, 2)).astype(np.int8)
-        ]
-        last = len(ranks)
-        rank = np.array([ranks.get(key, last) for key in self.tensors] if ranks else 0)
+        first, ranked = [], []
         if ranks:
-            first = np.full(int(spelling.scopes.max()) + 1, last)
-            np.minimum.at(first, spelling.scopes, rank)
-            place.append(first[spelling.scopes])
-        place += [
-            natural[spelling.scope_codes(column)] for column in range(spelling.codes.shape[1] - 1)
-        ]
-        place.append(np.array(leaves, np.int8)[spelling.word])
-        place += [rank] if ranks else []
-        return np.lexsort((natural[spelling.word], *reversed(place)))
+            last = len(ranks)
+            rank = np.fromiter(map(ranks.get, self.tensors, repeat(last)), np.int64)
+            of_scope = np.full(int(spelling.scopes.max()) + 1, last)
+            np.minimum.at(of_scope, spelling.scopes, rank)
+            first, ranked = [of_scope[spelling.scopes]], [rank]
+        scopes = range(spelling.codes.shape[1] - 1)
+        return _sorted_by(
+            (
+                np.where(self.are_parameters, 0, np.where(depth > 1, 1, 2)),
+                *first,
+                *(natural[spelling.scope_codes(column)] for column in scopes),
+                np.array(leaves)[spelling.word],
+                *ranked,
+                natural[spelling.word],
+            )
+        )
 
     def sorted(self, places: Integers, order: str, evidence: Evidence) -> Integers:
         """Give some places in an order of `ls`: of the model or file, by name, bytes, elements."""
@@ -425,6 +428,27 @@ class VariableColumns(Mapping[str, Variable]):
         chosen: Integers = places[np.fromiter(map(is_meant, there), bool, len(there))]
         return chosen
 
+
+def _sorted_by(keys: Iterable[Integers]) -> Integers:
+    """Give the places in the order of the first key, then of the second and so on.
+
+    As `numpy.lexsort`, which sorts once for each: here several are one number.
+    """
+    packed: list[Integers] = []
+    room = _MAX_PACKED
+    for key in keys:
+        low = int(key.min(initial=0))
+        n_values = int(key.max(initial=0)) - low + 1
+        if room * n_values < _MAX_PACKED:
+            packed[-1] = packed[-1] * n_values + (key - low)
+            room *= n_values
+        else:
+            packed.append(key.astype(np.int64) - low)
+            room = n_values
+    return np.lexsort(packed[::-1])
+
+
+_MAX_PACKED = 1 << 62
 
 _OF_RELATION: dict[str, Callable[[Relation], Any]] = {
     name: itemgetter(at) for at, name in ((0, "role"), (1, "trainable"), (3, "slot"))

@@ -132,7 +132,7 @@ class ObjectGraph:
 
     @cached_property
     def by_local_names(self) -> dict[frozenset[str], list[int]]:
-        """The nodes that refer to others, by the names under which they do; many share theirs."""
+        """The nodes that refer to others, by the names under which they do, numbers left out."""
         known: dict[tuple[str, ...], frozenset[str]] = {}
         found: dict[frozenset[str], list[int]] = {}
         for node_id, children in enumerate(self.children):
@@ -140,7 +140,8 @@ class ObjectGraph:
                 listed = tuple([name for _, name in children])
                 names = known.get(listed)
                 if names is None:
-                    names = known[listed] = frozenset(listed)
+                    named = (name for name in listed if not name.isdecimal())
+                    names = known[listed] = frozenset(named)
                     found.setdefault(names, [])
                 found[names].append(node_id)
         return found

@@ -76,7 +76,7 @@ class ManyObjects(ObjectGraph):
 
     @cached_property
     def by_local_names(self) -> dict[frozenset[str], list[int]]:
-        """The nodes that refer to others, by the names under which they do; many share theirs."""
+        """The nodes that refer to others, by the names under which they do, numbers left out."""
         raw, of = self.columns.name.astype(np.int32).tobytes(), self.columns.names
         holders = np.flatnonzero(np.diff(self.bounds)).tolist()
         bounds = (4 * self.bounds).tolist()
@@ -85,7 +85,8 @@ class ManyObjects(ObjectGraph):
             known.setdefault(raw[bounds[node] : bounds[node + 1]], []).append(node)
         found: dict[frozenset[str], list[int]] = {}
         for listed, nodes in known.items():
-            names = map(of.__getitem__, np.frombuffer(listed, np.int32).tolist())
+            codes = np.frombuffer(listed, np.int32)
+            names = map(of.__getitem__, codes[~self.is_decimal[codes]].tolist())
             found.setdefault(frozenset(names), []).extend(nodes)
         return {names: sorted(nodes) for names, nodes in found.items()}
 
@@ -120,20 +121,10 @@ class ManyObjects(ObjectGraph):
         """Tell of each local name whether it is a number."""
         return np.array(list(map(str.isdecimal, self.columns.names)), bool)
 
-    @cached_property
-    def _numbers(self) -> Integers:
-        """The numbers that local names are; -1 where they are none, or are spelled otherwise."""
-        found = np.full(len(self.is_decimal), -1)
-        for code in np.flatnonzero(self.is_decimal).tolist():
-            name = self.columns.names[code]
-            if len(name) < _MAX_DIGITS and str(number := int(name)) == name:
-                found[code] = number
-        return found
-
     def listed(self, node_id: int) -> tuple[Integers, Integers]:
         """Give the indices and node ids of a list's items, as `items`."""
         some = self._below(node_id)
-        index, child = self._numbers[self.columns.name[some]], self.columns.child[some]
+        index, child = self.columns.number[self.columns.name[some]], self.columns.child[some]
         if not np.array_equal(index, np.arange(len(index))):
             items = self.items(node_id)
             index, child = (np.array(list(all_), np.int64) for all_ in (items, items.values()))
@@ -142,7 +133,7 @@ class ManyObjects(ObjectGraph):
     def items(self, node_id: int) -> dict[int, int]:
         """Give the node ids of a list's items by their index, in order of index."""
         some = self._below(node_id)
-        index = self._numbers[self.columns.name[some]]
+        index = self.columns.number[self.columns.name[some]]
         if node_id not in self._items and np.array_equal(index, np.arange(len(index))):
             self._items[node_id] = dict(enumerate(self.columns.child[some].tolist()))
         return super().items(node_id)
@@ -205,9 +196,6 @@ class ManyObjects(ObjectGraph):
                 (bounds[node], inner_bounds[node], inner_bounds[node + 1], bounds[node + 1])
             )
         return np.append(0, children[ranges(np.array(starts), np.array(ends))])
-
-
-_MAX_DIGITS = 10
 
 
 def ranges(starts: Integers, ends: Integers) -> Integers:

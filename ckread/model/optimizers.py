@@ -169,7 +169,8 @@ def class_of_object(graph: ObjectGraph, optimizer: Optimizer) -> str | None:
     slots += () if own is None else graph.items(own).values()
     full_names += [graph.full_names.get(slot, "") for slot in slots]
     words = {word for _, word, _ in graph.nodes[optimizer.node].slot_variables}
-    words |= {part for name in full_names for part in name.split("/")[: 1 + (name.count("/") > 1)]}
+    words |= {name.partition("/")[0] for name in full_names}
+    words |= {name.split("/", 2)[1] for name in full_names if name.count("/") > 1}
     for full_name in full_names:
         for scope in full_name.split("/")[:-1]:
             kind = CLASS_NAMES.get(_NUMBERED.sub("", scope).replace("_", "").lower())

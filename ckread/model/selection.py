@@ -395,7 +395,8 @@ def _scope(name: str) -> str:
 def ranks_of(names: Iterable[tuple[str, str]], evidence: Evidence) -> dict[str, int]:
     """Give the place of each checkpoint key that the files put in an order, by key and name."""
     if evidence.graph is not None:
-        return {key: place for place, key in enumerate(evidence.graph.keys_in_order)}
+        keys = evidence.graph.keys_in_order
+        return dict(zip(keys, range(len(keys)), strict=True))
     if evidence.is_in_order:
         return {key: place for place, (key, _) in enumerate(names)}
     listed: dict[str, int] = {}  # scopes

@@ -369,3 +369,16 @@ def test_several_numbers_of_which_one_may_count(
     assert list(series.against) == against
     assert [n.step for n in series.numbers] == ([None] * 4 if doubt else [1, 2, 3, 4])
     assert [n.values for n in series.numbers] == [one[:1] for one in given]
+
+
+def test_which_word_told_is_said() -> None:
+    """Thousands and millions of steps are written short."""
+    cases = {
+        ("10epochs", "20epochs"): ([10, 20], "file name, before `epochs`"),
+        ("epoch_1", "epoch_2"): ([1, 2], "file name, after `epoch`"),
+        ("step_1k", "step_2k"): ([1000, 2000], "file name, after `step`"),
+        ("step_1M", "step_2M"): ([10**6, 2 * 10**6], "file name, after `step`"),
+    }
+    for names, (known, source) in cases.items():
+        series = read(list(names))
+        assert ([n.known for n in series.numbers], series.source) == (known, source)

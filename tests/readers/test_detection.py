@@ -310,3 +310,10 @@ def test_what_stands_in_place_of_a_part(tmp_path: Path) -> None:
     assert str(error) == f"x.index: {Kind.JSON.phrase}, expected an index"
     assert something_else(str(path), "an index", (Kind.JSON,)) is None
     assert something_else(str(tmp_path / "none"), "an index") is None
+
+
+def test_what_ends_in_a_point_is_a_pickle_of_a_known_protocol() -> None:
+    assert kind_of(b"\x80\x04" + b"x" * 20 + b".") is Kind.PICKLE
+    for head in (b"\x81\x04", b"\x80\x09", b"\x90\x02", b"\x7f\x04"):
+        assert kind_of(head + b"\xff" * 20 + b".") is not Kind.PICKLE
+    assert kind_of(b"\x80\x04" + b"\xff" * 20) is not Kind.PICKLE

@@ -126,3 +126,25 @@ def test_what_was_written_just_now_is_given_a_moment(
         assert slept == ([files.SETTLING_SECONDS] if is_young else [])
         assert sorted(looked) == sorted([str(path), str(folder)] * (2 if is_young else 1))
     assert not files.let_settle([str(tmp_path / "none" / "x")])
+
+
+@pytest.mark.parametrize("has_preadv", [True, False])
+def test_reads_in_the_middle_stop_where_they_should(
+    file: RegularFile, has_preadv: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three bytes at a time: no byte more is read than is wanted."""
+    asked: list[tuple[int, int]] = []
+
+    def few(descriptor: int, nbytes: int, offset: int) -> bytes:
+        asked.append((offset, nbytes))
+        return os.pread(descriptor, min(nbytes, 3), offset)
+
+    monkeypatch.setattr(files, "_pread", few)
+    if not has_preadv:
+        monkeypatch.delattr(os, "preadv")
+        buffer = bytearray(8)
+        file.pread_into(memoryview(buffer), 20)
+        assert buffer == DATA[20:28]
+    else:
+        assert file.pread(20, 8) == DATA[20:28]
+    assert asked == [(20, 8), (23, 5), (26, 2)]

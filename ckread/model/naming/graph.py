@@ -77,6 +77,10 @@ class PathTree:
         """Give the first local name on the path to a node that is not the root."""
         return self._first[node]
 
+    def first_steps(self, nodes: Iterable[int]) -> set[str]:
+        """Give the first local names on the paths to those of some nodes that are reached."""
+        return {self._first[node] for node in nodes if node in self.reached}
+
     def _grow(self, sources: Iterable[int], ends: Collection[int]) -> None:
         """Settle what the sources lead to: by structure, then length, then order."""
         named: list[_Arrival] = []

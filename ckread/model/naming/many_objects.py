@@ -216,6 +216,12 @@ class ManyPaths(PathTree):
         """Give the first local name on the path to a node that is not the root."""
         return self._many.columns.names[int(self.first[node])]
 
+    def first_steps(self, nodes: Collection[int]) -> set[str]:  # type: ignore[override]
+        """Give the first local names on the paths to those of some nodes that are reached."""
+        which = np.fromiter(nodes, np.int64, len(nodes))
+        codes = np.unique(self.first[which[self.is_reached[which]]])
+        return set(map(self._many.columns.names.__getitem__, codes.tolist()))
+
 
 class _Records(Mapping[int, "TensorRecord"]):
     """What the file lists of each variable, by its node."""
@@ -294,7 +300,7 @@ class _Slots:
         averages: Truths | bool,
     ) -> None:
         """Put slots down; of what is there twice the last holds."""
-        for word in words:
+        for word in dict.fromkeys(words):
             self._numbers.setdefault(word, len(self._numbers))
         numbers = map(self._numbers.__getitem__, words)
         self.word[slots] = np.fromiter(numbers, np.int64, len(words))

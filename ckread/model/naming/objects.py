@@ -276,9 +276,7 @@ class ObjectRoles:
         tree = namer.tree
         # Only of a plain root does the first step tell one model from another.
         is_told = bool(trained) and namer.is_plain_root
-        self._models = (
-            {tree.first_step(n) for n in trained if n in tree.reached} if is_told else None
-        )
+        self._models = tree.first_steps(trained) if is_told else None
         self._buffers: set[Hashable] = set()
         if is_told:
             rows = [(tree.first_step(n), records[n]) for n in others if tree.parent.get(n, -1) >= 0]

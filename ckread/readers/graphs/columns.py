@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -44,6 +45,7 @@ _VARIABLE_VALUE = "VARIABLE_VALUE"
 _VALUE = b"\x0a\x0e" + _VARIABLE_VALUE.encode()
 _HAS_VALUES = b"\x2a\x02\x08\x01"
 _MAX_NUMBER_NBYTES = 4
+_MAX_DIGITS, _ZERO = 7, ord("0")
 _FREE_ODD, _NODES_PER_ODD = 1000, 4
 """Of what has another form there may be so much."""
 
@@ -105,6 +107,7 @@ class GraphColumns(NamedTuple):
         child: its node.
         name: its local name, by its number.
         names: the local names, each once.
+        number: of each, the number that it is; -1 where it is none, or is spelled otherwise.
         variable: the nodes of the variables, in file order.
         full_names: of each, the name its program gave it.
         keys: of each, its checkpoint key.
@@ -116,6 +119,7 @@ class GraphColumns(NamedTuple):
     child: Integers
     name: Integers
     names: list[str]
+    number: Integers
     variable: Integers
     full_names: list[str]
     keys: list[str]
@@ -144,10 +148,69 @@ class _Decoder:
             raise _UnusualError
         self._start = self._numbers(at + 1)[1]
         self._stop = np.append(at[1:], self._nbytes)
+        self._codes_of: defaultdict[bytes, int] = defaultdict()  # of texts that are no numbers
+        self._codes_of.default_factory = self._codes_of.__len__
 
     def columns(self) -> GraphColumns:
         """Give all that it holds."""
         variable, full_names, keys = self._variables()
+        edges, listed, is_odd = self._references_of(variable)
+        node_at = partial(_node_at, self._buffer, self._start, self._stop)
+        odd = [(i, node_at(i)) for i in np.flatnonzero(is_odd).tolist()]
+        if len(odd) > _FREE_ODD + len(is_odd) // _NODES_PER_ODD:
+            raise _UnusualError
+        if odd:
+            rows = [(i, at, self._code(name)) for i, one in odd for at, name in one.children]
+            edges = _merged(edges, rows)
+            all_slots = ((i, slot) for i, one in odd for slot in one.slot_variables)
+            of_slots = [(i, one[0], one[2], self._code(one.slot_name)) for i, one in all_slots]
+            listed = _merged(listed, of_slots)
+            values = {
+                i: value
+                for i, one in odd
+                for value in one.attributes
+                if value.name == _VARIABLE_VALUE
+            }
+            n = len(variable)
+            rows_of = [(i, n + row) for row, i in enumerate(values)]
+            variable, order = _merged([variable, np.arange(n)], rows_of)
+            full_names += [value.full_name for value in values.values()]
+            keys += [value.checkpoint_key for value in values.values()]
+            full_names, keys = ([all_[i] for i in order.tolist()] for all_ in (full_names, keys))
+        parent, child, names = edges
+        holder, owner, slot, words = listed
+        if ((child < 0) | (child >= len(is_odd))).any():
+            raise _UnusualError
+        # Numbers come after all other texts, in order.
+        codes, n = np.concatenate((names, words)), len(self._codes_of)
+        numbers = -1 - codes[codes < 0]
+        is_there = np.zeros(int(numbers.max(initial=0)) + 1, bool)
+        is_there[numbers] = True
+        once = np.flatnonzero(is_there)
+        codes[codes < 0] = n + np.searchsorted(once, numbers)
+        texts = [text.decode("utf-8", "surrogateescape") for text in self._codes_of]
+        texts += map(str, once.tolist())
+        told = [texts[code] for code in codes[len(names) :].tolist()]
+        return GraphColumns(
+            nodes=Lazy(len(is_odd), node_at),
+            parent=parent,
+            child=child,
+            name=codes[: len(names)],
+            names=texts,
+            number=np.append(np.full(n, -1), once),
+            variable=variable,
+            full_names=full_names,
+            keys=keys,
+            slots=SlotColumns(holder, owner, slot, told),
+        )
+
+    def _references_of(self, variable: Integers) -> tuple[list[Integers], list[Integers], Truths]:
+        """Decode the children and the slot variables of all nodes but these.
+
+        A child is the node that holds it, its own and the number of its name; a slot variable
+        the node that lists it, those of its owner and its own, and the number of its word.
+        The last tells which nodes are of another form, and left out.
+        """
         is_other = self._start < self._stop
         is_other[variable] = False
         others = np.flatnonzero(is_other)
@@ -168,53 +231,9 @@ class _Decoder:
         is_odd[node[children[~is_child]]] = True
         is_odd[node[slots[~is_slot]]] = True
         is_child, is_slot = ~is_odd[node[children]], ~is_odd[node[slots]]
-
-        numbers: defaultdict[bytes, int] = defaultdict()
-        numbers.default_factory = numbers.__len__
-        names = self._codes(name, is_child, numbers)
+        names, words = self._codes(name, is_child), self._codes(word, is_slot)
         edges = [node[children][is_child], child[is_child], names]
-        words = self._codes(word, is_slot, numbers)
-        listed = [node[slots][is_slot], owner[is_slot], slot[is_slot], words]
-        odd = [(i, self._node(i)) for i in np.flatnonzero(is_odd).tolist()]
-        if odd:
-            if len(odd) > _FREE_ODD + len(is_odd) // _NODES_PER_ODD:
-                raise _UnusualError
-            edges = _merged(
-                edges,
-                [(i, at, numbers[_raw(name)]) for i, one in odd for at, name in one.children],
-            )
-            listed = _merged(
-                listed,
-                [
-                    (i, owner, slot, numbers[_raw(word)])
-                    for i, one in odd
-                    for owner, word, slot in one.slot_variables
-                ],
-            )
-            values = {
-                i: (full_name, key)
-                for i, one in odd
-                for what, full_name, key in one.attributes
-                if what == _VARIABLE_VALUE
-            }
-            n = len(variable)
-            rows = [(i, n + row) for row, i in enumerate(values)]
-            variable, order = _merged([variable, np.arange(n)], rows)
-            full_names += [full_name for full_name, _ in values.values()]
-            keys += [key for _, key in values.values()]
-            full_names, keys = ([all_[i] for i in order.tolist()] for all_ in (full_names, keys))
-        parent, child, names = edges
-        if ((child < 0) | (child >= len(is_odd))).any():
-            raise _UnusualError
-        texts = [name.decode("utf-8", "surrogateescape") for name in numbers]
-        holder, owner, slot, words = listed
-        told = SlotColumns(holder, owner, slot, [texts[code] for code in words.tolist()])
-        nodes = Lazy(len(is_odd), self._node)
-        return GraphColumns(nodes, parent, child, names, texts, variable, full_names, keys, told)
-
-    def _node(self, i: int) -> TrackableObject:
-        """Decode a node as an object."""
-        return parse_node(self._buffer, int(self._start[i]), int(self._stop[i]))
+        return edges, [node[slots][is_slot], owner[is_slot], slot[is_slot], words], is_odd
 
     def _variables(self) -> tuple[Integers, list[str], list[str]]:
         """Find the nodes that are a variable of the usual form; give full names and keys too."""
@@ -270,14 +289,45 @@ class _Decoder:
         is_short[rest] = False
         return value, after, is_short
 
-    def _codes(
-        self, span: tuple[Integers, Integers], chosen: Truths, numbers: dict[bytes, int]
-    ) -> Integers:
-        """Number the texts that are chosen."""
+    def _codes(self, span: tuple[Integers, Integers], chosen: Truths) -> Integers:
+        """Number the texts that are chosen; what is a decimal number itself is -1 minus that."""
         buffer = self._buffer
-        starts, stops = (column[chosen].tolist() for column in span)
+        start, stop = (column[chosen] for column in span)
+        found = -1 - self._decimals(start, stop - start)
+        rest = np.flatnonzero(found == 0)
+        starts, stops = start[rest].tolist(), stop[rest].tolist()
         raw = [buffer[start:stop] for start, stop in zip(starts, stops, strict=True)]
-        return np.fromiter(map(numbers.__getitem__, raw), np.int64, len(raw))
+        found[rest] = np.fromiter(map(self._codes_of.__getitem__, raw), np.int64, len(raw))
+        return found
+
+    def _code(self, text: str) -> int:
+        """Number one text, likewise."""
+        raw = text.encode("utf-8", "surrogateescape")
+        is_number = raw.isdigit() and len(raw) <= _MAX_DIGITS
+        if is_number and (raw[0] != _ZERO or len(raw) == 1):
+            return -1 - int(raw)
+        return self._codes_of[raw]
+
+    def _decimals(self, start: Integers, length: Integers) -> Integers:
+        """Give the numbers that texts are; -1 where they are none, or are spelled otherwise."""
+        data, found = self._data, np.full(len(start), -1)
+        first = data[start]
+        is_it = (first >= _ZERO) & (first < _ZERO + 10) & ((first != _ZERO) | (length == 1))
+        at = np.flatnonzero(is_it & (length > 0) & (length <= _MAX_DIGITS))
+        start, length = start[at], length[at]
+        value, is_it = np.zeros(len(at), np.int64), np.ones(len(at), bool)
+        for place in range(int(length.max(initial=0))):
+            digit = data[start + place].astype(np.int64) - _ZERO
+            is_in = place < length
+            is_it &= ~is_in | (digit >= 0) & (digit < 10)
+            value = np.where(is_in, 10 * value + digit, value)
+        found[at[is_it]] = value[is_it]
+        return found
+
+
+def _node_at(buffer: bytes, starts: Integers, stops: Integers, i: int) -> TrackableObject:
+    """Decode a node as an object."""
+    return parse_node(buffer, int(starts[i]), int(stops[i]))
 
 
 def _hops(
@@ -320,10 +370,6 @@ def _texts(text: str, starts: list[int], stops: list[int]) -> list[str]:
     if not all(map(str.isascii, found)):
         found = [one.encode("latin-1").decode("utf-8", "surrogateescape") for one in found]
     return found
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _word(letters: bytes) -> np.uint64:

@@ -146,9 +146,7 @@ class Page(Block):
 
     def piped(self) -> Iterator[str]:
         """Write the page out for a pipe."""
-        for section in self.sections:
-            for block in section:
-                yield from block.piped()
+        return chain.from_iterable(block.piped() for block in chain(*self.sections))
 
     def text(self) -> str:
         """Give it as a terminal of 80 columns shows it, without colours."""

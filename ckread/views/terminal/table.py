@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import chain, repeat
+from operator import add
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ckread.model.display import column_of, safe_word
@@ -217,11 +219,32 @@ def aligned(
         else "%s" if column is columns[-1] else f"%-{width}s"
         for column, width in zip(columns, widths, strict=True)
     ]  # fmt: skip
+    yield (GAP.join(formats) % tuple(titles)).rstrip()
+    # What stands behind the first word is alike in very many rows, or in none.
     template = GAP.join(formats)
-    yield (template % tuple(titles)).rstrip()
-    for texts in waiting:
-        yield from map(template.__mod__, zip(*(text.split("\n") for text in texts), strict=True))
-    yield from map(template.__mod__, zip(*words, strict=True))
+    ends = _Ends("".join(f"{GAP}{one}" for one in formats[1:]))
+    before = ([text.split("\n") for text in texts] for texts in waiting)
+    for first, *others in chain(before, filter(None, [words])):
+        seen = [*zip(*(column[:_MAX_ENDS] for column in others), strict=True)]
+        if 2 * len({*seen}) > len(seen):
+            yield from map(template.__mod__, zip(first, *others, strict=True))
+            continue
+        rest = map(ends.__getitem__, zip(*others, strict=True)) if others else repeat("")
+        yield from map(add, map(formats[0].__mod__, first), rest)
+
+
+class _Ends(dict[tuple[str, ...], str]):
+    """Ends of lines, by their words."""
+
+    def __init__(self, template: str) -> None:
+        super().__init__()
+        self._template = template
+
+    def __missing__(self, words: tuple[str, ...]) -> str:
+        end = self._template % words
+        if len(self) < _MAX_ENDS:
+            self[words] = end
+        return end
 
 
 def heading_word(column: Column[Any]) -> str:
@@ -263,6 +286,8 @@ def _blank(n: int) -> Span:
 
 
 GAP = "  "
+_MAX_ENDS = 1000
+"""Ends of lines that are kept: of figures each is another."""
 MIN_FOLDED_WIDTH = 30
 """Cells that a folding name keeps while columns can be left out instead."""
 

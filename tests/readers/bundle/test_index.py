@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ckread.errors import CorruptCheckpointError
-from ckread.readers.bundle.index import EntryParser, record_of
-from ckread.readers.contract import DataType, shown
+from ckread.readers.bundle.index import EntryParser, ends_in_checksum, record_of
+from ckread.readers.contract import DataType, TensorRecord, shown
 from ckread.readers.protobuf import parse_bundle_entry
 from tests import strategies
 from tests.builders import bytes_field, entry_bytes, varint_field
@@ -100,3 +103,27 @@ def test_unknown_types_are_listed_with_their_number() -> None:
 )
 def test_keys_are_safe_in_messages(key: str, text: str) -> None:
     assert shown(key) == text
+
+
+@pytest.mark.parametrize("shard", [0, 1, 127])
+@pytest.mark.parametrize("offset", [0, 1, 127, 128, 1 << 40])
+@pytest.mark.parametrize("shape", [(), (2, 3), (0, 4), (300,)])
+def test_entries_whose_end_is_known(shard: int, offset: int, shape: tuple[int, ...]) -> None:
+    nbytes = 4 * math.prod(shape)
+    places: dict[str, Any] = {"shard": shard, "offset": offset, "size": nbytes}
+    record = TensorRecord("w", DataType.FLOAT32, shape, nbytes, 1, shard, offset)
+    entry = entry_bytes(1, shape, **places, masked=0x12345678)
+    assert ends_in_checksum(entry, record)
+    for other in (
+        record._replace(dtype=DataType.INT32), record._replace(shape=(*shape, 1)),
+        record._replace(shard=shard + 1), record._replace(offset=offset + 1),
+        record._replace(dtype=DataType.STRING), record._replace(shard=128),
+    ):  # fmt: skip
+        assert not ends_in_checksum(entry, other)
+    for other_entry in (
+        entry[:3], b"", entry + b"x", entry[:-1],
+        entry_bytes(1, shape, **places, masked=1, slices=[[(0, 1)]]),
+        entry_bytes(1, shape, **(places | {"size": nbytes + 1}), masked=1),
+        entry_bytes(99, shape, **places, masked=1),
+    ):  # fmt: skip
+        assert not ends_in_checksum(other_entry, record)
