@@ -236,7 +236,7 @@ def check_code(forecast: RestoreForecast, model: Any, source: str, path: str) ->
 def test_weights_of_the_model_itself(saved: int, target: int, tmp_path: Path) -> None:
     """A legacy file lists them apart, if only that there are none."""
 
-    class Own(tf_keras.Model):  # type: ignore[misc]
+    class Own(tf_keras.Model):  # type: ignore[misc,name-defined]
         def __init__(self, n: int) -> None:
             super().__init__(name="own")
             self.layer = tf_keras.layers.Dense(2, name="layer")
