@@ -24,10 +24,12 @@ No fault is put into what no test can tell: annotations, what only a type checke
 of errors, arguments that save memory, `==` for `is`, decorators that cache.
 
 Of survivors these kinds are equivalent, and stay: what only sends a fast way to the slow one that
-gives the same (the variable's texts of `object_graph`, columns of `small`, scaling in `moments`);
-`[0]` made `[-1]` of what has one element (`scan`, `slots`); a bound that is a little larger
+gives the same (the variable's texts of `object_graph`, columns of `small`, scaling in `moments`,
+pairs that `diff.kernels` compares carefully); numbers that only tune (how much at a time, from
+which size on, for how many workers); `[0]` made `[-1]` of what has one element, or alike ones
+(`scan`, `slots`, columns of a run); `|` made `+` of truth values; a bound that is a little larger
 (`pickles`); the other side of a value that never comes (sizes below 0, a step of 0 or -1, the
-upper half of an address).
+upper half of an address); `>=` for `is` of the word of an enumeration that sorts last.
 """
 
 from __future__ import annotations

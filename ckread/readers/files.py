@@ -29,6 +29,7 @@ from ckread.errors import (
     TruncatedFileError,
     UsageError,
 )
+from ckread.readers.budget import over
 from ckread.readers.contract import Closing, FileIdentity
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def read_bounded(path: str, max_nbytes: int) -> bytes:
                 break
             data, wanted = data + more, _BLOCK_NBYTES
     if len(data) > max_nbytes:
-        raise CheckpointError(f"more than {max_nbytes:,} bytes", path=path)
+        raise over(max_nbytes, "bytes", error=CheckpointError, path=path)
     return data
 
 

@@ -21,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, TruncatedFileError
+from ckread.readers.budget import over
 from ckread.readers.contract import DATA_TYPES, DataType
 from ckread.readers.crc32c import unmask
 
@@ -121,7 +122,7 @@ def length_delimited(buffer: bytes, start: int, stop: int) -> list[tuple[int, in
             break
         start = end
     if len(spans) > MAX_PARTS:
-        raise CorruptCheckpointError(f"over {MAX_PARTS} parts in a message", offset=first)
+        raise over(MAX_PARTS, "parts in a message", offset=first)
     return spans
 
 
@@ -231,19 +232,18 @@ class FieldStream:
         """Give the bytes of a field."""
         start, stop = span
         if stop - start > MAX_MESSAGE_NBYTES:
-            found = f"{what} of {stop - start} bytes, expected at most {MAX_MESSAGE_NBYTES}"
-            raise self.corrupt(found, offset=start)
+            error = over(MAX_MESSAGE_NBYTES, "bytes", stop - start, what=what)
+            raise self.corrupt(error.told, offset=start, remedy=error.remedy)
         if stop - start > BLOCK_NBYTES:
             return self._file.pread(start, stop - start)
         if not self._start <= start <= stop <= self._start + len(self._block):
             self._move(start)
         return self._block[start - self._start : stop - self._start]
 
-    def corrupt(self, found: str, *, offset: int) -> CorruptCheckpointError:
+    def corrupt(self, found: str, *, offset: int, **told: Any) -> CorruptCheckpointError:
         """Give the error for what is found at a place of the file."""
-        return CorruptCheckpointError(
-            found, path=self.path, name=self.name, place=f"byte {offset}", offset=offset
-        )
+        told |= {"path": self.path, "name": self.name, "place": f"byte {offset}"}
+        return CorruptCheckpointError(found, offset=offset, **told)
 
     def _move(self, start: int) -> None:
         self._block = self._file.pread(start, min(BLOCK_NBYTES, self.nbytes - start))
@@ -407,9 +407,7 @@ def parse_tensor_shape(buffer: bytes, span: Span | None = None) -> TensorShape:
 def checked_shape(shape: TensorShape) -> TensorShape:
     """Give `shape` back if a tensor can have it."""
     if len(shape) > MAX_RANK:
-        raise CorruptCheckpointError(
-            f"shape of {len(shape)} dimensions, expected {MAX_RANK} at most"
-        )
+        raise over(MAX_RANK, "dimensions", len(shape), what="shape")
     elements = 1
     for size in shape:
         if size < 0:

@@ -22,6 +22,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ckread.errors import CorruptCheckpointError
+from ckread.readers.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -104,15 +105,13 @@ def _check_disjoint(regions: list[Region], axes: Sequence[int]) -> None:
     """
     pending = [(regions, 0, 0)]
     rank = len(axes)
-    budget = MAX_PAIRS
+    pairs = Budget(MAX_PAIRS, "pairs of slices that no straight cut parts")
     while pending:
         group, axis, n_vain = pending.pop()
         if len(group) < 2:
             continue
         if n_vain == rank:
-            budget -= len(group) ** 2 // 2
-            if budget < 0:
-                raise CorruptCheckpointError(f"{len(group)} slices that no straight cut parts")
+            pairs.take(len(group) ** 2 // 2)
             for i, one in enumerate(group):
                 for other in group[:i]:
                     if all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True)):

@@ -21,6 +21,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ckread.errors import CorruptCheckpointError
+from ckread.readers.budget import over
 from ckread.readers.files import STATE_FILE_NAME, open_regular
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ def read_state(path: str) -> CheckpointState:
     with open_regular(path) as file:
         text = file.read(MAX_STATE_NBYTES + 1) or b""
     if len(text) > MAX_STATE_NBYTES:
-        raise CorruptCheckpointError(
-            f"more than {MAX_STATE_NBYTES:,} bytes", path=path, expected="a short text"
-        )
+        raise over(MAX_STATE_NBYTES, "bytes", path=path, expected="a short text")
     try:
         return parse_state(text, path)
     except CorruptCheckpointError as error:

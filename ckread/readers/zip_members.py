@@ -31,6 +31,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
+from ckread.readers.budget import over
 from ckread.readers.contract import FileIdentity
 from ckread.readers.files import (
     COPY_AGAIN,
@@ -111,7 +112,7 @@ class ZipMembers:
 
     def _checked(self, found: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         if len(found) > MAX_MEMBERS:
-            raise self._corrupt(f"{len(found)} members, expected at most {MAX_MEMBERS}")
+            raise over(MAX_MEMBERS, "members", len(found), path=self.path, name=self.name)
         members: dict[str, zipfile.ZipInfo] = {}
         for info in found:
             name = info.filename
@@ -196,8 +197,8 @@ class ZipMembers:
         """Give the bytes of a small member, verified by its CRC-32."""
         info = self._believable(name)
         if info.file_size > max_nbytes:
-            found = f"{info.file_size} bytes, expected at most {max_nbytes}"
-            raise self._corrupt(f"member {name!r} has {found}")
+            what, nbytes = f"member {name!r:.300}", info.file_size
+            raise over(max_nbytes, "bytes", nbytes, what=what, path=self.path, name=self.name)
         with self._open(name) as member:
             return self._take(name, member, info.file_size + 1)
 

@@ -151,7 +151,7 @@ def test_slices_of_many_tensors(tmp_path: Path) -> None:
         (entry_bytes(1, (4,)) + bytes_field(15, bytes(1 << 22)),
          "4194317 bytes, expected 4194304 at most"),
         (b"\x08\x01" + bytes_field(2, b"\x12\x00" * (1 << 20)),
-         "shape of 255 dimensions, expected 254 at most"),
+         "shape: 255 dimensions, expected at most 254"),
         (entry_bytes(1, (4,)) + bytes_field(7, b"\x0a\x00" * (1 << 20)),
          "255 dimensions of a slice and more, expected 254 at most"),
     ],

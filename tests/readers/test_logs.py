@@ -307,3 +307,10 @@ def test_real_event_files(real_dir: Path) -> None:
 def test_a_checkpoint_is_no_log(fixtures_dir: Path) -> None:
     with pytest.raises(NotACheckpointError, match="ckpt-10: a checkpoint, expected a training log"):
         read_history_log(str(fixtures_dir / "digits_run" / "ckpt-10"))
+
+
+def test_decimal_commas_beside_a_point_in_a_name() -> None:
+    log = parse_csv("epoch;val.loss;acc\n1;0,5;0,25\n2;0,25;1\n")
+    assert log.metrics == {"val.loss": (0.5, 0.25), "acc": (0.25, 1.0)}
+    dotted = parse_csv("epoch;loss\n1;0.5\n2;0.25\n")
+    assert dotted.metrics == {"loss": (0.5, 0.25)}

@@ -95,7 +95,7 @@ def test_the_trap_of_a_product_in_64_bits() -> None:
         # In 64 bits this has 4 elements.
         ((5, WRAPS_TO_4), "shape of 18446744073709551620 elements, expected less than 2**63"),
         ((0, 1 << 62, 1 << 62), f"shape of {1 << 124} elements, expected less than 2**63"),
-        ((1,) * 255, "shape of 255 dimensions, expected 254 at most"),
+        ((1,) * 255, "shape: 255 dimensions, expected at most 254"),
     ],
 )  # fmt: skip
 def test_shapes_that_no_tensor_has(shape: tuple[int, ...], message: str) -> None:
@@ -302,7 +302,7 @@ def test_a_graph_of_too_many_parts_is_refused(other: bytes, *, is_nested: bool) 
         if is_nested:
             data = bytes_field(1, data)
         if n > MAX_PARTS:
-            with pytest.raises(CorruptCheckpointError, match=f"over {MAX_PARTS} parts"):
+            with pytest.raises(CorruptCheckpointError, match=f"more than {MAX_PARTS:,} parts"):
                 parse_object_graph(data)
         else:
             assert sum(1 + len(node.children) for node in parse_object_graph(data).nodes) >= n

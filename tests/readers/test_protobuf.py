@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckread.errors import CheckpointError, CorruptCheckpointError, TruncatedFileError
+from ckread.readers import protobuf
 from ckread.readers.protobuf import (
     iter_fields,
     length_delimited,
@@ -17,7 +18,7 @@ from ckread.readers.protobuf import (
     signed32,
 )
 from tests import strategies
-from tests.builders import varint
+from tests.builders import bytes_field, varint, varint_field
 
 
 def _fields(data: str) -> list[tuple[int, int, object]]:
@@ -142,3 +143,61 @@ def test_a_varint_stops_where_its_message_does() -> None:
 def test_twos_complement() -> None:
     assert [signed(U64), signed(1 << 63), signed((1 << 63) - 1)] == [-1, -(1 << 63), (1 << 63) - 1]
     assert [signed32(U64), signed32(1 << 31), signed32((1 << 32) + 5)] == [-1, -(1 << 31), 5]
+
+
+@pytest.mark.parametrize("length", [0, 1, 126, 127, 128, 129, 255, 256, 16383, 16384, 16385])
+@pytest.mark.parametrize("number", [1, 2, 15, 16])
+def test_parts_of_every_length(number: int, length: int) -> None:
+    """Also those whose length or tag takes two bytes, and with what is no part between them."""
+    part = bytes_field(number, b"x" * length)
+    for between in (b"", varint_field(3, 300)):
+        data = b"\0" + part + between + part
+        found = length_delimited(data, 1, len(data))
+        expected = [
+            (found_number << 3 | kind, *value)
+            for found_number, kind, value in iter_fields(data, 1)
+            if kind == 2
+        ]
+        assert found == expected
+        assert [stop - start for _, start, stop in found] == [length, length]
+
+
+def test_how_many_parts_a_message_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf, "MAX_PARTS", 3)
+    for between in (b"", varint_field(3, 1)):
+        parts = [bytes_field(1, b"x") + between for _ in range(4)]
+        assert len(length_delimited(b"".join(parts[:3]), 0, 3 * len(parts[0]))) == 3
+        with pytest.raises(CorruptCheckpointError) as caught:
+            length_delimited(b"".join(parts), 0, 4 * len(parts[0]))
+        assert (str(caught.value), caught.value.offset) == ("over 3 parts in a message", 0)
+
+
+def test_numbers_of_fields() -> None:
+    most = (1 << 29) - 1
+    assert list(iter_fields(varint(most << 3) + b"\5")) == [(most, 0, 5)]
+    for number in (0, most + 1):
+        with pytest.raises(CorruptCheckpointError) as caught:
+            list(iter_fields(b"\x08\1" + varint(number << 3) + b"\5"))
+        assert str(caught.value) == f"field number {number} at byte 2, expected 1 to {most}"
+        assert caught.value.offset == 2
+
+
+def test_counts_that_no_writer_exceeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    protobuf.check_count(5, 5, "things")
+    with pytest.raises(CorruptCheckpointError) as caught:
+        protobuf.check_count(6, 5, "things")
+    assert str(caught.value) == "6 things, expected 5 at most"
+    one = bytes_field(1, b"")
+    assert len(protobuf.parse_tensor_slice(254 * one)) == 254
+    with pytest.raises(CorruptCheckpointError, match="255 dimensions of a slice and more"):
+        protobuf.parse_tensor_slice(255 * one)
+    monkeypatch.setattr(protobuf, "MAX_SLICES", 2)
+    assert len(protobuf.parse_bundle_entry(2 * bytes_field(7, b"")).slices) == 2
+    with pytest.raises(CorruptCheckpointError, match="3 slices and more, expected 2 at most"):
+        protobuf.parse_bundle_entry(3 * bytes_field(7, b""))
+    monkeypatch.setattr(protobuf, "MAX_ENTRY_NBYTES", 3)
+    monkeypatch.setattr(protobuf, "MAX_HEADER_NBYTES", 3)
+    for parse in (protobuf.parse_bundle_entry, protobuf.parse_bundle_header):
+        assert parse(bytes_field(9, b"x"))
+        with pytest.raises(CorruptCheckpointError, match="expected 3 at most"):
+            parse(bytes_field(9, b"xy"))

@@ -95,7 +95,7 @@ class _Directory:
 def _newer(base: str, known: _Directory) -> Iterator[Finding]:
     """Give the finding for a torn save that came after this one, the last that is whole."""
     kind, step = _STEP.sub("", base), _number(base)
-    if step is None or kind == base or f"{base}.index" not in known.names:
+    if step is None or f"{base}.index" not in known.names:
         return
     if known.latest.get(kind, step) > step:
         return

@@ -41,6 +41,7 @@ class Look(NamedTuple):
         low: the least value, by bit pattern for 16-bit types; None without any.
         high: the greatest, likewise.
         is_zero: whether all are zero.
+        may_have_zero: whether one may be zero; only of small tensors is that looked for.
     """
 
     elements: int = 0
@@ -50,6 +51,7 @@ class Look(NamedTuple):
     low: float | None = None
     high: float | None = None
     is_zero: bool = True
+    may_have_zero: bool = True
 
     @property
     def is_constant(self) -> bool:
@@ -75,6 +77,7 @@ class Look(NamedTuple):
             min((look.low for look in known if look.low is not None), default=None),
             max((look.high for look in known if look.high is not None), default=None),
             self.is_zero and other.is_zero,
+            self.may_have_zero or other.may_have_zero,
         )
 
 
@@ -92,11 +95,13 @@ def look_many(
     """
     [values], name = arrays, str(dtypes[0])
     m, n = values.shape
+    have_zero: NDArray[np.bool_] = np.ones(m, np.bool_)
     if name in _WIDE:
         parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
         with np.errstate(invalid="ignore"):
             lows, highs = np.minimum.reduce(parts, axis=1), np.maximum.reduce(parts, axis=1)
         are_finite, are_zero = np.isfinite(lows) & np.isfinite(highs), (lows == 0) & (highs == 0)
+        have_zero = ~np.logical_and.reduce(parts, axis=1)
     elif name in _PATTERNS:
         patterns = values.view(np.uint16)
         lows, highs = np.minimum.reduce(patterns, axis=1), np.maximum.reduce(patterns, axis=1)
@@ -105,7 +110,7 @@ def look_many(
     else:
         return [look_at(row, dtypes[0]) for row in values], np.ones(m, np.bool_)
     same = map(repeat, (n, 0, 0, None))
-    columns = (*same, lows.tolist(), highs.tolist(), are_zero.tolist())
+    columns = (*same, lows.tolist(), highs.tolist(), are_zero.tolist(), have_zero.tolist())
     return list(map(Look._make, zip(*columns, strict=False))), are_finite
 
 

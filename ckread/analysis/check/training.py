@@ -212,6 +212,8 @@ def _dead_columns(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator
         is_kernel = kernel.role is Role.WEIGHT and leaf in KERNELS and len(kernel.shape) > 1
         if not is_kernel or look is None or look.is_zero or look.is_constant:
             continue  # of one number all units are alike
+        if not look.may_have_zero:
+            continue
         if _is_transposed(kernel):
             continue
         if f"{scope}/recurrent_kernel" in checkpoint:  # which answers too

@@ -31,6 +31,7 @@ from ckread.errors import (
     TextLines,
     TruncatedFileError,
 )
+from ckread.readers.budget import over
 from ckread.readers.bundle.index import EntryParser, read_bundle_index
 from ckread.readers.bundle.layout import BundleLayout
 from ckread.readers.bundle.strings import read_string_tensor
@@ -308,7 +309,8 @@ def verify_variant(record: TensorRecord, path: str) -> None:
     offset = record.offset or 0
     name = path.rpartition("/")[2]
     if record.nbytes > MAX_VARIANT_NBYTES:
-        raise CorruptCheckpointError(f"a variant of {record.nbytes} bytes", path=path, name=name)
+        most, found = MAX_VARIANT_NBYTES, record.nbytes
+        raise over(most, "bytes", found, what="a variant", path=path, name=name)
     with open_shard(path) as shard:
         data = shard.pread(offset, record.nbytes)
     at = computed = 0

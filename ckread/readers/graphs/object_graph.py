@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckread.errors import CorruptCheckpointError
+from ckread.readers.budget import over
 from ckread.readers.contract import no_garbage_collection
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
@@ -229,7 +230,7 @@ def _parse_children(
     except IndexError:
         pass
     if len(children) > MAX_PARTS:
-        raise CorruptCheckpointError(f"over {MAX_PARTS} parts in a message", offset=start)
+        raise over(MAX_PARTS, "parts in a message", offset=start)
     return children, at
 
 

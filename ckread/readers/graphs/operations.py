@@ -28,6 +28,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from ckread.readers.budget import over
 from ckread.readers.files import RegularFile
 from ckread.readers.graphs.signatures import MAX_DEPTH
 from ckread.readers.protobuf import (
@@ -244,7 +245,8 @@ class GraphFile:
 
     def _limit(self, n: int, span: Span) -> None:
         if n > MAX_PARTS:
-            raise self._stream.corrupt(f"over {MAX_PARTS} parts in a graph", offset=span[0])
+            error = over(MAX_PARTS, "parts in a graph")
+            raise self._stream.corrupt(error.told, offset=span[0], remedy=error.remedy)
 
     def _function(self, span: Span) -> Function:
         name = ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckread.errors import CorruptCheckpointError
+from ckread.readers.budget import over
 from ckread.readers.contract import DATA_TYPES, DataType
 from ckread.readers.protobuf import (
     LENGTH_DELIMITED,
@@ -115,7 +115,7 @@ def parse_tensor_info(
 ) -> TensorInfo:
     """Decode a TensorInfo."""
     if not depth:
-        raise CorruptCheckpointError(f"composite tensors nested deeper than {MAX_DEPTH} levels")
+        raise over(MAX_DEPTH, "levels", what="composite tensors")
     tensor = ""
     dtype = 0
     shape: PartialShape | None = ()

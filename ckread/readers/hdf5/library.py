@@ -24,6 +24,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
+from ckread.readers.budget import over
 from ckread.readers.contract import DATA_TYPES, DataType, no_garbage_collection, numpy_dtype
 from ckread.readers.hdf5.guard import GuardedWindow
 from ckread.readers.hdf5.messages import (
@@ -277,10 +278,8 @@ class LibraryFile:
                 return GlobalHeap(self._guard, max_nbytes).texts(references)
         nbytes = math.prod(dataset.shape) * source.dtype.itemsize
         if nbytes > max_nbytes:
-            found, most = f"{dataset.path!r} holds {nbytes} bytes of text", max_nbytes
-            raise CorruptCheckpointError(
-                found, path=self.path, name=self.name, expected=f"at most {most}"
-            )
+            file: dict[str, Any] = {"path": self.path, "name": self.name, "place": where}
+            raise over(max_nbytes, "bytes of text", nbytes, **file)
         strings: list[bytes] = []
         for slab in iter_slabs(dataset.shape, _STRINGS_AT_ONCE):
             with self.guarded(where):

@@ -15,6 +15,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ckread.errors import CheckpointError
+from ckread.readers.budget import over
 from ckread.readers.contract import DATA_TYPES, DataType
 
 if TYPE_CHECKING:
@@ -210,8 +211,8 @@ class GlobalHeap:
             return b""
         self._text_nbytes += length
         if self._text_nbytes > self._max_nbytes:
-            found = f"texts of {self._text_nbytes} bytes"
-            raise DamagedTextError(f"{found}, expected at most {self._max_nbytes}")
+            told = over(self._max_nbytes, "bytes of text", self._text_nbytes).told
+            raise DamagedTextError(told)
         collection = self._collections.get(address)
         if collection is None:
             collection = self._collections[address] = self._read(address)

@@ -42,6 +42,7 @@ from ckread.errors import (
     TruncatedFileError,
     UnsupportedFeatureError,
 )
+from ckread.readers.budget import over
 from ckread.readers.contract import DataType, FileIdentity, no_garbage_collection, numpy_dtype
 from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile
 from ckread.readers.hdf5.messages import Blocks, Dataset
@@ -103,14 +104,21 @@ class LibraryProxy:
         if code == -_SIGKILL:
             found, remedy = "what reads it was killed", "Was there too little memory?"
             return CheckpointError(found, remedy=remedy, **file)
-        found = "comes to no end" if code == -_SIGXCPU else "crashes"
-        return CorruptCheckpointError(f"HDF5's library {found}", remedy=COPY_AGAIN, **file)
+        if code == -_SIGXCPU:
+            seconds = _seconds(self.window.nbytes)
+            return over(seconds, "seconds of CPU", what="HDF5's library", **file)
+        return CorruptCheckpointError("HDF5's library crashes", remedy=COPY_AGAIN, **file)
 
     def close(self) -> None:
         """Let the child forget the file, when it is next asked anything."""
         _forgotten.append(self.number)
 
     __del__ = close
+
+
+def _seconds(nbytes: int) -> int:
+    """Give the seconds of CPU that one question about a file may take."""
+    return _CPU_SECONDS + _CPU_SECONDS_PER_MIB * (nbytes >> 20)
 
 
 _SIGKILL, _SIGXCPU = (getattr(signal, name, 0) for name in ("SIGKILL", "SIGXCPU"))
@@ -178,7 +186,7 @@ class _Child:
         window, failure = proxy.window, None
         forgotten = [_forgotten.popleft() for _ in range(len(_forgotten))]
         file = proxy.number, window.path, proxy.name, window.nbytes
-        seconds = _CPU_SECONDS + _CPU_SECONDS_PER_MIB * (window.nbytes >> 20)
+        seconds = _seconds(window.nbytes)
         self._send((file, forgotten, seconds, question, arguments))
         while True:
             kind, answer = self._receive()

@@ -27,6 +27,7 @@ from ckread.errors import (
     NotACheckpointError,
     UnsupportedFeatureError,
 )
+from ckread.readers.budget import over
 from ckread.readers.contract import Format, StoredFile
 from ckread.readers.detection import Kind, something_else
 from ckread.readers.files import COPY_AGAIN, FileWindow, RegularFile, is_file
@@ -278,8 +279,7 @@ def shard_names(index: dict[str, Any], *, path: str) -> list[str]:
                 )
             names[name] = None
     if len(names) > MAX_SHARDS:
-        found = f"{len(names)} files, expected at most {MAX_SHARDS}"
-        raise CorruptCheckpointError(f"weight_map names {found}", path=path, name=base)
+        raise over(MAX_SHARDS, "files", len(names), what="weight_map", path=path, name=base)
     if not names:
         raise NotACheckpointError("an empty weight_map", path=path, name=base)
     return sorted(names)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ckread.errors import CorruptCheckpointError
+from ckread.readers.budget import over
 from ckread.readers.keras.topology import (
     Shape,
     built_shape,
@@ -342,8 +343,7 @@ _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, Any]:
     """Parse a JSON object; `where` and `name` are what messages call it and its file."""
     if len(data) > MAX_JSON_NBYTES:
-        what = f"{len(data)} bytes, expected at most {MAX_JSON_NBYTES}"
-        raise CorruptCheckpointError(what, path=path, name=name, place=where)
+        raise over(MAX_JSON_NBYTES, "bytes", len(data), path=path, name=name, place=where)
     # How deep the brackets outside of strings are nested.
     depth = deepest = 0
     for match in _BRACKETS.finditer(data):
@@ -354,8 +354,7 @@ def parse_object(data: bytes, where: str, *, path: str, name: str) -> dict[str, 
         elif first in b"]}":
             depth -= 1
     if deepest > MAX_DEPTH:
-        what = f"nested deeper than {MAX_DEPTH} levels"
-        raise CorruptCheckpointError(what, path=path, name=name, place=where)
+        raise over(MAX_DEPTH, "levels", deepest, path=path, name=name, place=where)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -17,6 +17,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.budget import Budget
 from ckread.readers.contract import DataType, Extent, Format, TensorRecord, shown
 from ckread.readers.extents import too_large
 from ckread.readers.partners.archive import ArchiveReader
@@ -214,13 +215,11 @@ def _tensors(found: Any, unloaded: Counter[str]) -> Iterator[tuple[str, TensorRe
     """Yield each tensor with the way to it; a container that is met twice is entered once."""
     seen: set[int] = set()
     pending: list[tuple[str, str, Any]] = [("", "/", found)]
-    n_found = 0
+    budget = Budget(MAX_TENSORS, "tensors")
     while pending:
         way, separator, value = pending.pop()
         if isinstance(value, TensorRef):
-            n_found += 1
-            if n_found > MAX_TENSORS:
-                raise CorruptCheckpointError(f"more than {MAX_TENSORS} tensors")
+            budget.take()
             yield way or "tensor", value
             continue
         is_leaf = value is None or isinstance(value, (Storage, str, bytes, int, float))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckread.errors import CorruptCheckpointError, UnsupportedFeatureError
+from ckread.readers.budget import over
 from ckread.readers.contract import DataType, numpy_dtype
 from ckread.readers.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, Span, iter_fields
 
@@ -104,7 +105,7 @@ def _decode(raw: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.uint64
     lengths = ends - starts
     longest = int(lengths.max())
     if longest > _MAX_VARINT_NBYTES:
-        raise CorruptCheckpointError(f"an integer of {longest} bytes, expected at most 10")
+        raise over(_MAX_VARINT_NBYTES, "bytes", longest, what="an integer")
     values = np.zeros(len(ends), np.uint64)
     for i in range(longest):
         more = lengths > i

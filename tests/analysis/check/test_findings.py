@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,11 @@ from ckread.analysis.check.index import (
     _lost,
     check_layout,
 )
+from ckread.analysis.check.tensorflow import check_with_tensorflow
 from ckread.analysis.check.training import check_training
 from ckread.analysis.findings import Code, Finding, Level
 from ckread.analysis.training import TrainingState
+from ckread.errors import CorruptCheckpointError, ErrorKind, UnsupportedFeatureError
 from ckread.model.opening import open_checkpoint
 from ckread.model.role import Role
 from ckread.readers.contract import StoredFile
@@ -363,3 +367,64 @@ def test_a_second_moment_of_zero(tmp_path: Path) -> None:
         "velocity of the optimizer is 0 in its 2 elements"
     )
     assert findings_of({**dead, "w/m": [[1.0, 1], [0, 2]]}, owners=owners) == []
+
+
+def test_every_entry_that_contradicts_itself_is_told() -> None:
+    made = checkpoint({name: np.ones(2) for name in "abcd"})
+    kinds = {"a": ErrorKind.SLICES, "c": ErrorKind.CORRUPT}
+
+    def extents(key: str) -> Any:
+        if key in kinds:
+            raise CorruptCheckpointError(f"{key} is odd", kind=kinds[key])
+        if key == "d":
+            raise UnsupportedFeatureError("of another kind")
+        return None
+
+    made.reader.extents = extents  # type: ignore[method-assign]
+    findings, lost = check_layout(made, "d/x")
+    assert (told(findings), lost) == (
+        [("slices", "a", "a is odd"), ("entry", "c", "c is odd")], {"a", "c"},
+    )  # fmt: skip
+
+
+def child(monkeypatch: pytest.MonkeyPatch, *lines: Any, code: int = 0, late: bool = False) -> Any:
+    """Have TensorFlow's child say some lines, and end so."""
+    output = b"\n".join(json.dumps(line).encode() for line in lines)
+
+    def run(*_: Any, **options: Any) -> Any:
+        if late:
+            raise subprocess.TimeoutExpired("x", options["timeout"], output + b'\n{"cut')
+        return SimpleNamespace(returncode=code, stdout=output)
+
+    monkeypatch.setattr("ckread.analysis.check.tensorflow.subprocess.run", run)
+    made = checkpoint({"a": np.ones(2), "b": np.ones(3)})
+    return made, lambda **o: [
+        (str(f.level), f.variable, f.message) for f in check_with_tensorflow(made, "p", **o)
+    ]
+
+
+def test_what_tensorflow_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = checkpoint({"a": np.ones(2), "b": np.ones(3)})
+    right = [{"key": k, "error": None, "crc32c": made[k].crc32c} for k in ("a", "b")]
+    _, found = child(monkeypatch, *right)
+    assert found() == [("note", None, "TensorFlow reads it: yes, 2 tensors")]
+    _, found = child(monkeypatch, right[0], {**right[1], "crc32c": 7})
+    assert found() == [("error", "b", "TensorFlow reads other values")]
+    _, found = child(monkeypatch, right[0])
+    assert found() == [("error", "b", "TensorFlow does not list it")]
+    _, found = child(monkeypatch, right[0], {**right[1], "error": "bad."})
+    some = ("warning", None, "TensorFlow refuses 1 of 2 variables")
+    assert found() == [some, ("warning", "b", "TensorFlow refuses it: bad")]
+    assert found(damaged={"b"}) == [(*some[:2], f"{some[2]}, those that are damaged")]
+    _, found = child(monkeypatch, {"open": False, "error": "no index"})
+    assert found() == [("error", None, "TensorFlow does not open it: no index")]
+    _, found = child(monkeypatch, {"open": True}, *right)
+    assert found()[0][0] == "note"
+    _, found = child(monkeypatch, code=-9)
+    assert found() == [("error", None, "TensorFlow dies of SIGKILL opening it")]
+    _, found = child(monkeypatch, {"try": "a"}, {"try": "b"}, code=3)
+    assert found() == [("error", None, "TensorFlow ends with code 3 restoring b")]
+    _, found = child(monkeypatch, {"try": "x"}, late=True)
+    assert found(seconds=1500) == [
+        ("error", None, "TensorFlow takes more than 1.5e+03 s restoring x")
+    ]

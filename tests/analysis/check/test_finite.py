@@ -130,7 +130,10 @@ def test_rows_are_looked_at_as_each_alone(dtype: str) -> None:
     ])  # fmt: skip
     found, are_finite = look_many([DataType(dtype)], [rows])
     assert are_finite.all()
-    assert found == [look_at(row, DataType(dtype)) for row in rows]
+    alone = [look_at(row, DataType(dtype)) for row in rows]
+    assert [look._replace(may_have_zero=True) for look in found] == alone
+    if dtype.startswith(("float32", "float64")):
+        assert [look.may_have_zero for look in found] == (rows == 0).any(axis=1).tolist()
     if dtype != "int32":
         odd = rows[:4].copy()
         odd[0, 1], odd[2, 0] = np.nan, np.nan
@@ -144,6 +147,7 @@ def test_looks_join_in_their_order() -> None:
     two = Look(4, 5, 0, 2, -3.0, 1.0)
     assert one.joined(two) == Look(7, 6, 2, 1, -3.0, 2.0, is_zero=False)
     assert two.joined(one) == Look(7, 6, 2, 2, -3.0, 2.0, is_zero=False)
+    assert Look(3, low=1.0, high=1.0).joined(one).first == 4
     clean = Look(4, low=5.0, high=6.0)
     assert clean.joined(one) == Look(7, 1, 2, 5, -1.0, 6.0, is_zero=False)
     assert clean.joined(clean) == Look(8, low=5.0, high=6.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -18,7 +19,7 @@ from ckread.analysis.diff.contents import (
     is_uniform,
     pair_by_values,
 )
-from ckread.analysis.diff.diff import diff_checkpoints
+from ckread.analysis.diff.diff import _placed, diff_checkpoints
 from ckread.analysis.diff.difference import (
     Difference,
     differing_elements,
@@ -26,12 +27,15 @@ from ckread.analysis.diff.difference import (
 )
 from ckread.analysis.diff.metrics import Tolerance
 from ckread.analysis.diff.records import Conversion
-from ckread.errors import UsageError, VariableNotFoundError
+from ckread.errors import ChecksumError, UsageError, VariableNotFoundError
 from ckread.model.role import Role
 from ckread.readers.contract import DataType
 from tests.analysis.array_checkpoint import checkpoint
+from tests.builders import BundleBuilder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ckread.model.variable import Variable
 
 
@@ -344,3 +348,60 @@ def test_how_much_of_a_model_was_found_again() -> None:
     one = checkpoint({"w": np.arange(6.0).reshape(2, 3), "b": np.ones(3, np.float16),
                       "gone": np.ones(4)})  # fmt: skip
     assert Conversion.of(list(diff_checkpoints(a, one))).cast is None
+
+
+def test_codes_have_the_role_of_the_weight_they_stand_for() -> None:
+    real = checkpoint({"w": np.arange(6.0).reshape(2, 3), "x": np.ones(3)})
+    codes = checkpoint(
+        {"w": np.arange(6, dtype=np.int8).reshape(2, 3), "x": np.ones(4)},
+        roles={"w": Role.STATE, "x": Role.STATE},
+    )
+    found = diff_checkpoints(real, codes)
+    assert [str(found[name].role) for name in ("w", "x")] == ["weight", "state"]
+    assert (found["w"].is_codes, found["w"].compared_as, found["w"].metrics) == (
+        True, "codes", None,
+    )  # fmt: skip
+    back = diff_checkpoints(codes, real)
+    assert [str(back[name].role) for name in ("w", "x")] == ["weight", "weight"]
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_partitioned_variable_is_compared_as_a_whole(tmp_path: Path, turn: bool) -> None:
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    y = x.copy()
+    y[1, 4] += 3
+    sides = []
+    for name, array, cuts in (("a", x, [(0, 2), (2, 4)]), ("b", y, [(0, 3), (3, 3)])):
+        builder = BundleBuilder()
+        slices = [((0, None), cut) for cut in cuts] if name == "b" else None
+        if slices is None:
+            builder.add("w", array, DataType.FLOAT32)
+        else:
+            builder.add_partitioned("w", array, DataType.FLOAT32, slices)
+        sides.append(builder.write(tmp_path / name))
+    found = diff_checkpoints(*(sides[::-1] if turn else sides))["w"].metrics
+    assert found is not None
+    assert (found.changed_elements, found.first_changed, found.max_abs) == (1, (1, 4), 3)
+
+
+def test_errors_name_the_file_in_full_where_both_have_one_of_that_name() -> None:
+    def side(*paths: str) -> Any:
+        return SimpleNamespace(files=lambda: [SimpleNamespace(path=path) for path in paths])
+
+    error = ChecksumError("odd bytes", path="a/x.data")
+    assert _placed(error, (side("a/x.data"), side("b/y.data", "b/z.data"))) is error
+    told = _placed(error, (side("a/x.data"), side("b/x.data")))
+    assert "a/x.data" in str(told)
+    bare = ChecksumError("odd bytes")
+    assert _placed(bare, (side("a/x"), side("b/x"))) is bare
+
+
+def test_what_may_have_moved_to_several_places_has_not() -> None:
+    x, y, z = (np.arange(6.0) + i for i in range(3))
+    a = checkpoint({"p": x, "q": x, "r": y}, has_checksums=False)
+    b = checkpoint({"p": y, "q": z, "r": x}, has_checksums=False)
+    found = diff_checkpoints(a, b)
+    assert {v.name: str(v.paired_by) for v in found}["r"] == "name"
+    one = checkpoint({"p": x, "r": y}, has_checksums=False)
+    other = checkpoint({"p": y, "r": x}, has_checksums=False)
+    assert {str(v.paired_by) for v in diff_checkpoints(one, other)} == {"values"}

@@ -21,7 +21,13 @@ from ckread.analysis.diff.conversion import (
     find_parts,
     pair_by_turned_values,
 )
-from ckread.analysis.diff.leftovers import assign, pair_by_content, pair_nearest, propose
+from ckread.analysis.diff.leftovers import (
+    EXACT_SIZE,
+    assign,
+    pair_by_content,
+    pair_nearest,
+    propose,
+)
 from ckread.analysis.diff.matching import _closed, is_same_content, match_variables
 from ckread.analysis.diff.metrics import Tolerance, may_be_exchanged
 from ckread.analysis.diff.renaming import _substitution, infer_rules, parse_rule
@@ -612,3 +618,50 @@ def test_what_stands_beside_a_proposed_pair() -> None:
     one = {"p/kernel": X, "p/q": floats(1), "r/q": floats(1, seed=2)}
     other = {"s/kernel": Y, "s/q": floats(1, seed=3), "t/q": floats(1, seed=4)}
     assert matched(one, other)["p/q"] == ("s/q", "shape")
+
+
+def test_of_two_arrangements_the_nearer_is_taken() -> None:
+    x = np.array([[0, 1], [1.1, 3]], np.float32)
+    y = np.array([[0.25, 1], [1.1, 3]], np.float32)
+    assert turned(x, y) == (None, None, 1)
+    assert turned(x, y.T.copy()) == ((1, 0), None, 1)
+
+
+@pytest.mark.parametrize("n", [EXACT_SIZE, EXACT_SIZE + 1])
+def test_large_groups_take_the_highest_first(n: int) -> None:
+    scores = np.eye(n)
+    scores[:2, :2] = [[1.0, 0.9], [0.9, 0.0]]
+    found = assign(scores.tolist(), at_least=0.5)
+    rest = [(i, i) for i in range(2, n)]
+    assert found == ([(0, 1), (1, 0), *rest] if n <= EXACT_SIZE else [(0, 0), *rest])
+
+
+def test_rules_of_what_is_no_parameter() -> None:
+    names = ("a/x/s", "b/x/s")
+    a = {name: floats(5, seed=i) for i, name in enumerate(names)}
+    b = {name.replace("/x/", "/y/"): x for name, x in a.items()}
+    left, right = (some(side, roles=dict.fromkeys(side, Role.STATE)) for side in (a, b))
+    found = match_variables(left, right)
+    assert [str(rule) for rule in found.rules] == ["s|/x/|/y/|"]
+
+
+def test_slots_of_one_name() -> None:
+    roles = {"w/m": Role.SLOT}
+    one = some({"w/m": floats(4), "q": floats(2)}, roles=roles)
+    other = some({"w/m": floats(4, seed=1), "r": floats(3)}, roles=roles)
+    found = match_variables(one, other)
+    assert [(p.a.name, str(p.paired_by)) for p in found.pairs] == [("w/m", "name")]
+    wide = some({"w/m": floats(5, seed=1), "r": floats(3)}, roles=roles)
+    assert all(str(p.paired_by) != "name" for p in match_variables(one, wide).pairs)
+
+
+def test_slots_of_another_size_follow_only_where_the_owner_is_of_another() -> None:
+    def found(n: int, m: int) -> set[tuple[str, str]]:
+        sides = (
+            some({"w": floats(k), f"s/{i}": floats(size, seed=i)}, owners={f"s/{i}": ("w", "m")})
+            for i, (k, size) in enumerate(((4, 4), (n, m)))
+        )
+        return {(p.a.name, p.b.name) for p in match_variables(*sides).pairs}
+
+    assert found(4, 4) == found(5, 5) == found(5, 7) == {("w", "w"), ("s/0", "s/1")}
+    assert found(4, 5) == {("w", "w")}

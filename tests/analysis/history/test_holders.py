@@ -164,6 +164,8 @@ def test_two_numbers_are_two_columns() -> None:
     run = Entries(entry("a", numbers=(1, 20)), entry("b", numbers=(2, 10)))
     how = "by epoch and batch, the numbers of the names"
     assert placed(run, of) == ({"a": 2, "b": 3}, how, "derived", False)
+    more = rows((1, 2, 3, 4), "row", {**of.counters, "other": (5, 6, 7, 8)})
+    assert placed(run, more)[:2] == ({"a": 2, "b": 3}, how)
     for odd in ((3, 10), (1,), (1, 20, 5)):
         assert match_epochs(Entries(run.entries[0], entry("x", numbers=odd)), of).how == ""  # type: ignore[arg-type]
     assert match_epochs(run, rows((1, 2), "row", {"epoch": (1, 2)})).how == ""  # type: ignore[arg-type]
@@ -359,3 +361,12 @@ def test_marks_are_the_first_epochs_after_seams(tmp_path: Path) -> None:
     assert marked(("q", "p"), ("q", "q"), ("x", "q"), ("p", "x"), ("x", "y")) == {}
     assert marked(("r", "s")) == {3: "rs"}
     assert made.marks == {}
+
+
+def test_logs_are_joined_by_where_they_begin(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.json", epoch=[1, 2, 3, 4], loss=[9.0, 8, 7, 6])
+    middle = write(tmp_path / "b.json", epoch=[2, 3], loss=[1.0, 2])
+    for logs in ([whole, middle], [middle, whole]):
+        found = history(logs)
+        assert list(found.metrics["loss"]) == [9, 1, 2, 6]
+        assert (list(found.seams), found.logs) == ([2, 4], (str(whole), str(middle)))

@@ -281,3 +281,14 @@ def test_bins_of_a_sketch_are_drawn_in_as_many_as_asked_for() -> None:
     few = Sketch(DataType.FLOAT32)
     few.add(array[:500])
     assert sketch_distribution(few, 40).drawn is None
+
+
+def test_tiny_numbers_beside_zeros_are_not_zero() -> None:
+    sketch = Sketch(DataType.FLOAT32)
+    sketch.add(np.array([0.0, 1e-42, 2e-42, 1.0], np.float32))
+    bins = sketch_bins(sketch)
+    assert (bins.low[0], bins.counts[0]) == (0, 3)
+    assert bins.high[0] >= 2e-42
+    exact = Sketch(DataType.FLOAT32)
+    exact.add(np.array([0.0, -0.0, 1.0], np.float32))
+    assert (sketch_bins(exact).high[:-1] == 0).all()

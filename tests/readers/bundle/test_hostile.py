@@ -249,7 +249,7 @@ def test_a_damaged_slice_is_named_by_its_tensor(tmp_path: Path) -> None:
         (entry_bytes(FLOAT32, (5, 3689348814741910324), size=16, masked=1),
          "shape of 18446744073709551620 elements, expected less than 2**63"),
         (entry_bytes(FLOAT32, (1,) * 255, size=4, masked=1),
-         "shape of 255 dimensions, expected 254 at most"),
+         "shape: 255 dimensions, expected at most 254"),
         (entry_bytes(FLOAT32, (4,), size=-16, masked=1), "size -16, expected 0 or more"),
         (b"\x0a", "varint at byte 1 runs past the end at byte 1"),
     ],

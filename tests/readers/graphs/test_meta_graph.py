@@ -176,7 +176,7 @@ def test_composites_nest_at_most_100_deep() -> None:
     hostile = _nested(100)
     with pytest.raises(CorruptCheckpointError) as caught:
         parse_tensor_info("x", hostile, (0, len(hostile)))
-    assert str(caught.value) == "composite tensors nested deeper than 100 levels"
+    assert str(caught.value) == "composite tensors: more than 100 levels"
 
 
 def test_no_graph_in_it(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_oversized_message(tmp_path: Path) -> None:
         file.truncate(start + big)
     with pytest.raises(CorruptCheckpointError) as caught:
         read_meta_graph(str(path))
-    found = f"an object of {big} bytes, expected at most {64 << 20}"
+    found = f"an object: {big:,} bytes, expected at most {64 << 20:,}"
     assert str(caught.value) == f"model.meta: byte {start}: {found}"
 
 

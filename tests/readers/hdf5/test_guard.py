@@ -140,7 +140,7 @@ def test_a_text_that_claims_more_than_its_heap_holds(sound: Path) -> None:
     found = _opening_message(sound, _edited(sound, reference, "<I", 9))
     assert found == "w.h5: attribute 'name': a text of 9 bytes in 5"
     found = _opening_message(sound, _edited(sound, reference, "<I", (1 << 32) - 1))
-    least = "texts of 4294967295 bytes, expected at most 67108864"
+    least = "4,294,967,295 bytes of text, expected at most 67,108,864"
     assert found == f"w.h5: attribute 'name': {least}"
 
 

@@ -269,7 +269,7 @@ def test_texts_of_a_fixed_length(opened: Opened, monkeypatch: pytest.MonkeyPatch
     found = {one.path: one for one in file.datasets() if isinstance(one, Dataset)}
     assert file.strings(found["words"], 20) == words
     assert file.strings(found["one"], 6) == [b"single"]
-    error = "w.h5: 'words' holds 20 bytes of text, expected at most 19"
+    error = "w.h5: 'words': 20 bytes of text, expected at most 19"
     refusal = _refusal(lambda: file.strings(found["words"], 19))
     assert refusal == (error, ErrorKind.CORRUPT)
 

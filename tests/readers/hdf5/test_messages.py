@@ -285,7 +285,7 @@ def test_an_object_needs_room_for_its_head() -> None:
     [
         (3, 1, "a text of 3 bytes in 2"),
         (1, 2, "a text of 1 bytes in 0"),
-        (101, 1, "texts of 101 bytes, expected at most 100"),
+        (101, 1, "101 bytes of text, expected at most 100"),
     ],
 )
 def test_a_text_that_is_not_there(length: int, index: int, found: str) -> None:
@@ -300,7 +300,7 @@ def test_all_texts_of_a_heap_together_are_bounded() -> None:
     assert heap.texts(2 * _reference(50, 1)) == 2 * [b"a" * 50]
     with pytest.raises(DamagedTextError) as caught:
         heap.texts(_reference(1, 1))
-    assert str(caught.value) == "texts of 101 bytes, expected at most 100"
+    assert str(caught.value) == "101 bytes of text, expected at most 100"
 
 
 def test_all_collections_of_a_heap_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

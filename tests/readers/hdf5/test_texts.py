@@ -115,7 +115,7 @@ def test_a_text_of_four_gigabytes_is_not_believed(tmp_path: Path, options: dict[
     assert _read_apart(path) == "bounded\n"
     struct.pack_into("<I", data, at, CLAIM)
     path.write_bytes(data)
-    found = f"texts of {CLAIM + 1} bytes, expected at most {1 << 30}"
+    found = f"{CLAIM + 1:,} bytes of text, expected at most {1 << 30:,}"
     assert _read_apart(path) == f"w.h5: 'x': {found}\nbounded\n"
     struct.pack_into("<I", data, at, 12)
     path.write_bytes(data)
@@ -175,7 +175,7 @@ def test_attributes_in_newer_headers_are_not_believed_either(tmp_path: Path) -> 
     struct.pack_into("<I", data, at, CLAIM)
     _sealed(data, header)
     path.write_bytes(data)
-    found = f"texts of {CLAIM} bytes, expected at most {64 << 20}"
+    found = f"{CLAIM:,} bytes of text, expected at most {64 << 20:,}"
     assert _read_apart(path) == f"w.h5: attribute 'name': {found}\nbounded\n"
 
 

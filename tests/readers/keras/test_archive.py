@@ -168,7 +168,7 @@ def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (b"[" * 201 + b"]" * 201, "nested deeper than 200 levels"),
+        (b"[" * 201 + b"]" * 201, "201 levels, expected at most 200"),
         (b"[1]", "a JSON list, expected an object"),
         (b"{nope}", None),
     ],
@@ -190,8 +190,8 @@ def test_brackets_in_strings_do_not_nest(tmp_path: Path) -> None:
 def test_an_oversized_configuration_is_refused(tmp_path: Path) -> None:
     big = b'{"a": "' + b" " * (64 << 20) + b'"}'
     path = _archive(tmp_path / "m.keras", _members(**{"config.json": big}), zipfile.ZIP_DEFLATED)
-    found = f"{len(big)} bytes, expected at most {64 << 20}"
-    message = f"m.keras: member 'config.json' has {found}"
+    found = f"{len(big):,} bytes, expected at most {64 << 20:,}"
+    message = f"m.keras: member 'config.json': {found}"
     assert _refusal(path) == (CorruptCheckpointError, message)
 
 

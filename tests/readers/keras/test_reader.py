@@ -283,6 +283,18 @@ def test_lists_cut_into_parts_are_joined(tmp_path: Path) -> None:
         assert list(reader.tensors) == ["one/one/w:0", "two/two/w:0"]
 
 
+def test_parts_of_a_list_end_where_one_is_absent(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        file.attrs["layer_names0"] = [b"one"]
+        file.attrs["layer_names2"] = [b"two"]
+        for layer in ("one", "two"):
+            file[f"{layer}/{layer}/w:0"] = np.arange(2.0)
+            file[layer].attrs["weight_names"] = [f"{layer}/w:0".encode()]
+
+    with open_hdf5(_file(tmp_path / "w.h5", fill)) as reader:
+        assert [weight.name for weight in reader.contents.weights] == ["one/w:0"]
+
+
 def test_a_save_that_broke_off_is_told(tmp_path: Path) -> None:
     def fill(file: h5py.File) -> None:
         file.attrs["layer_names"] = ["a"]

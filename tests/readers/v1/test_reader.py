@@ -196,7 +196,7 @@ def test_a_slice_that_was_never_saved(tmp_path: Path) -> None:
         (
             DataType.INT64,
             bytes_field(10, b"\x80" * 11 + b"\0" + b"\1"),
-            "an integer of 12 bytes, expected at most 10",
+            "an integer: 12 bytes, expected at most 10",
         ),
         (DataType.COMPLEX64, bytes_field(9, b"\0" * 4), "1 numbers, expected pairs"),
     ],
