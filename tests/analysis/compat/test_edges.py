@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import ckread
 from ckread.analysis.compat.code import _quoted
 from ckread.analysis.compat.records import Asserts, Code, Outcome, Raised, Stored, ValueForecast
-from ckread.analysis.compat.restoring import Objects
+from ckread.analysis.compat.restoring import Objects, fits
 from ckread.analysis.compat.sameness import Sameness, _renumbered
 from ckread.analysis.compat.scopes import common, in_scopes, stem
 from ckread.model.evidence import Claim, ObjectGraph, Strength
@@ -167,6 +167,25 @@ def test_a_shape_alone_pairs_only_what_is_of_one_kind(told: Any) -> None:
     assert other.cures[-1].way == "nothing there fits new/bias"
 
 
+def test_one_number_is_no_shape_that_tells(told: Any) -> None:
+    inner = {"k": {"scale": Var("old/scale", (1,))}, "save_counter": counter()}
+    found = told(inner, {"q": {"z": Var("new/scale", (1,))}, "save_counter": counter()})
+    assert [(a.name, b.name) for a, b in found.renames] == [("save_counter", "save_counter")]
+
+
+@pytest.mark.parametrize(
+    ("saved", "target", "is_fit"),
+    [
+        ((), (), True), ((3,), (3,), True), ((3,), (-1,), True), ((3, 4), (-1, 4), True),
+        ((3,), (4,), False), ((3,), (-2,), False), ((3,), (), False), ((3, 4), (-1, 5), False),
+    ],
+)  # fmt: skip
+def test_a_size_that_the_variable_leaves_open(
+    saved: tuple[int, ...], target: tuple[int, ...], is_fit: bool
+) -> None:
+    assert fits(saved, target) is is_fit
+
+
 def test_an_object_that_has_one_name_of_keras_is_no_model(told: Any) -> None:
     operations = {"0": {"w": Var("w", (4, 5))}}
     target = {"net": {"_operations": operations}, "save_counter": counter()}
@@ -292,6 +311,7 @@ M = {"x/kernel": W, "y/kernel": W}
          "m", "s", False),
         ({"m": Role.SLOT}, {"s": Role.SLOT}, "m", "s", False),
         ({"m": Role.SLOT}, M | {"s": ("x/kernel", "m")}, "m", "s", True),
+        (M | {"m": ("x/kernel", "m")}, {"s": Role.SLOT}, "m", "s", True),
         ({"m": Role.AVERAGE}, {"s": Role.SLOT}, "m", "s", True),
         ({"m": Role.AVERAGE}, {"s": Role.AVERAGE}, "m", "s", False),
         ({"m": Role.SLOT}, {"s": W}, "m", "s", True),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pytest
 
-from ckread.analysis.loading.loading import on_loading
+from ckread.analysis.loading.loading import of_checkpoint, on_loading
 from ckread.analysis.loading.records import KINDS, LoadFact, What
-from tests.builders import bytes_field, varint_field
+from tests.builders import bytes_field, varint_field, write_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -460,6 +461,16 @@ def test_what_saves_is_not_listed(tmp_path: Path) -> None:
         (What.WRITES_FILES, "SaveV2", 'to "/p"'), (What.READS_FILES, "RestoreV2", 'at "/p"'),
     ]  # fmt: skip
     assert found.not_listed == {}
+
+
+def test_what_a_check_tells_of_a_graph_beside_values(tmp_path: Path) -> None:
+    prefix = write_bundle(tmp_path / "ckpt-1", {"w": np.ones(3, np.float32)})
+    assert of_checkpoint(prefix) is None
+    (tmp_path / "ckpt-1.meta").write_bytes(graph([node("py", "PyFunc")]))
+    found = of_checkpoint(prefix)
+    assert found is not None
+    assert (found.path, found.kind) == (prefix, "graph")
+    assert [(one.op, one.when) for one in found.facts] == [("PyFunc", "session.run")]
 
 
 def test_a_graph_of_its_own_may_be_run_whole(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ PROGRAMS: list[tuple[bytes, list[tuple[str, bool]]]] = [
     (b"cos\nsystem\nS'x'\n\x86.", [(POSIX, False)]),
     (b"S'x'\ncos\nsystem\nR.", [(POSIX, False)]),  # as an argument
     (b"cos\nsystem\n2)R.", [(POSIX, True)]),
+    (b"S'a'\ncos\nsystem\n2)R.", [(POSIX, True)]),
+    (b"cos\nsystem\nS'a'\n2)R.", [(POSIX, False)]),
     (b"cos\nsystem\nq\x050h\x05)R.", [(POSIX, True)]),
     (b"cos\nsystem\np5\n0g5\n)R.", [(POSIX, True)]),
     (b"cos\nsystem\nr\x05\0\0\x000j\x05\0\0\0)R.", [(POSIX, True)]),
