@@ -102,7 +102,8 @@ def encode_columns(
     tensors, identities = columns.tensors, columns.identities
     names, keys = columns.names, tensors.keys_in_order
     alike = identities.relation.astype("int64") * len(tensors.kinds) + tensors.kind
-    known: dict[int, tuple[str, str]] = {}
+    known: dict[int, str] = {}
+    parts: dict[int, tuple[str, str]] = {}  # before and after the owner
     for at in range(0, len(places), _AT_ONCE):
         some = places[at : at + _AT_ONCE]
         rows, numbers = some.tolist(), alike[some].tolist()
@@ -110,20 +111,23 @@ def encode_columns(
         key_texts = name_texts if names is keys else [_text(keys[i]) for i in rows]
         for number in set(numbers).difference(known):
             relation, kind = divmod(number, len(tensors.kinds))
-            role, trainable, _, slot, paths, _ = identities.relations[relation]
+            role, trainable, owner, slot, paths, _ = identities.relations[relation]
             before, after = _relations(role, trainable, slot, paths)
-            known[number] = _type_and_size(*tensors.kinds[kind]) + before, f'{after},"crc32c":"'
+            parts[number] = _type_and_size(*tensors.kinds[kind]) + before, f'{after},"crc32c":"'
+            known[number] = _owner(owner).join(parts[number])
         digits = tensors.crc32c[some].astype(">u4").tobytes().hex()
         crcs = [digits[i : i + 8] for i in range(0, len(digits), 8)]
         fields_of = [known[number] for number in numbers]
-        owners = map(_owner, identities.owners(some))
+        owners = identities.owner[some]
+        [owned] = (owners >= 0).nonzero()
+        for i, of in zip(owned.tolist(), owners[owned].tolist(), strict=True):
+            fields_of[i] = _text(names[of]).join(parts[numbers[i]])
         shards, offsets = tensors.shard[some].tolist(), tensors.offset[some].tolist()
-        cells = zip(name_texts, key_texts, fields_of, owners, crcs, shards, offsets, strict=True)
+        cells = zip(name_texts, key_texts, fields_of, crcs, shards, offsets, strict=True)
         yield SafeText("," if at else "")
         some_texts = [
-            f'{{"name":{name},"key":{key}{before}{owner}{after}{crc32c}","shard":{shard}'
-            f',"offset":{offset}}}'
-            for name, key, (before, after), owner, crc32c, shard, offset in cells
+            f'{{"name":{name},"key":{key}{fields}{crc32c}","shard":{shard},"offset":{offset}}}'
+            for name, key, fields, crc32c, shard, offset in cells
         ]
         yield SafeText(",".join(some_texts))
     yield SafeText("]}")

@@ -547,3 +547,10 @@ def test_what_gives_no_response() -> None:
     assert response(kernel, image, dilation=(511, 1)).shape == (5, 6, 4)
     only = response(kernel, np.ones((3, 3, 2)), padding=Padding.VALID, bias=np.ones(4))
     assert only.tolist() == [[[19.0] * 4]]
+
+
+@pytest.mark.parametrize("n", [7, 8, 9, 10])
+def test_strides_beyond_the_kernel_add_nothing(n: int) -> None:
+    image = np.arange(n * n, dtype=float).reshape(n, n, 1)
+    found = response(np.ones((1, 1, 1, 1)), image, stride=3)
+    np.testing.assert_array_equal(found, image[::3, ::3])

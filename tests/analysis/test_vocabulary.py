@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ckread.analysis.vocabulary import (
     vocabulary_names,
 )
 from ckread.cli.main import main
+from ckread.readers.contract import Format
 from tests.analysis.array_checkpoint import checkpoint
 from tests.places import FIXTURES
 
@@ -151,3 +153,17 @@ def test_the_only_vocabulary_of_a_graph_needs_no_name(monkeypatch: pytest.Monkey
         named = find_vocabulary(made, "c1")
         assert named == (None if not constants else Vocabulary("c1", "the constant c1 of its graph",
                                                                ("a", "b")))  # fmt: skip
+
+
+def test_an_asset_of_a_saved_model_is_read_from_its_beginning(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "v.txt").write_bytes(b"one\ntwo\n")
+    made = Mock(format=Format.SAVED_MODEL, path=str(tmp_path))
+    assert vocabulary._assets(made) == ("assets/v.txt",)
+    assert vocabulary._read(made, "assets/v.txt") == b"one\ntwo\n"
+    made.evidence.saved_model = None
+    made.reader.contents = None
+    for name in ("v.txt", "assets/v.txt"):
+        found = find_vocabulary(made, name)
+        assert found == Vocabulary(name, "assets/v.txt", ("one", "two"))
+    assert find_vocabulary(made, "other") is None

@@ -67,8 +67,9 @@ def test_a_reference_that_leads_nowhere_is_refused() -> None:
 
 
 def test_a_graph_without_nodes_is_refused() -> None:
-    with pytest.raises(CorruptCheckpointError, match=r"^object graph: no node, expected a root$"):
+    with pytest.raises(CorruptCheckpointError) as error:
         ObjectGraph.from_message(TrackableObjectGraph(()))
+    assert str(error.value) == "object graph: no node, expected a root"
 
 
 def test_the_best_path_avoids_optimizers_and_structure() -> None:

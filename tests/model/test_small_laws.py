@@ -11,8 +11,8 @@ import pytest
 
 from ckread.errors import MissingShardError, UsageError, VariableNotFoundError
 from ckread.model.display import rows_where
-from ckread.model.evidence import Identity
-from ckread.model.keras.opening import frozen_by_layers
+from ckread.model.evidence import Evidence, Identity
+from ckread.model.keras.opening import frozen_by_layers, with_saved_layers
 from ckread.model.keras.optimizers import _loss_scale
 from ckread.model.keras.slots import OptimizerVariable
 from ckread.model.lookup import find_named
@@ -24,8 +24,9 @@ from ckread.model.records import Records
 from ckread.model.role import Role
 from ckread.readers.bundle.reader import TensorBundle
 from ckread.readers.contract import DataType, Format, TensorRecord
-from ckread.readers.keras.config import parse_model
+from ckread.readers.keras.config import KerasConfig, KerasLayer, parse_compiled, parse_model
 from ckread.readers.keras.layers import layer_groups
+from ckread.readers.keras.saved_metadata import SavedLayers
 from ckread.readers.sources.remote import check_address
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import BundleBuilder, v1_file, write_bundle
@@ -354,3 +355,39 @@ def test_the_own_variables_of_loss_scaling() -> None:
     other = [*own, *copies[:-1], copies[-1]._replace(shape=(4,))]
     assert _loss_scale(other, inner) == ({}, other)
     assert _loss_scale(copies[:2], inner) == ({}, copies[:2])
+
+
+def test_layers_of_a_saved_model() -> None:
+    """Listed with what they hold, kernels first; not at all where they do not hold everything."""
+    shapes: dict[str, tuple[int, ...]] = {"a/bias": (3,), "a/kernel": (2, 3), "b/kernel": (4,)}
+    tensors = {key: _record(key, DataType.FLOAT32, shape) for key, shape in shapes.items()}
+    identities = {key: Identity(key, Role.WEIGHT) for key in shapes}
+    identities["a/slot"] = Identity("a/slot", Role.SLOT)
+    model = parse_model(
+        _sequential(
+            "m", _layer("a", trainable=False), _sequential("inner", _layer("b")), _layer("none")
+        )
+    )
+    compiled = parse_compiled(
+        {"optimizer": {"class_name": "Adam", "config": {"amsgrad": True}}, "loss": "mse"}
+    )
+    saved = SavedLayers({}, {}, KerasConfig(model=model, compiled=compiled))
+    evidence = Evidence(saved_layers=saved)
+    found = with_saved_layers(evidence, tensors, identities)
+    assert found.layers == (
+        KerasLayer("a", "Dense", 9, None, False, 0, ("a/kernel", "a/bias")),
+        KerasLayer("inner", "Sequential", 4, None, None, 0, ()),
+        KerasLayer("inner/b", "Dense", 4, None, None, 1, ("b/kernel",)),
+        KerasLayer("none", "Dense", 0, None, None, 0, ()),
+    )
+    assert (found.model, found.compiled) == (model, compiled)
+    assert found.optimizer_class == "Adam with AMSGrad"
+    for name, role in (("c/kernel", Role.WEIGHT), ("kernel", Role.STATISTIC)):
+        more = identities | {"c": Identity(name, role)}
+        other = with_saved_layers(
+            evidence, tensors | {"c": _record("c", DataType.FLOAT32, ())}, more
+        )
+        assert other.layers == ()
+        assert other.optimizer_class == "Adam with AMSGrad"
+    bare = Evidence()
+    assert with_saved_layers(bare, tensors, identities) is bare

@@ -225,7 +225,7 @@ def forecast_init(
             reason = "not in the assignment map" if stop is None else "the call stops before it"
             work.put(variable, Outcome.KEPT, None, Code.SKIPPED, reason)
     if stop is not None:
-        work.raised.insert(0, (-2, stop))
+        work.raised.append((-2, stop))
     result = _forecast(
         saved, target, Way.INIT_FROM_CHECKPOINT, INIT_CALL, work, Asserts(None, None)
     )

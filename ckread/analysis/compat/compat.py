@@ -206,9 +206,9 @@ def forecast(
     target: Checkpoint,
     way: Way,
     *,
-    skip_mismatch: bool = False,
-    names: Mapping[str, str] | None = None,
-    vars_to_warm_start: str | Sequence[str] | None = None,
+    skip_mismatch: bool,
+    names: Mapping[str, str] | None,
+    vars_to_warm_start: str | Sequence[str] | None,
 ) -> RestoreForecast:
     """Foretell one way of restoring.
 

@@ -114,8 +114,6 @@ def find_renames(
     matching = match_variables(*sides, renames=names)
     sameness = Sameness(*sides)
     lonely = _lonely(matching.pairs, matching.removed, matching.added)
-    there = {one.saved.key: one.saved for one in result.values if one.saved is not None}
-    here = {one.target.key: one.target for one in result.values}
     found: dict[str, tuple[Stored, Stored]] = {}
     told: dict[str, PairedBy] = {}
     for a, b, paired_by, _ in matching.pairs:
@@ -125,7 +123,7 @@ def find_renames(
         )
         if fits and (is_sure or (a.name, b.name) in lonely):
             told[b.key] = paired_by
-            found[b.key] = there.get(a.key) or Stored.of(a), here.get(b.key) or Stored.of(b)
+            found[b.key] = Stored.of(a), Stored.of(b)
     if _are_strange(result):
         found = {key: pair for key, pair in found.items() if pair[1].role not in _OF_OPTIMIZERS}
     for one in result.values:

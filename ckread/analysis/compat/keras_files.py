@@ -84,7 +84,7 @@ class _Work:
 
 
 def forecast_paths(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights` of a `.weights.h5` or `.keras`."""
     there, here = _by_group(saved.values()), _by_group(target.values())
@@ -222,7 +222,6 @@ def layers_of(checkpoint: Checkpoint) -> Layers:
     if checkpoint.format is Format.LEGACY_HDF5:
         layers: dict[str, tuple[Variable, ...]] = {}
         top: list[Variable] = []
-        has_top = version.startswith("3")  # which writes the list, empty or not
         for key, _, layer in reader.contents.weights:
             parts = key.split("/")
             if parts[0] == _LEGACY_OPTIMIZER:
@@ -233,9 +232,9 @@ def layers_of(checkpoint: Checkpoint) -> Layers:
             if layer:
                 layers[layer] = (*layers.get(layer, ()), variable)
             elif _LEGACY_TOP in parts[:2]:
-                has_top = True
                 top.append(variable)
-        return Layers(layers, tuple(top) if has_top else None, version, classes)
+        own = tuple(top) if reader.contents.has_top else None
+        return Layers(layers, own, version, classes)
     return Layers(_keras3_layers(checkpoint, reader.contents), (), version, classes)
 
 
@@ -268,7 +267,7 @@ def _untold(checkpoint: Checkpoint, why: str) -> UsageError:
 
 
 def forecast_in_order(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights` of a legacy `.h5`: the layers side by side."""
     there, here = layers_of(saved), layers_of(target)
@@ -286,6 +285,7 @@ def forecast_in_order(
         for variable in (one for layer in here.layers.values() for one in layer):
             reason = "Keras 2 takes skip_mismatch with by_name alone"
             work.put(variable, Outcome.KEPT, None, Code.SKIPPED, reason)
+        _leave_top(work, here)
         return _forecast(saved, target, Way.H5_IN_ORDER, call, work)
     notes: tuple[str, ...] = ()
     if skip_mismatch and _is_up_to(here.version, 10):
@@ -321,13 +321,14 @@ def forecast_in_order(
     if there.top is not None and len(there.layers) == len(here.layers):
         skips = skip_mismatch and len(there.top) == len(here.top or ())
         _take_top(work, here.top or (), there.top, skip_mismatch=skips)
+    _leave_top(work, here)
     if _is_keras2(here) and work.raises:
         work.assigned_before = _assigned_in_keras2(work)
     return _forecast(saved, target, Way.H5_IN_ORDER, call, work, notes)
 
 
 def forecast_layer_names(
-    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool = False
+    saved: Checkpoint, target: Checkpoint, *, skip_mismatch: bool
 ) -> RestoreForecast:
     """Foretell `load_weights(by_name=True)` of a legacy `.h5`."""
     there, here = layers_of(saved), layers_of(target)
@@ -362,6 +363,7 @@ def forecast_layer_names(
             work.stop(Raised("ValueError", message))
     elif there.top is not None:
         _take_top(work, here.top or (), there.top, skip_mismatch=skip_mismatch)
+    _leave_top(work, here)
     if _is_keras2(here) and work.raises:
         work.assigned_before = 0
     words = "by_name=True, skip_mismatch=True" if skip_mismatch else "by_name=True"
@@ -484,6 +486,14 @@ def _take_top(
         _miscounted(work, ours, theirs, message, raises=not skip_mismatch)
     else:
         _take_weights(work, ours, theirs, "top-level model", skip_mismatch=skip_mismatch)
+
+
+def _leave_top(work: _Work, here: Layers) -> None:
+    """Note that the weights of the model itself stay, where loading does not come to them."""
+    for variable in here.top or ():
+        if variable.key not in work.found:
+            reason = "the model's own weights are not loaded here"
+            work.put(variable, Outcome.KEPT, None, Code.SKIPPED, reason)
 
 
 def _forecast(

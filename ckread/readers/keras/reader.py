@@ -180,6 +180,7 @@ class KerasContents:
         variables: Keras 3: name of a variable in its layer by key, where certain.
         weights: legacy: the lists of names, in the order of the file.
         repeats: key of a dataset to the key under which the same one is listed first.
+        has_top: legacy: whether there is a list of the model's own weights, empty or not.
     """
 
     config: KerasConfig
@@ -187,6 +188,7 @@ class KerasContents:
     variables: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[NamedWeight, ...] = ()
     repeats: Mapping[str, str] = field(default_factory=dict)
+    has_top: bool = False
 
 
 class Home(NamedTuple):
@@ -229,7 +231,8 @@ def list_files(files: Sequence[HDF5File], config: KerasConfig) -> Listing:
     if len(files) == 1 and is_legacy(files[0], groups):
         # An entry of the lists without a dataset is a save that broke off.
         file = files[0]
-        contents = KerasContents(config, repeats=repeats)
+        has_top = bool({TOP_LEVEL_GROUP, f"{MODEL_GROUP}/{TOP_LEVEL_GROUP}"} & groups)
+        contents = KerasContents(config, repeats=repeats, has_top=has_top)
         listed: dict[str, NamedWeight] = {}
         lost, notes = [], []
         for one in iter_named_weights(file, groups):

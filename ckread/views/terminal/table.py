@@ -220,10 +220,15 @@ def aligned(
         for column, width in zip(columns, widths, strict=True)
     ]  # fmt: skip
     yield (GAP.join(formats) % tuple(titles)).rstrip()
-    # What stands behind the first word is alike in very many rows.
+    # What stands behind the first word is alike in very many rows, or in none.
+    template = GAP.join(formats)
     ends = _Ends("".join(f"{GAP}{one}" for one in formats[1:]))
     before = ([text.split("\n") for text in texts] for texts in waiting)
     for first, *others in chain(before, filter(None, [words])):
+        seen = [*zip(*(column[:_MAX_ENDS] for column in others), strict=True)]
+        if 2 * len({*seen}) > len(seen):
+            yield from map(template.__mod__, zip(first, *others, strict=True))
+            continue
         rest = map(ends.__getitem__, zip(*others, strict=True)) if others else repeat("")
         yield from map(add, map(formats[0].__mod__, first), rest)
 

@@ -81,13 +81,25 @@ WARM_CASES: list[tuple[str, str, Any, dict[str, str] | None]] = [
 ]
 
 
+OF_AN_OPTIMIZER = [
+    ("adam", "adam", {}), ("plain", "adam", {}), ("adam", "plain", {}),
+    ("adam", "adam", {"a/": "a/"}), ("adam", "adam", {"a/w": "a/w", "a/w/Adam": "a/w/Adam"}),
+]  # fmt: skip
+"""What a Saver of a training writes; an assignment map is empty where there is none."""
+_TRAINED: dict[str, tuple[tuple[int, ...], str]] = {
+    **GRAPHS["plain"], "a/w/Adam": ((2, 3), "float32"), "a/w/Adam_1": ((2, 3), "float32"),
+    "a/b/Adam": ((3,), "float32"), "a/b/Adam_1": ((3,), "float32"),
+    "beta1_power": ((), "float32"), "beta2_power": ((), "float32"),
+    "a/w/ExponentialMovingAverage": ((2, 3), "float32"),
+}  # fmt: skip
 _DTYPES = {str(dtype): dtype for dtype in DataType}
 
 
 def write(name: str, prefix: Path, *, resource: bool | None = None) -> str:
     """Write what a Saver of these variables writes; a `.meta` too if it is said what they are."""
     builder = BundleBuilder()
-    for i, (full, (shape, dtype)) in enumerate(GRAPHS[name].items()):
+    variables = _TRAINED if name == "adam" else GRAPHS[name]
+    for i, (full, (shape, dtype)) in enumerate(variables.items()):
         builder.add(full, np.full(shape, i + 1).astype(dtype), _DTYPES[dtype])
     meta = prefix.with_name(f"{prefix.name}.meta")
     meta.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import io
 import json
 import math
 import zipfile
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,9 @@ def record(prefix: str) -> dict[str, Any]:
 # Files of Keras.
 
 
+_TOP = "model_weights/top_level_model_weights"
+
+
 @cache
 def keras_files() -> dict[str, dict[str, Any]]:
     """Give what was recorded of HDF5 files, by their names."""
@@ -144,9 +148,24 @@ def keras_files() -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_keras(name: str, path: Path, *, is_target: bool = False) -> str:
-    """Write a file of Keras; give its path. No two datasets hold the same."""
-    recorded = keras_files()[name]
+def write_keras(
+    name: str, path: Path, *, is_target: bool = False, version: str | None = None, n_top: int = 0
+) -> str:
+    """Write a file of Keras; give its path. No two datasets hold the same.
+
+    Of a legacy file may be said which `version` wrote it, and how many weights the model itself
+    has, each of one number more.
+    """
+    recorded = deepcopy(keras_files()[name])
+    for group in recorded["groups"].values():
+        if version is not None and "keras_version" in group:
+            group["keras_version"] = version
+    if n_top:
+        names = [f"top{i}" for i in range(n_top)]
+        recorded["groups"][_TOP]["weight_names"] = names
+        recorded["datasets"] |= {
+            f"{_TOP}/{one}": ["float32", [i + 1]] for i, one in enumerate(names)
+        }
     offset = 1000 * (1 + list(keras_files()).index(name)) + 500 * is_target
     hdf5 = path.with_suffix(".inner") if path.suffix == ".keras" else path
     with h5py.File(hdf5, "w") as file:

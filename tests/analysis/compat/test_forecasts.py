@@ -91,6 +91,11 @@ def _by_name() -> Iterator[tuple[str, Case]]:
         options = {"way": "warm_start", "names": wanted, "vars_to_warm_start": chosen}
         for here, word in ((graph, ""), (names, "no meta, ")):
             yield "warm_start", case((names, here), a, b, f"{word}{title}", **options)
+    for a, b, wanted in named.OF_AN_OPTIMIZER:
+        options = {"way": "init_from_checkpoint", "names": wanted or None}
+        yield "of_an_optimizer", case((names, names), a, b, f"with {wanted}", **options)
+        yield "of_an_optimizer", case((names, names), a, b, f"warm, {wanted}", way="warm_start")
+        yield "of_an_optimizer", case((names, names), a, b, f"saver, {wanted}", way="saver")
     for a, b in named.NAMES_PAIRS:
         yield "names_into_objects", case((names, objects), a, b, "")
 
@@ -140,6 +145,42 @@ def _keras_files() -> Iterator[tuple[str, Case]]:
                 yield f"{library}{suffix}", (title, partial(told, there, here, suffix, **way))
 
 
+def _keras_versions() -> Iterator[tuple[str, Case]]:
+    """Files of other versions, of models with weights of their own, and into other formats."""
+
+    def told(
+        saved: str, target: str, there: dict[str, Any], here: dict[str, Any], **way: Any
+    ) -> list[str]:
+        source = recorded.write_keras(saved, Path(f"there_{saved}"), **there)
+        place = recorded.write_keras(target, Path(f"here_{target}"), is_target=True, **here)
+        return [line for line in _told(source, place, **way) if not line.startswith("  >")]
+
+    def case(*parts: Any, **way: Any) -> tuple[str, Case]:
+        return "keras_versions", (f"{parts} {way}", partial(told, *parts, **way))
+
+    for version in ("3.7.0", "3.8.0", "3.10.0", "3.11.0"):
+        here: dict[str, Any] = {"version": version}
+        for way in BY_NAME_TOO:
+            yield case("keras_plain.h5", "keras_wide.h5", here, here, **way)
+    for n_there, n_here in ((0, 1), (1, 0), (1, 1), (1, 2)):
+        there = {"n_top": n_there}
+        for library, version in (("keras", "3.7.0"), ("keras", "3.15.1"), ("tf_keras", "2.21.0")):
+            here = {"n_top": n_here, "version": version}
+            for way in BY_NAME_TOO:
+                file = f"{library}_plain.h5"
+                yield case(file, file, there | {"version": version}, here, **way)
+    for saved, target in (
+        ("keras_plain.h5", "keras_plain.keras"), ("keras_wide.h5", "keras_adam.keras"),
+        ("keras_nested.h5", "keras_nested.keras"), ("keras_plain.h5", "keras_plain.weights.h5"),
+        ("tf_keras_plain.h5", "tf_keras_plain.keras"), ("keras_sequential.h5", "keras_extra.keras"),
+    ):  # fmt: skip
+        for way in ({}, {"way": "h5-by-name"}):
+            yield case(saved, target, {}, {}, **way)
+    old = {"version": "1.2.2"}
+    for way in BY_NAME_TOO:
+        yield case("tf_keras_plain.h5", "tf_keras_wide.h5", old, {}, **way)
+
+
 def _fixtures() -> Iterator[tuple[str, Case]]:
     def told(saved: str, target: str, **way: Any) -> list[str]:
         with chdir(FIXTURES):  # lines are as long as paths
@@ -158,7 +199,7 @@ def _fixtures() -> Iterator[tuple[str, Case]]:
 
 
 CASES: defaultdict[str, list[Case]] = defaultdict(list)
-for kind, one in (*_by_name(), *_objects(), *_keras_files(), *_fixtures()):
+for kind, one in (*_by_name(), *_objects(), *_keras_files(), *_keras_versions(), *_fixtures()):
     CASES[kind].append(one)
 N_CASES = 4
 """Cases of a test: few, so that what a fault changes is soon found."""

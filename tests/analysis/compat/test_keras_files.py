@@ -230,3 +230,35 @@ def check_code(forecast: RestoreForecast, model: Any, source: str, path: str) ->
     by_name = [cure.brings for cure in forecast.cures if (cure.command or "").endswith("--python")]
     assert by_name in ([], [len(promised)])
     assert f": {len(promised)} of its " in " ".join(forecast.python).replace(" # ", " ")
+
+
+@pytest.mark.parametrize(("saved", "target"), [(0, 1), (1, 0), (1, 1), (1, 2), (0, 0)])
+def test_weights_of_the_model_itself(saved: int, target: int, tmp_path: Path) -> None:
+    """A legacy file lists them apart, if only that there are none."""
+
+    class Own(tf_keras.Model):  # type: ignore[misc,name-defined]
+        def __init__(self, n: int) -> None:
+            super().__init__(name="own")
+            self.layer = tf_keras.layers.Dense(2, name="layer")
+            for i in range(n):
+                weight = self.add_weight(name=f"own{i}", shape=(i + 1,), initializer="ones")
+                setattr(self, f"own{i}", weight)
+
+        def call(self, x: Any) -> Any:
+            return self.layer(x)
+
+    def made(n: int) -> Any:
+        model = Own(n)
+        model(np.ones((1, 3), "f"))
+        return model
+
+    there, here = (str(tmp_path / name) for name in ("there.h5", "here.h5"))
+    made(saved).save_weights(there)
+    made(target).save_weights(here)
+    for way in (Way.H5_IN_ORDER, Way.H5_BY_NAME):
+        for skips in (False, True):
+            found = ckread.compat(there, here, way=way, skip_mismatch=skips)
+            error = load(made(target), there, way, skips=skips)
+            assert (found.raises[0].type if found.raises else None) == error
+            assert len(found) == 2 + target
+            assert found.complete is (error is None and saved >= target)

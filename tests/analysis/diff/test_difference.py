@@ -394,3 +394,14 @@ def test_errors_name_the_file_in_full_where_both_have_one_of_that_name() -> None
     assert "a/x.data" in str(told)
     bare = ChecksumError("odd bytes")
     assert _placed(bare, (side("a/x"), side("b/x"))) is bare
+
+
+def test_what_may_have_moved_to_several_places_has_not() -> None:
+    x, y, z = (np.arange(6.0) + i for i in range(3))
+    a = checkpoint({"p": x, "q": x, "r": y}, has_checksums=False)
+    b = checkpoint({"p": y, "q": z, "r": x}, has_checksums=False)
+    found = diff_checkpoints(a, b)
+    assert {v.name: str(v.paired_by) for v in found}["r"] == "name"
+    one = checkpoint({"p": x, "r": y}, has_checksums=False)
+    other = checkpoint({"p": y, "r": x}, has_checksums=False)
+    assert {str(v.paired_by) for v in diff_checkpoints(one, other)} == {"values"}

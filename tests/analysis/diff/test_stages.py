@@ -653,3 +653,15 @@ def test_slots_of_one_name() -> None:
     assert [(p.a.name, str(p.paired_by)) for p in found.pairs] == [("w/m", "name")]
     wide = some({"w/m": floats(5, seed=1), "r": floats(3)}, roles=roles)
     assert all(str(p.paired_by) != "name" for p in match_variables(one, wide).pairs)
+
+
+def test_slots_of_another_size_follow_only_where_the_owner_is_of_another() -> None:
+    def found(n: int, m: int) -> set[tuple[str, str]]:
+        sides = (
+            some({"w": floats(k), f"s/{i}": floats(size, seed=i)}, owners={f"s/{i}": ("w", "m")})
+            for i, (k, size) in enumerate(((4, 4), (n, m)))
+        )
+        return {(p.a.name, p.b.name) for p in match_variables(*sides).pairs}
+
+    assert found(4, 4) == found(5, 5) == found(5, 7) == {("w", "w"), ("s/0", "s/1")}
+    assert found(4, 5) == {("w", "w")}

@@ -189,3 +189,13 @@ def test_rows_have_the_moments_of_their_parts() -> None:
     odd[4, 2] = 1e151
     odd[5] = 1e151
     assert moments_of_rows(odd)[1].tolist() == [False] * 6
+
+
+def test_what_the_mean_lost_is_kept_of_doubles_alone() -> None:
+    values = np.array([1.0, 1 + 2.0**-52, 1.0])
+    part = float_part(values.copy(), 1.0, 1 + 2.0**-52)
+    assert part.rest != 0
+    assert math.fsum([part.mean - 1, part.rest]) == pytest.approx(2.0**-52 / 3, rel=1e-9)
+    assert part.m2 == pytest.approx(2 / 3 * 2.0**-104, rel=1e-9)
+    single = float_part(values.copy(), 1.0, 1 + 2.0**-52, is_single=True)
+    assert (single.rest, single.mean) == (0, part.mean)
