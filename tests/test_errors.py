@@ -250,6 +250,7 @@ def test_nothing_else_that_shows_cuts_a_text_into_lines() -> None:
     }
     assert found == {
         "values.py: text",
+        "table.py: text",  # words that were put together, of which none holds a line end
         "__init__.py: script",
         "__init__.py: line",  # at tabs, its cells then are made safe
         "help.py: (module.__doc__ or command.summary).strip()",

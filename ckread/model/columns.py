@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, ValuesView
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
@@ -150,7 +150,9 @@ class IdentityColumns(Mapping[str, Identity]):
         self.relations: list[Relation] = relations
         self.relation: Integers = relation
         self.spelling: Spelling = spelling
-        self.owner: Integers = np.full(len(keys), -1) if owner is None else owner
+        if owner is None:
+            owner = np.broadcast_to(np.int32(-1), len(keys))
+        self.owner: Integers = owner
 
     @classmethod
     def of(cls, keys: list[str], found: Mapping[str, Identity]) -> IdentityColumns:
@@ -380,24 +382,19 @@ class VariableColumns(Mapping[str, Variable]):
         ranks = ranks_of(zip(self.tensors, self.names, strict=True), evidence)
         natural, depth = spelling.natural, spelling.depth
         leaves = [LEAF_RANK.get(component, len(LEAF_RANK)) for component in spelling.components]
-        first, ranked = [], []
+        first: list[Integers] = []
+        ranked: list[Integers] = []
         if ranks:
             last = len(ranks)
             rank = np.fromiter(map(ranks.get, self.tensors, repeat(last)), np.int64)
             of_scope = np.full(int(spelling.scopes.max()) + 1, last)
             np.minimum.at(of_scope, spelling.scopes, rank)
             first, ranked = [of_scope[spelling.scopes]], [rank]
-        scopes = range(spelling.codes.shape[1] - 1)
-        return _sorted_by(
-            (
-                np.where(self.are_parameters, 0, np.where(depth > 1, 1, 2)),
-                *first,
-                *(natural[spelling.scope_codes(column)] for column in scopes),
-                np.array(leaves)[spelling.word],
-                *ranked,
-                natural[spelling.word],
-            )
-        )
+        part = np.where(self.are_parameters, 0, np.where(depth > 1, 1, 2)).astype(np.int8)
+        scopes = map(spelling.scope_codes, range(spelling.codes.shape[1] - 1))
+        leaf = np.array(leaves, np.int8)[spelling.word]
+        ends = [leaf, *ranked, natural[spelling.word]]
+        return _sorted_by(chain([part], first, map(natural.__getitem__, scopes), ends))
 
     def sorted(self, places: Integers, order: str, evidence: Evidence) -> Integers:
         """Give some places in an order of `ls`: of the model or file, by name, bytes, elements."""

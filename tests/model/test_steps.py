@@ -330,6 +330,7 @@ def test_padded_numbers_count() -> None:
         (["1.00", "1.05", "1.10"], [None, None, None]),  # hundredths
         (["1.100", "1.200", "1.300"], [None, None, None]),
         (["1.08", "1.9", "1.10"], [None, None, None]),
+        (["1.001", "1.002", "1.03"], [None, None, None]),  # thousandths, and a hundredth
         (["1,0", "1,5", "1,10"], [0, 5, 10]),
     ],
 )

@@ -100,8 +100,8 @@ def look_many(
         parts = values.view(values.real.dtype) if values.dtype.kind == "c" else values
         with np.errstate(invalid="ignore"):
             lows, highs = np.minimum.reduce(parts, axis=1), np.maximum.reduce(parts, axis=1)
+            have_zero = ~np.logical_and.reduce(parts, axis=1)
         are_finite, are_zero = np.isfinite(lows) & np.isfinite(highs), (lows == 0) & (highs == 0)
-        have_zero = ~np.logical_and.reduce(parts, axis=1)
     elif name in _PATTERNS:
         patterns = values.view(np.uint16)
         lows, highs = np.minimum.reduce(patterns, axis=1), np.maximum.reduce(patterns, axis=1)

@@ -207,11 +207,17 @@ def aligned(
     titles = list(map(heading_word, columns))
     titles[0] = f"# {titles[0]}"
     widths = list(map(len, titles))
-    waiting: list[list[str]] = []
+    waiting: list[list[str | Sequence[str]]] = []
     words: Sequence[Sequence[str]] = ()
     for block in blocks:
         if words:
-            waiting.append(list(map("\n".join, words)))
+            texts = map("\n".join, words)  # of names that hold a line end they stay apart
+            waiting.append(
+                [
+                    text if text.count("\n") == len(one) - 1 else one
+                    for text, one in zip(texts, words, strict=True)
+                ]
+            )
         words = block
         widths = [max(width, *map(len, one), 0) for width, one in zip(widths, words, strict=True)]
     formats = [
@@ -223,7 +229,9 @@ def aligned(
     # What stands behind the first word is alike in very many rows, or in none.
     template = GAP.join(formats)
     ends = _Ends("".join(f"{GAP}{one}" for one in formats[1:]))
-    before = ([text.split("\n") for text in texts] for texts in waiting)
+    before = (
+        [text.split("\n") if isinstance(text, str) else text for text in some] for some in waiting
+    )
     for first, *others in chain(before, filter(None, [words])):
         seen = [*zip(*(column[:_MAX_ENDS] for column in others), strict=True)]
         if 2 * len({*seen}) > len(seen):

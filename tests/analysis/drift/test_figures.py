@@ -252,9 +252,9 @@ def test_what_a_track_leaves_out(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "remedy"),
     [
-        ({"w": 1, "opt/iterations": 3}, "ckread track {run} opt/iterations"),
+        ({"w": 1, "opt/iterations": 3}, "ckread.track({run!r}, 'opt/iterations')"),
         ({"w": [1, 2], "w/Adam": [1, 2]}, "They hold slots of an optimizer, and its rate in no te"),
-        ({"w": [1, 2]}, "They hold nothing of an optimizer."),
+        ({"w": [1, 2]}, "Nothing in them is known as an optimizer's."),
         ({"w": 1, "a/learning_rate": 1}, "Nearest names:\n  a/learning_rate"),
     ],
 )
@@ -264,7 +264,7 @@ def test_no_learning_rate(tmp_path: Path, arrays: dict[str, Any], remedy: str) -
     for word in words[: 2 if "a/learning_rate" in arrays else 4]:
         with pytest.raises(VariableNotFoundError) as error:
             track(tmp_path, word)
-        assert remedy.format(run=tmp_path) in str(error.value.remedy)
+        assert remedy.format(run=str(tmp_path)) in str(error.value.remedy)
     for word in ("flr", "rates"):
         with pytest.raises(VariableNotFoundError, match=f"no variable matches {word}"):
             track(tmp_path, word)

@@ -153,7 +153,7 @@ def test_of_many_layouts_few_are_remembered(
 
 
 def test_a_run_of_tensorflow(fixtures_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten checkpoints that TensorFlow wrote, two are parsed: to be named, and remembered."""
+    """Of ten checkpoints that TensorFlow wrote, one is parsed, the others are like it."""
     expected = {
         path: _read(path) for path in map(str, (fixtures_dir / "digits_run").glob("*.index"))
     }
@@ -165,4 +165,4 @@ def test_a_run_of_tensorflow(fixtures_dir: Path, monkeypatch: pytest.MonkeyPatch
         index = expected[f"{checkpoint.path}.index"]
         assert isinstance(index, BundleIndex)
         assert dict(checkpoint.reader.tensors) == index.tensors
-    assert parsed.call_count == 2
+    assert parsed.call_count == 1

@@ -432,3 +432,13 @@ def test_slabs_touch_few_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert read_part(file, found["x"], ()).tolist() == data.tolist()
     assert read_part(file, found["x"], (3, slice(1, 5, 2))).tolist() == [25, 27]
     file.close()
+
+
+def test_large_chunks_of_other_filters_are_not_inflated(opened: Opened) -> None:
+    data = np.repeat(np.random.default_rng(0).integers(0, 1 << 32, 40_000, np.uint32), 4)
+    options: dict[str, Any] = {"chunks": data.shape, "compression": "lzf"}
+    file = opened(lambda one: one.create_dataset("x", data=data, **options))
+    [found] = file.datasets()
+    assert isinstance(found, Dataset)
+    assert 1 << 16 < found.nbytes < data.nbytes
+    assert np.array_equal(file.values(found, ()), data)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ckread.model.display import safe_text, safe_word
 from ckread.views.terminal.page import Paper, Span, cell_len, plain
-from ckread.views.terminal.table import Column, Justify, Table
+from ckread.views.terminal.table import Column, Justify, Table, aligned
 
 Row = tuple[Any, ...]
 
@@ -133,3 +133,12 @@ def test_any_name_at_any_width(encoding: str, rows: list[Row], width: int) -> No
     assert all(cell_len(line) <= max(width, digits + 12) for line in lines)
     assert all("".join(line).encode(encoding) is not None for line in lines)
     assert all(len(line.split()) == 2 for line in list(table.piped())[1:])
+
+
+def test_words_that_wait_as_one_text_may_hold_line_ends() -> None:
+    """A name with one is no two rows; the output then writes it as what it is."""
+    columns: list[Column[Any]] = [Column(title="name", shown=str), Column(title="n", shown=str)]
+    blocks = [[["a\nb", "c"], ["1", "2"]], [["", "d"], ["3", "4"]], [["e"], ["5"]]]
+    assert list(aligned(columns, blocks)) == [
+        "# name  n", "a\nb     1", "c       2", "        3", "d       4", "e       5",
+    ]  # fmt: skip
