@@ -11,8 +11,8 @@
     step     10 by file name and save counter
 
     warning  conv1/kernel
-      1 of 16 units (index 1) has not received a gradient: velocity of the optimizer
-      is 0 in its 9 elements and its bias.
+      1 of 16 units (index 1) has not received a gradient since the slots began:
+      velocity of the optimizer is 0 in its 9 elements and its bias.
 
 Exit code 0: sound; 1: an error was found, anything damaged, missing, out of bounds or
 not finite in a weight; 2: this is no checkpoint. Warnings and notes leave 0.

@@ -154,6 +154,9 @@ def verdict(result: OptimizerAudit) -> str:
 def _without_gradient(result: OptimizerAudit, *, forgets: bool) -> Iterable[str]:
     """Say what no gradient reached; of slots that forget, only where none shows any more."""
     weights = result.weights
+    if weights and all(w.without_gradient == w.elements for w in weights):
+        yield "All slots are as they began."
+        return
     reached, since = ("shows in", "") if forgets else ("has reached", " since the slots began")
     rows = [w for w in weights if w.rows_without_gradient]
     for weight in rows[:2]:
@@ -162,8 +165,6 @@ def _without_gradient(result: OptimizerAudit, *, forgets: bool) -> Iterable[str]
         yield f"{which} of {safe_text(weight.name)} {how} no gradient{since}."
     others = [w for w in weights if w not in rows]
     blank = [w for w in others if w.without_gradient == w.elements]
-    if len(blank) == len(weights):
-        return  # that is why nothing can be recomputed
     if blank:
         names = ", ".join(safe_text(w.name) for w in blank[:3])
         more = f" and {len(blank) - 3} more" if len(blank) > 3 else ""

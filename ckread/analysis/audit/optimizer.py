@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ckread.model.variable import Variable
 
 
-_BLANK = "all slots are as they began: no step was made, no gradient came, or they were reset"
+_BLANK = "no step was made, no gradient came, or the slots were reset"
 _SAMPLED = 64
 """Kernels of which a check looks at the last update, at most."""
 

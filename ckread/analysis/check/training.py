@@ -105,8 +105,8 @@ def check_training(
             if not is_begun and still[look.low] < 2:
                 continue
             message = (
-                f"has not received a gradient: {slot.slot} of the optimizer is {look.low:.3g} in "
-                f"all {look.elements} elements after {iterations} iterations"
+                f"{_no_gradient(1, forgets=False)}: {slot.slot} of the optimizer is {look.low:.3g} "
+                f"in all {look.elements} elements after {iterations} iterations"
             )
             findings.append(Finding(Level.WARNING, Code.NEVER_TRAINED, slot.owner, None, message))
     return findings
@@ -258,10 +258,13 @@ def _units(kernel: Variable, dead: Sequence[int]) -> str:
 
 
 def _no_gradient(n_units: int, *, forgets: bool) -> str:
-    """Say what zero moments mean; of those that forget only that no gradient shows."""
+    """Say what zero moments mean; of those that forget only that no gradient shows.
+
+    They may have begun late, as where a training is resumed without its optimizer.
+    """
     if forgets:
         return "shows no gradient" if n_units == 1 else "show no gradient"
-    return f"{'has' if n_units == 1 else 'have'} not received a gradient"
+    return f"{'has' if n_units == 1 else 'have'} not received a gradient since the slots began"
 
 
 def _constants(checkpoint: Checkpoint, looks: Mapping[str, Look]) -> Iterator[Finding]:

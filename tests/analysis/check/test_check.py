@@ -52,8 +52,8 @@ def test_a_sound_checkpoint() -> None:
         Level.WARNING, Code.DEAD_UNITS, "conv1/kernel",
     )  # fmt: skip
     assert dead.message == (
-        "1 of 16 units (index 1) has not received a gradient: velocity of the optimizer is 0 in "
-        "its 9 elements and its bias"
+        "1 of 16 units (index 1) has not received a gradient since the slots began: "
+        "velocity of the optimizer is 0 in its 9 elements and its bias"
     )
 
 

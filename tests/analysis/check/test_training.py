@@ -47,7 +47,8 @@ def test_a_weight_that_was_never_trained(edited: Any) -> None:
     still = _zeroed("hidden/kernel/momentum", "hidden/kernel/velocity")
     (told,) = _found(edited(still), Code.NEVER_TRAINED)
     assert (told.level, told.variable) == (Level.WARNING, "hidden/kernel")
-    assert told.message == "has not received a gradient: velocity of the optimizer is all 0"
+    since = "has not received a gradient since the slots began"
+    assert told.message == f"{since}: velocity of the optimizer is all 0"
 
 
 def test_squares_that_sank_to_zero_are_no_sign(edited: Any) -> None:
@@ -65,8 +66,8 @@ def test_units_that_are_dead(edited: Any) -> None:
     told = {f.variable: f for f in _found(edited(edit), Code.DEAD_UNITS)}
     assert told["hidden/kernel"].level is Level.WARNING
     assert told["hidden/kernel"].message == (
-        "2 of 64 units (indices 3, 60) have not received a gradient: velocity of the optimizer is "
-        "0 in their 512 elements"
+        "2 of 64 units (indices 3, 60) have not received a gradient since the slots began: "
+        "velocity of the optimizer is 0 in their 512 elements"
     )
     assert told.keys() == {"hidden/kernel", "conv1/kernel"}
 
