@@ -259,6 +259,7 @@ ckread.statistics(3)
 """
 
 
+@pytest.mark.slow
 def test_names_that_are_resolved_late_are_typed_for_users(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "use.py").write_text(TYPED, encoding="utf-8")

@@ -125,7 +125,9 @@ def test_a_pager_may_be_left_early(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_the_pagers(tmp_path: Path) -> None:
-    person = Person(LONG, tmp_path, PAGER="trap 'echo still here' INT; cat; echo on; read line </dev/tty")
+    person = Person(
+        LONG, tmp_path, PAGER="trap 'echo still here' INT; cat; echo on; read line </dev/tty"
+    )
     person.look(until="on\n")
     person.type("\x03")
     person.look(until="still here")

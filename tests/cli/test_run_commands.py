@@ -215,7 +215,8 @@ def test_check_every_goes_on_past_what_is_no_checkpoint(call: Call, tmp_path: Pa
     code, out, err = call("check", str(tmp_path), "--every")
     assert code == 0
     assert "sound" in out
-    assert err == f"note: {tmp_path}/notes.h5 was left out: notes.h5: text, expected a .h5 file by its name.\n"
+    why = "notes.h5: text, expected a .h5 file by its name"
+    assert err == f"note: {tmp_path}/notes.h5 was left out: {why}.\n"
     (tmp_path / "w.weights.h5").unlink()
     assert call("check", str(tmp_path), "--every")[0] == 2
 
