@@ -23,7 +23,7 @@ import numpy as np
 from ckread.analysis.scan import MAX_OPEN_SHARDS, Worker, batches, plain_extents
 from ckread.analysis.workers import job_nbytes, run
 from ckread.errors import CheckpointError
-from ckread.model.columns import SomeVariables
+from ckread.model.columns.variables import SomeVariables
 from ckread.model.variable import Variable, listed
 from ckread.readers import crc32c
 from ckread.readers.contract import DataType, numpy_dtype

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             if output.is_json:
                 output.json_pieces(encode_columns(head, columns, places))
                 return 0
-            from ckread.model.columns import SomeVariables
+            from ckread.model.columns.variables import SomeVariables
 
             chosen: Sequence[Variable] = SomeVariables(columns, places)
         else:

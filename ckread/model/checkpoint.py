@@ -22,7 +22,7 @@ from ckread.readers.files import changed, let_settle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ckread.model.columns import VariableColumns
+    from ckread.model.columns.variables import VariableColumns
     from ckread.model.evidence import Evidence, Identity
     from ckread.model.role import Role
     from ckread.model.tree import VariableTree
@@ -240,7 +240,7 @@ class Checkpoint(Displayed, Mapping[str, Variable], Closing):
 
         columns = self._columns
         if columns is not None and not (folds and columns.of_role(FOLDED).size):
-            from ckread.model.tree_columns import ColumnTree
+            from ckread.model.columns.tree import ColumnTree
 
             places = columns.select(columns.order(self.evidence), patterns)
             if not bookkeeping:
@@ -291,7 +291,7 @@ def columns_of(
     """Give the variables of a checkpoint as columns; None where the reader has none."""
     if not isinstance(reader.tensors, TensorColumns):
         return None
-    from ckread.model.columns import IdentityColumns, VariableColumns
+    from ckread.model.columns.variables import IdentityColumns, VariableColumns
 
     if not isinstance(identities, IdentityColumns):
         try:

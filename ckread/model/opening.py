@@ -231,7 +231,7 @@ def read_object_graph(reader: CheckpointReader) -> tuple[ObjectGraph | None, tup
         [message] = reader.read_strings(OBJECT_GRAPH_KEY)
         graph: ObjectGraph | None = None
         if isinstance(reader.tensors, TensorColumns) and reader.format is Format.TENSOR_BUNDLE:
-            from ckread.model.object_columns import read_many_objects
+            from ckread.model.columns.objects import read_many_objects
 
             graph = read_many_objects(message, len(reader.tensors))
         if graph is None:

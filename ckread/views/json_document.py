@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.statistics.statistics import CheckpointStatistics
-    from ckread.model.columns import VariableColumns
+    from ckread.model.columns.variables import VariableColumns
     from ckread.model.variable import Variable
 
 _text = json.encoder.encode_basestring_ascii

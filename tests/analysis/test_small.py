@@ -24,12 +24,12 @@ from ckread.analysis.drift.drift import drift
 from ckread.analysis.statistics.statistics import statistics
 from ckread.analysis.track import track
 from ckread.analysis.workers import MAX_JOB_NBYTES, Work, job_nbytes, workers_of
-from ckread.model.columns import SomeVariables
+from ckread.model.columns.variables import SomeVariables
 from ckread.model.opening import open_checkpoint
 from ckread.readers import crc32c, extents, files
 from ckread.readers.contract import DataType, Extent, numpy_dtype
 from tests.builders import BundleBuilder, write_bundle
-from tests.model.test_columns import columns_above
+from tests.model.columns.test_variables import columns_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.training import OptimizerState
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.columns import VariableColumns
+    from ckread.model.columns.variables import VariableColumns
     from ckread.model.evidence import Identity
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import Run, Structure

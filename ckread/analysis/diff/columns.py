@@ -26,7 +26,7 @@ from ckread.analysis.diff.records import (
     status_of_figures,
 )
 from ckread.analysis.diff.values import compare_pairs
-from ckread.model.columns import SomeVariables
+from ckread.model.columns.variables import SomeVariables
 from ckread.model.display import Columns, column_of
 from ckread.model.role import Role
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ckread.analysis.diff.metrics import Tolerance
     from ckread.analysis.workers import Work
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.columns import Integers, VariableColumns
+    from ckread.model.columns.variables import Integers, VariableColumns
 
 
 def diff_columns(

@@ -34,7 +34,7 @@ from ckread.analysis.scan import (
     side_by_side,
 )
 from ckread.analysis.small import AllAtOnce, grouped, scan_together
-from ckread.model.columns import SomeVariables
+from ckread.model.columns.variables import SomeVariables
 from ckread.model.variable import is_whole
 from ckread.readers.contract import DataType, numpy_dtype
 

@@ -22,7 +22,7 @@ from ckread.analysis.drift.measuring import (
 )
 from ckread.analysis.drift.records import Series, VariableDrift, moved_of
 from ckread.analysis.initial import initials_of
-from ckread.model.columns import IdentityColumns, SomeVariables, VariableColumns
+from ckread.model.columns.variables import IdentityColumns, SomeVariables, VariableColumns
 from ckread.model.display import Columns
 from ckread.model.role import Role, as_roles
 from ckread.model.selection import usual_roles
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckread.analysis.workers import Work
-    from ckread.model.columns import Integers
+    from ckread.model.columns.variables import Integers
     from ckread.model.evidence import Evidence
     from ckread.model.run.run import Opened
 

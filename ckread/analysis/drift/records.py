@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ckread.analysis.audit.records import Seam
     from ckread.model.checkpoint import Checkpoint
-    from ckread.model.columns import VariableColumns
+    from ckread.model.columns.variables import VariableColumns
     from ckread.model.evidence import Claim
     from ckread.model.run.entries import RunEntry
     from ckread.model.run.run import Number, Opened, Run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.model.columns import IdentityColumns, Spelling
+from ckread.model.columns.variables import IdentityColumns, Spelling
 from ckread.model.naming.by_name import Names, depends_on_others
 from ckread.model.optimizers import may_be_slot
 from ckread.model.role import LONG, Role, is_container, is_state_word
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.model.columns import Relation
+    from ckread.model.columns.variables import Relation
     from ckread.model.evidence import Evidence, Identity
     from ckread.readers.contract import TensorColumns, TensorRecord
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckread.model.columns import IdentityColumns, Spelling
+from ckread.model.columns.objects import ManyObjects, ranges
+from ckread.model.columns.variables import IdentityColumns, Spelling
 from ckread.model.naming.by_name import role_by_attribute
 from ckread.model.naming.graph import (
     MAX_STEPS,
@@ -37,16 +38,15 @@ from ckread.model.naming.objects import (
     word_of_held,
 )
 from ckread.model.naming.paths import MAX_PATHS, Namer, OtherPaths, names_of_optimizer_only
-from ckread.model.object_columns import ManyObjects, ranges
 from ckread.model.optimizers import NOT_SLOTS, find_optimizers
 from ckread.model.role import LONG, Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ckread.model.columns import Relation
+    from ckread.model.columns.objects import Integers, Truths
+    from ckread.model.columns.variables import Relation
     from ckread.model.evidence import ObjectGraph
-    from ckread.model.object_columns import Integers, Truths
     from ckread.model.optimizers import Optimizer
     from ckread.readers.contract import TensorColumns, TensorRecord
 

@@ -18,7 +18,7 @@ from ckread.model.display import Columns, column_of, in_order_of
 from ckread.readers.contract import DataType
 from ckread.views.diff.page import DiffView, diff_page
 from tests.builders import BundleBuilder
-from tests.model.test_columns import NEVER, columns_above
+from tests.model.columns.test_variables import NEVER, columns_above
 from tests.places import FIXTURES
 
 OPTIONS: list[dict[str, Any]] = [

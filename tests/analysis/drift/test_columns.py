@@ -21,7 +21,7 @@ from ckread.readers.contract import DataType
 from ckread.views.drift import page
 from ckread.views.drift.page import DriftView, drift_page
 from tests.builders import BundleBuilder
-from tests.model.test_columns import NEVER, columns_above
+from tests.model.columns.test_variables import NEVER, columns_above
 from tests.places import FIXTURES
 
 OPTIONS: list[dict[str, Any]] = [{}, {"index_only": True}, {"roles": "all"}, {"patterns": "a"}]

@@ -19,7 +19,7 @@ from ckread.model.run.run import open_run
 from ckread.readers.contract import DataType
 from tests.analysis.array_checkpoint import checkpoint
 from tests.builders import BundleBuilder, write_bundle
-from tests.model.test_columns import NEVER, columns_above
+from tests.model.columns.test_variables import NEVER, columns_above
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckread.model.columns import VariableColumns
+    from ckread.model.columns.variables import VariableColumns
     from ckread.model.role import Role
     from ckread.model.variable import Variable
 

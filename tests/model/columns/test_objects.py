@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import ckread
 from ckread.errors import CorruptCheckpointError
+from ckread.model.columns.objects import read_many_objects
 from ckread.model.evidence import Evidence, ObjectGraph
 from ckread.model.naming.graph import PathTree
 from ckread.model.naming.many_objects import ManyPaths, identify_many_objects
 from ckread.model.naming.objects import identify_objects
-from ckread.model.object_columns import read_many_objects
 from ckread.model.optimizers import find_optimizers
 from ckread.readers.contract import DataType, TensorColumns
 from ckread.readers.graphs.object_graph import (
@@ -289,7 +289,7 @@ def test_damaged_graphs(noise: bytes) -> None:
 
 @pytest.mark.slow
 def test_objects_of_ten_thousand_variables(tmp_path: Path) -> None:
-    from tests.model.test_columns import both_ways
+    from tests.model.columns.test_variables import both_ways
 
     assert both_ways(make_objects(tmp_path / "ckpt", 3000))
     with ckread.open(str(tmp_path / "ckpt")) as checkpoint:

@@ -21,7 +21,7 @@ from ckread.analysis.checksums import find_shared_in
 from ckread.analysis.info import info, shown_tree, summarise
 from ckread.cli.ls import in_order
 from ckread.errors import CheckpointError, VariableNotFoundError
-from ckread.model.columns import SomeVariables
+from ckread.model.columns.variables import SomeVariables
 from ckread.model.role import Role
 from ckread.model.selection import select
 from ckread.readers.bundle import reader
