@@ -224,7 +224,7 @@ class Columns(Sequence[Row], Generic[Row]):
         """Tell whether other rows, as columns or not, are the same."""
         return isinstance(other, Sequence) and tuple(self.rows) == tuple(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the rows: the columns are those of open files."""

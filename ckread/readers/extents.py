@@ -90,7 +90,7 @@ class OpenShards(KeptOpen):
         """Keep at most so many open: one does where neighbours lie in one file."""
         super().__init__()
         self._most = most
-        self.may_be_remote = may_be_remote or has_addresses()
+        self.may_be_remote: bool = may_be_remote or has_addresses()
 
     def __missing__(self, path: str) -> RegularFile:
         """Open a shard."""

@@ -168,6 +168,11 @@ def kind_of(checkpoint: Checkpoint) -> str:
         path = checkpoint.path
         check = by(f"ckread check {shlex.quote(path)}", f"ckread.check({path!r})")
         remedy = f"{check} says what is damaged or missing."
+        try:
+            checkpoint.reader.read_strings(OBJECT_GRAPH_KEY)
+        except CheckpointError as error:  # it is gone, or damaged: a kind of its own
+            why = f"{why}: {error.message}"
+            raise type(error)(why, kind=error.kind, path=path, remedy=remedy) from None
         raise CheckpointError(why, path=path, remedy=remedy)
     if checkpoint.format in _KERAS3:
         return _PATHS

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ckread.model.evidence import Reference
     from ckread.readers.graphs.columns import GraphColumns
+    from ckread.readers.graphs.object_graph import TrackableObject
 
     Integers = NDArray[np.integer]
     Truths = NDArray[np.bool_]
@@ -42,11 +43,11 @@ class ManyObjects(ObjectGraph):
     """
 
     def __init__(self, columns: GraphColumns) -> None:
-        self.nodes = columns.nodes
+        self.nodes: Sequence[TrackableObject] = columns.nodes
         self.columns: GraphColumns = columns
         n = len(columns.nodes)
         self.bounds: Integers = np.searchsorted(columns.parent, np.arange(n + 1))
-        self.children = Lazy(n, self._children_of)
+        self.children: Sequence[tuple[Child, ...]] = Lazy(n, self._children_of)
         self._items: dict[int, dict[int, int]] = {}
 
     def _children_of(self, node: int) -> tuple[Child, ...]:

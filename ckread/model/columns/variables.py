@@ -467,7 +467,8 @@ class SomeVariables(Columns[Variable]):
     """
 
     def __init__(self, columns: VariableColumns, places: Integers) -> None:
-        self.columns, self.places = columns, places
+        self.columns: VariableColumns = columns
+        self.places: Integers = places
 
     def __len__(self) -> int:
         """Count them."""

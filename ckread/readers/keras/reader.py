@@ -77,7 +77,7 @@ class KerasReader(ExtentReader):
                 shard = numbers[file]
                 tensors[key] = TensorRecord(key, dtype, shape, dataset.nbytes, None, shard, offset)
         self._tensors = tensors
-        self.lies_alike = not any(home.dataset.big_endian for home in listing.homes.values())
+        self.lies_alike: bool = not any(home.dataset.big_endian for home in listing.homes.values())
 
     @property
     def notes(self) -> tuple[str, ...]:
