@@ -381,17 +381,20 @@ def with_hint(error: CheckpointError, arguments: argparse.Namespace) -> Checkpoi
         return error
     command: Command = arguments.command
     words: list[str] = []
+    n_paths = 0  # words that are to be paths: behind them come names and patterns
     for positional in command.positionals:
         given = getattr(arguments, positional.name.lower() + "s" * positional.is_many)
         words += given if isinstance(given, list) else [given or ""]
+        n_paths = n_paths if positional.name in ("NAME", "PATTERN") else len(words)
     hint = None
     if isinstance(error, CheckpointNotFoundError):
-        later = next((w for w in words[1:] if w and not _is_place(words[0]) and _is_place(w)), None)
-        if later is not None:
+        if not _is_place(words[0]) and any(_is_place(word) for word in words[n_paths:] if word):
             import shlex
 
-            others = [word for word in words if word is not later]
-            hint = f"The path comes first: ckread {shlex.join([command.name, later, *others])}"
+            paths = [word for word in words if _is_place(word)]
+            others = [word for word in words if word not in paths]
+            first = "paths come" if len(paths) > 1 else "path comes"
+            hint = f"The {first} first: ckread {shlex.join([command.name, *paths, *others])}"
             return error.within(remedy=hint)
     elif command.name == "diff" and any(map(_is_place, words[2:])):
         hint = "diff takes two checkpoints, then patterns; ckread drift takes a whole run."

@@ -237,6 +237,7 @@ def test_an_interrupt_is_quiet(ckread: Terminal, monkeypatch: pytest.MonkeyPatch
         (["ls", "ckpt", "ckpt-10"], "The path comes first: ckread ls ckpt-10 ckpt\n"),
         (["show", "conv1/bias[0]", "ckpt-10"], "ckread show ckpt-10 'conv1/bias[0]'"),
         (["drift", "conv1", "."], "The path comes first: ckread drift . conv1"),
+        (["diff", "conv1", "ckpt-1", "ckpt-2"], "first: ckread diff ckpt-1 ckpt-2 conv1"),
         (["diff", "ckpt-1", "ckpt-2", "ckpt-3"], "diff takes two checkpoints, then patterns"),
         (["check", "ckpt-1.index", "ckpt-2.index"], "Did the shell put these in place of a"),
         (["ls", "ckpt-1", "checkpoint"], "It goes in quotes: 'conv*'"),
@@ -251,6 +252,13 @@ def test_what_was_meant(
     result = ckread(*words)
     assert result.code == 2
     assert hint in result.err
+
+
+@pytest.mark.parametrize("command", ["diff", "compat", "report", "runs"])
+def test_a_second_path_is_no_pattern_in_the_wrong_place(ckread: Terminal, command: str) -> None:
+    result = ckread(command, "not/there", TEN)
+    assert result.code == 2
+    assert "first: ckread" not in result.err
 
 
 @pytest.mark.parametrize(
